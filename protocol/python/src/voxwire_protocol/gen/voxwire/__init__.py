@@ -1,0 +1,1 @@
+"""Generated from protocol/proto by make gen."""
