@@ -1,0 +1,33 @@
+"""Voxwire's server: puts any Pipecat voice bot behind the Voxwire protocol.
+
+    from voxwire_server import BotSession, serve
+
+    async def bot(session: BotSession) -> None: ...
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from voxwire_server.config import Settings
+    from voxwire_server.pipeline.bot import Bot, BotSession, ToolReport
+    from voxwire_server.serve import serve
+
+__all__ = ["Bot", "BotSession", "Settings", "ToolReport", "serve"]
+
+_HOMES = {
+    "Bot": "voxwire_server.pipeline.bot",
+    "BotSession": "voxwire_server.pipeline.bot",
+    "Settings": "voxwire_server.config",
+    "ToolReport": "voxwire_server.pipeline.bot",
+    "serve": "voxwire_server.serve",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are first used; Pipecat takes a second to import."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'voxwire_server' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(home), name)

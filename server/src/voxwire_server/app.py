@@ -1,0 +1,112 @@
+"""The ASGI application."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
+
+from voxwire_server.bots.registry import LoadedBot
+from voxwire_server.config import Settings
+from voxwire_server.gate import Gate, is_loopback
+from voxwire_server.routes.control import ControlRoute
+from voxwire_server.routes.health import health_router
+from voxwire_server.session.registry import SessionRegistry
+from voxwire_server.session.session import Session
+
+__all__ = ["create_app", "server_version"]
+
+_log = logging.getLogger("voxwire.server")
+
+
+def server_version() -> str:
+    """Version of the installed server."""
+    try:
+        return version("voxwire-server")
+    except PackageNotFoundError:
+        return "0"
+
+
+class _GateMiddleware:
+    """The gate in front of every HTTP route."""
+
+    def __init__(self, app: Any, gate: Gate) -> None:
+        self._app = app
+        self._gate = gate
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            refusal = self._gate.check(scope["headers"])
+            if refusal is not None:
+                body = refusal.reason.encode()
+                headers = [(b"content-type", b"text/plain"), (b"cache-control", b"no-store")]
+                await send(
+                    {"type": "http.response.start", "status": refusal.status, "headers": headers}
+                )
+                await send({"type": "http.response.body", "body": body})
+                return
+        await self._app(scope, receive, send)
+
+
+def _bot_runner(bot: LoadedBot) -> Callable[[Session], Awaitable[None]]:
+    async def run(session: Session) -> None:
+        from voxwire_server.pipeline.bot import BotSession
+
+        await bot.run(BotSession(session))
+
+    return run
+
+
+def create_app(settings: Settings, bot: LoadedBot, *, port: int | None = None) -> FastAPI:
+    """Build the application.
+
+    Args:
+        settings: How the server runs.
+        bot: The bot that it runs.
+        port: Port that is listened on, when it is not ``settings.port``.
+
+    Returns:
+        The ASGI application; ``app.state.registry`` holds the sessions.
+    """
+    gate = Gate(
+        port=port or settings.port,
+        loopback=is_loopback(settings.host),
+        has_key=bool(settings.key),
+        allowed_origins=frozenset(o.strip() for o in settings.allowed_origins.split(",") if o),
+    )
+    registry = SessionRegistry(settings, _bot_runner(bot))
+    control = ControlRoute(
+        registry, gate, server=f"voxwire-server {server_version()}", bot=bot.name
+    )
+    control.examples = list(bot.examples)
+    warm = asyncio.Event()
+
+    async def warm_up() -> None:
+        try:
+            await asyncio.to_thread(import_module, "voxwire_server.pipeline.bot")
+            await bot.warm()
+        except Exception:
+            _log.exception("the bot could not be warmed up")
+        warm.set()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.get_running_loop().create_task(warm_up())
+        yield
+        task.cancel()
+        await registry.close(settings.end_timeout_ms)
+        await bot.close()
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(_GateMiddleware, gate=gate)
+    app.include_router(
+        health_router(lambda: warm.is_set() and not registry.closing, lambda: len(registry))
+    )
+    app.router.routes.append(WebSocketRoute("/v1/session", control))
+    app.state.registry = registry
+    return app

@@ -1,0 +1,78 @@
+"""Finding the bot that a server runs."""
+
+import importlib.util
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voxwire_server.pipeline.bot import Bot
+
+__all__ = ["BotNotFoundError", "LoadedBot", "load_bot"]
+
+
+class BotNotFoundError(Exception):
+    """There is no such bot; the message says what to do."""
+
+
+async def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class LoadedBot:
+    """A bot and what goes with it."""
+
+    name: str
+    run: "Bot"
+    warm: Callable[[], Awaitable[None]] = _nothing
+    close: Callable[[], Awaitable[None]] = _nothing
+    examples: tuple[str, ...] = field(default=())
+
+
+def load_bot(name: str) -> LoadedBot:
+    """Load the built-in bot ``offline``, or the function ``bot`` of a Python file.
+
+    Raises:
+        BotNotFoundError: No such bot, or an extra that it needs is not installed.
+    """
+    if name == "offline":
+        return _offline()
+    path = Path(name)
+    if not path.is_file():
+        raise BotNotFoundError(f"there is no bot {name!r}: give a Python file, or 'offline'")
+    spec = importlib.util.spec_from_file_location("voxwire_user_bot", path)
+    if spec is None or spec.loader is None:
+        raise BotNotFoundError(f"{name} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.parent.resolve()))
+    spec.loader.exec_module(module)
+    run = getattr(module, "bot", None)
+    if not callable(run):
+        raise BotNotFoundError(f"{name} has no function 'async def bot(session)'")
+    return LoadedBot(
+        name=path.stem,
+        run=run,
+        warm=getattr(module, "warm", _nothing),
+        close=getattr(module, "close", _nothing),
+        examples=tuple(getattr(module, "EXAMPLES", ())),
+    )
+
+
+def _offline() -> LoadedBot:
+    try:
+        from voxwire_server.bots.offline import bot as offline
+    except ImportError as error:
+        raise BotNotFoundError(
+            f"the offline bot needs: pip install 'voxwire-server[offline]' ({error})"
+        ) from error
+    return LoadedBot(
+        name="offline",
+        run=offline.bot,
+        warm=offline.warm,
+        close=offline.close,
+        examples=tuple(offline.EXAMPLES),
+    )

@@ -1,0 +1,140 @@
+"""``voxwire-server``: the command line."""
+
+import argparse
+import asyncio
+import errno
+import sys
+from pathlib import Path
+
+__all__ = ["main"]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="voxwire-server", description="Serve a Pipecat voice bot to any app."
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="serve a bot",
+        description="Serve a bot. Every option is also a VOXWIRE_* environment variable.",
+    )
+    run.add_argument(
+        "bot",
+        nargs="?",
+        help="Python file with 'async def bot(session)'; default: the built-in offline bot",
+    )
+    run.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    run.add_argument("--port", type=int, help="port to listen on (default 7860; 0 = any free)")
+    run.add_argument(
+        "--profile",
+        choices=["latency", "throughput"],
+        help="20 ms blocks, or 60 ms blocks for many sessions (default latency)",
+    )
+    run.add_argument(
+        "--log-level", choices=["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"], help="what to log"
+    )
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        0 after a normal end, 1 after an error, 2 after wrong usage.
+    """
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.version:
+        from voxwire_server.app import server_version
+
+        print(f"voxwire-server {server_version()}")
+        return 0
+    if options.command != "run":
+        parser.print_help()
+        return 2
+    return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from pydantic import ValidationError
+
+    from voxwire_server.config import Settings
+
+    given = {
+        name: value
+        for name, value in vars(options).items()
+        if value is not None and name in Settings.model_fields
+    }
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "VOXWIRE_" + str(first["loc"][0]).upper()
+        print(f"voxwire-server: {name}: {first['msg']}", file=sys.stderr)
+        return 2
+    return _serve(settings)
+
+
+def _serve(settings: "Settings") -> int:  # noqa: F821 - imported lazily for a quick --help
+    from voxwire_server.bots.registry import BotNotFoundError, load_bot
+    from voxwire_server.serve import MissingKeyError, bind, configure_logging, make_server
+
+    configure_logging(settings.log_level)
+    try:
+        listener = bind(settings)
+    except MissingKeyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(_why_not(settings.host, settings.port, error), file=sys.stderr)
+        return 1
+    port = listener.getsockname()[1]
+    try:
+        bot = load_bot(settings.bot)
+    except BotNotFoundError as error:
+        listener.close()
+        print(f"voxwire-server: {error}", file=sys.stderr)
+        return 1
+    server = make_server(settings, bot, port=port)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(f"Bot '{bot.name}' listens on ws://{host}:{port}", flush=True)
+    print(f"Talk to it:  voxwire talk ws://{host}:{port}   (Ctrl-C ends the server)", flush=True)
+    for example in bot.examples:
+        print(f'  say "{example}"', flush=True)
+    asyncio.run(server.serve(sockets=[listener]))
+    return 0
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        holder = port_holder(port)
+        by = f" by {holder}" if holder else ""
+        return f"voxwire-server: port {port} is taken{by}; choose another with --port"
+    return f"voxwire-server: cannot listen on {host}:{port}: {error.strerror}"
+
+
+def port_holder(port: int) -> str:
+    """Who listens on a local TCP port, as ``name (pid N)``; empty when it cannot be seen."""
+    inodes: set[str] = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == port:
+                inodes.add(f"socket:[{fields[9]}]")
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(str(fd.readlink()) in inodes for fd in (process / "fd").iterdir()):
+                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+        except OSError:
+            continue
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

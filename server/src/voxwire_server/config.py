@@ -1,0 +1,48 @@
+"""Settings, from ``VOXWIRE_*`` environment variables or the command line."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["Settings"]
+
+
+class Settings(BaseSettings):
+    """How a server runs. Every field is ``VOXWIRE_<NAME>`` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="VOXWIRE_", extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    """Address to listen on; anything but loopback needs a key."""
+    port: int = Field(default=7860, ge=0, le=65535)
+    """Port to listen on; 0 = any free one."""
+    key: str = ""
+    """Secret of this server; required to listen beyond loopback."""
+    bot: str = "offline"
+    """Bot that the server runs: ``offline``, or the path of a Python file with ``bot``."""
+    profile: str = Field(default="latency", pattern="^(latency|throughput)$")
+    """``latency``: 20 ms blocks; ``throughput``: 60 ms blocks, on the wire too."""
+    audio_in_sample_rate: int = 16000
+    """Rate of the user's audio in the pipeline, Hz."""
+    audio_out_sample_rate: int = 24000
+    """Rate of the bot's audio, Hz."""
+    ice_servers: str = "[]"
+    """STUN and TURN servers, JSON list of W3C RTCIceServer objects."""
+    allowed_origins: str = ""
+    """Origins that may connect beyond loopback, separated by commas; exact match."""
+    max_sessions: int = Field(default=200, ge=1)
+    """Sessions at once; one more is refused with CAPACITY."""
+    log_level: str = Field(default="WARNING", pattern="^(TRACE|DEBUG|INFO|WARNING|ERROR)$")
+    """Lowest level that is logged."""
+    hello_timeout_ms: int = 5000
+    """Longest wait for a client's Hello, milliseconds."""
+    heartbeat_ms: int = 1000
+    """Ping interval, milliseconds."""
+    dead_after_ms: int = 5000
+    """A peer that is silent for so long is gone, milliseconds."""
+    end_timeout_ms: int = 5000
+    """Longest time for a bot to end, milliseconds."""
+
+    @property
+    def block_ms(self) -> int:
+        """Length of an audio block, milliseconds."""
+        return 60 if self.profile == "throughput" else 20

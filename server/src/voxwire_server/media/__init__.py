@@ -1,0 +1,1 @@
+"""Media paths: how audio travels. Third-party stacks stop here."""

@@ -1,0 +1,1 @@
+"""A Pipecat pipeline on a session: the transport, its observer, words, VAD."""

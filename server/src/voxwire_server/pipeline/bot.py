@@ -1,0 +1,166 @@
+"""What a bot's function is given: a session as a bot author sees it."""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMAssistantAggregator,
+    LLMContextAggregatorPair,
+    LLMUserAggregator,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.workers.runner import WorkerRunner
+from voxwire_protocol import wire
+
+from voxwire_server.pipeline.transport import SessionInput, SessionTransport
+from voxwire_server.session.session import Session
+
+__all__ = ["Bot", "BotSession", "ToolReport"]
+
+
+class ToolReport:
+    """How much of a tool call the client sees (``BotSession.report_tools``)."""
+
+    HIDDEN = wire.ToolReportLevel.TOOL_REPORT_LEVEL_HIDDEN
+    NAME = wire.ToolReportLevel.TOOL_REPORT_LEVEL_NAME
+    ARGUMENTS = wire.ToolReportLevel.TOOL_REPORT_LEVEL_ARGUMENTS
+    FULL = wire.ToolReportLevel.TOOL_REPORT_LEVEL_FULL
+
+
+class BotSession:
+    """One conversation, for the bot that holds it.
+
+    Build a Pipecat pipeline between :meth:`input` and :meth:`output` and :meth:`run` it; or run a
+    pipeline of your own on :attr:`transport`, an ordinary Pipecat transport.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.transport = SessionTransport(session)
+        self.worker: PipelineWorker | None = None
+        """The pipeline's worker, once :meth:`run` has begun."""
+
+    @property
+    def id(self) -> str:
+        """Names the session."""
+        return self._session.id
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the client sent with its Hello; {} when it is no JSON object."""
+        try:
+            data = json.loads(self._session.metadata_json or "{}")
+        except ValueError:
+            return {}
+        return data if isinstance(data, dict) else {}
+
+    def input(self) -> SessionInput:
+        """The pipeline's first processor: the user's voice and text."""
+        return self.transport.input()
+
+    def output(self) -> FrameProcessor:
+        """The processor that speaks to the user."""
+        return self.transport.output()
+
+    def report_tools(self, level: wire.ToolReportLevel, *names: str) -> None:
+        """Set how much of the named tools' calls the client sees; without names, of all others."""
+        for name in names or ("*",):
+            self.transport.taps.tool_levels[name] = level
+
+    def aggregators(
+        self, context: LLMContext, **user_params: Any
+    ) -> tuple[LLMUserAggregator, LLMAssistantAggregator]:
+        """The pair that keeps ``context``, with VAD and turn taking set for low latency.
+
+        Silero VAD shared by all sessions (start 0.2 s, stop 0.2 s, confidence 0.7), the turn ends
+        when speech does. Every default can be replaced through ``user_params``
+        (``LLMUserAggregatorParams``).
+        """
+        from pipecat.turns.user_start import VADUserTurnStartStrategy
+        from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
+        from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+        from voxwire_server.pipeline.vad import BatchedSileroVADAnalyzer
+
+        user_params.setdefault(
+            "user_turn_strategies",
+            UserTurnStrategies(
+                start=[VADUserTurnStartStrategy()],
+                stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0)],
+            ),
+        )
+        if "vad_analyzer" not in user_params:
+            user_params["vad_analyzer"] = BatchedSileroVADAnalyzer()
+        pair = LLMContextAggregatorPair(
+            context, user_params=LLMUserAggregatorParams(**user_params)
+        )
+        return pair.user(), pair.assistant()
+
+    async def run(
+        self,
+        processors: Sequence[FrameProcessor],
+        *,
+        params: PipelineParams | None = None,
+        on_ready: Callable[[PipelineWorker], Awaitable[None]] | None = None,
+    ) -> None:
+        """Run a pipeline of ``processors`` until the session ends.
+
+        Args:
+            processors: From :meth:`input` to the assistant aggregator.
+            params: Pipecat's pipeline parameters; the sample rates are the session's.
+            on_ready: Called once when the pipeline has started, for a greeting.
+
+        Cancel-safe: a cancelled run ends the pipeline and leaves nothing behind.
+        """
+        settings = self._session.settings
+        params = params or PipelineParams(enable_metrics=True, enable_usage_metrics=True)
+        params = params.model_copy(
+            update={
+                "audio_in_sample_rate": settings.audio_in_sample_rate,
+                "audio_out_sample_rate": settings.audio_out_sample_rate,
+            }
+        )
+        worker = PipelineWorker(
+            Pipeline(list(processors)),
+            params=params,
+            enable_rtvi=False,
+            enable_turn_tracking=False,
+            idle_timeout_secs=None,
+            cancel_on_idle_timeout=False,
+            check_dangling_tasks=False,
+        )
+        self.worker = worker
+        if on_ready is not None:
+            ready = on_ready
+
+            @worker.event_handler("on_pipeline_started")
+            async def _(worker: PipelineWorker, _frame: Any) -> None:
+                await ready(worker)
+
+        runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
+        await runner.add_workers(worker)
+        await runner.run()
+
+    async def say(self, text: str) -> None:
+        """Speak ``text`` as it is; it becomes part of the conversation."""
+        from pipecat.frames.frames import TTSSpeakFrame
+
+        if self.worker is not None:
+            await self.worker.queue_frame(TTSSpeakFrame(text))
+
+    async def end(self) -> None:
+        """End the session when everything said so far is heard."""
+        await self.transport.end()
+
+    def send(self, kind: str, data: Any) -> None:
+        """Send a message of the application to the client (``AppMessage``)."""
+        self._session.emit(app_message=wire.AppMessage(type=kind, data_json=json.dumps(data)))
+
+
+Bot = Callable[[BotSession], Awaitable[None]]
+"""A bot: an async function that holds one conversation."""

@@ -1,0 +1,395 @@
+"""The pipeline's output: places the bot's voice, and lets go of what was heard.
+
+A Pipecat ``BaseOutputTransport`` without its media sender: audio is placed on the media clock the
+moment it arrives and the session's path paces it, so nothing here waits for the network; every
+frame behind the audio leaves when the listener has heard so far. Interruptions follow the recipe
+that keeps the context exact: silence first, then the client's last report, then the heard words
+as system frames, then the interruption.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipecat.audio.utils import scale_audio
+from pipecat.frames.frames import (
+    BotSpeakingFrame,
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    CancelFrame,
+    EndFrame,
+    Frame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    OutputAudioRawFrame,
+    OutputTransportMessageFrame,
+    OutputTransportMessageUrgentFrame,
+    OutputTransportReadyFrame,
+    StartFrame,
+    SystemFrame,
+    TTSAudioRawFrame,
+    TTSStoppedFrame,
+    TTSTextFrame,
+    VolumeFrame,
+)
+from pipecat.pipeline.pipeline import PipelineSink
+from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import TransportParams
+from soxr import ResampleStream
+from voxwire_protocol import wire
+
+from voxwire_server.pipeline.release import ReleaseQueue
+from voxwire_server.pipeline.utterances import PlacedWord, Utterances
+from voxwire_server.pipeline.words import OFFSET_KEY, WORD_KEY
+from voxwire_server.session.playout import MAX_BACKLOG_MS
+from voxwire_server.session.session import Session
+
+__all__ = ["HeardWord", "SessionOutput"]
+
+_END_SLACK_MS: Final = 1500
+_DOWN = FrameDirection.DOWNSTREAM
+
+
+@dataclass
+class HeardWord(TTSTextFrame, SystemFrame):
+    """A word heard before an interruption: system tier, so it stays ahead of it, in order."""
+
+
+@dataclass(slots=True)
+class _BotStarts:
+    """Marks the start of an utterance in the release queue."""
+
+
+class SessionOutput(BaseOutputTransport):
+    """Output of :class:`SessionTransport`.
+
+    Args:
+        session: The session whose listener hears this.
+        params: Pipecat's transport parameters; a mixer is not supported.
+    """
+
+    def __init__(self, session: Session, params: TransportParams, **kwargs: Any) -> None:
+        if params.audio_out_mixer is not None:
+            raise ValueError("audio_out_mixer is not supported by Voxwire's transport")
+        super().__init__(params, **kwargs)
+        self._session = session
+        self._playout = session.playout
+        self.utterances = Utterances(session.emit, sample_rate=session.playout.sample_rate)
+        self._queue: ReleaseQueue[Frame | _BotStarts] = ReleaseQueue()
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._resampler: tuple[int, ResampleStream] | None = None
+        self._volume = params.audio_out_volume
+        self._speaking = False
+        self._cutting = False
+        self._passes_audio = True
+        self._last_word_ms = 0.0
+        self._contexts: set[str] = set()
+
+    # life
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:
+        """Pipecat's set-up; the session's rate is the output's rate."""
+        await super().setup(setup)
+        self._sample_rate = self._playout.sample_rate
+
+    async def start(self, frame: StartFrame) -> None:
+        """The pipeline started."""
+        await super().start(frame)
+        self._passes_audio = self._somebody_downstream()
+        if self._task is None:
+            self._task = self.create_task(self._release())
+        await self.push_frame(OutputTransportReadyFrame(), FrameDirection.UPSTREAM)
+
+    def _somebody_downstream(self) -> bool:
+        """True when a processor behind the output may use the audio (a recorder, say)."""
+        processor: FrameProcessor | None = self.next
+        while processor is not None:
+            if not isinstance(processor, PipelineSink | LLMAssistantAggregator):
+                return True
+            processor = processor.next
+        return False
+
+    async def cleanup(self) -> None:
+        """Pipecat's tear-down."""
+        self.utterances.close()
+        if self._task is not None:
+            await self.cancel_task(self._task)
+            self._task = None
+        await super().cleanup()
+
+    def heard_changed(self) -> None:
+        """The listener's position moved."""
+        self._changed.set()
+        self._room.set()
+
+    def _now(self) -> float:
+        return self._session.now_ms()
+
+    # frames
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Place, hold or pass on a frame."""
+        if isinstance(frame, InterruptionFrame) and direction == _DOWN:
+            await self._interrupt(frame)
+            return
+        await FrameProcessor.process_frame(self, frame, direction)
+        if direction != _DOWN:
+            await self.push_frame(frame, direction)
+        elif isinstance(frame, OutputAudioRawFrame):
+            await self._audio(frame)
+        elif isinstance(frame, StartFrame):
+            await self.push_frame(frame, direction)
+            await self.start(frame)
+        elif isinstance(frame, CancelFrame):
+            await self.push_frame(frame, direction)
+        elif isinstance(frame, OutputTransportMessageUrgentFrame):
+            self._send_message(frame.message)
+        elif isinstance(frame, SystemFrame):
+            await self.push_frame(frame, direction)
+        elif isinstance(frame, EndFrame):
+            await self._drain()
+            await self.push_frame(frame, direction)
+        elif self._cutting and frame.interruptible:
+            return
+        elif isinstance(frame, TTSTextFrame) and frame.context_id:
+            await self._text(frame)
+        else:
+            await self._hold(frame)
+
+    async def _hold(self, frame: Frame) -> None:
+        """Keep a frame behind the audio (or the words) that came before it."""
+        if isinstance(frame, VolumeFrame):
+            self._volume = frame.volume
+        if frame.pts and not isinstance(frame, TTSStoppedFrame):
+            position = self._last_word_ms
+        else:
+            position = float(self._playout.end_ms)
+        if not len(self._queue) and position <= self._playout.heard_ms(self._now()):
+            await self._let_go(frame)
+            return
+        self._queue.hold(frame, position)
+        self._changed.set()
+
+    def _send_message(self, message: Any) -> None:
+        import json
+
+        self._session.emit(
+            app_message=wire.AppMessage(type="pipecat", data_json=json.dumps(message))
+        )
+
+    # audio
+
+    async def _audio(self, frame: OutputAudioRawFrame) -> None:
+        if self._cutting and frame.interruptible:
+            return
+        while self._playout.backlog_ms(self._now()) > MAX_BACKLOG_MS:
+            self._room.clear()
+            await self._room.wait()
+        pcm = self._resampled(frame)
+        if self._volume != 1.0:
+            pcm = scale_audio(pcm, self._volume)
+        if not pcm:
+            return
+        context = frame.context_id if isinstance(frame, TTSAudioRawFrame) else None
+        known = context is None or context in self._contexts
+        start = self._playout.place(pcm, self._now(), new_stretch=not known)
+        if context is not None:
+            self._voice(context, start, pcm)
+        if self._session.path is not None:
+            self._session.path.wake()
+        if self._passes_audio:
+            self._queue.hold(frame, float(self._playout.end_ms))
+            self._changed.set()
+
+    def _voice(self, context: str, start: int, pcm: bytes) -> None:
+        start_ms, end_ms = self._playout.to_ms(start), self._playout.end_ms
+        if self.utterances.audio(context, start_ms, end_ms, pcm):
+            self._contexts.add(context)
+            self._queue.hold(_BotStarts(), float(start_ms))
+            self._session.emit_state(self._session.state.bot_started(start_ms))
+            self._changed.set()
+
+    def _resampled(self, frame: OutputAudioRawFrame) -> bytes:
+        """The frame's audio, mono at the session's rate."""
+        import numpy as np
+
+        samples = np.frombuffer(frame.audio, dtype=np.int16)
+        if frame.num_channels > 1:
+            samples = samples.reshape(-1, frame.num_channels).mean(axis=1).astype(np.int16)
+        rate = self._playout.sample_rate
+        if frame.sample_rate == rate:
+            return frame.audio if frame.num_channels == 1 else samples.tobytes()
+        if self._resampler is None or self._resampler[0] != frame.sample_rate:
+            stream = ResampleStream(frame.sample_rate, rate, 1, dtype="int16", quality="MQ")
+            self._resampler = (frame.sample_rate, stream)
+        return self._resampler[1].resample_chunk(samples).tobytes()
+
+    # words
+
+    async def _text(self, frame: TTSTextFrame) -> None:
+        context = frame.context_id or ""
+        times: dict[str, Any] | None = frame.metadata.get(WORD_KEY)
+        offset: float | None = frame.metadata.get(OFFSET_KEY)
+        if times is None and offset is None:
+            await self._sentence(frame, context)
+            return
+        if times is not None:
+            start, end = float(times["start_ms"]), float(times["end_ms"])
+        else:
+            start, end = float(offset or 0.0), None
+        word = self.utterances.timed_word(context, frame.text.strip(), start, end)
+        position = float(word.start_ms) if word else self._playout.end_ms + start
+        self._hold_word(frame, position)
+
+    async def _sentence(self, frame: TTSTextFrame, context: str) -> None:
+        words = self.utterances.sentence(context, frame.text)
+        if not words:
+            await self._hold(frame)
+            return
+        for word in words:
+            self._hold_word(_copy_word(frame, word, TTSTextFrame), float(word.start_ms))
+
+    def _hold_word(self, frame: TTSTextFrame, position: float) -> None:
+        self._last_word_ms = max(self._last_word_ms, position)
+        self._queue.hold(frame, position)
+        self._changed.set()
+
+    # release
+
+    async def _release(self) -> None:
+        """Let go of what was heard, for as long as the pipeline runs."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._changed.clear()
+            await self._release_due()
+            position = self._queue.next_ms
+            timer: asyncio.TimerHandle | None = None
+            if position is not None:
+                wait_ms = self._playout.heard.eta_ms(position, self._now())
+                if wait_ms != float("inf"):
+                    timer = loop.call_later(max(1.0, wait_ms) / 1000, self._changed.set)
+            try:
+                await self._changed.wait()
+            finally:
+                if timer is not None:
+                    timer.cancel()
+
+    async def _release_due(self) -> None:
+        if self._cutting:
+            return
+        heard = self._playout.heard_ms(self._now())
+        for item in self._queue.due(heard):
+            if isinstance(item, _BotStarts):
+                await self._bot_started()
+            else:
+                await self._let_go(item)
+            if self._cutting:
+                return
+
+    async def _let_go(self, frame: Frame) -> None:
+        if isinstance(frame, TTSStoppedFrame):
+            await self._utterance_heard(frame.context_id or "")
+        elif isinstance(frame, LLMFullResponseEndFrame):
+            self._session.emit_state(self._session.state.response_ended())
+        elif isinstance(frame, OutputTransportMessageFrame):
+            self._send_message(frame.message)
+            return
+        elif isinstance(frame, OutputAudioRawFrame) and self._speaking:
+            await self.push_frame(BotSpeakingFrame(), FrameDirection.UPSTREAM)
+        await self.push_frame(frame, _DOWN)
+
+    async def _utterance_heard(self, context: str) -> None:
+        heard, source = self._playout.heard.at(self._now())
+        completed = wire.UtteranceEnd.UTTERANCE_END_COMPLETED
+        self.utterances.end(context, completed, heard, source)
+        self._contexts.discard(context)
+        if not self.utterances.open:
+            await self._bot_stopped()
+
+    async def _bot_started(self) -> None:
+        if not self._speaking:
+            self._speaking = True
+            await self.broadcast_frame(BotStartedSpeakingFrame)
+
+    async def _bot_stopped(self) -> None:
+        heard = int(self._playout.heard_ms(self._now()))
+        self._session.emit_state(self._session.state.bot_stopped(heard))
+        if self._speaking:
+            self._speaking = False
+            await self.broadcast_frame(BotStoppedSpeakingFrame)
+
+    # interruption and end
+
+    async def _interrupt(self, frame: InterruptionFrame) -> None:
+        self._cutting = True
+        try:
+            speaking = self.utterances.open
+            current = speaking[0].utterance_id if speaking else ""
+            result = await self._session.flush(current)
+            if result is None:
+                result = self._playout.heard.at(self._now())
+            heard, source = result
+            await self._release_heard(heard)
+            interrupted = wire.UtteranceEnd.UTTERANCE_END_INTERRUPTED
+            for utterance in speaking:
+                self.utterances.end(utterance.context_id, interrupted, heard, source)
+            self.utterances.forget_early()
+            self._contexts.clear()
+            self._tell_interrupted(current)
+            await self._bot_stopped()
+            self._last_word_ms = 0.0
+            self._resampler = None
+            await FrameProcessor.process_frame(self, frame, _DOWN)
+            await self.push_frame(frame, _DOWN)
+        finally:
+            self._cutting = False
+            self._room.set()
+
+    async def _release_heard(self, heard_ms: float) -> None:
+        """Push the heard words ahead of the interruption; keep what must not be dropped."""
+        for held in self._queue.take_all():
+            item = held.item
+            if isinstance(item, _BotStarts):
+                continue
+            if isinstance(item, TTSTextFrame) and item.context_id:
+                if held.media_ms < heard_ms:
+                    await self.push_frame(_copy_word(item, None, HeardWord), _DOWN)
+            elif not item.interruptible:
+                await self.push_frame(item, _DOWN)
+
+    def _tell_interrupted(self, utterance_id: str) -> None:
+        session = self._session
+        if utterance_id:
+            session.emit(
+                interrupted=wire.Interrupted(
+                    source=session.interruption_source, utterance_id=utterance_id
+                )
+            )
+        session.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
+
+    async def _drain(self) -> None:
+        """Wait until what was said is heard, but not for ever (no path, a frozen client)."""
+        deadline = self._now() + self._playout.backlog_ms(self._now()) + _END_SLACK_MS
+        while len(self._queue) and self._session.path is not None and self._now() < deadline:
+            await asyncio.sleep(0.02)
+        for held in self._queue.take_all():
+            if isinstance(held.item, Frame):
+                await self._let_go(held.item)
+
+
+def _copy_word(
+    frame: TTSTextFrame, word: PlacedWord | None, kind: type[TTSTextFrame]
+) -> TTSTextFrame:
+    """A word frame like ``frame``, for one word of it or for all of it."""
+    text = frame.text if word is None else word.text
+    copy = kind(text, text_type=frame.text_type, segment_id=frame.segment_id)
+    copy.context_id = frame.context_id
+    copy.append_to_context = frame.append_to_context
+    copy.will_be_spoken = frame.will_be_spoken
+    if word is None:
+        copy.includes_inter_frame_spaces = frame.includes_inter_frame_spaces
+    return copy

@@ -1,0 +1,250 @@
+"""Pipeline frames become events for the client.
+
+Taps sit on the services themselves (Pipecat's ``on_before_push_frame``), never on the audio's way
+through every processor, so they cost nothing where nothing happens.
+"""
+
+import json
+import logging
+import time
+from typing import Any, Final
+
+from pipecat.frames.frames import (
+    ErrorFrame,
+    Frame,
+    FunctionCallCancelFrame,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
+    InterimTranscriptionFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+    MetricsFrame,
+    TranscriptionFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+)
+from pipecat.metrics.metrics import (
+    LLMUsageMetricsData,
+    ProcessingMetricsData,
+    TTFBMetricsData,
+    TTSUsageMetricsData,
+)
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.services.llm_service import LLMService
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
+from voxwire_protocol import wire
+
+from voxwire_server.pipeline.utterances import Utterances
+from voxwire_server.pipeline.words import note_word_offsets, walk
+from voxwire_server.session.session import Session
+
+__all__ = ["Taps"]
+
+_log = logging.getLogger("voxwire.pipeline")
+_Level = wire.ToolReportLevel
+_Outcome = wire.ToolOutcome
+_MS: Final = 1000
+
+
+class Taps:
+    """Watches a pipeline's services and tells the client what they do.
+
+    Args:
+        session: The session to tell.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.utterances: Utterances | None = None
+        self.tool_levels: dict[str, wire.ToolReportLevel] = {}
+        """Report level by tool name; ``*`` is the default. Arguments and results are hidden
+        unless a tool's level shows them."""
+        self._tools: dict[str, tuple[str, float]] = {}
+        self._turn = 0
+        self._segment = 0
+        self._response = 0
+        self._installed: set[int] = set()
+
+    def install(self, worker: Any) -> None:
+        """Tap every service of the worker's pipeline once."""
+        for processor in walk([worker.pipeline]):
+            if processor.id in self._installed:
+                continue
+            self._installed.add(processor.id)
+            if isinstance(processor, TTSService):
+                note_word_offsets(processor)
+                processor.add_event_handler("on_before_push_frame", self._metrics)
+            elif isinstance(processor, LLMService):
+                processor.add_event_handler("on_before_push_frame", self._llm)
+            elif isinstance(processor, STTService):
+                processor.add_event_handler("on_before_push_frame", self._stt)
+
+    @property
+    def turn_id(self) -> str:
+        """The turn that runs."""
+        return f"t{self._turn}"
+
+    def _next_turn(self) -> None:
+        self._turn += 1
+        if self.utterances is not None:
+            self.utterances.turn_id = self.turn_id
+
+    # the user
+
+    def upstream(self, frame: Frame) -> None:
+        """A frame reached the input from below."""
+        session = self._session
+        if isinstance(frame, UserStartedSpeakingFrame):
+            self._next_turn()
+            session.emit_state(session.state.user_started())
+        elif isinstance(frame, UserStoppedSpeakingFrame):
+            session.emit_state(session.state.user_stopped())
+        elif isinstance(frame, ErrorFrame):
+            _log.warning("a service failed: %s", frame.error, extra={"session": session.id})
+            session.emit_error(
+                wire.ErrorCode.ERROR_CODE_SERVICE_FAILED,
+                "a service of the bot failed",
+                subject=str(frame.processor or ""),
+            )
+
+    def user_typed(self, text: str) -> None:
+        """The user typed ``text``."""
+        self._next_turn()
+        self._segment += 1
+        self._transcript(text, final=True, typed=True)
+
+    async def _stt(self, processor: FrameProcessor, frame: Frame) -> None:
+        if isinstance(frame, InterimTranscriptionFrame):
+            self._transcript(frame.text, final=False)
+        elif isinstance(frame, TranscriptionFrame):
+            self._transcript(frame.text, final=True)
+        elif isinstance(frame, MetricsFrame):
+            await self._metrics(processor, frame)
+
+    def _transcript(self, text: str, *, final: bool, typed: bool = False) -> None:
+        self._session.emit(
+            transcript=wire.Transcript(
+                transcript_id=f"s{self._segment}",
+                text=text,
+                final=final,
+                turn_id=self.turn_id,
+                typed=typed,
+            )
+        )
+        if final:
+            self._segment += 1
+
+    # the model
+
+    async def _llm(self, processor: FrameProcessor, frame: Frame) -> None:
+        session = self._session
+        if isinstance(frame, LLMTextFrame):
+            session.emit(response_text=wire.ResponseText(response_id=self._rid(), text=frame.text))
+        elif isinstance(frame, LLMFullResponseStartFrame):
+            self._response += 1
+            if self.utterances is not None:
+                self.utterances.response_id = self._rid()
+            session.emit(
+                response_started=wire.ResponseStarted(
+                    response_id=self._rid(), turn_id=self.turn_id
+                )
+            )
+            session.emit_state(session.state.response_started())
+        elif isinstance(frame, LLMFullResponseEndFrame):
+            session.emit(response_ended=wire.ResponseEnded(response_id=self._rid()))
+        elif isinstance(frame, MetricsFrame):
+            await self._metrics(processor, frame)
+        else:
+            self._tool(frame)
+
+    def _rid(self) -> str:
+        return f"r{self._response}"
+
+    # tools
+
+    def _tool(self, frame: Frame) -> None:
+        if isinstance(frame, FunctionCallInProgressFrame):
+            if frame.tool_call_id not in self._tools:
+                self._tools[frame.tool_call_id] = (frame.function_name, time.monotonic())
+                self._tool_started(frame)
+        elif isinstance(frame, FunctionCallResultFrame):
+            if frame.properties is None or frame.properties.is_final:
+                failed = bool(getattr(frame, "error", None))
+                outcome = _Outcome.TOOL_OUTCOME_FAILED if failed else _Outcome.TOOL_OUTCOME_DONE
+                self._tool_ended(frame.tool_call_id, outcome, frame.result)
+                if frame.run_llm is not False:
+                    self._session.emit_state(self._session.state.answer_owed())
+        elif isinstance(frame, FunctionCallCancelFrame):
+            timed_out = frame.run_llm
+            self._tool_ended(
+                frame.tool_call_id,
+                _Outcome.TOOL_OUTCOME_TIMED_OUT if timed_out else _Outcome.TOOL_OUTCOME_CANCELLED,
+                None,
+            )
+
+    def _level(self, name: str) -> wire.ToolReportLevel:
+        default = self.tool_levels.get("*", _Level.TOOL_REPORT_LEVEL_NAME)
+        return self.tool_levels.get(name, default)
+
+    def _tool_started(self, frame: FunctionCallInProgressFrame) -> None:
+        level = self._level(frame.function_name)
+        if level == _Level.TOOL_REPORT_LEVEL_HIDDEN:
+            return
+        shown = level >= _Level.TOOL_REPORT_LEVEL_ARGUMENTS
+        self._session.emit(
+            tool_call_started=wire.ToolCallStarted(
+                call_id=frame.tool_call_id,
+                name=frame.function_name,
+                arguments_json=json.dumps(frame.arguments, default=str) if shown else "",
+                response_id=self._rid(),
+            )
+        )
+
+    def _tool_ended(self, call_id: str, outcome: wire.ToolOutcome, result: object) -> None:
+        name, started = self._tools.pop(call_id, ("", 0.0))
+        level = self._level(name)
+        if not name or level == _Level.TOOL_REPORT_LEVEL_HIDDEN:
+            return
+        shown = level >= _Level.TOOL_REPORT_LEVEL_FULL and result is not None
+        self._session.emit(
+            tool_call_ended=wire.ToolCallEnded(
+                call_id=call_id,
+                name=name,
+                outcome=outcome,
+                result_json=json.dumps(result, default=str) if shown else "",
+                duration_ms=int((time.monotonic() - started) * _MS),
+            )
+        )
+
+    # metrics
+
+    async def _metrics(self, processor: FrameProcessor, frame: Frame) -> None:
+        if isinstance(frame, MetricsFrame):
+            metrics = [m for data in frame.data for m in _service_metrics(data)]
+            if metrics:
+                self._session.emit(service_metrics=wire.ServiceMetrics(metrics=metrics))
+
+
+def _service_metrics(data: Any) -> list[wire.ServiceMetric]:
+    """Pipecat's metrics (seconds) as ours (milliseconds)."""
+    kind = wire.MetricKind
+    if isinstance(data, TTFBMetricsData):
+        pairs = [(kind.METRIC_KIND_TTFB, data.value * _MS)]
+    elif isinstance(data, ProcessingMetricsData):
+        pairs = [(kind.METRIC_KIND_PROCESSING, data.value * _MS)]
+    elif isinstance(data, LLMUsageMetricsData):
+        pairs = [
+            (kind.METRIC_KIND_PROMPT_TOKENS, float(data.value.prompt_tokens)),
+            (kind.METRIC_KIND_COMPLETION_TOKENS, float(data.value.completion_tokens)),
+        ]
+    elif isinstance(data, TTSUsageMetricsData):
+        pairs = [(kind.METRIC_KIND_TTS_CHARACTERS, float(data.value))]
+    else:
+        pairs = []
+    return [
+        wire.ServiceMetric(kind=k, processor=data.processor, model=data.model or "", value=v)
+        for k, v in pairs
+        if v
+    ]

@@ -1,0 +1,185 @@
+"""A Pipecat transport on a session: any pipeline written for stock Pipecat runs on it."""
+
+import asyncio
+import logging
+from collections import deque
+from typing import Any, Final
+
+from pipecat.frames.frames import (
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    LLMConfigureOutputFrame,
+    LLMMessagesAppendFrame,
+    StartFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
+from pipecat.transports.base_input import BaseInputTransport
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+
+from voxwire_server.pipeline.output import SessionOutput
+from voxwire_server.pipeline.taps import Taps
+from voxwire_server.session.session import Session
+
+__all__ = ["SessionInput", "SessionTransport"]
+
+_log = logging.getLogger("voxwire.pipeline")
+
+_MAX_QUEUED_BLOCKS: Final = 100
+
+
+class SessionInput(BaseInputTransport):
+    """Input of :class:`SessionTransport`: the user's voice and what the user types."""
+
+    def __init__(self, transport: "SessionTransport", params: TransportParams, **kwargs: Any):
+        super().__init__(params, **kwargs)
+        self._owner = transport
+        self._session = transport.session
+        self._blocks: deque[bytes] = deque(maxlen=_MAX_QUEUED_BLOCKS)
+        self._wake = asyncio.Event()
+        self._feeder: asyncio.Task[None] | None = None
+        self._rate = self._session.settings.audio_in_sample_rate
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:
+        """Pipecat's set-up; the session's rate is the input's rate."""
+        await super().setup(setup)
+        self._sample_rate = self._rate
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Pass frames on; what travels upstream to here is news for the client."""
+        if direction == FrameDirection.UPSTREAM:
+            self._owner.taps.upstream(frame)
+        await super().process_frame(frame, direction)
+
+    async def start(self, frame: StartFrame) -> None:
+        """The pipeline started: audio may flow."""
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+        self._owner.pipeline_started(self)
+
+    def _create_audio_task(self) -> None:
+        if self._feeder is None and self._params.audio_in_enabled:
+            self._feeder = self.create_task(self._feed())
+
+    async def _cancel_audio_task(self) -> None:
+        if self._feeder is not None:
+            await self.cancel_task(self._feeder)
+            self._feeder = None
+
+    async def push_audio_frame(self, frame: InputAudioRawFrame) -> None:
+        """Audio that another processor brings in."""
+        self.take(frame.audio)
+
+    def take(self, pcm: bytes) -> None:
+        """Queue a block of the user's voice: int16 mono PCM; the oldest is dropped above 2 s."""
+        if not self._paused:
+            self._blocks.append(pcm)
+            self._wake.set()
+
+    async def _feed(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._blocks:
+                pcm = self._blocks.popleft()
+                if self._params.audio_in_filter:
+                    pcm = await self._params.audio_in_filter.filter(pcm)
+                if pcm and self._params.audio_in_passthrough:
+                    await self.push_frame(InputAudioRawFrame(pcm, self._rate, 1))
+
+
+class SessionTransport(BaseTransport):
+    """What a bot builds its pipeline on. It outlives the sockets of its session.
+
+    Args:
+        session: The session.
+        params: Pipecat's transport parameters; by default audio both ways.
+
+    Events (as Pipecat's transports name them): ``on_client_connected(transport, client)`` when
+    the first media path carries audio, ``on_client_disconnected(transport, client)`` when the
+    session ends.
+    """
+
+    def __init__(self, session: Session, params: TransportParams | None = None) -> None:
+        super().__init__()
+        self.session = session
+        self.params = params or TransportParams(audio_in_enabled=True, audio_out_enabled=True)
+        self.taps = Taps(session)
+        self._input: SessionInput | None = None
+        self._output: SessionOutput | None = None
+        self._pipeline: FrameProcessor | None = None
+        self._register_event_handler("on_client_connected")
+        self._register_event_handler("on_client_disconnected")
+        session.port = self
+
+    def input(self) -> SessionInput:
+        """The input processor."""
+        if self._input is None:
+            self._input = SessionInput(self, self.params, name=self._input_name)
+        return self._input
+
+    def output(self) -> SessionOutput:
+        """The output processor."""
+        if self._output is None:
+            self._output = SessionOutput(self.session, self.params, name=self._output_name)
+            self.taps.utterances = self._output.utterances
+        return self._output
+
+    def get_client_id(self, client: Any) -> str:
+        """The session's id: there is one client."""
+        return self.session.id
+
+    def pipeline_started(self, processor: FrameProcessor) -> None:
+        """The input saw the StartFrame: tap the pipeline and let the client in."""
+        self._pipeline = processor
+        self.taps.install(processor.pipeline_worker)
+        self.session.pipeline_ready.set()
+        self.session.emit_state(self.session.state.ready())
+        self.session.spawn(self._call_event_handler("on_client_connected", self.session.client))
+
+    # what the session asks of the pipeline (PipelinePort)
+
+    def user_audio(self, pcm: bytes) -> None:
+        """The user's voice."""
+        if self._input is not None:
+            self._input.take(pcm)
+
+    def heard_changed(self) -> None:
+        """The listener's position moved."""
+        if self._output is not None:
+            self._output.heard_changed()
+
+    async def interrupt(self) -> None:
+        """Cut the bot off."""
+        if self._input is not None:
+            await self._input.broadcast_interruption()
+
+    async def send_text(self, text: str, *, run_immediately: bool, audio_response: bool) -> None:
+        """The user typed: interrupt, then ask (as RTVI 2.2 ``send-text`` does)."""
+        entry = self._input
+        if entry is None:
+            return
+        if run_immediately:
+            self.taps.user_typed(text)
+            await entry.broadcast_interruption()
+            await entry.pipeline_worker.flush_pipeline()
+            self.session.emit_state(self.session.state.answer_owed())
+        if not audio_response:
+            await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
+        messages: list[Any] = [{"role": "user", "content": text}]
+        await entry.push_frame(LLMMessagesAppendFrame(messages=messages, run_llm=run_immediately))
+        if not audio_response:
+            await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
+
+    async def cancel(self) -> None:
+        """End the pipeline: the session is over."""
+        await self._call_event_handler("on_client_disconnected", self.session.client)
+        if self._pipeline is not None:
+            await self._pipeline.pipeline_worker.cancel(reason="session ended")
+
+    async def end(self) -> None:
+        """End the pipeline when what was said is heard."""
+        if self._pipeline is not None:
+            await self._pipeline.pipeline_worker.queue_frame(EndFrame())
+
+

@@ -1,0 +1,93 @@
+"""Running a server in this process."""
+
+import asyncio
+import logging
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import uvicorn
+from voxwire_protocol import wire
+
+from voxwire_server.app import create_app
+from voxwire_server.bots.registry import LoadedBot
+from voxwire_server.config import Settings
+from voxwire_server.gate import is_loopback, missing_key_message
+
+if TYPE_CHECKING:
+    from voxwire_server.pipeline.bot import Bot
+
+__all__ = ["MissingKeyError", "bind", "make_server", "serve"]
+
+
+class MissingKeyError(Exception):
+    """Listening beyond loopback needs a key."""
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Open the listening socket.
+
+    Raises:
+        MissingKeyError: Beyond loopback without a key.
+        OSError: The address is taken or not ours.
+    """
+    if not is_loopback(settings.host) and not settings.key:
+        raise MissingKeyError(missing_key_message(settings.host))
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def make_server(settings: Settings, bot: LoadedBot, *, port: int) -> uvicorn.Server:
+    """A uvicorn server for the application: no compression, capped messages, no access log."""
+    config = uvicorn.Config(
+        create_app(settings, bot, port=port),
+        host=settings.host,
+        port=port,
+        ws="websockets-sansio",
+        ws_max_size=wire.DEFAULT_MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, settings.end_timeout_ms // 1000),
+    )
+    return uvicorn.Server(config)
+
+
+def configure_logging(level: str) -> None:
+    """Log to stderr; Pipecat's loguru goes the same way."""
+    logging.basicConfig(
+        level=level if level != "TRACE" else "DEBUG",
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    from loguru import logger
+
+    logger.remove()
+    logger.add(sys.stderr, level=level)
+
+
+def serve(bot: "Bot", settings: Settings | None = None) -> None:
+    """Serve one bot until Ctrl-C: ``if __name__ == "__main__": serve(bot)``.
+
+    Raises:
+        MissingKeyError: ``VOXWIRE_HOST`` is not loopback and no ``VOXWIRE_KEY`` is set.
+    """
+    settings = settings or Settings()
+    configure_logging(settings.log_level)
+    listener = bind(settings)
+    port = listener.getsockname()[1]
+    name = getattr(bot, "__module__", "bot")
+    server = make_server(settings, LoadedBot(name=name, run=bot), port=port)
+    print(f"Talk to it: voxwire talk ws://{settings.host}:{port}", flush=True)
+    asyncio.run(server.serve(sockets=[listener]))

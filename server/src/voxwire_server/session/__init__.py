@@ -1,0 +1,1 @@
+"""Sessions: one user-bot conversation each, owned by one task."""

@@ -1,0 +1,119 @@
+"""How far the listener has heard: the client's reports, and what to believe without them.
+
+Pure: no clock reads, no I/O; ``now_ms`` is monotonic milliseconds. Rules from
+``protocol/spec/media-clock.md``: a report never takes the position back and never beyond what was
+sent; between reports the position runs on for at most 300 ms; without a report for a second the
+server's own clock counts, so nothing is ever held for ever.
+"""
+
+from typing import Final
+
+from voxwire_protocol import wire
+
+__all__ = ["EXTRAPOLATE_MS", "STALE_MS", "HeardPosition"]
+
+EXTRAPOLATE_MS: Final = 300
+"""Longest time that a position runs on after the last report."""
+
+STALE_MS: Final = 1000
+"""Age of the last report from which the server's clock counts."""
+
+
+class HeardPosition:
+    """The listener's position on the media clock, as well as it is known.
+
+    Args:
+        reports: Whether the peer reports its playout (``FEATURE_PLAYOUT_REPORTS``); a peer that
+            does not is followed by the server's clock alone.
+    """
+
+    def __init__(self, *, reports: bool = True) -> None:
+        self.reports = reports
+        self.clamped = 0
+        """Reports that went back or ran ahead."""
+        self._sent_ms = 0.0
+        self._base_ms = 0.0
+        self._base_at_ms = 0.0
+        self._alive_at_ms = 0.0
+        self._running = False
+        self._attached = False
+
+    @property
+    def sent_ms(self) -> float:
+        """End of the audio that was handed to the path, media clock."""
+        return self._sent_ms
+
+    def attach(self, now_ms: float) -> None:
+        """A path begins to carry audio: the position runs again from where it was."""
+        self._attached = True
+        self._base_at_ms = self._alive_at_ms = now_ms
+        self._running = False
+
+    def detach(self, now_ms: float) -> None:
+        """No path carries audio: the position stands still."""
+        self._base_ms = self.at(now_ms)[0]
+        self._attached = False
+        self._running = False
+
+    def sent(self, start_ms: float, end_ms: float, now_ms: float) -> None:
+        """Audio of ``[start_ms, end_ms)`` was handed to the path."""
+        position, _ = self.at(now_ms)
+        if position >= self._sent_ms:  # everything before was heard: a new stretch begins
+            self._base_ms = max(position, start_ms)
+            self._base_at_ms = self._alive_at_ms = now_ms
+            self._running = not self.reports
+        self._sent_ms = max(self._sent_ms, end_ms)
+
+    def report(self, media_ms: float, now_ms: float, *, playing: bool) -> None:
+        """The client reports its position; what cannot be true is clamped and counted."""
+        position = min(max(media_ms, self._base_ms), self._sent_ms)
+        if position != media_ms:
+            self.clamped += 1
+        self._base_ms = position
+        self._base_at_ms = self._alive_at_ms = now_ms
+        self._running = playing
+        self.reports = True
+
+    def skip_to(self, media_ms: float, now_ms: float) -> None:
+        """Everything up to ``media_ms`` is over (a flush): the position stands there."""
+        self._sent_ms = max(self._sent_ms, media_ms)
+        self._base_ms = max(self._base_ms, media_ms)
+        self._base_at_ms = self._alive_at_ms = now_ms
+        self._running = False
+
+    def at(self, now_ms: float) -> tuple[float, wire.HeardSource]:
+        """Position at ``now_ms`` and how it is known.
+
+        Returns:
+            Media clock in milliseconds, never above what was sent, and the source.
+        """
+        reported = wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
+        server = wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK
+        if not self._attached:
+            return self._base_ms, reported if self.reports else server
+        elapsed = max(0.0, now_ms - self._base_at_ms)
+        if self.reports and now_ms - self._alive_at_ms <= STALE_MS:
+            run = min(elapsed, EXTRAPOLATE_MS) if self._running else 0.0
+            return min(self._base_ms + run, self._sent_ms), reported
+        if self._base_ms >= self._sent_ms:
+            return self._base_ms, reported if self.reports else server
+        return min(self._base_ms + elapsed, self._sent_ms), server
+
+    def eta_ms(self, media_ms: float, now_ms: float) -> float:
+        """Time until ``media_ms`` may be heard, as far as it can be foreseen.
+
+        Returns:
+            Milliseconds from ``now_ms``; 0 when it is heard already; infinite while nothing moves.
+        """
+        position, _ = self.at(now_ms)
+        if position >= media_ms:
+            return 0.0
+        if not self._attached or media_ms > self._sent_ms:
+            return float("inf")
+        wait = media_ms - position
+        if self._running:
+            limit = self._base_at_ms + EXTRAPOLATE_MS - now_ms
+            if not self.reports or wait <= limit:
+                return wait
+        until_stale = self._alive_at_ms + STALE_MS - now_ms
+        return max(1.0, until_stale + 1.0) if until_stale > 0 else max(1.0, wait)

@@ -1,0 +1,92 @@
+"""The sessions of this process."""
+
+import asyncio
+import base64
+import secrets
+from typing import Final
+
+from voxwire_protocol import wire
+
+from voxwire_server.config import Settings
+from voxwire_server.session.session import BotRunner, Session
+
+__all__ = ["CapacityError", "SessionRegistry"]
+
+_FEATURES: Final = frozenset(
+    {
+        wire.Feature.FEATURE_PLAYOUT_REPORTS,
+        wire.Feature.FEATURE_FLUSH,
+        wire.Feature.FEATURE_WORDS,
+        wire.Feature.FEATURE_SEQUENCE,
+        wire.Feature.FEATURE_CHUNKS,
+        wire.Feature.FEATURE_WEBSOCKET_AUDIO,
+        wire.Feature.FEATURE_WEBRTC,
+    }
+)
+
+
+class CapacityError(Exception):
+    """The server has as many sessions as it may."""
+
+
+def _random_name(num_bytes: int) -> str:
+    return base64.b32encode(secrets.token_bytes(num_bytes)).decode().rstrip("=").lower()
+
+
+class SessionRegistry:
+    """Opens sessions, owns their tasks and ends them.
+
+    Args:
+        settings: The server's settings.
+        run_bot: Runs the bot of a session.
+    """
+
+    def __init__(self, settings: Settings, run_bot: BotRunner) -> None:
+        self._settings = settings
+        self._run_bot = run_bot
+        self._owner = _random_name(5)
+        self._sessions: dict[str, Session] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.closing = False
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def open(self, hello: wire.Hello) -> Session:
+        """Begin a session for a client's Hello.
+
+        Raises:
+            CapacityError: The server is full or shutting down.
+        """
+        if self.closing or len(self._sessions) >= self._settings.max_sessions:
+            raise CapacityError
+        session = Session(
+            f"{self._owner}.{_random_name(16)}",
+            settings=self._settings,
+            run_bot=self._run_bot,
+            features=_FEATURES & frozenset(hello.features),
+        )
+        session.client.CopyFrom(hello.client)
+        session.metadata_json = hello.metadata_json
+        self._sessions[session.id] = session
+        return session
+
+    def start(self, session: Session) -> None:
+        """Run the session's owner task."""
+        task = asyncio.get_running_loop().create_task(session.run(), name=f"session {session.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._sessions.pop(session.id, None))
+
+    async def close(self, timeout_ms: int) -> None:
+        """End every session and wait until nothing of them remains."""
+        self.closing = True
+        for session in list(self._sessions.values()):
+            session.end(wire.EndReason.END_REASON_SERVER)
+        tasks = list(self._tasks)
+        if tasks:
+            _, left = await asyncio.wait(tasks, timeout=timeout_ms / 1000)
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left, timeout=1)

@@ -1,0 +1,435 @@
+"""A session: one user-bot conversation, owned by one task."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, Protocol
+
+from voxwire_protocol import wire
+from voxwire_protocol.channel import Channel, ChannelError
+from voxwire_protocol.clock import ClockSync
+
+from voxwire_server.config import Settings
+from voxwire_server.media.base import MediaPath
+from voxwire_server.session.link import ControlLink
+from voxwire_server.session.playout import Cut, Playout
+from voxwire_server.session.states import ConversationState
+
+__all__ = ["BotRunner", "PipelinePort", "Session"]
+
+_log = logging.getLogger("voxwire.session")
+
+_FLUSH_REPORT_MS: Final = 150
+_MAX_BAD_MESSAGES: Final = 3
+
+
+class PipelinePort(Protocol):
+    """What a session needs of the pipeline behind it."""
+
+    def user_audio(self, pcm: bytes) -> None:
+        """Take a block of the user's voice: int16 little-endian mono PCM. Never blocks."""
+        ...
+
+    def heard_changed(self) -> None:
+        """The listener's position moved."""
+        ...
+
+    async def send_text(self, text: str, *, run_immediately: bool, audio_response: bool) -> None:
+        """The user typed."""
+        ...
+
+    async def interrupt(self) -> None:
+        """Cut the bot off."""
+        ...
+
+    async def cancel(self) -> None:
+        """End the pipeline."""
+        ...
+
+
+BotRunner = Callable[["Session"], Awaitable[None]]
+"""Runs the bot of a session until it ends."""
+
+
+class Session:
+    """One conversation: its channel, its media path, its playout, its bot.
+
+    Args:
+        session_id: ``owner.random``; opaque to everybody else.
+        settings: The server's settings.
+        run_bot: Runs the bot; when it returns the session ends.
+        features: What both sides can do.
+
+    The registry owns the session and awaits :meth:`run`; when that returns, no task, socket or
+    thread of the session remains.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        *,
+        settings: Settings,
+        run_bot: BotRunner,
+        features: frozenset[wire.Feature],
+    ) -> None:
+        self.id = session_id
+        self.settings = settings
+        self.features = features
+        self.channel = Channel(allowed=wire.CLIENT_PAYLOADS)
+        self.clock = ClockSync()
+        self.playout = Playout(sample_rate=settings.audio_out_sample_rate)
+        self.state = ConversationState()
+        self.path: MediaPath | None = None
+        self.port: PipelinePort | None = None
+        self.link: ControlLink | None = None
+        self.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
+        self.pipeline_ready = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.metadata_json = ""
+        self.client = wire.ClientInfo()
+        self.muted = False
+        self._run_bot = run_bot
+        self._started_ms = self.now_ms()
+        self._ending: asyncio.Future[tuple[wire.EndReason, wire.Error | None]] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._flushes: dict[int, asyncio.Future[float]] = {}
+        self._ack_timer: asyncio.TimerHandle | None = None
+        self._last_received_ms = self._started_ms
+        self._bad_messages = 0
+        self.dropped_audio = 0
+
+    @staticmethod
+    def now_ms() -> float:
+        """Monotonic clock, milliseconds."""
+        return time.monotonic() * 1000
+
+    # sending
+
+    def emit(self, **payload: Any) -> None:
+        """Send one payload of the envelope to the client, for instance ``emit(flush=Flush())``."""
+        self.emit_envelope(wire.Envelope(**payload))
+
+    def emit_envelope(self, envelope: wire.Envelope) -> None:
+        """Send an envelope; it is numbered and kept for replay as its payload asks."""
+        link = self.link
+        for data in self.channel.send(envelope, int(self.now_ms())):
+            if link is not None:
+                link.send_event(data)
+
+    def emit_state(self, change: wire.StateChanged | None) -> None:
+        """Send a state change, if there is one."""
+        if change is not None:
+            self.emit(state_changed=change)
+
+    def emit_error(
+        self, code: wire.ErrorCode, reason: str, *, subject: str = "", fatal: bool = False
+    ) -> None:
+        """Tell the client what went wrong."""
+        action = wire.RecoveryAction.RECOVERY_ACTION_NONE
+        self.emit(
+            error=wire.Error(
+                code=code, reason=reason, subject_id=subject, fatal=fatal, action=action
+            )
+        )
+
+    # owner
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` as part of this session; it is cancelled when the session ends."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("session task failed", exc_info=error, extra={"session": self.id})
+            self.end(
+                wire.EndReason.END_REASON_ERROR,
+                wire.Error(code=wire.ErrorCode.ERROR_CODE_INTERNAL, reason="internal error"),
+            )
+
+    def end(self, reason: wire.EndReason, error: wire.Error | None = None) -> None:
+        """End the session. The first reason counts."""
+        if not self._ending.done():
+            self._ending.set_result((reason, error))
+
+    async def run(self) -> None:
+        """Own the session: run the bot until it ends or the session does, then leave nothing."""
+        bot: asyncio.Task[None] = asyncio.get_running_loop().create_task(self._bot())
+        self.spawn(self._heartbeat())
+        _log.info("session started", extra={"session": self.id})
+        try:
+            await asyncio.wait({bot, self._ending}, return_when=asyncio.FIRST_COMPLETED)
+            reason, error = self._ending.result() if self._ending.done() else self._outcome(bot)
+        finally:
+            await self._stop_bot(bot)
+            await self._release()
+        self._farewell(reason, error)
+        _log.info("session ended", extra={"session": self.id, "reason": int(reason)})
+
+    async def _bot(self) -> None:
+        await self._run_bot(self)
+
+    def _outcome(self, bot: "asyncio.Task[None]") -> tuple[wire.EndReason, wire.Error | None]:
+        failure = bot.exception() if not bot.cancelled() else None
+        if failure is None:
+            return wire.EndReason.END_REASON_BOT, None
+        _log.error("bot failed", exc_info=failure, extra={"session": self.id})
+        return wire.EndReason.END_REASON_ERROR, wire.Error(
+            code=wire.ErrorCode.ERROR_CODE_BOT_FAILED,
+            reason=f"the bot raised {type(failure).__name__}; see the server's log",
+            action=wire.RecoveryAction.RECOVERY_ACTION_RECONNECT,
+            fatal=True,
+        )
+
+    async def _stop_bot(self, bot: "asyncio.Task[None]") -> None:
+        timeout = self.settings.end_timeout_ms / 1000
+        if not bot.done() and self.port is not None:
+            try:
+                await asyncio.wait_for(self.port.cancel(), timeout)
+                await asyncio.wait({bot}, timeout=timeout)
+            except TimeoutError:
+                _log.warning("bot did not end in time", extra={"session": self.id})
+        if not bot.done():
+            bot.cancel()
+            await asyncio.wait({bot}, timeout=timeout)
+
+    async def _release(self) -> None:
+        if self.path is not None:
+            await self.path.close()
+            self.path = None
+        if self._ack_timer is not None:
+            self._ack_timer.cancel()
+        for future in self._flushes.values():
+            future.cancel()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=self.settings.end_timeout_ms / 1000)
+        self.port = None
+
+    def _farewell(self, reason: wire.EndReason, error: wire.Error | None) -> None:
+        if error is not None:
+            self.emit(error=error)
+        duration = int(self.now_ms() - self._started_ms)
+        self.emit(session_ended=wire.SessionEnded(reason=reason, duration_ms=duration))
+        if self.link is not None:
+            self.link.close(1000 if error is None else 4000 + error.code, "session ended")
+        self.ended.set()
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.heartbeat_ms / 1000)
+            now = self.now_ms()
+            if now - self._last_received_ms > self.settings.dead_after_ms:
+                self.end(
+                    wire.EndReason.END_REASON_ERROR,
+                    wire.Error(
+                        code=wire.ErrorCode.ERROR_CODE_CONNECTION_LOST,
+                        reason="nothing was heard from the client for too long",
+                    ),
+                )
+                return
+            if self.link is not None and self.link.overflowing:
+                self.end(
+                    wire.EndReason.END_REASON_ERROR,
+                    wire.Error(
+                        code=wire.ErrorCode.ERROR_CODE_CONNECTION_LOST,
+                        reason="the client stopped reading",
+                    ),
+                )
+                return
+            self.emit(ping=self.clock.ping(int(now * 1000)))
+
+    # receiving
+
+    def receive(self, data: bytes) -> None:
+        """Take one message of the client. Never raises; bad input is answered or counted."""
+        now = self.now_ms()
+        self._last_received_ms = now
+        try:
+            messages = self.channel.receive(data, int(now))
+        except ChannelError as error:
+            self._bad_message(error)
+            return
+        self._bad_messages = 0
+        for message in messages:
+            self.dispatch(message, now)
+        self._schedule_ack(now)
+
+    def _bad_message(self, error: ChannelError) -> None:
+        self._bad_messages += 1
+        self.emit_error(error.code, str(error))
+        if self._bad_messages >= _MAX_BAD_MESSAGES:
+            self.end(
+                wire.EndReason.END_REASON_ERROR,
+                wire.Error(
+                    code=wire.ErrorCode.ERROR_CODE_MALFORMED,
+                    reason="three bad messages in a row",
+                    fatal=True,
+                ),
+            )
+
+    def _schedule_ack(self, now: float) -> None:
+        due = self.channel.next_due_ms
+        if due is None or self._ack_timer is not None:
+            return
+        delay = max(0.0, due - now) / 1000
+        self._ack_timer = asyncio.get_running_loop().call_later(delay, self._send_acks)
+
+    def _send_acks(self) -> None:
+        self._ack_timer = None
+        now = self.now_ms()
+        for data in self.channel.outgoing(int(now)):
+            if self.link is not None:
+                self.link.send_event(data)
+        self._schedule_ack(now)
+
+    def dispatch(self, message: wire.Envelope, now: float) -> None:
+        """Act on one message that the channel delivered."""
+        kind = message.WhichOneof("payload")
+        if kind == "audio":
+            self._user_audio(message.audio)
+        elif kind == "playout_report":
+            self._playout_report(message.playout_report, now)
+        elif kind == "ping":
+            received = int(now * 1000)
+            self.emit(pong=self.clock.pong(message.ping, received, int(self.now_ms() * 1000)))
+        elif kind == "pong":
+            self.clock.receive(message.pong, int(now * 1000))
+        elif kind == "path_open":
+            from voxwire_server.session.paths import open_path
+
+            self.spawn(open_path(self, message.path_open))
+        elif kind == "path_close":
+            self.spawn(self.drop_path(message.path_close.path_id))
+        elif kind == "send_text":
+            self._send_text(message.send_text)
+        elif kind == "interrupt":
+            self.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_CLIENT
+            if self.port is not None:
+                self.spawn(self.port.interrupt())
+        elif kind == "mute":
+            self.muted = message.mute.muted
+        elif kind == "bye":
+            self.end(wire.EndReason.END_REASON_CLIENT)
+        elif kind == "hello":
+            self.emit_error(
+                wire.ErrorCode.ERROR_CODE_UNEXPECTED_MESSAGE, "Hello came twice on one socket"
+            )
+
+    def _user_audio(self, audio: wire.AudioChunk) -> None:
+        path = self.path
+        if (
+            path is None
+            or audio.path_id != path.path_id
+            or path.carrier != wire.Carrier.CARRIER_WEBSOCKET
+            or len(audio.data) % 2
+        ):
+            self.dropped_audio += 1
+            return
+        self.user_audio(audio.data)
+
+    def user_audio(self, pcm: bytes) -> None:
+        """Hand the user's voice to the pipeline: int16 little-endian mono PCM."""
+        if self.port is not None and not self.muted:
+            self.port.user_audio(pcm)
+
+    def _send_text(self, message: wire.SendText) -> None:
+        if self.port is None or not message.text.strip():
+            return
+        self.spawn(
+            self.port.send_text(
+                message.text,
+                run_immediately=message.run_immediately,
+                audio_response=message.audio_response,
+            )
+        )
+
+    # playout
+
+    def _playout_report(self, report: wire.PlayoutReport, now: float) -> None:
+        path = self.path
+        if path is None or report.path_id != path.path_id or report.track_id:
+            return
+        self.playout.heard.report(float(report.media_ms), now, playing=report.playing)
+        waiting = self._flushes.pop(report.flush_id, None) if report.flush_id else None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(self.playout.heard_ms(now))
+        path.report(report)
+        if self.port is not None:
+            self.port.heard_changed()
+
+    async def flush(self, utterance_id: str) -> tuple[float, wire.HeardSource] | None:
+        """Silence the bot now and learn what was heard.
+
+        Waits at most 150 ms for the client's final report, then believes the estimate.
+
+        Returns:
+            The heard position in milliseconds of the media clock and its source, or None when
+            nothing placed was unheard.
+        """
+        before = self.playout.heard.at(self.now_ms())
+        cut = self.playout.flush(self.now_ms())
+        if cut is None:
+            return None
+        if self.link is not None:
+            self.link.drop_audio()
+        path = self.path
+        result = before
+        if path is not None:
+            path.wake()
+            self._emit_flush(cut, path.path_id, utterance_id)
+            if wire.Feature.FEATURE_FLUSH in self.features:
+                result = await self._flush_report(cut, before)
+        self.playout.finish_flush(cut, self.now_ms())
+        return result
+
+    def _emit_flush(self, cut: Cut, path_id: int, utterance_id: str) -> None:
+        self.emit(
+            flush=wire.Flush(
+                path_id=path_id,
+                flush_id=cut.flush_id,
+                until_media_ms=cut.until_ms,
+                utterance_id=utterance_id,
+            )
+        )
+
+    async def _flush_report(
+        self, cut: Cut, before: tuple[float, wire.HeardSource]
+    ) -> tuple[float, wire.HeardSource]:
+        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._flushes[cut.flush_id] = future
+        try:
+            heard = await asyncio.wait_for(future, _FLUSH_REPORT_MS / 1000)
+        except TimeoutError:
+            return self.playout.heard_ms(self.now_ms()), (
+                wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK
+            )
+        finally:
+            self._flushes.pop(cut.flush_id, None)
+        return heard, wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
+
+    # paths
+
+    async def use_path(self, path: MediaPath) -> None:
+        """Make ``path`` the one that carries the conversation; the older one is closed."""
+        old, self.path = self.path, path
+        if old is not None:
+            self.playout.detach(self.now_ms())
+            await old.close()
+        reports = wire.Feature.FEATURE_PLAYOUT_REPORTS in self.features
+        self.playout.attach(self.now_ms(), reports=reports)
+        path.wake()
+
+    async def drop_path(self, path_id: int) -> None:
+        """Give a path up; the bot is parked until another one comes."""
+        if self.path is not None and self.path.path_id == path_id:
+            path, self.path = self.path, None
+            self.playout.detach(self.now_ms())
+            await path.close()

@@ -1,0 +1,91 @@
+"""What bot and user are doing, as one small state machine.
+
+Pure: inputs are facts of the pipeline and of playout, the output is the ``StateChanged`` to send,
+or None when nothing changed. Table: ``protocol/spec/session.md``, "States of the conversation".
+"""
+
+from voxwire_protocol import wire
+
+__all__ = ["ConversationState"]
+
+_Bot = wire.BotState
+_User = wire.UserState
+
+
+class ConversationState:
+    """Follows the conversation and says when its state changes."""
+
+    def __init__(self) -> None:
+        self.bot: wire.BotState = _Bot.BOT_STATE_STARTING
+        self.user: wire.UserState = _User.USER_STATE_SILENT
+        self._speaking = False
+        self._owed = 0
+        self._responding = False
+
+    def ready(self) -> wire.StateChanged | None:
+        """The pipeline has started."""
+        return self._settle()
+
+    def user_started(self) -> wire.StateChanged | None:
+        """The user took the floor."""
+        self._responding = False
+        self._owed = 0
+        return self._set(user=_User.USER_STATE_SPEAKING)
+
+    def user_stopped(self) -> wire.StateChanged | None:
+        """The user's turn ended; an answer is expected."""
+        self._owed = 1
+        return self._set(user=_User.USER_STATE_SILENT)
+
+    def answer_owed(self) -> wire.StateChanged | None:
+        """Something other than speech asks for an answer (typed text, a tool's result)."""
+        self._owed = 1
+        return self._settle()
+
+    def answer_dropped(self) -> wire.StateChanged | None:
+        """No answer will come."""
+        self._owed = 0
+        self._responding = False
+        return self._settle()
+
+    def response_started(self) -> wire.StateChanged | None:
+        """The model began to write."""
+        self._owed = 0
+        self._responding = True
+        return self._settle()
+
+    def response_ended(self) -> wire.StateChanged | None:
+        """The model finished; its speech may still be on the way."""
+        self._responding = False
+        return self._settle()
+
+    def bot_started(self, media_ms: int) -> wire.StateChanged | None:
+        """The bot's voice was placed from ``media_ms`` on."""
+        self._speaking = True
+        return self._settle(media_ms)
+
+    def bot_stopped(self, media_ms: int) -> wire.StateChanged | None:
+        """The bot's voice was heard to its end."""
+        self._speaking = False
+        return self._settle(media_ms)
+
+    def snapshot(self) -> wire.StateChanged:
+        """The state as it is now."""
+        return wire.StateChanged(bot=self.bot, user=self.user)
+
+    def _settle(self, media_ms: int = 0) -> wire.StateChanged | None:
+        return self._set(user=self.user, media_ms=media_ms)
+
+    def _set(self, *, user: wire.UserState, media_ms: int = 0) -> wire.StateChanged | None:
+        if self._speaking:
+            bot = _Bot.BOT_STATE_SPEAKING
+        elif user == _User.USER_STATE_SPEAKING:
+            bot = _Bot.BOT_STATE_LISTENING
+        elif self._owed or self._responding:
+            bot = _Bot.BOT_STATE_THINKING
+        else:
+            bot = _Bot.BOT_STATE_IDLE
+        if bot == self.bot and user == self.user:
+            return None
+        self.bot, self.user = bot, user
+        return wire.StateChanged(bot=bot, user=user, media_ms=media_ms)
