@@ -62,6 +62,24 @@ def _bot_runner(bot: LoadedBot) -> Callable[[Session], Awaitable[None]]:
     return run
 
 
+def _import_pipeline() -> None:
+    """Import Pipecat, which takes a second, before the first session needs it."""
+    import_module("voxwire_server.pipeline.bot")
+    for module in ("voxwire_server.media.webrtc", "voxwire_server.pipeline.vad"):
+        try:
+            import_module(module)
+        except ImportError as error:  # an extra that is not installed: said when it is asked for
+            _log.debug("not available: %s", error)
+
+
+async def _preload_vad() -> None:
+    try:
+        from voxwire_server.pipeline.vad import preload
+    except ImportError:
+        return
+    await preload()
+
+
 def create_app(settings: Settings, bot: LoadedBot, *, port: int | None = None) -> FastAPI:
     """Build the application.
 
@@ -88,7 +106,8 @@ def create_app(settings: Settings, bot: LoadedBot, *, port: int | None = None) -
 
     async def warm_up() -> None:
         try:
-            await asyncio.to_thread(import_module, "voxwire_server.pipeline.bot")
+            await asyncio.to_thread(_import_pipeline)
+            await _preload_vad()
             await bot.warm()
         except Exception:
             _log.exception("the bot could not be warmed up")

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     """Rate of the bot's audio, Hz."""
     ice_servers: str = "[]"
     """STUN and TURN servers, JSON list of W3C RTCIceServer objects."""
+    ice_addresses: str = ""
+    """Local addresses for WebRTC, separated by commas; empty = loopback for a server on loopback,
+    else every interface."""
     allowed_origins: str = ""
     """Origins that may connect beyond loopback, separated by commas; exact match."""
     max_sessions: int = Field(default=200, ge=1)

@@ -196,7 +196,9 @@ class SessionOutput(BaseOutputTransport):
             return
         context = frame.context_id if isinstance(frame, TTSAudioRawFrame) else None
         known = context is None or context in self._contexts
-        start = self._playout.place(pcm, self._now(), new_stretch=not known)
+        start = self._playout.place(
+            pcm, self._now(), new_stretch=not known, live=context is None
+        )
         if context is not None:
             self._voice(context, start, pcm)
         if self._session.path is not None:

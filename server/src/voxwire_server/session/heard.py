@@ -108,9 +108,11 @@ class HeardPosition:
         position, _ = self.at(now_ms)
         if position >= media_ms:
             return 0.0
-        if not self._attached or media_ms > self._sent_ms:
+        if not self._attached:
             return float("inf")
-        wait = media_ms - position
+        wait = min(media_ms - position, STALE_MS)
+        if media_ms > self._sent_ms:
+            return wait
         if self._running:
             limit = self._base_at_ms + EXTRAPOLATE_MS - now_ms
             if not self.reports or wait <= limit:

@@ -26,6 +26,7 @@ class Block:
 
     start: int
     pcm: bytes
+    live: bool = False
 
     @property
     def end(self) -> int:
@@ -113,7 +114,9 @@ class Playout:
 
     # placing
 
-    def place(self, pcm: bytes, now_ms: float, *, new_stretch: bool) -> int:
+    def place(
+        self, pcm: bytes, now_ms: float, *, new_stretch: bool, live: bool = False
+    ) -> int:
         """Give audio its position.
 
         Args:
@@ -121,6 +124,8 @@ class Playout:
             now_ms: Monotonic milliseconds.
             new_stretch: True for the first audio of an utterance (it starts now, or behind what
                 is placed); False for audio that continues, which stays contiguous.
+            live: True for audio that comes as it happens (an echo, a translation): its backlog may
+                be shed; an utterance's never is.
 
         Returns:
             Position of its first sample.
@@ -134,7 +139,7 @@ class Playout:
             start = self._end
             if late > 0:  # it cannot be heard before now, so the clock waits for it
                 self._clock_base, self._clock_at_ms = float(start), now_ms
-        self._blocks.append(Block(start, pcm))
+        self._blocks.append(Block(start, pcm, live))
         self._end = start + len(pcm) // 2
         self._forget(now_ms)
         return start
@@ -182,6 +187,21 @@ class Playout:
         self.heard.sent(start * scale, position * scale, now_ms)
         self._forget(now_ms)
         return Block(start, parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def live_backlog_samples(self) -> int:
+        """Unsent audio when all of it is live, else 0."""
+        if self._cursor >= self._end or not self._blocks or not self._blocks[-1].live:
+            return 0
+        if not all(block.live for block in self._blocks if block.end > self._cursor):
+            return 0
+        start = self.next_start()
+        return 0 if start is None else self._end - start
+
+    def skip_live(self, num_samples: int) -> None:
+        """Drop the oldest unsent live audio."""
+        start = self.next_start()
+        if start is not None:
+            self._cursor = min(self._end, start + num_samples)
 
     # flushing
 

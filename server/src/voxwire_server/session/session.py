@@ -426,6 +426,8 @@ class Session:
         reports = wire.Feature.FEATURE_PLAYOUT_REPORTS in self.features
         self.playout.attach(self.now_ms(), reports=reports)
         path.wake()
+        if self.port is not None:
+            self.port.heard_changed()
 
     async def drop_path(self, path_id: int) -> None:
         """Give a path up; the bot is parked until another one comes."""

@@ -1,0 +1,184 @@
+"""WebRTC audio of a session, on aiortc."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from voxwire_protocol import rtc, wire
+from voxwire_protocol.rtc.ice import use_addresses
+
+from voxwire_server.gate import is_loopback
+from voxwire_server.media.base import MediaPath
+
+if TYPE_CHECKING:
+    from voxwire_server.session.session import Session
+
+__all__ = ["BadSdpError", "WebRtcPath"]
+
+_log = logging.getLogger("voxwire.media")
+
+_OPUS_CLOCK: Final = 48_000
+_SHED_WINDOW: Final = 25
+
+
+class BadSdpError(ValueError):
+    """An offer that cannot be used; the text names the rule and repeats nothing of the offer."""
+
+
+class WebRtcPath(MediaPath):
+    """One peer connection: Opus both ways, the answer given at once with host candidates.
+
+    Remote candidates are ignored: the client's address is learnt from its own checks, so that no
+    stranger can have this server probe an address. The bot's track sends a packet at every
+    deadline, silence included, and catches up after a stall of the event loop.
+
+    Args:
+        path_id: Number that the client gave the path.
+        session: The session that it carries.
+    """
+
+    carrier = wire.Carrier.CARRIER_WEBRTC
+
+    def __init__(self, path_id: int, session: "Session") -> None:
+        self.path_id = path_id
+        self._session = session
+        self._playout = session.playout
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._connected = asyncio.Event()
+        self._failed = asyncio.Event()
+        self._track = rtc.PacketTrack(
+            self._pull,
+            sample_rate=session.settings.audio_out_sample_rate,
+            block_ms=session.settings.block_ms,
+        )
+        self._inbound: rtc.InboundAudio | None = None
+        self._offset: int | None = None
+        self._pending: list[int] = []
+        self._closed = False
+
+    async def answer(self, offer: str) -> str:
+        """Answer an SDP offer.
+
+        Raises:
+            BadSdpError: The offer cannot be used.
+        """
+        try:
+            rtc.check_offer(offer)
+        except ValueError as error:
+            raise BadSdpError(str(error)) from None
+        connection = self._connection
+        connection.on("connectionstatechange", self._state_changed)
+        try:
+            await connection.setRemoteDescription(
+                RTCSessionDescription(rtc.strip_candidates(offer), "offer")
+            )
+            self._track.bind(connection.addTrack(self._track))
+            self._attach_inbound()
+            self._choose_addresses()
+            await connection.setLocalDescription(await connection.createAnswer())
+        except (ValueError, AssertionError, LookupError, AttributeError, TypeError) as error:
+            # aiortc's parsers check with assert and index without looking (reliability.md §3.7)
+            _log.info("offer refused", exc_info=error)
+            raise BadSdpError("the SDP offer is not usable") from None
+        return rtc.with_opus_fmtp(connection.localDescription.sdp)
+
+    def _attach_inbound(self) -> None:
+        for transceiver in self._connection.getTransceivers():
+            if transceiver.kind == "audio":
+                self._inbound = rtc.attach(
+                    transceiver.receiver,
+                    sample_rate=self._session.settings.audio_in_sample_rate,
+                    on_audio=self._heard_user,
+                )
+                return
+        raise BadSdpError("the SDP offer has no audio")
+
+    def _choose_addresses(self) -> None:
+        settings = self._session.settings
+        given = [a.strip() for a in settings.ice_addresses.split(",") if a.strip()]
+        if not given and is_loopback(settings.host):
+            given = ["127.0.0.1"]
+        if given:
+            use_addresses(self._connection, given)
+
+    def _state_changed(self) -> None:
+        state = self._connection.connectionState
+        if state == "connected":
+            self._connected.set()
+        elif state in ("failed", "closed"):
+            self._failed.set()
+            if not self._closed and self._session.path is self:
+                self._session.spawn(self._lost())
+
+    async def _lost(self) -> None:
+        self._session.emit(
+            path_close=wire.PathClose(
+                path_id=self.path_id,
+                code=wire.ErrorCode.ERROR_CODE_CONNECTION_LOST,
+                reason="the WebRTC connection was lost",
+            )
+        )
+        await self._session.drop_path(self.path_id)
+
+    async def connected(self) -> None:
+        """Wait until audio can flow; the caller sets the deadline. Cancel-safe."""
+        await self._connected.wait()
+
+    def _heard_user(self, pcm: Any, _timestamp: int) -> None:
+        if self._session.path is self:
+            self._session.user_audio(pcm.tobytes())
+
+    def _pull(self, first: int, num_samples: int) -> bytes | None:
+        """One block of the bot's voice for the track, None for silence."""
+        session = self._session
+        if session.path is not self:
+            return None
+        self._shed(num_samples)
+        block = self._playout.take(num_samples, session.now_ms())
+        if block is None:
+            return None
+        offset = block.start - first
+        if offset != self._offset:
+            self._offset = offset
+            self._anchor(block.start, first)
+        missing = num_samples * 2 - len(block.pcm)
+        return block.pcm + bytes(missing) if missing else block.pcm
+
+    def _shed(self, num_samples: int) -> None:
+        """Drop the lasting backlog of a live source (echo, translation), never of an utterance."""
+        self._pending.append(self._playout.live_backlog_samples())
+        if len(self._pending) >= _SHED_WINDOW:
+            excess = min(self._pending) - num_samples
+            self._pending.clear()
+            if excess > 0:
+                self._playout.skip_live(excess)
+
+    def _anchor(self, media_sample: int, track_sample: int) -> None:
+        rate = self._playout.sample_rate
+        timestamp = self._track.rtp_timestamp(track_sample * _OPUS_CLOCK // rate)
+        if timestamp is None:
+            return
+        self._session.emit(
+            media_anchor=wire.MediaAnchor(
+                path_id=self.path_id,
+                media_ms=self._playout.to_ms(media_sample),
+                rtp_timestamp=timestamp,
+                clock_rate=_OPUS_CLOCK,
+            )
+        )
+
+    def wake(self) -> None:
+        """The track pulls at its own deadlines."""
+
+    def report(self, report: wire.PlayoutReport) -> None:
+        """The track runs with the clock; a report changes nothing here."""
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._inbound is not None:
+            self._inbound.close()
+        self._track.stop()
+        await self._connection.close()
