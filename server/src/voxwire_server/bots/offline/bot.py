@@ -1,0 +1,68 @@
+"""The offline bot: a concierge that hears, thinks and speaks on one CPU without a network."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from pipecat.frames.frames import LLMRunFrame
+from pipecat.processors.aggregators.llm_context import LLMContext
+
+from voxwire_server.bots.offline import tools
+from voxwire_server.bots.offline.agent import ConciergeLLMService
+from voxwire_server.bots.offline.decoders import shared_decoders
+from voxwire_server.bots.offline.espeak import shared_espeak
+from voxwire_server.bots.offline.intents import EXAMPLES
+from voxwire_server.bots.offline.stt import SphinxSTTService
+from voxwire_server.bots.offline.tts import EspeakTTSService
+
+if TYPE_CHECKING:
+    from pipecat.pipeline.worker import PipelineWorker
+
+    from voxwire_server import BotSession
+
+__all__ = ["EXAMPLES", "bot", "build_services", "close", "warm"]
+
+
+def build_services() -> tuple[SphinxSTTService, ConciergeLLMService, EspeakTTSService]:
+    """Make the ears, mind and voice of one session."""
+    stt = SphinxSTTService()
+    return stt, ConciergeLLMService(take_rejected=stt.take_rejected), EspeakTTSService()
+
+
+async def bot(session: BotSession) -> None:
+    """Hold a conversation with one user; the bot speaks first.
+
+    Args:
+        session: The session to serve; returns when it ends.
+    """
+    context = LLMContext(tools=tools.TOOLS)
+    user, assistant = session.aggregators(context)
+    stt, llm, tts = build_services()
+    await session.run(
+        [session.input(), stt, user, llm, tts, session.output(), assistant], on_ready=_greet
+    )
+
+
+async def _greet(worker: PipelineWorker) -> None:
+    """Run the agent on an empty context: it greets, and the greeting lands in the context."""
+    await worker.queue_frames([LLMRunFrame()])
+
+
+async def warm() -> None:
+    """Load everything that the first session would otherwise wait for.
+
+    Starts the espeak-ng helper, loads one decoder (in a thread) and reads the tables.
+
+    Raises:
+        MissingExtraError: The ``offline`` extra is not installed; says how to install it.
+        EspeakError: The helper did not start.
+    """
+    for table in (tools.weather, tools.restaurants, tools.jokes, tools.story):
+        table()
+    await asyncio.gather(shared_espeak().warm(), shared_decoders().warm())
+
+
+async def close() -> None:
+    """End the helper process of this event loop; the counterpart of ``warm``."""
+    await shared_espeak().aclose()

@@ -1,0 +1,263 @@
+"""What the offline bot understands, declared once.
+
+``INTENTS`` and ``SLOTS`` are the only place that knows the phrases: the recogniser's grammar and
+dictionary (``grammar``), the parser below, the phrases that the bot offers, and the phrases that
+tests speak are all derived from them. Pure: no I/O.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+from voxwire_server.bots.offline.templates import Template
+
+__all__ = [
+    "EXAMPLES",
+    "INTENTS",
+    "SLOTS",
+    "UNKNOWN_TEXT",
+    "Intent",
+    "Understood",
+    "nearest_phrases",
+    "normalize",
+    "parse",
+]
+
+UNKNOWN_TEXT = "[unknown]"
+"""What the recogniser writes as the transcript of speech that it rejects."""
+
+SLOTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "city": (
+            *("paris", "london", "berlin", "rome", "vienna", "tokyo", "sydney", "toronto"),
+            *("chicago", "seattle", "amsterdam", "barcelona", "singapore", "stockholm"),
+        ),
+        "cuisine": (
+            *("italian", "japanese", "mexican", "indian"),
+            *("french", "chinese", "greek", "vegetarian"),
+        ),
+        "day": ("today", "tomorrow"),
+        "name": (
+            *("alice", "benjamin", "carlos", "daniel", "david", "emma", "george"),
+            *("hannah", "jennifer", "julia", "kevin", "laura", "michael", "oliver"),
+            *("patricia", "peter", "rachel", "samantha", "sophia", "susan"),
+            *("thomas", "victoria", "william"),
+        ),
+    }
+)
+"""The values of every slot, lower case, as they are spoken."""
+
+
+@dataclass(frozen=True)
+class Intent:
+    """Something that a user can want.
+
+    Attributes:
+        name: Its identifier.
+        phrases: Templates (see ``templates``); these are what the recogniser can hear.
+        example: One phrase of it, as the bot would offer it.
+        keywords: Words that give it away in free text, tried when no phrase is in the text.
+        tool: The tool that answers it, or "" when the agent does.
+    """
+
+    name: str
+    phrases: tuple[str, ...]
+    example: str
+    keywords: frozenset[str] = field(default=frozenset())
+    tool: str = ""
+
+    @cached_property
+    def templates(self) -> tuple[Template, ...]:
+        """The compiled phrases."""
+        return tuple(Template(phrase) for phrase in self.phrases)
+
+    @cached_property
+    def slot_names(self) -> tuple[str, ...]:
+        """Every slot that a phrase of it may fill."""
+        names = [name for template in self.templates for name in template.slot_names()]
+        return tuple(dict.fromkeys(names))
+
+    @cached_property
+    def patterns(self) -> tuple[re.Pattern[str], ...]:
+        """The phrases as patterns over normalized text with a trailing space."""
+        return tuple(re.compile(rf"\b{t.regex(SLOTS)}") for t in self.templates)
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What a text means.
+
+    Attributes:
+        intent: The name of an intent of ``INTENTS``, or "unknown".
+        slots: The values of the slots that were said, lower case.
+    """
+
+    intent: str
+    slots: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+INTENTS: tuple[Intent, ...] = (
+    Intent(
+        "weather",
+        (
+            "(what is|what's|how is) the weather in {city} [{day}]",
+            "what is the weather like in {city} [{day}]",
+            "what is the forecast for {city} [{day}]",
+            "is it going to rain in {city} {day}",
+        ),
+        "what is the weather in Paris",
+        frozenset({"weather", "forecast", "rain", "sunny", "temperature", "umbrella"}),
+        "get_weather",
+    ),
+    Intent(
+        "restaurants",
+        (
+            "(find|find me) (a|an) {cuisine} restaurant in {city}",
+            "where can i (eat|find) {cuisine} food in {city}",
+            "i would like {cuisine} food in {city}",
+        ),
+        "find a Japanese restaurant in London",
+        frozenset({"restaurant", "restaurants", "food", "eat", "dinner", "lunch", "hungry"}),
+        "find_restaurant",
+    ),
+    Intent(
+        "time",
+        ("what time is it [now]", "(can|could) you tell me the time"),
+        "what time is it",
+        frozenset({"time", "clock"}),
+        "get_time",
+    ),
+    Intent(
+        "joke",
+        ("[please] tell me (a|another) joke", "i want to hear a joke"),
+        "tell me a joke",
+        frozenset({"joke", "jokes", "funny", "laugh"}),
+        "get_joke",
+    ),
+    Intent(
+        "story",
+        ("[please] tell me a [long] story", "i want to hear a [long] story"),
+        "tell me a long story",
+        frozenset({"story", "tale"}),
+    ),
+    Intent("set_name", ("my name is {name}",), "my name is Alice"),
+    Intent("get_name", ("(what is|what's) my name",), "what is my name"),
+    Intent(
+        "help",
+        ("what can you do", "what can i (say|ask)", "(please|can you) help me"),
+        "what can you do",
+        frozenset({"help"}),
+    ),
+    Intent("hello", ("hello [there]", "good (morning|afternoon|evening)"), "hello"),
+    Intent(
+        "repeat",
+        ("(please|can you) repeat that", "what did you say"),
+        "please repeat that",
+        frozenset({"repeat", "again", "pardon"}),
+    ),
+    Intent("thanks", ("thank you [very much]",), "thank you"),
+    Intent("goodbye", ("goodbye [for now]", "see you later"), "goodbye"),
+)
+
+EXAMPLES: tuple[str, str, str] = (
+    "what is the weather in Paris",
+    "find a Japanese restaurant in London",
+    "tell me a long story",
+)
+"""Three phrases that the greeting and every client name."""
+
+_SYNONYMS = {
+    "hi": "hello",
+    "hey": "hello",
+    "bye": "goodbye",
+    "thanks": "thank you",
+    "thx": "thank you",
+    "good bye": "goodbye",
+    "who am i": "what is my name",
+}
+_NOT_WORD = re.compile(r"[^\w'\s]+")
+_SPOKEN_NAME = re.compile(r"\b(?:my name is|call me|my name's) (\w[\w'-]*)")
+
+
+def normalize(text: str) -> str:
+    """Return ``text`` in lower case, without punctuation, its words joined by single spaces."""
+    text = text.lower().replace("\u2019", "'").replace("`", "'")
+    words = _NOT_WORD.sub(" ", text).split()
+    return " ".join(word.strip("'") if word != "'" else "" for word in words).strip()
+
+
+def parse(text: str) -> Understood:
+    """Understand a transcript or typed text.
+
+    The longest phrase of any intent found in the text wins; without one, an intent whose keyword
+    is in the text, with whatever slot values are. Case and punctuation do not matter.
+
+    Args:
+        text: What the user said or wrote.
+
+    Returns:
+        The intent and its slots; intent "unknown" when nothing fits.
+    """
+    if text.strip() == UNKNOWN_TEXT:
+        return Understood("unknown")
+    plain = normalize(text)
+    plain = _SYNONYMS.get(plain, plain)
+    return _by_phrase(plain) or _by_free_name(plain) or _by_keyword(plain) or Understood("unknown")
+
+
+def _by_phrase(plain: str) -> Understood | None:
+    best: tuple[int, Understood] | None = None
+    for intent in INTENTS:
+        for pattern in intent.patterns:
+            for found in pattern.finditer(plain + " "):
+                length = found.end() - found.start()
+                if best is None or length > best[0]:
+                    slots = {k: v for k, v in found.groupdict().items() if v is not None}
+                    best = (length, Understood(intent.name, slots))
+    return best[1] if best is not None else None
+
+
+def _by_free_name(plain: str) -> Understood | None:
+    """A typed name need not be one that the recogniser knows."""
+    found = _SPOKEN_NAME.search(plain)
+    return Understood("set_name", {"name": found.group(1)}) if found else None
+
+
+def _by_keyword(plain: str) -> Understood | None:
+    words = plain.split()
+    for intent in INTENTS:
+        if intent.keywords.isdisjoint(words):
+            continue
+        slots = {
+            name: next(word for word in words if word in SLOTS[name])
+            for name in intent.slot_names
+            if not set(words).isdisjoint(SLOTS[name])
+        }
+        return Understood(intent.name, slots)
+    return None
+
+
+def nearest_phrases(text: str, count: int = 3) -> list[str]:
+    """Return the phrases that the bot understands and that are closest to ``text``.
+
+    Args:
+        text: What was heard, or "" when there is nothing to go by.
+        count: How many, at most.
+
+    Returns:
+        Examples of different intents, best first.
+    """
+    examples = list(dict.fromkeys([*EXAMPLES, *(intent.example for intent in INTENTS)]))
+    plain = normalize(text)
+    if not plain or plain == "unknown":
+        return examples[:count]
+
+    def likeness(example: str) -> float:
+        return difflib.SequenceMatcher(None, plain, normalize(example)).ratio()
+
+    return sorted(examples, key=likeness, reverse=True)[:count]

@@ -1,0 +1,90 @@
+"""What the concierge says: a pure function from intent or tool result to text.
+
+Every text is a few plain sentences; words are separated by single spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from voxwire_server.bots.offline.intents import EXAMPLES
+
+__all__ = ["FILLER", "GREETING", "city_name", "offer", "tool_reply", "unknown_reply"]
+
+FILLER = "Let me check."
+"""Said in a response of its own before the answer of a tool that one would wait for."""
+
+
+def offer(phrases: list[str] | tuple[str, ...]) -> str:
+    """Return a sentence that names phrases the bot understands."""
+    *first, last = phrases
+    return f"You can say: {', '.join([*first, f'or {last}'] if first else [last])}."
+
+
+GREETING = f"Hello, I am your concierge. {offer(EXAMPLES)}"
+"""The first thing that the bot says; it names three phrases that it understands."""
+
+
+def city_name(city: str) -> str:
+    """Return a city, cuisine or person as it is written."""
+    return " ".join(part.capitalize() for part in city.split())
+
+
+def unknown_reply(phrases: list[str]) -> str:
+    """Return what to say to speech that was not understood."""
+    return f"Sorry, I did not catch that. {offer(phrases)}"
+
+
+def tool_reply(name: str, result: Mapping[str, Any]) -> str:
+    """Return the answer that a tool's result makes.
+
+    Args:
+        name: The tool.
+        result: What it returned; anything but a mapping with its fields is an apology.
+    """
+    render = _REPLIES.get(name)
+    try:
+        return render(result) if render is not None else _APOLOGY
+    except (KeyError, TypeError, AttributeError):
+        return _APOLOGY
+
+
+_APOLOGY = "Sorry, that did not work. Please try again."
+
+
+def _weather(result: Mapping[str, Any]) -> str:
+    city, day = city_name(result["city"]), result["day"]
+    if not result["found"]:
+        return f"Sorry, I have no forecast for {city}."
+    verb = "it is" if day == "today" else "it will be"
+    return (
+        f"In {city} {verb} {result['condition']} {day}, with a high of {result['high_c']} degrees "
+        f"and a low of {_degrees(result['low_c'])}."
+    )
+
+
+def _degrees(value: int) -> str:
+    return f"minus {-value}" if value < 0 else str(value)
+
+
+def _restaurant(result: Mapping[str, Any]) -> str:
+    cuisine, city = city_name(result["cuisine"]), city_name(result["city"])
+    if "name" in result:
+        return (
+            f"For {cuisine} food in {city} I recommend {result['name']}, {result['where']}. "
+            f"It is rated {result['rating']} out of 5."
+        )
+    others = [city_name(other) for other in result["other_cuisines"]]
+    if not others:
+        return f"Sorry, I know no restaurants in {city}."
+    listed = " and ".join(filter(None, [", ".join(others[:-1]), others[-1]]))
+    return f"Sorry, I know no {cuisine} restaurant in {city}. There I know {listed} food."
+
+
+_REPLIES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "get_weather": _weather,
+    "find_restaurant": _restaurant,
+    "get_time": lambda result: f"It is {result['spoken']}.",
+    "get_joke": lambda result: str(result["joke"]),
+}
