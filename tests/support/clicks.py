@@ -26,6 +26,7 @@ from pipecat.services.tts_service import TTSService
 from voxwire_server import BotSession
 
 CLICK_MS = 5
+HUM = 600
 RATE = 24000
 
 
@@ -35,10 +36,11 @@ def word_ms(index: int) -> int:
 
 
 def click_pcm(count: int, first: int = 0) -> bytes:
-    """Audio of ``count`` words: a click, then near silence."""
+    """Audio of ``count`` words: a click, then a hum far below it, so that silence is a cut."""
     parts = []
     for index in range(first, first + count):
-        samples = np.zeros(RATE * word_ms(index) // 1000, dtype=np.int16)
+        t = np.arange(RATE * word_ms(index) // 1000)
+        samples = (np.sin(2 * np.pi * 200 * t / RATE) * HUM).astype(np.int16)
         samples[: RATE * CLICK_MS // 1000] = 20000
         parts.append(samples)
     return np.concatenate(parts).tobytes() if parts else b""

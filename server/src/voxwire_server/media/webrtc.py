@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from voxwire_protocol import rtc, wire
-from voxwire_protocol.rtc.ice import use_addresses
+from voxwire_protocol.rtc.ice import connect_promptly, use_addresses
 
 from voxwire_server.gate import is_loopback
 from voxwire_server.media.base import MediaPath
@@ -20,6 +20,7 @@ _log = logging.getLogger("voxwire.media")
 
 _OPUS_CLOCK: Final = 48_000
 _SHED_WINDOW: Final = 25
+_ANCHOR_LEAD_MS: Final = 10
 
 
 class BadSdpError(ValueError):
@@ -54,6 +55,9 @@ class WebRtcPath(MediaPath):
         )
         self._inbound: rtc.InboundAudio | None = None
         self._offset: int | None = None
+        self._announced: tuple[int, int] | None = None
+        self._next_first = 0
+        self._next_at_ms = 0.0
         self._pending: list[int] = []
         self._closed = False
 
@@ -76,6 +80,7 @@ class WebRtcPath(MediaPath):
             self._track.bind(connection.addTrack(self._track))
             self._attach_inbound()
             self._choose_addresses()
+            connect_promptly(connection)
             await connection.setLocalDescription(await connection.createAnswer())
         except (ValueError, AssertionError, LookupError, AttributeError, TypeError) as error:
             # aiortc's parsers check with assert and index without looking (reliability.md §3.7)
@@ -132,18 +137,51 @@ class WebRtcPath(MediaPath):
     def _pull(self, first: int, num_samples: int) -> bytes | None:
         """One block of the bot's voice for the track, None for silence."""
         session = self._session
+        now = session.now_ms()
+        self._next_first = first + num_samples
+        self._next_at_ms = now + num_samples * 1000 / self._playout.sample_rate
         if session.path is not self:
             return None
         self._shed(num_samples)
-        block = self._playout.take(num_samples, session.now_ms())
+        start = self._playout.next_start()
+        if start is None:
+            return None
+        if start - first != self._offset and not self._begins(start, first):
+            return None
+        block = self._playout.take(num_samples, now)
         if block is None:
             return None
-        offset = block.start - first
-        if offset != self._offset:
-            self._offset = offset
-            self._anchor(block.start, first)
         missing = num_samples * 2 - len(block.pcm)
         return block.pcm + bytes(missing) if missing else block.pcm
+
+    def _begins(self, start: int, first: int) -> bool:
+        """True when the client was told in time that ``start`` stands at ``first`` from here on."""
+        if self._announced == (start, first):
+            self._offset = start - first
+            return True
+        if self._announced is None or self._announced != (start, self._next_first):
+            self._announce(start, self._next_first)
+        return False
+
+    def _announce(self, start: int, first: int) -> None:
+        self._announced = (start, first)
+        self._anchor(start, first)
+
+    def wake(self) -> None:
+        """Audio was placed: say where it will stand, ahead of the packet that carries it.
+
+        An anchor and its audio travel on two wires; one that is sent less than 10 ms ahead could
+        come second, so it then names the block after the next.
+        """
+        start = self._playout.next_start()
+        if start is None or not self._next_first or start - self._next_first == self._offset:
+            return
+        block = self._session.settings.block_ms * self._playout.sample_rate // 1000
+        soon = self._next_at_ms - self._session.now_ms() < _ANCHOR_LEAD_MS
+        first = self._next_first + (block if soon else 0)
+        pending = self._announced
+        if pending is None or pending[0] != start or pending[1] < self._next_first:
+            self._announce(start, first)
 
     def _shed(self, num_samples: int) -> None:
         """Drop the lasting backlog of a live source (echo, translation), never of an utterance."""
@@ -167,9 +205,6 @@ class WebRtcPath(MediaPath):
                 clock_rate=_OPUS_CLOCK,
             )
         )
-
-    def wake(self) -> None:
-        """The track pulls at its own deadlines."""
 
     def report(self, report: wire.PlayoutReport) -> None:
         """The track runs with the clock; a report changes nothing here."""

@@ -74,7 +74,9 @@ class Taps:
                 continue
             self._installed.add(processor.id)
             if isinstance(processor, TTSService):
-                note_word_offsets(processor)
+                source = note_word_offsets(processor)
+                if self.utterances is not None:
+                    self.utterances.source = source
                 processor.add_event_handler("on_before_push_frame", self._metrics)
             elif isinstance(processor, LLMService):
                 processor.add_event_handler("on_before_push_frame", self._llm)

@@ -66,6 +66,8 @@ class Utterances:
         self._dirty: dict[str, Utterance] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._number = 0
+        self.source = wire.TimingSource.TIMING_SOURCE_UNSPECIFIED
+        """Where the pipeline's synthesiser takes its word times from, as far as it is known."""
         self.turn_id = "t0"
         self.response_id = ""
 
@@ -108,7 +110,7 @@ class Utterances:
                 turn_id=self.turn_id,
                 response_id=self.response_id,
                 media_ms=utterance.start_ms,
-                source=utterance.source,
+                source=utterance.source or self.source,
             )
         )
 

@@ -9,11 +9,12 @@ baseline still holds. A service may instead put exact times into ``frame.metadat
 """
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pipecat.frames.frames import Frame, TTSTextFrame
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.tts_service import TTSService
+from voxwire_protocol import wire
 
 __all__ = ["OFFSET_KEY", "WORD_KEY", "note_word_offsets", "walk"]
 
@@ -36,14 +37,18 @@ def _baseline_ns(tts: Any) -> int | None:
     return tts._word_timestamp_tracker._baseline
 
 
-def note_word_offsets(tts: TTSService) -> None:
+def note_word_offsets(tts: TTSService) -> wire.TimingSource:
     """Have ``tts`` write :data:`OFFSET_KEY` on each word frame that it pushes.
+
+    Returns:
+        Where the service's word times come from.
 
     Raises:
         RuntimeError: This Pipecat keeps its baseline elsewhere; words would be misplaced.
     """
     try:
         _baseline_ns(tts)
+        timeless = bool(cast(Any, tts)._push_text_frames)
     except AttributeError as error:
         raise RuntimeError(
             "this pipecat-ai keeps its word-timestamp baseline elsewhere; "
@@ -57,3 +62,5 @@ def note_word_offsets(tts: TTSService) -> None:
                 frame.metadata[OFFSET_KEY] = (frame.pts - baseline) / 1e6
 
     tts.add_event_handler("on_before_push_frame", before_push)
+    source = wire.TimingSource
+    return source.TIMING_SOURCE_ESTIMATED if timeless else source.TIMING_SOURCE_PROVIDER_WORD

@@ -1,43 +1,98 @@
-"""Which local addresses ICE uses."""
+"""What aioice has no setting for: which local addresses are used, and not idling while it connects.
 
+This is the one place that knows the inside of aiortc 1.16's ICE transport and of aioice 0.13's
+agent; both changes are made on the connection's own agents, never on the library.
+"""
+
+import asyncio
 from collections.abc import Sequence
+from types import MethodType
 from typing import Any
 
+from aioice import ice
 from aiortc import RTCPeerConnection
 
-__all__ = ["use_addresses"]
+__all__ = ["connect_promptly", "use_addresses"]
+
+_CHECK_INTERVAL_SECS = 0.02
+
+
+def _agents(connection: RTCPeerConnection) -> list[Any]:
+    """The ICE agents of a connection whose tracks were added.
+
+    Raises:
+        RuntimeError: This version of aiortc is built differently.
+    """
+    inside: Any = connection
+    try:
+        transports = inside._RTCPeerConnection__iceTransports
+        return [transport.iceGatherer._connection for transport in transports]
+    except AttributeError as error:
+        raise RuntimeError("this version of aiortc is not supported (1.16 is)") from error
 
 
 def use_addresses(connection: RTCPeerConnection, addresses: Sequence[str]) -> None:
     """Gather host candidates on these local addresses only.
 
-    aioice takes every interface but loopback (``aioice.ice.get_host_addresses``) and has no
-    setting for it; a server on 127.0.0.1 must not open ports on the network, and a client of it
-    need not. Call it after the tracks are added and before ``setLocalDescription``.
+    aioice takes every interface but loopback (``aioice.ice.get_host_addresses``); a server on
+    127.0.0.1 must not open ports on the network, and a client of it need not. Call it after the
+    tracks are added and before ``setLocalDescription``.
 
     Args:
         connection: The peer connection.
         addresses: IP addresses of this machine, for instance ``["127.0.0.1"]``.
-
-    Raises:
-        RuntimeError: This version of aiortc or aioice is built differently.
     """
-    try:
-        transports: Any = connection._RTCPeerConnection__iceTransports  # type: ignore[attr-defined]
-        agents = [transport.iceGatherer._connection for transport in transports]
-        for agent in agents:
-            _restrict(agent, list(addresses))
-    except AttributeError as error:
-        raise RuntimeError(
-            "this version of aiortc or aioice is not supported (aiortc 1.16 is)"
-        ) from error
+    for agent in _agents(connection):
+        _restrict(agent, list(addresses))
 
 
-def _restrict(agent: Any, addresses: list[str]) -> None:
+def _restrict(agent: Any, here: list[str]) -> None:
     gather = agent.get_component_candidates
 
     async def gather_here(component: int, addresses: list[str], **options: Any) -> Any:
         return await gather(component=component, addresses=here, **options)
 
-    here = addresses
     agent.get_component_candidates = gather_here
+
+
+def connect_promptly(connection: RTCPeerConnection) -> None:
+    """Let ICE go on the moment a pair is nominated.
+
+    ``aioice.Connection.connect`` looks for the outcome only every 20 ms; waiting for the outcome
+    itself saves about 20 ms of connecting on a fast network. The interval between checks
+    (RFC 8445 §14.2) is kept. Call it as :func:`use_addresses`.
+    """
+    for agent in _agents(connection):
+        agent.connect = MethodType(_connect, agent)
+
+
+async def _connect(agent: Any) -> None:
+    """``aioice.Connection.connect`` of 0.13, with the wait described above."""
+    if not agent._local_candidates_end:
+        raise ConnectionError("local candidates were not gathered")
+    if agent.remote_username is None or agent.remote_password is None:
+        raise ConnectionError("the remote credentials are missing")
+    for candidate in agent._remote_candidates:
+        agent._pair_remote_candidate(candidate)
+    agent.sort_check_list()
+    agent._unfreeze_initial()
+    for early in agent._early_checks:
+        agent.check_incoming(*early)
+    agent._early_checks.clear()
+    agent._early_checks_done = True
+
+    outcome = asyncio.ensure_future(agent._check_list_state.get())
+    try:
+        while not outcome.done() and agent._check_periodic():
+            await asyncio.wait({outcome}, timeout=_CHECK_INTERVAL_SECS)
+        if not agent._check_list and not outcome.done():
+            raise ConnectionError("ICE found no pair to check")
+        result = await outcome
+    finally:
+        outcome.cancel()
+    for check in agent._check_list:
+        if check.task:
+            check.task.cancel()
+    if result != ice.ICE_COMPLETED:
+        raise ConnectionError("ICE found no pair that works")
+    agent._query_consent_task = asyncio.create_task(agent.query_consent())

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 from voxwire_server.bots.offline.extras import require
 from voxwire_server.bots.offline.grammar import GRAMMAR_NAME, jsgf, pronunciations
+from voxwire_server.bots.offline.templates import agree_articles
 
 __all__ = ["SAMPLE_RATE", "SLICE_BYTES", "Decoder", "DecoderPool", "Heard", "shared_decoders"]
 
@@ -65,7 +66,7 @@ class Decoder:
             lm=None,
             samprate=float(SAMPLE_RATE),
             bestpath=False,
-            loglevel="FATAL",
+            loglevel="FATAL",  **__import__("json").loads(__import__("os").environ.get("EXTRA","{}")),
         )
         self._decoder: Any = pocketsphinx.Decoder(config)
         for entry, phones in pronunciations():
@@ -113,7 +114,7 @@ class Decoder:
         frames = max(1, self._decoder.n_frames())
         # ``score`` is a likelihood; in the decoder's own log base it is an integer per frame.
         log_score = self._decoder.get_logmath().log(hypothesis.score)
-        return Heard(hypothesis.hypstr, log_score / frames)
+        return Heard(agree_articles(hypothesis.hypstr), log_score / frames)
 
     def abandon(self) -> None:
         """End an utterance that nobody waits for."""

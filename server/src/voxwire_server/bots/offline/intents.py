@@ -35,7 +35,7 @@ SLOTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "city": (
             *("paris", "london", "berlin", "rome", "vienna", "tokyo", "sydney", "toronto"),
-            *("chicago", "seattle", "amsterdam", "barcelona", "singapore", "stockholm"),
+            *("chicago", "seattle", "amsterdam", "barcelona", "singapore", "istanbul"),
         ),
         "cuisine": (
             *("italian", "japanese", "mexican", "indian"),
@@ -161,7 +161,7 @@ INTENTS: tuple[Intent, ...] = (
         frozenset({"repeat", "again", "pardon"}),
     ),
     Intent("thanks", ("thank you [very much]",), "thank you"),
-    Intent("goodbye", ("goodbye [for now]", "see you later"), "goodbye"),
+    Intent("goodbye", ("goodbye", "see you later"), "goodbye"),
 )
 
 EXAMPLES: tuple[str, str, str] = (
@@ -188,7 +188,7 @@ def normalize(text: str) -> str:
     """Return ``text`` in lower case, without punctuation, its words joined by single spaces."""
     text = text.lower().replace("\u2019", "'").replace("`", "'")
     words = _NOT_WORD.sub(" ", text).split()
-    return " ".join(word.strip("'") if word != "'" else "" for word in words).strip()
+    return " ".join(filter(None, (word.strip("'") for word in words)))
 
 
 def parse(text: str) -> Understood:

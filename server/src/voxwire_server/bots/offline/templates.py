@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["Template", "TemplateError"]
+__all__ = ["Template", "TemplateError", "agree_articles"]
 
 _LEXEME = re.compile(r"\s*(\{\w+\}|[\[\]()|]|[\w'-]+)")
 
@@ -41,6 +41,15 @@ class _Group:
 
 
 _Node = _Word | _Slot | _Group
+
+
+def agree_articles(text: str) -> str:
+    """Make every "a" or "an" agree with the word after it; the grammar accepts both."""
+    words = text.split(" ")
+    for index, (word, after) in enumerate(pairwise(words)):
+        if word in ("a", "an") and after:
+            words[index] = "an" if after[0] in "aeiou" else "a"
+    return " ".join(words)
 
 
 class Template:
@@ -96,7 +105,7 @@ class Template:
         words: list[str] = []
         drawn: dict[str, str] = {}
         _sample(self._root, rng, slots, words, drawn)
-        return " ".join(_agree(words)), drawn
+        return agree_articles(" ".join(words)), drawn
 
 
 class _Parser:
@@ -150,15 +159,6 @@ class _Parser:
 
     def _peek(self) -> str | None:
         return self._lexemes[self._at] if self._at < len(self._lexemes) else None
-
-
-def _agree(words: list[str]) -> list[str]:
-    """Make every article agree with the word after it; the grammar accepts both."""
-    agreed = list(words)
-    for index, (word, after) in enumerate(pairwise(words)):
-        if word in ("a", "an"):
-            agreed[index] = "an" if after[0] in "aeiou" else "a"
-    return agreed
 
 
 def _walk(node: _Node) -> Iterator[_Node]:

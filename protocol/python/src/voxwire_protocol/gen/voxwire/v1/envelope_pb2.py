@@ -38,7 +38,7 @@ DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19voxwire/v1/env
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'voxwire_protocol.gen.voxwire.v1.envelope_pb2', _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'voxwire.v1.envelope_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ENVELOPE'].fields_by_name['audio']._loaded_options = None

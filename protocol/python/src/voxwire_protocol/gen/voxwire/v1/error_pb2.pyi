@@ -17,173 +17,169 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
-class _ErrorCode:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _ErrorCodeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ErrorCode.ValueType], builtins.type):
+class _ErrorCodeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ErrorCode], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    ERROR_CODE_UNSPECIFIED: _ErrorCode.ValueType  # 0
+    ERROR_CODE_UNSPECIFIED: ErrorCode  # 0
     """Not set; never sent."""
-    ERROR_CODE_INVALID_ARGUMENT: _ErrorCode.ValueType  # 1
+    ERROR_CODE_INVALID_ARGUMENT: ErrorCode  # 1
     """An argument is out of its documented range."""
-    ERROR_CODE_INVALID_STATE: _ErrorCode.ValueType  # 2
+    ERROR_CODE_INVALID_STATE: ErrorCode  # 2
     """The verb does not fit the state (for instance sending on an ended session)."""
-    ERROR_CODE_MISSING_EXTRA: _ErrorCode.ValueType  # 3
+    ERROR_CODE_MISSING_EXTRA: ErrorCode  # 3
     """An optional part is not installed; the reason names the install command."""
-    ERROR_CODE_UNSUPPORTED: _ErrorCode.ValueType  # 4
+    ERROR_CODE_UNSUPPORTED: ErrorCode  # 4
     """The peer did not offer the feature that the verb needs."""
-    ERROR_CODE_UNAUTHORIZED: _ErrorCode.ValueType  # 20
+    ERROR_CODE_UNAUTHORIZED: ErrorCode  # 20
     """No token, or one that is not valid here."""
-    ERROR_CODE_FORBIDDEN: _ErrorCode.ValueType  # 21
+    ERROR_CODE_FORBIDDEN: ErrorCode  # 21
     """The token is valid but does not allow this."""
-    ERROR_CODE_CAPACITY: _ErrorCode.ValueType  # 22
+    ERROR_CODE_CAPACITY: ErrorCode  # 22
     """The server is full or the token's quota is used up; retry_after_ms says when."""
-    ERROR_CODE_RATE_LIMITED: _ErrorCode.ValueType  # 23
+    ERROR_CODE_RATE_LIMITED: ErrorCode  # 23
     """Too many attempts from this address or token; retry_after_ms says when."""
-    ERROR_CODE_SESSION_EXPIRED: _ErrorCode.ValueType  # 24
+    ERROR_CODE_SESSION_EXPIRED: ErrorCode  # 24
     """The session is gone: its grace period is over or it never existed."""
-    ERROR_CODE_SUPERSEDED: _ErrorCode.ValueType  # 25
+    ERROR_CODE_SUPERSEDED: ErrorCode  # 25
     """A newer attach took the session over."""
-    ERROR_CODE_DURATION_LIMIT: _ErrorCode.ValueType  # 26
+    ERROR_CODE_DURATION_LIMIT: ErrorCode  # 26
     """The session reached the longest duration that its token allows."""
-    ERROR_CODE_GOING_AWAY: _ErrorCode.ValueType  # 27
+    ERROR_CODE_GOING_AWAY: ErrorCode  # 27
     """The server is shutting down or handing sessions over."""
-    ERROR_CODE_BAD_SDP: _ErrorCode.ValueType  # 40
+    ERROR_CODE_BAD_SDP: ErrorCode  # 40
     """The SDP cannot be used."""
-    ERROR_CODE_ICE_FAILED: _ErrorCode.ValueType  # 41
+    ERROR_CODE_ICE_FAILED: ErrorCode  # 41
     """No candidate pair connected within the deadline."""
-    ERROR_CODE_TURN_FAILED: _ErrorCode.ValueType  # 42
+    ERROR_CODE_TURN_FAILED: ErrorCode  # 42
     """TURN refused the credentials or the allocation."""
-    ERROR_CODE_UNREACHABLE: _ErrorCode.ValueType  # 50
+    ERROR_CODE_UNREACHABLE: ErrorCode  # 50
     """The server cannot be reached."""
-    ERROR_CODE_CONNECTION_LOST: _ErrorCode.ValueType  # 51
+    ERROR_CODE_CONNECTION_LOST: ErrorCode  # 51
     """The wire broke and was not resumed in time."""
-    ERROR_CODE_TIMEOUT: _ErrorCode.ValueType  # 52
+    ERROR_CODE_TIMEOUT: ErrorCode  # 52
     """An operation passed its deadline."""
-    ERROR_CODE_DEVICE: _ErrorCode.ValueType  # 60
+    ERROR_CODE_DEVICE: ErrorCode  # 60
     """A device cannot be opened or was taken away."""
-    ERROR_CODE_PERMISSION_DENIED: _ErrorCode.ValueType  # 61
+    ERROR_CODE_PERMISSION_DENIED: ErrorCode  # 61
     """The user or the system refused the microphone."""
-    ERROR_CODE_UNSUPPORTED_FORMAT: _ErrorCode.ValueType  # 62
+    ERROR_CODE_UNSUPPORTED_FORMAT: ErrorCode  # 62
     """An audio format that the path does not carry."""
-    ERROR_CODE_AUDIO_OVERRUN: _ErrorCode.ValueType  # 63
+    ERROR_CODE_AUDIO_OVERRUN: ErrorCode  # 63
     """Audio came faster than real time; the excess was dropped."""
-    ERROR_CODE_MALFORMED: _ErrorCode.ValueType  # 70
+    ERROR_CODE_MALFORMED: ErrorCode  # 70
     """Bytes that are not a valid message."""
-    ERROR_CODE_TOO_LARGE: _ErrorCode.ValueType  # 71
+    ERROR_CODE_TOO_LARGE: ErrorCode  # 71
     """A message above the receiver's limit."""
-    ERROR_CODE_UNEXPECTED_MESSAGE: _ErrorCode.ValueType  # 72
+    ERROR_CODE_UNEXPECTED_MESSAGE: ErrorCode  # 72
     """A message that this side may not send, or not now."""
-    ERROR_CODE_VERSION: _ErrorCode.ValueType  # 73
+    ERROR_CODE_VERSION: ErrorCode  # 73
     """No protocol version in common."""
-    ERROR_CODE_BOT_FAILED: _ErrorCode.ValueType  # 80
+    ERROR_CODE_BOT_FAILED: ErrorCode  # 80
     """The bot raised an exception; its session is over."""
-    ERROR_CODE_SERVICE_FAILED: _ErrorCode.ValueType  # 81
+    ERROR_CODE_SERVICE_FAILED: ErrorCode  # 81
     """A service behind the bot (STT, LLM, TTS) failed; the session goes on."""
-    ERROR_CODE_TOOL_FAILED: _ErrorCode.ValueType  # 82
+    ERROR_CODE_TOOL_FAILED: ErrorCode  # 82
     """A tool call failed."""
-    ERROR_CODE_TOOL_CLOSED: _ErrorCode.ValueType  # 83
+    ERROR_CODE_TOOL_CLOSED: ErrorCode  # 83
     """A result for a call that is not open."""
-    ERROR_CODE_INTERNAL: _ErrorCode.ValueType  # 99
+    ERROR_CODE_INTERNAL: ErrorCode  # 99
     """A fault of the server itself."""
 
-class ErrorCode(_ErrorCode, metaclass=_ErrorCodeEnumTypeWrapper):
+class ErrorCode(builtins.int, metaclass=_ErrorCodeEnumTypeWrapper):
     """What went wrong. Families by what the caller does next: 1-19 usage, 20-39 session,
     40-49 signaling, 50-59 transport, 60-69 media, 70-79 protocol, 80-99 bot.
     """
+    ValueType: typing_extensions.TypeAlias = "ErrorCode"
+    V: typing_extensions.TypeAlias = "ErrorCode"
 
-ERROR_CODE_UNSPECIFIED: ErrorCode.ValueType  # 0
+ERROR_CODE_UNSPECIFIED: ErrorCode  # 0
 """Not set; never sent."""
-ERROR_CODE_INVALID_ARGUMENT: ErrorCode.ValueType  # 1
+ERROR_CODE_INVALID_ARGUMENT: ErrorCode  # 1
 """An argument is out of its documented range."""
-ERROR_CODE_INVALID_STATE: ErrorCode.ValueType  # 2
+ERROR_CODE_INVALID_STATE: ErrorCode  # 2
 """The verb does not fit the state (for instance sending on an ended session)."""
-ERROR_CODE_MISSING_EXTRA: ErrorCode.ValueType  # 3
+ERROR_CODE_MISSING_EXTRA: ErrorCode  # 3
 """An optional part is not installed; the reason names the install command."""
-ERROR_CODE_UNSUPPORTED: ErrorCode.ValueType  # 4
+ERROR_CODE_UNSUPPORTED: ErrorCode  # 4
 """The peer did not offer the feature that the verb needs."""
-ERROR_CODE_UNAUTHORIZED: ErrorCode.ValueType  # 20
+ERROR_CODE_UNAUTHORIZED: ErrorCode  # 20
 """No token, or one that is not valid here."""
-ERROR_CODE_FORBIDDEN: ErrorCode.ValueType  # 21
+ERROR_CODE_FORBIDDEN: ErrorCode  # 21
 """The token is valid but does not allow this."""
-ERROR_CODE_CAPACITY: ErrorCode.ValueType  # 22
+ERROR_CODE_CAPACITY: ErrorCode  # 22
 """The server is full or the token's quota is used up; retry_after_ms says when."""
-ERROR_CODE_RATE_LIMITED: ErrorCode.ValueType  # 23
+ERROR_CODE_RATE_LIMITED: ErrorCode  # 23
 """Too many attempts from this address or token; retry_after_ms says when."""
-ERROR_CODE_SESSION_EXPIRED: ErrorCode.ValueType  # 24
+ERROR_CODE_SESSION_EXPIRED: ErrorCode  # 24
 """The session is gone: its grace period is over or it never existed."""
-ERROR_CODE_SUPERSEDED: ErrorCode.ValueType  # 25
+ERROR_CODE_SUPERSEDED: ErrorCode  # 25
 """A newer attach took the session over."""
-ERROR_CODE_DURATION_LIMIT: ErrorCode.ValueType  # 26
+ERROR_CODE_DURATION_LIMIT: ErrorCode  # 26
 """The session reached the longest duration that its token allows."""
-ERROR_CODE_GOING_AWAY: ErrorCode.ValueType  # 27
+ERROR_CODE_GOING_AWAY: ErrorCode  # 27
 """The server is shutting down or handing sessions over."""
-ERROR_CODE_BAD_SDP: ErrorCode.ValueType  # 40
+ERROR_CODE_BAD_SDP: ErrorCode  # 40
 """The SDP cannot be used."""
-ERROR_CODE_ICE_FAILED: ErrorCode.ValueType  # 41
+ERROR_CODE_ICE_FAILED: ErrorCode  # 41
 """No candidate pair connected within the deadline."""
-ERROR_CODE_TURN_FAILED: ErrorCode.ValueType  # 42
+ERROR_CODE_TURN_FAILED: ErrorCode  # 42
 """TURN refused the credentials or the allocation."""
-ERROR_CODE_UNREACHABLE: ErrorCode.ValueType  # 50
+ERROR_CODE_UNREACHABLE: ErrorCode  # 50
 """The server cannot be reached."""
-ERROR_CODE_CONNECTION_LOST: ErrorCode.ValueType  # 51
+ERROR_CODE_CONNECTION_LOST: ErrorCode  # 51
 """The wire broke and was not resumed in time."""
-ERROR_CODE_TIMEOUT: ErrorCode.ValueType  # 52
+ERROR_CODE_TIMEOUT: ErrorCode  # 52
 """An operation passed its deadline."""
-ERROR_CODE_DEVICE: ErrorCode.ValueType  # 60
+ERROR_CODE_DEVICE: ErrorCode  # 60
 """A device cannot be opened or was taken away."""
-ERROR_CODE_PERMISSION_DENIED: ErrorCode.ValueType  # 61
+ERROR_CODE_PERMISSION_DENIED: ErrorCode  # 61
 """The user or the system refused the microphone."""
-ERROR_CODE_UNSUPPORTED_FORMAT: ErrorCode.ValueType  # 62
+ERROR_CODE_UNSUPPORTED_FORMAT: ErrorCode  # 62
 """An audio format that the path does not carry."""
-ERROR_CODE_AUDIO_OVERRUN: ErrorCode.ValueType  # 63
+ERROR_CODE_AUDIO_OVERRUN: ErrorCode  # 63
 """Audio came faster than real time; the excess was dropped."""
-ERROR_CODE_MALFORMED: ErrorCode.ValueType  # 70
+ERROR_CODE_MALFORMED: ErrorCode  # 70
 """Bytes that are not a valid message."""
-ERROR_CODE_TOO_LARGE: ErrorCode.ValueType  # 71
+ERROR_CODE_TOO_LARGE: ErrorCode  # 71
 """A message above the receiver's limit."""
-ERROR_CODE_UNEXPECTED_MESSAGE: ErrorCode.ValueType  # 72
+ERROR_CODE_UNEXPECTED_MESSAGE: ErrorCode  # 72
 """A message that this side may not send, or not now."""
-ERROR_CODE_VERSION: ErrorCode.ValueType  # 73
+ERROR_CODE_VERSION: ErrorCode  # 73
 """No protocol version in common."""
-ERROR_CODE_BOT_FAILED: ErrorCode.ValueType  # 80
+ERROR_CODE_BOT_FAILED: ErrorCode  # 80
 """The bot raised an exception; its session is over."""
-ERROR_CODE_SERVICE_FAILED: ErrorCode.ValueType  # 81
+ERROR_CODE_SERVICE_FAILED: ErrorCode  # 81
 """A service behind the bot (STT, LLM, TTS) failed; the session goes on."""
-ERROR_CODE_TOOL_FAILED: ErrorCode.ValueType  # 82
+ERROR_CODE_TOOL_FAILED: ErrorCode  # 82
 """A tool call failed."""
-ERROR_CODE_TOOL_CLOSED: ErrorCode.ValueType  # 83
+ERROR_CODE_TOOL_CLOSED: ErrorCode  # 83
 """A result for a call that is not open."""
-ERROR_CODE_INTERNAL: ErrorCode.ValueType  # 99
+ERROR_CODE_INTERNAL: ErrorCode  # 99
 """A fault of the server itself."""
 global___ErrorCode = ErrorCode
 
-class _RecoveryAction:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _RecoveryActionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_RecoveryAction.ValueType], builtins.type):
+class _RecoveryActionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[RecoveryAction], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    RECOVERY_ACTION_UNSPECIFIED: _RecoveryAction.ValueType  # 0
+    RECOVERY_ACTION_UNSPECIFIED: RecoveryAction  # 0
     """Not set: the error says nothing about the connection."""
-    RECOVERY_ACTION_NONE: _RecoveryAction.ValueType  # 1
+    RECOVERY_ACTION_NONE: RecoveryAction  # 1
     """Nothing: the session goes on, or it is over for good."""
-    RECOVERY_ACTION_RESUME: _RecoveryAction.ValueType  # 2
+    RECOVERY_ACTION_RESUME: RecoveryAction  # 2
     """Dial again and resume the same session."""
-    RECOVERY_ACTION_RECONNECT: _RecoveryAction.ValueType  # 3
+    RECOVERY_ACTION_RECONNECT: RecoveryAction  # 3
     """Connect anew; the old session is gone."""
 
-class RecoveryAction(_RecoveryAction, metaclass=_RecoveryActionEnumTypeWrapper):
+class RecoveryAction(builtins.int, metaclass=_RecoveryActionEnumTypeWrapper):
     """What a client should do after an error."""
+    ValueType: typing_extensions.TypeAlias = "RecoveryAction"
+    V: typing_extensions.TypeAlias = "RecoveryAction"
 
-RECOVERY_ACTION_UNSPECIFIED: RecoveryAction.ValueType  # 0
+RECOVERY_ACTION_UNSPECIFIED: RecoveryAction  # 0
 """Not set: the error says nothing about the connection."""
-RECOVERY_ACTION_NONE: RecoveryAction.ValueType  # 1
+RECOVERY_ACTION_NONE: RecoveryAction  # 1
 """Nothing: the session goes on, or it is over for good."""
-RECOVERY_ACTION_RESUME: RecoveryAction.ValueType  # 2
+RECOVERY_ACTION_RESUME: RecoveryAction  # 2
 """Dial again and resume the same session."""
-RECOVERY_ACTION_RECONNECT: RecoveryAction.ValueType  # 3
+RECOVERY_ACTION_RECONNECT: RecoveryAction  # 3
 """Connect anew; the old session is gone."""
 global___RecoveryAction = RecoveryAction
 
@@ -201,13 +197,13 @@ class Error(google.protobuf.message.Message):
     FATAL_FIELD_NUMBER: builtins.int
     IN_REPLY_TO_SEQ_FIELD_NUMBER: builtins.int
     SUBJECT_ID_FIELD_NUMBER: builtins.int
-    code: global___ErrorCode.ValueType
+    code: global___ErrorCode
     """What went wrong."""
     reason: builtins.str
     """One sentence for a developer: what happened and what to do next. Never echoes input."""
     retryable: builtins.bool
     """True when the same verb may succeed later."""
-    action: global___RecoveryAction.ValueType
+    action: global___RecoveryAction
     """What the client should do now."""
     retry_after_ms: builtins.int
     """Milliseconds to wait before trying again; 0 = no advice."""
@@ -220,10 +216,10 @@ class Error(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        code: global___ErrorCode.ValueType = ...,
+        code: global___ErrorCode = ...,
         reason: builtins.str = ...,
         retryable: builtins.bool = ...,
-        action: global___RecoveryAction.ValueType = ...,
+        action: global___RecoveryAction = ...,
         retry_after_ms: builtins.int = ...,
         fatal: builtins.bool = ...,
         in_reply_to_seq: builtins.int = ...,

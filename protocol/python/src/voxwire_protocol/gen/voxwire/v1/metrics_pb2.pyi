@@ -19,39 +19,37 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
-class _MetricKind:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _MetricKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_MetricKind.ValueType], builtins.type):
+class _MetricKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[MetricKind], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    METRIC_KIND_UNSPECIFIED: _MetricKind.ValueType  # 0
+    METRIC_KIND_UNSPECIFIED: MetricKind  # 0
     """Not set."""
-    METRIC_KIND_TTFB: _MetricKind.ValueType  # 1
+    METRIC_KIND_TTFB: MetricKind  # 1
     """Time to the first byte of a service."""
-    METRIC_KIND_PROCESSING: _MetricKind.ValueType  # 2
+    METRIC_KIND_PROCESSING: MetricKind  # 2
     """Time that a processor worked."""
-    METRIC_KIND_PROMPT_TOKENS: _MetricKind.ValueType  # 3
+    METRIC_KIND_PROMPT_TOKENS: MetricKind  # 3
     """Language model tokens in the prompt."""
-    METRIC_KIND_COMPLETION_TOKENS: _MetricKind.ValueType  # 4
+    METRIC_KIND_COMPLETION_TOKENS: MetricKind  # 4
     """Language model tokens written."""
-    METRIC_KIND_TTS_CHARACTERS: _MetricKind.ValueType  # 5
+    METRIC_KIND_TTS_CHARACTERS: MetricKind  # 5
     """Characters spoken."""
 
-class MetricKind(_MetricKind, metaclass=_MetricKindEnumTypeWrapper):
+class MetricKind(builtins.int, metaclass=_MetricKindEnumTypeWrapper):
     """What is measured."""
+    ValueType: typing_extensions.TypeAlias = "MetricKind"
+    V: typing_extensions.TypeAlias = "MetricKind"
 
-METRIC_KIND_UNSPECIFIED: MetricKind.ValueType  # 0
+METRIC_KIND_UNSPECIFIED: MetricKind  # 0
 """Not set."""
-METRIC_KIND_TTFB: MetricKind.ValueType  # 1
+METRIC_KIND_TTFB: MetricKind  # 1
 """Time to the first byte of a service."""
-METRIC_KIND_PROCESSING: MetricKind.ValueType  # 2
+METRIC_KIND_PROCESSING: MetricKind  # 2
 """Time that a processor worked."""
-METRIC_KIND_PROMPT_TOKENS: MetricKind.ValueType  # 3
+METRIC_KIND_PROMPT_TOKENS: MetricKind  # 3
 """Language model tokens in the prompt."""
-METRIC_KIND_COMPLETION_TOKENS: MetricKind.ValueType  # 4
+METRIC_KIND_COMPLETION_TOKENS: MetricKind  # 4
 """Language model tokens written."""
-METRIC_KIND_TTS_CHARACTERS: MetricKind.ValueType  # 5
+METRIC_KIND_TTS_CHARACTERS: MetricKind  # 5
 """Characters spoken."""
 global___MetricKind = MetricKind
 
@@ -65,7 +63,7 @@ class ServiceMetric(google.protobuf.message.Message):
     PROCESSOR_FIELD_NUMBER: builtins.int
     MODEL_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
-    kind: global___MetricKind.ValueType
+    kind: global___MetricKind
     """What is measured."""
     processor: builtins.str
     """The processor, for instance "EspeakTTSService#0"."""
@@ -76,7 +74,7 @@ class ServiceMetric(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        kind: global___MetricKind.ValueType = ...,
+        kind: global___MetricKind = ...,
         processor: builtins.str = ...,
         model: builtins.str = ...,
         value: builtins.float = ...,

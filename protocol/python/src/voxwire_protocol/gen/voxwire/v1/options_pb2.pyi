@@ -20,88 +20,82 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
-class _Sender:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _SenderEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Sender.ValueType], builtins.type):
+class _SenderEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Sender], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    SENDER_UNSPECIFIED: _Sender.ValueType  # 0
+    SENDER_UNSPECIFIED: Sender  # 0
     """Either side."""
-    SENDER_CLIENT: _Sender.ValueType  # 1
+    SENDER_CLIENT: Sender  # 1
     """The client only; a server that receives anything else drops and counts it."""
-    SENDER_SERVER: _Sender.ValueType  # 2
+    SENDER_SERVER: Sender  # 2
     """The server only; a client that receives anything else ignores it."""
-    SENDER_BOTH: _Sender.ValueType  # 3
+    SENDER_BOTH: Sender  # 3
     """Either side, said on purpose."""
 
-class Sender(_Sender, metaclass=_SenderEnumTypeWrapper):
+class Sender(builtins.int, metaclass=_SenderEnumTypeWrapper):
     """Who may send a payload of the envelope."""
+    ValueType: typing_extensions.TypeAlias = "Sender"
+    V: typing_extensions.TypeAlias = "Sender"
 
-SENDER_UNSPECIFIED: Sender.ValueType  # 0
+SENDER_UNSPECIFIED: Sender  # 0
 """Either side."""
-SENDER_CLIENT: Sender.ValueType  # 1
+SENDER_CLIENT: Sender  # 1
 """The client only; a server that receives anything else drops and counts it."""
-SENDER_SERVER: Sender.ValueType  # 2
+SENDER_SERVER: Sender  # 2
 """The server only; a client that receives anything else ignores it."""
-SENDER_BOTH: Sender.ValueType  # 3
+SENDER_BOTH: Sender  # 3
 """Either side, said on purpose."""
 global___Sender = Sender
 
-class _Delivery:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _DeliveryEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Delivery.ValueType], builtins.type):
+class _DeliveryEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Delivery], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    DELIVERY_UNSPECIFIED: _Delivery.ValueType  # 0
+    DELIVERY_UNSPECIFIED: Delivery  # 0
     """Unsequenced: Envelope.seq is 0 and a lost one is not sent again."""
-    DELIVERY_RELIABLE: _Delivery.ValueType  # 1
+    DELIVERY_RELIABLE: Delivery  # 1
     """Numbered, acknowledged, replayed after a resume, delivered once and in order."""
-    DELIVERY_LOSSY: _Delivery.ValueType  # 2
+    DELIVERY_LOSSY: Delivery  # 2
     """Unsequenced, said on purpose (audio, reports, pings, handshake)."""
 
-class Delivery(_Delivery, metaclass=_DeliveryEnumTypeWrapper):
+class Delivery(builtins.int, metaclass=_DeliveryEnumTypeWrapper):
     """How a payload is delivered."""
+    ValueType: typing_extensions.TypeAlias = "Delivery"
+    V: typing_extensions.TypeAlias = "Delivery"
 
-DELIVERY_UNSPECIFIED: Delivery.ValueType  # 0
+DELIVERY_UNSPECIFIED: Delivery  # 0
 """Unsequenced: Envelope.seq is 0 and a lost one is not sent again."""
-DELIVERY_RELIABLE: Delivery.ValueType  # 1
+DELIVERY_RELIABLE: Delivery  # 1
 """Numbered, acknowledged, replayed after a resume, delivered once and in order."""
-DELIVERY_LOSSY: Delivery.ValueType  # 2
+DELIVERY_LOSSY: Delivery  # 2
 """Unsequenced, said on purpose (audio, reports, pings, handshake)."""
 global___Delivery = Delivery
 
-class _Sensitivity:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _SensitivityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Sensitivity.ValueType], builtins.type):
+class _SensitivityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Sensitivity], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    SENSITIVITY_UNSPECIFIED: _Sensitivity.ValueType  # 0
+    SENSITIVITY_UNSPECIFIED: Sensitivity  # 0
     """May be logged at any level."""
-    SENSITIVITY_CONTENT: _Sensitivity.ValueType  # 1
+    SENSITIVITY_CONTENT: Sensitivity  # 1
     """What a person said or a tool returned: never at INFO, redacted by default."""
-    SENSITIVITY_SECRET: _Sensitivity.ValueType  # 2
+    SENSITIVITY_SECRET: Sensitivity  # 2
     """A credential: never logged at any level."""
 
-class Sensitivity(_Sensitivity, metaclass=_SensitivityEnumTypeWrapper):
+class Sensitivity(builtins.int, metaclass=_SensitivityEnumTypeWrapper):
     """What a log line may contain of a field."""
+    ValueType: typing_extensions.TypeAlias = "Sensitivity"
+    V: typing_extensions.TypeAlias = "Sensitivity"
 
-SENSITIVITY_UNSPECIFIED: Sensitivity.ValueType  # 0
+SENSITIVITY_UNSPECIFIED: Sensitivity  # 0
 """May be logged at any level."""
-SENSITIVITY_CONTENT: Sensitivity.ValueType  # 1
+SENSITIVITY_CONTENT: Sensitivity  # 1
 """What a person said or a tool returned: never at INFO, redacted by default."""
-SENSITIVITY_SECRET: Sensitivity.ValueType  # 2
+SENSITIVITY_SECRET: Sensitivity  # 2
 """A credential: never logged at any level."""
 global___Sensitivity = Sensitivity
 
 SENDER_FIELD_NUMBER: builtins.int
 DELIVERY_FIELD_NUMBER: builtins.int
 SENSITIVITY_FIELD_NUMBER: builtins.int
-sender: google.protobuf.internal.extension_dict._ExtensionFieldDescriptor[google.protobuf.descriptor_pb2.FieldOptions, global___Sender.ValueType]
+sender: google.protobuf.internal.extension_dict._ExtensionFieldDescriptor[google.protobuf.descriptor_pb2.FieldOptions, global___Sender]
 """Who may send this envelope payload; set on the arms of Envelope.payload."""
-delivery: google.protobuf.internal.extension_dict._ExtensionFieldDescriptor[google.protobuf.descriptor_pb2.FieldOptions, global___Delivery.ValueType]
+delivery: google.protobuf.internal.extension_dict._ExtensionFieldDescriptor[google.protobuf.descriptor_pb2.FieldOptions, global___Delivery]
 """How this envelope payload is delivered; set on the arms of Envelope.payload."""
-sensitivity: google.protobuf.internal.extension_dict._ExtensionFieldDescriptor[google.protobuf.descriptor_pb2.FieldOptions, global___Sensitivity.ValueType]
+sensitivity: google.protobuf.internal.extension_dict._ExtensionFieldDescriptor[google.protobuf.descriptor_pb2.FieldOptions, global___Sensitivity]
 """What logs may show of this field."""

@@ -23,119 +23,113 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
-class _Feature:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _FeatureEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Feature.ValueType], builtins.type):
+class _FeatureEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Feature], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    FEATURE_UNSPECIFIED: _Feature.ValueType  # 0
+    FEATURE_UNSPECIFIED: Feature  # 0
     """Not set; ignored."""
-    FEATURE_PLAYOUT_REPORTS: _Feature.ValueType  # 1
+    FEATURE_PLAYOUT_REPORTS: Feature  # 1
     """Sends or uses PlayoutReport."""
-    FEATURE_FLUSH: _Feature.ValueType  # 2
+    FEATURE_FLUSH: Feature  # 2
     """Sends or honours Flush."""
-    FEATURE_WORDS: _Feature.ValueType  # 3
+    FEATURE_WORDS: Feature  # 3
     """Sends or uses UtteranceWords."""
-    FEATURE_SEQUENCE: _Feature.ValueType  # 4
+    FEATURE_SEQUENCE: Feature  # 4
     """Numbered delivery with acknowledgements."""
-    FEATURE_RESUME: _Feature.ValueType  # 5
+    FEATURE_RESUME: Feature  # 5
     """Resume after a lost control channel."""
-    FEATURE_CHUNKS: _Feature.ValueType  # 6
+    FEATURE_CHUNKS: Feature  # 6
     """Chunks for messages above the peer's limit."""
-    FEATURE_CLIENT_TOOLS: _Feature.ValueType  # 7
+    FEATURE_CLIENT_TOOLS: Feature  # 7
     """Tools that the client executes."""
-    FEATURE_WEBSOCKET_AUDIO: _Feature.ValueType  # 8
+    FEATURE_WEBSOCKET_AUDIO: Feature  # 8
     """Audio as AudioChunk on the control channel."""
-    FEATURE_WEBRTC: _Feature.ValueType  # 9
+    FEATURE_WEBRTC: Feature  # 9
     """Audio over WebRTC."""
-    FEATURE_DAILY: _Feature.ValueType  # 10
+    FEATURE_DAILY: Feature  # 10
     """Audio through a Daily room."""
 
-class Feature(_Feature, metaclass=_FeatureEnumTypeWrapper):
+class Feature(builtins.int, metaclass=_FeatureEnumTypeWrapper):
     """What a side can do beyond the base protocol. Behaviour is keyed on features, never on versions."""
+    ValueType: typing_extensions.TypeAlias = "Feature"
+    V: typing_extensions.TypeAlias = "Feature"
 
-FEATURE_UNSPECIFIED: Feature.ValueType  # 0
+FEATURE_UNSPECIFIED: Feature  # 0
 """Not set; ignored."""
-FEATURE_PLAYOUT_REPORTS: Feature.ValueType  # 1
+FEATURE_PLAYOUT_REPORTS: Feature  # 1
 """Sends or uses PlayoutReport."""
-FEATURE_FLUSH: Feature.ValueType  # 2
+FEATURE_FLUSH: Feature  # 2
 """Sends or honours Flush."""
-FEATURE_WORDS: Feature.ValueType  # 3
+FEATURE_WORDS: Feature  # 3
 """Sends or uses UtteranceWords."""
-FEATURE_SEQUENCE: Feature.ValueType  # 4
+FEATURE_SEQUENCE: Feature  # 4
 """Numbered delivery with acknowledgements."""
-FEATURE_RESUME: Feature.ValueType  # 5
+FEATURE_RESUME: Feature  # 5
 """Resume after a lost control channel."""
-FEATURE_CHUNKS: Feature.ValueType  # 6
+FEATURE_CHUNKS: Feature  # 6
 """Chunks for messages above the peer's limit."""
-FEATURE_CLIENT_TOOLS: Feature.ValueType  # 7
+FEATURE_CLIENT_TOOLS: Feature  # 7
 """Tools that the client executes."""
-FEATURE_WEBSOCKET_AUDIO: Feature.ValueType  # 8
+FEATURE_WEBSOCKET_AUDIO: Feature  # 8
 """Audio as AudioChunk on the control channel."""
-FEATURE_WEBRTC: Feature.ValueType  # 9
+FEATURE_WEBRTC: Feature  # 9
 """Audio over WebRTC."""
-FEATURE_DAILY: Feature.ValueType  # 10
+FEATURE_DAILY: Feature  # 10
 """Audio through a Daily room."""
 global___Feature = Feature
 
-class _TurnRole:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _TurnRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_TurnRole.ValueType], builtins.type):
+class _TurnRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[TurnRole], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    TURN_ROLE_UNSPECIFIED: _TurnRole.ValueType  # 0
+    TURN_ROLE_UNSPECIFIED: TurnRole  # 0
     """Not set; never sent."""
-    TURN_ROLE_USER: _TurnRole.ValueType  # 1
+    TURN_ROLE_USER: TurnRole  # 1
     """What the user said or typed."""
-    TURN_ROLE_BOT: _TurnRole.ValueType  # 2
+    TURN_ROLE_BOT: TurnRole  # 2
     """What the bot said."""
 
-class TurnRole(_TurnRole, metaclass=_TurnRoleEnumTypeWrapper):
+class TurnRole(builtins.int, metaclass=_TurnRoleEnumTypeWrapper):
     """Who a turn belongs to."""
+    ValueType: typing_extensions.TypeAlias = "TurnRole"
+    V: typing_extensions.TypeAlias = "TurnRole"
 
-TURN_ROLE_UNSPECIFIED: TurnRole.ValueType  # 0
+TURN_ROLE_UNSPECIFIED: TurnRole  # 0
 """Not set; never sent."""
-TURN_ROLE_USER: TurnRole.ValueType  # 1
+TURN_ROLE_USER: TurnRole  # 1
 """What the user said or typed."""
-TURN_ROLE_BOT: TurnRole.ValueType  # 2
+TURN_ROLE_BOT: TurnRole  # 2
 """What the bot said."""
 global___TurnRole = TurnRole
 
-class _EndReason:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _EndReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_EndReason.ValueType], builtins.type):
+class _EndReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[EndReason], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    END_REASON_UNSPECIFIED: _EndReason.ValueType  # 0
+    END_REASON_UNSPECIFIED: EndReason  # 0
     """Not set; never sent."""
-    END_REASON_CLIENT: _EndReason.ValueType  # 1
+    END_REASON_CLIENT: EndReason  # 1
     """The client said Bye."""
-    END_REASON_BOT: _EndReason.ValueType  # 2
+    END_REASON_BOT: EndReason  # 2
     """The bot ended normally (it said goodbye, its function returned)."""
-    END_REASON_SERVER: _EndReason.ValueType  # 3
+    END_REASON_SERVER: EndReason  # 3
     """The server shut down."""
-    END_REASON_ERROR: _EndReason.ValueType  # 4
+    END_REASON_ERROR: EndReason  # 4
     """An error ended it; it was sent just before."""
-    END_REASON_EXPIRED: _EndReason.ValueType  # 5
+    END_REASON_EXPIRED: EndReason  # 5
     """Nobody came back within the grace period."""
 
-class EndReason(_EndReason, metaclass=_EndReasonEnumTypeWrapper):
+class EndReason(builtins.int, metaclass=_EndReasonEnumTypeWrapper):
     """Why a session ended."""
+    ValueType: typing_extensions.TypeAlias = "EndReason"
+    V: typing_extensions.TypeAlias = "EndReason"
 
-END_REASON_UNSPECIFIED: EndReason.ValueType  # 0
+END_REASON_UNSPECIFIED: EndReason  # 0
 """Not set; never sent."""
-END_REASON_CLIENT: EndReason.ValueType  # 1
+END_REASON_CLIENT: EndReason  # 1
 """The client said Bye."""
-END_REASON_BOT: EndReason.ValueType  # 2
+END_REASON_BOT: EndReason  # 2
 """The bot ended normally (it said goodbye, its function returned)."""
-END_REASON_SERVER: EndReason.ValueType  # 3
+END_REASON_SERVER: EndReason  # 3
 """The server shut down."""
-END_REASON_ERROR: EndReason.ValueType  # 4
+END_REASON_ERROR: EndReason  # 4
 """An error ended it; it was sent just before."""
-END_REASON_EXPIRED: EndReason.ValueType  # 5
+END_REASON_EXPIRED: EndReason  # 5
 """Nobody came back within the grace period."""
 global___EndReason = EndReason
 
@@ -208,7 +202,7 @@ class Hello(google.protobuf.message.Message):
     metadata_json: builtins.str
     """Application data for the bot, JSON object; at most 8 KB."""
     @property
-    def features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___Feature.ValueType]:
+    def features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___Feature]:
         """What the client can do."""
 
     @property
@@ -228,7 +222,7 @@ class Hello(google.protobuf.message.Message):
         session_id: builtins.str = ...,
         resume_token: builtins.bytes = ...,
         last_seq: builtins.int = ...,
-        features: collections.abc.Iterable[global___Feature.ValueType] | None = ...,
+        features: collections.abc.Iterable[global___Feature] | None = ...,
         client: global___ClientInfo | None = ...,
         bot: builtins.str = ...,
         tools: collections.abc.Iterable[voxwire_protocol.gen.voxwire.v1.tools_pb2.ToolDeclaration] | None = ...,
@@ -290,7 +284,7 @@ class Welcome(google.protobuf.message.Message):
     server: builtins.str
     """Software of the server, for instance "voxwire-server 0.1.0"."""
     @property
-    def features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___Feature.ValueType]:
+    def features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___Feature]:
         """What both sides can do: the intersection."""
 
     @property
@@ -315,7 +309,7 @@ class Welcome(google.protobuf.message.Message):
         resume_token: builtins.bytes = ...,
         resume_url: builtins.str = ...,
         last_seq: builtins.int = ...,
-        features: collections.abc.Iterable[global___Feature.ValueType] | None = ...,
+        features: collections.abc.Iterable[global___Feature] | None = ...,
         ice_servers: collections.abc.Iterable[voxwire_protocol.gen.voxwire.v1.signaling_pb2.IceServer] | None = ...,
         heartbeat_ms: builtins.int = ...,
         grace_ms: builtins.int = ...,
@@ -343,7 +337,7 @@ class Turn(google.protobuf.message.Message):
     UNHEARD_TEXT_FIELD_NUMBER: builtins.int
     turn_id: builtins.str
     """Names the turn in this session."""
-    role: global___TurnRole.ValueType
+    role: global___TurnRole
     """Who spoke."""
     text: builtins.str
     """What was said; for the bot, what was heard."""
@@ -353,7 +347,7 @@ class Turn(google.protobuf.message.Message):
         self,
         *,
         turn_id: builtins.str = ...,
-        role: global___TurnRole.ValueType = ...,
+        role: global___TurnRole = ...,
         text: builtins.str = ...,
         unheard_text: builtins.str = ...,
     ) -> None: ...
@@ -562,14 +556,14 @@ class SessionEnded(google.protobuf.message.Message):
 
     REASON_FIELD_NUMBER: builtins.int
     DURATION_MS_FIELD_NUMBER: builtins.int
-    reason: global___EndReason.ValueType
+    reason: global___EndReason
     """Why."""
     duration_ms: builtins.int
     """Length of the session, milliseconds."""
     def __init__(
         self,
         *,
-        reason: global___EndReason.ValueType = ...,
+        reason: global___EndReason = ...,
         duration_ms: builtins.int = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["duration_ms", b"duration_ms", "reason", b"reason"]) -> None: ...

@@ -20,55 +20,51 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
-class _Carrier:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _CarrierEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Carrier.ValueType], builtins.type):
+class _CarrierEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Carrier], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    CARRIER_UNSPECIFIED: _Carrier.ValueType  # 0
+    CARRIER_UNSPECIFIED: Carrier  # 0
     """Not set; refused."""
-    CARRIER_WEBSOCKET: _Carrier.ValueType  # 1
+    CARRIER_WEBSOCKET: Carrier  # 1
     """AudioChunk messages on the control channel."""
-    CARRIER_WEBRTC: _Carrier.ValueType  # 2
+    CARRIER_WEBRTC: Carrier  # 2
     """WebRTC (Opus over SRTP)."""
-    CARRIER_DAILY: _Carrier.ValueType  # 3
+    CARRIER_DAILY: Carrier  # 3
     """A Daily room."""
 
-class Carrier(_Carrier, metaclass=_CarrierEnumTypeWrapper):
+class Carrier(builtins.int, metaclass=_CarrierEnumTypeWrapper):
     """What carries the audio of a path."""
+    ValueType: typing_extensions.TypeAlias = "Carrier"
+    V: typing_extensions.TypeAlias = "Carrier"
 
-CARRIER_UNSPECIFIED: Carrier.ValueType  # 0
+CARRIER_UNSPECIFIED: Carrier  # 0
 """Not set; refused."""
-CARRIER_WEBSOCKET: Carrier.ValueType  # 1
+CARRIER_WEBSOCKET: Carrier  # 1
 """AudioChunk messages on the control channel."""
-CARRIER_WEBRTC: Carrier.ValueType  # 2
+CARRIER_WEBRTC: Carrier  # 2
 """WebRTC (Opus over SRTP)."""
-CARRIER_DAILY: Carrier.ValueType  # 3
+CARRIER_DAILY: Carrier  # 3
 """A Daily room."""
 global___Carrier = Carrier
 
-class _Codec:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _CodecEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Codec.ValueType], builtins.type):
+class _CodecEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Codec], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    CODEC_UNSPECIFIED: _Codec.ValueType  # 0
+    CODEC_UNSPECIFIED: Codec  # 0
     """Not set; the receiver takes PCM."""
-    CODEC_PCM_S16LE: _Codec.ValueType  # 1
+    CODEC_PCM_S16LE: Codec  # 1
     """int16 little-endian PCM, mono."""
-    CODEC_OPUS: _Codec.ValueType  # 2
+    CODEC_OPUS: Codec  # 2
     """Opus (RFC 6716), mono."""
 
-class Codec(_Codec, metaclass=_CodecEnumTypeWrapper):
+class Codec(builtins.int, metaclass=_CodecEnumTypeWrapper):
     """How the samples are encoded."""
+    ValueType: typing_extensions.TypeAlias = "Codec"
+    V: typing_extensions.TypeAlias = "Codec"
 
-CODEC_UNSPECIFIED: Codec.ValueType  # 0
+CODEC_UNSPECIFIED: Codec  # 0
 """Not set; the receiver takes PCM."""
-CODEC_PCM_S16LE: Codec.ValueType  # 1
+CODEC_PCM_S16LE: Codec  # 1
 """int16 little-endian PCM, mono."""
-CODEC_OPUS: Codec.ValueType  # 2
+CODEC_OPUS: Codec  # 2
 """Opus (RFC 6716), mono."""
 global___Codec = Codec
 
@@ -82,7 +78,7 @@ class AudioFormat(google.protobuf.message.Message):
     SAMPLE_RATE_FIELD_NUMBER: builtins.int
     NUM_CHANNELS_FIELD_NUMBER: builtins.int
     BLOCK_MS_FIELD_NUMBER: builtins.int
-    codec: global___Codec.ValueType
+    codec: global___Codec
     """Encoding."""
     sample_rate: builtins.int
     """Samples a second, Hz."""
@@ -93,7 +89,7 @@ class AudioFormat(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        codec: global___Codec.ValueType = ...,
+        codec: global___Codec = ...,
         sample_rate: builtins.int = ...,
         num_channels: builtins.int = ...,
         block_ms: builtins.int = ...,
@@ -167,7 +163,7 @@ class PathOpen(google.protobuf.message.Message):
     SDP_OFFER_FIELD_NUMBER: builtins.int
     path_id: builtins.int
     """Number of the path, chosen by the client, from 1, never used again in the session."""
-    carrier: global___Carrier.ValueType
+    carrier: global___Carrier
     """What carries it."""
     sdp_offer: builtins.str
     """WebRTC: the SDP offer (RFC 8829); candidates may be absent."""
@@ -183,7 +179,7 @@ class PathOpen(google.protobuf.message.Message):
         self,
         *,
         path_id: builtins.int = ...,
-        carrier: global___Carrier.ValueType = ...,
+        carrier: global___Carrier = ...,
         capture: global___AudioFormat | None = ...,
         playout: global___AudioFormat | None = ...,
         sdp_offer: builtins.str = ...,
@@ -291,7 +287,7 @@ class PathClose(google.protobuf.message.Message):
     REASON_FIELD_NUMBER: builtins.int
     path_id: builtins.int
     """The path."""
-    code: voxwire_protocol.gen.voxwire.v1.error_pb2.ErrorCode.ValueType
+    code: voxwire_protocol.gen.voxwire.v1.error_pb2.ErrorCode
     """Why; unspecified = on purpose."""
     reason: builtins.str
     """One sentence."""
@@ -299,7 +295,7 @@ class PathClose(google.protobuf.message.Message):
         self,
         *,
         path_id: builtins.int = ...,
-        code: voxwire_protocol.gen.voxwire.v1.error_pb2.ErrorCode.ValueType = ...,
+        code: voxwire_protocol.gen.voxwire.v1.error_pb2.ErrorCode = ...,
         reason: builtins.str = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["code", b"code", "path_id", b"path_id", "reason", b"reason"]) -> None: ...

@@ -17,91 +17,85 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
-class _BotState:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _BotStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_BotState.ValueType], builtins.type):
+class _BotStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[BotState], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    BOT_STATE_UNSPECIFIED: _BotState.ValueType  # 0
+    BOT_STATE_UNSPECIFIED: BotState  # 0
     """Not known yet."""
-    BOT_STATE_STARTING: _BotState.ValueType  # 1
+    BOT_STATE_STARTING: BotState  # 1
     """The pipeline is starting."""
-    BOT_STATE_IDLE: _BotState.ValueType  # 2
+    BOT_STATE_IDLE: BotState  # 2
     """Waiting; nobody speaks."""
-    BOT_STATE_LISTENING: _BotState.ValueType  # 3
+    BOT_STATE_LISTENING: BotState  # 3
     """The user has the floor."""
-    BOT_STATE_THINKING: _BotState.ValueType  # 4
+    BOT_STATE_THINKING: BotState  # 4
     """The user finished; the answer is on its way."""
-    BOT_STATE_SPEAKING: _BotState.ValueType  # 5
+    BOT_STATE_SPEAKING: BotState  # 5
     """The bot is heard."""
 
-class BotState(_BotState, metaclass=_BotStateEnumTypeWrapper):
+class BotState(builtins.int, metaclass=_BotStateEnumTypeWrapper):
     """What the bot is doing, as the listener hears it."""
+    ValueType: typing_extensions.TypeAlias = "BotState"
+    V: typing_extensions.TypeAlias = "BotState"
 
-BOT_STATE_UNSPECIFIED: BotState.ValueType  # 0
+BOT_STATE_UNSPECIFIED: BotState  # 0
 """Not known yet."""
-BOT_STATE_STARTING: BotState.ValueType  # 1
+BOT_STATE_STARTING: BotState  # 1
 """The pipeline is starting."""
-BOT_STATE_IDLE: BotState.ValueType  # 2
+BOT_STATE_IDLE: BotState  # 2
 """Waiting; nobody speaks."""
-BOT_STATE_LISTENING: BotState.ValueType  # 3
+BOT_STATE_LISTENING: BotState  # 3
 """The user has the floor."""
-BOT_STATE_THINKING: BotState.ValueType  # 4
+BOT_STATE_THINKING: BotState  # 4
 """The user finished; the answer is on its way."""
-BOT_STATE_SPEAKING: BotState.ValueType  # 5
+BOT_STATE_SPEAKING: BotState  # 5
 """The bot is heard."""
 global___BotState = BotState
 
-class _UserState:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _UserStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_UserState.ValueType], builtins.type):
+class _UserStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[UserState], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    USER_STATE_UNSPECIFIED: _UserState.ValueType  # 0
+    USER_STATE_UNSPECIFIED: UserState  # 0
     """Not known yet."""
-    USER_STATE_SILENT: _UserState.ValueType  # 1
+    USER_STATE_SILENT: UserState  # 1
     """Silent."""
-    USER_STATE_SPEAKING: _UserState.ValueType  # 2
+    USER_STATE_SPEAKING: UserState  # 2
     """Speaking."""
 
-class UserState(_UserState, metaclass=_UserStateEnumTypeWrapper):
+class UserState(builtins.int, metaclass=_UserStateEnumTypeWrapper):
     """What the user is doing."""
+    ValueType: typing_extensions.TypeAlias = "UserState"
+    V: typing_extensions.TypeAlias = "UserState"
 
-USER_STATE_UNSPECIFIED: UserState.ValueType  # 0
+USER_STATE_UNSPECIFIED: UserState  # 0
 """Not known yet."""
-USER_STATE_SILENT: UserState.ValueType  # 1
+USER_STATE_SILENT: UserState  # 1
 """Silent."""
-USER_STATE_SPEAKING: UserState.ValueType  # 2
+USER_STATE_SPEAKING: UserState  # 2
 """Speaking."""
 global___UserState = UserState
 
-class _InterruptionSource:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _InterruptionSourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_InterruptionSource.ValueType], builtins.type):
+class _InterruptionSourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[InterruptionSource], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    INTERRUPTION_SOURCE_UNSPECIFIED: _InterruptionSource.ValueType  # 0
+    INTERRUPTION_SOURCE_UNSPECIFIED: InterruptionSource  # 0
     """Not known."""
-    INTERRUPTION_SOURCE_USER: _InterruptionSource.ValueType  # 1
+    INTERRUPTION_SOURCE_USER: InterruptionSource  # 1
     """The user spoke."""
-    INTERRUPTION_SOURCE_CLIENT: _InterruptionSource.ValueType  # 2
+    INTERRUPTION_SOURCE_CLIENT: InterruptionSource  # 2
     """The client called interrupt()."""
-    INTERRUPTION_SOURCE_SERVER: _InterruptionSource.ValueType  # 3
+    INTERRUPTION_SOURCE_SERVER: InterruptionSource  # 3
     """The bot's own program."""
 
-class InterruptionSource(_InterruptionSource, metaclass=_InterruptionSourceEnumTypeWrapper):
+class InterruptionSource(builtins.int, metaclass=_InterruptionSourceEnumTypeWrapper):
     """Who cut the bot off."""
+    ValueType: typing_extensions.TypeAlias = "InterruptionSource"
+    V: typing_extensions.TypeAlias = "InterruptionSource"
 
-INTERRUPTION_SOURCE_UNSPECIFIED: InterruptionSource.ValueType  # 0
+INTERRUPTION_SOURCE_UNSPECIFIED: InterruptionSource  # 0
 """Not known."""
-INTERRUPTION_SOURCE_USER: InterruptionSource.ValueType  # 1
+INTERRUPTION_SOURCE_USER: InterruptionSource  # 1
 """The user spoke."""
-INTERRUPTION_SOURCE_CLIENT: InterruptionSource.ValueType  # 2
+INTERRUPTION_SOURCE_CLIENT: InterruptionSource  # 2
 """The client called interrupt()."""
-INTERRUPTION_SOURCE_SERVER: InterruptionSource.ValueType  # 3
+INTERRUPTION_SOURCE_SERVER: InterruptionSource  # 3
 """The bot's own program."""
 global___InterruptionSource = InterruptionSource
 
@@ -114,9 +108,9 @@ class StateChanged(google.protobuf.message.Message):
     BOT_FIELD_NUMBER: builtins.int
     USER_FIELD_NUMBER: builtins.int
     MEDIA_MS_FIELD_NUMBER: builtins.int
-    bot: global___BotState.ValueType
+    bot: global___BotState
     """What the bot is doing."""
-    user: global___UserState.ValueType
+    user: global___UserState
     """What the user is doing."""
     media_ms: builtins.int
     """Where on the media clock it takes effect, milliseconds; 0 = now. A client applies it when
@@ -125,8 +119,8 @@ class StateChanged(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        bot: global___BotState.ValueType = ...,
-        user: global___UserState.ValueType = ...,
+        bot: global___BotState = ...,
+        user: global___UserState = ...,
         media_ms: builtins.int = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["bot", b"bot", "media_ms", b"media_ms", "user", b"user"]) -> None: ...
@@ -241,14 +235,14 @@ class Interrupted(google.protobuf.message.Message):
 
     SOURCE_FIELD_NUMBER: builtins.int
     UTTERANCE_ID_FIELD_NUMBER: builtins.int
-    source: global___InterruptionSource.ValueType
+    source: global___InterruptionSource
     """Who did it."""
     utterance_id: builtins.str
     """The utterance that was being heard; empty = none."""
     def __init__(
         self,
         *,
-        source: global___InterruptionSource.ValueType = ...,
+        source: global___InterruptionSource = ...,
         utterance_id: builtins.str = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["source", b"source", "utterance_id", b"utterance_id"]) -> None: ...

@@ -18,95 +18,89 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
-class _ToolReportLevel:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _ToolReportLevelEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ToolReportLevel.ValueType], builtins.type):
+class _ToolReportLevelEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ToolReportLevel], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    TOOL_REPORT_LEVEL_UNSPECIFIED: _ToolReportLevel.ValueType  # 0
+    TOOL_REPORT_LEVEL_UNSPECIFIED: ToolReportLevel  # 0
     """Not set; as NAME."""
-    TOOL_REPORT_LEVEL_HIDDEN: _ToolReportLevel.ValueType  # 1
+    TOOL_REPORT_LEVEL_HIDDEN: ToolReportLevel  # 1
     """Nothing at all."""
-    TOOL_REPORT_LEVEL_NAME: _ToolReportLevel.ValueType  # 2
+    TOOL_REPORT_LEVEL_NAME: ToolReportLevel  # 2
     """That a call runs and how it ended."""
-    TOOL_REPORT_LEVEL_ARGUMENTS: _ToolReportLevel.ValueType  # 3
+    TOOL_REPORT_LEVEL_ARGUMENTS: ToolReportLevel  # 3
     """The arguments too."""
-    TOOL_REPORT_LEVEL_FULL: _ToolReportLevel.ValueType  # 4
+    TOOL_REPORT_LEVEL_FULL: ToolReportLevel  # 4
     """The arguments and the result."""
 
-class ToolReportLevel(_ToolReportLevel, metaclass=_ToolReportLevelEnumTypeWrapper):
+class ToolReportLevel(builtins.int, metaclass=_ToolReportLevelEnumTypeWrapper):
     """How much of a server tool call the client is shown."""
+    ValueType: typing_extensions.TypeAlias = "ToolReportLevel"
+    V: typing_extensions.TypeAlias = "ToolReportLevel"
 
-TOOL_REPORT_LEVEL_UNSPECIFIED: ToolReportLevel.ValueType  # 0
+TOOL_REPORT_LEVEL_UNSPECIFIED: ToolReportLevel  # 0
 """Not set; as NAME."""
-TOOL_REPORT_LEVEL_HIDDEN: ToolReportLevel.ValueType  # 1
+TOOL_REPORT_LEVEL_HIDDEN: ToolReportLevel  # 1
 """Nothing at all."""
-TOOL_REPORT_LEVEL_NAME: ToolReportLevel.ValueType  # 2
+TOOL_REPORT_LEVEL_NAME: ToolReportLevel  # 2
 """That a call runs and how it ended."""
-TOOL_REPORT_LEVEL_ARGUMENTS: ToolReportLevel.ValueType  # 3
+TOOL_REPORT_LEVEL_ARGUMENTS: ToolReportLevel  # 3
 """The arguments too."""
-TOOL_REPORT_LEVEL_FULL: ToolReportLevel.ValueType  # 4
+TOOL_REPORT_LEVEL_FULL: ToolReportLevel  # 4
 """The arguments and the result."""
 global___ToolReportLevel = ToolReportLevel
 
-class _ToolOutcome:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _ToolOutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ToolOutcome.ValueType], builtins.type):
+class _ToolOutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ToolOutcome], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    TOOL_OUTCOME_UNSPECIFIED: _ToolOutcome.ValueType  # 0
+    TOOL_OUTCOME_UNSPECIFIED: ToolOutcome  # 0
     """Not set."""
-    TOOL_OUTCOME_DONE: _ToolOutcome.ValueType  # 1
+    TOOL_OUTCOME_DONE: ToolOutcome  # 1
     """With a result."""
-    TOOL_OUTCOME_FAILED: _ToolOutcome.ValueType  # 2
+    TOOL_OUTCOME_FAILED: ToolOutcome  # 2
     """With an error."""
-    TOOL_OUTCOME_CANCELLED: _ToolOutcome.ValueType  # 3
+    TOOL_OUTCOME_CANCELLED: ToolOutcome  # 3
     """Withdrawn before it finished."""
-    TOOL_OUTCOME_TIMED_OUT: _ToolOutcome.ValueType  # 4
+    TOOL_OUTCOME_TIMED_OUT: ToolOutcome  # 4
     """Its deadline passed."""
 
-class ToolOutcome(_ToolOutcome, metaclass=_ToolOutcomeEnumTypeWrapper):
+class ToolOutcome(builtins.int, metaclass=_ToolOutcomeEnumTypeWrapper):
     """How a tool call ended."""
+    ValueType: typing_extensions.TypeAlias = "ToolOutcome"
+    V: typing_extensions.TypeAlias = "ToolOutcome"
 
-TOOL_OUTCOME_UNSPECIFIED: ToolOutcome.ValueType  # 0
+TOOL_OUTCOME_UNSPECIFIED: ToolOutcome  # 0
 """Not set."""
-TOOL_OUTCOME_DONE: ToolOutcome.ValueType  # 1
+TOOL_OUTCOME_DONE: ToolOutcome  # 1
 """With a result."""
-TOOL_OUTCOME_FAILED: ToolOutcome.ValueType  # 2
+TOOL_OUTCOME_FAILED: ToolOutcome  # 2
 """With an error."""
-TOOL_OUTCOME_CANCELLED: ToolOutcome.ValueType  # 3
+TOOL_OUTCOME_CANCELLED: ToolOutcome  # 3
 """Withdrawn before it finished."""
-TOOL_OUTCOME_TIMED_OUT: ToolOutcome.ValueType  # 4
+TOOL_OUTCOME_TIMED_OUT: ToolOutcome  # 4
 """Its deadline passed."""
 global___ToolOutcome = ToolOutcome
 
-class _ToolInterruptionPolicy:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _ToolInterruptionPolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ToolInterruptionPolicy.ValueType], builtins.type):
+class _ToolInterruptionPolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ToolInterruptionPolicy], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    TOOL_INTERRUPTION_POLICY_UNSPECIFIED: _ToolInterruptionPolicy.ValueType  # 0
+    TOOL_INTERRUPTION_POLICY_UNSPECIFIED: ToolInterruptionPolicy  # 0
     """Not set; as CANCEL."""
-    TOOL_INTERRUPTION_POLICY_CANCEL: _ToolInterruptionPolicy.ValueType  # 1
+    TOOL_INTERRUPTION_POLICY_CANCEL: ToolInterruptionPolicy  # 1
     """It is cancelled."""
-    TOOL_INTERRUPTION_POLICY_FINISH: _ToolInterruptionPolicy.ValueType  # 2
+    TOOL_INTERRUPTION_POLICY_FINISH: ToolInterruptionPolicy  # 2
     """It finishes and its result is kept."""
-    TOOL_INTERRUPTION_POLICY_ASK: _ToolInterruptionPolicy.ValueType  # 3
+    TOOL_INTERRUPTION_POLICY_ASK: ToolInterruptionPolicy  # 3
     """The bot is asked."""
 
-class ToolInterruptionPolicy(_ToolInterruptionPolicy, metaclass=_ToolInterruptionPolicyEnumTypeWrapper):
+class ToolInterruptionPolicy(builtins.int, metaclass=_ToolInterruptionPolicyEnumTypeWrapper):
     """What happens to a call when the bot is interrupted."""
+    ValueType: typing_extensions.TypeAlias = "ToolInterruptionPolicy"
+    V: typing_extensions.TypeAlias = "ToolInterruptionPolicy"
 
-TOOL_INTERRUPTION_POLICY_UNSPECIFIED: ToolInterruptionPolicy.ValueType  # 0
+TOOL_INTERRUPTION_POLICY_UNSPECIFIED: ToolInterruptionPolicy  # 0
 """Not set; as CANCEL."""
-TOOL_INTERRUPTION_POLICY_CANCEL: ToolInterruptionPolicy.ValueType  # 1
+TOOL_INTERRUPTION_POLICY_CANCEL: ToolInterruptionPolicy  # 1
 """It is cancelled."""
-TOOL_INTERRUPTION_POLICY_FINISH: ToolInterruptionPolicy.ValueType  # 2
+TOOL_INTERRUPTION_POLICY_FINISH: ToolInterruptionPolicy  # 2
 """It finishes and its result is kept."""
-TOOL_INTERRUPTION_POLICY_ASK: ToolInterruptionPolicy.ValueType  # 3
+TOOL_INTERRUPTION_POLICY_ASK: ToolInterruptionPolicy  # 3
 """The bot is asked."""
 global___ToolInterruptionPolicy = ToolInterruptionPolicy
 
@@ -129,7 +123,7 @@ class ToolDeclaration(google.protobuf.message.Message):
     """JSON Schema of the arguments, an object."""
     timeout_ms: builtins.int
     """Longest run, milliseconds; 0 = the server's default."""
-    on_interruption: global___ToolInterruptionPolicy.ValueType
+    on_interruption: global___ToolInterruptionPolicy
     """What an interruption does to it."""
     def __init__(
         self,
@@ -138,7 +132,7 @@ class ToolDeclaration(google.protobuf.message.Message):
         description: builtins.str = ...,
         parameters_json: builtins.str = ...,
         timeout_ms: builtins.int = ...,
-        on_interruption: global___ToolInterruptionPolicy.ValueType = ...,
+        on_interruption: global___ToolInterruptionPolicy = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["description", b"description", "name", b"name", "on_interruption", b"on_interruption", "parameters_json", b"parameters_json", "timeout_ms", b"timeout_ms"]) -> None: ...
 
@@ -189,7 +183,7 @@ class ToolCallEnded(google.protobuf.message.Message):
     """The call."""
     name: builtins.str
     """The tool."""
-    outcome: global___ToolOutcome.ValueType
+    outcome: global___ToolOutcome
     """How."""
     result_json: builtins.str
     """Result, JSON; empty unless the report level shows it."""
@@ -200,7 +194,7 @@ class ToolCallEnded(google.protobuf.message.Message):
         *,
         call_id: builtins.str = ...,
         name: builtins.str = ...,
-        outcome: global___ToolOutcome.ValueType = ...,
+        outcome: global___ToolOutcome = ...,
         result_json: builtins.str = ...,
         duration_ms: builtins.int = ...,
     ) -> None: ...

@@ -19,91 +19,85 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
-class _TimingSource:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _TimingSourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_TimingSource.ValueType], builtins.type):
+class _TimingSourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[TimingSource], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    TIMING_SOURCE_UNSPECIFIED: _TimingSource.ValueType  # 0
+    TIMING_SOURCE_UNSPECIFIED: TimingSource  # 0
     """Not set."""
-    TIMING_SOURCE_PROVIDER_WORD: _TimingSource.ValueType  # 1
+    TIMING_SOURCE_PROVIDER_WORD: TimingSource  # 1
     """The synthesiser gave a time for every word."""
-    TIMING_SOURCE_PROVIDER_CHAR: _TimingSource.ValueType  # 2
+    TIMING_SOURCE_PROVIDER_CHAR: TimingSource  # 2
     """The synthesiser gave a time for every character."""
-    TIMING_SOURCE_FORCED_ALIGNMENT: _TimingSource.ValueType  # 3
+    TIMING_SOURCE_FORCED_ALIGNMENT: TimingSource  # 3
     """An aligner found the words in the audio."""
-    TIMING_SOURCE_ESTIMATED: _TimingSource.ValueType  # 4
+    TIMING_SOURCE_ESTIMATED: TimingSource  # 4
     """Fitted to the audio's speech and pauses."""
-    TIMING_SOURCE_ARRIVAL: _TimingSource.ValueType  # 5
+    TIMING_SOURCE_ARRIVAL: TimingSource  # 5
     """The moment of arrival (a stock peer without times)."""
 
-class TimingSource(_TimingSource, metaclass=_TimingSourceEnumTypeWrapper):
+class TimingSource(builtins.int, metaclass=_TimingSourceEnumTypeWrapper):
     """Where word times come from."""
+    ValueType: typing_extensions.TypeAlias = "TimingSource"
+    V: typing_extensions.TypeAlias = "TimingSource"
 
-TIMING_SOURCE_UNSPECIFIED: TimingSource.ValueType  # 0
+TIMING_SOURCE_UNSPECIFIED: TimingSource  # 0
 """Not set."""
-TIMING_SOURCE_PROVIDER_WORD: TimingSource.ValueType  # 1
+TIMING_SOURCE_PROVIDER_WORD: TimingSource  # 1
 """The synthesiser gave a time for every word."""
-TIMING_SOURCE_PROVIDER_CHAR: TimingSource.ValueType  # 2
+TIMING_SOURCE_PROVIDER_CHAR: TimingSource  # 2
 """The synthesiser gave a time for every character."""
-TIMING_SOURCE_FORCED_ALIGNMENT: TimingSource.ValueType  # 3
+TIMING_SOURCE_FORCED_ALIGNMENT: TimingSource  # 3
 """An aligner found the words in the audio."""
-TIMING_SOURCE_ESTIMATED: TimingSource.ValueType  # 4
+TIMING_SOURCE_ESTIMATED: TimingSource  # 4
 """Fitted to the audio's speech and pauses."""
-TIMING_SOURCE_ARRIVAL: TimingSource.ValueType  # 5
+TIMING_SOURCE_ARRIVAL: TimingSource  # 5
 """The moment of arrival (a stock peer without times)."""
 global___TimingSource = TimingSource
 
-class _UtteranceEnd:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _UtteranceEndEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_UtteranceEnd.ValueType], builtins.type):
+class _UtteranceEndEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[UtteranceEnd], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    UTTERANCE_END_UNSPECIFIED: _UtteranceEnd.ValueType  # 0
+    UTTERANCE_END_UNSPECIFIED: UtteranceEnd  # 0
     """Not set."""
-    UTTERANCE_END_COMPLETED: _UtteranceEnd.ValueType  # 1
+    UTTERANCE_END_COMPLETED: UtteranceEnd  # 1
     """Heard to its end."""
-    UTTERANCE_END_INTERRUPTED: _UtteranceEnd.ValueType  # 2
+    UTTERANCE_END_INTERRUPTED: UtteranceEnd  # 2
     """Cut off."""
-    UTTERANCE_END_FAILED: _UtteranceEnd.ValueType  # 3
+    UTTERANCE_END_FAILED: UtteranceEnd  # 3
     """The synthesis failed."""
 
-class UtteranceEnd(_UtteranceEnd, metaclass=_UtteranceEndEnumTypeWrapper):
+class UtteranceEnd(builtins.int, metaclass=_UtteranceEndEnumTypeWrapper):
     """How an utterance ended."""
+    ValueType: typing_extensions.TypeAlias = "UtteranceEnd"
+    V: typing_extensions.TypeAlias = "UtteranceEnd"
 
-UTTERANCE_END_UNSPECIFIED: UtteranceEnd.ValueType  # 0
+UTTERANCE_END_UNSPECIFIED: UtteranceEnd  # 0
 """Not set."""
-UTTERANCE_END_COMPLETED: UtteranceEnd.ValueType  # 1
+UTTERANCE_END_COMPLETED: UtteranceEnd  # 1
 """Heard to its end."""
-UTTERANCE_END_INTERRUPTED: UtteranceEnd.ValueType  # 2
+UTTERANCE_END_INTERRUPTED: UtteranceEnd  # 2
 """Cut off."""
-UTTERANCE_END_FAILED: UtteranceEnd.ValueType  # 3
+UTTERANCE_END_FAILED: UtteranceEnd  # 3
 """The synthesis failed."""
 global___UtteranceEnd = UtteranceEnd
 
-class _HeardSource:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _HeardSourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_HeardSource.ValueType], builtins.type):
+class _HeardSourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[HeardSource], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    HEARD_SOURCE_UNSPECIFIED: _HeardSource.ValueType  # 0
+    HEARD_SOURCE_UNSPECIFIED: HeardSource  # 0
     """Not set."""
-    HEARD_SOURCE_CLIENT_REPORT: _HeardSource.ValueType  # 1
+    HEARD_SOURCE_CLIENT_REPORT: HeardSource  # 1
     """The client reported it."""
-    HEARD_SOURCE_SERVER_CLOCK: _HeardSource.ValueType  # 2
+    HEARD_SOURCE_SERVER_CLOCK: HeardSource  # 2
     """The server's clock, since no report came for 1 s or the peer sends none."""
 
-class HeardSource(_HeardSource, metaclass=_HeardSourceEnumTypeWrapper):
+class HeardSource(builtins.int, metaclass=_HeardSourceEnumTypeWrapper):
     """How it is known what was heard."""
+    ValueType: typing_extensions.TypeAlias = "HeardSource"
+    V: typing_extensions.TypeAlias = "HeardSource"
 
-HEARD_SOURCE_UNSPECIFIED: HeardSource.ValueType  # 0
+HEARD_SOURCE_UNSPECIFIED: HeardSource  # 0
 """Not set."""
-HEARD_SOURCE_CLIENT_REPORT: HeardSource.ValueType  # 1
+HEARD_SOURCE_CLIENT_REPORT: HeardSource  # 1
 """The client reported it."""
-HEARD_SOURCE_SERVER_CLOCK: HeardSource.ValueType  # 2
+HEARD_SOURCE_SERVER_CLOCK: HeardSource  # 2
 """The server's clock, since no report came for 1 s or the peer sends none."""
 global___HeardSource = HeardSource
 
@@ -130,7 +124,7 @@ class UtteranceStarted(google.protobuf.message.Message):
     """The path's track; 0 = the bot's voice."""
     media_ms: builtins.int
     """Position of its first sample, milliseconds of the media clock."""
-    source: global___TimingSource.ValueType
+    source: global___TimingSource
     """Where its word times come from."""
     language: builtins.str
     """BCP 47 language tag; empty = unknown."""
@@ -142,7 +136,7 @@ class UtteranceStarted(google.protobuf.message.Message):
         response_id: builtins.str = ...,
         track_id: builtins.int = ...,
         media_ms: builtins.int = ...,
-        source: global___TimingSource.ValueType = ...,
+        source: global___TimingSource = ...,
         language: builtins.str = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["language", b"language", "media_ms", b"media_ms", "response_id", b"response_id", "source", b"source", "track_id", b"track_id", "turn_id", b"turn_id", "utterance_id", b"utterance_id"]) -> None: ...
@@ -211,7 +205,7 @@ class UtteranceWords(google.protobuf.message.Message):
     """The piece of the utterance's text that holds these words."""
     revision: builtins.int
     """Higher replaces lower for the same index."""
-    source: global___TimingSource.ValueType
+    source: global___TimingSource
     """Where these times come from; unspecified = as UtteranceStarted said."""
     @property
     def words(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Word]:
@@ -227,7 +221,7 @@ class UtteranceWords(google.protobuf.message.Message):
         text: builtins.str = ...,
         words: collections.abc.Iterable[global___Word] | None = ...,
         revision: builtins.int = ...,
-        source: global___TimingSource.ValueType = ...,
+        source: global___TimingSource = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["base_media_ms", b"base_media_ms", "first_index", b"first_index", "revision", b"revision", "source", b"source", "text", b"text", "text_offset", b"text_offset", "utterance_id", b"utterance_id", "words", b"words"]) -> None: ...
 
@@ -247,7 +241,7 @@ class UtteranceEnded(google.protobuf.message.Message):
     HEARD_SOURCE_FIELD_NUMBER: builtins.int
     utterance_id: builtins.str
     """The utterance."""
-    end: global___UtteranceEnd.ValueType
+    end: global___UtteranceEnd
     """How."""
     heard_media_ms: builtins.int
     """End of what was heard, milliseconds of the media clock."""
@@ -255,17 +249,17 @@ class UtteranceEnded(google.protobuf.message.Message):
     """End of the heard prefix of the utterance's text, Unicode code points."""
     heard_words: builtins.int
     """Words heard."""
-    heard_source: global___HeardSource.ValueType
+    heard_source: global___HeardSource
     """How that is known."""
     def __init__(
         self,
         *,
         utterance_id: builtins.str = ...,
-        end: global___UtteranceEnd.ValueType = ...,
+        end: global___UtteranceEnd = ...,
         heard_media_ms: builtins.int = ...,
         heard_char_end: builtins.int = ...,
         heard_words: builtins.int = ...,
-        heard_source: global___HeardSource.ValueType = ...,
+        heard_source: global___HeardSource = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["end", b"end", "heard_char_end", b"heard_char_end", "heard_media_ms", b"heard_media_ms", "heard_source", b"heard_source", "heard_words", b"heard_words", "utterance_id", b"utterance_id"]) -> None: ...
 

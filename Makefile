@@ -1,0 +1,48 @@
+# The one entry point. Each target is a line or two; what it does is in scripts/.
+PYTHON ?= python3
+PORT ?= 7860
+VENV := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run talk test check gen bench soak fmt clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with everything (run, talk, test, ... do this first by themselves)
+	@$(PYTHON) scripts/setup.py
+
+run: ## Start the server with the offline bot on 127.0.0.1:7860 (PORT= to change)
+	@$(PYTHON) scripts/setup.py --runtime-only
+	@PORT=$(PORT) $(PYTHON) scripts/run.py
+
+talk: ## Hold a three-turn conversation with the bot; writes out/bot.wav, events.jsonl, turn.png
+	@$(PYTHON) scripts/setup.py --runtime-only
+	@PORT=$(PORT) $(VENV)/python scripts/talk.py
+
+test: ## Lint, generated code, every test (ARGS= goes to pytest, PARTS="cores server" picks parts)
+	@$(PYTHON) scripts/setup.py --npm
+	@$(PYTHON) scripts/test.py $(PARTS) -- $(ARGS)
+
+check: ## Lint, format, types, import rules, schema, generated code, leaks
+	@$(PYTHON) scripts/setup.py --npm
+	@$(PYTHON) scripts/check.py
+
+gen: ## Write the generated code from protocol/proto
+	@$(PYTHON) scripts/setup.py
+	@$(PYTHON) scripts/gen.py
+
+bench: ## Measure against stock Pipecat in the same run; writes out/bench.json (ROWS="P1 P4" picks)
+	@$(PYTHON) scripts/setup.py
+	@$(VENV)/python -m tests.bench $(ROWS)
+
+soak: ## The long tests
+	@$(PYTHON) scripts/setup.py
+	@$(VENV)/python -m pytest -m soak --timeout 3600 $(ARGS)
+
+fmt: ## Format and mend what the tools can
+	@$(PYTHON) scripts/setup.py --npm
+	@$(PYTHON) scripts/check.py --fix
+
+clean: ## Remove what was built or measured (.venv and node_modules stay)
+	@$(PYTHON) scripts/clean.py

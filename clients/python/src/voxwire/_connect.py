@@ -1,0 +1,119 @@
+"""`connect`: from a URL to a session that is ready."""
+
+import json
+from types import TracebackType
+from typing import Any
+
+from voxwire._control import Control, normalise_url, now_ms
+from voxwire._opening import Options, ladder
+from voxwire._runtime import Runtime
+from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
+from voxwire.session import Session
+
+__all__ = ["Connection", "connect"]
+
+
+def connect(
+    url: str,
+    *,
+    microphone: MicrophoneLike = None,
+    speaker: SpeakerLike = None,
+    transport: str = "auto",
+    token: str | None = None,
+    bot: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    connect_timeout: float = 10.0,
+) -> "Connection":
+    """Connects to a bot; use it with ``async with``.
+
+    Args:
+        url: ``ws://host:port``, ``https://host`` or with the path of the control channel.
+        microphone: What the bot hears: a WAV path, a mono 16 kHz array, an async iterator of
+            audio, or an object like `Microphone`. None = the user is not heard.
+        speaker: What plays the bot: a path for a WAV of the media timeline, a function, or an
+            object like `Recording`. None = it plays to nobody, in real time all the same.
+        transport: ``webrtc``, ``websocket``, or ``auto``: the first of them that works.
+        token: Connect token; None where the server asks for none.
+        bot: Name of the bot; None = the server's default.
+        metadata: Application data for the bot; anything that JSON can hold, at most 8 KB.
+        connect_timeout: Longest wait until the session is ready, seconds.
+
+    Returns:
+        A context manager; entering it dials. It is entered once.
+
+    Raises:
+        UsageError: An argument cannot be used.
+        MediaError: The microphone's file cannot be read.
+    """
+    ladder(transport)
+    options = Options(
+        transport=transport,
+        token=token or "",
+        bot=bot or "",
+        metadata_json="" if metadata is None else json.dumps(metadata),
+    )
+    return Connection(
+        normalise_url(url),
+        options,
+        microphone=microphone,
+        speaker=speaker,
+        timeout_ms=round(connect_timeout * 1000),
+    )
+
+
+class Connection:
+    """A session that is dialled when entered and closed when left, whatever happens inside."""
+
+    def __init__(
+        self,
+        url: str,
+        options: Options,
+        *,
+        microphone: MicrophoneLike,
+        speaker: SpeakerLike,
+        timeout_ms: int,
+    ) -> None:
+        """Keeps the arguments; use `connect`."""
+        self._url = url
+        self._options = options
+        self._microphone = as_microphone(microphone)
+        self._speaker = as_speaker(speaker)
+        self._timeout_ms = timeout_ms
+        self._runtime: Runtime | None = None
+
+    async def __aenter__(self) -> Session:
+        """Dials and waits until the session is ready. Cancel-safe: nothing is left behind.
+
+        Raises:
+            VoxwireError: It cannot be had within the deadline.
+        """
+        deadline_ms = now_ms() + self._timeout_ms
+        control = await Control.dial(self._url, timeout_ms=self._timeout_ms)
+        self._runtime = Runtime(
+            control, self._options, microphone=self._microphone, speaker=self._speaker
+        )
+        self._runtime.start()
+        await self._runtime.wait_ready(max(1, deadline_ms - now_ms()))
+        return Session(self._runtime)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Ends the session.
+
+        Raises:
+            VoxwireError: The session had failed, nobody has been told yet, and the body raised
+                nothing.
+        """
+        runtime = self._runtime
+        if runtime is None:
+            return
+        try:
+            await runtime.bye("")
+        finally:
+            await runtime.stop()
+        if error is None and (failure := runtime.events.take_failure()) is not None:
+            raise failure

@@ -1,0 +1,146 @@
+"""What is to happen when the speaker reaches a position: words, and changes of state.
+
+Pure: no clock is read.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from voxwire._position import Reached
+from voxwire_protocol import events, wire
+from voxwire_protocol.event_codec import from_envelope
+from voxwire_protocol.timeline import TimedWord, Timeline, decode_words
+
+__all__ = ["Cues"]
+
+HELD_MS: Final = 5000
+"""A change of state is applied after this long, even if its position is never reached."""
+
+_SOURCES: Final = {
+    wire.TimingSource.TIMING_SOURCE_PROVIDER_WORD: events.TimingSource.PROVIDER_WORD,
+    wire.TimingSource.TIMING_SOURCE_PROVIDER_CHAR: events.TimingSource.PROVIDER_CHAR,
+    wire.TimingSource.TIMING_SOURCE_FORCED_ALIGNMENT: events.TimingSource.FORCED_ALIGNMENT,
+    wire.TimingSource.TIMING_SOURCE_ESTIMATED: events.TimingSource.ESTIMATED,
+    wire.TimingSource.TIMING_SOURCE_ARRIVAL: events.TimingSource.ARRIVAL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A change of state that waits for its position."""
+
+    event: events.StateChanged
+    since_ms: int
+    after_immediate: int  # how many immediate changes had come before it
+
+
+def _bot_word(word: TimedWord) -> events.BotWord:
+    return events.BotWord(
+        utterance_id=word.utterance_id,
+        index=word.index,
+        text=word.text,
+        char_start=word.char_start,
+        char_end=word.char_end,
+        start_ms=word.start_ms,
+        end_ms=word.end_ms,
+        source=_SOURCES.get(word.source, events.TimingSource.UNKNOWN),
+    )
+
+
+class Cues:
+    """Words and changes of state of one session, by position."""
+
+    def __init__(self) -> None:
+        """Creates an empty list."""
+        self._timeline = Timeline()
+        self._sources: dict[str, wire.TimingSource.ValueType] = {}
+        self._held: list[_Held] = []
+        self._immediate = 0
+        self._user = events.UserState.UNKNOWN
+
+    @property
+    def speaking(self) -> bool:
+        """True while an utterance is announced and has not ended."""
+        return bool(self._sources)
+
+    def begin(self, message: wire.UtteranceStarted) -> None:
+        """Takes the announcement of an utterance."""
+        self._sources[message.utterance_id] = message.source
+        self._timeline.begin(message.utterance_id, message.media_ms)
+
+    def add(self, message: wire.UtteranceWords) -> None:
+        """Takes words of an utterance, ahead of their sound."""
+        source = self._sources.get(
+            message.utterance_id, wire.TimingSource.TIMING_SOURCE_UNSPECIFIED
+        )
+        text = self._timeline.text(message.utterance_id)
+        words = decode_words(message, text, source=source)
+        self._timeline.set_text(message.utterance_id, message.text_offset, message.text)
+        self._timeline.add(words, message.revision)
+
+    def end(self, message: wire.UtteranceEnded) -> None:
+        """Takes the end of an utterance; its words that are still to sound stay."""
+        self._sources.pop(message.utterance_id, None)
+        self._timeline.end(message.utterance_id)
+
+    def change(self, message: wire.StateChanged, now_ms: int) -> events.StateChanged | None:
+        """Takes a change of state; returns it if it applies at once."""
+        event = from_envelope(wire.Envelope(state_changed=message))
+        assert isinstance(event, events.StateChanged)
+        if event.media_ms:
+            self._held.append(_Held(event, now_ms, self._immediate))
+            self._held.sort(key=lambda held: held.event.media_ms)
+            return None
+        self._immediate += 1
+        self._user = event.user
+        return event
+
+    def cut(self, media_ms: int, until_ms: int) -> list[events.Event]:
+        """Drops what a flush made void; returns the state that nothing newer replaces.
+
+        Args:
+            media_ms: Where the sound stops.
+            until_ms: Everything from there to here will not sound.
+        """
+        self._timeline.cut(media_ms, until_ms)
+        void = [held for held in self._held if media_ms <= held.event.media_ms <= until_ms]
+        self._held = [held for held in self._held if held not in void]
+        if void and void[-1].after_immediate == self._immediate:
+            return [self._release(void[-1])]
+        return []
+
+    def due(self, reached: Reached, now_ms: int) -> list[events.Event]:
+        """Returns what playout has reached, in order of position."""
+        due: list[events.Event] = []
+        for held in tuple(self._held):
+            limit_ms = self._limit_ms(held, reached)
+            if held.event.media_ms > limit_ms and now_ms - held.since_ms < HELD_MS:
+                continue
+            before_ms = min(held.event.media_ms - 1, reached.sounded_ms)
+            due.extend(_bot_word(word) for word in self._timeline.advance(before_ms))
+            due.append(self._release(held))
+            self._held.remove(held)
+        due.extend(_bot_word(word) for word in self._timeline.advance(reached.sounded_ms))
+        return due
+
+    def next_ms(self) -> int | None:
+        """Position of the next word or change of state; None = nothing waits."""
+        positions = [held.event.media_ms for held in self._held[:1]]
+        word_ms = self._timeline.next_due_ms()
+        if word_ms is not None:
+            positions.append(word_ms)
+        return min(positions, default=None)
+
+    @staticmethod
+    def _limit_ms(held: _Held, reached: Reached) -> int:
+        """The bot speaks when a sample sounds; everything else happens once it is passed."""
+        if held.event.bot == events.BotState.SPEAKING:
+            return reached.sounded_ms
+        return reached.passed_ms
+
+    def _release(self, held: _Held) -> events.StateChanged:
+        """The change as it applies now: what the user does may have changed since."""
+        if held.after_immediate == self._immediate:
+            self._user = held.event.user
+            return held.event
+        return replace(held.event, user=self._user)

@@ -1,0 +1,70 @@
+"""The bounded queue between a session and the program that reads its events."""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from voxwire_protocol.events import Event, EventsSkipped
+
+__all__ = ["MAX_QUEUED", "EventQueue"]
+
+MAX_QUEUED: Final = 8192
+"""Most events that wait to be read."""
+
+
+class EventQueue:
+    """First in, first out. What does not fit is counted and said: `EventsSkipped` takes its place.
+
+    The oldest events are given up, since the newest ones tell what is the case.
+    """
+
+    def __init__(self, limit: int = MAX_QUEUED) -> None:
+        """Creates an open queue of at most `limit` events."""
+        self._limit = limit
+        self._queued: deque[Event] = deque()
+        self._skipped = 0
+        self._closed = False
+        self._failure: BaseException | None = None
+        self._wake = asyncio.Event()
+
+    def put(self, event: Event) -> None:
+        """Adds an event; nothing after `close`."""
+        if self._closed:
+            return
+        if len(self._queued) >= self._limit:
+            self._queued.popleft()
+            self._skipped += 1
+        self._queued.append(event)
+        self._wake.set()
+
+    def close(self, failure: BaseException | None = None) -> None:
+        """Ends the queue: readers get what is queued, then `failure` or the end."""
+        if not self._closed:
+            self._closed = True
+            self._failure = failure
+        self._wake.set()
+
+    def take_failure(self) -> BaseException | None:
+        """The failure that the queue was closed with, if no reader has got it; once."""
+        failure, self._failure = self._failure, None
+        return failure
+
+    async def get(self) -> Event | None:
+        """Returns the next event, or None at the end. Cancel-safe.
+
+        Raises:
+            BaseException: The failure that the queue was closed with, once.
+        """
+        while True:
+            if self._skipped:
+                skipped, self._skipped = self._skipped, 0
+                return EventsSkipped(skipped)
+            if self._queued:
+                return self._queued.popleft()
+            if self._closed:
+                failure = self.take_failure()
+                if failure is not None:
+                    raise failure
+                return None
+            self._wake.clear()
+            await self._wake.wait()

@@ -1,0 +1,113 @@
+"""What a session needs of a media path."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from voxwire.audio import CAPTURE_RATE
+from voxwire.playout import Samples
+from voxwire_protocol import wire
+from voxwire_protocol.errors import ErrorCode, VoxwireError, code_from_wire, make_error
+
+__all__ = [
+    "BLOCK_MS",
+    "PLAYOUT_RATE",
+    "Capture",
+    "MediaPath",
+    "Readiness",
+    "Sink",
+    "audio_format",
+    "capture_format",
+]
+
+PLAYOUT_RATE: Final = 24_000
+"""Rate that is asked for the bot's audio, Hz."""
+
+BLOCK_MS: Final = 20
+"""Length of a block on the wire."""
+
+Capture = Callable[[int], bytes | None]
+"""Reads that many samples of the user, int16 little-endian; None = the user is not heard."""
+
+Sink = Callable[[int, Samples], None]
+"""Takes bot audio: its sample index on the media clock at the playout rate, and the samples.
+
+Without samples: what comes next stands at that index (`PlayoutBuffer.rewind`).
+"""
+
+
+class Readiness:
+    """Set once, or failed once; the first of both counts."""
+
+    def __init__(self) -> None:
+        """Creates it neither set nor failed."""
+        self._set = asyncio.Event()
+        self._error: VoxwireError | None = None
+
+    def set(self) -> None:
+        """Lets those who wait go on."""
+        self._set.set()
+
+    def refuse(self, message: wire.PathClose) -> None:
+        """Fails with what the server said when it gave the path up."""
+        code = code_from_wire(message.code) if message.code else ErrorCode.UNSUPPORTED
+        self.fail(make_error(code, message.reason or "the server gave the media path up"))
+
+    def fail(self, error: VoxwireError) -> None:
+        """Fails those who wait, unless it is set."""
+        if not self._set.is_set():
+            self._error = error
+            self._set.set()
+
+    async def wait(self) -> None:
+        """Waits until it is set. Cancel-safe.
+
+        Raises:
+            VoxwireError: It failed.
+        """
+        await self._set.wait()
+        if self._error is not None:
+            raise self._error
+
+
+class MediaPath(Protocol):
+    """One way for audio. Opened, run and closed by one session."""
+
+    @property
+    def carrier(self) -> wire.Carrier.ValueType:
+        """What carries it."""
+        ...
+
+    async def offer(self) -> wire.PathOpen:
+        """Returns the message that asks for this path."""
+        ...
+
+    def receive(self, envelope: wire.Envelope) -> None:
+        """Takes what the server says about this path: answer, ready, close, anchors, audio."""
+        ...
+
+    async def run(self, sink: Sink) -> None:
+        """Carries audio both ways until cancelled; audio that came before goes to `sink` first."""
+        ...
+
+    async def wait_ready(self) -> int:
+        """Waits until audio can flow both ways; returns the playout rate, Hz. Cancel-safe.
+
+        Raises:
+            VoxwireError: The path cannot be had.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Gives the path up; bounded, may be called again."""
+        ...
+
+
+def audio_format(codec: wire.Codec.ValueType, sample_rate: int) -> wire.AudioFormat:
+    """A mono format in 20 ms blocks."""
+    return wire.AudioFormat(codec=codec, sample_rate=sample_rate, num_channels=1, block_ms=BLOCK_MS)
+
+
+def capture_format(codec: wire.Codec.ValueType) -> wire.AudioFormat:
+    """The format of the user's audio."""
+    return audio_format(codec, CAPTURE_RATE)

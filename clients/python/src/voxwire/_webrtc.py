@@ -1,0 +1,85 @@
+"""One peer connection on aiortc; the only module that touches it. Import it on first use."""
+
+import asyncio
+from collections.abc import Callable
+
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from voxwire._path import BLOCK_MS, Capture
+from voxwire.audio import CAPTURE_RATE
+from voxwire.playout import Samples
+from voxwire_protocol.rtc import InboundAudio, PacketTrack, attach, with_opus_fmtp
+
+__all__ = ["Peer"]
+
+CLOSE_S = 2.0
+
+
+class Peer:
+    """A connection with one audio section, both ways."""
+
+    def __init__(
+        self, *, capture: Capture, on_audio: Callable[[Samples, int], None], sample_rate: int
+    ) -> None:
+        """Makes the connection; nothing is sent yet.
+
+        Args:
+            capture: Reads the user's audio, 16 kHz.
+            on_audio: Takes decoded audio and the RTP timestamp (48 kHz) of its first sample.
+            sample_rate: Of what `on_audio` gets, Hz.
+        """
+        # An empty list: without it aiortc asks a public STUN server.
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._capture = capture
+        self._connected = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._track = PacketTrack(self._pull, sample_rate=CAPTURE_RATE, block_ms=BLOCK_MS)
+        self._connection.addTrack(self._track)
+        receiver = self._connection.getTransceivers()[0].receiver
+        self._inbound: InboundAudio = attach(receiver, sample_rate=sample_rate, on_audio=on_audio)
+        self._connection.on("connectionstatechange", self._changed)
+
+    async def offer(self) -> str:
+        """Gathers host candidates and returns the SDP offer."""
+        await self._connection.setLocalDescription(await self._connection.createOffer())
+        return with_opus_fmtp(self._connection.localDescription.sdp)
+
+    async def accept(self, answer_sdp: str) -> None:
+        """Takes the answer; the connection starts.
+
+        Raises:
+            ValueError: It is no answer to our offer.
+        """
+        description = RTCSessionDescription(sdp=answer_sdp, type="answer")
+        try:
+            await self._connection.setRemoteDescription(description)
+        except Exception as error:  # aiortc raises whatever its parser trips over
+            raise ValueError("the SDP answer cannot be used") from error
+
+    async def wait_connected(self) -> bool:
+        """Waits until media can flow; False when it never will. Cancel-safe."""
+        await self._connected.wait()
+        return not self._closed.is_set()
+
+    async def wait_closed(self) -> None:
+        """Waits until the connection is gone. Cancel-safe."""
+        await self._closed.wait()
+
+    async def close(self) -> None:
+        """Closes the connection, within 2 s; may be called again."""
+        self._inbound.close()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._connection.close()
+        except TimeoutError:
+            return
+
+    def _pull(self, first_sample: int, num_samples: int) -> bytes | None:
+        return self._capture(num_samples)
+
+    def _changed(self) -> None:
+        state = self._connection.connectionState
+        if state in ("failed", "closed"):
+            self._closed.set()
+        if state in ("connected", "failed", "closed"):
+            self._connected.set()

@@ -1,0 +1,169 @@
+"""Audio over WebRTC; the media clock through anchors."""
+
+import asyncio
+from collections import deque
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from voxwire._anchors import AnchorMap
+from voxwire._path import (
+    PLAYOUT_RATE,
+    Capture,
+    Readiness,
+    Sink,
+    audio_format,
+    capture_format,
+)
+from voxwire.playout import Samples
+from voxwire_protocol import wire
+from voxwire_protocol.errors import (
+    ErrorCode,
+    RecoveryAction,
+    SignalingError,
+    TransportError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from voxwire._webrtc import Peer
+
+__all__ = ["WebRtcPath"]
+
+MAX_EARLY: Final = 100
+"""Blocks that are kept until the session takes audio (2 s)."""
+
+
+NOTHING: Final[Samples] = np.zeros(0, np.int16)
+
+GRACE_S: Final = 1.0
+"""The connection of a session that ends may close before SessionEnded arrives."""
+
+
+def require_extra() -> None:
+    """Makes sure that the packages for WebRTC are there.
+
+    Raises:
+        UsageError: MISSING_EXTRA, with the command that installs them.
+    """
+    if find_spec("aiortc") is None:
+        raise UsageError(
+            ErrorCode.MISSING_EXTRA, "WebRTC is not installed: pip install 'voxwire[webrtc]'"
+        )
+
+
+class WebRtcPath:
+    """A path on a peer connection of its own."""
+
+    carrier = wire.Carrier.CARRIER_WEBRTC
+
+    def __init__(self, path_id: int, *, capture: Capture) -> None:
+        """Creates a path that is not asked for yet.
+
+        Raises:
+            UsageError: WebRTC is not installed.
+        """
+        require_extra()
+        self._path_id = path_id
+        self._capture = capture
+        self._anchors = AnchorMap(sample_rate=PLAYOUT_RATE)
+        self._sink: Sink | None = None
+        self._early: deque[tuple[int, Samples]] = deque(maxlen=MAX_EARLY)
+        self._ready = Readiness()
+        self._answered = Readiness()
+        self._answer = ""
+        self._peer: Peer | None = None
+
+    async def offer(self) -> wire.PathOpen:
+        """Makes the peer connection and returns the message that asks for this path."""
+        from voxwire._webrtc import Peer  # brings in aiortc
+
+        self._peer = Peer(
+            capture=self._capture, on_audio=self._receive_audio, sample_rate=PLAYOUT_RATE
+        )
+        return wire.PathOpen(
+            path_id=self._path_id,
+            carrier=self.carrier,
+            capture=capture_format(wire.Codec.CODEC_OPUS),
+            playout=audio_format(wire.Codec.CODEC_OPUS, PLAYOUT_RATE),
+            sdp_offer=await self._peer.offer(),
+        )
+
+    def receive(self, envelope: wire.Envelope) -> None:
+        """Takes answer, ready, close and anchors."""
+        match envelope.WhichOneof("payload"):
+            case "path_answer":
+                self._answer = envelope.path_answer.sdp_answer
+                self._answered.set()
+            case "path_ready":
+                self._ready.set()
+            case "path_close":
+                self._answered.refuse(envelope.path_close)
+                self._ready.refuse(envelope.path_close)
+            case "media_anchor":
+                self._receive_anchor(envelope.media_anchor)
+            case _:
+                return
+
+    def _receive_anchor(self, anchor: wire.MediaAnchor) -> None:
+        if anchor.track_id == 0 and anchor.WhichOneof("position") == "rtp_timestamp":
+            self._anchors.add(anchor.rtp_timestamp, anchor.media_ms, clock_rate=anchor.clock_rate)
+            if self._sink is not None:
+                self._sink(anchor.media_ms * PLAYOUT_RATE // 1000, NOTHING)
+
+    def _receive_audio(self, samples: Samples, rtp_timestamp: int) -> None:
+        if self._sink is None:
+            self._early.append((rtp_timestamp, samples))
+            return
+        for piece in self._anchors.place(rtp_timestamp, len(samples)):
+            self._sink(piece.sample_index, samples[piece.start : piece.start + piece.length])
+
+    async def wait_ready(self) -> int:
+        """Waits until the connection is up on both sides; returns the playout rate, Hz.
+
+        Raises:
+            SignalingError: The answer cannot be used, or no connection came about.
+        """
+        peer = self._peer
+        assert peer is not None, "offer comes first"
+        await self._answered.wait()
+        try:
+            await peer.accept(self._answer)
+        except ValueError as error:
+            raise SignalingError(ErrorCode.BAD_SDP, "the answer cannot be used") from error
+        if not await peer.wait_connected():
+            raise SignalingError(
+                ErrorCode.ICE_FAILED,
+                "no network path for WebRTC was found: try transport='websocket'",
+                retryable=True,
+            )
+        await self._ready.wait()
+        return PLAYOUT_RATE
+
+    async def run(self, sink: Sink) -> None:
+        """Passes audio on until cancelled. The user's audio is pulled by the connection.
+
+        Raises:
+            TransportError: The connection broke.
+        """
+        peer = self._peer
+        assert peer is not None, "offer comes first"
+        self._sink = sink
+        for rtp_timestamp, samples in self._early:
+            self._receive_audio(samples, rtp_timestamp)
+        self._early.clear()
+        await peer.wait_closed()
+        await asyncio.sleep(GRACE_S)
+        raise TransportError(
+            ErrorCode.CONNECTION_LOST,
+            "the WebRTC connection broke",
+            retryable=True,
+            action=RecoveryAction.RECONNECT,
+        )
+
+    async def close(self) -> None:
+        """Closes the peer connection, within 2 s."""
+        self._sink = None
+        if self._peer is not None:
+            await self._peer.close()

@@ -1,0 +1,117 @@
+"""Audio as `AudioChunk` messages on the control channel."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from voxwire._path import (
+    BLOCK_MS,
+    PLAYOUT_RATE,
+    Capture,
+    Readiness,
+    Sink,
+    audio_format,
+    capture_format,
+)
+from voxwire.audio import CAPTURE_RATE
+from voxwire.playout import Samples
+from voxwire_protocol import wire
+from voxwire_protocol.errors import ErrorCode, MediaError
+
+__all__ = ["WebSocketPath"]
+
+MAX_BURST_S: Final = 0.2
+"""After a stall at most this much of the user's audio is sent at once; the rest comes later."""
+
+MAX_EARLY: Final = 250
+"""Chunks that are kept until the session takes audio."""
+
+
+class WebSocketPath:
+    """A path whose carrier is the control channel."""
+
+    carrier = wire.Carrier.CARRIER_WEBSOCKET
+
+    def __init__(
+        self, path_id: int, *, capture: Capture, send: Callable[[wire.Envelope], None]
+    ) -> None:
+        """Creates a path that is not asked for yet."""
+        self._path_id = path_id
+        self._capture = capture
+        self._send = send
+        self._sink: Sink | None = None
+        self._early: deque[tuple[int, Samples]] = deque(maxlen=MAX_EARLY)
+        self._rate = PLAYOUT_RATE
+        self._ready = Readiness()
+
+    async def offer(self) -> wire.PathOpen:
+        """Returns the message that asks for this path."""
+        return wire.PathOpen(
+            path_id=self._path_id,
+            carrier=self.carrier,
+            capture=capture_format(wire.Codec.CODEC_PCM_S16LE),
+            playout=audio_format(wire.Codec.CODEC_PCM_S16LE, PLAYOUT_RATE),
+        )
+
+    def receive(self, envelope: wire.Envelope) -> None:
+        """Takes answer, ready and audio."""
+        match envelope.WhichOneof("payload"):
+            case "path_answer":
+                self._rate = envelope.path_answer.playout.sample_rate or PLAYOUT_RATE
+            case "path_ready":
+                self._ready.set()
+            case "path_close":
+                self._ready.refuse(envelope.path_close)
+            case "audio":
+                self._receive_audio(envelope.audio)
+            case _:
+                return
+
+    def _receive_audio(self, chunk: wire.AudioChunk) -> None:
+        if chunk.track_id:
+            return
+        data = chunk.data
+        samples = np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.int16, copy=False)
+        if self._sink is None:
+            self._early.append((chunk.sample_index, samples))
+        else:
+            self._sink(chunk.sample_index, samples)
+
+    async def wait_ready(self) -> int:
+        """Waits for PathReady; returns the playout rate, Hz."""
+        await self._ready.wait()
+        if not 8000 <= self._rate <= 48_000:
+            raise MediaError(
+                ErrorCode.UNSUPPORTED_FORMAT, f"the server plays at {self._rate} Hz; 8-48 kHz work"
+            )
+        return self._rate
+
+    async def run(self, sink: Sink) -> None:
+        """Sends the user's audio in real time until cancelled."""
+        self._sink = sink
+        for sample_index, samples in self._early:
+            sink(sample_index, samples)
+        self._early.clear()
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        num_samples = CAPTURE_RATE * BLOCK_MS // 1000
+        sample_index = 0
+        while True:
+            delay = due - loop.time()
+            if delay > 0:
+                await asyncio.sleep(delay)
+            elif delay < -MAX_BURST_S:
+                due = loop.time() - MAX_BURST_S
+            data = self._capture(num_samples)
+            if data is not None:
+                chunk = wire.AudioChunk(path_id=self._path_id, sample_index=sample_index, data=data)
+                self._send(wire.Envelope(audio=chunk))
+            sample_index += num_samples
+            due += BLOCK_MS / 1000
+
+    async def close(self) -> None:
+        """Nothing to give up: the carrier belongs to the session."""
+        self._sink = None

@@ -1,0 +1,143 @@
+"""The arguments of ``voxwire``."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from voxwire._opening import TRANSPORTS, library_version
+
+__all__ = ["Step", "parser"]
+
+DEFAULT_TIMEOUT_S: Final = 120.0
+
+_EPILOG: Final = """\
+examples:
+  voxwire talk ws://127.0.0.1:7860 --in question.wav --out bot.wav --events events.jsonl
+  voxwire talk ws://127.0.0.1:7860 --in story.wav --in stop.wav@1500 --in goodbye.wav
+  voxwire talk ws://127.0.0.1:7860 --text "What is the weather in Paris?"
+
+exit codes:
+  0 the conversation ended normally    1 unexpected failure    2 wrong usage
+  3 refused (token, capacity)          4 no media path         5 network or timeout
+  6 audio file or format               7 protocol mismatch     8 the bot failed
+  130 interrupted with Ctrl-C
+Any failure is one line on stderr: voxwire: CODE: reason
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that the user does.
+
+    Attributes:
+        kind: ``in`` (a WAV) or ``text``.
+        value: The path, or the text.
+        barge_in_ms: Start this long after the bot's next first played word; None = wait for the
+            end of the bot's turn.
+    """
+
+    kind: str
+    value: str
+    barge_in_ms: int | None = None
+
+
+class _AddStep(argparse.Action):
+    """Collects --in and --text in the order in which they were given."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        steps = list(namespace.steps)
+        if option_string == "--text":
+            steps.append(Step("text", str(values)))
+        else:
+            steps.append(_input_step(str(values)))
+        namespace.steps = steps
+
+
+def _input_step(value: str) -> Step:
+    """``a.wav`` or ``a.wav@1500``; an @ that no number follows belongs to the name."""
+    path, at, delay = value.rpartition("@")
+    if at and path and delay.isdecimal():
+        return Step("in", path, int(delay))
+    return Step("in", value)
+
+
+def _seconds(value: str) -> float:
+    seconds = float(value)
+    if not 0 < seconds <= 86_400:
+        raise argparse.ArgumentTypeError("must be above 0 and at most 86400 seconds")
+    return seconds
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of ``voxwire``."""
+    commands = argparse.ArgumentParser(prog="voxwire", description="Talk to a voice bot.")
+    commands.add_argument("--version", action="version", version=f"voxwire {library_version()}")
+    group = commands.add_subparsers(dest="command", metavar="COMMAND")
+    talk = group.add_parser(
+        "talk",
+        help="hold a conversation with a bot",
+        description="Hold a conversation with a bot: from WAV files, from text, and on the record.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_talk(talk)
+    return commands
+
+
+def _add_talk(talk: argparse.ArgumentParser) -> None:
+    talk.set_defaults(steps=[])
+    talk.add_argument("url", metavar="URL", help="the server, for instance ws://127.0.0.1:7860")
+    talk.add_argument(
+        "--transport",
+        choices=[*TRANSPORTS, "daily"],
+        default="auto",
+        help="what carries the audio (default auto: WebRTC if it works, else WebSocket)",
+    )
+    talk.add_argument(
+        "--in",
+        action=_AddStep,
+        dest="inputs",
+        metavar="WAV[@MS]",
+        help="speak this file, any rate, then wait for the bot's turn to end; may be repeated."
+        " With @MS it starts MS milliseconds after the bot's next first played word (a barge-in)",
+    )
+    talk.add_argument(
+        "--text",
+        action=_AddStep,
+        dest="texts",
+        metavar="TEXT",
+        help="type this, then wait for the bot's turn to end; may be repeated and mixed with --in",
+    )
+    talk.add_argument(
+        "--out",
+        metavar="WAV",
+        help="write the bot's media timeline: 16-bit mono, sample 0 is 0 ms; what was played"
+        " stands at its position, what was flushed or never played is silence",
+    )
+    talk.add_argument(
+        "--events",
+        metavar="JSONL",
+        help="write every event as one JSON object a line: t_ms (since connect started), type,"
+        " fields; playout {t_ms, media_ms} every 100 ms and where the position jumps",
+    )
+    talk.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=DEFAULT_TIMEOUT_S,
+        metavar="S",
+        help=f"longest conversation, seconds (default {DEFAULT_TIMEOUT_S:g})",
+    )
+    talk.add_argument(
+        "--token",
+        default=os.environ.get("VOXWIRE_TOKEN"),
+        help="connect token (default: the environment variable VOXWIRE_TOKEN)",
+    )
+    talk.add_argument("--bot", help="name of the bot (default: the server's)")

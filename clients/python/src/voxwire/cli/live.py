@@ -1,0 +1,89 @@
+"""What a person sees while a conversation runs: a live view, or plain lines."""
+
+from contextlib import AbstractContextManager
+from importlib.util import find_spec
+from typing import IO, Protocol
+
+from voxwire.cli.captions import Captions
+from voxwire_protocol import events
+
+__all__ = ["PlainView", "View", "make_view"]
+
+
+class View(AbstractContextManager["View"], Protocol):
+    """Shows a conversation; a context manager."""
+
+    def show(self, event: events.Event) -> None:
+        """Takes the next event."""
+        ...
+
+
+def make_view(out: IO[str]) -> View:
+    """The live view on a terminal where rich is installed (``voxwire[cli]``), else plain lines."""
+    if out.isatty() and find_spec("rich") is not None:
+        from voxwire.cli.rich_view import RichView
+
+        return RichView()
+    return PlainView(out)
+
+
+class PlainView(AbstractContextManager["PlainView"]):
+    """One line for everything that is said or done, once it is complete."""
+
+    def __init__(self, out: IO[str]) -> None:
+        """Prints to `out`."""
+        self._out = out
+        self._captions = Captions()
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to undo."""
+
+    def show(self, event: events.Event) -> None:
+        """Prints what the event completes."""
+        self._captions.feed(event)
+        line = plain_line(event, self._captions)
+        if line:
+            print(line, file=self._out, flush=True)
+
+
+def plain_line(event: events.Event, captions: Captions) -> str:
+    """The line for an event; empty = none."""
+    match event:
+        case events.SessionStarted():
+            hint = f" Try: {', '.join(event.examples)}" if event.examples else ""
+            return f"-- connected to {event.bot or 'the bot'}.{hint}"
+        case events.PathChanged():
+            return f"-- audio over {event.carrier}"
+        case events.UserTranscript(final=True):
+            return f"you: {event.text}"
+        case events.UtteranceEnded():
+            heard, unheard = captions.text_of(event.utterance_id, event.heard_char_end)
+            cut = " --" if event.end == events.UtteranceEnd.INTERRUPTED and unheard else ""
+            return f"bot: {heard}{cut}" if heard or cut else ""
+        case events.ToolCallStarted() | events.ToolCallEnded():
+            return f"     {tool_line(event)}"
+        case events.TurnMetrics():
+            return f"     {turn_line(event)}"
+        case events.Interrupted():
+            return "     [interrupted]"
+        case events.ErrorEvent():
+            return f"error: {event.code.name}: {event.reason}"
+        case events.SessionEnded():
+            return f"-- ended by the {event.reason} after {event.duration_ms / 1000:.1f} s"
+        case _:
+            return ""
+
+
+def tool_line(event: events.ToolCallStarted | events.ToolCallEnded) -> str:
+    """A tool call in a few words."""
+    if isinstance(event, events.ToolCallStarted):
+        return (
+            f"[{event.name} {event.arguments if event.arguments is not None else ''}".strip() + "]"
+        )
+    return f"[{event.name}: {event.outcome}, {event.duration_ms} ms]"
+
+
+def turn_line(event: events.TurnMetrics) -> str:
+    """How long the user waited."""
+    total_ms = event.response_ms + event.playout_delay_ms
+    return f"({total_ms} ms from your last word to the bot's first sound)"

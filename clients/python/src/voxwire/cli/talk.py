@@ -1,0 +1,186 @@
+"""``voxwire talk``: a conversation from files and text, on the record (design §7)."""
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Generator
+from typing import IO, Final
+
+from voxwire._connect import connect
+from voxwire._wav import read_wav
+from voxwire.audio import CAPTURE_RATE, ClipMicrophone, as_speaker
+from voxwire.cli.arguments import Step
+from voxwire.cli.live import View, make_view
+from voxwire.cli.record import EventLog, LoggedSpeaker
+from voxwire.cli.turns import TurnWatch
+from voxwire.playout import Samples
+from voxwire.session import Session
+from voxwire_protocol.errors import (
+    BotError,
+    ErrorCode,
+    MediaError,
+    ProtocolError,
+    SessionError,
+    SignalingError,
+    TransportError,
+    UsageError,
+    VoxwireError,
+)
+
+__all__ = ["run_talk"]
+
+GREETING_MS: Final = 4000
+"""How long the bot may take to begin a greeting; after it, it has none."""
+
+POLL_S: Final = 0.01
+
+_EXIT_CODES: Final[dict[type[VoxwireError], int]] = {
+    UsageError: 2,
+    SessionError: 3,
+    SignalingError: 4,
+    TransportError: 5,
+    MediaError: 6,
+    ProtocolError: 7,
+    BotError: 8,
+}
+
+
+def run_talk(options: argparse.Namespace) -> int:
+    """Runs the command; returns the exit code. Errors are one line on stderr."""
+    try:
+        return asyncio.run(_talk(options))
+    except VoxwireError as error:
+        reason = " ".join(str(error).split())
+        print(f"voxwire: {reason}", file=sys.stderr)
+        return _EXIT_CODES.get(type(error), 1)
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _talk(options: argparse.Namespace) -> int:
+    steps: list[Step] = options.steps
+    if not steps:
+        raise UsageError(
+            ErrorCode.UNSUPPORTED, "this version opens no live microphone: use --in or --text"
+        )
+    clips = {
+        step.value: read_wav(step.value, sample_rate=CAPTURE_RATE)
+        for step in steps
+        if step.kind == "in"
+    }
+    with _open_events(options.events) as file:
+        log = EventLog(file)
+        microphone = ClipMicrophone()
+        connection = connect(
+            options.url,
+            microphone=microphone if clips else None,
+            speaker=LoggedSpeaker(as_speaker(options.out), log),
+            transport=options.transport,
+            token=options.token,
+            bot=options.bot,
+        )
+        try:
+            async with asyncio.timeout(options.timeout):
+                async with connection as session:
+                    with make_view(sys.stdout) as view:
+                        talk = _Conversation(session, microphone, log=log, view=view)
+                        await talk.hold(steps, clips)
+        except TimeoutError:
+            reason = f"the conversation did not end within {options.timeout:g} s"
+            raise TransportError(ErrorCode.TIMEOUT, reason) from None
+    return 0
+
+
+@contextlib.contextmanager
+def _open_events(path: str | None) -> Generator[IO[str] | None]:
+    if path is None:
+        yield None
+        return
+    try:
+        file = open(path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise MediaError(ErrorCode.DEVICE, f"cannot write {path}: {error.strerror}") from error
+    with file:
+        yield file
+
+
+class _Conversation:
+    """Does the user's steps, one after the other, while the session's events are written."""
+
+    def __init__(
+        self, session: Session, microphone: ClipMicrophone, *, log: EventLog, view: View
+    ) -> None:
+        self._session = session
+        self._microphone = microphone
+        self._log = log
+        self._view = view
+        self._watch = TurnWatch()
+        self._over = asyncio.Event()
+
+    async def hold(self, steps: list[Step], clips: dict[str, Samples]) -> None:
+        """Returns when the steps are done and the bot has answered, or the session is over."""
+        script = asyncio.create_task(self._follow(steps, clips))
+        reader = asyncio.create_task(self._read())
+        try:
+            await asyncio.wait({script, reader}, return_when=asyncio.FIRST_COMPLETED)
+            if script.done():
+                script.result()
+                await self._session.close()
+            await reader
+        finally:
+            for task in (script, reader):
+                task.cancel()
+            await asyncio.gather(script, reader, return_exceptions=True)
+
+    async def _read(self) -> None:
+        """Writes every event down."""
+        try:
+            async for event in self._session:
+                self._log.event(event)
+                self._watch.feed(event, self._log.now_ms())
+                self._view.show(event)
+        finally:
+            self._over.set()
+
+    async def _follow(self, steps: list[Step], clips: dict[str, Samples]) -> None:
+        if steps[0].barge_in_ms is None:
+            await self._wait_greeting()
+        for number, step in enumerate(steps, 1):
+            if step.barge_in_ms is not None:
+                await self._wait_first_word(step.barge_in_ms)
+            self._watch.arm(self._log.now_ms())
+            await self._do(step, clips)
+            if number == len(steps) or steps[number].barge_in_ms is None:
+                await self._until(self._watch.ended)
+
+    async def _do(self, step: Step, clips: dict[str, Samples]) -> None:
+        if step.kind == "text":
+            await self._session.send_text(step.value)
+            return
+        self._log.write(self._log.now_ms(), "input_started", {"path": step.value})
+        await self._microphone.play(clips[step.value]).wait()
+        self._log.write(self._log.now_ms(), "input_ended", {"path": step.value})
+
+    async def _wait_greeting(self) -> None:
+        """Waits the greeting out, if one begins within 4 s."""
+        until_ms = self._log.now_ms() + GREETING_MS
+
+        def over(now_ms: int) -> bool:
+            return self._watch.ended(now_ms) or (now_ms >= until_ms and not self._watch.spoke)
+
+        await self._until(over)
+
+    async def _wait_first_word(self, delay_ms: int) -> None:
+        """Waits until the bot has been heard for that long in its present turn."""
+
+        def reached(now_ms: int) -> bool:
+            first_ms = self._watch.first_word_ms
+            return first_ms is not None and now_ms >= first_ms + delay_ms
+
+        await self._until(reached)
+
+    async def _until(self, condition: Callable[[int], bool]) -> None:
+        """Waits for something that depends on time; --timeout bounds it."""
+        while not condition(self._log.now_ms()):  # noqa: ASYNC110 - no event says it
+            await asyncio.sleep(POLL_S)

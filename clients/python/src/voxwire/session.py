@@ -1,0 +1,158 @@
+"""A session: one conversation with a bot, as a program sees it."""
+
+import asyncio
+import json
+from typing import Any, TypeVar
+
+from voxwire._opening import path_name
+from voxwire._runtime import Runtime
+from voxwire_protocol import events, wire
+from voxwire_protocol.errors import ErrorCode, TransportError, UsageError
+
+__all__ = ["Session"]
+
+EventT = TypeVar("EventT")
+
+
+class Session:
+    """One conversation. Made by `connect`; iterate over it to get its events.
+
+    Not thread-safe; one task at a time may read events. Everything it runs ends with it.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        """Takes what runs behind it; use `connect`."""
+        self._runtime = runtime
+        self._reading = False
+
+    @property
+    def id(self) -> str:
+        """Names the session on the server."""
+        return self._runtime.welcome.session_id
+
+    @property
+    def bot(self) -> str:
+        """Name of the bot."""
+        return self._runtime.welcome.bot
+
+    @property
+    def transport(self) -> str:
+        """What carries the audio: ``websocket`` or ``webrtc``."""
+        opened = self._runtime.opened
+        return path_name(opened.path.carrier) if opened else "none"
+
+    @property
+    def position_ms(self) -> int:
+        """Where the speaker is on the media clock, milliseconds."""
+        player = self._runtime.player
+        return player.position_ms if player else 0
+
+    @property
+    def concealed_ms(self) -> int:
+        """Audio made up so far to hide that the bot's audio was late, milliseconds."""
+        player = self._runtime.player
+        return player.buffer.concealed_ms if player else 0
+
+    @property
+    def round_trip_ms(self) -> float | None:
+        """Shortest recent round trip to the server, milliseconds; None = not measured yet."""
+        rtt_us = self._runtime.clock.rtt_us
+        return None if rtt_us is None else rtt_us / 1000
+
+    def __aiter__(self) -> "Session":
+        """Iterates over the events until the session ends."""
+        return self
+
+    async def __anext__(self) -> events.Event:
+        """Returns the next event. Cancel-safe.
+
+        Waits as long as the session is alive; a server that falls silent ends it.
+
+        Raises:
+            StopAsyncIteration: The session ended in order.
+            VoxwireError: It ended otherwise.
+        """
+        event = await self._next_event()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    async def wait_for(self, event_type: type[EventT], timeout: float = 10.0) -> EventT:
+        """Reads events up to and including the next one of a type. Cancel-safe.
+
+        Events before it are read, too, and do not come again.
+
+        Args:
+            event_type: The class of the event.
+            timeout: Longest wait, seconds.
+
+        Raises:
+            TransportError: TIMEOUT when none came in time.
+            UsageError: INVALID_STATE when the session ended in order before one came.
+            VoxwireError: The session failed.
+        """
+        name = event_type.__name__
+        try:
+            async with asyncio.timeout(timeout):
+                while (event := await self._next_event()) is not None:
+                    if isinstance(event, event_type):
+                        return event
+        except TimeoutError:
+            reason = f"no {name} within {timeout:g} s"
+            raise TransportError(ErrorCode.TIMEOUT, reason, retryable=True) from None
+        raise UsageError(ErrorCode.INVALID_STATE, f"the session ended before {name} came")
+
+    async def _next_event(self) -> events.Event | None:
+        if self._reading:
+            raise UsageError(ErrorCode.INVALID_STATE, "another task is reading the events")
+        self._reading = True
+        try:
+            return await self._runtime.events.get()
+        finally:
+            self._reading = False
+
+    async def send_text(
+        self, text: str, *, run_immediately: bool = True, audio_response: bool = True
+    ) -> None:
+        """Says something to the bot in writing.
+
+        Args:
+            text: What the user typed.
+            run_immediately: False = add it to the conversation without asking for an answer.
+            audio_response: False = answer in text only.
+        """
+        message = wire.SendText(
+            text=text, run_immediately=run_immediately, audio_response=audio_response
+        )
+        self._runtime.send(wire.Envelope(send_text=message))
+
+    async def interrupt(self) -> None:
+        """Cuts the bot off, as if the user had spoken."""
+        self._runtime.send(wire.Envelope(interrupt=wire.Interrupt()))
+
+    async def mute(self, muted: bool = True) -> None:
+        """Closes or opens the microphone; what it hears while closed is not sent."""
+        self._runtime.muted = muted
+        self._runtime.send(wire.Envelope(mute=wire.Mute(muted=muted)))
+
+    async def send_message(self, type: str, data: Any = None, *, request_id: str = "") -> None:
+        """Sends a message of the application to the bot.
+
+        Args:
+            type: Its kind, chosen by the application.
+            data: Anything that JSON can hold.
+            request_id: Names the request that this is; empty = none.
+        """
+        message = wire.AppMessage(type=type, data_json=json.dumps(data), request_id=request_id)
+        self._runtime.send(wire.Envelope(app_message=message))
+
+    async def close(self, reason: str = "") -> None:
+        """Ends the session. When it returns, after at most 10 s, nothing of it is left.
+
+        Args:
+            reason: One sentence for the server's log; may be empty.
+        """
+        try:
+            await self._runtime.bye(reason)
+        finally:
+            await self._runtime.stop()

@@ -1,0 +1,113 @@
+"""The enums of events: lower-case words that compare equal to plain strings."""
+
+from enum import StrEnum
+
+__all__ = [
+    "BotState",
+    "Carrier",
+    "EndReason",
+    "HeardSource",
+    "InterruptionSource",
+    "MetricKind",
+    "TimingSource",
+    "ToolOutcome",
+    "UserState",
+    "UtteranceEnd",
+]
+
+
+class BotState(StrEnum):
+    """What the bot is doing, as the listener hears it."""
+
+    UNKNOWN = "unknown"
+    STARTING = "starting"
+    IDLE = "idle"
+    LISTENING = "listening"
+    THINKING = "thinking"
+    SPEAKING = "speaking"
+
+
+class UserState(StrEnum):
+    """What the user is doing."""
+
+    UNKNOWN = "unknown"
+    SILENT = "silent"
+    SPEAKING = "speaking"
+
+
+class TimingSource(StrEnum):
+    """Where the times of a word come from."""
+
+    UNKNOWN = "unknown"
+    PROVIDER_WORD = "provider_word"
+    PROVIDER_CHAR = "provider_char"
+    FORCED_ALIGNMENT = "forced_alignment"
+    ESTIMATED = "estimated"
+    ARRIVAL = "arrival"
+
+
+class UtteranceEnd(StrEnum):
+    """How an utterance ended."""
+
+    UNKNOWN = "unknown"
+    COMPLETED = "completed"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+class HeardSource(StrEnum):
+    """How it is known what was heard."""
+
+    UNKNOWN = "unknown"
+    CLIENT_REPORT = "client_report"
+    SERVER_CLOCK = "server_clock"
+
+
+class ToolOutcome(StrEnum):
+    """How a tool call ended."""
+
+    UNKNOWN = "unknown"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+
+
+class InterruptionSource(StrEnum):
+    """Who cut the bot off."""
+
+    UNKNOWN = "unknown"
+    USER = "user"
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class EndReason(StrEnum):
+    """Why a session ended."""
+
+    UNKNOWN = "unknown"
+    CLIENT = "client"
+    BOT = "bot"
+    SERVER = "server"
+    ERROR = "error"
+    EXPIRED = "expired"
+
+
+class Carrier(StrEnum):
+    """What carries the audio of a path."""
+
+    UNKNOWN = "unknown"
+    WEBSOCKET = "websocket"
+    WEBRTC = "webrtc"
+    DAILY = "daily"
+
+
+class MetricKind(StrEnum):
+    """What a service metric measures."""
+
+    UNKNOWN = "unknown"
+    TTFB = "ttfb"
+    PROCESSING = "processing"
+    PROMPT_TOKENS = "prompt_tokens"
+    COMPLETION_TOKENS = "completion_tokens"
+    TTS_CHARACTERS = "tts_characters"

@@ -1,0 +1,66 @@
+"""Writes the golden cases in wire/, channel/ and words/; ``--check`` only compares.
+
+The expectations are written by hand in the ``*_cases.py`` beside this file and encoded with
+plain protobuf: the code under test takes no part in making them. README.md says the format.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import channel_cases
+import wire_cases
+import word_cases
+
+ROOT = Path(__file__).resolve().parent
+FOLDERS = ("wire", "channel", "words")
+
+
+def files() -> Iterator[tuple[str, bytes]]:
+    """Every file, as its path below this folder and its content."""
+    for name, message, data in wire_cases.cases():
+        yield f"wire/{name}.json", _json(message)
+        yield f"wire/{name}.binpb", data
+    for name, case in channel_cases.cases():
+        yield f"channel/{name}.json", _json(case)
+    for name, case in word_cases.cases():
+        yield f"words/{name}.json", _json(case)
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def main() -> int:
+    """Writes or compares; returns the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    check: bool = parser.parse_args().check
+    wanted = dict(files())
+    present = {
+        path.relative_to(ROOT).as_posix()
+        for folder in FOLDERS
+        for path in (ROOT / folder).glob("*")
+    }
+    stale = sorted(present - wanted.keys())
+    changed = sorted(
+        name
+        for name, data in wanted.items()
+        if name not in present or (ROOT / name).read_bytes() != data
+    )
+    if check:
+        for name in (*changed, *stale):
+            print(f"{name} is not what make.py writes", file=sys.stderr)
+        return 1 if changed or stale else 0
+    for name in stale:
+        (ROOT / name).unlink()
+    for name in changed:
+        (ROOT / name).parent.mkdir(exist_ok=True)
+        (ROOT / name).write_bytes(wanted[name])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

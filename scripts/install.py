@@ -1,0 +1,262 @@
+"""Makes `.venv` (and node_modules) from nothing, or finds in a moment that nothing is to be done.
+
+Wheels are collected once in a cache of the user's, then installed from it: a second clone needs no
+network. Versions come from constraints.txt; where packages come from is pip's and npm's own
+configuration.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+from steps import BIN, PYTHON, ROOT, VENV, Line, StepError, capture, stream, tail
+
+DISTS = ("protocol/python", "server", "clients/python")
+OUR_NAMES = {"voxwire", "voxwire-protocol", "voxwire-server"}
+BUILD_TOOLS = ["hatchling>=1.27", "editables>=0.5"]  # editable installs without a build environment
+TALK_TOOLS = ["matplotlib>=3.8"]  # `make talk` draws out/turn.png
+# Measured on Linux x86-64, Python 3.11; used for sizes and the time left only.
+EXPECTED_MB = {"runtime": (240, 850), "dev": (340, 1060)}
+EXPECTED_INSTALL_S = {"runtime": 35, "dev": 40}
+SCRIPTS = ("voxwire-server", "voxwire")
+
+
+def requirements(dev: bool) -> list[str]:
+    """What the three distributions need, with every extra, without themselves."""
+    found: list[str] = [*BUILD_TOOLS, *TALK_TOOLS]
+    for dist in DISTS:
+        project = tomllib.loads((ROOT / dist / "pyproject.toml").read_text("utf-8"))["project"]
+        groups = [project["dependencies"], *project.get("optional-dependencies", {}).values()]
+        found += [item for group in groups for item in group]
+    if dev:
+        lines = (ROOT / "requirements-dev.txt").read_text("utf-8").splitlines()
+        found += [text for line in lines if (text := line.split("#")[0].strip())]
+    return sorted({item for item in found if re.split(r"[\[<>=!~; ]", item)[0] not in OUR_NAMES})
+
+
+def fingerprint(dev: bool) -> str:
+    """Changes whenever the environment has to be made anew or brought up to date."""
+    digest = hashlib.sha256(f"{ROOT} {sys.version}".encode())
+    for name in ["constraints.txt", "scripts/install.py", *(f"{d}/pyproject.toml" for d in DISTS)]:
+        digest.update((ROOT / name).read_bytes())
+    if dev:
+        digest.update((ROOT / "requirements-dev.txt").read_bytes())
+    return digest.hexdigest()
+
+
+def stamp_path(mode: str) -> Path:
+    """The file that says what .venv was made from."""
+    return VENV / f".voxwire-{mode}"
+
+
+def is_current(mode: str) -> bool:
+    """Whether .venv has all that this mode needs."""
+    stamp = stamp_path(mode)
+    if not all((BIN / name).exists() for name in ("python", *SCRIPTS)) or not stamp.exists():
+        return False
+    return stamp.read_text("utf-8") == fingerprint(mode == "dev")
+
+
+def wheel_cache() -> Path:
+    """Where wheels are kept between clones."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "voxwire" / "wheels"
+
+
+def ensure_venv_module() -> None:
+    """Debian ships python3 without venv: installs it as root, else says how."""
+    code, _ = capture([sys.executable, "-c", "import venv, ensurepip"])
+    if code == 0:
+        return
+    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    apt = shutil.which("apt-get")
+    advice = f"this Python has no venv module; install it first: sudo apt-get install {package}"
+    if not apt or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        raise StepError(advice)
+    line = Line(f"install {package} (Debian)")
+    for command in (["update"], ["install", "-y", "--no-install-recommends", package]):
+        code, output = stream([apt, *command], lambda _: line.update("working"))
+    if code != 0:
+        raise StepError(f"{advice}\n{tail(output)}")
+    line.done("done")
+
+
+def make_venv() -> None:
+    """Creates .venv, or again when it was made elsewhere or by another Python."""
+    code, output = capture([PYTHON, "-c", "import sys; print(sys.version); print(sys.prefix)"])
+    if code == 0 and output.splitlines() == [*sys.version.splitlines(), str(VENV)]:
+        return
+    ensure_venv_module()
+    line = Line("make .venv")
+    code, output = capture([sys.executable, "-m", "venv", "--clear", VENV])
+    if code != 0:
+        raise StepError(f"could not make {VENV}\n{tail(output)}")
+    line.done(f"Python {sys.version.split()[0]}")
+
+
+def pip(*arguments: str | Path) -> list[str | Path]:
+    """A pip command line of .venv's."""
+    return [PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
+
+
+def download(wheels: Path, wanted: Path, mode: str) -> None:
+    """Collects every wheel in the cache, building the few that come as source."""
+    total_mb = EXPECTED_MB[mode][0]
+    line = Line(f"download about {total_mb} MB of packages")
+    seen_mb = 0.0
+    sizes = {"kB": 1e-3, "MB": 1.0, "GB": 1e3, "bytes": 1e-6}
+
+    def on_line(text: str) -> None:
+        nonlocal seen_mb
+        if match := re.search(
+            r"(?:Downloading|Using cached|Obtaining) .*\(([\d.]+) ([kMG]?B|bytes)\)", text
+        ):
+            seen_mb += float(match[1]) * sizes.get(match[2], 0)
+        share = min(0.99, seen_mb / total_mb)
+        left = f"{line.elapsed_s * (1 - share) / share:.0f} s left" if share > 0.05 else "starting"
+        line.update(f"{seen_mb:.0f} of {total_mb} MB, {left}")
+
+    constraints = ROOT / "constraints.txt"
+    code, output = stream(
+        pip("wheel", "--progress-bar", "off", "-w", wheels, "-c", constraints, "-r", wanted),
+        on_line,
+    )
+    if code != 0 and "Retrying (Retry(" in output:
+        raise StepError(f"no network, and not every package is in {wheels}; try again online")
+    if code != 0:
+        raise StepError(f"packages could not be fetched:\n{tail(output)}")
+    line.done(f"{seen_mb:.0f} MB, kept in {wheels} for the next clone")
+
+
+def install_wheels(wheels: Path, wanted: Path, mode: str) -> bool:
+    """Installs from the cache alone; False when a wheel is missing there."""
+    line = Line(f"install into .venv, about {EXPECTED_MB[mode][1]} MB")
+    constraints = ROOT / "constraints.txt"
+
+    def on_line(_: str) -> None:
+        left = EXPECTED_INSTALL_S[mode] - line.elapsed_s
+        line.update(f"about {left:.0f} s left" if left > 1 else "nearly there")
+
+    code, output = stream(
+        pip("install", "--no-index", "--find-links", wheels, "-c", constraints, "-r", wanted),
+        on_line,
+    )
+    if code == 0:
+        line.done("done")
+        return True
+    if "No matching distribution found" in output or "ResolutionImpossible" in output:
+        line.done("not all in the cache")
+        return False
+    raise StepError(f"pip could not install:\n{tail(output)}")
+
+
+def install_ours() -> None:
+    """Installs the three distributions so that edits take effect at once."""
+    for dist in DISTS:
+        if not (ROOT / dist / "src").is_dir():
+            raise StepError(f"{dist}/src is missing: is this a whole clone?")
+    line = Line("install voxwire-protocol, voxwire-server, voxwire (editable)")
+    editable = [part for dist in DISTS for part in ("-e", str(ROOT / dist))]
+    code, output = capture(
+        pip("install", "--no-index", "--no-deps", "--no-build-isolation", *editable)
+    )
+    if code != 0:
+        raise StepError(f"pip could not install the packages of this repository:\n{tail(output)}")
+    line.done("done")
+
+
+def install_python(mode: str) -> None:
+    """Brings .venv up to date for `mode`."""
+    if mode == "runtime" and is_current("dev"):
+        return
+    if is_current(mode):
+        return
+    _, disk_mb = EXPECTED_MB[mode]
+    free_mb = shutil.disk_usage(ROOT).free // 2**20
+    what = "everything" if mode == "dev" else "what the bot and the client need"
+    print(f"setup: .venv gets {what} (about {disk_mb} MB; {free_mb // 1024} GB free)", flush=True)
+    if free_mb < disk_mb:
+        raise StepError(f"only {free_mb} MB free here; about {disk_mb} MB are needed")
+    make_venv()
+    wheels = wheel_cache()
+    wheels.mkdir(parents=True, exist_ok=True)
+    wanted = VENV / f"requirements-{mode}.txt"
+    wanted.write_text("\n".join(requirements(mode == "dev")) + "\n", "utf-8")
+    if not install_wheels(wheels, wanted, mode):
+        download(wheels, wanted, mode)
+        if not install_wheels(wheels, wanted, mode):
+            raise StepError("pip did not find what it has just downloaded; delete " + str(wheels))
+    install_ours()
+    stamp_path(mode).write_text(fingerprint(mode == "dev"), "utf-8")
+
+
+def install_npm() -> None:
+    """Installs buf and pyright; without npm their checks are left out, and this says so."""
+    npm = shutil.which("npm")
+    if npm is None:
+        print("setup: no npm here, so buf and pyright are left out (Debian: apt-get install npm)")
+        return
+    stamp = ROOT / "node_modules" / ".voxwire-npm"
+    lock = (ROOT / "package-lock.json").read_bytes()
+    digest = hashlib.sha256((ROOT / "package.json").read_bytes() + lock).hexdigest()
+    if stamp.exists() and stamp.read_text("utf-8") == digest:
+        return
+    line = Line("install buf and pyright from npm, about 130 MB")
+    code, output = stream(
+        [npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"],
+        lambda _: line.update("working"),
+    )
+    if code != 0:
+        errors = [text for text in output.splitlines() if text.startswith("npm error")][:8]
+        reason = f"npm could not install:\n{tail(chr(10).join(errors))}"
+        if os.environ.get("CI"):
+            raise StepError(reason)
+        print(f"\nsetup: buf and pyright are left out: {reason}", flush=True)
+        return
+    stamp.write_text(digest, "utf-8")
+    line.done("done")
+
+
+def locked() -> object:
+    """Keeps two setups apart (two `make` at once); released when the process ends."""
+    handle = (ROOT / "constraints.txt").open("rb")
+    try:
+        import fcntl
+    except ImportError:
+        return handle
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("setup: another setup is running here; waiting for it", flush=True)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    return handle
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the steps that are needed; prints nothing when there are none."""
+    mode = "runtime" if "--runtime-only" in arguments else "dev"
+    started = time.monotonic()
+    try:
+        lock = locked()
+        fresh = is_current(mode) or (mode == "runtime" and is_current("dev"))
+        install_python(mode)
+        if "--npm" in arguments:
+            install_npm()
+        del lock
+    except StepError as error:
+        print(f"setup: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nsetup: interrupted; the next run goes on from here", file=sys.stderr)
+        return 130
+    if not fresh:
+        programs = ", ".join(f".venv/{BIN.name}/{name}" for name in SCRIPTS)
+        print(f"setup: ready in {time.monotonic() - started:.0f} s: {programs}")
+    elif not arguments:
+        print("setup: up to date")
+    return 0

@@ -1,0 +1,256 @@
+"""The espeak-ng helper process and its client."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import wave
+from contextlib import aclosing
+
+import numpy as np
+import pytest
+
+from voxwire_server.bots.offline import espeak as espeak_module
+from voxwire_server.bots.offline import espeak_worker, extras
+from voxwire_server.bots.offline.espeak import (
+    SAMPLE_RATE,
+    EspeakError,
+    PcmChunk,
+    WordSpan,
+    shared_espeak,
+)
+from voxwire_server.bots.offline.espeak_protocol import (
+    HEADER_BYTES,
+    Kind,
+    decode,
+    encode,
+    encode_json,
+    unpack_header,
+)
+from voxwire_server.bots.offline.phrases import render_pcm, render_wav
+
+LONG = "This is a rather long sentence that goes on and on. " * 40
+SOURCE_ROOT = espeak_module._SOURCE_ROOT
+ENV = {**os.environ, "PYTHONPATH": str(SOURCE_ROOT)}
+
+
+async def collect(client, text, **options) -> tuple[bytes, list[WordSpan]]:
+    pcm, words = bytearray(), []
+    async for piece in client.synthesize(text, **options):
+        if isinstance(piece, PcmChunk):
+            pcm += piece.pcm
+        else:
+            words.append(piece)
+    return bytes(pcm), words
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It is sunny in Paris today.",
+        "I am of the opinion — that $25 (or 3.14) well-known things, e.g. cafés, “work”.",
+        "— hello — 你好 ok 🎉 done",
+        "...",
+        "   ",
+        "",
+        "At 10:30, one,two three.Four",
+    ],
+)
+async def test_every_token_has_a_span_inside_the_audio(espeak, text):
+    pcm, words = await collect(espeak, text)
+    assert [word.text for word in words] == text.split()
+    at = 0
+    for word in words:
+        assert text[word.char_start : word.char_end] == word.text
+        assert at <= word.start_sample <= word.end_sample <= len(pcm) // 2
+        at = word.end_sample
+
+
+async def test_words_lie_where_the_sound_is(espeak):
+    pcm, words = await collect(espeak, "Stop, please, stop.")
+    loud = np.abs(np.frombuffer(pcm, np.int16).astype(np.int32))
+    for word in words:
+        inside = loud[word.start_sample : word.end_sample]
+        assert inside.max() > 3000
+    for before, after in itertools.pairwise(words):
+        pause = loud[before.end_sample : after.start_sample]
+        assert pause.size > SAMPLE_RATE // 20
+        assert np.median(pause) < 100
+
+
+async def test_one_helper_speaks_for_eight_at_once(espeak):
+    texts = [f"Number {n} says {'hello ' * n}again." for n in range(1, 9)]
+    results = await asyncio.gather(*(collect(espeak, text) for text in texts))
+    pid = espeak.pid
+    alone = [await collect(espeak, text) for text in texts]
+    assert espeak.pid == pid is not None
+    for text, (pcm, words), (pcm_alone, _) in zip(texts, results, alone, strict=True):
+        assert [word.text for word in words] == text.split()
+        # espeak-ng itself varies by a few samples from call to call.
+        assert abs(len(pcm) - len(pcm_alone)) < SAMPLE_RATE // 50 * 2
+
+
+async def test_the_voice_rate_and_pitch_of_one_do_not_leak_into_another(espeak):
+    slow, fast = await asyncio.gather(
+        collect(espeak, "one two three four five", rate=100, voice="en-us+f3"),
+        collect(espeak, "one two three four five", rate=250),
+    )
+    assert len(slow[0]) > 1.5 * len(fast[0])
+
+
+async def test_a_request_that_is_left_early_stops_and_the_next_one_works(espeak):
+    async with aclosing(espeak.synthesize(LONG)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, PcmChunk):
+                break
+    async with asyncio.timeout(2):
+        _, words = await collect(espeak, "still here")
+    assert [word.text for word in words] == ["still", "here"]
+
+
+async def test_a_dead_helper_is_replaced_and_the_sentence_is_spoken(espeak):
+    await espeak.warm()
+    old = espeak.pid
+    os.kill(old, signal.SIGKILL)
+    _, words = await collect(espeak, "risen again")
+    assert [word.text for word in words] == ["risen", "again"]
+    assert espeak.pid not in (None, old)
+
+
+async def test_a_helper_that_dies_in_the_middle_is_an_error_and_then_replaced(espeak):
+    async def speak_and_kill() -> None:
+        async for piece in espeak.synthesize(LONG):
+            if isinstance(piece, PcmChunk) and espeak.pid is not None:
+                os.kill(espeak.pid, signal.SIGKILL)
+
+    with pytest.raises(EspeakError, match="died"):
+        await speak_and_kill()
+    _, words = await collect(espeak, "risen")
+    assert [word.text for word in words] == ["risen"]
+
+
+async def test_a_helper_that_never_starts_is_an_error_that_says_why(espeak, monkeypatch):
+    monkeypatch.setattr(espeak_module, "_WORKER", "voxwire_server.no_such_module")
+    with pytest.raises(EspeakError, match="no_such_module"):
+        await collect(espeak, "hello")
+    assert espeak.pid is None
+
+
+async def test_closing_leaves_no_process_task_or_descriptor(espeak):
+    before = len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
+    await espeak.warm()
+    pid = espeak.pid
+    await espeak.aclose()
+    assert (len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())) == before
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    await espeak.warm()
+    assert espeak.pid not in (None, pid)
+
+
+async def test_bad_requests_are_refused_and_harm_nothing(espeak):
+    with pytest.raises(EspeakError, match="no voice 'xx-nope'"):
+        await collect(espeak, "hello", voice="xx-nope")
+    for options in ({"rate": 10}, {"rate": 1000}, {"pitch": 101}):
+        with pytest.raises(ValueError):
+            await collect(espeak, "hello", **options)
+    with pytest.raises(ValueError):
+        await collect(espeak, "a" * 5001)
+    assert (await collect(espeak, "a\0b"))[1]
+
+
+async def test_a_loop_has_one_client(espeak):
+    assert shared_espeak() is espeak
+
+
+async def test_a_missing_extra_names_the_command(espeak, monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    with pytest.raises(ImportError, match=r"pip install 'voxwire-server\[offline\]'"):
+        await collect(espeak, "hello")
+
+
+def start_worker() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", espeak_worker.__name__]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=ENV)
+
+
+def receive(process: subprocess.Popen[bytes]) -> tuple[Kind, int, bytes]:
+    kind, request_id, payload_bytes = unpack_header(process.stdout.read(HEADER_BYTES))
+    return kind, request_id, process.stdout.read(payload_bytes)
+
+
+def request(process: subprocess.Popen[bytes], request_id: int, text: str) -> None:
+    fields = {"text": text, "voice": "en-us", "rate": 160, "pitch": 50}
+    process.stdin.write(encode_json(Kind.SYNTHESIZE, request_id, fields))
+    process.stdin.flush()
+
+
+def test_the_helper_exits_when_its_input_closes():
+    with start_worker() as process:
+        assert receive(process)[0] is Kind.READY
+        process.stdin.close()
+        assert process.wait(timeout=5) == 0
+
+
+def test_the_helper_exits_when_its_parent_dies_in_the_middle_of_a_sentence():
+    with start_worker() as process:
+        assert receive(process)[0] is Kind.READY
+        request(process, 1, LONG)
+        assert receive(process)[0] is Kind.AUDIO
+        process.stdin.close()
+        process.stdout.close()
+        assert process.wait(timeout=5) == 0
+
+
+def test_a_cancelled_sentence_stops_after_the_chunk_it_is_in():
+    with start_worker() as process:
+        receive(process)
+        request(process, 1, LONG)
+        receive(process)  # the pipe is full long before the sentence ends, so it is still speaking
+        process.stdin.write(encode(Kind.CANCEL, 1))
+        process.stdin.flush()
+        request(process, 2, "next")
+        answers = {}
+        while 2 not in answers:
+            kind, request_id, payload = receive(process)
+            if kind is Kind.DONE:
+                answers[request_id] = decode(payload)
+        process.stdin.close()
+        process.wait(timeout=5)
+    assert answers[1]["cancelled"]
+    assert answers[1]["num_samples"] < 30 * SAMPLE_RATE
+    assert not answers[2]["cancelled"]
+
+
+def test_the_server_side_never_imports_espeak():
+    code = (
+        "import sys, voxwire_server.bots.offline.bot as bot;"
+        "assert 'espeakng_loader' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=ENV, timeout=30)
+
+
+def test_the_helper_imports_neither_pipecat_nor_numpy():
+    code = (
+        f"import sys, {espeak_worker.__name__};"
+        "assert not {'pipecat', 'numpy', 'asyncio', 'fastapi'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=ENV, timeout=30)
+
+
+async def test_a_phrase_is_rendered_to_a_wav_at_any_rate(espeak, tmp_path):
+    path = tmp_path / "q.wav"
+    await render_wav(path, "what time is it", sample_rate=48000, gain=0.5)
+    with wave.open(str(path)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (48000, 1, 2)
+        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    pcm, words = await render_pcm("what time is it", sample_rate=48000)
+    assert abs(len(samples) - len(pcm) // 2) < 480
+    loudest = np.abs(np.frombuffer(pcm, np.int16).astype(int)).max()
+    assert 0.35 < np.abs(samples.astype(int)).max() / loudest < 0.65
+    assert words[-1].end_sample <= len(pcm) // 2

@@ -1,0 +1,1 @@
+"""`make bench`: our figures beside stock Pipecat's, measured in the same run."""

@@ -1,0 +1,35 @@
+"""Fixtures of the tests that span packages."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+TRANSPORTS = ["websocket", "webrtc"]
+
+
+def pytest_configure() -> None:
+    from loguru import logger
+
+    logger.remove()
+    logging.getLogger("aioice").setLevel(logging.WARNING)
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> str:
+    """Every test that asks for it runs on both media paths."""
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+async def no_task_is_left() -> AsyncIterator[None]:
+    """A test that leaves a task behind fails."""
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(50):
+        left = asyncio.all_tasks() - before - {asyncio.current_task()}
+        if not left:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"tasks left behind: {[t.get_coro() for t in left]}")
