@@ -39,8 +39,34 @@ STOCK_WEBRTC = Contender(
     environment=QUIET,
 )
 
+
+def ours(name: str, *, kind: str, bot: str, profile: str, dialect: str = "") -> Contender:
+    """Our server as its command line starts it, with the rates of the peers."""
+    return Contender(
+        name=f"voxwire {name}, {profile}",
+        kind=kind,
+        command=(sys.executable, "-m", "voxwire_server.cli", "run", bot, "--port", "0"),
+        dialect=dialect and f"tests.bench.dialects.voxwire:{dialect}",
+        port_pattern=r"listens on ws://127\.0\.0\.1:(\d+)",
+        environment={**QUIET, "VOXWIRE_PROFILE": profile, "VOXWIRE_LOG_LEVEL": "INFO"},
+    )
+
+
+def our_echo(transport: str, profile: str, dialect: str) -> Contender:
+    """The echo bot at 16 kHz both ways."""
+    contender = ours(
+        transport,
+        kind=transport.lower().replace("websocket", "ws"),
+        bot="tests/bench/bots/echo.py",
+        profile=profile,
+        dialect=dialect,
+    )
+    contender.environment["VOXWIRE_AUDIO_OUT_SAMPLE_RATE"] = "16000"
+    return contender
+
+
 # Ours: one value per profile (design.md 4). None: not measured, and said so.
-OUR_WS_THROUGHPUT: Contender | None = None
-OUR_WS_LATENCY: Contender | None = None
-OUR_WEBRTC_THROUGHPUT: Contender | None = None
-OUR_WEBRTC_LATENCY: Contender | None = None
+OUR_WS_THROUGHPUT: Contender | None = our_echo("WebSocket", "throughput", "VoxwireWsThroughput")
+OUR_WS_LATENCY: Contender | None = our_echo("WebSocket", "latency", "VoxwireWs")
+OUR_WEBRTC_THROUGHPUT: Contender | None = our_echo("WebRTC", "throughput", "VoxwireRtcThroughput")
+OUR_WEBRTC_LATENCY: Contender | None = our_echo("WebRTC", "latency", "VoxwireRtc")

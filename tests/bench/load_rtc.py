@@ -10,6 +10,7 @@ import asyncio
 import fractions
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import av
@@ -20,45 +21,66 @@ from tests.bench.dialects import RtcDialect
 from tests.bench.trips import Trips
 
 RATE = 48000
-FRAME = 960
-PACKETS = 100  # one cycle: 2 s of 20 ms
-BURST_EVERY = 25
-BURST_LENGTH = 5
+BURST_EVERY_MS, BURST_MS = 500, 120  # to whole packets, and at least two of them
 PITCHES_HZ = (500, 1000, 1500, 2000)
 TIME_BASE = fractions.Fraction(1, RATE)
 QUIET_RMS, LOUD_RMS = 0.01, 0.03
 PROBES = 2
 
 
-def signal(kind: str) -> np.ndarray:
+@dataclass(frozen=True)
+class Cycle:
+    """One burst of each pitch, in packets of one length; repeated without end."""
+
+    packet_ms: int = 20
+
+    @property
+    def frame(self) -> int:
+        """Samples of a packet."""
+        return RATE * self.packet_ms // 1000
+
+    @property
+    def burst_every(self) -> int:
+        """Packets from one burst to the next."""
+        return BURST_EVERY_MS // self.packet_ms
+
+    @property
+    def packets(self) -> int:
+        """Packets of a cycle."""
+        return self.burst_every * len(PITCHES_HZ)
+
+
+def signal(kind: str, cycle: Cycle) -> np.ndarray:
     """One cycle of `bursts` or `noise`: float32 in [-1, 1], mono, 48 kHz."""
+    samples = cycle.frame * cycle.packets
     if kind == "noise":
         rng = np.random.default_rng(7)
-        return (rng.standard_normal(FRAME * PACKETS) * 0.1).astype(np.float32)
-    out = np.zeros(FRAME * PACKETS, np.float32)
-    t = np.arange(FRAME * BURST_LENGTH) / RATE
+        return (rng.standard_normal(samples) * 0.1).astype(np.float32)
+    out = np.zeros(samples, np.float32)
+    t = np.arange(RATE * BURST_MS // 1000) / RATE
     for number, pitch in enumerate(PITCHES_HZ):
-        start = number * BURST_EVERY * FRAME
+        start = number * cycle.burst_every * cycle.frame
         out[start : start + t.size] = 0.4 * np.sin(2 * np.pi * pitch * t)
     return out
 
 
-def opus_packets(kind: str) -> list[bytes]:
-    """A cycle as Opus packets of 20 ms that can be repeated without end."""
+def opus_packets(kind: str, cycle: Cycle) -> list[bytes]:
+    """A cycle as Opus packets that can be repeated without end."""
     encoder: Any = av.CodecContext.create("libopus", "w")
     encoder.sample_rate, encoder.layout, encoder.format = RATE, "mono", "flt"
     encoder.bit_rate = 32000
     encoder.time_base = TIME_BASE
-    encoder.options = {"application": "audio", "frame_duration": "20"}
+    encoder.options = {"application": "audio", "frame_duration": str(cycle.packet_ms)}
     encoder.open()
     packets: list[bytes] = []
-    samples = np.tile(signal(kind), 2)
-    for number in range(2 * PACKETS):
-        block = samples[number * FRAME : (number + 1) * FRAME].reshape(1, -1)
+    samples = np.tile(signal(kind, cycle), 2)
+    count, size = cycle.packets, cycle.frame
+    for number in range(2 * count):
+        block = samples[number * size : (number + 1) * size].reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(block, format="flt", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = RATE, number * FRAME, TIME_BASE
+        frame.sample_rate, frame.pts, frame.time_base = RATE, number * size, TIME_BASE
         packets += [bytes(packet) for packet in encoder.encode(frame)]
-    return packets[-PACKETS:] if len(packets) == 2 * PACKETS else packets[PACKETS - 1 :][:PACKETS]
+    return packets[-count:] if len(packets) == 2 * count else packets[count - 1 :][:count]
 
 
 class PacketTrack(MediaStreamTrack):
@@ -66,9 +88,12 @@ class PacketTrack(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, packets: list[bytes], on_burst: Callable[[int], None] | None) -> None:
+    def __init__(
+        self, packets: list[bytes], cycle: Cycle, on_burst: Callable[[int], None] | None
+    ) -> None:
         super().__init__()
         self._packets = packets
+        self._cycle = cycle
         self._on_burst = on_burst
         self._number = 0
         self._origin_s = 0.0
@@ -76,13 +101,14 @@ class PacketTrack(MediaStreamTrack):
     async def recv(self) -> Any:
         loop = asyncio.get_running_loop()
         self._origin_s = self._origin_s or loop.time()
-        await asyncio.sleep(max(0.0, self._origin_s + self._number * 0.02 - loop.time()))
+        due_s = self._origin_s + self._number * self._cycle.packet_ms / 1000
+        await asyncio.sleep(max(0.0, due_s - loop.time()))
         number, self._number = self._number, self._number + 1
-        place = number % PACKETS
-        if self._on_burst is not None and place % BURST_EVERY == 0:
-            self._on_burst(place // BURST_EVERY)
+        place = number % self._cycle.packets
+        if self._on_burst is not None and place % self._cycle.burst_every == 0:
+            self._on_burst(place // self._cycle.burst_every)
         packet = av.Packet(self._packets[place])
-        packet.pts, packet.time_base = number * FRAME, TIME_BASE
+        packet.pts, packet.time_base = number * self._cycle.frame, TIME_BASE
         return packet
 
 
@@ -130,7 +156,13 @@ class RtcSession:
     """One client: a probe or a source of noise."""
 
     def __init__(
-        self, dialect: RtcDialect, trips: Trips, packets: list[bytes], probe: bool
+        self,
+        dialect: RtcDialect,
+        trips: Trips,
+        packets: list[bytes],
+        *,
+        cycle: Cycle,
+        probe: bool,
     ) -> None:
         self._dialect = dialect
         self._trips = trips
@@ -138,7 +170,7 @@ class RtcSession:
         self._detector = BurstDetector()
         self._sent_at: dict[int, float] = {}
         self._peer = RTCPeerConnection()
-        self._track = PacketTrack(packets, self._on_burst if probe else None)
+        self._track = PacketTrack(packets, cycle, self._on_burst if probe else None)
         self.packets = 0
         self.heard = asyncio.Event()
 
@@ -188,9 +220,16 @@ async def run_rtc_load(
 ) -> None:
     """Connects `count` sessions one after the other, then lets `measure` run its windows."""
     trips = Trips()
-    bursts, noise = opus_packets("bursts"), opus_packets("noise")
+    cycle = Cycle(dialect().packet_ms)
+    bursts, noise = opus_packets("bursts", cycle), opus_packets("noise", cycle)
     sessions = [
-        RtcSession(dialect(), trips, bursts if index < PROBES else noise, index < PROBES)
+        RtcSession(
+            dialect(),
+            trips,
+            bursts if index < PROBES else noise,
+            cycle=cycle,
+            probe=index < PROBES,
+        )
         for index in range(count)
     ]
     try:

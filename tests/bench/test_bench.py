@@ -9,7 +9,7 @@ import pytest
 
 from tests.bench.dialects import Dialect
 from tests.bench.dialects.stock import StockWs
-from tests.bench.load_rtc import PITCHES_HZ, BurstDetector, opus_packets
+from tests.bench.load_rtc import PITCHES_HZ, BurstDetector, Cycle, opus_packets
 from tests.bench.load_ws import MAGIC, MARKER, Session
 from tests.bench.measure import Meter, process_tree
 from tests.bench.report import Line, exit_code
@@ -103,15 +103,20 @@ def test_the_stock_dialect_reads_back_what_it_writes() -> None:
     assert StockWs().decode(StockWs().encode_block(0, pcm)) == [pcm]
 
 
-def test_each_burst_of_a_cycle_is_found_once_with_its_pitch() -> None:
+@pytest.mark.parametrize("packet_ms", [20, 60])
+def test_each_burst_of_a_cycle_is_found_once_with_its_pitch(packet_ms: int) -> None:
     detector = BurstDetector()
-    packets = opus_packets("bursts")
-    found = [detector.feed(packet, number * 0.02) for number, packet in enumerate(packets * 2)]
+    cycle = Cycle(packet_ms)
+    packets = opus_packets("bursts", cycle)
+    found = [
+        detector.feed(packet, number * packet_ms / 1000)
+        for number, packet in enumerate(packets * 2)
+    ]
     numbers = [item[0] for item in found if item is not None]
     assert numbers[-len(PITCHES_HZ) :] == list(range(len(PITCHES_HZ)))
     onsets = [item[1] for item in found if item is not None][-len(PITCHES_HZ) :]
     assert [after - before for before, after in itertools.pairwise(onsets)] == (
-        pytest.approx([0.5] * 3, abs=0.021)
+        pytest.approx([cycle.burst_every * packet_ms / 1000] * 3, abs=packet_ms / 1000)
     )
 
 

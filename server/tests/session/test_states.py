@@ -19,7 +19,7 @@ def test_a_turn_goes_listening_thinking_speaking_idle() -> None:
         s.response_started(),
         s.bot_started(1000),
         s.response_ended(),
-        s.bot_stopped(3000),
+        s.bot_stopped(),
     ) == ["idle", "listening", "thinking", "speaking", "idle"]
 
 
@@ -39,7 +39,7 @@ def test_a_tool_between_two_utterances_is_thinking_not_idle() -> None:
     s.bot_started(0)
     s.response_ended()
     s.answer_owed()
-    assert bots(s.bot_stopped(900), s.response_started(), s.bot_started(1000)) == [
+    assert bots(s.bot_stopped(), s.response_started(), s.bot_started(1000)) == [
         "thinking",
         "speaking",
     ]
@@ -49,7 +49,7 @@ def test_an_interruption_ends_in_listening() -> None:
     s = ConversationState()
     s.ready()
     s.bot_started(0)
-    assert bots(s.user_started(), s.bot_stopped(500)) == ["speaking", "listening"]
+    assert bots(s.user_started(), s.bot_stopped()) == ["speaking", "listening"]
 
 
 def test_a_dropped_answer_ends_thinking() -> None:
@@ -63,3 +63,14 @@ def test_nothing_is_said_twice() -> None:
     s.ready()
     assert s.ready() is None
     assert s.snapshot().bot == B.BOT_STATE_IDLE
+
+
+def test_a_turn_end_that_is_noticed_after_the_answer_began_owes_nothing() -> None:
+    s = ConversationState()
+    s.ready()
+    s.user_started()
+    s.response_started()
+    s.user_stopped()
+    s.bot_started(0)
+    s.response_ended()
+    assert bots(s.bot_stopped()) == ["idle"]

@@ -40,6 +40,9 @@ class Dialect:
 class RtcDialect:
     """Signaling for WebRTC: how an offer gets to the server and its answer comes back."""
 
+    packet_ms: ClassVar[int] = 20
+    """Length of the Opus packets that the client sends."""
+
     async def connect(self, url: str, offer_sdp: str) -> str:
         """Returns the answer's SDP. `url` is the server's http address, without a path."""
         raise NotImplementedError

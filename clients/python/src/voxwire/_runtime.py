@@ -9,6 +9,7 @@ import numpy as np
 from voxwire._control import Control, lost, now_ms
 from voxwire._events import EventQueue
 from voxwire._opening import Opened, Opening, Options, path_name
+from voxwire._path import MediaPath
 from voxwire._player import TICK_MS, Player
 from voxwire.audio import Microphone, Speaker
 from voxwire_protocol import events, wire
@@ -31,6 +32,9 @@ HEARTBEAT_MS: Final = 5000
 
 DRAIN_MS: Final = 2000
 """How long audio that was received may still play after the session ended."""
+
+IDLE_TICKS: Final = 3
+"""After this many ticks without sound everything has been played."""
 
 BYE_MS: Final = 1000
 """How long the server may take to answer Bye."""
@@ -182,19 +186,21 @@ class Runtime:
     async def _supervise(self) -> None:
         """Waits for the end; lets what was received play out first, unless we hung up."""
         await self._over.wait()
-        if self._fatal is None and not self._said_bye and self.player is not None:
-            await self._drain(self.player)
+        if self._fatal is None and not self._said_bye:
+            await self._drain()
         await self._control.flush(BYE_MS)
         if self._ended is not None:
             self.events.put(self._ended)
         raise _Over
 
-    @staticmethod
-    async def _drain(player: Player) -> None:
+    async def _drain(self) -> None:
+        """Waits until the speaker has been idle for a moment, at most 2 s."""
+        idle_ticks = 0
         for _ in range(DRAIN_MS // TICK_MS):
-            if player.idle:
-                return
             await asyncio.sleep(TICK_MS / 1000)
+            idle_ticks = idle_ticks + 1 if self.player is None or self.player.idle else 0
+            if idle_ticks == IDLE_TICKS:
+                return
 
     async def _read(self) -> None:
         try:
@@ -224,11 +230,18 @@ class Runtime:
             self._handle_event(envelope)
         self._early.clear()
         group.create_task(player.run())
-        group.create_task(opened.path.run(player.push))
+        group.create_task(self._run_path(opened.path, player))
         group.create_task(self._heartbeat())
         if self._microphone is not None:
             group.create_task(self._run_microphone(self._microphone))
         self._ready.set()
+
+    async def _run_path(self, path: MediaPath, player: Player) -> None:
+        try:
+            await path.run(player.push)
+        except VoxwireError:
+            if not self._over.is_set():  # a session that ends takes its path with it
+                raise
 
     async def _run_microphone(self, microphone: Microphone) -> None:
         try:

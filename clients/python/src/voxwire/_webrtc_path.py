@@ -35,6 +35,9 @@ MAX_EARLY: Final = 100
 """Blocks that are kept until the session takes audio (2 s)."""
 
 
+LOOKAHEAD_TICKS: Final = 312
+"""Decoded sound is this much behind its RTP timestamp: libopus looks 6.5 ms ahead (48 kHz)."""
+
 NOTHING: Final[Samples] = np.zeros(0, np.int16)
 
 GRACE_S: Final = 1.0
@@ -116,7 +119,7 @@ class WebRtcPath:
         if self._sink is None:
             self._early.append((rtp_timestamp, samples))
             return
-        for piece in self._anchors.place(rtp_timestamp, len(samples)):
+        for piece in self._anchors.place(rtp_timestamp - LOOKAHEAD_TICKS, len(samples)):
             self._sink(piece.sample_index, samples[piece.start : piece.start + piece.length])
 
     async def wait_ready(self) -> int:

@@ -318,8 +318,7 @@ class SessionOutput(BaseOutputTransport):
             await self.broadcast_frame(BotStartedSpeakingFrame)
 
     async def _bot_stopped(self) -> None:
-        heard = int(self._playout.heard_ms(self._now()))
-        self._session.emit_state(self._session.state.bot_stopped(heard))
+        self._session.emit_state(self._session.state.bot_stopped())
         if self._speaking:
             self._speaking = False
             await self.broadcast_frame(BotStoppedSpeakingFrame)

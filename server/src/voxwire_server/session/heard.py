@@ -37,6 +37,7 @@ class HeardPosition:
         self._alive_at_ms = 0.0
         self._running = False
         self._attached = False
+        self._stale = False
 
     @property
     def sent_ms(self) -> float:
@@ -58,10 +59,14 @@ class HeardPosition:
     def sent(self, start_ms: float, end_ms: float, now_ms: float) -> None:
         """Audio of ``[start_ms, end_ms)`` was handed to the path."""
         position, _ = self.at(now_ms)
+        if self._base_ms < self._sent_ms and now_ms - self._alive_at_ms > STALE_MS:
+            self._stale = True  # until a report comes, the server's clock goes on counting
         if position >= self._sent_ms:  # everything before was heard: a new stretch begins
             self._base_ms = max(position, start_ms)
-            self._base_at_ms = self._alive_at_ms = now_ms
-            self._running = not self.reports
+            self._base_at_ms = now_ms
+            self._running = self._stale or not self.reports
+            if not self._stale:
+                self._alive_at_ms = now_ms
         self._sent_ms = max(self._sent_ms, end_ms)
 
     def report(self, media_ms: float, now_ms: float, *, playing: bool) -> None:
@@ -72,6 +77,7 @@ class HeardPosition:
         self._base_ms = position
         self._base_at_ms = self._alive_at_ms = now_ms
         self._running = playing
+        self._stale = False
         self.reports = True
 
     def skip_to(self, media_ms: float, now_ms: float) -> None:
@@ -92,7 +98,7 @@ class HeardPosition:
         if not self._attached:
             return self._base_ms, reported if self.reports else server
         elapsed = max(0.0, now_ms - self._base_at_ms)
-        if self.reports and now_ms - self._alive_at_ms <= STALE_MS:
+        if self.reports and not self._stale and now_ms - self._alive_at_ms <= STALE_MS:
             run = min(elapsed, EXTRAPOLATE_MS) if self._running else 0.0
             return min(self._base_ms + run, self._sent_ms), reported
         if self._base_ms >= self._sent_ms:
@@ -115,7 +121,7 @@ class HeardPosition:
             return wait
         if self._running:
             limit = self._base_at_ms + EXTRAPOLATE_MS - now_ms
-            if not self.reports or wait <= limit:
+            if not self.reports or self._stale or wait <= limit:
                 return wait
         until_stale = self._alive_at_ms + STALE_MS - now_ms
         return max(1.0, until_stale + 1.0) if until_stale > 0 else max(1.0, wait)

@@ -165,10 +165,14 @@ class Session:
         try:
             await asyncio.wait({bot, self._ending}, return_when=asyncio.FIRST_COMPLETED)
             reason, error = self._ending.result() if self._ending.done() else self._outcome(bot)
+            await self._stop_bot(bot)
+            self._farewell(reason, error)
         finally:
             await self._stop_bot(bot)
             await self._release()
-        self._farewell(reason, error)
+        if self.link is not None:
+            self.link.close(1000 if error is None else 4000 + error.code, "session ended")
+        self.ended.set()
         _log.info("session ended", extra={"session": self.id, "reason": int(reason)})
 
     async def _bot(self) -> None:
@@ -218,9 +222,6 @@ class Session:
             self.emit(error=error)
         duration = int(self.now_ms() - self._started_ms)
         self.emit(session_ended=wire.SessionEnded(reason=reason, duration_ms=duration))
-        if self.link is not None:
-            self.link.close(1000 if error is None else 4000 + error.code, "session ended")
-        self.ended.set()
 
     async def _heartbeat(self) -> None:
         while True:
@@ -346,8 +347,9 @@ class Session:
         self.spawn(
             self.port.send_text(
                 message.text,
-                run_immediately=message.run_immediately,
-                audio_response=message.audio_response,
+                run_immediately=not message.HasField("run_immediately")
+                or message.run_immediately,
+                audio_response=not message.HasField("audio_response") or message.audio_response,
             )
         )
 

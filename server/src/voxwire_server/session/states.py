@@ -21,6 +21,7 @@ class ConversationState:
         self._speaking = False
         self._owed = 0
         self._responding = False
+        self._answered = True
 
     def ready(self) -> wire.StateChanged | None:
         """The pipeline has started."""
@@ -28,13 +29,13 @@ class ConversationState:
 
     def user_started(self) -> wire.StateChanged | None:
         """The user took the floor."""
-        self._responding = False
+        self._responding = self._answered = False
         self._owed = 0
         return self._set(user=_User.USER_STATE_SPEAKING)
 
     def user_stopped(self) -> wire.StateChanged | None:
-        """The user's turn ended; an answer is expected."""
-        self._owed = 1
+        """The user's turn ended; an answer is expected, unless it has begun already."""
+        self._owed = 0 if self._answered else 1
         return self._set(user=_User.USER_STATE_SILENT)
 
     def answer_owed(self) -> wire.StateChanged | None:
@@ -51,7 +52,7 @@ class ConversationState:
     def response_started(self) -> wire.StateChanged | None:
         """The model began to write."""
         self._owed = 0
-        self._responding = True
+        self._responding = self._answered = True
         return self._settle()
 
     def response_ended(self) -> wire.StateChanged | None:
@@ -64,10 +65,10 @@ class ConversationState:
         self._speaking = True
         return self._settle(media_ms)
 
-    def bot_stopped(self, media_ms: int) -> wire.StateChanged | None:
-        """The bot's voice was heard to its end."""
+    def bot_stopped(self) -> wire.StateChanged | None:
+        """The bot's voice was heard to its end, or cut."""
         self._speaking = False
-        return self._settle(media_ms)
+        return self._settle()
 
     def snapshot(self) -> wire.StateChanged:
         """The state as it is now."""

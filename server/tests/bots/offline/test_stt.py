@@ -19,9 +19,9 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 
-from voxwire_server.bots.offline.decoders import SAMPLE_RATE, SLICE_BYTES, DecoderPool
+from voxwire_server.bots.offline.decoders import MIN_SCORE, SAMPLE_RATE, SLICE_BYTES, DecoderPool
 from voxwire_server.bots.offline.intents import UNKNOWN_TEXT, parse
-from voxwire_server.bots.offline.phrases import VOICES, random_phrases, render_pcm
+from voxwire_server.bots.offline.phrases import random_phrases, render_pcm
 from voxwire_server.bots.offline.stt import SphinxSTTService
 
 SEED = 20
@@ -48,7 +48,7 @@ async def test_phrases_of_the_grammar_are_understood(espeak, decoders, voice):
             pcm, _ = await render_pcm(phrase.text, voice=voice)
             heard = await decode(decoder, pcm)
             understood = parse(heard.text)
-            right += heard.score >= -38 and (understood.intent, dict(understood.slots)) == (
+            right += heard.score >= MIN_SCORE and (understood.intent, dict(understood.slots)) == (
                 phrase.intent,
                 phrase.slots,
             )
@@ -62,7 +62,7 @@ async def test_most_speech_outside_the_grammar_is_rejected(espeak, decoders):
             for voice in ("en-us", "en-us+f3"):
                 pcm, _ = await render_pcm(text, voice=voice)
                 heard = await decode(decoder, pcm)
-                rejected += heard.score < -38
+                rejected += heard.score < MIN_SCORE
     assert rejected >= 9, f"{rejected} of {2 * len(OUTSIDE)}"
 
 
@@ -119,7 +119,7 @@ def halves(pcm: bytes, ms: int) -> tuple[bytes, bytes]:
     return pcm[:at], pcm[at:]
 
 
-@pytest.mark.parametrize("voice", [VOICES[0], VOICES[5]])
+@pytest.mark.parametrize("voice", ["en-us", "en-us+f2"])
 async def test_an_utterance_gives_interims_and_one_final(ear, voice):
     pcm, _ = await render_pcm("what is the weather in paris tomorrow", voice=voice)
     unnoticed, rest = halves(pcm, 300)  # voice activity fires this late

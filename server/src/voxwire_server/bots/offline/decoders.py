@@ -14,11 +14,21 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from voxwire_server.bots.offline.extras import require
 from voxwire_server.bots.offline.grammar import GRAMMAR_NAME, jsgf, pronunciations
 from voxwire_server.bots.offline.templates import agree_articles
 
-__all__ = ["SAMPLE_RATE", "SLICE_BYTES", "Decoder", "DecoderPool", "Heard", "shared_decoders"]
+__all__ = [
+    "MIN_SCORE",
+    "SAMPLE_RATE",
+    "SLICE_BYTES",
+    "Decoder",
+    "DecoderPool",
+    "Heard",
+    "shared_decoders",
+]
 
 SAMPLE_RATE = 16000
 """Hz; what the acoustic model was trained on."""
@@ -26,12 +36,20 @@ SAMPLE_RATE = 16000
 SLICE_BYTES = SAMPLE_RATE // 50 * 2
 """The most that goes into a decoder at once: 20 ms of int16 mono PCM."""
 
+MIN_SCORE = -36.0
+"""Reject what scores lower. Synthetic speech, seven voices: keeps 99.6 % of 917 phrases of the
+grammar, lets 8 of 120 other sentences through. Nobody has measured it with people."""
+
 _MAX_DECODERS = 16
 
 # Cepstral means (what cancels level, microphone and room) before anything of a speaker is known:
 # the average over eight espeak-ng voices at full scale. With pocketsphinx's own start value the
 # first phrases of every session were misheard 25 times as often (55 of 664 against 2 of 664).
 _ANY_SPEAKER = "51.0,-2.2,-5.9,13.5,-12.9,-0.2,-10.0,-6.8,-0.1,-6.9,1.9,-3.7,0.8"
+
+# The acoustic model has never heard digital silence, which is what clean or gated audio is made
+# of. A floor of noise at -61 dBFS under it brings misheard phrases from 14 to 3 of 1048.
+_NOISE = np.random.default_rng(0).normal(0, 30, SAMPLE_RATE + SLICE_BYTES).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +84,7 @@ class Decoder:
             lm=None,
             samprate=float(SAMPLE_RATE),
             bestpath=False,
-            loglevel="FATAL",  **__import__("json").loads(__import__("os").environ.get("EXTRA","{}")),
+            loglevel="FATAL",
         )
         self._decoder: Any = pocketsphinx.Decoder(config)
         for entry, phones in pronunciations():
@@ -74,6 +92,7 @@ class Decoder:
         self._decoder.add_jsgf_string(GRAMMAR_NAME, jsgf())
         self._decoder.activate_search(GRAMMAR_NAME)
         self._open = False
+        self._noise_at = 0
 
     def start(self, speaker: str | None = None) -> None:
         """Begin an utterance, abandoning one that is open.
@@ -86,6 +105,7 @@ class Decoder:
         self._decoder.set_cmn(speaker or _ANY_SPEAKER)
         self._decoder.start_utt()
         self._open = True
+        self._noise_at = 0
 
     @property
     def speaker(self) -> str:
@@ -98,7 +118,12 @@ class Decoder:
         Args:
             pcm: int16 little-endian PCM, mono, 16 kHz, at most ``SLICE_BYTES`` bytes.
         """
-        self._decoder.process_raw(pcm, False, False)
+        samples = np.frombuffer(pcm, np.int16)
+        at, self._noise_at = self._noise_at, (self._noise_at + len(samples)) % SAMPLE_RATE
+        noisy = samples + _NOISE[at : at + len(samples)]
+        self._decoder.process_raw(
+            np.clip(noisy, -32768, 32767).astype("<i2").tobytes(), False, False
+        )
 
     def partial(self) -> str:
         """Return the best words so far, not necessarily a whole phrase."""

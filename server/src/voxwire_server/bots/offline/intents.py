@@ -43,8 +43,8 @@ SLOTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "day": ("today", "tomorrow"),
         "name": (
-            *("alice", "benjamin", "carlos", "daniel", "david", "emma", "george"),
-            *("hannah", "jennifer", "julia", "kevin", "laura", "michael", "oliver"),
+            *("alice", "carlos", "daniel", "david", "emma", "george"),
+            *("hannah", "julia", "kevin", "laura", "michael", "oliver"),
             *("patricia", "peter", "rachel", "samantha", "sophia", "susan"),
             *("thomas", "victoria", "william"),
         ),

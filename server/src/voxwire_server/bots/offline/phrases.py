@@ -33,7 +33,7 @@ __all__ = [
 
 VOICES = (
     *("en-us", "en-us+m1", "en-us+m3", "en-us+f1", "en-us+f2", "en-us+f3"),
-    *("en-us+klatt", "en-us+klatt4"),
+    "en-us+klatt4",
 )
 """Voices that the recogniser understands in at least 98 of 100 phrases (synthetic speech)."""
 

@@ -23,6 +23,7 @@ from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
 from voxwire_server.bots.offline.decoders import (
+    MIN_SCORE,
     SAMPLE_RATE,
     SLICE_BYTES,
     Decoder,
@@ -86,7 +87,7 @@ class SphinxSTTService(STTService):
         self,
         *,
         pool: DecoderPool | None = None,
-        min_score: float = -38.0,
+        min_score: float = MIN_SCORE,
         preroll_ms: int = 600,
         resume_ms: int = 1200,
         interim_ms: int = 200,

@@ -22,17 +22,22 @@ class SendText(google.protobuf.message.Message):
     text: builtins.str
     """The text."""
     run_immediately: builtins.bool
-    """False: add it to the conversation without asking the bot to answer."""
+    """False: add it to the conversation without asking the bot to answer. Absent = true."""
     audio_response: builtins.bool
-    """False: answer in text only."""
+    """False: answer in text only. Absent = true."""
     def __init__(
         self,
         *,
         text: builtins.str = ...,
-        run_immediately: builtins.bool = ...,
-        audio_response: builtins.bool = ...,
+        run_immediately: builtins.bool | None = ...,
+        audio_response: builtins.bool | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["audio_response", b"audio_response", "run_immediately", b"run_immediately", "text", b"text"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_audio_response", b"_audio_response", "_run_immediately", b"_run_immediately", "audio_response", b"audio_response", "run_immediately", b"run_immediately"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_audio_response", b"_audio_response", "_run_immediately", b"_run_immediately", "audio_response", b"audio_response", "run_immediately", b"run_immediately", "text", b"text"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_audio_response", b"_audio_response"]) -> typing.Literal["audio_response"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_run_immediately", b"_run_immediately"]) -> typing.Literal["run_immediately"] | None: ...
 
 global___SendText = SendText
 

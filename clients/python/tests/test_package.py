@@ -1,0 +1,212 @@
+"""What the package shows, and what importing it costs."""
+
+import enum
+import inspect
+import subprocess
+import sys
+import typing
+
+import pytest
+
+import voxwire
+from voxwire_protocol import errors, event_codec, event_enums, events, wire
+
+PUBLIC = [
+    "AppMessage",
+    "Block",
+    "BotError",
+    "BotResponseEnded",
+    "BotResponseStarted",
+    "BotResponseText",
+    "BotState",
+    "BotWord",
+    "Carrier",
+    "ClipMicrophone",
+    "Connection",
+    "EndReason",
+    "ErrorCode",
+    "ErrorEvent",
+    "Event",
+    "EventsSkipped",
+    "FileSpeaker",
+    "Flushed",
+    "GoingAway",
+    "HeardSource",
+    "Interrupted",
+    "InterruptionSource",
+    "MediaError",
+    "MetricKind",
+    "Microphone",
+    "PathChanged",
+    "PlacedWord",
+    "ProtocolError",
+    "Recording",
+    "RecoveryAction",
+    "ServiceMetric",
+    "ServiceMetrics",
+    "Session",
+    "SessionEnded",
+    "SessionError",
+    "SessionStarted",
+    "SignalingError",
+    "Span",
+    "SpanKind",
+    "Speaker",
+    "StateChanged",
+    "TimingSource",
+    "ToolCallEnded",
+    "ToolCallStarted",
+    "ToolOutcome",
+    "TransportError",
+    "TurnMetrics",
+    "UsageError",
+    "UserState",
+    "UserTranscript",
+    "UtteranceEnd",
+    "UtteranceEnded",
+    "UtteranceStarted",
+    "UtteranceWords",
+    "VoxwireError",
+    "connect",
+    "event_name",
+    "to_dict",
+]
+
+
+def test_the_public_api_is_what_it_was() -> None:
+    assert voxwire.__all__ == sorted(PUBLIC)
+    assert all(hasattr(voxwire, name) for name in PUBLIC)
+
+
+def test_every_event_is_public() -> None:
+    for event in typing.get_args(events.Event):
+        assert getattr(voxwire, event.__name__) is event
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_at_most_two_positional_parameters(name: str) -> None:
+    thing = getattr(voxwire, name)
+    if isinstance(thing, enum.EnumType):
+        return
+    if inspect.isclass(thing) and thing.__module__.startswith("voxwire."):
+        verbs = [value for key, value in vars(thing).items() if not key.startswith("__")]
+    else:
+        verbs = [thing]
+    for verb in verbs:
+        if inspect.isfunction(verb):
+            kinds = [p.kind for p in inspect.signature(verb).parameters.values()]
+            assert kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) <= 3  # self and two
+
+
+def test_importing_it_pulls_in_nothing_heavy() -> None:
+    heavy = ["pipecat", "fastapi", "aiortc", "av", "rich", "pydantic", "voxwire_server"]
+    program = f"import sys, voxwire; print([n for n in {heavy} if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_error_codes_and_actions_are_those_of_the_schema() -> None:
+    for ours, theirs, prefix in (
+        (errors.ErrorCode, wire.ErrorCode, "ERROR_CODE_"),
+        (errors.RecoveryAction, wire.RecoveryAction, "RECOVERY_ACTION_"),
+    ):
+        named = {name.removeprefix(prefix): value for name, value in theirs.items() if value}
+        assert {member.name: member.value for member in ours} == named
+
+
+def test_every_code_has_a_family_and_survives_the_wire() -> None:
+    families = {
+        errors.UsageError: range(1, 20),
+        errors.SessionError: range(20, 40),
+        errors.SignalingError: range(40, 50),
+        errors.TransportError: range(50, 60),
+        errors.MediaError: range(60, 70),
+        errors.ProtocolError: range(70, 80),
+        errors.BotError: range(80, 100),
+    }
+    for code in errors.ErrorCode:
+        made = errors.error_from_wire(
+            wire.Error(code=code.value, reason="r", retryable=True, action=2, retry_after_ms=5)
+        )
+        assert code in families[type(made)]
+        assert isinstance(made, errors.VoxwireError)
+        assert (made.code, made.reason, made.retryable) == (code, "r", True)
+        assert (made.action, made.retry_after_ms) == (errors.RecoveryAction.RESUME, 5)
+        assert errors.error_from_close(4000 + code, "").code == code
+    assert errors.error_from_wire(wire.Error(code=98)).code == errors.ErrorCode.INTERNAL
+    assert errors.error_from_close(1006, "x").code == errors.ErrorCode.CONNECTION_LOST
+    assert "x" in str(errors.error_from_close(4999, "x"))
+
+
+def test_event_enums_have_a_word_for_every_value_of_the_schema() -> None:
+    for name in event_enums.__all__:
+        theirs = getattr(wire, name).DESCRIPTOR
+        words = {member.value for member in getattr(event_enums, name)}
+        for value in theirs.values:
+            word = event_codec._enum(getattr(event_enums, name), theirs, value.number)
+            assert (word == "unknown") == (value.number == 0), value.name
+        assert len(words) == len(theirs.values)
+
+
+def test_every_message_for_the_program_becomes_an_event_that_json_can_hold() -> None:
+    import json
+
+    silent = {
+        *("audio", "ack_only", "media_anchor", "flush", "ping", "pong", "chunk", "path_answer"),
+        *("ice_candidate", "path_ready", "path_close", "ice_servers_update"),
+        *("tool_request", "tool_progress", "tool_cancel"),
+    }
+    for payload in wire.SERVER_PAYLOADS:
+        envelope = wire.Envelope()
+        getattr(envelope, payload).SetInParent()
+        event = event_codec.from_envelope(envelope)
+        assert (event is None) == (payload in silent), payload
+        if event is not None:
+            json.dumps({"type": event_codec.event_name(event), **event_codec.to_dict(event)})
+    assert event_codec.from_envelope(wire.Envelope()) is None
+
+
+def test_event_names_are_snake_case_but_for_the_two_that_the_contract_names() -> None:
+    assert event_codec.event_name(events.EventsSkipped(1)) == "events_skipped"
+    flushed = events.Flushed(media_ms=1, flush_id=1, until_media_ms=2)
+    assert event_codec.event_name(flushed) == "flush"
+    event = event_codec.from_envelope(wire.Envelope(error=wire.Error(code=20, reason="no")))
+    assert event_codec.event_name(event) == "error"
+    assert event_codec.to_dict(event)["code"] == "unauthorized"
+
+
+def test_json_of_a_tool_is_decoded_and_what_is_no_json_is_none() -> None:
+    for text, value in (('{"a": [1]}', {"a": [1]}), ("", None), ("{", None), ("[" * 99_999, None)):
+        envelope = wire.Envelope(
+            tool_call_started=wire.ToolCallStarted(name="t", arguments_json=text)
+        )
+        event = event_codec.from_envelope(envelope)
+        assert isinstance(event, events.ToolCallStarted)
+        assert event.arguments == value
+
+
+def test_words_are_cut_from_their_piece_of_the_text() -> None:
+    event = event_codec.from_envelope(
+        wire.Envelope(
+            utterance_words=wire.UtteranceWords(
+                utterance_id="u",
+                first_index=3,
+                base_media_ms=100,
+                text_offset=10,
+                text="häus 🎈 x",
+                words=[
+                    wire.Word(char_start=10, char_end=14, start_ms=1, end_ms=2),
+                    wire.Word(char_start=15, char_end=16, start_ms=3, end_ms=4),
+                    wire.Word(char_start=2, char_end=5),
+                ],
+            )
+        )
+    )
+    assert isinstance(event, events.UtteranceWords)
+    assert [(w.index, w.text, w.start_ms) for w in event.words] == [
+        (3, "häus", 101),
+        (4, "🎈", 103),
+        (5, "", 100),
+    ]

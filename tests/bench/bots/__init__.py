@@ -1,0 +1,1 @@
+"""Bots that our server runs in a bench; each file is what `voxwire-server run` takes."""
