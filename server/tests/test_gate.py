@@ -1,6 +1,7 @@
 """Host, Origin and forwarded headers on loopback and beyond."""
 
 import pytest
+
 from voxwire_server.gate import Gate, is_loopback, missing_key_message
 
 LOCAL = Gate(port=7860, loopback=True)

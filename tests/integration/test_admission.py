@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
-import voxwire
 import websockets
+
+import voxwire
+from tests.support.clicks import make_bot
 from voxwire_protocol import wire
 from voxwire_server.testing import running_server
-
-from tests.support.clicks import make_bot
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,7 @@ async def test_a_rebound_host_is_refused_with_403(path: str, host: str) -> None:
             else ""
         )
         writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: {host.format(port=server.port)}\r\n{upgrade}\r\n"
-            .encode()
+            f"GET {path} HTTP/1.1\r\nHost: {host.format(port=server.port)}\r\n{upgrade}\r\n".encode()
         )
         status = await asyncio.wait_for(reader.readline(), 5)
         writer.close()
@@ -57,13 +56,15 @@ async def test_a_rebound_host_is_refused_with_403(path: str, host: str) -> None:
 
 
 async def test_our_own_page_is_let_in() -> None:
-    async with running_server(make_bot()) as server:
-        async with websockets.connect(
+    async with (
+        running_server(make_bot()) as server,
+        websockets.connect(
             f"{server.url}/v1/session",
             subprotocols=[websockets.Subprotocol(wire.SUBPROTOCOL)],
             additional_headers={"Origin": f"http://127.0.0.1:{server.port}"},
-        ) as socket:
-            assert socket.subprotocol == wire.SUBPROTOCOL
+        ) as socket,
+    ):
+        assert socket.subprotocol == wire.SUBPROTOCOL
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import voxwire
 from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
@@ -20,10 +19,11 @@ from pipecat.processors.audio.audio_buffer_processor import AudioBufferProcessor
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
+
+import voxwire
+from tests.support.clicks import ClickTTS, ScriptedLLM, make_bot
 from voxwire_server import BotSession
 from voxwire_server.testing import running_server
-
-from tests.support.clicks import ClickTTS, ScriptedLLM, make_bot
 
 
 async def run_stock_bot(transport: BaseTransport, recorded: list[bytes]) -> None:
@@ -150,10 +150,11 @@ async def test_audio_that_is_no_utterance_is_played_all_the_same(transport: str)
 
     speaker = voxwire.Recording()
     tone = (np.sin(np.arange(16000) * 2 * np.pi * 440 / 16000) * 12000).astype(np.int16)
-    async with running_server(bot) as server, asyncio.timeout(30):
-        async with voxwire.connect(
-            server.url, microphone=tone, speaker=speaker, transport=transport
-        ):
-            await asyncio.sleep(2.2)
+    async with (
+        running_server(bot) as server,
+        asyncio.timeout(30),
+        voxwire.connect(server.url, microphone=tone, speaker=speaker, transport=transport),
+    ):
+        await asyncio.sleep(2.2)
     loud = np.abs(speaker.samples.astype(int)) > 3000
     assert loud.sum() / speaker.sample_rate > 0.4

@@ -5,12 +5,12 @@ import random
 import statistics
 from typing import Any
 
-import voxwire
 from pipecat.processors.aggregators.llm_context import LLMContext
-from voxwire_server.testing import running_server
 
+import voxwire
 from tests.support.clicks import make_bot
 from tests.support.listening import Ear, click_onsets_ms, monotonic
+from voxwire_server.testing import running_server
 
 ROUNDS = 20
 SEED = 20261122

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import voxwire
 from voxwire_server import BotSession, ToolReport
 from voxwire_server.bots.offline import bot as offline
@@ -115,7 +116,7 @@ async def test_ten_spoken_phrases_run_their_tools_and_are_answered_with_the_data
 async def test_the_filler_and_the_answer_queue_with_their_words_in_place(
     server: RunningServer, transport: str
 ) -> None:
-    """"Let me check." and the answer behind it: words lie in the sound of their own utterance."""
+    """ "Let me check." and the answer behind it: words lie in the sound of their own utterance."""
     speaker = voxwire.Recording()
     async with asyncio.timeout(40):
         async with voxwire.connect(server.url, speaker=speaker, transport=transport) as session:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import websockets
+
+from tests.support.clicks import RATE, make_bot
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel
 from voxwire_server.testing import running_server
-
-from tests.support.clicks import RATE, make_bot
 
 Report = Callable[[int, int], tuple[int, bool] | None]
 """From the end of the audio received (ms) and the number of the report: media_ms and playing,
@@ -63,9 +63,7 @@ class Peer:
             told = self._report(self._end_ms, number) if self._end_ms else None
             if told is not None:
                 await self.send(
-                    playout_report=wire.PlayoutReport(
-                        path_id=1, media_ms=told[0], playing=told[1]
-                    )
+                    playout_report=wire.PlayoutReport(path_id=1, media_ms=told[0], playing=told[1])
                 )
 
     async def follow(self) -> list[Any]:
@@ -126,4 +124,3 @@ async def test_the_conversation_goes_on_and_says_how_it_knows(case: str) -> None
                 await asyncio.sleep(0.02)
     said = [m["content"] for m in contexts[0].get_messages() if m["role"] == "assistant"]
     assert said == ["w0 w1 w2 w3 w4 w5 w6 w7."]
-

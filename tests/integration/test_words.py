@@ -4,11 +4,11 @@ import asyncio
 
 import numpy as np
 import pytest
-import voxwire
-from voxwire_server.testing import running_server
 
+import voxwire
 from tests.support.clicks import PlainTTS, make_bot
 from tests.support.listening import Ear, click_onsets_ms
+from voxwire_server.testing import running_server
 
 
 async def converse(url: str, transport: str, text: str) -> tuple[list[voxwire.BotWord], Ear]:
@@ -40,8 +40,10 @@ async def test_a_click_at_every_declared_start_is_where_the_word_says(
     count = 24 if text == "say 24" else 16
     assert len(words) == len(onsets) == count
     errors = np.abs(np.array([w.start_ms for w in words]) - np.array(onsets))
-    print(f"{transport}: placing error p50 {np.median(errors):.1f} ms, "
-          f"p95 {np.percentile(errors, 95):.1f} ms")
+    print(
+        f"{transport}: placing error p50 {np.median(errors):.1f} ms, "
+        f"p95 {np.percentile(errors, 95):.1f} ms"
+    )
     assert np.median(errors) <= 20
     assert np.percentile(errors, 95) <= 45
 
@@ -50,7 +52,10 @@ async def test_words_come_once_in_order_and_do_not_overlap(transport: str) -> No
     async with running_server(make_bot()) as server:
         words, _ = await converse(server.url, transport, "twice 6")
     assert [w.text for w in words] == [
-        *(f"w{i}" for i in range(5)), "w5.", *(f"w{i}" for i in range(6, 11)), "w11.",
+        *(f"w{i}" for i in range(5)),
+        "w5.",
+        *(f"w{i}" for i in range(6, 11)),
+        "w11.",
     ]
     assert [(w.utterance_id, w.index) for w in words] == [
         (u, i) for u in dict.fromkeys(w.utterance_id for w in words) for i in range(6)

@@ -23,6 +23,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import LLMService
 from pipecat.services.settings import LLMSettings, TTSSettings
 from pipecat.services.tts_service import TTSService
+
 from voxwire_server import BotSession
 
 CLICK_MS = 5
@@ -101,7 +102,9 @@ class ScriptedLLM(LLMService):
     """Answers ``say N``, ``twice N`` and anything else with one word."""
 
     def __init__(self, **kwargs: Any) -> None:
-        fields: dict[str, Any] = {f.name: None for f in dataclasses.fields(LLMSettings) if f.name != "extra"}
+        fields: dict[str, Any] = {
+            f.name: None for f in dataclasses.fields(LLMSettings) if f.name != "extra"
+        }
         super().__init__(settings=LLMSettings(**fields), **kwargs)
         self._said = 0
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from voxwire import Block, Recording
 
 from tests.support.clicks import CLICK_MS
+from voxwire import Block, Recording
 
 QUIET = 33
 """-60 dBFS as a peak of int16 samples."""

@@ -1,8 +1,8 @@
 """Voxwire's server: puts any Pipecat voice bot behind the Voxwire protocol.
 
-    from voxwire_server import BotSession, serve
+from voxwire_server import BotSession, serve
 
-    async def bot(session: BotSession) -> None: ...
+async def bot(session: BotSession) -> None: ...
 """
 
 from typing import TYPE_CHECKING, Any

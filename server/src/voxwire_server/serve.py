@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import uvicorn
-from voxwire_protocol import wire
 
+from voxwire_protocol import wire
 from voxwire_server.app import create_app
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings

@@ -1,7 +1,7 @@
 """A server inside a test: the real one, on a free loopback port.
 
-    async with running_server(bot) as server:
-        async with voxwire.connect(server.url) as session: ...
+async with running_server(bot) as server:
+    async with voxwire.connect(server.url) as session: ...
 """
 
 import asyncio
@@ -31,9 +31,7 @@ class RunningServer:
 
 
 @contextlib.asynccontextmanager
-async def running_server(
-    bot: "Bot | LoadedBot", **settings: Any
-) -> AsyncIterator[RunningServer]:
+async def running_server(bot: "Bot | LoadedBot", **settings: Any) -> AsyncIterator[RunningServer]:
     """Run a server until the block ends; then every session is over.
 
     Args:

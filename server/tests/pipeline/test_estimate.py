@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from voxwire_server.pipeline.estimate import HOP_MS, envelope, estimate_words
 
 RATE = 16000

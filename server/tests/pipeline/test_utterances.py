@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from voxwire_protocol import wire
 from voxwire_server.pipeline.utterances import Utterances
 

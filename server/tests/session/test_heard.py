@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from voxwire_protocol import wire
 from voxwire_server.session.heard import EXTRAPOLATE_MS, STALE_MS, HeardPosition
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from voxwire_server.session.playout import Playout
 
 RATE = 1000  # one sample a millisecond

@@ -5,9 +5,9 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
 from voxwire_protocol import rtc, wire
 from voxwire_protocol.rtc.ice import connect_promptly, use_addresses
-
 from voxwire_server.gate import is_loopback
 from voxwire_server.media.base import MediaPath
 

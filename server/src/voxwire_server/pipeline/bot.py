@@ -15,8 +15,8 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
-from voxwire_protocol import wire
 
+from voxwire_protocol import wire
 from voxwire_server.pipeline.transport import SessionInput, SessionTransport
 from voxwire_server.session.session import Session
 
@@ -96,9 +96,7 @@ class BotSession:
         )
         if "vad_analyzer" not in user_params:
             user_params["vad_analyzer"] = BatchedSileroVADAnalyzer()
-        pair = LLMContextAggregatorPair(
-            context, user_params=LLMUserAggregatorParams(**user_params)
-        )
+        pair = LLMContextAggregatorPair(context, user_params=LLMUserAggregatorParams(**user_params))
         return pair.user(), pair.assistant()
 
     async def run(

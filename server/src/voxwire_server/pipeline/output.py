@@ -38,8 +38,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, F
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 from soxr import ResampleStream
-from voxwire_protocol import wire
 
+from voxwire_protocol import wire
 from voxwire_server.pipeline.release import ReleaseQueue
 from voxwire_server.pipeline.utterances import PlacedWord, Utterances
 from voxwire_server.pipeline.words import OFFSET_KEY, WORD_KEY
@@ -196,9 +196,7 @@ class SessionOutput(BaseOutputTransport):
             return
         context = frame.context_id if isinstance(frame, TTSAudioRawFrame) else None
         known = context is None or context in self._contexts
-        start = self._playout.place(
-            pcm, self._now(), new_stretch=not known, live=context is None
-        )
+        start = self._playout.place(pcm, self._now(), new_stretch=not known, live=context is None)
         if context is not None:
             self._voice(context, start, pcm)
         if self._session.path is not None:

@@ -34,8 +34,8 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
-from voxwire_protocol import wire
 
+from voxwire_protocol import wire
 from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.words import note_word_offsets, walk
 from voxwire_server.session.session import Session
@@ -149,9 +149,7 @@ class Taps:
             if self.utterances is not None:
                 self.utterances.response_id = self._rid()
             session.emit(
-                response_started=wire.ResponseStarted(
-                    response_id=self._rid(), turn_id=self.turn_id
-                )
+                response_started=wire.ResponseStarted(response_id=self._rid(), turn_id=self.turn_id)
             )
             session.emit_state(session.state.response_started())
         elif isinstance(frame, LLMFullResponseEndFrame):

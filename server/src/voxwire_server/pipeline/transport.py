@@ -181,5 +181,3 @@ class SessionTransport(BaseTransport):
         """End the pipeline when what was said is heard."""
         if self._pipeline is not None:
             await self._pipeline.pipeline_worker.queue_frame(EndFrame())
-
-

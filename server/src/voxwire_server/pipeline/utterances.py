@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from voxwire_protocol import wire
-
 from voxwire_server.pipeline.estimate import envelope, estimate_words
 
 __all__ = ["PlacedWord", "Utterance", "Utterances"]

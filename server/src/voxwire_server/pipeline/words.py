@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from pipecat.frames.frames import Frame, TTSTextFrame
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.tts_service import TTSService
+
 from voxwire_protocol import wire
 
 __all__ = ["OFFSET_KEY", "WORD_KEY", "note_word_offsets", "walk"]

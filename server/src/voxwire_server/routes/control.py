@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
-from voxwire_protocol import wire
 
+from voxwire_protocol import wire
 from voxwire_server.gate import Gate
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.registry import CapacityError, SessionRegistry
@@ -163,4 +163,3 @@ class ControlRoute:
                 return
             data = event.get("bytes")
             session.receive(data if data is not None else b"")
-

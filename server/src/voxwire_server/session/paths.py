@@ -5,7 +5,6 @@ import logging
 from typing import TYPE_CHECKING
 
 from voxwire_protocol import wire
-
 from voxwire_server.media.websocket import WebSocketPath
 
 if TYPE_CHECKING:
@@ -33,9 +32,7 @@ async def open_path(session: "Session", request: wire.PathOpen) -> None:
         )
 
 
-def _refuse(
-    session: "Session", request: wire.PathOpen, code: wire.ErrorCode, reason: str
-) -> None:
+def _refuse(session: "Session", request: wire.PathOpen, code: wire.ErrorCode, reason: str) -> None:
     session.emit(path_close=wire.PathClose(path_id=request.path_id, code=code, reason=reason))
 
 

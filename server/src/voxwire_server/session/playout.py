@@ -114,9 +114,7 @@ class Playout:
 
     # placing
 
-    def place(
-        self, pcm: bytes, now_ms: float, *, new_stretch: bool, live: bool = False
-    ) -> int:
+    def place(self, pcm: bytes, now_ms: float, *, new_stretch: bool, live: bool = False) -> int:
         """Give audio its position.
 
         Args:

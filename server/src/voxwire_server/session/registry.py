@@ -6,7 +6,6 @@ import secrets
 from typing import Final
 
 from voxwire_protocol import wire
-
 from voxwire_server.config import Settings
 from voxwire_server.session.session import BotRunner, Session
 

@@ -9,7 +9,6 @@ from typing import Any, Final, Protocol
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel, ChannelError
 from voxwire_protocol.clock import ClockSync
-
 from voxwire_server.config import Settings
 from voxwire_server.media.base import MediaPath
 from voxwire_server.session.link import ControlLink
@@ -347,8 +346,7 @@ class Session:
         self.spawn(
             self.port.send_text(
                 message.text,
-                run_immediately=not message.HasField("run_immediately")
-                or message.run_immediately,
+                run_immediately=not message.HasField("run_immediately") or message.run_immediately,
                 audio_response=not message.HasField("audio_response") or message.audio_response,
             )
         )

@@ -88,7 +88,7 @@ class SphinxSTTService(STTService):
         *,
         pool: DecoderPool | None = None,
         min_score: float = MIN_SCORE,
-        preroll_ms: int = 600,
+        preroll_ms: int = 800,
         resume_ms: int = 1200,
         interim_ms: int = 200,
         **kwargs: Any,
@@ -98,7 +98,8 @@ class SphinxSTTService(STTService):
         Args:
             pool: Where decoders come from; the event loop's shared pool by default.
             min_score: Reject what scores lower (log-likelihood per 10 ms frame).
-            preroll_ms: Audio kept from before voice activity fires; below 400 ms words are lost.
+            preroll_ms: Audio kept from before voice activity fires, which is about 300 ms after
+                speech begins; below 400 ms words are lost.
             resume_ms: How long an unfinished phrase waits for the rest.
             interim_ms: The least audio between two interim transcripts.
             **kwargs: Passed to ``STTService``.
