@@ -1,4 +1,7 @@
-"""The smallest bot: it says what it hears. Run: voxwire-server run examples/echo/bot.py"""
+"""The smallest bot: it says what it hears.
+
+Run it: voxwire-server run examples/echo/bot.py
+"""
 
 from pipecat.frames.frames import Frame, InputAudioRawFrame, OutputAudioRawFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor

@@ -46,9 +46,8 @@ async def test_a_rebound_host_is_refused_with_403(path: str, host: str) -> None:
             if path == "/v1/session"
             else ""
         )
-        writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: {host.format(port=server.port)}\r\n{upgrade}\r\n".encode()
-        )
+        name = host.format(port=server.port)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {name}\r\n{upgrade}\r\n".encode())
         status = await asyncio.wait_for(reader.readline(), 5)
         writer.close()
         await writer.wait_closed()

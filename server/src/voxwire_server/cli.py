@@ -5,6 +5,10 @@ import asyncio
 import errno
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voxwire_server.config import Settings
 
 __all__ = ["main"]
 
@@ -77,7 +81,7 @@ def _run(options: argparse.Namespace) -> int:
     return _serve(settings)
 
 
-def _serve(settings: "Settings") -> int:  # noqa: F821 - imported lazily for a quick --help
+def _serve(settings: "Settings") -> int:
     from voxwire_server.bots.registry import BotNotFoundError, load_bot
     from voxwire_server.serve import MissingKeyError, bind, configure_logging, make_server
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 __all__ = ["Gate", "Refusal", "is_loopback", "missing_key_message"]
 
-_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto")
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -74,9 +72,8 @@ class Gate:
                 hosts.append(value.decode("latin-1"))
             elif name == b"origin":
                 origins.append(value.decode("latin-1"))
-            elif name in _FORWARDED or name.startswith(b"x-forwarded-"):
-                if self.loopback and not self.has_key:
-                    return Refusal(403, "forwarded requests need VOXWIRE_KEY on this server")
+            elif self._is_forwarded(name):
+                return Refusal(403, "forwarded requests need VOXWIRE_KEY on this server")
         if len(hosts) != 1 or len(origins) > 1:
             return Refusal(403, "exactly one Host and at most one Origin")
         if self.loopback and hosts[0] not in self._local_hosts():
@@ -84,6 +81,10 @@ class Gate:
         if origins and not self._origin_allowed(origins[0]):
             return Refusal(403, "Origin is not allowed")
         return None
+
+    def _is_forwarded(self, name: bytes) -> bool:
+        forwarded = name == b"forwarded" or name.startswith(b"x-forwarded-")
+        return forwarded and self.loopback and not self.has_key
 
     def _local_hosts(self) -> tuple[str, ...]:
         names = ("127.0.0.1", "localhost", "[::1]")

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -13,11 +13,12 @@ from voxwire_server.app import create_app
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.gate import is_loopback, missing_key_message
+from voxwire_server.session.registry import SessionRegistry
 
 if TYPE_CHECKING:
     from voxwire_server.pipeline.bot import Bot
 
-__all__ = ["MissingKeyError", "bind", "make_server", "serve"]
+__all__ = ["MissingKeyError", "bind", "configure_logging", "make_server", "registry_of", "serve"]
 
 
 class MissingKeyError(Exception):
@@ -65,6 +66,12 @@ def make_server(settings: Settings, bot: LoadedBot, *, port: int) -> uvicorn.Ser
         timeout_graceful_shutdown=max(1, settings.end_timeout_ms // 1000),
     )
     return uvicorn.Server(config)
+
+
+def registry_of(server: uvicorn.Server) -> SessionRegistry:
+    """The sessions of a server made by :func:`make_server`."""
+    application: Any = server.config.app
+    return application.state.registry
 
 
 def configure_logging(level: str) -> None:

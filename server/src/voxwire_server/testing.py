@@ -6,13 +6,13 @@ async with running_server(bot) as server:
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
-from voxwire_server.serve import bind, make_server
+from voxwire_server.serve import bind, make_server, registry_of
 from voxwire_server.session.registry import SessionRegistry
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class RunningServer:
 
 
 @contextlib.asynccontextmanager
-async def running_server(bot: "Bot | LoadedBot", **settings: Any) -> AsyncIterator[RunningServer]:
+async def running_server(bot: "Bot | LoadedBot", **settings: Any) -> AsyncGenerator[RunningServer]:
     """Run a server until the block ends; then every session is over.
 
     Args:
@@ -39,7 +39,8 @@ async def running_server(bot: "Bot | LoadedBot", **settings: Any) -> AsyncIterat
         **settings: Fields of :class:`~voxwire_server.config.Settings`.
     """
     loaded = bot if isinstance(bot, LoadedBot) else LoadedBot(name="test", run=bot)
-    chosen = Settings(**{"host": "127.0.0.1", "port": 0, **settings})
+    fields: dict[str, Any] = {"host": "127.0.0.1", "port": 0, **settings}
+    chosen = Settings(**fields)
     listener = bind(chosen)
     port = listener.getsockname()[1]
     server = make_server(chosen, loaded, port=port)
@@ -51,10 +52,7 @@ async def running_server(bot: "Bot | LoadedBot", **settings: Any) -> AsyncIterat
                 task.result()
                 raise RuntimeError("the server ended before it had started")
             await asyncio.sleep(0.005)
-        app: Any = server.config.loaded_app
-        while not hasattr(app, "state"):
-            app = app.app
-        yield RunningServer(f"ws://127.0.0.1:{port}", port, app.state.registry)
+        yield RunningServer(f"ws://127.0.0.1:{port}", port, registry_of(server))
     finally:
         server.should_exit = True
         await asyncio.wait({task}, timeout=10)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voxwire_server.pipeline.bot import Bot
@@ -50,8 +50,8 @@ def load_bot(name: str) -> LoadedBot:
     sys.modules[spec.name] = module
     sys.path.insert(0, str(path.parent.resolve()))
     spec.loader.exec_module(module)
-    run = getattr(module, "bot", None)
-    if not callable(run):
+    run: Any = getattr(module, "bot", None)
+    if run is None:
         raise BotNotFoundError(f"{name} has no function 'async def bot(session)'")
     return LoadedBot(
         name=path.stem,

@@ -370,10 +370,13 @@ class SessionOutput(BaseOutputTransport):
             )
         session.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
 
+    def _waits_for_ear(self) -> bool:
+        return bool(len(self._queue)) and self._session.path is not None
+
     async def _drain(self) -> None:
         """Wait until what was said is heard, but not for ever (no path, a frozen client)."""
         deadline = self._now() + self._playout.backlog_ms(self._now()) + _END_SLACK_MS
-        while len(self._queue) and self._session.path is not None and self._now() < deadline:
+        while self._waits_for_ear() and self._now() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         for held in self._queue.take_all():
             if isinstance(held.item, Frame):
