@@ -156,7 +156,7 @@ def test_a_message_without_a_source_has_that_of_its_utterance() -> None:
 def test_before_the_first_anchor_nothing_has_a_place() -> None:
     anchors = AnchorMap(sample_rate=RATE)
     assert anchors.place(1000, 480) == []
-    anchors.add(1960, 500)
+    assert anchors.add(1960, 500) is None
     assert anchors.place(1000, 480) == [(480, 0, 0)] or anchors.place(1000, 480) == []
     assert anchors.place(1960, 480) == [(0, 480, 12_000)]
     assert anchors.place(2920, 480) == [(0, 480, 12_480)]
@@ -165,7 +165,7 @@ def test_before_the_first_anchor_nothing_has_a_place() -> None:
 def test_a_block_is_split_at_an_anchor_within_it() -> None:
     anchors = AnchorMap(sample_rate=RATE)
     anchors.add(0, 0)
-    anchors.add(480, 1000)
+    assert anchors.add(480, 1000) == 240
     assert anchors.place(0, 480) == [(0, 240, 0), (240, 240, 24_000)]
 
 

@@ -230,13 +230,36 @@ def test_silence_that_had_no_place_is_taken_back() -> None:
         buffer.push(start, loud(BLOCK, 0))
     pull_ms(buffer, 180)
     assert buffer.position >= ms(180)
-    buffer.rewind(ms(120))
+    buffer.rewind(ms(120), misplaced=ms(300))
     assert (buffer.position, buffer.buffered_ms) == (ms(120), 0)
-    buffer.rewind(ms(10))  # never over sound
+    buffer.rewind(ms(10), misplaced=ms(300))  # never over sound
     assert buffer.position == ms(100)
-    buffer.push(ms(120), loud(BLOCK))
-    buffer.rewind(ms(130))  # sound is waiting there: what was pushed stays
-    assert buffer.buffered_ms == 20
+
+
+def test_sound_that_overtook_its_position_is_dropped_to_be_pushed_again() -> None:
+    buffer = make(target_ms=20, continuous=True)
+    buffer.push(0, loud(ms(40), 0))
+    buffer.push(ms(40), loud(ms(20), 500))
+    pull_ms(buffer, 20)
+    buffer.rewind(ms(60), misplaced=ms(40))
+    buffer.push(ms(60), loud(ms(20), 500))
+    blocks = pull_ms(buffer, 60)
+    placed = [s.position for b in blocks if b.samples.any() for s in b.spans]
+    assert placed == [ms(60)]
+    assert buffer.position == ms(80)
+
+
+def test_sound_that_played_before_its_position_was_known_is_played_again_in_its_place() -> None:
+    buffer = make(target_ms=20, continuous=True)
+    buffer.push(0, loud(ms(100), 300))
+    buffer.push(ms(100), loud(ms(100), 0))
+    buffer.push(ms(200), loud(ms(20), 500))
+    pull_ms(buffer, 200)
+    assert buffer.position == ms(220)  # it had caught up by 20 ms of silence
+    buffer.rewind(ms(120), misplaced=ms(200))
+    assert buffer.position == ms(120)
+    buffer.push(ms(120), loud(ms(20), 500))
+    assert buffer.pull(BLOCK).spans[0].position == ms(120)
 
 
 def test_taking_back_never_undoes_a_flush() -> None:
@@ -246,7 +269,7 @@ def test_taking_back_never_undoes_a_flush() -> None:
     buffer.flush(ms(200))
     buffer.push(ms(200), loud(ms(100), 0))
     pull_ms(buffer, 80)
-    buffer.rewind(ms(50))
+    buffer.rewind(ms(50), misplaced=ms(400))
     assert buffer.position == ms(200)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -16,8 +17,11 @@ from voxwire_server.config import Settings
 from voxwire_server.gate import Gate, is_loopback
 from voxwire_server.routes.control import ControlRoute
 from voxwire_server.routes.health import health_router
+from voxwire_server.routes.tokens import secret_check, tokens_router
+from voxwire_server.session.admission import Admission
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
+from voxwire_server.tokens import KeyRing, TokenIssuer
 
 __all__ = ["create_app", "server_version"]
 
@@ -94,12 +98,22 @@ def create_app(settings: Settings, bot: LoadedBot, *, port: int | None = None) -
     gate = Gate(
         port=port or settings.port,
         loopback=is_loopback(settings.host),
-        has_key=bool(settings.key),
+        has_key=settings.has_key,
         allowed_origins=frozenset(o.strip() for o in settings.allowed_origins.split(",") if o),
     )
     registry = SessionRegistry(settings, _bot_runner(bot))
+    ring = KeyRing.parse(key=settings.key, keys=settings.keys)
     control = ControlRoute(
-        registry, gate, server=f"voxwire-server {server_version()}", bot=bot.name
+        registry,
+        gate,
+        admission=Admission(
+            ring,
+            loopback=is_loopback(settings.host),
+            bot=bot.name,
+            sessions_of=registry.sessions_of,
+        ),
+        server=f"voxwire-server {server_version()}",
+        bot=bot.name,
     )
     control.examples = list(bot.examples)
     warm = asyncio.Event()
@@ -125,6 +139,11 @@ def create_app(settings: Settings, bot: LoadedBot, *, port: int | None = None) -
     app.add_middleware(_GateMiddleware, gate=gate)
     app.include_router(
         health_router(lambda: warm.is_set() and not registry.closing, lambda: len(registry))
+    )
+    app.include_router(
+        tokens_router(
+            TokenIssuer(ring) if ring.signer else None, secret_check(settings.key), now_s=time.time
+        )
     )
     app.router.routes.append(WebSocketRoute("/v1/session", control))
     app.state.registry = registry

@@ -84,6 +84,7 @@ def _run(options: argparse.Namespace) -> int:
 def _serve(settings: "Settings") -> int:
     from voxwire_server.bots.registry import BotNotFoundError, load_bot
     from voxwire_server.serve import MissingKeyError, bind, configure_logging, make_server
+    from voxwire_server.tokens import KeyRingError
 
     configure_logging(settings.log_level)
     try:
@@ -101,7 +102,12 @@ def _serve(settings: "Settings") -> int:
         listener.close()
         print(f"voxwire-server: {error}", file=sys.stderr)
         return 1
-    server = make_server(settings, bot, port=port)
+    try:
+        server = make_server(settings, bot, port=port)
+    except KeyRingError as error:
+        listener.close()
+        print(f"voxwire-server: {error}", file=sys.stderr)
+        return 1
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"Bot '{bot.name}' listens on ws://{host}:{port}", flush=True)
     print(f"Talk to it:  voxwire talk ws://{host}:{port}   (Ctrl-C ends the server)", flush=True)

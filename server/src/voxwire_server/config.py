@@ -15,8 +15,10 @@ class Settings(BaseSettings):
     """Address to listen on; anything but loopback needs a key."""
     port: int = Field(default=7860, ge=0, le=65535)
     """Port to listen on; 0 = any free one."""
-    key: str = ""
-    """Secret of this server; required to listen beyond loopback."""
+    key: str = Field(default="", repr=False)
+    """Secret of this server, at least 32 characters; required to listen beyond loopback."""
+    keys: str = Field(default="", repr=False)
+    """Instead of ``key``, for rotation: JSON list of up to two keys; the first one signs."""
     bot: str = "offline"
     """Bot that the server runs: ``offline``, or the path of a Python file with ``bot``."""
     profile: str = Field(default="latency", pattern="^(latency|throughput)$")
@@ -25,7 +27,7 @@ class Settings(BaseSettings):
     """Rate of the user's audio in the pipeline, Hz."""
     audio_out_sample_rate: int = 24000
     """Rate of the bot's audio, Hz."""
-    ice_servers: str = "[]"
+    ice_servers: str = Field(default="[]", repr=False)
     """STUN and TURN servers, JSON list of W3C RTCIceServer objects."""
     ice_addresses: str = ""
     """Local addresses for WebRTC, separated by commas; empty = loopback for a server on loopback,
@@ -44,6 +46,11 @@ class Settings(BaseSettings):
     """A peer that is silent for so long is gone, milliseconds."""
     end_timeout_ms: int = 5000
     """Longest time for a bot to end, milliseconds."""
+
+    @property
+    def has_key(self) -> bool:
+        """True when clients need a token."""
+        return bool(self.key or self.keys)
 
     @property
     def block_ms(self) -> int:

@@ -13,6 +13,7 @@ from voxwire_server.app import create_app
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.gate import is_loopback, missing_key_message
+from voxwire_server.redact import OneLineFilter
 from voxwire_server.session.registry import SessionRegistry
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def bind(settings: Settings) -> socket.socket:
         MissingKeyError: Beyond loopback without a key.
         OSError: The address is taken or not ours.
     """
-    if not is_loopback(settings.host) and not settings.key:
+    if not is_loopback(settings.host) and not settings.has_key:
         raise MissingKeyError(missing_key_message(settings.host))
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is spelt out; with it on, every
@@ -40,6 +41,11 @@ def bind(settings: Settings) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        # A peer that is gone, or that never reads, leaves bytes that no close() gets rid of;
+        # accepted sockets inherit this (RFC 5482).
+        gone_ms = settings.dead_after_ms + settings.end_timeout_ms
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, gone_ms)
     try:
         listener.bind((settings.host, settings.port))
         listener.listen(1024)
@@ -81,10 +87,13 @@ def configure_logging(level: str) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(OneLineFilter())
     from loguru import logger
 
     logger.remove()
-    logger.add(sys.stderr, level=level)
+    # diagnose would print the values of local variables, tokens included, beside tracebacks
+    logger.add(sys.stderr, level=level, diagnose=False)
 
 
 def serve(bot: "Bot", settings: Settings | None = None) -> None:

@@ -84,7 +84,7 @@ def test_a_flush_voids_what_is_unheard_and_never_rewinds(playout: Playout) -> No
     playout.finish_flush(cut, 800)
     assert playout.take(20, 800) is None
     assert playout.heard_ms(800) == 5000
-    assert playout.place(pcm(10), 900, new_stretch=True) == 5000
+    assert playout.place(pcm(10), 900, new_stretch=True) == 5100  # 100 ms after the cut
 
 
 def test_a_flush_of_nothing_is_none(playout: Playout) -> None:

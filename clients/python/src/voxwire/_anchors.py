@@ -46,7 +46,7 @@ class AnchorMap:
         self._seen = False
         self._next: tuple[int, int] | None = None  # ticks and index behind the last piece
 
-    def add(self, rtp_timestamp: int, media_ms: int, *, clock_rate: int = 48_000) -> None:
+    def add(self, rtp_timestamp: int, media_ms: int, *, clock_rate: int = 48_000) -> int | None:
         """Takes an anchor: from that timestamp on, the media clock counts from `media_ms`.
 
         Args:
@@ -54,11 +54,17 @@ class AnchorMap:
             media_ms: The media clock there.
             clock_rate: Ticks a second; 0 = the media clock stands still from there on, and what
                 the stream carries is silence without a place.
+
+        Returns:
+            The sample index that this timestamp had without the anchor; None = it had none.
         """
         ticks = self._unwrap(rtp_timestamp)
+        before, _ = self._anchor_at(ticks)
+        misplaced = self._exact(before, ticks) if before and before.clock_rate else None
         self._anchors = [anchor for anchor in self._anchors if anchor.ticks != ticks]
         insort(self._anchors, _Anchor(ticks, media_ms, clock_rate))
         del self._anchors[:-KEPT]
+        return misplaced
 
     def place(self, rtp_timestamp: int, num_samples: int) -> list[Piece]:
         """Returns where a block belongs; what comes before the first anchor has no place."""
@@ -93,14 +99,17 @@ class AnchorMap:
 
     def _index(self, anchor: _Anchor, ticks: int, num_samples: int) -> int:
         """The sample index at a timestamp, smoothed over the rounding of anchors."""
-        index = anchor.media_ms * self._rate // 1000
-        index += (ticks - anchor.ticks) * self._rate // anchor.clock_rate
+        index = self._exact(anchor, ticks)
         if self._next is not None and self._next[0] == ticks:
             expected = self._next[1]
             if abs(expected - index) <= SNAP_MS * self._rate // 1000:
                 index = expected
         self._next = (ticks + num_samples * 48_000 // self._rate, index + num_samples)
         return index
+
+    def _exact(self, anchor: _Anchor, ticks: int) -> int:
+        index = anchor.media_ms * self._rate // 1000
+        return index + (ticks - anchor.ticks) * self._rate // anchor.clock_rate
 
     def _unwrap(self, rtp_timestamp: int) -> int:
         if not self._seen:

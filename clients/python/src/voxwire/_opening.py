@@ -63,13 +63,16 @@ def ladder(transport: str) -> tuple[wire.Carrier.ValueType, ...]:
     """The carriers to try, in order.
 
     Raises:
-        UsageError: No such transport.
+        UsageError: No such transport, or MISSING_EXTRA with the command that installs it.
     """
     webrtc, websocket = wire.Carrier.CARRIER_WEBRTC, wire.Carrier.CARRIER_WEBSOCKET
     match transport:
         case "websocket":
             return (websocket,)
         case "webrtc":
+            if find_spec("aiortc") is None:
+                reason = "WebRTC is not installed: pip install 'voxwire[webrtc]'"
+                raise UsageError(ErrorCode.MISSING_EXTRA, reason)
             return (webrtc,)
         case "auto":
             return (webrtc, websocket) if find_spec("aiortc") else (websocket,)

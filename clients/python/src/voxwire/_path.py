@@ -29,11 +29,17 @@ BLOCK_MS: Final = 20
 Capture = Callable[[int], bytes | None]
 """Reads that many samples of the user, int16 little-endian; None = the user is not heard."""
 
-Sink = Callable[[int, Samples], None]
-"""Takes bot audio: its sample index on the media clock at the playout rate, and the samples.
 
-Without samples: what comes next stands at that index (`PlayoutBuffer.rewind`).
-"""
+class Sink(Protocol):
+    """Where a path puts the bot's audio; positions are sample indexes at the playout rate."""
+
+    def push(self, sample_index: int, samples: Samples) -> None:
+        """Takes audio at its position on the media clock."""
+        ...
+
+    def rewind(self, sample_index: int, *, misplaced: int) -> None:
+        """What was pushed at `misplaced` and behind it begins at `sample_index` in truth."""
+        ...
 
 
 class Readiness:

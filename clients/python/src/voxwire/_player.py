@@ -92,11 +92,12 @@ class Player:
             due += TICK_MS / 1000
 
     def push(self, sample_index: int, samples: Samples) -> None:
-        """Takes audio at its position; without samples, the position of what comes next."""
-        if len(samples):
-            self.buffer.push(sample_index, samples)
-        else:
-            self.buffer.rewind(sample_index)
+        """Takes audio at its position."""
+        self.buffer.push(sample_index, samples)
+
+    def rewind(self, sample_index: int, *, misplaced: int) -> None:
+        """Takes back what was pushed at `misplaced` and behind it: see `PlayoutBuffer.rewind`."""
+        self.buffer.rewind(sample_index, misplaced=misplaced)
 
     def handle(self, envelope: wire.Envelope) -> None:
         """Takes what the server says about utterances, words, states and silence."""

@@ -238,7 +238,7 @@ class Runtime:
 
     async def _run_path(self, path: MediaPath, player: Player) -> None:
         try:
-            await path.run(player.push)
+            await path.run(player)
         except VoxwireError:
             if not self._over.is_set():  # a session that ends takes its path with it
                 raise

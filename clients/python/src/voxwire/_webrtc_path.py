@@ -2,10 +2,7 @@
 
 import asyncio
 from collections import deque
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
-
-import numpy as np
 
 from voxwire._anchors import AnchorMap
 from voxwire._path import (
@@ -23,7 +20,6 @@ from voxwire_protocol.errors import (
     RecoveryAction,
     SignalingError,
     TransportError,
-    UsageError,
 )
 
 if TYPE_CHECKING:
@@ -38,22 +34,14 @@ MAX_EARLY: Final = 100
 LOOKAHEAD_TICKS: Final = 312
 """Decoded sound is this much behind its RTP timestamp: libopus looks 6.5 ms ahead (48 kHz)."""
 
-NOTHING: Final[Samples] = np.zeros(0, np.int16)
+TICKS_PER_SAMPLE: Final = 48_000 // PLAYOUT_RATE
+"""RTP ticks of one sample of the playout."""
+
+RECENT: Final = 50
+"""Blocks that are placed again when their anchor comes behind them (1 s)."""
 
 GRACE_S: Final = 1.0
 """The connection of a session that ends may close before SessionEnded arrives."""
-
-
-def require_extra() -> None:
-    """Makes sure that the packages for WebRTC are there.
-
-    Raises:
-        UsageError: MISSING_EXTRA, with the command that installs them.
-    """
-    if find_spec("aiortc") is None:
-        raise UsageError(
-            ErrorCode.MISSING_EXTRA, "WebRTC is not installed: pip install 'voxwire[webrtc]'"
-        )
 
 
 class WebRtcPath:
@@ -62,17 +50,13 @@ class WebRtcPath:
     carrier = wire.Carrier.CARRIER_WEBRTC
 
     def __init__(self, path_id: int, *, capture: Capture) -> None:
-        """Creates a path that is not asked for yet.
-
-        Raises:
-            UsageError: WebRTC is not installed.
-        """
-        require_extra()
+        """Creates a path that is not asked for yet."""
         self._path_id = path_id
         self._capture = capture
         self._anchors = AnchorMap(sample_rate=PLAYOUT_RATE)
         self._sink: Sink | None = None
         self._early: deque[tuple[int, Samples]] = deque(maxlen=MAX_EARLY)
+        self._recent: deque[tuple[int, Samples]] = deque(maxlen=RECENT)
         self._ready = Readiness()
         self._answered = Readiness()
         self._answer = ""
@@ -83,7 +67,7 @@ class WebRtcPath:
         from voxwire._webrtc import Peer  # brings in aiortc
 
         self._peer = Peer(
-            capture=self._capture, on_audio=self._receive_audio, sample_rate=PLAYOUT_RATE
+            capture=self._read_user, on_audio=self._receive_audio, sample_rate=PLAYOUT_RATE
         )
         return wire.PathOpen(
             path_id=self._path_id,
@@ -92,6 +76,10 @@ class WebRtcPath:
             playout=audio_format(wire.Codec.CODEC_OPUS, PLAYOUT_RATE),
             sdp_offer=await self._peer.offer(),
         )
+
+    def _read_user(self, num_samples: int) -> bytes | None:
+        """The user's audio, from the moment that the session takes it; nothing is lost before."""
+        return None if self._sink is None else self._capture(num_samples)
 
     def receive(self, envelope: wire.Envelope) -> None:
         """Takes answer, ready, close and anchors."""
@@ -110,17 +98,33 @@ class WebRtcPath:
                 return
 
     def _receive_anchor(self, anchor: wire.MediaAnchor) -> None:
-        if anchor.track_id == 0 and anchor.WhichOneof("position") == "rtp_timestamp":
-            self._anchors.add(anchor.rtp_timestamp, anchor.media_ms, clock_rate=anchor.clock_rate)
-            if self._sink is not None:
-                self._sink(anchor.media_ms * PLAYOUT_RATE // 1000, NOTHING)
+        """Takes an anchor, and places again what overtook it."""
+        if anchor.track_id or anchor.WhichOneof("position") != "rtp_timestamp":
+            return
+        misplaced = self._anchors.add(
+            anchor.rtp_timestamp, anchor.media_ms, clock_rate=anchor.clock_rate
+        )
+        if self._sink is None:
+            return
+        if misplaced is not None:
+            index = anchor.media_ms * PLAYOUT_RATE // 1000
+            self._sink.rewind(index, misplaced=misplaced)
+        for timestamp, samples in self._recent:
+            end = timestamp + TICKS_PER_SAMPLE * len(samples)
+            if 0 < (end - anchor.rtp_timestamp) & 0xFFFF_FFFF < 1 << 31:
+                self._place(timestamp, samples, self._sink)
 
     def _receive_audio(self, samples: Samples, rtp_timestamp: int) -> None:
         if self._sink is None:
             self._early.append((rtp_timestamp, samples))
             return
-        for piece in self._anchors.place(rtp_timestamp - LOOKAHEAD_TICKS, len(samples)):
-            self._sink(piece.sample_index, samples[piece.start : piece.start + piece.length])
+        content_timestamp = (rtp_timestamp - LOOKAHEAD_TICKS) & 0xFFFF_FFFF
+        self._recent.append((content_timestamp, samples))
+        self._place(content_timestamp, samples, self._sink)
+
+    def _place(self, timestamp: int, samples: Samples, sink: Sink) -> None:
+        for piece in self._anchors.place(timestamp, len(samples)):
+            sink.push(piece.sample_index, samples[piece.start : piece.start + piece.length])
 
     async def wait_ready(self) -> int:
         """Waits until the connection is up on both sides; returns the playout rate, Hz.

@@ -78,7 +78,7 @@ class WebSocketPath:
         if self._sink is None:
             self._early.append((chunk.sample_index, samples))
         else:
-            self._sink(chunk.sample_index, samples)
+            self._sink.push(chunk.sample_index, samples)
 
     async def wait_ready(self) -> int:
         """Waits for PathReady; returns the playout rate, Hz."""
@@ -93,7 +93,7 @@ class WebSocketPath:
         """Sends the user's audio in real time until cancelled."""
         self._sink = sink
         for sample_index, samples in self._early:
-            sink(sample_index, samples)
+            sink.push(sample_index, samples)
         self._early.clear()
         loop = asyncio.get_running_loop()
         due = loop.time()

@@ -7,6 +7,7 @@ back - but for the silence that a continuous stream sends where nothing is place
 """
 
 from bisect import insort
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -52,6 +53,10 @@ TRIM_ABOVE_MS: Final = 60
 
 QUIET: Final = 16
 """Peak (of 32768) at or below which a block counts as silence."""
+
+
+KEPT_ENDS: Final = 64
+"""Ends of pieces with sound in them that are remembered, to go back no further."""
 
 
 class SpanKind(Enum):
@@ -159,7 +164,7 @@ class PlayoutBuffer:
         self._concealed = 0
         self._since_underrun = 0
         self._last: Samples = np.zeros(0, np.int16)
-        self._loud_until = 0
+        self._loud_ends: deque[int] = deque(maxlen=KEPT_ENDS)
 
     @property
     def buffered_ms(self) -> int:
@@ -210,21 +215,25 @@ class PlayoutBuffer:
             filled += span.length
         return Block(out, tuple(spans), self.position)
 
-    def rewind(self, sample_index: int) -> None:
-        """Takes back silence of a continuous stream that was given a place it does not have.
+    def rewind(self, sample_index: int, *, misplaced: int) -> None:
+        """Takes back audio of a continuous stream that was given a place it does not have.
 
-        A stream sends silence while nothing is placed. Once the sender says that what comes next
-        stands at `sample_index`, silence at and behind it was no part of the media clock. The
-        position goes back over such silence, and only over it.
+        A stream sends silence while nothing is placed, and its packets may overtake the message
+        that says where they belong. Once that says that what was pushed at `misplaced` begins at
+        `sample_index`, that audio is dropped, to be pushed again, and what came before it and
+        reaches beyond `sample_index` was no part of the media clock. The position goes back over
+        silence and over what sounded at `misplaced`, and over nothing else.
 
         Args:
-            sample_index: Position of what comes next.
+            sample_index: Where the audio begins in truth.
+            misplaced: Where it was pushed.
         """
-        start = max(sample_index, self._loud_until)
-        if any(at + len(samples) > start and _loud(samples) for at, samples in self._queue):
-            return
-        self._keep(lambda at, samples: (at, samples[: max(0, start - at)]))
-        self.position = min(self.position, max(start, self._void_until))
+        self._keep(lambda at, samples: (at, samples[: max(0, misplaced - at)]))
+        self._keep(lambda at, samples: (at, samples[: max(0, sample_index - at)]))
+        while self._loud_ends and self._loud_ends[-1] > misplaced:
+            self._loud_ends.pop()
+        heard_until = self._loud_ends[-1] if self._loud_ends else 0
+        self.position = min(self.position, max(sample_index, heard_until, self._void_until))
 
     def flush(self, until: int) -> int:
         """Falls silent: fades within 10 ms and drops everything before `until`.
@@ -328,7 +337,7 @@ class PlayoutBuffer:
         self.position += span.length
         played = out[span.offset : span.offset + span.length]
         if self._continuous and _loud(played):
-            self._loud_until = self.position
+            self._loud_ends.append(self.position)
         keep = self._samples(CONCEAL_MS)
         self._last = np.concatenate((self._last, played))[-keep:]
         self._since_underrun += span.length

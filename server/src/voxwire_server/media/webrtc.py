@@ -46,8 +46,8 @@ class WebRtcPath(MediaPath):
         self._session = session
         self._playout = session.playout
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._connected = asyncio.Event()
-        self._failed = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
         self._track = rtc.PacketTrack(
             self._pull,
             sample_rate=session.settings.audio_out_sample_rate,
@@ -59,7 +59,6 @@ class WebRtcPath(MediaPath):
         self._next_first = 0
         self._next_at_ms = 0.0
         self._pending: list[int] = []
-        self._closed = False
 
     async def answer(self, offer: str) -> str:
         """Answer an SDP offer.
@@ -110,10 +109,10 @@ class WebRtcPath(MediaPath):
     def _state_changed(self) -> None:
         state = self._connection.connectionState
         if state == "connected":
-            self._connected.set()
+            self._settled.set()
         elif state in ("failed", "closed"):
-            self._failed.set()
-            if not self._closed and self._session.path is self:
+            self._settled.set()
+            if self._closing is None and self._session.path is self:
                 self._session.spawn(self._lost())
 
     async def _lost(self) -> None:
@@ -124,11 +123,17 @@ class WebRtcPath(MediaPath):
                 reason="the WebRTC connection was lost",
             )
         )
-        await self._session.drop_path(self.path_id)
+        await self._session.paths.drop(self.path_id)
 
     async def connected(self) -> None:
-        """Wait until audio can flow; the caller sets the deadline. Cancel-safe."""
-        await self._connected.wait()
+        """Wait until audio can flow; the caller sets the deadline. Cancel-safe.
+
+        Raises:
+            ConnectionError: It never will.
+        """
+        await self._settled.wait()
+        if self._connection.connectionState != "connected":
+            raise ConnectionError("the WebRTC connection failed")
 
     def _heard_user(self, pcm: Any, _timestamp: int) -> None:
         if self._session.path is self:
@@ -210,10 +215,10 @@ class WebRtcPath(MediaPath):
         """The track runs with the clock; a report changes nothing here."""
 
     async def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        if self._inbound is not None:
-            self._inbound.close()
-        self._track.stop()
-        await self._connection.close()
+        if self._closing is None:
+            if self._inbound is not None:
+                self._inbound.close()
+            self._track.stop()
+            # a task of its own: a caller that is cancelled must not leave half a connection
+            self._closing = asyncio.get_running_loop().create_task(self._connection.close())
+        await asyncio.shield(self._closing)

@@ -55,7 +55,7 @@ class BotSession:
         """What the client sent with its Hello; {} when it is no JSON object."""
         try:
             data = json.loads(self._session.metadata_json or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return data if isinstance(data, dict) else {}
 

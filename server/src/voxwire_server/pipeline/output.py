@@ -49,6 +49,7 @@ from voxwire_server.session.session import Session
 __all__ = ["HeardWord", "SessionOutput"]
 
 _END_SLACK_MS: Final = 1500
+_ROOM_SECS: Final = 0.1
 _DOWN = FrameDirection.DOWNSTREAM
 
 
@@ -76,6 +77,7 @@ class SessionOutput(BaseOutputTransport):
         super().__init__(params, **kwargs)
         self._session = session
         self._playout = session.playout
+        self._turns = session.turns
         self.utterances = Utterances(session.emit, sample_rate=session.playout.sample_rate)
         self._queue: ReleaseQueue[Frame | _BotStarts] = ReleaseQueue()
         self._changed = asyncio.Event()
@@ -85,6 +87,7 @@ class SessionOutput(BaseOutputTransport):
         self._volume = params.audio_out_volume
         self._speaking = False
         self._cutting = False
+        self._cuts = 0
         self._passes_audio = True
         self._last_word_ms = 0.0
         self._contexts: set[str] = set()
@@ -186,9 +189,10 @@ class SessionOutput(BaseOutputTransport):
     async def _audio(self, frame: OutputAudioRawFrame) -> None:
         if self._cutting and frame.interruptible:
             return
-        while self._playout.backlog_ms(self._now()) > MAX_BACKLOG_MS:
-            self._room.clear()
-            await self._room.wait()
+        cuts = self._cuts
+        await self._wait_for_room()
+        if cuts != self._cuts and frame.interruptible:
+            return  # it waited while what it belongs to was cut
         pcm = self._resampled(frame)
         if self._volume != 1.0:
             pcm = scale_audio(pcm, self._volume)
@@ -205,12 +209,24 @@ class SessionOutput(BaseOutputTransport):
             self._queue.hold(frame, float(self._playout.end_ms))
             self._changed.set()
 
+    async def _wait_for_room(self) -> None:
+        """Wait while too much is unheard; without reports only the clock tells that it is not."""
+        loop = asyncio.get_running_loop()
+        while self._playout.backlog_ms(self._now()) > MAX_BACKLOG_MS:
+            self._room.clear()
+            timer = loop.call_later(_ROOM_SECS, self._room.set)
+            try:
+                await self._room.wait()
+            finally:
+                timer.cancel()
+
     def _voice(self, context: str, start: int, pcm: bytes) -> None:
         start_ms, end_ms = self._playout.to_ms(start), self._playout.end_ms
         if self.utterances.audio(context, start_ms, end_ms, pcm):
             self._contexts.add(context)
             self._queue.hold(_BotStarts(), float(start_ms))
             self._session.emit_state(self._session.state.bot_started(start_ms))
+            self._turns.bot_placed(self._now())
             self._changed.set()
 
     def _resampled(self, frame: OutputAudioRawFrame) -> bytes:
@@ -311,6 +327,9 @@ class SessionOutput(BaseOutputTransport):
             await self._bot_stopped()
 
     async def _bot_started(self) -> None:
+        metrics = self._turns.bot_heard(self._now(), self.utterances.turn_id)
+        if metrics is not None:
+            self._session.emit(turn_metrics=metrics)
         if not self._speaking:
             self._speaking = True
             await self.broadcast_frame(BotStartedSpeakingFrame)
@@ -325,6 +344,7 @@ class SessionOutput(BaseOutputTransport):
 
     async def _interrupt(self, frame: InterruptionFrame) -> None:
         self._cutting = True
+        self._cuts += 1
         try:
             speaking = self.utterances.open
             current = speaking[0].utterance_id if speaking else ""

@@ -23,6 +23,8 @@ from pipecat.frames.frames import (
     TranscriptionFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
 )
 from pipecat.metrics.metrics import (
     LLMUsageMetricsData,
@@ -101,6 +103,10 @@ class Taps:
         if isinstance(frame, UserStartedSpeakingFrame):
             self._next_turn()
             session.emit_state(session.state.user_started())
+        elif isinstance(frame, VADUserStartedSpeakingFrame):
+            session.turns.speech_started()
+        elif isinstance(frame, VADUserStoppedSpeakingFrame):
+            session.turns.speech_ended(session.now_ms() - frame.stop_secs * _MS)
         elif isinstance(frame, UserStoppedSpeakingFrame):
             session.emit_state(session.state.user_stopped())
         elif isinstance(frame, ErrorFrame):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import deque
+from contextlib import suppress
 from typing import Any, Final
 
 from pipecat.frames.frames import (
@@ -26,6 +27,7 @@ __all__ = ["SessionInput", "SessionTransport"]
 _log = logging.getLogger("voxwire.pipeline")
 
 _MAX_QUEUED_BLOCKS: Final = 100
+_START_SECS: Final = 2.0
 
 
 class SessionInput(BaseInputTransport):
@@ -172,9 +174,16 @@ class SessionTransport(BaseTransport):
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
 
     async def cancel(self) -> None:
-        """End the pipeline: the session is over."""
-        await self._call_event_handler("on_client_disconnected", self.session.client)
+        """End the pipeline: the session is over.
+
+        One that starts just now is let start: Pipecat, cancelled while it sets processors up,
+        leaves their tasks behind.
+        """
+        if self._input is not None and self._pipeline is None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.session.pipeline_ready.wait(), _START_SECS)
         if self._pipeline is not None:
+            await self._call_event_handler("on_client_disconnected", self.session.client)
             await self._pipeline.pipeline_worker.cancel(reason="session ended")
 
     async def end(self) -> None:

@@ -9,9 +9,11 @@ from google.protobuf.message import DecodeError
 
 from voxwire_protocol import wire
 from voxwire_server.gate import Gate
+from voxwire_server.session.admission import Admission
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.registry import CapacityError, SessionRegistry
 from voxwire_server.session.session import Session
+from voxwire_server.tokens import TokenError
 
 __all__ = ["ControlRoute"]
 
@@ -44,12 +46,22 @@ class ControlRoute:
     """ASGI endpoint of the control channel.
 
     Order of admission (design, section 5): Host, Origin before the upgrade; then a Hello within
-    5 s and 16 KB, of which nothing but the Hello is parsed; then capacity; then allocation.
+    5 s and 16 KB, of which nothing but the Hello is parsed; then capacity, token, quota, and only
+    then allocation.
     """
 
-    def __init__(self, registry: SessionRegistry, gate: Gate, *, server: str, bot: str) -> None:
+    def __init__(
+        self,
+        registry: SessionRegistry,
+        gate: Gate,
+        *,
+        admission: Admission,
+        server: str,
+        bot: str,
+    ) -> None:
         self._registry = registry
         self._gate = gate
+        self._admission = admission
         self._server = server
         self._bot = bot
         self.examples: list[str] = []
@@ -62,8 +74,9 @@ class ControlRoute:
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
             return
         await send({"type": "websocket.accept", "subprotocol": wire.SUBPROTOCOL})
+        has_origin = any(name == b"origin" for name, _ in scope["headers"])
         try:
-            session, hello = await self._admit(receive)
+            session, hello = await self._admit(receive, has_origin=has_origin)
         except _Refused as refused:
             await self._turn_away(refused.error, send)
             return
@@ -78,12 +91,15 @@ class ControlRoute:
             {"type": "websocket.close", "code": 4000 + error.code, "reason": error.reason[:120]}
         )
 
-    async def _admit(self, receive: Receive) -> tuple[Session | None, wire.Hello | None]:
-        timeout = 5.0
+    async def _admit(
+        self, receive: Receive, *, has_origin: bool
+    ) -> tuple[Session | None, wire.Hello | None]:
+        timeout_ms = self._registry.settings.hello_timeout_ms
         try:
-            event = await asyncio.wait_for(receive(), timeout)
+            event = await asyncio.wait_for(receive(), timeout_ms / 1000)
         except TimeoutError:
-            raise _refuse(wire.ErrorCode.ERROR_CODE_TIMEOUT, "no Hello within 5 s") from None
+            reason = f"no Hello within {timeout_ms} ms"
+            raise _refuse(wire.ErrorCode.ERROR_CODE_TIMEOUT, reason) from None
         if event["type"] == "websocket.disconnect":
             return None, None
         hello = self._parse_hello(event.get("bytes"))
@@ -93,7 +109,12 @@ class ControlRoute:
                 f"this server speaks protocol version {wire.PROTOCOL_VERSION}",
             )
         try:
-            return self._registry.open(hello), hello
+            if self._registry.full:
+                raise CapacityError
+            claims = self._admission.check(hello, has_origin=has_origin, now_s=time.time())
+            return self._registry.open(hello, claims), hello
+        except TokenError as error:
+            raise _refuse(error.code, error.reason) from None
         except CapacityError:
             raise _refuse(
                 wire.ErrorCode.ERROR_CODE_CAPACITY, "the server is full", retry_after_ms=2000

@@ -1,35 +1,123 @@
-"""Opening media paths on request of the client."""
+"""The media paths of a session: opened on request of the client, replaced, closed."""
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from voxwire_protocol import wire
+from voxwire_server.media.base import MediaPath
 from voxwire_server.media.websocket import WebSocketPath
 
 if TYPE_CHECKING:
     from voxwire_server.session.session import Session
 
-__all__ = ["open_path"]
+__all__ = ["Paths"]
 
 _log = logging.getLogger("voxwire.session")
 
+_MAX_OPENING: Final = 4
+_MAX_PATHS: Final = 1000
+_CONNECT_MS: Final = 15_000
 
-async def open_path(session: "Session", request: wire.PathOpen) -> None:
-    """Answer a ``PathOpen``: a path that carries audio, or ``PathClose`` with the reason."""
-    if request.path_id == 0:
-        _refuse(session, request, wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT, "path_id starts at 1")
-    elif request.carrier == wire.Carrier.CARRIER_WEBSOCKET:
-        await _open_websocket(session, request)
-    elif request.carrier == wire.Carrier.CARRIER_WEBRTC:
-        await _open_webrtc(session, request)
-    else:
-        _refuse(
-            session,
-            request,
-            wire.ErrorCode.ERROR_CODE_UNSUPPORTED,
-            "this server carries audio over WebSocket and WebRTC",
-        )
+
+class Paths:
+    """The media paths of one session: those that open, the one in use, those that close.
+
+    Args:
+        session: The session; its owner task awaits :meth:`release` at the end.
+    """
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+        self._opening: dict[int, asyncio.Task[None]] = {}
+        self._closing: set[MediaPath] = set()
+        self._used: set[int] = set()
+
+    def open(self, request: wire.PathOpen) -> None:
+        """Begin to open a path. What comes of it is ``PathReady`` or ``PathClose``."""
+        path_id, session = request.path_id, self._session
+        if path_id == 0 or path_id in self._used:
+            # no PathClose: that would name the path which has the number already
+            session.emit_error(
+                wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT,
+                "path_id starts at 1 and is used once in a session",
+                subject=str(path_id),
+            )
+            return
+        if len(self._opening) >= _MAX_OPENING or len(self._used) >= _MAX_PATHS:
+            reason = "too many media paths were asked for"
+            _refuse(session, request, wire.ErrorCode.ERROR_CODE_RATE_LIMITED, reason)
+            return
+        self._used.add(path_id)
+        task = session.spawn(self._open(request))
+        if task is not None:
+            self._opening[path_id] = task
+            task.add_done_callback(lambda _: self._opening.pop(path_id, None))
+
+    def close(self, path_id: int) -> None:
+        """Give a path up, whether it opens still or is in use."""
+        opening = self._opening.get(path_id)
+        if opening is not None:
+            opening.cancel()
+        else:
+            self._session.spawn(self.drop(path_id))
+
+    async def use(self, path: MediaPath) -> None:
+        """Make ``path`` the one that carries the conversation; the older one is closed."""
+        session = self._session
+        old, session.path = session.path, path
+        if old is not None:
+            session.playout.detach(session.now_ms())
+        reports = wire.Feature.FEATURE_PLAYOUT_REPORTS in session.features
+        session.playout.attach(session.now_ms(), reports=reports)
+        path.wake()
+        if session.port is not None:
+            session.port.heard_changed()
+        if old is not None:
+            await self.retire(old)
+
+    async def drop(self, path_id: int) -> None:
+        """Give the path in use up; the bot is parked until another one comes."""
+        session = self._session
+        if session.path is not None and session.path.path_id == path_id:
+            path, session.path = session.path, None
+            session.playout.detach(session.now_ms())
+            await self.retire(path)
+
+    async def retire(self, path: MediaPath) -> None:
+        """Close a path; when this is cancelled, :meth:`release` sees to the rest."""
+        self._closing.add(path)
+        await path.close()
+        self._closing.discard(path)
+
+    async def release(self) -> None:
+        """Close whatever is left. The session has cancelled its tasks before."""
+        session = self._session
+        path, session.path = session.path, None
+        left = self._closing | ({path} if path is not None else set())
+        if not left:
+            return
+        closing = {asyncio.get_running_loop().create_task(p.close()) for p in left}
+        done, slow = await asyncio.wait(closing, timeout=session.settings.end_timeout_ms / 1000)
+        for task in slow:
+            task.cancel()
+            _log.warning("media path did not close in time", extra={"session": session.id})
+        for error in (task.exception() for task in done):
+            if error is not None:
+                _log.error("media path failed", exc_info=error, extra={"session": session.id})
+
+    async def _open(self, request: wire.PathOpen) -> None:
+        if request.carrier == wire.Carrier.CARRIER_WEBSOCKET:
+            await _open_websocket(self._session, request)
+        elif request.carrier == wire.Carrier.CARRIER_WEBRTC:
+            await _open_webrtc(self._session, request)
+        else:
+            _refuse(
+                self._session,
+                request,
+                wire.ErrorCode.ERROR_CODE_UNSUPPORTED,
+                "this server carries audio over WebSocket and WebRTC",
+            )
 
 
 def _refuse(session: "Session", request: wire.PathOpen, code: wire.ErrorCode, reason: str) -> None:
@@ -80,7 +168,7 @@ async def _open_websocket(session: "Session", request: wire.PathOpen) -> None:
         )
     )
     await _ready(session, request.path_id)
-    await session.use_path(path)
+    await session.paths.use(path)
 
 
 async def _open_webrtc(session: "Session", request: wire.PathOpen) -> None:
@@ -96,21 +184,22 @@ async def _open_webrtc(session: "Session", request: wire.PathOpen) -> None:
         answer = _answer(session, request, wire.Codec.CODEC_OPUS)
         answer.sdp_answer = await path.answer(request.sdp_offer)
         session.emit(path_answer=answer)
-        await asyncio.wait_for(path.connected(), 15)
+        async with asyncio.timeout(_CONNECT_MS / 1000):
+            await path.connected()
         await _ready(session, request.path_id)
-        await session.use_path(path)
+        await session.paths.use(path)
     except BadSdpError as error:
-        await path.close()
+        await session.paths.retire(path)
         _refuse(session, request, wire.ErrorCode.ERROR_CODE_BAD_SDP, str(error))
-    except TimeoutError:
-        await path.close()
+    except (TimeoutError, ConnectionError):
+        await session.paths.retire(path)
         _refuse(
             session,
             request,
             wire.ErrorCode.ERROR_CODE_ICE_FAILED,
-            "no connection within 15 s; a firewall may need a TURN server",
+            "no connection came about; a firewall may need a TURN server",
         )
     except BaseException:
         if session.path is not path:
-            await path.close()
+            await session.paths.retire(path)
         raise

@@ -219,3 +219,5 @@ class Playout:
     def finish_flush(self, cut: Cut, now_ms: float) -> None:
         """The flush is answered (or given up): the position is behind the cut."""
         self.heard.skip_to(max(cut.until_ms, self.heard_ms(now_ms)), now_ms)
+        if self.clock_samples(now_ms) < self._end:  # the listener's position has jumped there too
+            self._clock_base, self._clock_at_ms = float(self._end), now_ms

@@ -8,6 +8,7 @@ from typing import Final
 from voxwire_protocol import wire
 from voxwire_server.config import Settings
 from voxwire_server.session.session import BotRunner, Session
+from voxwire_server.tokens import Claims
 
 __all__ = ["CapacityError", "SessionRegistry"]
 
@@ -41,7 +42,7 @@ class SessionRegistry:
     """
 
     def __init__(self, settings: Settings, run_bot: BotRunner) -> None:
-        self._settings = settings
+        self.settings = settings
         self._run_bot = run_bot
         self._owner = _random_name(5)
         self._sessions: dict[str, Session] = {}
@@ -51,22 +52,38 @@ class SessionRegistry:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def open(self, hello: wire.Hello) -> Session:
+    @property
+    def full(self) -> bool:
+        """True when no more sessions are taken."""
+        return self.closing or len(self._sessions) >= self.settings.max_sessions
+
+    def sessions_of(self, user: str) -> int:
+        """Number of sessions of a user."""
+        return sum(1 for session in self._sessions.values() if session.user == user)
+
+    def open(self, hello: wire.Hello, claims: Claims | None = None) -> Session:
         """Begin a session for a client's Hello.
+
+        Args:
+            hello: The client's first message.
+            claims: What its token says, if it needed one.
 
         Raises:
             CapacityError: The server is full or shutting down.
         """
-        if self.closing or len(self._sessions) >= self._settings.max_sessions:
+        if self.full:
             raise CapacityError
         session = Session(
             f"{self._owner}.{_random_name(16)}",
-            settings=self._settings,
+            settings=self.settings,
             run_bot=self._run_bot,
             features=_FEATURES & frozenset(hello.features),
         )
         session.client.CopyFrom(hello.client)
         session.metadata_json = hello.metadata_json
+        if claims is not None:
+            session.user = claims.user
+            session.max_duration_ms = (claims.limits.max_duration_s or 0) * 1000
         self._sessions[session.id] = session
         return session
 

@@ -12,8 +12,10 @@ from voxwire_protocol.clock import ClockSync
 from voxwire_server.config import Settings
 from voxwire_server.media.base import MediaPath
 from voxwire_server.session.link import ControlLink
+from voxwire_server.session.paths import Paths
 from voxwire_server.session.playout import Cut, Playout
 from voxwire_server.session.states import ConversationState
+from voxwire_server.session.turns import TurnTimer
 
 __all__ = ["BotRunner", "PipelinePort", "Session"]
 
@@ -21,6 +23,9 @@ _log = logging.getLogger("voxwire.session")
 
 _FLUSH_REPORT_MS: Final = 150
 _MAX_BAD_MESSAGES: Final = 3
+_WARN_MS: Final = 3000
+_MAX_TEXT_CHARS: Final = 65_536
+_MAX_WAITING_TEXTS: Final = 32
 
 
 class PipelinePort(Protocol):
@@ -79,7 +84,9 @@ class Session:
         self.clock = ClockSync()
         self.playout = Playout(sample_rate=settings.audio_out_sample_rate)
         self.state = ConversationState()
+        self.turns = TurnTimer()
         self.path: MediaPath | None = None
+        self.paths = Paths(self)
         self.port: PipelinePort | None = None
         self.link: ControlLink | None = None
         self.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
@@ -88,12 +95,20 @@ class Session:
         self.metadata_json = ""
         self.client = wire.ClientInfo()
         self.muted = False
+        self.user = ""
+        """Who the token names; empty where none was needed."""
+        self.max_duration_ms = 0
+        """Longest duration that the token allows; 0 = no limit."""
         self._run_bot = run_bot
         self._started_ms = self.now_ms()
         self._ending: asyncio.Future[tuple[wire.EndReason, wire.Error | None]] = (
             asyncio.get_running_loop().create_future()
         )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._over = False
+        self._warned = False
+        self._typing = asyncio.Lock()
+        self._waiting_texts = 0
         self._flushes: dict[int, asyncio.Future[float]] = {}
         self._ack_timer: asyncio.TimerHandle | None = None
         self._last_received_ms = self._started_ms
@@ -136,11 +151,19 @@ class Session:
 
     # owner
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run ``work`` as part of this session; it is cancelled when the session ends."""
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
+        """Run ``work`` as part of this session; it is cancelled when the session ends.
+
+        Returns:
+            Its task, or None when the session is over already: nothing is begun then.
+        """
+        if self._over:
+            work.close()
+            return None
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._reap)
+        return task
 
     def _reap(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -193,18 +216,20 @@ class Session:
         timeout = self.settings.end_timeout_ms / 1000
         if not bot.done() and self.port is not None:
             try:
-                await asyncio.wait_for(self.port.cancel(), timeout)
-                await asyncio.wait({bot}, timeout=timeout)
+                async with asyncio.timeout(timeout):
+                    await self.port.cancel()
+                    if self.pipeline_ready.is_set():
+                        await asyncio.wait({bot})
             except TimeoutError:
                 _log.warning("bot did not end in time", extra={"session": self.id})
+            except Exception:
+                _log.exception("pipeline could not be ended", extra={"session": self.id})
         if not bot.done():
             bot.cancel()
             await asyncio.wait({bot}, timeout=timeout)
 
     async def _release(self) -> None:
-        if self.path is not None:
-            await self.path.close()
-            self.path = None
+        self._over = True  # what the client still sends begins nothing
         if self._ack_timer is not None:
             self._ack_timer.cancel()
         for future in self._flushes.values():
@@ -214,6 +239,7 @@ class Session:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=self.settings.end_timeout_ms / 1000)
+        await self.paths.release()
         self.port = None
 
     def _farewell(self, reason: wire.EndReason, error: wire.Error | None) -> None:
@@ -244,7 +270,27 @@ class Session:
                     ),
                 )
                 return
+            if self.max_duration_ms:
+                self._watch_duration(now)
             self.emit(ping=self.clock.ping(int(now * 1000)))
+
+    def _watch_duration(self, now: float) -> None:
+        """Warn in time, then end a session that its token does not allow to be longer."""
+        left = self._started_ms + self.max_duration_ms - now
+        if left <= 0:
+            self.end(
+                wire.EndReason.END_REASON_ERROR,
+                wire.Error(
+                    code=wire.ErrorCode.ERROR_CODE_DURATION_LIMIT,
+                    reason="the session reached the longest duration that its token allows",
+                    action=wire.RecoveryAction.RECOVERY_ACTION_RECONNECT,
+                    fatal=True,
+                ),
+            )
+        elif not self._warned and left <= max(_WARN_MS, self.max_duration_ms // 10):
+            self._warned = True
+            reason = "the session will reach the longest duration that its token allows"
+            self.emit(go_away=wire.GoAway(reason=reason, time_left_ms=int(left)))
 
     # receiving
 
@@ -256,8 +302,9 @@ class Session:
             messages = self.channel.receive(data, int(now))
         except ChannelError as error:
             self._bad_message(error)
-            return
-        self._bad_messages = 0
+            messages = list(error.delivered)
+        else:
+            self._bad_messages = 0
         for message in messages:
             self.dispatch(message, now)
         self._schedule_ack(now)
@@ -303,17 +350,13 @@ class Session:
         elif kind == "pong":
             self.clock.receive(message.pong, int(now * 1000))
         elif kind == "path_open":
-            from voxwire_server.session.paths import open_path
-
-            self.spawn(open_path(self, message.path_open))
+            self.paths.open(message.path_open)
         elif kind == "path_close":
-            self.spawn(self.drop_path(message.path_close.path_id))
+            self.paths.close(message.path_close.path_id)
         elif kind == "send_text":
             self._send_text(message.send_text)
         elif kind == "interrupt":
-            self.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_CLIENT
-            if self.port is not None:
-                self.spawn(self.port.interrupt())
+            self._interrupt()
         elif kind == "mute":
             self.muted = message.mute.muted
         elif kind == "bye":
@@ -340,16 +383,37 @@ class Session:
         if self.port is not None and not self.muted:
             self.port.user_audio(pcm)
 
+    def _interrupt(self) -> None:
+        if self.port is not None and self.pipeline_ready.is_set():
+            self.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_CLIENT
+            self.spawn(self.port.interrupt())
+
     def _send_text(self, message: wire.SendText) -> None:
-        if self.port is None or not message.text.strip():
-            return
-        self.spawn(
-            self.port.send_text(
-                message.text,
-                run_immediately=not message.HasField("run_immediately") or message.run_immediately,
-                audio_response=not message.HasField("audio_response") or message.audio_response,
-            )
-        )
+        if len(message.text) > _MAX_TEXT_CHARS:
+            reason = f"a text has at most {_MAX_TEXT_CHARS} characters"
+            self.emit_error(wire.ErrorCode.ERROR_CODE_TOO_LARGE, reason)
+        elif self._waiting_texts >= _MAX_WAITING_TEXTS:
+            reason = "too many texts wait for the bot"
+            self.emit_error(wire.ErrorCode.ERROR_CODE_RATE_LIMITED, reason)
+        elif message.text.strip():
+            self._waiting_texts += 1
+            self.spawn(self._type(message))
+
+    async def _type(self, message: wire.SendText) -> None:
+        """Hand one text to the pipeline, once it has started and behind the texts before it."""
+        try:
+            await self.pipeline_ready.wait()
+            async with self._typing:
+                if self.port is not None:
+                    await self.port.send_text(
+                        message.text,
+                        run_immediately=not message.HasField("run_immediately")
+                        or message.run_immediately,
+                        audio_response=not message.HasField("audio_response")
+                        or message.audio_response,
+                    )
+        finally:
+            self._waiting_texts -= 1
 
     # playout
 
@@ -414,24 +478,3 @@ class Session:
         finally:
             self._flushes.pop(cut.flush_id, None)
         return heard, wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
-
-    # paths
-
-    async def use_path(self, path: MediaPath) -> None:
-        """Make ``path`` the one that carries the conversation; the older one is closed."""
-        old, self.path = self.path, path
-        if old is not None:
-            self.playout.detach(self.now_ms())
-            await old.close()
-        reports = wire.Feature.FEATURE_PLAYOUT_REPORTS in self.features
-        self.playout.attach(self.now_ms(), reports=reports)
-        path.wake()
-        if self.port is not None:
-            self.port.heard_changed()
-
-    async def drop_path(self, path_id: int) -> None:
-        """Give a path up; the bot is parked until another one comes."""
-        if self.path is not None and self.path.path_id == path_id:
-            path, self.path = self.path, None
-            self.playout.detach(self.now_ms())
-            await path.close()

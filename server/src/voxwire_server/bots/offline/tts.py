@@ -94,20 +94,29 @@ class EspeakTTSService(TTSService):
         pieces = client.synthesize(text, voice=voice, rate=self._rate, pitch=self._pitch)
         resampler = _Resampler(self.sample_rate)
         spoken = 0
+        # A word is known when the next one begins. The first is due at once, so its sound waits
+        # the few milliseconds until it is known; the others are ahead of theirs by themselves.
+        ahead = bytearray()
+        announced = False
         async with aclosing(pieces):
             async for piece in pieces:
                 if isinstance(piece, PcmChunk):
-                    pcm = resampler.feed(piece.pcm)
-                    spoken += len(pcm) // 2
-                    if pcm:
-                        yield TTSAudioRawFrame(pcm, self.sample_rate, 1, context_id=context_id)
+                    ahead += resampler.feed(piece.pcm)
                 else:
                     await self._announce(context.place(piece, SAMPLE_RATE), context_id)
-        pcm = resampler.flush() + bytes(self.sample_rate * self._gap_ms // 1000 * 2)
-        spoken += len(pcm) // 2
-        if pcm:
-            yield TTSAudioRawFrame(pcm, self.sample_rate, 1, context_id=context_id)
+                    announced = True
+                if announced and ahead:
+                    spoken += len(ahead) // 2
+                    yield self._audio(bytes(ahead), context_id)
+                    ahead.clear()
+        ahead += resampler.flush() + bytes(self.sample_rate * self._gap_ms // 1000 * 2)
+        spoken += len(ahead) // 2
+        if ahead:
+            yield self._audio(bytes(ahead), context_id)
         context.add_audio(spoken)
+
+    def _audio(self, pcm: bytes, context_id: str) -> TTSAudioRawFrame:
+        return TTSAudioRawFrame(pcm, self.sample_rate, 1, context_id=context_id)
 
     async def _announce(self, word: PlacedWord, context_id: str) -> None:
         await self.add_word_timestamps([(word["text"], word["start_ms"] / 1000)], context_id)

@@ -1,0 +1,433 @@
+"""Session tokens: JWTs that say who may talk, to which bot, for how long (RFC 7519, RFC 8725).
+
+Pure: the time is an argument. No error text and no exception context here holds input, because
+all input is a credential or may be one. The algorithm belongs to the key, never to the token.
+"""
+
+import base64
+import heapq
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, cast
+
+from jwt import PyJWS
+from jwt.algorithms import HMACAlgorithm
+from jwt.exceptions import PyJWTError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from voxwire_protocol import wire
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
+__all__ = [
+    "LEEWAY_S",
+    "MAX_LIFETIME_S",
+    "Claims",
+    "KeyRing",
+    "KeyRingError",
+    "Limits",
+    "Name",
+    "OneTimeUse",
+    "TokenError",
+    "TokenIssuer",
+    "TokenVerifier",
+    "checked",
+    "load_json",
+]
+
+_AUDIENCE: Final = "voxwire"
+LEEWAY_S: Final = 30
+"""How far two clocks may differ, seconds."""
+MAX_LIFETIME_S: Final = 86_400
+"""Longest time between ``iat`` and ``exp``, seconds."""
+_MAX_TOKEN_CHARS: Final = 4096
+_MAX_HEADER_CHARS: Final = 1024
+_MIN_SECRET_BYTES: Final = 32  # RFC 7518 §3.2: not shorter than the hash
+_MAX_TIME_S: Final = 1 << 40
+_JWS: Final = PyJWS(["HS256", "EdDSA"])
+_TOKEN: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+
+Model = TypeVar("Model", bound=BaseModel)
+Name = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]+$")]
+Kid = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+TokenId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
+Time = Annotated[int, Field(ge=0, le=_MAX_TIME_S)]
+
+
+def load_json(data: bytes | str) -> object:
+    """Parse JSON that is UTF-8 and has no duplicate keys, no NaN and no absurd depth.
+
+    Returns:
+        The value; None for anything else, so that no exception carries the input.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError
+        return found
+
+    def refuse(_: str) -> None:
+        raise ValueError
+
+    try:
+        text = data.decode() if isinstance(data, bytes) else data
+        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return None
+
+
+def checked(model: type[Model], data: object) -> Model | str:
+    """Validate without an exception that would carry the input.
+
+    Returns:
+        The model, or the name of its field that is wrong ("" = none in particular).
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        places = [str(e["loc"][0]) for e in error.errors(include_input=False) if e["loc"]]
+    names = {info.alias or name for name, info in model.model_fields.items()}
+    return next((place for place in places if place in names), "")
+
+
+class KeyRingError(ValueError):
+    """The keys in the settings cannot be used; the text never holds one."""
+
+
+class _KeyEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+    kid: Kid
+    alg: Literal["HS256", "EdDSA"]
+    secret: str = ""
+    public_key: str = ""
+    private_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """One key with the one algorithm that it is for."""
+
+    kid: str
+    alg: str
+    verify_with: "bytes | ed25519.Ed25519PublicKey" = field(repr=False)
+    sign_with: "bytes | ed25519.Ed25519PrivateKey | None" = field(repr=False)
+
+
+def _hmac_key(secret: str, kid: str) -> _Key:
+    raw = secret.strip().encode()
+    if len(raw) < _MIN_SECRET_BYTES:
+        raise KeyRingError("an HS256 secret needs at least 32 bytes: openssl rand -hex 32")
+    try:
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(raw)
+    except PyJWTError:
+        raw = b""
+    if not raw:
+        raise KeyRingError("an HS256 secret must not be a public key or a certificate")
+    kid = kid or hmac.digest(raw, b"voxwire kid", "sha256").hex()[:16]
+    return _Key(kid, "HS256", raw, raw)
+
+
+def _eddsa_key(entry: _KeyEntry) -> _Key:
+    try:
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ed25519
+    except ImportError:
+        raise KeyRingError("EdDSA keys need: pip install 'PyJWT[crypto]'") from None
+    private = public = None
+    try:
+        if entry.private_key:
+            pem = entry.private_key.encode()
+            private = serialization.load_pem_private_key(pem, password=None)
+            public = private.public_key()
+        if entry.public_key:
+            public = serialization.load_pem_public_key(entry.public_key.encode())
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        public = None
+    if not isinstance(public, ed25519.Ed25519PublicKey):
+        raise KeyRingError("an EdDSA key must be Ed25519 in PEM, without a password")
+    if private is None:
+        return _Key(entry.kid, "EdDSA", public, None)
+    if not isinstance(private, ed25519.Ed25519PrivateKey) or private.public_key() != public:
+        raise KeyRingError("public_key does not belong to private_key")
+    return _Key(entry.kid, "EdDSA", public, private)
+
+
+class KeyRing:
+    """At most two keys, so that one can follow the other; the first one signs.
+
+    Args:
+        keys: The newest key first.
+    """
+
+    def __init__(self, keys: Sequence[_Key] = ()) -> None:
+        self._keys = {key.kid: key for key in keys}
+        if len(keys) > 2 or len(self._keys) != len(keys):
+            raise KeyRingError("at most two keys, each with a kid of its own")
+        self.signer = keys[0] if keys and keys[0].sign_with is not None else None
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def get(self, kid: str) -> _Key | None:
+        """The key of that name."""
+        return self._keys.get(kid)
+
+    @classmethod
+    def parse(cls, *, key: str = "", keys: str = "") -> "KeyRing":
+        """Read the settings.
+
+        Args:
+            key: ``VOXWIRE_KEY``: one HS256 secret; its kid is derived from it.
+            keys: ``VOXWIRE_KEYS``: JSON list of one or two ``{kid, alg, secret | public_key,
+                private_key}``; when set, ``key`` signs and verifies nothing.
+
+        Raises:
+            KeyRingError: They cannot be used.
+        """
+        if not keys.strip():
+            return cls([_hmac_key(key, "")] if key.strip() else [])
+        entries = load_json(keys)
+        if not isinstance(entries, list) or not entries:
+            raise KeyRingError("VOXWIRE_KEYS must be a JSON list of one or two keys")
+        return cls([cls._read(entry) for entry in cast("list[object]", entries)])
+
+    @staticmethod
+    def _read(data: object) -> _Key:
+        entry = checked(_KeyEntry, data)
+        if isinstance(entry, str):
+            raise KeyRingError(f"VOXWIRE_KEYS: {entry or 'a field'} is missing or not valid")
+        pem = bool(entry.public_key or entry.private_key)
+        if (bool(entry.secret), pem) != (entry.alg == "HS256", entry.alg == "EdDSA"):
+            raise KeyRingError("VOXWIRE_KEYS: HS256 has a secret, EdDSA a public or private key")
+        return _hmac_key(entry.secret, entry.kid) if entry.secret else _eddsa_key(entry)
+
+
+class Limits(BaseModel):
+    """What a token's sessions may use; None = as the server says. Unknown limits are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    max_duration_s: Annotated[int, Field(ge=1, le=MAX_LIFETIME_S)] | None = None
+    max_sessions: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+
+class Claims(BaseModel):
+    """What a verified token says. Claims that are not listed are ignored (RFC 7519 §4)."""
+
+    model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True)
+
+    audience: str = Field(alias="aud")
+    user: Name = Field(alias="sub", repr=False)
+    issued_at_s: Time = Field(alias="iat")
+    not_before_s: Time = Field(alias="nbf")
+    expires_at_s: Time = Field(alias="exp")
+    token_id: TokenId = Field(alias="jti", repr=False)
+    session_id: Name | None = Field(default=None, alias="sid")
+    bot: Name | None = None
+    limits: Limits = Limits()
+
+    def require(self, *, bot: str, session_id: str | None = None) -> None:
+        """Hold what is asked for against what the token is bound to.
+
+        Args:
+            bot: The bot that will run (the default's name when the client named none).
+            session_id: The session that is resumed; None = a new one.
+
+        Raises:
+            TokenError: FORBIDDEN.
+        """
+        forbidden = wire.ErrorCode.ERROR_CODE_FORBIDDEN
+        if self.bot not in (None, bot):
+            raise TokenError(forbidden, "the token is for another bot")
+        if self.session_id not in (None, session_id):
+            raise TokenError(forbidden, "the token is for another session")
+
+
+class TokenError(Exception):
+    """A token is refused.
+
+    Attributes:
+        code: UNAUTHORIZED or FORBIDDEN.
+        reason: One of a few fixed sentences.
+    """
+
+    def __init__(self, code: wire.ErrorCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+def _unauthorized(reason: str = "the token is not valid here") -> TokenError:
+    return TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, reason)
+
+
+class TokenIssuer:
+    """Signs tokens with the first key of a ring.
+
+    Args:
+        keys: The ring; its first key must be able to sign.
+        new_id: Makes a ``jti``.
+
+    Raises:
+        KeyRingError: No key to sign with.
+    """
+
+    def __init__(
+        self, keys: KeyRing, *, new_id: Callable[[], str] = lambda: secrets.token_urlsafe(16)
+    ) -> None:
+        if keys.signer is None:
+            raise KeyRingError("the first key cannot sign: it has no secret and no private key")
+        self._key = keys.signer
+        self._new_id = new_id
+
+    def issue(
+        self,
+        user: str,
+        *,
+        now_s: float,
+        ttl_s: int = 300,
+        session_id: str | None = None,
+        bot: str | None = None,
+        limits: Limits | None = None,
+    ) -> str:
+        """Make a token.
+
+        Raises:
+            ValueError: An argument is out of range; the text names it without its value.
+        """
+        if not 1 <= ttl_s <= MAX_LIFETIME_S:
+            raise ValueError("ttl_s must be between 1 and 86400")
+        now = int(now_s)
+        data: dict[str, object] = {"aud": _AUDIENCE, "sub": user, "jti": self._new_id()}
+        data |= {"iat": now, "nbf": now, "exp": now + ttl_s}
+        bound = {"sid": session_id, "bot": bot}
+        data |= {name: value for name, value in bound.items() if value is not None}
+        data["limits"] = (limits or Limits()).model_dump(mode="json", exclude_none=True)
+        wrong = checked(Claims, data)
+        if isinstance(wrong, str):
+            raise ValueError(f"{wrong} is not valid")
+        payload = json.dumps(data, separators=(",", ":")).encode()
+        key = self._key
+        token = _JWS.encode(payload, key.sign_with or b"", key.alg, {"kid": key.kid})
+        if len(token) > _MAX_TOKEN_CHARS:
+            raise ValueError("the token would be longer than 4096 characters")
+        return token
+
+
+def _decode(segment: str) -> bytes | None:
+    """Base64url without padding, only in its one canonical form."""
+    try:
+        data = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    except ValueError:
+        return None
+    return data if base64.urlsafe_b64encode(data).rstrip(b"=") == segment.encode() else None
+
+
+def _signed(token: str, key: _Key) -> bool:
+    try:
+        _JWS.decode_complete(token, key.verify_with, algorithms=[key.alg])
+    except PyJWTError:
+        return False
+    return True
+
+
+class TokenVerifier:
+    """Checks tokens against a ring; an empty ring refuses every one."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
+
+    def verify(self, token: str, *, now_s: float) -> Claims:
+        """Check form, key, signature and claims, in this order.
+
+        Raises:
+            TokenError: UNAUTHORIZED; nothing of the token is in the text.
+        """
+        match = _TOKEN.fullmatch(token) if len(token) <= _MAX_TOKEN_CHARS else None
+        if match is None or len(match[1]) > _MAX_HEADER_CHARS:
+            raise _unauthorized()
+        header, payload, signature = (_decode(segment) for segment in match.groups())
+        key = self._key(load_json(header)) if header and payload and signature else None
+        if key is None or payload is None or not _signed(token, key):
+            raise _unauthorized()
+        claims = checked(Claims, load_json(payload))
+        if isinstance(claims, str) or claims.audience != _AUDIENCE:
+            raise _unauthorized()
+        self._check_times(claims, now_s)
+        return claims
+
+    def _key(self, header: object) -> _Key | None:
+        """The key that the header names, if it is ours in every part (RFC 8725 §3.1)."""
+        if not isinstance(header, dict):
+            return None
+        fields = cast("dict[str, object]", header)
+        kid = fields.get("kid")
+        key = self._keys.get(kid) if isinstance(kid, str) else None
+        known = key and {"typ": "JWT", "alg": key.alg, "kid": kid}
+        return key if {"typ": "JWT", **fields} == known else None
+
+    @staticmethod
+    def _check_times(claims: Claims, now_s: float) -> None:
+        if not 0 < claims.expires_at_s - claims.issued_at_s <= MAX_LIFETIME_S:
+            raise _unauthorized("the token must live between 1 s and 24 h")
+        if max(claims.issued_at_s, claims.not_before_s) - LEEWAY_S > now_s:
+            raise _unauthorized("the token is not valid yet; check the clocks")
+        if claims.expires_at_s + LEEWAY_S <= now_s:
+            raise _unauthorized("the token has expired; ask for a new one")
+
+
+class OneTimeUse:
+    """Which one-time tokens were used, in memory.
+
+    ``claim`` has no await, so that one event loop makes it atomic. An entry is kept for as long as
+    its token verifies (``exp`` plus the leeway) and never dropped earlier: when the store is full
+    of live entries, new tokens are refused rather than old ones let in again.
+
+    Args:
+        max_entries: Most entries at once.
+    """
+
+    def __init__(self, max_entries: int = 100_000) -> None:
+        self._max_entries = max_entries
+        self._used: dict[str, tuple[bytes, float]] = {}
+        self._ends: list[tuple[float, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._used)
+
+    def claim(self, jti: str, nonce: bytes, *, exp_s: float, now_s: float) -> bool:
+        """Use a token that was verified.
+
+        Args:
+            jti: The token's ``jti``.
+            nonce: The attach nonce of the Hello; the same one within 60 s is the same attach.
+            exp_s: The token's ``exp``.
+            now_s: Seconds since the epoch.
+
+        Returns:
+            True when it may be used: for the first time, or again by the same attach.
+        """
+        self.forget(now_s)
+        used = self._used.get(jti)
+        if used is not None:
+            first_nonce, first_s = used
+            same = bool(nonce) and hmac.compare_digest(first_nonce, nonce)
+            return same and now_s - first_s <= 60
+        if len(self._used) >= self._max_entries or exp_s + LEEWAY_S <= now_s:
+            return False
+        self._used[jti] = (nonce, now_s)
+        heapq.heappush(self._ends, (exp_s + LEEWAY_S, jti))
+        return True
+
+    def forget(self, now_s: float) -> None:
+        """Drop what can no longer be replayed."""
+        while self._ends and self._ends[0][0] <= now_s:
+            del self._used[heapq.heappop(self._ends)[1]]

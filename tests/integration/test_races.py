@@ -1,0 +1,307 @@
+"""What a client can send at the wrong moment, too often or twice: the session outlives it."""
+
+import asyncio
+import os
+import socket as sockets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import websockets
+
+import voxwire
+from tests.integration.test_leaks import OFFER
+from tests.support.clicks import make_bot
+from voxwire_protocol import wire
+from voxwire_protocol.channel import Channel
+from voxwire_server import BotSession
+from voxwire_server.testing import RunningServer, running_server
+
+WEBSOCKET = wire.Carrier.CARRIER_WEBSOCKET
+WEBRTC = wire.Carrier.CARRIER_WEBRTC
+
+
+class Peer:
+    """A client that says exactly what it is told to.
+
+    Args:
+        socket: An open control channel.
+    """
+
+    def __init__(self, socket: websockets.ClientConnection) -> None:
+        self.socket = socket
+        self._channel = Channel(allowed=wire.SERVER_PAYLOADS)
+        self.seen: list[wire.Envelope] = []
+
+    async def send(self, **payload: Any) -> None:
+        """Send one payload."""
+        for data in self._channel.send(wire.Envelope(**payload), _now_ms()):
+            await self.socket.send(data)
+
+    async def next(self, *kinds: str, timeout: float = 10.0) -> Any:
+        """The next message of one of these kinds; pings are answered on the way."""
+        async with asyncio.timeout(timeout):
+            while True:
+                data = await self.socket.recv()
+                assert isinstance(data, bytes)
+                for message in self._channel.receive(data, _now_ms()):
+                    kind = str(message.WhichOneof("payload"))
+                    self.seen.append(message)
+                    if kind == "ping":
+                        await self.send(pong=wire.Pong(number=message.ping.number))
+                    if kind in kinds:
+                        return getattr(message, kind)
+
+    async def open(self, path_id: int = 1) -> None:
+        """Open a WebSocket path and wait until it carries audio."""
+        await self.send(path_open=wire.PathOpen(path_id=path_id, carrier=WEBSOCKET))
+        await self.next("path_ready")
+
+    def kinds(self) -> list[str]:
+        """What came, in order."""
+        return [str(message.WhichOneof("payload")) for message in self.seen]
+
+
+def _now_ms() -> int:
+    return int(time.monotonic() * 1000)
+
+
+@asynccontextmanager
+async def peer(
+    server: RunningServer, *features: wire.Feature, **options: Any
+) -> AsyncIterator[Peer]:
+    """A peer whose Hello was sent."""
+    async with websockets.connect(
+        f"{server.url}/v1/session",
+        subprotocols=[websockets.Subprotocol(wire.SUBPROTOCOL)],
+        compression=None,
+        close_timeout=1,
+        **options,
+    ) as socket:
+        client = Peer(socket)
+        await client.send(
+            hello=wire.Hello(
+                protocol_version=1, attach_nonce=os.urandom(16), features=list(features)
+            )
+        )
+        yield client
+
+
+async def test_text_before_the_bot_is_ready_is_answered() -> None:
+    async def slow(session: BotSession) -> None:
+        await asyncio.sleep(0.3)
+        await make_bot()(session)
+
+    async with running_server(slow) as server, asyncio.timeout(20), peer(server) as client:
+        await client.send(interrupt=wire.Interrupt())
+        await client.send(send_text=wire.SendText(text="say 3"))
+        await client.send(path_open=wire.PathOpen(path_id=1, carrier=WEBSOCKET))
+        ended = await client.next("utterance_ended", "session_ended")
+        assert isinstance(ended, wire.UtteranceEnded), ended
+        assert ended.heard_words == 3
+
+
+async def test_bye_before_the_bot_is_ready_ends_at_once() -> None:
+    async def never(session: BotSession) -> None:
+        await asyncio.sleep(60)
+
+    async with running_server(never) as server, asyncio.timeout(20), peer(server) as client:
+        await client.next("welcome")
+        started = time.monotonic()
+        await client.send(bye=wire.Bye())
+        await client.next("session_ended")
+        assert time.monotonic() - started < 1.0
+
+
+async def test_a_long_answer_goes_on_without_a_single_report() -> None:
+    """Placed audio is capped at 10 s; what makes room must not be the client alone."""
+    async with running_server(make_bot()) as server, asyncio.timeout(60), peer(server) as client:
+        await client.open()
+        await client.send(send_text=wire.SendText(text="say 60"))
+        started = await client.next("utterance_started")
+        ended = await client.next("utterance_ended", timeout=40)
+        assert ended.heard_words == 60
+        assert ended.heard_media_ms - started.media_ms > 14_000
+
+
+async def test_texts_that_come_at_once_are_answered_in_order_the_last_one_in_full() -> None:
+    contexts: list[Any] = []
+    async with (
+        running_server(make_bot(contexts)) as server,
+        asyncio.timeout(40),
+        peer(server) as client,
+    ):
+        await client.open()
+        for number in (9, 8, 7, 2):
+            await client.send(send_text=wire.SendText(text=f"say {number}"))
+        await client.next("utterance_started")
+        completed_end = wire.UtteranceEnd.UTTERANCE_END_COMPLETED
+        while (await client.next("utterance_ended")).end != completed_end:
+            pass
+        asked = [m["content"] for m in contexts[0].get_messages() if m["role"] == "user"]
+        assert asked == ["say 9", "say 8", "say 7", "say 2"]
+        completed = [
+            m.utterance_ended
+            for m in client.seen
+            if m.WhichOneof("payload") == "utterance_ended"
+            and m.utterance_ended.end == completed_end
+        ]
+        assert [u.heard_words for u in completed] == [2]
+
+
+async def test_a_storm_of_interruptions_leaves_a_bot_that_answers() -> None:
+    async with running_server(make_bot()) as server, asyncio.timeout(40), peer(server) as client:
+        await client.open()
+        await client.send(send_text=wire.SendText(text="say 30"))
+        await client.next("utterance_started")
+        for _ in range(200):
+            await client.send(interrupt=wire.Interrupt())
+        ended = await client.next("utterance_ended")
+        assert ended.end == wire.UtteranceEnd.UTTERANCE_END_INTERRUPTED
+        await client.send(send_text=wire.SendText(text="say 2"))
+        ended = await client.next("utterance_ended")
+        assert ended.end == wire.UtteranceEnd.UTTERANCE_END_COMPLETED
+        assert ended.heard_words == 2
+
+
+async def test_a_text_as_long_as_a_message_may_be_ends_nothing() -> None:
+    async with running_server(make_bot()) as server, asyncio.timeout(40), peer(server) as client:
+        await client.open()
+        await client.send(send_text=wire.SendText(text="x" * (2**20 - 16)))
+        error = await client.next("error", "session_ended", "utterance_ended")
+        assert isinstance(error, wire.Error), error
+        assert error.code == wire.ErrorCode.ERROR_CODE_TOO_LARGE
+        await client.send(send_text=wire.SendText(text="say 1"))
+        assert (await client.next("utterance_ended", "session_ended")).heard_words == 1
+
+
+# paths
+
+
+async def test_a_path_id_is_used_once() -> None:
+    async with running_server(make_bot()) as server, asyncio.timeout(20), peer(server) as client:
+        for _ in range(2):
+            await client.send(path_open=wire.PathOpen(path_id=1, carrier=WEBSOCKET))
+        refusal = await client.next("error")
+        assert refusal.code == wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT
+        assert refusal.subject_id == "1"
+        if "path_ready" not in client.kinds():
+            await client.next("path_ready")
+        await client.send(send_text=wire.SendText(text="say 2"))
+        assert (await client.next("utterance_ended")).heard_words == 2
+
+
+async def test_a_path_closed_while_it_opens_never_opens() -> None:
+    gate = asyncio.Event()
+
+    async def slow(session: BotSession) -> None:
+        await gate.wait()
+        await make_bot()(session)
+
+    async with running_server(slow) as server, asyncio.timeout(20), peer(server) as client:
+        await client.send(path_open=wire.PathOpen(path_id=1, carrier=WEBSOCKET))
+        await client.next("path_answer")
+        await client.send(path_close=wire.PathClose(path_id=1))
+        await client.send(path_open=wire.PathOpen(path_id=2, carrier=WEBSOCKET))
+        await client.next("path_answer")
+        gate.set()
+        ready = await client.next("path_ready")
+        assert ready.path_id == 2
+        await client.send(send_text=wire.SendText(text="say 2"))
+        await client.next("utterance_ended")
+        audio = {m.audio.path_id for m in client.seen if m.WhichOneof("payload") == "audio"}
+        assert audio == {2}
+
+
+async def test_a_flood_of_offers_opens_few_connections() -> None:
+    """Each would cost sockets and 15 s of waiting."""
+    async with running_server(make_bot()) as server, asyncio.timeout(30), peer(server) as client:
+        before = len(os.listdir("/proc/self/fd"))
+        for path_id in range(1, 101):
+            await client.send(
+                path_open=wire.PathOpen(path_id=path_id, carrier=WEBRTC, sdp_offer=OFFER)
+            )
+        refusal = await client.next("path_close")
+        assert refusal.code == wire.ErrorCode.ERROR_CODE_RATE_LIMITED
+        await asyncio.sleep(0.2)
+        assert len(os.listdir("/proc/self/fd")) - before < 20
+
+
+async def test_an_offer_after_the_bot_ended_opens_nothing() -> None:
+    """The session ends while the client still sends."""
+
+    async def brief(session: BotSession) -> None:
+        await asyncio.sleep(0.1)
+
+    async with running_server(brief) as server, asyncio.timeout(20):
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(5):
+            async with peer(server) as client:
+                with suppress(websockets.ConnectionClosed):
+                    for path_id in range(1, 60):
+                        await client.send(
+                            path_open=wire.PathOpen(
+                                path_id=path_id, carrier=WEBRTC, sdp_offer=OFFER
+                            )
+                        )
+                        await asyncio.sleep(0.004)
+        while len(server.registry):
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
+        assert len(os.listdir("/proc/self/fd")) <= before
+
+
+# who does not read
+
+
+async def test_a_client_that_stops_reading_is_gone_in_the_end() -> None:
+    """Its socket's window is full: not even a close frame goes through."""
+
+    async def talkative(session: BotSession) -> None:
+        running = asyncio.ensure_future(make_bot()(session))
+        await asyncio.sleep(0.5)
+        for _ in range(300):
+            session.send("noise", "x" * 50_000)
+        await running
+
+    limits = {"dead_after_ms": 1500, "end_timeout_ms": 1000}
+    async with running_server(talkative, **limits) as server, asyncio.timeout(40):
+        before = len(os.listdir("/proc/self/fd"))
+        plain = sockets.socket()
+        plain.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 2048)
+        plain.connect(("127.0.0.1", server.port))
+        plain.setblocking(False)
+        async with peer(server, sock=plain) as client:
+            await client.open()
+            client.socket.transport.pause_reading()
+            deadline = time.monotonic() + 25
+            while len(server.registry) and time.monotonic() < deadline:
+                await asyncio.sleep(0.05)
+            assert len(server.registry) == 0
+            while len(os.listdir("/proc/self/fd")) - before > 1 and time.monotonic() < deadline:
+                await asyncio.sleep(0.1)
+            assert len(os.listdir("/proc/self/fd")) - before <= 1
+            client.socket.transport.abort()
+
+
+async def test_a_switch_of_paths_that_the_end_cuts_off_leaves_nothing() -> None:
+    """Bye while the older WebRTC connection is being closed."""
+    async with running_server(make_bot()) as server, asyncio.timeout(60):
+        before = len(os.listdir("/proc/self/fd"))
+        for delay in (0.0, 0.001, 0.003, 0.01):
+            async with voxwire.connect(server.url, transport="webrtc") as session:
+                [held] = server.registry._sessions.values()
+                held.receive(_next_seq(held, path_open=wire.PathOpen(path_id=9, carrier=WEBSOCKET)))
+                await asyncio.sleep(delay)
+                held.receive(_next_seq(held, bye=wire.Bye()))
+                del session
+        while len(server.registry):
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.3)
+        assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def _next_seq(session: Any, **payload: Any) -> bytes:
+    seq = session.channel.last_received + 1
+    return wire.Envelope(seq=seq, **payload).SerializeToString()

@@ -1,0 +1,401 @@
+"""The real `voxwire talk` against the real server, each in a process of its own (design §7)."""
+
+import asyncio
+import json
+import re
+import signal
+import sys
+import time
+import wave
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from numpy.typing import NDArray
+
+from tests.conftest import TRANSPORTS
+from tests.support.listening import QUIET
+from voxwire_server.bots.offline.espeak import shared_espeak
+from voxwire_server.bots.offline.phrases import render_wav
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PHRASES = {
+    "q": "what is the weather in paris tomorrow",
+    "story": "tell me a long story",
+    "b": "what time is it",
+}
+FIRING_P95_MS = 40
+LOUD = 600
+
+
+@dataclass
+class Server:
+    """A server in a process of its own."""
+
+    process: asyncio.subprocess.Process
+    url: str
+
+
+async def start_server() -> Server:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "voxwire_server.cli", "run", "--port", "0"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        async for line in process.stdout:
+            if found := re.search(rb"listens on (ws://\S+)", line):
+                return Server(process, found[1].decode())
+    raise AssertionError("the server named no address")
+
+
+async def stop_server(server: Server) -> None:
+    if server.process.returncode is None:
+        server.process.terminate()
+    async with asyncio.timeout(15):
+        await server.process.wait()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[Server]:
+    started = await start_server()
+    yield started
+    await stop_server(started)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def wavs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Path]]:
+    """The user's side, spoken at this moment."""
+    folder = tmp_path_factory.mktemp("user")
+    try:
+        for name, text in PHRASES.items():
+            await render_wav(folder / f"{name}.wav", text)
+    finally:
+        await shared_espeak().aclose()
+    yield {name: folder / f"{name}.wav" for name in PHRASES}
+
+
+@dataclass
+class Talk:
+    """What one run of the program brought."""
+
+    code: int
+    out: str
+    err: str
+    rows: list[dict[str, Any]]
+    elapsed_s: float
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [row for row in self.rows if row["type"] == kind]
+
+
+async def talk(
+    url: str,
+    *arguments: str | Path,
+    events: Path,
+    meanwhile: Callable[[asyncio.subprocess.Process], Awaitable[None]] | None = None,
+) -> Talk:
+    """Runs `voxwire talk URL --events … arguments`; its time counts from the end of meanwhile."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "voxwire.cli", "talk", url, "--events", str(events)),
+        *map(str, arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(60):
+            if meanwhile is not None:
+                await meanwhile(process)
+                started = time.monotonic()
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    rows = [json.loads(line) for line in events.read_text().splitlines()] if events.exists() else []
+    return Talk(process.returncode, out.decode(), err.decode(), rows, time.monotonic() - started)
+
+
+async def until_event(events: Path, kind: str, count: int = 1) -> None:
+    """Waits until the program has written that many events of a type."""
+    while not events.exists() or events.read_text().count(f'"type": "{kind}"') < count:
+        await asyncio.sleep(0.02)
+
+
+def one_line(text: str) -> str:
+    lines = text.splitlines()
+    assert len(lines) == 1, text
+    assert lines[0].startswith("voxwire: "), text
+    return lines[0]
+
+
+def moment_ms(points: list[tuple[int, int]], media_ms: int) -> float | None:
+    """When a position was played: linear between two playout lines while the position moves."""
+    runs = [(t0, m0, t1, m1) for (t0, m0), (t1, m1) in pairwise(points) if m1 > m0 and t1 > t0]
+    at = bisect_right([run[1] for run in runs], media_ms) - 1
+    if at < 0 or media_ms > runs[at][3]:
+        return None
+    t0, m0, t1, m1 = runs[at]
+    return t0 + (media_ms - m0) * (t1 - t0) / (m1 - m0)
+
+
+def firing_errors(run: Talk) -> list[float]:
+    """How far each word fired from the moment at which its start was played, milliseconds."""
+    points = [(row["t_ms"], row["media_ms"]) for row in run.of("playout")]
+    errors: list[float] = []
+    for word in run.of("bot_word"):
+        moment = moment_ms(points, word["start_ms"])
+        assert moment is not None, f"{word['text']!r} fired, and its start was never played"
+        errors.append(word["t_ms"] - moment)
+    return errors
+
+
+def check_firing(name: str, run: Talk) -> None:
+    errors = np.abs(firing_errors(run))
+    p50, p95, most = np.percentile(errors, [50, 95, 100])
+    print(f"{name}: {len(errors)} words fired, error p50 {p50:.1f} p95 {p95:.1f} max {most:.1f} ms")
+    assert p95 <= FIRING_P95_MS, sorted(errors)[-10:]
+
+
+def check_words(run: Talk) -> None:
+    """One `bot_word` per word that was heard, in order, their spans apart."""
+    spoken = run.of("bot_word")
+    for first, second in pairwise(spoken):
+        assert first["end_ms"] <= second["start_ms"], (first, second)
+        assert first["t_ms"] <= second["t_ms"], (first, second)
+    assert all(word["start_ms"] < word["end_ms"] for word in spoken)
+    ends = {row["utterance_id"]: row for row in run.of("utterance_ended")}
+    known: dict[str, dict[int, str]] = {}
+    for row in run.of("utterance_words"):
+        for word in row["words"]:
+            known.setdefault(row["utterance_id"], {})[word["index"]] = word["text"]
+    for utterance, words in known.items():
+        fired = [row for row in spoken if row["utterance_id"] == utterance]
+        assert [row["index"] for row in fired] == list(range(len(fired)))
+        assert all(row["text"] == words[row["index"]] for row in fired)
+        if ends[utterance]["end"] == "completed":
+            assert len(fired) == len(words), (utterance, words)
+        else:
+            assert abs(len(fired) - ends[utterance]["heard_words"]) <= 1, ends[utterance]
+
+
+def check_playout_lines(run: Talk) -> None:
+    """At least every 100 ms (and a block), never going back."""
+    lines = run.of("playout")
+    steps = [second["t_ms"] - first["t_ms"] for first, second in pairwise(lines)]
+    assert np.percentile(steps, 95) <= 130, sorted(steps)[-10:]
+    assert max(steps) <= 400, sorted(steps)[-5:]
+    assert all(a["media_ms"] <= b["media_ms"] for a, b in pairwise(lines))
+
+
+def read_wav(path: Path) -> tuple[NDArray[np.int_], int]:
+    """Samples and rate of a file that must be 16 bit and mono."""
+    with wave.open(str(path)) as file:
+        assert (file.getsampwidth(), file.getnchannels()) == (2, 1)
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(int)
+        return samples, file.getframerate()
+
+
+def check_wav(path: Path, run: Talk) -> None:
+    """16 bit, mono, on the media clock: what is loud lies inside the words."""
+    samples, rate = read_wav(path)
+    loud = np.abs(samples) > LOUD
+    inside = np.zeros(len(loud), bool)
+    for word in run.of("bot_word"):
+        span = slice(word["start_ms"] * rate // 1000, word["end_ms"] * rate // 1000)
+        inside[span] = True
+        if word["end_ms"] * rate // 1000 <= len(loud) and word["end_ms"] - word["start_ms"] > 60:
+            assert (np.abs(samples[span]) > 100).any(), f"{word['text']!r} stands in silence"
+    assert loud.any()
+    share = (loud & inside).sum() / loud.sum()
+    print(f"{path.name}: {100 * share:.1f} % of the loud samples lie inside words")
+    assert share >= 0.9
+
+
+def check_silence(path: Path, flush: dict[str, Any], next_ms: int) -> None:
+    """Nothing of what was cut sounds behind the flush, until the next utterance."""
+    samples, rate = read_wav(path)
+    after = samples[(flush["media_ms"] + 1) * rate // 1000 : next_ms * rate // 1000]
+    loud_ms = (np.abs(after) > QUIET).sum() * 1000 / rate
+    assert loud_ms == 0, f"{loud_ms:.0f} ms of the cut utterance sound after the flush"
+
+
+def check_record(name: str, run: Talk, wav: Path) -> None:
+    """What every record of a conversation must hold."""
+    assert run.code == 0, run.err
+    assert run.err == ""
+    check_firing(name, run)
+    check_words(run)
+    check_playout_lines(run)
+    check_wav(wav, run)
+
+
+async def on_both(one: Callable[[str], Awaitable[None]]) -> None:
+    """Runs a case on both transports at once; each reports on its own."""
+    results = await asyncio.gather(*(one(name) for name in TRANSPORTS), return_exceptions=True)
+    failed = [result for result in results if isinstance(result, Exception)]
+    if failed:
+        raise ExceptionGroup("on one transport or both", failed)
+
+
+async def test_a_question_is_on_record_with_every_word_at_its_moment(
+    server: Server, wavs: dict[str, Path], tmp_path: Path
+) -> None:
+    async def one(transport: str) -> None:
+        wav, events = tmp_path / f"{transport}.wav", tmp_path / f"{transport}.jsonl"
+        run = await talk(
+            server.url,
+            *("--transport", transport, "--in", wavs["q"], "--out", wav),
+            events=events,
+        )
+        check_record(transport, run, wav)
+        [carrier] = [row["carrier"] for row in run.of("path_changed")]
+        assert carrier == transport
+        finals = [row["text"] for row in run.of("user_transcript") if row["final"]]
+        assert finals == [PHRASES["q"]]
+        states = [row["bot"] for row in run.of("state_changed")]
+        assert {"thinking", "speaking", "idle"} <= set(states)
+        [started], [ended] = run.of("tool_call_started"), run.of("tool_call_ended")
+        assert started["name"] == ended["name"] == "get_weather"
+        assert (started["call_id"], ended["outcome"]) == (ended["call_id"], "done")
+        assert "Paris" in " ".join(row["text"] for row in run.of("bot_word"))
+
+    await on_both(one)
+
+
+async def test_a_barge_in_cuts_the_story_and_is_answered(
+    server: Server, wavs: dict[str, Path], tmp_path: Path
+) -> None:
+    async def one(transport: str) -> None:
+        wav, events = tmp_path / f"{transport}.wav", tmp_path / f"{transport}.jsonl"
+        run = await talk(
+            server.url,
+            *("--transport", transport, "--in", f"{wavs['story']}", "--in", f"{wavs['b']}@1500"),
+            *("--out", wav),
+            events=events,
+        )
+        [flush] = run.of("flush")
+        cut = [row for row in run.of("utterance_ended") if row["end"] == "interrupted"]
+        assert len(cut) == 1
+        first = next(
+            row for row in run.of("bot_word") if row["utterance_id"] == cut[0]["utterance_id"]
+        )
+        [barge_in] = [row for row in run.of("input_started") if row["path"] == str(wavs["b"])]
+        assert abs(barge_in["t_ms"] - first["t_ms"] - 1500) <= 60
+        after = [row for row in run.of("bot_word") if row["t_ms"] > flush["t_ms"]]
+        assert cut[0]["utterance_id"] not in {row["utterance_id"] for row in after}
+        assert " ".join(row["text"] for row in after).startswith("It is")
+        finals = [row["text"] for row in run.of("user_transcript") if row["final"]]
+        assert finals == [PHRASES["story"], PHRASES["b"]]
+        check_record(f"{transport}, barge-in", run, wav)
+        answer = next(row for row in run.of("utterance_started") if row["t_ms"] > flush["t_ms"])
+        check_silence(wav, flush, answer["media_ms"])
+
+    await on_both(one)
+
+
+async def test_text_is_answered_aloud(server: Server, tmp_path: Path) -> None:
+    async def one(transport: str) -> None:
+        wav, events = tmp_path / f"{transport}.wav", tmp_path / f"{transport}.jsonl"
+        run = await talk(
+            server.url,
+            *("--transport", transport, "--text", "what time is it", "--out", wav),
+            events=events,
+        )
+        check_record(f"{transport}, text", run, wav)
+        [typed] = [row for row in run.of("user_transcript") if row["typed"] and row["final"]]
+        assert typed["text"] == "what time is it"
+        assert "It is" in " ".join(row["text"] for row in run.of("bot_word"))
+
+    await on_both(one)
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://127.0.0.1:1", "http//nonsense", "ftp://127.0.0.1", "ws://no-such-host.invalid"]
+)
+async def test_a_wrong_url_is_one_line_and_an_exit_code(url: str, tmp_path: Path) -> None:
+    run = await talk(url, "--text", "hello", events=tmp_path / "events.jsonl")
+    assert run.code in (2, 5), run.err
+    one_line(run.err)
+
+
+async def test_a_server_that_vanishes_ends_the_program_with_one_line(
+    wavs: dict[str, Path], tmp_path: Path
+) -> None:
+    """SIGKILL while the bot speaks: no goodbye on any wire."""
+    doomed = await start_server()
+    events = {name: tmp_path / f"{name}.jsonl" for name in TRANSPORTS}
+    killed = asyncio.Event()
+
+    async def kill_once_all_speak() -> None:
+        for path in events.values():
+            await until_event(path, "bot_word", 3)
+        doomed.process.kill()
+        killed.set()
+
+    async def wait_killed(_: asyncio.subprocess.Process) -> None:
+        await killed.wait()
+
+    async def one(transport: str) -> None:
+        run = await talk(
+            doomed.url,
+            *("--transport", transport, "--in", wavs["q"]),
+            events=events[transport],
+            meanwhile=wait_killed,
+        )
+        print(f"{transport}: ended {run.elapsed_s:.1f} s after the server: {run.err.strip()}")
+        assert run.code == 5, run.err
+        one_line(run.err)
+        assert run.elapsed_s <= 15
+
+    killer = asyncio.create_task(kill_once_all_speak())
+    try:
+        await on_both(one)
+    finally:
+        killer.cancel()
+        await asyncio.gather(killer, return_exceptions=True)
+        await stop_server(doomed)
+
+
+async def test_the_timeout_ends_a_conversation_that_is_too_long(
+    server: Server, wavs: dict[str, Path], tmp_path: Path
+) -> None:
+    run = await talk(
+        server.url, "--in", wavs["story"], "--timeout", "3", events=tmp_path / "events.jsonl"
+    )
+    assert run.code == 5
+    assert "3 s" in one_line(run.err)
+    assert run.elapsed_s <= 7
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_ctrl_c_ends_it_at_once_and_completes_the_files(
+    transport: str, server: Server, wavs: dict[str, Path], tmp_path: Path
+) -> None:
+    events, wav = tmp_path / "events.jsonl", tmp_path / "bot.wav"
+
+    async def interrupt(process: asyncio.subprocess.Process) -> None:
+        await until_event(events, "bot_word", 3)
+        process.send_signal(signal.SIGINT)
+
+    run = await talk(
+        server.url,
+        *("--transport", transport, "--in", wavs["q"], "--out", wav),
+        events=events,
+        meanwhile=interrupt,
+    )
+    assert run.code == 130, run.err
+    assert "Traceback" not in run.err
+    assert run.elapsed_s <= 3
+    with wave.open(str(wav)) as file:
+        assert file.getnframes() > file.getframerate() // 4
