@@ -122,9 +122,11 @@ def lost(reason: str) -> TransportError:
 class Control:
     """One open control channel. Owned by one session, which runs `read` and `write`."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, *, loopback: bool = False) -> None:
         """Takes an open socket; use `dial`."""
         self._socket = socket
+        self.loopback = loopback
+        """True when the server is on this machine, by its URL."""
         self._channel = Channel(
             allowed=wire.SERVER_PAYLOADS, max_receive_bytes=wire.DEFAULT_MAX_MESSAGE_BYTES
         )
@@ -144,7 +146,8 @@ class Control:
             VoxwireError: Nothing answers, or it refuses.
         """
         options: dict[str, Any] = {}
-        if urlsplit(url).hostname in _LOOPBACK:
+        loopback = urlsplit(url).hostname in _LOOPBACK
+        if loopback:
             options["proxy"] = None
         try:
             socket = await connect(
@@ -163,7 +166,7 @@ class Control:
         if socket.subprotocol != wire.SUBPROTOCOL:
             socket.transport.abort()
             raise _refusal(InvalidHandshake(), url)
-        return cls(socket)
+        return cls(socket, loopback=loopback)
 
     def accept_limit(self, max_message_bytes: int) -> None:
         """Takes the largest envelope that the server accepts, from Welcome; 0 = the default."""

@@ -111,7 +111,12 @@ class Opening:
     """Asks for the session and for media paths, one after the other, until one is ready."""
 
     def __init__(
-        self, options: Options, *, capture: Capture, send: Callable[[wire.Envelope], None]
+        self,
+        options: Options,
+        *,
+        capture: Capture,
+        send: Callable[[wire.Envelope], None],
+        loopback: bool = False,
     ) -> None:
         """Prepares; nothing is sent yet.
 
@@ -119,7 +124,9 @@ class Opening:
             options: What the caller wants.
             capture: Reads the user's audio, for the paths.
             send: Sends a message.
+            loopback: True when the server is on this machine: no other network is used then.
         """
+        self._loopback = loopback
         self._options = options
         self._carriers = ladder(options.transport)
         self._capture = capture
@@ -182,7 +189,7 @@ class Opening:
             return WebSocketPath(path_id, capture=self._capture, send=self._send)
         from voxwire._webrtc_path import WebRtcPath  # brings in aiortc
 
-        return WebRtcPath(path_id, capture=self._capture)
+        return WebRtcPath(path_id, capture=self._capture, loopback=self._loopback)
 
 
 def path_name(carrier: wire.Carrier.ValueType) -> str:

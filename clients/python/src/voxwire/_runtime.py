@@ -76,7 +76,12 @@ class Runtime:
         self._control = control
         self._microphone = microphone
         self._speaker = speaker
-        self._opening = Opening(options, capture=self._read_microphone, send=control.send)
+        self._opening = Opening(
+            options,
+            capture=self._read_microphone,
+            send=control.send,
+            loopback=control.loopback,
+        )
         self._ready = asyncio.Event()
         self._early: list[wire.Envelope] = []
         self._over = asyncio.Event()

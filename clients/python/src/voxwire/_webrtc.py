@@ -9,6 +9,7 @@ from voxwire._path import BLOCK_MS, Capture
 from voxwire.audio import CAPTURE_RATE
 from voxwire.playout import Samples
 from voxwire_protocol.rtc import InboundAudio, PacketTrack, attach, with_opus_fmtp
+from voxwire_protocol.rtc.ice import connect_promptly, use_addresses
 
 __all__ = ["Peer"]
 
@@ -19,7 +20,12 @@ class Peer:
     """A connection with one audio section, both ways."""
 
     def __init__(
-        self, *, capture: Capture, on_audio: Callable[[Samples, int], None], sample_rate: int
+        self,
+        *,
+        capture: Capture,
+        on_audio: Callable[[Samples, int], None],
+        sample_rate: int,
+        loopback: bool = False,
     ) -> None:
         """Makes the connection; nothing is sent yet.
 
@@ -27,6 +33,7 @@ class Peer:
             capture: Reads the user's audio, 16 kHz.
             on_audio: Takes decoded audio and the RTP timestamp (48 kHz) of its first sample.
             sample_rate: Of what `on_audio` gets, Hz.
+            loopback: Use the loopback interface and no other.
         """
         # An empty list: without it aiortc asks a public STUN server.
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -38,6 +45,9 @@ class Peer:
         receiver = self._connection.getTransceivers()[0].receiver
         self._inbound: InboundAudio = attach(receiver, sample_rate=sample_rate, on_audio=on_audio)
         self._connection.on("connectionstatechange", self._changed)
+        if loopback:
+            use_addresses(self._connection, ["127.0.0.1"])
+        connect_promptly(self._connection)
 
     async def offer(self) -> str:
         """Gathers host candidates and returns the SDP offer."""

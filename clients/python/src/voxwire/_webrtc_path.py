@@ -49,8 +49,9 @@ class WebRtcPath:
 
     carrier = wire.Carrier.CARRIER_WEBRTC
 
-    def __init__(self, path_id: int, *, capture: Capture) -> None:
-        """Creates a path that is not asked for yet."""
+    def __init__(self, path_id: int, *, capture: Capture, loopback: bool = False) -> None:
+        """Creates a path that is not asked for yet; `loopback` keeps it on this machine."""
+        self._loopback = loopback
         self._path_id = path_id
         self._capture = capture
         self._anchors = AnchorMap(sample_rate=PLAYOUT_RATE)
@@ -67,7 +68,10 @@ class WebRtcPath:
         from voxwire._webrtc import Peer  # brings in aiortc
 
         self._peer = Peer(
-            capture=self._read_user, on_audio=self._receive_audio, sample_rate=PLAYOUT_RATE
+            capture=self._read_user,
+            on_audio=self._receive_audio,
+            sample_rate=PLAYOUT_RATE,
+            loopback=self._loopback,
         )
         return wire.PathOpen(
             path_id=self._path_id,
