@@ -129,7 +129,6 @@ async def serving() -> AsyncIterator[Served]:
         "0",
         env=environment,
         stdout=asyncio.subprocess.PIPE,
-        stderr=open("/tmp/review/server.err", "wb"),
     )
     assert process.stdout is not None
     try:

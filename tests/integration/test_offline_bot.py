@@ -129,9 +129,10 @@ async def test_the_filler_and_the_answer_queue_with_their_words_in_place(
                     utterances[event.utterance_id] = event
                 elif isinstance(event, voxwire.BotWord):
                     words.append(event)
-                elif isinstance(event, voxwire.UtteranceEnded) and len(utterances) == 2:
-                    if event.utterance_id == list(utterances)[-1]:
-                        break
+                elif isinstance(event, voxwire.UtteranceEnded) and [*utterances][1:] == [
+                    event.utterance_id
+                ]:
+                    break
     filler, answer = list(utterances)[-2:]
     last_of_filler = [w for w in words if w.utterance_id == filler][-1]
     first_of_answer = next(w for w in words if w.utterance_id == answer)

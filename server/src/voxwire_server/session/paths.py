@@ -94,7 +94,9 @@ class Paths:
         """Close whatever is left. The session has cancelled its tasks before."""
         session = self._session
         path, session.path = session.path, None
-        left = self._closing | ({path} if path is not None else set())
+        left: set[MediaPath] = set(self._closing)
+        if path is not None:
+            left.add(path)
         if not left:
             return
         closing = {asyncio.get_running_loop().create_task(p.close()) for p in left}
