@@ -1,4 +1,4 @@
-"""`python -m tests.bench [ROW...] [--window S] [--baselines]`: measures, prints, writes bench.json.
+"""`python -m tests.bench [ROW...]`: measures, prints, writes out/bench.json.
 
 Exits 1 when a figure that must hold is red or was not measured; --baselines is content with the
 peers' figures alone.
@@ -16,7 +16,7 @@ from tests.bench.rows import ROWS, Bench
 
 async def run(options: argparse.Namespace) -> int:
     """Measures row after row."""
-    bench = Bench(window_s=options.window)
+    bench = Bench(window_s=options.window, full=options.full)
     lines: list[report.Line] = []
     errors = 0
     for row in ROWS:
@@ -43,7 +43,8 @@ def main() -> int:
     parser.add_argument(
         "rows", nargs="*", help=f"of {', '.join(dict.fromkeys(row.key for row in ROWS))}"
     )
-    parser.add_argument("--window", type=float, default=6.0, help="seconds")
+    parser.add_argument("--window", type=float, default=4.0, help="seconds")
+    parser.add_argument("--full", action="store_true", help="twice the turns and words")
     parser.add_argument("--baselines", action="store_true")
     options = parser.parse_args()
     if unknown := sorted(set(options.rows) - {row.key for row in ROWS}):

@@ -16,6 +16,8 @@ class Contender:
     """`module:Class`, a Dialect or an RtcDialect."""
     port_pattern: str = r"PORT (\d+)"
     environment: dict[str, str] = field(default_factory=dict)
+    ready_path: str = ""
+    """Answers 200 once the server has loaded what its first session needs."""
     packing_ms: float = 0.0
     """Delay that its block sizes add by themselves, beyond the block that a round trip is counted
     for; subtracted in P4's figure, never in the raw one."""
@@ -49,6 +51,7 @@ def ours(name: str, *, kind: str, bot: str, profile: str, dialect: str = "") -> 
         dialect=dialect and f"tests.bench.dialects.voxwire:{dialect}",
         port_pattern=r"listens on ws://127\.0\.0\.1:(\d+)",
         environment={**QUIET, "VOXWIRE_PROFILE": profile, "VOXWIRE_LOG_LEVEL": "INFO"},
+        ready_path="/readyz",
     )
 
 
@@ -70,3 +73,14 @@ OUR_WS_THROUGHPUT: Contender | None = our_echo("WebSocket", "throughput", "Voxwi
 OUR_WS_LATENCY: Contender | None = our_echo("WebSocket", "latency", "VoxwireWs")
 OUR_WEBRTC_THROUGHPUT: Contender | None = our_echo("WebRTC", "throughput", "VoxwireRtcThroughput")
 OUR_WEBRTC_LATENCY: Contender | None = our_echo("WebRTC", "latency", "VoxwireRtc")
+
+# Conversations (C3-C5): the offline bot and the click voice, latency profile.
+OUR_OFFLINE = ours("offline bot", kind="talk", bot="offline", profile="latency")
+OUR_CLICKS = ours("clicks", kind="talk", bot="tests/bench/bots/clicks.py", profile="latency")
+STOCK_OFFLINE = Contender(
+    name="pipecat 1.14 WebSocket, offline bot",
+    kind="talk",
+    command=(sys.executable, "-m", "tests.bench.peers.stock_offline"),
+    dialect="",
+    environment=QUIET,
+)

@@ -31,7 +31,7 @@ def own_cpu_s() -> float:
 
 
 class Windows:
-    """The course of a measurement: settle, silence, a window; perhaps a stall and another."""
+    """The course of a measurement: settle, silence, windows; perhaps a stall and as many again."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
@@ -43,11 +43,15 @@ class Windows:
         await asyncio.sleep(self._options.settle)
         await pause(1.0)  # what piled up while sessions joined drains
         await asyncio.sleep(0.5)
-        await self._window(trips, "before")
+        await self._windows(trips, "before")
         if self._options.stall:
             say("stall")
             await asyncio.sleep(2.5)  # no silence here: a backlog that stays is the point
-            await self._window(trips, "after stall")
+            await self._windows(trips, "after stall")
+
+    async def _windows(self, trips: Trips, name: str) -> None:
+        for _ in range(self._options.windows):
+            await self._window(trips, name)
 
     async def _window(self, trips: Trips, name: str) -> None:
         say("window", state="start", name=name)
@@ -96,7 +100,8 @@ def main() -> int:
     parser.add_argument("--sessions", type=int, default=1)
     parser.add_argument("--settle", type=float, default=2.0)
     parser.add_argument("--window", type=float, default=6.0)
-    parser.add_argument("--linger", type=float, default=2.0)
+    parser.add_argument("--windows", type=int, default=1, help="of each kind")
+    parser.add_argument("--linger", type=float, default=1.0)
     parser.add_argument("--stall", action="store_true")
     options = parser.parse_args()
     return uvloop.run(run(options))

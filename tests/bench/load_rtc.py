@@ -116,7 +116,7 @@ class BurstDetector:
     """Finds the first packet of each burst, and from the next packet its pitch."""
 
     def __init__(self) -> None:
-        self._decoder: Any = av.CodecContext.create("opus", "r")
+        self._decoder: Any = av.CodecContext.create("libopus", "r")
         self._decoder.sample_rate = RATE
         self._decoder.layout = "stereo"
         self._quiet = 0

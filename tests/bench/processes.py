@@ -6,6 +6,8 @@ import os
 import re
 import signal
 import sys
+import time
+import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -61,6 +63,9 @@ async def serving(contender: Contender) -> AsyncIterator[tuple[int, int]]:
             async with asyncio.timeout(30):
                 port = await read_port(process, contender)
             drain = asyncio.create_task(discard(process))
+            if contender.ready_path:
+                async with asyncio.timeout(60):
+                    await asyncio.to_thread(wait_ready, f"http://127.0.0.1:{port}", contender)
             yield process.pid, port
         except (BenchError, TimeoutError) as error:
             lines = log_path.read_text("utf-8", errors="replace").strip().splitlines()[-10:]
@@ -70,6 +75,15 @@ async def serving(contender: Contender) -> AsyncIterator[tuple[int, int]]:
             await stop(process)
             if drain is not None:
                 await drain
+
+
+def wait_ready(url: str, contender: Contender) -> None:
+    """Asks until the server says that it is ready; blocks, for at most 50 s."""
+    deadline_s = time.monotonic() + 50
+    while time.monotonic() < deadline_s:
+        with suppress(OSError), urllib.request.urlopen(url + contender.ready_path, timeout=5):
+            return
+        time.sleep(0.1)
 
 
 async def read_port(process: asyncio.subprocess.Process, contender: Contender) -> int:

@@ -3,6 +3,7 @@
 A row asks `Bench` for runs (each is made once, however many rows use it) and returns lines.
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +11,24 @@ from typing import Any
 from tests.bench import contenders
 from tests.bench.contenders import Contender
 from tests.bench.report import Line
-from tests.bench.runs import Window, measure
+from tests.bench.rows_talk import c3, c4, c5
+from tests.bench.runs import ATTEMPTS, Window, measure
+from tests.bench.talks import Talk, measure_talk
+from tests.bench.trips import percentile
+
+WINDOWS = 2  # of each kind; figures are medians
+PATIENCE_S = 270  # from then on a noisy run is not made again, so that a bench ends in 8 minutes
 
 
 class Bench:
     """The runs of this bench, kept so that rows share them."""
 
-    def __init__(self, *, window_s: float) -> None:
+    def __init__(self, *, window_s: float, full: bool = False) -> None:
         self._window_s = window_s
+        self._started_s = time.monotonic()
+        self.rounds = 20 if full else 10
         self._runs: dict[str, list[Window]] = {}
+        self._talks: dict[str, Talk] = {}
 
     async def run(self, contender: Contender | None, **options: Any) -> list[Window] | None:
         """Windows of a contender under a load; None for one that is not there yet."""
@@ -28,14 +38,32 @@ class Bench:
         key = " ".join([contender.name, *words])
         if key not in self._runs:
             print(f"bench: {key}", flush=True)
-            self._runs[key] = await measure(contender, **{"window": self._window_s, **options})
+            settings = {"window": self._window_s, "windows": WINDOWS, **options}
+            attempts = ATTEMPTS if time.monotonic() - self._started_s < PATIENCE_S else 1
+            self._runs[key] = await measure(contender, attempts=attempts, **settings)
             for window in self._runs[key]:
                 print(f"    {describe(window)}", flush=True)
         return self._runs[key]
 
+    async def talk(self, contender: Contender, *, what: str, client: str, rounds: int) -> Talk:
+        """A conversation with a contender."""
+        key = f"{contender.name} {what} client={client} rounds={rounds}"
+        if key not in self._talks:
+            print(f"bench: {key}", flush=True)
+            self._talks[key] = await measure_talk(
+                contender, what=what, client=client, rounds=rounds
+            )
+            talk = self._talks[key]
+            for name in talk.figures:
+                if values := talk.figures[name] if name.endswith("_ms") else None:
+                    p50, p95 = (percentile(values, q) or 0.0 for q in (0.5, 0.95))
+                    print(f"    {name}: n={len(values)} p50 {p50:.1f}, p95 {p95:.1f}", flush=True)
+        return self._talks[key]
+
     def records(self) -> dict[str, Any]:
-        """Every window, for bench.json."""
-        return {key: [window.as_dict() for window in run] for key, run in self._runs.items()}
+        """Every window and conversation, for bench.json."""
+        runs = {key: [window.as_dict() for window in run] for key, run in self._runs.items()}
+        return {**runs, **{key: talk.as_dict() for key, talk in self._talks.items()}}
 
 
 def describe(window: Window) -> str:
@@ -113,6 +141,7 @@ async def p2(bench: Bench) -> list[Line]:
             ours=ours.cpu_per_session if ours else None,
             peer=peer.cpu_per_session if peer else None,
             ratio_bound=0.45,
+            must=False,
             noisy=doubtful(ours, peer),
             note=missed(ours, peer),
         )
@@ -197,6 +226,9 @@ def stall_note(number: int, peer_ms: float | None) -> list[str]:
 
 
 ROWS: list[Row] = [
+    Row("C3", "user stops, bot answers", c3),
+    Row("C4", "user speaks, bot falls silent", c4),
+    Row("C5", "words when they sound", c5),
     Row("P1", "server CPU, WebSocket", p1),
     Row("P2", "server CPU, WebRTC", p2),
     Row("P4", "echo round trip, WebSocket", p4_websocket),

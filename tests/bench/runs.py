@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from dataclasses import fields as dataclass_fields
+from statistics import median
 from typing import Any
 
 from tests.bench.contenders import Contender
@@ -13,7 +14,7 @@ from tests.bench.processes import BenchError, loading, serving
 
 STALL_S = 0.3
 SATURATED_PERCENT = 90.0
-ATTEMPTS = 2  # a noisy run is made again, and the quieter one kept
+ATTEMPTS = 2  # a noisy run is made again, and the quieter one kept, while there is time
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Window:
     load_cpu_percent: float
     usage: Usage
     base_rss_mb: float
+    parts: tuple["Window", ...] = ()
+    """The windows that this one is the median of."""
 
     @property
     def cpu_per_session(self) -> float:
@@ -85,10 +88,13 @@ async def measure_once(contender: Contender, **options: Any) -> list[Window]:
                         case {"event": "failed", "reason": reason}:
                             raise BenchError(f"{contender.name}: load failed: {reason}")
                         case {"event": "result", "windows": windows}:
-                            return [
-                                to_window(window, usage, options.get("sessions", 1), base_mb)
-                                for window, usage in zip(windows, usages, strict=True)
-                            ]
+                            sessions = options.get("sessions", 1)
+                            return medians(
+                                [
+                                    to_window(window, usage, sessions, base_mb)
+                                    for window, usage in zip(windows, usages, strict=True)
+                                ]
+                            )
                         case _:
                             pass
     raise BenchError(f"{contender.name}: the load ended without a result")
@@ -105,10 +111,40 @@ def to_window(fields: dict[str, Any], usage: Usage, sessions: int, base_mb: floa
     )
 
 
-async def measure(contender: Contender, **options: Any) -> list[Window]:
+def medians(windows: list[Window]) -> list[Window]:
+    """Joins the windows of each kind, in order: medians of what was measured, sums of counts."""
+    kinds = {window.name: [w for w in windows if w.name == window.name] for window in windows}
+    return [joined(parts) if len(parts) > 1 else parts[0] for parts in kinds.values()]
+
+
+def joined(parts: list[Window]) -> Window:
+    """One window for several of a kind."""
+
+    def middle(name: str) -> Any:
+        values = [value for part in parts if (value := getattr(part, name)) is not None]
+        return median(values) if values else None
+
+    names = ("p50_ms", "p99_ms", "mean_ms", "load_cpu_percent")
+    usage = Usage(
+        **{f.name: median(getattr(p.usage, f.name) for p in parts) for f in dataclass_fields(Usage)}
+    )
+    return replace(
+        parts[0],
+        sent=sum(part.sent for part in parts),
+        missed=sum(part.missed for part in parts),
+        worst_ms=max((p.worst_ms for p in parts if p.worst_ms is not None), default=None),
+        usage=usage,
+        parts=tuple(parts),
+        **{name: middle(name) for name in names},
+    )
+
+
+async def measure(
+    contender: Contender, *, attempts: int = ATTEMPTS, **options: Any
+) -> list[Window]:
     """As `measure_once`; a noisy run is repeated and the quieter kept."""
     runs: list[list[Window]] = []
-    for _ in range(ATTEMPTS):
+    for _ in range(attempts):
         runs.append(await measure_once(contender, **options))
         if not any(window.usage.noisy for window in runs[-1]):
             break

@@ -4,7 +4,9 @@ import asyncio
 import itertools
 import os
 import struct
+import time
 
+import numpy as np
 import pytest
 
 from tests.bench.dialects import Dialect
@@ -13,6 +15,7 @@ from tests.bench.load_rtc import PITCHES_HZ, BurstDetector, Cycle, opus_packets
 from tests.bench.load_ws import MAGIC, MARKER, Session
 from tests.bench.measure import Meter, process_tree
 from tests.bench.report import Line, exit_code
+from tests.bench.sounds import Heard, Mouth, spoken_s
 from tests.bench.trips import Trips, percentile
 from tests.bench.websocket_wire import BINARY, WebSocketWire, client_frame
 
@@ -118,6 +121,36 @@ def test_each_burst_of_a_cycle_is_found_once_with_its_pitch(packet_ms: int) -> N
     assert [after - before for before, after in itertools.pairwise(onsets)] == (
         pytest.approx([cycle.burst_every * packet_ms / 1000] * 3, abs=packet_ms / 1000)
     )
+
+
+def test_a_clip_starts_and_stops_with_its_voiced_samples() -> None:
+    mouth = Mouth()
+    clip = np.zeros(1600, np.int16)
+    clip[400:1200] = 1000
+    mouth.say(clip)
+    before_s = time.monotonic()
+    for _ in range(5):
+        mouth.read(320)
+    assert mouth.started_s is not None and mouth.stopped_s is not None
+    # read 400 is in block 2, read 1199 in block 4: a block is captured when it is read
+    assert mouth.started_s == pytest.approx(before_s - (640 - 400) / 16000, abs=0.01)
+    assert mouth.stopped_s == pytest.approx(before_s - (1280 - 1199) / 16000, abs=0.01)
+    assert spoken_s(clip) == pytest.approx(0.05, abs=0.001)
+
+
+def test_what_was_heard_is_placed_to_the_sample() -> None:
+    heard = Heard()
+    block = np.zeros(480, np.int16)
+    block[240] = 20000
+    heard.add(10.0, block, 24000)
+    heard.add(10.02, np.zeros(480, np.int16), 24000)
+    heard.add(10.1, block, 24000)
+    assert heard.first(9.0) == pytest.approx(10.01)
+    assert heard.first(10.011) == pytest.approx(10.11)
+    assert heard.first(10.2) is None
+    assert heard.last(9.0, 10.1) == pytest.approx(10.01)
+    assert heard.last(10.02, 10.1) is None
+    assert heard.clicks() == pytest.approx([10.01, 10.11])
 
 
 async def test_the_meter_sees_a_busy_child() -> None:

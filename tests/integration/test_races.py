@@ -5,14 +5,17 @@ import os
 import socket as sockets
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import websockets
+from pipecat.frames.frames import LLMRunFrame
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
 
 import voxwire
 from tests.integration.test_leaks import OFFER
-from tests.support.clicks import make_bot
+from tests.support.clicks import ClickTTS, ScriptedLLM, make_bot
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel
 from voxwire_server import BotSession
@@ -100,6 +103,30 @@ async def test_text_before_the_bot_is_ready_is_answered() -> None:
         ended = await client.next("utterance_ended", "session_ended")
         assert isinstance(ended, wire.UtteranceEnded), ended
         assert ended.heard_words == 3
+
+
+async def test_text_does_not_wait_for_the_end_of_a_greeting_that_begins_with_it() -> None:
+    async def greeter(session: BotSession) -> None:
+        context = LLMContext([{"role": "user", "content": "say 60"}])
+        user, assistant = session.aggregators(context, vad_analyzer=None)
+
+        async def greet(worker: PipelineWorker) -> None:
+            await worker.queue_frames([LLMRunFrame()])
+
+        await session.run(
+            [session.input(), user, ScriptedLLM(), ClickTTS(), session.output(), assistant],
+            on_ready=greet,
+        )
+
+    async with running_server(greeter) as server, asyncio.timeout(30), peer(server) as client:
+        await client.send(path_open=wire.PathOpen(path_id=1, carrier=WEBSOCKET))
+        await client.send(send_text=wire.SendText(text="say 2"))
+        started = time.monotonic()
+        completed_end = wire.UtteranceEnd.UTTERANCE_END_COMPLETED
+        while (ended := await client.next("utterance_ended", timeout=25)).end != completed_end:
+            pass
+        assert ended.heard_words == 2
+        assert time.monotonic() - started < 8
 
 
 async def test_bye_before_the_bot_is_ready_ends_at_once() -> None:
@@ -250,6 +277,34 @@ async def test_an_offer_after_the_bot_ended_opens_nothing() -> None:
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.1)
         assert len(os.listdir("/proc/self/fd")) <= before
+
+
+async def test_an_offer_on_which_the_webrtc_stack_trips_ends_nothing() -> None:
+    """Its BUNDLE group names a section that is not there; aiortc then cannot even close."""
+    broken = OFFER.replace("BUNDLE 0", "BUNDLE 0 1").replace("mid:0", "mid:1")
+    async with running_server(make_bot()) as server, asyncio.timeout(20), peer(server) as client:
+        await client.send(path_open=wire.PathOpen(path_id=1, carrier=WEBRTC, sdp_offer=broken))
+        refusal = await client.next("path_close", "session_ended")
+        assert isinstance(refusal, wire.PathClose), refusal
+        assert refusal.code == wire.ErrorCode.ERROR_CODE_BAD_SDP
+        await client.open(path_id=2)
+        await client.send(send_text=wire.SendText(text="say 2"))
+        assert (await client.next("utterance_ended")).heard_words == 2
+
+
+# the end
+
+
+async def test_a_server_that_stops_says_so() -> None:
+    async with AsyncExitStack() as stack, asyncio.timeout(20):
+        running = running_server(make_bot())
+        server = await running.__aenter__()
+        client = await stack.enter_async_context(peer(server))
+        await client.open()
+        stopping = asyncio.ensure_future(running.__aexit__(None, None, None))
+        ended = await client.next("session_ended")
+        assert ended.reason == wire.EndReason.END_REASON_SERVER
+        await stopping
 
 
 # who does not read

@@ -1,7 +1,6 @@
 """``voxwire-server``: the command line."""
 
 import argparse
-import asyncio
 import errno
 import sys
 from pathlib import Path
@@ -83,7 +82,13 @@ def _run(options: argparse.Namespace) -> int:
 
 def _serve(settings: "Settings") -> int:
     from voxwire_server.bots.registry import BotNotFoundError, load_bot
-    from voxwire_server.serve import MissingKeyError, bind, configure_logging, make_server
+    from voxwire_server.serve import (
+        MissingKeyError,
+        bind,
+        configure_logging,
+        make_server,
+        run_server,
+    )
     from voxwire_server.tokens import KeyRingError
 
     configure_logging(settings.log_level)
@@ -113,7 +118,7 @@ def _serve(settings: "Settings") -> int:
     print(f"Talk to it:  voxwire talk ws://{host}:{port}   (Ctrl-C ends the server)", flush=True)
     for example in bot.examples:
         print(f'  say "{example}"', flush=True)
-    asyncio.run(server.serve(sockets=[listener]))
+    run_server(server, listener)
     return 0
 
 

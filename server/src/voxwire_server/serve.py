@@ -19,7 +19,15 @@ from voxwire_server.session.registry import SessionRegistry
 if TYPE_CHECKING:
     from voxwire_server.pipeline.bot import Bot
 
-__all__ = ["MissingKeyError", "bind", "configure_logging", "make_server", "registry_of", "serve"]
+__all__ = [
+    "MissingKeyError",
+    "bind",
+    "configure_logging",
+    "make_server",
+    "registry_of",
+    "run_server",
+    "serve",
+]
 
 
 class MissingKeyError(Exception):
@@ -56,6 +64,15 @@ def bind(settings: Settings) -> socket.socket:
     return listener
 
 
+class _Server(uvicorn.Server):
+    """Ends the sessions before their sockets, so that clients are told why."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        registry = registry_of(self)
+        await registry.close(registry.settings.end_timeout_ms)
+        await super().shutdown(sockets)
+
+
 def make_server(settings: Settings, bot: LoadedBot, *, port: int) -> uvicorn.Server:
     """A uvicorn server for the application: no compression, capped messages, no access log."""
     config = uvicorn.Config(
@@ -71,7 +88,17 @@ def make_server(settings: Settings, bot: LoadedBot, *, port: int) -> uvicorn.Ser
         server_header=False,
         timeout_graceful_shutdown=max(1, settings.end_timeout_ms // 1000),
     )
-    return uvicorn.Server(config)
+    return _Server(config)
+
+
+def run_server(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Run a server until it is asked to stop, on uvloop where that exists (not on Windows)."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        new_event_loop = asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(server.serve(sockets=[listener]))
 
 
 def registry_of(server: uvicorn.Server) -> SessionRegistry:
@@ -109,4 +136,4 @@ def serve(bot: "Bot", settings: Settings | None = None) -> None:
     name = getattr(bot, "__module__", "bot")
     server = make_server(settings, LoadedBot(name=name, run=bot), port=port)
     print(f"Talk to it: voxwire talk ws://{settings.host}:{port}", flush=True)
-    asyncio.run(server.serve(sockets=[listener]))
+    run_server(server, listener)

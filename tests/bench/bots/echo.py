@@ -1,8 +1,7 @@
 """Says back what it hears: the same processor that stock Pipecat runs."""
 
-from voxwire_server import BotSession
-
 from tests.bench.peers.echo import Echo
+from voxwire_server import BotSession
 
 
 async def bot(session: BotSession) -> None:

@@ -6,11 +6,10 @@ import time
 from typing import Final
 from urllib.parse import urlsplit
 
-from voxwire_protocol import wire
-from voxwire_protocol.channel import Channel
-
 from tests.bench.dialects import Dialect, RtcDialect
 from tests.bench.websocket_wire import WebSocketWire
+from voxwire_protocol import wire
+from voxwire_protocol.channel import Channel
 
 PATH: Final = "/v1/session"
 PATH_ID: Final = 1
@@ -148,9 +147,7 @@ class VoxwireRtc(RtcDialect):
         await loop.create_connection(lambda: wire_, place.hostname, place.port)
         async with asyncio.timeout(CONNECT_S):
             await wire_.opened
-            opening = self._control.open(
-                carrier=wire.Carrier.CARRIER_WEBRTC, sdp_offer=offer_sdp
-            )
+            opening = self._control.open(carrier=wire.Carrier.CARRIER_WEBRTC, sdp_offer=offer_sdp)
             for message in opening:
                 wire_.send(message)
             while self._control.answer is None:

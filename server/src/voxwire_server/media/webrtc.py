@@ -59,6 +59,7 @@ class WebRtcPath(MediaPath):
         self._next_first = 0
         self._next_at_ms = 0.0
         self._pending: list[int] = []
+        self._excess = 0
 
     async def answer(self, offer: str) -> str:
         """Answer an SDP offer.
@@ -147,15 +148,19 @@ class WebRtcPath(MediaPath):
         self._next_at_ms = now + num_samples * 1000 / self._playout.sample_rate
         if session.path is not self:
             return None
-        self._shed(num_samples)
+        if self._excess:  # announced with the block before, so it costs no silence
+            self._playout.skip_live(self._excess)
+            self._excess = 0
         start = self._playout.next_start()
         if start is None:
             return None
         if start - first != self._offset and not self._begins(start, first):
             return None
+        backlog = self._playout.live_backlog_samples()
         block = self._playout.take(num_samples, now)
         if block is None:
             return None
+        self._shed(backlog, num_samples)
         missing = num_samples * 2 - len(block.pcm)
         return block.pcm + bytes(missing) if missing else block.pcm
 
@@ -188,14 +193,20 @@ class WebRtcPath(MediaPath):
         if pending is None or pending[0] != start or pending[1] < self._next_first:
             self._announce(start, first)
 
-    def _shed(self, num_samples: int) -> None:
-        """Drop the lasting backlog of a live source (echo, translation), never of an utterance."""
-        self._pending.append(self._playout.live_backlog_samples())
-        if len(self._pending) >= _SHED_WINDOW:
-            excess = min(self._pending) - num_samples
-            self._pending.clear()
-            if excess > 0:
-                self._playout.skip_live(excess)
+    def _shed(self, backlog: int, num_samples: int) -> None:
+        """Drop the lasting backlog of a live source (echo, translation), never of an utterance.
+
+        What is dropped is announced one block ahead, as the anchor needs.
+        """
+        self._pending.append(backlog)
+        if len(self._pending) < _SHED_WINDOW:
+            return
+        excess = min(self._pending) - num_samples
+        self._pending.clear()
+        start = self._playout.next_start()
+        if excess > 0 and start is not None:
+            self._excess = excess
+            self._announce(start + excess, self._next_first)
 
     def _anchor(self, media_sample: int, track_sample: int) -> None:
         rate = self._playout.sample_rate
@@ -220,5 +231,18 @@ class WebRtcPath(MediaPath):
                 self._inbound.close()
             self._track.stop()
             # a task of its own: a caller that is cancelled must not leave half a connection
-            self._closing = asyncio.get_running_loop().create_task(self._connection.close())
+            self._closing = asyncio.get_running_loop().create_task(self._shut())
         await asyncio.shield(self._closing)
+
+    async def _shut(self) -> None:
+        connection = self._connection
+        try:
+            await connection.close()
+        except AttributeError as error:
+            # a refused offer leaves transceivers without a transport, and aiortc stops at the first
+            _log.debug("connection closed piece by piece", exc_info=error)
+            for transceiver in connection.getTransceivers():
+                dtls: Any = transceiver.receiver.transport
+                if dtls is not None:
+                    await dtls.stop()
+                    await dtls.transport.stop()

@@ -60,7 +60,10 @@ class WebSocketPath(MediaPath):
         while playout.pending and self._link.takes_audio:
             now = self._now_ms()
             ahead = playout.heard.sent_ms - playout.heard_ms(now)
-            if ahead >= self._ahead_ms:
+            if ahead >= self._ahead_ms and playout.live_backlog_samples():
+                # a burst after a stall: a listener to something live does not stay behind it
+                playout.heard.overtake(playout.heard.sent_ms - self._ahead_ms / 2, now)
+            elif ahead >= self._ahead_ms:
                 delay_ms = max(5.0, ahead - self._ahead_ms)
                 loop = asyncio.get_running_loop()
                 self._timer = loop.call_later(min(delay_ms, 100.0) / 1000, self.wake)

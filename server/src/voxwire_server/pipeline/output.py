@@ -231,6 +231,9 @@ class SessionOutput(BaseOutputTransport):
 
     def _resampled(self, frame: OutputAudioRawFrame) -> bytes:
         """The frame's audio, mono at the session's rate."""
+        rate = self._playout.sample_rate
+        if frame.sample_rate == rate and frame.num_channels == 1:
+            return frame.audio
         import numpy as np
 
         samples = np.frombuffer(frame.audio, dtype=np.int16)

@@ -28,6 +28,14 @@ _log = logging.getLogger("voxwire.pipeline")
 
 _MAX_QUEUED_BLOCKS: Final = 100
 _START_SECS: Final = 2.0
+_DRAIN_CHECK_SECS: Final = 0.1
+
+
+class _UserAudio(InputAudioRawFrame):
+    """The user's voice; Pipecat formats every frame that is pushed for its trace log."""
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class SessionInput(BaseInputTransport):
@@ -87,7 +95,7 @@ class SessionInput(BaseInputTransport):
                 if self._params.audio_in_filter:
                     pcm = await self._params.audio_in_filter.filter(pcm)
                 if pcm and self._params.audio_in_passthrough:
-                    await self.push_frame(InputAudioRawFrame(pcm, self._rate, 1))
+                    await self.push_frame(_UserAudio(pcm, self._rate, 1))
 
 
 class SessionTransport(BaseTransport):
@@ -163,8 +171,7 @@ class SessionTransport(BaseTransport):
             return
         if run_immediately:
             self.taps.user_typed(text)
-            await entry.broadcast_interruption()
-            await entry.pipeline_worker.flush_pipeline()
+            await self._cut_off(entry)
             self.session.emit_state(self.session.state.answer_owed())
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
@@ -172,6 +179,22 @@ class SessionTransport(BaseTransport):
         await entry.push_frame(LLMMessagesAppendFrame(messages=messages, run_llm=run_immediately))
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
+
+    async def _cut_off(self, entry: SessionInput) -> None:
+        """Interrupt the bot, and wait until the pipeline has drained.
+
+        What was on its way before (a greeting that is being written) may reach the output after
+        the interruption, and the probe then waits behind all of its sound: that is cut off too.
+        """
+        await entry.broadcast_interruption()
+        drained = asyncio.ensure_future(entry.pipeline_worker.flush_pipeline())
+        try:
+            while not (await asyncio.wait({drained}, timeout=_DRAIN_CHECK_SECS))[0]:
+                if self._output is not None and self._output.utterances.open:
+                    await entry.broadcast_interruption()
+            await drained
+        finally:
+            drained.cancel()
 
     async def cancel(self) -> None:
         """End the pipeline: the session is over.

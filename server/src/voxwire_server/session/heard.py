@@ -12,6 +12,9 @@ from voxwire_protocol import wire
 
 __all__ = ["EXTRAPOLATE_MS", "STALE_MS", "HeardPosition"]
 
+_REPORTED: Final = wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
+_SERVER: Final = wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK
+
 EXTRAPOLATE_MS: Final = 300
 """Longest time that a position runs on after the last report."""
 
@@ -80,6 +83,12 @@ class HeardPosition:
         self._stale = False
         self.reports = True
 
+    def overtake(self, media_ms: float, now_ms: float) -> None:
+        """The listener is not further back than ``media_ms``; one that reports knows better."""
+        position, source = self.at(now_ms)
+        if source == wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK and media_ms > position:
+            self._base_ms, self._base_at_ms = media_ms, now_ms
+
     def skip_to(self, media_ms: float, now_ms: float) -> None:
         """Everything up to ``media_ms`` is over (a flush): the position stands there."""
         self._sent_ms = max(self._sent_ms, media_ms)
@@ -93,8 +102,7 @@ class HeardPosition:
         Returns:
             Media clock in milliseconds, never above what was sent, and the source.
         """
-        reported = wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
-        server = wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK
+        reported, server = _REPORTED, _SERVER
         if not self._attached:
             return self._base_ms, reported if self.reports else server
         elapsed = max(0.0, now_ms - self._base_at_ms)

@@ -139,10 +139,11 @@ class Playout:
                 self._clock_base, self._clock_at_ms = float(start), now_ms
         self._blocks.append(Block(start, pcm, live))
         self._end = start + len(pcm) // 2
-        self._forget(now_ms)
         return start
 
     def _forget(self, now_ms: float) -> None:
+        if not self._blocks or self._blocks[0].end > self._cursor:
+            return
         heard = int(self.heard_ms(now_ms) * self.sample_rate / 1000)
         keep = min(heard, self._cursor)
         while self._blocks and self._blocks[0].end <= keep:

@@ -21,6 +21,7 @@ __all__ = ["BotRunner", "PipelinePort", "Session"]
 
 _log = logging.getLogger("voxwire.session")
 
+_WEBSOCKET: Final = wire.Carrier.CARRIER_WEBSOCKET
 _FLUSH_REPORT_MS: Final = 150
 _MAX_BAD_MESSAGES: Final = 3
 _WARN_MS: Final = 3000
@@ -371,7 +372,7 @@ class Session:
         if (
             path is None
             or audio.path_id != path.path_id
-            or path.carrier != wire.Carrier.CARRIER_WEBSOCKET
+            or path.carrier != _WEBSOCKET
             or len(audio.data) % 2
         ):
             self.dropped_audio += 1
