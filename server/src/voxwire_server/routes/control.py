@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -18,6 +19,7 @@ from voxwire_server.tokens import TokenError
 __all__ = ["ControlRoute"]
 
 _MAX_HELLO_BYTES: Final = 16_384
+_MESSAGES_A_TURN: Final = 64
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -178,9 +180,12 @@ class ControlRoute:
 
     @staticmethod
     async def _read(session: Session, receive: Receive) -> None:
-        while True:
+        # what a socket has at hand comes without a turn of the loop: a flood would stop the others
+        for number in count(1):
             event = await receive()
             if event["type"] == "websocket.disconnect":
                 return
             data = event.get("bytes")
             session.receive(data if data is not None else b"")
+            if number % _MESSAGES_A_TURN == 0:
+                await asyncio.sleep(0)
