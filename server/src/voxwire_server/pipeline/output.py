@@ -401,9 +401,12 @@ class SessionOutput(BaseOutputTransport):
         deadline = self._now() + self._playout.backlog_ms(self._now()) + _END_SLACK_MS
         while self._waits_for_ear() and self._now() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+        heard = self._playout.heard_ms(self._now())
         for held in self._queue.take_all():
-            if isinstance(held.item, Frame):
-                await self._let_go(held.item)
+            item = held.item
+            unheard = isinstance(item, TTSTextFrame) and held.media_ms > heard
+            if isinstance(item, Frame) and not unheard:
+                await self._let_go(item)
 
 
 def _copy_word(
