@@ -113,3 +113,17 @@ async def test_the_longest_duration_ends_a_session_after_a_warning() -> None:
                         warned = warned or isinstance(event, voxwire.GoingAway)
         assert warned
         assert ended.value.code == voxwire.ErrorCode.DURATION_LIMIT
+
+
+async def test_the_welcome_carries_the_ice_servers_of_the_settings() -> None:
+    async with running_server(
+        make_bot(),
+        ice_servers='[{"urls": "stun:stun.example:3478"}]',
+        turn_urls="turn:turn.example:3478",
+        turn_secret="shared",
+    ) as server:
+        welcome = (await hello_from_a_page(server)).welcome
+    stun, turn = welcome.ice_servers
+    assert list(stun.urls) == ["stun:stun.example:3478"]
+    assert turn.username.endswith(welcome.session_id)
+    assert turn.credential

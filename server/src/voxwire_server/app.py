@@ -22,6 +22,7 @@ from voxwire_server.session.admission import Admission
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.tokens import KeyRing, TokenIssuer
+from voxwire_server.turn import IceServers
 
 __all__ = ["create_app", "server_version"]
 
@@ -111,6 +112,11 @@ def create_app(settings: Settings, bot: LoadedBot, *, port: int | None = None) -
             loopback=is_loopback(settings.host),
             bot=bot.name,
             sessions_of=registry.sessions_of,
+        ),
+        ice=IceServers.parse(
+            ice_servers=settings.ice_servers,
+            turn_urls=settings.turn_urls,
+            turn_secret=settings.turn_secret,
         ),
         server=f"voxwire-server {server_version()}",
         bot=bot.name,

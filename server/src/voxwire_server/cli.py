@@ -90,6 +90,7 @@ def _serve(settings: "Settings") -> int:
         run_server,
     )
     from voxwire_server.tokens import KeyRingError
+    from voxwire_server.turn import IceServersError
 
     configure_logging(settings.log_level)
     try:
@@ -109,7 +110,7 @@ def _serve(settings: "Settings") -> int:
         return 1
     try:
         server = make_server(settings, bot, port=port)
-    except KeyRingError as error:
+    except (KeyRingError, IceServersError) as error:
         listener.close()
         print(f"voxwire-server: {error}", file=sys.stderr)
         return 1

@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     """Rate of the bot's audio, Hz."""
     ice_servers: str = Field(default="[]", repr=False)
     """STUN and TURN servers, JSON list of W3C RTCIceServer objects."""
+    turn_urls: str = ""
+    """TURN servers with coturn's ``use-auth-secret``, separated by commas."""
+    turn_secret: str = Field(default="", repr=False)
+    """Their shared secret; every session's client gets credentials of its own."""
     ice_addresses: str = ""
     """Local addresses for WebRTC, separated by commas; empty = loopback for a server on loopback,
     else every interface."""

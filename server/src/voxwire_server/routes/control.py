@@ -15,6 +15,7 @@ from voxwire_server.session.link import ControlLink
 from voxwire_server.session.registry import CapacityError, SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.tokens import TokenError
+from voxwire_server.turn import IceServers
 
 __all__ = ["ControlRoute"]
 
@@ -58,12 +59,14 @@ class ControlRoute:
         gate: Gate,
         *,
         admission: Admission,
+        ice: IceServers,
         server: str,
         bot: str,
     ) -> None:
         self._registry = registry
         self._gate = gate
         self._admission = admission
+        self._ice = ice
         self._server = server
         self._bot = bot
         self.examples: list[str] = []
@@ -149,6 +152,7 @@ class ControlRoute:
             features=sorted(session.features),
             heartbeat_ms=settings.heartbeat_ms,
             max_message_bytes=wire.DEFAULT_MAX_MESSAGE_BYTES,
+            ice_servers=self._ice.mint(session.id, now_s=time.time(), ttl_s=None),
             session_start_unix_us=time.time_ns() // 1000,
             bot=self._bot,
             server=self._server,
