@@ -347,9 +347,10 @@ async def test_a_switch_of_paths_that_the_end_cuts_off_leaves_nothing() -> None:
         for delay in (0.0, 0.001, 0.003, 0.01):
             async with voxwire.connect(server.url, transport="webrtc") as session:
                 [held] = server.registry._sessions.values()
-                held.receive(_next_seq(held, path_open=wire.PathOpen(path_id=9, carrier=WEBSOCKET)))
+                opened = wire.PathOpen(path_id=9, carrier=WEBSOCKET)
+                held.receive(_next_seq(held, path_open=opened), held.link)
                 await asyncio.sleep(delay)
-                held.receive(_next_seq(held, bye=wire.Bye()))
+                held.receive(_next_seq(held, bye=wire.Bye()), held.link)
                 del session
         while len(server.registry):
             await asyncio.sleep(0.02)
@@ -358,5 +359,5 @@ async def test_a_switch_of_paths_that_the_end_cuts_off_leaves_nothing() -> None:
 
 
 def _next_seq(session: Any, **payload: Any) -> bytes:
-    seq = session.channel.last_received + 1
+    seq = session.control.channel.last_received + 1
     return wire.Envelope(seq=seq, **payload).SerializeToString()

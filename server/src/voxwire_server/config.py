@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     """Ping interval, milliseconds."""
     dead_after_ms: int = 5000
     """A peer that is silent for so long is gone, milliseconds."""
+    grace_ms: int = Field(default=60_000, ge=0)
+    """How long a session whose control channel is lost waits for its client, milliseconds."""
+    voice_gap_ms: int = Field(default=2000, ge=0)
+    """How long the bot's voice waits for a listener; after that it is cut, milliseconds."""
     end_timeout_ms: int = 5000
     """Longest time for a bot to end, milliseconds."""
 

@@ -80,6 +80,7 @@ class InterruptionSource(StrEnum):
     USER = "user"
     CLIENT = "client"
     SERVER = "server"
+    GAP = "gap"
 
 
 class EndReason(StrEnum):

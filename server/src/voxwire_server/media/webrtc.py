@@ -60,6 +60,8 @@ class WebRtcPath(MediaPath):
         self._next_at_ms = 0.0
         self._pending: list[int] = []
         self._excess = 0
+        self._held = False
+        self._returning: asyncio.Task[None] | None = None
 
     async def answer(self, offer: str) -> str:
         """Answer an SDP offer.
@@ -117,6 +119,8 @@ class WebRtcPath(MediaPath):
                 self._session.spawn(self._lost())
 
     async def _lost(self) -> None:
+        if self._session.path is not self:
+            return
         self._session.emit(
             path_close=wire.PathClose(
                 path_id=self.path_id,
@@ -138,6 +142,7 @@ class WebRtcPath(MediaPath):
 
     def _heard_user(self, pcm: Any, _timestamp: int) -> None:
         if self._session.path is self:
+            self._playout.heard.peer_alive(self._session.now_ms())
             self._session.user_audio(pcm.tobytes())
 
     def _pull(self, first: int, num_samples: int) -> bytes | None:
@@ -146,7 +151,7 @@ class WebRtcPath(MediaPath):
         now = session.now_ms()
         self._next_first = first + num_samples
         self._next_at_ms = now + num_samples * 1000 / self._playout.sample_rate
-        if session.path is not self:
+        if session.path is not self or not self._in_reach(now):
             return None
         if self._excess:  # announced with the block before, so it costs no silence
             self._playout.skip_live(self._excess)
@@ -163,6 +168,27 @@ class WebRtcPath(MediaPath):
         self._shed(backlog, num_samples)
         missing = num_samples * 2 - len(block.pcm)
         return block.pcm + bytes(missing) if missing else block.pcm
+
+    def _in_reach(self, now: float) -> bool:
+        """False while nothing comes from the peer: what it cannot hear is kept for it."""
+        heard, session = self._playout.heard, self._session
+        if heard.out_of_reach(now):
+            if not self._held:
+                self._held = True
+                session.absence.begin(heard.peer_at_ms)
+            if now - heard.peer_at_ms > session.settings.dead_after_ms and self._closing is None:
+                session.spawn(self._lost())
+            return False
+        if self._held and self._returning is None:
+            self._returning = session.spawn(self._return())
+        return not self._held
+
+    async def _return(self) -> None:
+        """The peer is back: go on where its last report stood, or after what is too late."""
+        await self._session.absence.end()
+        if self._session.path is self:
+            self._playout.rewind(self._session.now_ms())
+        self._held, self._returning = False, None
 
     def _begins(self, start: int, first: int) -> bool:
         """True when the client was told in time that ``start`` stands at ``first`` from here on."""

@@ -28,6 +28,8 @@ class ControlLink:
         self._wake = asyncio.Event()
         self._queued_bytes = 0
         self._closing: tuple[int, str] | None = None
+        self.closing = asyncio.Event()
+        """Set when the socket is to be closed."""
         self.closed = False
         self.on_drained: Callable[[], None] | None = None
         """Called when the last audio block was taken by the socket."""
@@ -65,6 +67,7 @@ class ControlLink:
         """Close the socket after the queued events; ``reason`` is at most 120 bytes."""
         if self._closing is None:
             self._closing = (code, reason[:120])
+            self.closing.set()
             self._wake.set()
 
     async def write(self) -> None:

@@ -65,9 +65,14 @@ class Paths:
     async def use(self, path: MediaPath) -> None:
         """Make ``path`` the one that carries the conversation; the older one is closed."""
         session = self._session
+        stalled_ms = session.playout.heard.stalled_ms(session.now_ms())
+        if session.path is not None and stalled_ms > 0:
+            session.absence.begin(session.now_ms() - stalled_ms)
+        await session.absence.end()
         old, session.path = session.path, path
         if old is not None:
             session.playout.detach(session.now_ms())
+        session.flushes.say_unsaid(path.path_id)
         reports = wire.Feature.FEATURE_PLAYOUT_REPORTS in session.features
         session.playout.attach(session.now_ms(), reports=reports)
         path.wake()
@@ -82,6 +87,8 @@ class Paths:
         if session.path is not None and session.path.path_id == path_id:
             path, session.path = session.path, None
             session.playout.detach(session.now_ms())
+            session.absence.begin(session.now_ms())
+            session.spawn(session.absence.hush())
             await self.retire(path)
 
     async def retire(self, path: MediaPath) -> None:
