@@ -185,8 +185,11 @@ async def test_a_voice_that_waited_too_long_is_cut_where_it_was_heard(sent: list
         [started], [ended] = client.of("utterance_started"), client.of("utterance_ended")
         assert ended.end == wire.UtteranceEnd.UTTERANCE_END_INTERRUPTED
         assert abs(ended.heard_media_ms - heard) <= 300
-        words = [w for batch in client.of("utterance_words") for w in onsets(batch)]
-        assert ended.heard_words == sum(1 for onset in words if onset < ended.heard_media_ms)
+        words: dict[int, int] = {}
+        for batch in client.of("utterance_words"):
+            words.update(onsets(batch))
+        heard_words = sum(1 for onset in words.values() if onset < ended.heard_media_ms)
+        assert ended.heard_words == heard_words
         assert ended.heard_media_ms > started.media_ms
         [cut] = client.of("interrupted")
         assert cut.source == wire.InterruptionSource.INTERRUPTION_SOURCE_GAP
@@ -201,9 +204,10 @@ async def test_a_voice_that_waited_too_long_is_cut_where_it_was_heard(sent: list
         assert received(client) == sent
 
 
-def onsets(batch: wire.UtteranceWords) -> list[int]:
-    """Onsets of the words of a message, media clock."""
-    return [batch.base_media_ms + word.start_ms for word in batch.words]
+def onsets(batch: wire.UtteranceWords) -> dict[int, int]:
+    """Onsets of the words of a message by index, media clock."""
+    numbered = enumerate(batch.words, batch.first_index)
+    return {index: batch.base_media_ms + word.start_ms for index, word in numbered}
 
 
 async def test_nobody_back_in_time_is_expired() -> None:

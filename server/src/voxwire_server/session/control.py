@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from voxwire_protocol import wire
-from voxwire_protocol.channel import Channel
+from voxwire_protocol.channel import Channel, ChannelError
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.resume import ResumeTokens
 
@@ -101,7 +101,8 @@ class Control:
             False when messages were lost and the client got a Snapshot.
 
         Raises:
-            ChannelError: ``last_seq`` was never sent. Nothing has changed then.
+            ChannelError: ``last_seq`` was never sent, or another attach came since this one
+                (SUPERSEDED). Nothing has changed then.
         """
         now = self._now()
         replay, again = self._replay(hello, now)
@@ -136,6 +137,9 @@ class Control:
         """What the client misses (None = it is gone), and the Welcome if it had been given."""
         known = self._attaches.get(hello.attach_nonce)
         if known is not None and now - known.at_ms < ATTACH_MS:
+            if known.welcome.epoch != self.epoch:
+                reason = "a newer attach took the session over"
+                raise ChannelError(wire.ErrorCode.ERROR_CODE_SUPERSEDED, reason)
             first = hello.last_seq if known.welcome.resumed else 0
             replay = self.channel.resume(first, int(now))
             if replay is not None:

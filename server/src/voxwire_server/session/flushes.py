@@ -46,9 +46,9 @@ class Flushes:
             session.link.drop_audio()
         path = session.path
         result = before
-        if path is None or session.link is None:
+        if path is None:
             self._unsaid = cut, utterance_id  # said on the next path, before any audio
-        if path is not None:
+        else:
             path.wake()
             self._say(cut, path.path_id, utterance_id)
             if wire.Feature.FEATURE_FLUSH in session.features and session.link is not None:

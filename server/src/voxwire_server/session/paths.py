@@ -158,12 +158,13 @@ async def _ready(session: "Session", path_id: int) -> None:
 
 
 async def _open_websocket(session: "Session", request: wire.PathOpen) -> None:
-    if session.link is None:
+    link = session.link
+    if link is None:
         return
     session.emit(path_answer=_answer(session, request, wire.Codec.CODEC_PCM_S16LE))
     path = WebSocketPath(
         request.path_id,
-        session.link,
+        link,
         playout=session.playout,
         block_ms=session.settings.block_ms,
         now_ms=session.now_ms,
@@ -177,7 +178,8 @@ async def _open_websocket(session: "Session", request: wire.PathOpen) -> None:
         )
     )
     await _ready(session, request.path_id)
-    await session.paths.use(path)
+    if session.link is link:  # else the path went with its socket
+        await session.paths.use(path)
 
 
 async def _open_webrtc(session: "Session", request: wire.PathOpen) -> None:
