@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
+import pytest
 import websockets
 from pipecat.frames.frames import LLMRunFrame
 from pipecat.pipeline.worker import PipelineWorker
@@ -129,6 +130,7 @@ async def test_text_does_not_wait_for_the_end_of_a_greeting_that_begins_with_it(
         assert time.monotonic() - started < 8
 
 
+@pytest.mark.timing
 async def test_bye_before_the_bot_is_ready_ends_at_once() -> None:
     async def never(session: BotSession) -> None:
         await asyncio.sleep(60)

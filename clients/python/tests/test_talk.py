@@ -89,6 +89,7 @@ class Bot:
                         loud += int(np.frombuffer(envelope.audio.data, "<i2").max() > 3000)
 
 
+@pytest.mark.timing
 async def test_a_question_with_a_tool_and_a_barge_in_to_the_contract(tmp_path: Path) -> None:
     async def script(peer: Peer) -> None:
         bot = Bot(peer)
