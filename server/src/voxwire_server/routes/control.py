@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from voxwire_protocol import wire
 from voxwire_server.gate import Gate
 from voxwire_server.session.admission import Admission
+from voxwire_server.session.ice import SessionIce
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.registry import CapacityError, SessionRegistry
 from voxwire_server.session.session import Session
@@ -145,6 +146,8 @@ class ControlRoute:
 
     def _welcome(self, session: Session) -> wire.Welcome:
         settings = session.settings
+        if session.ice is None:
+            session.ice = SessionIce(self._ice, session)
         return wire.Welcome(
             protocol_version=wire.PROTOCOL_VERSION,
             session_id=session.id,
@@ -152,7 +155,7 @@ class ControlRoute:
             features=sorted(session.features),
             heartbeat_ms=settings.heartbeat_ms,
             max_message_bytes=wire.DEFAULT_MAX_MESSAGE_BYTES,
-            ice_servers=self._ice.mint(session.id, now_s=time.time(), ttl_s=None),
+            ice_servers=session.ice.for_client(),
             session_start_unix_us=time.time_ns() // 1000,
             bot=self._bot,
             server=self._server,
@@ -166,6 +169,8 @@ class ControlRoute:
         writer = asyncio.get_running_loop().create_task(link.write())
         reader = asyncio.get_running_loop().create_task(self._read(session, receive))
         self._registry.start(session)
+        if session.ice is not None:
+            session.ice.start()
         try:
             await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
         finally:

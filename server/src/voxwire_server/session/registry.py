@@ -83,6 +83,7 @@ class SessionRegistry:
         session.metadata_json = hello.metadata_json
         if claims is not None:
             session.user = claims.user
+            session.token_expires_at_s = claims.expires_at_s
             session.max_duration_ms = (claims.limits.max_duration_s or 0) * 1000
         self._sessions[session.id] = session
         return session

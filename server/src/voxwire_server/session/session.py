@@ -11,6 +11,7 @@ from voxwire_protocol.channel import Channel, ChannelError
 from voxwire_protocol.clock import ClockSync
 from voxwire_server.config import Settings
 from voxwire_server.media.base import MediaPath
+from voxwire_server.session.ice import SessionIce
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.paths import Paths
 from voxwire_server.session.playout import Cut, Playout
@@ -100,6 +101,10 @@ class Session:
         """Who the token names; empty where none was needed."""
         self.max_duration_ms = 0
         """Longest duration that the token allows; 0 = no limit."""
+        self.token_expires_at_s: float | None = None
+        """End of the token's life, seconds since the epoch; None where none was needed."""
+        self.ice: SessionIce | None = None
+        """Its STUN and TURN servers; None = none, host candidates only."""
         self._run_bot = run_bot
         self._started_ms = self.now_ms()
         self._ending: asyncio.Future[tuple[wire.EndReason, wire.Error | None]] = (
@@ -354,6 +359,8 @@ class Session:
             self.paths.open(message.path_open)
         elif kind == "path_close":
             self.paths.close(message.path_close.path_id)
+        elif kind == "ice_candidate" and self.ice is not None:
+            self.ice.remote_candidate(message.ice_candidate)
         elif kind == "send_text":
             self._send_text(message.send_text)
         elif kind == "interrupt":
