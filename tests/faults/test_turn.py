@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.support.namespaces import ROOT, Network, network, why_not
+from voxwire_server.tokens import KeyRing, TokenIssuer
 from voxwire_server.turn import turn_credential
 
 KEY = "an operator's secret of more than 32 characters"
@@ -33,8 +34,8 @@ pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
 
 
 def settings(port: int, secret: str, **more: Any) -> dict[str, Any]:
-    """Of a server in its namespace."""
-    url = f"turn:{TURN}:3478"
+    """Of a server in its namespace. The one behind a relay gets there over TCP, and its client."""
+    url = f"turn:{TURN}:3478" + ("?transport=tcp" if port == RELAY else "")
     return {
         "host": SERVER, "port": port, "key": KEY, "turn_urls": url, "turn_secret": secret, **more,
     }  # fmt: skip
@@ -77,13 +78,11 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 
 
 def configure(folder: Path) -> Path:
-    """coturn's configuration, as the README has it, with addresses of its own."""
-    path = folder / "turnserver.conf"
-    path.write_text(
-        f"""
-use-auth-secret
-static-auth-secret={SECRET}
-realm=voxwire.test
+    """coturn's configuration as the README has it, with the addresses of this place."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    told = readme.partition("/etc/turnserver.conf")[2].split("```")[1]
+    assert "static-auth-secret=SECRET\n" in told
+    here = f"""
 listening-ip={TURN}
 relay-ip=10.77.2.1
 no-cli
@@ -93,28 +92,20 @@ log-file=stdout
 verbose
 pidfile={folder}/turnserver.pid
 userdb={folder}/turndb
-""",
-        "utf-8",
-    )
+"""
+    path = folder / "turnserver.conf"
+    path.write_text(told.replace("=SECRET", f"={SECRET}") + here, "utf-8")
     return path
 
 
-def fetch_token(net: Network) -> str:
-    """A token, asked for beside the server as the operator's backend does."""
-    code = (
-        'import sys, urllib.request as u; print(u.urlopen(u.Request(sys.argv[1], b\'{"user": '
-        "\"ada\"}', {'Authorization': 'Bearer ' + sys.argv[2], 'Content-Type': "
-        "'application/json'}), timeout=20).read().decode())"
-    )
-    answer = net.run(
-        "server", sys.executable, "-c", code, f"http://{SERVER}:{HOST}/v1/tokens", KEY, timeout_s=30
-    )
-    return str(json.loads(answer)["token"])
+def make_token() -> str:
+    """As ``POST /v1/tokens`` gives it to the operator's backend."""
+    return TokenIssuer(KeyRing.parse(key=KEY)).issue("ada", now_s=int(time.time()), ttl_s=300)
 
 
 def talk(net: Network, port: int, **options: Any) -> Any:
     """Hold a conversation from the client's place."""
-    options = {"url": f"ws://{TURN}:{port}", "token": fetch_token(net), **options}
+    options = {"url": f"ws://{TURN}:{port}", "token": make_token(), **options}
     script = ROOT / "tests/support/turn_client.py"
     out = net.run("client", sys.executable, script, json.dumps(options), timeout_s=60)
     return json.loads(out)
@@ -125,9 +116,10 @@ def test_without_a_route_a_conversation_goes_through_turn_and_outlives_its_crede
 ) -> None:
     with pytest.raises(AssertionError, match="unreachable"):
         net.ip("client", "route", "get", SERVER)
-    result = talk(net, HOST, texts=["say 6", "say 4"], pause_s=TTL_S + 0.5)
+    result = talk(net, HOST, texts=["say 6", "say 4"], pause_s=1)
     assert result["turns"] == [[f"w{i}" for i in range(6)], [f"w{i}" for i in range(6, 10)]]
     assert result["clicks"] == 10 and result["transport"] == "webrtc"
+    assert result["age_s"] > TTL_S, "the second text came after the credentials' end"
     assert "ALLOCATE processed, success" in net.log("coturn.log")
 
 

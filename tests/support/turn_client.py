@@ -16,17 +16,24 @@ from tests.support.listening import click_onsets_ms
 
 
 async def talk(url: str, texts: list[str], pause_s: float, options: dict[str, Any]) -> Any:
-    """Hold the conversation; words and clicks for each text."""
+    """Hold the conversation.
+
+    Returns:
+        Words for each text, clicks in all, how long connecting took, and how old the session was
+        at the last text.
+    """
     if servers := options.pop("ice_servers", None):
         options["ice_servers"] = [voxwire.IceServer(**server) for server in servers]
     recording = voxwire.Recording()
     turns: list[list[str]] = []
     started = asyncio.get_running_loop().time()
     async with voxwire.connect(url, speaker=recording, transport="webrtc", **options) as session:
-        connect_s = asyncio.get_running_loop().time() - started
+        ready = asyncio.get_running_loop().time()
+        age_s = 0.0
         for number, text in enumerate(texts):
             if number:
                 await asyncio.sleep(pause_s)
+                age_s = asyncio.get_running_loop().time() - ready
             await session.send_text(text)
             words: list[str] = []
             async with asyncio.timeout(20):
@@ -38,7 +45,13 @@ async def talk(url: str, texts: list[str], pause_s: float, options: dict[str, An
             turns.append(words)
         transport = session.transport
     clicks = len(click_onsets_ms(recording.samples, recording.sample_rate))
-    return {"turns": turns, "clicks": clicks, "transport": transport, "connect_s": connect_s}
+    return {
+        "turns": turns,
+        "clicks": clicks,
+        "transport": transport,
+        "connect_s": ready - started,
+        "age_s": age_s,
+    }
 
 
 async def main(options: dict[str, Any]) -> None:
