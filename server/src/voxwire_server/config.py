@@ -33,6 +33,11 @@ class Settings(BaseSettings):
     """TURN servers with coturn's ``use-auth-secret``, separated by commas."""
     turn_secret: str = Field(default="", repr=False)
     """Their shared secret; every session's client gets credentials of its own."""
+    turn_ttl_s: int = Field(default=3600, ge=1, le=86_400)
+    """Longest life of those credentials, seconds; a live session gets fresh ones in time."""
+    server_ice: str = Field(default="host", pattern="^(host|all|relay)$")
+    """What this server is reached by over WebRTC: ``host``: its own addresses; ``relay``: an
+    allocation of its own on the TURN servers; ``all``: both."""
     ice_addresses: str = ""
     """Local addresses for WebRTC, separated by commas; empty = loopback for a server on loopback,
     else every interface."""

@@ -8,6 +8,7 @@
 """
 
 from voxwire._connect import Connection, connect
+from voxwire._ice import IceServer
 from voxwire.audio import ClipMicrophone, FileSpeaker, Microphone, Recording, Speaker
 from voxwire.playout import Block, Span, SpanKind
 from voxwire.session import Session
@@ -83,6 +84,7 @@ __all__ = [
     "Flushed",
     "GoingAway",
     "HeardSource",
+    "IceServer",
     "Interrupted",
     "InterruptionSource",
     "MediaError",

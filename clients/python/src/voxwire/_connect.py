@@ -1,10 +1,12 @@
 """`connect`: from a URL to a session that is ready."""
 
 import json
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 from voxwire._control import Control, normalise_url, now_ms
+from voxwire._ice import IceServer, check_policy
 from voxwire._opening import Options, ladder
 from voxwire._runtime import Runtime
 from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
@@ -22,6 +24,8 @@ def connect(
     token: str | None = None,
     bot: str | None = None,
     metadata: dict[str, Any] | None = None,
+    ice_servers: Sequence[IceServer] | None = None,
+    ice_policy: str = "all",
     connect_timeout: float = 10.0,
 ) -> "Connection":
     """Connects to a bot; use it with ``async with``.
@@ -36,6 +40,8 @@ def connect(
         token: Connect token; None where the server asks for none.
         bot: Name of the bot; None = the server's default.
         metadata: Application data for the bot; anything that JSON can hold, at most 8 KB.
+        ice_servers: STUN and TURN servers for WebRTC; None = those that the server names.
+        ice_policy: ``all``, or ``relay``: WebRTC goes through TURN or not at all.
         connect_timeout: Longest wait until the session is ready, seconds.
 
     Returns:
@@ -46,11 +52,14 @@ def connect(
         MediaError: The microphone's file cannot be read.
     """
     ladder(transport)
+    check_policy(ice_policy)
     options = Options(
         transport=transport,
         token=token or "",
         bot=bot or "",
         metadata_json="" if metadata is None else json.dumps(metadata),
+        ice_servers=ice_servers,
+        ice_policy=ice_policy,
     )
     return Connection(
         normalise_url(url),

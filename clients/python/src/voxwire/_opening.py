@@ -3,16 +3,17 @@
 import asyncio
 import platform
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Final
 
+from voxwire._ice import IceChoice, IceServer
 from voxwire._path import Capture, MediaPath
 from voxwire._websocket_path import WebSocketPath
 from voxwire_protocol import wire
-from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError
+from voxwire_protocol.errors import ErrorCode, TransportError, UsageError, VoxwireError
 
 __all__ = ["TRANSPORTS", "Opened", "Opening", "Options", "library_version"]
 
@@ -48,6 +49,8 @@ class Options:
     token: str = ""
     bot: str = ""
     metadata_json: str = ""
+    ice_servers: Sequence[IceServer] | None = None
+    ice_policy: str = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +134,30 @@ class Opening:
         self._carriers = ladder(options.transport)
         self._capture = capture
         self._send = send
+        self._ice = IceChoice(options.ice_servers, policy=options.ice_policy, loopback=loopback)
         self._welcomed = asyncio.Event()
         self._path: MediaPath | None = None
         self._path_id = 0
         self.stage = "the server did not answer Hello"
 
-    def welcome(self) -> None:
-        """Notes that Welcome came."""
+    def welcome(self, ice_servers: Iterable[wire.IceServer]) -> None:
+        """Notes that Welcome came, and which STUN and TURN servers it names."""
+        self.update_ice(ice_servers)
         self._welcomed.set()
+
+    def update_ice(self, ice_servers: Iterable[wire.IceServer]) -> None:
+        """Takes fresh STUN and TURN servers for the paths that are opened from here on."""
+        self._ice.learn(ice_servers)
+
+    def timed_out(self, timeout_ms: int) -> VoxwireError:
+        """The error for a session that did not open in time.
+
+        It names what is known to be wrong, else what was waited for.
+        """
+        path = self._path
+        trouble = path.trouble if path is not None else None
+        reason = f"{self.stage} within {timeout_ms / 1000:g} s"
+        return trouble or TransportError(ErrorCode.TIMEOUT, reason, retryable=True)
 
     def receive(self, envelope: wire.Envelope, path_id: int) -> None:
         """Takes a message about a path; one about another path than the current is ignored."""
@@ -189,7 +208,13 @@ class Opening:
             return WebSocketPath(path_id, capture=self._capture, send=self._send)
         from voxwire._webrtc_path import WebRtcPath  # brings in aiortc
 
-        return WebRtcPath(path_id, capture=self._capture, loopback=self._loopback)
+        return WebRtcPath(
+            path_id,
+            capture=self._capture,
+            ice=self._ice,
+            send=self._send,
+            loopback=self._loopback,
+        )
 
 
 def path_name(carrier: wire.Carrier.ValueType) -> str:

@@ -84,6 +84,11 @@ class MediaPath(Protocol):
         """What carries it."""
         ...
 
+    @property
+    def trouble(self) -> VoxwireError | None:
+        """What is known to be wrong with a path that is not ready; None = nothing."""
+        ...
+
     async def offer(self) -> wire.PathOpen:
         """Returns the message that asks for this path."""
         ...

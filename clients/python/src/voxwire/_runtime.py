@@ -17,7 +17,6 @@ from voxwire_protocol.clock import ClockSync
 from voxwire_protocol.errors import (
     ErrorCode,
     MediaError,
-    TransportError,
     UsageError,
     VoxwireError,
     error_from_wire,
@@ -105,11 +104,9 @@ class Runtime:
             async with asyncio.timeout(timeout_ms / 1000):
                 await self._ready.wait()
         except TimeoutError:
-            stage = self._opening.stage
+            failure = self._opening.timed_out(timeout_ms)
             await self.stop()
-            raise TransportError(
-                ErrorCode.TIMEOUT, f"{stage} within {timeout_ms / 1000:g} s", retryable=True
-            ) from None
+            raise failure from None
         except asyncio.CancelledError:
             await self.stop()
             raise
@@ -297,7 +294,9 @@ class Runtime:
             case "welcome":
                 self.welcome.CopyFrom(envelope.welcome)
                 self._control.accept_limit(self.welcome.max_message_bytes)
-                self._opening.welcome()
+                self._opening.welcome(self.welcome.ice_servers)
+            case "ice_servers_update":
+                self._opening.update_ice(envelope.ice_servers_update.ice_servers)
             case name if name in _PATH_PAYLOADS:
                 self._handle_path(envelope, getattr(envelope, name).path_id)
             case _ if self.player is None and payload not in ("error", "session_ended"):

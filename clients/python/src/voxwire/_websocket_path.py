@@ -34,6 +34,7 @@ class WebSocketPath:
     """A path whose carrier is the control channel."""
 
     carrier = wire.Carrier.CARRIER_WEBSOCKET
+    trouble = None
 
     def __init__(
         self, path_id: int, *, capture: Capture, send: Callable[[wire.Envelope], None]

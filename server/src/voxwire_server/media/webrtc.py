@@ -4,17 +4,24 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    RTCConfiguration,
+    RTCIceTransportPolicy,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
 
 from voxwire_protocol import rtc, wire
 from voxwire_protocol.rtc.ice import connect_promptly, use_addresses
+from voxwire_protocol.rtc.relay import PeerCandidates, Relay
+from voxwire_protocol.rtc.turn_servers import TurnError
 from voxwire_server.gate import is_loopback
 from voxwire_server.media.base import MediaPath
 
 if TYPE_CHECKING:
     from voxwire_server.session.session import Session
 
-__all__ = ["BadSdpError", "WebRtcPath"]
+__all__ = ["BadSdpError", "TurnError", "WebRtcPath"]
 
 _log = logging.getLogger("voxwire.media")
 
@@ -31,8 +38,10 @@ class WebRtcPath(MediaPath):
     """One peer connection: Opus both ways, the answer given at once with host candidates.
 
     Remote candidates are ignored: the client's address is learnt from its own checks, so that no
-    stranger can have this server probe an address. The bot's track sends a packet at every
-    deadline, silence included, and catches up after a stall of the event loop.
+    stranger can have this server probe an address. A server behind its own TURN allocation takes a
+    few, for the relayed socket alone (:class:`PeerCandidates`); its answer waits for the relay.
+    The bot's track sends a packet at every deadline, silence included, and catches up after a
+    stall of the event loop.
 
     Args:
         path_id: Number that the client gave the path.
@@ -45,7 +54,12 @@ class WebRtcPath(MediaPath):
         self.path_id = path_id
         self._session = session
         self._playout = session.playout
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._ice = session.ice if session.ice is not None and session.ice.relays else None
+        only = self._ice is not None and self._ice.policy == "relay"
+        policy = RTCIceTransportPolicy.RELAY if only else RTCIceTransportPolicy.ALL
+        self._connection = RTCPeerConnection(
+            RTCConfiguration(iceServers=[], iceTransportPolicy=policy)
+        )
         self._settled = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._track = rtc.PacketTrack(
@@ -68,6 +82,7 @@ class WebRtcPath(MediaPath):
 
         Raises:
             BadSdpError: The offer cannot be used.
+            TurnError: This server is reached through TURN alone, and TURN gave nothing.
         """
         try:
             rtc.check_offer(offer)
@@ -83,6 +98,7 @@ class WebRtcPath(MediaPath):
             self._attach_inbound()
             self._choose_addresses()
             connect_promptly(connection)
+            await self._add_relay(offer)
             await connection.setLocalDescription(await connection.createAnswer())
         except (ValueError, AssertionError, LookupError, AttributeError, TypeError) as error:
             # aiortc's parsers check with assert and index without looking (reliability.md §3.7)
@@ -101,8 +117,27 @@ class WebRtcPath(MediaPath):
                 return
         raise BadSdpError("the SDP offer has no audio")
 
+    async def _add_relay(self, offer: str) -> None:
+        """Get a relayed candidate of our own and hear the client's, where the settings say so."""
+        ice = self._ice
+        if ice is None:
+            return
+        only = ice.policy == "relay"
+        candidates = PeerCandidates(self._connection)
+        candidates.add_all(offer)
+        try:
+            await Relay(self._connection, only=only).gather(ice.for_server())
+        except TurnError as error:
+            _log.warning("no relay for this server: %s", error)
+            if only:
+                raise
+        else:
+            ice.listen(self.path_id, candidates.add)
+
     def _choose_addresses(self) -> None:
         settings = self._session.settings
+        if self._ice is not None and self._ice.policy == "relay":
+            return
         given = [a.strip() for a in settings.ice_addresses.split(",") if a.strip()]
         if not given and is_loopback(settings.host):
             given = ["127.0.0.1"]
@@ -253,6 +288,8 @@ class WebRtcPath(MediaPath):
 
     async def close(self) -> None:
         if self._closing is None:
+            if self._ice is not None:
+                self._ice.forget(self.path_id)
             if self._inbound is not None:
                 self._inbound.close()
             self._track.stop()

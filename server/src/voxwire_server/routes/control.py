@@ -12,6 +12,7 @@ from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
 from voxwire_server.gate import Gate
 from voxwire_server.session.admission import Admission
+from voxwire_server.session.ice import SessionIce
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.registry import CapacityError, NotYoursError, SessionRegistry
 from voxwire_server.session.session import Session
@@ -133,6 +134,8 @@ class ControlRoute:
             raise _refuse(error.code, error.reason) from None
         if new:
             self._registry.start(session)
+            if session.ice is not None:
+                session.ice.start()
         return session
 
     def _resumed(self, hello: wire.Hello, origin: bytes) -> Session:
@@ -192,6 +195,8 @@ class ControlRoute:
 
     def _welcome(self, session: Session) -> wire.Welcome:
         settings = session.settings
+        if session.ice is None:
+            session.ice = SessionIce(self._ice, session)
         return wire.Welcome(
             protocol_version=wire.PROTOCOL_VERSION,
             session_id=session.id,
@@ -199,7 +204,7 @@ class ControlRoute:
             heartbeat_ms=settings.heartbeat_ms,
             grace_ms=settings.grace_ms if session.resumable else 0,
             max_message_bytes=wire.DEFAULT_MAX_MESSAGE_BYTES,
-            ice_servers=self._ice.mint(session.id, now_s=time.time(), ttl_s=None),
+            ice_servers=session.ice.for_client(),
             session_start_unix_us=time.time_ns() // 1000,
             bot=self._bot,
             server=self._server,

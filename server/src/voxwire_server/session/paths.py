@@ -184,7 +184,7 @@ async def _open_websocket(session: "Session", request: wire.PathOpen) -> None:
 
 async def _open_webrtc(session: "Session", request: wire.PathOpen) -> None:
     try:
-        from voxwire_server.media.webrtc import BadSdpError, WebRtcPath
+        from voxwire_server.media.webrtc import BadSdpError, TurnError, WebRtcPath
     except ImportError as error:
         reason = "WebRTC needs: pip install 'voxwire-server[webrtc]'"
         _log.warning(reason, exc_info=error)
@@ -202,6 +202,10 @@ async def _open_webrtc(session: "Session", request: wire.PathOpen) -> None:
     except BadSdpError as error:
         await session.paths.retire(path)
         _refuse(session, request, wire.ErrorCode.ERROR_CODE_BAD_SDP, str(error))
+    except TurnError as error:
+        await session.paths.retire(path)
+        reason = f"the server is reached through TURN alone, and has no relay: {error}"
+        _refuse(session, request, wire.ErrorCode.ERROR_CODE_TURN_FAILED, reason)
     except (TimeoutError, ConnectionError):
         await session.paths.retire(path)
         _refuse(

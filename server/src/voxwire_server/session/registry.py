@@ -116,6 +116,7 @@ class SessionRegistry:
         session.origin = origin
         if claims is not None:
             session.user = claims.user
+            session.token_expires_at_s = claims.expires_at_s
             session.max_duration_ms = (claims.limits.max_duration_s or 0) * 1000
         self._sessions[session.id] = session
         self._nonces[hello.attach_nonce] = session

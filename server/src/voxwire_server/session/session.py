@@ -15,6 +15,7 @@ from voxwire_server.session.absence import Absence
 from voxwire_server.session.control import Control
 from voxwire_server.session.flushes import Flushes
 from voxwire_server.session.history import History
+from voxwire_server.session.ice import SessionIce
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.paths import Paths
 from voxwire_server.session.playout import Playout
@@ -110,6 +111,10 @@ class Session:
         """Longest duration that the token allows; 0 = no limit."""
         self.nonce = b""
         """``attach_nonce`` of the Hello that opened the session."""
+        self.token_expires_at_s: float | None = None
+        """End of the token's life, seconds since the epoch; None where none was needed."""
+        self.ice: SessionIce | None = None
+        """Its STUN and TURN servers; None = none, host candidates only."""
         self._run_bot = run_bot
         self._started_ms = self.now_ms()
         self._ending: asyncio.Future[tuple[wire.EndReason, wire.Error | None]] = (
@@ -419,6 +424,8 @@ class Session:
             self.paths.open(message.path_open)
         elif kind == "path_close":
             self.paths.close(message.path_close.path_id)
+        elif kind == "ice_candidate" and self.ice is not None:
+            self.ice.remote_candidate(message.ice_candidate)
         elif kind == "send_text":
             self._texts.take(message.send_text)
         elif kind == "interrupt":
