@@ -32,6 +32,7 @@ PUBLIC = [
     "Flushed",
     "GoingAway",
     "HeardSource",
+    "IceServer",
     "Interrupted",
     "InterruptionSource",
     "MediaError",
