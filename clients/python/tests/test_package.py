@@ -54,8 +54,11 @@ PUBLIC = [
     "Speaker",
     "StateChanged",
     "TimingSource",
+    "Tool",
+    "ToolCall",
     "ToolCallEnded",
     "ToolCallStarted",
+    "ToolError",
     "ToolOutcome",
     "TransportError",
     "TurnMetrics",
@@ -70,6 +73,7 @@ PUBLIC = [
     "connect",
     "event_name",
     "to_dict",
+    "tool",
 ]
 
 

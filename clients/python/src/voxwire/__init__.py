@@ -11,6 +11,7 @@ from voxwire._connect import Connection, connect
 from voxwire.audio import ClipMicrophone, FileSpeaker, Microphone, Recording, Speaker
 from voxwire.playout import Block, Span, SpanKind
 from voxwire.session import Session
+from voxwire.tools import Tool, ToolCall, ToolError, tool
 from voxwire_protocol.errors import (
     BotError,
     ErrorCode,
@@ -105,8 +106,11 @@ __all__ = [
     "Speaker",
     "StateChanged",
     "TimingSource",
+    "Tool",
+    "ToolCall",
     "ToolCallEnded",
     "ToolCallStarted",
+    "ToolError",
     "ToolOutcome",
     "TransportError",
     "TurnMetrics",
@@ -121,4 +125,5 @@ __all__ = [
     "connect",
     "event_name",
     "to_dict",
+    "tool",
 ]

@@ -21,6 +21,7 @@ _FEATURES: Final = frozenset(
         wire.Feature.FEATURE_CHUNKS,
         wire.Feature.FEATURE_WEBSOCKET_AUDIO,
         wire.Feature.FEATURE_WEBRTC,
+        wire.Feature.FEATURE_CLIENT_TOOLS,
     }
 )
 
@@ -81,6 +82,8 @@ class SessionRegistry:
         )
         session.client.CopyFrom(hello.client)
         session.metadata_json = hello.metadata_json
+        if wire.Feature.FEATURE_CLIENT_TOOLS in session.features:
+            session.tools.declare(hello.tools)
         if claims is not None:
             session.user = claims.user
             session.max_duration_ms = (claims.limits.max_duration_s or 0) * 1000

@@ -15,6 +15,7 @@ from voxwire_server.session.link import ControlLink
 from voxwire_server.session.paths import Paths
 from voxwire_server.session.playout import Cut, Playout
 from voxwire_server.session.states import ConversationState
+from voxwire_server.session.tools import SessionTools
 from voxwire_server.session.turns import TurnTimer
 
 __all__ = ["BotRunner", "PipelinePort", "Session"]
@@ -88,6 +89,7 @@ class Session:
         self.turns = TurnTimer()
         self.path: MediaPath | None = None
         self.paths = Paths(self)
+        self.tools = SessionTools(self)
         self.port: PipelinePort | None = None
         self.link: ControlLink | None = None
         self.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
@@ -182,6 +184,7 @@ class Session:
 
     async def run(self) -> None:
         """Own the session: run the bot until it ends or the session does, then leave nothing."""
+        self.tools.begin()
         bot: asyncio.Task[None] = asyncio.get_running_loop().create_task(self._bot())
         self.spawn(self._heartbeat())
         _log.info("session started", extra={"session": self.id})
@@ -231,6 +234,7 @@ class Session:
 
     async def _release(self) -> None:
         self._over = True  # what the client still sends begins nothing
+        self.tools.close()
         if self._ack_timer is not None:
             self._ack_timer.cancel()
         for future in self._flushes.values():
@@ -360,6 +364,8 @@ class Session:
             self._interrupt()
         elif kind == "mute":
             self.muted = message.mute.muted
+        elif kind is not None and kind.startswith("tool_"):
+            self.tools.on_message(message)
         elif kind == "bye":
             self.end(wire.EndReason.END_REASON_CLIENT)
         elif kind == "hello":
