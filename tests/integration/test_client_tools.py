@@ -1,6 +1,7 @@
 """Tools of the client, end to end: the real server, the real client, a model that calls."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -10,8 +11,9 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.services.llm_service import FunctionCallParams
 
 import voxwire
-from tests.support.calling import make_bot, results
+from tests.support.calling import make_bot, results, settled
 from voxwire_server import BotSession, ToolReport
+from voxwire_server.session.tool_values import InterruptedTool
 from voxwire_server.testing import RunningServer, running_server
 
 ALLOWED = ("show_on_map", "slow", "ask_user")
@@ -223,3 +225,86 @@ async def test_server_tools_go_through_the_same_machine() -> None:
     assert (hung.outcome, misfit.outcome) == ("timed_out", "failed")
     assert came[:2] == [{"result": 5}, {"city": "Oslo"}]
     assert [one["error"]["code"] for one in came[2:]] == ["TIMEOUT", "INVALID_ARGUMENT"]
+
+
+POINTS = 10
+RUN_S = 3.0
+
+
+async def listen(
+    session: voxwire.Session, seconds: float
+) -> tuple[list[voxwire.ToolCallEnded], list[voxwire.ErrorEvent]]:
+    """Ends of calls, and errors, of the next seconds."""
+    ends: list[voxwire.ToolCallEnded] = []
+    errors: list[voxwire.ErrorEvent] = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            async for event in session:
+                if isinstance(event, voxwire.ToolCallEnded):
+                    ends.append(event)
+                elif isinstance(event, voxwire.ErrorEvent):
+                    errors.append(event)
+    return ends, errors
+
+
+async def barge_in(
+    server: RunningServer, contexts: dict[str, LLMContext], policy: str, point: int
+) -> tuple[str, Any]:
+    """One 3 s call with an interruption at one of ten points of it; what it came to."""
+    effects: list[str] = []
+
+    @voxwire.tool(on_interruption=policy)  # type: ignore[call-overload]
+    async def slow(call: voxwire.ToolCall) -> str:
+        await asyncio.sleep(RUN_S)
+        effects.append(call.id)
+        return "slept"
+
+    async with connect(server, slow) as session:
+        await session.send_text("filler call slow" if point % 3 == 0 else "call slow")
+        started = await session.wait_for(voxwire.ToolCallStarted)
+        await asyncio.sleep(RUN_S * (point + 0.5) / POINTS)
+        if point % 2:
+            await session.send_text("and hello")
+        else:
+            await session.interrupt()
+        ends, errors = await listen(session, RUN_S * (1 - point / POINTS) + 1.5)
+        [came] = await settled(contexts[session.id])
+    assert [end.call_id for end in ends] == [started.call_id], (policy, point, ends)
+    assert errors == [], (policy, point)
+    assert len(effects) <= 1
+    outcome = str(ends[0].outcome)
+    assert bool(effects) == (outcome == "done"), (policy, point, outcome)
+    return outcome, came
+
+
+async def test_ten_points_of_a_call_interrupted_under_each_policy() -> None:
+    """Exactly one end, the side effect at most once, and the context paired; 30 calls at once."""
+    contexts: dict[str, LLMContext] = {}
+    asked: list[str] = []
+
+    def prepare(session: BotSession) -> None:
+        def decide(call: InterruptedTool) -> bool:
+            asked.append(call.call_id)
+            return len(asked) % 2 == 0
+
+        session.on_tool_interrupted(decide)
+
+    async with (
+        running_server(make_bot(allowed, contexts, prepare=prepare)) as server,
+        asyncio.timeout(60),
+    ):
+        policies = [policy for policy in ("cancel", "finish", "ask") for _ in range(POINTS)]
+        runs = [barge_in(server, contexts, p, n % POINTS) for n, p in enumerate(policies)]
+        ends = await asyncio.gather(*runs)
+    outcomes: dict[str, list[str]] = {"cancel": [], "finish": [], "ask": []}
+    for policy, (outcome, came) in zip(policies, ends, strict=True):
+        outcomes[policy].append(outcome)
+        if outcome == "done":
+            assert came == {"result": "slept"}
+        else:
+            assert came == "CANCELLED" or came["cancelled"] is True
+    print(outcomes)
+    assert set(outcomes["cancel"]) == {"cancelled"}
+    assert set(outcomes["finish"]) == {"done"}
+    assert len(asked) >= POINTS
+    assert set(outcomes["ask"]) == {"done", "cancelled"}
