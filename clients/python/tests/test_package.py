@@ -55,8 +55,11 @@ PUBLIC = [
     "Speaker",
     "StateChanged",
     "TimingSource",
+    "Tool",
+    "ToolCall",
     "ToolCallEnded",
     "ToolCallStarted",
+    "ToolError",
     "ToolOutcome",
     "TransportError",
     "TurnMetrics",
@@ -71,6 +74,7 @@ PUBLIC = [
     "connect",
     "event_name",
     "to_dict",
+    "tool",
 ]
 
 

@@ -12,6 +12,7 @@ from voxwire._ice import IceServer
 from voxwire.audio import ClipMicrophone, FileSpeaker, Microphone, Recording, Speaker
 from voxwire.playout import Block, Span, SpanKind
 from voxwire.session import Session
+from voxwire.tools import Tool, ToolCall, ToolError, tool
 from voxwire_protocol.errors import (
     BotError,
     ErrorCode,
@@ -107,8 +108,11 @@ __all__ = [
     "Speaker",
     "StateChanged",
     "TimingSource",
+    "Tool",
+    "ToolCall",
     "ToolCallEnded",
     "ToolCallStarted",
+    "ToolError",
     "ToolOutcome",
     "TransportError",
     "TurnMetrics",
@@ -123,4 +127,5 @@ __all__ = [
     "connect",
     "event_name",
     "to_dict",
+    "tool",
 ]

@@ -1,7 +1,7 @@
 """`connect`: from a URL to a session that is ready."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -11,8 +11,13 @@ from voxwire._opening import Options, ladder
 from voxwire._runtime import Runtime
 from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
 from voxwire.session import Session
+from voxwire.tools import Tool, as_tool
+from voxwire_protocol.errors import ErrorCode, UsageError
+from voxwire_protocol.tool_spec import MAX_DECLARATIONS, declaration_of
 
 __all__ = ["Connection", "connect"]
+
+_MAX_DECLARED_BYTES = 12 * 1024
 
 
 def connect(
@@ -26,6 +31,7 @@ def connect(
     metadata: dict[str, Any] | None = None,
     ice_servers: Sequence[IceServer] | None = None,
     ice_policy: str = "all",
+    tools: Iterable[Tool | Callable[..., Any]] = (),
     connect_timeout: float = 10.0,
 ) -> "Connection":
     """Connects to a bot; use it with ``async with``.
@@ -42,6 +48,8 @@ def connect(
         metadata: Application data for the bot; anything that JSON can hold, at most 8 KB.
         ice_servers: STUN and TURN servers for WebRTC; None = those that the server names.
         ice_policy: ``all``, or ``relay``: WebRTC goes through TURN or not at all.
+        tools: Functions that the bot may have called here, as far as it allows their names; see
+            `tool`.
         connect_timeout: Longest wait until the session is ready, seconds.
 
     Returns:
@@ -60,6 +68,7 @@ def connect(
         metadata_json="" if metadata is None else json.dumps(metadata),
         ice_servers=ice_servers,
         ice_policy=ice_policy,
+        tools=_distinct(tools),
     )
     return Connection(
         normalise_url(url),
@@ -126,3 +135,17 @@ class Connection:
             await runtime.stop()
         if error is None and (failure := runtime.events.take_failure()) is not None:
             raise failure
+
+
+def _distinct(values: Iterable[Tool | Callable[..., Any]]) -> tuple[Tool, ...]:
+    """The tools, when they can be declared together: a Hello has at most 16 KB."""
+    tools = tuple(as_tool(value) for value in values)
+    if len({tool.name for tool in tools}) < len(tools):
+        raise UsageError(ErrorCode.INVALID_ARGUMENT, "two tools have the same name")
+    if len(tools) > MAX_DECLARATIONS:
+        reason = f"a client has at most {MAX_DECLARATIONS} tools"
+        raise UsageError(ErrorCode.INVALID_ARGUMENT, reason)
+    if sum(declaration_of(tool.spec).ByteSize() for tool in tools) > _MAX_DECLARED_BYTES:
+        reason = f"the tools' names, descriptions and schemas are above {_MAX_DECLARED_BYTES} bytes"
+        raise UsageError(ErrorCode.INVALID_ARGUMENT, reason)
+    return tools

@@ -12,8 +12,10 @@ from typing import Final
 from voxwire._ice import IceChoice, IceServer
 from voxwire._path import Capture, MediaPath
 from voxwire._websocket_path import WebSocketPath
+from voxwire.tools import Tool
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, TransportError, UsageError, VoxwireError
+from voxwire_protocol.tool_spec import declaration_of
 
 __all__ = ["TRANSPORTS", "Opened", "Opening", "Options", "library_version"]
 
@@ -51,6 +53,7 @@ class Options:
     metadata_json: str = ""
     ice_servers: Sequence[IceServer] | None = None
     ice_policy: str = "all"
+    tools: tuple[Tool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ def hello(options: Options) -> wire.Envelope:
     features = list(_FEATURES)
     if wire.Carrier.CARRIER_WEBRTC in ladder(options.transport):
         features.append(wire.Feature.FEATURE_WEBRTC)
+    if options.tools:
+        features.append(wire.Feature.FEATURE_CLIENT_TOOLS)
     return wire.Envelope(
         hello=wire.Hello(
             protocol_version=wire.PROTOCOL_VERSION,
@@ -106,6 +111,7 @@ def hello(options: Options) -> wire.Envelope:
             bot=options.bot,
             max_message_bytes=wire.DEFAULT_MAX_MESSAGE_BYTES,
             metadata_json=options.metadata_json,
+            tools=[declaration_of(tool.spec) for tool in options.tools],
         )
     )
 

@@ -11,6 +11,7 @@ from voxwire._events import EventQueue
 from voxwire._opening import Opened, Opening, Options, path_name
 from voxwire._path import MediaPath
 from voxwire._player import TICK_MS, Player
+from voxwire._tool_runner import ToolRunner
 from voxwire.audio import Microphone, Speaker
 from voxwire_protocol import events, wire
 from voxwire_protocol.clock import ClockSync
@@ -81,6 +82,7 @@ class Runtime:
             send=control.send,
             loopback=control.loopback,
         )
+        self._tools = ToolRunner(options.tools, control.send)
         self._ready = asyncio.Event()
         self._early: list[wire.Envelope] = []
         self._over = asyncio.Event()
@@ -176,6 +178,7 @@ class Runtime:
         try:
             if self.player is not None:
                 self.player.close()
+            await self._tools.close()
             await self._opening.close()
         finally:
             try:
@@ -297,6 +300,8 @@ class Runtime:
                 self._opening.welcome(self.welcome.ice_servers)
             case "ice_servers_update":
                 self._opening.update_ice(envelope.ice_servers_update.ice_servers)
+            case "tool_request" | "tool_cancel":
+                self._tools.receive(envelope)
             case name if name in _PATH_PAYLOADS:
                 self._handle_path(envelope, getattr(envelope, name).path_id)
             case _ if self.player is None and payload not in ("error", "session_ended"):

@@ -1,9 +1,10 @@
 """What a bot's function is given: a session as a bot author sees it."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -17,8 +18,11 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from voxwire_protocol import wire
+from voxwire_protocol.tools import OnInterruption
+from voxwire_server.pipeline.bot_tools import client_schema, server_schema
 from voxwire_server.pipeline.transport import SessionInput, SessionTransport
 from voxwire_server.session.session import Session
+from voxwire_server.session.tool_values import InterruptedTool, LateResult, ToolProgress
 
 __all__ = ["Bot", "BotSession", "ToolReport"]
 
@@ -70,7 +74,93 @@ class BotSession:
     def report_tools(self, level: wire.ToolReportLevel, *names: str) -> None:
         """Set how much of the named tools' calls the client sees; without names, of all others."""
         for name in names or ("*",):
-            self.transport.taps.tool_levels[name] = level
+            self._session.tools.reports.levels[name] = level
+
+    def client_tools(
+        self,
+        allow: Iterable[str] = (),
+        *,
+        timeout_ms: int = 0,
+        on_interruption: OnInterruption | str | None = None,
+    ) -> list[FunctionSchema]:
+        """Tools that the client runs, for ``LLMContext(tools=[...])``.
+
+        A tool is offered when the client declared it at connect *and* its name is allowed here;
+        its description and schema are the client's words and become part of the prompt.
+
+        Args:
+            allow: Names that a client may bring.
+            timeout_ms: Longest run of a call; 0 = what the tool says, or 10 s.
+            on_interruption: ``"cancel"`` withdraws a running call when the bot is interrupted,
+                ``"finish"`` lets it run and tells the model later, ``"ask"`` asks
+                :meth:`on_tool_interrupted`; None = what the tool says, or ``"cancel"``.
+
+        Returns:
+            Their schemas; each brings its handler along.
+        """
+        tools = self._session.tools
+        policy = None if on_interruption is None else OnInterruption(on_interruption)
+        schemas: list[FunctionSchema] = []
+        for name in dict.fromkeys(allow):
+            spec = tools.declared.get(name)
+            if spec is None:
+                continue
+            try:
+                schema = client_schema(tools, spec, timeout_ms=timeout_ms, on_interruption=policy)
+            except ValueError as error:
+                tools.refuse_declared(name, str(error))
+            else:
+                schemas.append(schema)
+        return schemas
+
+    def tool(
+        self,
+        function: Any,
+        *,
+        timeout_ms: int = 10_000,
+        on_interruption: OnInterruption | str = "cancel",
+        report: wire.ToolReportLevel | None = None,
+    ) -> FunctionSchema:
+        """A tool of this server under the session's rules, for ``LLMContext(tools=[...])``.
+
+        Its arguments are checked, its deadline is always armed, and it ends exactly once.
+
+        Args:
+            function: An async function, a Pipecat direct function, or a ``FunctionSchema`` that
+                carries its handler. A function that is not async runs on the event loop.
+            timeout_ms: Longest run of a call, milliseconds.
+            on_interruption: As for :meth:`client_tools`.
+            report: How much of its calls the client sees (:class:`ToolReport`).
+
+        Raises:
+            ValueError: No tool can be made of it; the text says why.
+        """
+        tools = self._session.tools
+        policy = OnInterruption(on_interruption)
+        schema = server_schema(tools, function, timeout_ms=timeout_ms, on_interruption=policy)
+        tools.reserve(schema.name)
+        if report is not None:
+            self.report_tools(report, schema.name)
+        return schema
+
+    def cancel_tool(self, call_id: str, reason: str = "the bot withdrew it") -> None:
+        """Withdraw a call, by the id that hooks and the client know; nothing when it has ended."""
+        self._session.tools.cancel(call_id, reason)
+
+    def on_late_result(self, callback: Callable[[LateResult], Any]) -> None:
+        """Have results told that come after their call had ended; the model never sees those."""
+        self._session.tools.on_late = callback
+
+    def on_tool_progress(self, callback: Callable[[ToolProgress], Any]) -> None:
+        """Have told what clients say about calls that run."""
+        self._session.tools.on_progress = callback
+
+    def on_tool_interrupted(self, callback: Callable[[InterruptedTool], Any]) -> None:
+        """Decide about calls under the policy ``"ask"``: return True to withdraw the call.
+
+        The callback may be a coroutine function; meanwhile the call runs on, under its deadline.
+        """
+        self._session.tools.on_interrupted = callback
 
     def aggregators(
         self, context: LLMContext, **user_params: Any

@@ -4,9 +4,7 @@ Taps sit on the services themselves (Pipecat's ``on_before_push_frame``), never 
 through every processor, so they cost nothing where nothing happens.
 """
 
-import json
 import logging
-import time
 from typing import Any, Final
 
 from pipecat.frames.frames import (
@@ -16,6 +14,7 @@ from pipecat.frames.frames import (
     FunctionCallInProgressFrame,
     FunctionCallResultFrame,
     InterimTranscriptionFrame,
+    InterruptionFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
@@ -32,12 +31,14 @@ from pipecat.metrics.metrics import (
     TTFBMetricsData,
     TTSUsageMetricsData,
 )
+from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 
 from voxwire_protocol import wire
+from voxwire_server.pipeline.pairing import Pairing
 from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.words import note_word_offsets, walk
 from voxwire_server.session.session import Session
@@ -45,7 +46,6 @@ from voxwire_server.session.session import Session
 __all__ = ["Taps"]
 
 _log = logging.getLogger("voxwire.pipeline")
-_Level = wire.ToolReportLevel
 _Outcome = wire.ToolOutcome
 _MS: Final = 1000
 
@@ -60,10 +60,7 @@ class Taps:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.utterances: Utterances | None = None
-        self.tool_levels: dict[str, wire.ToolReportLevel] = {}
-        """Report level by tool name; ``*`` is the default. Arguments and results are hidden
-        unless a tool's level shows them."""
-        self._tools: dict[str, tuple[str, float]] = {}
+        self._pairing = Pairing()
         self._turn = 0
         self._segment = 0
         self._response = 0
@@ -84,6 +81,8 @@ class Taps:
                 processor.add_event_handler("on_before_push_frame", self._llm)
             elif isinstance(processor, STTService):
                 processor.add_event_handler("on_before_push_frame", self._stt)
+            elif isinstance(processor, LLMAssistantAggregator):
+                processor.add_event_handler("on_after_process_frame", self._pairing.aggregated)
 
     @property
     def turn_id(self) -> str:
@@ -171,58 +170,29 @@ class Taps:
     # tools
 
     def _tool(self, frame: Frame) -> None:
+        reports = self._session.tools.reports
         if isinstance(frame, FunctionCallInProgressFrame):
-            if frame.tool_call_id not in self._tools:
-                self._tools[frame.tool_call_id] = (frame.function_name, time.monotonic())
-                self._tool_started(frame)
+            self._pairing.started(frame.tool_call_id)
+            name, arguments = frame.function_name, frame.arguments
+            reports.started(frame.tool_call_id, name, arguments, response_id=self._rid())
         elif isinstance(frame, FunctionCallResultFrame):
-            if frame.properties is None or frame.properties.is_final:
+            properties = frame.properties
+            if properties is None or properties.is_final:
                 failed = bool(getattr(frame, "error", None))
                 outcome = _Outcome.TOOL_OUTCOME_FAILED if failed else _Outcome.TOOL_OUTCOME_DONE
-                self._tool_ended(frame.tool_call_id, outcome, frame.result)
-                if frame.run_llm is not False:
+                reports.ended(frame.tool_call_id, outcome, frame.result)
+                answers = properties.run_llm if properties else None
+                if (frame.run_llm if answers is None else answers) is not False:
                     self._session.emit_state(self._session.state.answer_owed())
         elif isinstance(frame, FunctionCallCancelFrame):
-            timed_out = frame.run_llm
-            self._tool_ended(
+            self._pairing.cancelled(frame)
+            timed_out, kinds = frame.run_llm, _Outcome
+            reports.ended(
                 frame.tool_call_id,
-                _Outcome.TOOL_OUTCOME_TIMED_OUT if timed_out else _Outcome.TOOL_OUTCOME_CANCELLED,
-                None,
+                kinds.TOOL_OUTCOME_TIMED_OUT if timed_out else kinds.TOOL_OUTCOME_CANCELLED,
             )
-
-    def _level(self, name: str) -> wire.ToolReportLevel:
-        default = self.tool_levels.get("*", _Level.TOOL_REPORT_LEVEL_NAME)
-        return self.tool_levels.get(name, default)
-
-    def _tool_started(self, frame: FunctionCallInProgressFrame) -> None:
-        level = self._level(frame.function_name)
-        if level == _Level.TOOL_REPORT_LEVEL_HIDDEN:
-            return
-        shown = level >= _Level.TOOL_REPORT_LEVEL_ARGUMENTS
-        self._session.emit(
-            tool_call_started=wire.ToolCallStarted(
-                call_id=frame.tool_call_id,
-                name=frame.function_name,
-                arguments_json=json.dumps(frame.arguments, default=str) if shown else "",
-                response_id=self._rid(),
-            )
-        )
-
-    def _tool_ended(self, call_id: str, outcome: wire.ToolOutcome, result: object) -> None:
-        name, started = self._tools.pop(call_id, ("", 0.0))
-        level = self._level(name)
-        if not name or level == _Level.TOOL_REPORT_LEVEL_HIDDEN:
-            return
-        shown = level >= _Level.TOOL_REPORT_LEVEL_FULL and result is not None
-        self._session.emit(
-            tool_call_ended=wire.ToolCallEnded(
-                call_id=call_id,
-                name=name,
-                outcome=outcome,
-                result_json=json.dumps(result, default=str) if shown else "",
-                duration_ms=int((time.monotonic() - started) * _MS),
-            )
-        )
+        elif isinstance(frame, InterruptionFrame):
+            self._session.tools.interrupted()
 
     # metrics
 

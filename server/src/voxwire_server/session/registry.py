@@ -22,6 +22,7 @@ _FEATURES: Final = frozenset(
         wire.Feature.FEATURE_CHUNKS,
         wire.Feature.FEATURE_WEBSOCKET_AUDIO,
         wire.Feature.FEATURE_WEBRTC,
+        wire.Feature.FEATURE_CLIENT_TOOLS,
     }
 )
 
@@ -114,6 +115,8 @@ class SessionRegistry:
         session.client.CopyFrom(hello.client)
         session.metadata_json = hello.metadata_json
         session.origin = origin
+        if wire.Feature.FEATURE_CLIENT_TOOLS in session.features:
+            session.tools.declare(hello.tools)
         if claims is not None:
             session.user = claims.user
             session.token_expires_at_s = claims.expires_at_s

@@ -21,6 +21,7 @@ from voxwire_server.session.paths import Paths
 from voxwire_server.session.playout import Playout
 from voxwire_server.session.states import ConversationState
 from voxwire_server.session.texts import Texts
+from voxwire_server.session.tools import SessionTools
 from voxwire_server.session.turns import TurnTimer
 
 __all__ = ["BotRunner", "PipelinePort", "Session"]
@@ -96,6 +97,7 @@ class Session:
         self.paths = Paths(self)
         self.flushes = Flushes(self)
         self.absence = Absence(self)
+        self.tools = SessionTools(self)
         self.port: PipelinePort | None = None
         self.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
         self.pipeline_ready = asyncio.Event()
@@ -183,7 +185,7 @@ class Session:
         Raises:
             ChannelError: The client's numbers cannot be. Nothing has changed then.
         """
-        older = self.link
+        older, first = self.link, not self.control.epoch
         since = self.control.last_received_ms
         if not self.control.attach(link, hello, welcome, self._snapshot):
             _log.info("resumed with a loss", extra={"session": self.id})
@@ -191,6 +193,8 @@ class Session:
         self.absence.stop_grace()
         if older is not None:
             self._leave_socket(since)
+        if not first:
+            self.tools.on_resumed()
 
     def _snapshot(self) -> wire.Snapshot:
         heard_ms = self.playout.heard_ms(self.now_ms())
@@ -215,6 +219,7 @@ class Session:
 
     def _leave_socket(self, since_ms: float) -> None:
         """What travelled on the socket does not any more; what has its own wire stays."""
+        self.tools.on_lost()
         if self.path is not None and self.path.carrier == _WEBSOCKET:
             self.absence.begin(since_ms)
             self.spawn(self.paths.drop(self.path.path_id))
@@ -251,6 +256,7 @@ class Session:
 
     async def run(self) -> None:
         """Own the session: run the bot until it ends or the session does, then leave nothing."""
+        self.tools.begin()
         bot: asyncio.Task[None] = asyncio.get_running_loop().create_task(self._bot())
         self.spawn(self._heartbeat())
         _log.info("session started", extra={"session": self.id})
@@ -301,6 +307,7 @@ class Session:
 
     async def _release(self) -> None:
         self._over = True  # what the client still sends begins nothing
+        self.tools.close()
         if self._ack_timer is not None:
             self._ack_timer.cancel()
         self.flushes.cancel()
@@ -434,6 +441,8 @@ class Session:
             self.muted = message.mute.muted
             if self.muted:
                 self.spawn(self.absence.hush())
+        elif kind is not None and kind.startswith("tool_"):
+            self.tools.on_message(message)
         elif kind == "bye":
             self.end(wire.EndReason.END_REASON_CLIENT)
         elif kind == "hello":

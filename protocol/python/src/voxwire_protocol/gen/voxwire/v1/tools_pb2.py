@@ -26,7 +26,7 @@ from voxwire_protocol.gen.voxwire.v1 import error_pb2 as voxwire_dot_v1_dot_erro
 from voxwire_protocol.gen.voxwire.v1 import options_pb2 as voxwire_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16voxwire/v1/tools.proto\x12\nvoxwire.v1\x1a\x16voxwire/v1/error.proto\x1a\x18voxwire/v1/options.proto\"\x9e\x01\n\x0fToolDeclaration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x17\n\x0fparameters_json\x18\x03 \x01(\t\x12\x12\n\ntimeout_ms\x18\x04 \x01(\r\x12;\n\x0fon_interruption\x18\x05 \x01(\x0e\x32\".voxwire.v1.ToolInterruptionPolicy\"c\n\x0fToolCallStarted\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1c\n\x0e\x61rguments_json\x18\x03 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x13\n\x0bresponse_id\x18\x04 \x01(\t\"\x88\x01\n\rToolCallEnded\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12(\n\x07outcome\x18\x03 \x01(\x0e\x32\x17.voxwire.v1.ToolOutcome\x12\x19\n\x0bresult_json\x18\x04 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x13\n\x0b\x64uration_ms\x18\x05 \x01(\r\"x\n\x0bToolRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1c\n\x0e\x61rguments_json\x18\x03 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x12\n\ntimeout_ms\x18\x04 \x01(\r\x12\x18\n\ncall_token\x18\x05 \x01(\x0c\x42\x04\xb0\xbb\x18\x02\"\x1f\n\x0cToolAccepted\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\"8\n\x0cToolProgress\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x17\n\tnote_json\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01\"\x83\x01\n\nToolResult\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x18\n\ncall_token\x18\x02 \x01(\x0c\x42\x04\xb0\xbb\x18\x02\x12\x1b\n\x0bresult_json\x18\x03 \x01(\tB\x04\xb0\xbb\x18\x01H\x00\x12\"\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x11.voxwire.v1.ErrorH\x00\x42\t\n\x07outcome\"-\n\nToolCancel\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t*\xab\x01\n\x0fToolReportLevel\x12!\n\x1dTOOL_REPORT_LEVEL_UNSPECIFIED\x10\x00\x12\x1c\n\x18TOOL_REPORT_LEVEL_HIDDEN\x10\x01\x12\x1a\n\x16TOOL_REPORT_LEVEL_NAME\x10\x02\x12\x1f\n\x1bTOOL_REPORT_LEVEL_ARGUMENTS\x10\x03\x12\x1a\n\x16TOOL_REPORT_LEVEL_FULL\x10\x04*\x93\x01\n\x0bToolOutcome\x12\x1c\n\x18TOOL_OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n\x11TOOL_OUTCOME_DONE\x10\x01\x12\x17\n\x13TOOL_OUTCOME_FAILED\x10\x02\x12\x1a\n\x16TOOL_OUTCOME_CANCELLED\x10\x03\x12\x1a\n\x16TOOL_OUTCOME_TIMED_OUT\x10\x04*\xae\x01\n\x16ToolInterruptionPolicy\x12(\n$TOOL_INTERRUPTION_POLICY_UNSPECIFIED\x10\x00\x12#\n\x1fTOOL_INTERRUPTION_POLICY_CANCEL\x10\x01\x12#\n\x1fTOOL_INTERRUPTION_POLICY_FINISH\x10\x02\x12 \n\x1cTOOL_INTERRUPTION_POLICY_ASK\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16voxwire/v1/tools.proto\x12\nvoxwire.v1\x1a\x16voxwire/v1/error.proto\x1a\x18voxwire/v1/options.proto\"\xba\x01\n\x0fToolDeclaration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x17\n\x0fparameters_json\x18\x03 \x01(\t\x12\x12\n\ntimeout_ms\x18\x04 \x01(\r\x12;\n\x0fon_interruption\x18\x05 \x01(\x0e\x32\".voxwire.v1.ToolInterruptionPolicy\x12\x1a\n\x12result_schema_json\x18\x06 \x01(\t\"c\n\x0fToolCallStarted\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1c\n\x0e\x61rguments_json\x18\x03 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x13\n\x0bresponse_id\x18\x04 \x01(\t\"\x88\x01\n\rToolCallEnded\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12(\n\x07outcome\x18\x03 \x01(\x0e\x32\x17.voxwire.v1.ToolOutcome\x12\x19\n\x0bresult_json\x18\x04 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x13\n\x0b\x64uration_ms\x18\x05 \x01(\r\"x\n\x0bToolRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1c\n\x0e\x61rguments_json\x18\x03 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x12\n\ntimeout_ms\x18\x04 \x01(\r\x12\x18\n\ncall_token\x18\x05 \x01(\x0c\x42\x04\xb0\xbb\x18\x02\"\x1f\n\x0cToolAccepted\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\"8\n\x0cToolProgress\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x17\n\tnote_json\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01\"\x83\x01\n\nToolResult\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x18\n\ncall_token\x18\x02 \x01(\x0c\x42\x04\xb0\xbb\x18\x02\x12\x1b\n\x0bresult_json\x18\x03 \x01(\tB\x04\xb0\xbb\x18\x01H\x00\x12\"\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x11.voxwire.v1.ErrorH\x00\x42\t\n\x07outcome\"-\n\nToolCancel\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t*\xab\x01\n\x0fToolReportLevel\x12!\n\x1dTOOL_REPORT_LEVEL_UNSPECIFIED\x10\x00\x12\x1c\n\x18TOOL_REPORT_LEVEL_HIDDEN\x10\x01\x12\x1a\n\x16TOOL_REPORT_LEVEL_NAME\x10\x02\x12\x1f\n\x1bTOOL_REPORT_LEVEL_ARGUMENTS\x10\x03\x12\x1a\n\x16TOOL_REPORT_LEVEL_FULL\x10\x04*\x93\x01\n\x0bToolOutcome\x12\x1c\n\x18TOOL_OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n\x11TOOL_OUTCOME_DONE\x10\x01\x12\x17\n\x13TOOL_OUTCOME_FAILED\x10\x02\x12\x1a\n\x16TOOL_OUTCOME_CANCELLED\x10\x03\x12\x1a\n\x16TOOL_OUTCOME_TIMED_OUT\x10\x04*\xae\x01\n\x16ToolInterruptionPolicy\x12(\n$TOOL_INTERRUPTION_POLICY_UNSPECIFIED\x10\x00\x12#\n\x1fTOOL_INTERRUPTION_POLICY_CANCEL\x10\x01\x12#\n\x1fTOOL_INTERRUPTION_POLICY_FINISH\x10\x02\x12 \n\x1cTOOL_INTERRUPTION_POLICY_ASK\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,26 +47,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOOLRESULT'].fields_by_name['call_token']._serialized_options = b'\260\273\030\002'
   _globals['_TOOLRESULT'].fields_by_name['result_json']._loaded_options = None
   _globals['_TOOLRESULT'].fields_by_name['result_json']._serialized_options = b'\260\273\030\001'
-  _globals['_TOOLREPORTLEVEL']._serialized_start=884
-  _globals['_TOOLREPORTLEVEL']._serialized_end=1055
-  _globals['_TOOLOUTCOME']._serialized_start=1058
-  _globals['_TOOLOUTCOME']._serialized_end=1205
-  _globals['_TOOLINTERRUPTIONPOLICY']._serialized_start=1208
-  _globals['_TOOLINTERRUPTIONPOLICY']._serialized_end=1382
+  _globals['_TOOLREPORTLEVEL']._serialized_start=912
+  _globals['_TOOLREPORTLEVEL']._serialized_end=1083
+  _globals['_TOOLOUTCOME']._serialized_start=1086
+  _globals['_TOOLOUTCOME']._serialized_end=1233
+  _globals['_TOOLINTERRUPTIONPOLICY']._serialized_start=1236
+  _globals['_TOOLINTERRUPTIONPOLICY']._serialized_end=1410
   _globals['_TOOLDECLARATION']._serialized_start=89
-  _globals['_TOOLDECLARATION']._serialized_end=247
-  _globals['_TOOLCALLSTARTED']._serialized_start=249
-  _globals['_TOOLCALLSTARTED']._serialized_end=348
-  _globals['_TOOLCALLENDED']._serialized_start=351
-  _globals['_TOOLCALLENDED']._serialized_end=487
-  _globals['_TOOLREQUEST']._serialized_start=489
-  _globals['_TOOLREQUEST']._serialized_end=609
-  _globals['_TOOLACCEPTED']._serialized_start=611
-  _globals['_TOOLACCEPTED']._serialized_end=642
-  _globals['_TOOLPROGRESS']._serialized_start=644
-  _globals['_TOOLPROGRESS']._serialized_end=700
-  _globals['_TOOLRESULT']._serialized_start=703
-  _globals['_TOOLRESULT']._serialized_end=834
-  _globals['_TOOLCANCEL']._serialized_start=836
-  _globals['_TOOLCANCEL']._serialized_end=881
+  _globals['_TOOLDECLARATION']._serialized_end=275
+  _globals['_TOOLCALLSTARTED']._serialized_start=277
+  _globals['_TOOLCALLSTARTED']._serialized_end=376
+  _globals['_TOOLCALLENDED']._serialized_start=379
+  _globals['_TOOLCALLENDED']._serialized_end=515
+  _globals['_TOOLREQUEST']._serialized_start=517
+  _globals['_TOOLREQUEST']._serialized_end=637
+  _globals['_TOOLACCEPTED']._serialized_start=639
+  _globals['_TOOLACCEPTED']._serialized_end=670
+  _globals['_TOOLPROGRESS']._serialized_start=672
+  _globals['_TOOLPROGRESS']._serialized_end=728
+  _globals['_TOOLRESULT']._serialized_start=731
+  _globals['_TOOLRESULT']._serialized_end=862
+  _globals['_TOOLCANCEL']._serialized_start=864
+  _globals['_TOOLCANCEL']._serialized_end=909
 # @@protoc_insertion_point(module_scope)

@@ -115,6 +115,7 @@ class ToolDeclaration(google.protobuf.message.Message):
     PARAMETERS_JSON_FIELD_NUMBER: builtins.int
     TIMEOUT_MS_FIELD_NUMBER: builtins.int
     ON_INTERRUPTION_FIELD_NUMBER: builtins.int
+    RESULT_SCHEMA_JSON_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Name, unique in the session."""
     description: builtins.str
@@ -125,6 +126,8 @@ class ToolDeclaration(google.protobuf.message.Message):
     """Longest run, milliseconds; 0 = the server's default."""
     on_interruption: global___ToolInterruptionPolicy
     """What an interruption does to it."""
+    result_schema_json: builtins.str
+    """JSON Schema of the result; empty = anything."""
     def __init__(
         self,
         *,
@@ -133,14 +136,15 @@ class ToolDeclaration(google.protobuf.message.Message):
         parameters_json: builtins.str = ...,
         timeout_ms: builtins.int = ...,
         on_interruption: global___ToolInterruptionPolicy = ...,
+        result_schema_json: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["description", b"description", "name", b"name", "on_interruption", b"on_interruption", "parameters_json", b"parameters_json", "timeout_ms", b"timeout_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["description", b"description", "name", b"name", "on_interruption", b"on_interruption", "parameters_json", b"parameters_json", "result_schema_json", b"result_schema_json", "timeout_ms", b"timeout_ms"]) -> None: ...
 
 global___ToolDeclaration = ToolDeclaration
 
 @typing.final
 class ToolCallStarted(google.protobuf.message.Message):
-    """The bot runs a tool."""
+    """A tool call began, whoever runs it."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -170,7 +174,7 @@ global___ToolCallStarted = ToolCallStarted
 
 @typing.final
 class ToolCallEnded(google.protobuf.message.Message):
-    """A tool call that the bot runs ended."""
+    """A tool call ended, whoever ran it."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
