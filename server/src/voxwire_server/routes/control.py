@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 
 from voxwire_protocol import wire
 from voxwire_server.gate import Gate
+from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.session.admission import Admission
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.registry import CapacityError, SessionRegistry
@@ -87,7 +88,9 @@ class ControlRoute:
             return
         if session is None or hello is None:
             return
-        await self._serve(session, receive, send)
+        socket = SocketControl.of(scope)
+        socket.admitted()
+        await self._serve(session, receive, send, abort=socket.abort)
 
     async def _turn_away(self, error: wire.Error, send: Send) -> None:
         data = wire.Envelope(seq=1, error=error).SerializeToString()
@@ -159,8 +162,10 @@ class ControlRoute:
             examples=self.examples,
         )
 
-    async def _serve(self, session: Session, receive: Receive, send: Send) -> None:
-        link = ControlLink(send)
+    async def _serve(
+        self, session: Session, receive: Receive, send: Send, *, abort: Callable[[], None]
+    ) -> None:
+        link = ControlLink(send, abort=abort)
         session.link = link
         session.emit(welcome=self._welcome(session))
         writer = asyncio.get_running_loop().create_task(link.write())
@@ -190,6 +195,8 @@ class ControlRoute:
             if event["type"] == "websocket.disconnect":
                 return
             data = event.get("bytes")
-            session.receive(data if data is not None else b"")
-            if number % _MESSAGES_A_TURN == 0:
+            wait_ms = session.receive(data if data is not None else b"")
+            if wait_ms:
+                await asyncio.sleep(wait_ms / 1000)
+            elif number % _MESSAGES_A_TURN == 0:
                 await asyncio.sleep(0)

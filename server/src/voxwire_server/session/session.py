@@ -11,6 +11,7 @@ from voxwire_protocol.channel import Channel, ChannelError
 from voxwire_protocol.clock import ClockSync
 from voxwire_server.config import Settings
 from voxwire_server.media.base import MediaPath
+from voxwire_server.session.intake import Intake
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.paths import Paths
 from voxwire_server.session.playout import Cut, Playout
@@ -114,7 +115,7 @@ class Session:
         self._ack_timer: asyncio.TimerHandle | None = None
         self._last_received_ms = self._started_ms
         self._bad_messages = 0
-        self.dropped_audio = 0
+        self.intake = Intake()
 
     @staticmethod
     def now_ms() -> float:
@@ -196,7 +197,8 @@ class Session:
         if self.link is not None:
             self.link.close(1000 if error is None else 4000 + error.code, "session ended")
         self.ended.set()
-        _log.info("session ended", extra={"session": self.id, "reason": int(reason)})
+        fields = {"session": self.id, "reason": int(reason), **self.intake.counters()}
+        _log.info("session ended", extra=fields)
 
     async def _bot(self) -> None:
         await self._run_bot(self)
@@ -274,6 +276,8 @@ class Session:
             if self.max_duration_ms:
                 self._watch_duration(now)
             self.emit(ping=self.clock.ping(int(now * 1000)))
+            if self.link is not None:
+                self.link.pinged(now)
 
     def _watch_duration(self, now: float) -> None:
         """Warn in time, then end a session that its token does not allow to be longer."""
@@ -295,10 +299,20 @@ class Session:
 
     # receiving
 
-    def receive(self, data: bytes) -> None:
-        """Take one message of the client. Never raises; bad input is answered or counted."""
+    def receive(self, data: bytes) -> float:
+        """Take one message of the client. Never raises; bad input is answered or counted.
+
+        Returns:
+            How long the reader should wait before the next one, milliseconds.
+        """
         now = self.now_ms()
         self._last_received_ms = now
+        verdict = self.intake.admit(data, now)
+        if verdict.accepted:
+            self._receive(data, now)
+        return verdict.wait_ms
+
+    def _receive(self, data: bytes, now: float) -> None:
         try:
             messages = self.channel.receive(data, int(now))
         except ChannelError as error:
@@ -307,12 +321,16 @@ class Session:
         else:
             self._bad_messages = 0
         for message in messages:
-            self.dispatch(message, now)
+            if self.intake.fits(message):
+                self.dispatch(message, now)
+            else:
+                self._answer_bad(wire.ErrorCode.ERROR_CODE_TOO_LARGE, "too large for its kind")
         self._schedule_ack(now)
 
     def _bad_message(self, error: ChannelError) -> None:
         self._bad_messages += 1
-        self.emit_error(error.code, str(error))
+        self.intake.dropped.bad += 1
+        self._answer_bad(error.code, str(error))
         if self._bad_messages >= _MAX_BAD_MESSAGES:
             self.end(
                 wire.EndReason.END_REASON_ERROR,
@@ -322,6 +340,10 @@ class Session:
                     fatal=True,
                 ),
             )
+
+    def _answer_bad(self, code: wire.ErrorCode, reason: str) -> None:
+        if self.intake.may_answer(self.now_ms()):
+            self.emit_error(code, reason)
 
     def _schedule_ack(self, now: float) -> None:
         due = self.channel.next_due_ms
@@ -350,6 +372,8 @@ class Session:
             self.emit(pong=self.clock.pong(message.ping, received, int(self.now_ms() * 1000)))
         elif kind == "pong":
             self.clock.receive(message.pong, int(now * 1000))
+            if self.link is not None:
+                self.link.answered()
         elif kind == "path_open":
             self.paths.open(message.path_open)
         elif kind == "path_close":
@@ -363,7 +387,7 @@ class Session:
         elif kind == "bye":
             self.end(wire.EndReason.END_REASON_CLIENT)
         elif kind == "hello":
-            self.emit_error(
+            self._answer_bad(
                 wire.ErrorCode.ERROR_CODE_UNEXPECTED_MESSAGE, "Hello came twice on one socket"
             )
 
@@ -375,13 +399,18 @@ class Session:
             or path.carrier != _WEBSOCKET
             or len(audio.data) % 2
         ):
-            self.dropped_audio += 1
+            self.intake.dropped.messages += 1
             return
         self.user_audio(audio.data)
 
     def user_audio(self, pcm: bytes) -> None:
         """Hand the user's voice to the pipeline: int16 little-endian mono PCM."""
-        if self.port is not None and not self.muted:
+        now, rate = self.now_ms(), self.settings.audio_in_sample_rate
+        if not self.intake.takes_audio(len(pcm), rate, now):
+            if self.intake.overrun_due(now):
+                reason = "audio came faster than real time; the excess was dropped"
+                self.emit_error(wire.ErrorCode.ERROR_CODE_AUDIO_OVERRUN, reason)
+        elif self.port is not None and not self.muted:
             self.port.user_audio(pcm)
 
     def _interrupt(self) -> None:
