@@ -30,7 +30,8 @@ _WRITE_BUFFER_BYTES: Final = 16_384
 _CONTROL_FRAMES: Final = Rate(500, 500)
 _PAUSE_MS: Final = 10
 _REFUSED_MS: Final = 1000
-_CLOSE_SECS: Final = 0.5
+_REFUSED_CLOSE_SECS: Final = 0.5
+_CLOSE_SECS: Final = 5.0
 _TOO_MANY: Final = (
     b"HTTP/1.1 429 Too Many Requests\r\n"
     b"retry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -48,7 +49,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.close_timeout = _CLOSE_SECS
+        self.close_timeout = _REFUSED_CLOSE_SECS
         self._unread = bytearray()
         self._timer: asyncio.TimerHandle | None = None
         self._control = TokenBucket(_CONTROL_FRAMES)
@@ -71,6 +72,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             scope["extensions"][EXTENSION] = SocketControl(self._admitted, self.transport.abort)
 
     def _admitted(self) -> None:
+        self.close_timeout = _CLOSE_SECS
         self.pending.leave(self.transport)
 
     def data_received(self, data: bytes) -> None:
@@ -90,7 +92,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     def _parse(self) -> None:
         """Parse until there is a message, then no further until it was taken."""
-        left = _TURN_BYTES
+        left = _SLICE_BYTES if self.close_sent else _TURN_BYTES
         while self._unread and self._timer is None and (self.queue.empty() or self.close_sent):
             if self.transport.is_closing():
                 self._unread.clear()

@@ -61,7 +61,7 @@ RATES: Final = {
     "reliable": Rate(50, 100),
     "messages": Rate(1000, 500),
     "bytes": Rate(524_288, 524_288),
-    "errors": Rate(10, 20),
+    "errors": Rate(10, 50),
 }
 """Rates of one session: audio blocks, other messages that may be lost, numbered ones, all of them,
 their bytes, and the errors that they are answered with."""
@@ -165,10 +165,12 @@ class Verdict(NamedTuple):
     Attributes:
         accepted: False = it is dropped unread.
         wait_ms: How long to wait before the next one is read.
+        overrun: It was audio, one block too many.
     """
 
     accepted: bool
     wait_ms: float
+    overrun: bool = False
 
 
 _ACCEPTED: Final = Verdict(True, 0.0)
@@ -212,7 +214,7 @@ class Intake:
             wait_ms = max(wait_ms, buckets["reliable"].charge(1, now_ms))
         elif not buckets["audio" if number == _AUDIO else "lossy"].take(now_ms):
             self.dropped.messages += 1
-            return Verdict(False, wait_ms)
+            return Verdict(False, wait_ms, number == _AUDIO)
         return Verdict(True, wait_ms) if wait_ms else _ACCEPTED
 
     def fits(self, message: wire.Envelope) -> bool:

@@ -310,6 +310,8 @@ class Session:
         verdict = self.intake.admit(data, now)
         if verdict.accepted:
             self._receive(data, now)
+        elif verdict.overrun:
+            self._audio_overrun(now)
         return verdict.wait_ms
 
     def _receive(self, data: bytes, now: float) -> None:
@@ -407,11 +409,14 @@ class Session:
         """Hand the user's voice to the pipeline: int16 little-endian mono PCM."""
         now, rate = self.now_ms(), self.settings.audio_in_sample_rate
         if not self.intake.takes_audio(len(pcm), rate, now):
-            if self.intake.overrun_due(now):
-                reason = "audio came faster than real time; the excess was dropped"
-                self.emit_error(wire.ErrorCode.ERROR_CODE_AUDIO_OVERRUN, reason)
+            self._audio_overrun(now)
         elif self.port is not None and not self.muted:
             self.port.user_audio(pcm)
+
+    def _audio_overrun(self, now: float) -> None:
+        if self.intake.overrun_due(now):
+            reason = "audio came faster than real time; the excess was dropped"
+            self.emit_error(wire.ErrorCode.ERROR_CODE_AUDIO_OVERRUN, reason)
 
     def _interrupt(self) -> None:
         if self.port is not None and self.pipeline_ready.is_set():
