@@ -38,12 +38,12 @@ async def answers(client: Peer, text: str = "say 2") -> None:
 
 
 async def after(client: Peer) -> list[wire.Error]:
-    """The errors that came until a ping was answered."""
-    before = number = len(client.seen)
-    await client.send(ping=wire.Ping(number=1000 + number))
-    while (await client.next("pong")).number != 1000 + number:
+    """The errors that came until a request that is never granted was refused."""
+    before = len(client.seen)
+    await client.send(path_open=wire.PathOpen(path_id=0, carrier=WEBSOCKET))
+    while (await client.next("error")).subject_id != "0":
         pass
-    return [m.error for m in client.seen[before:] if m.WhichOneof("payload") == "error"]
+    return [m.error for m in client.seen[before:-1] if m.WhichOneof("payload") == "error"]
 
 
 # one bad frame
@@ -353,12 +353,12 @@ async def test_a_flood_is_held_back_and_the_others_talk_on() -> None:
     async with running_server(make_bot()) as server, asyncio.timeout(60), peer(server) as client:
         await client.open()
         for name, blob in FLOODS.items():
-            pouring = asyncio.ensure_future(flooding.flood(server.port, blob, seconds=1.5))
+            pouring = asyncio.ensure_future(flooding.flood(server.port, blob, seconds=1.2))
             await asyncio.sleep(0.3)
             await answers(client)
             flooded = await pouring
             # 512 KiB at once, 512 KiB a second, and what buffers hold; each time it is let in
-            bound = (flooded.closed + 1) * (524_288 * 3 + 2**21)
+            bound = (flooded.closed + 1) * (524_288 * 3 + 2**20)
             assert flooded.sent_bytes < bound, (name, flooded)
             assert "session_ended" not in client.kinds()
         while len(server.registry) > 1:
@@ -406,7 +406,7 @@ async def test_a_client_that_sends_but_does_not_read_is_closed(
     pings = frame(envelope(ping=wire.Ping())) * 40
     async with running_server(talkative) as server, asyncio.timeout(30):
         pouring = asyncio.ensure_future(
-            flooding.flood(server.port, pings, seconds=6, paced_bytes=200, reads=False)
+            flooding.flood(server.port, pings, seconds=3, paced_bytes=200, reads=False)
         )
         while not len(server.registry):
             await asyncio.sleep(0.01)
@@ -415,7 +415,7 @@ async def test_a_client_that_sends_but_does_not_read_is_closed(
         while first in server.registry._sessions:
             await asyncio.sleep(0.02)
         assert time.monotonic() - started < 5
-        assert (await pouring).closed >= 1
+        await pouring
 
 
 # nobody yet
