@@ -350,9 +350,9 @@ async def test_a_switch_of_paths_that_the_end_cuts_off_leaves_nothing() -> None:
             async with voxwire.connect(server.url, transport="webrtc") as session:
                 [held] = server.registry._sessions.values()
                 opened = wire.PathOpen(path_id=9, carrier=WEBSOCKET)
-                held.receive(_next_seq(held, path_open=opened), held.link)
+                held.reception.receive(_next_seq(held, path_open=opened), held.link)
                 await asyncio.sleep(delay)
-                held.receive(_next_seq(held, bye=wire.Bye()), held.link)
+                held.reception.receive(_next_seq(held, bye=wire.Bye()), held.link)
                 del session
         while len(server.registry):
             await asyncio.sleep(0.02)

@@ -47,6 +47,11 @@ class Settings(BaseSettings):
     """Sessions at once; one more is refused with CAPACITY."""
     log_level: str = Field(default="WARNING", pattern="^(TRACE|DEBUG|INFO|WARNING|ERROR)$")
     """Lowest level that is logged."""
+    max_pending_per_address: int = Field(default=8, ge=1)
+    """Sockets of one address whose Hello has not been accepted; behind a proxy, all of its clients
+    are one address."""
+    max_pending: int = Field(default=256, ge=1)
+    """Such sockets in all."""
     hello_timeout_ms: int = 5000
     """Longest wait for a client's Hello, milliseconds."""
     heartbeat_ms: int = 1000

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
 from voxwire_server.gate import Gate
+from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.session.admission import Admission
 from voxwire_server.session.ice import SessionIce
 from voxwire_server.session.link import ControlLink
@@ -88,11 +89,13 @@ class ControlRoute:
             hello = await self._hello(receive)
             if hello is None:
                 return
-            link = ControlLink(send)
+            socket = SocketControl.of(scope)
+            link = ControlLink(send, abort=socket.abort)
             session = self._attach(hello, origin, link)
         except _Refused as refused:
             await self._turn_away(refused.error, send)
             return
+        socket.admitted()
         await self._serve(session, link, receive)
 
     async def _turn_away(self, error: wire.Error, send: Send) -> None:
@@ -236,8 +239,10 @@ class ControlRoute:
             if event["type"] == "websocket.disconnect":
                 return
             data = event.get("bytes")
-            session.receive(data if data is not None else b"", link)
-            if number % _MESSAGES_A_TURN == 0:
+            wait_ms = session.reception.receive(data if data is not None else b"", link)
+            if wait_ms:
+                await asyncio.sleep(wait_ms / 1000)
+            elif number % _MESSAGES_A_TURN == 0:
                 await asyncio.sleep(0)
 
 

@@ -11,10 +11,16 @@ from voxwire_server.media.websocket import WebSocketPath
 if TYPE_CHECKING:
     from voxwire_server.session.session import Session
 
-__all__ = ["Paths"]
+__all__ = ["BLOCKS_MS", "SAMPLE_RATES", "Paths"]
 
 _log = logging.getLogger("voxwire.session")
 
+SAMPLE_RATES: Final = frozenset({8000, 16000, 24000, 32000, 44100, 48000})
+"""Rates that a client may name in a format, Hz."""
+BLOCKS_MS: Final = frozenset({0, 10, 20, 40, 60})
+"""Block lengths that a client may name, milliseconds; 0 = the server's choice."""
+
+_CODECS: Final = frozenset(wire.Codec.values())
 _MAX_OPENING: Final = 4
 _MAX_PATHS: Final = 1000
 _CONNECT_MS: Final = 15_000
@@ -49,6 +55,10 @@ class Paths:
             _refuse(session, request, wire.ErrorCode.ERROR_CODE_RATE_LIMITED, reason)
             return
         self._used.add(path_id)
+        if not (_format_known(request, "capture") and _format_known(request, "playout")):
+            reason = "a format that this server does not carry"
+            _refuse(session, request, wire.ErrorCode.ERROR_CODE_UNSUPPORTED_FORMAT, reason)
+            return
         task = session.spawn(self._open(request))
         if task is not None:
             self._opening[path_id] = task
@@ -127,6 +137,19 @@ class Paths:
                 wire.ErrorCode.ERROR_CODE_UNSUPPORTED,
                 "this server carries audio over WebSocket and WebRTC",
             )
+
+
+def _format_known(request: wire.PathOpen, name: str) -> bool:
+    """True when a format is left open or one that exists: nothing is computed from odd numbers."""
+    if not request.HasField(name):  # type: ignore[arg-type]
+        return True
+    asked: wire.AudioFormat = getattr(request, name)
+    return (
+        asked.codec in _CODECS
+        and asked.sample_rate in SAMPLE_RATES
+        and asked.num_channels in (0, 1)
+        and asked.block_ms in BLOCKS_MS
+    )
 
 
 def _refuse(session: "Session", request: wire.PathOpen, code: wire.ErrorCode, reason: str) -> None:

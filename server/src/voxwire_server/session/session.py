@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol
 
 from voxwire_protocol import wire
-from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.clock import ClockSync
 from voxwire_server.config import Settings
 from voxwire_server.media.base import MediaPath
@@ -16,11 +15,12 @@ from voxwire_server.session.control import Control
 from voxwire_server.session.flushes import Flushes
 from voxwire_server.session.history import History
 from voxwire_server.session.ice import SessionIce
+from voxwire_server.session.intake import Intake
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.paths import Paths
 from voxwire_server.session.playout import Playout
+from voxwire_server.session.reception import Reception
 from voxwire_server.session.states import ConversationState
-from voxwire_server.session.texts import Texts
 from voxwire_server.session.tools import SessionTools
 from voxwire_server.session.turns import TurnTimer
 
@@ -29,7 +29,6 @@ __all__ = ["BotRunner", "PipelinePort", "Session"]
 _log = logging.getLogger("voxwire.session")
 
 _WEBSOCKET: Final = wire.Carrier.CARRIER_WEBSOCKET
-_MAX_BAD_MESSAGES: Final = 3
 _WARN_MS: Final = 3000
 _SNAPSHOT_BYTES: Final = 32_768
 _GONE: Final = 4000 + wire.ErrorCode.ERROR_CODE_CONNECTION_LOST
@@ -97,6 +96,7 @@ class Session:
         self.paths = Paths(self)
         self.flushes = Flushes(self)
         self.absence = Absence(self)
+        self.reception = Reception(self)
         self.tools = SessionTools(self)
         self.port: PipelinePort | None = None
         self.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
@@ -125,10 +125,7 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = False
         self._warned = False
-        self._texts = Texts(self)
-        self._ack_timer: asyncio.TimerHandle | None = None
-        self._bad_messages = 0
-        self.dropped_audio = 0
+        self.intake = Intake()
 
     @staticmethod
     def now_ms() -> float:
@@ -189,7 +186,7 @@ class Session:
         since = self.control.last_received_ms
         if not self.control.attach(link, hello, welcome, self._snapshot):
             _log.info("resumed with a loss", extra={"session": self.id})
-        self._bad_messages = 0
+        self.reception.begin()
         self.absence.stop_grace()
         if older is not None:
             self._leave_socket(since)
@@ -272,7 +269,8 @@ class Session:
         if self.link is not None:
             self.link.close(1000 if error is None else 4000 + error.code, "session ended")
         self.ended.set()
-        _log.info("session ended", extra={"session": self.id, "reason": int(reason)})
+        fields = {"session": self.id, "reason": int(reason), **self.intake.counters()}
+        _log.info("session ended", extra=fields)
 
     async def _bot(self) -> None:
         await self._run_bot(self)
@@ -308,8 +306,7 @@ class Session:
     async def _release(self) -> None:
         self._over = True  # what the client still sends begins nothing
         self.tools.close()
-        if self._ack_timer is not None:
-            self._ack_timer.cancel()
+        self.reception.close()
         self.flushes.cancel()
         tasks = list(self._tasks)
         for task in tasks:
@@ -334,6 +331,7 @@ class Session:
                 self._watch_duration(now)
             if self.link is not None:
                 self.emit(ping=self.clock.ping(int(now * 1000)))
+                self.link.pinged(now)
 
     def _watch_link(self, now: float) -> None:
         """Give up a socket whose other side is gone or does not read; look after the voice."""
@@ -365,122 +363,3 @@ class Session:
             self._warned = True
             reason = "the session will reach the longest duration that its token allows"
             self.emit(go_away=wire.GoAway(reason=reason, time_left_ms=int(left)))
-
-    # receiving
-
-    def receive(self, data: bytes, link: ControlLink) -> None:
-        """Take one message of the client. Never raises; bad input is answered or counted.
-
-        What comes on a socket that was taken over from is ignored: it comes again on the new one.
-        """
-        if link is not self.link:
-            return
-        now = self.now_ms()
-        self.playout.heard.peer_alive(now)
-        if self.absence.active and self.path is not None and self.path.carrier == _WEBSOCKET:
-            self.absence.over()
-        try:
-            messages = self.control.receive(data)
-        except ChannelError as error:
-            self._bad_message(error)
-            messages = list(error.delivered)
-        else:
-            self._bad_messages = 0
-        for message in messages:
-            self.dispatch(message, now)
-        self._schedule_ack(now)
-
-    def _bad_message(self, error: ChannelError) -> None:
-        self._bad_messages += 1
-        self.emit_error(error.code, str(error))
-        if self._bad_messages >= _MAX_BAD_MESSAGES:
-            self.end(
-                wire.EndReason.END_REASON_ERROR,
-                wire.Error(
-                    code=wire.ErrorCode.ERROR_CODE_MALFORMED,
-                    reason="three bad messages in a row",
-                    fatal=True,
-                ),
-            )
-
-    def _schedule_ack(self, now: float) -> None:
-        due = self.control.channel.next_due_ms
-        if due is None or self._ack_timer is not None:
-            return
-        delay = max(0.0, due - now) / 1000
-        self._ack_timer = asyncio.get_running_loop().call_later(delay, self._send_acks)
-
-    def _send_acks(self) -> None:
-        self._ack_timer = None
-        self.control.send_due_acks()
-        self._schedule_ack(self.now_ms())
-
-    def dispatch(self, message: wire.Envelope, now: float) -> None:
-        """Act on one message that the channel delivered."""
-        kind = message.WhichOneof("payload")
-        if kind == "audio":
-            self._user_audio(message.audio)
-        elif kind == "playout_report":
-            self._playout_report(message.playout_report, now)
-        elif kind == "ping":
-            received = int(now * 1000)
-            self.emit(pong=self.clock.pong(message.ping, received, int(self.now_ms() * 1000)))
-        elif kind == "pong":
-            self.clock.receive(message.pong, int(now * 1000))
-        elif kind == "path_open":
-            self.paths.open(message.path_open)
-        elif kind == "path_close":
-            self.paths.close(message.path_close.path_id)
-        elif kind == "ice_candidate" and self.ice is not None:
-            self.ice.remote_candidate(message.ice_candidate)
-        elif kind == "send_text":
-            self._texts.take(message.send_text)
-        elif kind == "interrupt":
-            self._interrupt()
-        elif kind == "mute":
-            self.muted = message.mute.muted
-            if self.muted:
-                self.spawn(self.absence.hush())
-        elif kind is not None and kind.startswith("tool_"):
-            self.tools.on_message(message)
-        elif kind == "bye":
-            self.end(wire.EndReason.END_REASON_CLIENT)
-        elif kind == "hello":
-            self.emit_error(
-                wire.ErrorCode.ERROR_CODE_UNEXPECTED_MESSAGE, "Hello came twice on one socket"
-            )
-
-    def _user_audio(self, audio: wire.AudioChunk) -> None:
-        path = self.path
-        if (
-            path is None
-            or audio.path_id != path.path_id
-            or path.carrier != _WEBSOCKET
-            or len(audio.data) % 2
-        ):
-            self.dropped_audio += 1
-            return
-        self.user_audio(audio.data)
-
-    def user_audio(self, pcm: bytes) -> None:
-        """Hand the user's voice to the pipeline: int16 little-endian mono PCM."""
-        if self.port is not None and not self.muted:
-            self.port.user_audio(pcm)
-
-    def _interrupt(self) -> None:
-        if self.port is not None and self.pipeline_ready.is_set():
-            self.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_CLIENT
-            self.spawn(self.port.interrupt())
-
-    # playout
-
-    def _playout_report(self, report: wire.PlayoutReport, now: float) -> None:
-        path = self.path
-        if path is None or report.path_id != path.path_id or report.track_id:
-            return
-        self.playout.heard.report(float(report.media_ms), now, playing=report.playing)
-        if report.flush_id:
-            self.flushes.answered(report.flush_id, self.playout.heard_ms(now))
-        path.report(report)
-        if self.port is not None:
-            self.port.heard_changed()
