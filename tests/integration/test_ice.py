@@ -171,5 +171,3 @@ async def test_a_server_that_should_relay_without_turn_does_not_start() -> None:
     with pytest.raises(IceServersError, match="VOXWIRE_TURN_URLS"):
         async with running_server(make_bot(), server_ice="relay"):
             pass
-    with pytest.raises(voxwire.UsageError):
-        voxwire.connect("ws://127.0.0.1:1", ice_policy="none")

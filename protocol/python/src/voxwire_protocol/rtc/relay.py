@@ -12,6 +12,7 @@ from types import MethodType
 from typing import Any, Final
 
 from aioice import Candidate
+from aioice.ice import CandidatePair
 from aiortc import RTCPeerConnection
 
 from voxwire_protocol import wire
@@ -45,6 +46,7 @@ class Relay:
         self._agent: Any = next(iter(agents(connection)))
         self._only = only
         self._awaited = False
+        _check_again(self._agent)
 
     def hold(self) -> None:
         """Keep ICE from failing until :meth:`gather` is over; :meth:`gather` must follow."""
@@ -83,6 +85,37 @@ class Relay:
             self._awaited = False
             if self._agent._early_checks_done:
                 self._agent._check_list_maybe_fail()
+
+
+def _check_again(agent: Any) -> None:
+    """Answer a check over the relay with one of our own, even while an earlier one is under way.
+
+    The first check to a peer behind TURN is lost when the peer has not permitted our relay yet; its
+    own check shows that it has now, and a new one goes out at once (RFC 8445 §7.3.1.4, which aioice
+    leaves out) instead of a retransmission after 500 ms. Once for a pair is enough.
+    """
+    take = agent.check_incoming
+    again: set[int] = set()
+
+    def check_incoming(message: Any, addr: tuple[str, int], protocol: Any) -> None:
+        late = [
+            pair
+            for pair in agent._check_list
+            if pair.protocol is protocol
+            and pair.remote_addr == addr
+            and pair.state is CandidatePair.State.IN_PROGRESS
+            and protocol.local_candidate.type == "relay"
+            and id(pair) not in again
+        ]
+        take(message, addr, protocol)
+        for pair in late:
+            if pair.state is CandidatePair.State.IN_PROGRESS and pair.task is not None:
+                again.add(id(pair))
+                pair.task.cancel()
+                pair.task = None
+                agent.check_start_task(pair)
+
+    agent.check_incoming = check_incoming
 
 
 class PeerCandidates:
