@@ -43,24 +43,34 @@ class Phase(IntEnum):
 WORKERS = {Phase.BUSY: 3, Phase.QUIET: 3, Phase.ALONE: 1}
 """Jobs at a time, for two processors."""
 
-# Files that run in a process of their own: part, name, phase, paths. The longest of a phase first.
-# What is not named here runs in one process per part: cores, server: BUSY, others QUIET.
-SPLIT: list[tuple[str, str, Phase, list[str]]] = [
-    ("server", "bots", Phase.BUSY, ["server/tests/bots"]),
-    ("interop", "bot", Phase.BUSY, ["tests/integration/test_offline_bot.py"]),
-    ("interop", "wheels", Phase.BUSY, ["tests/integration/test_wheels.py"]),
-    ("interop", "talk", Phase.QUIET, ["tests/integration/test_talk.py"]),
-    ("interop", "interruptions", Phase.QUIET, ["tests/integration/test_interruptions.py"]),
-    ("interop", "words", Phase.QUIET, ["tests/integration/test_words.py"]),
-    ("cores", "rtc", Phase.QUIET, ["protocol/python/tests/test_rtc.py"]),
+
+@dataclass(frozen=True)
+class Share:
+    """Tests of a part that run in one process: what no other share of the part has, if `paths` is
+    empty. `seconds` is about what it takes; the longest of a phase starts first.
+    """
+
+    part: str
+    name: str
+    phase: Phase
+    seconds: int
+    paths: tuple[str, ...] = ()
+
+
+SHARES = [
+    Share("cores", "rtc", Phase.QUIET, 25, ("protocol/python/tests/test_rtc.py",)),
+    Share("cores", "rest", Phase.BUSY, 25),
+    Share("server", "bots", Phase.BUSY, 80, ("server/tests/bots",)),
+    Share("server", "rest", Phase.BUSY, 25),
+    Share("clients", "", Phase.QUIET, 50),
+    Share("interop", "bot", Phase.QUIET, 85, ("tests/integration/test_offline_bot.py",)),
+    Share("interop", "wheels", Phase.BUSY, 15, ("tests/integration/test_wheels.py",)),
+    Share("interop", "talk", Phase.QUIET, 70, ("tests/integration/test_talk.py",)),
+    Share("interop", "cuts", Phase.QUIET, 65, ("tests/integration/test_interruptions.py",)),
+    Share("interop", "words", Phase.QUIET, 40, ("tests/integration/test_words.py",)),
+    Share("interop", "rest", Phase.QUIET, 80),
+    Share("faults", "", Phase.ALONE, 100),
 ]
-REST = {
-    "cores": Phase.BUSY,
-    "server": Phase.BUSY,
-    "clients": Phase.QUIET,
-    "interop": Phase.QUIET,
-    "faults": Phase.ALONE,
-}
 
 
 @dataclass
@@ -106,25 +116,29 @@ def pytest_job(part: str, name: str, arguments: Sequence[str]) -> Job:
     return Job(part, name, pytest_command(part, name, arguments), log)
 
 
+def arguments_of(share: Share) -> list[str]:
+    """Where pytest finds the tests of a share; nothing if there are none."""
+    if share.paths:
+        return list(share.paths)
+    folders = [folder for folder in PARTS[share.part] if (ROOT / folder).is_dir()]
+    named = [path for other in SHARES if other.part == share.part for path in other.paths]
+    return folders and [*folders, *(f"--ignore={path}" for path in [*named, *inner(share.part)])]
+
+
+def inner(part: str) -> list[str]:
+    """Folders within those of a part that are another part."""
+    return PARTS["faults"] if part == "interop" else []
+
+
 def plan(wanted: Sequence[str]) -> dict[Phase, list[Job]]:
     """The jobs of the parts that are wanted, by phase, in the order in which they start."""
     phases: dict[Phase, list[Job]] = {phase: [] for phase in Phase}
     if "checks" in wanted:
         command = [sys.executable, "-u", ROOT / "scripts" / "check.py"]
         phases[Phase.BUSY].append(Job("checks", "", command, OUT / "test-checks.txt"))
-    for part, name, phase, paths in SPLIT:
-        if part in wanted:
-            phases[phase].append(pytest_job(part, name, paths))
-    for part, folders in PARTS.items():
-        there = [folder for folder in folders if (ROOT / folder).is_dir()]
-        if part not in wanted or not there:
-            continue
-        elsewhere = [path for it in SPLIT if it[0] == part for path in it[3]]
-        if part == "interop":
-            elsewhere += PARTS["faults"]
-        name = "rest" if any(it[0] == part for it in SPLIT) else ""
-        ignored = [f"--ignore={path}" for path in elsewhere]
-        phases[REST[part]].append(pytest_job(part, name, [*ignored, *there]))
+    for share in sorted(SHARES, key=lambda share: -share.seconds):
+        if share.part in wanted and (arguments := arguments_of(share)):
+            phases[share.phase].append(pytest_job(share.part, share.name, arguments))
     return phases
 
 
@@ -155,7 +169,7 @@ def show(job: Job, count: Count) -> None:
     print(f"  {job.title:<22} {job.seconds:6.1f} s  {count}", flush=True)
     lines = job.log.read_text("utf-8", errors="replace").splitlines()
     if not count.failed:
-        lines = [line for line in lines if re.match(r"\.*RETRY ", line)]
+        lines = [line for line in lines if re.search(r"RETRY \S+::|^E  ", line)]
         print("".join(f"    {line}\n" for line in lines), end="", flush=True)
         return
     print(f"== {job.title}: {job.log.relative_to(ROOT)}", flush=True)
@@ -192,7 +206,7 @@ def run_in_turn(wanted: Sequence[str], extra: Sequence[str]) -> dict[str, Count]
             continue
         print(f"== {part}", flush=True)
         started = time.monotonic()
-        ignored = [f"--ignore={path}" for path in PARTS["faults"] if part == "interop"]
+        ignored = [f"--ignore={path}" for path in inner(part)]
         command = pytest_command(part, "", [*extra, *ignored, *folders])
         status = subprocess.run(command, cwd=ROOT, check=False).returncode
         counts[part] = count_pytest(part, "", status)

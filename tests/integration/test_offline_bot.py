@@ -19,6 +19,8 @@ from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.testing import RunningServer, running_server
 
 PHRASES = 10
+PAUSE_S = 5.0
+"""Longest pause of the bot within a turn."""
 
 
 async def open_bot(session: BotSession) -> None:
@@ -54,11 +56,18 @@ async def cut_greeting(session: voxwire.Session) -> None:
 async def until_idle(session: voxwire.Session) -> Turn:
     """Follow one turn to the end of the bot's speech.
 
-    On a slow machine the bot may fall silent between "Let me check." and what its tool brought.
+    On a slow machine the bot may be idle between "Let me check." and what its tool brought: until
+    more was spoken than there were tools, the turn goes on for `PAUSE_S` after an idle.
     """
     turn = Turn()
     utterances: set[str] = set()
-    async for event in session:
+    idle = False
+    while True:
+        try:
+            async with asyncio.timeout(PAUSE_S if idle else None):
+                event = await anext(session)
+        except TimeoutError:
+            return turn
         match event:
             case voxwire.UserTranscript(final=True, text=text):
                 turn.heard = text
@@ -69,12 +78,14 @@ async def until_idle(session: voxwire.Session) -> Turn:
             case voxwire.BotWord(text=text, utterance_id=utterance):
                 turn.spoken += f" {text}"
                 utterances.add(utterance)
-            case voxwire.StateChanged(bot=voxwire.BotState.IDLE):
-                if len(utterances) > len(turn.tools):
+            case voxwire.StateChanged(bot=bot):
+                idle = bot == voxwire.BotState.IDLE and bool(utterances)
+                if idle and len(utterances) > len(turn.tools):
                     return turn
+            case voxwire.SessionEnded():
+                return turn
             case _:
                 pass
-    return turn
 
 
 def check(phrase: Phrase, turn: Turn) -> None:
