@@ -8,6 +8,7 @@
 """
 
 from voxwire._connect import Connection, connect
+from voxwire._simulate import Simulation
 from voxwire.audio import ClipMicrophone, FileSpeaker, Microphone, Recording, Speaker
 from voxwire.playout import Block, Span, SpanKind
 from voxwire.session import Session
@@ -32,6 +33,8 @@ from voxwire_protocol.events import (
     BotState,
     BotWord,
     Carrier,
+    ConnectionChanged,
+    ConnectionState,
     EndReason,
     ErrorEvent,
     Event,
@@ -48,12 +51,15 @@ from voxwire_protocol.events import (
     ServiceMetrics,
     SessionEnded,
     SessionStarted,
+    Snapshot,
     StateChanged,
     TimingSource,
     ToolCallEnded,
     ToolCallStarted,
     ToolOutcome,
+    Turn,
     TurnMetrics,
+    TurnRole,
     UserState,
     UserTranscript,
     UtteranceEnd,
@@ -74,6 +80,8 @@ __all__ = [
     "Carrier",
     "ClipMicrophone",
     "Connection",
+    "ConnectionChanged",
+    "ConnectionState",
     "EndReason",
     "ErrorCode",
     "ErrorEvent",
@@ -100,6 +108,8 @@ __all__ = [
     "SessionError",
     "SessionStarted",
     "SignalingError",
+    "Simulation",
+    "Snapshot",
     "Span",
     "SpanKind",
     "Speaker",
@@ -109,7 +119,9 @@ __all__ = [
     "ToolCallStarted",
     "ToolOutcome",
     "TransportError",
+    "Turn",
     "TurnMetrics",
+    "TurnRole",
     "UsageError",
     "UserState",
     "UserTranscript",

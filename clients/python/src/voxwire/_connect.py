@@ -4,9 +4,9 @@ import json
 from types import TracebackType
 from typing import Any
 
-from voxwire._control import Control, normalise_url, now_ms
 from voxwire._opening import Options, ladder
 from voxwire._runtime import Runtime
+from voxwire._socket import normalise_url, now_ms
 from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
 from voxwire.session import Session
 
@@ -23,6 +23,7 @@ def connect(
     bot: str | None = None,
     metadata: dict[str, Any] | None = None,
     connect_timeout: float = 10.0,
+    resume: bool = True,
 ) -> "Connection":
     """Connects to a bot; use it with ``async with``.
 
@@ -37,6 +38,8 @@ def connect(
         bot: Name of the bot; None = the server's default.
         metadata: Application data for the bot; anything that JSON can hold, at most 8 KB.
         connect_timeout: Longest wait until the session is ready, seconds.
+        resume: True = a lost connection is dialled again and the session goes on, as long as the
+            server keeps it; False = the session ends with it.
 
     Returns:
         A context manager; entering it dials. It is entered once.
@@ -51,6 +54,7 @@ def connect(
         token=token or "",
         bot=bot or "",
         metadata_json="" if metadata is None else json.dumps(metadata),
+        resume=resume,
     )
     return Connection(
         normalise_url(url),
@@ -88,13 +92,14 @@ class Connection:
             VoxwireError: It cannot be had within the deadline.
         """
         deadline_ms = now_ms() + self._timeout_ms
-        control = await Control.dial(self._url, timeout_ms=self._timeout_ms)
-        self._runtime = Runtime(
-            control, self._options, microphone=self._microphone, speaker=self._speaker
+        runtime = Runtime(
+            self._url, self._options, microphone=self._microphone, speaker=self._speaker
         )
-        self._runtime.start()
-        await self._runtime.wait_ready(max(1, deadline_ms - now_ms()))
-        return Session(self._runtime)
+        await runtime.dial(self._timeout_ms)
+        self._runtime = runtime
+        runtime.start()
+        await runtime.wait_ready(max(1, deadline_ms - now_ms()))
+        return Session(runtime)
 
     async def __aexit__(
         self,

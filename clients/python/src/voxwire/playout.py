@@ -54,7 +54,6 @@ TRIM_ABOVE_MS: Final = 60
 QUIET: Final = 16
 """Peak (of 32768) at or below which a block counts as silence."""
 
-
 KEPT_ENDS: Final = 64
 """Ends of pieces with sound in them that are remembered, to go back no further."""
 
@@ -254,6 +253,15 @@ class PlayoutBuffer:
         self._waited = 0
         self._keep(lambda at, samples: (max(at, until), samples[max(0, until - at) :]))
         return self.position
+
+    def restart(self, *, target_ms: int, continuous: bool) -> None:
+        """Drops what is buffered and waits for another stream; position and counters stay."""
+        self.target_ms = self._first_target_ms = target_ms
+        self._continuous = continuous
+        self.playing = False
+        self._dry = None
+        self._waited = 0
+        self._keep(lambda at, samples: (at, samples[:0]))
 
     def _keep(self, part: Callable[[int, Samples], tuple[int, Samples]]) -> None:
         """Keeps a part of every piece in the queue; empty ones go."""

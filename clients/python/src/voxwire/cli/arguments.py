@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from voxwire._opening import TRANSPORTS, library_version
+from voxwire._attach import library_version
+from voxwire._opening import TRANSPORTS
 
 __all__ = ["Step", "parser"]
 
