@@ -87,6 +87,8 @@ class Opening:
         self._welcomed = asyncio.Event()
         self._path: MediaPath | None = None
         self._path_id = 0
+        self.given_up: wire.PathClose | None = None
+        """The server's word that it gave the path up which was tried last, ready or not."""
         self.stage = "the server did not answer Hello"
 
     @property
@@ -107,6 +109,8 @@ class Opening:
         """Takes a message about a path; one about another path than the current is ignored."""
         if self._path is not None and path_id == self._path_id:
             self._path.receive(envelope)
+            if envelope.HasField("path_close"):
+                self.given_up = envelope.path_close
 
     def refuse(self, error: wire.Error) -> None:
         """Takes an error that came before the path was ready and does not end the session."""
@@ -159,7 +163,7 @@ class Opening:
 
     async def _try(self, carrier: wire.Carrier.ValueType, path_id: int) -> Opened:
         path = self._make(carrier, path_id)
-        self._path, self._path_id = path, path_id
+        self._path, self._path_id, self.given_up = path, path_id, None
         self._send(wire.Envelope(path_open=await path.offer()))
         await self._welcomed.wait()
         self.stage = f"the {path_name(carrier)} media path did not become ready"

@@ -78,9 +78,8 @@ class Paths:
             self._opening.receive(envelope, path_id)
         elif not envelope.HasField("path_close"):
             opened.path.receive(envelope)
-        elif self._broken is None:
-            reason = envelope.path_close.reason or "the server gave the media path up"
-            self._break(_lost(reason), known=True)
+        else:
+            self._give_up(envelope.path_close)
 
     def detached(self) -> None:
         """The control channel is gone, and with it audio over WebSocket and what was asked for."""
@@ -149,6 +148,8 @@ class Paths:
                 await asyncio.sleep(RETRY_S[self._failures])
                 opened = await self._opening.climb(carriers, last_ms=None if first else LAST_MS)
                 self._take(opened, group)
+                if self._opening.given_up is not None:  # right behind PathReady
+                    self._give_up(self._opening.given_up)
         except TimeoutError:
             if not scope.expired():
                 self._fail(_lost("no media path became ready in time"))
@@ -207,6 +208,10 @@ class Paths:
         if self._upgrade_at is not None:
             self._upgrade_at = None
             self._abandon()
+
+    def _give_up(self, close: wire.PathClose) -> None:
+        """The server gave the path in use up."""
+        self._break(_lost(close.reason or "the server gave the media path up"), known=True)
 
     def _abandon(self) -> None:
         """Ends the climb that is going on."""
