@@ -165,7 +165,7 @@ async def test_a_flush_is_silence_although_the_stream_goes_on() -> None:
     assert len(speaker.samples) <= (flushed.media_ms + 1) * RATE // 1000
 
 
-async def test_a_connection_that_breaks_is_a_transport_error() -> None:
+async def test_a_connection_that_breaks_is_a_transport_error_without_resume() -> None:
     async def script(peer: Peer) -> None:
         media = Media(peer)
         await media.ready()
@@ -173,7 +173,7 @@ async def test_a_connection_that_breaks_is_a_transport_error() -> None:
         await peer.socket.wait_closed()
 
     async def listen(url: str) -> None:
-        async with voxwire.connect(url, transport="webrtc") as session:
+        async with voxwire.connect(url, transport="webrtc", resume=False) as session:
             async for _ in session:
                 pass
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
-from voxwire._control import Control, normalise_url, now_ms
 from voxwire._ice import IceServer, check_policy
 from voxwire._opening import Options, ladder
 from voxwire._runtime import Runtime
+from voxwire._socket import normalise_url, now_ms
 from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
 from voxwire.session import Session
 from voxwire.tools import Tool, as_tool
@@ -33,6 +33,7 @@ def connect(
     ice_policy: str = "all",
     tools: Iterable[Tool | Callable[..., Any]] = (),
     connect_timeout: float = 10.0,
+    resume: bool = True,
 ) -> "Connection":
     """Connects to a bot; use it with ``async with``.
 
@@ -51,6 +52,8 @@ def connect(
         tools: Functions that the bot may have called here, as far as it allows their names; see
             `tool`.
         connect_timeout: Longest wait until the session is ready, seconds.
+        resume: True = a lost connection is dialled again and the session goes on, as long as the
+            server keeps it; False = the session ends with it.
 
     Returns:
         A context manager; entering it dials. It is entered once.
@@ -69,6 +72,7 @@ def connect(
         ice_servers=ice_servers,
         ice_policy=ice_policy,
         tools=_distinct(tools),
+        resume=resume,
     )
     return Connection(
         normalise_url(url),
@@ -106,13 +110,14 @@ class Connection:
             VoxwireError: It cannot be had within the deadline.
         """
         deadline_ms = now_ms() + self._timeout_ms
-        control = await Control.dial(self._url, timeout_ms=self._timeout_ms)
-        self._runtime = Runtime(
-            control, self._options, microphone=self._microphone, speaker=self._speaker
+        runtime = Runtime(
+            self._url, self._options, microphone=self._microphone, speaker=self._speaker
         )
-        self._runtime.start()
-        await self._runtime.wait_ready(max(1, deadline_ms - now_ms()))
-        return Session(self._runtime)
+        await runtime.dial(self._timeout_ms)
+        self._runtime = runtime
+        runtime.start()
+        await runtime.wait_ready(max(1, deadline_ms - now_ms()))
+        return Session(runtime)
 
     async def __aexit__(
         self,

@@ -109,6 +109,10 @@ class MediaPath(Protocol):
         """
         ...
 
+    def drop(self) -> None:
+        """Carries nothing any more and tells nobody, as a broken network would."""
+        ...
+
     async def close(self) -> None:
         """Gives the path up; bounded, may be called again."""
         ...

@@ -106,6 +106,12 @@ class Peer:
         """Waits until the connection is gone. Cancel-safe."""
         await self._closed.wait()
 
+    def drop(self) -> None:
+        """Loses every packet from here on; the connection does not notice."""
+        ice = self._connection.getTransceivers()[0].receiver.transport.transport
+        ice._send = _swallow  # pyright: ignore[reportPrivateUsage]
+        ice._recv = _hang  # pyright: ignore[reportPrivateUsage]
+
     async def close(self) -> None:
         """Closes the connection, within 2 s; may be called again."""
         self._inbound.close()
@@ -124,3 +130,12 @@ class Peer:
             self._closed.set()
         if state in ("connected", "failed", "closed"):
             self._connected.set()
+
+
+async def _swallow(data: bytes) -> None:
+    """Sends nothing."""
+
+
+async def _hang() -> bytes:
+    """Receives nothing."""
+    return await asyncio.get_running_loop().create_future()

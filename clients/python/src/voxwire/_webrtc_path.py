@@ -52,6 +52,10 @@ RECENT: Final = 50
 
 CLOSE_S: Final = 1.0
 """How long the search for a TURN server may take to stop."""
+SILENT_S: Final = 2.0
+"""A connection that brings no packet for this long carries nothing any more."""
+
+LOOK_S: Final = 0.25
 
 GRACE_S: Final = 1.0
 """The connection of a session that ends may close before SessionEnded arrives."""
@@ -95,6 +99,8 @@ class WebRtcPath:
         self._answer = ""
         self._peer: Peer | None = None
         self.trouble: VoxwireError | None = None
+        self._received = False  # a packet came since it was looked at last
+        self._dropped = False
 
     async def offer(self) -> wire.PathOpen:
         """Makes the peer connection and returns the message that asks for this path.
@@ -181,6 +187,9 @@ class WebRtcPath:
                 self._place(timestamp, samples, self._sink)
 
     def _receive_audio(self, samples: Samples, rtp_timestamp: int) -> None:
+        if self._dropped:
+            return
+        self._received = True
         if self._sink is None:
             self._early.append((rtp_timestamp, samples))
             return
@@ -242,14 +251,37 @@ class WebRtcPath:
         for rtp_timestamp, samples in self._early:
             self._receive_audio(samples, rtp_timestamp)
         self._early.clear()
-        await peer.wait_closed()
-        await asyncio.sleep(GRACE_S)
+        try:
+            async with asyncio.TaskGroup() as group:
+                closed = group.create_task(peer.wait_closed())
+                await self._wait_silent(closed)
+                closed.cancel()
+        finally:
+            self._sink = None
         raise TransportError(
             ErrorCode.CONNECTION_LOST,
             "the WebRTC connection broke",
             retryable=True,
             action=RecoveryAction.RECONNECT,
         )
+
+    async def _wait_silent(self, closed: asyncio.Task[None]) -> None:
+        """Waits until the connection is closed, or has brought nothing for too long."""
+        silent_s = 0.0
+        while silent_s < SILENT_S:
+            # Counted in looks, not by the clock: a stall of this program is no silence.
+            await asyncio.wait({closed}, timeout=LOOK_S)
+            if closed.done():
+                await asyncio.sleep(GRACE_S)
+                return
+            silent_s = 0.0 if self._received else silent_s + LOOK_S
+            self._received = False
+
+    def drop(self) -> None:
+        """Carries nothing any more and tells nobody."""
+        self._dropped = True
+        if self._peer is not None:
+            self._peer.drop()
 
     async def close(self) -> None:
         """Closes the peer connection, within 3 s."""

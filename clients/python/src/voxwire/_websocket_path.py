@@ -113,6 +113,9 @@ class WebSocketPath:
             sample_index += num_samples
             due += BLOCK_MS / 1000
 
+    def drop(self) -> None:
+        """Nothing of its own to break: the carrier belongs to the session."""
+
     async def close(self) -> None:
         """Nothing to give up: the carrier belongs to the session."""
         self._sink = None

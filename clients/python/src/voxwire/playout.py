@@ -259,6 +259,15 @@ class PlayoutBuffer:
         self._keep(lambda at, samples: (max(at, until), samples[max(0, until - at) :]))
         return self.position
 
+    def restart(self, *, target_ms: int, continuous: bool) -> None:
+        """Drops what is buffered and waits for another stream; position and counters stay."""
+        self.target_ms = self._first_target_ms = target_ms
+        self._continuous = continuous
+        self.playing = False
+        self._dry = None
+        self._waited = 0
+        self._keep(lambda at, samples: (at, samples[:0]))
+
     def _keep(self, part: Callable[[int, Samples], tuple[int, Samples]]) -> None:
         """Keeps a part of every piece in the queue; empty ones go."""
         pieces = (part(at, samples) for at, samples in self._queue)

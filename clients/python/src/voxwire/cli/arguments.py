@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from voxwire._attach import library_version
 from voxwire._ice import ICE_POLICIES
-from voxwire._opening import TRANSPORTS, library_version
+from voxwire._opening import TRANSPORTS
 
 __all__ = ["Step", "parser"]
 
