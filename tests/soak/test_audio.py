@@ -46,10 +46,10 @@ async def test_of_600_s_of_audio_sent_in_60_s_at_most_76_s_reach_the_stt() -> No
         before = rss_kb(os.getpid())
         reading = asyncio.ensure_future(client.next("session_ended", timeout=300))
         began = time.monotonic()
-        for second in range(60):
-            for _ in range(500):
+        for tenth in range(600):
+            for _ in range(50):
                 await client.send(audio=wire.AudioChunk(path_id=1, data=bytes(640)))
-            await asyncio.sleep(max(0.0, began + second + 1 - time.monotonic()))
+            await asyncio.sleep(max(0.0, began + (tenth + 1) / 10 - time.monotonic()))
         reading.cancel()
         await asyncio.wait({reading})
         errors = [m.error for m in client.seen if m.WhichOneof("payload") == "error"]
