@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """Sessions at once; one more is refused with CAPACITY."""
     log_level: str = Field(default="WARNING", pattern="^(TRACE|DEBUG|INFO|WARNING|ERROR)$")
     """Lowest level that is logged."""
+    log_format: str = Field(default="text", pattern="^(text|json)$")
+    """``text`` for people, ``json`` for machines: one object a line."""
     hello_timeout_ms: int = 5000
     """Longest wait for a client's Hello, milliseconds."""
     heartbeat_ms: int = 1000

@@ -10,6 +10,7 @@ from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.clock import ClockSync
 from voxwire_server.config import Settings
+from voxwire_server.logs import trace
 from voxwire_server.media.base import MediaPath
 from voxwire_server.session.absence import Absence
 from voxwire_server.session.control import Control
@@ -136,6 +137,7 @@ class Session:
 
     def emit_envelope(self, envelope: wire.Envelope) -> None:
         """Send an envelope; it is numbered and kept for replay as its payload asks."""
+        trace("sent", envelope, self.id)
         self.history.note(envelope)
         self.control.send(envelope)
 
@@ -182,6 +184,7 @@ class Session:
         since = self.control.last_received_ms
         if not self.control.attach(link, hello, welcome, self._snapshot):
             _log.info("resumed with a loss", extra={"session": self.id})
+        trace("attached", wire.Envelope(welcome=welcome), self.id)
         self._bad_messages = 0
         self.absence.stop_grace()
         if older is not None:
@@ -405,6 +408,7 @@ class Session:
 
     def dispatch(self, message: wire.Envelope, now: float) -> None:
         """Act on one message that the channel delivered."""
+        trace("received", message, self.id)
         kind = message.WhichOneof("payload")
         if kind == "audio":
             self._user_audio(message.audio)
