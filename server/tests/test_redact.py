@@ -1,9 +1,11 @@
 """What logs show of messages, and that a record is one line."""
 
 import io
+import json
 import logging
 from collections.abc import Iterator
 
+import aiortc
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from voxwire_protocol import wire
 from voxwire_protocol.gen.voxwire.v1 import options_pb2
+from voxwire_server.logs import JsonFormatter, LibraryFilter, TextFormatter
 from voxwire_server.redact import OneLineFilter, one_line, redacted
 
 CANARY = "CANARY-5ec2e7"
@@ -213,3 +216,55 @@ def test_every_handler_sees_the_record_clean(logger: Log) -> None:
     log.addHandler(second)
     log.info("a %s", "b\nc")
     assert out.getvalue().splitlines() == [r"INFO test: a b\nc", r"a b\nc"]
+
+
+def test_lines_carry_their_fields_as_text_and_as_json() -> None:
+    record = logging.makeLogRecord(
+        {"name": "voxwire.session", "levelname": "INFO", "msg": "session started", "created": 0.0}
+    )
+    record.session, record.hello = "a.b", wire.Hello(token=CANARY)
+    assert OneLineFilter().filter(record)
+    assert (
+        TextFormatter()
+        .format(record)
+        .endswith("INFO voxwire.session: session started hello={'token': '[secret]'} session=a.b")
+    )
+    assert json.loads(JsonFormatter().format(record)) == {
+        "time": "1970-01-01T00:00:00.000+00:00",
+        "level": "INFO",
+        "logger": "voxwire.session",
+        "message": "session started",
+        "session": "a.b",
+        "hello": "{'token': '[secret]'}",
+    }
+
+
+@pytest.mark.parametrize(("level", "shown"), [(logging.INFO, False), (logging.WARNING, True)])
+def test_a_librarys_text_is_shown_from_warning_on_and_a_bots_always(
+    level: int, shown: bool
+) -> None:
+    library = logging.makeLogRecord(
+        {"name": "aiortc", "levelno": level, "pathname": aiortc.__file__, "msg": f"a {CANARY}"}
+    )
+    template = logging.makeLogRecord(
+        {"name": "aiortc", "levelno": level, "pathname": aiortc.__file__, "msg": "got %s"}
+    )
+    template.args = (CANARY,)
+    bot = logging.makeLogRecord({"name": "mine", "levelno": level, "pathname": __file__})
+    bot.msg = f"a {CANARY}"
+    for record in (library, template, bot):
+        assert LibraryFilter().filter(record)
+    assert (CANARY in library.getMessage()) is shown
+    assert (CANARY in template.getMessage()) is shown
+    assert "got %s" in str(template.msg)
+    assert CANARY in bot.getMessage()
+
+
+def test_the_text_of_an_exception_is_not_shown_below_warning(logger: Log) -> None:
+    log, out = logger
+    try:
+        raise ValueError(CANARY)
+    except ValueError as error:
+        log.info("refused", exc_info=error)
+    assert CANARY not in out.getvalue()
+    assert "ValueError at " in out.getvalue()

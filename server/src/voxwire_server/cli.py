@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--log-level", choices=["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"], help="what to log"
     )
+    run.add_argument("--log-format", choices=["text", "json"], help="lines for people or machines")
     return parser
 
 
@@ -92,7 +93,7 @@ def _serve(settings: "Settings") -> int:
     from voxwire_server.tokens import KeyRingError
     from voxwire_server.turn import IceServersError
 
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     try:
         listener = bind(settings)
     except MissingKeyError as error:

@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     are one address."""
     max_pending: int = Field(default=256, ge=1)
     """Such sockets in all."""
+    log_format: str = Field(default="text", pattern="^(text|json)$")
+    """``text`` for people, ``json`` for machines: one object a line."""
     hello_timeout_ms: int = 5000
     """Longest wait for a client's Hello, milliseconds."""
     heartbeat_ms: int = 1000

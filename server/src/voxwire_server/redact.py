@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from voxwire_protocol import wire
 
-__all__ = ["MAX_VALUE_BYTES", "OneLineFilter", "one_line", "redacted"]
+__all__ = ["MAX_VALUE_BYTES", "OneLineFilter", "fields_of", "one_line", "redacted"]
 
 MAX_VALUE_BYTES: Final = 256
 """Longest value in a log line, bytes of UTF-8."""
@@ -112,14 +112,20 @@ def _value(value: object) -> object:
     return one_line(value)
 
 
-def _exception(error: BaseException | None) -> Iterable[str]:
+def fields_of(record: logging.LogRecord) -> dict[str, object]:
+    """The ``extra`` fields of a record."""
+    return {name: record.__dict__[name] for name in sorted(record.__dict__.keys() - _STANDARD)}
+
+
+def _exception(error: BaseException | None, *, with_text: bool) -> Iterable[str]:
     """One part for each exception of the chain: type, text (cut), where."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen and len(seen) < 4:
         seen.add(id(error))
         frames = traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:]
         where = " < ".join(f"{f.filename}:{f.lineno} {f.name}" for f in reversed(frames))
-        yield f"{type(error).__qualname__}: {one_line(error)} at {where}"
+        text = f": {one_line(error)}" if with_text else ""
+        yield f"{type(error).__qualname__}{text} at {where}"
         hidden = error.__suppress_context__
         error = error.__cause__ or (None if hidden else error.__context__)
 
@@ -128,7 +134,8 @@ class OneLineFilter(logging.Filter):
     """Makes every record one line and harmless; put it on handlers, it never drops a record.
 
     Arguments and ``extra`` fields are escaped and cut at 256 bytes, protobuf messages redacted, a
-    traceback is folded into the line. A record changes in place, and a second pass changes nothing.
+    traceback is folded into the line; below WARNING without the exceptions' texts, since parsers
+    put their input there. A record changes in place, and a second pass changes nothing.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -137,7 +144,8 @@ class OneLineFilter(logging.Filter):
             record.__dict__[name] = _value(record.__dict__[name])
         parts = [self._message(record)]
         if record.exc_info:
-            parts.extend(_exception(record.exc_info[1]))
+            shown = record.levelno >= logging.WARNING
+            parts.extend(_exception(record.exc_info[1], with_text=shown))
         if record.stack_info:
             parts.append(record.stack_info)
         record.msg = one_line(" | ".join(parts), max_bytes=_MAX_LINE_BYTES)

@@ -1,9 +1,7 @@
 """Running a server in this process."""
 
 import asyncio
-import logging
 import socket
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
@@ -13,7 +11,7 @@ from voxwire_server.app import create_app
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.gate import is_loopback, missing_key_message
-from voxwire_server.redact import OneLineFilter
+from voxwire_server.logs import configure_logging
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.sockets import protocols
@@ -121,22 +119,6 @@ def registry_of(server: uvicorn.Server) -> SessionRegistry:
     return application.state.registry
 
 
-def configure_logging(level: str) -> None:
-    """Log to stderr; Pipecat's loguru goes the same way."""
-    logging.basicConfig(
-        level=level if level != "TRACE" else "DEBUG",
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(OneLineFilter())
-    from loguru import logger
-
-    logger.remove()
-    # diagnose would print the values of local variables, tokens included, beside tracebacks
-    logger.add(sys.stderr, level=level, diagnose=False)
-
-
 def serve(bot: "Bot", settings: Settings | None = None) -> None:
     """Serve one bot until Ctrl-C: ``if __name__ == "__main__": serve(bot)``.
 
@@ -144,7 +126,7 @@ def serve(bot: "Bot", settings: Settings | None = None) -> None:
         MissingKeyError: ``VOXWIRE_HOST`` is not loopback and no ``VOXWIRE_KEY`` is set.
     """
     settings = settings or Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     listener = bind(settings)
     port = listener.getsockname()[1]
     name = getattr(bot, "__module__", "bot")

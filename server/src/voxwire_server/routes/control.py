@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
 from voxwire_server.gate import Gate
+from voxwire_server.logs import trace
 from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.session.admission import Admission
 from voxwire_server.session.ice import SessionIce
@@ -190,6 +191,7 @@ class ControlRoute:
             ) from None
         if envelope.WhichOneof("payload") != "hello":
             raise _refuse(wire.ErrorCode.ERROR_CODE_MALFORMED, "the first message must be a Hello")
+        trace("hello", envelope)
         if len(envelope.hello.attach_nonce) != 16:
             raise _refuse(
                 wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT, "attach_nonce must be 16 bytes"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
+from voxwire_server.logs import trace
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.texts import Texts
 
@@ -114,6 +115,7 @@ class Reception:
     def dispatch(self, message: wire.Envelope, now: float) -> None:
         """Act on one message that the channel delivered."""
         session, kind = self._session, message.WhichOneof("payload")
+        trace("received", message, session.id)
         if kind == "audio":
             self._user_audio(message.audio)
         elif kind == "playout_report":

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from voxwire_protocol import wire
 from voxwire_protocol.clock import ClockSync
 from voxwire_server.config import Settings
+from voxwire_server.logs import trace
 from voxwire_server.media.base import MediaPath
 from voxwire_server.session.absence import Absence
 from voxwire_server.session.control import Control
@@ -140,6 +141,7 @@ class Session:
 
     def emit_envelope(self, envelope: wire.Envelope) -> None:
         """Send an envelope; it is numbered and kept for replay as its payload asks."""
+        trace("sent", envelope, self.id)
         self.history.note(envelope)
         self.control.send(envelope)
 
@@ -187,6 +189,7 @@ class Session:
         if not self.control.attach(link, hello, welcome, self._snapshot):
             _log.info("resumed with a loss", extra={"session": self.id})
         self.reception.begin()
+        trace("attached", wire.Envelope(welcome=welcome), self.id)
         self.absence.stop_grace()
         if older is not None:
             self._leave_socket(since)

@@ -1,0 +1,110 @@
+"""Where logs go and what is in them: one line a record on stderr, as text or as JSON.
+
+Our own records are a fixed sentence and fields; a message of the protocol is a field and is
+redacted by the schema (``redact``). Libraries write what they like into theirs, so below WARNING
+only the place and the template of such a record are shown, never its text.
+"""
+
+import json
+import logging
+import sys
+import sysconfig
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from voxwire_protocol import wire
+from voxwire_server.redact import OneLineFilter, fields_of
+
+__all__ = ["TRACE", "JsonFormatter", "LibraryFilter", "TextFormatter", "configure_logging", "trace"]
+
+TRACE: Final = 5
+"""The lowest level: every message of the protocol, redacted."""
+
+_wire = logging.getLogger("voxwire.wire")
+_LIBRARIES: Final = tuple(
+    {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib")}
+)
+
+
+def trace(what: str, message: wire.Envelope, session: str = "") -> None:
+    """Log a message of the protocol, redacted; costs next to nothing above TRACE."""
+    if _wire.isEnabledFor(TRACE):
+        _wire.log(TRACE, what, extra={"session": session, "envelope": message})
+
+
+class LibraryFilter(logging.Filter):
+    """Takes the text out of what libraries say below WARNING: transcripts, SDP, URLs are in it.
+
+    The place and the template stay, so that the line can be found in the library's source. A bot's
+    own records are left as they are. It never drops a record.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Clean a record."""
+        ours = record.name.partition(".")[0] in ("voxwire", "voxwire_server", "voxwire_protocol")
+        if ours or record.levelno >= logging.WARNING:
+            return True
+        if record.pathname.startswith(_LIBRARIES):
+            text = str(record.msg)
+            said = text if record.args else f"[{len(text)} chars]"
+            record.msg = f"{record.module}.{record.funcName}:{record.lineno} {said}"
+            record.args = None
+        return True
+
+
+class TextFormatter(logging.Formatter):
+    """``2026-11-22 10:00:00,000 INFO voxwire.session: session started session=…``."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        fields = "".join(f" {name}={value}" for name, value in fields_of(record).items())
+        return super().format(record) + fields
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object: ``time`` (RFC 3339, UTC), ``level``, ``logger``, ``message``, the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line: dict[str, object] = {**fields_of(record)}
+        line |= {"time": at, "level": record.levelname, "logger": record.name}
+        return json.dumps(line | {"message": record.getMessage()}, default=str)
+
+
+def configure_logging(level: str, log_format: str = "text") -> None:
+    """Log to stderr; Pipecat's loguru goes the same way.
+
+    Args:
+        level: Lowest level: TRACE, DEBUG, INFO, WARNING or ERROR.
+        log_format: ``text`` or ``json``.
+    """
+    logging.addLevelName(TRACE, "TRACE")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    logging.basicConfig(level=level, handlers=[handler])
+    for each in {handler, *logging.getLogger().handlers}:
+        each.addFilter(LibraryFilter())
+        each.addFilter(OneLineFilter())
+    from loguru import logger
+
+    def forward(message: Any) -> None:
+        said = message.record
+        record = logging.LogRecord(
+            said["name"] or "loguru",
+            said["level"].no,
+            said["file"].path,
+            said["line"],
+            said["message"],
+            None,
+            tuple(said["exception"]) if said["exception"] else None,
+            said["function"],
+        )
+        record.levelname = said["level"].name
+        handler.handle(record)
+
+    logger.remove()
+    logger.add(forward, level=level, format="{message}", diagnose=False, backtrace=False)
