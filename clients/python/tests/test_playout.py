@@ -45,6 +45,20 @@ def test_it_gathers_its_target_before_it_plays() -> None:
     assert block.position == buffer.position == BLOCK
 
 
+def test_another_stream_takes_up_where_the_one_before_really_stopped() -> None:
+    buffer = make()
+    buffer.push(0, loud(ms(400)))
+    pull_ms(buffer, 100)
+    buffer.restart(target_ms=20, continuous=True)
+    assert (buffer.position, buffer.buffered_ms) == (ms(100), 0)
+    assert kinds(buffer.pull(BLOCK)) == [SpanKind.SILENT]
+    buffer.push(ms(60), loud(ms(100), value=2000))
+    block = buffer.pull(BLOCK)
+    assert (block.samples == 2000).all()
+    assert block.position == ms(120)
+    assert buffer.underruns == 0
+
+
 def test_what_never_fills_the_target_plays_once_it_has_waited_that_long() -> None:
     buffer = make()
     buffer.push(0, loud(ms(10)))

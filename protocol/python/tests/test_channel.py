@@ -494,3 +494,20 @@ class TwoSides(RuleBasedStateMachine):
 
 TwoSides.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
 TestTwoSides = TwoSides.TestCase
+
+
+def test_what_waits_for_the_peer_is_known_and_whether_more_fits() -> None:
+    sender = client(limits=ReplayLimits(messages=2, total_bytes=400))
+    assert sender.waiting_since_ms is None
+    for now_ms, fits in ((5, True), (6, True), (7, False)):
+        message = app(f"m{now_ms}")
+        assert sender.has_room(message) == fits
+        if fits:
+            sender.send(message, now_ms)
+    assert sender.waiting_since_ms == 5
+    sender.resume(1, 8)
+    assert (sender.waiting_since_ms, sender.unacknowledged) == (6, 1)
+    assert sender.has_room(app("x"))
+    assert not sender.has_room(app("x" * 400))
+    sender.resume(2, 9)
+    assert sender.waiting_since_ms is None

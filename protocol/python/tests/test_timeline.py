@@ -100,6 +100,18 @@ def test_a_cut_below_what_already_fired_keeps_the_heard_prefix_exact() -> None:
     assert timeline.advance(9999) == []
 
 
+def test_words_that_are_passed_over_count_as_delivered() -> None:
+    timeline = Timeline()
+    timeline.add(words(0, 100, 200))
+    timeline.skip("u", words=2)
+    assert timeline.delivered("u") == 2
+    assert indices(timeline.advance(1000)) == [2]
+    timeline.skip("u", words=1)
+    timeline.skip("u", words=9)
+    assert timeline.delivered("u") == 3
+    assert timeline.delivered("unknown") == 0
+
+
 def test_nothing_is_known_of_an_unknown_utterance() -> None:
     timeline = Timeline()
     assert timeline.heard("x", 7) == Heard("x", 0, 0, 7)

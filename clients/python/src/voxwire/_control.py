@@ -159,6 +159,7 @@ class Control:
             attempt, after_ms = 0, 0
             try:
                 attached = await self._serve(attached.socket, handler)
+                self._be_patient()
             except Lost as loss:
                 self._lose(loss.error)
                 since_ms = now_ms()
@@ -221,7 +222,6 @@ class Control:
         heartbeat_ms = min(max(welcome.heartbeat_ms or HEARTBEAT_MS, 500), 30_000)
         self._silent_ms = min(3 * heartbeat_ms, SILENT_MS)
         self._ping_ms = min(heartbeat_ms, self._silent_ms // 3)
-        self._patience_ms = UNACKNOWLEDGED_MS
 
     def _lose(self, error: VoxwireError) -> None:
         """Notes that there is no socket; decides whether it may be had back.
@@ -235,6 +235,7 @@ class Control:
         if self._verdict is not None and now_ms() - self._verdict[0] < VERDICT_MS:
             error = self._verdict[1]
         self.failure = error
+        self._patience_ms = UNACKNOWLEDGED_MS
         self._queue.clear()
         self._idle.set()
         ours = error.code == ErrorCode.SUPERSEDED and self._greeting.unanswered
@@ -354,7 +355,7 @@ class Control:
                         attached, second = second.result(), None
                         return attached
                     second = None
-                    self._patience_ms = min(2 * self._patience_ms, MAX_PATIENCE_MS)
+                    self._be_patient()
                 elif second is not None and not stuck and not self._greeting.unanswered:
                     second.cancel()  # not once its Hello is out: the server may have moved over
                 elif second is None and stuck and not stalled:
@@ -375,7 +376,12 @@ class Control:
         since_ms = self._channel.waiting_since_ms
         if since_ms is None or not self._greeting.resumable or self._over:
             return False
-        return now - max(since_ms, socket.opened_ms) > self._patience_ms
+        patience_ms = max(self._patience_ms, 3 * (self.clock.rtt_us or 0) // 1000)
+        return now - max(since_ms, socket.opened_ms) > patience_ms
+
+    def _be_patient(self) -> None:
+        """Waits longer before the next second socket: one that is slow may be no better."""
+        self._patience_ms = min(2 * self._patience_ms, MAX_PATIENCE_MS)
 
 
 async def _end(tasks: Sequence[asyncio.Task[Attached]]) -> list[Attached | BaseException]:
