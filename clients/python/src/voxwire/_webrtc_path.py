@@ -52,7 +52,7 @@ RECENT: Final = 50
 
 CLOSE_S: Final = 1.0
 """How long the search for a TURN server may take to stop."""
-SILENT_S: Final = 2.0
+SILENT_S: Final = 1.0
 """A connection that brings no packet for this long carries nothing any more."""
 
 LOOK_S: Final = 0.25
