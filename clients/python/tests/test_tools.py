@@ -124,7 +124,7 @@ async def test_results_and_errors_are_answered_and_nothing_private_is_in_them() 
         return f"{text} in {threading.current_thread().name}"
 
     async def raises() -> None:
-        raise KeyError("/home/ada/secret")
+        raise KeyError("the user's secret")
 
     def means_to() -> None:
         raise voxwire.ToolError("no such shop")
