@@ -14,6 +14,7 @@ import time
 import tomllib
 from pathlib import Path
 
+from debian import install_debian_tools
 from steps import BIN, PYTHON, ROOT, VENV, Line, StepError, capture, stream, tail
 
 DISTS = ("protocol/python", "server", "clients/python")
@@ -247,6 +248,8 @@ def main(arguments: list[str]) -> int:
         install_python(mode)
         if "--npm" in arguments:
             install_npm()
+        if mode == "dev":
+            install_debian_tools()
         del lock
     except StepError as error:
         print(f"setup: {error}", file=sys.stderr)

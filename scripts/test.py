@@ -1,14 +1,23 @@
 """Every check and test: `test.py [PART...] [-- PYTEST ARGUMENTS]`; parts: checks, cores, server,
-clients, interop. Ends with the time of each part and `N passed, N failed`.
+clients, interop, faults. Ends with the time of each part and `N passed, N failed`.
+
+What is busy runs first, side by side; then, three at a time, what mostly waits in real time and
+judges moments; then what must be alone. With pytest arguments the parts run one after the other
+and print as they go.
 """
 
+import re
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
 from xml.etree import ElementTree
 
-from check import run_checks
+from jobs import Job, run_jobs
 from steps import OUT, PYTHON, ROOT
 
 PARTS = {
@@ -16,8 +25,52 @@ PARTS = {
     "server": ["server/tests"],
     "clients": ["clients/python/tests"],
     "interop": ["tests"],
+    "faults": ["tests/faults"],
 }
 NO_TESTS = 5  # pytest's exit code
+SHOWN_LINES = 400
+"""Most lines of a failed job that are printed; its file has them all."""
+
+
+class Phase(IntEnum):
+    """When a job runs; the phases follow each other."""
+
+    BUSY = 0
+    QUIET = 1
+    ALONE = 2
+
+
+WORKERS = {Phase.BUSY: 3, Phase.QUIET: 3, Phase.ALONE: 1}
+"""Jobs at a time, for two processors."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Tests of a part that run in one process: what no other share of the part has, if `paths` is
+    empty. `seconds` is about what it takes; the longest of a phase starts first.
+    """
+
+    part: str
+    name: str
+    phase: Phase
+    seconds: int
+    paths: tuple[str, ...] = ()
+
+
+SHARES = [
+    Share("cores", "rtc", Phase.QUIET, 25, ("protocol/python/tests/test_rtc.py",)),
+    Share("cores", "rest", Phase.BUSY, 25),
+    Share("server", "bots", Phase.BUSY, 80, ("server/tests/bots",)),
+    Share("server", "rest", Phase.BUSY, 25),
+    Share("clients", "", Phase.QUIET, 50),
+    Share("interop", "bot", Phase.QUIET, 85, ("tests/integration/test_offline_bot.py",)),
+    Share("interop", "wheels", Phase.BUSY, 15, ("tests/integration/test_wheels.py",)),
+    Share("interop", "talk", Phase.QUIET, 70, ("tests/integration/test_talk.py",)),
+    Share("interop", "cuts", Phase.QUIET, 65, ("tests/integration/test_interruptions.py",)),
+    Share("interop", "words", Phase.QUIET, 40, ("tests/integration/test_words.py",)),
+    Share("interop", "rest", Phase.QUIET, 80),
+    Share("faults", "", Phase.ALONE, 100),
+]
 
 
 @dataclass
@@ -38,27 +91,66 @@ class Count:
         )
 
     def __str__(self) -> str:
+        if self.passed + self.failed + self.skipped == 0:
+            return "no tests"
         skipped = f", {self.skipped} skipped" if self.skipped else ""
         return f"{self.passed} passed, {self.failed} failed{skipped}"
 
 
-def run_pytest(part: str, arguments: list[str]) -> Count:
-    """Runs one part in a process of its own and counts from its JUnit file."""
-    folders = [folder for folder in PARTS[part] if (ROOT / folder).is_dir()]
-    if not folders:
-        return Count()
-    report = OUT / f"junit-{part}.xml"
+def report_of(part: str, name: str) -> Path:
+    """Where pytest writes what a job came to."""
+    return OUT / f"junit-{'-'.join(filter(None, [part, name]))}.xml"
+
+
+def pytest_command(part: str, name: str, arguments: Sequence[str]) -> list[str | Path]:
+    """Pytest with a JUnit file that does not exist yet."""
+    report = report_of(part, name)
     report.unlink(missing_ok=True)
     options = ["-q", "--durations=5", "--durations-min=2", f"--junitxml={report}"]
-    status = subprocess.run(
-        [PYTHON, "-m", "pytest", *options, *arguments, *folders], cwd=ROOT, check=False
-    ).returncode
+    return [PYTHON, "-m", "pytest", *options, *arguments]
+
+
+def pytest_job(part: str, name: str, arguments: Sequence[str]) -> Job:
+    """A process that runs some tests of a part."""
+    log = OUT / f"test-{'-'.join(filter(None, [part, name]))}.txt"
+    return Job(part, name, pytest_command(part, name, arguments), log)
+
+
+def arguments_of(share: Share) -> list[str]:
+    """Where pytest finds the tests of a share; nothing if there are none."""
+    if share.paths:
+        return list(share.paths)
+    folders = [folder for folder in PARTS[share.part] if (ROOT / folder).is_dir()]
+    named = [path for other in SHARES if other.part == share.part for path in other.paths]
+    return folders and [*folders, *(f"--ignore={path}" for path in [*named, *inner(share.part)])]
+
+
+def inner(part: str) -> list[str]:
+    """Folders within those of a part that are another part."""
+    return PARTS["faults"] if part == "interop" else []
+
+
+def plan(wanted: Sequence[str]) -> dict[Phase, list[Job]]:
+    """The jobs of the parts that are wanted, by phase, in the order in which they start."""
+    phases: dict[Phase, list[Job]] = {phase: [] for phase in Phase}
+    if "checks" in wanted:
+        command = [sys.executable, "-u", ROOT / "scripts" / "check.py"]
+        phases[Phase.BUSY].append(Job("checks", "", command, OUT / "test-checks.txt"))
+    for share in sorted(SHARES, key=lambda share: -share.seconds):
+        if share.part in wanted and (arguments := arguments_of(share)):
+            phases[share.phase].append(pytest_job(share.part, share.name, arguments))
+    return phases
+
+
+def count_pytest(part: str, name: str, status: int) -> Count:
+    """What a process of pytest came to, from its JUnit file."""
+    report = report_of(part, name)
     if not report.exists():
         return Count(failed=0 if status == NO_TESTS else 1)
     count = Count()
     for suite in ElementTree.parse(report).iter("testsuite"):
         total, errors, failures, skipped = (
-            int(suite.get(name, "0")) for name in ("tests", "errors", "failures", "skipped")
+            int(suite.get(key, "0")) for key in ("tests", "errors", "failures", "skipped")
         )
         count += Count(total - errors - failures - skipped, errors + failures, skipped)
     if status not in (0, NO_TESTS) and count.failed == 0:
@@ -66,31 +158,86 @@ def run_pytest(part: str, arguments: list[str]) -> Count:
     return count
 
 
-def main(arguments: list[str]) -> int:
-    """Runs the parts that were asked for, or all."""
-    split = arguments.index("--") if "--" in arguments else len(arguments)
-    wanted, extra = arguments[:split], arguments[split + 1 :]
-    known = ["checks", *PARTS]
-    if unknown := sorted(set(wanted) - set(known)):
-        print(f"test: no part {', '.join(unknown)}; parts: {', '.join(known)}", file=sys.stderr)
-        return 2
-    OUT.mkdir(exist_ok=True)
+def count_checks(job: Job) -> Count:
+    """What the checks came to, from their last line."""
+    found = re.search(r"^check: (\d+) ok, (\d+) failed", job.log.read_text("utf-8"), re.MULTILINE)
+    return Count(int(found[1]), int(found[2])) if found else Count(failed=1)
+
+
+def show(job: Job, count: Count) -> None:
+    """Prints how a job ended: all of its output when it failed, else what was tried again."""
+    print(f"  {job.title:<22} {job.seconds:6.1f} s  {count}", flush=True)
+    lines = job.log.read_text("utf-8", errors="replace").splitlines()
+    if not count.failed:
+        lines = [line for line in lines if re.search(r"RETRY \S+::|^E  ", line)]
+        print("".join(f"    {line}\n" for line in lines), end="", flush=True)
+        return
+    print(f"== {job.title}: {job.log.relative_to(ROOT)}", flush=True)
+    print("\n".join(lines[-SHOWN_LINES:]), flush=True)
+    print(f"== end of {job.title}", flush=True)
+
+
+def run_side_by_side(wanted: Sequence[str]) -> dict[str, Count]:
+    """Runs the parts as jobs; the seconds of a part are those of its jobs together."""
+    counts = {part: Count() for part in wanted}
+
+    def take(job: Job) -> None:
+        checks = job.part == "checks"
+        count = count_checks(job) if checks else count_pytest(job.part, job.name, job.status)
+        count.seconds = job.seconds
+        counts[job.part] += count
+        show(job, count)
+
+    for phase, jobs in plan(wanted).items():
+        if jobs:
+            names = ", ".join(job.title for job in jobs)
+            print(f"== {phase.name.lower()}, {WORKERS[phase]} at a time: {names}", flush=True)
+            run_jobs(jobs, workers=WORKERS[phase], on_end=take)
+    return counts
+
+
+def run_in_turn(wanted: Sequence[str], extra: Sequence[str]) -> dict[str, Count]:
+    """Runs the parts one after the other, with arguments for pytest, and prints as they go."""
     counts: dict[str, Count] = {}
-    for part in known:
-        if wanted and part not in wanted:
+    for part in (part for part in PARTS if part in wanted):
+        folders = [folder for folder in PARTS[part] if (ROOT / folder).is_dir()]
+        counts[part] = Count()
+        if not folders:
             continue
         print(f"== {part}", flush=True)
         started = time.monotonic()
-        counts[part] = Count(*run_checks()) if part == "checks" else run_pytest(part, extra)
+        ignored = [f"--ignore={path}" for path in inner(part)]
+        command = pytest_command(part, "", [*extra, *ignored, *folders])
+        status = subprocess.run(command, cwd=ROOT, check=False).returncode
+        counts[part] = count_pytest(part, "", status)
         counts[part].seconds = time.monotonic() - started
+    return counts
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the parts that were asked for, or all."""
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    named, extra = arguments[:split], arguments[split + 1 :]
+    known = ["checks", *PARTS]
+    if unknown := sorted(set(named) - set(known)):
+        print(f"test: no part {', '.join(unknown)}; parts: {', '.join(known)}", file=sys.stderr)
+        return 2
+    OUT.mkdir(exist_ok=True)
+    # a shell that starts us in the background ignores SIGINT, which some tests send
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    wanted = [part for part in known if not named or part in named]
+    started = time.monotonic()
+    try:
+        counts = run_in_turn(wanted, extra) if extra else run_side_by_side(wanted)
+    except KeyboardInterrupt:
+        print("\ntest: interrupted", file=sys.stderr)
+        return 130
     print()
     for part, count in counts.items():
-        nothing = count.passed + count.failed + count.skipped == 0
-        print(f"{part:<8} {count.seconds:6.1f} s  {'no tests' if nothing else count}")
+        print(f"{part:<8} {count.seconds:6.1f} s  {count}")
     total = sum(counts.values(), Count())
-    print(f"{'all':<8} {total.seconds:6.1f} s\n\n{total}")
-    ran = total.passed + total.failed
-    return 1 if total.failed or not ran else 0
+    print(f"{'all':<8} {time.monotonic() - started:6.1f} s, side by side\n\n{total}")
+    return 1 if total.failed or not total.passed else 0
 
 
 if __name__ == "__main__":

@@ -46,13 +46,13 @@ def test_credentials_are_minted_for_the_session_and_say_how_long_they_live() -> 
     servers = IceServers.parse(turn_urls=URLS, turn_secret=CANARY)
     (server,) = servers.mint("owner.abc", now_s=NOW + 0.9, ttl_s=None)
     assert list(server.urls) == [url.strip() for url in URLS.split(",")]
-    assert (server.username, server.ttl_secs) == (f"{NOW + 600}:owner.abc", 600)
+    assert (server.username, server.ttl_secs) == (f"{NOW + 3600}:owner.abc", 3600)
     assert server.credential == rfc2104_sha1(CANARY.encode(), server.username.encode())
     (other,) = servers.mint("owner.abd", now_s=NOW, ttl_s=None)
     assert other.credential != server.credential and servers.mints
 
 
-@pytest.mark.parametrize(("left_s", "ttl_s"), [(9e9, 600), (600, 600), (120.9, 120), (1, 1)])
+@pytest.mark.parametrize(("left_s", "ttl_s"), [(9e9, 3600), (600, 600), (120.9, 120), (1, 1)])
 def test_credentials_never_outlive_the_token(left_s: float, ttl_s: int) -> None:
     servers = IceServers.parse(turn_urls=URLS, turn_secret="s")
     (server,) = servers.mint("a", now_s=NOW + 0.5, ttl_s=left_s)

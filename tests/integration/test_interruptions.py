@@ -5,6 +5,7 @@ import random
 import statistics
 from typing import Any
 
+import pytest
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 import voxwire
@@ -36,6 +37,7 @@ async def cut_once(session: voxwire.Session, ear: Ear, after_ms: float) -> tuple
     return flushed_at, ear.last_sound(flushed_at) or flushed_at
 
 
+@pytest.mark.timing
 async def test_the_context_holds_what_was_heard_and_the_rest_is_silent(transport: str) -> None:
     """20 cuts at seeded random points; words are counted in the samples, not in events."""
     rng = random.Random(SEED)
@@ -59,6 +61,7 @@ async def test_the_context_holds_what_was_heard_and_the_rest_is_silent(transport
     assert median <= 60
 
 
+@pytest.mark.timing
 async def test_the_next_answer_has_all_its_words_and_none_of_the_cut_one(transport: str) -> None:
     contexts: list[LLMContext] = []
     async with running_server(make_bot(contexts)) as server, asyncio.timeout(40):

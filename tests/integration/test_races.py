@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
+import pytest
 import websockets
 from pipecat.frames.frames import LLMRunFrame
 from pipecat.pipeline.worker import PipelineWorker
@@ -129,6 +130,7 @@ async def test_text_does_not_wait_for_the_end_of_a_greeting_that_begins_with_it(
         assert time.monotonic() - started < 8
 
 
+@pytest.mark.timing
 async def test_bye_before_the_bot_is_ready_ends_at_once() -> None:
     async def never(session: BotSession) -> None:
         await asyncio.sleep(60)
@@ -347,9 +349,10 @@ async def test_a_switch_of_paths_that_the_end_cuts_off_leaves_nothing() -> None:
         for delay in (0.0, 0.001, 0.003, 0.01):
             async with voxwire.connect(server.url, transport="webrtc") as session:
                 [held] = server.registry._sessions.values()
-                held.receive(_next_seq(held, path_open=wire.PathOpen(path_id=9, carrier=WEBSOCKET)))
+                opened = wire.PathOpen(path_id=9, carrier=WEBSOCKET)
+                held.reception.receive(_next_seq(held, path_open=opened), held.link)
                 await asyncio.sleep(delay)
-                held.receive(_next_seq(held, bye=wire.Bye()))
+                held.reception.receive(_next_seq(held, bye=wire.Bye()), held.link)
                 del session
         while len(server.registry):
             await asyncio.sleep(0.02)
@@ -358,5 +361,5 @@ async def test_a_switch_of_paths_that_the_end_cuts_off_leaves_nothing() -> None:
 
 
 def _next_seq(session: Any, **payload: Any) -> bytes:
-    seq = session.channel.last_received + 1
+    seq = session.control.channel.last_received + 1
     return wire.Envelope(seq=seq, **payload).SerializeToString()

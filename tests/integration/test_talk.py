@@ -248,6 +248,7 @@ async def on_both(one: Callable[[str], Awaitable[None]]) -> None:
         raise ExceptionGroup("on one transport or both", failed)
 
 
+@pytest.mark.timing
 async def test_a_question_is_on_record_with_every_word_at_its_moment(
     server: Server, wavs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -273,6 +274,7 @@ async def test_a_question_is_on_record_with_every_word_at_its_moment(
     await on_both(one)
 
 
+@pytest.mark.timing
 async def test_a_barge_in_cuts_the_story_and_is_answered(
     server: Server, wavs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -304,6 +306,7 @@ async def test_a_barge_in_cuts_the_story_and_is_answered(
     await on_both(one)
 
 
+@pytest.mark.timing
 async def test_text_is_answered_aloud(server: Server, tmp_path: Path) -> None:
     async def one(transport: str) -> None:
         wav, events = tmp_path / f"{transport}.wav", tmp_path / f"{transport}.jsonl"
@@ -379,6 +382,7 @@ async def test_the_timeout_ends_a_conversation_that_is_too_long(
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.timing
 async def test_ctrl_c_ends_it_at_once_and_completes_the_files(
     transport: str, server: Server, wavs: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -30,6 +30,7 @@ async def converse(url: str, transport: str, text: str) -> tuple[list[voxwire.Bo
 
 
 @pytest.mark.parametrize("text", ["say 24", "twice 8"])
+@pytest.mark.timing
 async def test_a_click_at_every_declared_start_is_where_the_word_says(
     transport: str, text: str
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from peer import UNIT_S, Peer, serving
 
 import voxwire
-from voxwire._control import normalise_url
+from voxwire._socket import normalise_url
 from voxwire_protocol import wire
 
 Step = Callable[[Peer], Awaitable[None]]

@@ -262,6 +262,17 @@ def test_sound_that_played_before_its_position_was_known_is_played_again_in_its_
     assert buffer.pull(BLOCK).spans[0].position == ms(120)
 
 
+def test_an_onset_smeared_ahead_of_its_packet_does_not_hold_the_position() -> None:
+    buffer = make(target_ms=20, continuous=True)
+    buffer.push(0, loud(ms(100), 300))
+    buffer.push(ms(100), loud(ms(94), 0))
+    buffer.push(ms(194), loud(ms(6), 40))  # what a codec makes of the silence before a sound
+    buffer.push(ms(200), loud(ms(20), 500))
+    pull_ms(buffer, 200)
+    buffer.rewind(ms(120), misplaced=ms(200))
+    assert buffer.position == ms(120)
+
+
 def test_taking_back_never_undoes_a_flush() -> None:
     buffer = make(target_ms=20, continuous=True)
     buffer.push(0, loud(ms(100), 0))

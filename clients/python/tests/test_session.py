@@ -52,6 +52,7 @@ class Ear(voxwire.Recording):
         raise AssertionError(f"{media_ms} ms was not played")
 
 
+@pytest.mark.timing
 async def test_words_fire_in_order_when_their_position_sounds() -> None:
     async def script(peer: Peer) -> None:
         await peer.ready()
@@ -78,6 +79,7 @@ async def test_words_fire_in_order_when_their_position_sounds() -> None:
     assert np.median(errors_ms) <= 10 * UNIT_S, errors_ms
 
 
+@pytest.mark.timing
 async def test_a_word_of_an_utterance_that_waits_for_its_audio_does_not_fire() -> None:
     async def script(peer: Peer) -> None:
         await peer.ready()
@@ -97,6 +99,7 @@ async def test_a_word_of_an_utterance_that_waits_for_its_audio_does_not_fire() -
         assert abs(time.monotonic() - ear.time_of(0)) < 0.04 * UNIT_S
 
 
+@pytest.mark.timing
 async def test_a_flush_is_silence_at_once_and_a_report_of_where_it_stopped() -> None:
     moments: list[float] = []
     reports: list[wire.PlayoutReport] = []
@@ -170,6 +173,7 @@ async def test_a_flush_of_what_was_played_already_changes_nothing() -> None:
         assert (await session.wait_for(voxwire.Flushed)).media_ms == 200
 
 
+@pytest.mark.timing
 async def test_a_state_is_applied_when_the_speaker_reaches_it() -> None:
     async def script(peer: Peer) -> None:
         await peer.ready()
@@ -195,6 +199,7 @@ async def test_a_state_is_applied_when_the_speaker_reaches_it() -> None:
     assert abs(seen[2][1] - ear.time_of(499)) < 0.06 * UNIT_S
 
 
+@pytest.mark.timing
 async def test_reports_come_every_100_ms_while_the_bot_speaks_and_never_go_back() -> None:
     collected: list[tuple[int, wire.PlayoutReport]] = []
 
@@ -428,6 +433,7 @@ async def test_one_bad_message_ends_nothing() -> None:
         assert (await session.wait_for(voxwire.StateChanged)).bot == "listening"
 
 
+@pytest.mark.timing
 async def test_a_ping_is_answered_and_the_round_trip_is_measured() -> None:
     async def script(peer: Peer) -> None:
         await peer.ready()

@@ -89,6 +89,7 @@ class Bot:
                         loud += int(np.frombuffer(envelope.audio.data, "<i2").max() > 3000)
 
 
+@pytest.mark.timing
 async def test_a_question_with_a_tool_and_a_barge_in_to_the_contract(tmp_path: Path) -> None:
     async def script(peer: Peer) -> None:
         bot = Bot(peer)
@@ -330,6 +331,28 @@ def test_what_is_left_of_an_interrupted_turn_is_not_the_answer() -> None:
     assert watch.first_word_ms is None
 
 
+def lost_and_found() -> tuple[events.ConnectionChanged, ...]:
+    reconnecting = events.ConnectionState.RECONNECTING
+    return (
+        events.ConnectionChanged(reconnecting, 1, 1),
+        events.ConnectionChanged(reconnecting, 2, 1),
+        events.ConnectionChanged(events.ConnectionState.CONNECTED, 2, 2, 1234),
+        events.ConnectionChanged(events.ConnectionState.CONNECTED, 0, 3),
+    )
+
+
+def test_a_turn_does_not_end_while_the_connection_is_lost() -> None:
+    watch = TurnWatch()
+    watch.feed(state("idle"), 0)
+    watch.arm(0)
+    first, _, back, _ = lost_and_found()
+    watch.feed(first, 1000)
+    assert not watch.ended(60_000)
+    watch.feed(back, 60_000)
+    assert not watch.ended(69_000)
+    assert watch.ended(70_000)
+
+
 def test_without_a_terminal_there_are_plain_lines() -> None:
     out = io.StringIO()
     with make_view(out) as view:
@@ -346,8 +369,10 @@ def test_without_a_terminal_there_are_plain_lines() -> None:
             events.TurnMetrics("t", 200, 50),
             events.Interrupted(events.InterruptionSource.USER, "u"),
             from_envelope(wire.Envelope(error=error)),
-            events.SessionEnded(events.EndReason.BOT, 1500),
+            *lost_and_found(),
             events.EventsSkipped(1),
+            events.EventsSkipped(0),
+            events.SessionEnded(events.EndReason.BOT, 1500),
         ):
             assert event is not None
             view.show(event)
@@ -360,6 +385,10 @@ def test_without_a_terminal_there_are_plain_lines() -> None:
         "     (250 ms from your last word to the bot's first sound)",
         "     [interrupted]",
         "error: TOOL_FAILED: no",
+        "-- reconnecting...",
+        "-- back after 1.2 s",
+        "-- 1 events were lost",
+        "-- some events were lost",
         "-- ended by the bot after 1.5 s",
     ]
 
@@ -383,10 +412,11 @@ def test_the_live_view_lights_up_what_was_heard() -> None:
             events.BotWord("u", 0, "Hello", 0, 5, 0, 10, source),
             events.ToolCallStarted("c", "tool", None, ""),
             events.TurnMetrics("t", 200, 50),
+            *lost_and_found(),
             events.EventsSkipped(1),
         ):
             view.show(event)
         view.show(ended("u"))
     text = out.getvalue()
-    for word in ("concierge", "hello", "[tool]", "250 ms", "● speaking"):
+    for word in ("concierge", "hello", "[tool]", "250 ms", "● speaking", "back after 1.2 s"):
         assert word in text, word

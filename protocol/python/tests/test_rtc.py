@@ -421,6 +421,7 @@ async def test_rtp_timestamps_are_the_origin_plus_the_position() -> None:
 
 
 @pytest.mark.parametrize("block_ms", [20, 60])
+@pytest.mark.timing
 async def test_the_way_from_pull_to_on_audio_is_short(block_ms: int) -> None:
     pulled: dict[int, float] = {}
 
@@ -446,6 +447,7 @@ def latencies(session: Call, pulled: dict[int, float], since: float = 0) -> list
     return out
 
 
+@pytest.mark.timing
 async def test_a_stall_of_the_event_loop_leaves_no_delay_behind() -> None:
     pulled: dict[int, float] = {}
 
@@ -741,6 +743,7 @@ async def test_closed_sessions_leave_nothing_behind() -> None:
     await until(lambda: footprint() == baseline, timeout=5)
 
 
+@pytest.mark.timing
 async def test_connecting_takes_tens_of_milliseconds() -> None:
     """Printed as a breakdown, in ms; the limit is generous."""
     runs = []

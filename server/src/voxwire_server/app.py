@@ -22,7 +22,7 @@ from voxwire_server.session.admission import Admission
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.tokens import KeyRing, TokenIssuer
-from voxwire_server.turn import IceServers
+from voxwire_server.turn import IceServers, IceServersError
 
 __all__ = ["create_app", "server_version"]
 
@@ -85,6 +85,25 @@ async def _preload_vad() -> None:
     await preload()
 
 
+def _ice_servers(settings: Settings) -> IceServers:
+    """The STUN and TURN servers of the settings.
+
+    Raises:
+        IceServersError: They cannot be used.
+    """
+    servers = IceServers.parse(
+        ice_servers=settings.ice_servers,
+        turn_urls=settings.turn_urls,
+        turn_secret=settings.turn_secret,
+        max_ttl_s=settings.turn_ttl_s,
+    )
+    if settings.server_ice != "host" and not servers.has_turn:
+        raise IceServersError(
+            f"VOXWIRE_SERVER_ICE={settings.server_ice} needs a TURN server: set VOXWIRE_TURN_URLS"
+        )
+    return servers
+
+
 def create_app(settings: Settings, bot: LoadedBot, *, port: int | None = None) -> FastAPI:
     """Build the application.
 
@@ -113,11 +132,7 @@ def create_app(settings: Settings, bot: LoadedBot, *, port: int | None = None) -
             bot=bot.name,
             sessions_of=registry.sessions_of,
         ),
-        ice=IceServers.parse(
-            ice_servers=settings.ice_servers,
-            turn_urls=settings.turn_urls,
-            turn_secret=settings.turn_secret,
-        ),
+        ice=_ice_servers(settings),
         server=f"voxwire-server {server_version()}",
         bot=bot.name,
     )

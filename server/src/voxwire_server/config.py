@@ -33,6 +33,11 @@ class Settings(BaseSettings):
     """TURN servers with coturn's ``use-auth-secret``, separated by commas."""
     turn_secret: str = Field(default="", repr=False)
     """Their shared secret; every session's client gets credentials of its own."""
+    turn_ttl_s: int = Field(default=3600, ge=1, le=86_400)
+    """Longest life of those credentials, seconds; a live session gets fresh ones in time."""
+    server_ice: str = Field(default="host", pattern="^(host|all|relay)$")
+    """What this server is reached by over WebRTC: ``host``: its own addresses; ``relay``: an
+    allocation of its own on the TURN servers; ``all``: both."""
     ice_addresses: str = ""
     """Local addresses for WebRTC, separated by commas; empty = loopback for a server on loopback,
     else every interface."""
@@ -42,12 +47,21 @@ class Settings(BaseSettings):
     """Sessions at once; one more is refused with CAPACITY."""
     log_level: str = Field(default="WARNING", pattern="^(TRACE|DEBUG|INFO|WARNING|ERROR)$")
     """Lowest level that is logged."""
+    max_pending_per_address: int = Field(default=8, ge=1)
+    """Sockets of one address whose Hello has not been accepted; behind a proxy, all of its clients
+    are one address."""
+    max_pending: int = Field(default=256, ge=1)
+    """Such sockets in all."""
     hello_timeout_ms: int = 5000
     """Longest wait for a client's Hello, milliseconds."""
     heartbeat_ms: int = 1000
     """Ping interval, milliseconds."""
     dead_after_ms: int = 5000
     """A peer that is silent for so long is gone, milliseconds."""
+    grace_ms: int = Field(default=60_000, ge=0)
+    """How long a session whose control channel is lost waits for its client, milliseconds."""
+    voice_gap_ms: int = Field(default=2000, ge=0)
+    """How long the bot's voice waits for a listener; after that it is cut, milliseconds."""
     end_timeout_ms: int = 5000
     """Longest time for a bot to end, milliseconds."""
 

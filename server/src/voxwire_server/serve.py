@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
@@ -14,7 +14,9 @@ from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.gate import is_loopback, missing_key_message
 from voxwire_server.redact import OneLineFilter
+from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.session.registry import SessionRegistry
+from voxwire_server.sockets import protocols
 
 if TYPE_CHECKING:
     from voxwire_server.pipeline.bot import Bot
@@ -28,6 +30,10 @@ __all__ = [
     "run_server",
     "serve",
 ]
+
+_SOCKET_BUFFER_BYTES: Final = 65_536
+_CLOSING_BYTES: Final = 2 * wire.DEFAULT_MAX_MESSAGE_BYTES
+"""A larger message closes its socket (1009); above the protocol's limit it is refused."""
 
 
 class MissingKeyError(Exception):
@@ -49,6 +55,9 @@ def bind(settings: Settings) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # accepted sockets inherit these too: what waits for a slow peer, or comes in a flood, is little
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BUFFER_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         # A peer that is gone, or that never reads, leaves bytes that no close() gets rid of;
         # accepted sockets inherit this (RFC 5482).
@@ -75,12 +84,17 @@ class _Server(uvicorn.Server):
 
 def make_server(settings: Settings, bot: LoadedBot, *, port: int) -> uvicorn.Server:
     """A uvicorn server for the application: no compression, capped messages, no access log."""
+    http, websocket = protocols(
+        PendingSockets(per_address=settings.max_pending_per_address, total=settings.max_pending),
+        head_timeout_ms=settings.hello_timeout_ms,
+    )
     config = uvicorn.Config(
         create_app(settings, bot, port=port),
         host=settings.host,
         port=port,
-        ws="websockets-sansio",
-        ws_max_size=wire.DEFAULT_MAX_MESSAGE_BYTES,
+        http=http,
+        ws=websocket,
+        ws_max_size=_CLOSING_BYTES,
         ws_per_message_deflate=False,
         ws_ping_interval=None,
         access_log=False,

@@ -18,7 +18,7 @@ from voxwire_server.tokens import checked, load_json
 
 __all__ = ["DEFAULT_TTL_S", "IceServers", "IceServersError", "refresh_after_s", "turn_credential"]
 
-DEFAULT_TTL_S: Final = 600
+DEFAULT_TTL_S: Final = 3600
 """Longest life of minted credentials, seconds."""
 _MAX_SERVERS: Final = 16
 _HOST: Final = r"(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)"
@@ -158,6 +158,11 @@ class IceServers:
     def mints(self) -> bool:
         """True when credentials are minted, and so must be refreshed on a live session."""
         return bool(self._turn_urls)
+
+    @property
+    def has_turn(self) -> bool:
+        """True when there is a TURN server among them."""
+        return self.mints or any(_scheme(url) != "stun" for s in self._static for url in s.urls)
 
     def mint(self, session_id: str, *, now_s: float, ttl_s: float | None) -> list[wire.IceServer]:
         """The servers for one side of one session.

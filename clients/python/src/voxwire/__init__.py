@@ -8,6 +8,8 @@
 """
 
 from voxwire._connect import Connection, connect
+from voxwire._ice import IceServer
+from voxwire._simulate import Simulation
 from voxwire.audio import ClipMicrophone, FileSpeaker, Microphone, Recording, Speaker
 from voxwire.playout import Block, Span, SpanKind
 from voxwire.session import Session
@@ -33,6 +35,8 @@ from voxwire_protocol.events import (
     BotState,
     BotWord,
     Carrier,
+    ConnectionChanged,
+    ConnectionState,
     EndReason,
     ErrorEvent,
     Event,
@@ -49,12 +53,15 @@ from voxwire_protocol.events import (
     ServiceMetrics,
     SessionEnded,
     SessionStarted,
+    Snapshot,
     StateChanged,
     TimingSource,
     ToolCallEnded,
     ToolCallStarted,
     ToolOutcome,
+    Turn,
     TurnMetrics,
+    TurnRole,
     UserState,
     UserTranscript,
     UtteranceEnd,
@@ -75,6 +82,8 @@ __all__ = [
     "Carrier",
     "ClipMicrophone",
     "Connection",
+    "ConnectionChanged",
+    "ConnectionState",
     "EndReason",
     "ErrorCode",
     "ErrorEvent",
@@ -84,6 +93,7 @@ __all__ = [
     "Flushed",
     "GoingAway",
     "HeardSource",
+    "IceServer",
     "Interrupted",
     "InterruptionSource",
     "MediaError",
@@ -101,6 +111,8 @@ __all__ = [
     "SessionError",
     "SessionStarted",
     "SignalingError",
+    "Simulation",
+    "Snapshot",
     "Span",
     "SpanKind",
     "Speaker",
@@ -113,7 +125,9 @@ __all__ = [
     "ToolError",
     "ToolOutcome",
     "TransportError",
+    "Turn",
     "TurnMetrics",
+    "TurnRole",
     "UsageError",
     "UserState",
     "UserTranscript",

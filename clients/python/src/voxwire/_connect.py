@@ -1,13 +1,14 @@
 """`connect`: from a URL to a session that is ready."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
-from voxwire._control import Control, normalise_url, now_ms
+from voxwire._ice import IceServer, check_policy
 from voxwire._opening import Options, ladder
 from voxwire._runtime import Runtime
+from voxwire._socket import normalise_url, now_ms
 from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
 from voxwire.session import Session
 from voxwire.tools import Tool, as_tool
@@ -28,8 +29,11 @@ def connect(
     token: str | None = None,
     bot: str | None = None,
     metadata: dict[str, Any] | None = None,
+    ice_servers: Sequence[IceServer] | None = None,
+    ice_policy: str = "all",
     tools: Iterable[Tool | Callable[..., Any]] = (),
     connect_timeout: float = 10.0,
+    resume: bool = True,
 ) -> "Connection":
     """Connects to a bot; use it with ``async with``.
 
@@ -43,9 +47,13 @@ def connect(
         token: Connect token; None where the server asks for none.
         bot: Name of the bot; None = the server's default.
         metadata: Application data for the bot; anything that JSON can hold, at most 8 KB.
+        ice_servers: STUN and TURN servers for WebRTC; None = those that the server names.
+        ice_policy: ``all``, or ``relay``: WebRTC goes through TURN or not at all.
         tools: Functions that the bot may have called here, as far as it allows their names; see
             `tool`.
         connect_timeout: Longest wait until the session is ready, seconds.
+        resume: True = a lost connection is dialled again and the session goes on, as long as the
+            server keeps it; False = the session ends with it.
 
     Returns:
         A context manager; entering it dials. It is entered once.
@@ -55,12 +63,16 @@ def connect(
         MediaError: The microphone's file cannot be read.
     """
     ladder(transport)
+    check_policy(ice_policy)
     options = Options(
         transport=transport,
         token=token or "",
         bot=bot or "",
         metadata_json="" if metadata is None else json.dumps(metadata),
+        ice_servers=ice_servers,
+        ice_policy=ice_policy,
         tools=_distinct(tools),
+        resume=resume,
     )
     return Connection(
         normalise_url(url),
@@ -98,13 +110,14 @@ class Connection:
             VoxwireError: It cannot be had within the deadline.
         """
         deadline_ms = now_ms() + self._timeout_ms
-        control = await Control.dial(self._url, timeout_ms=self._timeout_ms)
-        self._runtime = Runtime(
-            control, self._options, microphone=self._microphone, speaker=self._speaker
+        runtime = Runtime(
+            self._url, self._options, microphone=self._microphone, speaker=self._speaker
         )
-        self._runtime.start()
-        await self._runtime.wait_ready(max(1, deadline_ms - now_ms()))
-        return Session(self._runtime)
+        await runtime.dial(self._timeout_ms)
+        self._runtime = runtime
+        runtime.start()
+        await runtime.wait_ready(max(1, deadline_ms - now_ms()))
+        return Session(runtime)
 
     async def __aexit__(
         self,

@@ -1,35 +1,21 @@
-"""The control channel: one WebSocket, driven around the pure `Channel`."""
+"""The control channel of a session: one `Channel` for its whole life, sockets come and go."""
 
 import asyncio
-import ssl
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
+from collections.abc import Sequence
+from typing import Final, Protocol
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import (
-    ConnectionClosed,
-    InvalidHandshake,
-    InvalidStatus,
-    InvalidURI,
-    WebSocketException,
-)
-
+from voxwire._attach import Greeting, Refusal, is_final, lost
+from voxwire._dial import DIAL_MS, Attached, Dialler
+from voxwire._simulate import Gate
+from voxwire._socket import Lost, Socket, now_ms
 from voxwire_protocol import wire
-from voxwire_protocol.channel import Channel, ChannelError
-from voxwire_protocol.errors import (
-    ErrorCode,
-    RecoveryAction,
-    TransportError,
-    UsageError,
-    VoxwireError,
-    error_from_close,
-    make_error,
-)
+from voxwire_protocol.channel import Channel, ChannelError, ReplayLimits
+from voxwire_protocol.clock import ClockSync
+from voxwire_protocol.errors import ErrorCode, VoxwireError, make_error
 
-__all__ = ["Control", "normalise_url"]
+__all__ = ["Control", "Handler"]
 
 MAX_LOSSY_QUEUED: Final = 50
 """Unsent messages above which audio and reports are dropped (1 s of 20 ms blocks)."""
@@ -37,181 +23,302 @@ MAX_LOSSY_QUEUED: Final = 50
 MAX_QUEUED: Final = 4096
 """Unsent messages above which nothing more is taken."""
 
-WRITE_MS: Final = 10_000
-"""A write that takes longer means that the peer does not read any more."""
+HEARTBEAT_MS: Final = 5000
+"""Ping interval when the server names none."""
 
-CLOSE_MS: Final = 500
-"""How long the closing handshake may take."""
+SILENT_MS: Final = 5000
+"""A server that says nothing for this long, or for three heartbeats, is gone."""
 
-_SLACK_BYTES: Final = 4096
-_SCHEMES: Final = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
-_STATUS_CODES: Final = {
-    401: ErrorCode.UNAUTHORIZED,
-    403: ErrorCode.FORBIDDEN,
-    413: ErrorCode.TOO_LARGE,
-    429: ErrorCode.RATE_LIMITED,
-    503: ErrorCode.CAPACITY,
-}
+UNACKNOWLEDGED_MS: Final = 1000
+"""A message that is not acknowledged for this long makes the client dial a second socket."""
 
+MAX_PATIENCE_MS: Final = 8000
+"""Longest such wait; it doubles as long as a second socket does not help."""
 
-def now_ms() -> int:
-    """Monotonic clock, milliseconds."""
-    return time.monotonic_ns() // 1_000_000
+VERDICT_MS: Final = 2000
+"""A close this long after an error of the server has that error as its reason."""
+
+WATCH_S: Final = 0.1
+
+_LIMITS: Final = ReplayLimits(age_ms=600_000)  # the grace of the session bounds the age
 
 
-def normalise_url(url: str) -> str:
-    """The control channel's URL for what a person typed.
+class Handler(Protocol):
+    """What the control channel tells its session; nothing of it may block."""
 
-    ``http`` becomes ``ws``; without a path, ``/v1/session`` is meant.
+    def handle(self, envelope: wire.Envelope) -> None:
+        """Takes one message of the server, in order, once."""
+        ...
 
-    Raises:
-        UsageError: Not a ws, wss, http or https URL.
-    """
-    parts = urlsplit(url if "://" in url else f"ws://{url}")
-    scheme = _SCHEMES.get(parts.scheme.lower())
-    try:
-        valid = scheme is not None and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if scheme is None or not valid:
-        raise UsageError(
-            ErrorCode.INVALID_ARGUMENT, "the URL must look like ws://127.0.0.1:7860 or wss://host"
-        )
-    path = parts.path.rstrip("/") or "/v1/session"
-    return urlunsplit((scheme, parts.netloc, path, parts.query, ""))
+    def lost(self, attempt: int) -> None:
+        """The socket is gone (``attempt`` 1), or was not to be had back and is tried again."""
+        ...
 
-
-def _refusal(error: BaseException, url: str) -> VoxwireError:
-    """The one table from what a dial raises to our errors."""
-    where = urlsplit(url).netloc
-    match error:
-        case InvalidStatus():
-            status = error.response.status_code
-            code = _STATUS_CODES.get(status, ErrorCode.UNREACHABLE)
-            return make_error(
-                code, f"{where} answered HTTP {status}", retryable=status in (429, 503)
-            )
-        case InvalidURI():
-            return UsageError(ErrorCode.INVALID_ARGUMENT, "the URL cannot be used")
-        case InvalidHandshake():
-            reason = f"{where} does not speak {wire.SUBPROTOCOL}"
-            return make_error(ErrorCode.VERSION, reason)
-        case TimeoutError():
-            return TransportError(
-                ErrorCode.TIMEOUT, f"{where} did not answer in time", retryable=True
-            )
-        case ssl.SSLError():
-            return TransportError(ErrorCode.UNREACHABLE, f"{where}: TLS failed ({error.reason})")
-        case _:
-            return TransportError(
-                ErrorCode.UNREACHABLE,
-                f"nothing answers at {where}: is the server running?",
-                retryable=True,
-                action=RecoveryAction.RECONNECT,
-            )
-
-
-def lost(reason: str) -> TransportError:
-    """The error for a wire that broke."""
-    return TransportError(
-        ErrorCode.CONNECTION_LOST, reason, retryable=True, action=RecoveryAction.RECONNECT
-    )
+    def attached(self, welcome: wire.Welcome, *, attempt: int, after_ms: int, unsent: int) -> None:
+        """The channel is there: for the first time, or again."""
+        ...
 
 
 class Control:
-    """One open control channel. Owned by one session, which runs `read` and `write`."""
+    """The control channel of one session. `dial` first, then `run`, then `close`."""
 
-    def __init__(self, socket: ClientConnection, *, loopback: bool = False) -> None:
-        """Takes an open socket; use `dial`."""
-        self._socket = socket
-        self.loopback = loopback
-        """True when the server is on this machine, by its URL."""
+    def __init__(self, greeting: Greeting, gate: Gate) -> None:
+        """Prepares; nothing is dialled yet."""
+        self.clock = ClockSync()
+        self.bad_messages = 0
+        self.dropped_messages = 0
+        self.failure: VoxwireError | None = None
+        """Why there is no socket now; None while there is one."""
+        self._greeting = greeting
         self._channel = Channel(
-            allowed=wire.SERVER_PAYLOADS, max_receive_bytes=wire.DEFAULT_MAX_MESSAGE_BYTES
+            allowed=wire.SERVER_PAYLOADS,
+            max_receive_bytes=wire.DEFAULT_MAX_MESSAGE_BYTES,
+            limits=_LIMITS,
         )
+        self._dialler = Dialler(greeting, gate, lambda: self._channel.last_received)
+        self._socket: Socket | None = None
+        self._over = False
+        self._moving = False
+        self._verdict: tuple[int, VoxwireError] | None = None
         self._queue: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self.last_received_ms = now_ms()
-        self.bad_messages = 0
-        self.dropped_messages = 0
+        self._silent_ms = SILENT_MS
+        self._ping_ms = HEARTBEAT_MS
+        self._patience_ms = UNACKNOWLEDGED_MS
 
-    @classmethod
-    async def dial(cls, url: str, *, timeout_ms: int) -> "Control":
-        """Opens the socket. Cancel-safe.
+    @property
+    def resumable(self) -> bool:
+        """True once the server has said that it keeps the session when its socket is lost."""
+        return self._greeting.resumable
+
+    async def dial(self, timeout_ms: int) -> None:
+        """Opens the first socket. Cancel-safe.
 
         Raises:
             VoxwireError: Nothing answers, or it refuses.
         """
-        options: dict[str, Any] = {}
-        loopback = urlsplit(url).hostname in _LOOPBACK
-        if loopback:
-            options["proxy"] = None
-        try:
-            socket = await connect(
-                url,
-                subprotocols=[wire.SUBPROTOCOL],  # pyright: ignore[reportArgumentType]
-                compression=None,
-                max_size=wire.DEFAULT_MAX_MESSAGE_BYTES + _SLACK_BYTES,
-                open_timeout=timeout_ms / 1000,
-                close_timeout=CLOSE_MS / 1000,
-                ping_interval=None,
-                user_agent_header=None,
-                **options,
-            )
-        except (OSError, WebSocketException, TimeoutError) as error:
-            raise _refusal(error, url) from error
-        if socket.subprotocol != wire.SUBPROTOCOL:
-            socket.transport.abort()
-            raise _refusal(InvalidHandshake(), url)
-        return cls(socket, loopback=loopback)
+        self._socket = await self._dialler.open(timeout_ms)
 
-    def accept_limit(self, max_message_bytes: int) -> None:
-        """Takes the largest envelope that the server accepts, from Welcome; 0 = the default."""
-        if max_message_bytes:
-            self._channel.max_send_bytes = max(128, min(max_message_bytes, 1 << 20))
+    def finish(self) -> None:
+        """From here on a lost socket is the end."""
+        self._over = True
+
+    def move(self, url: str) -> None:
+        """The server will close this socket, and the session goes on; empty = the same URL."""
+        self._greeting.move(url)
+        self._moving = True
+
+    def condemn(self, error: VoxwireError) -> None:
+        """The server says why it will close this socket; that counts, not the close code."""
+        self._verdict = (now_ms(), error)
+
+    def drop(self) -> None:
+        """Aborts the socket, as a broken network would."""
+        if self._socket is not None:
+            self._socket.abort()
 
     def send(self, envelope: wire.Envelope) -> None:
-        """Queues a message. Audio and reports are dropped while the wire is more than 1 s behind.
+        """Sends a message, or keeps it until the channel is back.
+
+        Audio and reports are dropped without a socket, and while it is more than 1 s behind.
 
         Raises:
-            VoxwireError: It is too large, or the wire does not take any more.
+            VoxwireError: It is too large; CAPACITY when too much waits for the server.
         """
         lossy = envelope.WhichOneof("payload") not in wire.RELIABLE_PAYLOADS
-        if lossy and len(self._queue) > MAX_LOSSY_QUEUED:
+        if lossy and (self._socket is None or len(self._queue) > MAX_LOSSY_QUEUED):
             self.dropped_messages += 1
             return
+        if not lossy and self._greeting.resumable and not self._channel.has_room(envelope):
+            raise make_error(
+                ErrorCode.CAPACITY, "too much waits for the server already", retryable=True
+            )
         if len(self._queue) > MAX_QUEUED:
             raise lost("the server does not read what is sent to it")
         try:
-            self._queue.extend(self._channel.send(envelope, now_ms()))
+            data = self._channel.send(envelope, now_ms())
         except ChannelError as error:
             raise make_error(ErrorCode(error.code), error.reason) from error
-        self._idle.clear()
-        self._wake.set()
+        if self._socket is not None:
+            self._queue.extend(data)
+            self._idle.clear()
+            self._wake.set()
 
-    async def write(self) -> None:
-        """Writes what is queued until cancelled.
+    async def run(self, handler: Handler) -> None:
+        """Attaches, and attaches again whenever the socket is lost, until that is the end.
 
         Raises:
-            TransportError: The peer does not read, or the socket broke.
+            VoxwireError: Why it is over. Never returns.
         """
+        attempt, after_ms = 0, 0
+        attached = await self._attach_first(handler)
+        while True:
+            self._use(attached, handler, attempt=attempt, after_ms=after_ms)
+            attempt, after_ms = 0, 0
+            try:
+                attached = await self._serve(attached.socket, handler)
+            except Lost as loss:
+                self._lose(loss.error)
+                since_ms = now_ms()
+                attempt, attached = await self._dialler.come_back(loss.error, handler.lost)
+                after_ms = now_ms() - since_ms
+
+    async def flush(self, timeout_ms: int) -> None:
+        """Waits until everything queued is written, at most `timeout_ms`. Cancel-safe."""
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self._idle.wait()
+        except TimeoutError:
+            return
+
+    async def close(self) -> None:
+        """Closes the socket, within 0.5 s."""
+        self._over = True
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            await socket.close()
+
+    def _use(self, attached: Attached, handler: Handler, *, attempt: int, after_ms: int) -> None:
+        """Makes a welcomed socket the one in use; what the server lacks is sent again."""
+        welcome, now = attached.welcome, now_ms()
+        first = self._greeting.first
+        if self._socket is not None and self._socket is not attached.socket:
+            self._socket.abort()
+        self._socket = attached.socket
+        self.failure = self._verdict = None
+        self._moving = False
+        self._greeting.welcomed(welcome)
+        self._take_limits(welcome)
+        unsent = 0
+        if not attached.eager:
+            self._channel.on_lost(now)
+            if first or welcome.resumed:
+                self._queue = deque(self._missing(welcome.last_seq, now))
+            else:
+                unsent = self._channel.unacknowledged
+                self._channel.restart()
+                self._queue.clear()
+        self._idle.clear()
+        self._wake.set()
+        handler.attached(welcome, attempt=attempt, after_ms=after_ms, unsent=unsent)
+
+    def _missing(self, last_seq: int, now: int) -> list[bytes]:
+        """What the server has not received."""
+        try:
+            missing = self._channel.resume(last_seq, now)
+        except ChannelError as error:
+            raise make_error(ErrorCode(error.code), error.reason) from error
+        if missing is None:
+            reason = "the server resumes from before what this side still has"
+            raise make_error(ErrorCode.MALFORMED, reason)
+        return missing
+
+    def _take_limits(self, welcome: wire.Welcome) -> None:
+        if welcome.max_message_bytes:
+            self._channel.max_send_bytes = max(128, min(welcome.max_message_bytes, 1 << 20))
+        heartbeat_ms = min(max(welcome.heartbeat_ms or HEARTBEAT_MS, 500), 30_000)
+        self._silent_ms = min(3 * heartbeat_ms, SILENT_MS)
+        self._ping_ms = min(heartbeat_ms, self._silent_ms // 3)
+        self._patience_ms = UNACKNOWLEDGED_MS
+
+    def _lose(self, error: VoxwireError) -> None:
+        """Notes that there is no socket; decides whether it may be had back.
+
+        Raises:
+            VoxwireError: It may not: `error`.
+        """
+        if self._socket is not None:
+            self._socket.abort()
+            self._socket = None
+        if self._verdict is not None and now_ms() - self._verdict[0] < VERDICT_MS:
+            error = self._verdict[1]
+        self.failure = error
+        self._queue.clear()
+        self._idle.set()
+        ours = error.code == ErrorCode.SUPERSEDED and self._greeting.unanswered
+        if self._over or not (self._greeting.first or self._greeting.resumable):
+            raise error
+        if is_final(error, attaching=False) and not ours and not self._moving:
+            raise error
+        self._channel.on_lost(now_ms())
+
+    async def _attach_first(self, handler: Handler) -> Attached:
+        """Says Hello on the socket that was dialled; dials again when it breaks before Welcome."""
+        try:
+            return await self._greet_first()
+        except Refusal as refusal:
+            raise refusal.error from None
+        except Lost as loss:
+            self._lose(loss.error)
+            return (await self._dialler.come_back(loss.error, handler.lost))[1]
+
+    async def _greet_first(self) -> Attached:
+        """Says Hello and, without waiting, what is queued; reads the Welcome."""
+        socket = self._socket
+        assert socket is not None, "dial comes first"
+        await self._dialler.greet(socket)
+        writer = asyncio.create_task(self._write(socket), name="voxwire-eager")
+        try:
+            return Attached(socket, await self._dialler.read_welcome(socket), eager=True)
+        finally:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+
+    async def _serve(self, socket: Socket, handler: Handler) -> Attached:
+        """Reads and writes until the socket is lost, or another one is welcomed in its place.
+
+        Raises:
+            Lost: The socket is gone.
+        """
+        tasks: list[asyncio.Task[Attached]] = [
+            asyncio.create_task(self._watch(socket), name="voxwire-watch"),
+            asyncio.create_task(self._read(socket, handler), name="voxwire-read"),
+            asyncio.create_task(self._write_on(socket), name="voxwire-write"),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            _abort_unused(await _end(tasks))
+            raise
+        outcomes = await _end(tasks)
+        for outcome in outcomes:  # a Welcome beats the loss of the socket that it replaces
+            if isinstance(outcome, Attached):
+                return outcome
+        raise next(it for it in outcomes if not isinstance(it, Attached | asyncio.CancelledError))
+
+    async def _read(self, socket: Socket, handler: Handler) -> Attached:
+        while True:
+            data = await socket.receive()
+            for envelope in self._decode(data):
+                handler.handle(envelope)
+            if self._channel.next_due_ms is not None:
+                self._wake.set()
+
+    def _decode(self, data: str | bytes) -> list[wire.Envelope]:
+        if isinstance(data, str):
+            self.bad_messages += 1
+            return []
+        try:
+            return self._channel.receive(data, now_ms())
+        except ChannelError as error:
+            self.bad_messages += 1
+            return list(error.delivered)
+
+    async def _write_on(self, socket: Socket) -> Attached:
+        await self._write(socket)
+        raise AssertionError("writing has no end")
+
+    async def _write(self, socket: Socket) -> None:
+        """Writes what is queued until cancelled; what was being written then is written again."""
         while True:
             self._queue.extend(self._channel.outgoing(now_ms()))
             if not self._queue:
                 self._idle.set()
                 await self._wait()
                 continue
-            try:
-                async with asyncio.timeout(WRITE_MS / 1000):
-                    await self._socket.send(self._queue[0])
-            except TimeoutError:
-                raise lost("the server does not read what is sent to it") from None
-            except ConnectionClosed:
-                self._idle.set()
-                await asyncio.Event().wait()  # the reader knows why
+            await socket.send(self._queue[0])
             self._queue.popleft()
 
     async def _wait(self) -> None:
@@ -225,51 +332,61 @@ class Control:
         except TimeoutError:
             return
 
-    async def read(self, handle: Callable[[wire.Envelope], None]) -> None:
-        """Passes every message to `handle` until the socket closes. One bad message is skipped.
-
-        Raises:
-            VoxwireError: The socket closed; the close code says why.
-        """
+    async def _watch(self, socket: Socket) -> Attached:
+        """Pings; notices a silent server; dials a second socket when messages get stuck."""
+        second: asyncio.Task[Attached] | None = None
+        ping_at_ms = looked_ms = 0
         try:
-            async for data in self._socket:
-                self.last_received_ms = now_ms()
-                for envelope in self._decode(data):
-                    handle(envelope)
-                if self._channel.next_due_ms is not None:
-                    self._wake.set()
-        except ConnectionClosed as error:
-            raise self._closed() from error
-        raise self._closed()
-
-    def _decode(self, data: str | bytes) -> list[wire.Envelope]:
-        if isinstance(data, str):
-            self.bad_messages += 1
-            return []
-        try:
-            return self._channel.receive(data, self.last_received_ms)
-        except ChannelError as error:
-            self.bad_messages += 1
-            return list(error.delivered)
-
-    def _closed(self) -> VoxwireError:
-        code = self._socket.close_code
-        return error_from_close(1006 if code is None else code, self._socket.close_reason or "")
-
-    async def flush(self, timeout_ms: int) -> None:
-        """Waits until everything queued is written, at most `timeout_ms`. Cancel-safe."""
-        try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                await self._idle.wait()
-        except TimeoutError:
-            return
-
-    async def close(self) -> None:
-        """Closes the socket, within 0.5 s; aborts it if that takes longer."""
-        try:
-            async with asyncio.timeout(CLOSE_MS / 1000):
-                await self._socket.close()
-        except (TimeoutError, OSError, WebSocketException):
-            return
+            while True:
+                now = now_ms()
+                # After a stall of this program what the server said may be there, unread.
+                stalled = now - looked_ms > 5 * WATCH_S * 1000
+                looked_ms = now
+                if not stalled:
+                    self._check_silence(socket, now)
+                if now >= min(self.clock.next_ping_ms(now), ping_at_ms):
+                    ping_at_ms = now + self._ping_ms
+                    ping = self.clock.ping(time.monotonic_ns() // 1000)
+                    self.send(wire.Envelope(ping=ping))
+                stuck = self._is_stuck(socket, now)
+                if second is not None and second.done():
+                    if not second.cancelled() and second.exception() is None:
+                        attached, second = second.result(), None
+                        return attached
+                    second = None
+                    self._patience_ms = min(2 * self._patience_ms, MAX_PATIENCE_MS)
+                elif second is not None and not stuck and not self._greeting.unanswered:
+                    second.cancel()  # not once its Hello is out: the server may have moved over
+                elif second is None and stuck and not stalled:
+                    attach = self._dialler.attach(DIAL_MS)
+                    second = asyncio.create_task(attach, name="voxwire-second")
+                await asyncio.sleep(WATCH_S)
         finally:
-            self._socket.transport.abort()
+            if second is not None:
+                _abort_unused(await _end([second]))
+
+    def _check_silence(self, socket: Socket, now: int) -> None:
+        silent_ms = now - socket.last_received_ms
+        if silent_ms > self._silent_ms:
+            raise Lost(lost(f"the server has been silent for {silent_ms / 1000:.0f} s"))
+
+    def _is_stuck(self, socket: Socket, now: int) -> bool:
+        """True when the server has not acknowledged a message for too long."""
+        since_ms = self._channel.waiting_since_ms
+        if since_ms is None or not self._greeting.resumable or self._over:
+            return False
+        return now - max(since_ms, socket.opened_ms) > self._patience_ms
+
+
+async def _end(tasks: Sequence[asyncio.Task[Attached]]) -> list[Attached | BaseException]:
+    """Cancels tasks and waits for that; returns how each one ended."""
+    for task in tasks:
+        task.cancel()
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _abort_unused(outcomes: Sequence[Attached | BaseException]) -> None:
+    """Drops sockets that were welcomed when nobody waited for them any more."""
+    for outcome in outcomes:
+        if isinstance(outcome, Attached):
+            outcome.socket.abort()

@@ -123,6 +123,31 @@ class Cues:
         due.extend(_bot_word(word) for word in self._timeline.advance(reached.sounded_ms))
         return due
 
+    def restore(self, snapshot: wire.Snapshot) -> None:
+        """Forgets everything but what a snapshot says.
+
+        Words that were fired, and words before the snapshot's position that were not known here,
+        do not fire any more.
+        """
+        before, self._timeline = self._timeline, Timeline()
+        self._sources.clear()
+        self._held.clear()
+        if not snapshot.utterance.utterance_id:
+            return
+        spoken = [snapshot.utterance, *snapshot.queued_utterances]
+        for started in spoken:
+            self.begin(started)
+        for message in snapshot.words:
+            self.add(message)
+        for started in spoken:
+            utterance_id = started.utterance_id
+            fired = before.delivered(utterance_id)
+            if fired == len(before.words(utterance_id)):
+                words = self._timeline.words(utterance_id)
+                passed = sum(word.start_ms <= snapshot.heard_media_ms for word in words)
+                fired = max(fired, passed)
+            self._timeline.skip(utterance_id, words=fired)
+
     def next_ms(self) -> int | None:
         """Position of the next word or change of state; None = nothing waits."""
         positions = [held.event.media_ms for held in self._held[:1]]

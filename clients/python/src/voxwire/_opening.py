@@ -1,45 +1,25 @@
-"""Opening a session: hello, then the ladder of media paths."""
+"""The ladder of media paths: one after the other is asked for, until one is ready."""
 
 import asyncio
-import platform
-import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Final
 
+from voxwire._ice import IceChoice, IceServer
 from voxwire._path import Capture, MediaPath
 from voxwire._websocket_path import WebSocketPath
 from voxwire.tools import Tool
 from voxwire_protocol import wire
-from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError
-from voxwire_protocol.tool_spec import declaration_of
+from voxwire_protocol.errors import ErrorCode, TransportError, UsageError, VoxwireError
 
-__all__ = ["TRANSPORTS", "Opened", "Opening", "Options", "library_version"]
+__all__ = ["TRANSPORTS", "Opened", "Opening", "Options", "ladder", "path_name"]
 
 TRANSPORTS: Final = ("auto", "webrtc", "websocket")
 """What `connect` can be asked for."""
 
 RUNG_MS: Final = 3000
 """How long a path may take while there is another one to try."""
-
-_FEATURES: Final = (
-    wire.Feature.FEATURE_PLAYOUT_REPORTS,
-    wire.Feature.FEATURE_FLUSH,
-    wire.Feature.FEATURE_WORDS,
-    wire.Feature.FEATURE_SEQUENCE,
-    wire.Feature.FEATURE_CHUNKS,
-    wire.Feature.FEATURE_WEBSOCKET_AUDIO,
-)
-
-
-def library_version() -> str:
-    """Version of the installed client; 0.0.0 when it runs from a source tree."""
-    try:
-        return version("voxwire")
-    except PackageNotFoundError:
-        return "0.0.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +30,10 @@ class Options:
     token: str = ""
     bot: str = ""
     metadata_json: str = ""
+    ice_servers: Sequence[IceServer] | None = None
+    ice_policy: str = "all"
     tools: tuple[Tool, ...] = ()
+    resume: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,105 +69,124 @@ def ladder(transport: str) -> tuple[wire.Carrier.ValueType, ...]:
             raise UsageError(ErrorCode.INVALID_ARGUMENT, reason)
 
 
-def hello(options: Options) -> wire.Envelope:
-    """The first message of a new session."""
-    features = list(_FEATURES)
-    if wire.Carrier.CARRIER_WEBRTC in ladder(options.transport):
-        features.append(wire.Feature.FEATURE_WEBRTC)
-    if options.tools:
-        features.append(wire.Feature.FEATURE_CLIENT_TOOLS)
-    return wire.Envelope(
-        hello=wire.Hello(
-            protocol_version=wire.PROTOCOL_VERSION,
-            attach_nonce=secrets.token_bytes(16),
-            token=options.token,
-            features=features,
-            client=wire.ClientInfo(
-                library="voxwire-python",
-                library_version=library_version(),
-                platform=platform.system().lower(),
-                platform_version=platform.release(),
-            ),
-            bot=options.bot,
-            max_message_bytes=wire.DEFAULT_MAX_MESSAGE_BYTES,
-            metadata_json=options.metadata_json,
-            tools=[declaration_of(tool.spec) for tool in options.tools],
-        )
-    )
-
-
 class Opening:
-    """Asks for the session and for media paths, one after the other, until one is ready."""
+    """Asks for media paths, one after the other, until one is ready. One climb at a time."""
 
     def __init__(
         self,
-        options: Options,
         *,
         capture: Capture,
         send: Callable[[wire.Envelope], None],
+        ice: IceChoice,
         loopback: bool = False,
     ) -> None:
         """Prepares; nothing is sent yet.
 
         Args:
-            options: What the caller wants.
             capture: Reads the user's audio, for the paths.
             send: Sends a message.
+            ice: Which STUN and TURN servers are used.
             loopback: True when the server is on this machine: no other network is used then.
         """
         self._loopback = loopback
-        self._options = options
-        self._carriers = ladder(options.transport)
         self._capture = capture
         self._send = send
+        self._ice = ice
         self._welcomed = asyncio.Event()
         self._path: MediaPath | None = None
         self._path_id = 0
+        self.given_up: wire.PathClose | None = None
+        """The server's word that it gave the path up which was tried last, ready or not."""
         self.stage = "the server did not answer Hello"
 
-    def welcome(self) -> None:
-        """Notes that Welcome came."""
+    @property
+    def path_id(self) -> int:
+        """Number of the path that is being tried, or was tried last; 0 = none yet."""
+        return self._path_id
+
+    @property
+    def trying(self) -> bool:
+        """True while a path is being tried."""
+        return self._path is not None
+
+    def welcome(self, ice_servers: Iterable[wire.IceServer]) -> None:
+        """Notes that Welcome came, and which STUN and TURN servers it names."""
+        self.update_ice(ice_servers)
         self._welcomed.set()
+
+    def update_ice(self, ice_servers: Iterable[wire.IceServer]) -> None:
+        """Takes fresh STUN and TURN servers for the paths that are opened from here on."""
+        self._ice.learn(ice_servers)
+
+    def timed_out(self, timeout_ms: int) -> VoxwireError:
+        """The error for a session that did not open in time.
+
+        It names what is known to be wrong, else what was waited for.
+        """
+        path = self._path
+        trouble = path.trouble if path is not None else None
+        reason = f"{self.stage} within {timeout_ms / 1000:g} s"
+        return trouble or TransportError(ErrorCode.TIMEOUT, reason, retryable=True)
 
     def receive(self, envelope: wire.Envelope, path_id: int) -> None:
         """Takes a message about a path; one about another path than the current is ignored."""
         if self._path is not None and path_id == self._path_id:
             self._path.receive(envelope)
+            if envelope.HasField("path_close"):
+                self.given_up = envelope.path_close
 
     def refuse(self, error: wire.Error) -> None:
-        """Takes an error that came before the session was ready and does not end it."""
+        """Takes an error that came before the path was ready and does not end the session."""
         close = wire.PathClose(path_id=self._path_id, code=error.code, reason=error.reason)
         if error.subject_id in ("", str(self._path_id)):
             self.receive(wire.Envelope(path_close=close), self._path_id)
 
-    async def run(self) -> Opened:
-        """Opens the session. The caller sets the deadline; `stage` says what it waited for.
+    async def climb(
+        self, carriers: tuple[wire.Carrier.ValueType, ...], *, last_ms: int | None
+    ) -> Opened:
+        """Returns the first path that becomes ready; it is the caller's then.
+
+        Cancelled or failed, what was tried is given up, and the server is told.
+
+        Args:
+            carriers: What to try, in order.
+            last_ms: How long the last of them may take; None = the caller has a deadline.
 
         Raises:
             VoxwireError: No path can be had.
+            TimeoutError: The last one took too long.
         """
-        self._send(hello(self._options))
-        for number, carrier in enumerate(self._carriers, 1):
-            last = number == len(self._carriers)
+        for number, carrier in enumerate(carriers, 1):
+            last = number == len(carriers)
+            limit_ms = last_ms if last else RUNG_MS
             try:
-                async with asyncio.timeout(None if last else RUNG_MS / 1000):
-                    return await self._try(carrier, number)
+                async with asyncio.timeout(None if limit_ms is None else limit_ms / 1000):
+                    opened = await self._try(carrier, self._path_id + 1)
+                self._path = None
+                return opened
             except (VoxwireError, TimeoutError):
                 await self.close()
                 if last:
                     raise
-                self._send(wire.Envelope(path_close=wire.PathClose(path_id=number)))
+            except BaseException:
+                await self.close()
+                raise
         raise AssertionError("a ladder has at least one rung")
 
     async def close(self) -> None:
         """Gives up the path that was being tried."""
         if self._path is not None:
             path, self._path = self._path, None
-            await path.close()
+            try:
+                self._send(wire.Envelope(path_close=wire.PathClose(path_id=self._path_id)))
+            except VoxwireError:
+                pass  # the server has more to read than it takes; it drops the path in the end
+            finally:
+                await path.close()
 
     async def _try(self, carrier: wire.Carrier.ValueType, path_id: int) -> Opened:
         path = self._make(carrier, path_id)
-        self._path, self._path_id = path, path_id
+        self._path, self._path_id, self.given_up = path, path_id, None
         self._send(wire.Envelope(path_open=await path.offer()))
         await self._welcomed.wait()
         self.stage = f"the {path_name(carrier)} media path did not become ready"
@@ -195,7 +197,13 @@ class Opening:
             return WebSocketPath(path_id, capture=self._capture, send=self._send)
         from voxwire._webrtc_path import WebRtcPath  # brings in aiortc
 
-        return WebRtcPath(path_id, capture=self._capture, loopback=self._loopback)
+        return WebRtcPath(
+            path_id,
+            capture=self._capture,
+            ice=self._ice,
+            send=self._send,
+            loopback=self._loopback,
+        )
 
 
 def path_name(carrier: wire.Carrier.ValueType) -> str:

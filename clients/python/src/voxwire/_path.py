@@ -84,6 +84,11 @@ class MediaPath(Protocol):
         """What carries it."""
         ...
 
+    @property
+    def trouble(self) -> VoxwireError | None:
+        """What is known to be wrong with a path that is not ready; None = nothing."""
+        ...
+
     async def offer(self) -> wire.PathOpen:
         """Returns the message that asks for this path."""
         ...
@@ -102,6 +107,10 @@ class MediaPath(Protocol):
         Raises:
             VoxwireError: The path cannot be had.
         """
+        ...
+
+    def drop(self) -> None:
+        """Carries nothing any more and tells nobody, as a broken network would."""
         ...
 
     async def close(self) -> None:

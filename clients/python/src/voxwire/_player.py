@@ -78,6 +78,25 @@ class Player:
         """True when nothing is buffered and nothing sounds; a stream always has something."""
         return not self._sounding and (self._continuous or self.buffer.buffered_ms == 0)
 
+    def take_over(self, *, target_ms: int, continuous: bool) -> None:
+        """Another path is in use from here on: drops the audio of the one before.
+
+        The position stays, words and states keep waiting for theirs. Reports where it really is.
+
+        Args:
+            target_ms: Delay that the buffer starts with.
+            continuous: True for a stream that sends silence too.
+        """
+        self._continuous = continuous
+        self.buffer.restart(target_ms=target_ms, continuous=continuous)
+        self._sounding = False
+        self._send_report()
+
+    def restore(self, snapshot: wire.Snapshot) -> None:
+        """Goes on from what the server says is the case, in place of what was announced here."""
+        self._cues.restore(snapshot)
+        self._happen()
+
     async def run(self) -> None:
         """Feeds the speaker by deadline, 20 ms at a time, until cancelled; catches up if late."""
         due = self._loop.time()

@@ -4,47 +4,39 @@ import asyncio
 import time
 from typing import Any, Final, cast
 
-import numpy as np
-
-from voxwire._control import Control, lost, now_ms
+from voxwire._attach import Greeting, lost
+from voxwire._control import Control
 from voxwire._events import EventQueue
-from voxwire._opening import Opened, Opening, Options, path_name
-from voxwire._path import MediaPath
-from voxwire._player import TICK_MS, Player
+from voxwire._ice import IceChoice
+from voxwire._opening import Opened, Opening, Options, ladder, path_name
+from voxwire._paths import Paths
+from voxwire._playback import Playback
+from voxwire._player import Player
+from voxwire._simulate import Gate, Simulation
+from voxwire._socket import is_loopback
 from voxwire._tool_runner import ToolRunner
+from voxwire._user import UserAudio
 from voxwire.audio import Microphone, Speaker
 from voxwire_protocol import events, wire
 from voxwire_protocol.clock import ClockSync
 from voxwire_protocol.errors import (
     ErrorCode,
-    MediaError,
-    TransportError,
+    RecoveryAction,
     UsageError,
     VoxwireError,
     error_from_wire,
     make_error,
 )
-from voxwire_protocol.event_codec import from_envelope
+from voxwire_protocol.event_codec import from_envelope, snapshot_of
+from voxwire_protocol.tool_spec import declaration_of
 
 __all__ = ["Runtime"]
-
-HEARTBEAT_MS: Final = 5000
-"""Ping interval when the server names none."""
-
-DRAIN_MS: Final = 2000
-"""How long audio that was received may still play after the session ended."""
-
-IDLE_TICKS: Final = 3
-"""After this many ticks without sound everything has been played."""
 
 BYE_MS: Final = 1000
 """How long the server may take to answer Bye."""
 
 SHUTDOWN_MS: Final = 5000
 """After this, what is left of a session is cancelled."""
-
-TARGET_MS: Final = {wire.Carrier.CARRIER_WEBRTC: 20, wire.Carrier.CARRIER_WEBSOCKET: 40}
-"""Delay that the playout buffer starts with; WebRTC has a jitter buffer in front of it."""
 
 _PATH_PAYLOADS: Final = frozenset(
     {"audio", "media_anchor", "path_answer", "path_ready", "path_close"}
@@ -60,30 +52,50 @@ class Runtime:
 
     def __init__(
         self,
-        control: Control,
+        url: str,
         options: Options,
         *,
         microphone: Microphone | None,
         speaker: Speaker,
     ) -> None:
-        """Takes an open control channel; `start` does the rest."""
+        """Prepares; `dial`, then `start` do the rest."""
+        carriers = ladder(options.transport)
+        greeting = Greeting(
+            url,
+            token=options.token,
+            bot=options.bot,
+            metadata_json=options.metadata_json,
+            webrtc=wire.Carrier.CARRIER_WEBRTC in carriers,
+            resume=options.resume,
+            tools=tuple(declaration_of(tool.spec) for tool in options.tools),
+        )
+        gate = Gate()
+        self._control = Control(greeting, gate)
         self.events = EventQueue()
         self.welcome = wire.Welcome()
-        self.clock = ClockSync()
-        self.muted = False
-        self.opened: Opened | None = None
-        self.player: Player | None = None
+        self.connection = events.ConnectionState.CONNECTED
         self.failure: VoxwireError | None = None
-        self._control = control
-        self._microphone = microphone
-        self._speaker = speaker
-        self._opening = Opening(
-            options,
-            capture=self._read_microphone,
-            send=control.send,
-            loopback=control.loopback,
+        self.simulation = Simulation(
+            gate, drop_control=self._control.drop, drop_media=self._drop_media
         )
-        self._tools = ToolRunner(options.tools, control.send)
+        self._tools = ToolRunner(options.tools, self._control.send)
+        self.user = UserAudio(microphone)
+        self._playback = Playback(speaker, emit=self.events.put, send=self._control.send)
+        loopback = is_loopback(url)
+        self._opening = Opening(
+            capture=self.user.read,
+            send=self._control.send,
+            ice=IceChoice(options.ice_servers, policy=options.ice_policy, loopback=loopback),
+            loopback=loopback,
+        )
+        self._paths = Paths(
+            self._opening,
+            carriers,
+            use=self._use_path,
+            send=self._control.send,
+            keep=options.resume,
+        )
+        self._group: asyncio.TaskGroup | None = None
         self._ready = asyncio.Event()
         self._early: list[wire.Envelope] = []
         self._over = asyncio.Event()
@@ -92,6 +104,29 @@ class Runtime:
         self._ended: events.Event | None = None
         self._said_bye = False
         self._owner: asyncio.Task[None] | None = None
+
+    @property
+    def clock(self) -> ClockSync:
+        """The server's clock."""
+        return self._control.clock
+
+    @property
+    def player(self) -> Player | None:
+        """What plays the bot; None until the first path is there."""
+        return self._playback.player
+
+    @property
+    def opened(self) -> Opened | None:
+        """The path in use, or the last one."""
+        return self._paths.opened
+
+    async def dial(self, timeout_ms: int) -> None:
+        """Opens the control channel's first socket. Cancel-safe.
+
+        Raises:
+            VoxwireError: Nothing answers, or it refuses.
+        """
+        await self._control.dial(timeout_ms)
 
     def start(self) -> None:
         """Starts the owner task."""
@@ -107,11 +142,9 @@ class Runtime:
             async with asyncio.timeout(timeout_ms / 1000):
                 await self._ready.wait()
         except TimeoutError:
-            stage = self._opening.stage
+            failure = self._control.failure or self._opening.timed_out(timeout_ms)
             await self.stop()
-            raise TransportError(
-                ErrorCode.TIMEOUT, f"{stage} within {timeout_ms / 1000:g} s", retryable=True
-            ) from None
+            raise failure from None
         except asyncio.CancelledError:
             await self.stop()
             raise
@@ -144,7 +177,7 @@ class Runtime:
     async def stop(self) -> None:
         """Ends the owner task and waits for that, at most 10 s."""
         self._said_bye = True
-        self._over.set()
+        self._finish()
         owner = self._owner
         if owner is None:
             return
@@ -160,10 +193,10 @@ class Runtime:
         failure: VoxwireError | None = None
         try:
             async with asyncio.TaskGroup() as group:
+                self._group = group
                 group.create_task(self._supervise())
-                group.create_task(self._read())
-                group.create_task(self._control.write())
-                group.create_task(self._open(group))
+                group.create_task(self._run_control())
+                group.create_task(self._run_paths())
         except* _Over:
             failure = self._fatal
         except* VoxwireError as errors:
@@ -182,7 +215,7 @@ class Runtime:
             if self.player is not None:
                 self.player.close()
             await self._tools.close()
-            await self._opening.close()
+            await self._paths.close()
         finally:
             try:
                 await self._control.close()
@@ -195,99 +228,118 @@ class Runtime:
         """Waits for the end; lets what was received play out first, unless we hung up."""
         await self._over.wait()
         if self._fatal is None and not self._said_bye:
-            await self._drain()
+            await self._playback.drain()
         await self._control.flush(BYE_MS)
         if self._ended is not None:
             self.events.put(self._ended)
         raise _Over
 
-    async def _drain(self) -> None:
-        """Waits until the speaker has been idle for a moment, at most 2 s."""
-        idle_ticks = 0
-        for _ in range(DRAIN_MS // TICK_MS):
-            await asyncio.sleep(TICK_MS / 1000)
-            idle_ticks = idle_ticks + 1 if self.player is None or self.player.idle else 0
-            if idle_ticks == IDLE_TICKS:
-                return
+    def _finish(self) -> None:
+        """The session is over, or as good as over: nothing is dialled again."""
+        self._control.finish()
+        self._over.set()
 
-    async def _read(self) -> None:
+    async def _run_control(self) -> None:
         try:
-            await self._control.read(self._handle)
+            await self._control.run(self)
         except VoxwireError:
             if not self._said_bye and self._ended is None and self._fatal is None:
                 raise
-            self._over.set()
+            self._finish()
 
-    async def _open(self, group: asyncio.TaskGroup) -> None:
-        """Opens the session, then starts what needs it open."""
-        opened = self.opened = await self._opening.run()
-        player = self.player = Player(
-            self._speaker,
-            sample_rate=opened.sample_rate,
-            target_ms=TARGET_MS[opened.path.carrier],
-            continuous=opened.path.carrier == wire.Carrier.CARRIER_WEBRTC,
-            emit=self.events.put,
-            report=self._report,
-        )
+    async def _run_paths(self) -> None:
+        try:
+            await self._paths.run()
+        except* VoxwireError:
+            if not self._over.is_set():  # a session that ends takes its paths with it
+                raise
+
+    def _use_path(self, opened: Opened) -> Player:
+        """Plays another path from now on; with the first one the session is up."""
+        first = self.player is None
+        carrier = events.Carrier(path_name(opened.path.carrier))
+        changed = events.PathChanged(path_id=opened.path_id, carrier=carrier)
+        if not first:
+            self.events.put(changed)
+        player = self._playback.use(opened)
+        if first:
+            self._begin(player, changed)
+        self._playback.answer_flushes()
+        return player
+
+    def _begin(self, player: Player, changed: events.PathChanged) -> None:
+        """Starts what needs the session to be up, and tells what came before it was."""
         started = from_envelope(wire.Envelope(welcome=self.welcome))
         if started is not None:
             self.events.put(started)
-        carrier = events.Carrier(path_name(opened.path.carrier))
-        self.events.put(events.PathChanged(path_id=opened.path_id, carrier=carrier))
+        self.events.put(changed)
         for envelope in self._early:
             self._handle_event(envelope)
         self._early.clear()
-        group.create_task(player.run())
-        group.create_task(self._run_path(opened.path, player))
-        group.create_task(self._heartbeat())
-        if self._microphone is not None:
-            group.create_task(self._run_microphone(self._microphone))
+        assert self._group is not None
+        self._group.create_task(player.run())
+        self._group.create_task(self.user.run())
         self._ready.set()
 
-    async def _run_path(self, path: MediaPath, player: Player) -> None:
-        try:
-            await path.run(player)
-        except VoxwireError:
-            if not self._over.is_set():  # a session that ends takes its path with it
-                raise
+    def _drop_media(self) -> None:
+        if not self._paths.drop():
+            self._control.drop()
 
-    async def _run_microphone(self, microphone: Microphone) -> None:
-        try:
-            await microphone.run()
-        except Exception as error:
-            raise MediaError(ErrorCode.DEVICE, f"the microphone failed: {error!r}") from error
+    def lost(self, attempt: int) -> None:
+        """The control channel is gone, and dialled again."""
+        self._detach()
+        self._change(events.ConnectionState.RECONNECTING, attempt)
 
-    def _read_microphone(self, num_samples: int) -> bytes | None:
-        """The user's next samples, silence where there are none; None = not heard at all."""
-        if self._microphone is None:
-            return None
-        samples = self._microphone.read(num_samples)
-        if self.muted:
-            return None
-        if len(samples) < num_samples:
-            samples = np.concatenate((samples, np.zeros(num_samples - len(samples), np.int16)))
-        return samples[:num_samples].astype("<i2", copy=False).tobytes()
+    def _detach(self) -> None:
+        self._paths.detached()
+        self._playback.silent = self._paths.broken
 
-    async def _heartbeat(self) -> None:
-        """Asks for the server's clock, and notices when it has fallen silent."""
-        interval_ms = min(max(self.welcome.heartbeat_ms or HEARTBEAT_MS, 500), 30_000)
-        last_ping_ms = 0
-        while True:
-            now = now_ms()
-            silent_ms = now - self._control.last_received_ms
-            if silent_ms > 3 * interval_ms:
-                raise lost(f"the server has been silent for {silent_ms / 1000:.0f} s")
-            if now >= min(self.clock.next_ping_ms(now), last_ping_ms + interval_ms):
-                last_ping_ms = now
-                self._control.send(wire.Envelope(ping=self.clock.ping(_now_us())))
-            await asyncio.sleep(0.1)
+    def attached(self, welcome: wire.Welcome, *, attempt: int, after_ms: int, unsent: int) -> None:
+        """The control channel is there, for the first time or again."""
+        again = bool(self.welcome.session_id)
+        self.welcome.CopyFrom(welcome)
+        self._opening.welcome(welcome.ice_servers)
+        if again and not attempt:  # a second socket took over from one that still stood
+            self._detach()
+        self._change(events.ConnectionState.CONNECTED, attempt, after_ms=after_ms, again=again)
+        skipped = again and not welcome.resumed
+        if skipped:
+            self._skip(welcome.snapshot, unsent)
+        self._paths.attached(anew=skipped)
 
-    def _report(self, report: wire.PlayoutReport) -> None:
-        if self.opened is not None:
-            report.path_id = self.opened.path_id
-            self._control.send(wire.Envelope(playout_report=report))
+    def _change(
+        self, state: events.ConnectionState, attempt: int, *, after_ms: int = 0, again: bool = True
+    ) -> None:
+        self.connection = state
+        if again and self.player is not None:
+            epoch = self.welcome.epoch
+            self.events.put(events.ConnectionChanged(state, attempt, epoch, after_ms))
 
-    def _handle(self, envelope: wire.Envelope) -> None:
+    def _skip(self, snapshot: wire.Snapshot, unsent: int) -> None:
+        """Goes on from a snapshot, since what happened meanwhile is lost."""
+        self._playback.forget_flushes()
+        self.events.put(events.EventsSkipped(0, unsent, snapshot_of(snapshot)))
+        said: list[wire.Envelope] = []
+        if snapshot.HasField("utterance"):
+            said.append(wire.Envelope(utterance_started=snapshot.utterance))
+        said.extend(wire.Envelope(utterance_started=u) for u in snapshot.queued_utterances)
+        said.extend(wire.Envelope(utterance_words=words) for words in snapshot.words)
+        said.extend(wire.Envelope(tool_call_started=call) for call in snapshot.tool_calls)
+        state = wire.Envelope(state_changed=snapshot.state)
+        if self.player is None:
+            self._early = [*said, state]
+        else:
+            for envelope in said:
+                if (event := from_envelope(envelope)) is not None:
+                    self.events.put(event)
+            self.player.restore(snapshot)
+            self.player.handle(state)
+        if snapshot.user_muted != self.user.muted:
+            self._control.send(wire.Envelope(mute=wire.Mute(muted=self.user.muted)))
+        if self._said_bye:
+            self._control.send(wire.Envelope(bye=wire.Bye()))
+
+    def handle(self, envelope: wire.Envelope) -> None:
         """Takes one message of the server."""
         payload = envelope.WhichOneof("payload")
         match payload:
@@ -297,50 +349,50 @@ class Runtime:
                 self._control.send(wire.Envelope(pong=pong))
             case "pong":
                 self.clock.receive(envelope.pong, _now_us())
-            case "welcome":
-                self.welcome.CopyFrom(envelope.welcome)
-                self._control.accept_limit(self.welcome.max_message_bytes)
-                self._opening.welcome()
+            case "ice_servers_update":
+                self._opening.update_ice(envelope.ice_servers_update.ice_servers)
             case "tool_request" | "tool_cancel":
                 self._tools.receive(envelope)
             case name if name in _PATH_PAYLOADS:
-                self._handle_path(envelope, getattr(envelope, name).path_id)
+                self._paths.receive(envelope, getattr(envelope, name).path_id)
             case _ if self.player is None and payload not in ("error", "session_ended"):
                 self._early.append(envelope)
             case _:
                 self._handle_event(envelope)
 
-    def _handle_path(self, envelope: wire.Envelope, path_id: int) -> None:
-        self._opening.receive(envelope, path_id)
-        opened = self.opened
-        if envelope.HasField("path_close") and opened and path_id == opened.path_id:
-            self._fatal = lost(envelope.path_close.reason or "the server gave the media path up")
-            self._over.set()
-
     def _handle_event(self, envelope: wire.Envelope) -> None:
         payload = envelope.WhichOneof("payload")
-        if payload in ("state_changed", "flush") and self.player is not None:
+        if payload == "flush":
+            self._playback.flush(envelope)
+            return
+        if payload == "state_changed" and self.player is not None:
             self.player.handle(envelope)  # which says so when its speaker is there
             return
         event = from_envelope(envelope)
+        if payload == "go_away" and envelope.go_away.resume_url:
+            self._control.move(envelope.go_away.resume_url)
         if payload == "error":
             self._handle_error(envelope.error)
         if payload == "session_ended":
             if envelope.session_ended.reason == wire.EndReason.END_REASON_ERROR:
                 self._fatal = self._last_error or lost("the server ended the session")
             self._ended = event
-            self._over.set()
+            self._finish()
         elif event is not None:
             self.events.put(event)
         if self.player is not None:
             self.player.handle(envelope)
 
     def _handle_error(self, error: wire.Error) -> None:
-        self._last_error = error_from_wire(error)
-        if error.fatal:
-            self._fatal = self._last_error
-            self._over.set()
-        elif self.opened is None:
+        failure = self._last_error = error_from_wire(error)
+        if failure.code == ErrorCode.SUPERSEDED:
+            self._control.condemn(failure)  # unless it was this client itself that moved over
+        elif failure.action == RecoveryAction.RESUME and self._control.resumable:
+            self._control.move("")
+        elif error.fatal:
+            self._fatal = failure
+            self._finish()
+        elif self.opened is None or error.subject_id:
             self._opening.refuse(error)
 
 

@@ -1,17 +1,25 @@
 """One peer connection on aiortc; the only module that touches it. Import it on first use."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    RTCConfiguration,
+    RTCIceTransportPolicy,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
 
 from voxwire._path import BLOCK_MS, Capture
 from voxwire.audio import CAPTURE_RATE
 from voxwire.playout import Samples
+from voxwire_protocol import wire
 from voxwire_protocol.rtc import InboundAudio, PacketTrack, attach, with_opus_fmtp
 from voxwire_protocol.rtc.ice import connect_promptly, use_addresses
+from voxwire_protocol.rtc.relay import Relay
+from voxwire_protocol.rtc.turn_servers import TurnError
 
-__all__ = ["Peer"]
+__all__ = ["Peer", "TurnError"]
 
 CLOSE_S = 2.0
 
@@ -26,6 +34,7 @@ class Peer:
         on_audio: Callable[[Samples, int], None],
         sample_rate: int,
         loopback: bool = False,
+        relay_only: bool = False,
     ) -> None:
         """Makes the connection; nothing is sent yet.
 
@@ -34,9 +43,13 @@ class Peer:
             on_audio: Takes decoded audio and the RTP timestamp (48 kHz) of its first sample.
             sample_rate: Of what `on_audio` gets, Hz.
             loopback: Use the loopback interface and no other.
+            relay_only: Use relayed candidates and no others.
         """
+        policy = RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL
         # An empty list: without it aiortc asks a public STUN server.
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._connection = RTCPeerConnection(
+            RTCConfiguration(iceServers=[], iceTransportPolicy=policy)
+        )
         self._capture = capture
         self._connected = asyncio.Event()
         self._closed = asyncio.Event()
@@ -45,9 +58,27 @@ class Peer:
         receiver = self._connection.getTransceivers()[0].receiver
         self._inbound: InboundAudio = attach(receiver, sample_rate=sample_rate, on_audio=on_audio)
         self._connection.on("connectionstatechange", self._changed)
-        if loopback:
+        if loopback and not relay_only:
             use_addresses(self._connection, ["127.0.0.1"])
         connect_promptly(self._connection)
+        self._relay = Relay(self._connection, only=relay_only)
+        self._relay.hold()
+
+    async def relay(self, servers: Sequence[wire.IceServer]) -> str | None:
+        """Gathers a relayed candidate, beside the rest. To be called once; cancel-safe.
+
+        Args:
+            servers: STUN and TURN servers. STUN is not asked: the server learns our address from
+                our own checks.
+
+        Returns:
+            The candidate line, for a server that is itself behind TURN; None when the connection
+            came about without it.
+
+        Raises:
+            TurnError: No TURN server gave one; the text says why.
+        """
+        return await self._relay.gather(servers)
 
     async def offer(self) -> str:
         """Gathers host candidates and returns the SDP offer."""
@@ -75,6 +106,12 @@ class Peer:
         """Waits until the connection is gone. Cancel-safe."""
         await self._closed.wait()
 
+    def drop(self) -> None:
+        """Loses every packet from here on; the connection does not notice."""
+        ice = self._connection.getTransceivers()[0].receiver.transport.transport
+        ice._send = _swallow  # pyright: ignore[reportPrivateUsage]
+        ice._recv = _hang  # pyright: ignore[reportPrivateUsage]
+
     async def close(self) -> None:
         """Closes the connection, within 2 s; may be called again."""
         self._inbound.close()
@@ -93,3 +130,12 @@ class Peer:
             self._closed.set()
         if state in ("connected", "failed", "closed"):
             self._connected.set()
+
+
+async def _swallow(data: bytes) -> None:
+    """Sends nothing."""
+
+
+async def _hang() -> bytes:
+    """Receives nothing."""
+    return await asyncio.get_running_loop().create_future()

@@ -1,10 +1,14 @@
 """Audio over WebRTC; the media clock through anchors."""
 
 import asyncio
+import contextlib
+import logging
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from voxwire._anchors import AnchorMap
+from voxwire._ice import IceChoice
 from voxwire._path import (
     PLAYOUT_RATE,
     Capture,
@@ -20,12 +24,18 @@ from voxwire_protocol.errors import (
     RecoveryAction,
     SignalingError,
     TransportError,
+    VoxwireError,
 )
 
 if TYPE_CHECKING:
     from voxwire._webrtc import Peer
 
 __all__ = ["WebRtcPath"]
+
+_log = logging.getLogger("voxwire")
+
+TURN_GRACE_S: Final = 2.0
+"""When TURN gave nothing, how long a direct connection may still take."""
 
 MAX_EARLY: Final = 100
 """Blocks that are kept until the session takes audio (2 s)."""
@@ -40,6 +50,13 @@ TICKS_PER_SAMPLE: Final = 48_000 // PLAYOUT_RATE
 RECENT: Final = 50
 """Blocks that are placed again when their anchor comes behind them (1 s)."""
 
+CLOSE_S: Final = 1.0
+"""How long the search for a TURN server may take to stop."""
+SILENT_S: Final = 2.0
+"""A connection that brings no packet for this long carries nothing any more."""
+
+LOOK_S: Final = 0.25
+
 GRACE_S: Final = 1.0
 """The connection of a session that ends may close before SessionEnded arrives."""
 
@@ -49,9 +66,28 @@ class WebRtcPath:
 
     carrier = wire.Carrier.CARRIER_WEBRTC
 
-    def __init__(self, path_id: int, *, capture: Capture, loopback: bool = False) -> None:
-        """Creates a path that is not asked for yet; `loopback` keeps it on this machine."""
+    def __init__(
+        self,
+        path_id: int,
+        *,
+        capture: Capture,
+        ice: IceChoice,
+        send: Callable[[wire.Envelope], None],
+        loopback: bool = False,
+    ) -> None:
+        """Creates a path that is not asked for yet.
+
+        Args:
+            path_id: Its number.
+            capture: Reads the user's audio.
+            ice: Which TURN servers to use.
+            send: Sends a message.
+            loopback: Stay on this machine.
+        """
         self._loopback = loopback
+        self._ice = ice
+        self._send = send
+        self._relaying: asyncio.Task[None] | None = None
         self._path_id = path_id
         self._capture = capture
         self._anchors = AnchorMap(sample_rate=PLAYOUT_RATE)
@@ -62,9 +98,16 @@ class WebRtcPath:
         self._answered = Readiness()
         self._answer = ""
         self._peer: Peer | None = None
+        self.trouble: VoxwireError | None = None
+        self._received = False  # a packet came since it was looked at last
+        self._dropped = False
 
     async def offer(self) -> wire.PathOpen:
-        """Makes the peer connection and returns the message that asks for this path."""
+        """Makes the peer connection and returns the message that asks for this path.
+
+        It waits for no TURN server: the offer carries host candidates, a relayed one is added to
+        our side as soon as there is one.
+        """
         from voxwire._webrtc import Peer  # brings in aiortc
 
         self._peer = Peer(
@@ -72,14 +115,39 @@ class WebRtcPath:
             on_audio=self._receive_audio,
             sample_rate=PLAYOUT_RATE,
             loopback=self._loopback,
+            relay_only=self._ice.relay_only,
         )
+        sdp = await self._peer.offer()
+        self._relaying = asyncio.create_task(self._relay(self._peer))
         return wire.PathOpen(
             path_id=self._path_id,
             carrier=self.carrier,
             capture=capture_format(wire.Codec.CODEC_OPUS),
             playout=audio_format(wire.Codec.CODEC_OPUS, PLAYOUT_RATE),
-            sdp_offer=await self._peer.offer(),
+            sdp_offer=sdp,
         )
+
+    async def _relay(self, peer: "Peer") -> None:
+        """Gets a relayed candidate where there is a TURN server; tells the server about it."""
+        from voxwire._webrtc import TurnError
+
+        servers = await self._ice.servers()
+        try:
+            candidate = await peer.relay(servers)
+        except TurnError as error:
+            if any(url.startswith("turn") for server in servers for url in server.urls):
+                _log.warning("TURN gave no relay: %s", error)
+            elif not self._ice.relay_only:
+                return
+            reason = f"no direct network path for WebRTC, and none through TURN: {error}"
+            if self._ice.relay_only:
+                reason = f"no path through TURN, and ice_policy='relay' allows no other: {error}"
+            self.trouble = SignalingError(ErrorCode.TURN_FAILED, reason)
+            return
+        if candidate is not None:
+            message = wire.IceCandidate(path_id=self._path_id, candidate=candidate, sdp_mid="0")
+            with contextlib.suppress(VoxwireError):  # a wire that broke is said elsewhere
+                self._send(wire.Envelope(ice_candidate=message))
 
     def _read_user(self, num_samples: int) -> bytes | None:
         """The user's audio, from the moment that the session takes it; nothing is lost before."""
@@ -119,6 +187,9 @@ class WebRtcPath:
                 self._place(timestamp, samples, self._sink)
 
     def _receive_audio(self, samples: Samples, rtp_timestamp: int) -> None:
+        if self._dropped:
+            return
+        self._received = True
         if self._sink is None:
             self._early.append((rtp_timestamp, samples))
             return
@@ -134,7 +205,8 @@ class WebRtcPath:
         """Waits until the connection is up on both sides; returns the playout rate, Hz.
 
         Raises:
-            SignalingError: The answer cannot be used, or no connection came about.
+            SignalingError: The answer cannot be used, or no connection came about: TURN_FAILED
+                when a TURN server was needed and gave nothing, else ICE_FAILED.
         """
         peer = self._peer
         assert peer is not None, "offer comes first"
@@ -143,14 +215,29 @@ class WebRtcPath:
             await peer.accept(self._answer)
         except ValueError as error:
             raise SignalingError(ErrorCode.BAD_SDP, "the answer cannot be used") from error
-        if not await peer.wait_connected():
-            raise SignalingError(
+        if not await self._wait_connected(peer):
+            raise self.trouble or SignalingError(
                 ErrorCode.ICE_FAILED,
                 "no network path for WebRTC was found: try transport='websocket'",
                 retryable=True,
             )
         await self._ready.wait()
         return PLAYOUT_RATE
+
+    async def _wait_connected(self, peer: "Peer") -> bool:
+        """Waits for the connection; only a moment longer than TURN's failure. Cancel-safe."""
+        assert self._relaying is not None, "offer comes first"
+        connected = asyncio.create_task(peer.wait_connected())
+        try:
+            done, _ = await asyncio.wait(
+                {connected, self._relaying}, return_when=asyncio.FIRST_COMPLETED
+            )
+            if connected not in done:
+                grace_s = 0.0 if self._ice.relay_only else TURN_GRACE_S
+                await asyncio.wait({connected}, timeout=grace_s if self.trouble else None)
+            return connected.done() and connected.result()
+        finally:
+            connected.cancel()
 
     async def run(self, sink: Sink) -> None:
         """Passes audio on until cancelled. The user's audio is pulled by the connection.
@@ -164,8 +251,13 @@ class WebRtcPath:
         for rtp_timestamp, samples in self._early:
             self._receive_audio(samples, rtp_timestamp)
         self._early.clear()
-        await peer.wait_closed()
-        await asyncio.sleep(GRACE_S)
+        try:
+            async with asyncio.TaskGroup() as group:
+                closed = group.create_task(peer.wait_closed())
+                await self._wait_silent(closed)
+                closed.cancel()
+        finally:
+            self._sink = None
         raise TransportError(
             ErrorCode.CONNECTION_LOST,
             "the WebRTC connection broke",
@@ -173,8 +265,29 @@ class WebRtcPath:
             action=RecoveryAction.RECONNECT,
         )
 
+    async def _wait_silent(self, closed: asyncio.Task[None]) -> None:
+        """Waits until the connection is closed, or has brought nothing for too long."""
+        silent_s = 0.0
+        while silent_s < SILENT_S:
+            # Counted in looks, not by the clock: a stall of this program is no silence.
+            await asyncio.wait({closed}, timeout=LOOK_S)
+            if closed.done():
+                await asyncio.sleep(GRACE_S)
+                return
+            silent_s = 0.0 if self._received else silent_s + LOOK_S
+            self._received = False
+
+    def drop(self) -> None:
+        """Carries nothing any more and tells nobody."""
+        self._dropped = True
+        if self._peer is not None:
+            self._peer.drop()
+
     async def close(self) -> None:
-        """Closes the peer connection, within 2 s."""
+        """Closes the peer connection, within 3 s."""
         self._sink = None
+        if self._relaying is not None:
+            self._relaying.cancel()
+            await asyncio.wait({self._relaying}, timeout=CLOSE_S)
         if self._peer is not None:
             await self._peer.close()

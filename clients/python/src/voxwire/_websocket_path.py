@@ -34,6 +34,7 @@ class WebSocketPath:
     """A path whose carrier is the control channel."""
 
     carrier = wire.Carrier.CARRIER_WEBSOCKET
+    trouble = None
 
     def __init__(
         self, path_id: int, *, capture: Capture, send: Callable[[wire.Envelope], None]
@@ -111,6 +112,9 @@ class WebSocketPath:
                 self._send(wire.Envelope(audio=chunk))
             sample_index += num_samples
             due += BLOCK_MS / 1000
+
+    def drop(self) -> None:
+        """Nothing of its own to break: the carrier belongs to the session."""
 
     async def close(self) -> None:
         """Nothing to give up: the carrier belongs to the session."""

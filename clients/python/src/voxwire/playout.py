@@ -54,6 +54,8 @@ TRIM_ABOVE_MS: Final = 60
 QUIET: Final = 16
 """Peak (of 32768) at or below which a block counts as silence."""
 
+SMEAR_MS: Final = 10
+"""A codec smears the onset of a sound this far ahead of it (Opus: by its look-ahead, 6.5 ms)."""
 
 KEPT_ENDS: Final = 64
 """Ends of pieces with sound in them that are remembered, to go back no further."""
@@ -222,7 +224,8 @@ class PlayoutBuffer:
         that says where they belong. Once that says that what was pushed at `misplaced` begins at
         `sample_index`, that audio is dropped, to be pushed again, and what came before it and
         reaches beyond `sample_index` was no part of the media clock. The position goes back over
-        silence and over what sounded at `misplaced`, and over nothing else.
+        silence and over what sounded at `misplaced` and up to `SMEAR_MS` ahead of it, and over
+        nothing else.
 
         Args:
             sample_index: Where the audio begins in truth.
@@ -230,7 +233,8 @@ class PlayoutBuffer:
         """
         self._keep(lambda at, samples: (at, samples[: max(0, misplaced - at)]))
         self._keep(lambda at, samples: (at, samples[: max(0, sample_index - at)]))
-        while self._loud_ends and self._loud_ends[-1] > misplaced:
+        smeared = misplaced - self._samples(SMEAR_MS)
+        while self._loud_ends and self._loud_ends[-1] > smeared:
             self._loud_ends.pop()
         heard_until = self._loud_ends[-1] if self._loud_ends else 0
         self.position = min(self.position, max(sample_index, heard_until, self._void_until))
@@ -254,6 +258,15 @@ class PlayoutBuffer:
         self._waited = 0
         self._keep(lambda at, samples: (max(at, until), samples[max(0, until - at) :]))
         return self.position
+
+    def restart(self, *, target_ms: int, continuous: bool) -> None:
+        """Drops what is buffered and waits for another stream; position and counters stay."""
+        self.target_ms = self._first_target_ms = target_ms
+        self._continuous = continuous
+        self.playing = False
+        self._dry = None
+        self._waited = 0
+        self._keep(lambda at, samples: (at, samples[:0]))
 
     def _keep(self, part: Callable[[int, Samples], tuple[int, Samples]]) -> None:
         """Keeps a part of every piece in the queue; empty ones go."""

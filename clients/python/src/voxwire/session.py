@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from voxwire._opening import path_name
 from voxwire._runtime import Runtime
+from voxwire._simulate import Simulation
 from voxwire_protocol import events, wire
 from voxwire_protocol.errors import ErrorCode, TransportError, UsageError
 
@@ -17,6 +18,8 @@ EventT = TypeVar("EventT")
 class Session:
     """One conversation. Made by `connect`; iterate over it to get its events.
 
+    It outlives its connection: while that is dialled again (`connection`), what is sent waits and
+    goes out once, in order; a verb raises SessionError CAPACITY when too much waits already.
     Not thread-safe; one task at a time may read events. Everything it runs ends with it.
     """
 
@@ -40,6 +43,16 @@ class Session:
         """What carries the audio: ``websocket`` or ``webrtc``."""
         opened = self._runtime.opened
         return path_name(opened.path.carrier) if opened else "none"
+
+    @property
+    def connection(self) -> events.ConnectionState:
+        """``connected``, or ``reconnecting`` while the control channel is lost."""
+        return self._runtime.connection
+
+    @property
+    def simulate(self) -> Simulation:
+        """Trouble on demand, for tests: lost connections, frozen and slow ones."""
+        return self._runtime.simulation
 
     @property
     def position_ms(self) -> int:
@@ -66,7 +79,7 @@ class Session:
     async def __anext__(self) -> events.Event:
         """Returns the next event. Cancel-safe.
 
-        Waits as long as the session is alive; a server that falls silent ends it.
+        Waits as long as the session is alive, reconnecting included.
 
         Raises:
             StopAsyncIteration: The session ended in order.
@@ -132,7 +145,7 @@ class Session:
 
     async def mute(self, muted: bool = True) -> None:
         """Closes or opens the microphone; what it hears while closed is not sent."""
-        self._runtime.muted = muted
+        self._runtime.user.muted = muted
         self._runtime.send(wire.Envelope(mute=wire.Mute(muted=muted)))
 
     async def send_message(self, type: str, data: Any = None, *, request_id: str = "") -> None:

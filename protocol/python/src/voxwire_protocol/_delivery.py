@@ -131,6 +131,19 @@ class Replay:
         self._kept: deque[tuple[int, bytes]] = deque()  # sent_ms, body; the newest is self.last
         self._bytes = 0
 
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest message that is kept was sent."""
+        return self._kept[0][0] if self._kept else None
+
+    def has_room(self, num_bytes: int, piece_bytes: int) -> bool:
+        """True when a body of that size, in such pieces, fits without dropping another one."""
+        pieces = -(-num_bytes // piece_bytes)
+        return (
+            len(self._kept) + pieces <= self._limits.messages
+            and self._bytes + num_bytes + pieces * CHUNK_BYTES <= self._limits.total_bytes
+        )
+
     def append(self, body: bytes, now_ms: int) -> int:
         """Keeps a message and returns its number."""
         self.last += 1

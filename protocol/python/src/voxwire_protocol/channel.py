@@ -119,6 +119,15 @@ class Channel:
         return self._replay.last - self._replay.acknowledged
 
     @property
+    def waiting_since_ms(self) -> int | None:
+        """When the oldest unacknowledged message was sent; None = the peer has everything."""
+        return self._replay.oldest_ms
+
+    def has_room(self, message: wire.Envelope) -> bool:
+        """False when sending a message would push an unacknowledged one out of the replay."""
+        return self._replay.has_room(message.ByteSize(), self._max_send_bytes - CHUNK_BYTES)
+
+    @property
     def next_due_ms(self) -> int | None:
         """When ``outgoing`` wants to be called next; None = not before the next receive."""
         return self._ack_due_ms

@@ -12,7 +12,7 @@ from google.protobuf.descriptor import EnumDescriptor
 from voxwire_protocol import events, wire
 from voxwire_protocol.errors import action_from_wire, code_from_wire
 
-__all__ = ["event_name", "from_envelope", "to_dict"]
+__all__ = ["event_name", "from_envelope", "snapshot_of", "to_dict"]
 
 _EnumT = TypeVar("_EnumT", bound=StrEnum)
 
@@ -210,6 +210,27 @@ def _session_started(message: wire.Welcome) -> events.Event:
         server=message.server,
         resumed=message.resumed,
         examples=tuple(message.examples),
+    )
+
+
+def snapshot_of(message: wire.Snapshot) -> events.Snapshot:
+    """The typed copy of a snapshot."""
+    return events.Snapshot(
+        turns=tuple(
+            events.Turn(
+                turn_id=turn.turn_id,
+                role=_enum(events.TurnRole, wire.TurnRole.DESCRIPTOR, turn.role),
+                text=turn.text,
+                unheard_text=turn.unheard_text,
+            )
+            for turn in message.turns
+        ),
+        utterance_id=message.utterance.utterance_id,
+        heard_media_ms=message.heard_media_ms,
+        call_ids=tuple(call.call_id for call in message.tool_calls),
+        bot=_enum(events.BotState, wire.BotState.DESCRIPTOR, message.state.bot),
+        user=_enum(events.UserState, wire.UserState.DESCRIPTOR, message.state.user),
+        user_muted=message.user_muted,
     )
 
 

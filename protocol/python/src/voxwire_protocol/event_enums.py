@@ -11,6 +11,7 @@ __all__ = [
     "MetricKind",
     "TimingSource",
     "ToolOutcome",
+    "TurnRole",
     "UserState",
     "UtteranceEnd",
 ]
@@ -80,6 +81,7 @@ class InterruptionSource(StrEnum):
     USER = "user"
     CLIENT = "client"
     SERVER = "server"
+    GAP = "gap"
 
 
 class EndReason(StrEnum):
@@ -111,3 +113,11 @@ class MetricKind(StrEnum):
     PROMPT_TOKENS = "prompt_tokens"
     COMPLETION_TOKENS = "completion_tokens"
     TTS_CHARACTERS = "tts_characters"
+
+
+class TurnRole(StrEnum):
+    """Who a turn belongs to."""
+
+    UNKNOWN = "unknown"
+    USER = "user"
+    BOT = "bot"

@@ -1,14 +1,21 @@
 """Typed events: what a client tells its program, in place of wire messages.
 
 Every event is a frozen dataclass made for ``match``. ``event_codec.from_envelope`` makes them of
-what a server sends; `BotWord`, `Flushed` and `PathChanged` are made by the client itself, since
-they happen at its own speaker.
+what a server sends; `BotWord`, `Flushed`, `PathChanged`, `ConnectionChanged` and `EventsSkipped`
+are made by the client itself, since they happen on its side.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 from voxwire_protocol.errors import ErrorCode, RecoveryAction
+from voxwire_protocol.event_connection import (
+    ConnectionChanged,
+    ConnectionState,
+    EventsSkipped,
+    Snapshot,
+    Turn,
+)
 from voxwire_protocol.event_enums import (
     BotState,
     Carrier,
@@ -18,6 +25,7 @@ from voxwire_protocol.event_enums import (
     MetricKind,
     TimingSource,
     ToolOutcome,
+    TurnRole,
     UserState,
     UtteranceEnd,
 )
@@ -30,6 +38,8 @@ __all__ = [
     "BotState",
     "BotWord",
     "Carrier",
+    "ConnectionChanged",
+    "ConnectionState",
     "EndReason",
     "ErrorEvent",
     "Event",
@@ -46,12 +56,15 @@ __all__ = [
     "ServiceMetrics",
     "SessionEnded",
     "SessionStarted",
+    "Snapshot",
     "StateChanged",
     "TimingSource",
     "ToolCallEnded",
     "ToolCallStarted",
     "ToolOutcome",
+    "Turn",
     "TurnMetrics",
+    "TurnRole",
     "UserState",
     "UserTranscript",
     "UtteranceEnd",
@@ -94,13 +107,6 @@ class PathChanged:
 
     path_id: int
     carrier: Carrier
-
-
-@dataclass(frozen=True, slots=True)
-class EventsSkipped:
-    """This many events were lost, because nobody read them in time or a resume came too late."""
-
-    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +334,7 @@ Event = (
     | SessionEnded
     | GoingAway
     | PathChanged
+    | ConnectionChanged
     | EventsSkipped
     | StateChanged
     | UserTranscript

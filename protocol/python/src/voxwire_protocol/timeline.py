@@ -219,6 +219,22 @@ class Timeline:
         utterance.closed = True
         self._settle(utterance)
 
+    def delivered(self, utterance_id: str) -> int:
+        """How many words of an utterance `advance` has returned, or `skip` passed over."""
+        utterance = self._known.get(utterance_id)
+        return utterance.delivered if utterance else 0
+
+    def skip(self, utterance_id: str, *, words: int) -> None:
+        """Passes over the first words of an utterance: they count as delivered.
+
+        Args:
+            utterance_id: The utterance.
+            words: How many, from the first that is known; fewer than were delivered = no change.
+        """
+        utterance = self._get(utterance_id)
+        utterance.delivered = max(utterance.delivered, min(words, len(utterance.words)))
+        self._settle(utterance)
+
     def words(self, utterance_id: str) -> tuple[TimedWord, ...]:
         """Returns the words of an utterance as far as known, by index, without those cut."""
         utterance = self._known.get(utterance_id)

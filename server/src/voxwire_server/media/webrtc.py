@@ -4,17 +4,24 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    RTCConfiguration,
+    RTCIceTransportPolicy,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
 
 from voxwire_protocol import rtc, wire
 from voxwire_protocol.rtc.ice import connect_promptly, use_addresses
+from voxwire_protocol.rtc.relay import PeerCandidates, Relay
+from voxwire_protocol.rtc.turn_servers import TurnError
 from voxwire_server.gate import is_loopback
 from voxwire_server.media.base import MediaPath
 
 if TYPE_CHECKING:
     from voxwire_server.session.session import Session
 
-__all__ = ["BadSdpError", "WebRtcPath"]
+__all__ = ["BadSdpError", "TurnError", "WebRtcPath"]
 
 _log = logging.getLogger("voxwire.media")
 
@@ -31,8 +38,10 @@ class WebRtcPath(MediaPath):
     """One peer connection: Opus both ways, the answer given at once with host candidates.
 
     Remote candidates are ignored: the client's address is learnt from its own checks, so that no
-    stranger can have this server probe an address. The bot's track sends a packet at every
-    deadline, silence included, and catches up after a stall of the event loop.
+    stranger can have this server probe an address. A server behind its own TURN allocation takes a
+    few, for the relayed socket alone (:class:`PeerCandidates`); its answer waits for the relay.
+    The bot's track sends a packet at every deadline, silence included, and catches up after a
+    stall of the event loop.
 
     Args:
         path_id: Number that the client gave the path.
@@ -45,7 +54,12 @@ class WebRtcPath(MediaPath):
         self.path_id = path_id
         self._session = session
         self._playout = session.playout
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._ice = session.ice if session.ice is not None and session.ice.relays else None
+        only = self._ice is not None and self._ice.policy == "relay"
+        policy = RTCIceTransportPolicy.RELAY if only else RTCIceTransportPolicy.ALL
+        self._connection = RTCPeerConnection(
+            RTCConfiguration(iceServers=[], iceTransportPolicy=policy)
+        )
         self._settled = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._track = rtc.PacketTrack(
@@ -60,12 +74,15 @@ class WebRtcPath(MediaPath):
         self._next_at_ms = 0.0
         self._pending: list[int] = []
         self._excess = 0
+        self._held = False
+        self._returning: asyncio.Task[None] | None = None
 
     async def answer(self, offer: str) -> str:
         """Answer an SDP offer.
 
         Raises:
             BadSdpError: The offer cannot be used.
+            TurnError: This server is reached through TURN alone, and TURN gave nothing.
         """
         try:
             rtc.check_offer(offer)
@@ -81,6 +98,7 @@ class WebRtcPath(MediaPath):
             self._attach_inbound()
             self._choose_addresses()
             connect_promptly(connection)
+            await self._add_relay(offer)
             await connection.setLocalDescription(await connection.createAnswer())
         except (ValueError, AssertionError, LookupError, AttributeError, TypeError) as error:
             # aiortc's parsers check with assert and index without looking (reliability.md §3.7)
@@ -99,8 +117,27 @@ class WebRtcPath(MediaPath):
                 return
         raise BadSdpError("the SDP offer has no audio")
 
+    async def _add_relay(self, offer: str) -> None:
+        """Get a relayed candidate of our own and hear the client's, where the settings say so."""
+        ice = self._ice
+        if ice is None:
+            return
+        only = ice.policy == "relay"
+        candidates = PeerCandidates(self._connection)
+        candidates.add_all(offer)
+        try:
+            await Relay(self._connection, only=only).gather(ice.for_server())
+        except TurnError as error:
+            _log.warning("no relay for this server: %s", error)
+            if only:
+                raise
+        else:
+            ice.listen(self.path_id, candidates.add)
+
     def _choose_addresses(self) -> None:
         settings = self._session.settings
+        if self._ice is not None and self._ice.policy == "relay":
+            return
         given = [a.strip() for a in settings.ice_addresses.split(",") if a.strip()]
         if not given and is_loopback(settings.host):
             given = ["127.0.0.1"]
@@ -117,6 +154,8 @@ class WebRtcPath(MediaPath):
                 self._session.spawn(self._lost())
 
     async def _lost(self) -> None:
+        if self._session.path is not self:
+            return
         self._session.emit(
             path_close=wire.PathClose(
                 path_id=self.path_id,
@@ -138,7 +177,8 @@ class WebRtcPath(MediaPath):
 
     def _heard_user(self, pcm: Any, _timestamp: int) -> None:
         if self._session.path is self:
-            self._session.user_audio(pcm.tobytes())
+            self._playout.heard.peer_alive(self._session.now_ms())
+            self._session.reception.user_audio(pcm.tobytes())
 
     def _pull(self, first: int, num_samples: int) -> bytes | None:
         """One block of the bot's voice for the track, None for silence."""
@@ -146,7 +186,7 @@ class WebRtcPath(MediaPath):
         now = session.now_ms()
         self._next_first = first + num_samples
         self._next_at_ms = now + num_samples * 1000 / self._playout.sample_rate
-        if session.path is not self:
+        if session.path is not self or not self._in_reach(now):
             return None
         if self._excess:  # announced with the block before, so it costs no silence
             self._playout.skip_live(self._excess)
@@ -163,6 +203,27 @@ class WebRtcPath(MediaPath):
         self._shed(backlog, num_samples)
         missing = num_samples * 2 - len(block.pcm)
         return block.pcm + bytes(missing) if missing else block.pcm
+
+    def _in_reach(self, now: float) -> bool:
+        """False while nothing comes from the peer: what it cannot hear is kept for it."""
+        heard, session = self._playout.heard, self._session
+        if heard.out_of_reach(now):
+            if not self._held:
+                self._held = True
+                session.absence.begin(heard.peer_at_ms)
+            if now - heard.peer_at_ms > session.settings.dead_after_ms and self._closing is None:
+                session.spawn(self._lost())
+            return False
+        if self._held and self._returning is None:
+            self._returning = session.spawn(self._return())
+        return not self._held
+
+    async def _return(self) -> None:
+        """The peer is back: go on where its last report stood, or after what is too late."""
+        await self._session.absence.end()
+        if self._session.path is self:
+            self._playout.rewind(self._session.now_ms())
+        self._held, self._returning = False, None
 
     def _begins(self, start: int, first: int) -> bool:
         """True when the client was told in time that ``start`` stands at ``first`` from here on."""
@@ -227,6 +288,8 @@ class WebRtcPath(MediaPath):
 
     async def close(self) -> None:
         if self._closing is None:
+            if self._ice is not None:
+                self._ice.forget(self.path_id)
             if self._inbound is not None:
                 self._inbound.close()
             self._track.stop()

@@ -351,7 +351,7 @@ class SessionOutput(BaseOutputTransport):
         try:
             speaking = self.utterances.open
             current = speaking[0].utterance_id if speaking else ""
-            result = await self._session.flush(current)
+            result = await self._session.flushes.flush(current)
             if result is None:
                 result = self._playout.heard.at(self._now())
             heard, source = result

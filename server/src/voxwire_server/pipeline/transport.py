@@ -83,6 +83,9 @@ class SessionInput(BaseInputTransport):
     def take(self, pcm: bytes) -> None:
         """Queue a block of the user's voice: int16 mono PCM; the oldest is dropped above 2 s."""
         if not self._paused:
+            if len(self._blocks) == _MAX_QUEUED_BLOCKS:
+                lost_ms = len(self._blocks[0]) * 500 / self._rate
+                self._session.intake.dropped.audio_ms += lost_ms
             self._blocks.append(pcm)
             self._wake.set()
 

@@ -9,10 +9,13 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from voxwire_protocol import wire
+from voxwire_protocol.channel import ChannelError
 from voxwire_server.gate import Gate
+from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.session.admission import Admission
+from voxwire_server.session.ice import SessionIce
 from voxwire_server.session.link import ControlLink
-from voxwire_server.session.registry import CapacityError, SessionRegistry
+from voxwire_server.session.registry import CapacityError, NotYoursError, SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.tokens import TokenError
 from voxwire_server.turn import IceServers
@@ -21,6 +24,8 @@ __all__ = ["ControlRoute"]
 
 _MAX_HELLO_BYTES: Final = 16_384
 _MESSAGES_A_TURN: Final = 64
+_CLOSE_SECS: Final = 2.0
+_MIN_MESSAGE_BYTES: Final = 4096
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -79,15 +84,19 @@ class ControlRoute:
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
             return
         await send({"type": "websocket.accept", "subprotocol": wire.SUBPROTOCOL})
-        has_origin = any(name == b"origin" for name, _ in scope["headers"])
+        origin = next((value for name, value in scope["headers"] if name == b"origin"), b"")
         try:
-            session, hello = await self._admit(receive, has_origin=has_origin)
+            hello = await self._hello(receive)
+            if hello is None:
+                return
+            socket = SocketControl.of(scope)
+            link = ControlLink(send, abort=socket.abort)
+            session = self._attach(hello, origin, link)
         except _Refused as refused:
             await self._turn_away(refused.error, send)
             return
-        if session is None or hello is None:
-            return
-        await self._serve(session, receive, send)
+        socket.admitted()
+        await self._serve(session, link, receive)
 
     async def _turn_away(self, error: wire.Error, send: Send) -> None:
         data = wire.Envelope(seq=1, error=error).SerializeToString()
@@ -96,9 +105,7 @@ class ControlRoute:
             {"type": "websocket.close", "code": 4000 + error.code, "reason": error.reason[:120]}
         )
 
-    async def _admit(
-        self, receive: Receive, *, has_origin: bool
-    ) -> tuple[Session | None, wire.Hello | None]:
+    async def _hello(self, receive: Receive) -> wire.Hello | None:
         timeout_ms = self._registry.settings.hello_timeout_ms
         try:
             event = await asyncio.wait_for(receive(), timeout_ms / 1000)
@@ -106,18 +113,64 @@ class ControlRoute:
             reason = f"no Hello within {timeout_ms} ms"
             raise _refuse(wire.ErrorCode.ERROR_CODE_TIMEOUT, reason) from None
         if event["type"] == "websocket.disconnect":
-            return None, None
+            return None
         hello = self._parse_hello(event.get("bytes"))
         if hello.protocol_version != wire.PROTOCOL_VERSION:
             raise _refuse(
                 wire.ErrorCode.ERROR_CODE_VERSION,
                 f"this server speaks protocol version {wire.PROTOCOL_VERSION}",
             )
+        return hello
+
+    def _attach(self, hello: wire.Hello, origin: bytes, link: ControlLink) -> Session:
+        """Open a session, or put one that is open on this socket."""
+        if hello.session_id:
+            session, new = self._resumed(hello, origin), False
+        else:
+            session, new = self._admitted(hello, origin)
+        limit = hello.max_message_bytes
+        if limit:
+            session.control.channel.max_send_bytes = max(_MIN_MESSAGE_BYTES, min(limit, 1 << 20))
         try:
-            if self._registry.full:
+            session.attach(link, hello, self._welcome(session))
+        except ChannelError as error:
+            raise _refuse(error.code, error.reason) from None
+        if new:
+            self._registry.start(session)
+            if session.ice is not None:
+                session.ice.start()
+        return session
+
+    def _resumed(self, hello: wire.Hello, origin: bytes) -> Session:
+        if self._registry.closing:
+            raise _refuse(wire.ErrorCode.ERROR_CODE_GOING_AWAY, "the server is shutting down")
+        try:
+            session = self._registry.find(hello, origin)
+            if hello.token:  # not needed; one that comes along must be the same user's
+                user = self._admission.user_of(hello.token, now_s=time.time())
+                if user != session.user:
+                    raise NotYoursError
+            return session
+        except TokenError as error:
+            raise _refuse(error.code, error.reason) from None
+        except NotYoursError:
+            reason = "the session is over, or it is not yours"
+            raise _refuse(wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED, reason) from None
+
+    def _admitted(self, hello: wire.Hello, origin: bytes) -> tuple[Session, bool]:
+        open_already = self._registry.attached(hello, origin)
+        try:
+            if self._registry.full and open_already is None:
                 raise CapacityError
-            claims = self._admission.check(hello, has_origin=has_origin, now_s=time.time())
-            return self._registry.open(hello, claims), hello
+            claims = self._admission.check(
+                hello,
+                has_origin=bool(origin),
+                now_s=time.time(),
+                again=open_already is not None,
+            )
+            if open_already is not None:
+                return open_already, False
+            return self._registry.open(hello, claims, origin=origin), True
         except TokenError as error:
             raise _refuse(error.code, error.reason) from None
         except CapacityError:
@@ -145,51 +198,55 @@ class ControlRoute:
 
     def _welcome(self, session: Session) -> wire.Welcome:
         settings = session.settings
+        if session.ice is None:
+            session.ice = SessionIce(self._ice, session)
         return wire.Welcome(
             protocol_version=wire.PROTOCOL_VERSION,
             session_id=session.id,
-            epoch=1,
             features=sorted(session.features),
             heartbeat_ms=settings.heartbeat_ms,
+            grace_ms=settings.grace_ms if session.resumable else 0,
             max_message_bytes=wire.DEFAULT_MAX_MESSAGE_BYTES,
-            ice_servers=self._ice.mint(session.id, now_s=time.time(), ttl_s=None),
+            ice_servers=session.ice.for_client(),
             session_start_unix_us=time.time_ns() // 1000,
             bot=self._bot,
             server=self._server,
             examples=self.examples,
         )
 
-    async def _serve(self, session: Session, receive: Receive, send: Send) -> None:
-        link = ControlLink(send)
-        session.link = link
-        session.emit(welcome=self._welcome(session))
-        writer = asyncio.get_running_loop().create_task(link.write())
-        reader = asyncio.get_running_loop().create_task(self._read(session, receive))
-        self._registry.start(session)
+    async def _serve(self, session: Session, link: ControlLink, receive: Receive) -> None:
+        """Carry the session until the socket is gone, or another one has taken it over."""
+        loop = asyncio.get_running_loop()
+        tasks = {
+            loop.create_task(link.write()),
+            loop.create_task(self._read(session, link, receive)),
+            loop.create_task(_closed(link)),
+        }
         try:
-            await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            session.end(
-                wire.EndReason.END_REASON_ERROR,
-                wire.Error(
-                    code=wire.ErrorCode.ERROR_CODE_CONNECTION_LOST,
-                    reason="the control channel closed",
-                ),
-            )
-            for task in (reader, writer):
+            session.lost(link)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             link.closed = True
-            session.link = None
 
     @staticmethod
-    async def _read(session: Session, receive: Receive) -> None:
+    async def _read(session: Session, link: ControlLink, receive: Receive) -> None:
         # what a socket has at hand comes without a turn of the loop: a flood would stop the others
         for number in count(1):
             event = await receive()
             if event["type"] == "websocket.disconnect":
                 return
             data = event.get("bytes")
-            session.receive(data if data is not None else b"")
-            if number % _MESSAGES_A_TURN == 0:
+            wait_ms = session.reception.receive(data if data is not None else b"", link)
+            if wait_ms:
+                await asyncio.sleep(wait_ms / 1000)
+            elif number % _MESSAGES_A_TURN == 0:
                 await asyncio.sleep(0)
+
+
+async def _closed(link: ControlLink) -> None:
+    """Return when the other side had its time to take a close and did not."""
+    await link.closing.wait()
+    await asyncio.sleep(_CLOSE_SECS)

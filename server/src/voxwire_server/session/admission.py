@@ -29,13 +29,24 @@ class Admission:
         self._sessions_of = sessions_of
         self._used = OneTimeUse()
 
-    def check(self, hello: wire.Hello, *, has_origin: bool, now_s: float) -> Claims | None:
+    def user_of(self, token: str, *, now_s: float) -> str:
+        """Who a token names, when a session is resumed with one. It is not used up.
+
+        Raises:
+            TokenError: UNAUTHORIZED.
+        """
+        return self._verifier.verify(token, now_s=now_s).user
+
+    def check(
+        self, hello: wire.Hello, *, has_origin: bool, now_s: float, again: bool = False
+    ) -> Claims | None:
         """Decide about a Hello.
 
         Args:
             hello: The client's first message.
             has_origin: True when a web page sent it.
             now_s: Wall clock, seconds since the Unix epoch.
+            again: True for a Hello whose session is open already; it counts for itself only.
 
         Returns:
             What the token says; None where none is needed.
@@ -50,7 +61,7 @@ class Admission:
         claims = self._verifier.verify(hello.token, now_s=now_s)
         claims.require(bot=hello.bot or self._bot)
         limit = claims.limits.max_sessions
-        if limit is not None and self._sessions_of(claims.user) >= limit:
+        if not again and limit is not None and self._sessions_of(claims.user) >= limit:
             raise TokenError(
                 wire.ErrorCode.ERROR_CODE_CAPACITY, "this token allows no more sessions at once"
             )

@@ -3,14 +3,15 @@
 Pure: no clock reads, no I/O; ``now_ms`` is monotonic milliseconds. Rules from
 ``protocol/spec/media-clock.md``: a report never takes the position back and never beyond what was
 sent; between reports the position runs on for at most 300 ms; without a report for a second the
-server's own clock counts, so nothing is ever held for ever.
+server's own clock counts, so nothing is ever held for ever. It counts only while the peer is within
+reach: of what is sent to somebody who is gone nothing is heard.
 """
 
 from typing import Final
 
 from voxwire_protocol import wire
 
-__all__ = ["EXTRAPOLATE_MS", "STALE_MS", "HeardPosition"]
+__all__ = ["EXTRAPOLATE_MS", "OUT_OF_REACH_MS", "STALE_MS", "HeardPosition"]
 
 _REPORTED: Final = wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
 _SERVER: Final = wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK
@@ -20,6 +21,11 @@ EXTRAPOLATE_MS: Final = 300
 
 STALE_MS: Final = 1000
 """Age of the last report from which the server's clock counts."""
+
+OUT_OF_REACH_MS: Final = 1500
+"""A peer from which nothing at all came for so long may be gone: the position stands still."""
+
+_LOOK_AGAIN_MS: Final = 100.0
 
 
 class HeardPosition:
@@ -41,6 +47,8 @@ class HeardPosition:
         self._running = False
         self._attached = False
         self._stale = False
+        self._peer_at_ms: float | None = None
+        self._moved_at_ms = 0.0
 
     @property
     def sent_ms(self) -> float:
@@ -48,16 +56,53 @@ class HeardPosition:
         return self._sent_ms
 
     def attach(self, now_ms: float) -> None:
-        """A path begins to carry audio: the position runs again from where it was."""
+        """A path begins to carry audio: the position runs again from where it was.
+
+        What was sent and not reported may never have come, so it counts as not sent.
+        """
         self._attached = True
         self._base_at_ms = self._alive_at_ms = now_ms
+        self._sent_ms = self._base_ms
         self._running = False
 
     def detach(self, now_ms: float) -> None:
-        """No path carries audio: the position stands still."""
-        self._base_ms = self.at(now_ms)[0]
+        """No path carries audio: the position goes back to what is certain and stands still."""
+        self._base_ms = self.certain_ms(now_ms)
         self._attached = False
         self._running = False
+
+    def peer_alive(self, now_ms: float) -> None:
+        """Something came from the peer, by whatever way."""
+        before, self._peer_at_ms = self._peer_at_ms, now_ms
+        if before is not None and now_ms - before > OUT_OF_REACH_MS:
+            # it was out of reach: its time did not count, and its reports are given a moment
+            self._peer_at_ms = before
+            self._base_ms = self.at(now_ms)[0]
+            self._peer_at_ms = now_ms
+            self._base_at_ms = self._alive_at_ms = now_ms
+            self._running = False
+            self._stale = False
+
+    def out_of_reach(self, now_ms: float) -> bool:
+        """True when nothing has come from the peer for 1.5 s."""
+        return self._peer_at_ms is not None and now_ms - self._peer_at_ms > OUT_OF_REACH_MS
+
+    @property
+    def peer_at_ms(self) -> float:
+        """When something came from the peer last, monotonic milliseconds; 0 = never."""
+        return self._peer_at_ms or 0.0
+
+    def stalled_ms(self, now_ms: float) -> float:
+        """For how long the listener who reports has been standing still before what was sent."""
+        if not self.reports or self._base_ms >= self._sent_ms:
+            return 0.0
+        return max(0.0, now_ms - self._moved_at_ms)
+
+    def certain_ms(self, now_ms: float) -> float:
+        """The last position that was reported; for a peer that does not report, the estimate."""
+        if self.reports and not self._stale:
+            return self._base_ms
+        return self.at(now_ms)[0]
 
     def sent(self, start_ms: float, end_ms: float, now_ms: float) -> None:
         """Audio of ``[start_ms, end_ms)`` was handed to the path."""
@@ -65,6 +110,7 @@ class HeardPosition:
         if self._base_ms < self._sent_ms and now_ms - self._alive_at_ms > STALE_MS:
             self._stale = True  # until a report comes, the server's clock goes on counting
         if position >= self._sent_ms:  # everything before was heard: a new stretch begins
+            self._moved_at_ms = now_ms
             self._base_ms = max(position, start_ms)
             self._base_at_ms = now_ms
             self._running = self._stale or not self.reports
@@ -77,6 +123,8 @@ class HeardPosition:
         position = min(max(media_ms, self._base_ms), self._sent_ms)
         if position != media_ms:
             self.clamped += 1
+        if position > self._base_ms:
+            self._moved_at_ms = now_ms
         self._base_ms = position
         self._base_at_ms = self._alive_at_ms = now_ms
         self._running = playing
@@ -111,6 +159,8 @@ class HeardPosition:
             return min(self._base_ms + run, self._sent_ms), reported
         if self._base_ms >= self._sent_ms:
             return self._base_ms, reported if self.reports else server
+        if self._peer_at_ms is not None:  # somebody who is gone hears no more
+            elapsed = min(elapsed, max(0.0, self._peer_at_ms + EXTRAPOLATE_MS - self._base_at_ms))
         return min(self._base_ms + elapsed, self._sent_ms), server
 
     def eta_ms(self, media_ms: float, now_ms: float) -> float:
@@ -125,6 +175,8 @@ class HeardPosition:
         if not self._attached:
             return float("inf")
         wait = min(media_ms - position, STALE_MS)
+        if self._peer_at_ms is not None and now_ms > self._peer_at_ms + EXTRAPOLATE_MS:
+            wait = max(wait, _LOOK_AGAIN_MS)
         if media_ms > self._sent_ms:
             return wait
         if self._running:

@@ -11,10 +11,16 @@ from voxwire_server.media.websocket import WebSocketPath
 if TYPE_CHECKING:
     from voxwire_server.session.session import Session
 
-__all__ = ["Paths"]
+__all__ = ["BLOCKS_MS", "SAMPLE_RATES", "Paths"]
 
 _log = logging.getLogger("voxwire.session")
 
+SAMPLE_RATES: Final = frozenset({8000, 16000, 24000, 32000, 44100, 48000})
+"""Rates that a client may name in a format, Hz."""
+BLOCKS_MS: Final = frozenset({0, 10, 20, 40, 60})
+"""Block lengths that a client may name, milliseconds; 0 = the server's choice."""
+
+_CODECS: Final = frozenset(wire.Codec.values())
 _MAX_OPENING: Final = 4
 _MAX_PATHS: Final = 1000
 _CONNECT_MS: Final = 15_000
@@ -49,6 +55,10 @@ class Paths:
             _refuse(session, request, wire.ErrorCode.ERROR_CODE_RATE_LIMITED, reason)
             return
         self._used.add(path_id)
+        if not (_format_known(request, "capture") and _format_known(request, "playout")):
+            reason = "a format that this server does not carry"
+            _refuse(session, request, wire.ErrorCode.ERROR_CODE_UNSUPPORTED_FORMAT, reason)
+            return
         task = session.spawn(self._open(request))
         if task is not None:
             self._opening[path_id] = task
@@ -65,9 +75,14 @@ class Paths:
     async def use(self, path: MediaPath) -> None:
         """Make ``path`` the one that carries the conversation; the older one is closed."""
         session = self._session
+        stalled_ms = session.playout.heard.stalled_ms(session.now_ms())
+        if session.path is not None and stalled_ms > 0:
+            session.absence.begin(session.now_ms() - stalled_ms)
+        await session.absence.end()
         old, session.path = session.path, path
         if old is not None:
             session.playout.detach(session.now_ms())
+        session.flushes.say_unsaid(path.path_id)
         reports = wire.Feature.FEATURE_PLAYOUT_REPORTS in session.features
         session.playout.attach(session.now_ms(), reports=reports)
         path.wake()
@@ -82,6 +97,8 @@ class Paths:
         if session.path is not None and session.path.path_id == path_id:
             path, session.path = session.path, None
             session.playout.detach(session.now_ms())
+            session.absence.begin(session.now_ms())
+            session.spawn(session.absence.hush())
             await self.retire(path)
 
     async def retire(self, path: MediaPath) -> None:
@@ -122,6 +139,19 @@ class Paths:
             )
 
 
+def _format_known(request: wire.PathOpen, name: str) -> bool:
+    """True when a format is left open or one that exists: nothing is computed from odd numbers."""
+    if not request.HasField(name):  # type: ignore[arg-type]
+        return True
+    asked: wire.AudioFormat = getattr(request, name)
+    return (
+        asked.codec in _CODECS
+        and asked.sample_rate in SAMPLE_RATES
+        and asked.num_channels in (0, 1)
+        and asked.block_ms in BLOCKS_MS
+    )
+
+
 def _refuse(session: "Session", request: wire.PathOpen, code: wire.ErrorCode, reason: str) -> None:
     session.emit(path_close=wire.PathClose(path_id=request.path_id, code=code, reason=reason))
 
@@ -151,12 +181,13 @@ async def _ready(session: "Session", path_id: int) -> None:
 
 
 async def _open_websocket(session: "Session", request: wire.PathOpen) -> None:
-    if session.link is None:
+    link = session.link
+    if link is None:
         return
     session.emit(path_answer=_answer(session, request, wire.Codec.CODEC_PCM_S16LE))
     path = WebSocketPath(
         request.path_id,
-        session.link,
+        link,
         playout=session.playout,
         block_ms=session.settings.block_ms,
         now_ms=session.now_ms,
@@ -170,12 +201,13 @@ async def _open_websocket(session: "Session", request: wire.PathOpen) -> None:
         )
     )
     await _ready(session, request.path_id)
-    await session.paths.use(path)
+    if session.link is link:  # else the path went with its socket
+        await session.paths.use(path)
 
 
 async def _open_webrtc(session: "Session", request: wire.PathOpen) -> None:
     try:
-        from voxwire_server.media.webrtc import BadSdpError, WebRtcPath
+        from voxwire_server.media.webrtc import BadSdpError, TurnError, WebRtcPath
     except ImportError as error:
         reason = "WebRTC needs: pip install 'voxwire-server[webrtc]'"
         _log.warning(reason, exc_info=error)
@@ -193,6 +225,10 @@ async def _open_webrtc(session: "Session", request: wire.PathOpen) -> None:
     except BadSdpError as error:
         await session.paths.retire(path)
         _refuse(session, request, wire.ErrorCode.ERROR_CODE_BAD_SDP, str(error))
+    except TurnError as error:
+        await session.paths.retire(path)
+        reason = f"the server is reached through TURN alone, and has no relay: {error}"
+        _refuse(session, request, wire.ErrorCode.ERROR_CODE_TURN_FAILED, reason)
     except (TimeoutError, ConnectionError):
         await session.paths.retire(path)
         _refuse(

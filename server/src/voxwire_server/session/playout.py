@@ -94,8 +94,8 @@ class Playout:
     # paths
 
     def attach(self, now_ms: float, *, reports: bool) -> None:
-        """A path begins to carry audio, from the last heard position on."""
-        heard = int(self.heard_ms(now_ms) * self.sample_rate / 1000)
+        """A path begins to carry audio, from the last position that is certain."""
+        heard = self._certain(now_ms)
         self.heard.reports = reports
         self.heard.attach(now_ms)
         self._clock_base = float(self.clock_samples(now_ms))
@@ -108,6 +108,14 @@ class Playout:
         self._clock_base = float(self.clock_samples(now_ms))
         self._attached = False
         self.heard.detach(now_ms)
+
+    def rewind(self, now_ms: float) -> None:
+        """The path carries audio again after a silence of the peer: what it missed comes again."""
+        self.detach(now_ms)
+        self.attach(now_ms, reports=self.heard.reports)
+
+    def _certain(self, now_ms: float) -> int:
+        return int(self.heard.certain_ms(now_ms) * self.sample_rate / 1000)
 
     def _first(self) -> int:
         return self._blocks[0].start if self._blocks else self._end
@@ -144,8 +152,7 @@ class Playout:
     def _forget(self, now_ms: float) -> None:
         if not self._blocks or self._blocks[0].end > self._cursor:
             return
-        heard = int(self.heard_ms(now_ms) * self.sample_rate / 1000)
-        keep = min(heard, self._cursor)
+        keep = min(self._certain(now_ms), self._cursor)
         while self._blocks and self._blocks[0].end <= keep:
             self._blocks.popleft()
 

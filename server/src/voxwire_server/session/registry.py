@@ -10,7 +10,7 @@ from voxwire_server.config import Settings
 from voxwire_server.session.session import BotRunner, Session
 from voxwire_server.tokens import Claims
 
-__all__ = ["CapacityError", "SessionRegistry"]
+__all__ = ["CapacityError", "NotYoursError", "SessionRegistry"]
 
 _FEATURES: Final = frozenset(
     {
@@ -18,6 +18,7 @@ _FEATURES: Final = frozenset(
         wire.Feature.FEATURE_FLUSH,
         wire.Feature.FEATURE_WORDS,
         wire.Feature.FEATURE_SEQUENCE,
+        wire.Feature.FEATURE_RESUME,
         wire.Feature.FEATURE_CHUNKS,
         wire.Feature.FEATURE_WEBSOCKET_AUDIO,
         wire.Feature.FEATURE_WEBRTC,
@@ -28,6 +29,10 @@ _FEATURES: Final = frozenset(
 
 class CapacityError(Exception):
     """The server has as many sessions as it may."""
+
+
+class NotYoursError(Exception):
+    """No such session, or not the caller's: nobody is told which."""
 
 
 def _random_name(num_bytes: int) -> str:
@@ -47,6 +52,7 @@ class SessionRegistry:
         self._run_bot = run_bot
         self._owner = _random_name(5)
         self._sessions: dict[str, Session] = {}
+        self._nonces: dict[bytes, Session] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.closing = False
 
@@ -62,12 +68,38 @@ class SessionRegistry:
         """Number of sessions of a user."""
         return sum(1 for session in self._sessions.values() if session.user == user)
 
-    def open(self, hello: wire.Hello, claims: Claims | None = None) -> Session:
+    def attached(self, hello: wire.Hello, origin: bytes) -> Session | None:
+        """The session that this Hello opened already, when its Welcome was lost on the way."""
+        session = self._nonces.get(hello.attach_nonce)
+        if session is None or session.origin != origin or hello.session_id:
+            return None
+        return session if session.control.knows(hello.attach_nonce) else None
+
+    def find(self, hello: wire.Hello, origin: bytes) -> Session:
+        """The session that a client comes back to.
+
+        Raises:
+            NotYoursError: It is over, never was, or is not this client's.
+        """
+        session = self._sessions.get(hello.session_id)
+        if (
+            session is None
+            or session.over
+            or session.origin != origin
+            or not session.control.may_resume(hello.resume_token)
+        ):
+            raise NotYoursError
+        return session
+
+    def open(
+        self, hello: wire.Hello, claims: Claims | None = None, *, origin: bytes = b""
+    ) -> Session:
         """Begin a session for a client's Hello.
 
         Args:
             hello: The client's first message.
             claims: What its token says, if it needed one.
+            origin: Origin of the web page that it comes from; empty for a program.
 
         Raises:
             CapacityError: The server is full or shutting down.
@@ -82,20 +114,29 @@ class SessionRegistry:
         )
         session.client.CopyFrom(hello.client)
         session.metadata_json = hello.metadata_json
+        session.origin = origin
         if wire.Feature.FEATURE_CLIENT_TOOLS in session.features:
             session.tools.declare(hello.tools)
         if claims is not None:
             session.user = claims.user
+            session.token_expires_at_s = claims.expires_at_s
             session.max_duration_ms = (claims.limits.max_duration_s or 0) * 1000
         self._sessions[session.id] = session
+        self._nonces[hello.attach_nonce] = session
+        session.nonce = hello.attach_nonce
         return session
+
+    def _forget(self, session: Session) -> None:
+        self._sessions.pop(session.id, None)
+        if self._nonces.get(session.nonce) is session:
+            del self._nonces[session.nonce]
 
     def start(self, session: Session) -> None:
         """Run the session's owner task."""
         task = asyncio.get_running_loop().create_task(session.run(), name=f"session {session.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: self._sessions.pop(session.id, None))
+        task.add_done_callback(lambda _: self._forget(session))
 
     async def close(self, timeout_ms: int) -> None:
         """End every session and wait until nothing of them remains."""

@@ -7,13 +7,19 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol
 
 from voxwire_protocol import wire
-from voxwire_protocol.channel import Channel, ChannelError
 from voxwire_protocol.clock import ClockSync
 from voxwire_server.config import Settings
 from voxwire_server.media.base import MediaPath
+from voxwire_server.session.absence import Absence
+from voxwire_server.session.control import Control
+from voxwire_server.session.flushes import Flushes
+from voxwire_server.session.history import History
+from voxwire_server.session.ice import SessionIce
+from voxwire_server.session.intake import Intake
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.paths import Paths
-from voxwire_server.session.playout import Cut, Playout
+from voxwire_server.session.playout import Playout
+from voxwire_server.session.reception import Reception
 from voxwire_server.session.states import ConversationState
 from voxwire_server.session.tools import SessionTools
 from voxwire_server.session.turns import TurnTimer
@@ -23,11 +29,9 @@ __all__ = ["BotRunner", "PipelinePort", "Session"]
 _log = logging.getLogger("voxwire.session")
 
 _WEBSOCKET: Final = wire.Carrier.CARRIER_WEBSOCKET
-_FLUSH_REPORT_MS: Final = 150
-_MAX_BAD_MESSAGES: Final = 3
 _WARN_MS: Final = 3000
-_MAX_TEXT_CHARS: Final = 65_536
-_MAX_WAITING_TEXTS: Final = 32
+_SNAPSHOT_BYTES: Final = 32_768
+_GONE: Final = 4000 + wire.ErrorCode.ERROR_CODE_CONNECTION_LOST
 
 
 class PipelinePort(Protocol):
@@ -82,16 +86,19 @@ class Session:
         self.id = session_id
         self.settings = settings
         self.features = features
-        self.channel = Channel(allowed=wire.CLIENT_PAYLOADS)
+        self.control = Control()
+        self.history = History()
         self.clock = ClockSync()
         self.playout = Playout(sample_rate=settings.audio_out_sample_rate)
         self.state = ConversationState()
         self.turns = TurnTimer()
         self.path: MediaPath | None = None
         self.paths = Paths(self)
+        self.flushes = Flushes(self)
+        self.absence = Absence(self)
+        self.reception = Reception(self)
         self.tools = SessionTools(self)
         self.port: PipelinePort | None = None
-        self.link: ControlLink | None = None
         self.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
         self.pipeline_ready = asyncio.Event()
         self.ended = asyncio.Event()
@@ -100,8 +107,16 @@ class Session:
         self.muted = False
         self.user = ""
         """Who the token names; empty where none was needed."""
+        self.origin = b""
+        """Origin of the web page that opened the session; empty for a program."""
         self.max_duration_ms = 0
         """Longest duration that the token allows; 0 = no limit."""
+        self.nonce = b""
+        """``attach_nonce`` of the Hello that opened the session."""
+        self.token_expires_at_s: float | None = None
+        """End of the token's life, seconds since the epoch; None where none was needed."""
+        self.ice: SessionIce | None = None
+        """Its STUN and TURN servers; None = none, host candidates only."""
         self._run_bot = run_bot
         self._started_ms = self.now_ms()
         self._ending: asyncio.Future[tuple[wire.EndReason, wire.Error | None]] = (
@@ -110,13 +125,7 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = False
         self._warned = False
-        self._typing = asyncio.Lock()
-        self._waiting_texts = 0
-        self._flushes: dict[int, asyncio.Future[float]] = {}
-        self._ack_timer: asyncio.TimerHandle | None = None
-        self._last_received_ms = self._started_ms
-        self._bad_messages = 0
-        self.dropped_audio = 0
+        self.intake = Intake()
 
     @staticmethod
     def now_ms() -> float:
@@ -131,10 +140,13 @@ class Session:
 
     def emit_envelope(self, envelope: wire.Envelope) -> None:
         """Send an envelope; it is numbered and kept for replay as its payload asks."""
-        link = self.link
-        for data in self.channel.send(envelope, int(self.now_ms())):
-            if link is not None:
-                link.send_event(data)
+        self.history.note(envelope)
+        self.control.send(envelope)
+
+    @property
+    def link(self) -> ControlLink | None:
+        """The socket of the control channel; None while there is none."""
+        return self.control.link
 
     def emit_state(self, change: wire.StateChanged | None) -> None:
         """Send a state change, if there is one."""
@@ -151,6 +163,63 @@ class Session:
                 code=code, reason=reason, subject_id=subject, fatal=fatal, action=action
             )
         )
+
+    # the control channel
+
+    @property
+    def over(self) -> bool:
+        """True when the session ends or has ended."""
+        return self._over or self._ending.done()
+
+    @property
+    def resumable(self) -> bool:
+        """True when the session outlives its control channel."""
+        return wire.Feature.FEATURE_RESUME in self.features
+
+    def attach(self, link: ControlLink, hello: wire.Hello, welcome: wire.Welcome) -> None:
+        """Go on over a new socket; an older one is superseded.
+
+        Raises:
+            ChannelError: The client's numbers cannot be. Nothing has changed then.
+        """
+        older, first = self.link, not self.control.epoch
+        since = self.control.last_received_ms
+        if not self.control.attach(link, hello, welcome, self._snapshot):
+            _log.info("resumed with a loss", extra={"session": self.id})
+        self.reception.begin()
+        self.absence.stop_grace()
+        if older is not None:
+            self._leave_socket(since)
+        if not first:
+            self.tools.on_resumed()
+
+    def _snapshot(self) -> wire.Snapshot:
+        heard_ms = self.playout.heard_ms(self.now_ms())
+        return self.history.snapshot(heard_ms=heard_ms, muted=self.muted, max_bytes=_SNAPSHOT_BYTES)
+
+    def lost(self, link: ControlLink) -> None:
+        """A socket is gone. The session waits for another one, or ends."""
+        since = self.control.last_received_ms
+        if not self.control.lost(link):
+            return
+        if not self.resumable:
+            self.end(
+                wire.EndReason.END_REASON_ERROR,
+                wire.Error(
+                    code=wire.ErrorCode.ERROR_CODE_CONNECTION_LOST,
+                    reason="the control channel closed",
+                ),
+            )
+        elif not self._ending.done():
+            self._leave_socket(since)
+            self.absence.start_grace()
+
+    def _leave_socket(self, since_ms: float) -> None:
+        """What travelled on the socket does not any more; what has its own wire stays."""
+        self.tools.on_lost()
+        if self.path is not None and self.path.carrier == _WEBSOCKET:
+            self.absence.begin(since_ms)
+            self.spawn(self.paths.drop(self.path.path_id))
 
     # owner
 
@@ -196,10 +265,12 @@ class Session:
         finally:
             await self._stop_bot(bot)
             await self._release()
+        self.absence.stop_grace()
         if self.link is not None:
             self.link.close(1000 if error is None else 4000 + error.code, "session ended")
         self.ended.set()
-        _log.info("session ended", extra={"session": self.id, "reason": int(reason)})
+        fields = {"session": self.id, "reason": int(reason), **self.intake.counters()}
+        _log.info("session ended", extra=fields)
 
     async def _bot(self) -> None:
         await self._run_bot(self)
@@ -235,10 +306,8 @@ class Session:
     async def _release(self) -> None:
         self._over = True  # what the client still sends begins nothing
         self.tools.close()
-        if self._ack_timer is not None:
-            self._ack_timer.cancel()
-        for future in self._flushes.values():
-            future.cancel()
+        self.reception.close()
+        self.flushes.cancel()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -257,27 +326,25 @@ class Session:
         while True:
             await asyncio.sleep(self.settings.heartbeat_ms / 1000)
             now = self.now_ms()
-            if now - self._last_received_ms > self.settings.dead_after_ms:
-                self.end(
-                    wire.EndReason.END_REASON_ERROR,
-                    wire.Error(
-                        code=wire.ErrorCode.ERROR_CODE_CONNECTION_LOST,
-                        reason="nothing was heard from the client for too long",
-                    ),
-                )
-                return
-            if self.link is not None and self.link.overflowing:
-                self.end(
-                    wire.EndReason.END_REASON_ERROR,
-                    wire.Error(
-                        code=wire.ErrorCode.ERROR_CODE_CONNECTION_LOST,
-                        reason="the client stopped reading",
-                    ),
-                )
-                return
+            self._watch_link(now)
             if self.max_duration_ms:
                 self._watch_duration(now)
-            self.emit(ping=self.clock.ping(int(now * 1000)))
+            if self.link is not None:
+                self.emit(ping=self.clock.ping(int(now * 1000)))
+                self.link.pinged(now)
+
+    def _watch_link(self, now: float) -> None:
+        """Give up a socket whose other side is gone or does not read; look after the voice."""
+        link, silent = self.link, now - self.control.last_received_ms
+        if link is not None and silent > self.settings.dead_after_ms:
+            link.close(_GONE, "nothing was heard from the client for too long")
+            self.lost(link)
+        elif link is not None and link.overflowing:
+            link.close(_GONE, "the client stopped reading")
+            self.lost(link)
+        elif silent > self.settings.voice_gap_ms and self.playout.heard.out_of_reach(now):
+            self.absence.begin(self.control.last_received_ms)
+        self.absence.tick()
 
     def _watch_duration(self, now: float) -> None:
         """Warn in time, then end a session that its token does not allow to be longer."""
@@ -296,192 +363,3 @@ class Session:
             self._warned = True
             reason = "the session will reach the longest duration that its token allows"
             self.emit(go_away=wire.GoAway(reason=reason, time_left_ms=int(left)))
-
-    # receiving
-
-    def receive(self, data: bytes) -> None:
-        """Take one message of the client. Never raises; bad input is answered or counted."""
-        now = self.now_ms()
-        self._last_received_ms = now
-        try:
-            messages = self.channel.receive(data, int(now))
-        except ChannelError as error:
-            self._bad_message(error)
-            messages = list(error.delivered)
-        else:
-            self._bad_messages = 0
-        for message in messages:
-            self.dispatch(message, now)
-        self._schedule_ack(now)
-
-    def _bad_message(self, error: ChannelError) -> None:
-        self._bad_messages += 1
-        self.emit_error(error.code, str(error))
-        if self._bad_messages >= _MAX_BAD_MESSAGES:
-            self.end(
-                wire.EndReason.END_REASON_ERROR,
-                wire.Error(
-                    code=wire.ErrorCode.ERROR_CODE_MALFORMED,
-                    reason="three bad messages in a row",
-                    fatal=True,
-                ),
-            )
-
-    def _schedule_ack(self, now: float) -> None:
-        due = self.channel.next_due_ms
-        if due is None or self._ack_timer is not None:
-            return
-        delay = max(0.0, due - now) / 1000
-        self._ack_timer = asyncio.get_running_loop().call_later(delay, self._send_acks)
-
-    def _send_acks(self) -> None:
-        self._ack_timer = None
-        now = self.now_ms()
-        for data in self.channel.outgoing(int(now)):
-            if self.link is not None:
-                self.link.send_event(data)
-        self._schedule_ack(now)
-
-    def dispatch(self, message: wire.Envelope, now: float) -> None:
-        """Act on one message that the channel delivered."""
-        kind = message.WhichOneof("payload")
-        if kind == "audio":
-            self._user_audio(message.audio)
-        elif kind == "playout_report":
-            self._playout_report(message.playout_report, now)
-        elif kind == "ping":
-            received = int(now * 1000)
-            self.emit(pong=self.clock.pong(message.ping, received, int(self.now_ms() * 1000)))
-        elif kind == "pong":
-            self.clock.receive(message.pong, int(now * 1000))
-        elif kind == "path_open":
-            self.paths.open(message.path_open)
-        elif kind == "path_close":
-            self.paths.close(message.path_close.path_id)
-        elif kind == "send_text":
-            self._send_text(message.send_text)
-        elif kind == "interrupt":
-            self._interrupt()
-        elif kind == "mute":
-            self.muted = message.mute.muted
-        elif kind is not None and kind.startswith("tool_"):
-            self.tools.on_message(message)
-        elif kind == "bye":
-            self.end(wire.EndReason.END_REASON_CLIENT)
-        elif kind == "hello":
-            self.emit_error(
-                wire.ErrorCode.ERROR_CODE_UNEXPECTED_MESSAGE, "Hello came twice on one socket"
-            )
-
-    def _user_audio(self, audio: wire.AudioChunk) -> None:
-        path = self.path
-        if (
-            path is None
-            or audio.path_id != path.path_id
-            or path.carrier != _WEBSOCKET
-            or len(audio.data) % 2
-        ):
-            self.dropped_audio += 1
-            return
-        self.user_audio(audio.data)
-
-    def user_audio(self, pcm: bytes) -> None:
-        """Hand the user's voice to the pipeline: int16 little-endian mono PCM."""
-        if self.port is not None and not self.muted:
-            self.port.user_audio(pcm)
-
-    def _interrupt(self) -> None:
-        if self.port is not None and self.pipeline_ready.is_set():
-            self.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_CLIENT
-            self.spawn(self.port.interrupt())
-
-    def _send_text(self, message: wire.SendText) -> None:
-        if len(message.text) > _MAX_TEXT_CHARS:
-            reason = f"a text has at most {_MAX_TEXT_CHARS} characters"
-            self.emit_error(wire.ErrorCode.ERROR_CODE_TOO_LARGE, reason)
-        elif self._waiting_texts >= _MAX_WAITING_TEXTS:
-            reason = "too many texts wait for the bot"
-            self.emit_error(wire.ErrorCode.ERROR_CODE_RATE_LIMITED, reason)
-        elif message.text.strip():
-            self._waiting_texts += 1
-            self.spawn(self._type(message))
-
-    async def _type(self, message: wire.SendText) -> None:
-        """Hand one text to the pipeline, once it has started and behind the texts before it."""
-        try:
-            await self.pipeline_ready.wait()
-            async with self._typing:
-                if self.port is not None:
-                    await self.port.send_text(
-                        message.text,
-                        run_immediately=not message.HasField("run_immediately")
-                        or message.run_immediately,
-                        audio_response=not message.HasField("audio_response")
-                        or message.audio_response,
-                    )
-        finally:
-            self._waiting_texts -= 1
-
-    # playout
-
-    def _playout_report(self, report: wire.PlayoutReport, now: float) -> None:
-        path = self.path
-        if path is None or report.path_id != path.path_id or report.track_id:
-            return
-        self.playout.heard.report(float(report.media_ms), now, playing=report.playing)
-        waiting = self._flushes.pop(report.flush_id, None) if report.flush_id else None
-        if waiting is not None and not waiting.done():
-            waiting.set_result(self.playout.heard_ms(now))
-        path.report(report)
-        if self.port is not None:
-            self.port.heard_changed()
-
-    async def flush(self, utterance_id: str) -> tuple[float, wire.HeardSource] | None:
-        """Silence the bot now and learn what was heard.
-
-        Waits at most 150 ms for the client's final report, then believes the estimate.
-
-        Returns:
-            The heard position in milliseconds of the media clock and its source, or None when
-            nothing placed was unheard.
-        """
-        before = self.playout.heard.at(self.now_ms())
-        cut = self.playout.flush(self.now_ms())
-        if cut is None:
-            return None
-        if self.link is not None:
-            self.link.drop_audio()
-        path = self.path
-        result = before
-        if path is not None:
-            path.wake()
-            self._emit_flush(cut, path.path_id, utterance_id)
-            if wire.Feature.FEATURE_FLUSH in self.features:
-                result = await self._flush_report(cut, before)
-        self.playout.finish_flush(cut, self.now_ms())
-        return result
-
-    def _emit_flush(self, cut: Cut, path_id: int, utterance_id: str) -> None:
-        self.emit(
-            flush=wire.Flush(
-                path_id=path_id,
-                flush_id=cut.flush_id,
-                until_media_ms=cut.until_ms,
-                utterance_id=utterance_id,
-            )
-        )
-
-    async def _flush_report(
-        self, cut: Cut, before: tuple[float, wire.HeardSource]
-    ) -> tuple[float, wire.HeardSource]:
-        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self._flushes[cut.flush_id] = future
-        try:
-            heard = await asyncio.wait_for(future, _FLUSH_REPORT_MS / 1000)
-        except TimeoutError:
-            return self.playout.heard_ms(self.now_ms()), (
-                wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK
-            )
-        finally:
-            self._flushes.pop(cut.flush_id, None)
-        return heard, wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT

@@ -100,6 +100,7 @@ async def test_words_of_later_sentences_are_where_their_sound_is(speech):
         assert samples[onset : onset + rate // 10].max() > 2000
 
 
+@pytest.mark.timing
 async def test_a_second_context_starts_at_zero_and_its_pts_after_the_first(voice):
     await voice.say("Let me check.")
     await voice.say("It is sunny.")

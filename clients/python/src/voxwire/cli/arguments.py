@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from voxwire._opening import TRANSPORTS, library_version
+from voxwire._attach import library_version
+from voxwire._ice import ICE_POLICIES
+from voxwire._opening import TRANSPORTS
 
 __all__ = ["Step", "parser"]
 
@@ -100,6 +102,12 @@ def _add_talk(talk: argparse.ArgumentParser) -> None:
         choices=[*TRANSPORTS, "daily"],
         default="auto",
         help="what carries the audio (default auto: WebRTC if it works, else WebSocket)",
+    )
+    talk.add_argument(
+        "--ice-policy",
+        choices=ICE_POLICIES,
+        default="all",
+        help="relay: WebRTC goes through the server's TURN or not at all (default all)",
     )
     talk.add_argument(
         "--in",

@@ -54,6 +54,10 @@ def plain_line(event: events.Event, captions: Captions) -> str:
             return f"-- connected to {event.bot or 'the bot'}.{hint}"
         case events.PathChanged():
             return f"-- audio over {event.carrier}"
+        case events.ConnectionChanged():
+            return connection_line(event)
+        case events.EventsSkipped():
+            return f"-- {skipped_line(event)}"
         case events.UserTranscript(final=True):
             return f"you: {event.text}"
         case events.UtteranceEnded():
@@ -81,6 +85,18 @@ def tool_line(event: events.ToolCallStarted | events.ToolCallEnded) -> str:
             f"[{event.name} {event.arguments if event.arguments is not None else ''}".strip() + "]"
         )
     return f"[{event.name}: {event.outcome}, {event.duration_ms} ms]"
+
+
+def connection_line(event: events.ConnectionChanged) -> str:
+    """A lost connection, once, and that it is back; empty = nothing worth saying."""
+    if event.state == events.ConnectionState.RECONNECTING:
+        return "-- reconnecting..." if event.attempt == 1 else ""
+    return f"-- back after {event.after_ms / 1000:.1f} s" if event.attempt else ""
+
+
+def skipped_line(event: events.EventsSkipped) -> str:
+    """That something was lost."""
+    return f"{event.count} events were lost" if event.count else "some events were lost"
 
 
 def turn_line(event: events.TurnMetrics) -> str:

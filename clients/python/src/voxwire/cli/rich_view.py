@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from voxwire.cli.captions import Caption
-from voxwire.cli.live import tool_line, turn_line
+from voxwire.cli.live import connection_line, skipped_line, tool_line, turn_line
 from voxwire_protocol import events
 
 __all__ = ["RichView"]
@@ -50,6 +50,11 @@ class RichView:
                     self._say("try: " + " / ".join(event.examples), "dim")
             case events.StateChanged():
                 self._bot, self._user = event.bot, event.user
+            case events.ConnectionChanged():
+                if line := connection_line(event):
+                    self._say(line, "yellow")
+            case events.EventsSkipped():
+                self._say(skipped_line(event), "yellow")
             case events.UserTranscript():
                 self._transcript(event)
             case events.ToolCallStarted() | events.ToolCallEnded():

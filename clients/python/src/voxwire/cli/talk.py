@@ -77,6 +77,7 @@ async def _talk(options: argparse.Namespace) -> int:
             microphone=microphone if clips else None,
             speaker=LoggedSpeaker(as_speaker(options.out), log),
             transport=options.transport,
+            ice_policy=options.ice_policy,
             token=options.token,
             bot=options.bot,
         )

@@ -22,6 +22,7 @@ class TurnWatch:
         """Starts with a bot that has not spoken."""
         self._state = events.BotState.UNKNOWN
         self._user = events.UserState.UNKNOWN
+        self._away = False  # nothing is heard of the bot: the connection is lost
         self._open: set[str] = set()  # utterances, responses and tools that have not ended
         self._known: set[str] = set()  # every utterance so far
         self._before: frozenset[str] = frozenset()  # those that do not belong to this turn
@@ -39,6 +40,10 @@ class TurnWatch:
     def feed(self, event: events.Event, now_ms: int) -> None:
         """Takes an event."""
         match event:
+            case events.ConnectionChanged():
+                self._away = event.state == events.ConnectionState.RECONNECTING
+            case events.EventsSkipped():
+                self._open.clear()  # what is open follows
             case events.StateChanged():
                 self._state, self._user = event.bot, event.user
             case events.Interrupted():
@@ -76,4 +81,6 @@ class TurnWatch:
     def _quiet_from(self, now_ms: int) -> int | None:
         """Since when nothing goes on; every event about the bot starts it anew."""
         speaking = self._user == events.UserState.SPEAKING
+        if self._away:
+            return None
         return None if speaking or self._open or self._state not in _QUIET else now_ms

@@ -1,7 +1,8 @@
 """What aioice has no setting for: which local addresses are used, and not idling while it connects.
 
-This is the one place that knows the inside of aiortc 1.16's ICE transport and of aioice 0.13's
-agent; both changes are made on the connection's own agents, never on the library.
+This module, :mod:`voxwire_protocol.rtc.relay` and :mod:`voxwire_protocol.rtc.turn_servers` know the
+inside of aiortc 1.16's ICE transport and of aioice 0.13's agent, and nothing else does; all changes
+are made on the connection's own agents, never on the library.
 """
 
 import asyncio
@@ -12,13 +13,13 @@ from typing import Any
 from aioice import ice
 from aiortc import RTCPeerConnection
 
-__all__ = ["connect_promptly", "use_addresses"]
+__all__ = ["agents", "connect_promptly", "use_addresses"]
 
 _CHECK_INTERVAL_SECS = 0.02
 
 
-def _agents(connection: RTCPeerConnection) -> list[Any]:
-    """The ICE agents of a connection whose tracks were added.
+def agents(connection: RTCPeerConnection) -> list[Any]:
+    """The aioice agents of a connection whose tracks were added.
 
     Raises:
         RuntimeError: This version of aiortc is built differently.
@@ -42,7 +43,7 @@ def use_addresses(connection: RTCPeerConnection, addresses: Sequence[str]) -> No
         connection: The peer connection.
         addresses: IP addresses of this machine, for instance ``["127.0.0.1"]``.
     """
-    for agent in _agents(connection):
+    for agent in agents(connection):
         _restrict(agent, list(addresses))
 
 
@@ -62,7 +63,7 @@ def connect_promptly(connection: RTCPeerConnection) -> None:
     itself saves about 20 ms of connecting on a fast network. The interval between checks
     (RFC 8445 §14.2) is kept. Call it as :func:`use_addresses`.
     """
-    for agent in _agents(connection):
+    for agent in agents(connection):
         agent.connect = MethodType(_connect, agent)
 
 

@@ -181,6 +181,7 @@ class Hello(google.protobuf.message.Message):
     TOOLS_FIELD_NUMBER: builtins.int
     MAX_MESSAGE_BYTES_FIELD_NUMBER: builtins.int
     METADATA_JSON_FIELD_NUMBER: builtins.int
+    EPOCH_FIELD_NUMBER: builtins.int
     protocol_version: builtins.int
     """Version of this protocol that the client speaks; 1."""
     attach_nonce: builtins.bytes
@@ -201,6 +202,10 @@ class Hello(google.protobuf.message.Message):
     """Largest envelope that the client accepts, bytes; 0 = 65536."""
     metadata_json: builtins.str
     """Application data for the bot, JSON object; at most 8 KB."""
+    epoch: builtins.int
+    """On a resume: epoch of the last Welcome that the client read; last_seq counts in its
+    numbering.
+    """
     @property
     def features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___Feature]:
         """What the client can do."""
@@ -228,9 +233,10 @@ class Hello(google.protobuf.message.Message):
         tools: collections.abc.Iterable[voxwire_protocol.gen.voxwire.v1.tools_pb2.ToolDeclaration] | None = ...,
         max_message_bytes: builtins.int = ...,
         metadata_json: builtins.str = ...,
+        epoch: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["client", b"client"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attach_nonce", b"attach_nonce", "bot", b"bot", "client", b"client", "features", b"features", "last_seq", b"last_seq", "max_message_bytes", b"max_message_bytes", "metadata_json", b"metadata_json", "protocol_version", b"protocol_version", "resume_token", b"resume_token", "session_id", b"session_id", "token", b"token", "tools", b"tools"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attach_nonce", b"attach_nonce", "bot", b"bot", "client", b"client", "epoch", b"epoch", "features", b"features", "last_seq", b"last_seq", "max_message_bytes", b"max_message_bytes", "metadata_json", b"metadata_json", "protocol_version", b"protocol_version", "resume_token", b"resume_token", "session_id", b"session_id", "token", b"token", "tools", b"tools"]) -> None: ...
 
 global___Hello = Hello
 
@@ -368,6 +374,7 @@ class Snapshot(google.protobuf.message.Message):
     TOOL_CALLS_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
     USER_MUTED_FIELD_NUMBER: builtins.int
+    QUEUED_UTTERANCES_FIELD_NUMBER: builtins.int
     heard_media_ms: builtins.int
     """Where the media clock is for the listener, milliseconds."""
     user_muted: builtins.bool
@@ -392,6 +399,10 @@ class Snapshot(google.protobuf.message.Message):
     def state(self) -> voxwire_protocol.gen.voxwire.v1.speech_pb2.StateChanged:
         """What both sides are doing."""
 
+    @property
+    def queued_utterances(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[voxwire_protocol.gen.voxwire.v1.words_pb2.UtteranceStarted]:
+        """Utterances that wait behind the one that is being spoken, in order."""
+
     def __init__(
         self,
         *,
@@ -402,9 +413,10 @@ class Snapshot(google.protobuf.message.Message):
         tool_calls: collections.abc.Iterable[voxwire_protocol.gen.voxwire.v1.tools_pb2.ToolCallStarted] | None = ...,
         state: voxwire_protocol.gen.voxwire.v1.speech_pb2.StateChanged | None = ...,
         user_muted: builtins.bool = ...,
+        queued_utterances: collections.abc.Iterable[voxwire_protocol.gen.voxwire.v1.words_pb2.UtteranceStarted] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["state", b"state", "utterance", b"utterance"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["heard_media_ms", b"heard_media_ms", "state", b"state", "tool_calls", b"tool_calls", "turns", b"turns", "user_muted", b"user_muted", "utterance", b"utterance", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["heard_media_ms", b"heard_media_ms", "queued_utterances", b"queued_utterances", "state", b"state", "tool_calls", b"tool_calls", "turns", b"turns", "user_muted", b"user_muted", "utterance", b"utterance", "words", b"words"]) -> None: ...
 
 global___Snapshot = Snapshot
 

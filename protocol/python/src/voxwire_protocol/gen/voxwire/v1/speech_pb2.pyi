@@ -83,6 +83,8 @@ class _InterruptionSourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrap
     """The client called interrupt()."""
     INTERRUPTION_SOURCE_SERVER: InterruptionSource  # 3
     """The bot's own program."""
+    INTERRUPTION_SOURCE_GAP: InterruptionSource  # 4
+    """The client was out of reach for longer than the bot's voice waits."""
 
 class InterruptionSource(builtins.int, metaclass=_InterruptionSourceEnumTypeWrapper):
     """Who cut the bot off."""
@@ -97,6 +99,8 @@ INTERRUPTION_SOURCE_CLIENT: InterruptionSource  # 2
 """The client called interrupt()."""
 INTERRUPTION_SOURCE_SERVER: InterruptionSource  # 3
 """The bot's own program."""
+INTERRUPTION_SOURCE_GAP: InterruptionSource  # 4
+"""The client was out of reach for longer than the bot's voice waits."""
 global___InterruptionSource = InterruptionSource
 
 @typing.final

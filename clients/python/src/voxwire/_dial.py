@@ -1,0 +1,131 @@
+"""Getting a socket for a session: said Hello on, welcomed, and not in use yet."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from voxwire._attach import Greeting, Refusal, backoff_s, expired, is_final, lost, refused
+from voxwire._simulate import Gate
+from voxwire._socket import Lost, Socket, now_ms
+from voxwire_protocol import wire
+from voxwire_protocol.errors import ErrorCode, VoxwireError
+
+__all__ = ["DIAL_MS", "Attached", "Dialler"]
+
+DIAL_MS: Final = 3000
+"""How long one attempt to come back may take, Welcome included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A socket whose Welcome was read and which is not in use yet."""
+
+    socket: Socket
+    welcome: wire.Welcome
+    eager: bool  # what is queued was written, or will be, on this very socket
+
+
+class Dialler:
+    """Dials and says Hello for one session."""
+
+    def __init__(self, greeting: Greeting, gate: Gate, last_received: Callable[[], int]) -> None:
+        """Prepares.
+
+        Args:
+            greeting: Makes the Hello.
+            gate: What the sockets' bytes pass through.
+            last_received: Highest number received from the server.
+        """
+        self._greeting = greeting
+        self._gate = gate
+        self._last_received = last_received
+
+    async def open(self, timeout_ms: int) -> Socket:
+        """Opens a socket. Cancel-safe.
+
+        Raises:
+            VoxwireError: Nothing answers, or it refuses.
+        """
+        return await Socket.dial(self._greeting.url, timeout_ms=timeout_ms, gate=self._gate)
+
+    async def greet(self, socket: Socket) -> None:
+        """Says Hello."""
+        await socket.send(self._greeting.hello(self._last_received()))
+
+    async def come_back(
+        self, cause: VoxwireError, trying: Callable[[int], None]
+    ) -> tuple[int, Attached]:
+        """Dials until the server welcomes us, at most for the session's grace.
+
+        Args:
+            cause: Why the last socket was lost.
+            trying: Is told the number of every try, from 1, before it.
+
+        Returns:
+            How many tries it took, and the socket.
+
+        Raises:
+            VoxwireError: The server does not want us, or SESSION_EXPIRED.
+        """
+        start_ms = now_ms()
+        for attempt, delay_s in enumerate(backoff_s(), 1):
+            trying(attempt)
+            advised_s = cause.retry_after_ms / 1000 if attempt > 1 else 0.0
+            end_s = (self._greeting.grace_ms - (now_ms() - start_ms)) / 1000
+            await asyncio.sleep(min(max(delay_s, advised_s), max(0.0, end_s)))
+            left_ms = self._greeting.grace_ms - (now_ms() - start_ms)
+            if left_ms <= 0:
+                break
+            try:
+                return attempt, await self.attach(min(DIAL_MS, left_ms))
+            except (Lost, Refusal) as error:
+                cause = error.error
+            if is_final(cause, attaching=True):
+                raise cause
+        raise expired(now_ms() - start_ms, cause)
+
+    async def attach(self, timeout_ms: int) -> Attached:
+        """Opens one socket and says Hello on it. Cancel-safe.
+
+        Raises:
+            Lost: The socket was not to be had, or broke, or nobody answered in time.
+            Refusal: The server said no.
+        """
+        deadline_ms = now_ms() + timeout_ms
+        try:
+            socket = await self.open(timeout_ms)
+        except VoxwireError as error:
+            if error.code in (ErrorCode.UNAUTHORIZED, ErrorCode.FORBIDDEN):
+                raise Refusal(error) from None
+            raise Lost(lost(error.reason)) from error
+        try:
+            async with asyncio.timeout(max(0.001, (deadline_ms - now_ms()) / 1000)):
+                await self.greet(socket)
+                return Attached(socket, await self.read_welcome(socket), eager=False)
+        except TimeoutError:
+            socket.abort()
+            raise Lost(lost("the server did not answer Hello in time")) from None
+        except BaseException:
+            socket.abort()
+            raise
+
+    async def read_welcome(self, socket: Socket) -> wire.Welcome:
+        """Reads the first message; anything but an answer to Hello is passed over."""
+        while True:
+            data = await socket.receive()
+            try:
+                message = wire.Envelope.FromString(data if isinstance(data, bytes) else b"")
+            except DecodeError:
+                continue
+            match message.WhichOneof("payload"):
+                case "welcome":
+                    return message.welcome
+                case "error":
+                    raise refused(message.error)
+                case "session_ended":
+                    raise Refusal(lost("the session ended before it was ready"))
+                case _:
+                    continue

@@ -1,0 +1,102 @@
+"""The bot's audio of a session: one player, fed by whichever path is in use."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from voxwire._opening import Opened
+from voxwire._player import TICK_MS, Player
+from voxwire.audio import Speaker
+from voxwire_protocol import events, wire
+
+__all__ = ["Playback"]
+
+TARGET_MS: Final = {wire.Carrier.CARRIER_WEBRTC: 20, wire.Carrier.CARRIER_WEBSOCKET: 40}
+"""Delay that the playout buffer starts with; WebRTC has a jitter buffer in front of it."""
+
+DRAIN_MS: Final = 2000
+"""How long audio that was received may still play after the session ended."""
+
+IDLE_TICKS: Final = 3
+"""After this many ticks without sound everything has been played."""
+
+
+class Playback:
+    """Makes the player with the first path and takes it along to every other one."""
+
+    def __init__(
+        self,
+        speaker: Speaker,
+        *,
+        emit: Callable[[events.Event], None],
+        send: Callable[[wire.Envelope], None],
+    ) -> None:
+        """Prepares; the speaker is opened with the first path.
+
+        Args:
+            speaker: Where the audio goes.
+            emit: Takes the events that happen at this speaker.
+            send: Sends a message.
+        """
+        self.player: Player | None = None
+        self.silent = False
+        """True while no path carries audio: flushes are answered on the next one."""
+        self._speaker = speaker
+        self._emit = emit
+        self._send = send
+        self._path_id = 0
+        self._flushed_on = 0
+        self._unreported: list[wire.PlayoutReport] = []
+
+    def use(self, opened: Opened) -> Player:
+        """Plays this path from now on."""
+        target_ms = TARGET_MS[opened.path.carrier]
+        continuous = opened.path.carrier == wire.Carrier.CARRIER_WEBRTC
+        self._path_id = opened.path_id
+        self.silent = False
+        if self.player is None:
+            self.player = Player(
+                self._speaker,
+                sample_rate=opened.sample_rate,
+                target_ms=target_ms,
+                continuous=continuous,
+                emit=self._emit,
+                report=self._report,
+            )
+        else:
+            self.player.take_over(target_ms=target_ms, continuous=continuous)
+        return self.player
+
+    async def drain(self) -> None:
+        """Waits until the speaker has been idle for a moment, at most 2 s."""
+        idle_ticks = 0
+        for _ in range(DRAIN_MS // TICK_MS):
+            await asyncio.sleep(TICK_MS / 1000)
+            idle_ticks = idle_ticks + 1 if self.player is None or self.player.idle else 0
+            if idle_ticks == IDLE_TICKS:
+                return
+
+    def flush(self, envelope: wire.Envelope) -> None:
+        """Falls silent at once, whichever path the flush is about."""
+        self._flushed_on = envelope.flush.path_id
+        if self.player is not None:
+            self.player.handle(envelope)
+
+    def answer_flushes(self) -> None:
+        """Reports what was flushed while the path in use could not say it."""
+        reports, self._unreported = self._unreported, []
+        for report in reports:
+            report.path_id = self._path_id
+            self._send(wire.Envelope(playout_report=report))
+
+    def forget_flushes(self) -> None:
+        """Nobody asks for those answers any more."""
+        self._unreported.clear()
+
+    def _report(self, report: wire.PlayoutReport) -> None:
+        """Sends a report; the answer to a flush on a path to come waits for that path."""
+        if report.flush_id and (self.silent or self._flushed_on > self._path_id):
+            self._unreported.append(report)
+            return
+        report.path_id = self._path_id
+        self._send(wire.Envelope(playout_report=report))

@@ -1,0 +1,42 @@
+"""Programs that some tests need and pip cannot bring: from Debian, when this is root there."""
+
+import os
+import shutil
+
+from steps import Line, capture, stream, tail
+
+# program -> Debian package; tests that need a program which is not there skip and say so
+TOOLS = {"turnserver": "coturn", "ip": "iproute2"}
+
+
+def install_debian_tools() -> None:
+    """Installs what is missing; prints why when it cannot."""
+    missing = sorted(package for program, package in TOOLS.items() if not shutil.which(program))
+    if not missing:
+        return
+    names = " ".join(missing)
+    left_out = f"so its tests are skipped (Debian: apt-get install {names})"
+    apt = shutil.which("apt-get")
+    if not apt or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        print(f"setup: no {names} here, {left_out}", flush=True)
+        return
+    line = Line(f"install {names} (Debian)")
+    code, output = 1, ""
+    for command in ([], ["update"]):  # the lists may be there already
+        if command:
+            stream([apt, *command], lambda _: line.update("working"))
+        install = ["install", "-y", "--no-install-recommends", *missing]
+        code, output = stream(
+            [apt, *install],
+            lambda _: line.update("working"),
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        )
+        if code == 0:
+            break
+    if code != 0:
+        print(f"\nsetup: {names} could not be installed, {left_out}\n{tail(output, 4)}", flush=True)
+        return
+    if "coturn" in missing:
+        # Debian starts a service at once; the tests run one of their own, away from the network
+        capture(["systemctl", "disable", "--now", "coturn"])
+    line.done("done")

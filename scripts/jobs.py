@@ -1,0 +1,137 @@
+"""Runs jobs side by side: the output of each into a file, a line when one ends, Ctrl-C ends all."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from steps import ROOT
+
+POLL_S = 0.1
+SHOW_S = 15.0
+"""How often it is said what runs."""
+
+GRACE_S = 15.0
+"""What a job has to end in order once it is interrupted."""
+
+
+@dataclass
+class Job:
+    """One process to run. `log` takes what it prints."""
+
+    part: str
+    name: str
+    command: Sequence[str | Path]
+    log: Path
+    status: int = 0
+    seconds: float = 0.0
+    process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+    started: float = 0.0
+
+    @property
+    def title(self) -> str:
+        """How the job is shown."""
+        return f"{self.part} {self.name}".strip()
+
+    def start(self) -> None:
+        """Starts the process, in a group of its own so that Ctrl-C reaches it once."""
+        self.started = time.monotonic()
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [str(argument) for argument in self.command],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def ended(self) -> bool:
+        """Whether the process has ended; notes how."""
+        assert self.process is not None
+        status = self.process.poll()
+        if status is None:
+            return False
+        self.status, self.seconds = status, time.monotonic() - self.started
+        return True
+
+    def progress(self) -> str:
+        """What pytest said last of how far it is, for instance `45%`."""
+        with self.log.open("rb") as output:
+            output.seek(max(0, self.log.stat().st_size - 2000))
+            shares = re.findall(rb"\[ *(\d+%)\]", output.read())
+        return shares[-1].decode() if shares else "started"
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to the process and its children."""
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+
+def run_jobs(jobs: Sequence[Job], *, workers: int, on_end: Callable[[Job], None]) -> None:
+    """Runs all jobs in the order given, so many at a time; `on_end` is called as each ends.
+
+    Raises:
+        KeyboardInterrupt: On SIGINT, SIGTERM or SIGHUP, once every job has ended.
+    """
+    waiting = deque(jobs)
+    running: list[Job] = []
+    began = shown = time.monotonic()
+    with _interruptible():
+        try:
+            while waiting or running:
+                while waiting and len(running) < workers:
+                    running.append(waiting.popleft())
+                    running[-1].start()
+                time.sleep(POLL_S)
+                for job in [job for job in running if job.ended()]:
+                    running.remove(job)
+                    on_end(job)
+                    shown = time.monotonic()
+                if running and time.monotonic() - shown >= SHOW_S:
+                    shown = time.monotonic()
+                    parts = ", ".join(f"{job.title} {job.progress()}" for job in running)
+                    print(f"  ... {shown - began:3.0f} s: {parts}", flush=True)
+        finally:
+            _stop([job for job in running if job.process is not None])
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ends like Ctrl-C on SIGTERM and SIGHUP too: a job is never left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [signal.SIGTERM, signal.SIGHUP]
+    before = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _stop(jobs: Sequence[Job]) -> None:
+    """Interrupts jobs, waits for them, and kills what does not end."""
+    for job in jobs:
+        assert job.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            job.process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + GRACE_S
+    with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C: at once
+        while time.monotonic() < deadline and not all(job.ended() for job in jobs):
+            time.sleep(POLL_S)
+    for job in jobs:
+        job.signal(signal.SIGKILL)

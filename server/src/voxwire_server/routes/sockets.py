@@ -1,0 +1,97 @@
+"""How many sockets may be open before anybody has said who they are.
+
+Pure: no clock reads, no I/O; ``now_ms`` is monotonic milliseconds.
+"""
+
+import ipaddress
+from collections.abc import Callable, Hashable
+from typing import Any, Final, NamedTuple
+
+from voxwire_server.gate import is_loopback
+
+__all__ = ["EXTENSION", "YOUNG_MS", "PendingSockets", "SocketControl"]
+
+YOUNG_MS: Final = 1000
+"""A loopback socket that is younger does not count against its address, milliseconds."""
+
+EXTENSION: Final = "voxwire.socket"
+"""ASGI extension of our WebSocket scopes: a :class:`SocketControl`."""
+
+
+def _nothing() -> None:
+    pass
+
+
+class SocketControl(NamedTuple):
+    """What a route can do to its socket besides sending and receiving.
+
+    Attributes:
+        admitted: The client has said who it is: its socket no longer counts as pending.
+        abort: Reset the connection now.
+    """
+
+    admitted: Callable[[], None] = _nothing
+    abort: Callable[[], None] = _nothing
+
+    @classmethod
+    def of(cls, scope: dict[str, Any]) -> "SocketControl":
+        """That of an ASGI scope; on another server than ours it does nothing."""
+        return scope.get("extensions", {}).get(EXTENSION, cls())
+
+
+def _group(address: str) -> str:
+    """The address, or the /64 of an IPv6 one: a client has all of it."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+class PendingSockets:
+    """Sockets whose Hello has not been accepted.
+
+    On loopback every client has the same address and all of them may begin in one moment, so there
+    only the sockets that have stayed silent for a second count against the address.
+
+    Args:
+        per_address: Most sockets of one address (IPv6: of one /64).
+        total: Most sockets in all.
+    """
+
+    def __init__(self, *, per_address: int, total: int) -> None:
+        self._per_address = per_address
+        self._total = total
+        self._groups: dict[str, dict[Hashable, float]] = {}
+        self._group_of: dict[Hashable, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._group_of)
+
+    def enter(self, socket: Hashable, address: str, now_ms: float) -> bool:
+        """Count a new socket; False = there are too many, and it is not counted."""
+        group = _group(address)
+        same = self._groups.get(group, {})
+        if is_loopback(address):
+            count = sum(1 for since in same.values() if now_ms - since >= YOUNG_MS)
+        else:
+            count = len(same)
+        if len(self._group_of) >= self._total or count >= self._per_address:
+            return False
+        self._groups.setdefault(group, same)[socket] = now_ms
+        self._group_of[socket] = group
+        return True
+
+    def leave(self, socket: Hashable) -> None:
+        """A socket ended or its Hello was accepted. Idempotent."""
+        group = self._group_of.pop(socket, None)
+        if group is None:
+            return
+        sockets = self._groups[group]
+        del sockets[socket]
+        if not sockets:
+            del self._groups[group]

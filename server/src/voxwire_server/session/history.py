@@ -1,0 +1,128 @@
+"""What a session has told its client so far, kept small: what a Snapshot is made from.
+
+Pure. It reads the envelopes that the session sends, so it knows nothing that the client was not
+shown (``protocol/spec/session.md``, "Snapshot").
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from voxwire_protocol import wire
+
+__all__ = ["MAX_TURNS", "History"]
+
+MAX_TURNS: Final = 200
+"""Turns that are remembered; the oldest go first."""
+
+_MAX_TEXT_CHARS: Final = 16_384
+
+
+@dataclass(slots=True)
+class _Spoken:
+    """An utterance that has not ended."""
+
+    started: wire.UtteranceStarted
+    words: list[wire.UtteranceWords] = field(default_factory=list[wire.UtteranceWords])
+
+    @property
+    def text(self) -> str:
+        text = ""
+        for piece in self.words:
+            text = text[: piece.text_offset].ljust(piece.text_offset) + piece.text
+        return text
+
+
+class History:
+    """The conversation as the client was told of it."""
+
+    def __init__(self) -> None:
+        self._turns: deque[wire.Turn] = deque(maxlen=MAX_TURNS)
+        self._speaking: dict[str, _Spoken] = {}
+        self._calls: dict[str, wire.ToolCallStarted] = {}
+        self._state = wire.StateChanged()
+
+    def note(self, envelope: wire.Envelope) -> None:
+        """Take note of a message to the client; one of no lasting meaning is ignored."""
+        match envelope.WhichOneof("payload"):
+            case "state_changed":
+                self._state.CopyFrom(envelope.state_changed)
+            case "transcript" if envelope.transcript.final:
+                said = envelope.transcript
+                self._add(said.turn_id, wire.TurnRole.TURN_ROLE_USER, said.text, "")
+            case "utterance_started":
+                started = envelope.utterance_started
+                self._speaking[started.utterance_id] = _Spoken(started)
+            case "utterance_words":
+                spoken = self._speaking.get(envelope.utterance_words.utterance_id)
+                if spoken is not None:
+                    spoken.words.append(envelope.utterance_words)
+            case "utterance_ended":
+                self._end(envelope.utterance_ended)
+            case "tool_call_started":
+                self._calls[envelope.tool_call_started.call_id] = envelope.tool_call_started
+            case "tool_call_ended":
+                self._calls.pop(envelope.tool_call_ended.call_id, None)
+            case _:
+                return
+
+    def _end(self, ended: wire.UtteranceEnded) -> None:
+        spoken = self._speaking.pop(ended.utterance_id, None)
+        if spoken is None:
+            return
+        text = spoken.text
+        cut = ended.heard_char_end
+        if ended.end == wire.UtteranceEnd.UTTERANCE_END_COMPLETED:
+            cut = len(text)
+        turn_id = spoken.started.turn_id
+        self._add(turn_id, wire.TurnRole.TURN_ROLE_BOT, text[:cut], text[cut:].lstrip())
+
+    def _add(self, turn_id: str, role: "wire.TurnRole", text: str, unheard: str) -> None:
+        turn = wire.Turn(
+            turn_id=turn_id,
+            role=role,
+            text=text[:_MAX_TEXT_CHARS],
+            unheard_text=unheard[:_MAX_TEXT_CHARS],
+        )
+        last = self._turns[-1] if self._turns else None
+        if (
+            last is not None
+            and role == wire.TurnRole.TURN_ROLE_BOT
+            and (last.turn_id, last.role, last.unheard_text) == (turn_id, role, "")
+            and len(last.text) < _MAX_TEXT_CHARS
+        ):
+            last.text = f"{last.text} {turn.text}".strip()
+            last.unheard_text = turn.unheard_text
+        else:
+            self._turns.append(turn)
+
+    def snapshot(self, *, heard_ms: float, muted: bool, max_bytes: int) -> wire.Snapshot:
+        """The state of the conversation.
+
+        Args:
+            heard_ms: Where the listener is on the media clock.
+            muted: Whether the user's audio is ignored.
+            max_bytes: Largest size, encoded; the oldest turns are left out above it.
+        """
+        speaking = list(self._speaking.values())
+        snapshot = wire.Snapshot(
+            words=[words for spoken in speaking for words in spoken.words],
+            heard_media_ms=int(heard_ms),
+            tool_calls=self._calls.values(),
+            state=self._state,
+            user_muted=muted,
+            queued_utterances=[spoken.started for spoken in speaking[1:]],
+        )
+        if speaking:
+            snapshot.utterance.CopyFrom(speaking[0].started)
+        while snapshot.words and snapshot.ByteSize() > max_bytes:
+            del snapshot.words[0]
+        left = max_bytes - snapshot.ByteSize()
+        kept: list[wire.Turn] = []
+        for turn in reversed(self._turns):
+            left -= turn.ByteSize() + 4
+            if left < 0:
+                break
+            kept.append(turn)
+        snapshot.turns.extend(reversed(kept))
+        return snapshot

@@ -1,0 +1,78 @@
+"""The tables of protocol/spec/limits.md are what the code does."""
+
+from pathlib import Path
+
+from voxwire_protocol import wire
+from voxwire_protocol.channel import Channel
+from voxwire_server import serve, sockets
+from voxwire_server.config import Settings
+from voxwire_server.pipeline import transport
+from voxwire_server.routes import control
+from voxwire_server.session import intake, link, paths, session
+
+SPEC = (Path(__file__).resolve().parents[2] / "protocol" / "spec" / "limits.md").read_text("utf-8")
+
+
+def rows(heading: str) -> dict[str, list[str]]:
+    """The rows of the tables whose first column has this heading, by their first cell."""
+    found: dict[str, list[str]] = {}
+    inside = False
+    for line in SPEC.splitlines():
+        if line.startswith(f"| {heading} |"):
+            inside = True
+        elif not line.startswith("|"):
+            inside = False
+        elif inside and not line.startswith("|---"):
+            cells = [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+            found[cells[0]] = cells[1:]
+    return found
+
+
+def test_every_limit_is_the_code_s() -> None:
+    settings = Settings()
+    expected = {
+        "envelope": wire.DEFAULT_MAX_MESSAGE_BYTES,
+        "WebSocket message": serve._CLOSING_BYTES,
+        "chunked message": Channel(allowed=wire.CLIENT_PAYLOADS)._max_message_bytes,
+        **intake.PAYLOAD_BYTES,
+        "any other event": intake.EVENT_BYTES,
+        "bad messages in a row": session._MAX_BAD_MESSAGES,
+        "faster than real time": intake.AUDIO_CREDIT_FACTOR,
+        "audio at once": intake.AUDIO_CREDIT_START_MS,
+        "audio at once after a pause": intake.AUDIO_CREDIT_MAX_MS,
+        "audio queued for the pipeline": transport._MAX_QUEUED_BLOCKS,
+        "sockets of an address before Hello": settings.max_pending_per_address,
+        "sockets before Hello": settings.max_pending,
+        "head of a request": settings.hello_timeout_ms,
+        "Hello": settings.hello_timeout_ms,
+        "Hello size": control._MAX_HELLO_BYTES,
+        "write to a client that does not read": link.MAX_STUCK_MS,
+        "ping unanswered by a client that sends": link.MAX_DEAF_MS,
+        "events queued for a client": link.MAX_EVENT_BYTES,
+    }
+    assert {name: float(cells[0]) for name, cells in rows("limit").items()} == expected
+
+
+def test_every_rate_is_the_code_s() -> None:
+    table = {name: (float(c[0]), float(c[1])) for name, c in rows("what").items()}
+    assert table == {name: tuple(rate) for name, rate in intake.RATES.items()}
+    control_frames = sockets._CONTROL_FRAMES
+    assert f"{control_frames.per_second} a second, {control_frames.burst} at once" in SPEC, (
+        control_frames
+    )
+
+
+def test_the_formats_are_the_code_s() -> None:
+    *first, last = (str(rate) for rate in sorted(paths.SAMPLE_RATES))
+    text = " ".join(SPEC.split())
+    assert f"a rate of {', '.join(first)} or {last} Hz" in text
+    *first, last = (str(ms) for ms in sorted(paths.BLOCKS_MS) if ms)
+    assert f"blocks of {', '.join(first)} or {last} ms (0 = the server's choice)" in text
+
+
+def test_what_is_beyond_a_limit_names_a_code_that_exists() -> None:
+    names = {name.removeprefix("ERROR_CODE_") for name, _ in wire.ErrorCode.items()}
+    cells = " ".join(cells[-1] for table in ("limit", "what") for cells in rows(table).values())
+    said = {word.strip("`,;") for word in cells.split() if word.startswith("`") and "_" in word}
+    assert said
+    assert said <= names, said - names
