@@ -249,6 +249,23 @@ async def test_server_tools_end_once_and_are_stopped_at_their_deadline(
     assert port.errors == []
 
 
+async def test_ten_thousand_forged_results_reach_nobody(port: Port, tools: SessionTools) -> None:
+    told: list[Any] = []
+    tools.on_late = told.append
+    running = begin(tools)
+    await turn()
+    [request] = port.of("tool_request")
+    for number in range(10_000):
+        forged = wire.ToolRequest(call_id="a" if number % 2 else f"guess{number}")
+        forged.call_token = number.to_bytes(16, "big") if number % 3 else b""
+        answer(tools, forged, '"forged"')
+    assert not running.done() and told == []
+    assert len(port.errors) == 10_000
+    assert {code for code, _ in port.errors} == {ErrorCode.FORBIDDEN, ErrorCode.TOOL_CLOSED}
+    answer(tools, request)
+    assert (await running).value == 1
+
+
 async def test_what_is_hidden_stays_hidden(port: Port, tools: SessionTools) -> None:
     async def work(_: ServerCall) -> str:
         return "secret"
