@@ -91,7 +91,7 @@ async def test_a_handler_that_raises_says_no_more_than_its_type_unless_it_means_
     async def show_on_map(place: str) -> str:
         if place == "Atlantis":
             raise voxwire.ToolError("the place sank")
-        raise LookupError("secret: /home/ada/maps.db")
+        raise LookupError("a secret of the user")
 
     async with (
         running_server(make_bot(allowed, contexts)) as server,

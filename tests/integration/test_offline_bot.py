@@ -133,6 +133,41 @@ async def test_ten_spoken_phrases_run_their_tools_and_are_answered_with_the_data
                     group.create_task(ask(phrase))
 
 
+async def test_a_spoken_phrase_runs_the_clients_own_tool(server: RunningServer) -> None:
+    shown: list[str] = []
+
+    @voxwire.tool
+    async def show_on_map(place: str) -> str:
+        """Show a place on the map."""
+        if place != "Berlin":
+            raise voxwire.ToolError("that is off the map")
+        shown.append(place)
+        return f"{place}, seen from above"
+
+    async def say(text: str) -> Turn:
+        pcm, _ = await render_pcm(text)
+        microphone.play(np.frombuffer(pcm, np.int16))
+        return await until_idle(session)
+
+    microphone = voxwire.ClipMicrophone()
+    async with (
+        asyncio.timeout(60),
+        voxwire.connect(
+            server.url, microphone=microphone, transport="websocket", tools=[show_on_map]
+        ) as session,
+    ):
+        await session.wait_for(voxwire.BotWord)  # the greeting has begun, and is cut off
+        await session.interrupt()
+        await session.wait_for(voxwire.UtteranceEnded)
+        worked = await say("show me Berlin on the map")
+        failed = await say("please show Rome on the map")
+    assert worked.heard == "show me berlin on the map"
+    assert [call.name for call in worked.tools] == ["show_on_map"]
+    assert worked.spoken.strip() == "It is on your map: Berlin, seen from above."
+    assert failed.spoken.strip() == "Sorry, I could not show Rome on your map."
+    assert shown == ["Berlin"]
+
+
 async def test_the_filler_and_the_answer_queue_with_their_words_in_place(
     server: RunningServer, transport: str
 ) -> None:

@@ -117,7 +117,7 @@ def tool(
     """Makes a function a tool. It stays the function that it was.
 
     Name, description and JSON Schema come from its name, docstring (``Args:`` too), annotations
-    and defaults: str, int, float, bool, list, dict, Literal, Enum, unions, None.
+    and defaults: str, int, float, bool, list, dict, Literal, unions, None.
 
     Args:
         function: The function, when used without arguments.

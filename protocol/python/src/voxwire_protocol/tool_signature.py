@@ -5,7 +5,6 @@ import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 __all__ = ["Signature", "SignatureError", "read_signature"]
@@ -53,8 +52,7 @@ def read_signature(function: Callable[..., Any], *, inject: tuple[type, ...] = (
 
     Args:
         function: Any function or callable. Its parameters are annotated with str, int, float,
-            bool, list, dict, Literal, an Enum of strings, unions and None; without an
-            annotation anything is taken.
+            bool, list, dict, Literal, unions and None; without an annotation anything is taken.
         inject: Types whose parameters are not the model's to fill.
 
     Raises:
@@ -65,21 +63,21 @@ def read_signature(function: Callable[..., Any], *, inject: tuple[type, ...] = (
         hints = get_type_hints(function)
         parameters = inspect.signature(function).parameters
     except (NameError, TypeError, ValueError) as error:
-        raise SignatureError(f"the signature of {name} cannot be read: {error}") from error
+        raise SignatureError(f"its signature cannot be read: {error}") from error
     description, documented = _read_docstring(inspect.getdoc(function) or "")
     properties: dict[str, Any] = {}
     required: list[str] = []
     injected: dict[str, type] = {}
     for parameter in parameters.values():
         hint = hints.get(parameter.name, Any)
-        if hint in inject:
-            injected[parameter.name] = hint
+        if wanted := [kind for kind in inject if kind is hint or kind in get_args(hint)]:
+            injected[parameter.name] = wanted[0]
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
-            raise SignatureError(f"{name}: {parameter.name} cannot be passed by name")
+            raise SignatureError(f"{parameter.name} cannot be passed by name")
         if parameter.kind is parameter.VAR_KEYWORD:
-            raise SignatureError(f"{name}: **{parameter.name} says nothing about what it takes")
-        properties[parameter.name] = _property(name, parameter, hint, documented)
+            raise SignatureError(f"**{parameter.name} says nothing about what it takes")
+        properties[parameter.name] = _property(parameter, hint, documented)
         if parameter.default is parameter.empty:
             required.append(parameter.name)
     schema = {
@@ -92,16 +90,16 @@ def read_signature(function: Callable[..., Any], *, inject: tuple[type, ...] = (
 
 
 def _property(
-    function: str, parameter: inspect.Parameter, hint: Any, documented: Mapping[str, str]
+    parameter: inspect.Parameter, hint: Any, documented: Mapping[str, str]
 ) -> dict[str, Any]:
     schema = _schema(hint)
     if schema is None:
-        raise SignatureError(f"{function}: JSON has nothing for the type of {parameter.name}")
+        raise SignatureError(f"JSON has nothing for the type of {parameter.name}")
     schema = dict(schema)
     if text := documented.get(parameter.name):
         schema["description"] = text
     default = parameter.default
-    if isinstance(default, str | int | float | bool) and not isinstance(default, Enum):
+    if isinstance(default, str | int | float | bool):
         schema["default"] = default
     return schema
 
@@ -114,9 +112,6 @@ def _result(hint: Any) -> dict[str, Any] | None:
 
 def _schema(hint: Any) -> dict[str, Any] | None:
     """The schema of an annotation; None = there is none."""
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        values = [member.value for member in hint]
-        return {"enum": values} if all(isinstance(value, str) for value in values) else None
     if hint in _PLAIN:
         return _PLAIN[hint]
     origin, arguments = get_origin(hint), get_args(hint)
@@ -124,7 +119,7 @@ def _schema(hint: Any) -> dict[str, Any] | None:
         return {"enum": list(arguments)}
     if origin in (Union, types.UnionType):
         return _union([_schema(argument) for argument in arguments])
-    if origin in (list, tuple, set) and arguments:
+    if origin is list and arguments:
         items = _schema(arguments[0])
         return None if items is None else {"type": "array", "items": items}
     if origin is dict and len(arguments) == 2:

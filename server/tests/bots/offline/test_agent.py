@@ -19,6 +19,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
+from pipecat.services.llm_service import FunctionCallParams
 
 from voxwire_server.bots.offline import replies, tools
 from voxwire_server.bots.offline.agent import ConciergeLLMService
@@ -159,6 +160,27 @@ async def test_every_intent_has_an_answer(chat, intent):
     *_, answer = await chat.ask(intent.example, responses=2 if slow else 1)
     assert answer.endswith((".", "?"))
     assert "Sorry" not in answer
+
+
+async def test_a_map_is_the_clients_or_there_is_none(chat):
+    assert await chat.ask("show Paris on the map") == [replies.NO_MAP]
+    asked: list[dict[str, Any]] = []
+
+    async def show_on_map(params: FunctionCallParams, place: str) -> None:
+        asked.append({"place": place})
+        gone = {"error": {"code": "TIMEOUT"}} if place == "Rome" else {"result": None}
+        await params.result_callback(gone)
+
+    chat.context.set_tools([*tools.TOOLS, show_on_map])
+    assert await chat.ask("show me the restaurant on the map") == [
+        "Which city? You can say: show Paris on the map."
+    ]
+    assert await chat.ask("show Paris on a map") == ["It is on your map: Paris."]
+    assert (await chat.ask("show Rome on the map"))[0].startswith("Sorry, I could not show Rome")
+    await chat.ask("find a Japanese restaurant in London", responses=2)
+    (answer,) = await chat.ask("show me that restaurant on the map")
+    assert answer.startswith("It is on your map: ") and answer.endswith(", London.")
+    assert len(asked) == 3
 
 
 def test_a_broken_tool_result_is_an_apology():

@@ -31,6 +31,7 @@ from pipecat.services.settings import LLMSettings
 
 from voxwire_server.bots.offline import replies, tools
 from voxwire_server.bots.offline.intents import (
+    CLIENT_TOOLS,
     EXAMPLES,
     INTENTS,
     Understood,
@@ -84,6 +85,8 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
         self._user_name = ""
         self._last_answer = ""
         self._jokes_told = 0
+        self._restaurant = ""
+        self._place = ""
         self._open_calls: dict[str, str] = {}
         self._settled = asyncio.Event()
         self._answers: Mapping[str, Callable[[Understood], str]] = {
@@ -142,7 +145,10 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
             await self._respond(answer(understood), remember=understood.intent != "repeat")
 
     async def _use_tool(self, tool: str, understood: Understood, context: LLMContext) -> None:
-        question = _missing(tool, understood.slots)
+        if tool in CLIENT_TOOLS and not self.has_function(tool):
+            await self._respond(replies.NO_MAP)
+            return
+        question = _missing(tool, understood.slots, self._restaurant)
         if question:
             await self._respond(question, remember=True)
             return
@@ -188,6 +194,10 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
                     "cuisine": replies.city_name(slots["cuisine"]),
                     "city": replies.city_name(slots["city"]),
                 }
+            case "show_on_map":
+                city = replies.city_name(slots.get("city", ""))
+                self._place = city or self._restaurant
+                return {"place": self._place}
             case "get_joke":
                 self._jokes_told += 1
                 return {"number": self._jokes_told - 1}
@@ -196,7 +206,12 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
 
     async def _answer_tool(self, message: Mapping[str, Any]) -> None:
         tool = self._open_calls.pop(message["tool_call_id"])
-        await self._respond(replies.tool_reply(tool, _result_of(message)), remember=True)
+        result = _result_of(message)
+        if tool == "find_restaurant" and "name" in result:
+            self._restaurant = f"{result['name']}, {result['city']}"
+        elif tool == "show_on_map" and result:
+            result = {"place": self._place, **result}
+        await self._respond(replies.tool_reply(tool, result), remember=True)
 
     async def _respond(self, text: str, *, remember: bool = False) -> None:
         """Stream one response, a word a frame."""
@@ -248,8 +263,10 @@ def _settings() -> LLMSettings:
     )
 
 
-def _missing(tool: str, slots: Mapping[str, str]) -> str:
+def _missing(tool: str, slots: Mapping[str, str], restaurant: str) -> str:
     """Return the question that asks for what a tool still needs, or ""."""
+    if tool == "show_on_map" and "city" not in slots and not restaurant:
+        return f"Which city? {replies.offer(['show Paris on the map'])}"
     if tool == "get_weather" and "city" not in slots:
         return f"For which city? {replies.offer(['what is the weather in Paris'])}"
     if tool == "find_restaurant" and not {"city", "cuisine"} <= slots.keys():

@@ -12,7 +12,7 @@ from voxwire_server.bots.offline import tools
 from voxwire_server.bots.offline.agent import ConciergeLLMService
 from voxwire_server.bots.offline.decoders import shared_decoders
 from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.intents import EXAMPLES
+from voxwire_server.bots.offline.intents import CLIENT_TOOLS, EXAMPLES
 from voxwire_server.bots.offline.stt import SphinxSTTService
 from voxwire_server.bots.offline.tts import EspeakTTSService
 
@@ -36,7 +36,7 @@ async def bot(session: BotSession) -> None:
     Args:
         session: The session to serve; returns when it ends.
     """
-    context = LLMContext(tools=tools.TOOLS)
+    context = LLMContext(tools=[*tools.TOOLS, *session.client_tools(CLIENT_TOOLS)])
     user, assistant = session.aggregators(context)
     stt, llm, tts = build_services()
     await session.run(

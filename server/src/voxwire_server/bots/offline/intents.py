@@ -17,6 +17,7 @@ from types import MappingProxyType
 from voxwire_server.bots.offline.templates import Template
 
 __all__ = [
+    "CLIENT_TOOLS",
     "EXAMPLES",
     "INTENTS",
     "SLOTS",
@@ -126,6 +127,16 @@ INTENTS: tuple[Intent, ...] = (
         "find_restaurant",
     ),
     Intent(
+        "map",
+        (
+            "[please] show [me] {city} on the map",
+            "[please] show [me] (the|that) restaurant on the map",
+        ),
+        "show Paris on the map",
+        frozenset({"map"}),
+        "show_on_map",
+    ),
+    Intent(
         "time",
         ("what time is it [now]", "(can|could) you tell me the time"),
         "what time is it",
@@ -163,6 +174,9 @@ INTENTS: tuple[Intent, ...] = (
     Intent("thanks", ("thank you [very much]",), "thank you"),
     Intent("goodbye", ("goodbye", "see you later"), "goodbye"),
 )
+
+CLIENT_TOOLS = ("show_on_map",)
+"""Tools that a client may bring along; the bot has none of these itself."""
 
 EXAMPLES: tuple[str, str, str] = (
     "what is the weather in Paris",
@@ -245,6 +259,8 @@ def _by_keyword(plain: str) -> Understood | None:
 def nearest_phrases(text: str, count: int = 3) -> list[str]:
     """Return the phrases that the bot understands and that are closest to ``text``.
 
+    Phrases for a tool that only some clients have are not offered.
+
     Args:
         text: What was heard, or "" when there is nothing to go by.
         count: How many, at most.
@@ -252,7 +268,8 @@ def nearest_phrases(text: str, count: int = 3) -> list[str]:
     Returns:
         Examples of different intents, best first.
     """
-    examples = list(dict.fromkeys([*EXAMPLES, *(intent.example for intent in INTENTS)]))
+    everywhere = (intent.example for intent in INTENTS if intent.tool not in CLIENT_TOOLS)
+    examples = list(dict.fromkeys([*EXAMPLES, *everywhere]))
     plain = normalize(text)
     if not plain or plain == "unknown":
         return examples[:count]

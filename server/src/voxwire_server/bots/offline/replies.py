@@ -10,7 +10,10 @@ from typing import Any
 
 from voxwire_server.bots.offline.intents import EXAMPLES
 
-__all__ = ["FILLER", "GREETING", "city_name", "offer", "tool_reply", "unknown_reply"]
+__all__ = ["FILLER", "GREETING", "NO_MAP", "city_name", "offer", "tool_reply", "unknown_reply"]
+
+NO_MAP = "Your app has no map that I could use."
+"""Said when a map is wanted of a client that has not brought one."""
 
 FILLER = "Let me check."
 """Said in a response of its own before the answer of a tool that one would wait for."""
@@ -82,9 +85,17 @@ def _restaurant(result: Mapping[str, Any]) -> str:
     return f"Sorry, I know no {cuisine} restaurant in {city}. There I know {listed} food."
 
 
+def _map(result: Mapping[str, Any]) -> str:
+    if "error" in result or "cancelled" in result:
+        return f"Sorry, I could not show {result['place']} on your map."
+    shown = result.get("result")
+    return f"It is on your map: {shown if isinstance(shown, str) and shown else result['place']}."
+
+
 _REPLIES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "get_weather": _weather,
     "find_restaurant": _restaurant,
+    "show_on_map": _map,
     "get_time": lambda result: f"It is {result['spoken']}.",
     "get_joke": lambda result: str(result["joke"]),
 }
