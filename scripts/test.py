@@ -68,8 +68,18 @@ SHARES = [
     Share("interop", "talk", Phase.QUIET, 70, ("tests/integration/test_talk.py",)),
     Share("interop", "cuts", Phase.QUIET, 65, ("tests/integration/test_interruptions.py",)),
     Share("interop", "words", Phase.QUIET, 40, ("tests/integration/test_words.py",)),
+    Share("interop", "hostile", Phase.QUIET, 30, ("tests/integration/test_hostile.py",)),
+    Share("interop", "leaks", Phase.QUIET, 60, ("tests/integration/test_leaks.py",)),
+    Share(
+        "interop",
+        "tools",
+        Phase.QUIET,
+        40,
+        ("tests/integration/test_client_tools.py", "tests/integration/test_forged_results.py"),
+    ),
     Share("interop", "rest", Phase.QUIET, 80),
-    Share("faults", "", Phase.ALONE, 100),
+    Share("faults", "turn", Phase.QUIET, 25, ("tests/faults/test_turn.py",)),
+    Share("faults", "rest", Phase.ALONE, 100),
 ]
 
 

@@ -8,7 +8,7 @@ from voxwire_server import serve, sockets
 from voxwire_server.config import Settings
 from voxwire_server.pipeline import transport
 from voxwire_server.routes import control
-from voxwire_server.session import intake, link, paths, session
+from voxwire_server.session import intake, link, paths, reception
 
 SPEC = (Path(__file__).resolve().parents[2] / "protocol" / "spec" / "limits.md").read_text("utf-8")
 
@@ -36,7 +36,7 @@ def test_every_limit_is_the_code_s() -> None:
         "chunked message": Channel(allowed=wire.CLIENT_PAYLOADS)._max_message_bytes,
         **intake.PAYLOAD_BYTES,
         "any other event": intake.EVENT_BYTES,
-        "bad messages in a row": session._MAX_BAD_MESSAGES,
+        "bad messages in a row": reception._MAX_BAD_MESSAGES,
         "faster than real time": intake.AUDIO_CREDIT_FACTOR,
         "audio at once": intake.AUDIO_CREDIT_START_MS,
         "audio at once after a pause": intake.AUDIO_CREDIT_MAX_MS,

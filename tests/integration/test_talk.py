@@ -352,13 +352,13 @@ async def test_a_server_that_vanishes_ends_the_program_with_one_line(
     async def one(transport: str) -> None:
         run = await talk(
             doomed.url,
-            *("--transport", transport, "--in", wavs["q"]),
+            *("--transport", transport, "--in", wavs["q"], "--resume-timeout", "3"),
             events=events[transport],
             meanwhile=wait_killed,
         )
         print(f"{transport}: ended {run.elapsed_s:.1f} s after the server: {run.err.strip()}")
-        assert run.code == 5, run.err
-        one_line(run.err)
+        assert run.code == 3, run.err
+        assert "SESSION_EXPIRED" in one_line(run.err)
         assert run.elapsed_s <= 15
 
     killer = asyncio.create_task(kill_once_all_speak())

@@ -80,6 +80,7 @@ class Greeting:
         metadata_json: str,
         webrtc: bool,
         resume: bool,
+        resume_ms: int | None = None,
         tools: tuple[wire.ToolDeclaration, ...] = (),
     ) -> None:
         """Prepares the Hello of a new session.
@@ -91,6 +92,7 @@ class Greeting:
             metadata_json: Application data for the bot.
             webrtc: True when the client can do WebRTC.
             resume: True when a lost control channel is to be resumed.
+            resume_ms: Longest time to try; None = the server's grace.
             tools: What the client executes.
         """
         self.url = url
@@ -111,6 +113,7 @@ class Greeting:
         """True while a Hello may have arrived whose Welcome was not read."""
         self.resumable = False
         """True once the server has said that it keeps the session."""
+        self._resume_ms = resume_ms
         self.grace_ms = GRACE_MS
 
     @property
@@ -166,6 +169,8 @@ class Greeting:
         self._nonce = secrets.token_bytes(16)
         self.unanswered = False
         self.grace_ms = welcome.grace_ms or GRACE_MS
+        if self._resume_ms is not None:
+            self.grace_ms = min(self.grace_ms, self._resume_ms)
         both = wire.Feature.FEATURE_RESUME in self._features
         self.resumable = both and wire.Feature.FEATURE_RESUME in welcome.features
         self.move(welcome.resume_url)

@@ -34,6 +34,7 @@ def connect(
     tools: Iterable[Tool | Callable[..., Any]] = (),
     connect_timeout: float = 10.0,
     resume: bool = True,
+    resume_timeout: float | None = None,
 ) -> "Connection":
     """Connects to a bot; use it with ``async with``.
 
@@ -54,6 +55,7 @@ def connect(
         connect_timeout: Longest wait until the session is ready, seconds.
         resume: True = a lost connection is dialled again and the session goes on, as long as the
             server keeps it; False = the session ends with it.
+        resume_timeout: Longest time to try, seconds; None = as long as the server keeps a session.
 
     Returns:
         A context manager; entering it dials. It is entered once.
@@ -73,6 +75,7 @@ def connect(
         ice_policy=ice_policy,
         tools=_distinct(tools),
         resume=resume,
+        resume_ms=None if resume_timeout is None else max(1, round(resume_timeout * 1000)),
     )
     return Connection(
         normalise_url(url),

@@ -34,6 +34,7 @@ class Options:
     ice_policy: str = "all"
     tools: tuple[Tool, ...] = ()
     resume: bool = True
+    resume_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ class Runtime:
             metadata_json=options.metadata_json,
             webrtc=wire.Carrier.CARRIER_WEBRTC in carriers,
             resume=options.resume,
+            resume_ms=options.resume_ms,
             tools=tuple(declaration_of(tool.spec) for tool in options.tools),
         )
         gate = Gate()

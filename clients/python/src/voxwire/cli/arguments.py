@@ -110,6 +110,13 @@ def _add_talk(talk: argparse.ArgumentParser) -> None:
         help="relay: WebRTC goes through the server's TURN or not at all (default all)",
     )
     talk.add_argument(
+        "--resume-timeout",
+        type=float,
+        metavar="S",
+        help="when the connection is lost, try for so long to come back (default: as long as the"
+        " server keeps the session)",
+    )
+    talk.add_argument(
         "--in",
         action=_AddStep,
         dest="inputs",

@@ -78,6 +78,7 @@ async def _talk(options: argparse.Namespace) -> int:
             speaker=LoggedSpeaker(as_speaker(options.out), log),
             transport=options.transport,
             ice_policy=options.ice_policy,
+            resume_timeout=options.resume_timeout,
             token=options.token,
             bot=options.bot,
         )
