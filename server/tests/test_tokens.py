@@ -229,6 +229,14 @@ def test_of_2000_hostile_tokens_none_is_accepted(token: str) -> None:
     assert not USED.claim(claims.token_id, b"another", exp_s=claims.expires_at_s, now_s=NOW)
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_of_100_000_hostile_tokens_none_is_accepted() -> None:
+    check = test_of_2000_hostile_tokens_none_is_accepted.hypothesis.inner_test
+    many = settings(max_examples=100_000, deadline=None, database=None)
+    settings(many, suppress_health_check=list(HealthCheck))(given(token=hostile())(check))()
+
+
 def test_an_rsa_signature_is_refused() -> None:
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.hashes import SHA256

@@ -127,3 +127,20 @@ async def test_the_welcome_carries_the_ice_servers_of_the_settings() -> None:
     assert list(stun.urls) == ["stun:stun.example:3478"]
     assert turn.username.endswith(welcome.session_id)
     assert turn.credential
+
+
+async def test_of_1000_concurrent_replays_over_the_route_one_gets_a_session() -> None:
+    limits = {"max_pending": 2000, "max_pending_per_address": 2000}
+    async with running_server(make_bot(), key=KEY, **limits) as server, asyncio.timeout(100):
+        token = await fetch_token(server)
+        turn = asyncio.Semaphore(250)
+
+        async def replay(number: int) -> Any:
+            async with turn:
+                return await hello_from_a_page(server, token, number.to_bytes(16, "big"))
+
+        answers = await asyncio.gather(*(replay(number) for number in range(1000)))
+        assert sum(answer.HasField("welcome") for answer in answers) == 1
+        refused = [answer.error.code for answer in answers if not answer.HasField("welcome")]
+        assert set(refused) == {wire.ErrorCode.ERROR_CODE_UNAUTHORIZED}
+        assert len(server.registry) <= 1

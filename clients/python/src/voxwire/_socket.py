@@ -108,7 +108,8 @@ def _refusal(error: BaseException, url: str) -> VoxwireError:
                 ErrorCode.TIMEOUT, f"{where} did not answer in time", retryable=True
             )
         case ssl.SSLError():
-            return TransportError(ErrorCode.UNREACHABLE, f"{where}: TLS failed ({error.reason})")
+            reason = f"{where}: TLS failed ({getattr(error, 'reason', None) or 'no reason'})"
+            return TransportError(ErrorCode.UNREACHABLE, reason)
         case _:
             return TransportError(
                 ErrorCode.UNREACHABLE,

@@ -4,11 +4,18 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from aioice.stun import TransactionError
 from aiortc import (
     RTCConfiguration,
     RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCSessionDescription,
+)
+from aiortc.exceptions import (
+    InternalError,
+    InvalidAccessError,
+    InvalidStateError,
+    OperationError,
 )
 
 from voxwire_protocol import rtc, wire
@@ -28,6 +35,17 @@ _log = logging.getLogger("voxwire.media")
 _OPUS_CLOCK: Final = 48_000
 _SHED_WINDOW: Final = 25
 _ANCHOR_LEAD_MS: Final = 10
+_UNUSABLE: Final = (
+    ValueError,
+    AssertionError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    InternalError,
+    InvalidAccessError,
+    InvalidStateError,
+    OperationError,
+)
 
 
 class BadSdpError(ValueError):
@@ -82,6 +100,7 @@ class WebRtcPath(MediaPath):
 
         Raises:
             BadSdpError: The offer cannot be used.
+            ConnectionError: This machine has no address for it.
             TurnError: This server is reached through TURN alone, and TURN gave nothing.
         """
         try:
@@ -100,7 +119,12 @@ class WebRtcPath(MediaPath):
             connect_promptly(connection)
             await self._add_relay(offer)
             await connection.setLocalDescription(await connection.createAnswer())
-        except (ValueError, AssertionError, LookupError, AttributeError, TypeError) as error:
+        except ConnectionError:  # TurnError is one
+            raise
+        except (OSError, TransactionError) as error:
+            _log.info("no address for a connection", exc_info=error)
+            raise ConnectionError("no address for the connection could be had") from None
+        except _UNUSABLE as error:
             # aiortc's parsers check with assert and index without looking (reliability.md §3.7)
             _log.info("offer refused", exc_info=error)
             raise BadSdpError("the SDP offer is not usable") from None
