@@ -125,7 +125,7 @@ class Model:
         snapshot = wire.Snapshot(user_muted=True)
         limits_hit = self.over_limits(hello)
         kept: Any = link
-        if not self.control.attach(kept, hello, wire.Welcome(session_id="s"), lambda: snapshot):
+        if not self.control.attach(kept, hello, wire.Welcome(session_id="s"), lambda _: snapshot):
             self.seen["overflow"] += 1
             self.seen[f"overflow by {limits_hit}"] += 1
             self.numbering += 1

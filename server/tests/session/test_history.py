@@ -115,3 +115,17 @@ def test_a_long_answer_is_not_one_endless_turn(history: History) -> None:
         speaks(history, f"u{number}", "z" * 10_000)
         ends(history, f"u{number}", COMPLETED)
     assert [len(turn[2]) for turn in turns(history, 10_000_000)] == [20_001, 20_001]
+
+
+def test_a_snapshot_gives_way_to_the_limit_in_order(history: History) -> None:
+    begins(history, "u1")
+    for number in range(3):
+        call = wire.ToolCallStarted(call_id=f"c{number}", arguments_json="x" * 40_000)
+        history.note(wire.Envelope(tool_call_started=call))
+        begins(history, f"queued{number}")
+    snapshot = history.snapshot(heard_ms=0, muted=False, max_bytes=50_000)
+    assert [bool(call.arguments_json) for call in snapshot.tool_calls] == [False, False, True]
+    snapshot = history.snapshot(heard_ms=0, muted=False, max_bytes=40)
+    assert snapshot.ByteSize() <= 40
+    assert snapshot.utterance.utterance_id == "u1"
+    assert [len(snapshot.tool_calls), len(snapshot.words)] == [0, 0]

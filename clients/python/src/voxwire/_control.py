@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from voxwire._attach import Greeting, Refusal, is_final, lost
-from voxwire._dial import DIAL_MS, Attached, Dialler
+from voxwire._dial import DIAL_MS, Attached, Dialler, abort_unused
 from voxwire._simulate import Gate
 from voxwire._socket import Lost, Socket, now_ms
 from voxwire_protocol import wire
@@ -87,6 +87,7 @@ class Control:
         self._silent_ms = SILENT_MS
         self._ping_ms = HEARTBEAT_MS
         self._patience_ms = UNACKNOWLEDGED_MS
+        self._acknowledged = self._progress_ms = 0  # a long queue may take its time
 
     @property
     def resumable(self) -> bool:
@@ -281,7 +282,7 @@ class Control:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         except BaseException:
-            _abort_unused(await _end(tasks))
+            abort_unused(await _end(tasks))
             raise
         outcomes = await _end(tasks)
         for outcome in outcomes:  # a Welcome beats the loss of the socket that it replaces
@@ -364,7 +365,7 @@ class Control:
                 await asyncio.sleep(WATCH_S)
         finally:
             if second is not None:
-                _abort_unused(await _end([second]))
+                abort_unused(await _end([second]))
 
     def _check_silence(self, socket: Socket, now: int) -> None:
         silent_ms = now - socket.last_received_ms
@@ -372,12 +373,15 @@ class Control:
             raise Lost(lost(f"the server has been silent for {silent_ms / 1000:.0f} s"))
 
     def _is_stuck(self, socket: Socket, now: int) -> bool:
-        """True when the server has not acknowledged a message for too long."""
+        """True when something waits and the server has acknowledged nothing for too long."""
         since_ms = self._channel.waiting_since_ms
         if since_ms is None or not self._greeting.resumable or self._over:
             return False
+        acknowledged = self._channel.last_sent - self._channel.unacknowledged
+        if acknowledged != self._acknowledged:
+            self._acknowledged, self._progress_ms = acknowledged, now
         patience_ms = max(self._patience_ms, 3 * (self.clock.rtt_us or 0) // 1000)
-        return now - max(since_ms, socket.opened_ms) > patience_ms
+        return now - max(since_ms, socket.opened_ms, self._progress_ms) > patience_ms
 
     def _be_patient(self) -> None:
         """Waits longer before the next second socket: one that is slow may be no better."""
@@ -389,10 +393,3 @@ async def _end(tasks: Sequence[asyncio.Task[Attached]]) -> list[Attached | BaseE
     for task in tasks:
         task.cancel()
     return await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _abort_unused(outcomes: Sequence[Attached | BaseException]) -> None:
-    """Drops sockets that were welcomed when nobody waited for them any more."""
-    for outcome in outcomes:
-        if isinstance(outcome, Attached):
-            outcome.socket.abort()

@@ -1,7 +1,7 @@
 """Getting a socket for a session: said Hello on, welcomed, and not in use yet."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from voxwire._socket import Lost, Socket, now_ms
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 
-__all__ = ["DIAL_MS", "Attached", "Dialler"]
+__all__ = ["DIAL_MS", "Attached", "Dialler", "abort_unused"]
 
 DIAL_MS: Final = 3000
 """How long one attempt to come back may take, Welcome included."""
@@ -129,3 +129,10 @@ class Dialler:
                     raise Refusal(lost("the session ended before it was ready"))
                 case _:
                     continue
+
+
+def abort_unused(outcomes: Sequence[Attached | BaseException]) -> None:
+    """Drops sockets that were welcomed when nobody waited for them any more."""
+    for outcome in outcomes:
+        if isinstance(outcome, Attached):
+            outcome.socket.abort()

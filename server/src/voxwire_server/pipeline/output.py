@@ -393,14 +393,19 @@ class SessionOutput(BaseOutputTransport):
             )
         session.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
 
-    def _waits_for_ear(self) -> bool:
-        return bool(len(self._queue)) and self._session.path is not None
-
     async def _drain(self) -> None:
-        """Wait until what was said is heard, but not for ever (no path, a frozen client)."""
+        """Wait until what was said is heard, but not for ever (no path, a frozen client).
+
+        A listener who is away is waited for as long as the voice waits.
+        """
         deadline = self._now() + self._playout.backlog_ms(self._now()) + _END_SLACK_MS
-        while self._waits_for_ear() and self._now() < deadline:  # noqa: ASYNC110
+        while len(self._queue) and self._now() < deadline:
+            before = self._now()
             await asyncio.sleep(0.02)
+            if self._session.path is None:
+                if not self._session.absence.waits:
+                    break
+                deadline += self._now() - before
         heard = self._playout.heard_ms(self._now())
         for held in self._queue.take_all():
             item = held.item

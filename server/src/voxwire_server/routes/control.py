@@ -1,6 +1,7 @@
 """``WS /v1/session``: the control channel."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from itertools import count
@@ -23,10 +24,11 @@ from voxwire_server.turn import IceServers
 
 __all__ = ["ControlRoute"]
 
+_log = logging.getLogger("voxwire.control")
+
 _MAX_HELLO_BYTES: Final = 16_384
 _MESSAGES_A_TURN: Final = 64
 _CLOSE_SECS: Final = 2.0
-_MIN_MESSAGE_BYTES: Final = 4096
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -129,12 +131,11 @@ class ControlRoute:
             session, new = self._resumed(hello, origin), False
         else:
             session, new = self._admitted(hello, origin)
-        limit = hello.max_message_bytes
-        if limit:
-            session.control.channel.max_send_bytes = max(_MIN_MESSAGE_BYTES, min(limit, 1 << 20))
         try:
             session.attach(link, hello, self._welcome(session))
         except ChannelError as error:
+            if new:
+                self._registry.discard(session)
             raise _refuse(error.code, error.reason) from None
         if new:
             self._registry.start(session)
@@ -230,7 +231,9 @@ class ControlRoute:
             session.lost(link)
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    _log.warning("socket failed", exc_info=outcome, extra={"session": session.id})
             link.closed = True
 
     @staticmethod

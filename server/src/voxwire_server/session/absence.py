@@ -50,6 +50,11 @@ class Absence:
         since = self._since_ms
         return since is not None and session.now_ms() - since > session.settings.voice_gap_ms
 
+    @property
+    def waits(self) -> bool:
+        """True in a gap from which the voice may still go on: the listener may come back."""
+        return self.active and not self.too_long and self._session.resumable
+
     def tick(self) -> None:
         """Look after a gap that lasts; called with every heartbeat."""
         session = self._session

@@ -18,7 +18,13 @@ ATTACH_MS: Final = 60_000
 _SUPERSEDED: Final = 4000 + wire.ErrorCode.ERROR_CODE_SUPERSEDED
 _MAX_ATTACHES: Final = 16
 
-Snapshot = Callable[[], wire.Snapshot]
+_MIN_MESSAGE_BYTES: Final = 4096
+_SPARE_BYTES: Final = 256
+"""What is added to a Welcome after it was measured: token, numbers, envelope."""
+_MIN_SNAPSHOT_BYTES: Final = 1024
+
+Snapshot = Callable[[int], wire.Snapshot]
+"""Makes a snapshot of at most so many bytes."""
 
 
 @dataclass(slots=True)
@@ -95,17 +101,22 @@ class Control:
             link: The new socket.
             hello: What the client said on it.
             welcome: What every Welcome of this session says; the rest is filled in here.
-            snapshot: Makes the state to go on from when messages are lost.
+            snapshot: Makes the state to go on from when messages are lost; as large as fits.
 
         Returns:
             False when messages were lost and the client got a Snapshot.
 
         Raises:
-            ChannelError: ``last_seq`` was never sent, or another attach came since this one
-                (SUPERSEDED). Nothing has changed then.
+            ChannelError: ``last_seq`` was never sent, another attach came since this one
+                (SUPERSEDED), or the client takes no Welcome of this size (TOO_LARGE). Nothing
+                has changed then.
         """
-        now = self._now()
+        now, limit = self._now(), self._limit_of(hello)
         replay, again = self._replay(hello, now)
+        if again is None and replay and max(map(len, replay)) > limit:
+            replay = None  # kept in pieces that this client does not take
+        room = _make_fit(again or welcome, limit, snapshot=again is None and replay is None)
+        self.channel.max_send_bytes = limit
         if again is not None:
             welcome = again
         else:
@@ -114,7 +125,7 @@ class Control:
             welcome.resume_token = self._tokens.issue()
             welcome.resumed = bool(hello.session_id) and replay is not None
             if replay is None:
-                welcome.snapshot.CopyFrom(snapshot())
+                welcome.snapshot.CopyFrom(snapshot(room))
                 self.channel.restart()
                 self._numbering_epoch = self.epoch
             self._remember(hello.attach_nonce, _Attach(welcome, now))
@@ -130,6 +141,13 @@ class Control:
         for data in replay or []:
             link.send_event(data)
         return replay is not None
+
+    def _limit_of(self, hello: wire.Hello) -> int:
+        """Largest envelope that the client takes, bytes."""
+        asked = hello.max_message_bytes
+        if not asked:
+            return self.channel.max_send_bytes
+        return max(_MIN_MESSAGE_BYTES, min(asked, 1 << 20))
 
     def _replay(
         self, hello: wire.Hello, now: float
@@ -167,3 +185,21 @@ class Control:
         self.link = None
         self.channel.on_lost(int(self._now()))
         return True
+
+
+def _make_fit(welcome: wire.Welcome, limit: int, *, snapshot: bool) -> int:
+    """Leave out what a Welcome need not say when the client takes only small messages.
+
+    Returns:
+        Bytes that are left for a snapshot.
+
+    Raises:
+        ChannelError: TOO_LARGE.
+    """
+    need = min(_SPARE_BYTES + (_MIN_SNAPSHOT_BYTES if snapshot else 0), limit // 2)
+    if welcome.ByteSize() + need > limit:
+        del welcome.examples[:]
+    if welcome.ByteSize() + need > limit:
+        reason = "the Welcome is above max_message_bytes of the client"
+        raise ChannelError(wire.ErrorCode.ERROR_CODE_TOO_LARGE, reason)
+    return max(0, limit - welcome.ByteSize() - _SPARE_BYTES)

@@ -77,7 +77,7 @@ class HeardPosition:
         if before is not None and now_ms - before > OUT_OF_REACH_MS:
             # it was out of reach: its time did not count, and its reports are given a moment
             self._peer_at_ms = before
-            self._base_ms = self.at(now_ms)[0]
+            self._base_ms = self._at(now_ms, EXTRAPOLATE_MS)[0]
             self._peer_at_ms = now_ms
             self._base_at_ms = self._alive_at_ms = now_ms
             self._running = False
@@ -102,7 +102,7 @@ class HeardPosition:
         """The last position that was reported; for a peer that does not report, the estimate."""
         if self.reports and not self._stale:
             return self._base_ms
-        return self.at(now_ms)[0]
+        return self._at(now_ms, EXTRAPOLATE_MS)[0]
 
     def sent(self, start_ms: float, end_ms: float, now_ms: float) -> None:
         """Audio of ``[start_ms, end_ms)`` was handed to the path."""
@@ -150,6 +150,11 @@ class HeardPosition:
         Returns:
             Media clock in milliseconds, never above what was sent, and the source.
         """
+        # one that reports and has stopped is in trouble; of another one nothing comes but pongs
+        return self._at(now_ms, EXTRAPOLATE_MS if self.reports else OUT_OF_REACH_MS)
+
+    def _at(self, now_ms: float, alone_ms: int) -> tuple[float, wire.HeardSource]:
+        """The position when a peer is believed to listen for ``alone_ms`` after its last sign."""
         reported, server = _REPORTED, _SERVER
         if not self._attached:
             return self._base_ms, reported if self.reports else server
@@ -160,7 +165,7 @@ class HeardPosition:
         if self._base_ms >= self._sent_ms:
             return self._base_ms, reported if self.reports else server
         if self._peer_at_ms is not None:  # somebody who is gone hears no more
-            elapsed = min(elapsed, max(0.0, self._peer_at_ms + EXTRAPOLATE_MS - self._base_at_ms))
+            elapsed = min(elapsed, max(0.0, self._peer_at_ms + alone_ms - self._base_at_ms))
         return min(self._base_ms + elapsed, self._sent_ms), server
 
     def eta_ms(self, media_ms: float, now_ms: float) -> float:

@@ -102,7 +102,8 @@ class History:
         Args:
             heard_ms: Where the listener is on the media clock.
             muted: Whether the user's audio is ignored.
-            max_bytes: Largest size, encoded; the oldest turns are left out above it.
+            max_bytes: Largest size, encoded; the oldest turns are left out above it, then
+                arguments of tools, then words, then the oldest calls and the last utterances.
         """
         speaking = list(self._speaking.values())
         snapshot = wire.Snapshot(
@@ -115,8 +116,7 @@ class History:
         )
         if speaking:
             snapshot.utterance.CopyFrom(speaking[0].started)
-        while snapshot.words and snapshot.ByteSize() > max_bytes:
-            del snapshot.words[0]
+        _shrink(snapshot, max_bytes)
         left = max_bytes - snapshot.ByteSize()
         kept: list[wire.Turn] = []
         for turn in reversed(self._turns):
@@ -126,3 +126,17 @@ class History:
             kept.append(turn)
         snapshot.turns.extend(reversed(kept))
         return snapshot
+
+
+def _shrink(snapshot: wire.Snapshot, max_bytes: int) -> None:
+    """Leave out what a client can do without until the rest fits."""
+    for call in snapshot.tool_calls:
+        if snapshot.ByteSize() > max_bytes:
+            call.arguments_json = ""
+    for part, place in (
+        (snapshot.words, 0),
+        (snapshot.tool_calls, 0),
+        (snapshot.queued_utterances, -1),
+    ):
+        while part and snapshot.ByteSize() > max_bytes:
+            del part[place]

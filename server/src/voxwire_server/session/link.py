@@ -70,6 +70,11 @@ class ControlLink:
         if self._pinged_ms is None:
             self._pinged_ms = now_ms
 
+    def held_back(self, now_ms: float) -> None:
+        """This side reads the peer slowly: its answer may be here, unread."""
+        if self._pinged_ms is not None:
+            self._pinged_ms = now_ms
+
     def answered(self) -> None:
         """A ping was answered."""
         self._pinged_ms = None

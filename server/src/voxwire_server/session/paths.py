@@ -69,16 +69,23 @@ class Paths:
         opening = self._opening.get(path_id)
         if opening is not None:
             opening.cancel()
-        else:
-            self._session.spawn(self.drop(path_id))
+        self._session.spawn(self.drop(path_id))  # one in use may still be closing the one before
 
     async def use(self, path: MediaPath) -> None:
-        """Make ``path`` the one that carries the conversation; the older one is closed."""
+        """Make ``path`` the one that carries the conversation; the older one is closed.
+
+        Raises:
+            ConnectionError: It went with its socket meanwhile. Nothing has changed then.
+        """
         session = self._session
+        link = session.link
         stalled_ms = session.playout.heard.stalled_ms(session.now_ms())
         if session.path is not None and stalled_ms > 0:
             session.absence.begin(session.now_ms() - stalled_ms)
         await session.absence.end()
+        if path.carrier == wire.Carrier.CARRIER_WEBSOCKET and session.link is not link:
+            session.absence.begin(session.control.last_received_ms)
+            raise ConnectionError("the socket of the path was lost")
         old, session.path = session.path, path
         if old is not None:
             session.playout.detach(session.now_ms())
@@ -200,9 +207,15 @@ async def _open_websocket(session: "Session", request: wire.PathOpen) -> None:
             clock_rate=session.settings.audio_out_sample_rate,
         )
     )
-    await _ready(session, request.path_id)
-    if session.link is link:  # else the path went with its socket
+    await session.pipeline_ready.wait()
+    try:
+        if session.link is not link:
+            raise ConnectionError
+        await _ready(session, request.path_id)
         await session.paths.use(path)
+    except ConnectionError:
+        reason = "the control channel that carried the audio was lost"
+        _refuse(session, request, wire.ErrorCode.ERROR_CODE_CONNECTION_LOST, reason)
 
 
 async def _open_webrtc(session: "Session", request: wire.PathOpen) -> None:

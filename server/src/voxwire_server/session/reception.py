@@ -61,6 +61,8 @@ class Reception:
         ):
             session.absence.over()
         verdict = session.intake.admit(data, now)
+        if verdict.wait_ms:
+            link.held_back(now)
         if verdict.accepted:
             self._receive(data, now)
         elif verdict.overrun:

@@ -66,12 +66,12 @@ class SessionRegistry:
 
     def sessions_of(self, user: str) -> int:
         """Number of sessions of a user."""
-        return sum(1 for session in self._sessions.values() if session.user == user)
+        return sum(1 for s in self._sessions.values() if s.user == user and not s.over)
 
     def attached(self, hello: wire.Hello, origin: bytes) -> Session | None:
         """The session that this Hello opened already, when its Welcome was lost on the way."""
         session = self._nonces.get(hello.attach_nonce)
-        if session is None or session.origin != origin or hello.session_id:
+        if session is None or session.over or session.origin != origin or hello.session_id:
             return None
         return session if session.control.knows(hello.attach_nonce) else None
 
@@ -125,6 +125,11 @@ class SessionRegistry:
         self._nonces[hello.attach_nonce] = session
         session.nonce = hello.attach_nonce
         return session
+
+    def discard(self, session: Session) -> None:
+        """Give up a session that was opened and not started."""
+        session.absence.stop_grace()
+        self._forget(session)
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)

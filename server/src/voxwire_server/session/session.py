@@ -196,9 +196,10 @@ class Session:
         if not first:
             self.tools.on_resumed()
 
-    def _snapshot(self) -> wire.Snapshot:
+    def _snapshot(self, max_bytes: int) -> wire.Snapshot:
         heard_ms = self.playout.heard_ms(self.now_ms())
-        return self.history.snapshot(heard_ms=heard_ms, muted=self.muted, max_bytes=_SNAPSHOT_BYTES)
+        max_bytes = min(max_bytes, _SNAPSHOT_BYTES)
+        return self.history.snapshot(heard_ms=heard_ms, muted=self.muted, max_bytes=max_bytes)
 
     def lost(self, link: ControlLink) -> None:
         """A socket is gone. The session waits for another one, or ends."""
