@@ -362,6 +362,8 @@ class SessionOutput(BaseOutputTransport):
             if result is None:
                 result = self._playout.heard.at(self._now())
             heard, source = result
+            if speaking:  # what the context has already is not taken back
+                heard = max(heard, self._queue.released_ms + 1)
             await self._release_heard(heard)
             interrupted = wire.UtteranceEnd.UTTERANCE_END_INTERRUPTED
             for utterance in speaking:
