@@ -23,15 +23,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voxwire_protocol import wire
-from voxwire_server.tokens import (
-    KeyRing,
-    KeyRingError,
-    Limits,
-    OneTimeUse,
-    TokenError,
-    TokenIssuer,
-    TokenVerifier,
-)
+from voxwire_server.keys import KeyRing, KeyRingError
+from voxwire_server.tokens import Limits, OneTimeUse, TokenError, TokenIssuer, TokenVerifier
 
 NOW = 1_790_000_000
 SECRET = "old-secret-" + "0123456789abcdef" * 2

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from tests.support.namespaces import ROOT, Network, network, why_not
-from voxwire_server.tokens import KeyRing, TokenIssuer
+from voxwire_server.keys import KeyRing
+from voxwire_server.tokens import TokenIssuer
 from voxwire_server.turn import turn_credential
 
 KEY = "an operator's secret of more than 32 characters"

@@ -1,6 +1,7 @@
 """Things that happen at the wrong moment: each of these once hung, lost or repeated something."""
 
 import asyncio
+import json
 import os
 from typing import Any
 
@@ -59,8 +60,8 @@ async def test_a_welcome_fits_a_client_that_takes_little() -> None:
 
 
 async def test_a_client_that_cannot_be_welcomed_leaves_no_session() -> None:
-    servers = '[{"urls": ["%s"]}]' % '", "'.join(["stun:" + "a" * 200 + ".example"] * 16)
-    servers = servers[:-1] + ", " + servers[1:]
+    urls = ["stun:" + "a" * 200 + ".example"] * 16
+    servers = json.dumps([{"urls": urls}, {"urls": urls}])
     async with running_server(make_bot(), ice_servers=servers) as server:
         client = await attached_small(server)
         assert client.close_code == 4000 + wire.ErrorCode.ERROR_CODE_TOO_LARGE

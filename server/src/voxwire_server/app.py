@@ -15,13 +15,14 @@ from starlette.routing import WebSocketRoute
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.gate import Gate, is_loopback
+from voxwire_server.keys import KeyRing
 from voxwire_server.routes.control import ControlRoute
 from voxwire_server.routes.health import health_router
 from voxwire_server.routes.tokens import secret_check, tokens_router
 from voxwire_server.session.admission import Admission
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
-from voxwire_server.tokens import KeyRing, TokenIssuer
+from voxwire_server.tokens import TokenIssuer
 from voxwire_server.turn import IceServers, IceServersError
 
 __all__ = ["create_app", "server_version"]

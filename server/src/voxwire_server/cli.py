@@ -83,6 +83,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _serve(settings: "Settings") -> int:
     from voxwire_server.bots.registry import BotNotFoundError, load_bot
+    from voxwire_server.keys import KeyRingError
     from voxwire_server.serve import (
         MissingKeyError,
         bind,
@@ -90,7 +91,6 @@ def _serve(settings: "Settings") -> int:
         make_server,
         run_server,
     )
-    from voxwire_server.tokens import KeyRingError
     from voxwire_server.turn import IceServersError
 
     configure_logging(settings.log_level, settings.log_format)

@@ -14,7 +14,7 @@ from typing import Annotated, Final, cast
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from voxwire_protocol import wire
-from voxwire_server.tokens import checked, load_json
+from voxwire_server.strict_json import checked, load_json
 
 __all__ = ["DEFAULT_TTL_S", "IceServers", "IceServersError", "refresh_after_s", "turn_credential"]
 

@@ -21,3 +21,14 @@ def test_what_is_heard_leaves_in_order_and_the_rest_stays(
     assert [h.media_ms for h in left] == sorted(h.media_ms for h in left)
     assert len(queue) == 0
     assert queue.next_ms is None
+
+
+def test_it_is_known_how_far_items_were_let_go() -> None:
+    queue: ReleaseQueue[str] = ReleaseQueue()
+    for text, media_ms in (("a", 100.0), ("b", 300.0), ("c", 900.0)):
+        queue.hold(text, media_ms)
+    assert queue.released_ms == 0
+    assert list(queue.due(500)) == ["a", "b"]
+    assert queue.released_ms == 300
+    queue.take_all()  # an interruption lets nothing go
+    assert queue.released_ms == 300

@@ -10,8 +10,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from voxwire_server.keys import KeyRing
 from voxwire_server.routes.tokens import secret_check, tokens_router
-from voxwire_server.tokens import KeyRing, Limits, TokenIssuer, TokenVerifier
+from voxwire_server.tokens import Limits, TokenIssuer, TokenVerifier
 
 NOW = 1_790_000_000
 KEY = "key-of-the-operator-0123456789abcdef"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxwire_protocol import wire
-from voxwire_server.session.heard import EXTRAPOLATE_MS, STALE_MS, HeardPosition
+from voxwire_server.session.heard import EXTRAPOLATE_MS, SILENT_MS, STALE_MS, HeardPosition
 
 REPORT = wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
 SERVER = wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK
@@ -87,6 +87,28 @@ def test_after_a_flush_the_position_is_behind_it(heard: HeardPosition) -> None:
     heard.report(1000, 1000, playing=True)
     heard.skip_to(5000, 1100)
     assert heard.at(1100)[0] == 5000
+
+
+def test_of_a_peer_that_is_gone_only_what_it_reported_is_certain(heard: HeardPosition) -> None:
+    heard.report(1000, 1000, playing=True)
+    heard.peer_alive(1080)
+    heard.sent(5000, 5020, 1000 + STALE_MS + 20)  # into the hole
+    now = 1000 + STALE_MS + 400
+    assert heard.certain_ms(now) == 1000
+    assert heard.at(now)[0] == 1080 + SILENT_MS
+    heard.detach(now)
+    assert heard.at(now)[0] == 1000
+
+
+def test_a_peer_that_is_there_and_does_not_report_follows_the_server_clock(
+    heard: HeardPosition,
+) -> None:
+    heard.report(1000, 1000, playing=True)
+    for now in range(1020, 2400, 20):
+        heard.peer_alive(now)
+        heard.sent(5000, 5000 + now, now)
+    assert heard.at(2400) == (2400, SERVER)
+    assert heard.certain_ms(2400) == 2400
 
 
 def test_eta_is_the_time_until_the_position_may_be_heard(heard: HeardPosition) -> None:

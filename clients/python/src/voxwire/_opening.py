@@ -22,6 +22,10 @@ RUNG_MS: Final = 3000
 """How long a path may take while there is another one to try."""
 
 
+AGAIN_MS: Final = 700
+"""The same once the session is up: the bot's voice waits for 2 s, whatever carries it then."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the caller of `connect` wants."""
@@ -151,7 +155,8 @@ class Opening:
 
         Args:
             carriers: What to try, in order.
-            last_ms: How long the last of them may take; None = the caller has a deadline.
+            last_ms: How long the last of them may take; None = the session opens, and the caller
+                has a deadline.
 
         Raises:
             VoxwireError: No path can be had.
@@ -159,7 +164,7 @@ class Opening:
         """
         for number, carrier in enumerate(carriers, 1):
             last = number == len(carriers)
-            limit_ms = last_ms if last else RUNG_MS
+            limit_ms = last_ms if last else RUNG_MS if last_ms is None else AGAIN_MS
             try:
                 async with asyncio.timeout(None if limit_ms is None else limit_ms / 1000):
                     opened = await self._try(carrier, self._path_id + 1)

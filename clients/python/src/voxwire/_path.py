@@ -109,6 +109,10 @@ class MediaPath(Protocol):
         """
         ...
 
+    def doubt(self) -> None:
+        """The control channel was lost: what brings nothing now is likely to be lost, too."""
+        ...
+
     def drop(self) -> None:
         """Carries nothing any more and tells nobody, as a broken network would."""
         ...

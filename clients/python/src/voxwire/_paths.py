@@ -87,6 +87,8 @@ class Paths:
         if self.opened is not None and self.opened.path.carrier == _WEBSOCKET:
             reason = "the control channel that carried the audio was lost"
             self._break(_lost(reason), known=True)
+        elif self.opened is not None:
+            self.opened.path.doubt()
         self._abandon()
 
     def attached(self, *, anew: bool) -> None:

@@ -55,6 +55,9 @@ CLOSE_S: Final = 1.0
 SILENT_S: Final = 1.0
 """A connection that brings no packet for this long carries nothing any more."""
 
+DOUBTED_S: Final = 0.5
+"""The same when the control channel has been lost."""
+
 LOOK_S: Final = 0.25
 
 GRACE_S: Final = 1.0
@@ -100,6 +103,7 @@ class WebRtcPath:
         self._peer: Peer | None = None
         self.trouble: VoxwireError | None = None
         self._received = False  # a packet came since it was looked at last
+        self._doubted = False
         self._dropped = False
 
     async def offer(self) -> wire.PathOpen:
@@ -268,14 +272,20 @@ class WebRtcPath:
     async def _wait_silent(self, closed: asyncio.Task[None]) -> None:
         """Waits until the connection is closed, or has brought nothing for too long."""
         silent_s = 0.0
-        while silent_s < SILENT_S:
+        while silent_s < (DOUBTED_S if self._doubted else SILENT_S):
             # Counted in looks, not by the clock: a stall of this program is no silence.
             await asyncio.wait({closed}, timeout=LOOK_S)
             if closed.done():
                 await asyncio.sleep(GRACE_S)
                 return
             silent_s = 0.0 if self._received else silent_s + LOOK_S
+            self._doubted = self._doubted and not self._received
             self._received = False
+
+    def doubt(self) -> None:
+        """The control channel was lost: silence means the same of this connection sooner."""
+        self._doubted = True
+        self._received = False
 
     def drop(self) -> None:
         """Carries nothing any more and tells nobody."""

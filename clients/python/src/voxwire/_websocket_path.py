@@ -113,6 +113,9 @@ class WebSocketPath:
             sample_index += num_samples
             due += BLOCK_MS / 1000
 
+    def doubt(self) -> None:
+        """Nothing to look at: the carrier belongs to the session."""
+
     def drop(self) -> None:
         """Nothing of its own to break: the carrier belongs to the session."""
 

@@ -8,6 +8,7 @@ as system frames, then the interruption.
 """
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -50,6 +51,7 @@ __all__ = ["HeardWord", "SessionOutput"]
 
 _END_SLACK_MS: Final = 1500
 _ROOM_SECS: Final = 0.1
+_KEPT_CUTS: Final = 32
 _DOWN = FrameDirection.DOWNSTREAM
 
 
@@ -91,6 +93,7 @@ class SessionOutput(BaseOutputTransport):
         self._passes_audio = True
         self._last_word_ms = 0.0
         self._contexts: set[str] = set()
+        self._cut_contexts: deque[str] = deque(maxlen=_KEPT_CUTS)
 
     # life
 
@@ -199,6 +202,8 @@ class SessionOutput(BaseOutputTransport):
         if not pcm:
             return
         context = frame.context_id if isinstance(frame, TTSAudioRawFrame) else None
+        if context in self._cut_contexts:
+            return  # its synthesiser went on although it was interrupted
         known = context is None or context in self._contexts
         start = self._playout.place(pcm, self._now(), new_stretch=not known, live=context is None)
         if context is not None:
@@ -251,6 +256,8 @@ class SessionOutput(BaseOutputTransport):
 
     async def _text(self, frame: TTSTextFrame) -> None:
         context = frame.context_id or ""
+        if context in self._cut_contexts:
+            return
         times: dict[str, Any] | None = frame.metadata.get(WORD_KEY)
         offset: float | None = frame.metadata.get(OFFSET_KEY)
         if times is None and offset is None:
@@ -355,11 +362,14 @@ class SessionOutput(BaseOutputTransport):
             if result is None:
                 result = self._playout.heard.at(self._now())
             heard, source = result
+            if speaking:  # what the context has already is not taken back
+                heard = max(heard, self._queue.released_ms + 1)
             await self._release_heard(heard)
             interrupted = wire.UtteranceEnd.UTTERANCE_END_INTERRUPTED
             for utterance in speaking:
                 self.utterances.end(utterance.context_id, interrupted, heard, source)
             self.utterances.forget_early()
+            self._cut_contexts.extend(self._contexts)
             self._contexts.clear()
             self._tell_interrupted(current)
             await self._bot_stopped()

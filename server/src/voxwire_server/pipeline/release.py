@@ -30,6 +30,8 @@ class ReleaseQueue(Generic[T]):
     def __init__(self) -> None:
         self._heap: list[Held[T]] = []
         self._number = 0
+        self.released_ms = 0.0
+        """How far items were let go because they were believed to be heard."""
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -47,7 +49,9 @@ class ReleaseQueue(Generic[T]):
     def due(self, heard_ms: float) -> Iterator[T]:
         """Take the items whose position is heard, one by one."""
         while self._heap and self._heap[0].media_ms <= heard_ms:
-            yield heapq.heappop(self._heap).item
+            held = heapq.heappop(self._heap)
+            self.released_ms = max(self.released_ms, held.media_ms)
+            yield held.item
 
     def take_all(self) -> list[Held[T]]:
         """Take everything, in order."""

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from voxwire_protocol import wire
-from voxwire_server.tokens import Limits, Name, TokenIssuer, checked, load_json
+from voxwire_server.strict_json import checked, load_json
+from voxwire_server.tokens import Limits, Name, TokenIssuer
 
 __all__ = ["secret_check", "tokens_router"]
 

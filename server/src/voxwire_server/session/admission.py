@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from voxwire_protocol import wire
-from voxwire_server.tokens import Claims, KeyRing, OneTimeUse, TokenError, TokenVerifier
+from voxwire_server.keys import KeyRing
+from voxwire_server.tokens import Claims, OneTimeUse, TokenError, TokenVerifier
 
 __all__ = ["Admission"]
 

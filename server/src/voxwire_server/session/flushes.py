@@ -51,7 +51,9 @@ class Flushes:
         else:
             path.wake()
             self._say(cut, path.path_id, utterance_id)
-            if wire.Feature.FEATURE_FLUSH in session.features and session.link is not None:
+            if session.absence.active:  # nobody is there to hear more, or to answer
+                result = session.playout.heard.certain_ms(session.now_ms()), before[1]
+            elif wire.Feature.FEATURE_FLUSH in session.features and session.link is not None:
                 result = await self._report(cut)
         session.playout.finish_flush(cut, session.now_ms())
         return result

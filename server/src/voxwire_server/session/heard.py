@@ -22,6 +22,9 @@ EXTRAPOLATE_MS: Final = 300
 STALE_MS: Final = 1000
 """Age of the last report from which the server's clock counts."""
 
+SILENT_MS: Final = 150
+"""Longest time that it runs on without any sign of the peer: reports come every 100 ms."""
+
 OUT_OF_REACH_MS: Final = 1500
 """A peer from which nothing at all came for so long may be gone: the position stands still."""
 
@@ -77,7 +80,7 @@ class HeardPosition:
         if before is not None and now_ms - before > OUT_OF_REACH_MS:
             # it was out of reach: its time did not count, and its reports are given a moment
             self._peer_at_ms = before
-            self._base_ms = self._at(now_ms, EXTRAPOLATE_MS)[0]
+            self._base_ms = self._at(now_ms, SILENT_MS)[0]
             self._peer_at_ms = now_ms
             self._base_at_ms = self._alive_at_ms = now_ms
             self._running = False
@@ -86,6 +89,13 @@ class HeardPosition:
     def out_of_reach(self, now_ms: float) -> bool:
         """True when nothing has come from the peer for 1.5 s."""
         return self._peer_at_ms is not None and now_ms - self._peer_at_ms > OUT_OF_REACH_MS
+
+    def _peer_stayed(self) -> bool:
+        """True when the peer was there all the time in which no report came, and heard what came.
+
+        Of one that is gone as well only what it reported is certain.
+        """
+        return self._peer_at_ms is None or self._peer_at_ms - self._alive_at_ms > STALE_MS
 
     @property
     def peer_at_ms(self) -> float:
@@ -102,12 +112,13 @@ class HeardPosition:
         """The last position that was reported; for a peer that does not report, the estimate."""
         if self.reports and not self._stale:
             return self._base_ms
-        return self._at(now_ms, EXTRAPOLATE_MS)[0]
+        return self._at(now_ms, SILENT_MS)[0]
 
     def sent(self, start_ms: float, end_ms: float, now_ms: float) -> None:
         """Audio of ``[start_ms, end_ms)`` was handed to the path."""
         position, _ = self.at(now_ms)
-        if self._base_ms < self._sent_ms and now_ms - self._alive_at_ms > STALE_MS:
+        late = self._base_ms < self._sent_ms and now_ms - self._alive_at_ms > STALE_MS
+        if late and self._peer_stayed():
             self._stale = True  # until a report comes, the server's clock goes on counting
         if position >= self._sent_ms:  # everything before was heard: a new stretch begins
             self._moved_at_ms = now_ms
@@ -150,22 +161,25 @@ class HeardPosition:
         Returns:
             Media clock in milliseconds, never above what was sent, and the source.
         """
-        # one that reports and has stopped is in trouble; of another one nothing comes but pongs
-        return self._at(now_ms, EXTRAPOLATE_MS if self.reports else OUT_OF_REACH_MS)
+        return self._at(now_ms, self._alone_ms)
+
+    @property
+    def _alone_ms(self) -> int:
+        """How long a silent peer is believed to listen: one without reports sends pongs alone."""
+        return SILENT_MS if self.reports else OUT_OF_REACH_MS
 
     def _at(self, now_ms: float, alone_ms: int) -> tuple[float, wire.HeardSource]:
-        """The position when a peer is believed to listen for ``alone_ms`` after its last sign."""
         reported, server = _REPORTED, _SERVER
         if not self._attached:
             return self._base_ms, reported if self.reports else server
         elapsed = max(0.0, now_ms - self._base_at_ms)
+        if self._peer_at_ms is not None:  # somebody who is gone hears no more
+            elapsed = min(elapsed, max(0.0, self._peer_at_ms + alone_ms - self._base_at_ms))
         if self.reports and not self._stale and now_ms - self._alive_at_ms <= STALE_MS:
             run = min(elapsed, EXTRAPOLATE_MS) if self._running else 0.0
             return min(self._base_ms + run, self._sent_ms), reported
         if self._base_ms >= self._sent_ms:
             return self._base_ms, reported if self.reports else server
-        if self._peer_at_ms is not None:  # somebody who is gone hears no more
-            elapsed = min(elapsed, max(0.0, self._peer_at_ms + alone_ms - self._base_at_ms))
         return min(self._base_ms + elapsed, self._sent_ms), server
 
     def eta_ms(self, media_ms: float, now_ms: float) -> float:
@@ -180,7 +194,7 @@ class HeardPosition:
         if not self._attached:
             return float("inf")
         wait = min(media_ms - position, STALE_MS)
-        if self._peer_at_ms is not None and now_ms > self._peer_at_ms + EXTRAPOLATE_MS:
+        if self._peer_at_ms is not None and now_ms > self._peer_at_ms + self._alone_ms:
             wait = max(wait, _LOOK_AGAIN_MS)
         if media_ms > self._sent_ms:
             return wait

@@ -1,0 +1,150 @@
+"""What a server has sent and what its client's channel has delivered, session by session."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+import voxwire
+from tests.support.listening import Ear, click_onsets_ms
+from voxwire._runtime import Runtime
+from voxwire_protocol import wire
+from voxwire_server.session.session import Session
+
+__all__ = ["Ledger", "Talk"]
+
+CLICK = 3000
+"""Samples above this are a click's."""
+
+
+@dataclass
+class Ledger:
+    """Reliable messages of every session, in order, each as the schema has it."""
+
+    sent: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    """By the server, before they were numbered."""
+    received: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    """By the client, as its channel delivered them."""
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        """Listen where sessions send and where clients take."""
+        emit, handle = Session.emit_envelope, Runtime.handle
+
+        def send(session: Session, envelope: wire.Envelope) -> None:
+            _note(self.sent[session.id], envelope)
+            emit(session, envelope)
+
+        def take(runtime: Runtime, envelope: wire.Envelope) -> None:
+            _note(self.received[runtime.welcome.session_id], envelope)
+            handle(runtime, envelope)
+
+        patch.setattr(Session, "emit_envelope", send)
+        patch.setattr(Runtime, "handle", take)
+
+    async def settled(self, session_id: str, *, timeout_s: float = 10) -> list[bytes]:
+        """Wait until as much was received as was sent; what was received."""
+        async with asyncio.timeout(timeout_s):
+            while len(self.received[session_id]) < len(self.sent[session_id]):
+                await asyncio.sleep(0.02)
+        return self.received[session_id]
+
+
+def _note(messages: list[bytes], envelope: wire.Envelope) -> None:
+    if envelope.WhichOneof("payload") in wire.RELIABLE_PAYLOADS:
+        bare = wire.Envelope()
+        bare.CopyFrom(envelope)
+        bare.seq = bare.ack = 0
+        messages.append(bare.SerializeToString(deterministic=True))
+
+
+class Talk:
+    """A session of the client with everything that it has told, and when (monotonic seconds).
+
+    ::
+
+        async with voxwire.connect(url, speaker=ear) as session, Talk(session, ear) as talk: ...
+    """
+
+    def __init__(self, session: voxwire.Session, ear: Ear) -> None:
+        self.session = session
+        self.ear = ear
+        self.events: list[tuple[float, voxwire.Event]] = []
+        self.failure: voxwire.VoxwireError | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Talk":
+        self._reader = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._reader is not None
+        self._reader.cancel()
+        await asyncio.gather(self._reader, return_exceptions=True)
+
+    async def _read(self) -> None:
+        try:
+            async for event in self.session:
+                self.events.append((time.monotonic(), event))
+        except voxwire.VoxwireError as failure:
+            self.failure = failure
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """Events of a kind."""
+        return [event for _, event in self.events if isinstance(event, kind)]
+
+    async def until(self, true: Callable[[], Any], *, timeout_s: float = 20) -> float:
+        """Wait for something; how long that took, seconds."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not true():
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            tail = [event for _, event in self.events[-12:]]
+            raise AssertionError(f"never happened; failure {self.failure}; last {tail}") from None
+        return time.monotonic() - began
+
+    async def sounding(self) -> None:
+        """Wait until a word is heard that was not heard before."""
+        before = len(self.of(voxwire.BotWord))
+        await self.until(lambda: len(self.of(voxwire.BotWord)) > before)
+
+    async def heard_out(self, number: int = 1) -> Any:
+        """Wait for the end of so many utterances since the session began; the last one."""
+        await self.until(lambda: len(self.of(voxwire.UtteranceEnded)) >= number)
+        return self.of(voxwire.UtteranceEnded)[number - 1]
+
+    async def back(self, epoch: int, *, path_id: int = 0) -> None:
+        """Wait until the control channel has that epoch; with ``path_id`` for that path, too."""
+
+        def there() -> bool:
+            states = self.of(voxwire.ConnectionChanged)
+            paths = self.of(voxwire.PathChanged)
+            connected = [s for s in states if s.state == "connected" and s.epoch >= epoch]
+            return bool(connected) and (not path_id or paths[-1].path_id >= path_id)
+
+        await self.until(there)
+
+    async def on_path(self, path_id: int) -> float:
+        """Wait until that path or a later one is in use; how long that took, seconds."""
+        return await self.until(lambda: self.of(voxwire.PathChanged)[-1].path_id >= path_id)
+
+    def heard_twice_ms(self) -> list[float]:
+        """Positions of clicks that sounded more than once, milliseconds."""
+        rate, heard, twice = self.ear.sample_rate, set[int](), list[int]()
+        for _, block in self.ear.blocks:
+            for span in (span for span in block.spans if span.kind is voxwire.SpanKind.PLAYED):
+                samples = block.samples[span.offset : span.offset + span.length].astype(int)
+                loud = {span.position + int(i) for i in np.flatnonzero(np.abs(samples) > CLICK)}
+                twice += heard & loud
+                heard |= loud
+        return sorted(position * 1000 / rate for position in twice)
+
+    def clicks_in_place(self) -> list[float]:
+        """Positions of the clicks on the media clock, milliseconds."""
+        return click_onsets_ms(self.ear.samples, self.ear.sample_rate)
