@@ -71,7 +71,7 @@ class SessionRegistry:
     def attached(self, hello: wire.Hello, origin: bytes) -> Session | None:
         """The session that this Hello opened already, when its Welcome was lost on the way."""
         session = self._nonces.get(hello.attach_nonce)
-        if session is None or session.origin != origin or hello.session_id:
+        if session is None or session.over or session.origin != origin or hello.session_id:
             return None
         return session if session.control.knows(hello.attach_nonce) else None
 
