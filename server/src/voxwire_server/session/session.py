@@ -125,6 +125,7 @@ class Session:
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = False
+        self._farewell_said = False
         self._warned = False
         self.intake = Intake()
 
@@ -140,7 +141,12 @@ class Session:
         self.emit_envelope(wire.Envelope(**payload))
 
     def emit_envelope(self, envelope: wire.Envelope) -> None:
-        """Send an envelope; it is numbered and kept for replay as its payload asks."""
+        """Send an envelope; it is numbered and kept for replay as its payload asks.
+
+        Nothing goes out behind ``SessionEnded``.
+        """
+        if self._farewell_said:
+            return
         trace("sent", envelope, self.id)
         self.history.note(envelope)
         self.control.send(envelope)
@@ -214,7 +220,7 @@ class Session:
                     reason="the control channel closed",
                 ),
             )
-        elif not self._ending.done():
+        elif not self.over:
             self._leave_socket(since)
             self.absence.start_grace()
 
@@ -325,6 +331,7 @@ class Session:
             self.emit(error=error)
         duration = int(self.now_ms() - self._started_ms)
         self.emit(session_ended=wire.SessionEnded(reason=reason, duration_ms=duration))
+        self._farewell_said = True
 
     async def _heartbeat(self) -> None:
         while True:
