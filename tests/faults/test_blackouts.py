@@ -19,6 +19,8 @@ REASON = why_not()
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
 
 KEY = "an operator's secret of more than 32 characters"
+BACK_S = 2.0
+"""From the return of the network to a path that carries audio."""
 SERVER, PORT = "10.78.2.2", 7871
 
 
@@ -26,7 +28,7 @@ def wait_for(net: Network, log: str, text: str, process: "subprocess.Popen[bytes
     """Wait until a program has said so."""
     deadline = time.monotonic() + 60
     while text not in net.log(log):
-        assert process.poll() is None, net.log(log)[-4000:]
+        assert process.poll() is None or text in net.log(log), net.log(log)[-4000:]
         assert time.monotonic() < deadline, net.log(log)[-4000:]
         time.sleep(0.02)
 
@@ -103,9 +105,9 @@ def survive(net: Network, blackout_s: float, back_s: float) -> None:
         words = talk["words"]
         assert words[-3:] == ["w25", "w26", "w27"]
         assert words[:-3] == [f"w{i}" for i in range(len(words) - 3)]
-        assert heard <= len(words) - 3 + 1
+        assert heard - 1 <= len(words) - 3 <= heard + 3  # what was buffered was heard, no more
         assert talk["light"] - returned <= back_s
-        assert talk["path"] - returned <= back_s + 1
+        assert talk["path"] - returned <= BACK_S
 
 
 def test_a_blackout_of_3_s(net: Network) -> None:

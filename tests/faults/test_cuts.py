@@ -29,7 +29,7 @@ BACK_S = 2.0
 """From the return of the network to a path that carries audio."""
 
 SESSIONS, CUTS = 5, 4
-SENTENCE = 20
+SENTENCE, SHORT = 20, 14
 CLICK_MS = 15
 """How far a click may sound from the position of its word: half a block and the codec's smear."""
 
@@ -141,18 +141,18 @@ async def test_a_media_path_cut_alone_costs_nothing(ledger: Ledger) -> None:
         chance = random.Random(seed)
         async with line(server, "webrtc") as it:
             talk, took = it.talk, []
-            await talk.session.send_text(f"say {SENTENCE}")
+            await talk.session.send_text(f"say {SHORT}")
             for path_id in (2, 3):
                 await talk.sounding()
                 await asyncio.sleep(chance.uniform(0.1, 0.8))
                 talk.session.simulate.drop_media()
                 took.append(await talk.on_path(path_id))
             ended = await talk.heard_out()
-            assert (ended.end, ended.heard_words) == (voxwire.UtteranceEnd.COMPLETED, SENTENCE)
+            assert (ended.end, ended.heard_words) == (voxwire.UtteranceEnd.COMPLETED, SHORT)
             assert not talk.of(voxwire.ConnectionChanged)
             await ledger.settled(talk.session.id)
             told_once(talk, ledger)
-            heard_whole(talk, SENTENCE)
+            heard_whole(talk, SHORT)
             return took
 
     async with running_server(make_bot()) as server:

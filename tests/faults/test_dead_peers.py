@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import voxwire
+from tests.conftest import TRANSPORTS
 from tests.support.clicks import make_bot
 from tests.support.ledger import Talk
 from tests.support.listening import Ear
 from tests.support.namespaces import ROOT
-from voxwire_server.testing import RunningServer, running_server
+from voxwire_server.testing import running_server
 
 NOTICED_S = 5.0
 LOOK_S = 0.3
@@ -43,57 +44,67 @@ async def program(
         await process.wait()
 
 
-async def parked(server: RunningServer, how: signal.Signals) -> float:
+async def parked(how: signal.Signals) -> float:
     """Do that to a client with a session on each path; when its last socket was given up."""
-    before = set(server.registry._sessions.values())
-    options: dict[str, object] = {
-        "url": server.url,
-        "transports": ["websocket", "webrtc"],
-        "tokens": ["", ""],
-        "blackout_s": 60,
-    }
-    async with program("fault_client.py", options, b"speaking") as (process, _):
-        sessions = set(server.registry._sessions.values()) - before
-        assert len(sessions) == 2
-        began = time.monotonic()
-        process.send_signal(how)
-        async with asyncio.timeout(15):
-            while any(session.link is not None for session in sessions):
-                await asyncio.sleep(0.01)
-        took = time.monotonic() - began
-        assert not any(session.over for session in sessions)  # they wait for their client
-        return took
-
-
-async def test_a_client_that_is_gone_or_frozen_is_noticed() -> None:
     async with running_server(make_bot(), grace_ms=2000) as server:
-        killed = await parked(server, signal.SIGKILL)
-        frozen = await parked(server, signal.SIGSTOP)
+        options: dict[str, object] = {
+            "url": server.url,
+            "transports": TRANSPORTS,
+            "tokens": ["", ""],
+            "blackout_s": 60,
+        }
+        async with program("fault_client.py", options, b"speaking") as (process, _):
+            sessions = list(server.registry._sessions.values())
+            assert len(sessions) == len(TRANSPORTS)
+            began = time.monotonic()
+            process.send_signal(how)
+            async with asyncio.timeout(15):
+                while any(session.link is not None for session in sessions):
+                    await asyncio.sleep(0.01)
+            took = time.monotonic() - began
+            assert not any(session.over for session in sessions)  # they wait for their client
+            return took
+
+
+async def test_a_peer_that_is_gone_or_frozen_is_noticed(tmp_path: Path) -> None:
+    async with asyncio.TaskGroup() as group:  # at once: most of it is waiting
+        tasks = [group.create_task(parked(how)) for how in (signal.SIGKILL, signal.SIGSTOP)]
+        group.create_task(freeze_and_thaw(tmp_path))
+    killed, frozen = (task.result() for task in tasks)
     print(f"client killed: noticed after {killed:.2f} s, frozen: {frozen:.2f} s")
     assert killed <= NOTICED_S
     assert frozen <= NOTICED_S + LOOK_S
 
 
-async def test_a_server_that_is_frozen_is_noticed_and_resumed_when_it_thaws(
-    transport: str, tmp_path: Path
-) -> None:
-    options: dict[str, object] = {"ledger": str(tmp_path / "ledger")}
-    async with program("fault_server.py", options, b"listening") as (process, line):
-        ear, url = Ear(), f"ws://127.0.0.1:{int(line.split()[1])}"
-        async with (
-            voxwire.connect(url, transport=transport, speaker=ear) as session,
-            Talk(session, ear) as talk,
-        ):
-            await session.send_text("say 20")
+async def freeze_and_thaw(tmp_path: Path) -> None:
+    """A server that is frozen is noticed, and resumed when it thaws."""
+    async with contextlib.AsyncExitStack() as stack:
+        options: dict[str, object] = {"ledger": str(tmp_path / "ledger")}
+        process, line = await stack.enter_async_context(
+            program("fault_server.py", options, b"listening")
+        )
+        talks: list[Talk] = []
+        for transport in TRANSPORTS:
+            ear, url = Ear(), f"ws://127.0.0.1:{int(line.split()[1])}"
+            connection = voxwire.connect(url, transport=transport, speaker=ear)
+            session = await stack.enter_async_context(connection)
+            talks.append(await stack.enter_async_context(Talk(session, ear)))
+        for talk in talks:
+            await talk.session.send_text("say 20")
             await talk.sounding()
-            process.send_signal(signal.SIGSTOP)
-            try:
-                took = await talk.until(lambda: talk.of(voxwire.ConnectionChanged))
-                assert session.connection == "reconnecting"
-            finally:
-                process.send_signal(signal.SIGCONT)
-            print(f"server frozen, {transport}: noticed after {took:.2f} s")
-            assert took <= NOTICED_S
+        process.send_signal(signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            for talk in talks:
+                await talk.until(lambda it=talk: it.of(voxwire.ConnectionChanged))
+                assert talk.session.connection == "reconnecting"
+            took = time.monotonic() - began
+        finally:
+            process.send_signal(signal.SIGCONT)
+        print(f"server frozen: noticed after {took:.2f} s")
+        assert took <= NOTICED_S
+        for talk in talks:
             await talk.back(2)
-            await session.send_text("say 2")
-            await talk.until(lambda: [w.text for w in talk.of(voxwire.BotWord)][-1:] == ["w21."])
+            await talk.session.send_text("say 2")
+        for talk in talks:
+            await talk.until(lambda it=talk: it.of(voxwire.BotWord)[-1].text == "w21.")

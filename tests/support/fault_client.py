@@ -56,12 +56,10 @@ async def hold(
         "light": light,
         "path": paths[-1],
         "sound": first_sound(talk, light),
-        "late": ear.last_sound(dark + blackout_s, light),
         "words": [event.text.strip(".") for event in talk.of(voxwire.BotWord)],
         "ends": [[e.end.value, e.heard_words] for e in talk.of(voxwire.UtteranceEnded)],
         "twice": talk.heard_twice_ms(),
         "skipped": len(talk.of(voxwire.EventsSkipped)),
-        "gone": [at for at, e in talk.events if getattr(e, "state", "") == "reconnecting"][:1],
     }
 
 
