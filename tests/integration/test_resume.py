@@ -204,6 +204,26 @@ async def test_a_voice_that_waited_too_long_is_cut_where_it_was_heard(sent: list
         assert received(client) == sent
 
 
+async def test_an_answer_to_somebody_who_is_just_back_is_not_late(sent: list[bytes]) -> None:
+    async with (
+        running_server(make_bot(), voice_gap_ms=400) as server,
+        dial(server.url) as client,
+    ):
+        await client.open_path(1)
+        await client.drop()
+        await asyncio.sleep(0.8)
+        await client.attach()
+        await client.until(lambda: len(client.welcomes) == 2)
+        await client.send(send_text=wire.SendText(text="say 3"))
+        await client.until(lambda: bool(client.of("utterance_words")))  # it waits for a path
+        await client.open_path(2)
+        await client.until(lambda: bool(client.of("utterance_ended")))
+        [ended] = client.of("utterance_ended")
+        assert ended.end == wire.UtteranceEnd.UTTERANCE_END_COMPLETED
+        assert ended.heard_words == 3
+        assert received(client) == sent
+
+
 def onsets(batch: wire.UtteranceWords) -> dict[int, int]:
     """Onsets of the words of a message by index, media clock."""
     numbered = enumerate(batch.words, batch.first_index)

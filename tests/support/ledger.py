@@ -16,7 +16,7 @@ from voxwire._runtime import Runtime
 from voxwire_protocol import wire
 from voxwire_server.session.session import Session
 
-__all__ = ["Ledger", "Talk"]
+__all__ = ["Ledger", "Talk", "bare"]
 
 CLICK = 3000
 """Samples above this are a click's."""
@@ -54,12 +54,17 @@ class Ledger:
         return self.received[session_id]
 
 
+def bare(envelope: wire.Envelope) -> bytes:
+    """A message as the schema has it, without what the channel adds."""
+    copy = wire.Envelope()
+    copy.CopyFrom(envelope)
+    copy.seq = copy.ack = 0
+    return copy.SerializeToString(deterministic=True)
+
+
 def _note(messages: list[bytes], envelope: wire.Envelope) -> None:
     if envelope.WhichOneof("payload") in wire.RELIABLE_PAYLOADS:
-        bare = wire.Envelope()
-        bare.CopyFrom(envelope)
-        bare.seq = bare.ack = 0
-        messages.append(bare.SerializeToString(deterministic=True))
+        messages.append(bare(envelope))
 
 
 class Talk:

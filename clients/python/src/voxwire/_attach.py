@@ -27,7 +27,7 @@ __all__ = ["Greeting", "Refusal", "backoff_s", "expired", "is_final", "library_v
 GRACE_MS: Final = 60_000
 """How long a session waits for its client when Welcome does not say."""
 
-_DELAYS_S: Final = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
+_DELAYS_S: Final = (0.0, 0.1, 0.2, 0.5, 1.0)
 _JITTER: Final = 0.2
 
 _FEATURES: Final = (
@@ -182,7 +182,7 @@ class Greeting:
 
 
 def backoff_s() -> Iterator[float]:
-    """Waits before the first and every further try: at once, then 0.1 to 2 s, each ±20 %."""
+    """Waits before the first and every further try: at once, then 0.1 to 1 s, each ±20 %."""
     number = 0
     while True:
         delay_s = _DELAYS_S[min(number, len(_DELAYS_S) - 1)]

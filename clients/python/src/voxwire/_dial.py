@@ -19,6 +19,13 @@ DIAL_MS: Final = 3000
 """How long one attempt to come back may take, Welcome included."""
 
 
+AGAIN_S: Final = 0.5
+"""A dial that is not through after this long gets another one beside it: a network that is back
+takes up a connection that was asked for before only after a second and more."""
+
+MAX_DIALS: Final = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Attached:
     """A socket whose Welcome was read and which is not in use yet."""
@@ -70,12 +77,14 @@ class Dialler:
         Raises:
             VoxwireError: The server does not want us, or SESSION_EXPIRED.
         """
-        start_ms = now_ms()
+        start_ms = began_ms = now_ms()
         for attempt, delay_s in enumerate(backoff_s(), 1):
             trying(attempt)
             advised_s = cause.retry_after_ms / 1000 if attempt > 1 else 0.0
             end_s = (self._greeting.grace_ms - (now_ms() - start_ms)) / 1000
-            await asyncio.sleep(min(max(delay_s, advised_s), max(0.0, end_s)))
+            spent_s = (now_ms() - began_ms) / 1000
+            await asyncio.sleep(min(max(delay_s - spent_s, advised_s, 0.0), max(0.0, end_s)))
+            began_ms = now_ms()
             left_ms = self._greeting.grace_ms - (now_ms() - start_ms)
             if left_ms <= 0:
                 break
@@ -96,7 +105,7 @@ class Dialler:
         """
         deadline_ms = now_ms() + timeout_ms
         try:
-            socket = await self.open(timeout_ms)
+            socket = await self._open_promptly(timeout_ms)
         except VoxwireError as error:
             if error.code in (ErrorCode.UNAUTHORIZED, ErrorCode.FORBIDDEN):
                 raise Refusal(error) from None
@@ -111,6 +120,35 @@ class Dialler:
         except BaseException:
             socket.abort()
             raise
+
+    async def _open_promptly(self, timeout_ms: int) -> Socket:
+        """Opens a socket; dials again beside a dial that takes long. Cancel-safe.
+
+        Raises:
+            VoxwireError: Nothing answers, or it refuses.
+        """
+        deadline_ms = now_ms() + timeout_ms
+        dials: list[asyncio.Task[Socket]] = []
+        chosen: asyncio.Task[Socket] | None = None
+        try:
+            while chosen is None:
+                if len(dials) < MAX_DIALS:
+                    left_ms = max(1, deadline_ms - now_ms())
+                    dials.append(asyncio.create_task(self.open(left_ms), name="voxwire-dial"))
+                wait_s = AGAIN_S if len(dials) < MAX_DIALS else None
+                done, _ = await asyncio.wait(
+                    dials, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                good = [it for it in done if it.exception() is None]
+                chosen = next(iter(good or done), None)
+            return chosen.result()
+        finally:
+            for dial in dials:
+                dial.cancel()
+            await asyncio.gather(*dials, return_exceptions=True)
+            for dial in dials:
+                if dial is not chosen and not dial.cancelled() and dial.exception() is None:
+                    dial.result().abort()
 
     async def read_welcome(self, socket: Socket) -> wire.Welcome:
         """Reads the first message; anything but an answer to Hello is passed over."""

@@ -45,10 +45,12 @@ class Absence:
 
     @property
     def too_long(self) -> bool:
-        """True when what waits would be spoken late."""
-        session = self._session
-        since = self._since_ms
-        return since is not None and session.now_ms() - since > session.settings.voice_gap_ms
+        """True when what waits would be spoken late; an answer of just now would not."""
+        session, since = self._session, self._since_ms
+        if since is None:
+            return False
+        waiting_ms = session.now_ms() - max(since, session.playout.waiting_since_ms)
+        return waiting_ms > session.settings.voice_gap_ms
 
     @property
     def waits(self) -> bool:

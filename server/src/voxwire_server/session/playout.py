@@ -52,6 +52,8 @@ class Playout:
     def __init__(self, *, sample_rate: int) -> None:
         self.sample_rate = sample_rate
         self.heard = HeardPosition()
+        self.waiting_since_ms = 0.0
+        """When the oldest unheard audio was placed, or audio before it that is heard by now."""
         self._blocks: deque[Block] = deque()
         self._end = 0
         self._cursor = 0
@@ -136,6 +138,8 @@ class Playout:
         Returns:
             Position of its first sample.
         """
+        if self.backlog_ms(now_ms) <= 0:
+            self.waiting_since_ms = now_ms
         clock = self.clock_samples(now_ms)
         late = clock - self._end
         slack = _CONTIGUOUS_SLACK_MS * self.sample_rate // 1000

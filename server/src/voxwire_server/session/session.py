@@ -335,7 +335,7 @@ class Session:
 
     async def _heartbeat(self) -> None:
         while True:
-            await asyncio.sleep(self.settings.heartbeat_ms / 1000)
+            await asyncio.sleep(min(self.settings.heartbeat_ms, self._dead_in_ms()) / 1000)
             now = self.now_ms()
             self._watch_link(now)
             if self.max_duration_ms:
@@ -343,6 +343,13 @@ class Session:
             if self.link is not None:
                 self.emit(ping=self.clock.ping(int(now * 1000)))
                 self.link.pinged(now)
+
+    def _dead_in_ms(self) -> float:
+        """When a client that stays silent from here on is gone; infinite without a socket."""
+        if self.link is None:
+            return float("inf")
+        silent_ms = self.now_ms() - self.control.last_received_ms
+        return max(10.0, self.settings.dead_after_ms - silent_ms + 1)
 
     def _watch_link(self, now: float) -> None:
         """Give up a socket whose other side is gone or does not read; look after the voice."""
