@@ -231,7 +231,7 @@ class ControlRoute:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            link.closed = True
+            link.release()
 
     @staticmethod
     async def _read(session: Session, link: ControlLink, receive: Receive) -> None:
