@@ -69,7 +69,7 @@ SHARES = [
     Share("interop", "cuts", Phase.QUIET, 65, ("tests/integration/test_interruptions.py",)),
     Share("interop", "words", Phase.QUIET, 40, ("tests/integration/test_words.py",)),
     Share("interop", "rest", Phase.QUIET, 80),
-    Share("faults", "", Phase.ALONE, 100),
+    Share("faults", "", Phase.ALONE, 180),
 ]
 
 

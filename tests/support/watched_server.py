@@ -155,9 +155,7 @@ class Watch:
         now = tracemalloc.take_snapshot()
         assert self._before is not None
         top = now.compare_to(self._before, "traceback")[:25]
-        return [
-            f"{t.size_diff} B {t.count_diff}\n" + "\n".join(t.traceback.format(8)) for t in top
-        ]
+        return [f"{t.size_diff} B {t.count_diff}\n" + "\n".join(t.traceback.format(8)) for t in top]
 
 
 def main() -> None:
