@@ -1,7 +1,10 @@
 """Running a server in this process."""
 
 import asyncio
+import signal
 import socket
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
@@ -78,6 +81,13 @@ class _Server(uvicorn.Server):
         registry = registry_of(self)
         await registry.close(registry.settings.end_timeout_ms)
         await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """As uvicorn does, but SIGTERM, once obeyed, is an end in order: exit code 0, not -15."""
+        with super().capture_signals():
+            yield
+            self._captured_signals[:] = [s for s in self._captured_signals if s != signal.SIGTERM]
 
 
 def make_server(settings: Settings, bot: LoadedBot, *, port: int) -> uvicorn.Server:

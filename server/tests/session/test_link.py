@@ -53,6 +53,28 @@ async def test_a_write_that_comes_through_in_time_resets_nothing(
     assert [message["type"] for message in wire.sent] == ["websocket.send", "websocket.close"]
 
 
+async def test_a_peer_that_is_given_up_is_told_and_not_waited_for() -> None:
+    wire, aborted = Wire(), asyncio.Event()
+    wire.open.set()
+    link = ControlLink(wire, abort=aborted.set)
+    link.give_up(4000, "gone")
+    await asyncio.wait_for(link.write(), 5)
+    link.release()
+    assert [message["type"] for message in wire.sent] == ["websocket.close"]
+    assert aborted.is_set()
+
+
+async def test_a_link_that_closed_in_order_is_not_reset() -> None:
+    wire, aborted = Wire(), asyncio.Event()
+    wire.open.set()
+    link = ControlLink(wire, abort=aborted.set)
+    link.close(1000, "done")
+    await asyncio.wait_for(link.write(), 5)
+    link.release()
+    assert link.closed
+    assert not aborted.is_set()
+
+
 async def test_events_that_pile_up_close_the_link_and_none_is_left_out() -> None:
     wire = Wire()
     link = ControlLink(wire)

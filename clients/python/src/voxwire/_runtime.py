@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from typing import Any, Final, cast
 
 from voxwire._attach import Greeting, lost
@@ -212,18 +213,15 @@ class Runtime:
         if failure is None and self.player is None:
             failure = lost("the session ended before it was ready")
         self.failure = failure
-        try:
+        async with AsyncExitStack() as stack:  # all of it, wherever this is cancelled
+            stack.callback(self._ready.set)
+            stack.callback(self._over.set)
+            stack.callback(self.events.close, failure)
+            stack.push_async_callback(self._control.close)
+            stack.push_async_callback(self._paths.close)
+            stack.push_async_callback(self._tools.close)
             if self.player is not None:
                 self.player.close()
-            await self._tools.close()
-            await self._paths.close()
-        finally:
-            try:
-                await self._control.close()
-            finally:
-                self.events.close(failure)
-                self._over.set()
-                self._ready.set()
 
     async def _supervise(self) -> None:
         """Waits for the end; lets what was received play out first, unless we hung up."""

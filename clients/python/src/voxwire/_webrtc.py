@@ -15,7 +15,7 @@ from voxwire.audio import CAPTURE_RATE
 from voxwire.playout import Samples
 from voxwire_protocol import wire
 from voxwire_protocol.rtc import InboundAudio, PacketTrack, attach, with_opus_fmtp
-from voxwire_protocol.rtc.ice import connect_promptly, use_addresses
+from voxwire_protocol.rtc.ice import close_wholly, connect_promptly, use_addresses
 from voxwire_protocol.rtc.relay import Relay
 from voxwire_protocol.rtc.turn_servers import TurnError
 
@@ -53,6 +53,7 @@ class Peer:
         self._capture = capture
         self._connected = asyncio.Event()
         self._closed = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
         self._track = PacketTrack(self._pull, sample_rate=CAPTURE_RATE, block_ms=BLOCK_MS)
         self._connection.addTrack(self._track)
         receiver = self._connection.getTransceivers()[0].receiver
@@ -113,11 +114,17 @@ class Peer:
         ice._recv = _hang  # pyright: ignore[reportPrivateUsage]
 
     async def close(self) -> None:
-        """Closes the connection, within 2 s; may be called again."""
+        """Closes the connection, within 2 s; may be called again. Cancelled, it goes on alone."""
         self._inbound.close()
+        if self._closing is None:
+            # aiortc closes once: whoever is cancelled half-way would leave a socket and its task
+            self._closing = asyncio.get_running_loop().create_task(self._shut())
+        await asyncio.shield(self._closing)
+
+    async def _shut(self) -> None:
         try:
             async with asyncio.timeout(CLOSE_S):
-                await self._connection.close()
+                await close_wholly(self._connection)
         except TimeoutError:
             return
 

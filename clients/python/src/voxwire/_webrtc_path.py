@@ -296,8 +296,10 @@ class WebRtcPath:
     async def close(self) -> None:
         """Closes the peer connection, within 3 s."""
         self._sink = None
-        if self._relaying is not None:
-            self._relaying.cancel()
-            await asyncio.wait({self._relaying}, timeout=CLOSE_S)
-        if self._peer is not None:
-            await self._peer.close()
+        try:
+            if self._relaying is not None:
+                self._relaying.cancel()
+                await asyncio.wait({self._relaying}, timeout=CLOSE_S)
+        finally:
+            if self._peer is not None:
+                await self._peer.close()

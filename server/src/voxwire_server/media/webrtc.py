@@ -19,7 +19,7 @@ from aiortc.exceptions import (
 )
 
 from voxwire_protocol import rtc, wire
-from voxwire_protocol.rtc.ice import connect_promptly, use_addresses
+from voxwire_protocol.rtc.ice import close_wholly, connect_promptly, use_addresses
 from voxwire_protocol.rtc.relay import PeerCandidates, Relay
 from voxwire_protocol.rtc.turn_servers import TurnError
 from voxwire_server.gate import is_loopback
@@ -324,7 +324,7 @@ class WebRtcPath(MediaPath):
     async def _shut(self) -> None:
         connection = self._connection
         try:
-            await connection.close()
+            await close_wholly(connection)
         except AttributeError as error:
             # a refused offer leaves transceivers without a transport, and aiortc stops at the first
             _log.debug("connection closed piece by piece", exc_info=error)

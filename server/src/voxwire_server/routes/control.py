@@ -234,7 +234,7 @@ class ControlRoute:
             for outcome in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(outcome, Exception):
                     _log.warning("socket failed", exc_info=outcome, extra={"session": session.id})
-            link.closed = True
+            link.release()
 
     @staticmethod
     async def _read(session: Session, link: ControlLink, receive: Receive) -> None:

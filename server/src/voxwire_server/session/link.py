@@ -50,6 +50,8 @@ class ControlLink:
         self.closing = asyncio.Event()
         """Set when the socket is to be closed."""
         self.closed = False
+        self.given_up = False
+        """True when the other side is taken for gone: no closing handshake is waited for."""
         self.on_drained: Callable[[], None] | None = None
         """Called when the last audio block was taken by the socket."""
 
@@ -112,6 +114,17 @@ class ControlLink:
             self._closing = (code, reason[:120])
             self.closing.set()
             self._wake.set()
+
+    def give_up(self, code: int, reason: str) -> None:
+        """Close the socket of a peer that is gone; it is freed as soon as that is said."""
+        self.given_up = True
+        self.close(code, reason)
+
+    def release(self) -> None:
+        """Free the socket of a peer that was given up; the owner has ended :meth:`write`."""
+        self.closed = True
+        if self.given_up and self._abort is not None:
+            self._abort()
 
     async def write(self) -> None:
         """Write until the link is closed, or stuck: then the connection is reset.

@@ -355,10 +355,10 @@ class Session:
         """Give up a socket whose other side is gone or does not read; look after the voice."""
         link, silent = self.link, now - self.control.last_received_ms
         if link is not None and silent > self.settings.dead_after_ms:
-            link.close(_GONE, "nothing was heard from the client for too long")
+            link.give_up(_GONE, "nothing was heard from the client for too long")
             self.lost(link)
         elif link is not None and link.overflowing:
-            link.close(_GONE, "the client stopped reading")
+            link.give_up(_GONE, "the client stopped reading")
             self.lost(link)
         elif silent > self.settings.voice_gap_ms and self.playout.heard.out_of_reach(now):
             self.absence.begin(self.control.last_received_ms)

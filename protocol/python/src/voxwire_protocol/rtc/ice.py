@@ -13,7 +13,7 @@ from typing import Any
 from aioice import ice
 from aiortc import RTCPeerConnection
 
-__all__ = ["agents", "connect_promptly", "use_addresses"]
+__all__ = ["agents", "close_wholly", "connect_promptly", "use_addresses"]
 
 _CHECK_INTERVAL_SECS = 0.02
 
@@ -67,6 +67,18 @@ def connect_promptly(connection: RTCPeerConnection) -> None:
         agent.connect = MethodType(_connect, agent)
 
 
+async def close_wholly(connection: RTCPeerConnection) -> None:
+    """Close a connection that may be in the middle of its handshake.
+
+    ``RTCPeerConnection.close`` of 1.16 stops senders and receivers before DTLS. A handshake that
+    ends between the two starts them once more, and their RTCP tasks run for ever; so they are
+    stopped again when nothing can start them any more. To be run in a task that nobody cancels.
+    """
+    await connection.close()
+    for transceiver in connection.getTransceivers():
+        await transceiver.stop()
+
+
 async def _connect(agent: Any) -> None:
     """``aioice.Connection.connect`` of 0.13, with the wait described above."""
     if not agent._local_candidates_end:
@@ -96,4 +108,6 @@ async def _connect(agent: Any) -> None:
             check.task.cancel()
     if result != ice.ICE_COMPLETED:
         raise ConnectionError("ICE found no pair that works")
+    if agent._closing:  # while the outcome was on its way here: nobody would end the task below
+        raise ConnectionError("ICE was closed")
     agent._query_consent_task = asyncio.create_task(agent.query_consent())
