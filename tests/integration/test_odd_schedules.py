@@ -206,3 +206,15 @@ async def test_one_who_does_not_report_and_says_nothing_hears_without_breaks() -
         took_s = asyncio.get_running_loop().time() - start
         assert took_s < 3.8  # 2.7 s at real time; 4.7 s when every pong was waited for
         await client.drop()
+
+
+async def test_a_flood_of_mutes_brings_silence_no_faster_than_time() -> None:
+    async with running_server(make_bot()) as server, dial(server.url) as client:
+        await client.open_path(1)
+        session = session_of(server)
+        blocks: list[bytes] = []
+        session.port.user_audio = blocks.append
+        for _ in range(90):
+            await client.send(mute=wire.Mute(muted=True))
+        await asyncio.sleep(0.5)
+        assert 0 < len(blocks) <= 60  # 1.2 s of it; it once was that for every message
