@@ -11,7 +11,12 @@ from unittest.mock import patch
 
 import pytest
 from websockets.datastructures import Headers
-from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import (
+    InvalidHandshake,
+    InvalidProxyStatus,
+    InvalidStatus,
+    InvalidURI,
+)
 from websockets.http11 import Response
 
 from voxwire import _socket
@@ -140,6 +145,15 @@ def test_an_http_status_is_what_the_table_says(status: int) -> None:
     table = dict(re.findall(r"(\d+|else) `(\w+)`", row[3]))
     error = InvalidStatus(Response(status, "", Headers()))
     assert _socket._refusal(error, "ws://h").code.name == table.get(str(status), table["else"])
+
+
+def test_a_proxy_that_refuses_is_not_the_server() -> None:
+    refused = InvalidProxyStatus(Response(407, "", Headers()))
+    error = _socket._refusal(refused, "ws://h")
+    assert (error.code, error.retryable) == (ErrorCode.UNREACHABLE, True)
+    assert error.action is RecoveryAction.RECONNECT
+    assert "proxy" in error.reason
+    assert not _socket._refusal(instance("websockets", "InvalidProxy"), "ws://h").retryable
 
 
 def test_subclasses_are_caught_by_their_parents() -> None:

@@ -114,8 +114,15 @@ async def never_sent(case: Case) -> str:
 
 
 async def gone(case: Case) -> str:
+    return await after_a_loss(case, case.hello())
+
+
+async def first_nonce_gone(case: Case) -> str:
+    return await after_a_loss(case, case.first_hello)
+
+
+async def after_a_loss(case: Case, hello: wire.Hello) -> str:
     case.client.quiet = True
-    hello = case.hello()
     for number in range(3000):
         case.session.emit(app_message=wire.AppMessage(type="n", data_json=str(number)))
     return await case.ask(hello)
@@ -218,6 +225,7 @@ EVENTS: dict[str, Callable[[Case], Awaitable[str]]] = {
     "Hello, new nonce": new_nonce,
     "Hello, nonce of its first attach": first_nonce,
     "Hello, nonce of its first attach, resumed since": older_first_nonce,
+    "Hello, nonce of its first attach, what is missing is gone": first_nonce_gone,
     "resume, good token": good_token,
     "resume, nonce of a resume": nonce_of_a_resume,
     "resume, nonce of a resume, resumed since": older_nonce_of_a_resume,

@@ -174,9 +174,8 @@ class RawClient:
                 await self.send_raw(ack)
 
     async def _welcomed(self, welcome: wire.Welcome) -> None:
-        known = bool(self.welcomes)
         self.welcomes.append(welcome)
-        if known and not welcome.resumed and welcome.HasField("snapshot"):
+        if welcome.HasField("snapshot"):
             self.channel.restart()
             return
         for data in self.channel.resume(welcome.last_seq, _now_ms()) or []:

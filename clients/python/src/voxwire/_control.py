@@ -196,7 +196,7 @@ class Control:
         unsent = 0
         if not attached.eager:
             self._channel.on_lost(now)
-            if first or welcome.resumed:
+            if welcome.resumed or (first and not welcome.HasField("snapshot")):
                 self._queue = deque(self._missing(welcome.last_seq, now))
             else:
                 unsent = self._channel.unacknowledged

@@ -100,6 +100,7 @@ class Runtime:
         self._group: asyncio.TaskGroup | None = None
         self._ready = asyncio.Event()
         self._early: list[wire.Envelope] = []
+        self._early_skip: events.EventsSkipped | None = None
         self._over = asyncio.Event()
         self._fatal: VoxwireError | None = None
         self._last_error: VoxwireError | None = None
@@ -272,6 +273,8 @@ class Runtime:
         if started is not None:
             self.events.put(started)
         self.events.put(changed)
+        if self._early_skip is not None:
+            self.events.put(self._early_skip)
         for envelope in self._early:
             self._handle_event(envelope)
         self._early.clear()
@@ -301,7 +304,7 @@ class Runtime:
         if again and not attempt:  # a second socket took over from one that still stood
             self._detach()
         self._change(events.ConnectionState.CONNECTED, attempt, after_ms=after_ms, again=again)
-        skipped = again and not welcome.resumed
+        skipped = welcome.HasField("snapshot") or (again and not welcome.resumed)
         if skipped:
             self._skip(welcome.snapshot, unsent)
         self._paths.attached(anew=skipped)
@@ -317,7 +320,7 @@ class Runtime:
     def _skip(self, snapshot: wire.Snapshot, unsent: int) -> None:
         """Goes on from a snapshot, since what happened meanwhile is lost."""
         self._playback.forget_flushes()
-        self.events.put(events.EventsSkipped(0, unsent, snapshot_of(snapshot)))
+        skipped = events.EventsSkipped(0, unsent, snapshot_of(snapshot))
         said: list[wire.Envelope] = []
         if snapshot.HasField("utterance"):
             said.append(wire.Envelope(utterance_started=snapshot.utterance))
@@ -326,8 +329,9 @@ class Runtime:
         said.extend(wire.Envelope(tool_call_started=call) for call in snapshot.tool_calls)
         state = wire.Envelope(state_changed=snapshot.state)
         if self.player is None:
-            self._early = [*said, state]
+            self._early, self._early_skip = [*said, state], skipped
         else:
+            self.events.put(skipped)
             for envelope in said:
                 if (event := from_envelope(envelope)) is not None:
                     self.events.put(event)

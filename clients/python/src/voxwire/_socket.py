@@ -10,8 +10,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
+    InvalidProxy,
     InvalidStatus,
     InvalidURI,
+    ProxyError,
     WebSocketException,
 )
 
@@ -100,6 +102,15 @@ def _refusal(error: BaseException, url: str) -> VoxwireError:
             )
         case InvalidURI():
             return UsageError(ErrorCode.INVALID_ARGUMENT, "the URL cannot be used")
+        case ProxyError():
+            return TransportError(
+                ErrorCode.UNREACHABLE,
+                f"the proxy on the way to {where} did not open a connection",
+                retryable=True,
+                action=RecoveryAction.RECONNECT,
+            )
+        case InvalidProxy():
+            return TransportError(ErrorCode.UNREACHABLE, "the proxy's URL cannot be used")
         case InvalidHandshake():
             reason = f"{where} does not speak {wire.SUBPROTOCOL}"
             return make_error(ErrorCode.VERSION, reason)

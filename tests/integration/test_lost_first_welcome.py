@@ -1,0 +1,93 @@
+"""The Welcome of the first attach is lost, and what was said meanwhile is too much to be kept."""
+
+import asyncio
+
+import pytest
+
+import voxwire
+from tests.support.clicks import make_bot
+from voxwire import _dial
+from voxwire._attach import lost
+from voxwire._socket import Lost, Socket
+from voxwire_protocol import wire
+from voxwire_server.session.control import Control
+from voxwire_server.session.reception import Reception
+from voxwire_server.testing import RunningServer, running_server
+
+
+@pytest.fixture
+def delivered(monkeypatch: pytest.MonkeyPatch) -> list[wire.Envelope]:
+    """What the server's sessions got of their clients' numbered messages."""
+    messages: list[wire.Envelope] = []
+    dispatch = Reception.dispatch
+
+    def record(self: Reception, message: wire.Envelope, now: float) -> None:
+        if message.seq:
+            messages.append(message)
+        dispatch(self, message, now)
+
+    monkeypatch.setattr(Reception, "dispatch", record)
+    return messages
+
+
+@pytest.fixture
+def errors(monkeypatch: pytest.MonkeyPatch) -> list[wire.Error]:
+    """Errors that the server's sessions have said."""
+    said: list[wire.Error] = []
+    send = Control.send
+
+    def record(self: Control, envelope: wire.Envelope) -> None:
+        if envelope.HasField("error"):
+            said.append(envelope.error)
+        send(self, envelope)
+
+    monkeypatch.setattr(Control, "send", record)
+    return said
+
+
+async def overflow(server: RunningServer, delivered: list[wire.Envelope]) -> None:
+    """The client's PathOpen has arrived; then more is said than a session keeps."""
+    async with asyncio.timeout(10):
+        while not any(message.HasField("path_open") for message in delivered):
+            await asyncio.sleep(0.005)
+    [session] = server.registry._sessions.values()
+    for number in range(3000):
+        session.emit(app_message=wire.AppMessage(type="n", data_json=str(number)))
+
+
+async def test_the_numbering_begins_anew_and_nothing_is_delivered_twice(
+    monkeypatch: pytest.MonkeyPatch, delivered: list[wire.Envelope], errors: list[wire.Error]
+) -> None:
+    read_welcome = _dial.Dialler.read_welcome
+    welcomes: list[wire.Welcome] = []
+
+    async def lose_the_first(self: _dial.Dialler, socket: Socket) -> wire.Welcome:
+        welcome = await read_welcome(self, socket)
+        welcomes.append(welcome)
+        if len(welcomes) == 1:
+            await overflow(server, delivered)
+            socket.abort()
+            raise Lost(lost("the Welcome was lost"))
+        return welcome
+
+    monkeypatch.setattr(_dial.Dialler, "read_welcome", lose_the_first)
+    async with running_server(make_bot()) as server:
+        async with voxwire.connect(server.url, transport="websocket") as session:
+            assert isinstance(await anext(session), voxwire.SessionStarted)
+            await session.send_text("say 2")
+            async for event in session:
+                if isinstance(event, voxwire.EventsSkipped):
+                    skipped = event
+                if isinstance(event, voxwire.UtteranceEnded):
+                    break
+            assert event.heard_words == 2
+        assert skipped.snapshot is not None
+    first, second = welcomes
+    assert (first.epoch, second.epoch) == (1, 2)
+    assert first.session_id == second.session_id
+    assert not second.resumed
+    assert second.HasField("snapshot")
+    assert second.last_seq == 0
+    asked = [m.path_open.path_id for m in delivered if m.HasField("path_open")]
+    assert asked == [1, 2]
+    assert errors == []

@@ -1,0 +1,137 @@
+"""The bot's voice without a listener: every cell of that table in protocol/spec/session.md."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tests.support.clicks import make_bot
+from tests.support.raw import RawClient, dial
+from tests.support.tables import cells
+from voxwire_protocol import wire
+from voxwire_server.session.session import Session
+from voxwire_server.testing import running_server
+
+TABLE = cells("session.md", "voice")
+GAP_MS = 400
+LONG_GAP_MS = 20_000
+
+
+class Case:
+    """A bot that says twelve words, and its listener."""
+
+    def __init__(self, session: Session, client: RawClient) -> None:
+        self.session = session
+        self.client = client
+        self.path_id = 0
+        self.there = True
+
+    @property
+    def voice(self) -> str:
+        session = self.session
+        if session.path is not None and not session.absence.active:
+            return "PLAYING"
+        return "WAITING" if session.playout.backlog_ms(session.now_ms()) > 0 else "CUT"
+
+    async def becomes(self, voice: str) -> None:
+        async with asyncio.timeout(10):
+            while self.voice != voice:
+                await asyncio.sleep(0.005)
+
+    async def open_path(self) -> None:
+        self.path_id += 1
+        await self.client.open_path(self.path_id)
+
+    async def attach(self) -> None:
+        welcomes = len(self.client.welcomes)
+        await self.client.attach()
+        await self.client.until(lambda: len(self.client.welcomes) > welcomes)
+        self.there = True
+
+    async def drop(self) -> None:
+        await self.client.drop()
+        self.there = False
+        async with asyncio.timeout(10):
+            while self.session.link is not None or self.session.path is not None:
+                await asyncio.sleep(0.005)
+
+
+async def playing(case: Case) -> None:
+    await case.open_path()
+    await case.client.send(send_text=wire.SendText(text="say 12"))
+    await case.client.until(lambda: bool(case.client.audio))
+
+
+async def waiting(case: Case) -> None:
+    await playing(case)
+    await case.drop()
+
+
+async def cut(case: Case) -> None:
+    await waiting(case)
+    await case.becomes("CUT")
+
+
+async def path_lost(case: Case) -> None:
+    if not case.there:
+        await case.attach()
+    await case.drop()
+
+
+async def path_opened(case: Case) -> None:
+    if not case.there:
+        await case.attach()
+    audio = len(case.client.audio)
+    before = case.voice
+    await case.open_path()
+    if before != "CUT":  # it goes on
+        await case.client.until(lambda: len(case.client.audio) > audio)
+
+
+async def gap_over(case: Case) -> None:
+    await asyncio.sleep(GAP_MS / 1000 + 0.2)
+
+
+STATES = {"PLAYING": playing, "WAITING": waiting, "CUT": cut}
+EVENTS: dict[str, Callable[[Case], Awaitable[None]]] = {
+    "path lost": path_lost,
+    "path opened": path_opened,
+    "voice_gap_ms over": gap_over,
+}
+
+
+def test_every_row_and_column_is_tried() -> None:
+    assert set(TABLE) == {(state, event) for state in STATES for event in EVENTS}
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("state", STATES)
+async def test_a_row(state: str) -> None:
+    tried = [try_cell(state, event) for event in EVENTS]
+    assert await asyncio.gather(*tried) == [TABLE[state, event] for event in EVENTS]
+
+
+async def try_cell(state: str, event: str) -> str:
+    """What the voice does after an event; it stays so."""
+    short = state == "CUT" or event == "voice_gap_ms over"
+    settings = {"voice_gap_ms": GAP_MS if short else LONG_GAP_MS, "heartbeat_ms": 50}
+    async with running_server(make_bot(), **settings) as server, dial(server.url) as client:
+        [session] = server.registry._sessions.values()
+        case = Case(session, client)
+        await STATES[state](case)
+        assert case.voice == state
+        await EVENTS[event](case)
+        await case.becomes(TABLE[state, event])
+        await asyncio.sleep(0.1)
+        after = case.voice
+        if not case.there:
+            await case.attach()
+        if "CUT" in (state, after):
+            await client.until(lambda: bool(client.of("utterance_ended")))
+            [interrupted], [ended] = client.of("interrupted"), client.of("utterance_ended")
+            assert interrupted.source == wire.InterruptionSource.INTERRUPTION_SOURCE_GAP
+            assert ended.end == wire.UtteranceEnd.UTTERANCE_END_INTERRUPTED
+            assert ended.heard_words < 12
+        else:
+            assert client.of("interrupted") == []
+        return after
