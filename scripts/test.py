@@ -79,6 +79,14 @@ SHARES = [
     ),
     Share("interop", "rest", Phase.QUIET, 80),
     Share("faults", "turn", Phase.QUIET, 25, ("tests/faults/test_turn.py",)),
+    Share("faults", "cuts", Phase.QUIET, 60, ("tests/faults/test_cuts.py",)),
+    Share(
+        "faults",
+        "silence",
+        Phase.QUIET,
+        40,
+        ("tests/faults/test_blackouts.py", "tests/faults/test_dead_peers.py"),
+    ),
     Share("faults", "rest", Phase.ALONE, 100),
 ]
 
