@@ -87,7 +87,8 @@ SHARES = [
         40,
         ("tests/faults/test_blackouts.py", "tests/faults/test_dead_peers.py"),
     ),
-    Share("faults", "rest", Phase.ALONE, 100),
+    Share("faults", "parting", Phase.QUIET, 40, ("tests/faults/test_parting.py",)),
+    Share("faults", "rest", Phase.ALONE, 60),
 ]
 
 
