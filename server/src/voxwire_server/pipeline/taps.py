@@ -39,6 +39,7 @@ from pipecat.services.tts_service import TTSService
 
 from voxwire_protocol import wire
 from voxwire_server.pipeline.pairing import Pairing
+from voxwire_server.pipeline.unanswered import WordlessTurns
 from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.words import note_word_offsets, walk
 from voxwire_server.session.session import Session
@@ -61,6 +62,8 @@ class Taps:
         self._session = session
         self.utterances: Utterances | None = None
         self._pairing = Pairing()
+        self._wordless = WordlessTurns(self._no_answer)
+        self._recognises = False
         self._turn = 0
         self._segment = 0
         self._response = 0
@@ -80,6 +83,7 @@ class Taps:
             elif isinstance(processor, LLMService):
                 processor.add_event_handler("on_before_push_frame", self._llm)
             elif isinstance(processor, STTService):
+                self._recognises = True
                 processor.add_event_handler("on_before_push_frame", self._stt)
             elif isinstance(processor, LLMAssistantAggregator):
                 processor.add_event_handler("on_after_process_frame", self._pairing.aggregated)
@@ -101,6 +105,7 @@ class Taps:
         session = self._session
         if isinstance(frame, UserStartedSpeakingFrame):
             self._next_turn()
+            self._wordless.started()
             session.emit_state(session.state.user_started())
         elif isinstance(frame, VADUserStartedSpeakingFrame):
             session.turns.speech_started()
@@ -108,6 +113,8 @@ class Taps:
             session.turns.speech_ended(session.now_ms() - frame.stop_secs * _MS)
         elif isinstance(frame, UserStoppedSpeakingFrame):
             session.emit_state(session.state.user_stopped())
+            if self._recognises:  # a model that hears by itself brings no transcript
+                self._wordless.stopped()
         elif isinstance(frame, ErrorFrame):
             _log.warning("a service failed: %s", frame.error, extra={"session": session.id})
             session.emit_error(
@@ -116,13 +123,20 @@ class Taps:
                 subject=str(frame.processor or ""),
             )
 
+    def _no_answer(self) -> None:
+        if not self._session.over:
+            self._session.emit_state(self._session.state.answer_dropped())
+
     def user_typed(self, text: str) -> None:
         """The user typed ``text``."""
+        self._wordless.words()
         self._next_turn()
         self._segment += 1
         self._transcript(text, final=True, typed=True)
 
     async def _stt(self, processor: FrameProcessor, frame: Frame) -> None:
+        if isinstance(frame, InterimTranscriptionFrame | TranscriptionFrame):
+            self._wordless.words()
         if isinstance(frame, InterimTranscriptionFrame):
             self._transcript(frame.text, final=False)
         elif isinstance(frame, TranscriptionFrame):
@@ -156,6 +170,7 @@ class Taps:
             session.emit(
                 response_started=wire.ResponseStarted(response_id=self._rid(), turn_id=self.turn_id)
             )
+            self._wordless.words()
             session.emit_state(session.state.response_started())
         elif isinstance(frame, LLMFullResponseEndFrame):
             session.emit(response_ended=wire.ResponseEnded(response_id=self._rid()))
