@@ -232,7 +232,7 @@ class ControlRoute:
             for task in tasks:
                 task.cancel()
             for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(outcome, Exception):
+                if isinstance(outcome, Exception) and not isinstance(outcome, OSError):
                     _log.warning("socket failed", exc_info=outcome, extra={"session": session.id})
             link.release()
 
