@@ -20,6 +20,7 @@ import websockets
 
 import voxwire
 from tests.support.clicks import make_bot
+from tests.support.ungraceful import OFFER
 from voxwire_protocol import wire
 from voxwire_server.testing import RunningServer, running_server
 
@@ -243,29 +244,6 @@ async def hello(url: str) -> AsyncIterator[websockets.ClientConnection]:
         await socket.send(wire.Envelope(hello=greeting).SerializeToString())
         yield socket
 
-
-# An offer whose owner never comes: fingerprint and credentials belong to nobody.
-OFFER = "\r\n".join(
-    [
-        "v=0",
-        "o=- 1 1 IN IP4 127.0.0.1",
-        "s=-",
-        "t=0 0",
-        "a=group:BUNDLE 0",
-        "a=msid-semantic:WMS *",
-        "m=audio 9 UDP/TLS/RTP/SAVPF 111",
-        "c=IN IP4 0.0.0.0",
-        "a=sendrecv",
-        "a=mid:0",
-        "a=rtcp-mux",
-        "a=rtpmap:111 opus/48000/2",
-        "a=ice-ufrag:abcd",
-        "a=ice-pwd:abcdefghijklmnopqrstuvwx",
-        "a=fingerprint:sha-256 " + ":".join(["AB"] * 32),
-        "a=setup:actpass",
-        "",
-    ]
-)
 
 # Seconds into connect(): before the upgrade, after Hello, while ICE, DTLS and the bot start
 MOMENTS = itertools.cycle((0.002, 0.03, 0.08, 0.15, 0.3, 0.6))

@@ -62,7 +62,7 @@ def test_nothing_is_said_twice() -> None:
     s = ConversationState()
     s.ready()
     assert s.ready() is None
-    assert s.snapshot().bot == B.BOT_STATE_IDLE
+    assert s.bot == B.BOT_STATE_IDLE
 
 
 def test_a_turn_end_that_is_noticed_after_the_answer_began_owes_nothing() -> None:

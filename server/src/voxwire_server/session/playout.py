@@ -73,11 +73,6 @@ class Playout:
         """End of the placed audio, milliseconds of the media clock."""
         return self.to_ms(self._end)
 
-    @property
-    def end_samples(self) -> int:
-        """End of the placed audio, samples."""
-        return self._end
-
     def clock_samples(self, now_ms: float) -> int:
         """The media clock: runs with wall time while a path is attached."""
         if not self._attached:

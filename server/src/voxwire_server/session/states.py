@@ -70,10 +70,6 @@ class ConversationState:
         self._speaking = False
         return self._settle()
 
-    def snapshot(self) -> wire.StateChanged:
-        """The state as it is now."""
-        return wire.StateChanged(bot=self.bot, user=self.user)
-
     def _settle(self, media_ms: int = 0) -> wire.StateChanged | None:
         return self._set(user=self.user, media_ms=media_ms)
 
