@@ -42,10 +42,10 @@ async def test_a_welcome_fits_a_client_that_takes_little() -> None:
         client = await attached_small(server)
         assert len(client.welcomes) == len(server.registry) == 1
         session = session_of(server)
+        session.tools.reports.levels["t"] = wire.ToolReportLevel.TOOL_REPORT_LEVEL_FULL
         for number in range(60):
             session.emit(transcript=wire.Transcript(final=True, text="x" * 300))
-            call = wire.ToolCallStarted(call_id=str(number), name="t", arguments_json="z" * 9000)
-            session.emit(tool_call_started=call)
+            session.tools.reports.started(str(number), "t", {"z": "z" * 9000}, response_id="r1")
         await client.drop()
         await asyncio.sleep(0.1)
         for number in range(3000):

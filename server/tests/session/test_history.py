@@ -77,12 +77,9 @@ def test_what_is_open_is_in_the_snapshot(history: History) -> None:
     speaks(history, "unknown", "three")
     state = wire.StateChanged(bot=wire.BotState.BOT_STATE_SPEAKING)
     history.note(wire.Envelope(state_changed=state))
-    for call in ("c1", "c2"):
-        started = wire.ToolCallStarted(call_id=call, name="weather")
-        history.note(wire.Envelope(tool_call_started=started))
-    history.note(wire.Envelope(tool_call_ended=wire.ToolCallEnded(call_id="c1")))
+    calls = [wire.ToolCallStarted(call_id="c2", name="weather")]
     history.note(wire.Envelope(ping=wire.Ping()))
-    snapshot = history.snapshot(heard_ms=123.9, muted=True, max_bytes=32_768)
+    snapshot = history.snapshot(heard_ms=123.9, muted=True, max_bytes=32_768, tool_calls=calls)
     assert snapshot.utterance.utterance_id == "u1"
     assert [u.utterance_id for u in snapshot.queued_utterances] == ["u2"]
     assert [w.text for w in snapshot.words] == ["one", "two"]
@@ -119,13 +116,14 @@ def test_a_long_answer_is_not_one_endless_turn(history: History) -> None:
 
 def test_a_snapshot_gives_way_to_the_limit_in_order(history: History) -> None:
     begins(history, "u1")
+    calls = []
     for number in range(3):
-        call = wire.ToolCallStarted(call_id=f"c{number}", arguments_json="x" * 40_000)
-        history.note(wire.Envelope(tool_call_started=call))
+        calls.append(wire.ToolCallStarted(call_id=f"c{number}", arguments_json="x" * 40_000))
         begins(history, f"queued{number}")
-    snapshot = history.snapshot(heard_ms=0, muted=False, max_bytes=50_000)
+    snapshot = history.snapshot(heard_ms=0, muted=False, max_bytes=50_000, tool_calls=calls)
     assert [bool(call.arguments_json) for call in snapshot.tool_calls] == [False, False, True]
-    snapshot = history.snapshot(heard_ms=0, muted=False, max_bytes=40)
+    assert all(call.arguments_json for call in calls)  # only what is told is shortened
+    snapshot = history.snapshot(heard_ms=0, muted=False, max_bytes=40, tool_calls=calls)
     assert snapshot.ByteSize() <= 40
     assert snapshot.utterance.utterance_id == "u1"
     assert [len(snapshot.tool_calls), len(snapshot.words)] == [0, 0]

@@ -5,6 +5,7 @@ shown (``protocol/spec/session.md``, "Snapshot").
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,7 +40,6 @@ class History:
     def __init__(self) -> None:
         self._turns: deque[wire.Turn] = deque(maxlen=MAX_TURNS)
         self._speaking: dict[str, _Spoken] = {}
-        self._calls: dict[str, wire.ToolCallStarted] = {}
         self._state = wire.StateChanged()
 
     def note(self, envelope: wire.Envelope) -> None:
@@ -59,10 +59,6 @@ class History:
                     spoken.words.append(envelope.utterance_words)
             case "utterance_ended":
                 self._end(envelope.utterance_ended)
-            case "tool_call_started":
-                self._calls[envelope.tool_call_started.call_id] = envelope.tool_call_started
-            case "tool_call_ended":
-                self._calls.pop(envelope.tool_call_ended.call_id, None)
             case _:
                 return
 
@@ -96,12 +92,20 @@ class History:
         else:
             self._turns.append(turn)
 
-    def snapshot(self, *, heard_ms: float, muted: bool, max_bytes: int) -> wire.Snapshot:
+    def snapshot(
+        self,
+        *,
+        heard_ms: float,
+        muted: bool,
+        max_bytes: int,
+        tool_calls: Iterable[wire.ToolCallStarted] = (),
+    ) -> wire.Snapshot:
         """The state of the conversation.
 
         Args:
             heard_ms: Where the listener is on the media clock.
             muted: Whether the user's audio is ignored.
+            tool_calls: Open calls, as far as the client sees them.
             max_bytes: Largest size, encoded; the oldest turns are left out above it, then
                 arguments of tools, then words, then the oldest calls and the last utterances.
         """
@@ -109,7 +113,7 @@ class History:
         snapshot = wire.Snapshot(
             words=[words for spoken in speaking for words in spoken.words],
             heard_media_ms=int(heard_ms),
-            tool_calls=self._calls.values(),
+            tool_calls=tool_calls,
             state=self._state,
             user_muted=muted,
             queued_utterances=[spoken.started for spoken in speaking[1:]],

@@ -205,7 +205,12 @@ class Session:
     def _snapshot(self, max_bytes: int) -> wire.Snapshot:
         heard_ms = self.playout.heard_ms(self.now_ms())
         max_bytes = min(max_bytes, _SNAPSHOT_BYTES)
-        return self.history.snapshot(heard_ms=heard_ms, muted=self.muted, max_bytes=max_bytes)
+        return self.history.snapshot(
+            heard_ms=heard_ms,
+            muted=self.muted,
+            max_bytes=max_bytes,
+            tool_calls=self.tools.snapshot(),
+        )
 
     def lost(self, link: ControlLink) -> None:
         """A socket is gone. The session waits for another one, or ends."""
