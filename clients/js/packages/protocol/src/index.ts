@@ -1,1 +1,45 @@
-export {};
+/** The protocol of Voxwire: messages, pure cores, errors. No DOM, no timers, no clock. */
+export {
+  ACK_DELAY_MS,
+  ACK_EVERY,
+  Channel,
+  ChannelError,
+  type ChannelOptions,
+  MIN_SEND_BYTES,
+  type ReplayLimits,
+} from "./channel.js";
+export { ClockSync, type Sample } from "./clock.js";
+export {
+  actionFromWire,
+  BotError,
+  closeCodeOf,
+  codeFromWire,
+  codeOfClose,
+  codeToWire,
+  type ErrorCode,
+  type ErrorContext,
+  type ErrorDetails,
+  errorFromClose,
+  errorFromWire,
+  errorToWire,
+  MediaError,
+  makeError,
+  ProtocolError,
+  type RecoveryAction,
+  SessionError,
+  SignalingError,
+  TransportError,
+  UsageError,
+  VoxwireError,
+} from "./errors.js";
+export {
+  dumpJson,
+  type JsonLimits,
+  type JsonValue,
+  jsonFault,
+  MAX_JSON_BYTES,
+  MAX_VALUE_DEPTH,
+  MAX_VALUE_NODES,
+  parseJson,
+} from "./json-text.js";
+export * as wire from "./wire.js";
