@@ -43,3 +43,8 @@ export {
   parseJson,
 } from "./json-text.js";
 export * as wire from "./wire.js";
+export * from "./code-points.js";
+export { fromEnvelope, type OnBroken, snapshotOf } from "./event-codec.js";
+export type * from "./event-enums.js";
+export type * from "./events.js";
+export type * from "./events-connection.js";
