@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { create, fromBinary, getOption } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { EVENT_OF_PAYLOAD, enumWord, fromEnvelope, snapshotOf } from "./event-codec.js";
+import { enumWord } from "./enum-words.js";
+import { EVENT_OF_PAYLOAD, fromEnvelope, snapshotOf } from "./event-codec.js";
 import { EnvelopeSchema } from "./gen/voxwire/v1/envelope_pb.js";
 import { Sender, sender } from "./gen/voxwire/v1/options_pb.js";
 import { SnapshotSchema, TurnRole } from "./gen/voxwire/v1/session_pb.js";

@@ -1,6 +1,8 @@
 /** Events from wire messages, by the descriptors that the schema gives. */
-import type { DescEnum, DescField, DescMessage } from "@bufbuild/protobuf";
+import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { codePointsOf } from "./code-points.js";
+import { enumWord } from "./enum-words.js";
+import type { BotState, UserState } from "./event-enums.js";
 import type { ClientEvents, PlacedWord, TypedEvent } from "./events.js";
 import type { Snapshot } from "./events-connection.js";
 import type { Envelope } from "./gen/voxwire/v1/envelope_pb.js";
@@ -92,18 +94,6 @@ export const EVENT_OF_PAYLOAD = {
 
 const ROWS: { readonly [P in PayloadCase]?: Row } = EVENT_OF_PAYLOAD;
 
-/** What an enum that is not set, or not known, reads as where it is not `unknown`. */
-const UNKNOWN: { readonly [enumName: string]: string } = {
-  ErrorCode: "internal",
-  RecoveryAction: "none",
-};
-
-/** The lower-case word for a number of an enum. */
-export function enumWord(desc: DescEnum, value: number): string {
-  const known = value === 0 ? undefined : desc.value[value];
-  return known ? known.localName.toLowerCase() : (UNKNOWN[desc.name] ?? "unknown");
-}
-
 function plainValue(field: DescField, value: unknown): unknown {
   switch (field.fieldKind) {
     case "list": {
@@ -182,7 +172,7 @@ export function snapshotOf(message: WireSnapshot): Snapshot {
     ...(plain as Pick<Snapshot, "turns" | "heardMediaMs" | "userMuted">),
     utteranceId: message.utterance?.utteranceId ?? "",
     callIds: Object.freeze(message.toolCalls.map((call) => call.callId)),
-    bot: enumWord(BotStateSchema, state?.bot ?? 0) as Snapshot["bot"],
-    user: enumWord(UserStateSchema, state?.user ?? 0) as Snapshot["user"],
+    bot: enumWord<BotState>(BotStateSchema, state?.bot ?? 0),
+    user: enumWord<UserState>(UserStateSchema, state?.user ?? 0),
   });
 }
