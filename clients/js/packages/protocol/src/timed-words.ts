@@ -1,11 +1,14 @@
 /** Words with their places on the media clock, from and to the wire (protocol/spec/words.md). */
-import { create } from "@bufbuild/protobuf";
 import { codePointsOf } from "./code-points.js";
 import { enumValue, enumWord } from "./enum-words.js";
 import type { TimingSource } from "./event-enums.js";
 import type { BotWord } from "./events.js";
-import type { UtteranceWords } from "./gen/voxwire/v1/words_pb.js";
-import { TimingSourceSchema, UtteranceWordsSchema } from "./gen/voxwire/v1/words_pb.js";
+import {
+  create,
+  TimingSourceSchema,
+  type UtteranceWords,
+  UtteranceWordsSchema,
+} from "./messages.js";
 
 /** A word of an utterance with its place on the media clock; positions are code points. */
 export interface TimedWord extends BotWord {
