@@ -96,7 +96,8 @@ export function jsonFault(value: unknown): string {
 
 const BROKEN = "cannot be encoded as UTF-8";
 
-function utf8Length(text: string): number {
+/** Bytes of a text in UTF-8; a surrogate without its other half counts as three. */
+export function utf8Length(text: string): number {
   let length = 0;
   for (const char of text) {
     const point = char.codePointAt(0) ?? 0;
