@@ -83,6 +83,19 @@ test.each([
   expect(() => encodeWords(words, { text: "abc def" })).toThrow(UsageError);
 });
 
+test("a span that ends before it begins is empty, wherever the text stands", () => {
+  const message = create(UtteranceWordsSchema, {
+    text: "hello",
+    textOffset: 10,
+    words: [
+      { charStart: 12, charEnd: 9 },
+      { charStart: 3, charEnd: 1 },
+    ],
+  });
+  const words = decodeWords(message, { textSoFar: "0123456789" });
+  expect(words.map((word) => word.text)).toEqual(["", ""]);
+});
+
 test("decoding never throws, and finds a word for every span", () => {
   const spans = fc.array(fc.tuple(fc.nat(2 ** 32 - 1), fc.nat(20)), { maxLength: 5 });
   const text = fc.string({ unit: "binary", maxLength: 9 });
