@@ -1,19 +1,24 @@
 /** Events from wire messages, by the descriptors that the schema gives. */
-import type { DescEnum, DescField, DescMessage } from "@bufbuild/protobuf";
+import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { codePointsOf } from "./code-points.js";
+import { enumWord } from "./enum-words.js";
+import type { BotState, UserState } from "./event-enums.js";
 import type { ClientEvents, PlacedWord, TypedEvent } from "./events.js";
 import type { Snapshot } from "./events-connection.js";
-import type { Envelope } from "./gen/voxwire/v1/envelope_pb.js";
-import { EnvelopeSchema } from "./gen/voxwire/v1/envelope_pb.js";
-import type { Snapshot as WireSnapshot } from "./gen/voxwire/v1/session_pb.js";
-import { SnapshotSchema } from "./gen/voxwire/v1/session_pb.js";
-import { BotStateSchema, UserStateSchema } from "./gen/voxwire/v1/speech_pb.js";
-import type { UtteranceWords as WireWords } from "./gen/voxwire/v1/words_pb.js";
-import { parseJson } from "./json.js";
+import type { JsonValue } from "./json-text.js";
+import {
+  BotStateSchema,
+  type Envelope,
+  EnvelopeSchema,
+  SnapshotSchema,
+  UserStateSchema,
+  type Snapshot as WireSnapshot,
+  type UtteranceWords as WireWords,
+} from "./messages.js";
+import type { PayloadCase } from "./payloads.js";
 
 /** Is told of a field whose JSON is broken, as `appMessage.data`; the event has undefined there. */
 export type OnBroken = (field: string) => void;
-export type PayloadCase = NonNullable<Envelope["payload"]["case"]>;
 type EventType = keyof ClientEvents;
 type FieldNames<K extends EventType> = { readonly [F in keyof ClientEvents[K]]-?: 1 };
 interface Row<K extends EventType = EventType> {
@@ -92,16 +97,15 @@ export const EVENT_OF_PAYLOAD = {
 
 const ROWS: { readonly [P in PayloadCase]?: Row } = EVENT_OF_PAYLOAD;
 
-/** What an enum that is not set, or not known, reads as where it is not `unknown`. */
-const UNKNOWN: { readonly [enumName: string]: string } = {
-  ErrorCode: "internal",
-  RecoveryAction: "none",
-};
-
-/** The lower-case word for a number of an enum. */
-export function enumWord(desc: DescEnum, value: number): string {
-  const known = value === 0 ? undefined : desc.value[value];
-  return known ? known.localName.toLowerCase() : (UNKNOWN[desc.name] ?? "unknown");
+/** Decodes JSON from the peer; undefined when there is none or it is not JSON. */
+function decodeJson(text: string, onBroken: () => void): JsonValue | undefined {
+  if (text === "") return undefined;
+  try {
+    return JSON.parse(text) as JsonValue;
+  } catch {
+    onBroken();
+    return undefined;
+  }
 }
 
 function plainValue(field: DescField, value: unknown): unknown {
@@ -131,7 +135,7 @@ function plainMessage(
     const field = desc.field[name];
     plain[name] = field
       ? plainValue(field, from[name])
-      : parseJson(from[`${name}Json`] as string, () => onBroken?.(name));
+      : decodeJson(from[`${name}Json`] as string, () => onBroken?.(name));
   }
   return Object.freeze(plain);
 }
@@ -182,7 +186,7 @@ export function snapshotOf(message: WireSnapshot): Snapshot {
     ...(plain as Pick<Snapshot, "turns" | "heardMediaMs" | "userMuted">),
     utteranceId: message.utterance?.utteranceId ?? "",
     callIds: Object.freeze(message.toolCalls.map((call) => call.callId)),
-    bot: enumWord(BotStateSchema, state?.bot ?? 0) as Snapshot["bot"],
-    user: enumWord(UserStateSchema, state?.user ?? 0) as Snapshot["user"],
+    bot: enumWord<BotState>(BotStateSchema, state?.bot ?? 0),
+    user: enumWord<UserState>(UserStateSchema, state?.user ?? 0),
   });
 }

@@ -1,42 +1,32 @@
 /** The enums of events: lower-case words, made of the schema's names; `unknown` for what is not
  * set, and for a value that this version does not know. */
-import type * as errors from "./gen/voxwire/v1/error_pb.js";
-import type * as metrics from "./gen/voxwire/v1/metrics_pb.js";
-import type * as session from "./gen/voxwire/v1/session_pb.js";
-import type * as signaling from "./gen/voxwire/v1/signaling_pb.js";
-import type * as speech from "./gen/voxwire/v1/speech_pb.js";
-import type * as tools from "./gen/voxwire/v1/tools_pb.js";
-import type * as words from "./gen/voxwire/v1/words_pb.js";
+import type * as messages from "./messages.js";
 
-/** The names of a generated enum, lower-case, without `unspecified`. */
-export type EnumWords<E> = Exclude<Lowercase<Extract<keyof E, string>>, "unspecified">;
+/** The names of a generated enum in lower case. */
+type EnumWords<E> = Lowercase<Exclude<Extract<keyof E, string>, "UNSPECIFIED">> | "unknown";
 
 /** What the bot is doing, as the listener hears it. */
-export type BotState = EnumWords<typeof speech.BotState> | "unknown";
+export type BotState = EnumWords<typeof messages.BotState>;
 /** What the user is doing. */
-export type UserState = EnumWords<typeof speech.UserState> | "unknown";
+export type UserState = EnumWords<typeof messages.UserState>;
 /** Who cut the bot off. */
-export type InterruptionSource = EnumWords<typeof speech.InterruptionSource> | "unknown";
+export type InterruptionSource = EnumWords<typeof messages.InterruptionSource>;
 /** Where the times of a word come from. */
-export type TimingSource = EnumWords<typeof words.TimingSource> | "unknown";
+export type TimingSource = EnumWords<typeof messages.TimingSource>;
 /** How an utterance ended. */
-export type UtteranceEnd = EnumWords<typeof words.UtteranceEnd> | "unknown";
+export type UtteranceEnd = EnumWords<typeof messages.UtteranceEnd>;
 /** How it is known what was heard. */
-export type HeardSource = EnumWords<typeof words.HeardSource> | "unknown";
+export type HeardSource = EnumWords<typeof messages.HeardSource>;
 /** How a tool call ended. */
-export type ToolOutcome = EnumWords<typeof tools.ToolOutcome> | "unknown";
+export type ToolOutcome = EnumWords<typeof messages.ToolOutcome>;
 /** Why a session ended. */
-export type EndReason = EnumWords<typeof session.EndReason> | "unknown";
+export type EndReason = EnumWords<typeof messages.EndReason>;
 /** Who a turn belongs to. */
-export type TurnRole = EnumWords<typeof session.TurnRole> | "unknown";
+export type TurnRole = EnumWords<typeof messages.TurnRole>;
 /** What carries the audio of a path. */
-export type Carrier = EnumWords<typeof signaling.Carrier> | "unknown";
+export type Carrier = EnumWords<typeof messages.Carrier>;
 /** What a service metric measures. */
-export type MetricKind = EnumWords<typeof metrics.MetricKind> | "unknown";
-/** What went wrong, `error.proto` explains each; one that is not known is `internal`. */
-export type ErrorCodeName = EnumWords<typeof errors.ErrorCode>;
-/** What to do next; one that is not known is `none`. */
-export type RecoveryActionName = EnumWords<typeof errors.RecoveryAction>;
+export type MetricKind = EnumWords<typeof messages.MetricKind>;
 
 /** Whether a session has its control channel; no message says it. */
 export type ConnectionState = "connected" | "reconnecting";

@@ -5,21 +5,20 @@
  * `connectionChanged` and `eventsSkipped` are made by the client itself, since they happen on its
  * side. Times are milliseconds, positions milliseconds of the media clock.
  */
+import type { ErrorCode, RecoveryAction } from "./errors.js";
 import type {
   BotState,
   EndReason,
-  ErrorCodeName,
   HeardSource,
   InterruptionSource,
   MetricKind,
-  RecoveryActionName,
   TimingSource,
   ToolOutcome,
   UserState,
   UtteranceEnd,
 } from "./event-enums.js";
 import type { ConnectionChanged, EventsSkipped, PathChanged } from "./events-connection.js";
-import type { JsonValue } from "./json.js";
+import type { JsonValue } from "./json-text.js";
 
 /** The session is up: the first event of every session. */
 export interface SessionStarted {
@@ -205,10 +204,10 @@ export interface AppMessage {
 
 /** Something went wrong; unless `fatal`, the session goes on. */
 export interface ErrorEvent {
-  readonly code: ErrorCodeName;
+  readonly code: ErrorCode;
   readonly reason: string;
   readonly retryable: boolean;
-  readonly action: RecoveryActionName;
+  readonly action: RecoveryAction;
   /** Time to wait before trying again; 0 = no advice. */
   readonly retryAfterMs: number;
   readonly fatal: boolean;
