@@ -62,12 +62,13 @@ export interface Media {
   start(host: MediaHost): Promise<void>;
   /** Makes a path; nothing is sent yet. */
   path(carrier: CarrierName, options: PathOptions): MediaPath;
-  /** Plays this path from now on; the one before is closed once this one carries sound. */
+  /** Plays this path from now on, from where the one before stopped, which is closed. */
   use(path: MediaPath): void;
   /** Takes what the server says about utterances, words, states and silence, in order. */
   receive(payload: Payload): void;
-  /** Forgets what was announced: a snapshot takes its place. */
-  reset(): void;
+  /** Forgets what was announced: a snapshot takes its place. What it says of utterances and words
+   * is taken from it, those that were fired already do not fire again. */
+  reset(snapshot?: wire.Snapshot): void;
   levels(): Levels;
   quality(): Promise<Quality>;
   setVolume(volume: number): void;
