@@ -60,6 +60,8 @@ export interface ClientOptions {
   resume?: boolean;
   /** Longest time without a connection; the server's grace when absent, milliseconds. */
   resumeTimeoutMs?: number;
+  /** Clock, timers and WebSocket in place of the program's own; for tests, and for Node < 22. */
+  environment?: Partial<import("./core/environment.js").Environment>;
 }
 
 export interface MediaOptions {
