@@ -63,7 +63,7 @@ export interface Media {
   start(host: MediaHost): Promise<void>;
   /** Makes a path; nothing is sent yet. */
   path(carrier: CarrierName, options: PathOptions): MediaPath;
-  /** Plays this path from now on; the one before is closed once this one carries sound. */
+  /** Plays this path from now on, from where the one before stopped, which is closed. */
   use(path: MediaPath): void;
   /** Takes what the server says about utterances, words, states and silence, in order. */
   receive(payload: Payload): void;
