@@ -1,86 +1,75 @@
-/** Media of a client without microphone and speaker: the bot is heard by nobody. */
-import { fromEnvelope, wire } from "@voxwire/protocol";
-import type { DeviceState, Devices, DevicesState, Microphone } from "../api.js";
-import type { Media, MediaHost, MediaPath, Payload } from "./media.js";
+/** Media of a client without microphone and speaker: nobody hears the bot, in real time. */
+import { HeadlessMedia, type Sound } from "./headless-media.js";
+import { PositionClock } from "./position.js";
 
-const NONE: DeviceState = { state: "uninitialized", enabled: false, available: [] };
-const NO_DEVICES: DevicesState = { microphone: NONE, camera: NONE, speaker: NONE, screen: NONE };
+/** Audio that comes after silence begins to pass this much later, as a speaker's would. */
+const TARGET_MS = 40;
 
-export const noDevices: Devices = {
-  get: () => NO_DEVICES,
-  subscribe: () => () => {},
-  refresh: async () => NO_DEVICES,
-  select: async () => {},
-};
-
-export const noMicrophone: Microphone = {
-  enabled: false,
-  setEnabled: async () => {},
-  hold: () => () => {},
-};
-
-export function silentMedia(): Media {
-  let host: MediaHost | undefined;
-  return {
-    carriers: ["websocket"],
-    devices: noDevices,
-    microphone: noMicrophone,
-    output: undefined,
-    input: undefined,
-    positionMs: 0,
-    async start(given) {
-      host = given;
-    },
-    path: (_carrier, { pathId }) => silentPath(pathId),
-    use() {},
-    receive(payload) {
-      if (payload.case !== "stateChanged") return;
-      const happened = fromEnvelope(wire.envelope(payload));
-      if (happened?.type === "stateChanged") host?.emit("stateChanged", happened.event);
-    },
-    reset() {},
-    levels: () => ({ microphone: 0, bot: 0 }),
-    quality: async () => ({
-      transport: "websocket",
-      grade: "good",
-      rttMs: undefined,
-      jitterMs: undefined,
-      loss: undefined,
-      bufferedMs: 0,
-      concealedMs: 0,
-    }),
-    setVolume() {},
-    resumeAudio: async () => {},
-    onPlaybackBlocked: undefined,
-    async stop() {
-      host = undefined;
-    },
-  };
+export function silentMedia(): HeadlessMedia {
+  return new HeadlessMedia({ sound: (pathId, changed) => new Unheard(pathId, changed) });
 }
 
-function silentPath(pathId: number): MediaPath {
-  let settle: (() => void) | undefined;
-  const format = { codec: wire.Codec.PCM_S16LE, sampleRate: 16_000, numChannels: 1, blockMs: 20 };
-  return {
-    carrier: "websocket",
-    pathId,
-    trouble: undefined,
-    ready: new Promise((resolve) => {
-      settle = resolve;
-    }),
-    lost: new Promise(() => {}),
-    offer: async () =>
-      wire.create(wire.PathOpenSchema, {
-        pathId,
-        carrier: wire.Carrier.WEBSOCKET,
-        capture: format,
-        playout: { ...format, sampleRate: 24_000 },
-      }),
-    receive(payload: Payload) {
-      if (payload.case === "pathReady") settle?.();
-    },
-    doubt() {},
-    drop() {},
-    close() {},
-  };
+/** Passes the time that the audio takes. */
+class Unheard implements Sound {
+  readonly concealedMs = 0;
+  readonly #clock = new PositionClock();
+  /** Until when there is audio, on this client's clock and on the media clock. */
+  #endAtMs = 0;
+  #endMs = 0;
+
+  constructor(
+    readonly pathId: number,
+    private readonly changed: () => void,
+  ) {}
+
+  get bufferedMs(): number {
+    return Math.max(0, this.#endAtMs - performance.now());
+  }
+
+  start(fromMs: number): void {
+    this.#endMs = Math.max(this.#endMs, fromMs);
+    this.#clock.restart(fromMs);
+  }
+
+  push(sampleIndex: number, data: Uint8Array, sampleRate: number): void {
+    const perMs = sampleRate / 1000;
+    const beginMs = Math.max(sampleIndex / perMs, this.#endMs);
+    const durationMs = (sampleIndex + data.length / 2) / perMs - beginMs;
+    if (durationMs <= 0) return;
+    const now = performance.now();
+    const atMs = this.#endAtMs > now ? this.#endAtMs : now + TARGET_MS;
+    this.#clock.note({ atMs, durationMs, positionMs: beginMs, moves: true });
+    this.#endAtMs = atMs + durationMs;
+    this.#endMs = beginMs + durationMs;
+    this.changed();
+  }
+
+  positionMs(nowMs: number): number {
+    return this.#clock.where(nowMs).positionMs;
+  }
+
+  reached(nowMs: number) {
+    return this.#clock.reached(nowMs);
+  }
+
+  timeOf(mediaMs: number): number | undefined {
+    return this.#clock.timeOf(mediaMs);
+  }
+
+  sounding(nowMs: number): boolean {
+    return this.#clock.where(nowMs).moving;
+  }
+
+  async flush(untilMs: number): Promise<number> {
+    const stopMs = this.positionMs(performance.now());
+    this.#clock.restart(stopMs);
+    this.#endAtMs = 0;
+    this.#endMs = Math.max(untilMs, stopMs);
+    return stopMs;
+  }
+
+  stop(): void {
+    this.#clock.restart(this.positionMs(performance.now()));
+    this.#endAtMs = 0;
+  }
 }
