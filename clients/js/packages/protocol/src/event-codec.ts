@@ -97,11 +97,11 @@ export const EVENT_OF_PAYLOAD = {
 
 const ROWS: { readonly [P in PayloadCase]?: Row } = EVENT_OF_PAYLOAD;
 
-/** Decodes JSON from the peer; undefined when there is none or it is not JSON. */
+/** Decodes JSON from the peer, frozen; undefined when there is none or it is not JSON. */
 function decodeJson(text: string, onBroken: () => void): JsonValue | undefined {
   if (text === "") return undefined;
   try {
-    return JSON.parse(text) as JsonValue;
+    return JSON.parse(text, (_, value) => Object.freeze(value)) as JsonValue;
   } catch {
     onBroken();
     return undefined;
@@ -175,7 +175,7 @@ export function fromEnvelope(envelope: Envelope, onBroken?: OnBroken): TypedEven
   if (payload.case === "utteranceWords") {
     event = Object.freeze({ ...event, words: placedWords(payload.value) });
   }
-  return { type: row.type, event } as TypedEvent;
+  return Object.freeze({ type: row.type, event }) as TypedEvent;
 }
 
 /** The typed copy of a snapshot. */
