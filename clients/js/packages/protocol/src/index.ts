@@ -9,6 +9,7 @@ export {
   type ReplayLimits,
 } from "./channel.js";
 export { ClockSync, type Sample } from "./clock.js";
+export { type CodePoints, codePointsOf, sliceCodePoints } from "./code-points.js";
 export {
   actionFromWire,
   BotError,
@@ -32,6 +33,10 @@ export {
   UsageError,
   VoxwireError,
 } from "./errors.js";
+export { fromEnvelope, type OnBroken, snapshotOf } from "./event-codec.js";
+export type * from "./event-enums.js";
+export type * from "./events.js";
+export type * from "./events-connection.js";
 export {
   dumpJson,
   type JsonLimits,
@@ -42,4 +47,45 @@ export {
   MAX_VALUE_NODES,
   parseJson,
 } from "./json-text.js";
+export {
+  type DecodeOptions,
+  decodeWords,
+  type EncodeOptions,
+  encodeWords,
+  type TimedWord,
+} from "./timed-words.js";
+export { type Heard, KEPT_UTTERANCES, MAX_TEXT_CHARS, Timeline } from "./timeline.js";
+export {
+  type AskPolicy,
+  type Call,
+  type CallError,
+  type CallOutcome,
+  type CallResult,
+  type CallState,
+  type Duplicate,
+  type Effect,
+  type Executor,
+  type Late,
+  type Moved,
+  type OnInterruption,
+  type Refused,
+  resultBytes,
+  type Terminal,
+  ToolUseError,
+} from "./tool-calls.js";
+export {
+  KEPT_RESULT_BYTES,
+  KEPT_RUNS,
+  type Run,
+  type RunLimits,
+  ToolRuns,
+} from "./tool-runs.js";
+export {
+  type CallRequest,
+  KEPT_CALLS,
+  MIN_TOKEN_BYTES,
+  type Said,
+  ToolCalls,
+  type ToolCallsOptions,
+} from "./tools.js";
 export * as wire from "./wire.js";

@@ -96,8 +96,8 @@ export function jsonFault(value: unknown): string {
 
 const BROKEN = "cannot be encoded as UTF-8";
 
-/** Bytes of UTF-8; each half of a pair of surrogates counts two. */
-function utf8Length(text: string): number {
+/** Bytes of a text in UTF-8; a surrogate without its other half counts as three. */
+export function utf8Length(text: string): number {
   let length = 0;
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at);
