@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { app, audio, client, encode, encoded, names, server, thrown } from "../test/support.js";
 import { ChannelError } from "./channel.js";
-import { decode } from "./delivery.js";
+import { decode, framed, HEADER_BYTES } from "./delivery.js";
 import * as wire from "./wire.js";
 
 type ChunkInit = wire.MessageInitShape<typeof wire.ChunkSchema>;
@@ -79,6 +79,28 @@ test("several faults released at once raise the first and lose nothing", () => {
   const error = refused(() => channel.receive(encoded("a", { seq: 1 }), 0));
   expect([error.code, error.seq]).toEqual(["malformed", 3]);
   expect(names(error.delivered)).toEqual(["a", "b", "e"]);
+});
+
+test("what is no fault of the message comes through as it is", () => {
+  class Broken extends Set<wire.PayloadCase> {
+    override has(name: wire.PayloadCase): boolean {
+      if (name === "bye") throw new RangeError("not the peer's fault");
+      return super.has(name);
+    }
+  }
+  const body = encode(wire.envelope({ case: "bye", value: {} }));
+  const channel = server({ allowed: new Broken(["chunk"]) });
+  const data = piece(1, { totalBytes: body.length, data: body, last: true });
+  expect(() => channel.receive(data, 0)).toThrow(RangeError);
+});
+
+test("seq and ack take at most as much as is left for them", () => {
+  const most = Number.MAX_SAFE_INTEGER;
+  expect(framed(most, most, encoded("")).length).toBeLessThanOrEqual(
+    encoded("").length + HEADER_BYTES,
+  );
+  const framedBack = wire.decodeEnvelope(framed(most, 300, encoded("m")));
+  expect(framedBack).toEqual(app("m", { seq: most, ack: 300 }));
 });
 
 test("an error keeps what the decoder said", () => {

@@ -100,7 +100,7 @@ const BROKEN = "cannot be encoded as UTF-8";
 export function utf8Length(text: string): number {
   let length = 0;
   for (const char of text) {
-    const point = char.codePointAt(0) ?? 0;
+    const point = Number(char.codePointAt(0));
     length += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x1_0000 ? 3 : 4;
   }
   return length;
