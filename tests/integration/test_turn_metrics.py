@@ -16,7 +16,7 @@ from pipecat.processors.frame_processor import FrameDirection
 
 import voxwire
 from tests.conftest import TRANSPORTS
-from tests.support.clicks import RATE, ScriptedLLM, click_pcm
+from tests.support.clicks import RATE, ClickTTS, ScriptedLLM, click_pcm
 from tests.support.listening import QUIET, Ear
 from voxwire.audio import CAPTURE_RATE
 from voxwire_server import BotSession
@@ -245,3 +245,14 @@ async def test_a_typed_turn_answered_by_a_model_that_speaks_by_itself(transport:
     assert metrics.llm_ms is not None
     assert (metrics.tts_ms, metrics.tool_ms, metrics.user_stopped_capture_ms) == (None, None, None)
     assert metrics.lead_silence_ms is not None and 60 <= metrics.lead_silence_ms <= 101
+
+
+async def test_a_typed_turn_has_its_text_at_a_synthesiser_that_is_done_at_once(
+    transport: str,
+) -> None:
+    metrics = await spoken_text(transport, [ScriptedLLM(), ClickTTS()])
+    print(f"{transport}: {metrics.stages}")
+    assert list(metrics.stages) == [
+        *("vad", "stt", "turn", "llm", "tts", "output", "playout_delay", "lead_silence")
+    ]
+    assert metrics.total_ms == sum(metrics.stages.values())
