@@ -32,6 +32,7 @@ export function Visualizer({
     else drawBars(frame, meter.current.historyOf(side));
   });
   return (
+    // biome-ignore lint/a11y/noAriaHiddenOnFocusable: a canvas takes no focus
     <canvas
       ref={ref}
       aria-hidden="true"
