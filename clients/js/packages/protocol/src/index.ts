@@ -1,1 +1,58 @@
-export {};
+/** The protocol of Voxwire: messages, pure cores, errors. No DOM, no timers, no clock. */
+export {
+  ACK_DELAY_MS,
+  ACK_EVERY,
+  Channel,
+  ChannelError,
+  type ChannelOptions,
+  MIN_SEND_BYTES,
+  type ReplayLimits,
+} from "./channel.js";
+export { ClockSync, type Sample } from "./clock.js";
+export { type CodePoints, codePointsOf, sliceCodePoints } from "./code-points.js";
+export {
+  actionFromWire,
+  BotError,
+  closeCodeOf,
+  codeFromWire,
+  codeOfClose,
+  codeToWire,
+  type ErrorCode,
+  type ErrorContext,
+  type ErrorDetails,
+  errorFromClose,
+  errorFromWire,
+  errorToWire,
+  MediaError,
+  makeError,
+  ProtocolError,
+  type RecoveryAction,
+  SessionError,
+  SignalingError,
+  TransportError,
+  UsageError,
+  VoxwireError,
+} from "./errors.js";
+export { fromEnvelope, type OnBroken, snapshotOf } from "./event-codec.js";
+export type * from "./event-enums.js";
+export type * from "./events.js";
+export type * from "./events-connection.js";
+export {
+  dumpJson,
+  type JsonLimits,
+  type JsonValue,
+  jsonFault,
+  MAX_JSON_BYTES,
+  MAX_VALUE_DEPTH,
+  MAX_VALUE_NODES,
+  parseJson,
+} from "./json-text.js";
+export {
+  type DecodeOptions,
+  decodeWords,
+  type EncodeOptions,
+  encodeWords,
+  type TimedWord,
+} from "./timed-words.js";
+export { type Heard, KEPT_UTTERANCES, MAX_TEXT_CHARS, Timeline } from "./timeline.js";
+export * as wire from "./wire.js";
