@@ -60,7 +60,7 @@ test("Captions draws every word with its state and announces a turn when it is c
   });
   act(() => client.conversation.set({ turns: [turn("speaking")], skipped: 0 }));
   const words = screen.getAllByTestId("word");
-  expect(words.map((node) => [node.textContent, node.dataset["state"]])).toEqual([
+  expect(words.map((node) => [node.textContent, node.dataset.state])).toEqual([
     ["Good", "heard"],
     ["day", "cut"],
   ]);
@@ -110,5 +110,5 @@ test("Visualizer is hidden from screen readers and says what the bot does", () =
   act(() => client.activity.set({ bot: "speaking", userSpeaking: false }));
   const canvas = container.querySelector("canvas");
   expect(canvas?.getAttribute("aria-hidden")).toBe("true");
-  expect(canvas?.dataset["state"]).toBe("speaking");
+  expect(canvas?.dataset.state).toBe("speaking");
 });
