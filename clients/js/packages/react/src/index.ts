@@ -17,4 +17,4 @@ export { useQuality } from "./hooks/use-quality.js";
 export { useTool } from "./hooks/use-tool.js";
 export { useVoxwireEvent } from "./hooks/use-voxwire-event.js";
 export { VoxwireProvider, type VoxwireProviderProps } from "./provider.js";
-export { type Frame, useCanvas } from "./use-canvas.js";
+export { type CanvasOptions, type Frame, useCanvas } from "./use-canvas.js";

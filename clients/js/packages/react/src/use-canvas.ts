@@ -17,8 +17,19 @@ export interface Frame {
 
 const STILL_STEP_MS = 250;
 
-/** Draws a canvas for every screen refresh (four times a second with `prefers-reduced-motion`). */
-export function useCanvas(draw: (frame: Frame) => void): RefObject<HTMLCanvasElement | null> {
+export interface CanvasOptions {
+  /** Least time between two pictures, milliseconds; default: every screen refresh. */
+  readonly intervalMs?: number;
+}
+
+/**
+ * Draws a canvas for every screen refresh (four times a second with `prefers-reduced-motion`).
+ * Nothing is drawn while the element is not shown.
+ */
+export function useCanvas(
+  draw: (frame: Frame) => void,
+  { intervalMs = 0 }: CanvasOptions = {},
+): RefObject<HTMLCanvasElement | null> {
   const ref = useRef<HTMLCanvasElement>(null);
   const latest = useLatest(draw);
   useEffect(() => {
@@ -30,7 +41,8 @@ export function useCanvas(draw: (frame: Frame) => void): RefObject<HTMLCanvasEle
     let request = requestAnimationFrame(function paint(nowMs) {
       request = requestAnimationFrame(paint);
       const stepMs = nowMs - lastMs;
-      if (reduced.matches && stepMs < STILL_STEP_MS) return;
+      if (stepMs < (reduced.matches ? STILL_STEP_MS : intervalMs)) return;
+      if (canvas.clientWidth === 0 || canvas.clientHeight === 0) return;
       lastMs = nowMs;
       const { width, height } = fit(canvas, context);
       const color = getComputedStyle(canvas).color;
@@ -46,7 +58,7 @@ export function useCanvas(draw: (frame: Frame) => void): RefObject<HTMLCanvasEle
       });
     });
     return () => cancelAnimationFrame(request);
-  }, [latest]);
+  }, [latest, intervalMs]);
   return ref;
 }
 
