@@ -77,7 +77,6 @@ export function framed(seq: number, ack: number, body: Bytes): Bytes {
   const head: number[] = [];
   writeVarint(head, SEQ_TAG, seq);
   writeVarint(head, ACK_TAG, ack);
-  if (head.length === 0) return body;
   const data = new Uint8Array(head.length + body.length);
   data.set(head);
   data.set(body, head.length);

@@ -8,6 +8,7 @@ import {
   BotStateSchema,
   create,
   EnvelopeSchema,
+  type ErrorCode,
   SnapshotSchema,
   TurnRole,
 } from "./messages.js";
@@ -66,7 +67,9 @@ test.each(Object.entries(EVENT_OF_PAYLOAD))("%s becomes its event, whole", (name
 test("enum numbers become the words of the schema; what is not known is unknown", () => {
   expect(enumWord(BotStateSchema, BotState.SPEAKING)).toBe("speaking");
   expect([0, 99].map((value) => enumWord(BotStateSchema, value))).toEqual(["unknown", "unknown"]);
-  const error = create(EnvelopeSchema, { payload: { case: "error", value: { code: 7777 } } });
+  const error = create(EnvelopeSchema, {
+    payload: { case: "error", value: { code: 7777 as ErrorCode } },
+  });
   expect(fromEnvelope(error)?.event).toMatchObject({ code: "internal", action: "none" });
 });
 

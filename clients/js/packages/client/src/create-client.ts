@@ -1,0 +1,14 @@
+import type { Client, ClientOptions, Logger } from "./api.js";
+import { CoreClient } from "./core/client.js";
+import { realEnvironment } from "./core/environment.js";
+import { silentMedia } from "./media/silent-media.js";
+
+const silent = () => {};
+const NO_LOG: Logger = { debug: silent, info: silent, warn: silent, error: silent };
+
+/** Makes a client. Touches no device and no network before `connect()`. */
+export function createClient(options: ClientOptions): Client {
+  const { media: wanted = false, environment, logger = NO_LOG, ...rest } = options;
+  const media = typeof wanted === "function" ? wanted({ logger }) : silentMedia();
+  return new CoreClient({ ...rest, env: { ...realEnvironment(), ...environment }, media, logger });
+}
