@@ -47,6 +47,7 @@ export class WebRtcPath implements BrowserPath {
   #floorMs = 0;
   /** Silent until the stream reaches `untilMs`; the position stands at `atMs` meanwhile. */
   #silent: { readonly atMs: number; readonly untilMs: number } | undefined;
+  #learn: ((servers: readonly wire.IceServer[]) => void) | undefined;
   #connected = false;
   #serverReady = false;
   #started = false;
@@ -84,7 +85,8 @@ export class WebRtcPath implements BrowserPath {
     return this.#peer.trouble;
   }
 
-  async offer(): Promise<wire.PathOpen> {
+  async offer(signal?: AbortSignal): Promise<wire.PathOpen> {
+    await this.#awaitServers(signal);
     const sdpOffer = await this.#peer.offer();
     setTimeout(() => this.#sendEarly(), 0);
     return wire.create(wire.PathOpenSchema, {
@@ -98,7 +100,9 @@ export class WebRtcPath implements BrowserPath {
 
   receive(payload: Payload): void {
     if (this.#closed) return;
-    if (payload.case === "pathAnswer") {
+    if (payload.case === "iceServersUpdate") {
+      this.#learn?.(payload.value.iceServers);
+    } else if (payload.case === "pathAnswer") {
       this.#peer.accept(payload.value.sdpAnswer).catch((error) => this.#fail(error));
     } else if (payload.case === "pathReady") {
       this.#serverReady = true;
@@ -181,6 +185,24 @@ export class WebRtcPath implements BrowserPath {
       this.#element.pause();
       this.#element.srcObject = null;
     }
+  }
+
+  /**
+   * The first offer of a session to another machine waits for Welcome where only that names the
+   * STUN and TURN servers: what they give is gathered once, with the offer.
+   */
+  async #awaitServers(signal: AbortSignal | undefined): Promise<void> {
+    const { iceServers, pathId, host, icePolicy } = this.#options;
+    const needless = host.loopback && icePolicy !== "relay";
+    if (iceServers.length > 0 || pathId > 1 || needless || signal?.aborted) return;
+    await new Promise<void>((resolve) => {
+      signal?.addEventListener("abort", () => resolve(), { once: true });
+      this.#learn = (servers) => {
+        this.#learn = undefined;
+        if (!this.#closed) this.#peer.useServers(servers);
+        resolve();
+      };
+    });
   }
 
   #settle(): void {
