@@ -16,22 +16,89 @@ const PHONE = { width: 390, height: 844 };
 const SHOTS = [
   { name: "idle", scheme: "light", size: WIDE },
   { name: "idle-dark", scheme: "dark", size: WIDE },
-  { name: "listening", scheme: "light", size: WIDE, hold: "listening", wait: '[data-state="listening"]' },
-  { name: "tool-call", scheme: "light", size: WIDE, hold: "tool", wait: '[data-testid="tool-card"][data-status="done"]' },
-  { name: "speaking", scheme: "light", size: WIDE, hold: "speaking", wait: '[data-testid="total"]' },
-  { name: "interrupted", scheme: "light", size: WIDE, hold: "interrupted", wait: '.word[data-state="cut"]' },
-  { name: "reconnecting", scheme: "light", size: WIDE, hold: "reconnecting", wait: '[data-testid="notice-reconnecting"]' },
-  { name: "dark", scheme: "dark", size: WIDE, hold: "interrupted", wait: '.word[data-state="cut"]' },
+  {
+    name: "listening",
+    scheme: "light",
+    size: WIDE,
+    hold: "listening",
+    wait: '[data-state="listening"]',
+  },
+  {
+    name: "tool-call",
+    scheme: "light",
+    size: WIDE,
+    hold: "tool",
+    wait: '[data-testid="tool-card"][data-status="done"]',
+  },
+  {
+    name: "speaking",
+    scheme: "light",
+    size: WIDE,
+    hold: "speaking",
+    wait: '[data-testid="total"]',
+  },
+  {
+    name: "interrupted",
+    scheme: "light",
+    size: WIDE,
+    hold: "interrupted",
+    wait: '.word[data-state="cut"]',
+  },
+  {
+    name: "reconnecting",
+    scheme: "light",
+    size: WIDE,
+    hold: "reconnecting",
+    wait: '[data-testid="notice-reconnecting"]',
+  },
+  {
+    name: "dark",
+    scheme: "dark",
+    size: WIDE,
+    hold: "interrupted",
+    wait: '.word[data-state="cut"]',
+  },
   { name: "phone", scheme: "light", size: PHONE, hold: "speaking", wait: '[data-testid="total"]' },
-  { name: "phone-dark", scheme: "dark", size: PHONE, hold: "interrupted", wait: '.word[data-state="cut"]' },
+  {
+    name: "phone-dark",
+    scheme: "dark",
+    size: PHONE,
+    hold: "interrupted",
+    wait: '.word[data-state="cut"]',
+  },
   { name: "phone-idle", scheme: "light", size: PHONE },
-  { name: "phone-latency", scheme: "dark", size: PHONE, hold: "interrupted", wait: '.word[data-state="cut"]', view: "Latency" },
-  { name: "phone-timeline", scheme: "light", size: PHONE, hold: "interrupted", wait: '.word[data-state="cut"]', view: "Timeline" },
-  { name: "phone-events", scheme: "light", size: PHONE, hold: "speaking", wait: '[data-testid="total"]', view: "Events" },
+  {
+    name: "phone-latency",
+    scheme: "dark",
+    size: PHONE,
+    hold: "interrupted",
+    wait: '.word[data-state="cut"]',
+    view: "Latency",
+  },
+  {
+    name: "phone-timeline",
+    scheme: "light",
+    size: PHONE,
+    hold: "interrupted",
+    wait: '.word[data-state="cut"]',
+    view: "Timeline",
+  },
+  {
+    name: "phone-events",
+    scheme: "light",
+    size: PHONE,
+    hold: "speaking",
+    wait: '[data-testid="total"]',
+    view: "Events",
+  },
 ];
 
 async function take(browser, url, shot) {
-  const page = await browser.newPage({ viewport: shot.size, colorScheme: shot.scheme, deviceScaleFactor: 2 });
+  const page = await browser.newPage({
+    viewport: shot.size,
+    colorScheme: shot.scheme,
+    deviceScaleFactor: 2,
+  });
   const trouble = [];
   page.on("pageerror", (error) => trouble.push(String(error)));
   page.on("console", (message) => message.type() === "error" && trouble.push(message.text()));

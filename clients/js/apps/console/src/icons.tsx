@@ -16,8 +16,9 @@ export const MicOffIcon = icon(
   "M9 9.5V12a3 3 0 0 0 4.6 2.5M15 11V6a3 3 0 0 0-5.8-1M5.5 11.5a6.5 6.5 0 0 0 10.4 5.2M18.5 11.5a6.4 6.4 0 0 1-.5 2.5M12 18v3M4 4l16 16",
 );
 export const SendIcon = icon("M12 19V5M6 11l6-6 6 6");
-export const StopIcon = icon("M8 8h8v8H8z");
-export const PhoneOffIcon = icon("M6 6l12 12M18 6 6 18");
+export const StopIcon = icon(
+  "M8.5 6.5h7a2 2 0 0 1 2 2v7a2 2 0 0 1-2 2h-7a2 2 0 0 1-2-2v-7a2 2 0 0 1 2-2Z",
+);
 export const SettingsIcon = icon(
   "M4 7h9M19 7h1M4 17h1M11 17h9M16 4.5a2.5 2.5 0 1 1 0 5 2.5 2.5 0 0 1 0-5ZM8 14.5a2.5 2.5 0 1 1 0 5 2.5 2.5 0 0 1 0-5Z",
 );

@@ -36,7 +36,8 @@ export function DeviceMenu({ volume, onVolume }: DeviceMenuProps): ReactNode {
       >
         <SettingsIcon />
       </button>
-      <div id={menu} className="menu" role="group" aria-label="Devices and volume" hidden={!open}>
+      <fieldset id={menu} className="menu" hidden={!open}>
+        <legend className="visually-hidden">Devices and volume</legend>
         <label>
           <span>Microphone</span>
           <DeviceSelect kind="microphone" data-testid="device-microphone" onFailure={failed} />
@@ -58,7 +59,7 @@ export function DeviceMenu({ volume, onVolume }: DeviceMenuProps): ReactNode {
           />
         </label>
         {failure !== "" && <p role="alert">{failure}</p>}
-      </div>
+      </fieldset>
     </div>
   );
 }

@@ -1,6 +1,6 @@
 import { BotAudio, useBotState, useConnection, useVoxwire } from "@voxwire/react";
 import { type ReactNode, useState } from "react";
-import { PhoneOffIcon, StopIcon } from "../icons.js";
+import { StopIcon } from "../icons.js";
 import { DeviceMenu } from "./device-menu.js";
 import { MicButton } from "./mic-button.js";
 import { TextInput } from "./text-input.js";
@@ -33,13 +33,12 @@ export function TalkBar(): ReactNode {
       <DeviceMenu volume={volume} onVolume={setVolume} />
       <button
         type="button"
-        className="icon-button danger"
+        className="end"
         data-testid="disconnect"
-        aria-label="End the session"
         title="End the session"
         onClick={disconnect}
       >
-        <PhoneOffIcon />
+        End
       </button>
     </div>
   );

@@ -17,6 +17,7 @@ const EXAMPLES = [
 export class DemoClient extends FakeClient {
   #startedMs = 0;
   #number = 0;
+  #turnId = "";
   #loud = { microphone: 0, bot: 0 };
   #turns: LoggedTurn[] = [];
   #ended = new AbortController();
@@ -69,6 +70,7 @@ export class DemoClient extends FakeClient {
   /** The user says something. */
   async hear(text: string, scene?: string): Promise<void> {
     const id = this.#id("user");
+    this.#turnId = id;
     this.#state("listening", true);
     this.#loud.microphone = 0.5;
     const words = text.split(" ");
@@ -115,7 +117,7 @@ export class DemoClient extends FakeClient {
     const known = Object.values(stages).reduce<number>((sum, ms) => sum + (ms ?? 0), 0);
     this.emit("turnMetrics", {
       ...stages,
-      turnId: this.#id("turn"),
+      turnId: this.#turnId,
       outputMs: 6,
       playoutDelayMs: 74,
       leadSilenceMs: 18,
@@ -227,7 +229,14 @@ export class DemoClient extends FakeClient {
 
   #heard(id: string, text: string, final: boolean): void {
     this.#put({ id, role: "user", text, final, typed: false });
-    const event = { text, final, transcriptId: id, turnId: "turn", language: "en", typed: false };
+    const event = {
+      text,
+      final,
+      transcriptId: id,
+      turnId: this.#turnId,
+      language: "en",
+      typed: false,
+    };
     this.emit("userTranscript", event);
   }
 

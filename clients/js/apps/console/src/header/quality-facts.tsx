@@ -19,9 +19,13 @@ export function QualityFacts(): ReactNode {
           {up ? NAMES[transport] : "offline"}
         </dd>
       </div>
-      <Fact name="RTT" value={ms(up ? quality?.rttMs : undefined)} />
-      <Fact name="Loss" value={percent(up ? quality?.loss : undefined)} />
-      <Fact name="Buffer" value={ms(up ? quality?.bufferedMs : undefined)} />
+      {up && (
+        <>
+          <Fact name="RTT" value={ms(quality?.rttMs)} />
+          <Fact name="Loss" value={percent(quality?.loss)} />
+          <Fact name="Buffer" value={ms(quality?.bufferedMs)} />
+        </>
+      )}
     </dl>
   );
 }

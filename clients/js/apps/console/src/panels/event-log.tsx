@@ -6,6 +6,8 @@ import { useRecorder, useStore } from "../state/use-recorder.js";
 import { Panel } from "./panel.js";
 
 const SHOWN = 150;
+/** Errors are always listed. */
+const CHOSEN = FAMILIES.filter((family) => family !== "errors");
 const QUIET: ReadonlySet<Family> = new Set(["metrics"]);
 
 /** Every event, the newest first; filtered by family and by text; copied as JSON. */
@@ -21,29 +23,38 @@ export function EventLog(): ReactNode {
     setHidden(next);
   };
   return (
-    <Panel className="events" title="Events" testId="events" aside={<CopyButton entries={kept} />}>
-      <div className="filters">
-        <input
-          type="search"
-          aria-label="Filter events"
-          placeholder="Filter"
-          value={text}
-          onChange={(event) => setText(event.target.value)}
-        />
-        <div className="families" role="group" aria-label="Kinds of events">
-          {FAMILIES.map((family) => (
-            <button
-              key={family}
-              type="button"
-              data-family={family}
-              aria-pressed={!hidden.has(family)}
-              onClick={() => toggle(family)}
-            >
-              {family}
-            </button>
-          ))}
-        </div>
-      </div>
+    <Panel
+      className="events"
+      title="Events"
+      testId="events"
+      aside={
+        <>
+          <input
+            type="search"
+            className="filter"
+            aria-label="Filter events"
+            placeholder="Filter"
+            value={text}
+            onChange={(event) => setText(event.target.value)}
+          />
+          <CopyButton entries={kept} />
+        </>
+      }
+    >
+      <fieldset className="families">
+        <legend className="visually-hidden">Kinds of events</legend>
+        {CHOSEN.map((family) => (
+          <button
+            key={family}
+            type="button"
+            data-family={family}
+            aria-pressed={!hidden.has(family)}
+            onClick={() => toggle(family)}
+          >
+            {family}
+          </button>
+        ))}
+      </fieldset>
       <ol className="entries">
         {kept
           .slice(-SHOWN)
@@ -102,9 +113,15 @@ function CopyButton({ entries }: { readonly entries: readonly LogEntry[] }): Rea
     }
   };
   return (
-    <button type="button" className="copy" disabled={entries.length === 0} onClick={copy}>
+    <button
+      type="button"
+      className="copy"
+      title="Copy these events as JSON"
+      disabled={entries.length === 0}
+      onClick={copy}
+    >
       {copied ? <CheckIcon /> : <CopyIcon />}
-      {copied ? "Copied" : "Copy JSON"}
+      {copied ? "Copied" : "Copy"}
     </button>
   );
 }

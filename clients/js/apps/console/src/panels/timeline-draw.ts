@@ -20,13 +20,17 @@ export interface Palette {
   readonly font: string;
 }
 
-const PX_PER_MS = 0.08;
+const PX_PER_MS = 0.1;
 /** Share of the width that is already past; words that are known ahead stand to its right. */
 const NOW_AT = 0.78;
 const STALE_MS = 400;
-const BAR_PX = 2.5;
-const ROW_PX = 14;
-const ROWS = 3;
+const BAR_MS = 50;
+/** Columns that a late timer may have missed. */
+const MAX_GAP = 5;
+const BAR_PX = 3;
+const ROW_PX = 16;
+const ROWS = 2;
+const HEAD_PX = 16;
 
 interface Scene extends TimelineData {
   readonly at: CanvasRenderingContext2D;
@@ -45,17 +49,18 @@ export function drawTimeline(frame: Frame, data: TimelineData, palette: Palette)
   const { context: at, width, height } = frame;
   const lastMs = data.samples.at(-1)?.atMs;
   const pageMs = performance.now();
-  const nowMs = lastMs !== undefined && pageMs - lastMs > STALE_MS ? lastMs : pageMs;
-  const lanes = height - ROWS * ROW_PX - 8;
+  const nowMs = pageMs - (lastMs ?? 0) > STALE_MS ? (lastMs ?? 0) : pageMs;
+  if (lastMs === undefined) return;
+  const lanes = height - HEAD_PX - ROWS * ROW_PX - 10;
   const scene: Scene = {
     ...data,
     at,
     palette,
     width,
-    userY: lanes * 0.25,
-    botY: lanes * 0.75,
-    reach: lanes * 0.22,
-    wordsY: lanes + 6,
+    userY: HEAD_PX + lanes * 0.24,
+    botY: HEAD_PX + lanes * 0.76,
+    reach: lanes * 0.21,
+    wordsY: HEAD_PX + lanes + 4,
     x: (timeMs) => width * NOW_AT + (timeMs - nowMs) * PX_PER_MS,
   };
   at.font = `11px ${palette.font}`;
@@ -81,13 +86,27 @@ function drawBars(scene: Scene, side: "microphone" | "bot", y: number, color: st
   const { at, samples, reach, x } = scene;
   at.fillStyle = color;
   at.beginPath();
-  for (const sample of samples) {
-    const left = x(sample.atMs);
+  for (const [column, level] of columns(samples, side)) {
+    const left = x(column * BAR_MS);
     if (left < -BAR_PX) continue;
-    const tall = Math.max(0.75, Math.sqrt(sample[side]) * reach);
+    const tall = Math.max(0.75, Math.sqrt(level) * reach);
     at.roundRect(left, y - tall, BAR_PX, tall * 2, BAR_PX / 2);
   }
   at.fill();
+}
+
+/** Levels on a regular grid, whatever the timer did; a pause of the sampling stays one. */
+function* columns(
+  samples: readonly Sample[],
+  side: "microphone" | "bot",
+): Generator<[column: number, level: number]> {
+  let last = Number.NaN;
+  for (const sample of samples) {
+    const column = Math.round(sample.atMs / BAR_MS);
+    const from = column - last <= MAX_GAP ? last + 1 : column;
+    for (let at = from; at <= column; at++) yield [at, sample[side]];
+    last = column;
+  }
 }
 
 function drawMarks({ at, marks, palette, userY, botY, reach, wordsY, x }: Scene): void {
@@ -97,11 +116,11 @@ function drawMarks({ at, marks, palette, userY, botY, reach, wordsY, x }: Scene)
     if (mark.kind === "transcript") {
       at.fillStyle = palette.muted;
       at.textAlign = "right";
-      at.fillText(clipped(at, mark.text, 260), left, userY - reach - 4);
+      at.fillText(clipped(at, mark.text, 260), left, HEAD_PX / 2);
     } else if (mark.kind === "flush" || mark.kind === "loss") {
       at.strokeStyle = at.fillStyle = palette.flush;
       at.setLineDash([3, 3]);
-      line(at, left, userY - reach, left, wordsY + ROWS * ROW_PX);
+      line(at, left, HEAD_PX, left, wordsY + ROWS * ROW_PX);
       at.setLineDash([]);
       at.textAlign = "left";
       at.fillText(mark.text, left + 5, (userY + botY) / 2);

@@ -1,6 +1,6 @@
 import { type Frame, useCanvas, useConversation } from "@voxwire/react";
 import type { ReactNode } from "react";
-import { useRecorder } from "../state/use-recorder.js";
+import { useRecorder, useStore } from "../state/use-recorder.js";
 import { Panel } from "./panel.js";
 import { drawTimeline, type Palette } from "./timeline-draw.js";
 
@@ -10,6 +10,7 @@ const PAINT_MS = 33;
 export function Timeline(): ReactNode {
   const recorder = useRecorder();
   const { turns } = useConversation();
+  const recorded = useStore(recorder.entries).length > 0;
   const ref = useCanvas(
     (frame) => {
       const { samples, marks } = recorder;
@@ -22,6 +23,9 @@ export function Timeline(): ReactNode {
   );
   return (
     <Panel className="timeline" title="Timeline" aside={<Legend />}>
+      {!recorded && (
+        <p className="empty">Both voices as they happen, each word where it is heard.</p>
+      )}
       <canvas
         ref={ref}
         role="img"

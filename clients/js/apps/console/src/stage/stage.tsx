@@ -3,6 +3,16 @@ import type { ReactNode } from "react";
 import { stageState } from "./stage-state.js";
 import { Transcript } from "./transcript.js";
 
+/** What this page is, before anything was said. */
+function Welcome(): ReactNode {
+  return (
+    <div className="welcome">
+      <h2>Talk to your bot</h2>
+      <p>Words light up as you hear them. Interrupt whenever you like.</p>
+    </div>
+  );
+}
+
 /** The orb, what is going on, and what is said. */
 export function Stage(): ReactNode {
   const { status } = useConnection();
@@ -16,7 +26,7 @@ export function Stage(): ReactNode {
       <p className="state" data-testid="state" data-state={key} role="status">
         {label}
       </p>
-      <Transcript />
+      {key === "offline" ? <Welcome /> : <Transcript />}
     </section>
   );
 }

@@ -21,13 +21,12 @@ export function Transcript(): ReactNode {
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
-      <div
+      <section
         className="transcript"
         data-testid="captions"
         ref={box}
         onScroll={onScroll}
         tabIndex={0}
-        role="group"
         aria-label="Captions"
       >
         <div className="turns">
@@ -38,7 +37,7 @@ export function Transcript(): ReactNode {
             <p className="hint">Say something, type, or take one of the phrases below.</p>
           )}
         </div>
-      </div>
+      </section>
       <Announcer turns={turns} />
     </>
   );

@@ -1,11 +1,12 @@
 import type { BotActivity, Levels } from "@voxwire/client";
 import type { Frame } from "../use-canvas.js";
+import { withAlpha } from "./color.js";
 
-const POINTS = 72;
+const POINTS = 96;
 const LAYERS = [
-  { size: 1, alpha: 0.16, waves: 3, speed: 0.31, phase: 0 },
-  { size: 0.93, alpha: 0.2, waves: 2, speed: -0.43, phase: 2.1 },
-  { size: 0.86, alpha: 0.26, waves: 4, speed: 0.53, phase: 4.2 },
+  { size: 1.16, alpha: 0.12, waves: 3, speed: 0.31, phase: 0 },
+  { size: 1.06, alpha: 0.16, waves: 2, speed: -0.43, phase: 2.1 },
+  { size: 0.97, alpha: 0.26, waves: 4, speed: 0.53, phase: 4.2 },
 ] as const;
 
 /** A soft ball: breathes while idle, swells and ripples with what is heard. */
@@ -14,34 +15,32 @@ export function drawOrb(frame: Frame, levels: Levels, state: BotActivity): void 
   const [x, y, radius] = [width / 2, height / 2, Math.min(width, height) / 2];
   const seconds = frame.still ? 0 : nowMs / 1000;
   const loud = Math.sqrt(Math.max(levels.bot, levels.microphone));
-  const breath = frame.still ? 0 : Math.sin(seconds * 1.4) * 0.014;
+  const breath = frame.still ? 0 : Math.sin(seconds * 1.4) * 0.016;
   const pace = state === "thinking" ? 3 : 1;
-  const base = radius * (0.58 + breath + 0.22 * loud);
-  glow(context, x, y, radius, color, 0.16 + 0.3 * loud);
+  const base = radius * (0.54 + breath + 0.18 * loud);
+  halo(context, x, y, radius, color, 0.2 + 0.3 * loud);
   for (const layer of LAYERS) {
-    const ripple = state === "thinking" ? 0.035 : 0.012 + 0.085 * loud;
+    const ripple = state === "thinking" ? 0.03 : 0.012 + 0.06 * loud;
     const turn = seconds * layer.speed * pace + layer.phase;
     outline(context, x, y, base * layer.size, ripple, layer.waves, turn, seconds * pace);
-    context.globalAlpha = layer.alpha;
-    context.fillStyle = color;
+    context.fillStyle = withAlpha(color, layer.alpha);
     context.fill();
   }
-  core(context, x, y, base * 0.8, color);
-  context.globalAlpha = 1;
+  ball(context, x, y, base * 0.88, color, seconds * 0.4 * pace);
 }
 
-function glow(
+function halo(
   at: CanvasRenderingContext2D,
   x: number,
   y: number,
   r: number,
   color: string,
   alpha: number,
-) {
-  const light = at.createRadialGradient(x, y, r * 0.3, x, y, r);
-  light.addColorStop(0, color);
-  light.addColorStop(1, "transparent");
-  at.globalAlpha = alpha;
+): void {
+  const light = at.createRadialGradient(x, y, r * 0.35, x, y, r);
+  light.addColorStop(0, withAlpha(color, alpha));
+  light.addColorStop(0.55, withAlpha(color, alpha * 0.25));
+  light.addColorStop(1, withAlpha(color, 0));
   at.fillStyle = light;
   at.fillRect(x - r, y - r, r * 2, r * 2);
 }
@@ -55,7 +54,7 @@ function outline(
   waves: number,
   turn: number,
   seconds: number,
-) {
+): void {
   at.beginPath();
   for (let point = 0; point <= POINTS; point++) {
     const angle = (point / POINTS) * Math.PI * 2;
@@ -66,14 +65,32 @@ function outline(
   at.closePath();
 }
 
-function core(at: CanvasRenderingContext2D, x: number, y: number, r: number, color: string) {
-  const shade = at.createRadialGradient(x - r * 0.35, y - r * 0.4, r * 0.05, x, y, r);
-  shade.addColorStop(0, "white");
-  shade.addColorStop(0.35, color);
-  shade.addColorStop(1, color);
-  at.globalAlpha = 0.92;
-  at.fillStyle = shade;
+/** The middle: lit from above, with a slow sheen that wanders within. */
+function ball(
+  at: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  r: number,
+  color: string,
+  turn: number,
+): void {
+  at.save();
   at.beginPath();
   at.arc(x, y, r, 0, Math.PI * 2);
-  at.fill();
+  at.clip();
+  at.fillStyle = color;
+  at.fillRect(x - r, y - r, r * 2, r * 2);
+  const shade = at.createRadialGradient(x, y - r * 0.6, 0, x, y - r * 0.2, r * 1.4);
+  shade.addColorStop(0, "rgba(255, 255, 255, 0.4)");
+  shade.addColorStop(0.6, "rgba(255, 255, 255, 0.06)");
+  shade.addColorStop(1, "rgba(12, 14, 48, 0.14)");
+  at.fillStyle = shade;
+  at.fillRect(x - r, y - r, r * 2, r * 2);
+  const [sx, sy] = [x + Math.cos(turn) * r * 0.45, y + Math.sin(turn * 1.3) * r * 0.45];
+  const sheen = at.createRadialGradient(sx, sy, 0, sx, sy, r * 1.1);
+  sheen.addColorStop(0, "rgba(255, 255, 255, 0.2)");
+  sheen.addColorStop(1, "rgba(255, 255, 255, 0)");
+  at.fillStyle = sheen;
+  at.fillRect(x - r, y - r, r * 2, r * 2);
+  at.restore();
 }
