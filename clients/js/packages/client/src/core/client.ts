@@ -101,7 +101,7 @@ export class CoreClient implements Client {
 
   async connect(options: ConnectOptions = {}): Promise<void> {
     const before = this.#run;
-    if (before && this.status.get().status !== "closing") {
+    if (before && !before.closing) {
       throw makeError("invalid_state", "connect() was called already; disconnect() ends that");
     }
     const run = new Run(
@@ -109,8 +109,9 @@ export class CoreClient implements Client {
       this.#host(() => this.#run === run),
     );
     this.#run = run;
-    await before?.closed;
-    await run.open(options);
+    const sinceMs = this.#options.env.now();
+    await before?.closed; // a new session begins when the one before is gone
+    await run.open(options, sinceMs);
   }
 
   async disconnect(reason = ""): Promise<void> {
