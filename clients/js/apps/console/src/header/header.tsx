@@ -1,11 +1,12 @@
-import { useConnection } from "@voxwire/react";
-import type { ReactNode } from "react";
+import { useVoxwireEvent } from "@voxwire/react";
+import { type ReactNode, useState } from "react";
 import { QualityFacts } from "./quality-facts.js";
 import { ThemeToggle } from "./theme-toggle.js";
 
 /** Name of the bot, how the connection is, theme. */
 export function Header(): ReactNode {
-  const { status } = useConnection();
+  const [bot, setBot] = useState("");
+  useVoxwireEvent("sessionStarted", (event) => setBot(event.bot));
   return (
     <header className="header">
       <h1 className="brand">
@@ -13,7 +14,7 @@ export function Header(): ReactNode {
           <path d="M8 14v4M13 10v12M18 7v18M23 12v8" />
         </svg>
         <span className="brand-name">Voxwire</span>
-        {status.status === "ready" && <span className="brand-bot">{status.bot}</span>}
+        {bot !== "" && <span className="brand-bot">{bot}</span>}
       </h1>
       <QualityFacts />
       <ThemeToggle />

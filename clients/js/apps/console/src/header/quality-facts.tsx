@@ -1,3 +1,4 @@
+import type { Quality } from "@voxwire/client";
 import { useConnection, useQuality } from "@voxwire/react";
 import type { ReactNode } from "react";
 
@@ -19,13 +20,27 @@ export function QualityFacts(): ReactNode {
           {up ? NAMES[transport] : "offline"}
         </dd>
       </div>
-      {up && (
-        <>
-          <Fact name="RTT" value={ms(quality?.rttMs)} />
-          <Fact name="Loss" value={percent(quality?.loss)} />
-          <Fact name="Buffer" value={ms(quality?.bufferedMs)} />
-        </>
-      )}
+      {up && <LinkFacts quality={quality} />}
+    </dl>
+  );
+}
+
+/** Round trip, loss, playout buffer. */
+function LinkFacts({ quality }: { readonly quality: Quality | undefined }): ReactNode {
+  return (
+    <>
+      <Fact name="RTT" value={ms(quality?.rttMs)} />
+      <Fact name="Loss" value={percent(quality?.loss)} />
+      <Fact name="Buffer" value={ms(quality?.bufferedMs)} />
+    </>
+  );
+}
+
+/** The same for narrow screens, where the header has no room for it. */
+export function NarrowFacts(): ReactNode {
+  return (
+    <dl className="facts narrow-facts">
+      <LinkFacts quality={useQuality()} />
     </dl>
   );
 }

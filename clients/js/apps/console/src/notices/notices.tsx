@@ -18,9 +18,8 @@ export function Notices(props: NoticesProps): ReactNode {
   return (
     <div className="notices">
       {status.status === "reconnecting" && (
-        <Notice tone="warn" testId="reconnecting" title="The connection was lost" busy>
-          Trying again{status.attempt > 1 ? `, attempt ${status.attempt}` : ""}. The bot waits, and
-          the conversation goes on where it was.
+        <Notice tone="warn" testId="reconnecting" title="Connection lost" busy>
+          Trying again{status.attempt > 1 && ` (attempt ${status.attempt})`}; the bot waits.
         </Notice>
       )}
       <PlaybackBlocked />

@@ -139,8 +139,11 @@ function drawWords(scene: Scene): void {
   const { at, utterances, samples, width, wordsY } = scene;
   at.textAlign = "left";
   let row = 0;
-  for (const { words } of utterances) {
+  for (const [number, { words }] of utterances.entries()) {
+    // What was cut gives way to what was said instead.
+    const nextMs = utterances[number + 1]?.words[0]?.startMs ?? Number.POSITIVE_INFINITY;
     for (const word of words) {
+      if (word.state === "cut" && word.endMs > nextMs) continue;
       const startMs = timeOfMedia(samples, word.startMs);
       const endMs = timeOfMedia(samples, word.endMs);
       row = (row + 1) % ROWS;
@@ -152,7 +155,7 @@ function drawWords(scene: Scene): void {
   }
 }
 
-const ALPHA = { heard: 1, unheard: 0.62, cut: 0.62 } as const;
+const ALPHA = { heard: 1, unheard: 0.62, cut: 0.5 } as const;
 
 function drawWord(
   { at, palette, botY }: Scene,

@@ -1,4 +1,5 @@
 import { type CSSProperties, type ReactNode, useState } from "react";
+import { NarrowFacts } from "../header/quality-facts.js";
 import { STAGES, type Stage, type TurnWait } from "../state/turn-stages.js";
 import { useRecorder, useStore } from "../state/use-recorder.js";
 import { Panel } from "./panel.js";
@@ -18,6 +19,7 @@ export function Waterfall(): ReactNode {
       testId="waterfall"
       aside={shown && <Total wait={shown} />}
     >
+      <NarrowFacts />
       {shown ? (
         <div className="waterfall-body">
           <Stages wait={shown} />
