@@ -25,6 +25,7 @@ from voxwire_server.session.requests import Requests
 from voxwire_server.session.states import ConversationState
 from voxwire_server.session.tools import SessionTools
 from voxwire_server.session.turns import TurnTimer
+from voxwire_server.session.voice import VoiceTail
 
 __all__ = ["BotRunner", "PipelinePort", "Session"]
 
@@ -94,6 +95,7 @@ class Session:
         self.playout = Playout(sample_rate=settings.audio_out_sample_rate)
         self.state = ConversationState()
         self.turns = TurnTimer()
+        self.voice = VoiceTail(sample_rate=settings.audio_in_sample_rate)
         self.path: MediaPath | None = None
         self.paths = Paths(self)
         self.flushes = Flushes(self)

@@ -1,5 +1,5 @@
 /** A peer connection with one audio track each way, for the WebRTC path. */
-import { makeError, type VoxwireError } from "@voxwire/protocol";
+import { makeError, type VoxwireError, type wire } from "@voxwire/protocol";
 import type { PathOptions } from "../media/media.js";
 
 export interface PeerHandlers {
@@ -40,6 +40,14 @@ export class Peer {
 
   get receiver(): RTCRtpReceiver {
     return this.#transceiver.receiver;
+  }
+
+  /** Takes the servers that Welcome names, before the offer. */
+  useServers(servers: readonly wire.IceServer[]): void {
+    const iceServers = servers.map(({ urls, username, credential }) =>
+      username ? { urls: [...urls], username, credential } : { urls: [...urls] },
+    );
+    this.connection.setConfiguration({ ...this.connection.getConfiguration(), iceServers });
   }
 
   /** The offer; nothing is gathered for it yet. */

@@ -14,7 +14,7 @@ import { SilenceWatch } from "./silence-watch.js";
 /** Decoded sound is this much behind its timestamp: libopus looks 6.5 ms ahead. */
 const LOOKAHEAD_MS = 6.5;
 /** From the jitter buffer to the output node; measured in Chromium (test/browser/timing.mjs). */
-const DELIVERY_MS = 0;
+const DELIVERY_MS = 18;
 /** A timestamp is looked at no more often than this. */
 const LOOK_MS = 8;
 /** After a flush, sound is let through this much before its position. */
@@ -41,12 +41,14 @@ export class WebRtcPath implements BrowserPath {
   readonly #watch: SilenceWatch;
   #element: HTMLAudioElement | undefined;
   #source: MediaStreamAudioSourceNode | undefined;
+  #stream: MediaStream | undefined;
   #track: MediaStreamTrack | undefined;
   #early: wire.IceCandidate[] | undefined = [];
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #floorMs = 0;
   /** Silent until the stream reaches `untilMs`; the position stands at `atMs` meanwhile. */
   #silent: { readonly atMs: number; readonly untilMs: number } | undefined;
+  #learn: ((servers: readonly wire.IceServer[]) => void) | undefined;
   #connected = false;
   #serverReady = false;
   #started = false;
@@ -84,7 +86,8 @@ export class WebRtcPath implements BrowserPath {
     return this.#peer.trouble;
   }
 
-  async offer(): Promise<wire.PathOpen> {
+  async offer(signal?: AbortSignal): Promise<wire.PathOpen> {
+    await this.#awaitServers(signal);
     const sdpOffer = await this.#peer.offer();
     setTimeout(() => this.#sendEarly(), 0);
     return wire.create(wire.PathOpenSchema, {
@@ -98,7 +101,9 @@ export class WebRtcPath implements BrowserPath {
 
   receive(payload: Payload): void {
     if (this.#closed) return;
-    if (payload.case === "pathAnswer") {
+    if (payload.case === "iceServersUpdate") {
+      this.#learn?.(payload.value.iceServers);
+    } else if (payload.case === "pathAnswer") {
       this.#peer.accept(payload.value.sdpAnswer).catch((error) => this.#fail(error));
     } else if (payload.case === "pathReady") {
       this.#serverReady = true;
@@ -113,7 +118,7 @@ export class WebRtcPath implements BrowserPath {
   start(fromMs: number): void {
     this.#started = true;
     this.#floorMs = fromMs;
-    this.#gate.node.connect(this.#options.graph.bot);
+    this.#listen();
     this.#watch.start();
   }
 
@@ -183,6 +188,24 @@ export class WebRtcPath implements BrowserPath {
     }
   }
 
+  /**
+   * The first offer of a session to another machine waits for Welcome where only that names the
+   * STUN and TURN servers: what they give is gathered once, with the offer.
+   */
+  async #awaitServers(signal: AbortSignal | undefined): Promise<void> {
+    const { iceServers, pathId, host, icePolicy } = this.#options;
+    const needless = host.loopback && icePolicy !== "relay";
+    if (iceServers.length > 0 || pathId > 1 || needless || signal?.aborted) return;
+    await new Promise<void>((resolve) => {
+      signal?.addEventListener("abort", () => resolve(), { once: true });
+      this.#learn = (servers) => {
+        this.#learn = undefined;
+        if (!this.#closed) this.#peer.useServers(servers);
+        resolve();
+      };
+    });
+  }
+
   #settle(): void {
     if (this.#connected && this.#serverReady) this.#readiness.set();
   }
@@ -211,15 +234,23 @@ export class WebRtcPath implements BrowserPath {
 
   /** Chromium feeds a remote stream to Web Audio only while a media element plays it. */
   #attach(stream: MediaStream): void {
-    const { context } = this.#options.graph;
     const element = new Audio();
     element.muted = true;
     element.srcObject = stream;
     element.play().catch(() => undefined);
     this.#element = element;
-    this.#source = new MediaStreamAudioSourceNode(context, { mediaStream: stream });
-    this.#source.connect(this.#gate.node);
+    this.#stream = stream;
+    if (this.#started) this.#listen();
     this.setTrack(this.#track);
+  }
+
+  /** What a stream brings before anything reads it would stay in front of it as delay. */
+  #listen(): void {
+    const { graph } = this.#options;
+    if (!this.#stream || this.#source) return;
+    this.#gate.node.connect(graph.bot);
+    this.#source = new MediaStreamAudioSourceNode(graph.context, { mediaStream: this.#stream });
+    this.#source.connect(this.#gate.node);
   }
 
   #anchor(message: wire.MediaAnchor): void {
