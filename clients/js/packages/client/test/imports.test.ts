@@ -75,7 +75,15 @@ test("the public names are these", async () => {
   const { default: _, ...names } = (await import("../src/index.js")) as Record<string, unknown>;
   expect(Object.keys(names).sort()).toMatchInlineSnapshot(`
     [
+      "BotError",
+      "MediaError",
+      "ProtocolError",
+      "SessionError",
+      "SignalingError",
       "ToolError",
+      "TransportError",
+      "UsageError",
+      "VoxwireError",
       "createClient",
       "tool",
     ]
