@@ -112,6 +112,8 @@ export interface Tool {
   /** JSON Schema of the arguments, an object. */
   readonly parameters: JsonValue;
   readonly timeoutMs?: number;
+  /** What an interruption of the bot does to a call; default "cancel". */
+  readonly onInterruption?: "cancel" | "finish" | "ask";
   /** Checks and converts the arguments; of a zod or other Standard Schema object. */
   readonly parse?: (value: JsonValue) => Promise<unknown>;
   run(args: never, call: ToolCall): unknown;

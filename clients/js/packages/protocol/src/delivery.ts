@@ -1,5 +1,5 @@
 /** Parts of `channel.ts`: its error, the kept messages, chunks. */
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary, toBinary } from "./codec.js";
 import { envelope } from "./envelope.js";
 import { type ErrorDetails, ProtocolError, UsageError } from "./errors.js";
 import { type Chunk, type Envelope, EnvelopeSchema } from "./messages.js";
@@ -77,7 +77,6 @@ export function framed(seq: number, ack: number, body: Bytes): Bytes {
   const head: number[] = [];
   writeVarint(head, SEQ_TAG, seq);
   writeVarint(head, ACK_TAG, ack);
-  if (head.length === 0) return body;
   const data = new Uint8Array(head.length + body.length);
   data.set(head);
   data.set(body, head.length);

@@ -46,6 +46,7 @@ export {
   MAX_VALUE_DEPTH,
   MAX_VALUE_NODES,
   parseJson,
+  utf8Length,
 } from "./json-text.js";
 export {
   type DecodeOptions,
@@ -55,4 +56,37 @@ export {
   type TimedWord,
 } from "./timed-words.js";
 export { type Heard, KEPT_UTTERANCES, MAX_TEXT_CHARS, Timeline } from "./timeline.js";
+export {
+  type AskPolicy,
+  type Call,
+  type CallError,
+  type CallOutcome,
+  type CallResult,
+  type CallState,
+  type Duplicate,
+  type Effect,
+  type Executor,
+  type Late,
+  type Moved,
+  type OnInterruption,
+  type Refused,
+  resultBytes,
+  type Terminal,
+  ToolUseError,
+} from "./tool-calls.js";
+export {
+  KEPT_RESULT_BYTES,
+  KEPT_RUNS,
+  type Run,
+  type RunLimits,
+  ToolRuns,
+} from "./tool-runs.js";
+export {
+  type CallRequest,
+  KEPT_CALLS,
+  MIN_TOKEN_BYTES,
+  type Said,
+  ToolCalls,
+  type ToolCallsOptions,
+} from "./tools.js";
 export * as wire from "./wire.js";

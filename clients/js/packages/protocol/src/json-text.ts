@@ -96,10 +96,11 @@ export function jsonFault(value: unknown): string {
 
 const BROKEN = "cannot be encoded as UTF-8";
 
-function utf8Length(text: string): number {
+/** Bytes of a text in UTF-8; a surrogate without its other half counts as three. */
+export function utf8Length(text: string): number {
   let length = 0;
   for (const char of text) {
-    const point = char.codePointAt(0) ?? 0;
+    const point = Number(char.codePointAt(0));
     length += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x1_0000 ? 3 : 4;
   }
   return length;

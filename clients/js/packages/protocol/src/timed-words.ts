@@ -1,6 +1,7 @@
 /** Words with their places on the media clock, from and to the wire (protocol/spec/words.md). */
 import { codePointsOf } from "./code-points.js";
 import { enumValue, enumWord } from "./enum-words.js";
+import { UsageError } from "./errors.js";
 import type { TimingSource } from "./event-enums.js";
 import type { BotWord } from "./events.js";
 import {
@@ -62,7 +63,7 @@ export interface EncodeOptions {
 /**
  * Writes words of one utterance, as a server does; their texts on the wire are slices of `text`.
  *
- * @throws RangeError when the words are none, or not of one utterance, source and index sequence.
+ * @throws UsageError invalid_argument: the words are none, or not of one utterance, source and index sequence.
  */
 export function encodeWords(words: readonly TimedWord[], options: EncodeOptions): UtteranceWords {
   const first = words[0];
@@ -73,7 +74,10 @@ export function encodeWords(words: readonly TimedWord[], options: EncodeOptions)
       word.index === first.index + number,
   );
   if (!first || !together) {
-    throw new RangeError("words of one message share utterance and source and are consecutive");
+    throw new UsageError(
+      "invalid_argument",
+      "words of one message share utterance and source and are consecutive",
+    );
   }
   const baseMs = words.reduce((least, word) => Math.min(least, word.startMs), first.startMs);
   return create(UtteranceWordsSchema, {

@@ -45,9 +45,7 @@ export class TimelineUtterance {
 
   /** Closes it; words that begin at or after `mediaMs` are gone. */
   cut(mediaMs: number): void {
-    const heard = this.heardWords(mediaMs);
-    this.words.length = heard;
-    this.#revisions.length = heard;
+    this.words.length = this.heardWords(mediaMs);
     this.closed = true;
     this.cutMs = Math.min(mediaMs, this.cutMs ?? mediaMs);
   }

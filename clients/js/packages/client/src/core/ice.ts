@@ -8,7 +8,13 @@ export class IceChoice {
   constructor(
     private readonly own: readonly RTCIceServer[] | undefined,
     private readonly icePolicy: RTCIceTransportPolicy,
+    private readonly loopback: boolean,
   ) {}
+
+  /** True when a path needs what the server names. */
+  get wanted(): boolean {
+    return this.own === undefined && !this.loopback;
+  }
 
   get options(): Omit<PathOptions, "pathId"> {
     return { iceServers: this.own ?? this.#learned, icePolicy: this.icePolicy };

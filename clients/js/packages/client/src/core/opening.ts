@@ -109,12 +109,14 @@ export class Opening {
     try {
       this.#pathId += 1;
       this.givenUp = undefined;
+      // Relayed candidates need the servers that Welcome names; a loopback needs none.
+      if (carrier === "webrtc" && this.ice.wanted) await this.#welcome(scope);
       const path = this.media.path(carrier, { pathId: this.#pathId, ...this.ice.options });
       this.#path = path;
       path.ready.catch(() => {}); // it may fail while nobody waits
       const value = await scope.race(path.offer(scope.signal));
       this.send({ case: "pathOpen", value });
-      if (!this.#welcomed) await scope.wait<void>((resolve) => void this.#onWelcome.push(resolve));
+      await this.#welcome(scope);
       this.stage = `the ${carrier} media path did not become ready`;
       await scope.race(path.ready);
       this.#path = undefined;
@@ -122,6 +124,10 @@ export class Opening {
     } finally {
       scope.close();
     }
+  }
+
+  async #welcome(scope: Scope): Promise<void> {
+    if (!this.#welcomed) await scope.wait<void>((resolve) => void this.#onWelcome.push(resolve));
   }
 }
 

@@ -88,6 +88,7 @@ export class Scope {
 
   /** The promise, or the scope's reason when it ends before; after `ms`, the error of `late`. */
   race<T>(promise: Promise<T>, ms?: number, late?: () => unknown): Promise<T> {
+    promise.catch(() => {}); // it may fail when nobody waits any more
     return this.wait<T>((resolve, reject) => {
       promise.then(resolve, reject);
       return ms === undefined ? undefined : this.after(ms, () => reject(late?.()));

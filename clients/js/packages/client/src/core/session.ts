@@ -19,7 +19,8 @@ import { Opening } from "./opening.js";
 import { Paths } from "./paths.js";
 import { type Handler, Requests } from "./requests.js";
 import { Scope } from "./scope.js";
-import { ToolRunner, type ToolsHost } from "./tool-runner.js";
+import { declarationsOf, ToolRunner, type ToolsHost } from "./tool-runner.js";
+import { isLoopback } from "./url.js";
 
 /** How long the server may take to answer Bye, milliseconds. */
 const BYE_MS = 1000;
@@ -97,10 +98,10 @@ export class Session implements ControlHandler {
     const send = (payload: wire.PayloadInit) => this.send(payload);
     this.#tools = new ToolRunner(scope, host, send);
     const webrtc = options.carriers.includes("webrtc");
-    const tools = this.#tools.declarations;
+    const tools = declarationsOf(host.tools);
     const greeting = new Greeting(env, { ...options, tools, webrtc });
     this.control = new Control(scope, greeting, host.gate, this, host.tap);
-    const ice = new IceChoice(options.iceServers, options.icePolicy);
+    const ice = new IceChoice(options.iceServers, options.icePolicy, isLoopback(options.url));
     this.#opening = new Opening(host.media, ice, send);
     this.paths = new Paths(scope, this.#opening, {
       carriers: options.carriers,
@@ -165,11 +166,22 @@ export class Session implements ControlHandler {
       }
     }
     this.paths.close();
-    this.#tools.close();
     this.#settleReady.reject(error);
     this.#scope.close(error);
     this.#settleEnded(this.#end ?? { reason: "client" });
     await this.control.close(scope);
+  }
+
+  /** Figures for a bug report. */
+  figures() {
+    const { clock, droppedMessages } = this.control;
+    const { sessionId = "", epoch = 0, bot = "", server = "" } = this.welcome ?? {};
+    const { carrier = "none", pathId = 0 } = this.paths.opened ?? {};
+    const rttMs = clock.rttUs === undefined ? null : clock.rttUs / 1000;
+    return {
+      ...{ sessionId, epoch, bot, server, carrier, pathId, rttMs, droppedMessages },
+      ...this.control.numbers,
+    };
   }
 
   dropControl(): void {
