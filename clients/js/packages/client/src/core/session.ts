@@ -160,17 +160,22 @@ export class Session implements ControlHandler {
     }
   }
 
+  /** The page goes away: the server need not wait for it. */
+  leave(): void {
+    if (this.welcome === undefined || this.#saidBye || this.#end) return;
+    this.#saidBye = true;
+    this.control.finish();
+    try {
+      this.control.send({ case: "bye", value: {} });
+    } catch {
+      // the server gives the session up after its grace
+    }
+  }
+
   /** Ends everything of the session, within 0.6 s. `scope` is what is left of time. */
   async stop(scope: Scope, error: unknown): Promise<void> {
     this.control.finish();
-    if (this.welcome && !this.#saidBye && !this.#end) {
-      this.#saidBye = true;
-      try {
-        this.control.send({ case: "bye", value: {} });
-      } catch {
-        // the server gives the session up after its grace
-      }
-    }
+    this.leave();
     this.paths.close();
     this.#settleReady.reject(error);
     this.#scope.close(error);
