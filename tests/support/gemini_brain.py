@@ -31,6 +31,7 @@ _SLOT_OF = (
     (("day", "date", "when"), "day"),
     (("cuisine", "food", "kind"), "cuisine"),
 )
+_GREET = re.compile(r"\b(greet|introduce|welcome|say hello)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ class Brain:
         for turn in reversed(self.history):
             text = text_of(turn).strip()
             if text:
-                known = turn.get("role") == "user" and parse(text).intent != "unknown"
+                asked = turn.get("role") == "user" and not _GREET.search(text)
+                known = asked and parse(text).intent != "unknown"
                 return self.answer(text) if known else self.greet()
         return self.greet()
 
