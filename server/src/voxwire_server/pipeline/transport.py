@@ -10,6 +10,7 @@ from pipecat.frames.frames import (
     EndFrame,
     Frame,
     InputAudioRawFrame,
+    InputTextRawFrame,
     LLMConfigureOutputFrame,
     LLMMessagesAppendFrame,
     StartFrame,
@@ -179,7 +180,18 @@ class SessionTransport(BaseTransport):
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
         messages: list[Any] = [{"role": "user", "content": text}]
-        await entry.push_frame(LLMMessagesAppendFrame(messages=messages, run_llm=run_immediately))
+        append = LLMMessagesAppendFrame(messages=messages, run_llm=run_immediately)
+        model = self.taps.realtime
+        if model is None:
+            await entry.push_frame(append)
+        elif run_immediately and hasattr(model, "_send_user_text"):  # Gemini Live, Ultravox
+            append.run_llm = False
+            await entry.push_frame(append)
+            typed = InputTextRawFrame(text)
+            typed.append_to_context = False
+            await model.queue_frame(typed)
+        else:  # from the input it would get no further than the user aggregator
+            await model.queue_frame(append)
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
 
