@@ -17,7 +17,6 @@ from pipecat.frames.frames import (
     InterruptionFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
-    LLMServiceMetadataFrame,
     LLMTextFrame,
     MetricsFrame,
     TranscriptionFrame,
@@ -62,8 +61,6 @@ class Taps:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.utterances: Utterances | None = None
-        self.realtime: FrameProcessor | None = None
-        """The pipeline's speech-to-speech model, once it has said that it is one."""
         self._pairing = Pairing()
         self._wordless = WordlessTurns(self._no_answer)
         self._recognises = False
@@ -179,10 +176,6 @@ class Taps:
             session.emit(response_ended=wire.ResponseEnded(response_id=self._rid()))
         elif isinstance(frame, MetricsFrame):
             await self._metrics(processor, frame)
-        elif isinstance(frame, TranscriptionFrame):  # a model that hears by itself
-            self._transcript(frame.text, final=True)
-        elif isinstance(frame, LLMServiceMetadataFrame):
-            self.realtime = processor if frame.is_realtime_service else self.realtime
         else:
             self._tool(frame)
 

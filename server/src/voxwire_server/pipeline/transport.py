@@ -10,9 +10,7 @@ from pipecat.frames.frames import (
     EndFrame,
     Frame,
     InputAudioRawFrame,
-    InputTextRawFrame,
     LLMConfigureOutputFrame,
-    LLMMessagesAppendFrame,
     StartFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
@@ -21,6 +19,7 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from voxwire_server.pipeline.output import SessionOutput
 from voxwire_server.pipeline.taps import Taps
+from voxwire_server.pipeline.typed import push_typed
 from voxwire_server.session.session import Session
 
 __all__ = ["SessionInput", "SessionTransport"]
@@ -179,19 +178,7 @@ class SessionTransport(BaseTransport):
             self.session.emit_state(self.session.state.answer_owed())
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
-        messages: list[Any] = [{"role": "user", "content": text}]
-        append = LLMMessagesAppendFrame(messages=messages, run_llm=run_immediately)
-        model = self.taps.realtime
-        if model is None:
-            await entry.push_frame(append)
-        elif run_immediately and hasattr(model, "_send_user_text"):  # Gemini Live, Ultravox
-            append.run_llm = False
-            await entry.push_frame(append)
-            typed = InputTextRawFrame(text)
-            typed.append_to_context = False
-            await model.queue_frame(typed)
-        else:  # from the input it would get no further than the user aggregator
-            await model.queue_frame(append)
+        await push_typed(entry, text, run=run_immediately)
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
 
