@@ -38,8 +38,5 @@ async def push_typed(entry: FrameProcessor, text: str, *, run: bool) -> None:
 
 
 def _model_that_hears(entry: FrameProcessor) -> LLMService[Any] | None:
-    for processor in walk([entry.pipeline_worker.pipeline]):
-        if isinstance(processor, LLMService):
-            if processor.service_metadata_frame().is_realtime_service:
-                return processor
-    return None
+    models = (p for p in walk([entry.pipeline_worker.pipeline]) if isinstance(p, LLMService))
+    return next((m for m in models if m.service_metadata_frame().is_realtime_service), None)
