@@ -11,7 +11,7 @@ from tests.support import gemini_wire as wire
 from tests.support.gemini_brain import Brain, Call, Say
 from tests.support.gemini_ears import Ears, SpeechEnded, SpeechStarted, as_written, pieces
 from tests.support.gemini_records import Fault, Received, SpokenTurn
-from tests.support.gemini_voice import RATE, Speech, speak
+from tests.support.gemini_voice import RATE, Speech, speak, timed_pieces
 from voxwire_server.bots.offline.replies import FILLER
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class LiveSession:
     async def _stream(self, speech: Speech, turn: SpokenTurn) -> bool:
         """Send a turn's audio and its transcription between; False when a fault cut it."""
         settings, loop = self._settings, asyncio.get_running_loop()
-        waiting = _timed_pieces(speech)
+        waiting = timed_pieces(speech)
         step = settings.chunk_ms * RATE // 1000 * 2
         for at in range(0, len(speech.pcm), step):
             due = turn.began_at + turn.sent_ms / 1000 / settings.speed
@@ -309,21 +309,3 @@ class LiveSession:
             case _:
                 raise ValueError(f"no fault {fault.kind!r}")
         return True
-
-
-def _timed_pieces(speech: Speech) -> list[tuple[int, str]]:
-    """The transcription of a turn in pieces of one to four words, and when the last one begins.
-
-    A piece ends with a punctuation mark, as the real transcription mostly does.
-    """
-    found: list[tuple[int, str]] = []
-    words: list[str] = []
-    for word in speech.words:
-        words.append(word.text)
-        if len(words) == 4 or word.text[-1] in ".!?,":
-            text = " ".join(words)
-            found.append((word.start_ms, f" {text}" if found else text))
-            words = []
-    if words:
-        found.append((speech.words[-1].start_ms, f" {' '.join(words)}"))
-    return found
