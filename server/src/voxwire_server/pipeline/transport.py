@@ -136,6 +136,7 @@ class SessionTransport(BaseTransport):
         if self._output is None:
             self._output = SessionOutput(self.session, self.params, name=self._output_name)
             self.taps.utterances = self._output.utterances
+            self._output.on_cut = self.taps.live.cut
         return self._output
 
     def get_client_id(self, client: Any) -> str:
@@ -179,7 +180,12 @@ class SessionTransport(BaseTransport):
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
         messages: list[Any] = [{"role": "user", "content": text}]
-        await entry.push_frame(LLMMessagesAppendFrame(messages=messages, run_llm=run_immediately))
+        append = LLMMessagesAppendFrame(messages=messages, run_llm=run_immediately)
+        service = self.taps.live.service
+        if service is None:
+            await entry.push_frame(append)
+        else:  # Pipecat's user aggregator keeps typed text to itself, and such a model reads none
+            await service.queue_frame(append)
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
 
