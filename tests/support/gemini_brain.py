@@ -109,15 +109,14 @@ class Brain:
 
     def greet(self) -> Say:
         """Answer contents that no user said."""
-        return Say(replies.GREETING)
+        return Say("Hello, I am your concierge. I know the weather and restaurants.")
 
     def seeded(self) -> Say | Call:
         """Answer the contents that the client appended last."""
         for turn in reversed(self.history):
             text = text_of(turn).strip()
-            if text:
-                asked = turn.get("role") == "user" and not _GREET.search(text)
-                known = asked and parse(text).intent != "unknown"
+            if text and turn.get("role") == "user":
+                known = not _GREET.search(text) and parse(text).intent != "unknown"
                 return self.answer(text) if known else self.greet()
         return self.greet()
 

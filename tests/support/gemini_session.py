@@ -140,11 +140,10 @@ class LiveSession:
         self._pending_contents = False
 
     async def _take_contents(self, contents: Mapping[str, Any]) -> None:
-        turns = list(contents.get("turns", ()))
-        self.brain.history += turns
+        await self._interrupt()  # client content ends what is being said, whatever it is
+        self.brain.history += contents.get("turns", ())
         if not contents.get("turnComplete"):
             return
-        await self._interrupt()
         if wire.model_version(self.brain.model)[0] == 3:
             self._pending_contents = True  # these models answer only to realtime input
         else:
