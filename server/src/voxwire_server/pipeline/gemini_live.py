@@ -14,8 +14,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from google.genai.errors import APIError
-from google.genai.types import LiveConnectConfig, LiveServerContent, LiveServerMessage
+from google.genai.errors import APIError  # pyright: ignore[reportMissingImports]
+from google.genai.types import (  # pyright: ignore[reportMissingImports]
+    LiveConnectConfig,
+    LiveServerContent,
+    LiveServerMessage,
+)
 from pipecat.frames.frames import (
     ErrorFrame,
     InputAudioRawFrame,
@@ -329,6 +333,7 @@ class SteadyGeminiLive(GeminiLiveLLMService):
 
     async def _send_user_text(self, text: str) -> None:
         await self._when_ready(lambda: super(SteadyGeminiLive, self)._send_user_text(text))
+        self._expect_answer(time.monotonic())
 
     async def _handle_messages_append(self, frame: LLMMessagesAppendFrame) -> None:
         await self._when_ready(lambda: super(SteadyGeminiLive, self)._handle_messages_append(frame))

@@ -11,7 +11,6 @@ from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
     LLMConfigureOutputFrame,
-    LLMMessagesAppendFrame,
     StartFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
@@ -20,6 +19,7 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from voxwire_server.pipeline.output import SessionOutput
 from voxwire_server.pipeline.taps import Taps
+from voxwire_server.pipeline.typed import push_typed
 from voxwire_server.session.session import Session
 
 __all__ = ["SessionInput", "SessionTransport"]
@@ -179,13 +179,7 @@ class SessionTransport(BaseTransport):
             self.session.emit_state(self.session.state.answer_owed())
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
-        messages: list[Any] = [{"role": "user", "content": text}]
-        append = LLMMessagesAppendFrame(messages=messages, run_llm=run_immediately)
-        service = self.taps.live.service
-        if service is None:
-            await entry.push_frame(append)
-        else:  # Pipecat's user aggregator keeps typed text to itself, and such a model reads none
-            await service.queue_frame(append)
+        await push_typed(entry, text, run=run_immediately)
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
 
