@@ -77,6 +77,18 @@ SHARES = [
         40,
         ("tests/integration/test_client_tools.py", "tests/integration/test_forged_results.py"),
     ),
+    Share(
+        "interop",
+        "gemini",
+        Phase.QUIET,
+        65,
+        (
+            "tests/integration/test_gemini_bot.py",
+            "tests/integration/test_gemini_peer.py",
+            "tests/integration/test_gemini_readme.py",
+            "tests/integration/test_openai_realtime_bot.py",
+        ),
+    ),
     Share("interop", "rest", Phase.QUIET, 80),
     Share("faults", "turn", Phase.QUIET, 25, ("tests/faults/test_turn.py",)),
     Share("faults", "cuts", Phase.QUIET, 60, ("tests/faults/test_cuts.py",)),

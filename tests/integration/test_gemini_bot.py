@@ -137,20 +137,3 @@ async def test_a_spoken_question_is_answered_aloud_through_a_tool(
         assert record.interruptions == 0
         declared = record.setup["tools"][0]["functionDeclarations"]
         assert {tool["name"] for tool in declared} == {"get_weather", "find_restaurant"}
-
-
-@pytest.mark.timing
-async def test_typed_text_is_answered_aloud(line: Line, tmp_path: Path) -> None:
-    run = await talk(
-        line.url,
-        *("--transport", "websocket", "--text", "find a Japanese restaurant in London"),
-        events=tmp_path / "text.jsonl",
-    )
-    assert (run.code, run.err) == (0, "")
-    [typed] = [row for row in run.of("user_transcript") if row["final"]]
-    assert typed["typed"] and typed["text"] == "find a Japanese restaurant in London"
-    [record] = line.peer.received
-    assert record.texts[-1] == typed["text"]
-    assert [item["name"] for item in record.tool_responses] == ["find_restaurant"]
-    assert record.spoken[-1].text.startswith("For Japanese food in London")
-    onsets_off("typed", run, [turn for turn in record.spoken if not turn.interrupted])
