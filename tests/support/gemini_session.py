@@ -1,6 +1,7 @@
 """One connection to the local Gemini Live peer: hears, thinks, speaks, calls tools."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,6 @@ class LiveSession:
         self._turn: asyncio.Task[None] | None = None
         self._answering = asyncio.Lock()
         self._calls: dict[str, Call] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._pending_contents = False
         self._num_messages = 0
         self._hung = False
@@ -71,10 +71,9 @@ class LiveSession:
             raise PeerClosed((1007, f"Invalid JSON payload received. {error}"[:120])) from error
         finally:
             self._ears.close()
-            tasks = [*self._tasks, *([self._turn] if self._turn else [])]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._turn is not None:
+                self._turn.cancel()
+                await asyncio.wait({self._turn})
             self.record.history = self.brain.history
 
     async def _take(self, message: Mapping[str, Any]) -> None:
@@ -168,10 +167,15 @@ class LiveSession:
         self._turn = asyncio.get_running_loop().create_task(
             self._answer(answer, before if after_turn else None)
         )
+        self._turn.add_done_callback(_say_why)
 
     async def _answer(self, answer: Say | Call, before: asyncio.Task[None] | None) -> None:
         if before is not None:
-            await asyncio.wait({before})
+            try:
+                await asyncio.wait({before})
+            except asyncio.CancelledError:
+                before.cancel()
+                raise
         await asyncio.sleep(self._settings.think_ms / 1000)
         await self._send(wire.resumption())
         if isinstance(answer, Call):
@@ -309,3 +313,9 @@ class LiveSession:
             case _:
                 raise ValueError(f"no fault {fault.kind!r}")
         return True
+
+
+def _say_why(turn: asyncio.Task[None]) -> None:
+    """A turn that fails by a fault of the peer itself is in the log of the test."""
+    if not turn.cancelled() and (error := turn.exception()) is not None:
+        logging.getLogger("gemini-peer").error("a turn failed", exc_info=error)
