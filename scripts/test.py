@@ -86,6 +86,7 @@ SHARES = [
             "tests/integration/test_gemini_bot.py",
             "tests/integration/test_gemini_peer.py",
             "tests/integration/test_gemini_readme.py",
+            "tests/integration/test_gemini_stock.py",
             "tests/integration/test_openai_realtime_bot.py",
         ),
     ),
