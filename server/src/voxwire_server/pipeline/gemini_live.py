@@ -12,6 +12,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from google.genai.errors import APIError  # pyright: ignore[reportMissingImports]
@@ -55,6 +56,17 @@ _KEPT_SECS: Final = 30
 _PREROLL_SECS: Final = 0.6
 _NOTE: Final = 'You were interrupted. Of your last answer the user heard only: "{heard}"'
 _NOTE_NOTHING: Final = "You were interrupted before the user heard anything of your last answer."
+
+
+class _Owed(Enum):
+    """What the model owes an answer to."""
+
+    TURN = auto()
+    """The user's voice, of which nothing came back but perhaps its transcript."""
+    TEXT = auto()
+    CALL = auto()
+    """Nothing yet: the tool is running."""
+    RESULT = auto()
 
 
 class _Kept:
@@ -105,9 +117,11 @@ class SteadyGeminiLive(GeminiLiveLLMService):
         self._tries = 0
         self._send_failed = False
         self._turn_began_at = 0.0
-        self._message_at = 0.0
+        self._content_at = 0.0
+        self._owed: _Owed | None = None
         self._resent = False
         self._open_calls: set[str] = set()
+        self._since_handle: list[tuple[str, str]] = []
 
     # the connection
 
@@ -133,9 +147,40 @@ class SteadyGeminiLive(GeminiLiveLLMService):
         self._away = self._given_up = False
         self._generating = self._turn_open = self._cut_here = False
         await self._handle_session_ready(session)
+        if self._session_resumption_handle is not None:
+            await self._tell_what_came_since(session)
         later, self._later = self._later, []
         for send in later:
             await send()
+
+    async def _tell_what_came_since(self, session: Any) -> None:
+        """A session is resumed as it was when its handle was made: tell it what was said since."""
+        said, self._since_handle = self._since_handle, []
+        turns = [
+            {"role": role, "parts": [{"text": text.strip()}]} for role, text in said if text.strip()
+        ]
+        if turns:
+            await self._try(session.send_client_content(turns=turns, turn_complete=False))
+            self._since_handle = said  # until a handle knows of it
+
+    def _note_said(self, role: str, text: str) -> None:
+        if self._since_handle and self._since_handle[-1][0] == role:
+            text = self._since_handle.pop()[1] + text
+        self._since_handle.append((role, text))
+
+    def _handle_msg_resumption_update(self, message: LiveServerMessage) -> None:
+        super()._handle_msg_resumption_update(message)
+        update = message.session_resumption_update
+        if update is not None and update.resumable and update.new_handle:
+            self._since_handle.clear()
+
+    async def _push_user_transcription(self, text: str, result: Any = None) -> None:
+        self._note_said("user", f" {text}")
+        await super()._push_user_transcription(text, result)
+
+    async def _push_output_transcription_text_frames(self, text: str) -> None:
+        self._note_said("model", text)
+        await super()._push_output_transcription_text_frames(text)
 
     async def _listen(self, session: Any) -> None:
         unreadable = 0
@@ -172,8 +217,7 @@ class SteadyGeminiLive(GeminiLiveLLMService):
         self._tries += 1
         if fresh:
             self._session_resumption_handle = None
-        if self._live.user_speaks or (self._live.busy and not self._resent):
-            self._resend_turn()
+        self._resend_turn()
         self._connection_task = None
         await self._connect(self._session_resumption_handle)
 
@@ -211,8 +255,8 @@ class SteadyGeminiLive(GeminiLiveLLMService):
     # what the server says
 
     async def _handle_server_message(self, message: LiveServerMessage) -> None:
-        self._message_at = time.monotonic()
-        self._cancel_watch()
+        if self._watch is not None and self._owed is not None:
+            self._expect_answer(self._owed)  # it is alive: the time begins anew
         if message.go_away is not None:
             self._away = True
             if self._leaving is None:
@@ -220,6 +264,9 @@ class SteadyGeminiLive(GeminiLiveLLMService):
                 self._leaving = self.create_task(self._leave(left), "gemini_leave")
         for call in (message.tool_call and message.tool_call.function_calls) or ():
             self._open_calls.add(call.id or "")
+            self._content_at = time.monotonic()
+            self._owed = _Owed.CALL
+            self._cancel_watch()
         for call_id in (
             message.tool_call_cancellation and message.tool_call_cancellation.ids
         ) or ():
@@ -236,6 +283,9 @@ class SteadyGeminiLive(GeminiLiveLLMService):
         if content.model_turn or content.output_transcription:
             self._generating = self._turn_open = True
         if not self._cut_here:
+            if content.model_turn:
+                self._content_at = time.monotonic()
+                self._answered()
             return
         content.model_turn = content.output_transcription = None
         if content.interrupted or content.turn_complete:
@@ -247,23 +297,34 @@ class SteadyGeminiLive(GeminiLiveLLMService):
             self._generating = False
             await self.push_frame(AllSaid())
         if content.turn_complete or content.interrupted:
-            self._generating = self._turn_open = self._resent = False
+            self._generating = self._turn_open = False
+            if self._owed is not _Owed.CALL and not content.interrupted:
+                self._answered()
         if content.input_transcription and self._user_transcription_buffer:
             self._live.said_so_far(self._user_transcription_buffer)
 
     async def _leave(self, left_secs: float) -> None:
-        """Change the connection at a quiet moment before it ends."""
-        deadline = time.monotonic() + max(0.0, left_secs - _LEAVE_SECS)
-        while time.monotonic() < deadline and not self._quiet:
+        """Change the connection before it ends: at a quiet moment, or else at a harmless one."""
+        began = time.monotonic()
+        left_secs = max(0.0, left_secs - _LEAVE_SECS)
+        while (waited := time.monotonic() - began) < left_secs:
+            if self._quiet or (self._harmless and waited > left_secs / 2):
+                break
             await asyncio.sleep(_POLL_SECS)
-        if self._live.user_speaks or self._live.busy:
-            self._resend_turn()
+        self._resend_turn()
         self._leaving = None
         await self._swap()
 
     @property
     def _quiet(self) -> bool:
-        return not (self._generating or self._open_calls or self._live.busy)
+        at_work = self._turn_open or self._live.busy or self._since_handle
+        return self._harmless and not at_work
+
+    @property
+    def _harmless(self) -> bool:
+        """Whether a change of the connection costs no answer: what the user says is said again."""
+        owed = self._owed in (_Owed.CALL, _Owed.RESULT, _Owed.TEXT)
+        return not (self._generating or self._open_calls or owed)
 
     # interruptions
 
@@ -275,6 +336,8 @@ class SteadyGeminiLive(GeminiLiveLLMService):
 
     async def turn_cut(self, turn: CutTurn) -> None:
         """Tell the model what was heard: it cannot be made to forget the rest."""
+        if self._since_handle and self._since_handle[-1][0] == "model":
+            self._since_handle[-1] = ("model", turn.heard)
         if turn.whole or not self.tell_heard:
             return
         note = _NOTE.format(heard=turn.heard) if turn.heard else _NOTE_NOTHING
@@ -312,7 +375,9 @@ class SteadyGeminiLive(GeminiLiveLLMService):
                 return
 
     def _resend_turn(self) -> None:
-        """The server may not have heard the user's turn: it is sent again, before what follows."""
+        """If the server may not have heard the user's turn, send it again before what follows."""
+        if not self._live.user_speaks and (self._owed is not _Owed.TURN or self._resent):
+            return
         self._resent = True
         self._unsent.take()
         for frame in self._turn_audio.take():
@@ -320,6 +385,8 @@ class SteadyGeminiLive(GeminiLiveLLMService):
 
     async def _handle_user_started_speaking(self, frame: Any) -> None:
         self._turn_began_at = time.monotonic()
+        self._answered()
+        self._resent = False
         if self._given_up and self._session is None:
             self._given_up = False
             self._tries = 0
@@ -328,19 +395,20 @@ class SteadyGeminiLive(GeminiLiveLLMService):
 
     async def _handle_user_stopped_speaking(self, frame: Any) -> None:
         await super()._handle_user_stopped_speaking(frame)
-        if time.monotonic() - self._turn_began_at >= _LEAST_TURN_SECS:
-            self._expect_answer(self._turn_began_at)
+        answered = self._content_at > self._turn_began_at and not self._cut_here
+        if time.monotonic() - self._turn_began_at >= _LEAST_TURN_SECS and not answered:
+            self._expect_answer(_Owed.TURN)
 
     async def _send_user_text(self, text: str) -> None:
         await self._when_ready(lambda: super(SteadyGeminiLive, self)._send_user_text(text))
-        self._expect_answer(time.monotonic())
+        self._expect_answer(_Owed.TEXT)
 
     async def _handle_messages_append(self, frame: LLMMessagesAppendFrame) -> None:
         await self._when_ready(lambda: super(SteadyGeminiLive, self)._handle_messages_append(frame))
 
     async def _complete_turn(self) -> None:
         await self._when_ready(super()._complete_turn)
-        self._expect_answer(time.monotonic())
+        self._expect_answer(_Owed.TEXT)
 
     async def _tool_result(self, tool_call_id: str, *args: Any, **kwargs: Any) -> None:
         self._open_calls.discard(tool_call_id)
@@ -350,7 +418,7 @@ class SteadyGeminiLive(GeminiLiveLLMService):
 
         await self._when_ready(send)
         if kwargs.get("is_final", True) and kwargs.get("spoken", True):
-            self._expect_answer(time.monotonic())
+            self._expect_answer(_Owed.RESULT)
 
     async def _when_ready(self, send: Callable[[], Awaitable[None]]) -> None:
         """Send now, or over the next connection."""
@@ -373,10 +441,14 @@ class SteadyGeminiLive(GeminiLiveLLMService):
 
     # silence
 
-    def _expect_answer(self, since: float) -> None:
+    def _expect_answer(self, owed: _Owed) -> None:
         self._cancel_watch()
-        if self._message_at < since:
-            self._watch = self.create_task(self._await_answer(), "gemini_answer")
+        self._owed = owed
+        self._watch = self.create_task(self._await_answer(), "gemini_answer")
+
+    def _answered(self) -> None:
+        self._owed = None
+        self._cancel_watch()
 
     def _cancel_watch(self) -> None:
         task, self._watch = self._watch, None
@@ -390,8 +462,7 @@ class SteadyGeminiLive(GeminiLiveLLMService):
         await asyncio.sleep(_HUNG_SECS - _ANSWER_SECS)
         self._watch = None
         if self._session is not None:
-            if not self._resent:
-                self._resend_turn()
+            self._resend_turn()
             await self._swap()
 
     async def _tell(self, trouble: Trouble, error: Exception | None) -> None:

@@ -83,6 +83,11 @@ class Live:
         return self._session.state.user == wire.UserState.USER_STATE_SPEAKING
 
     @property
+    def bot_speaks(self) -> bool:
+        """Whether the bot's voice is placed and not heard to its end."""
+        return self._session.state.bot == wire.BotState.BOT_STATE_SPEAKING
+
+    @property
     def busy(self) -> bool:
         """Whether the user speaks, waits for an answer, or a tool runs."""
         state = self._session.state

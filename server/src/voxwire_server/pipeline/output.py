@@ -413,6 +413,8 @@ class SessionOutput(BaseOutputTransport):
         self.utterances.end(context, completed, heard, source)
         self._contexts.discard(context)
         self._live.forget(context)
+        if is_live(context):  # such a model has said all when it has spoken all
+            self._session.state.response_ended()
         if not self.utterances.open:
             await self._bot_stopped()
 
