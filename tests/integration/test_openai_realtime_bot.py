@@ -12,6 +12,7 @@ from voxwire_server.bots.registry import load_bot
 from voxwire_server.testing import running_server
 
 
+@pytest.mark.timing
 async def test_a_spoken_question_is_answered_aloud_through_a_tool(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
