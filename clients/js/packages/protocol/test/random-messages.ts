@@ -14,7 +14,7 @@ export const MESSAGES: readonly DescMessage[] = Object.values(reference).flatMap
 const UINT32 = fc.oneof(fc.nat(300), fc.constantFrom(0xffff_ffff, 0x8000_0000), fc.nat());
 const UINT64 = fc.oneof(
   fc.bigInt(0n, 300n),
-  fc.constantFrom(2n ** 53n - 1n, 2n ** 53n, 2n ** 56n, 2n ** 63n, 2n ** 64n - 1n),
+  fc.constantFrom(2n ** 53n - 1n, 2n ** 53n + 1n, 2n ** 56n, 2n ** 63n, 2n ** 64n - 1n),
   fc.bigInt(0n, 2n ** 64n - 1n),
 );
 const ENUM = fc.oneof(fc.nat(12), fc.constantFrom(-1, -(2 ** 31), 2 ** 31 - 1, 99));
