@@ -85,6 +85,7 @@ SHARES = [
         40,
         ("tests/integration/test_client_tools.py", "tests/integration/test_forged_results.py"),
     ),
+    Share("interop", "metrics", Phase.QUIET, 20, ("tests/integration/test_turn_metrics.py",)),
     Share("interop", "rest", Phase.QUIET, 80),
     Share("faults", "turn", Phase.QUIET, 25, ("tests/faults/test_turn.py",)),
     Share("faults", "cuts", Phase.QUIET, 60, ("tests/faults/test_cuts.py",)),

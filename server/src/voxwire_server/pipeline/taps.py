@@ -15,11 +15,13 @@ from pipecat.frames.frames import (
     FunctionCallResultFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
+    LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
     MetricsFrame,
     TranscriptionFrame,
+    TTSAudioRawFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
@@ -79,8 +81,10 @@ class Taps:
                 source = note_word_offsets(processor)
                 if self.utterances is not None:
                     self.utterances.source = source
-                processor.add_event_handler("on_before_push_frame", self._metrics)
+                processor.add_event_handler("on_tts_request", self._spoken)
+                processor.add_event_handler("on_before_push_frame", self._tts)
             elif isinstance(processor, LLMService):
+                processor.add_event_handler("on_before_process_frame", self._asked)
                 processor.add_event_handler("on_before_push_frame", self._llm)
             elif isinstance(processor, STTService):
                 self._recognises = True
@@ -110,7 +114,9 @@ class Taps:
         elif isinstance(frame, VADUserStartedSpeakingFrame):
             session.turns.speech_started()
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
-            session.turns.speech_ended(session.now_ms() - frame.stop_secs * _MS)
+            now = session.now_ms()
+            stopped = now - frame.stop_secs * _MS
+            session.turns.speech_ended(stopped, now, session.voice.end(stopped, now))
         elif isinstance(frame, UserStoppedSpeakingFrame):
             session.emit_state(session.state.user_stopped())
             if self._recognises:  # a model that hears by itself brings no transcript
@@ -140,6 +146,7 @@ class Taps:
         if isinstance(frame, InterimTranscriptionFrame):
             self._transcript(frame.text, final=False)
         elif isinstance(frame, TranscriptionFrame):
+            self._session.turns.transcribed(self._session.now_ms())
             self._transcript(frame.text, final=True)
         elif isinstance(frame, MetricsFrame):
             await self._metrics(processor, frame)
@@ -159,6 +166,10 @@ class Taps:
 
     # the model
 
+    async def _asked(self, _: FrameProcessor, frame: Frame) -> None:
+        if isinstance(frame, LLMContextFrame):
+            self._session.turns.asked(self._session.now_ms())
+
     async def _llm(self, processor: FrameProcessor, frame: Frame) -> None:
         session = self._session
         if isinstance(frame, LLMTextFrame):
@@ -176,6 +187,8 @@ class Taps:
             session.emit(response_ended=wire.ResponseEnded(response_id=self._rid()))
         elif isinstance(frame, MetricsFrame):
             await self._metrics(processor, frame)
+        elif isinstance(frame, TTSAudioRawFrame):  # a model that speaks by itself
+            self._audio_made(frame)
         else:
             self._tool(frame)
 
@@ -188,11 +201,13 @@ class Taps:
         reports = self._session.tools.reports
         if isinstance(frame, FunctionCallInProgressFrame):
             self._pairing.started(frame.tool_call_id)
+            self._session.turns.tool_started(frame.tool_call_id, self._session.now_ms())
             name, arguments = frame.function_name, frame.arguments
             reports.started(frame.tool_call_id, name, arguments, response_id=self._rid())
         elif isinstance(frame, FunctionCallResultFrame):
             properties = frame.properties
             if properties is None or properties.is_final:
+                self._session.turns.tool_ended(frame.tool_call_id, self._session.now_ms())
                 failed = bool(getattr(frame, "error", None))
                 outcome = _Outcome.TOOL_OUTCOME_FAILED if failed else _Outcome.TOOL_OUTCOME_DONE
                 reports.ended(frame.tool_call_id, outcome, frame.result)
@@ -201,6 +216,7 @@ class Taps:
                     self._session.emit_state(self._session.state.answer_owed())
         elif isinstance(frame, FunctionCallCancelFrame):
             self._pairing.cancelled(frame)
+            self._session.turns.tool_ended(frame.tool_call_id, self._session.now_ms())
             timed_out, kinds = frame.run_llm, _Outcome
             reports.ended(
                 frame.tool_call_id,
@@ -208,6 +224,20 @@ class Taps:
             )
         elif isinstance(frame, InterruptionFrame):
             self._session.tools.interrupted()
+
+    # the voice
+
+    async def _spoken(self, _: FrameProcessor, context: str, __: str) -> None:
+        self._session.turns.text_taken(context, self._session.now_ms())
+
+    async def _tts(self, processor: FrameProcessor, frame: Frame) -> None:
+        if isinstance(frame, TTSAudioRawFrame):
+            self._audio_made(frame)
+        else:
+            await self._metrics(processor, frame)
+
+    def _audio_made(self, frame: TTSAudioRawFrame) -> None:
+        self._session.turns.audio_made(frame.context_id or "", self._session.now_ms())
 
     # metrics
 

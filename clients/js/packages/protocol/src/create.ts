@@ -85,7 +85,7 @@ function made(field: Field, value: unknown): unknown {
 /** Makes a message; one that is a message already is given back as it is. */
 export function create<T extends Message>(
   schema: MessageSchema<T>,
-  init?: MessageInitShape<MessageSchema<T>>,
+  init?: NoInfer<MessageInit<T>>,
 ): T {
   const given = (init ?? {}) as Fields;
   if (given.$typeName === schema.typeName) return given as unknown as T;

@@ -444,7 +444,8 @@ export type ServiceMetrics = metrics.ServiceMetrics;
 
 export const TurnMetricsSchema: MessageSchema<metrics.TurnMetrics> = /*@__PURE__*/ messageSchema(
   "TurnMetrics",
-  "turnId:s responseMs:u playoutDelayMs:u",
+  "turnId:s responseMs:u playoutDelayMs:u vadMs:u? sttMs:u? turnMs:u? llmMs:u? toolMs:u? ttsMs:u? outputMs:u? leadSilenceMs:u? totalMs:u? typed:b heardSource:e firstAudioMediaMs:U? userStoppedCaptureMs:U? userStoppedServerUs:U?",
+  [HeardSourceSchema],
 );
 export type TurnMetrics = metrics.TurnMetrics;
 

@@ -6,13 +6,15 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { HeardSource } from "./words_pb.js";
+import { file_voxwire_v1_words } from "./words_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file voxwire/v1/metrics.proto.
  */
 export const file_voxwire_v1_metrics: GenFile = /*@__PURE__*/
-  fileDesc("Chh2b3h3aXJlL3YxL21ldHJpY3MucHJvdG8SCnZveHdpcmUudjEiZgoNU2VydmljZU1ldHJpYxIkCgRraW5kGAEgASgOMhYudm94d2lyZS52MS5NZXRyaWNLaW5kEhEKCXByb2Nlc3NvchgCIAEoCRINCgVtb2RlbBgDIAEoCRINCgV2YWx1ZRgEIAEoASI8Cg5TZXJ2aWNlTWV0cmljcxIqCgdtZXRyaWNzGAEgAygLMhkudm94d2lyZS52MS5TZXJ2aWNlTWV0cmljIk0KC1R1cm5NZXRyaWNzEg8KB3R1cm5faWQYASABKAkSEwoLcmVzcG9uc2VfbXMYAiABKA0SGAoQcGxheW91dF9kZWxheV9tcxgDIAEoDSq9AQoKTWV0cmljS2luZBIbChdNRVRSSUNfS0lORF9VTlNQRUNJRklFRBAAEhQKEE1FVFJJQ19LSU5EX1RURkIQARIaChZNRVRSSUNfS0lORF9QUk9DRVNTSU5HEAISHQoZTUVUUklDX0tJTkRfUFJPTVBUX1RPS0VOUxADEiEKHU1FVFJJQ19LSU5EX0NPTVBMRVRJT05fVE9LRU5TEAQSHgoaTUVUUklDX0tJTkRfVFRTX0NIQVJBQ1RFUlMQBWIGcHJvdG8z");
+  fileDesc("Chh2b3h3aXJlL3YxL21ldHJpY3MucHJvdG8SCnZveHdpcmUudjEiZgoNU2VydmljZU1ldHJpYxIkCgRraW5kGAEgASgOMhYudm94d2lyZS52MS5NZXRyaWNLaW5kEhEKCXByb2Nlc3NvchgCIAEoCRINCgVtb2RlbBgDIAEoCRINCgV2YWx1ZRgEIAEoASI8Cg5TZXJ2aWNlTWV0cmljcxIqCgdtZXRyaWNzGAEgAygLMhkudm94d2lyZS52MS5TZXJ2aWNlTWV0cmljIokFCgtUdXJuTWV0cmljcxIPCgd0dXJuX2lkGAEgASgJEhMKC3Jlc3BvbnNlX21zGAIgASgNEhgKEHBsYXlvdXRfZGVsYXlfbXMYAyABKA0SEwoGdmFkX21zGAQgASgNSACIAQESEwoGc3R0X21zGAUgASgNSAGIAQESFAoHdHVybl9tcxgGIAEoDUgCiAEBEhMKBmxsbV9tcxgHIAEoDUgDiAEBEhQKB3Rvb2xfbXMYCCABKA1IBIgBARITCgZ0dHNfbXMYCSABKA1IBYgBARIWCglvdXRwdXRfbXMYCiABKA1IBogBARIcCg9sZWFkX3NpbGVuY2VfbXMYCyABKA1IB4gBARIVCgh0b3RhbF9tcxgMIAEoDUgIiAEBEg0KBXR5cGVkGA0gASgIEi0KDGhlYXJkX3NvdXJjZRgOIAEoDjIXLnZveHdpcmUudjEuSGVhcmRTb3VyY2USIQoUZmlyc3RfYXVkaW9fbWVkaWFfbXMYDyABKARICYgBARIkChd1c2VyX3N0b3BwZWRfY2FwdHVyZV9tcxgQIAEoBEgKiAEBEiMKFnVzZXJfc3RvcHBlZF9zZXJ2ZXJfdXMYESABKARIC4gBAUIJCgdfdmFkX21zQgkKB19zdHRfbXNCCgoIX3R1cm5fbXNCCQoHX2xsbV9tc0IKCghfdG9vbF9tc0IJCgdfdHRzX21zQgwKCl9vdXRwdXRfbXNCEgoQX2xlYWRfc2lsZW5jZV9tc0ILCglfdG90YWxfbXNCFwoVX2ZpcnN0X2F1ZGlvX21lZGlhX21zQhoKGF91c2VyX3N0b3BwZWRfY2FwdHVyZV9tc0IZChdfdXNlcl9zdG9wcGVkX3NlcnZlcl91cyq9AQoKTWV0cmljS2luZBIbChdNRVRSSUNfS0lORF9VTlNQRUNJRklFRBAAEhQKEE1FVFJJQ19LSU5EX1RURkIQARIaChZNRVRSSUNfS0lORF9QUk9DRVNTSU5HEAISHQoZTUVUUklDX0tJTkRfUFJPTVBUX1RPS0VOUxADEiEKHU1FVFJJQ19LSU5EX0NPTVBMRVRJT05fVE9LRU5TEAQSHgoaTUVUUklDX0tJTkRfVFRTX0NIQVJBQ1RFUlMQBWIGcHJvdG8z", [file_voxwire_v1_words]);
 
 /**
  * One measurement of a service.
@@ -78,7 +80,13 @@ export const ServiceMetricsSchema: GenMessage<ServiceMetrics> = /*@__PURE__*/
   messageDesc(file_voxwire_v1_metrics, 1);
 
 /**
- * How long the user waited in one turn.
+ * How long the user waited in one turn, and for what (protocol/spec/metrics.md). Sent once a turn,
+ * when the first audible sample of the answer was heard.
+ *
+ * The stages follow each other without gaps on the server's monotonic clock, in this order: vad,
+ * stt, turn, llm (tool within it), tts, output, playout_delay, lead_silence. Those that are present
+ * sum exactly to total_ms. A stage that did not happen or cannot be told is absent, and its time is
+ * in the next one that is present.
  *
  * @generated from message voxwire.v1.TurnMetrics
  */
@@ -104,6 +112,108 @@ export type TurnMetrics = Message<"voxwire.v1.TurnMetrics"> & {
    * @generated from field: uint32 playout_delay_ms = 3;
    */
   playoutDelayMs: number;
+
+  /**
+   * From the end of the user's speech, as found in the audio, to the VAD's decision; 0 when typed.
+   *
+   * @generated from field: optional uint32 vad_ms = 4;
+   */
+  vadMs?: number | undefined;
+
+  /**
+   * From there to the final transcript; 0 when it was there already, or when typed.
+   *
+   * @generated from field: optional uint32 stt_ms = 5;
+   */
+  sttMs?: number | undefined;
+
+  /**
+   * From there until the turn was taken as over and its text reached the language model.
+   *
+   * @generated from field: optional uint32 turn_ms = 6;
+   */
+  turnMs?: number | undefined;
+
+  /**
+   * From there to the first text that the synthesiser began to speak (a sentence, as a rule),
+   * without tool_ms; of a model that speaks by itself, to its first audio.
+   *
+   * @generated from field: optional uint32 llm_ms = 7;
+   */
+  llmMs?: number | undefined;
+
+  /**
+   * Time within that stretch in which at least one tool call of this turn ran; absent = none ran.
+   *
+   * @generated from field: optional uint32 tool_ms = 8;
+   */
+  toolMs?: number | undefined;
+
+  /**
+   * From that text to the first audio of it; absent of a model that speaks by itself.
+   *
+   * @generated from field: optional uint32 tts_ms = 9;
+   */
+  ttsMs?: number | undefined;
+
+  /**
+   * From there until the audio was handed to the path.
+   *
+   * @generated from field: optional uint32 output_ms = 10;
+   */
+  outputMs?: number | undefined;
+
+  /**
+   * From the first bot sample heard to the first audible one (above -60 dBFS).
+   *
+   * @generated from field: optional uint32 lead_silence_ms = 11;
+   */
+  leadSilenceMs?: number | undefined;
+
+  /**
+   * From the end of the user's speech (the text's arrival, when typed) to the first audible sample.
+   *
+   * @generated from field: optional uint32 total_ms = 12;
+   */
+  totalMs?: number | undefined;
+
+  /**
+   * The user typed: there was no speech to recognise.
+   *
+   * @generated from field: bool typed = 13;
+   */
+  typed: boolean;
+
+  /**
+   * How it is known when the sample was heard.
+   *
+   * @generated from field: voxwire.v1.HeardSource heard_source = 14;
+   */
+  heardSource: HeardSource;
+
+  /**
+   * Position of the answer's first sample, milliseconds of the media clock; the first audible one
+   * is lead_silence_ms behind it.
+   *
+   * @generated from field: optional uint64 first_audio_media_ms = 15;
+   */
+  firstAudioMediaMs?: bigint | undefined;
+
+  /**
+   * Where the user's speech ended in what the client captured: milliseconds by AudioChunk's
+   * sample_index. Absent where the carrier does not number what was captured, and when typed.
+   *
+   * @generated from field: optional uint64 user_stopped_capture_ms = 16;
+   */
+  userStoppedCaptureMs?: bigint | undefined;
+
+  /**
+   * When the user's speech ended (the text arrived, when typed): the server's clock as in Ping and
+   * Pong, microseconds. The way from the client to the server is over by then.
+   *
+   * @generated from field: optional uint64 user_stopped_server_us = 17;
+   */
+  userStoppedServerUs?: bigint | undefined;
 };
 
 /**
