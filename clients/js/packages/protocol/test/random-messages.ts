@@ -17,7 +17,7 @@ const UINT64 = fc.oneof(
   fc.constantFrom(2n ** 53n - 1n, 2n ** 53n + 1n, 2n ** 56n, 2n ** 63n, 2n ** 64n - 1n),
   fc.bigInt(0n, 2n ** 64n - 1n),
 );
-const ENUM = fc.oneof(fc.nat(12), fc.constantFrom(-1, -(2 ** 31), 2 ** 31 - 1, 99));
+const INT32 = fc.oneof(fc.nat(12), fc.constantFrom(-1, -(2 ** 31), 2 ** 31 - 1, 99));
 /** protobuf-es drops a byte order mark; see `oddity`. */
 const TEXT = fc
   .oneof(fc.string({ maxLength: 6 }), fc.string({ unit: "binary", maxLength: 9 }))
@@ -29,6 +29,10 @@ function scalar(type: ScalarType): fc.Arbitrary<unknown> {
       return UINT32;
     case ScalarType.UINT64:
       return UINT64;
+    case ScalarType.INT32:
+      return INT32;
+    case ScalarType.INT64:
+      return UINT64.map((bits) => BigInt.asIntN(64, bits));
     case ScalarType.BOOL:
       return fc.boolean();
     case ScalarType.DOUBLE:
@@ -47,12 +51,12 @@ function fieldOf(field: DescField): fc.Arbitrary<unknown> {
     case "scalar":
       return scalar(field.scalar);
     case "enum":
-      return ENUM;
+      return INT32;
     case "message":
       return initOf(field.message);
     case "list": {
       if (field.listKind === "message") return fc.array(initOf(field.message), { maxLength: 3 });
-      const item = field.listKind === "enum" ? ENUM : scalar(field.scalar);
+      const item = field.listKind === "enum" ? INT32 : scalar(field.scalar);
       return fc.array(item, { maxLength: 4 });
     }
     default:
