@@ -60,6 +60,8 @@ export interface ClientOptions {
   resume?: boolean;
   /** Longest time without a connection; the server's grace when absent, milliseconds. */
   resumeTimeoutMs?: number;
+  /** Clock, timers and WebSocket in place of the program's own; for tests, and for Node < 22. */
+  environment?: Partial<import("./core/environment.js").Environment>;
 }
 
 export interface MediaOptions {
@@ -110,6 +112,8 @@ export interface Tool {
   /** JSON Schema of the arguments, an object. */
   readonly parameters: JsonValue;
   readonly timeoutMs?: number;
+  /** What an interruption of the bot does to a call; default "cancel". */
+  readonly onInterruption?: "cancel" | "finish" | "ask";
   /** Checks and converts the arguments; of a zod or other Standard Schema object. */
   readonly parse?: (value: JsonValue) => Promise<unknown>;
   run(args: never, call: ToolCall): unknown;

@@ -46,6 +46,7 @@ export {
   MAX_VALUE_DEPTH,
   MAX_VALUE_NODES,
   parseJson,
+  utf8Length,
 } from "./json-text.js";
 export {
   type DecodeOptions,

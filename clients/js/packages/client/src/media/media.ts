@@ -35,7 +35,8 @@ export interface MediaPath {
   readonly trouble: VoxwireError | undefined;
   /** The message that asks for this path (a WebRTC offer goes out before anything is gathered). */
   offer(signal: AbortSignal): Promise<wire.PathOpen>;
-  /** Takes what the server says about this path: answer, candidates, ready, close, anchors, audio. */
+  /** Takes what the server says about this path: answer, candidates, ready, close, anchors, audio;
+   * and, before it is ready, the ICE servers when Welcome names them (`iceServersUpdate`). */
   receive(payload: Payload): void;
   /** Resolves when audio can flow both ways; rejects when the path cannot be had. */
   readonly ready: Promise<void>;
@@ -62,12 +63,13 @@ export interface Media {
   start(host: MediaHost): Promise<void>;
   /** Makes a path; nothing is sent yet. */
   path(carrier: CarrierName, options: PathOptions): MediaPath;
-  /** Plays this path from now on; the one before is closed once this one carries sound. */
+  /** Plays this path from now on, from where the one before stopped, which is closed. */
   use(path: MediaPath): void;
   /** Takes what the server says about utterances, words, states and silence, in order. */
   receive(payload: Payload): void;
-  /** Forgets what was announced: a snapshot takes its place. */
-  reset(): void;
+  /** Forgets what was announced: the snapshot takes its place. Words that were fired, and words
+   * before its position that were not known, do not fire again. */
+  reset(snapshot?: wire.Snapshot): void;
   levels(): Levels;
   quality(): Promise<Quality>;
   setVolume(volume: number): void;
