@@ -1,0 +1,130 @@
+/** Clients in a page, with everything that they told and what was heard of them. */
+import { held, troubles } from "./counting.js";
+import type { AnyEvent, Client, ClientOptions } from "../../../../packages/client/src/index.js";
+import { createClient, tool } from "../../../../packages/client/src/index.js";
+import { VoxwireError, wire } from "../../../../packages/protocol/src/index.js";
+import { show } from "./log.js";
+import { tapOutput } from "./tap.js";
+
+export interface Noted {
+  readonly type: string;
+  readonly event: unknown;
+  readonly atMs: number;
+}
+
+const TYPES = [
+  ..."status sessionStarted sessionEnded connectionChanged pathChanged eventsSkipped flushed".split(" "),
+  ..."stateChanged transcript utteranceStarted utteranceEnded botWord interrupted error".split(" "),
+  ..."toolCallStarted toolCallEnded appMessage playbackBlocked devices quality ignored".split(" "),
+] as AnyEvent["type"][];
+
+/** A client and what it told. */
+export class Talk {
+  readonly client: Client;
+  readonly events: Noted[] = [];
+  /** Reliable messages as they were delivered, hexadecimal, without what the channel adds. */
+  readonly delivered: string[] = [];
+  readonly calls: { readonly name: string; readonly args: unknown }[] = [];
+  readonly flushes: number[] = [];
+  readonly sound: ReturnType<typeof tapOutput>;
+  counted = 0;
+  #counter: ReturnType<typeof setInterval> | undefined;
+
+  constructor(options: Partial<ClientOptions>) {
+    this.client = createClient({
+      url: "/",
+      ...options,
+      media: options.media ?? { workletUrl: "/worklets/", rememberDevices: false },
+      tools: [this.#map()],
+    });
+    for (const type of TYPES) {
+      this.client.on(type, (event) => {
+        this.events.push({ type, event, atMs: performance.now() });
+      });
+    }
+    this.client.tap((direction, envelope) => {
+      if (direction === "in") this.#note(envelope);
+    });
+    this.client.conversation.subscribe(() => show(this.client.conversation.get()));
+    this.sound = tapOutput(this.client);
+  }
+
+  /** Sends a number every 100 ms. */
+  count(): void {
+    this.#counter = setInterval(() => {
+      void this.client.sendMessage("n", this.counted);
+      this.counted += 1;
+    }, 100);
+  }
+
+  stopCounting(): void {
+    clearInterval(this.#counter);
+  }
+
+  /** Forgets what was noted of sound and words. */
+  forget(): void {
+    this.events.length = 0;
+    this.sound.heard.length = 0;
+    this.flushes.length = 0;
+  }
+
+  #note(envelope: wire.Envelope): void {
+    const { payload } = envelope;
+    if (payload.case === "flush") this.flushes.push(performance.now());
+    if (!payload.case || !wire.RELIABLE_PAYLOADS.has(payload.case)) return;
+    const bytes = wire.encodeEnvelope({ ...envelope, seq: 0n, ack: 0n } as wire.Envelope);
+    this.delivered.push([...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(""));
+  }
+
+  #map() {
+    const parameters = {
+      type: "object",
+      properties: { place: { type: "string" } },
+      required: ["place"],
+    } as const;
+    const run = async ({ place }: { place: string }) => {
+      this.calls.push({ name: "show_on_map", args: { place } });
+      return `${place}, <img src=x onerror="window.pwned=1"> pinned`;
+    };
+    return tool("show_on_map", parameters, run, { description: "Shows a place on the map." });
+  }
+}
+
+const talks: Record<string, Talk> = {};
+
+/** Makes a client and does not connect it. */
+function make(name: string, options: Partial<ClientOptions> = {}): Talk {
+  const talk = new Talk(options);
+  talks[name] = talk;
+  return talk;
+}
+
+/** How a promise settled. */
+export interface Outcome {
+  readonly settled: "resolved" | "rejected";
+  readonly ms: number;
+  readonly name?: string;
+  readonly code?: string;
+  readonly reason?: string;
+}
+
+async function outcome(promise: Promise<unknown>): Promise<Outcome> {
+  const beganMs = performance.now();
+  const ms = () => Math.round(performance.now() - beganMs);
+  try {
+    await promise;
+    return { settled: "resolved", ms: ms() };
+  } catch (error) {
+    const name = error instanceof Error || error instanceof DOMException ? error.name : "?";
+    const ours = error instanceof VoxwireError ? { code: error.code, reason: error.reason } : {};
+    return { settled: "rejected", ms: ms(), name, ...ours };
+  }
+}
+
+const e2e = { make, talks, outcome, held, troubles };
+declare global {
+  interface Window {
+    e2e: typeof e2e;
+  }
+}
+window.e2e = e2e;
