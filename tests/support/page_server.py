@@ -36,10 +36,10 @@ from voxwire_server.config import Settings  # noqa: E402
 from voxwire_server.logs import configure_logging  # noqa: E402
 from voxwire_server.serve import bind, make_server, run_server  # noqa: E402
 
-LEAD_S = 0.4
+LEAD_S = 2.5
 """Silence before what is spoken into a WAV."""
 
-TRAIL_S = 30
+TRAIL_S = 20
 """Silence behind it: a fake microphone that comes to the end of its file gives no audio."""
 
 
@@ -60,9 +60,7 @@ class EchoLLM(ScriptedLLM):
 async def clicks(session: BotSession) -> None:
     """The bot of clicks."""
     user, assistant = session.aggregators(LLMContext(), vad_analyzer=None)
-    await session.run(
-        [session.input(), user, EchoLLM(), ClickTTS(), session.output(), assistant]
-    )
+    await session.run([session.input(), user, EchoLLM(), ClickTTS(), session.output(), assistant])
 
 
 class Cutter:

@@ -26,7 +26,10 @@ export function launch(flags: readonly string[] = [FAKE_DEVICE, FAKE_USER]): Pro
 }
 
 /** A page of the tests' site; requests to any other origin are aborted and noted. */
-export async function openPage(browser: Browser, url: string): Promise<Page & { foreign: string[] }> {
+export async function openPage(
+  browser: Browser,
+  url: string,
+): Promise<Page & { foreign: string[] }> {
   const page = Object.assign(await browser.newPage(), { foreign: [] as string[] });
   const { host } = new URL(url);
   await page.route("**/*", (route) => {

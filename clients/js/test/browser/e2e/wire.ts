@@ -5,7 +5,7 @@ import { createConnection, createServer, type Server, type Socket } from "node:n
  * upgrade comes, and nothing after it. */
 export type Mode = "pass" | "mute" | "handshake";
 
-export class Proxy {
+export class Wire {
   mode: Mode = "pass";
   /** Where connections go. */
   target = 0;

@@ -51,7 +51,10 @@ if (devices) {
 }
 
 /** Timers that are waiting. */
-function countTimers(repeated: "setTimeout" | "setInterval", end: "clearTimeout" | "clearInterval") {
+function countTimers(
+  repeated: "setTimeout" | "setInterval",
+  end: "clearTimeout" | "clearInterval",
+) {
   const set = globalThis[repeated].bind(globalThis) as (fn: () => void, ms?: number) => number;
   const clear = globalThis[end].bind(globalThis);
   const counted = (fn: () => void, ms?: number) => {

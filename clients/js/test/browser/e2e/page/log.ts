@@ -4,7 +4,9 @@ import type { Conversation, LoggedTurn } from "../../../../packages/client/src/i
 export function textOf(turn: LoggedTurn): string {
   if (turn.role === "user") return turn.text;
   const said = turn.utterances.map(({ text }) => text);
-  const calls = turn.toolCalls.map(({ name, args, result }) => JSON.stringify([name, args, result]));
+  const calls = turn.toolCalls.map(({ name, args, result }) =>
+    JSON.stringify([name, args, result]),
+  );
   return [...said, ...calls].join(" ");
 }
 

@@ -1,8 +1,14 @@
 /** Clients in a page, with everything that they told and what was heard of them. */
-import { held, troubles } from "./counting.js";
-import type { AnyEvent, Client, ClientOptions } from "../../../../packages/client/src/index.js";
+
+import type {
+  AnyEvent,
+  Client,
+  ClientOptions,
+  ConnectOptions,
+} from "../../../../packages/client/src/index.js";
 import { createClient, tool } from "../../../../packages/client/src/index.js";
 import { VoxwireError, wire } from "../../../../packages/protocol/src/index.js";
+import { held, troubles } from "./counting.js";
 import { show } from "./log.js";
 import { tapOutput } from "./tap.js";
 
@@ -13,9 +19,10 @@ export interface Noted {
 }
 
 const TYPES = [
-  ..."status sessionStarted sessionEnded connectionChanged pathChanged eventsSkipped flushed".split(" "),
-  ..."stateChanged transcript utteranceStarted utteranceEnded botWord interrupted error".split(" "),
-  ..."toolCallStarted toolCallEnded appMessage playbackBlocked devices quality ignored".split(" "),
+  ..."status sessionStarted sessionEnded connectionChanged pathChanged eventsSkipped".split(" "),
+  ..."stateChanged userTranscript botResponseStarted utteranceStarted utteranceEnded".split(" "),
+  ..."botWord interrupted flushed toolCallStarted toolCallEnded appMessage error".split(" "),
+  ..."playbackBlocked devices ignored".split(" "),
 ] as AnyEvent["type"][];
 
 /** A client and what it told. */
@@ -47,6 +54,18 @@ export class Talk {
     });
     this.client.conversation.subscribe(() => show(this.client.conversation.get()));
     this.sound = tapOutput(this.client);
+  }
+
+  connect(options?: ConnectOptions): Promise<void> {
+    return this.client.connect(options);
+  }
+
+  /** Everything so far, to be read from outside the page. */
+  snapshot() {
+    const { events, delivered, calls, flushes, counted, client } = this;
+    const { heard, behind } = this.sound;
+    const { turns } = client.conversation.get();
+    return { events, delivered, calls, flushes, counted, heard, behind, turns };
   }
 
   /** Sends a number every 100 ms. */
@@ -84,7 +103,7 @@ export class Talk {
     } as const;
     const run = async ({ place }: { place: string }) => {
       this.calls.push({ name: "show_on_map", args: { place } });
-      return `${place}, <img src=x onerror="window.pwned=1"> pinned`;
+      return `${place}, <img src=x onerror=pwn()> pinned`;
     };
     return tool("show_on_map", parameters, run, { description: "Shows a place on the map." });
   }
@@ -97,6 +116,12 @@ function make(name: string, options: Partial<ClientOptions> = {}): Talk {
   const talk = new Talk(options);
   talks[name] = talk;
   return talk;
+}
+
+function talk(name: string): Talk {
+  const known = talks[name];
+  if (known) return known;
+  throw new Error(`no client is called ${name}`);
 }
 
 /** How a promise settled. */
@@ -121,7 +146,7 @@ async function outcome(promise: Promise<unknown>): Promise<Outcome> {
   }
 }
 
-const e2e = { make, talks, outcome, held, troubles };
+const e2e = { make, talk, talks, outcome, held, troubles };
 declare global {
   interface Window {
     e2e: typeof e2e;
