@@ -4,6 +4,7 @@ import type {
   AnyEvent,
   Client,
   ClientOptions,
+  ClientStatus,
   ConnectOptions,
 } from "../../../../packages/client/src/index.js";
 import { createClient, tool } from "../../../../packages/client/src/index.js";
@@ -66,6 +67,43 @@ export class Talk {
     const { heard, behind } = this.sound;
     const { turns } = client.conversation.get();
     return { events, delivered, calls, flushes, counted, heard, behind, turns };
+  }
+
+  /** How many words were heard. */
+  words(): number {
+    return this.events.filter(({ type }) => type === "botWord").length;
+  }
+
+  /** Number of the path in use. */
+  path(): number {
+    const last = this.events.findLast(({ type }) => type === "pathChanged");
+    return (last?.event as { pathId: number } | undefined)?.pathId ?? 0;
+  }
+
+  /** When the client said first that it reconnects, and last that it is ready, after a moment. */
+  turnings(afterMs: number): { readonly reconnecting: number; readonly ready: number } {
+    const said = (status: string) =>
+      this.events
+        .filter(({ type, event, atMs }) => {
+          return atMs > afterMs && type === "status" && (event as ClientStatus).status === status;
+        })
+        .map(({ atMs }) => atMs);
+    return {
+      reconnecting: said("reconnecting")[0] ?? Number.POSITIVE_INFINITY,
+      ready: said("ready").at(-1) ?? Number.NEGATIVE_INFINITY,
+    };
+  }
+
+  /** True when it reconnected after a moment and is ready since. */
+  readySince(afterMs: number): boolean {
+    const { reconnecting, ready } = this.turnings(afterMs);
+    return ready > reconnecting && this.client.status.get().status === "ready";
+  }
+
+  /** Lets the bot of clicks speak, sentence after sentence. */
+  async keepTalking(): Promise<void> {
+    this.client.on("utteranceEnded", () => void this.client.sendText("say 40"));
+    await this.client.sendText("say 40");
   }
 
   /** Sends a number every 100 ms. */
