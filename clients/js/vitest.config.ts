@@ -11,6 +11,7 @@ export default defineConfig({
       "@voxwire/client/testing": source("client/src/testing/index.ts"),
       "@voxwire/client/node": source("client/src/node/index.ts"),
       "@voxwire/client": source("client/src/index.ts"),
+      "@voxwire/react/testing": source("react/src/testing/index.ts"),
       "@voxwire/react": source("react/src/index.ts"),
     },
   },

@@ -1,8 +1,10 @@
 // Measures a page's media against a tap on its output: when words fire, and how it falls silent.
-// Usage: timing.mjs [websocket|webrtc|both] [words] [cuts]
+// Usage: timing.mjs [websocket|webrtc|both] [utterances] [cuts]
 import { launch, makeSite, quantile, sleep, startServer } from "./support.mjs";
 
-const [which = "both", words = "40", cuts = "10"] = process.argv.slice(2);
+const [which = "both", utterances = "3", cuts = "10"] = process.argv.slice(2);
+/** Words of an utterance: with more than 10 s the bot's synthesiser waits, and its words with it. */
+const WORDS = 30;
 const LOUD = 0.2;
 const QUIET = 0.0015;
 
@@ -32,17 +34,18 @@ async function untilQuiet(page, count) {
     await sleep(500);
     const done = await page.evaluate((least) => {
       const { events } = window.bench;
-      const words = events.filter(({ type }) => type === "botWord").length;
-      return words >= least && events.some(({ type }) => type === "utteranceEnded");
+      return events.filter(({ type }) => type === "utteranceEnded").length >= least;
     }, count);
     if (done) return;
   }
 }
 
 async function words_(page, transport) {
-  await page.evaluate((text) => window.bench.say(text), `say ${words}`);
-  await untilQuiet(page, Number(words));
-  await sleep(300);
+  for (let number = 1; number <= Number(utterances); number += 1) {
+    await page.evaluate((text) => window.bench.say(text), `say ${WORDS}`);
+    await untilQuiet(page, number);
+    await sleep(300);
+  }
   const { events, sounds, rendered, heard, latency } = await state(page);
   const fired = events.filter(({ type }) => type === "botWord");
   const onsets = clicks(sounds);
@@ -61,7 +64,9 @@ async function words_(page, transport) {
     `${round(quantile(errorsEar, 0.5))}; latency ${latency}`,
   );
   if (process.env.DETAIL) {
-    fired.forEach((f, i) => console.log(i, f.event.text, round(errors[i]), f.event.startMs));
+    for (const [index, { event }] of fired.entries()) {
+      console.log(index, event.text, round(errors[index]), event.startMs);
+    }
   }
 }
 
@@ -126,7 +131,7 @@ try {
     page.on("pageerror", (error) => console.log("page error:", error));
     await page.goto(`${server.url}/`);
     await page.evaluate((name) => window.bench.open(name, true), transport);
-    if (Number(words)) await words_(page, transport);
+    if (Number(utterances)) await words_(page, transport);
     if (Number(cuts)) await cuts_(page, transport);
     console.log(JSON.stringify(await page.evaluate(() => window.bench.quality())));
     await page.evaluate(() => window.bench.close());

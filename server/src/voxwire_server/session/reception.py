@@ -139,6 +139,10 @@ class Reception:
             session.ice.remote_candidate(message.ice_candidate)
         elif kind == "send_text":
             self._texts.take(message.send_text)
+        elif kind == "app_message":
+            session.requests.take(message.app_message)
+        elif kind == "error":
+            session.requests.refused(message.error)
         elif kind == "interrupt":
             self._interrupt()
         elif kind == "mute":

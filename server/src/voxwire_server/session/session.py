@@ -21,6 +21,7 @@ from voxwire_server.session.link import ControlLink
 from voxwire_server.session.paths import Paths
 from voxwire_server.session.playout import Playout
 from voxwire_server.session.reception import Reception
+from voxwire_server.session.requests import Requests
 from voxwire_server.session.states import ConversationState
 from voxwire_server.session.tools import SessionTools
 from voxwire_server.session.turns import TurnTimer
@@ -101,6 +102,7 @@ class Session:
         self.absence = Absence(self)
         self.reception = Reception(self)
         self.tools = SessionTools(self)
+        self.requests = Requests(self)
         self.port: PipelinePort | None = None
         self.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
         self.pipeline_ready = asyncio.Event()

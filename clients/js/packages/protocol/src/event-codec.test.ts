@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { fromBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { fromBinary } from "./codec.js";
 import { enumWord } from "./enum-words.js";
 import { EVENT_OF_PAYLOAD, fromEnvelope, snapshotOf } from "./event-codec.js";
 import {

@@ -187,11 +187,31 @@ export interface ServiceMetrics {
   readonly metrics: readonly ServiceMetric[];
 }
 
-/** How long the user waited in one turn (`metrics.proto`). */
+/** How long the user waited in one turn, and for what (protocol/spec/metrics.md). The stages that
+ * are not undefined follow each other without gaps and sum to `totalMs`; an older server gives the
+ * first three fields alone. */
 export interface TurnMetrics {
   readonly turnId: string;
   readonly responseMs: number;
   readonly playoutDelayMs: number;
+  readonly vadMs: number | undefined;
+  readonly sttMs: number | undefined;
+  readonly turnMs: number | undefined;
+  readonly llmMs: number | undefined;
+  /** Lies within the model's stretch. */
+  readonly toolMs: number | undefined;
+  readonly ttsMs: number | undefined;
+  readonly outputMs: number | undefined;
+  readonly leadSilenceMs: number | undefined;
+  /** From the end of the user's speech to the first audible sample. */
+  readonly totalMs: number | undefined;
+  readonly typed: boolean;
+  readonly heardSource: HeardSource;
+  readonly firstAudioMediaMs: number | undefined;
+  /** In this client's own count of what it captured; only where the carrier has one. */
+  readonly userStoppedCaptureMs: number | undefined;
+  /** The server's clock as in `Ping` and `Pong`, microseconds. */
+  readonly userStoppedServerUs: number | undefined;
 }
 
 /** A message of the application. */

@@ -14,7 +14,7 @@ import { SilenceWatch } from "./silence-watch.js";
 /** Decoded sound is this much behind its timestamp: libopus looks 6.5 ms ahead. */
 const LOOKAHEAD_MS = 6.5;
 /** From the jitter buffer to the output node; measured in Chromium (test/browser/timing.mjs). */
-const DELIVERY_MS = 0;
+const DELIVERY_MS = 18;
 /** A timestamp is looked at no more often than this. */
 const LOOK_MS = 8;
 /** After a flush, sound is let through this much before its position. */
@@ -41,6 +41,7 @@ export class WebRtcPath implements BrowserPath {
   readonly #watch: SilenceWatch;
   #element: HTMLAudioElement | undefined;
   #source: MediaStreamAudioSourceNode | undefined;
+  #stream: MediaStream | undefined;
   #track: MediaStreamTrack | undefined;
   #early: wire.IceCandidate[] | undefined = [];
   #lookedAtMs = Number.NEGATIVE_INFINITY;
@@ -117,7 +118,7 @@ export class WebRtcPath implements BrowserPath {
   start(fromMs: number): void {
     this.#started = true;
     this.#floorMs = fromMs;
-    this.#gate.node.connect(this.#options.graph.bot);
+    this.#listen();
     this.#watch.start();
   }
 
@@ -233,15 +234,23 @@ export class WebRtcPath implements BrowserPath {
 
   /** Chromium feeds a remote stream to Web Audio only while a media element plays it. */
   #attach(stream: MediaStream): void {
-    const { context } = this.#options.graph;
     const element = new Audio();
     element.muted = true;
     element.srcObject = stream;
     element.play().catch(() => undefined);
     this.#element = element;
-    this.#source = new MediaStreamAudioSourceNode(context, { mediaStream: stream });
-    this.#source.connect(this.#gate.node);
+    this.#stream = stream;
+    if (this.#started) this.#listen();
     this.setTrack(this.#track);
+  }
+
+  /** What a stream brings before anything reads it would stay in front of it as delay. */
+  #listen(): void {
+    const { graph } = this.#options;
+    if (!this.#stream || this.#source) return;
+    this.#gate.node.connect(graph.bot);
+    this.#source = new MediaStreamAudioSourceNode(graph.context, { mediaStream: this.#stream });
+    this.#source.connect(this.#gate.node);
   }
 
   #anchor(message: wire.MediaAnchor): void {

@@ -177,7 +177,7 @@ function inUtterance(
 function called(state: LogState, event: ToolCallStarted): LogState {
   const { callId, name, responseId } = event;
   if (state.conversation.turns.some((turn) => callAt(turn, callId) >= 0)) return state;
-  const turnId = state.turnOf.get(responseId) || state.botTurnId;
+  const turnId = turnOfCall(state, responseId);
   const call: LoggedToolCall = {
     id: callId,
     name,
@@ -186,6 +186,13 @@ function called(state: LogState, event: ToolCallStarted): LogState {
     ...(event.arguments === undefined ? {} : { args: event.arguments }),
   };
   return inBotTurn(state, turnId, (turn) => ({ ...turn, toolCalls: [...turn.toolCalls, call] }));
+}
+
+/** A call is often announced ahead of the response that asks for it: then it answers the user. */
+function turnOfCall(state: LogState, responseId: string): string {
+  const last = state.conversation.turns.at(-1);
+  if (last?.role === "user") return last.id.replace(/:user$/, "");
+  return state.turnOf.get(responseId) || state.botTurnId;
 }
 
 function over(call: LoggedToolCall, event: ToolCallEnded): LoggedToolCall {

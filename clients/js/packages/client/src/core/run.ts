@@ -55,11 +55,22 @@ export class Run {
     });
   }
 
-  /** Resolves when the session is up. Rejects with why not; nothing is left then. */
-  async open({ signal, timeoutMs = CONNECT_MS }: ConnectOptions): Promise<void> {
+  /** True once it is ending. */
+  get closing(): boolean {
+    return this.#closing || this.#scope.closed;
+  }
+
+  /** Resolves when the session is up. Rejects with why not; nothing is left then.
+   *
+   * @param sinceMs - From when the deadline counts. */
+  async open(
+    { signal, timeoutMs = CONNECT_MS }: ConnectOptions,
+    sinceMs = this.#last.env.now(),
+  ): Promise<void> {
     const aborted = () => this.#scope.close(signal?.reason);
     signal?.addEventListener("abort", aborted);
-    const cancel = this.#scope.after(timeoutMs, () => this.#scope.close(this.#late(timeoutMs)));
+    const leftMs = timeoutMs - (this.#last.env.now() - sinceMs);
+    const cancel = this.#scope.after(leftMs, () => this.#scope.close(this.#late(timeoutMs)));
     try {
       if (signal?.aborted) throw signal.reason;
       const session = await this.#connect(timeoutMs);

@@ -1,7 +1,8 @@
 /** Media without a page: audio on the control channel, devices that are not there. */
 import { codeFromWire, makeError, type VoxwireError, wire } from "@voxwire/protocol";
 import type { DeviceState, Devices, DevicesState, Microphone, Quality } from "../api.js";
-import type { Media, MediaHost, MediaPath, PathOptions, Payload } from "./media.js";
+import type { Environment } from "../core/environment.js";
+import type { CarrierName, Media, MediaHost, MediaPath, PathOptions, Payload } from "./media.js";
 import { Player, type Track } from "./player.js";
 
 /** Rate of the user's audio, and the rate that is asked for the bot's, Hz. */
@@ -36,7 +37,11 @@ export interface Sound extends Track {
   stop(): void;
 }
 
+/** The clock and timers of a program, or virtual ones. */
+export type Clock = Pick<Environment, "now" | "after">;
+
 export interface HeadlessOptions {
+  readonly clock?: Clock;
   sound(pathId: number, changed: () => void, host: MediaHost): Sound;
   readonly microphone?: Microphone;
   begin?(host: MediaHost): Promise<void>;
@@ -45,8 +50,8 @@ export interface HeadlessOptions {
 
 /** Media that plays into whatever `sound` makes. */
 export class HeadlessMedia implements Media {
-  readonly carriers = ["websocket"] as const;
-  readonly devices = noDevices;
+  readonly carriers: readonly CarrierName[] = ["websocket"];
+  readonly devices: Devices = noDevices;
   readonly microphone: Microphone;
   readonly output = undefined;
   readonly input = undefined;
@@ -65,19 +70,28 @@ export class HeadlessMedia implements Media {
 
   async start(host: MediaHost): Promise<void> {
     this.#host = host;
+    const { clock } = this.options;
     this.#player = new Player({
-      now: () => performance.now(),
+      now: () => clock?.now() ?? performance.now(),
+      ...(clock ? { after: (ms, fn) => clock.after(ms, fn) } : {}),
       emit: (type, event) => host.emit(type, event),
       send: (payload) => host.send(payload),
     });
     await this.options.begin?.(host);
   }
 
-  path(_carrier: "websocket" | "webrtc", { pathId }: PathOptions): MediaPath {
+  path(_carrier: CarrierName, { pathId }: PathOptions): MediaPath {
     const host = this.#host;
     if (host === undefined) throw makeError("invalid_state", "the media was not started");
-    const changed = () => this.#player?.update();
-    return new PcmPath(pathId, this.options.sound(pathId, changed, host));
+    return new PcmPath(
+      pathId,
+      this.options.sound(pathId, () => this.changed(), host),
+    );
+  }
+
+  /** Something has changed in the sound of a path. */
+  protected changed(): void {
+    this.#player?.update();
   }
 
   use(path: MediaPath): void {
@@ -116,7 +130,7 @@ export class HeadlessMedia implements Media {
     };
   }
 
-  setVolume(): void {}
+  setVolume(_volume: number): void {}
 
   async resumeAudio(): Promise<void> {}
 
@@ -130,8 +144,8 @@ export class HeadlessMedia implements Media {
 
 /** Audio as `AudioChunk` messages on the control channel, which is not this path's to break. */
 export class PcmPath implements MediaPath {
-  readonly carrier = "websocket";
-  readonly trouble = undefined;
+  readonly carrier: CarrierName = "websocket";
+  readonly trouble: VoxwireError | undefined;
   readonly ready: Promise<void>;
   readonly lost: Promise<VoxwireError>;
   #rate = PLAYOUT_RATE;

@@ -33,6 +33,8 @@ export interface Track {
 
 export interface PlayerOptions {
   readonly now: () => number;
+  /** Calls `fn` after `ms`; returns what calls it off. The program's own timers when absent. */
+  readonly after?: (ms: number, fn: () => void) => () => void;
   emit<K extends keyof ClientEvents>(type: K, event: ClientEvents[K]): void;
   send(payload: Payload): void;
 }
@@ -42,12 +44,17 @@ interface Flushing {
   readonly mediaMs: number;
 }
 
+function timer(ms: number, fn: () => void): () => void {
+  const id = setTimeout(fn, ms);
+  return () => clearTimeout(id);
+}
+
 /** Plays nothing itself: words, states, reports and flushes of one session. */
 export class Player {
   readonly #options: PlayerOptions;
   readonly #cues = new Cues();
   #track: Track | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #cancel: () => void = () => undefined;
   #sounding = false;
   #reportedAtMs = Number.NEGATIVE_INFINITY;
   #reportedMs = 0;
@@ -125,21 +132,21 @@ export class Player {
   /** Emits what was reached, reports if it is time, and sets a timer for what comes next. */
   update(): void {
     if (this.#closed) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#cancel();
     const track = this.#track;
     const nowMs = this.#options.now();
     if (track) {
       this.#follow(track, nowMs);
       if (this.#flushing === 0) this.#release(track.reached(nowMs), nowMs);
     }
-    this.#timer = setTimeout(() => this.update(), this.#pauseMs(track, nowMs));
+    const after = this.#options.after ?? timer;
+    this.#cancel = after(this.#pauseMs(track, nowMs), () => this.update());
   }
 
   /** Lets everything happen that was reached, and ends. */
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#cancel();
   }
 
   #follow(track: Track, nowMs: number): void {
@@ -160,7 +167,7 @@ export class Player {
     const busy = this.#sounding || this.#cues.speaking || nextMs !== undefined;
     const pauseMs = busy ? TICK_MS : IDLE_TICK_MS;
     const dueMs = nextMs === undefined ? undefined : track?.timeOf(nextMs);
-    return dueMs === undefined ? pauseMs : Math.max(0, Math.min(pauseMs, dueMs - nowMs));
+    return dueMs === undefined ? pauseMs : Math.max(1, Math.min(pauseMs, dueMs - nowMs));
   }
 
   #release(reached: Reached, nowMs: number): void {

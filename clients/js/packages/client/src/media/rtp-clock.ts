@@ -2,13 +2,14 @@
  * From the time of a page to the RTP timestamp that leaves the jitter buffer then, from what
  * `RTCRtpReceiver.getSynchronizationSources` says now and then. Pure.
  *
- * A packet of 20 ms leaves in pieces, each of which moves the source's time but not its timestamp:
- * the earliest of a few sightings is the one that saw a packet begin.
+ * Sightings are whole milliseconds, and packets leave with the audio thread's bursts of 10 ms. The
+ * mean of five is within 7 ms of the tap in 95 of 100 cases (Chromium 156, test/browser/README.md);
+ * more of them would lag behind a jitter buffer that stretches time.
  */
 import { TICKS_PER_MS } from "./anchors.js";
 
-/** Sightings that are looked at (with one each 20 ms, the last 400 ms). */
-const WINDOW = 20;
+/** Sightings that are looked at; with one each 20 ms, the last 100 ms. */
+const WINDOW = 5;
 /** How far the clock runs on beyond the newest packet. */
 const RUN_ON_MS = 60;
 /** A step of the stream against the clock that is no jitter. */
@@ -26,13 +27,14 @@ export class RtpClock {
   /** Takes a sighting: at `atMs`, the packet with this (unwrapped) timestamp was playing. */
   note(ticks: number, atMs: number): void {
     const last = this.#sightings.at(-1);
-    if (last?.ticks === ticks && last.atMs === atMs) return;
+    if (last && ticks <= last.ticks) return;
     if (last && Math.abs(this.#lag(last) - this.#lag({ ticks, atMs })) > JUMP_MS) {
       this.#sightings = [];
     }
     this.#sightings.push({ ticks, atMs });
     if (this.#sightings.length > WINDOW) this.#sightings.shift();
-    this.#baseMs = Math.min(...this.#sightings.map((sighting) => this.#lag(sighting)));
+    const sum = this.#sightings.reduce((total, sighting) => total + this.#lag(sighting), 0);
+    this.#baseMs = sum / this.#sightings.length;
   }
 
   /** True once there was a sighting. */

@@ -70,7 +70,7 @@ export type Error = Message<"voxwire.v1.Error"> & {
   inReplyToSeq: bigint;
 
   /**
-   * The tool call, utterance or path that it is about; empty = the session.
+   * The tool call, utterance, path or request that it is about; empty = the session.
    *
    * @generated from field: string subject_id = 8;
    */

@@ -87,7 +87,8 @@ export const MuteSchema: GenMessage<Mute> = /*@__PURE__*/
   messageDesc(file_voxwire_v1_input, 2);
 
 /**
- * A message of the application, in either direction.
+ * A message of the application, in either direction. A request is answered by a message with the
+ * same request_id and response, or by an Error whose subject_id is the request_id.
  *
  * @generated from message voxwire.v1.AppMessage
  */
