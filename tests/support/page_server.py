@@ -1,11 +1,12 @@
 """The real server for a browser: ``page_server.py JSON``; prints ``listening PORT``.
 
 The JSON may hold ``bot`` (``clicks``, the default, or ``offline``), ``folder`` (files that are
-served on the same origin under the strictest Content-Security-Policy), ``public_port`` (where
-browsers find it, when that is a proxy), ``public_host`` (any name by which they do; needs a key),
-``ledger`` (a file: a line for every reliable message, see :mod:`tests.support.fault_server`),
-``wav`` (``path`` and ``text`` of a WAV to speak first) and ``settings``. A line ``cut`` on the
-standard input makes every UDP socket of ICE deaf and dumb that exists then.
+served below /page/ on the same origin, under the strictest Content-Security-Policy),
+``public_port`` (where browsers find it, when that is a proxy), ``public_host`` (any name by which
+they do; needs a key), ``ledger`` (a file: a line for every reliable message, see
+:mod:`tests.support.fault_server`), ``wav`` (``path`` and ``text`` of a WAV to speak first) and
+``settings``. A line ``cut`` on the standard input makes every UDP socket of ICE deaf and dumb that
+exists then.
 """
 
 import asyncio
@@ -18,23 +19,23 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from aioice.ice import StunProtocol  # noqa: E402
-from pipecat.frames.frames import (  # noqa: E402
+from aioice.ice import StunProtocol
+from pipecat.frames.frames import (
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
 )
-from pipecat.processors.aggregators.llm_context import LLMContext  # noqa: E402
-from starlette.routing import Mount  # noqa: E402
+from pipecat.processors.aggregators.llm_context import LLMContext
+from starlette.routing import Mount
 
-from tests.support.click_server import StrictFiles  # noqa: E402
-from tests.support.clicks import ClickTTS, ScriptedLLM  # noqa: E402
-from tests.support.fault_server import record  # noqa: E402
-from voxwire_server import BotSession  # noqa: E402
-from voxwire_server.bots.registry import LoadedBot, load_bot  # noqa: E402
-from voxwire_server.config import Settings  # noqa: E402
-from voxwire_server.logs import configure_logging  # noqa: E402
-from voxwire_server.serve import bind, make_server, run_server  # noqa: E402
+from tests.support.click_server import StrictFiles
+from tests.support.clicks import ClickTTS, ScriptedLLM
+from tests.support.fault_server import record
+from voxwire_server import BotSession
+from voxwire_server.bots.registry import LoadedBot, load_bot
+from voxwire_server.config import Settings
+from voxwire_server.logs import configure_logging
+from voxwire_server.serve import bind, make_server, run_server
 
 LEAD_S = 2.5
 """Silence before what is spoken into a WAV."""
@@ -134,7 +135,8 @@ def main(options: dict[str, Any]) -> None:
     if "wav" in options:
         asyncio.run(speak(**options["wav"]))
     if "ledger" in options:
-        record(Path(options["ledger"]).open("w", encoding="utf-8", buffering=1))
+        ledger = Path(options["ledger"])
+        record(ledger.open("w", encoding="utf-8", buffering=1))  # until the end
     cutter = Cutter()
     settings = Settings(port=0, **options.get("settings", {}))
     listener = bind(settings)
@@ -144,11 +146,12 @@ def main(options: dict[str, Any]) -> None:
     bot = load_bot("offline") if offline else LoadedBot(name="clicks", run=clicks)
     if "public_host" in options:  # the gate of a server on the network, without being there
         origin = f"http://{options['public_host']}:{public}"
-        settings = settings.model_copy(update={"host": "0.0.0.0", "allowed_origins": origin})  # noqa: S104
+        settings = settings.model_copy(update={"host": "0.0.0.0", "allowed_origins": origin})
     server = make_server(settings, bot, port=public)
     if "folder" in options:
         application: Any = server.config.app
-        application.router.routes.append(Mount("/", app=StrictFiles(Path(options["folder"]))))
+        files = StrictFiles(Path(options["folder"]))
+        application.router.routes.insert(0, Mount("/page", app=files))
     threading.Thread(target=obey, args=(cutter,), daemon=True).start()
     print("listening", port, flush=True)
     run_server(server, listener)

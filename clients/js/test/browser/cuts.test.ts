@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { launch, openPage } from "./e2e/chromium.js";
 import { Server } from "./e2e/server.js";
 import { makeSite, type Site } from "./e2e/site.js";
@@ -86,7 +86,7 @@ async function compare(page: Page): Promise<void> {
   expect(sent.length - delivered.length).toBeLessThan(5); // on their way
   expect(server.messages(id, "got")).toEqual(Array.from({ length: counted }, (_, n) => String(n)));
 
-  // no word twice, none out of order; the words heard are a prefix of those that were cut nowhere
+  // no word twice
   const words = of(events, "botWord").map(({ event }) => `${event.utteranceId} ${event.index}`);
   expect(new Set(words).size).toBe(words.length);
   await page.evaluate(() => window.e2e.talk("talk").client.disconnect());
@@ -95,69 +95,73 @@ async function compare(page: Page): Promise<void> {
   await page.close();
 }
 
-describe.each(["websocket", "webrtc"] as const)("over %s", (transport) => {
-  test("the control socket is cut in mid-sentence, again and again", async () => {
-    const page = await begin(transport);
-    const noticed: number[] = [];
-    const back: number[] = [];
-    const spoke: number[] = [];
-    for (let cut = 0; cut < CUTS / 2; cut += 1) {
-      const cutMs = await now(page);
-      wire.cut();
-      await sleep(DARK_MS);
-      const openMs = await now(page);
-      await wire.open();
-      await until(page, "ready again", (after) => window.e2e.talk("talk").readySince(after), cutMs);
-      const { reconnecting, ready } = await page.evaluate(
-        (after) => window.e2e.talk("talk").turnings(after),
-        cutMs,
-      );
-      noticed.push(reconnecting - cutMs);
-      back.push(ready - openMs);
-      await sounding(page);
-      spoke.push((await now(page)) - openMs);
-      await sleep(150 + 90 * cut);
-    }
-    say(
-      `${transport}, control cut: reconnecting after ${shown(noticed)} ms, ready ${shown(back)} ms ` +
-        `after the network, next word ${shown(spoke)} ms`,
-    );
-    expect(Math.max(...noticed)).toBeLessThan(NOTICED_MS);
-    expect(Math.max(...back)).toBeLessThan(BACK_MS);
-    await compare(page);
-  });
-});
+/** What a client noticed of a cut. */
+async function turnings(page: Page, cutMs: number) {
+  await until(page, "ready again", (after) => window.e2e.talk("talk").readySince(after), cutMs);
+  return page.evaluate((after) => window.e2e.talk("talk").turnings(after), cutMs);
+}
 
 const shown = (values: readonly number[]) =>
-  `p50 ${quantile(values, 0.5).toFixed(0)}, worst ${Math.max(...values).toFixed(0)}`;
+  `p50 ${quantile(values, 0.5).toFixed(0)}, worst ${Math.max(...values).toFixed(0)} ms`;
 
-test.each([
-  ["every packet is lost", "cut"],
-  ["the path is dropped", "drop"],
-] as const)("over webrtc the media path breaks in mid-sentence: %s", async (_, how) => {
-  const page = await begin("webrtc");
+test("the control socket is cut in mid-sentence, over both transports", async () => {
   const noticed: number[] = [];
   const back: number[] = [];
-  for (let cut = 0; cut < CUTS / 2; cut += 1) {
-    const before = await page.evaluate(() => window.e2e.talk("talk").path());
-    const cutMs = await now(page);
-    if (how === "cut") server.cutMedia();
-    else await page.evaluate(() => window.e2e.talk("talk").client.simulate.dropMedia());
-    await until(page, "ready again", (after) => window.e2e.talk("talk").readySince(after), cutMs);
-    const { reconnecting, ready } = await page.evaluate(
-      (after) => window.e2e.talk("talk").turnings(after),
-      cutMs,
-    );
-    noticed.push(reconnecting - cutMs);
-    back.push(ready - reconnecting);
-    expect(await page.evaluate(() => window.e2e.talk("talk").path())).toBeGreaterThan(before);
-    await sounding(page);
-    await sleep(150 + 90 * cut);
+  const spoke: number[] = [];
+  const pages = await Promise.all([begin("websocket"), begin("webrtc")]);
+  for (let round = 0; round < CUTS / 2; round += 1) {
+    const cutMs = await Promise.all(pages.map(now));
+    wire.cut();
+    await sleep(DARK_MS);
+    const openMs = await Promise.all(pages.map(now));
+    await wire.open();
+    const each = pages.map(async (page, at) => {
+      const { reconnecting, ready } = await turnings(page, cutMs[at] ?? 0);
+      noticed.push(reconnecting - (cutMs[at] ?? 0));
+      back.push(ready - (openMs[at] ?? 0));
+      await sounding(page);
+      spoke.push((await now(page)) - (openMs[at] ?? 0));
+    });
+    await Promise.all(each);
+    await sleep(150 + 90 * round);
   }
-  say(
-    `webrtc, media ${how}: reconnecting after ${shown(noticed)} ms, ready ${shown(back)} ms later`,
-  );
+  say(`control cut: reconnecting after ${shown(noticed)}; with the network there, ready after`);
+  say(`  ${shown(back)}, next word ${shown(spoke)}`);
+  expect(noticed).toHaveLength(CUTS);
   expect(Math.max(...noticed)).toBeLessThan(NOTICED_MS);
   expect(Math.max(...back)).toBeLessThan(BACK_MS);
-  await compare(page);
+  for (const page of pages) await compare(page);
 });
+
+test("the WebRTC path breaks in mid-sentence: packets are lost, or the path dropped", async () => {
+  const noticed: number[] = [];
+  const back: number[] = [];
+  const spoke: number[] = [];
+  const pages = await Promise.all([begin("webrtc"), begin("webrtc")]);
+  for (let round = 0; round < CUTS / 2; round += 1) {
+    const paths = await Promise.all(pages.map(path));
+    const cutMs = await Promise.all(pages.map(now));
+    if (round % 2 === 0) server.cutMedia();
+    else await Promise.all(pages.map(drop));
+    const each = pages.map(async (page, at) => {
+      const { reconnecting, ready } = await turnings(page, cutMs[at] ?? 0);
+      noticed.push(reconnecting - (cutMs[at] ?? 0));
+      back.push(ready - reconnecting);
+      expect(await path(page)).toBeGreaterThan(paths[at] ?? 0);
+      await sounding(page);
+      spoke.push((await now(page)) - reconnecting);
+    });
+    await Promise.all(each);
+    await sleep(150 + 90 * round);
+  }
+  say(`media cut: reconnecting after ${shown(noticed)}; from there, ready after ${shown(back)},`);
+  say(`  next word ${shown(spoke)}`);
+  expect(noticed).toHaveLength(CUTS);
+  expect(Math.max(...noticed)).toBeLessThan(NOTICED_MS);
+  expect(Math.max(...back)).toBeLessThan(BACK_MS);
+  for (const page of pages) await compare(page);
+});
+
+const path = (page: Page) => page.evaluate(() => window.e2e.talk("talk").path());
+const drop = (page: Page) =>
+  page.evaluate(() => window.e2e.talk("talk").client.simulate.dropMedia());

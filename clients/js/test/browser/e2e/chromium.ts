@@ -41,7 +41,7 @@ export async function openPage(
     if (new URL(socket.url()).host !== host) page.foreign.push(socket.url());
   });
   page.on("pageerror", (error) => process.stdout.write(`page error: ${error.message}\n`));
-  await page.goto(`${url}/`);
+  await page.goto(`${url}/page/`);
   await page.waitForFunction(() => window.e2e !== undefined);
   return page;
 }

@@ -33,7 +33,9 @@ export async function until<T>(
     await page.waitForFunction(test as () => unknown, argument, { timeout, polling: 20 });
   } catch (cause) {
     const talks = await page.evaluate(() =>
-      Object.values(window.e2e.talks).map(({ events }) => events.filter(({ type }) => type !== "devices").slice(-12)),
+      Object.values(window.e2e.talks).map(({ events }) =>
+        events.filter(({ type }) => type !== "devices").slice(-12),
+      ),
     );
     throw new Error(`never: ${what}; last events ${JSON.stringify(talks)}`, { cause });
   }

@@ -42,7 +42,7 @@ export class Talk {
     this.client = createClient({
       url: "/",
       ...options,
-      media: options.media ?? { workletUrl: "/worklets/", rememberDevices: false },
+      media: options.media ?? { workletUrl: "/page/worklets/", rememberDevices: false },
       tools: [this.#map()],
     });
     for (const type of TYPES) {
