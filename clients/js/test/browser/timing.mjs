@@ -64,7 +64,9 @@ async function words_(page, transport) {
     `${round(quantile(errorsEar, 0.5))}; latency ${latency}`,
   );
   if (process.env.DETAIL) {
-    fired.forEach((f, i) => console.log(i, f.event.text, round(errors[i]), f.event.startMs));
+    for (const [index, { event }] of fired.entries()) {
+      console.log(index, event.text, round(errors[index]), event.startMs);
+    }
   }
 }
 

@@ -74,6 +74,7 @@ class Taps:
         self._turn = 0
         self._segment = 0
         self._response = 0
+        self._answering = False
         self._installed: set[int] = set()
 
     def install(self, worker: Any) -> None:
@@ -118,6 +119,7 @@ class Taps:
 
     def _next_turn(self) -> None:
         self._turn += 1
+        self._answering = False
         if self.utterances is not None:
             self.utterances.turn_id = self.turn_id
 
@@ -215,6 +217,7 @@ class Taps:
             session.emit(response_text=wire.ResponseText(response_id=self._rid(), text=frame.text))
         elif isinstance(frame, LLMFullResponseStartFrame):
             self._response += 1
+            self._answering = True
             if self.utterances is not None:
                 self.utterances.response_id = self._rid()
             session.emit(
@@ -242,7 +245,9 @@ class Taps:
             self._pairing.started(frame.tool_call_id)
             self._session.turns.tool_started(frame.tool_call_id, self._session.now_ms())
             name, arguments = frame.function_name, frame.arguments
-            reports.started(frame.tool_call_id, name, arguments, response_id=self._rid())
+            # a model may call without announcing a response; the one before is another turn's
+            response_id = self._rid() if self._answering else ""
+            reports.started(frame.tool_call_id, name, arguments, response_id=response_id)
         elif isinstance(frame, FunctionCallResultFrame):
             properties = frame.properties
             if properties is None or properties.is_final:

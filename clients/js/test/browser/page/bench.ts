@@ -33,8 +33,8 @@ async function open(transport: "webrtc" | "websocket", microphone: boolean): Pro
       events.push({ type, event, atMs, contextTime: context?.currentTime ?? 0 });
     });
   }
-  made.on("ignored", (event) => console.log("ignored", event.reason));
-  made.on("playbackBlocked", (event) => console.log("blocked", event.blocked));
+  made.on("ignored", (_event) => {});
+  made.on("playbackBlocked", (_event) => {});
   await made.connect();
   const output = made.output;
   if (!(output?.context instanceof AudioContext)) throw new Error("no output");
