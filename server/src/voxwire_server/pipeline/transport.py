@@ -13,7 +13,6 @@ from pipecat.frames.frames import (
     InputAudioRawFrame,
     InputDTMFFrame,
     LLMConfigureOutputFrame,
-    LLMMessagesAppendFrame,
     StartFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
@@ -22,6 +21,7 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from voxwire_server.pipeline.output import SessionOutput
 from voxwire_server.pipeline.taps import Taps
+from voxwire_server.pipeline.typed import push_typed
 from voxwire_server.session.session import Session
 
 __all__ = ["SessionInput", "SessionTransport"]
@@ -138,6 +138,7 @@ class SessionTransport(BaseTransport):
         if self._output is None:
             self._output = SessionOutput(self.session, self.params, name=self._output_name)
             self.taps.utterances = self._output.utterances
+            self._output.on_cut = self.taps.live.cut
         return self._output
 
     def get_client_id(self, client: Any) -> str:
@@ -184,8 +185,7 @@ class SessionTransport(BaseTransport):
             self.session.emit_state(self.session.state.answer_owed())
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
-        messages: list[Any] = [{"role": "user", "content": text}]
-        await entry.push_frame(LLMMessagesAppendFrame(messages=messages, run_llm=run_immediately))
+        await push_typed(entry, text, run=run_immediately)
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
 

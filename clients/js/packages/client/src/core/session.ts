@@ -65,6 +65,7 @@ export class Session implements ControlHandler {
   readonly #tools: ToolRunner;
   #begun = false;
   #muted = false;
+  #isUp = false;
   #early: wire.Envelope[] = [];
   #earlySkip: ClientEvents["eventsSkipped"] | undefined;
   #lastError: VoxwireError | undefined;
@@ -103,6 +104,9 @@ export class Session implements ControlHandler {
       keep: options.resume,
       send,
       use: (path) => this.#use(path),
+      broke: (error) => {
+        if (!this.control.failure) this.#down(1, error);
+      },
     });
     this.requests = new Requests(scope, {
       send,
@@ -209,7 +213,7 @@ export class Session implements ControlHandler {
     this.paths.detached();
     if (!this.#begun) return;
     const epoch = this.welcome?.epoch ?? 0;
-    this.host.reconnecting(attempt, cause);
+    this.#down(attempt, cause);
     this.host.emit("connectionChanged", { state: "reconnecting", attempt, epoch, afterMs: 0 });
   }
 
@@ -223,13 +227,13 @@ export class Session implements ControlHandler {
     if (again && attempt === 0) this.paths.detached(); // a second socket took over
     if (!again) this.host.stage("media");
     if (this.#begun) {
-      this.host.up(welcome);
       const { epoch } = welcome;
       this.host.emit("connectionChanged", { state: "connected", attempt, epoch, afterMs });
     }
     const skipped = welcome.snapshot !== undefined || (again && !welcome.resumed);
     if (skipped) this.#skip(welcome.snapshot ?? wire.create(wire.SnapshotSchema), unsent);
     this.paths.attached(skipped);
+    this.#up();
   }
 
   ignored(reason: string): void {
@@ -273,6 +277,7 @@ export class Session implements ControlHandler {
     if (this.#begun) {
       this.host.emit("pathChanged", changed);
       this.host.media.use(path);
+      this.#up();
       return;
     }
     const { welcome } = this;
@@ -280,12 +285,25 @@ export class Session implements ControlHandler {
     this.#begun = true;
     this.#muted = !this.host.media.microphone.enabled;
     this.host.media.use(path);
-    this.host.up(welcome);
+    this.#up();
     this.#emitOf({ case: "welcome", value: welcome });
     this.host.emit("pathChanged", changed);
     if (this.#earlySkip) this.host.emit("eventsSkipped", this.#earlySkip);
     for (const envelope of this.#early.splice(0)) this.#happen(envelope);
     this.#settleReady.resolve();
+  }
+
+  /** Says that the session is up, once both the control channel and a media path are. */
+  #up(): void {
+    const { welcome } = this;
+    if (!welcome || !this.#begun || this.#isUp || this.control.failure || this.paths.broken) return;
+    this.#isUp = true;
+    this.host.up(welcome);
+  }
+
+  #down(attempt: number, cause: VoxwireError): void {
+    this.#isUp = false;
+    if (this.#begun) this.host.reconnecting(attempt, cause);
   }
 
   /** Goes on from a snapshot, since what happened meanwhile is lost. */
