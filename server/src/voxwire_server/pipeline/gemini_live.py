@@ -22,6 +22,8 @@ from google.genai.types import (  # pyright: ignore[reportMissingImports]
     LiveServerMessage,
 )
 from pipecat.frames.frames import (
+    CancelFrame,
+    EndFrame,
     ErrorFrame,
     InputAudioRawFrame,
     LLMFullResponseEndFrame,
@@ -119,6 +121,7 @@ class SteadyGeminiLive(GeminiLiveLLMService):
         self._turn_began_at = 0.0
         self._content_at = 0.0
         self._owed: _Owed | None = None
+        self._over = False
         self._resent = False
         self._open_calls: set[str] = set()
         self._since_handle: list[tuple[str, str]] = []
@@ -139,7 +142,7 @@ class SteadyGeminiLive(GeminiLiveLLMService):
             error = failure
         self._session = None
         self._ready_for_realtime_input = False
-        if not self._disconnecting:
+        if not (self._disconnecting or self._over):
             await self._connection_ended(error)
 
     async def _opened(self, session: Any) -> None:
@@ -206,6 +209,7 @@ class SteadyGeminiLive(GeminiLiveLLMService):
         if (self._tries or serious) and self._told != trouble.kind:
             self._told = trouble.kind
             await self._tell(trouble, error)
+        self._owed = self._owed if trouble.retryable else None
         if trouble.retryable and trouble.kind != "quota" and self._tries < len(_PAUSES_SECS):
             await asyncio.sleep(_PAUSES_SECS[self._tries])
             await self._dial(fresh=self._tries > 1 or "session not found" in str(error))
@@ -242,6 +246,16 @@ class SteadyGeminiLive(GeminiLiveLLMService):
             await self.push_frame(TTSStoppedFrame())
             await self.push_frame(LLMFullResponseEndFrame())
 
+    async def stop(self, frame: EndFrame) -> None:
+        """Pipecat's end of the service."""
+        self._over = True
+        await super().stop(frame)
+
+    async def cancel(self, frame: CancelFrame) -> None:
+        """Pipecat's sudden end of the service."""
+        self._over = True
+        await super().cancel(frame)
+
     async def _disconnect(self) -> None:
         self._cancel_leaving()
         self._cancel_watch()
@@ -259,7 +273,7 @@ class SteadyGeminiLive(GeminiLiveLLMService):
             self._expect_answer(self._owed)  # it is alive: the time begins anew
         if message.go_away is not None:
             self._away = True
-            if self._leaving is None:
+            if self._leaving is None and not self._over:
                 left = _seconds(message.go_away.time_left)
                 self._leaving = self.create_task(self._leave(left), "gemini_leave")
         for call in (message.tool_call and message.tool_call.function_calls) or ():
@@ -357,7 +371,7 @@ class SteadyGeminiLive(GeminiLiveLLMService):
     # what the user says
 
     async def _send_user_audio(self, frame: InputAudioRawFrame) -> None:
-        waiting = self._live.busy and not self._audio_input_paused
+        waiting = self._live.busy or self._owed is _Owed.TURN
         self._turn_audio.keep(frame, _KEPT_SECS if waiting else _PREROLL_SECS)
         if self._vad_disabled or self._audio_input_paused:
             await super()._send_user_audio(frame)
@@ -379,6 +393,8 @@ class SteadyGeminiLive(GeminiLiveLLMService):
         if not self._live.user_speaks and (self._owed is not _Owed.TURN or self._resent):
             return
         self._resent = True
+        if self._since_handle and self._since_handle[-1][0] == "user":
+            self._since_handle.pop()  # its words come again
         self._unsent.take()
         for frame in self._turn_audio.take():
             self._unsent.keep(frame)
@@ -444,7 +460,8 @@ class SteadyGeminiLive(GeminiLiveLLMService):
     def _expect_answer(self, owed: _Owed) -> None:
         self._cancel_watch()
         self._owed = owed
-        self._watch = self.create_task(self._await_answer(), "gemini_answer")
+        if not self._over:
+            self._watch = self.create_task(self._await_answer(), "gemini_answer")
 
     def _answered(self) -> None:
         self._owed = None
