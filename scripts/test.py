@@ -77,6 +77,17 @@ SHARES = [
         40,
         ("tests/integration/test_client_tools.py", "tests/integration/test_forged_results.py"),
     ),
+    Share(
+        "interop",
+        "speech to speech",
+        Phase.QUIET,
+        75,
+        (
+            "tests/integration/test_s2s_words.py",
+            "tests/integration/test_s2s_cuts.py",
+            "tests/integration/test_s2s_endings.py",
+        ),
+    ),
     Share("interop", "rest", Phase.QUIET, 80),
     Share("faults", "turn", Phase.QUIET, 25, ("tests/faults/test_turn.py",)),
     Share("faults", "cuts", Phase.QUIET, 60, ("tests/faults/test_cuts.py",)),
