@@ -75,12 +75,15 @@ def stream(
     return process.returncode, "".join(lines)
 
 
-def capture(command: Sequence[str | Path], *, cwd: Path = ROOT) -> tuple[int, str]:
+def capture(
+    command: Sequence[str | Path], *, cwd: Path = ROOT, env: dict[str, str] | None = None
+) -> tuple[int, str]:
     """Runs a command quietly; returns its exit code (127: not there), and stdout with stderr."""
     try:
         result = subprocess.run(
             [str(part) for part in command],
             cwd=cwd,
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

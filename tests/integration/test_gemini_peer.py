@@ -1,7 +1,10 @@
 """The local Gemini Live peer holds to what the unmodified google-genai client expects."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -325,3 +328,29 @@ async def test_a_message_that_the_api_does_not_know_ends_the_connection(
             await session._ws.send('{"realtime_inputs": {}}')
             await turn(session)
     assert failure.value.code == 1007
+
+
+async def test_as_a_program_it_prints_the_variables_that_put_it_in_googles_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.support.gemini_live_peer", "--port", "0"),
+        cwd=Path(__file__).resolve().parents[2],
+        env=dict(os.environ),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(20):
+            lines = [(await process.stdout.readline()).decode().strip() for _ in range(3)]
+        for line in lines:
+            export, _, assignment = line.partition(" ")
+            assert export == "export"
+            name, _, value = assignment.partition("=")
+            monkeypatch.setenv(name, value)
+        async with genai.Client().aio.live.connect(model=MODEL, config=config()) as session:
+            assert session.session_id
+    finally:
+        process.terminate()
+        await process.wait()

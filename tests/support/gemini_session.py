@@ -1,6 +1,7 @@
 """One connection to the local Gemini Live peer: hears, thinks, speaks, calls tools."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from tests.support import gemini_wire as wire
 from tests.support.gemini_brain import Brain, Call, Say
 from tests.support.gemini_ears import Ears, SpeechEnded, SpeechStarted, as_written, pieces
 from tests.support.gemini_records import Fault, Received, SpokenTurn
-from tests.support.gemini_voice import RATE, Speech, speak
+from tests.support.gemini_voice import RATE, Speech, speak, timed_pieces
 from voxwire_server.bots.offline.replies import FILLER
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ class LiveSession:
         self._turn: asyncio.Task[None] | None = None
         self._answering = asyncio.Lock()
         self._calls: dict[str, Call] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._pending_contents = False
         self._num_messages = 0
         self._hung = False
@@ -71,10 +71,9 @@ class LiveSession:
             raise PeerClosed((1007, f"Invalid JSON payload received. {error}"[:120])) from error
         finally:
             self._ears.close()
-            tasks = [*self._tasks, *([self._turn] if self._turn else [])]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._turn is not None:
+                self._turn.cancel()
+                await asyncio.wait({self._turn})
             self.record.history = self.brain.history
 
     async def _take(self, message: Mapping[str, Any]) -> None:
@@ -168,10 +167,15 @@ class LiveSession:
         self._turn = asyncio.get_running_loop().create_task(
             self._answer(answer, before if after_turn else None)
         )
+        self._turn.add_done_callback(_say_why)
 
     async def _answer(self, answer: Say | Call, before: asyncio.Task[None] | None) -> None:
         if before is not None:
-            await asyncio.wait({before})
+            try:
+                await asyncio.wait({before})
+            except asyncio.CancelledError:
+                before.cancel()
+                raise
         await asyncio.sleep(self._settings.think_ms / 1000)
         await self._send(wire.resumption())
         if isinstance(answer, Call):
@@ -208,7 +212,7 @@ class LiveSession:
     async def _stream(self, speech: Speech, turn: SpokenTurn) -> bool:
         """Send a turn's audio and its transcription between; False when a fault cut it."""
         settings, loop = self._settings, asyncio.get_running_loop()
-        waiting = _timed_pieces(speech)
+        waiting = timed_pieces(speech)
         step = settings.chunk_ms * RATE // 1000 * 2
         for at in range(0, len(speech.pcm), step):
             due = turn.began_at + turn.sent_ms / 1000 / settings.speed
@@ -311,19 +315,7 @@ class LiveSession:
         return True
 
 
-def _timed_pieces(speech: Speech) -> list[tuple[int, str]]:
-    """The transcription of a turn in pieces of one to four words, and when the last one begins.
-
-    A piece ends with a punctuation mark, as the real transcription mostly does.
-    """
-    found: list[tuple[int, str]] = []
-    words: list[str] = []
-    for word in speech.words:
-        words.append(word.text)
-        if len(words) == 4 or word.text[-1] in ".!?,":
-            text = " ".join(words)
-            found.append((word.start_ms, f" {text}" if found else text))
-            words = []
-    if words:
-        found.append((speech.words[-1].start_ms, f" {' '.join(words)}"))
-    return found
+def _say_why(turn: asyncio.Task[None]) -> None:
+    """A turn that fails by a fault of the peer itself is in the log of the test."""
+    if not turn.cancelled() and (error := turn.exception()) is not None:
+        logging.getLogger("gemini-peer").error("a turn failed", exc_info=error)

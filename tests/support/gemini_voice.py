@@ -8,7 +8,7 @@ from tests.support.gemini_brain import sentences
 from voxwire_server.bots.offline.espeak import EspeakClient
 from voxwire_server.bots.offline.phrases import render_pcm
 
-__all__ = ["RATE", "Speech", "TrueWord", "speak"]
+__all__ = ["RATE", "Speech", "TrueWord", "speak", "timed_pieces"]
 
 RATE = 24000
 _GAP_MS = 200
@@ -64,3 +64,21 @@ def _hush(duration_ms: int) -> bytes:
     count = duration_ms * RATE // 1000
     noise = np.random.default_rng(1).normal(0, 4, count)
     return noise.astype("<i2").tobytes()
+
+
+def timed_pieces(speech: Speech) -> list[tuple[int, str]]:
+    """The transcription of a turn in pieces of one to four words, and when the last one begins.
+
+    A piece ends with a punctuation mark, as the real transcription mostly does.
+    """
+    found: list[tuple[int, str]] = []
+    words: list[str] = []
+    for word in speech.words:
+        words.append(word.text)
+        if len(words) == 4 or word.text[-1] in ".!?,":
+            text = " ".join(words)
+            found.append((word.start_ms, f" {text}" if found else text))
+            words = []
+    if words:
+        found.append((speech.words[-1].start_ms, f" {' '.join(words)}"))
+    return found

@@ -198,6 +198,23 @@ def test_json_of_a_tool_is_decoded_and_what_is_no_json_is_none() -> None:
         assert event.arguments == value
 
 
+def test_the_stages_of_a_turn_are_those_that_were_measured() -> None:
+    message = wire.TurnMetrics(turn_id="t", response_ms=90, playout_delay_ms=10)
+    older = event_codec.from_envelope(wire.Envelope(turn_metrics=message))
+    assert older == events.TurnMetrics("t", 90, 10)
+    assert older.stages == {}
+    message.total_ms, message.vad_ms, message.llm_ms, message.output_ms = 100, 0, 80, 10
+    message.heard_source = wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK
+    event = event_codec.from_envelope(wire.Envelope(turn_metrics=message))
+    assert isinstance(event, events.TurnMetrics)
+    assert list(event.stages.items()) == [
+        *(("vad", 0), ("llm", 80), ("output", 10), ("playout_delay", 10))
+    ]
+    assert (event.tts_ms, event.heard_source) == (None, events.HeardSource.SERVER_CLOCK)
+    written = event_codec.to_dict(event)
+    assert (written["total_ms"], written["tts_ms"], written["typed"]) == (100, None, False)
+
+
 def test_words_are_cut_from_their_piece_of_the_text() -> None:
     event = event_codec.from_envelope(
         wire.Envelope(

@@ -16,6 +16,7 @@ from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.gate import Gate, is_loopback
 from voxwire_server.keys import KeyRing
+from voxwire_server.routes.console import console_routes
 from voxwire_server.routes.control import ControlRoute
 from voxwire_server.routes.health import health_router
 from voxwire_server.routes.tokens import secret_check, tokens_router
@@ -168,5 +169,6 @@ def create_app(settings: Settings, bot: LoadedBot, *, port: int | None = None) -
         )
     )
     app.router.routes.append(WebSocketRoute("/v1/session", control))
+    app.router.routes.extend(console_routes())
     app.state.registry = registry
     return app

@@ -148,15 +148,20 @@ class Session:
         self._runtime.user.muted = muted
         self._runtime.send(wire.Envelope(mute=wire.Mute(muted=muted)))
 
-    async def send_message(self, type: str, data: Any = None, *, request_id: str = "") -> None:
+    async def send_message(
+        self, type: str, data: Any = None, *, request_id: str = "", response: bool = False
+    ) -> None:
         """Sends a message of the application to the bot.
 
         Args:
             type: Its kind, chosen by the application.
             data: Anything that JSON can hold.
-            request_id: Names the request that this is; empty = none.
+            request_id: Names the request that this is, or answers; empty = none.
+            response: True = this is the answer to the bot's request of that name.
         """
-        message = wire.AppMessage(type=type, data_json=json.dumps(data), request_id=request_id)
+        message = wire.AppMessage(
+            type=type, data_json=json.dumps(data), request_id=request_id, response=response
+        )
         self._runtime.send(wire.Envelope(app_message=message))
 
     async def close(self, reason: str = "") -> None:

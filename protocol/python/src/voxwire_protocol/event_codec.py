@@ -16,6 +16,11 @@ __all__ = ["event_name", "from_envelope", "snapshot_of", "to_dict"]
 
 _EnumT = TypeVar("_EnumT", bound=StrEnum)
 
+_MEASURED: Final = tuple(
+    field.name for field in wire.TurnMetrics.DESCRIPTOR.fields if field.has_presence
+)
+"""What a turn's figures may lack."""
+
 
 def _enum(kind: type[_EnumT], descriptor: EnumDescriptor, value: int) -> _EnumT:
     """The member for a wire number; what this version does not know becomes ``UNKNOWN``."""
@@ -164,10 +169,14 @@ def _service_metrics(message: wire.ServiceMetrics) -> events.Event:
 
 
 def _turn_metrics(message: wire.TurnMetrics) -> events.Event:
+    known = {field.name for field, _ in message.ListFields()}
     return events.TurnMetrics(
         turn_id=message.turn_id,
         response_ms=message.response_ms,
         playout_delay_ms=message.playout_delay_ms,
+        typed=message.typed,
+        heard_source=_enum(events.HeardSource, wire.HeardSource.DESCRIPTOR, message.heard_source),
+        **{name: getattr(message, name) for name in _MEASURED if name in known},
     )
 
 

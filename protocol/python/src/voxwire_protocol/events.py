@@ -299,11 +299,47 @@ class ServiceMetrics:
 
 @dataclass(frozen=True, slots=True)
 class TurnMetrics:
-    """How long the user waited in one turn, milliseconds (``metrics.proto``)."""
+    """How long the user waited in one turn, milliseconds (``protocol/spec/metrics.md``).
+
+    The stages that are not None follow each other without gaps and sum to `total_ms`. An older
+    server gives the first three fields alone.
+    """
 
     turn_id: str
     response_ms: int
     playout_delay_ms: int
+    vad_ms: int | None = None
+    stt_ms: int | None = None
+    turn_ms: int | None = None
+    llm_ms: int | None = None
+    tool_ms: int | None = None
+    tts_ms: int | None = None
+    output_ms: int | None = None
+    lead_silence_ms: int | None = None
+    total_ms: int | None = None
+    typed: bool = False
+    heard_source: HeardSource = HeardSource.UNKNOWN
+    first_audio_media_ms: int | None = None
+    user_stopped_capture_ms: int | None = None
+    user_stopped_server_us: int | None = None
+
+    @property
+    def stages(self) -> dict[str, int]:
+        """The stages that are known, by name and in order of time; ``tool`` lies within ``llm``."""
+        if self.total_ms is None:
+            return {}
+        known = {
+            "vad": self.vad_ms,
+            "stt": self.stt_ms,
+            "turn": self.turn_ms,
+            "llm": self.llm_ms,
+            "tool": self.tool_ms,
+            "tts": self.tts_ms,
+            "output": self.output_ms,
+            "playout_delay": self.playout_delay_ms,
+            "lead_silence": self.lead_silence_ms,
+        }
+        return {name: ms for name, ms in known.items() if ms is not None}
 
 
 @dataclass(frozen=True, slots=True)

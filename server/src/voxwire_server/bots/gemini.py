@@ -1,6 +1,7 @@
 """The gemini bot: Gemini Live hears, thinks and speaks; weather and restaurants are tools.
 
-``GOOGLE_GEMINI_BASE_URL``, which google-genai reads, puts another server in Google's place.
+``VOXWIRE_GEMINI_MODEL`` names another model. ``GOOGLE_GEMINI_BASE_URL``, which google-genai reads,
+puts another server in Google's place; ``SSL_CERT_FILE`` names the certificates that it trusts.
 """
 
 import os

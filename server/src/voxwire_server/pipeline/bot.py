@@ -250,6 +250,36 @@ class BotSession:
         """Send a message of the application to the client (``AppMessage``)."""
         self._session.emit(app_message=wire.AppMessage(type=kind, data_json=json.dumps(data)))
 
+    def on_message(self, callback: Callable[[str, Any], Any]) -> None:
+        """Have messages of the client's program told: their type and data.
+
+        Args:
+            callback: Called with both; may be a coroutine function. What it raises is logged.
+        """
+        self._session.requests.on_message = callback
+
+    def on_request(self, method: str, callback: Callable[[Any], Any]) -> None:
+        """Answer a request of the client's program (``client.call`` in the browser).
+
+        Args:
+            method: Its name.
+            callback: Called with the data; what it returns is the answer, of anything that JSON
+                can hold. It may be a coroutine function. A ``VoxwireError`` that it raises is
+                told to the client; anything else is logged, and the client is told ``INTERNAL``.
+        """
+        self._session.requests.handlers[method] = callback
+
+    async def request(self, method: str, data: Any = None, *, timeout_ms: int = 10_000) -> Any:
+        """Ask something of the client's program (``client.handle`` in the browser). Cancel-safe.
+
+        Returns:
+            Its answer, decoded.
+
+        Raises:
+            VoxwireError: The error that it answered, or TIMEOUT.
+        """
+        return await self._session.requests.ask(method, data, timeout_ms)
+
 
 Bot = Callable[[BotSession], Awaitable[None]]
 """A bot: an async function that holds one conversation."""

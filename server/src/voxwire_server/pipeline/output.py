@@ -87,6 +87,11 @@ class _BotStarts:
     """Marks the start of an utterance in the release queue."""
 
 
+@dataclass(slots=True)
+class _FirstSound:
+    """Marks the first audible sample of an answer in the release queue."""
+
+
 class SessionOutput(BaseOutputTransport):
     """Output of :class:`SessionTransport`.
 
@@ -103,7 +108,7 @@ class SessionOutput(BaseOutputTransport):
         self._playout = session.playout
         self._turns = session.turns
         self.utterances = Utterances(session.emit, sample_rate=session.playout.sample_rate)
-        self._queue: ReleaseQueue[Frame | _BotStarts] = ReleaseQueue()
+        self._queue: ReleaseQueue[Frame | _BotStarts | _FirstSound] = ReleaseQueue()
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -247,6 +252,8 @@ class SessionOutput(BaseOutputTransport):
             if live:
                 self._live.audio(context, self._playout.to_ms(start), pcm)
                 self._refit_soon()
+        if isinstance(frame, TTSAudioRawFrame):
+            self._time_answer(context or "", self._playout.to_ms(start), pcm, begins=not known)
         if self._session.path is not None:
             self._session.path.wake()
         if self._passes_audio:
@@ -270,7 +277,14 @@ class SessionOutput(BaseOutputTransport):
             self._contexts.add(context)
             self._queue.hold(_BotStarts(), float(start_ms))
             self._session.emit_state(self._session.state.bot_started(start_ms))
-            self._turns.bot_placed(self._now())
+            self._changed.set()
+
+    def _time_answer(self, context: str, start_ms: int, pcm: bytes, *, begins: bool) -> None:
+        if begins or not context:
+            self._turns.bot_placed(context, start_ms, self._now(), self.utterances.turn_id)
+        audible_ms = self._turns.sound(pcm, start_ms, self._playout.sample_rate)
+        if audible_ms is not None:
+            self._queue.hold(_FirstSound(), audible_ms)
             self._changed.set()
 
     def _resampled(self, frame: OutputAudioRawFrame) -> bytes:
@@ -384,10 +398,12 @@ class SessionOutput(BaseOutputTransport):
     async def _release_due(self) -> None:
         if self._cutting:
             return
-        heard = self._playout.heard_ms(self._now())
+        heard, source = self._playout.heard.at(self._now())
         for item in self._queue.due(heard):
             if isinstance(item, _BotStarts):
                 await self._bot_started()
+            elif isinstance(item, _FirstSound):
+                self._first_sound(source)
             else:
                 await self._let_go(item)
             if self._cutting:
@@ -419,12 +435,16 @@ class SessionOutput(BaseOutputTransport):
             await self._bot_stopped()
 
     async def _bot_started(self) -> None:
-        metrics = self._turns.bot_heard(self._now(), self.utterances.turn_id)
-        if metrics is not None:
-            self._session.emit(turn_metrics=metrics)
         if not self._speaking:
             self._speaking = True
             await self.broadcast_frame(BotStartedSpeakingFrame)
+
+    def _first_sound(self, source: wire.HeardSource) -> None:
+        """A listener who reports says itself when it heard the first sound."""
+        if source == wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK:
+            metrics = self._turns.reached(self._now())
+            if metrics is not None:
+                self._session.emit(turn_metrics=metrics)
 
     async def _bot_stopped(self) -> None:
         self._session.emit_state(self._session.state.bot_stopped())
@@ -437,6 +457,7 @@ class SessionOutput(BaseOutputTransport):
     async def _interrupt(self, frame: InterruptionFrame) -> None:
         self._cutting = True
         self._cuts += 1
+        self._turns.cut()
         try:
             speaking = self.utterances.open
             current = speaking[0].utterance_id if speaking else ""
@@ -470,7 +491,7 @@ class SessionOutput(BaseOutputTransport):
         """Push the heard words ahead of the interruption; keep what must not be dropped."""
         for held in self._queue.take_all():
             item = held.item
-            if isinstance(item, _BotStarts):
+            if isinstance(item, _BotStarts | _FirstSound):
                 continue
             if isinstance(item, TTSTextFrame) and item.context_id:
                 if held.media_ms < heard_ms:

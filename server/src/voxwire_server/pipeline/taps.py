@@ -16,11 +16,13 @@ from pipecat.frames.frames import (
     FunctionCallResultFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
+    LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
     MetricsFrame,
     TranscriptionFrame,
+    TTSAudioRawFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
@@ -72,6 +74,7 @@ class Taps:
         self._turn = 0
         self._segment = 0
         self._response = 0
+        self._answering = False
         self._installed: set[int] = set()
 
     def install(self, worker: Any) -> None:
@@ -84,8 +87,10 @@ class Taps:
                 source = note_word_offsets(processor)
                 if self.utterances is not None:
                     self.utterances.source = source
-                processor.add_event_handler("on_before_push_frame", self._metrics)
+                processor.add_event_handler("on_tts_request", self._spoken)
+                processor.add_event_handler("on_before_push_frame", self._tts)
             elif isinstance(processor, LLMService):
+                processor.add_event_handler("on_before_process_frame", self._asked)
                 if is_speech_to_speech(processor):
                     self._install_live(processor)
                 processor.add_event_handler("on_before_push_frame", self._llm)
@@ -114,6 +119,7 @@ class Taps:
 
     def _next_turn(self) -> None:
         self._turn += 1
+        self._answering = False
         if self.utterances is not None:
             self.utterances.turn_id = self.turn_id
 
@@ -129,7 +135,9 @@ class Taps:
         elif isinstance(frame, VADUserStartedSpeakingFrame):
             session.turns.speech_started()
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
-            session.turns.speech_ended(session.now_ms() - frame.stop_secs * _MS)
+            now = session.now_ms()
+            stopped = now - frame.stop_secs * _MS
+            session.turns.speech_ended(stopped, now, session.voice.end(stopped, now))
         elif isinstance(frame, UserStoppedSpeakingFrame):
             session.emit_state(session.state.user_stopped())
             if self._recognises:  # a model that hears by itself brings no transcript
@@ -167,6 +175,7 @@ class Taps:
         if isinstance(frame, InterimTranscriptionFrame):
             self._transcript(frame.text, final=False)
         elif isinstance(frame, TranscriptionFrame):
+            self._session.turns.transcribed(self._session.now_ms())
             self._transcript(frame.text, final=True)
         elif isinstance(frame, MetricsFrame):
             await self._metrics(processor, frame)
@@ -198,12 +207,17 @@ class Taps:
 
     # the model
 
+    async def _asked(self, _: FrameProcessor, frame: Frame) -> None:
+        if isinstance(frame, LLMContextFrame):
+            self._session.turns.asked(self._session.now_ms())
+
     async def _llm(self, processor: FrameProcessor, frame: Frame) -> None:
         session = self._session
         if isinstance(frame, LLMTextFrame):
             session.emit(response_text=wire.ResponseText(response_id=self._rid(), text=frame.text))
         elif isinstance(frame, LLMFullResponseStartFrame):
             self._response += 1
+            self._answering = True
             if self.utterances is not None:
                 self.utterances.response_id = self._rid()
             session.emit(
@@ -215,6 +229,8 @@ class Taps:
             session.emit(response_ended=wire.ResponseEnded(response_id=self._rid()))
         elif isinstance(frame, MetricsFrame):
             await self._metrics(processor, frame)
+        elif isinstance(frame, TTSAudioRawFrame):  # a model that speaks by itself
+            self._audio_made(frame)
         else:
             self._tool(frame)
 
@@ -227,11 +243,15 @@ class Taps:
         reports = self._session.tools.reports
         if isinstance(frame, FunctionCallInProgressFrame):
             self._pairing.started(frame.tool_call_id)
+            self._session.turns.tool_started(frame.tool_call_id, self._session.now_ms())
             name, arguments = frame.function_name, frame.arguments
-            reports.started(frame.tool_call_id, name, arguments, response_id=self._rid())
+            # a model may call without announcing a response; the one before is another turn's
+            response_id = self._rid() if self._answering else ""
+            reports.started(frame.tool_call_id, name, arguments, response_id=response_id)
         elif isinstance(frame, FunctionCallResultFrame):
             properties = frame.properties
             if properties is None or properties.is_final:
+                self._session.turns.tool_ended(frame.tool_call_id, self._session.now_ms())
                 failed = bool(getattr(frame, "error", None))
                 outcome = _Outcome.TOOL_OUTCOME_FAILED if failed else _Outcome.TOOL_OUTCOME_DONE
                 reports.ended(frame.tool_call_id, outcome, frame.result)
@@ -240,6 +260,7 @@ class Taps:
                     self._session.emit_state(self._session.state.answer_owed())
         elif isinstance(frame, FunctionCallCancelFrame):
             self._pairing.cancelled(frame)
+            self._session.turns.tool_ended(frame.tool_call_id, self._session.now_ms())
             timed_out, kinds = frame.run_llm, _Outcome
             reports.ended(
                 frame.tool_call_id,
@@ -247,6 +268,20 @@ class Taps:
             )
         elif isinstance(frame, InterruptionFrame):
             self._session.tools.interrupted()
+
+    # the voice
+
+    async def _spoken(self, _: FrameProcessor, context: str, __: str) -> None:
+        self._session.turns.text_taken(context, self._session.now_ms())
+
+    async def _tts(self, processor: FrameProcessor, frame: Frame) -> None:
+        if isinstance(frame, TTSAudioRawFrame):
+            self._audio_made(frame)
+        else:
+            await self._metrics(processor, frame)
+
+    def _audio_made(self, frame: TTSAudioRawFrame) -> None:
+        self._session.turns.audio_made(frame.context_id or "", self._session.now_ms())
 
     # metrics
 

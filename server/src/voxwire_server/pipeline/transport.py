@@ -165,6 +165,7 @@ class SessionTransport(BaseTransport):
 
     async def interrupt(self) -> None:
         """Cut the bot off."""
+        self.session.turns.drop()
         if self._input is not None:
             await self._input.broadcast_interruption()
 
@@ -174,8 +175,11 @@ class SessionTransport(BaseTransport):
         if entry is None:
             return
         if run_immediately:
+            asked_ms = self.session.now_ms()
             self.taps.user_typed(text)
             await self._cut_off(entry)
+            if audio_response:
+                self.session.turns.typed(asked_ms)
             self.session.emit_state(self.session.state.answer_owed())
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))

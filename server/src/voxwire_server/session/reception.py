@@ -139,6 +139,10 @@ class Reception:
             session.ice.remote_candidate(message.ice_candidate)
         elif kind == "send_text":
             self._texts.take(message.send_text)
+        elif kind == "app_message":
+            session.requests.take(message.app_message)
+        elif kind == "error":
+            session.requests.refused(message.error)
         elif kind == "interrupt":
             self._interrupt()
         elif kind == "mute":
@@ -164,15 +168,21 @@ class Reception:
         ):
             self._session.intake.dropped.messages += 1
             return
-        self.user_audio(audio.data)
+        self.user_audio(audio.data, index=audio.sample_index)
 
-    def user_audio(self, pcm: bytes) -> None:
-        """Hand the user's voice to the pipeline: int16 little-endian mono PCM."""
+    def user_audio(self, pcm: bytes, *, index: int | None = None) -> None:
+        """Hand the user's voice to the pipeline.
+
+        Args:
+            pcm: int16 little-endian mono PCM.
+            index: The client's number of its first sample, where the carrier has one.
+        """
         session = self._session
         now, rate = session.now_ms(), session.settings.audio_in_sample_rate
         if not session.intake.takes_audio(len(pcm), rate, now):
             self._audio_overrun(now)
         elif session.port is not None and not session.muted:
+            session.voice.add(pcm, now, index=index)
             session.port.user_audio(pcm)
 
     def _audio_overrun(self, now: float) -> None:
@@ -195,5 +205,14 @@ class Reception:
         if report.flush_id:
             session.flushes.answered(report.flush_id, session.playout.heard_ms(now))
         path.report(report)
+        self._turn_heard(report, now)
         if session.port is not None:
             session.port.heard_changed()
+
+    def _turn_heard(self, report: wire.PlayoutReport, now: float) -> None:
+        session = self._session
+        way_ms = (session.clock.rtt_us or 0) / 2000
+        media_ms = min(float(report.media_ms), session.playout.heard.sent_ms)
+        metrics = session.turns.reported(media_ms, now - way_ms, playing=report.playing)
+        if metrics is not None:
+            session.emit(turn_metrics=metrics)

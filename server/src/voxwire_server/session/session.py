@@ -21,9 +21,11 @@ from voxwire_server.session.link import ControlLink
 from voxwire_server.session.paths import Paths
 from voxwire_server.session.playout import Playout
 from voxwire_server.session.reception import Reception
+from voxwire_server.session.requests import Requests
 from voxwire_server.session.states import ConversationState
 from voxwire_server.session.tools import SessionTools
 from voxwire_server.session.turns import TurnTimer
+from voxwire_server.session.voice import VoiceTail
 
 __all__ = ["BotRunner", "PipelinePort", "Session"]
 
@@ -93,12 +95,14 @@ class Session:
         self.playout = Playout(sample_rate=settings.audio_out_sample_rate)
         self.state = ConversationState()
         self.turns = TurnTimer()
+        self.voice = VoiceTail(sample_rate=settings.audio_in_sample_rate)
         self.path: MediaPath | None = None
         self.paths = Paths(self)
         self.flushes = Flushes(self)
         self.absence = Absence(self)
         self.reception = Reception(self)
         self.tools = SessionTools(self)
+        self.requests = Requests(self)
         self.port: PipelinePort | None = None
         self.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
         self.pipeline_ready = asyncio.Event()

@@ -101,5 +101,10 @@ def skipped_line(event: events.EventsSkipped) -> str:
 
 def turn_line(event: events.TurnMetrics) -> str:
     """How long the user waited."""
-    total_ms = event.response_ms + event.playout_delay_ms
-    return f"({total_ms} ms from your last word to the bot's first sound)"
+    total_ms = event.total_ms
+    if total_ms is None:
+        total_ms = event.response_ms + event.playout_delay_ms
+    since = "your text" if event.typed else "your last word"
+    stages = ", ".join(f"{name} {ms}" for name, ms in event.stages.items() if ms)
+    whole = f"{total_ms} ms from {since} to the bot's first sound"
+    return f"({whole}: {stages})" if stages else f"({whole})"

@@ -15,6 +15,7 @@ from voxwire_server.bots.offline.espeak import shared_espeak
 from voxwire_server.bots.offline.intents import CLIENT_TOOLS, EXAMPLES
 from voxwire_server.bots.offline.stt import SphinxSTTService
 from voxwire_server.bots.offline.tts import EspeakTTSService
+from voxwire_server.pipeline.bot import ToolReport
 
 if TYPE_CHECKING:
     from pipecat.pipeline.worker import PipelineWorker
@@ -38,6 +39,7 @@ async def bot(session: BotSession) -> None:
     """
     context = LLMContext(tools=[*tools.TOOLS, *session.client_tools(CLIENT_TOOLS)])
     user, assistant = session.aggregators(context)
+    session.report_tools(ToolReport.FULL)  # nothing of its tables is a secret
     stt, llm, tts = build_services()
     await session.run(
         [session.input(), stt, user, llm, tts, session.output(), assistant], on_ready=_greet

@@ -212,7 +212,7 @@ class Error(google.protobuf.message.Message):
     in_reply_to_seq: builtins.int
     """Sequence number of the message that caused it; 0 = none."""
     subject_id: builtins.str
-    """The tool call, utterance or path that it is about; empty = the session."""
+    """The tool call, utterance, path or request that it is about; empty = the session."""
     def __init__(
         self,
         *,

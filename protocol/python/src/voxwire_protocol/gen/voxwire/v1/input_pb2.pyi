@@ -73,7 +73,9 @@ global___Mute = Mute
 
 @typing.final
 class AppMessage(google.protobuf.message.Message):
-    """A message of the application, in either direction."""
+    """A message of the application, in either direction. A request is answered by a message with the
+    same request_id and response, or by an Error whose subject_id is the request_id.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

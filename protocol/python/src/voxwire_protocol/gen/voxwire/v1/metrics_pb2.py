@@ -22,21 +22,22 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from voxwire_protocol.gen.voxwire.v1 import words_pb2 as voxwire_dot_v1_dot_words__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18voxwire/v1/metrics.proto\x12\nvoxwire.v1\"f\n\rServiceMetric\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.voxwire.v1.MetricKind\x12\x11\n\tprocessor\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\r\n\x05value\x18\x04 \x01(\x01\"<\n\x0eServiceMetrics\x12*\n\x07metrics\x18\x01 \x03(\x0b\x32\x19.voxwire.v1.ServiceMetric\"M\n\x0bTurnMetrics\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\x13\n\x0bresponse_ms\x18\x02 \x01(\r\x12\x18\n\x10playout_delay_ms\x18\x03 \x01(\r*\xbd\x01\n\nMetricKind\x12\x1b\n\x17METRIC_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10METRIC_KIND_TTFB\x10\x01\x12\x1a\n\x16METRIC_KIND_PROCESSING\x10\x02\x12\x1d\n\x19METRIC_KIND_PROMPT_TOKENS\x10\x03\x12!\n\x1dMETRIC_KIND_COMPLETION_TOKENS\x10\x04\x12\x1e\n\x1aMETRIC_KIND_TTS_CHARACTERS\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18voxwire/v1/metrics.proto\x12\nvoxwire.v1\x1a\x16voxwire/v1/words.proto\"f\n\rServiceMetric\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.voxwire.v1.MetricKind\x12\x11\n\tprocessor\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\r\n\x05value\x18\x04 \x01(\x01\"<\n\x0eServiceMetrics\x12*\n\x07metrics\x18\x01 \x03(\x0b\x32\x19.voxwire.v1.ServiceMetric\"\x89\x05\n\x0bTurnMetrics\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\x13\n\x0bresponse_ms\x18\x02 \x01(\r\x12\x18\n\x10playout_delay_ms\x18\x03 \x01(\r\x12\x13\n\x06vad_ms\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x13\n\x06stt_ms\x18\x05 \x01(\rH\x01\x88\x01\x01\x12\x14\n\x07turn_ms\x18\x06 \x01(\rH\x02\x88\x01\x01\x12\x13\n\x06llm_ms\x18\x07 \x01(\rH\x03\x88\x01\x01\x12\x14\n\x07tool_ms\x18\x08 \x01(\rH\x04\x88\x01\x01\x12\x13\n\x06tts_ms\x18\t \x01(\rH\x05\x88\x01\x01\x12\x16\n\toutput_ms\x18\n \x01(\rH\x06\x88\x01\x01\x12\x1c\n\x0flead_silence_ms\x18\x0b \x01(\rH\x07\x88\x01\x01\x12\x15\n\x08total_ms\x18\x0c \x01(\rH\x08\x88\x01\x01\x12\r\n\x05typed\x18\r \x01(\x08\x12-\n\x0cheard_source\x18\x0e \x01(\x0e\x32\x17.voxwire.v1.HeardSource\x12!\n\x14\x66irst_audio_media_ms\x18\x0f \x01(\x04H\t\x88\x01\x01\x12$\n\x17user_stopped_capture_ms\x18\x10 \x01(\x04H\n\x88\x01\x01\x12#\n\x16user_stopped_server_us\x18\x11 \x01(\x04H\x0b\x88\x01\x01\x42\t\n\x07_vad_msB\t\n\x07_stt_msB\n\n\x08_turn_msB\t\n\x07_llm_msB\n\n\x08_tool_msB\t\n\x07_tts_msB\x0c\n\n_output_msB\x12\n\x10_lead_silence_msB\x0b\n\t_total_msB\x17\n\x15_first_audio_media_msB\x1a\n\x18_user_stopped_capture_msB\x19\n\x17_user_stopped_server_us*\xbd\x01\n\nMetricKind\x12\x1b\n\x17METRIC_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10METRIC_KIND_TTFB\x10\x01\x12\x1a\n\x16METRIC_KIND_PROCESSING\x10\x02\x12\x1d\n\x19METRIC_KIND_PROMPT_TOKENS\x10\x03\x12!\n\x1dMETRIC_KIND_COMPLETION_TOKENS\x10\x04\x12\x1e\n\x1aMETRIC_KIND_TTS_CHARACTERS\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'voxwire.v1.metrics_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_METRICKIND']._serialized_start=286
-  _globals['_METRICKIND']._serialized_end=475
-  _globals['_SERVICEMETRIC']._serialized_start=40
-  _globals['_SERVICEMETRIC']._serialized_end=142
-  _globals['_SERVICEMETRICS']._serialized_start=144
-  _globals['_SERVICEMETRICS']._serialized_end=204
-  _globals['_TURNMETRICS']._serialized_start=206
-  _globals['_TURNMETRICS']._serialized_end=283
+  _globals['_METRICKIND']._serialized_start=883
+  _globals['_METRICKIND']._serialized_end=1072
+  _globals['_SERVICEMETRIC']._serialized_start=64
+  _globals['_SERVICEMETRIC']._serialized_end=166
+  _globals['_SERVICEMETRICS']._serialized_start=168
+  _globals['_SERVICEMETRICS']._serialized_end=228
+  _globals['_TURNMETRICS']._serialized_start=231
+  _globals['_TURNMETRICS']._serialized_end=880
 # @@protoc_insertion_point(module_scope)

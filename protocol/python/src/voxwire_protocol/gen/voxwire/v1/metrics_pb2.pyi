@@ -11,6 +11,7 @@ import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import sys
 import typing
+import voxwire_protocol.gen.voxwire.v1.words_pb2
 
 if sys.version_info >= (3, 10):
     import typing as typing_extensions
@@ -105,13 +106,34 @@ global___ServiceMetrics = ServiceMetrics
 
 @typing.final
 class TurnMetrics(google.protobuf.message.Message):
-    """How long the user waited in one turn."""
+    """How long the user waited in one turn, and for what (protocol/spec/metrics.md). Sent once a turn,
+    when the first audible sample of the answer was heard.
+
+    The stages follow each other without gaps on the server's monotonic clock, in this order: vad,
+    stt, turn, llm (tool within it), tts, output, playout_delay, lead_silence. Those that are present
+    sum exactly to total_ms. A stage that did not happen or cannot be told is absent, and its time is
+    in the next one that is present.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TURN_ID_FIELD_NUMBER: builtins.int
     RESPONSE_MS_FIELD_NUMBER: builtins.int
     PLAYOUT_DELAY_MS_FIELD_NUMBER: builtins.int
+    VAD_MS_FIELD_NUMBER: builtins.int
+    STT_MS_FIELD_NUMBER: builtins.int
+    TURN_MS_FIELD_NUMBER: builtins.int
+    LLM_MS_FIELD_NUMBER: builtins.int
+    TOOL_MS_FIELD_NUMBER: builtins.int
+    TTS_MS_FIELD_NUMBER: builtins.int
+    OUTPUT_MS_FIELD_NUMBER: builtins.int
+    LEAD_SILENCE_MS_FIELD_NUMBER: builtins.int
+    TOTAL_MS_FIELD_NUMBER: builtins.int
+    TYPED_FIELD_NUMBER: builtins.int
+    HEARD_SOURCE_FIELD_NUMBER: builtins.int
+    FIRST_AUDIO_MEDIA_MS_FIELD_NUMBER: builtins.int
+    USER_STOPPED_CAPTURE_MS_FIELD_NUMBER: builtins.int
+    USER_STOPPED_SERVER_US_FIELD_NUMBER: builtins.int
     turn_id: builtins.str
     """The turn."""
     response_ms: builtins.int
@@ -120,13 +142,88 @@ class TurnMetrics(google.protobuf.message.Message):
     """
     playout_delay_ms: builtins.int
     """From there to the first bot sample heard, as the client reported, milliseconds."""
+    vad_ms: builtins.int
+    """From the end of the user's speech, as found in the audio, to the VAD's decision; 0 when typed."""
+    stt_ms: builtins.int
+    """From there to the final transcript; 0 when it was there already, or when typed."""
+    turn_ms: builtins.int
+    """From there until the turn was taken as over and its text reached the language model."""
+    llm_ms: builtins.int
+    """From there to the first text that the synthesiser began to speak (a sentence, as a rule),
+    without tool_ms; of a model that speaks by itself, to its first audio.
+    """
+    tool_ms: builtins.int
+    """Time within that stretch in which at least one tool call of this turn ran; absent = none ran."""
+    tts_ms: builtins.int
+    """From that text to the first audio of it; absent of a model that speaks by itself."""
+    output_ms: builtins.int
+    """From there until the audio was handed to the path."""
+    lead_silence_ms: builtins.int
+    """From the first bot sample heard to the first audible one (above -60 dBFS)."""
+    total_ms: builtins.int
+    """From the end of the user's speech (the text's arrival, when typed) to the first audible sample."""
+    typed: builtins.bool
+    """The user typed: there was no speech to recognise."""
+    heard_source: voxwire_protocol.gen.voxwire.v1.words_pb2.HeardSource
+    """How it is known when the sample was heard."""
+    first_audio_media_ms: builtins.int
+    """Position of the answer's first sample, milliseconds of the media clock; the first audible one
+    is lead_silence_ms behind it.
+    """
+    user_stopped_capture_ms: builtins.int
+    """Where the user's speech ended in what the client captured: milliseconds by AudioChunk's
+    sample_index. Absent where the carrier does not number what was captured, and when typed.
+    """
+    user_stopped_server_us: builtins.int
+    """When the user's speech ended (the text arrived, when typed): the server's clock as in Ping and
+    Pong, microseconds. The way from the client to the server is over by then.
+    """
     def __init__(
         self,
         *,
         turn_id: builtins.str = ...,
         response_ms: builtins.int = ...,
         playout_delay_ms: builtins.int = ...,
+        vad_ms: builtins.int | None = ...,
+        stt_ms: builtins.int | None = ...,
+        turn_ms: builtins.int | None = ...,
+        llm_ms: builtins.int | None = ...,
+        tool_ms: builtins.int | None = ...,
+        tts_ms: builtins.int | None = ...,
+        output_ms: builtins.int | None = ...,
+        lead_silence_ms: builtins.int | None = ...,
+        total_ms: builtins.int | None = ...,
+        typed: builtins.bool = ...,
+        heard_source: voxwire_protocol.gen.voxwire.v1.words_pb2.HeardSource = ...,
+        first_audio_media_ms: builtins.int | None = ...,
+        user_stopped_capture_ms: builtins.int | None = ...,
+        user_stopped_server_us: builtins.int | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["playout_delay_ms", b"playout_delay_ms", "response_ms", b"response_ms", "turn_id", b"turn_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_first_audio_media_ms", b"_first_audio_media_ms", "_lead_silence_ms", b"_lead_silence_ms", "_llm_ms", b"_llm_ms", "_output_ms", b"_output_ms", "_stt_ms", b"_stt_ms", "_tool_ms", b"_tool_ms", "_total_ms", b"_total_ms", "_tts_ms", b"_tts_ms", "_turn_ms", b"_turn_ms", "_user_stopped_capture_ms", b"_user_stopped_capture_ms", "_user_stopped_server_us", b"_user_stopped_server_us", "_vad_ms", b"_vad_ms", "first_audio_media_ms", b"first_audio_media_ms", "lead_silence_ms", b"lead_silence_ms", "llm_ms", b"llm_ms", "output_ms", b"output_ms", "stt_ms", b"stt_ms", "tool_ms", b"tool_ms", "total_ms", b"total_ms", "tts_ms", b"tts_ms", "turn_ms", b"turn_ms", "user_stopped_capture_ms", b"user_stopped_capture_ms", "user_stopped_server_us", b"user_stopped_server_us", "vad_ms", b"vad_ms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_first_audio_media_ms", b"_first_audio_media_ms", "_lead_silence_ms", b"_lead_silence_ms", "_llm_ms", b"_llm_ms", "_output_ms", b"_output_ms", "_stt_ms", b"_stt_ms", "_tool_ms", b"_tool_ms", "_total_ms", b"_total_ms", "_tts_ms", b"_tts_ms", "_turn_ms", b"_turn_ms", "_user_stopped_capture_ms", b"_user_stopped_capture_ms", "_user_stopped_server_us", b"_user_stopped_server_us", "_vad_ms", b"_vad_ms", "first_audio_media_ms", b"first_audio_media_ms", "heard_source", b"heard_source", "lead_silence_ms", b"lead_silence_ms", "llm_ms", b"llm_ms", "output_ms", b"output_ms", "playout_delay_ms", b"playout_delay_ms", "response_ms", b"response_ms", "stt_ms", b"stt_ms", "tool_ms", b"tool_ms", "total_ms", b"total_ms", "tts_ms", b"tts_ms", "turn_id", b"turn_id", "turn_ms", b"turn_ms", "typed", b"typed", "user_stopped_capture_ms", b"user_stopped_capture_ms", "user_stopped_server_us", b"user_stopped_server_us", "vad_ms", b"vad_ms"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_first_audio_media_ms", b"_first_audio_media_ms"]) -> typing.Literal["first_audio_media_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_lead_silence_ms", b"_lead_silence_ms"]) -> typing.Literal["lead_silence_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_llm_ms", b"_llm_ms"]) -> typing.Literal["llm_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_output_ms", b"_output_ms"]) -> typing.Literal["output_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_stt_ms", b"_stt_ms"]) -> typing.Literal["stt_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_tool_ms", b"_tool_ms"]) -> typing.Literal["tool_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_total_ms", b"_total_ms"]) -> typing.Literal["total_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_tts_ms", b"_tts_ms"]) -> typing.Literal["tts_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_turn_ms", b"_turn_ms"]) -> typing.Literal["turn_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_user_stopped_capture_ms", b"_user_stopped_capture_ms"]) -> typing.Literal["user_stopped_capture_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_user_stopped_server_us", b"_user_stopped_server_us"]) -> typing.Literal["user_stopped_server_us"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_vad_ms", b"_vad_ms"]) -> typing.Literal["vad_ms"] | None: ...
 
 global___TurnMetrics = TurnMetrics

@@ -1,0 +1,30 @@
+import { type Client, createClient } from "@voxwire/client";
+import { VoxwireProvider } from "@voxwire/react";
+import { type ReactNode, useMemo, useState } from "react";
+import { initialSettings, optionsOf, remember, type Settings } from "./settings.js";
+import { Shell } from "./shell.js";
+import { Recording } from "./state/use-recorder.js";
+
+export interface AppProps {
+  /** Makes the client; by default one that talks to the server of this page. */
+  readonly makeClient?: ((settings: Settings) => Client) | undefined;
+}
+
+/** The console. Other settings are another client; the session of the one before ends. */
+export function App({ makeClient = connectedClient }: AppProps): ReactNode {
+  const [settings, setSettings] = useState(initialSettings);
+  const client = useMemo(() => makeClient(settings), [makeClient, settings]);
+  const change = (next: Settings) => {
+    remember(next);
+    setSettings(next);
+  };
+  return (
+    <VoxwireProvider client={client}>
+      <Recording>
+        <Shell settings={settings} onSettings={change} />
+      </Recording>
+    </VoxwireProvider>
+  );
+}
+
+const connectedClient = (settings: Settings) => createClient(optionsOf(settings));

@@ -1,0 +1,40 @@
+import { useConnection } from "@voxwire/react";
+import { type ReactNode, useId } from "react";
+import { TRANSPORTS } from "../settings.js";
+import type { ControlsProps } from "./controls.js";
+
+/** The one button that begins, and what can be chosen before. */
+export function StartPanel({ settings, onSettings }: ControlsProps): ReactNode {
+  const { status, isBusy, connect, disconnect } = useConnection();
+  const name = useId();
+  const again = status.status === "closed";
+  return (
+    <div className="controls start">
+      <button
+        type="button"
+        className="start-button"
+        data-testid="connect"
+        onClick={isBusy ? disconnect : connect}
+        disabled={status.status === "closing"}
+      >
+        {isBusy ? "Cancel" : again ? "Start again" : "Start talking"}
+      </button>
+      <fieldset className="segments" disabled={isBusy}>
+        <legend className="visually-hidden">Transport</legend>
+        {TRANSPORTS.map((transport) => (
+          <label key={transport.value}>
+            <input
+              type="radio"
+              name={name}
+              value={transport.value}
+              checked={settings.transport === transport.value}
+              onChange={() => onSettings({ ...settings, transport: transport.value })}
+            />
+            <span>{transport.name}</span>
+          </label>
+        ))}
+      </fieldset>
+      <p className="start-hint">Uses your microphone. You can type as well.</p>
+    </div>
+  );
+}

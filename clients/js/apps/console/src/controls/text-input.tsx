@@ -1,0 +1,38 @@
+import { useVoxwire } from "@voxwire/react";
+import { type FormEvent, type ReactNode, useState } from "react";
+import { SendIcon } from "../icons.js";
+
+/** What is typed goes to the bot, which stops talking for it. */
+export function TextInput(): ReactNode {
+  const client = useVoxwire();
+  const [text, setText] = useState("");
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    const sent = text.trim();
+    if (sent === "") return;
+    setText("");
+    try {
+      await client.sendText(sent, { interrupt: true });
+    } catch {
+      setText((typed) => typed || sent);
+    }
+  };
+  return (
+    <form className="text-input" onSubmit={submit}>
+      <input
+        type="text"
+        data-testid="text-input"
+        aria-label="Message to the bot"
+        placeholder="Type a message"
+        autoComplete="off"
+        enterKeyHint="send"
+        maxLength={2000}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+      />
+      <button type="submit" aria-label="Send" title="Send" disabled={text.trim() === ""}>
+        <SendIcon />
+      </button>
+    </form>
+  );
+}

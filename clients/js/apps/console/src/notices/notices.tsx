@@ -1,0 +1,35 @@
+import { useConnection, useConversation } from "@voxwire/react";
+import type { ReactNode } from "react";
+import type { Settings } from "../settings.js";
+import { ConnectionFailure } from "./connection-failure.js";
+import { MicrophoneTrouble } from "./microphone-trouble.js";
+import { Notice } from "./notice.js";
+import { PlaybackBlocked } from "./playback-blocked.js";
+
+export interface NoticesProps {
+  readonly settings: Settings;
+  readonly onSettings: (settings: Settings) => void;
+}
+
+/** What is wrong and what to do about it; lies over the stage, so that nothing moves. */
+export function Notices(props: NoticesProps): ReactNode {
+  const { status } = useConnection();
+  const { skipped } = useConversation();
+  return (
+    <div className="notices">
+      {status.status === "reconnecting" && (
+        <Notice tone="warn" testId="reconnecting" title="Connection lost" busy>
+          Trying again{status.attempt > 1 && ` (attempt ${status.attempt})`}; the bot waits.
+        </Notice>
+      )}
+      <PlaybackBlocked />
+      <MicrophoneTrouble />
+      <ConnectionFailure {...props} />
+      {skipped > 0 && status.status === "ready" && (
+        <Notice tone="info" title="Restored">
+          Some events were lost on the way; the conversation is as the server has it.
+        </Notice>
+      )}
+    </div>
+  );
+}

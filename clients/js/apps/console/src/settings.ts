@@ -1,0 +1,54 @@
+import type { ClientOptions, TransportChoice } from "@voxwire/client";
+
+/** What is chosen before a session begins. */
+export interface Settings {
+  readonly transport: TransportChoice;
+  /** Kept in memory only. */
+  readonly token: string;
+}
+
+export const TRANSPORTS: readonly { readonly value: TransportChoice; readonly name: string }[] = [
+  { value: "auto", name: "Auto" },
+  { value: "webrtc", name: "WebRTC" },
+  { value: "websocket", name: "WebSocket" },
+];
+
+const KEY = "voxwire.transport";
+
+/** The settings of the last visit; `?transport=` wins. */
+export function initialSettings(): Settings {
+  const asked = new URLSearchParams(location.search).get("transport") ?? stored(KEY);
+  const transport = TRANSPORTS.find(({ value }) => value === asked)?.value ?? "auto";
+  return { transport, token: "" };
+}
+
+/** Remembers what may be remembered. */
+export function remember({ transport }: Settings): void {
+  store(KEY, transport);
+}
+
+/** The client's options. */
+export const optionsOf = ({ transport, token }: Settings): ClientOptions => ({
+  url: "/",
+  transport,
+  ...(token === "" ? {} : { token }),
+});
+
+/** A string of `localStorage`, where there is one. */
+export function stored(key: string): string | null {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+/** Writes to `localStorage`, where there is one; null removes. */
+export function store(key: string, value: string | null): void {
+  try {
+    if (value === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, value);
+  } catch {
+    // Storage is switched off: nothing is remembered.
+  }
+}

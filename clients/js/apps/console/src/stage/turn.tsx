@@ -1,0 +1,73 @@
+import type { LoggedToolCall, LoggedTurn, LoggedUtterance } from "@voxwire/client";
+import { captionWords } from "@voxwire/react";
+import { memo, type ReactNode } from "react";
+import { useRecorder } from "../state/use-recorder.js";
+import { ToolCard } from "./tool-card.js";
+
+/** One turn of the log. */
+export const TurnView = memo(function TurnView(props: {
+  readonly turn: LoggedTurn;
+  readonly current: boolean;
+}): ReactNode {
+  const { turn, current } = props;
+  return (
+    <article className="turn" data-role={turn.role} data-current={current}>
+      <h2 className="visually-hidden">{turn.role === "user" ? "You" : "Bot"}</h2>
+      {turn.role === "user" ? <UserTurn turn={turn} /> : <BotTurn turn={turn} />}
+    </article>
+  );
+});
+
+function UserTurn({ turn }: { readonly turn: LoggedTurn & { role: "user" } }): ReactNode {
+  return (
+    <p className="said" data-final={turn.final} dir="auto">
+      {turn.text}
+      {!turn.final && <span className="visually-hidden"> (still speaking)</span>}
+    </p>
+  );
+}
+
+function BotTurn({ turn }: { readonly turn: LoggedTurn & { role: "bot" } }): ReactNode {
+  const { order } = useRecorder();
+  const before = (at: number) =>
+    turn.toolCalls.filter(({ id }) => Math.min(order.get(id) ?? 0, turn.utterances.length) === at);
+  return (
+    <>
+      {turn.heardText !== undefined && turn.heardText !== "" && (
+        <p className="spoken" dir="auto">
+          <span data-state="heard">{turn.heardText}</span>{" "}
+          <s data-state="cut">{turn.unheardText}</s>
+        </p>
+      )}
+      {turn.utterances.map((utterance, at) => (
+        <Said key={utterance.id} utterance={utterance} calls={before(at)} />
+      ))}
+      <Cards calls={before(turn.utterances.length)} />
+      {turn.interrupted && <p className="aside">interrupted</p>}
+    </>
+  );
+}
+
+const Said = memo(function Said(props: {
+  readonly utterance: LoggedUtterance;
+  readonly calls: readonly LoggedToolCall[];
+}): ReactNode {
+  return (
+    <>
+      <Cards calls={props.calls} />
+      <p className="spoken" dir="auto">
+        {captionWords(props.utterance).map(({ key, gap, text, state }) => (
+          <span key={key}>
+            {gap}
+            <span className="word" data-testid="word" data-state={state}>
+              {text}
+            </span>
+          </span>
+        ))}
+      </p>
+    </>
+  );
+});
+
+const Cards = ({ calls }: { readonly calls: readonly LoggedToolCall[] }) =>
+  calls.map((call) => <ToolCard key={call.id} call={call} />);

@@ -1,0 +1,73 @@
+import type { TurnMetrics } from "@voxwire/protocol";
+
+/** The stages of a turn in order of time, with what people call them. */
+export const STAGES = [
+  { key: "vad", name: "Voice activity", hint: "until the silence after your words was noticed" },
+  { key: "stt", name: "Speech to text", hint: "until the final transcript" },
+  { key: "turn", name: "Turn", hint: "until your turn was taken as over" },
+  { key: "llm", name: "Language model", hint: "until the first sentence" },
+  { key: "tool", name: "Tools", hint: "within the language model's time" },
+  { key: "tts", name: "Text to speech", hint: "until its first audio" },
+  { key: "output", name: "Output", hint: "until it was handed to the path" },
+  { key: "playout", name: "Network, playout", hint: "until your speaker played it" },
+  { key: "silence", name: "Lead silence", hint: "until it was audible" },
+] as const;
+
+export type StageKey = (typeof STAGES)[number]["key"];
+
+/** A stage of a turn: when it began after the user stopped, and how long it took. */
+export interface Stage {
+  readonly key: StageKey;
+  readonly startMs: number;
+  readonly durationMs: number;
+}
+
+/** A turn's wait, from the end of the user's words to the first audible sample. */
+export interface TurnWait {
+  readonly turnId: string;
+  /** What the user said; empty when it is not known. */
+  readonly text: string;
+  readonly totalMs: number;
+  readonly typed: boolean;
+  readonly stages: readonly Stage[];
+}
+
+type Known = { readonly [K in StageKey]: number | undefined };
+
+/** The stages that happened, one after the other; the tools' time is the end of the model's. */
+export function stagesOf(metrics: TurnMetrics): Stage[] {
+  const known = durations(metrics);
+  const stages: Stage[] = [];
+  let at = 0;
+  for (const { key } of STAGES) {
+    const durationMs = known[key];
+    if (durationMs === undefined || (durationMs === 0 && key !== "stt")) continue;
+    stages.push({ key, startMs: at, durationMs });
+    at += durationMs;
+  }
+  return stages;
+}
+
+/** What the waterfall shows of a turn. */
+export function waitOf(metrics: TurnMetrics, text: string): TurnWait {
+  const stages = stagesOf(metrics);
+  const sum = stages.reduce((total, stage) => total + stage.durationMs, 0);
+  const totalMs = metrics.totalMs ?? sum;
+  return { turnId: metrics.turnId, text, totalMs, typed: metrics.typed === true, stages };
+}
+
+/** An older server tells the response time alone: then it stands as the model's. */
+function durations(metrics: TurnMetrics): Known {
+  const older = metrics.totalMs === undefined;
+  return {
+    vad: metrics.vadMs,
+    stt: metrics.sttMs,
+    turn: metrics.turnMs,
+    llm: older ? metrics.responseMs : metrics.llmMs,
+    tool: metrics.toolMs,
+    tts: metrics.ttsMs,
+    output: metrics.outputMs,
+    playout: metrics.playoutDelayMs,
+    silence: metrics.leadSilenceMs,
+  };
+}

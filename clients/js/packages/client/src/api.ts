@@ -1,0 +1,348 @@
+/**
+ * What a program sees of a client. Types only; `create-client.ts` makes one.
+ *
+ * The same events, errors and units as the Python client: `_ms` there is `Ms` here.
+ */
+import type { ClientEvents, JsonValue, VoxwireError } from "@voxwire/protocol";
+
+/** Something that changes, to read now or to follow; snapshots are immutable and keep their
+ * identity until they change, so that React's `useSyncExternalStore` takes them as they are. */
+export interface Readable<T> {
+  get(): T;
+  /** Calls `listener` after every change; returns the function that ends it. */
+  subscribe(listener: () => void): () => void;
+}
+
+/** What a client is doing. Steps: protocol/spec/session.md, "Client". */
+export type ClientStatus =
+  | { readonly status: "idle" }
+  | { readonly status: "connecting"; readonly stage: string }
+  | { readonly status: "ready"; readonly sessionId: string; readonly bot: string }
+  // no control channel, or no media path; what is sent meanwhile arrives when it is back
+  | { readonly status: "reconnecting"; readonly attempt: number; readonly cause: VoxwireError }
+  | { readonly status: "closing" }
+  | { readonly status: "closed"; readonly reason: CloseReason; readonly error?: VoxwireError };
+
+/** Who ended the session, or that it failed. */
+export type CloseReason = "client" | "bot" | "server" | "expired" | "error";
+
+export type TransportChoice = "auto" | "webrtc" | "websocket";
+
+export interface TokenRequest {
+  /** Why a token is wanted: for the first connect, or because the last one was refused. */
+  readonly reason: "connect" | "refused";
+  readonly signal: AbortSignal;
+}
+
+export interface Logger {
+  debug(message: string, fields?: Record<string, unknown>): void;
+  info(message: string, fields?: Record<string, unknown>): void;
+  warn(message: string, fields?: Record<string, unknown>): void;
+  error(message: string, fields?: Record<string, unknown>): void;
+}
+
+export interface ClientOptions {
+  /** The server: `wss://…`, `https://…`, or a path on the page's own origin ("/"). */
+  url: string | URL;
+  /** A session token; never put into a URL or a log. */
+  token?: string;
+  /** Asked for a token at each connect that needs one. */
+  tokenSource?: (request: TokenRequest) => string | Promise<string>;
+  bot?: string;
+  metadata?: JsonValue;
+  transport?: TransportChoice;
+  iceServers?: readonly RTCIceServer[];
+  icePolicy?: RTCIceTransportPolicy;
+  /** Microphone, speaker and processing; `false` = text only. In Node: `wavMedia(…)`. */
+  media?: MediaOptions | MediaFactory | false;
+  tools?: readonly Tool[];
+  logger?: Logger;
+  /** False = a lost connection ends the session. */
+  resume?: boolean;
+  /** Longest time without a connection; the server's grace when absent, milliseconds. */
+  resumeTimeoutMs?: number;
+  /** Clock, timers and WebSocket in place of the program's own; for tests, and for Node < 22. */
+  environment?: Partial<import("./core/environment.js").Environment>;
+}
+
+export interface MediaOptions {
+  /** Starts with the microphone on; default true. */
+  microphone?: boolean;
+  /** Browser processing, each default true. */
+  echoCancellation?: boolean;
+  noiseSuppression?: boolean;
+  autoGainControl?: boolean;
+  /** Volume of the bot, 0 … 1; default 1. */
+  volume?: number;
+  /** Where the worklets are served from (a folder); default: beside the package's own files. */
+  workletUrl?: string | URL;
+  /** Remembers the chosen devices in `localStorage`; default true. */
+  rememberDevices?: boolean;
+}
+
+/** Makes the media of a client; the seam behind `media` (`media/media.ts`). */
+export type MediaFactory = (options: {
+  readonly logger: Logger;
+}) => import("./media/media.js").Media;
+
+export interface ConnectOptions {
+  signal?: AbortSignal;
+  /** Longest time until `ready`, milliseconds; default 15 000. */
+  timeoutMs?: number;
+}
+
+export interface SendTextOptions {
+  /** True = the bot answers aloud; default true. */
+  speak?: boolean;
+  /** True = what the bot is saying is cut first; default false. */
+  interrupt?: boolean;
+  /** False = added to the conversation without asking for an answer; default true. */
+  run?: boolean;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal;
+  /** Longest wait for the answer, milliseconds; default 10 000. */
+  timeoutMs?: number;
+}
+
+/** A function of the page that the bot may use. `client.tool(…)` or `tool(…)` makes one. */
+export interface Tool {
+  readonly name: string;
+  readonly description: string;
+  /** JSON Schema of the arguments, an object. */
+  readonly parameters: JsonValue;
+  readonly timeoutMs?: number;
+  /** What an interruption of the bot does to a call; default "cancel". */
+  readonly onInterruption?: "cancel" | "finish" | "ask";
+  /** Checks and converts the arguments; of a zod or other Standard Schema object. */
+  readonly parse?: (value: JsonValue) => Promise<unknown>;
+  run(args: never, call: ToolCall): unknown;
+}
+
+/** One use of a tool. */
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** Aborted when the call is cancelled, times out, or the session ends. */
+  readonly signal: AbortSignal;
+  /** Tells the bot how far it is; the text is shown, not spoken. */
+  progress(message: string, fraction?: number): void;
+}
+
+/** Handlers by event type: the server's events, this client's own, and `status` … `levels`. */
+export interface ClientEventMap extends ClientEvents {
+  /** What the client is doing has changed. */
+  status: ClientStatus;
+  /** The browser keeps the page silent until the user acts: call `resumeAudio()` then. */
+  playbackBlocked: { readonly blocked: boolean };
+  /** Devices came, went, were granted or refused. */
+  devices: DevicesState;
+  /** Once a second while a session is up. */
+  quality: Quality;
+  /** A message that this client does not understand, or that is broken; counted and ignored. */
+  ignored: { readonly reason: string; readonly count: number };
+}
+
+export type EventType = keyof ClientEventMap;
+/** Any event: its type and what it carries. */
+export type AnyEvent = {
+  [K in EventType]: { readonly type: K; readonly event: ClientEventMap[K] };
+}[EventType];
+
+/** One word of the bot in the log. */
+export interface LoggedWord {
+  readonly index: number;
+  readonly text: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  /** unheard: not reached yet; heard: this speaker reached it; cut: it was never heard. */
+  readonly state: "unheard" | "heard" | "cut";
+}
+
+export interface LoggedUtterance {
+  readonly id: string;
+  readonly words: readonly LoggedWord[];
+  /** The text as the bot wrote it; words are pieces of it. */
+  readonly text: string;
+  readonly end: "speaking" | "completed" | "interrupted" | "unheard";
+}
+
+export interface LoggedToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** undefined unless the server shows them. */
+  readonly args?: JsonValue;
+  readonly status: "running" | "done" | "failed" | "cancelled" | "timed_out";
+  readonly result?: JsonValue;
+  readonly durationMs?: number;
+  /** True when this client runs it. */
+  readonly own: boolean;
+  readonly progress?: string;
+}
+
+/** What one side said until the other had the floor. */
+export type LoggedTurn =
+  | {
+      readonly id: string;
+      readonly role: "user";
+      readonly text: string;
+      readonly final: boolean;
+      readonly typed: boolean;
+    }
+  | {
+      readonly id: string;
+      readonly role: "bot";
+      readonly utterances: readonly LoggedUtterance[];
+      readonly toolCalls: readonly LoggedToolCall[];
+      readonly interrupted: boolean;
+      /** Text of a turn that was taken from a snapshot: heard, and never heard. */
+      readonly heardText?: string;
+      readonly unheardText?: string;
+    };
+
+/** The turn log as the server tells it. */
+export interface Conversation {
+  readonly turns: readonly LoggedTurn[];
+  /** Number of times that events were lost and a snapshot took their place. */
+  readonly skipped: number;
+}
+
+export type BotActivity = "starting" | "idle" | "listening" | "thinking" | "speaking";
+export interface Activity {
+  readonly bot: BotActivity;
+  readonly userSpeaking: boolean;
+}
+
+export type DeviceKind = "microphone" | "camera" | "speaker" | "screen";
+export interface DeviceState {
+  readonly state: "uninitialized" | "initializing" | "granted" | "error";
+  /** Why it is not there: denied, missing, busy, insecure_origin, unsupported, lost, other. */
+  readonly reason?: DeviceFailure;
+  readonly error?: VoxwireError;
+  readonly enabled: boolean;
+  readonly selected?: DeviceInfo;
+  readonly available: readonly DeviceInfo[];
+}
+export type DeviceFailure =
+  | "denied"
+  | "missing"
+  | "busy"
+  | "insecure_origin"
+  | "unsupported"
+  | "lost"
+  | "other";
+export interface DeviceInfo {
+  readonly id: string;
+  readonly label: string;
+}
+export type DevicesState = Readonly<Record<DeviceKind, DeviceState>>;
+
+/** Devices of this client. */
+export interface Devices extends Readable<DevicesState> {
+  /** Asks again what there is; without permission, labels are empty. */
+  refresh(): Promise<DevicesState>;
+  /** Uses another device; rejects with a MediaError when it cannot be had. */
+  select(kind: "microphone" | "speaker" | "camera", deviceId: string): Promise<void>;
+}
+
+export interface Microphone {
+  readonly enabled: boolean;
+  /** Off means no capture: the track ends and the browser's sign goes out. */
+  setEnabled(enabled: boolean): Promise<void>;
+  /** Push-to-talk: on while the returned function was not called. */
+  hold(): () => void;
+}
+
+export interface Quality {
+  readonly transport: "webrtc" | "websocket" | "none";
+  /** excellent, good, poor, lost. */
+  readonly grade: "excellent" | "good" | "poor" | "lost";
+  readonly rttMs: number | undefined;
+  readonly jitterMs: number | undefined;
+  /** Share of the bot's packets lost in the last second, 0 … 1. */
+  readonly loss: number | undefined;
+  /** Playout delay in this client, milliseconds. */
+  readonly bufferedMs: number;
+  readonly concealedMs: number;
+}
+
+export interface Levels {
+  /** 0 … 1, of the last 50 ms. */
+  readonly microphone: number;
+  readonly bot: number;
+}
+
+export interface Diagnosis {
+  readonly ok: boolean;
+  readonly checks: readonly {
+    readonly name: "secure_origin" | "microphone" | "server" | "token" | "stun" | "turn" | "rtt";
+    readonly state: "ok" | "failed" | "skipped";
+    readonly detail: string;
+    readonly code?: string;
+    readonly durationMs: number;
+  }[];
+}
+
+/** A client: one conversation at a time with one server. */
+export interface Client {
+  readonly status: Readable<ClientStatus>;
+  readonly activity: Readable<Activity>;
+  readonly conversation: Readable<Conversation>;
+  readonly devices: Devices;
+  readonly microphone: Microphone;
+  readonly quality: Readable<Quality | undefined>;
+  /** Where this client's speaker is on the media clock, milliseconds. */
+  readonly positionMs: number;
+  /** What the bot's voice goes through last, for visualizers and tests; undefined in Node. */
+  readonly output: AudioNode | undefined;
+  /** What the microphone gives; undefined while it is off. */
+  readonly input: AudioNode | undefined;
+
+  connect(options?: ConnectOptions): Promise<void>;
+  /** Ends the session; when it resolves nothing of it is left. Never rejects. Idempotent. */
+  disconnect(reason?: string): Promise<void>;
+
+  on<K extends EventType>(type: K, listener: (event: ClientEventMap[K]) => void): () => void;
+  once<K extends EventType>(type: K, options?: CallOptions): Promise<ClientEventMap[K]>;
+  events(options?: { signal?: AbortSignal }): AsyncIterable<AnyEvent>;
+  /** Sees every envelope, both ways, decoded; for logs and tests. */
+  tap(
+    listener: (
+      direction: "in" | "out",
+      envelope: import("@voxwire/protocol").wire.Envelope,
+    ) => void,
+  ): () => void;
+
+  sendText(text: string, options?: SendTextOptions): Promise<void>;
+  interrupt(): Promise<void>;
+  /** Asks the bot's program for something; rejects with its error or on timeout. */
+  call(method: string, payload?: JsonValue, options?: CallOptions): Promise<JsonValue>;
+  /** Answers what the bot's program asks of this one. */
+  handle(method: string, fn: (payload: JsonValue) => JsonValue | Promise<JsonValue>): () => void;
+  sendMessage(type: string, data?: JsonValue): Promise<void>;
+  sendDtmf(digits: string): Promise<void>;
+  /** Adds a tool before `connect()`; returns the function that takes it away again. */
+  tool(tool: Tool): () => void;
+
+  setVolume(volume: number): void;
+  /** Call from a user's act after `playbackBlocked`. */
+  resumeAudio(): Promise<void>;
+  levels(): Levels;
+  /** Trouble on demand, for tests. */
+  readonly simulate: Simulate;
+  diagnose(options?: CallOptions): Promise<Diagnosis>;
+  /** Everything that a bug report needs, without content and secrets. */
+  report(): JsonValue;
+}
+
+export interface Simulate {
+  /** Cuts the control socket as a broken network does. */
+  dropControl(): void;
+  /** Cuts the media path. */
+  dropMedia(): void;
+  /** Nothing goes in or out until the returned function is called. */
+  freeze(): () => void;
+  /** Every message takes this much longer, both ways, milliseconds; 0 ends it. */
+  slow(delayMs: number): void;
+}

@@ -1,0 +1,116 @@
+/**
+ * The sound of one session: what comes in goes through `input`, what the page hears through
+ * `output`. One AudioContext, made when a session starts and closed when it ends.
+ */
+
+import { makeError } from "@voxwire/protocol";
+import type { Logger } from "../api.js";
+import { AudioClock } from "./audio-clock.js";
+
+/** How long a context may take to start before it counts as blocked. */
+const START_MS = 300;
+/** What the volume takes to change: a step would click. */
+const VOLUME_S = 0.02;
+
+export interface GraphOptions {
+  readonly volume: number;
+  readonly workletUrl: string | URL | undefined;
+  readonly logger: Logger;
+  readonly onBlocked: (blocked: boolean) => void;
+}
+
+interface SinkContext extends AudioContext {
+  setSinkId?(id: string): Promise<void>;
+}
+
+export class AudioGraph {
+  readonly context: SinkContext;
+  readonly clock: AudioClock;
+  /** The microphone goes through it. */
+  readonly input: GainNode;
+  /** Everything that is heard goes through it, last. */
+  readonly output: GainNode;
+  /** The bot's voice before the volume, for levels. */
+  readonly bot: AnalyserNode;
+  readonly microphone: AnalyserNode;
+  readonly #options: GraphOptions;
+  readonly #modules = new Map<string, Promise<void>>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #blocked = false;
+
+  constructor(options: GraphOptions) {
+    this.#options = options;
+    const context = new AudioContext({ latencyHint: "interactive" });
+    this.context = context;
+    this.clock = new AudioClock(context);
+    this.input = new GainNode(context, { channelCount: 1, channelCountMode: "explicit" });
+    this.output = new GainNode(context, { gain: options.volume });
+    this.bot = new AnalyserNode(context, { fftSize: 2048 });
+    this.microphone = new AnalyserNode(context, { fftSize: 2048 });
+    this.bot.connect(this.output).connect(context.destination);
+    this.input.connect(this.microphone);
+    context.onstatechange = () => this.#look();
+    this.#timer = setTimeout(() => this.#look(), START_MS);
+    context.resume().catch(() => this.#look());
+  }
+
+  /** Loads a worklet once; it is a static file, since a strict page allows nothing else. */
+  load(name: "capture" | "playout"): Promise<void> {
+    const known = this.#modules.get(name);
+    if (known) return known;
+    const file = `${name}.worklet.js`;
+    const base = this.#options.workletUrl;
+    const folder = base === undefined ? undefined : String(base).replace(/\/?$/, "/");
+    const url = folder === undefined ? beside(name) : new URL(folder + file, document.baseURI);
+    const loading = this.context.audioWorklet.addModule(url.href).catch((cause: unknown) => {
+      this.#modules.delete(name);
+      const reason = `the audio worklet ${url.href} cannot be loaded: is workletUrl right?`;
+      throw makeError("device", reason, { cause });
+    });
+    this.#modules.set(name, loading);
+    return loading;
+  }
+
+  set volume(volume: number) {
+    const level = Math.max(0, Math.min(1, volume));
+    this.output.gain.setTargetAtTime(level, this.context.currentTime, VOLUME_S / 3);
+  }
+
+  /** To be called in a user's act. */
+  async resume(): Promise<void> {
+    await this.context.resume();
+    this.#look();
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.context.onstatechange = null;
+    for (const node of [this.input, this.output, this.bot, this.microphone]) node.disconnect();
+    if (this.context.state !== "closed") await this.context.close().catch(() => undefined);
+  }
+
+  #look(): void {
+    const { state } = this.context;
+    const blocked = state !== "running" && state !== "closed";
+    if (blocked === this.#blocked) return;
+    this.#blocked = blocked;
+    this.#options.logger.debug("the page's sound", { state });
+    this.#options.onBlocked(blocked);
+  }
+}
+
+/** Bundlers see these two addresses and copy the files. */
+function beside(name: "capture" | "playout"): URL {
+  return name === "capture"
+    ? new URL("../worklets/capture.worklet.js", import.meta.url)
+    : new URL("../worklets/playout.worklet.js", import.meta.url);
+}
+
+/** Level of what goes through an analyser now, 0 … 1 (root mean square of the last 50 ms). */
+export function levelOf(analyser: AnalyserNode): number {
+  const samples = new Float32Array(analyser.fftSize);
+  analyser.getFloatTimeDomainData(samples);
+  let sum = 0;
+  for (const sample of samples) sum += sample * sample;
+  return Math.min(1, Math.sqrt(sum / samples.length));
+}

@@ -1,0 +1,230 @@
+/** The media of a client in a page: one microphone, one output, one path at a time. */
+import { makeError, VoxwireError, type wire } from "@voxwire/protocol";
+import type { DeviceInfo, Levels, Logger, MediaOptions, Quality } from "../api.js";
+import type {
+  CarrierName,
+  Media,
+  MediaHost,
+  MediaPath,
+  PathOptions,
+  Payload,
+} from "../media/media.js";
+import { Player } from "../media/player.js";
+import { gradeOf, type Measured, measure, readStats, type StatsLook } from "../media/quality.js";
+import { AudioGraph, levelOf } from "./audio-graph.js";
+import { DeviceStore } from "./device-store.js";
+import { BrowserMicrophone } from "./microphone.js";
+import type { BrowserPath } from "./path.js";
+import { VideoSources } from "./video.js";
+import { WebRtcPath } from "./webrtc-path.js";
+import { WebSocketPath } from "./websocket-path.js";
+
+const UNKNOWN: Measured = {
+  rttMs: undefined,
+  jitterMs: undefined,
+  loss: undefined,
+  bufferedMs: 0,
+  concealedMs: 0,
+};
+
+export class BrowserMedia implements Media {
+  readonly devices: DeviceStore;
+  readonly microphone: BrowserMicrophone;
+  /** Camera and screen; no path sends them yet. */
+  readonly video: VideoSources;
+  onPlaybackBlocked: ((blocked: boolean) => void) | undefined;
+  readonly #options: MediaOptions;
+  readonly #logger: Logger;
+  #volume: number;
+  #graph: AudioGraph | undefined;
+  #host: MediaHost | undefined;
+  #player: Player | undefined;
+  #path: BrowserPath | undefined;
+  readonly #paths = new Set<BrowserPath>();
+  #source: MediaStreamAudioSourceNode | undefined;
+  #positionMs = 0;
+  #look: StatsLook | undefined;
+  #unwatch: (() => void) | undefined;
+
+  constructor(options: MediaOptions, logger: Logger) {
+    this.#options = options;
+    this.#logger = logger;
+    this.#volume = options.volume ?? 1;
+    this.devices = new DeviceStore(options.rememberDevices ?? true);
+    this.microphone = new BrowserMicrophone(options, this.devices);
+    this.video = new VideoSources(this.devices);
+    this.microphone.onTrack = (track) => this.#useTrack(track);
+    this.devices.onSelect("speaker", (device) => this.#useSpeaker(device));
+  }
+
+  get carriers(): readonly CarrierName[] {
+    return "RTCPeerConnection" in globalThis ? ["webrtc", "websocket"] : ["websocket"];
+  }
+
+  get output(): AudioNode | undefined {
+    return this.#graph?.output;
+  }
+
+  get input(): AudioNode | undefined {
+    return this.#source ? this.#graph?.input : undefined;
+  }
+
+  get positionMs(): number {
+    return this.#player?.positionMs ?? this.#positionMs;
+  }
+
+  async start(host: MediaHost): Promise<void> {
+    await this.stop();
+    this.#host = host;
+    this.#positionMs = 0;
+    try {
+      this.#graph = this.#makeGraph();
+    } catch (cause) {
+      throw makeError("device", "this browser gives the page no sound", { cause });
+    }
+    this.#player = new Player({
+      now: () => performance.now(),
+      emit: (type, event) => host.emit(type, event),
+      send: (payload) => host.send(payload),
+    });
+    this.#unwatch = this.devices.watch();
+    await this.#useRememberedSpeaker();
+    await this.microphone.open();
+    if (host.signal.aborted) await this.stop();
+  }
+
+  path(carrier: CarrierName, options: PathOptions): MediaPath {
+    const graph = this.#graph;
+    const host = this.#host;
+    if (!graph || !host) throw makeError("invalid_state", "the media was not started");
+    const onChange = () => this.#player?.update();
+    const path: BrowserPath =
+      carrier === "webrtc"
+        ? new WebRtcPath({ ...options, graph, host })
+        : new WebSocketPath({ ...options, graph, host, onChange });
+    path.setTrack(this.microphone.track);
+    this.#paths.add(path);
+    return path;
+  }
+
+  use(path: MediaPath): void {
+    const next = [...this.#paths].find((known) => known === path);
+    const player = this.#player;
+    if (!next || !player || next === this.#path) return;
+    const before = this.#path;
+    const fromMs = player.positionMs;
+    if (before) {
+      player.leave(before);
+      before.close();
+      this.#paths.delete(before);
+    }
+    this.#path = next;
+    this.#look = undefined;
+    next.start(fromMs);
+    player.follow(next);
+  }
+
+  receive(payload: Payload): void {
+    this.#player?.receive(payload);
+  }
+
+  reset(snapshot?: wire.Snapshot): void {
+    this.#player?.reset(snapshot);
+  }
+
+  levels(): Levels {
+    const graph = this.#graph;
+    if (!graph) return { microphone: 0, bot: 0 };
+    return { microphone: this.#source ? levelOf(graph.microphone) : 0, bot: levelOf(graph.bot) };
+  }
+
+  async quality(): Promise<Quality> {
+    const path = this.#path;
+    if (!path) return { transport: "none", grade: "lost", ...UNKNOWN };
+    const report = await path.stats();
+    const entries: Record<string, unknown>[] = [];
+    report?.forEach((entry) => {
+      entries.push(entry);
+    });
+    const look = readStats(entries);
+    const { bufferedMs, concealedMs } = path;
+    let measured: Measured = { ...UNKNOWN, bufferedMs, concealedMs };
+    if (look) {
+      measured = measure(look, this.#look);
+      path.bufferedMs = measured.bufferedMs;
+      path.concealedMs = measured.concealedMs;
+      this.#look = look;
+    }
+    return { transport: path.carrier, grade: gradeOf(measured, false), ...measured };
+  }
+
+  setVolume(volume: number): void {
+    this.#volume = volume;
+    if (this.#graph) this.#graph.volume = volume;
+  }
+
+  async resumeAudio(): Promise<void> {
+    await this.#graph?.resume();
+  }
+
+  async stop(): Promise<void> {
+    this.#positionMs = this.positionMs;
+    this.#player?.close();
+    this.#player = undefined;
+    for (const path of this.#paths) path.close();
+    this.#paths.clear();
+    this.#path = undefined;
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+    await this.microphone.close();
+    this.video.close();
+    const graph = this.#graph;
+    this.#graph = undefined;
+    this.#host = undefined;
+    await graph?.close();
+  }
+
+  #makeGraph(): AudioGraph {
+    return new AudioGraph({
+      volume: this.#volume,
+      workletUrl: this.#options.workletUrl,
+      logger: this.#logger,
+      onBlocked: (blocked) => this.onPlaybackBlocked?.(blocked),
+    });
+  }
+
+  #useTrack(track: MediaStreamTrack | undefined): void {
+    this.#source?.disconnect();
+    this.#source = undefined;
+    const graph = this.#graph;
+    if (track && graph) {
+      const mediaStream = new MediaStream([track]);
+      this.#source = new MediaStreamAudioSourceNode(graph.context, { mediaStream });
+      this.#source.connect(graph.input);
+    }
+    for (const path of this.#paths) path.setTrack(track);
+  }
+
+  async #useSpeaker(device: DeviceInfo): Promise<void> {
+    const graph = this.#graph;
+    if (!graph) return; // it is used from the next session on
+    if (!graph.context.setSinkId) throw this.devices.failed("speaker", "unsupported");
+    try {
+      await graph.context.setSinkId(device.id === "default" ? "" : device.id);
+    } catch (cause) {
+      throw this.devices.failed("speaker", "other", cause);
+    }
+    this.devices.granted("speaker", device);
+  }
+
+  async #useRememberedSpeaker(): Promise<void> {
+    try {
+      const { speaker } = await this.devices.refresh();
+      const device = this.devices.choices.find("speaker", speaker.available);
+      if (device) await this.#useSpeaker(device);
+      else this.devices.granted("speaker", speaker.available[0]);
+    } catch (error) {
+      if (!(error instanceof VoxwireError)) this.#logger.warn("no speaker", { error });
+    }
+  }
+}

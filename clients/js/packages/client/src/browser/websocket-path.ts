@@ -1,0 +1,249 @@
+/** Audio as `AudioChunk` messages on the control channel; two worklets do the rest. */
+import { makeError, wire } from "@voxwire/protocol";
+import type { MediaHost, PathOptions, Payload } from "../media/media.js";
+import type { PlayoutFacts } from "../media/playout-renderer.js";
+import { PositionClock, type Reached } from "../media/position.js";
+import {
+  CAPTURE_PROCESSOR,
+  type CaptureOptions,
+  type FromCapture,
+  type FromPlayout,
+  PLAYOUT_PROCESSOR,
+  type PlayoutOptions,
+  type ToPlayout,
+} from "../worklets/messages.js";
+import type { AudioGraph } from "./audio-graph.js";
+import { audioFormat, BLOCK_MS, type BrowserPath, CAPTURE_RATE, PLAYOUT_RATE } from "./path.js";
+import { Readiness } from "./readiness.js";
+
+/** Delay that the playout buffer starts with. */
+const TARGET_MS = 40;
+/** The position runs on by this much while the audio thread says nothing. */
+const RUN_ON_MS = 60;
+/** Longest wait for the audio thread's answer to a flush; the server waits for 150 ms. */
+const FLUSH_MS = 80;
+/** Chunks that are kept until the format is known. */
+const MAX_EARLY = 250;
+const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+export interface WebSocketPathOptions extends PathOptions {
+  readonly graph: AudioGraph;
+  readonly host: MediaHost;
+  readonly onChange: () => void;
+}
+
+function samplesOf(data: Uint8Array): Int16Array<ArrayBuffer> {
+  const copy = new Uint8Array(data.subarray(0, data.length & ~1));
+  if (!LITTLE_ENDIAN) {
+    const view = new DataView(copy.buffer);
+    return Int16Array.from({ length: copy.length / 2 }, (_, at) => view.getInt16(at * 2, true));
+  }
+  return new Int16Array(copy.buffer);
+}
+
+export class WebSocketPath implements BrowserPath {
+  readonly carrier = "websocket";
+  readonly pathId: number;
+  readonly trouble = undefined;
+  bufferedMs = 0;
+  concealedMs = 0;
+  readonly #options: WebSocketPathOptions;
+  readonly #readiness = new Readiness();
+  readonly #clock = new PositionClock(RUN_ON_MS);
+  readonly #flushes = new Map<number, (position: number) => void>();
+  #flushId = 0;
+  #rate = PLAYOUT_RATE;
+  #playout: AudioWorkletNode | undefined;
+  #capture: AudioWorkletNode | undefined;
+  #early: wire.AudioChunk[] = [];
+  #captured = 0;
+  #started = false;
+  #hasTrack = false;
+  #closed = false;
+
+  constructor(options: WebSocketPathOptions) {
+    this.#options = options;
+    this.pathId = options.pathId;
+  }
+
+  get ready(): Promise<void> {
+    return this.#readiness.ready;
+  }
+
+  get lost() {
+    return this.#readiness.lost;
+  }
+
+  async offer(): Promise<wire.PathOpen> {
+    const { graph } = this.#options;
+    await Promise.all([graph.load("playout"), graph.load("capture")]);
+    return wire.create(wire.PathOpenSchema, {
+      pathId: this.pathId,
+      carrier: wire.Carrier.WEBSOCKET,
+      capture: audioFormat(wire.Codec.PCM_S16LE, CAPTURE_RATE),
+      playout: audioFormat(wire.Codec.PCM_S16LE, PLAYOUT_RATE),
+    });
+  }
+
+  receive(payload: Payload): void {
+    if (this.#closed) return;
+    if (payload.case === "pathAnswer") this.#answer(payload.value);
+    else if (payload.case === "pathReady") this.#readiness.set();
+    else if (payload.case === "pathClose") this.#readiness.refuse(payload.value);
+    else if (payload.case === "audio") this.#push(payload.value);
+  }
+
+  start(fromMs: number): void {
+    const { graph } = this.#options;
+    this.#started = true;
+    this.#clock.restart(fromMs);
+    this.#tell({ type: "flush", id: 0, until: Math.floor((fromMs * this.#rate) / 1000) });
+    this.#playout?.connect(graph.bot);
+    const blockSamples = (CAPTURE_RATE * BLOCK_MS) / 1000;
+    const processorOptions: CaptureOptions = { sampleRate: CAPTURE_RATE, blockSamples };
+    this.#capture = new AudioWorkletNode(graph.context, CAPTURE_PROCESSOR, {
+      numberOfInputs: 1,
+      numberOfOutputs: 0,
+      processorOptions,
+    });
+    this.#capture.port.onmessage = (event: MessageEvent<FromCapture>) =>
+      this.#sendBlock(event.data.samples);
+    graph.input.connect(this.#capture);
+  }
+
+  setTrack(track: MediaStreamTrack | undefined): void {
+    this.#hasTrack = track !== undefined;
+  }
+
+  positionMs(nowMs: number): number {
+    return this.#clock.where(nowMs).positionMs;
+  }
+
+  reached(nowMs: number): Reached {
+    return this.#clock.reached(nowMs);
+  }
+
+  timeOf(mediaMs: number): number | undefined {
+    return this.#clock.timeOf(mediaMs);
+  }
+
+  sounding(nowMs: number): boolean {
+    return this.#clock.where(nowMs).moving;
+  }
+
+  async flush(untilMs: number): Promise<number> {
+    this.#flushId += 1;
+    const id = this.#flushId;
+    const until = Math.floor((untilMs * this.#rate) / 1000);
+    const guess = Math.max(this.positionMs(performance.now()), 0);
+    const stopped = await new Promise<number | undefined>((resolve) => {
+      const timer = setTimeout(() => resolve(undefined), FLUSH_MS);
+      this.#flushes.set(id, (position) => {
+        clearTimeout(timer);
+        resolve(position);
+      });
+      this.#tell({ type: "flush", id, until });
+    });
+    this.#flushes.delete(id);
+    return stopped === undefined ? guess : (stopped * 1000) / this.#rate;
+  }
+
+  async stats(): Promise<undefined> {
+    return undefined;
+  }
+
+  /** Nothing of its own to look at or to break: the carrier belongs to the session. */
+  doubt(): void {}
+  drop(): void {}
+
+  close(): void {
+    this.#closed = true;
+    this.#tell({ type: "stop" });
+    this.#capture?.port.postMessage({ type: "stop" });
+    for (const node of [this.#playout, this.#capture]) {
+      if (!node) continue;
+      node.port.onmessage = null;
+      node.port.close();
+      node.disconnect();
+    }
+    if (this.#capture) this.#options.graph.input.disconnect(this.#capture);
+    this.#playout = this.#capture = undefined;
+  }
+
+  #answer(message: wire.PathAnswer): void {
+    this.#rate = message.playout?.sampleRate || PLAYOUT_RATE;
+    if (this.#rate < 8000 || this.#rate > 48_000) {
+      const reason = `the server plays at ${this.#rate} Hz; 8-48 kHz work`;
+      this.#readiness.fail(makeError("unsupported_format", reason));
+      return;
+    }
+    const { graph } = this.#options;
+    const processorOptions: PlayoutOptions = { sampleRate: this.#rate, targetMs: TARGET_MS };
+    const node = new AudioWorkletNode(graph.context, PLAYOUT_PROCESSOR, {
+      numberOfInputs: 0,
+      numberOfOutputs: 1,
+      outputChannelCount: [1],
+      processorOptions,
+    });
+    node.port.onmessage = (event: MessageEvent<FromPlayout>) => this.#hear(event.data);
+    this.#playout = node;
+    if (this.#started) node.connect(graph.bot);
+    for (const chunk of this.#early.splice(0)) this.#push(chunk);
+  }
+
+  #push(chunk: wire.AudioChunk): void {
+    if (chunk.trackId !== 0 || chunk.pathId !== this.pathId) return;
+    if (!this.#playout) {
+      if (this.#early.length < MAX_EARLY) this.#early.push(chunk);
+      return;
+    }
+    const samples = samplesOf(chunk.data);
+    const message: ToPlayout = { type: "push", position: Number(chunk.sampleIndex), samples };
+    this.#playout.port.postMessage(message, [samples.buffer]);
+  }
+
+  #hear(message: FromPlayout): void {
+    if (message.type === "flushed") {
+      this.#flushes.get(message.id)?.(message.position);
+      return;
+    }
+    this.#note(message.facts);
+    this.#options.onChange();
+  }
+
+  #note(facts: PlayoutFacts): void {
+    const { clock, context } = this.#options.graph;
+    clock.observe();
+    this.bufferedMs = facts.bufferedMs;
+    this.concealedMs = facts.concealedMs;
+    for (const { frame, frames, position, moves } of facts.stretches) {
+      this.#clock.note({
+        atMs: clock.msOf(frame / context.sampleRate),
+        durationMs: (frames * 1000) / context.sampleRate,
+        positionMs: (position * 1000) / this.#rate,
+        moves,
+      });
+    }
+  }
+
+  #sendBlock(samples: Int16Array): void {
+    const at = this.#captured;
+    this.#captured += samples.length;
+    if (!this.#hasTrack || this.#closed) return;
+    let data = new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
+    if (!LITTLE_ENDIAN) {
+      data = new Uint8Array(samples.length * 2);
+      const view = new DataView(data.buffer);
+      for (const [index, sample] of samples.entries()) view.setInt16(index * 2, sample, true);
+    }
+    const value = { pathId: this.pathId, sampleIndex: BigInt(at), data };
+    this.#options.host.send({
+      case: "audio",
+      value: wire.create(wire.AudioChunkSchema, value),
+    });
+  }
+
+  #tell(message: ToPlayout): void {
+    this.#playout?.port.postMessage(message);
+  }
+}

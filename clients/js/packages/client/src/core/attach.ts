@@ -1,0 +1,156 @@
+/** What the client says to get a session or to get it back, and how long it goes on trying. Pure,
+ * but for nonces and jitter. */
+import { makeError, type TransportError, VoxwireError, wire } from "@voxwire/protocol";
+import type { Environment } from "./environment.js";
+import { VERSION } from "./version.js";
+
+/** How long a session waits for its client when Welcome does not say, milliseconds. */
+export const GRACE_MS = 60_000;
+const DELAYS_MS = [0, 100, 200, 500, 1000];
+const JITTER = 0.2;
+
+/** The server answered Hello with an error. */
+export class Refusal extends Error {
+  constructor(readonly error: VoxwireError) {
+    super(error.message, { cause: error });
+  }
+}
+
+/** A socket is gone; its session may not be. */
+export class Lost extends Error {
+  constructor(readonly error: VoxwireError) {
+    super(error.message, { cause: error });
+  }
+}
+
+export interface GreetingOptions {
+  readonly url: string;
+  readonly token: string;
+  readonly bot: string;
+  readonly metadataJson: string;
+  readonly webrtc: boolean;
+  readonly resume: boolean;
+  /** Longest time to try, milliseconds; undefined = the server's grace. */
+  readonly resumeMs: number | undefined;
+  readonly tools: readonly wire.ToolDeclaration[];
+  /** Nonce of the first attach, when a token was used with it already. */
+  readonly nonce?: Uint8Array<ArrayBuffer> | undefined;
+}
+
+/** Makes the Hello of every attach of one session; the same nonce until it is welcomed. */
+export class Greeting {
+  url: string;
+  graceMs = GRACE_MS;
+  /** True while a Hello may have arrived whose Welcome was not read. */
+  unanswered = false;
+  /** True once the server has said that it keeps the session. */
+  resumable = false;
+  readonly #features: wire.Feature[];
+  #nonce: Uint8Array<ArrayBuffer>;
+  #held: Pick<wire.Welcome, "sessionId" | "resumeToken" | "epoch"> | undefined;
+
+  constructor(
+    private readonly env: Environment,
+    private readonly options: GreetingOptions,
+  ) {
+    this.url = options.url;
+    const { Feature } = wire;
+    this.#features = [
+      Feature.PLAYOUT_REPORTS,
+      Feature.FLUSH,
+      Feature.WORDS,
+      Feature.SEQUENCE,
+      Feature.CHUNKS,
+      Feature.WEBSOCKET_AUDIO,
+    ];
+    if (options.webrtc) this.#features.push(Feature.WEBRTC);
+    if (options.tools.length > 0) this.#features.push(Feature.CLIENT_TOOLS);
+    if (options.resume) this.#features.push(Feature.RESUME);
+    this.#nonce = options.nonce ?? env.randomBytes(16);
+  }
+
+  /** True until the session was welcomed. */
+  get first(): boolean {
+    return this.#held === undefined;
+  }
+
+  /** The Hello, which counts as said from here on; `lastSeq` was received without a gap. */
+  hello(lastSeq: number): wire.Envelope {
+    this.unanswered = true;
+    const { token, bot, metadataJson, tools } = this.options;
+    const opening = this.#held
+      ? { ...this.#held, lastSeq: BigInt(lastSeq) }
+      : { token, bot, metadataJson, tools: [...tools] };
+    return wire.envelope({
+      case: "hello",
+      value: {
+        protocolVersion: wire.PROTOCOL_VERSION,
+        attachNonce: this.#nonce,
+        features: this.#features,
+        client: { library: "voxwire-js", libraryVersion: VERSION, platform: this.env.platform },
+        maxMessageBytes: wire.DEFAULT_MAX_MESSAGE_BYTES,
+        ...opening,
+      },
+    });
+  }
+
+  /** Takes the answer: the next attach uses its token and a new nonce. Throws if it is about
+   * another session. */
+  welcomed(welcome: wire.Welcome): void {
+    if (this.#held && welcome.sessionId !== this.#held.sessionId) {
+      throw makeError("session_expired", "the server answered with another session", {
+        action: "reconnect",
+      });
+    }
+    const { sessionId, resumeToken, epoch } = welcome;
+    this.#held = { sessionId, resumeToken, epoch };
+    this.#nonce = this.env.randomBytes(16);
+    this.unanswered = false;
+    this.graceMs = Math.min(
+      welcome.graceMs || GRACE_MS,
+      this.options.resumeMs ?? Number.POSITIVE_INFINITY,
+    );
+    const { RESUME } = wire.Feature;
+    this.resumable = this.options.resume && welcome.features.includes(RESUME);
+    this.move(welcome.resumeUrl);
+  }
+
+  /** Dials there from now on; empty = no change. An encrypted session stays encrypted. */
+  move(url: string): void {
+    if (/^wss:/i.test(url) || (/^ws:/i.test(url) && !/^wss:/i.test(this.url))) this.url = url;
+  }
+}
+
+/** Wait before try number `attempt` (from 1): at once, then 0.1 to 1 s, each ±20 %. */
+export function backoffMs(attempt: number, jitter: number): number {
+  const delay = DELAYS_MS[Math.min(attempt, DELAYS_MS.length) - 1] ?? 0;
+  return delay * (1 - JITTER + 2 * JITTER * jitter);
+}
+
+/** True when dialling again makes no sense. `attaching`: it answered an attempt to come back. */
+export function isFinal(error: VoxwireError, attaching: boolean): boolean {
+  const { action, code, retryable } = error;
+  if (action === "resume" || /^(connection_lost|timeout|unreachable)$/.test(code)) return false;
+  return !(attaching && (retryable || code === "capacity" || code === "rate_limited"));
+}
+
+/** The error for a session that could not be had back within its grace. */
+export function expired(waitedMs: number, cause: VoxwireError): VoxwireError {
+  const seconds = (waitedMs / 1000).toFixed(1);
+  const reason = `the connection was lost and not back within ${seconds} s (${cause.reason})`;
+  return makeError("session_expired", reason, { action: "reconnect", cause });
+}
+
+/** The error for a wire that broke. */
+export function lost(reason: string, cause?: unknown): TransportError {
+  const details = { retryable: true, action: "reconnect", cause } as const;
+  return makeError("connection_lost", reason, details);
+}
+
+/** Whatever was thrown as one of our errors. */
+export function asError(error: unknown): VoxwireError {
+  if (error instanceof VoxwireError) return error;
+  if (error instanceof Lost || error instanceof Refusal) return error.error;
+  const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return makeError("internal", `the client failed: ${what}`, { cause: error });
+}

@@ -1,0 +1,293 @@
+/** The control channel of a session: one `Channel` for its whole life, sockets come and go. */
+import {
+  Channel,
+  ChannelError,
+  ClockSync,
+  makeError,
+  type VoxwireError,
+  wire,
+} from "@voxwire/protocol";
+import type { Payload } from "../media/media.js";
+import { asError, type Greeting, isFinal, Lost, lost } from "./attach.js";
+import { type Attached, Dialler, type Tap } from "./dialler.js";
+import type { Gate } from "./gate.js";
+import { Scope } from "./scope.js";
+import type { Received, Socket } from "./socket.js";
+import { Watch } from "./watch.js";
+
+/** Unsent bytes above which audio and reports are dropped (1 s of 20 ms blocks). */
+const MAX_LOSSY_QUEUED_BYTES = 36_000;
+/** Unsent bytes above which the server is taken for one that does not read. */
+const MAX_QUEUED_BYTES = 4_194_304;
+/** A close this long after an error of the server has that error as its reason, milliseconds. */
+const VERDICT_MS = 2000;
+
+/** What the control channel tells its session. */
+export interface ControlHandler {
+  /** Takes one message of the server, in order, once. */
+  handle(envelope: wire.Envelope): void;
+  /** The socket is gone (attempt 1), or was not to be had back and is tried again. */
+  lost(attempt: number, cause: VoxwireError): void;
+  /** The channel is there: for the first time, or again. */
+  attached(
+    welcome: wire.Welcome,
+    how: { readonly attempt: number; readonly afterMs: number; readonly unsent: number },
+  ): void;
+  /** A message that is broken or makes no sense. */
+  ignored(reason: string): void;
+}
+
+export class Control {
+  readonly clock = new ClockSync();
+  droppedMessages = 0;
+  /** Why there is no socket now; undefined while there is one. */
+  failure: VoxwireError | undefined;
+  readonly #channel: Channel;
+  readonly #dialler: Dialler;
+  readonly #watch: Watch;
+  #socket: Socket | undefined;
+  /** What was said before there was a socket. */
+  #early: Uint8Array<ArrayBuffer>[] = [];
+  #over = false;
+  #moving = false;
+  #verdict: { readonly atMs: number; readonly error: VoxwireError } | undefined;
+  #cancelAck: (() => void) | undefined;
+
+  constructor(
+    private readonly scope: Scope,
+    private readonly greeting: Greeting,
+    gate: Gate,
+    private readonly handler: ControlHandler,
+    private readonly tap: Tap,
+  ) {
+    this.#channel = new Channel({
+      allowed: wire.SERVER_PAYLOADS,
+      limits: { ageMs: 600_000 }, // the grace of the session bounds the age
+    });
+    this.#dialler = new Dialler(greeting, gate, () => this.#channel.lastReceived, tap);
+    this.#watch = new Watch({
+      clock: this.clock,
+      channel: this.#channel,
+      greeting,
+      over: () => this.#over,
+      ping: () => this.send({ case: "ping", value: this.clock.ping(this.#nowUs()) }),
+      attach: (own, timeoutMs) => this.#dialler.attach(own, timeoutMs),
+    });
+  }
+
+  /** True once the server has said that it keeps the session when its socket is lost. */
+  get resumable(): boolean {
+    return this.greeting.resumable;
+  }
+
+  get numbers(): { readonly lastReceived: number; readonly lastSent: number } {
+    return { lastReceived: this.#channel.lastReceived, lastSent: this.#channel.lastSent };
+  }
+
+  /** From here on a lost socket is the end. */
+  finish(): void {
+    this.#over = true;
+  }
+
+  /** The server will close this socket, and the session goes on; empty = the same URL. */
+  move(url: string): void {
+    this.greeting.move(url);
+    this.#moving = true;
+  }
+
+  /** The server says why it will close this socket; that counts, not the close code. */
+  condemn(error: VoxwireError): void {
+    this.#verdict = { atMs: this.scope.env.now(), error };
+  }
+
+  /** Cuts the socket, as a broken network would. */
+  drop(): void {
+    this.#socket?.cut();
+  }
+
+  /** Sends a message, or keeps it until the channel is back. Audio and reports are dropped
+   * without a socket, and while it is more than 1 s behind. Throws "too_large"; "capacity" when
+   * too much waits for the server. */
+  send(payload: wire.PayloadInit): void {
+    const envelope = wire.envelope(payload);
+    const reliable = wire.RELIABLE_PAYLOADS.has(payload.case as wire.PayloadCase);
+    const socket = this.#socket;
+    const queued = socket?.bufferedBytes ?? 0;
+    if (!reliable && (socket === undefined || queued > MAX_LOSSY_QUEUED_BYTES)) {
+      this.droppedMessages += 1;
+      return;
+    }
+    if (reliable && this.greeting.resumable && !this.#channel.hasRoom(envelope)) {
+      const reason = "too much waits for the server already";
+      throw makeError("capacity", reason, { retryable: true });
+    }
+    if (queued > MAX_QUEUED_BYTES) throw lost("the server does not read what is sent to it");
+    this.tap("out", envelope);
+    const data = this.#channel.send(envelope, this.scope.env.now());
+    if (socket) for (const bytes of data) socket.send(bytes);
+    else if (this.greeting.first && !this.greeting.unanswered) this.#early.push(...data);
+  }
+
+  /** Attaches, and attaches again whenever the socket is lost, until that is the end. Rejects
+   * with why it is over; never resolves. */
+  async run(dialMs: number): Promise<never> {
+    let attempt = 0;
+    let afterMs = 0;
+    let attached = await this.#attachFirst(dialMs);
+    for (;;) {
+      this.#use(attached, attempt, afterMs);
+      attempt = afterMs = 0;
+      try {
+        attached = await this.#serve(attached.socket);
+        this.#watch.bePatient();
+      } catch (error) {
+        if (!(error instanceof Lost)) throw error;
+        this.#lose(error.error);
+        const sinceMs = this.scope.env.now();
+        ({ attempt, attached } = await this.#comeBack(error.error));
+        afterMs = Math.round(this.scope.env.now() - sinceMs);
+      }
+    }
+  }
+
+  /** Closes the socket, within 0.5 s. `scope` is what is left when the session's is over. */
+  async close(scope: Scope): Promise<void> {
+    this.#over = true;
+    this.#cancelAck?.();
+    const socket = this.#socket;
+    this.#socket = undefined;
+    await socket?.close(scope);
+  }
+
+  #comeBack(cause: VoxwireError) {
+    return this.#dialler.comeBack(this.scope, cause, (attempt, why) =>
+      this.handler.lost(attempt, why),
+    );
+  }
+
+  /** Opens the first socket and says Hello and, without waiting, what is queued; dials again when
+   * it breaks before Welcome. */
+  async #attachFirst(dialMs: number): Promise<Attached> {
+    const socket = await this.#dialler.open(this.scope, dialMs);
+    this.#socket = socket;
+    try {
+      this.#dialler.greet(socket);
+      for (const bytes of this.#early.splice(0)) socket.send(bytes);
+      const welcome = await this.#dialler.readWelcome(this.scope, socket);
+      return { socket, welcome, eager: true };
+    } catch (error) {
+      if (!(error instanceof Lost)) throw asError(error);
+      this.#lose(error.error);
+      return (await this.#comeBack(error.error)).attached;
+    }
+  }
+
+  /** Makes a welcomed socket the one in use; what the server lacks is sent again. */
+  #use({ socket, welcome, eager }: Attached, attempt: number, afterMs: number): void {
+    const now = this.scope.env.now();
+    const first = this.greeting.first;
+    if (this.#socket !== socket) this.#socket?.abort();
+    this.#socket = socket;
+    this.failure = this.#verdict = undefined;
+    this.#moving = false;
+    this.greeting.welcomed(welcome);
+    this.#channel.maxSendBytes = Math.max(
+      128,
+      Math.min(welcome.maxMessageBytes || wire.DEFAULT_MAX_MESSAGE_BYTES, 1 << 20),
+    );
+    this.#watch.heartbeat(welcome.heartbeatMs);
+    let unsent = 0;
+    if (!eager) {
+      this.#channel.onLost(now);
+      if (welcome.resumed || (first && welcome.snapshot === undefined)) {
+        for (const bytes of this.#missing(Number(welcome.lastSeq), now)) socket.send(bytes);
+      } else {
+        unsent = this.#channel.unacknowledged;
+        this.#channel.restart();
+      }
+    }
+    this.handler.attached(welcome, { attempt, afterMs, unsent });
+  }
+
+  #missing(lastSeq: number, now: number): Uint8Array<ArrayBuffer>[] {
+    const missing = this.#channel.resume(lastSeq, now);
+    if (missing) return missing;
+    throw makeError("malformed", "the server resumes from before what this side still has");
+  }
+
+  /** Notes that there is no socket; throws `error` when it may not be had back. */
+  #lose(error: VoxwireError): void {
+    this.#socket?.abort();
+    this.#socket = undefined;
+    this.#cancelAck?.();
+    const now = this.scope.env.now();
+    const verdict = this.#verdict;
+    const why = verdict && now - verdict.atMs < VERDICT_MS ? verdict.error : error;
+    this.failure = why;
+    this.#watch.reset();
+    const ours = why.code === "superseded" && this.greeting.unanswered;
+    if (this.#over || !(this.greeting.first || this.greeting.resumable)) throw why;
+    if (isFinal(why, false) && !ours && !this.#moving) throw why;
+    this.#channel.onLost(now);
+  }
+
+  /** Reads until the socket is lost (rejects with `Lost`), or another one is welcomed. */
+  async #serve(socket: Socket): Promise<Attached> {
+    const serving = new Scope(this.scope.env, this.scope);
+    try {
+      return await serving.wait<Attached>((resolve, reject) => {
+        this.#watch.start(serving, socket, resolve, reject);
+        socket.own({
+          received: (data) => this.#receive(data),
+          lost: (error) => reject(new Lost(error)),
+        });
+      });
+    } finally {
+      socket.own(undefined);
+      serving.close();
+    }
+  }
+
+  #receive(data: Received): void {
+    const now = this.scope.env.now();
+    let delivered: readonly wire.Envelope[] = [];
+    try {
+      if (typeof data === "string") throw new ChannelError("malformed", "a text message");
+      delivered = this.#channel.receive(data, now);
+    } catch (error) {
+      if (!(error instanceof ChannelError)) throw error;
+      this.handler.ignored(error.reason);
+      delivered = error.delivered;
+    }
+    for (const envelope of delivered) {
+      this.tap("in", envelope);
+      this.#answerPing(envelope.payload);
+      this.handler.handle(envelope);
+    }
+    this.#scheduleAck();
+  }
+
+  #answerPing(payload: Payload): void {
+    const nowUs = this.#nowUs();
+    if (payload.case === "pong") this.clock.receive(payload.value, nowUs);
+    if (payload.case === "ping") {
+      this.send({ case: "pong", value: ClockSync.pong(payload.value, nowUs, nowUs) });
+    }
+  }
+
+  #scheduleAck(): void {
+    const dueMs = this.#channel.nextDueMs;
+    this.#cancelAck?.();
+    this.#cancelAck = undefined;
+    if (dueMs === undefined) return;
+    this.#cancelAck = this.scope.after(dueMs - this.scope.env.now(), () => {
+      // A timer may fire a fraction early; the acknowledgement is due then all the same.
+      const now = Math.max(this.scope.env.now(), this.#channel.nextDueMs ?? 0);
+      for (const bytes of this.#channel.outgoing(now)) this.#socket?.send(bytes);
+    });
+  }
+
+  #nowUs(): number {
+    return this.scope.env.now() * 1000;
+  }
+}

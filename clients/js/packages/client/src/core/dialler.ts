@@ -1,0 +1,160 @@
+/** Getting a socket for a session: said Hello on, welcomed, and not in use yet. */
+import { errorFromWire, makeError, type VoxwireError, wire } from "@voxwire/protocol";
+import {
+  asError,
+  backoffMs,
+  expired,
+  type Greeting,
+  isFinal,
+  Lost,
+  lost,
+  Refusal,
+} from "./attach.js";
+import type { Gate } from "./gate.js";
+import { Scope } from "./scope.js";
+import { Socket } from "./socket.js";
+
+/** How long one attempt to come back may take, Welcome included, milliseconds. */
+export const DIAL_MS = 3000;
+/** A dial that is not through after this long gets another one beside it: a network that is back
+ * takes up a connection that was asked for before only after a second and more. */
+const AGAIN_MS = 500;
+const MAX_DIALS = 3;
+
+/** A socket whose Welcome was read and which is not in use yet. */
+export interface Attached {
+  readonly socket: Socket;
+  readonly welcome: wire.Welcome;
+  /** What is queued was written on this very socket already. */
+  readonly eager: boolean;
+}
+
+/** Sees the handshake, which is not the channel's. */
+export type Tap = (direction: "in" | "out", envelope: wire.Envelope) => void;
+
+export class Dialler {
+  constructor(
+    private readonly greeting: Greeting,
+    private readonly gate: Gate,
+    private readonly lastReceived: () => number,
+    private readonly tap: Tap,
+  ) {}
+
+  open(scope: Scope, timeoutMs: number): Promise<Socket> {
+    return Socket.dial(scope, this.greeting.url, timeoutMs, this.gate);
+  }
+
+  greet(socket: Socket): void {
+    const hello = this.greeting.hello(this.lastReceived());
+    this.tap("out", hello);
+    socket.send(wire.encodeEnvelope(hello));
+  }
+
+  /** Dials until the server welcomes us, at most for the session's grace.
+   *
+   * @param trying - Is told the number of every try, from 1, before it.
+   * @returns How many tries it took, and the socket. Rejects with why there is none. */
+  async comeBack(
+    scope: Scope,
+    cause: VoxwireError,
+    trying: (attempt: number, cause: VoxwireError) => void,
+  ): Promise<{ attempt: number; attached: Attached }> {
+    const { env } = scope;
+    const startMs = env.now();
+    let beganMs = startMs;
+    for (let attempt = 1; ; attempt++) {
+      trying(attempt, cause);
+      const leftMs = () => this.greeting.graceMs - (env.now() - startMs);
+      const delayMs = backoffMs(attempt, env.jitter()) - (env.now() - beganMs);
+      const advisedMs = attempt > 1 ? cause.retryAfterMs : 0;
+      await pause(
+        scope,
+        Math.min(Math.max(delayMs, advisedMs, 0), Math.max(0, leftMs())),
+        advisedMs,
+      );
+      beganMs = env.now();
+      if (leftMs() <= 0) throw expired(env.now() - startMs, cause);
+      try {
+        return { attempt, attached: await this.attach(scope, Math.min(DIAL_MS, leftMs())) };
+      } catch (error) {
+        if (!(error instanceof Lost || error instanceof Refusal)) throw error;
+        cause = error.error;
+      }
+      if (isFinal(cause, true)) throw cause;
+    }
+  }
+
+  /** Opens one socket and says Hello on it. Rejects with `Lost` or `Refusal`. */
+  async attach(parent: Scope, timeoutMs: number): Promise<Attached> {
+    const scope = new Scope(parent.env, parent);
+    scope.after(timeoutMs, () => scope.close(new Lost(lost("the server did not answer in time"))));
+    let socket: Socket | undefined;
+    try {
+      socket = await this.#openPromptly(scope, timeoutMs);
+      this.greet(socket);
+      return { socket, welcome: await this.readWelcome(scope, socket), eager: false };
+    } catch (error) {
+      socket?.abort();
+      if (parent.closed || error instanceof Lost || error instanceof Refusal) throw error;
+      const failure = asError(error);
+      if (/^(unauthorized|forbidden)$/.test(failure.code)) throw new Refusal(failure);
+      throw new Lost(lost(failure.reason, failure));
+    } finally {
+      scope.close();
+    }
+  }
+
+  /** Opens a socket; dials again beside a dial that takes long. */
+  async #openPromptly(parent: Scope, timeoutMs: number): Promise<Socket> {
+    const scope = new Scope(parent.env, parent);
+    let chosen: Socket | undefined;
+    let dials = 0;
+    const dialOne = (resolve: (socket: Socket) => void, reject: (error: unknown) => void) => {
+      dials += 1;
+      this.open(scope, timeoutMs).then((socket) => {
+        if (chosen || scope.closed) return socket.abort();
+        chosen = socket;
+        return resolve(socket);
+      }, reject);
+      if (dials < MAX_DIALS) scope.after(AGAIN_MS, () => dialOne(resolve, reject));
+    };
+    try {
+      return await scope.wait<Socket>(dialOne);
+    } finally {
+      scope.close();
+    }
+  }
+
+  /** Reads the first message; anything but an answer to Hello is passed over. */
+  async readWelcome(scope: Scope, socket: Socket): Promise<wire.Welcome> {
+    for (;;) {
+      const data = await socket.read(scope);
+      let envelope: wire.Envelope;
+      try {
+        envelope = wire.decodeEnvelope(typeof data === "string" ? new Uint8Array() : data);
+      } catch {
+        continue;
+      }
+      const { payload } = envelope;
+      if (payload.case === "welcome" || payload.case === "error") this.tap("in", envelope);
+      if (payload.case === "welcome") return payload.value;
+      if (payload.case === "error") throw new Refusal(errorFromWire(payload.value));
+      if (payload.case === "sessionEnded") {
+        throw new Refusal(makeError("connection_lost", "the session ended before it was ready"));
+      }
+    }
+  }
+}
+
+/** Waits; a network that says that it is back ends it, unless the server asked for patience. */
+async function pause(scope: Scope, ms: number, advisedMs: number): Promise<void> {
+  await scope.wait<void>((resolve) => {
+    const stop = [
+      scope.after(ms, resolve),
+      advisedMs > 0 ? () => {} : scope.env.onOnline(() => resolve()),
+    ];
+    return () => {
+      for (const fn of stop) fn();
+    };
+  });
+}

@@ -1,0 +1,70 @@
+/** What a client takes from the program that it runs in; replaced in tests by virtual ones. */
+
+/** What is used of a WebSocket: the browser's, Node's, `ws`, or a loopback. */
+export interface WebSocketLike {
+  binaryType: string;
+  readonly protocol: string;
+  readonly readyState: number;
+  readonly bufferedAmount: number;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
+  send(data: Uint8Array<ArrayBuffer>): void;
+  close(code?: number, reason?: string): void;
+  /** Drops the connection without a closing handshake, where that can be done. */
+  terminate?(): void;
+}
+
+export interface Environment {
+  /** Monotonic clock, milliseconds. */
+  now(): number;
+  /** Calls `fn` after `ms` milliseconds; returns what calls it off. */
+  after(ms: number, fn: () => void): () => void;
+  /** Begins to open a WebSocket. */
+  openSocket(url: string, protocol: string): WebSocketLike | Promise<WebSocketLike>;
+  randomBytes(length: number): Uint8Array<ArrayBuffer>;
+  /** A number from 0 to 1 that spreads retries. */
+  jitter(): number;
+  /** What a relative URL is relative to; undefined = there is no page. */
+  baseUrl(): string | undefined;
+  /** Calls `fn` whenever the network may be back; returns what ends that. */
+  onOnline(fn: () => void): () => void;
+  /** Name of the platform, for the server's log. */
+  readonly platform: string;
+}
+
+interface Globals {
+  readonly location?: { readonly href?: string };
+  readonly WebSocket?: new (url: string, protocol: string) => WebSocketLike;
+  readonly process?: { readonly versions?: { readonly node?: string } };
+  readonly document?: unknown;
+  addEventListener?(type: string, listener: () => void): void;
+  removeEventListener?(type: string, listener: () => void): void;
+}
+
+/** The program's own clock, timers and network; looked up at each use, never at import. */
+export const realEnvironment = (): Environment => {
+  const globals = globalThis as unknown as Globals;
+  return {
+    now: () => performance.now(),
+    after(ms, fn) {
+      const timer = setTimeout(fn, ms);
+      return () => clearTimeout(timer);
+    },
+    openSocket(url, protocol) {
+      if (globals.WebSocket === undefined) {
+        throw new ReferenceError("there is no WebSocket here");
+      }
+      return new globals.WebSocket(url, protocol);
+    },
+    randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
+    jitter: () => Math.random(),
+    baseUrl: () => globals.location?.href,
+    onOnline(fn) {
+      globals.addEventListener?.("online", fn);
+      return () => globals.removeEventListener?.("online", fn);
+    },
+    platform: globals.process?.versions?.node ? "node" : globals.document ? "browser" : "worker",
+  };
+};

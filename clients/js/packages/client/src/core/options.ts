@@ -1,0 +1,48 @@
+import { dumpJson, makeError } from "@voxwire/protocol";
+import type { ClientOptions, TokenRequest } from "../api.js";
+import type { Media } from "../media/media.js";
+import type { Environment } from "./environment.js";
+import type { SessionOptions } from "./session.js";
+import { controlUrl } from "./url.js";
+
+const MAX_METADATA_BYTES = 8192;
+
+/** The options that a connect looks at. */
+export type OpenOptions = Omit<ClientOptions, "media" | "logger" | "environment">;
+
+/** What a session is opened with. Throws a UsageError when an option cannot be used. */
+export function sessionOptions(
+  options: OpenOptions,
+  env: Environment,
+  media: Media,
+): Omit<SessionOptions, "token"> {
+  const { bot = "", metadata, transport = "auto", iceServers, icePolicy = "all" } = options;
+  if (!["auto", "webrtc", "websocket"].includes(transport)) {
+    throw makeError("invalid_argument", "transport is one of auto, webrtc, websocket");
+  }
+  const carriers = media.carriers.filter((one) => transport === "auto" || one === transport);
+  if (carriers.length === 0) {
+    throw makeError("unsupported", `this client's media has no ${transport}`);
+  }
+  return {
+    url: controlUrl(options.url, env.baseUrl()),
+    bot,
+    metadataJson:
+      metadata === undefined ? "" : dumpJson(metadata, { maxBytes: MAX_METADATA_BYTES }),
+    carriers,
+    iceServers,
+    icePolicy,
+    resume: options.resume ?? true,
+    resumeMs: options.resumeTimeoutMs,
+  };
+}
+
+/** The token for a connect; "" where the program has none. */
+export async function tokenOf(options: OpenOptions, request: TokenRequest): Promise<string> {
+  const { tokenSource, token = "" } = options;
+  if (tokenSource === undefined) return token;
+  if (token && request.reason === "connect") return token;
+  const given = await tokenSource(request);
+  if (typeof given === "string") return given;
+  throw makeError("invalid_argument", "tokenSource did not give a string");
+}

@@ -1,0 +1,420 @@
+/** What runs behind a session: when it ends, nothing of it remains. */
+import {
+  type ClientEvents,
+  errorFromWire,
+  fromEnvelope,
+  makeError,
+  snapshotOf,
+  type VoxwireError,
+  wire,
+} from "@voxwire/protocol";
+import type { CloseReason } from "../api.js";
+import type { CarrierName, Media, MediaPath, Payload } from "../media/media.js";
+import { asError, Greeting, type GreetingOptions, lost } from "./attach.js";
+import { Control, type ControlHandler } from "./control.js";
+import type { Tap } from "./dialler.js";
+import type { Gate } from "./gate.js";
+import { IceChoice } from "./ice.js";
+import { Opening } from "./opening.js";
+import { Paths } from "./paths.js";
+import { type Handler, Requests } from "./requests.js";
+import { Scope } from "./scope.js";
+import { declarationsOf, ToolRunner, type ToolsHost } from "./tool-runner.js";
+import { isLoopback } from "./url.js";
+
+/** How long the server may take to answer Bye, milliseconds. */
+const BYE_MS = 1000;
+/** How long audio that was received may still play after the session ended, milliseconds. */
+const DRAIN_MS = 300;
+const DRAIN_STEP_MS = 50;
+
+/** How a session ended. */
+export interface SessionEnd {
+  readonly reason: CloseReason;
+  readonly error?: VoxwireError;
+}
+
+export interface SessionOptions extends Omit<GreetingOptions, "tools" | "webrtc"> {
+  readonly carriers: readonly CarrierName[];
+  readonly iceServers: readonly RTCIceServer[] | undefined;
+  readonly icePolicy: RTCIceTransportPolicy;
+}
+
+/** What a session tells its client. */
+export interface SessionHost extends ToolsHost {
+  readonly media: Media;
+  readonly gate: Gate;
+  /** Resolves when microphone and output are there. */
+  readonly mediaStarted: Promise<void>;
+  readonly tap: Tap;
+  emit<K extends keyof ClientEvents>(type: K, event: ClientEvents[K]): void;
+  ignored(reason: string): void;
+  stage(stage: string): void;
+  reconnecting(attempt: number, cause: VoxwireError): void;
+  /** The session is up, for the first time or again. */
+  up(welcome: wire.Welcome): void;
+  requestHandler(method: string): Handler | undefined;
+  failed(error: unknown, during: string): void;
+}
+
+export class Session implements ControlHandler {
+  readonly control: Control;
+  readonly paths: Paths;
+  readonly requests: Requests;
+  /** Resolves when the session is up; rejects when it cannot be had. */
+  readonly ready: Promise<void>;
+  /** Resolves once, after everything that happened was told. */
+  readonly ended: Promise<SessionEnd>;
+  welcome: wire.Welcome | undefined;
+  readonly #scope: Scope;
+  readonly #opening: Opening;
+  readonly #tools: ToolRunner;
+  #begun = false;
+  #isUp = false;
+  #early: wire.Envelope[] = [];
+  #earlySkip: ClientEvents["eventsSkipped"] | undefined;
+  #lastError: VoxwireError | undefined;
+  #end: SessionEnd | undefined;
+  #saidBye = false;
+  #settleReady: { resolve(): void; reject(error: unknown): void };
+  #settleEnded: (end: SessionEnd) => void = () => {};
+
+  constructor(
+    parent: Scope,
+    options: SessionOptions,
+    private readonly host: SessionHost,
+  ) {
+    const { env } = parent;
+    const scope = new Scope(env, parent);
+    this.#scope = scope;
+    let settle: { resolve(): void; reject(error: unknown): void } | undefined;
+    this.ready = new Promise((resolve, reject) => {
+      settle = { resolve, reject };
+    });
+    this.ready.catch(() => {});
+    this.#settleReady = settle as unknown as { resolve(): void; reject(error: unknown): void };
+    this.ended = new Promise((resolve) => {
+      this.#settleEnded = resolve;
+    });
+    const send = (payload: wire.PayloadInit) => this.send(payload);
+    this.#tools = new ToolRunner(scope, host, send);
+    const webrtc = options.carriers.includes("webrtc");
+    const tools = declarationsOf(host.tools);
+    const greeting = new Greeting(env, { ...options, tools, webrtc });
+    this.control = new Control(scope, greeting, host.gate, this, host.tap);
+    const ice = new IceChoice(options.iceServers, options.icePolicy, isLoopback(options.url));
+    this.#opening = new Opening(host.media, ice, send);
+    this.paths = new Paths(scope, this.#opening, {
+      carriers: options.carriers,
+      keep: options.resume,
+      send,
+      use: (path) => this.#use(path),
+      broke: (error) => {
+        if (!this.control.failure) this.#down(1, error);
+      },
+    });
+    this.requests = new Requests(scope, {
+      send,
+      handler: (method) => host.requestHandler(method),
+      failed: (error, method) => host.failed(error, method),
+    });
+  }
+
+  /** Dials; `ready` and `ended` tell the rest. */
+  start(dialMs: number): void {
+    this.host.stage("server");
+    this.control.run(dialMs).catch((error) => this.#controlOver(asError(error)));
+    this.host.mediaStarted
+      .then(() => this.paths.run())
+      .catch((error) => {
+        if (!this.#scope.closed) this.#fail(asError(error));
+      });
+  }
+
+  /** Sends a message, now or when the connection is back. Throws a VoxwireError. */
+  send(payload: wire.PayloadInit): void {
+    if (this.#end || this.#scope.closed) {
+      throw makeError("invalid_state", "the session has ended");
+    }
+    this.control.send(payload);
+  }
+
+  /** The error for a session that is not up after `timeoutMs`. */
+  timedOut(timeoutMs: number): VoxwireError {
+    return this.control.failure ?? this.#opening.timedOut(timeoutMs);
+  }
+
+  /** Says Bye and waits a moment for the answer. */
+  async bye(reason: string): Promise<void> {
+    if (this.#saidBye || this.#end) return;
+    this.#saidBye = true;
+    this.control.finish();
+    try {
+      this.send({ case: "bye", value: { reason } });
+      if (this.control.failure) return; // nobody would hear it
+      await this.#scope.race(this.ended, BYE_MS, () => undefined);
+    } catch {
+      // it is over all the same
+    }
+  }
+
+  /** Ends everything of the session, within 0.6 s. `scope` is what is left of time. */
+  async stop(scope: Scope, error: unknown): Promise<void> {
+    this.control.finish();
+    if (this.welcome && !this.#saidBye && !this.#end) {
+      this.#saidBye = true;
+      try {
+        this.control.send({ case: "bye", value: {} });
+      } catch {
+        // the server gives the session up after its grace
+      }
+    }
+    this.paths.close();
+    this.#settleReady.reject(error);
+    this.#scope.close(error);
+    this.#settleEnded(this.#end ?? { reason: "client" });
+    await this.control.close(scope);
+  }
+
+  /** Figures for a bug report. */
+  figures() {
+    const { clock, droppedMessages } = this.control;
+    const { sessionId = "", epoch = 0, bot = "", server = "" } = this.welcome ?? {};
+    const { carrier = "none", pathId = 0 } = this.paths.opened ?? {};
+    const rttMs = clock.rttUs === undefined ? null : clock.rttUs / 1000;
+    return {
+      ...{ sessionId, epoch, bot, server, carrier, pathId, rttMs, droppedMessages },
+      ...this.control.numbers,
+    };
+  }
+
+  dropControl(): void {
+    this.control.drop();
+  }
+
+  dropMedia(): void {
+    if (!this.paths.drop()) this.control.drop();
+  }
+
+  // what the control channel tells (ControlHandler)
+
+  lost(attempt: number, cause: VoxwireError): void {
+    this.paths.detached();
+    if (!this.#begun) return;
+    const epoch = this.welcome?.epoch ?? 0;
+    this.#down(attempt, cause);
+    this.host.emit("connectionChanged", { state: "reconnecting", attempt, epoch, afterMs: 0 });
+  }
+
+  attached(
+    welcome: wire.Welcome,
+    { attempt, afterMs, unsent }: { attempt: number; afterMs: number; unsent: number },
+  ): void {
+    const again = this.welcome !== undefined;
+    this.welcome = welcome;
+    this.#opening.welcome(welcome.iceServers);
+    if (again && attempt === 0) this.paths.detached(); // a second socket took over
+    if (!again) this.host.stage("media");
+    if (this.#begun) {
+      const { epoch } = welcome;
+      this.host.emit("connectionChanged", { state: "connected", attempt, epoch, afterMs });
+    }
+    const skipped = welcome.snapshot !== undefined || (again && !welcome.resumed);
+    if (skipped) this.#skip(welcome.snapshot ?? wire.create(wire.SnapshotSchema), unsent);
+    this.paths.attached(skipped);
+    this.#up();
+  }
+
+  ignored(reason: string): void {
+    this.host.ignored(reason);
+  }
+
+  handle(envelope: wire.Envelope): void {
+    const { payload } = envelope;
+    switch (payload.case) {
+      case "ping":
+      case "pong":
+        return;
+      case "iceServersUpdate":
+        this.#opening.updateIce(payload.value.iceServers);
+        return;
+      case "toolRequest":
+      case "toolCancel":
+        this.#tools.receive(payload);
+        return;
+      case "audio":
+      case "mediaAnchor":
+      case "pathAnswer":
+      case "pathReady":
+      case "pathClose":
+      case "iceCandidate":
+        this.paths.receive(payload, payload.value.pathId);
+        return;
+      case "error":
+      case "sessionEnded":
+        this.#happen(envelope);
+        return;
+      default:
+        if (this.#begun) this.#happen(envelope);
+        else this.#early.push(envelope);
+    }
+  }
+
+  /** Plays another path from now on; with the first one the session is up. */
+  #use(path: MediaPath): void {
+    const changed = { pathId: path.pathId, carrier: path.carrier } as const;
+    if (this.#begun) {
+      this.host.emit("pathChanged", changed);
+      this.host.media.use(path);
+      this.#up();
+      return;
+    }
+    const { welcome } = this;
+    if (welcome === undefined) return;
+    this.#begun = true;
+    this.host.media.use(path);
+    this.#up();
+    this.#emitOf({ case: "welcome", value: welcome });
+    this.host.emit("pathChanged", changed);
+    if (this.#earlySkip) this.host.emit("eventsSkipped", this.#earlySkip);
+    for (const envelope of this.#early.splice(0)) this.#happen(envelope);
+    this.#settleReady.resolve();
+  }
+
+  /** Says that the session is up, once both the control channel and a media path are. */
+  #up(): void {
+    const { welcome } = this;
+    if (!welcome || !this.#begun || this.#isUp || this.control.failure || this.paths.broken) return;
+    this.#isUp = true;
+    this.host.up(welcome);
+  }
+
+  #down(attempt: number, cause: VoxwireError): void {
+    this.#isUp = false;
+    if (this.#begun) this.host.reconnecting(attempt, cause);
+  }
+
+  /** Goes on from a snapshot, since what happened meanwhile is lost. */
+  #skip(snapshot: wire.Snapshot, unsent: number): void {
+    const skipped = { count: 0, unsent, snapshot: snapshotOf(snapshot) };
+    const started = [snapshot.utterance ?? [], snapshot.queuedUtterances].flat();
+    const said: Payload[] = [
+      ...started.map((value) => ({ case: "utteranceStarted", value }) as const),
+      ...snapshot.words.map((value) => ({ case: "utteranceWords", value }) as const),
+      ...snapshot.toolCalls.map((value) => ({ case: "toolCallStarted", value }) as const),
+    ];
+    const state = snapshot.state && ({ case: "stateChanged", value: snapshot.state } as const);
+    if (this.#begun) {
+      this.host.emit("eventsSkipped", skipped);
+      for (const payload of said) this.#emitOf(payload);
+      this.host.media.reset(snapshot);
+      if (state) this.host.media.receive(state);
+    } else {
+      this.#early = [...said, ...(state ? [state] : [])].map((one) =>
+        wire.envelope(one as wire.PayloadInit),
+      );
+      this.#earlySkip = skipped;
+    }
+    if (this.#saidBye) this.control.send({ case: "bye", value: {} });
+  }
+
+  #emitOf(payload: Payload): void {
+    const broken = (field: string) => this.host.ignored(`${field} is no JSON`);
+    const happened = fromEnvelope(wire.envelope(payload as wire.PayloadInit), broken);
+    if (happened) this.host.emit(happened.type, happened.event as never);
+  }
+
+  #happen({ payload }: wire.Envelope): void {
+    switch (payload.case) {
+      case "flush":
+      case "stateChanged": // which is told when the speaker is there
+        this.host.media.receive(payload);
+        return;
+      case "goAway":
+        if (payload.value.resumeUrl) this.control.move(payload.value.resumeUrl);
+        break;
+      case "error":
+        this.#error(payload.value);
+        break;
+      case "sessionEnded":
+        void this.#over(payload.value, payload);
+        return;
+      case "appMessage": {
+        const event = fromEnvelope(wire.envelope(payload), () => {})?.event;
+        const data = (event as ClientEvents["appMessage"] | undefined)?.data;
+        this.requests.receive(payload.value, data);
+        break;
+      }
+      case undefined:
+        return;
+    }
+    this.#emitOf(payload);
+    this.host.media.receive(payload);
+  }
+
+  #error(error: wire.Error): void {
+    const failure = errorFromWire(error);
+    this.#lastError = failure;
+    if (this.requests.refuse(error)) return;
+    // Unless it was this client itself that moved over.
+    if (failure.code === "superseded") this.control.condemn(failure);
+    else if (failure.action === "resume" && this.control.resumable) this.control.move("");
+    else if (error.fatal) {
+      this.control.finish();
+      this.control.condemn(failure);
+    } else if (!this.paths.opened || error.subjectId) this.#opening.refuse(error);
+  }
+
+  /** The server's last message: what was received plays out first, unless this side hung up. */
+  async #over(message: wire.SessionEnded, payload: Payload): Promise<void> {
+    if (this.#end) return;
+    this.control.finish();
+    const { EndReason } = wire;
+    const failed = message.reason === EndReason.ERROR;
+    const error = failed ? (this.#lastError ?? lost("the server ended the session")) : undefined;
+    const reasons: Partial<Record<wire.EndReason, CloseReason>> = {
+      [EndReason.CLIENT]: "client",
+      [EndReason.BOT]: "bot",
+      [EndReason.SERVER]: "server",
+      [EndReason.EXPIRED]: "expired",
+    };
+    const reason = reasons[message.reason] ?? "error";
+    this.#end = { reason, ...(error ? { error } : {}) };
+    if (!error && !this.#saidBye && this.#begun) await this.#drain();
+    if (this.#scope.closed) return;
+    if (this.#begun) this.#emitOf(payload);
+    this.#settle(this.#end);
+  }
+
+  async #drain(): Promise<void> {
+    const { media } = this.host;
+    try {
+      for (let leftMs = DRAIN_MS; leftMs > 0; leftMs -= DRAIN_STEP_MS) {
+        const before = media.positionMs;
+        await this.#scope.sleep(DRAIN_STEP_MS);
+        if (media.positionMs === before) return;
+      }
+    } catch {
+      // this side hung up meanwhile
+    }
+  }
+
+  #controlOver(error: VoxwireError): void {
+    if (this.#scope.closed || this.#end) return;
+    if (this.#saidBye) this.#settle({ reason: "client" });
+    else this.#fail(error);
+  }
+
+  #fail(error: VoxwireError): void {
+    if (this.#end) return;
+    const reason = error.code === "session_expired" ? "expired" : "error";
+    this.#end = { reason, error };
+    this.#settle(this.#end);
+  }
+
+  #settle(end: SessionEnd): void {
+    const early = "the session ended before it was ready";
+    this.#settleReady.reject(end.error ?? lost(early));
+    this.#settleEnded(end);
+  }
+}

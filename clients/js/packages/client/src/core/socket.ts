@@ -1,0 +1,209 @@
+import { errorFromClose, makeError, type VoxwireError, wire } from "@voxwire/protocol";
+import { Lost, lost } from "./attach.js";
+import type { WebSocketLike } from "./environment.js";
+import type { Gate } from "./gate.js";
+import type { Scope } from "./scope.js";
+
+/** How long the closing handshake may take, milliseconds. */
+export const CLOSE_MS = 500;
+const OPEN = 1;
+
+/** HTTP status of a refused upgrade, where the WebSocket tells it (`ws` does, no browser does). */
+const STATUS_CODES = {
+  401: "unauthorized",
+  403: "forbidden",
+  413: "too_large",
+  429: "rate_limited",
+  503: "capacity",
+} as const;
+
+export type Received = Uint8Array | string;
+
+/** What takes a socket's messages. */
+export interface SocketOwner {
+  received(data: Received): void;
+  lost(error: VoxwireError): void;
+}
+
+interface CloseEventLike {
+  readonly code?: number;
+  readonly reason?: string;
+}
+
+/** An open WebSocket. Whoever dialled it aborts or closes it. */
+export class Socket {
+  readonly openedMs: number;
+  lastReceivedMs: number;
+  #owner: SocketOwner | undefined;
+  #inbox: Received[] = [];
+  #error: VoxwireError | undefined;
+  #closed: (() => void) | undefined;
+  #gone = false;
+
+  private constructor(
+    private readonly socket: WebSocketLike,
+    private readonly now: () => number,
+    private readonly gate: Gate,
+  ) {
+    this.openedMs = this.lastReceivedMs = now();
+    socket.onmessage = (event: { readonly data: unknown }) => {
+      const { data } = event;
+      const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : String(data);
+      gate.in.let(() => this.#receive(bytes));
+    };
+    socket.onclose = (event: CloseEventLike) => {
+      gate.in.let(() => this.#end(errorFromClose(event.code ?? 1006, event.reason)));
+    };
+    socket.onerror = () => {};
+  }
+
+  /** Opens a socket; gives up when the scope ends. Rejects with a VoxwireError. */
+  static async dial(scope: Scope, url: string, timeoutMs: number, gate: Gate): Promise<Socket> {
+    const where = new URL(url).host;
+    const { env } = scope;
+    let pending: WebSocketLike | undefined;
+    let gaveUp = false;
+    const opening = (async () => {
+      const socket = await env.openSocket(url, wire.SUBPROTOCOL);
+      pending = socket;
+      if (gaveUp) return discard(socket);
+      socket.binaryType = "arraybuffer";
+      await opened(socket, where);
+      return new Socket(socket, () => env.now(), gate);
+    })();
+    try {
+      const late = () =>
+        makeError("timeout", `${where} did not answer in time`, { retryable: true });
+      const socket = await scope.race(opening, timeoutMs, late);
+      if (socket === undefined) throw late();
+      return socket;
+    } catch (error) {
+      gaveUp = true;
+      opening.catch(() => {});
+      if (pending) discard(pending);
+      throw error;
+    }
+  }
+
+  /** Bytes that were sent and have not left this program. */
+  get bufferedBytes(): number {
+    return this.socket.bufferedAmount;
+  }
+
+  /** Gives the messages to another owner from now on; those that wait come at once. */
+  own(owner: SocketOwner | undefined): void {
+    this.#owner = owner;
+    while (this.#owner === owner && owner && this.#inbox.length > 0) {
+      owner.received(this.#inbox.shift() as Received);
+    }
+    if (this.#owner === owner && this.#error) owner?.lost(this.#error);
+  }
+
+  send(data: Uint8Array<ArrayBuffer>): void {
+    this.gate.out.let(() => {
+      if (!this.#gone && this.socket.readyState === OPEN) this.socket.send(data);
+    });
+  }
+
+  /** Reads one message; rejects with `Lost` when the socket closes. */
+  async read(scope: Scope): Promise<Received> {
+    try {
+      return await scope.wait<Received>((resolve, reject) => {
+        this.own({
+          received: (data) => {
+            this.own(undefined);
+            resolve(data);
+          },
+          lost: (error) => reject(new Lost(error)),
+        });
+      });
+    } finally {
+      this.own(undefined);
+    }
+  }
+
+  /** Drops the socket at once, without a word; may be called again. */
+  abort(): void {
+    this.#gone = true;
+    this.#owner = undefined;
+    this.#inbox = [];
+    discard(this.socket);
+    this.#closed?.();
+  }
+
+  /** Breaks the connection as a broken network does: the owner is told. */
+  cut(): void {
+    discard(this.socket);
+    this.#end(lost("the connection was cut"));
+  }
+
+  /** Closes the socket, within 0.5 s; aborts it if that takes longer. */
+  async close(scope: Scope): Promise<void> {
+    if (!this.#gone && this.#error === undefined) {
+      this.#owner = undefined;
+      await scope
+        .wait<void>((resolve) => {
+          this.#closed = resolve;
+          this.socket.close(1000);
+          return scope.after(CLOSE_MS, resolve);
+        })
+        .catch(() => {});
+    }
+    this.abort();
+  }
+
+  #receive(data: Received): void {
+    if (this.#gone) return;
+    this.lastReceivedMs = this.now();
+    if (this.#owner && this.#inbox.length === 0) this.#owner.received(data);
+    else this.#inbox.push(data);
+  }
+
+  #end(error: VoxwireError): void {
+    if (this.#gone || this.#error) return;
+    this.#error = error;
+    this.#closed?.();
+    if (this.#inbox.length === 0) this.#owner?.lost(error);
+  }
+}
+
+/** Resolves when the WebSocket is open and speaks our protocol. */
+function opened(socket: WebSocketLike, where: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let status = 0;
+    socket.onopen = () => {
+      if (socket.protocol === wire.SUBPROTOCOL) resolve();
+      else reject(makeError("version", `${where} does not speak ${wire.SUBPROTOCOL}`));
+    };
+    socket.onerror = (event: { readonly message?: string }) => {
+      status = Number(/response: (\d{3})/.exec(event.message ?? "")?.[1] ?? 0);
+    };
+    socket.onclose = (event: CloseEventLike) => reject(refusal(status, event, where));
+  });
+}
+
+function refusal(status: number, { code, reason }: CloseEventLike, where: string): VoxwireError {
+  if (status > 0) {
+    const known = STATUS_CODES[status as keyof typeof STATUS_CODES] ?? "unreachable";
+    return makeError(known, `${where} answered HTTP ${status}`, {
+      retryable: status === 429 || status === 503,
+    });
+  }
+  if (code !== undefined && code >= 4000) return errorFromClose(code, reason);
+  return makeError("unreachable", `nothing answers at ${where}: is the server running?`, {
+    retryable: true,
+    action: "reconnect",
+  });
+}
+
+function discard(socket: WebSocketLike): undefined {
+  socket.onopen = socket.onmessage = socket.onclose = null;
+  socket.onerror = () => {};
+  try {
+    if (socket.terminate) socket.terminate();
+    else socket.close();
+  } catch {
+    // it was never open
+  }
+  return undefined;
+}

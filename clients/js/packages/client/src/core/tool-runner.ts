@@ -1,0 +1,203 @@
+/** Runs the client's tools for the bot: the driver around the pure `ToolRuns`. */
+import {
+  type CallResult,
+  codeToWire,
+  dumpJson,
+  makeError,
+  parseJson,
+  ToolRuns,
+  utf8Length,
+  VoxwireError,
+  wire,
+} from "@voxwire/protocol";
+import type { Tool, ToolCall } from "../api.js";
+import type { Payload } from "../media/media.js";
+import type { OwnCall } from "./conversation.js";
+import type { Send } from "./opening.js";
+import { Scope } from "./scope.js";
+import { ToolError } from "./tool.js";
+
+/** Most tools that run at once. */
+const MAX_RUNNING = 32;
+/** A longer deadline is taken for this one, milliseconds. */
+const MAX_TIMEOUT_MS = 600_000;
+const MAX_REASON_CHARS = 500;
+const MAX_NOTE_BYTES = 4096;
+const MAX_TOOLS = 64;
+/** A Hello has at most 16 KB. */
+const MAX_DECLARED_BYTES = 12 * 1024;
+
+export interface ToolsHost {
+  readonly tools: readonly Tool[];
+  /** What is known here about a call that this client runs. */
+  own(happened: OwnCall): void;
+  failed(error: unknown, during: string): void;
+}
+
+interface Running {
+  readonly scope: Scope;
+  callToken: Uint8Array<ArrayBuffer>;
+}
+
+/** The tools of one session. A lost connection changes nothing here: what is sent goes to the
+ * control channel, which keeps it, and a request that comes again does not run again. */
+export class ToolRunner {
+  readonly #runs = new ToolRuns();
+  readonly #running = new Map<string, Running>();
+
+  constructor(
+    private readonly scope: Scope,
+    private readonly host: ToolsHost,
+    private readonly send: Send,
+  ) {}
+
+  /** Takes `ToolRequest` or `ToolCancel`. */
+  receive(payload: Payload): void {
+    if (this.scope.closed) return;
+    if (payload.case === "toolRequest") this.#request(payload.value);
+    else if (payload.case === "toolCancel") this.#withdraw(payload.value.callId, cancelled());
+  }
+
+  #request(request: wire.ToolRequest): void {
+    const { callId } = request;
+    const callToken = request.callToken.slice();
+    switch (this.#runs.request(callId)) {
+      case "start":
+        this.#running.set(callId, { scope: new Scope(this.scope.env, this.scope), callToken });
+        this.#say({ case: "toolAccepted", value: { callId } });
+        this.host.own({ type: "ownCall", event: { callId } });
+        void this.#run(request);
+        return;
+      case "running": {
+        const running = this.#running.get(callId);
+        if (running) running.callToken = callToken;
+        this.#say({ case: "toolAccepted", value: { callId } });
+        return;
+      }
+      case "finished": {
+        const result = this.#runs.resultOf(callId);
+        if (result !== undefined) this.#sendResult(callId, callToken, result);
+        return;
+      }
+      default:
+        return;
+    }
+  }
+
+  /** Runs one tool and sends what it gave; past its deadline it is stopped in silence, since the
+   * server's own deadline has passed then. */
+  async #run(request: wire.ToolRequest): Promise<void> {
+    const { callId, name } = request;
+    const running = this.#running.get(callId);
+    if (running === undefined) return;
+    const { scope } = running;
+    const timeoutMs = Math.min(request.timeoutMs, MAX_TIMEOUT_MS);
+    scope.after(timeoutMs, () => this.#withdraw(callId, makeError("timeout", "too late")));
+    let result: CallResult;
+    try {
+      const tool = this.host.tools.find((one) => one.name === name);
+      if (tool === undefined) throw makeError("unsupported", "there is no such tool");
+      if (this.#running.size > MAX_RUNNING) throw makeError("capacity", "too many tools run");
+      const value = parseJson(request.argumentsJson || "{}");
+      const args = tool.parse ? await scope.race(tool.parse(value)) : value;
+      const call = this.#call(callId, name, scope);
+      const given = await scope.race(Promise.resolve(tool.run(args as never, call)));
+      result = dumpJson(given);
+    } catch (error) {
+      if (scope.closed) return; // withdrawn: nobody waits
+      if (!(error instanceof VoxwireError)) this.host.failed(error, `tool ${name}`);
+      result = callError(error);
+    }
+    if (!this.#runs.finish(callId, result)) return;
+    this.#running.delete(callId);
+    scope.close(makeError("invalid_state", "the call is over"));
+    this.#sendResult(callId, running.callToken, result);
+  }
+
+  #call(id: string, name: string, scope: Scope): ToolCall {
+    return {
+      id,
+      name,
+      signal: scope.signal,
+      progress: (message, fraction) => {
+        if (scope.closed) return;
+        const note = fraction === undefined ? { message } : { message, fraction };
+        const noteJson = dumpJson(note, { maxBytes: MAX_NOTE_BYTES });
+        this.#say({ case: "toolProgress", value: { callId: id, noteJson } });
+        this.host.own({ type: "ownProgress", event: { callId: id, message } });
+      },
+    };
+  }
+
+  #withdraw(callId: string, why: VoxwireError): void {
+    if (this.#runs.withdraw(callId) !== "stop") return;
+    const running = this.#running.get(callId);
+    this.#running.delete(callId);
+    running?.scope.close(why);
+  }
+
+  #sendResult(callId: string, callToken: Uint8Array<ArrayBuffer>, result: CallResult): void {
+    const outcome =
+      typeof result === "string"
+        ? ({ case: "resultJson", value: result } as const)
+        : ({ case: "error", value: errorOf(callId, result) } as const);
+    this.#say({ case: "toolResult", value: { callId, callToken, outcome } });
+  }
+
+  #say(payload: wire.PayloadInit): void {
+    if (this.scope.closed) return;
+    try {
+      this.send(payload);
+    } catch (error) {
+      this.host.failed(error, "tools");
+    }
+  }
+}
+
+/** What the Hello says of tools. Throws "invalid_argument" when that is more than it can hold. */
+export function declarationsOf(tools: readonly Tool[]): wire.ToolDeclaration[] {
+  const policies = wire.ToolInterruptionPolicy;
+  const declared = tools.map(({ name, description, parameters, timeoutMs, onInterruption }) =>
+    wire.create(wire.ToolDeclarationSchema, {
+      name,
+      description,
+      parametersJson: dumpJson(parameters),
+      timeoutMs: timeoutMs ?? 0,
+      onInterruption:
+        policies[(onInterruption ?? "cancel").toUpperCase() as "CANCEL" | "FINISH" | "ASK"],
+    }),
+  );
+  const bytes = declared.reduce(
+    (sum, one) => sum + utf8Length(one.name + one.description + one.parametersJson) + 16,
+    0,
+  );
+  if (declared.length > MAX_TOOLS || bytes > MAX_DECLARED_BYTES) {
+    const reason = `a client has at most ${MAX_TOOLS} tools in ${MAX_DECLARED_BYTES} bytes`;
+    throw makeError("invalid_argument", reason);
+  }
+  return declared;
+}
+
+function errorOf(callId: string, { code, reason, retryable }: Exclude<CallResult, string>) {
+  return wire.create(wire.ErrorSchema, {
+    code: codeToWire(code),
+    reason,
+    retryable,
+    subjectId: callId,
+  });
+}
+
+const cancelled = () => makeError("invalid_state", "the bot withdrew the call");
+
+/** What the bot is told: a `ToolError`'s words, of anything else its name. */
+function callError(error: unknown): CallResult {
+  if (error instanceof ToolError) {
+    const reason = error.message.slice(0, MAX_REASON_CHARS);
+    return { code: "tool_failed", reason, retryable: false };
+  }
+  if (error instanceof VoxwireError) {
+    return { code: error.code, reason: error.reason, retryable: error.retryable };
+  }
+  const reason = error instanceof Error ? error.name : typeof error;
+  return { code: "tool_failed", reason, retryable: false };
+}

@@ -1,0 +1,124 @@
+import type { Channel, ClockSync } from "@voxwire/protocol";
+import { type Greeting, Lost, lost } from "./attach.js";
+import { type Attached, DIAL_MS } from "./dialler.js";
+import { Scope } from "./scope.js";
+import type { Socket } from "./socket.js";
+
+const WATCH_MS = 100;
+/** After a pause of this much between two looks what the server said may be there, unread. */
+const STALL_MS = 2500;
+/** Ping interval when the server names none, milliseconds. */
+const HEARTBEAT_MS = 5000;
+/** A server that says nothing for this long, or for three heartbeats, is gone. */
+const SILENT_MS = 5000;
+/** A message that is not acknowledged for this long makes the client dial a second socket. */
+const UNACKNOWLEDGED_MS = 1000;
+/** Longest such wait; it doubles as long as a second socket does not help. */
+const MAX_PATIENCE_MS = 8000;
+
+export interface Watched {
+  readonly clock: ClockSync;
+  readonly channel: Channel;
+  readonly greeting: Greeting;
+  over(): boolean;
+  ping(): void;
+  attach(scope: Scope, timeoutMs: number): Promise<Attached>;
+}
+
+/** Looks after a socket: pings, notices a silent server, dials a second socket when messages get
+ * stuck. */
+export class Watch {
+  #silentMs = SILENT_MS;
+  #pingMs = HEARTBEAT_MS / 3;
+  #patienceMs = UNACKNOWLEDGED_MS;
+  #acknowledged = 0;
+  #progressMs = 0;
+
+  constructor(private readonly watched: Watched) {}
+
+  /** Takes the interval that Welcome names; 0 = none. */
+  heartbeat(ms: number): void {
+    const heartbeatMs = Math.min(Math.max(ms || HEARTBEAT_MS, 500), 30_000);
+    this.#silentMs = Math.min(3 * heartbeatMs, SILENT_MS);
+    this.#pingMs = Math.min(heartbeatMs, Math.floor(this.#silentMs / 3));
+  }
+
+  /** Waits longer before the next second socket: one that is slow may be no better. */
+  bePatient(): void {
+    this.#patienceMs = Math.min(2 * this.#patienceMs, MAX_PATIENCE_MS);
+  }
+
+  reset(): void {
+    this.#patienceMs = UNACKNOWLEDGED_MS;
+  }
+
+  /** Watches a socket until the scope ends.
+   *
+   * @param moved - A second socket was welcomed; the first is to be given up.
+   * @param gone - The socket is taken for lost. */
+  start(
+    scope: Scope,
+    socket: Socket,
+    moved: (attached: Attached) => void,
+    gone: (error: Lost) => void,
+  ): void {
+    const { env } = scope;
+    let second: Scope | undefined;
+    let pingAtMs = 0;
+    let lookedMs = env.now();
+    const look = () => {
+      const now = env.now();
+      const stalled = now - lookedMs > STALL_MS;
+      lookedMs = now;
+      const silentMs = now - socket.lastReceivedMs;
+      if (!stalled && silentMs > this.#silentMs) {
+        const seconds = (silentMs / 1000).toFixed(0);
+        gone(new Lost(lost(`the server has been silent for ${seconds} s`)));
+        return;
+      }
+      if (now >= Math.min(this.watched.clock.nextPingMs(now), pingAtMs)) {
+        pingAtMs = now + this.#pingMs;
+        this.watched.ping();
+      }
+      const stuck = this.#isStuck(socket, now);
+      // Not once its Hello is out: the server may have moved over.
+      if (second && !stuck && !this.watched.greeting.unanswered) second.close();
+      else if (second === undefined && stuck && !stalled) second = this.#second(scope, moved, done);
+      scope.after(WATCH_MS, look);
+    };
+    const done = () => {
+      second = undefined;
+    };
+    look();
+  }
+
+  #second(scope: Scope, moved: (attached: Attached) => void, done: () => void): Scope {
+    const own = new Scope(scope.env, scope);
+    this.watched.attach(own, DIAL_MS).then(
+      (attached) => {
+        if (own.closed) attached.socket.abort();
+        else moved(attached);
+      },
+      () => {
+        if (!scope.closed) this.bePatient();
+        own.close();
+        done();
+      },
+    );
+    return own;
+  }
+
+  /** True when something waits and the server has acknowledged nothing for too long. */
+  #isStuck(socket: Socket, now: number): boolean {
+    const { channel, greeting, clock } = this.watched;
+    const sinceMs = channel.waitingSinceMs;
+    if (sinceMs === undefined || !greeting.resumable || this.watched.over()) return false;
+    const acknowledged = channel.lastSent - channel.unacknowledged;
+    if (acknowledged !== this.#acknowledged) {
+      this.#acknowledged = acknowledged;
+      this.#progressMs = now;
+    }
+    const patienceMs = Math.max(this.#patienceMs, (3 * (clock.rttUs ?? 0)) / 1000);
+    return now - Math.max(sinceMs, socket.openedMs, this.#progressMs) > patienceMs;
+  }
+}

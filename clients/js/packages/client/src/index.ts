@@ -1,0 +1,11 @@
+export type * from "./api.js";
+export type { Environment, WebSocketLike } from "./core/environment.js";
+export {
+  type ObjectSchema,
+  type StandardSchema,
+  ToolError,
+  type ToolOptions,
+  tool,
+} from "./core/tool.js";
+export { createClient } from "./create-client.js";
+export type * from "./media/media.js";

@@ -1,0 +1,87 @@
+/**
+ * The seam between a session (`core/`) and what hears and speaks (`browser/`, `node/`).
+ *
+ * A `Media` belongs to one client and lives through its sessions; a `MediaPath` is one way for the
+ * audio of one session. Mirrors `voxwire._path`, `_opening`, `_playback` of the Python client.
+ */
+import type { ClientEvents, VoxwireError, wire } from "@voxwire/protocol";
+import type { Devices, Levels, Microphone, Quality } from "../api.js";
+
+export type CarrierName = "webrtc" | "websocket";
+export type Payload = wire.Envelope["payload"];
+
+/** What a session gives its media. */
+export interface MediaHost {
+  /** Sends a message; audio and reports are not sequenced and are dropped while disconnected. */
+  send(payload: Payload): void;
+  /** Raises an event that happens at this speaker: `botWord`, `stateChanged`, `flushed`. */
+  emit<K extends keyof ClientEvents>(type: K, event: ClientEvents[K]): void;
+  /** The server is on this machine: ICE needs no other network then. */
+  readonly loopback: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface PathOptions {
+  readonly pathId: number;
+  readonly iceServers: readonly RTCIceServer[];
+  readonly icePolicy: RTCIceTransportPolicy;
+}
+
+/** One way for audio. Opened, used and closed by one session. */
+export interface MediaPath {
+  readonly carrier: CarrierName;
+  readonly pathId: number;
+  /** What is known to be wrong with a path that is not ready. */
+  readonly trouble: VoxwireError | undefined;
+  /** The message that asks for this path (a WebRTC offer goes out before anything is gathered). */
+  offer(signal: AbortSignal): Promise<wire.PathOpen>;
+  /** Takes what the server says about this path: answer, candidates, ready, close, anchors, audio;
+   * and, before it is ready, the ICE servers when Welcome names them (`iceServersUpdate`). */
+  receive(payload: Payload): void;
+  /** Resolves when audio can flow both ways; rejects when the path cannot be had. */
+  readonly ready: Promise<void>;
+  /** Resolves, with the reason, when a path that was ready is lost (ICE, or the server's close). */
+  readonly lost: Promise<VoxwireError>;
+  /** The control channel was lost: what brings nothing now is likely to be lost, too. */
+  doubt(): void;
+  /** Carries nothing any more and tells nobody, as a broken network would. */
+  drop(): void;
+  /** Gives the path up; bounded, may be called again. */
+  close(): void;
+}
+
+export interface Media {
+  /** Carriers that this media has, best first. */
+  readonly carriers: readonly CarrierName[];
+  readonly devices: Devices;
+  readonly microphone: Microphone;
+  readonly output: AudioNode | undefined;
+  readonly input: AudioNode | undefined;
+  /** Where the speaker is on the media clock, milliseconds; only grows within a session. */
+  readonly positionMs: number;
+  /** A session begins: gets microphone and output ready; rejects with a MediaError. */
+  start(host: MediaHost): Promise<void>;
+  /** Makes a path; nothing is sent yet. */
+  path(carrier: CarrierName, options: PathOptions): MediaPath;
+  /** Plays this path from now on, from where the one before stopped, which is closed. */
+  use(path: MediaPath): void;
+  /** Takes what the server says about utterances, words, states and silence, in order. */
+  receive(payload: Payload): void;
+  /** Forgets what was announced: the snapshot takes its place. Words that were fired, and words
+   * before its position that were not known, do not fire again. */
+  reset(snapshot?: wire.Snapshot): void;
+  levels(): Levels;
+  quality(): Promise<Quality>;
+  setVolume(volume: number): void;
+  resumeAudio(): Promise<void>;
+  /** Tries one thing for `diagnose()`: resolves with what it found in a few words, or undefined
+   * where that does not apply; rejects with what is wrong. Uses no session and leaves nothing. */
+  check?(
+    what: "microphone" | "stun" | "turn",
+    iceServers: readonly RTCIceServer[],
+  ): Promise<string | undefined>;
+  /** `playbackBlocked` of the client. */
+  onPlaybackBlocked: ((blocked: boolean) => void) | undefined;
+  /** The session is over: every track, node, connection and timer of it is released. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,11 @@
+/** A server, a network, a clock and devices in memory, for tests of pages and of this package. */
+export { FakeMedia, type FakeMediaOptions, FakePath, fakeMedia } from "./fake-media.js";
+export { FakeServer, type FakeServerOptions } from "./fake-server.js";
+export {
+  FakeSession,
+  type SayOptions,
+  type ScriptedBot,
+  type ToolOutcome,
+} from "./fake-session.js";
+export { LoopbackNetwork, LoopbackSocket, type NetworkState } from "./loopback.js";
+export { settled, VirtualTime } from "./virtual-time.js";

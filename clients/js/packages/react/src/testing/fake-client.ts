@@ -1,0 +1,203 @@
+import type {
+  Activity,
+  AnyEvent,
+  Client,
+  ClientEventMap,
+  ClientStatus,
+  Conversation,
+  DeviceKind,
+  DeviceState,
+  DevicesState,
+  Diagnosis,
+  EventType,
+  Levels,
+  Microphone,
+  Quality,
+  Tool,
+} from "@voxwire/client";
+import { Value } from "./value.js";
+
+const NO_DEVICE: DeviceState = { state: "uninitialized", enabled: false, available: [] };
+const NO_DEVICES: DevicesState = {
+  microphone: NO_DEVICE,
+  camera: NO_DEVICE,
+  speaker: NO_DEVICE,
+  screen: NO_DEVICE,
+};
+
+/**
+ * A client without a server and without sound: set its `Readable`s, `emit` events, look at
+ * `calls`. For tests of components.
+ */
+export class FakeClient implements Client {
+  readonly status = new Value<ClientStatus>({ status: "idle" });
+  readonly activity = new Value<Activity>({ bot: "idle", userSpeaking: false });
+  readonly conversation = new Value<Conversation>({ turns: [], skipped: 0 });
+  readonly quality = new Value<Quality | undefined>(undefined);
+  readonly devicesState = new Value<DevicesState>(NO_DEVICES);
+  readonly devices = {
+    get: () => this.devicesState.get(),
+    subscribe: (listener: () => void) => this.devicesState.subscribe(listener),
+    refresh: async () => this.devicesState.get(),
+    select: async (kind: "microphone" | "speaker" | "camera", id: string) => {
+      this.calls.push(["select", kind, id]);
+      const { available } = this.devicesState.get()[kind];
+      const selected = available.find((device) => device.id === id);
+      if (selected) this.setDevice(kind, { selected });
+    },
+  };
+  readonly microphone: Microphone = fakeMicrophone(this);
+  /** What was asked of this client, in order: the method's name and its arguments. */
+  readonly calls: (readonly [method: string, ...args: unknown[]])[] = [];
+  readonly tools = new Map<string, Tool>();
+  readonly output = undefined;
+  readonly input = undefined;
+  positionMs = 0;
+  level: Levels = { microphone: 0, bot: 0 };
+  readonly #listeners = new Map<string, Set<(event: never) => void>>();
+  readonly #all = new Set<(event: AnyEvent) => void>();
+
+  /** Changes a device: `setDevice("microphone", { state: "granted" })`. */
+  setDevice(kind: DeviceKind, change: Partial<DeviceState>): void {
+    const state = this.devicesState.get();
+    this.devicesState.set({ ...state, [kind]: { ...state[kind], ...change } });
+  }
+
+  /** Raises an event. */
+  emit<K extends EventType>(type: K, event: ClientEventMap[K]): void {
+    for (const listener of [...(this.#listeners.get(type) ?? [])]) listener(event as never);
+    for (const listener of [...this.#all]) listener({ type, event } as unknown as AnyEvent);
+  }
+
+  /** Sets the status and raises its event. */
+  setStatus(status: ClientStatus): void {
+    this.status.set(status);
+    this.emit("status", status);
+  }
+
+  async connect(): Promise<void> {
+    this.calls.push(["connect"]);
+    this.setStatus({ status: "ready", sessionId: "fake.session", bot: "fake" });
+    this.setDevice("microphone", { state: "granted", enabled: true });
+  }
+
+  async disconnect(reason?: string): Promise<void> {
+    if (this.status.get().status === "idle" || this.status.get().status === "closed") return;
+    this.calls.push(["disconnect", reason]);
+    this.setDevice("microphone", { enabled: false });
+    this.setStatus({ status: "closed", reason: "client" });
+  }
+
+  on<K extends EventType>(type: K, listener: (event: ClientEventMap[K]) => void): () => void {
+    const listeners = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  once<K extends EventType>(type: K): Promise<ClientEventMap[K]> {
+    return new Promise((resolve) => {
+      const off = this.on(type, (event) => {
+        off();
+        resolve(event);
+      });
+    });
+  }
+
+  async *events(options?: { signal?: AbortSignal }): AsyncIterable<AnyEvent> {
+    const queue: AnyEvent[] = [];
+    let wake = () => {};
+    const take = (event: AnyEvent) => {
+      queue.push(event);
+      wake();
+    };
+    this.#all.add(take);
+    options?.signal?.addEventListener("abort", () => wake());
+    try {
+      while (!options?.signal?.aborted) {
+        const next = queue.shift();
+        if (next) yield next;
+        else await new Promise<void>((resolve) => (wake = resolve));
+      }
+    } finally {
+      this.#all.delete(take);
+    }
+  }
+
+  tap(): () => void {
+    return () => {};
+  }
+
+  async sendText(text: string, ...rest: unknown[]): Promise<void> {
+    this.calls.push(["sendText", text, ...rest]);
+  }
+
+  async interrupt(): Promise<void> {
+    this.calls.push(["interrupt"]);
+  }
+
+  async call(): Promise<null> {
+    return null;
+  }
+
+  handle(): () => void {
+    return () => {};
+  }
+
+  async sendMessage(): Promise<void> {}
+
+  async sendDtmf(): Promise<void> {}
+
+  tool(tool: Tool): () => void {
+    this.tools.set(tool.name, tool);
+    return () => this.tools.delete(tool.name);
+  }
+
+  setVolume(volume: number): void {
+    this.calls.push(["setVolume", volume]);
+  }
+
+  async resumeAudio(): Promise<void> {
+    this.calls.push(["resumeAudio"]);
+    this.emit("playbackBlocked", { blocked: false });
+  }
+
+  levels(): Levels {
+    return this.level;
+  }
+
+  readonly simulate = {
+    dropControl: () => {},
+    dropMedia: () => {},
+    freeze: () => () => {},
+    slow: () => {},
+  };
+
+  async diagnose(): Promise<Diagnosis> {
+    return { ok: true, checks: [] };
+  }
+
+  report(): null {
+    return null;
+  }
+
+  /** Number of handlers and listeners that are left, for tests against leaks. */
+  get listenerCount(): number {
+    const handlers = [...this.#listeners.values()].reduce((sum, set) => sum + set.size, 0);
+    const stores = [this.status, this.activity, this.conversation, this.quality, this.devicesState];
+    return handlers + this.#all.size + stores.reduce((sum, store) => sum + store.size, 0);
+  }
+}
+
+function fakeMicrophone(client: FakeClient): Microphone {
+  const setEnabled = async (enabled: boolean) => client.setDevice("microphone", { enabled });
+  return {
+    get enabled() {
+      return client.devicesState.get().microphone.enabled;
+    },
+    setEnabled,
+    hold: () => {
+      void setEnabled(true);
+      return () => void setEnabled(false);
+    },
+  };
+}

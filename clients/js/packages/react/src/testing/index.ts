@@ -1,0 +1,2 @@
+export { FakeClient } from "./fake-client.js";
+export { Value } from "./value.js";

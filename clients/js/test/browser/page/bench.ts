@@ -1,0 +1,78 @@
+/** A client in a page, with a tap on its output: `timing.mjs` drives it and reads what it noted. */
+import { browserMedia } from "../../../packages/client/src/browser/index.js";
+import { createClient } from "../../../packages/client/src/create-client.js";
+import type { Client } from "../../../packages/client/src/index.js";
+
+interface Noted {
+  readonly type: string;
+  readonly event: unknown;
+  /** `performance.now()` and the context's time, at the moment that the listener was called. */
+  readonly atMs: number;
+  readonly contextTime: number;
+}
+
+const events: Noted[] = [];
+const sounds: [number, number][] = [];
+/** How far the context's time is behind `performance.now()`: where it is rendered, and heard. */
+const rendered: number[] = [];
+const heard: number[] = [];
+let client: Client | undefined;
+let context: AudioContext | undefined;
+
+async function open(transport: "webrtc" | "websocket", microphone: boolean): Promise<void> {
+  const made = createClient({
+    url: "/",
+    transport,
+    media: browserMedia({ microphone, workletUrl: "/worklets/" }),
+    logger: { debug: console.log, info: console.log, warn: console.log, error: console.log },
+  });
+  client = made;
+  for (const type of ["botWord", "stateChanged", "flushed", "utteranceEnded"] as const) {
+    made.on(type, (event) => {
+      const atMs = performance.now();
+      events.push({ type, event, atMs, contextTime: context?.currentTime ?? 0 });
+    });
+  }
+  made.on("ignored", (_event) => {});
+  made.on("playbackBlocked", (_event) => {});
+  await made.connect();
+  const output = made.output;
+  if (!(output?.context instanceof AudioContext)) throw new Error("no output");
+  context = output.context;
+  await context.audioWorklet.addModule("tap.worklet.js");
+  const tap = new AudioWorkletNode(context, "tap", { numberOfOutputs: 0 });
+  tap.port.onmessage = ({ data }: MessageEvent<[number, number]>) => {
+    sounds.push(data);
+    rendered.push(performance.now() - data[0] * 1000);
+    const stamp = context?.getOutputTimestamp();
+    if (stamp?.contextTime && stamp.performanceTime) {
+      heard.push(stamp.performanceTime - stamp.contextTime * 1000);
+    }
+  };
+  output.connect(tap);
+}
+
+const bench = {
+  open,
+  events,
+  sounds,
+  rendered,
+  heard,
+  say: (text: string) => client?.sendText(text),
+  interrupt: () => client?.interrupt(),
+  now: () => performance.now(),
+  position: () => client?.positionMs,
+  latency: () => [context?.outputLatency, context?.baseLatency, context?.sampleRate],
+  quality: () => client?.quality.get(),
+  levels: () => client?.levels(),
+  devices: () => client?.devices.get(),
+  status: () => client?.status.get(),
+  client: () => client,
+  close: () => client?.disconnect(),
+};
+declare global {
+  interface Window {
+    bench: typeof bench;
+  }
+}
+window.bench = bench;

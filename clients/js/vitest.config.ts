@@ -1,0 +1,28 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = (path: string) => fileURLToPath(new URL(`./packages/${path}`, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    // Tests run on the sources; the built packages have tests of their own.
+    alias: {
+      "@voxwire/protocol": source("protocol/src/index.ts"),
+      "@voxwire/client/testing": source("client/src/testing/index.ts"),
+      "@voxwire/client/node": source("client/src/node/index.ts"),
+      "@voxwire/client": source("client/src/index.ts"),
+      "@voxwire/react/testing": source("react/src/testing/index.ts"),
+      "@voxwire/react": source("react/src/index.ts"),
+    },
+  },
+  test: {
+    root: fileURLToPath(new URL(".", import.meta.url)),
+    include: [
+      "packages/*/src/**/*.test.{ts,tsx}",
+      "packages/*/test/**/*.test.{ts,tsx}",
+      "apps/*/src/**/*.test.{ts,tsx}",
+    ],
+    testTimeout: 20_000,
+    dangerouslyIgnoreUnhandledErrors: false,
+  },
+});
