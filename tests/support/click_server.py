@@ -1,6 +1,6 @@
 """The bot of :mod:`tests.support.clicks` for a browser: ``click_server.py [PORT] [FOLDER]``.
 
-The real server, and beside it the files of FOLDER on the same origin, under the strictest
+The real server, and under ``/bench`` the files of FOLDER on the same origin, with the strictest
 Content-Security-Policy that a page of ours has to live with. Prints ``listening PORT``.
 """
 
@@ -10,15 +10,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from starlette.routing import Mount  # noqa: E402
-from starlette.staticfiles import StaticFiles  # noqa: E402
-from starlette.types import Message, Receive, Scope, Send  # noqa: E402
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
 
-from tests.support.clicks import make_bot  # noqa: E402
-from voxwire_server.bots.registry import LoadedBot  # noqa: E402
-from voxwire_server.config import Settings  # noqa: E402
-from voxwire_server.logs import configure_logging  # noqa: E402
-from voxwire_server.serve import bind, make_server, run_server  # noqa: E402
+from tests.support.clicks import make_bot
+from voxwire_server.bots.registry import LoadedBot
+from voxwire_server.config import Settings
+from voxwire_server.logs import configure_logging
+from voxwire_server.serve import bind, make_server, run_server
 
 POLICY = b"default-src 'self'; script-src 'self'"
 
@@ -47,7 +47,7 @@ def main(port: int = 0, folder: Path | None = None) -> None:
     server = make_server(settings, LoadedBot(name="clicks", run=make_bot()), port=port)
     if folder is not None:
         application: Any = server.config.app
-        application.router.routes.append(Mount("/", app=StrictFiles(folder)))
+        application.router.routes.insert(0, Mount("/bench", app=StrictFiles(folder)))
     print("listening", port, flush=True)
     run_server(server, listener)
 
