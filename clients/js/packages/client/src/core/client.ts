@@ -117,7 +117,10 @@ export class CoreClient implements Client {
     );
     this.#run = run;
     const { devices } = this.#media;
-    this.#unwatch ??= devices.subscribe(() => this.#emitter.emit("devices", devices.get()));
+    this.#unwatch ??= devices.subscribe(() => {
+      this.#emitter.emit("devices", devices.get());
+      this.#run?.session?.mute(!this.#media.microphone.enabled);
+    });
     const sinceMs = this.#options.env.now();
     await before?.closed; // a new session begins when the one before is gone
     await run.open(options, sinceMs);
