@@ -20,12 +20,12 @@ export function Transcript(): ReactNode {
   };
   return (
     <>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
       <section
         className="transcript"
         data-testid="captions"
         ref={box}
         onScroll={onScroll}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
         tabIndex={0}
         aria-label="Captions"
       >
