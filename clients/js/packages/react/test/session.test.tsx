@@ -113,7 +113,7 @@ test("another key is another session; the first one is over", async () => {
   const { server, options, pass, left } = world();
   const { unmount } = render(<Keyed options={options} />);
   await pass(3000);
-  act(async () => screen.getByText("other").click());
+  await act(async () => screen.getByText("other").click());
   await pass(3000);
   expect(server.sessions).toHaveLength(2);
   expect(left()).toMatchObject({ sessions: 1, sockets: 1 });
