@@ -94,7 +94,7 @@ test("a server that wants a token says how to get one, and takes it", async () =
   const notice = screen.getByTestId("notice-token");
   expect(notice.textContent).toContain("POST /v1/tokens");
   fireEvent.change(screen.getByLabelText("Token"), { target: { value: "abc" } });
-  await act(async () => fireEvent.click(screen.getByText("Use it")));
+  await act(async () => fireEvent.click(screen.getByText("Connect")));
 });
 
 test("a tool call is a card with its arguments and its end", async () => {
