@@ -4,16 +4,21 @@ PORT ?= 7860
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run talk test check gen bench soak fmt clean
+.PHONY: help setup build run talk test check gen bench soak screenshots fmt clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make .venv with everything (run, talk, test, ... do this first by themselves)
 	@$(PYTHON) scripts/setup.py
 
+build: ## Build the JavaScript packages, and the console into the server
+	@$(PYTHON) scripts/setup.py --npm
+	@$(PYTHON) scripts/javascript.py
+
 run: ## Start the server with the offline bot on 127.0.0.1:7860 (PORT= to change)
-	@$(PYTHON) scripts/setup.py --runtime-only
+	@$(PYTHON) scripts/setup.py --runtime-only --npm
+	@$(PYTHON) scripts/javascript.py --optional
 	@PORT=$(PORT) $(PYTHON) scripts/run.py
 
 talk: ## Hold a three-turn conversation with the bot; writes out/bot.wav, events.jsonl, turn.png
@@ -29,7 +34,7 @@ check: ## Lint, format, types, import rules, schema, generated code, leaks
 	@$(PYTHON) scripts/check.py
 
 gen: ## Write the generated code from protocol/proto
-	@$(PYTHON) scripts/setup.py
+	@$(PYTHON) scripts/setup.py --npm
 	@$(PYTHON) scripts/gen.py
 
 bench: ## Measure against stock Pipecat in the same run; writes out/bench.json (ROWS="P1 P4" picks)
@@ -39,6 +44,11 @@ bench: ## Measure against stock Pipecat in the same run; writes out/bench.json (
 soak: ## The long tests
 	@$(PYTHON) scripts/setup.py
 	@$(VENV)/python -m pytest -m soak --timeout 3600 $(ARGS)
+
+screenshots: ## Draw the console's states into clients/js/apps/console/screenshots
+	@$(PYTHON) scripts/setup.py --npm
+	@$(PYTHON) scripts/javascript.py
+	@node clients/js/apps/console/scripts/screenshots.mjs
 
 fmt: ## Format and mend what the tools can
 	@$(PYTHON) scripts/setup.py --npm

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from steps import BIN, NODE_BIN, OUT, PYTHON, ROOT, capture, tracked_files
+from javascript import JS, build
+from steps import BIN, NODE_BIN, OUT, PYTHON, ROOT, StepError, capture, tracked_files
 
 # What must not be in a tracked file, spelled so that this file does not match itself.
 LEAKS = {
@@ -120,10 +121,49 @@ PYTHON_CHECKS: dict[str, Callable[[], Outcome]] = {
     "imports": imports,
     "leaks": leaks,
 }
+
+
+def biome() -> Outcome:
+    """Lint rules and format of the TypeScript."""
+    return tool(NODE_BIN / "biome", "check", "--error-on-warnings", "clients/js", "examples")
+
+
+def javascript() -> Outcome:
+    """Types of the TypeScript, and a build of it."""
+    try:
+        build()
+    except StepError as error:
+        return Outcome(False, str(error))
+    return Outcome(True)
+
+
+def packages() -> Outcome:
+    """What npm would publish: exports, types, files (publint, attw)."""
+    outputs: list[str] = []
+    for folder in sorted((JS / "packages").iterdir()):
+        publint = [NODE_BIN / "publint", folder, "--strict"]
+        attw = [NODE_BIN / "attw", "--pack", folder, "--profile", "esm-only", "--no-color"]
+        for command in (publint, attw):
+            code, output = capture(command)
+            if code != 0:
+                outputs.append(f"{command[0].name} {folder.name}\n{output}")
+    return Outcome(not outputs, "\n".join(outputs))
+
+
+def size() -> Outcome:
+    """Bytes that a page loads (acceptance P8)."""
+    code, output = capture(["node", JS / "scripts" / "size.mjs"])
+    return Outcome(code == 0, output, " ".join(output.split()))
+
+
 NPM_CHECKS: dict[str, Callable[[], Outcome]] = {
     "buf lint": schema,
     "buf breaking": breaking,
     "pyright": types,
+    "biome": biome,
+    "javascript": javascript,
+    "npm packages": packages,
+    "size": size,
 }
 
 
@@ -168,6 +208,7 @@ def fix() -> int:
     ]
     if has_npm_tools():
         commands.append([NODE_BIN / "buf", "format", "--write"])
+        commands.append([NODE_BIN / "biome", "check", "--write", "clients/js", "examples"])
     code = 0
     for command in commands:
         status, output = capture(command)

@@ -6,7 +6,7 @@ import shutil
 from steps import Line, capture, stream, tail
 
 # program -> Debian package; tests that need a program which is not there skip and say so
-TOOLS = {"turnserver": "coturn", "ip": "iproute2"}
+TOOLS = {"turnserver": "coturn", "ip": "iproute2", "chromium": "chromium"}
 
 
 def install_debian_tools() -> None:

@@ -2,7 +2,8 @@
 
 Python: protoc 29 (grpcio-tools) writes messages, mypy-protobuf writes stubs. Both name other
 generated modules from the top (`voxwire.v1...`), so imports are moved under
-`voxwire_protocol.gen`. TypeScript: buf runs protoc-gen-es; without npm's tools it is left out.
+`voxwire_protocol.gen`. TypeScript: buf runs protoc-gen-es for the types, gen_tables.py writes what
+the codec reads; without npm's tools both are left out.
 """
 
 import filecmp
@@ -113,6 +114,10 @@ def generate_typescript(folder: Path) -> int:
     code, output = capture(command, env={**os.environ, "PATH": path})
     if code != 0:
         raise StepError(f"buf generate failed:\n{tail(output, 40)}")
+    script = ROOT / "scripts" / "gen_tables.py"
+    code, output = capture([PYTHON, script, PROTO, folder / "tables.ts"])
+    if code != 0:
+        raise StepError(f"gen_tables failed:\n{tail(output, 40)}")
     return len(list(folder.rglob("*.ts")))
 
 

@@ -15,6 +15,7 @@ import tomllib
 from pathlib import Path
 
 from debian import install_debian_tools
+from javascript import missing_node
 from steps import BIN, PYTHON, ROOT, VENV, Line, StepError, capture, stream, tail
 
 DISTS = ("protocol/python", "server", "clients/python")
@@ -197,19 +198,18 @@ def install_python(mode: str) -> None:
 
 
 def install_npm() -> None:
-    """Installs buf and pyright; without npm their checks are left out, and this says so."""
-    npm = shutil.which("npm")
-    if npm is None:
-        print("setup: no npm here, so buf and pyright are left out (Debian: apt-get install npm)")
+    """Installs what comes from npm; without Node it is left out, and this says so."""
+    if (reason := missing_node()) is not None:
+        print(f"setup: {reason}. Left out: the console, the JavaScript packages, buf, pyright")
         return
     stamp = ROOT / "node_modules" / ".voxwire-npm"
     lock = (ROOT / "package-lock.json").read_bytes()
     digest = hashlib.sha256((ROOT / "package.json").read_bytes() + lock).hexdigest()
     if stamp.exists() and stamp.read_text("utf-8") == digest:
         return
-    line = Line("install buf and pyright from npm, about 130 MB")
+    line = Line("install the JavaScript tools from npm, about 450 MB")
     code, output = stream(
-        [npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"],
+        ["npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"],
         lambda _: line.update("working"),
     )
     if code != 0:
@@ -217,7 +217,7 @@ def install_npm() -> None:
         reason = f"npm could not install:\n{tail(chr(10).join(errors))}"
         if os.environ.get("CI"):
             raise StepError(reason)
-        print(f"\nsetup: buf and pyright are left out: {reason}", flush=True)
+        print(f"\nsetup: the console, buf and pyright are left out: {reason}", flush=True)
         return
     stamp.write_text(digest, "utf-8")
     line.done("done")

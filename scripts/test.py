@@ -1,5 +1,5 @@
 """Every check and test: `test.py [PART...] [-- PYTEST ARGUMENTS]`; parts: checks, cores, server,
-clients, interop, faults. Ends with the time of each part and `N passed, N failed`.
+clients, browser, interop, faults. Ends with the time of each part and `N passed, N failed`.
 
 What is busy runs first, side by side; then, three at a time, what mostly waits in real time and
 judges moments; then what must be alone. With pytest arguments the parts run one after the other
@@ -17,13 +17,15 @@ from enum import IntEnum
 from pathlib import Path
 from xml.etree import ElementTree
 
+from javascript import build, has_packages, missing_node
 from jobs import Job, run_jobs
-from steps import OUT, PYTHON, ROOT
+from steps import NODE_BIN, OUT, PYTHON, ROOT, StepError
 
 PARTS = {
     "cores": ["protocol/python/tests"],
     "server": ["server/tests"],
     "clients": ["clients/python/tests"],
+    "browser": [],
     "interop": ["tests"],
     "faults": ["tests/faults"],
 }
@@ -47,7 +49,8 @@ WORKERS = {Phase.BUSY: 3, Phase.QUIET: 3, Phase.ALONE: 1}
 @dataclass(frozen=True)
 class Share:
     """Tests of a part that run in one process: what no other share of the part has, if `paths` is
-    empty. `seconds` is about what it takes; the longest of a phase starts first.
+    empty. `seconds` is about what it takes; the longest of a phase starts first. `vitest` names the
+    configuration of vitest that runs it instead of pytest.
     """
 
     part: str
@@ -55,14 +58,19 @@ class Share:
     phase: Phase
     seconds: int
     paths: tuple[str, ...] = ()
+    vitest: str = ""
 
+
+UNIT = "clients/js/vitest.config.ts"
+BROWSER = "clients/js/vitest.browser.config.ts"
 
 SHARES = [
     Share("cores", "rtc", Phase.QUIET, 25, ("protocol/python/tests/test_rtc.py",)),
     Share("cores", "rest", Phase.BUSY, 25),
     Share("server", "bots", Phase.BUSY, 80, ("server/tests/bots",)),
     Share("server", "rest", Phase.BUSY, 25),
-    Share("clients", "", Phase.QUIET, 50),
+    Share("clients", "python", Phase.QUIET, 50),
+    Share("clients", "js", Phase.BUSY, 60, vitest=UNIT),
     Share("interop", "bot", Phase.QUIET, 85, ("tests/integration/test_offline_bot.py",)),
     Share("interop", "wheels", Phase.BUSY, 15, ("tests/integration/test_wheels.py",)),
     Share("interop", "talk", Phase.QUIET, 70, ("tests/integration/test_talk.py",)),
@@ -136,6 +144,16 @@ def pytest_job(part: str, name: str, arguments: Sequence[str]) -> Job:
     return Job(part, name, pytest_command(part, name, arguments), log)
 
 
+def vitest_job(share: Share) -> Job:
+    """A process of vitest that runs some tests of a part."""
+    report = report_of(share.part, share.name)
+    report.unlink(missing_ok=True)
+    command: list[str | Path] = [NODE_BIN / "vitest", "run", "--config", share.vitest]
+    command += ["--reporter=default", "--reporter=junit", f"--outputFile.junit={report}"]
+    log = OUT / f"test-{share.part}-{share.name}.txt"
+    return Job(share.part, share.name, [*command, *share.paths], log)
+
+
 def arguments_of(share: Share) -> list[str]:
     """Where pytest finds the tests of a share; nothing if there are none."""
     if share.paths:
@@ -157,7 +175,12 @@ def plan(wanted: Sequence[str]) -> dict[Phase, list[Job]]:
         command = [sys.executable, "-u", ROOT / "scripts" / "check.py"]
         phases[Phase.BUSY].append(Job("checks", "", command, OUT / "test-checks.txt"))
     for share in sorted(SHARES, key=lambda share: -share.seconds):
-        if share.part in wanted and (arguments := arguments_of(share)):
+        if share.part not in wanted:
+            continue
+        if share.vitest:
+            if has_packages():
+                phases[share.phase].append(vitest_job(share))
+        elif arguments := arguments_of(share):
             phases[share.phase].append(pytest_job(share.part, share.name, arguments))
     return phases
 
@@ -234,6 +257,21 @@ def run_in_turn(wanted: Sequence[str], extra: Sequence[str]) -> dict[str, Count]
     return counts
 
 
+def prepare_javascript(*, wanted: bool) -> bool:
+    """Builds what the tests of the JavaScript side run on; false when that failed."""
+    if not wanted:
+        return True
+    if missing_node() is not None or not has_packages():
+        print(f"test: the JavaScript tests are left out: {missing_node() or 'npm ci failed'}")
+        return True
+    try:
+        build()
+    except StepError as error:
+        print(f"test: {error}", file=sys.stderr)
+        return False
+    return True
+
+
 def main(arguments: list[str]) -> int:
     """Runs the parts that were asked for, or all."""
     split = arguments.index("--") if "--" in arguments else len(arguments)
@@ -243,6 +281,8 @@ def main(arguments: list[str]) -> int:
         print(f"test: no part {', '.join(unknown)}; parts: {', '.join(known)}", file=sys.stderr)
         return 2
     OUT.mkdir(exist_ok=True)
+    if not prepare_javascript(wanted=not named or "browser" in named or "clients" in named):
+        return 1
     # a shell that starts us in the background ignores SIGINT, which some tests send
     signal.signal(signal.SIGINT, signal.default_int_handler)
     wanted = [part for part in known if not named or part in named]

@@ -79,6 +79,13 @@ class TestSend:
         assert channel.send(audio(), 2) == [audio().SerializeToString()]
         assert channel.outgoing(9999) == []
 
+    def test_a_lossy_message_that_is_refused_leaves_the_ack_owed(self) -> None:
+        channel = client(max_send_bytes=MIN_SEND_BYTES)
+        channel.receive(encoded("a", seq=1), 0)
+        raises(Code.ERROR_CODE_TOO_LARGE, lambda: channel.send(audio(), 0))
+        [data] = channel.outgoing(ACK_DELAY_MS)
+        assert wire.Envelope.FromString(data).ack == 1
+
     def test_a_welcome_carries_no_ack(self) -> None:
         channel = server()
         channel.receive(encoded("m", seq=1), 0)

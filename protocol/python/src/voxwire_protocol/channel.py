@@ -162,10 +162,13 @@ class Channel:
                 wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT,
                 "an envelope needs a payload, and chunks are made by the channel",
             )
-        if self._ack_due_ms is not None and payload not in _WITHOUT_ACK:
-            data = varint_field(0x10, self._take_ack()) + data
+        owed = self._ack_due_ms is not None and payload not in _WITHOUT_ACK
+        if owed:
+            data = varint_field(0x10, self._received) + data
         if len(data) > self._max_send_bytes:
             raise too_large(f"{payload} is above the peer's limit and is not chunked")
+        if owed:
+            self._take_ack()
         return [data]
 
     def receive(self, data: bytes, now_ms: int) -> list[wire.Envelope]:

@@ -1,5 +1,5 @@
 /** Parts of `channel.ts`: its error, the kept messages, chunks. */
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary, toBinary } from "./codec.js";
 import { envelope } from "./envelope.js";
 import { type ErrorDetails, ProtocolError, UsageError } from "./errors.js";
 import { type Chunk, type Envelope, EnvelopeSchema } from "./messages.js";

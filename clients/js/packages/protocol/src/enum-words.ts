@@ -1,5 +1,5 @@
-/** Enum numbers of the wire as the lower-case words of `event-enums.ts`, by the descriptors. */
-import type { DescEnum } from "@bufbuild/protobuf";
+/** Enum numbers of the wire as the lower-case words of `event-enums.ts`, by the tables. */
+import type { EnumSchema } from "./codec.js";
 
 /** What an enum that is not set, or not known, reads as where it is not `unknown`. */
 const UNKNOWN: { readonly [enumName: string]: string } = {
@@ -7,13 +7,13 @@ const UNKNOWN: { readonly [enumName: string]: string } = {
   RecoveryAction: "none",
 };
 
-/** The word for a number. `W` must be the union that belongs to `desc`. */
-export function enumWord<W extends string>(desc: DescEnum, value: number): W {
-  const known = value === 0 ? undefined : desc.value[value];
-  return (known ? known.localName.toLowerCase() : (UNKNOWN[desc.name] ?? "unknown")) as W;
+/** The word for a number. `W` must be the union that belongs to `schema`. */
+export function enumWord<W extends string>(schema: EnumSchema, value: number): W {
+  const known = value === 0 ? undefined : schema.constants[value];
+  return (known?.toLowerCase() ?? UNKNOWN[schema.name] ?? "unknown") as W;
 }
 
 /** The number for a word; 0, which is not set, for one that the enum does not have. */
-export function enumValue(desc: DescEnum, word: string): number {
-  return desc.values.find((value) => value.localName === word.toUpperCase())?.number ?? 0;
+export function enumValue(schema: EnumSchema, word: string): number {
+  return schema.constants[word.toUpperCase()] ?? 0;
 }

@@ -1,5 +1,5 @@
 /** Envelopes: made, encoded, decoded. */
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary, toBinary } from "./codec.js";
 import { ProtocolError } from "./errors.js";
 import { create, type Envelope, EnvelopeSchema, type MessageInitShape } from "./messages.js";
 

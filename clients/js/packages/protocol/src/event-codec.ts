@@ -1,6 +1,6 @@
-/** Events from wire messages, by the descriptors that the schema gives. */
-import type { DescField, DescMessage } from "@bufbuild/protobuf";
+/** Events from wire messages, by the tables of the schema. */
 import { codePointsOf } from "./code-points.js";
+import type { Field, Message, MessageSchema } from "./codec.js";
 import { enumWord } from "./enum-words.js";
 import type { BotState, UserState } from "./event-enums.js";
 import type { ClientEvents, PlacedWord, TypedEvent } from "./events.js";
@@ -115,42 +115,38 @@ export const EVENT_OF_PAYLOAD = {
 
 const ROWS: { readonly [P in PayloadCase]?: Row } = EVENT_OF_PAYLOAD;
 
-/** Decodes JSON from the peer; undefined when there is none or it is not JSON. */
+/** Decodes JSON from the peer, frozen; undefined when there is none or it is not JSON. */
 function decodeJson(text: string, onBroken: () => void): JsonValue | undefined {
   if (text === "") return undefined;
   try {
-    return JSON.parse(text) as JsonValue;
+    return JSON.parse(text, (_, value) => Object.freeze(value)) as JsonValue;
   } catch {
     onBroken();
     return undefined;
   }
 }
 
-function plainValue(field: DescField, value: unknown): unknown {
-  switch (field.fieldKind) {
-    case "list": {
-      const message = field.listKind === "message" ? field.message : undefined;
-      const items = value as readonly unknown[];
-      return Object.freeze(items.map((item) => (message ? plainMessage(message, item) : item)));
-    }
-    case "enum":
-      return enumWord(field.enum, value as number);
-    default:
-      return typeof value === "bigint" ? Number(value) : value;
+function plainValue(field: Field, value: unknown): unknown {
+  if (field.repeated) {
+    const { message } = field;
+    const items = value as readonly unknown[];
+    return Object.freeze(items.map((item) => (message ? plainMessage(message, item) : item)));
   }
+  if (field.enum) return enumWord(field.enum, value as number);
+  return typeof value === "bigint" ? Number(value) : value;
 }
 
 /** A frozen copy of a message with the named fields, or all: enums as words, numbers for bigint. */
-function plainMessage(
-  desc: DescMessage,
+function plainMessage<T extends Message>(
+  { fields }: MessageSchema<T>,
   message: unknown,
-  names: readonly string[] = desc.fields.map((field) => field.localName),
+  names: readonly string[] = fields.map((field) => field.name),
   onBroken?: OnBroken,
 ): object {
   const from = message as Readonly<Record<string, unknown>>;
   const plain: Record<string, unknown> = {};
   for (const name of names) {
-    const field = desc.field[name];
+    const field = fields.find((one) => one.name === name);
     plain[name] = field
       ? plainValue(field, from[name])
       : decodeJson(from[`${name}Json`] as string, () => onBroken?.(name));
@@ -185,15 +181,15 @@ function placedWords(message: WireWords): readonly PlacedWord[] {
 export function fromEnvelope(envelope: Envelope, onBroken?: OnBroken): TypedEvent | undefined {
   const payload = envelope.payload;
   const row = payload.case && ROWS[payload.case];
-  const desc = payload.case && EnvelopeSchema.field[payload.case]?.message;
-  if (!row || !desc) return undefined;
+  const schema = EnvelopeSchema.fields.find((field) => field.name === payload.case)?.message;
+  if (!row || !schema) return undefined;
   const names = Object.keys(row.fields);
   const report = onBroken && ((name: string) => onBroken(`${row.type}.${name}`));
-  let event = plainMessage(desc, payload.value, names, report);
+  let event = plainMessage(schema, payload.value, names, report);
   if (payload.case === "utteranceWords") {
     event = Object.freeze({ ...event, words: placedWords(payload.value) });
   }
-  return { type: row.type, event } as TypedEvent;
+  return Object.freeze({ type: row.type, event }) as TypedEvent;
 }
 
 /** The typed copy of a snapshot. */

@@ -3,7 +3,14 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { thrown } from "../test/support.js";
 import { ProtocolError } from "./errors.js";
-import { dumpJson, jsonFault, MAX_JSON_BYTES, MAX_VALUE_NODES, parseJson } from "./json-text.js";
+import {
+  dumpJson,
+  jsonFault,
+  MAX_JSON_BYTES,
+  MAX_VALUE_NODES,
+  parseJson,
+  utf8Length,
+} from "./json-text.js";
 
 const codeOf = (call: () => unknown) => thrown(ProtocolError, call).code;
 
@@ -48,6 +55,10 @@ test.each([
   const error = thrown(ProtocolError, () => parseJson(text));
   expect(error.code).toBe("malformed");
   if (text.length > 1) expect(error.reason).not.toContain(text);
+});
+
+test("half a pair of surrogates counts as Python counts it", () => {
+  expect(["\ud800", "\udc00x", "\ud83d\ude00"].map(utf8Length)).toEqual([3, 4, 4]);
 });
 
 test("pairs of surrogates are whole characters", () => {

@@ -99,10 +99,9 @@ const BROKEN = "cannot be encoded as UTF-8";
 /** Bytes of a text in UTF-8; a surrogate without its other half counts as three. */
 export function utf8Length(text: string): number {
   let length = 0;
-  for (let at = 0; at < text.length; at++) {
-    const unit = text.charCodeAt(at);
-    const half = unit >= 0xd800 && unit < 0xe000;
-    length += unit < 0x80 ? 1 : unit < 0x800 || half ? 2 : 3;
+  for (const char of text) {
+    const point = Number(char.codePointAt(0));
+    length += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x1_0000 ? 3 : 4;
   }
   return length;
 }

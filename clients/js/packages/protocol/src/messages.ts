@@ -1,12 +1,4 @@
-/** The messages and enums of `voxwire/v1`: the one module that imports generated code. */
-export { create, type MessageInitShape } from "@bufbuild/protobuf";
-export * from "./gen/voxwire/v1/envelope_pb.js";
-export * from "./gen/voxwire/v1/error_pb.js";
-export * from "./gen/voxwire/v1/input_pb.js";
-export * from "./gen/voxwire/v1/media_pb.js";
-export * from "./gen/voxwire/v1/metrics_pb.js";
-export * from "./gen/voxwire/v1/session_pb.js";
-export * from "./gen/voxwire/v1/signaling_pb.js";
-export * from "./gen/voxwire/v1/speech_pb.js";
-export * from "./gen/voxwire/v1/tools_pb.js";
-export * from "./gen/voxwire/v1/words_pb.js";
+/** The messages and enums of `voxwire/v1`, and what makes them. */
+export { create, type MessageInitShape } from "./codec.js";
+export * from "./gen/tables.js";
+export type * as generated from "./generated.js";

@@ -1,6 +1,5 @@
 /** Who may send a payload of the envelope and how it is delivered, from the schema's options. */
-import { getOption } from "@bufbuild/protobuf";
-import { Delivery, delivery, Sender, sender } from "./gen/voxwire/v1/options_pb.js";
+import { PAYLOAD_DELIVERY, PAYLOAD_SENDER } from "./gen/tables.js";
 import { type Envelope, EnvelopeSchema } from "./messages.js";
 
 /** What an envelope carries, one of `{ case, value }`; `case` is undefined without any. */
@@ -9,34 +8,27 @@ export type Payload = Envelope["payload"];
 /** Name of a payload: the key of the envelope's oneof. */
 export type PayloadCase = Exclude<Payload["case"], undefined>;
 
-interface Choice {
-  readonly delivery?: Delivery;
-  readonly sender?: Sender;
-}
-
-function payloads(choice: Choice): ReadonlySet<PayloadCase> {
-  const names = new Set<PayloadCase>();
-  for (const field of EnvelopeSchema.oneofs.flatMap((oneof) => oneof.fields)) {
-    const who = getOption(field, sender);
-    const fits =
-      (choice.delivery ?? getOption(field, delivery)) === getOption(field, delivery) &&
-      (choice.sender === undefined || who === choice.sender || who === Sender.BOTH);
-    if (fits) names.add(field.localName as PayloadCase);
-  }
-  return names;
+/** The payloads whose digit in `digits` is one of `wanted`. */
+function payloads(digits: string, wanted: string): ReadonlySet<PayloadCase> {
+  const arms = EnvelopeSchema.fields.filter((field) => field.oneof);
+  const chosen = arms.filter((_, at) => wanted.includes(digits.charAt(at)));
+  return new Set(chosen.map((field) => field.name as PayloadCase));
 }
 
 /** Payloads that are numbered, acknowledged and replayed. */
-export const RELIABLE_PAYLOADS: ReadonlySet<PayloadCase> = /* @__PURE__ */ payloads({
-  delivery: Delivery.RELIABLE,
-});
+export const RELIABLE_PAYLOADS: ReadonlySet<PayloadCase> = /* @__PURE__ */ payloads(
+  PAYLOAD_DELIVERY,
+  "1",
+);
 
 /** Payloads that a client may send. */
-export const CLIENT_PAYLOADS: ReadonlySet<PayloadCase> = /* @__PURE__ */ payloads({
-  sender: Sender.CLIENT,
-});
+export const CLIENT_PAYLOADS: ReadonlySet<PayloadCase> = /* @__PURE__ */ payloads(
+  PAYLOAD_SENDER,
+  "13",
+);
 
 /** Payloads that a server may send. */
-export const SERVER_PAYLOADS: ReadonlySet<PayloadCase> = /* @__PURE__ */ payloads({
-  sender: Sender.SERVER,
-});
+export const SERVER_PAYLOADS: ReadonlySet<PayloadCase> = /* @__PURE__ */ payloads(
+  PAYLOAD_SENDER,
+  "23",
+);

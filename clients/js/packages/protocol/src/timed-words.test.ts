@@ -1,7 +1,7 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { codePointsOf } from "./code-points.js";
+import { fromBinary, toBinary } from "./codec.js";
 import { UsageError } from "./errors.js";
 import { create, TimingSource, UtteranceWordsSchema } from "./messages.js";
 import { decodeWords, encodeWords, type TimedWord } from "./timed-words.js";

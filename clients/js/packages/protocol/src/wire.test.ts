@@ -1,22 +1,33 @@
 /** The schema says who sends a payload and how it is delivered. */
 import { getOption } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { EnvelopeSchema } from "../test/reference.js";
 import { audio, encoded, readRepo, thrown } from "../test/support.js";
 import { ProtocolError } from "./errors.js";
 import { Delivery, delivery, Sender, sender } from "./gen/voxwire/v1/options_pb.js";
 import * as wire from "./wire.js";
 
-const FIELDS = wire.EnvelopeSchema.oneofs.flatMap(({ fields }) => fields);
+const FIELDS = EnvelopeSchema.oneofs.flatMap(({ fields }) => fields);
 const ALL = new Set(FIELDS.map(({ localName }) => localName));
 
 test.each(FIELDS)("$name says who sends it and how it is delivered, and is exported", (field) => {
   expect(getOption(field, sender)).not.toBe(Sender.UNSPECIFIED);
   expect(getOption(field, delivery)).not.toBe(Delivery.UNSPECIFIED);
   const exported: Record<string, unknown> = { ...wire };
-  expect(exported[`${field.message?.name}Schema`]).toBe(field.message);
+  const ours = wire.EnvelopeSchema.fields.find(({ name }) => name === field.localName);
+  expect(ours?.message?.typeName).toBe(field.message?.typeName);
+  expect(exported[`${field.message?.name}Schema`]).toBe(ours?.message);
 });
 
 test("payload sets follow the options", () => {
+  for (const field of FIELDS) {
+    const name = field.localName as wire.PayloadCase;
+    const who = getOption(field, sender);
+    expect(wire.CLIENT_PAYLOADS.has(name), name).toBe(who !== Sender.SERVER);
+    expect(wire.SERVER_PAYLOADS.has(name), name).toBe(who !== Sender.CLIENT);
+    const reliable = getOption(field, delivery) === Delivery.RELIABLE;
+    expect(wire.RELIABLE_PAYLOADS.has(name), name).toBe(reliable);
+  }
   expect(new Set([...wire.CLIENT_PAYLOADS, ...wire.SERVER_PAYLOADS])).toEqual(ALL);
   const both = [...wire.CLIENT_PAYLOADS].filter((name) => wire.SERVER_PAYLOADS.has(name));
   expect(both).toEqual([

@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { Channel, ChannelError } from "../src/channel.js";
 import { codeToWire, VoxwireError } from "../src/errors.js";
 import * as wire from "../src/wire.js";
+import { EnvelopeSchema } from "./reference.js";
 import { hex, readRepo, repoPath, unhex } from "./support.js";
 
 const VECTORS = "protocol/vectors";
@@ -16,7 +17,7 @@ function consume(path: string): string {
   return readRepo(`${VECTORS}/${path}`);
 }
 
-const payloads = wire.EnvelopeSchema.oneofs.flatMap(({ fields }) => fields);
+const payloads = EnvelopeSchema.oneofs.flatMap(({ fields }) => fields);
 
 test("there is one wire case for every payload", () => {
   const expected = payloads.flatMap(({ name }) => [`${name}.json`, `${name}.binpb`]);
@@ -33,7 +34,7 @@ test("every folder of vectors has a reader in this package", () => {
 
 describe("JSON and bytes of an envelope are the same message", () => {
   test.each(payloads)("$name", ({ name, localName }) => {
-    const message = fromJson(wire.EnvelopeSchema, JSON.parse(consume(`wire/${name}.json`)));
+    const message = fromJson(EnvelopeSchema, JSON.parse(consume(`wire/${name}.json`)));
     consume(`wire/${name}.binpb`);
     const data = new Uint8Array(readFileSync(repoPath(`${VECTORS}/wire/${name}.binpb`)));
     expect(wire.decodeEnvelope(data)).toEqual(message);
@@ -88,7 +89,7 @@ function perform(channel: Channel, step: Step): Outcome {
   const nowMs = step.now_ms ?? 0;
   switch (step.op) {
     case "send":
-      return { bytes: channel.send(fromJson(wire.EnvelopeSchema, step.message ?? {}), nowMs) };
+      return { bytes: channel.send(fromJson(EnvelopeSchema, step.message ?? {}), nowMs) };
     case "receive":
       return { messages: channel.receive(unhex(step.data ?? ""), nowMs) };
     case "outgoing":
@@ -128,7 +129,7 @@ function check(channel: Channel, step: Step): void {
   expect(error && `ERROR_CODE_${wire.ErrorCode[codeToWire(error.code)]}`).toBe(step.error);
   expect(error instanceof ChannelError ? error.seq : 0).toBe(step.error_seq ?? 0);
   if ("bytes" in step) expect(outcome.bytes?.map(hex) ?? null).toEqual(step.bytes);
-  const messages = (outcome.messages ?? []).map((message) => toJson(wire.EnvelopeSchema, message));
+  const messages = (outcome.messages ?? []).map((message) => toJson(EnvelopeSchema, message));
   expect(messages).toEqual(step.messages ?? []);
 }
 

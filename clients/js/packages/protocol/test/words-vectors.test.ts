@@ -1,5 +1,6 @@
-import { fromBinary, fromJson, type JsonValue } from "@bufbuild/protobuf";
+import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { fromBinary } from "../src/codec.js";
 import { enumWord } from "../src/enum-words.js";
 import type { TimingSource } from "../src/event-enums.js";
 import {
@@ -10,6 +11,7 @@ import {
 import { decodeWords, encodeWords, type TimedWord } from "../src/timed-words.js";
 import { type Heard, Timeline } from "../src/timeline.js";
 import { ofKind, readVectors } from "./read-vectors.js";
+import { UtteranceWordsSchema as Reference } from "./reference.js";
 
 interface WordCase {
   readonly utterance_id: string;
@@ -89,7 +91,7 @@ test("no case of words/ is left out", () => {
 });
 
 test.each(DECODE)("%s", (_, wanted) => {
-  const message = fromJson(UtteranceWordsSchema, wanted.message);
+  const message = fromJson(Reference, wanted.message);
   expect(fromBinary(UtteranceWordsSchema, Buffer.from(wanted.bytes, "hex"))).toEqual(message);
   const options = { textSoFar: wanted.text_so_far };
   const words = decodeWords(message, options);

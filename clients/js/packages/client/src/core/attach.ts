@@ -33,6 +33,8 @@ export interface GreetingOptions {
   /** Longest time to try, milliseconds; undefined = the server's grace. */
   readonly resumeMs: number | undefined;
   readonly tools: readonly wire.ToolDeclaration[];
+  /** Nonce of the first attach, when a token was used with it already. */
+  readonly nonce?: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** Makes the Hello of every attach of one session; the same nonce until it is welcomed. */
@@ -64,7 +66,7 @@ export class Greeting {
     if (options.webrtc) this.#features.push(Feature.WEBRTC);
     if (options.tools.length > 0) this.#features.push(Feature.CLIENT_TOOLS);
     if (options.resume) this.#features.push(Feature.RESUME);
-    this.#nonce = env.randomBytes(16);
+    this.#nonce = options.nonce ?? env.randomBytes(16);
   }
 
   /** True until the session was welcomed. */

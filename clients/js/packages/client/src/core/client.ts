@@ -28,14 +28,17 @@ import type {
 import type { Media } from "../media/media.js";
 import { asError } from "./attach.js";
 import { EMPTY_LOG, type OwnCall, reduce } from "./conversation.js";
+import { diagnose } from "./diagnose.js";
 import { Emitter } from "./emitter.js";
 import type { Environment } from "./environment.js";
 import { Gate, simulation } from "./gate.js";
+import { Journal } from "./journal.js";
 import { type OpenOptions, sessionOptions, tokenOf } from "./options.js";
 import type { Handler } from "./requests.js";
 import { Run, type RunHost } from "./run.js";
 import type { Session } from "./session.js";
 import { Store } from "./store.js";
+import { VERSION } from "./version.js";
 
 const QUIET: Activity = { bot: "idle", userSpeaking: false };
 
@@ -62,11 +65,14 @@ export class CoreClient implements Client {
   #run: Run | undefined;
   #log = EMPTY_LOG;
   #ignored = 0;
+  #nonce: Uint8Array<ArrayBuffer> | undefined;
+  readonly #journal: Journal;
 
   constructor(options: CoreOptions) {
     this.#options = options;
     this.#media = options.media;
     this.#gate = new Gate(options.env);
+    this.#journal = new Journal(() => options.env.now());
     const report = (error: unknown) => this.#report(error, "a listener");
     this.status = new Store<ClientStatus>({ status: "idle" }, report);
     this.activity = new Store(QUIET, report);
@@ -195,12 +201,37 @@ export class CoreClient implements Client {
     return this.#media.levels();
   }
 
-  async diagnose(_options?: CallOptions): Promise<Diagnosis> {
-    return { ok: false, checks: [] };
+  async diagnose({ signal, timeoutMs = 20_000 }: CallOptions = {}): Promise<Diagnosis> {
+    const { env } = this.#options;
+    // A token that is good for one session is good for this one and then, with its nonce, again.
+    this.#nonce = env.randomBytes(16);
+    return diagnose({
+      ...{ env, signal, timeoutMs, media: this.#media, nonce: this.#nonce },
+      sessionOptions: () => sessionOptions(this.#options, env, this.#media),
+      token: (own) => tokenOf(this.#options, { reason: "connect", signal: own }),
+    });
   }
 
   report(): JsonValue {
-    return {};
+    const { env, transport = "auto", resume = true, icePolicy = "all" } = this.#options;
+    const session = this.#run?.session;
+    const devices = Object.entries(this.#media.devices.get()).map(
+      ([kind, { state, reason, enabled }]) => [kind, { state, reason: reason ?? "", enabled }],
+    );
+    const { status } = this.status.get();
+    return {
+      library: `voxwire-js ${VERSION}`,
+      platform: env.platform,
+      status,
+      options: { transport, resume, icePolicy, tools: [...this.#tools.keys()] },
+      session: session ? session.figures() : null,
+      ignored: this.#ignored,
+      skipped: this.#log.conversation.skipped,
+      positionMs: this.positionMs,
+      quality: { ...this.quality.get() } as JsonValue,
+      devices: Object.fromEntries(devices) as JsonValue,
+      journal: this.#journal.entries,
+    };
   }
 
   #session(): Session {
@@ -229,7 +260,12 @@ export class CoreClient implements Client {
       failed: (error, during) => client.#report(error, during),
       requestHandler: (method) => client.#handlers.get(method),
       own: (happened) => client.#note(happened),
-      sessionOptions: () => sessionOptions(client.#options, client.#options.env, client.#media),
+      sessionOptions() {
+        const nonce = client.#nonce;
+        client.#nonce = undefined;
+        const { env } = client.#options;
+        return { ...sessionOptions(client.#options, env, client.#media), nonce };
+      },
       token: (reason, signal) => tokenOf(client.#options, { reason, signal }),
       measure: (session) => void client.#measure(session),
       released() {
@@ -241,6 +277,7 @@ export class CoreClient implements Client {
 
   #setStatus(status: ClientStatus): void {
     const { logger } = this.#options;
+    this.#journal.status(status);
     if (status.status === "closed") {
       const { reason, error } = status;
       logger.info("session closed", { reason, code: error?.code });
@@ -269,6 +306,8 @@ export class CoreClient implements Client {
     } else if (type === "sessionStarted") {
       this.#setActivity({ bot: "starting", userSpeaking: false });
     }
+    const noted = NOTED[type]?.(event as never);
+    if (noted) this.#journal.note(type, noted);
     this.#emitter.emit(type, event as never);
   }
 
@@ -321,6 +360,19 @@ export class CoreClient implements Client {
     });
   }
 }
+
+/** What the journal says of events. */
+const NOTED: {
+  readonly [K in keyof ClientEvents]?: (
+    event: ClientEvents[K],
+  ) => Readonly<Record<string, string | number>>;
+} = {
+  pathChanged: ({ pathId, carrier }) => ({ pathId, carrier }),
+  connectionChanged: ({ state, attempt, epoch, afterMs }) => ({ state, attempt, epoch, afterMs }),
+  eventsSkipped: ({ count, unsent }) => ({ count, unsent }),
+  error: ({ code, reason, subjectId }) => ({ code, reason, subjectId }),
+  goingAway: ({ reason, timeLeftMs }) => ({ reason, timeLeftMs }),
+};
 
 function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error;

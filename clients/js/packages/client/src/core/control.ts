@@ -80,7 +80,7 @@ export class Control {
     return this.greeting.resumable;
   }
 
-  get epochs(): { readonly lastReceived: number; readonly lastSent: number } {
+  get numbers(): { readonly lastReceived: number; readonly lastSent: number } {
     return { lastReceived: this.#channel.lastReceived, lastSent: this.#channel.lastSent };
   }
 

@@ -172,6 +172,18 @@ export class Session implements ControlHandler {
     await this.control.close(scope);
   }
 
+  /** Figures for a bug report. */
+  figures() {
+    const { clock, droppedMessages } = this.control;
+    const { sessionId = "", epoch = 0, bot = "", server = "" } = this.welcome ?? {};
+    const { carrier = "none", pathId = 0 } = this.paths.opened ?? {};
+    const rttMs = clock.rttUs === undefined ? null : clock.rttUs / 1000;
+    return {
+      ...{ sessionId, epoch, bot, server, carrier, pathId, rttMs, droppedMessages },
+      ...this.control.numbers,
+    };
+  }
+
   dropControl(): void {
     this.control.drop();
   }

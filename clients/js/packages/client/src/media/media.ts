@@ -74,6 +74,12 @@ export interface Media {
   quality(): Promise<Quality>;
   setVolume(volume: number): void;
   resumeAudio(): Promise<void>;
+  /** Tries one thing for `diagnose()`: resolves with what it found in a few words, or undefined
+   * where that does not apply; rejects with what is wrong. Uses no session and leaves nothing. */
+  check?(
+    what: "microphone" | "stun" | "turn",
+    iceServers: readonly RTCIceServer[],
+  ): Promise<string | undefined>;
   /** `playbackBlocked` of the client. */
   onPlaybackBlocked: ((blocked: boolean) => void) | undefined;
   /** The session is over: every track, node, connection and timer of it is released. */

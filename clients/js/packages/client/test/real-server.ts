@@ -1,0 +1,60 @@
+/** The real server with the offline bot, in a process of its own; and voices to talk to it. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../../../../..", import.meta.url));
+const VENV = join(ROOT, ".venv/bin/python");
+const PYTHON = existsSync(VENV) ? VENV : "python3";
+const SOURCES = ["protocol/python/src", "server/src", "clients/python/src"];
+const env = { ...process.env, PYTHONPATH: SOURCES.map((path) => join(ROOT, path)).join(":") };
+const READY_MS = 60_000;
+
+export interface RealServer {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** Starts a server on a free port; resolves when it listens. */
+export function realServer(): Promise<RealServer> {
+  const args = ["-m", "voxwire_server.cli", "run", "--host", "127.0.0.1", "--port", "0"];
+  const child = spawn(PYTHON, args, { cwd: ROOT, env, stdio: ["ignore", "pipe", "ignore"] });
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => child.kill(), READY_MS);
+    let said = "";
+    child.on("exit", () => reject(new Error(`the server ended: ${said}`)));
+    child.stdout.on("data", (data) => {
+      said += String(data);
+      const url = /listens on (ws:\/\/\S+)/.exec(said)?.[1];
+      if (url === undefined) return;
+      clearTimeout(timer);
+      resolve({ url, stop: () => stopped(child) });
+    });
+  });
+}
+
+function stopped(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => child.kill("SIGKILL"), 10_000);
+    child.once("exit", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    child.kill("SIGTERM");
+  });
+}
+
+/** Speaks a text into a WAV file. */
+export function speak(path: string, text: string): void {
+  const code = `
+import asyncio, sys
+from voxwire_server.bots.offline.espeak import shared_espeak
+from voxwire_server.bots.offline.phrases import render_wav
+async def main():
+    await render_wav(sys.argv[1], sys.argv[2], voice="en-us+f2")
+    await shared_espeak().aclose()
+asyncio.run(main())
+`;
+  execFileSync(PYTHON, ["-c", code, path, text], { cwd: ROOT, env, stdio: "ignore" });
+}
