@@ -10,15 +10,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from starlette.routing import Mount  # noqa: E402
-from starlette.staticfiles import StaticFiles  # noqa: E402
-from starlette.types import Message, Receive, Scope, Send  # noqa: E402
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
 
-from tests.support.clicks import make_bot  # noqa: E402
-from voxwire_server.bots.registry import LoadedBot  # noqa: E402
-from voxwire_server.config import Settings  # noqa: E402
-from voxwire_server.logs import configure_logging  # noqa: E402
-from voxwire_server.serve import bind, make_server, run_server  # noqa: E402
+from tests.support.clicks import make_bot
+from voxwire_server.bots.registry import LoadedBot
+from voxwire_server.config import Settings
+from voxwire_server.logs import configure_logging
+from voxwire_server.serve import bind, make_server, run_server
 
 POLICY = b"default-src 'self'; script-src 'self'"
 
