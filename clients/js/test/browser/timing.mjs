@@ -64,7 +64,9 @@ async function words_(page, transport) {
     `${round(quantile(errorsEar, 0.5))}; latency ${latency}`,
   );
   if (process.env.DETAIL) {
-    fired.forEach((f, i) => console.log(i, f.event.text, round(errors[i]), f.event.startMs));
+    for (const [index, { event }] of fired.entries()) {
+      console.log(index, event.text, round(errors[index]), event.startMs);
+    }
   }
 }
 
@@ -127,7 +129,7 @@ try {
     const page = await browser.newPage();
     page.on("console", (message) => process.env.DETAIL && console.log("page:", message.text()));
     page.on("pageerror", (error) => console.log("page error:", error));
-    await page.goto(`${server.url}/`);
+    await page.goto(`${server.url}/bench/`);
     await page.evaluate((name) => window.bench.open(name, true), transport);
     if (Number(utterances)) await words_(page, transport);
     if (Number(cuts)) await cuts_(page, transport);

@@ -81,7 +81,10 @@ export class CoreClient implements Client {
     this.#emitter = new Emitter(options.env, (error, type) => this.#report(error, type));
     this.simulate = simulation(this.#gate, () => this.#run?.session);
     this.#media.onPlaybackBlocked = (blocked) => this.#emitter.emit("playbackBlocked", { blocked });
-    this.#media.devices.subscribe(() => this.#emitter.emit("devices", this.#media.devices.get()));
+    this.#media.devices.subscribe(() => {
+      this.#emitter.emit("devices", this.#media.devices.get());
+      this.#run?.session?.mute(!this.#media.microphone.enabled);
+    });
     for (const one of options.tools ?? []) this.tool(one);
   }
 

@@ -167,7 +167,7 @@ export class Player {
     const busy = this.#sounding || this.#cues.speaking || nextMs !== undefined;
     const pauseMs = busy ? TICK_MS : IDLE_TICK_MS;
     const dueMs = nextMs === undefined ? undefined : track?.timeOf(nextMs);
-    return dueMs === undefined ? pauseMs : Math.max(0, Math.min(pauseMs, dueMs - nowMs));
+    return dueMs === undefined ? pauseMs : Math.max(1, Math.min(pauseMs, dueMs - nowMs));
   }
 
   #release(reached: Reached, nowMs: number): void {

@@ -46,6 +46,7 @@ export class PlayoutRenderer {
   #rendered = 0;
   #stretches: RenderedStretch[] = [];
   #untold = 0;
+  #moving = false;
 
   constructor(options: RendererOptions) {
     this.buffer = new PlayoutBuffer({
@@ -78,8 +79,6 @@ export class PlayoutRenderer {
     return this.buffer.flush(until);
   }
 
-  #moving = false;
-
   #pull(count: number, origin: number): void {
     const block = this.buffer.pull(count);
     const floats = new Float32Array(count);
@@ -104,6 +103,7 @@ export class PlayoutRenderer {
     const goesOn =
       last &&
       last.moves === stretch.moves &&
+      Math.abs(last.frame + last.frames - stretch.frame) < 1 &&
       stretch.position === last.position + (last.moves ? Math.round(last.frames / this.#ratio) : 0);
     if (goesOn) {
       const frames = stretch.frame + stretch.frames - last.frame;

@@ -52,8 +52,8 @@ export class Resampler {
 
   /** How many samples can be pulled. */
   get available(): number {
-    const room = this.#input.length - 2 - this.#reach - this.#at;
-    return room < 0 ? 0 : Math.floor(room / this.#step) + 1;
+    const room = this.#input.length - 1 - this.#reach - this.#at;
+    return room <= 0 ? 0 : Math.ceil(room / this.#step);
   }
 
   push(samples: Float32Array): void {
