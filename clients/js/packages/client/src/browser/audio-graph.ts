@@ -6,6 +6,7 @@
 import { makeError } from "@voxwire/protocol";
 import type { Logger } from "../api.js";
 import { AudioClock } from "./audio-clock.js";
+import { deviceError } from "./device-errors.js";
 
 /** How long a context may take to start before it counts as blocked. */
 const START_MS = 300;
@@ -55,9 +56,10 @@ export class AudioGraph {
   }
 
   /** Loads a worklet once; it is a static file, since a strict page allows nothing else. */
-  load(name: "capture" | "playout"): Promise<void> {
+  async load(name: "capture" | "playout"): Promise<void> {
     const known = this.#modules.get(name);
     if (known) return known;
+    if (!this.context.audioWorklet) throw deviceError("speaker", "insecure_origin");
     const file = `${name}.worklet.js`;
     const base = this.#options.workletUrl;
     const folder = base === undefined ? undefined : String(base).replace(/\/?$/, "/");
