@@ -26,7 +26,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "bot",
         nargs="?",
-        help="Python file with 'async def bot(session)'; default: the built-in offline bot",
+        help="Python file with 'async def bot(session)', or a built-in bot: offline (default),"
+        " gemini, openai-realtime, nova-sonic",
     )
     run.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     run.add_argument("--port", type=int, help="port to listen on (default 7860; 0 = any free)")

@@ -20,7 +20,8 @@ class Settings(BaseSettings):
     keys: str = Field(default="", repr=False)
     """Instead of ``key``, for rotation: JSON list of up to two keys; the first one signs."""
     bot: str = "offline"
-    """Bot that the server runs: ``offline``, or the path of a Python file with ``bot``."""
+    """Bot that the server runs: ``offline``, ``gemini``, ``openai-realtime``, ``nova-sonic``, or
+    the path of a Python file with ``bot``."""
     profile: str = Field(default="latency", pattern="^(latency|throughput)$")
     """``latency``: 20 ms blocks; ``throughput``: 60 ms blocks, on the wire too."""
     audio_in_sample_rate: int = 16000

@@ -4,13 +4,22 @@ import importlib.util
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from voxwire_server.bots.needs import NotConfiguredError
 
 if TYPE_CHECKING:
     from voxwire_server.pipeline.bot import Bot
 
 __all__ = ["BotNotFoundError", "LoadedBot", "load_bot"]
+
+_PROVIDERS: Final = {
+    "gemini": "voxwire_server.bots.gemini",
+    "openai-realtime": "voxwire_server.bots.openai_realtime",
+    "nova-sonic": "voxwire_server.bots.nova_sonic",
+}
 
 
 class BotNotFoundError(Exception):
@@ -33,16 +42,23 @@ class LoadedBot:
 
 
 def load_bot(name: str) -> LoadedBot:
-    """Load the built-in bot ``offline``, or the function ``bot`` of a Python file.
+    """Load a built-in bot, or the function ``bot`` of a Python file.
+
+    Built in are ``offline``, ``gemini``, ``openai-realtime`` and ``nova-sonic``.
 
     Raises:
-        BotNotFoundError: No such bot, or an extra that it needs is not installed.
+        BotNotFoundError: No such bot, or an extra or a key that it needs is missing.
     """
     if name == "offline":
         return _offline()
+    if name in _PROVIDERS:
+        return _provider(name)
     path = Path(name)
     if not path.is_file():
-        raise BotNotFoundError(f"there is no bot {name!r}: give a Python file, or 'offline'")
+        built_in = ", ".join(["offline", *_PROVIDERS])
+        raise BotNotFoundError(
+            f"there is no bot {name!r}: give a Python file, or one of {built_in}"
+        )
     spec = importlib.util.spec_from_file_location("voxwire_user_bot", path)
     if spec is None or spec.loader is None:
         raise BotNotFoundError(f"{name} is not a Python file")
@@ -76,3 +92,12 @@ def _offline() -> LoadedBot:
         close=offline.close,
         examples=tuple(offline.EXAMPLES),
     )
+
+
+def _provider(name: str) -> LoadedBot:
+    module = import_module(_PROVIDERS[name])
+    try:
+        module.NEEDS.check()
+    except NotConfiguredError as error:
+        raise BotNotFoundError(str(error)) from error
+    return LoadedBot(name=name, run=module.bot, examples=tuple(module.EXAMPLES))

@@ -213,6 +213,7 @@ class BotSession:
                 "audio_out_sample_rate": settings.audio_out_sample_rate,
             }
         )
+        self.transport.taps.find_live(processors)
         worker = PipelineWorker(
             Pipeline(list(processors)),
             params=params,

@@ -9,6 +9,7 @@ as system frames, then the interruption.
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from pipecat.frames.frames import (
     OutputTransportReadyFrame,
     StartFrame,
     SystemFrame,
+    TextFrame,
     TTSAudioRawFrame,
     TTSStoppedFrame,
     TTSTextFrame,
@@ -41,23 +43,43 @@ from pipecat.transports.base_transport import TransportParams
 from soxr import ResampleStream
 
 from voxwire_protocol import wire
+from voxwire_server.pipeline.live_words import LiveWord, LiveWords
+from voxwire_server.pipeline.model_turns import SPOKEN_KEY, AllSaid, is_live
 from voxwire_server.pipeline.release import ReleaseQueue
-from voxwire_server.pipeline.utterances import PlacedWord, Utterances
+from voxwire_server.pipeline.utterances import PlacedWord, Utterance, Utterances
 from voxwire_server.pipeline.words import OFFSET_KEY, WORD_KEY
 from voxwire_server.session.playout import MAX_BACKLOG_MS
 from voxwire_server.session.session import Session
 
-__all__ = ["HeardWord", "SessionOutput"]
+__all__ = ["CutTurn", "HeardWord", "SessionOutput"]
 
 _END_SLACK_MS: Final = 1500
 _ROOM_SECS: Final = 0.1
 _KEPT_CUTS: Final = 32
+_REFIT_SECS: Final = 0.05
 _DOWN = FrameDirection.DOWNSTREAM
 
 
 @dataclass
 class HeardWord(TTSTextFrame, SystemFrame):
     """A word heard before an interruption: system tier, so it stays ahead of it, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutTurn:
+    """A turn of a speech-to-speech model that was cut.
+
+    Attributes:
+        context_id: Its context.
+        heard: Its words that were heard.
+        heard_ms: How much of its audio was heard.
+        whole: Whether that is all there was.
+    """
+
+    context_id: str
+    heard: str
+    heard_ms: int
+    whole: bool
 
 
 @dataclass(slots=True)
@@ -99,6 +121,15 @@ class SessionOutput(BaseOutputTransport):
         self._last_word_ms = 0.0
         self._contexts: set[str] = set()
         self._cut_contexts: deque[str] = deque(maxlen=_KEPT_CUTS)
+        self._live = LiveWords(
+            self.utterances,
+            sample_rate=session.playout.sample_rate,
+            hold=self._hold_word,
+            drop=self._queue.remove,
+        )
+        self._refit_timer: asyncio.TimerHandle | None = None
+        self.on_cut: Callable[[CutTurn], Awaitable[None]] | None = None
+        """Told of each turn of a speech-to-speech model that was cut, before anybody else."""
 
     # life
 
@@ -127,6 +158,8 @@ class SessionOutput(BaseOutputTransport):
     async def cleanup(self) -> None:
         """Pipecat's tear-down."""
         self.utterances.close()
+        if self._refit_timer is not None:
+            self._refit_timer.cancel()
         if self._task is not None:
             await self.cancel_task(self._task)
             self._task = None
@@ -164,7 +197,9 @@ class SessionOutput(BaseOutputTransport):
         elif isinstance(frame, EndFrame):
             await self._drain()
             await self.push_frame(frame, direction)
-        elif self._cutting and frame.interruptible:
+        elif (self._cutting and frame.interruptible) or (
+            isinstance(frame, TextFrame | AllSaid | TTSStoppedFrame) and self._live_frame(frame)
+        ):
             return
         elif isinstance(frame, TTSTextFrame) and frame.context_id:
             await self._text(frame)
@@ -209,10 +244,14 @@ class SessionOutput(BaseOutputTransport):
         context = frame.context_id if isinstance(frame, TTSAudioRawFrame) else None
         if context in self._cut_contexts:
             return  # its synthesiser went on although it was interrupted
+        live = is_live(context)
         known = context is None or context in self._contexts
         start = self._playout.place(pcm, self._now(), new_stretch=not known, live=context is None)
         if context is not None:
             self._voice(context, start, pcm)
+            if live:
+                self._live.audio(context, self._playout.to_ms(start), pcm)
+                self._refit_soon()
         if isinstance(frame, TTSAudioRawFrame):
             self._time_answer(context or "", self._playout.to_ms(start), pcm, begins=not known)
         if self._session.path is not None:
@@ -298,6 +337,44 @@ class SessionOutput(BaseOutputTransport):
         self._queue.hold(frame, position)
         self._changed.set()
 
+    # words of a model that speaks by itself
+
+    def _live_frame(self, frame: Frame) -> bool:
+        """Take what such a model's frame says; True when nobody else needs the frame."""
+        if isinstance(frame, TextFrame):
+            spoken = frame.metadata.get(SPOKEN_KEY)
+            if spoken is not None and spoken not in self._cut_contexts:
+                self._live.text(spoken, frame.text)
+                self._refit_soon()
+            return isinstance(frame, TTSTextFrame) and is_live(frame.context_id)
+        if isinstance(frame, TTSStoppedFrame | AllSaid) and is_live(frame.context_id):
+            self._live.end(frame.context_id or "", self._playout.heard_ms(self._now()))
+        return isinstance(frame, AllSaid)
+
+    def _refit_soon(self) -> None:
+        if self._refit_timer is None:
+            loop = asyncio.get_running_loop()
+            self._refit_timer = loop.call_later(_REFIT_SECS, self._refit)
+
+    def _refit(self) -> None:
+        self._refit_timer = None
+        if not self._cutting:
+            self._live.refit(self._playout.heard_ms(self._now()))
+
+    async def _tell_cut(self, utterance: Utterance, heard_ms: float) -> None:
+        """Let the service know how much of its turn was heard."""
+        if self.on_cut is not None and is_live(utterance.context_id):
+            count, char_end = utterance.heard(heard_ms)
+            duration = min(max(heard_ms, utterance.start_ms), utterance.end_ms) - utterance.start_ms
+            await self.on_cut(
+                CutTurn(
+                    utterance.context_id,
+                    utterance.text[:char_end],
+                    int(duration),
+                    whole=count == len(utterance.words) and heard_ms >= utterance.end_ms,
+                )
+            )
+
     # release
 
     async def _release(self) -> None:
@@ -333,7 +410,9 @@ class SessionOutput(BaseOutputTransport):
                 return
 
     async def _let_go(self, frame: Frame) -> None:
-        if isinstance(frame, TTSStoppedFrame):
+        if isinstance(frame, LiveWord):
+            self._live.released(frame.context_id or "", frame.index)
+        elif isinstance(frame, TTSStoppedFrame):
             await self._utterance_heard(frame.context_id or "")
         elif isinstance(frame, LLMFullResponseEndFrame):
             self._session.emit_state(self._session.state.response_ended())
@@ -349,6 +428,9 @@ class SessionOutput(BaseOutputTransport):
         completed = wire.UtteranceEnd.UTTERANCE_END_COMPLETED
         self.utterances.end(context, completed, heard, source)
         self._contexts.discard(context)
+        self._live.forget(context)
+        if is_live(context):  # such a model has said all when it has spoken all
+            self._session.state.response_ended()
         if not self.utterances.open:
             await self._bot_stopped()
 
@@ -390,8 +472,11 @@ class SessionOutput(BaseOutputTransport):
             for utterance in speaking:
                 self.utterances.end(utterance.context_id, interrupted, heard, source)
             self.utterances.forget_early()
-            self._cut_contexts.extend(self._contexts)
+            self._cut_contexts.extend(self._contexts.union(self._live.contexts))
             self._contexts.clear()
+            self._live.clear()
+            for utterance in speaking:
+                await self._tell_cut(utterance, heard)
             self._tell_interrupted(current)
             await self._bot_stopped()
             self._last_word_ms = 0.0

@@ -6,7 +6,7 @@ ear instead of the moment of synthesis.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -40,6 +40,13 @@ class ReleaseQueue(Generic[T]):
         """Keep ``item`` until ``media_ms`` is heard."""
         self._number += 1
         heapq.heappush(self._heap, Held(media_ms, self._number, item))
+
+    def remove(self, chosen: Callable[[T], bool]) -> None:
+        """Take out what ``chosen`` is true for; it is held again or not at all."""
+        kept = [held for held in self._heap if not chosen(held.item)]
+        if len(kept) < len(self._heap):
+            self._heap = kept
+            heapq.heapify(self._heap)
 
     @property
     def next_ms(self) -> float | None:

@@ -5,6 +5,7 @@ through every processor, so they cost nothing where nothing happens.
 """
 
 import logging
+from collections.abc import Iterable
 from typing import Any, Final
 
 from pipecat.frames.frames import (
@@ -40,7 +41,9 @@ from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 
 from voxwire_protocol import wire
+from voxwire_server.pipeline.live import Live, is_speech_to_speech
 from voxwire_server.pipeline.pairing import Pairing
+from voxwire_server.pipeline.troubles import trouble_of
 from voxwire_server.pipeline.unanswered import WordlessTurns
 from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.words import note_word_offsets, walk
@@ -65,10 +68,13 @@ class Taps:
         self.utterances: Utterances | None = None
         self._pairing = Pairing()
         self._wordless = WordlessTurns(self._no_answer)
+        self.live = Live(session, said_so_far=self._heard_so_far)
+        """What a speech-to-speech service of the pipeline needs of the session."""
         self._recognises = False
         self._turn = 0
         self._segment = 0
         self._response = 0
+        self._answering = False
         self._installed: set[int] = set()
 
     def install(self, worker: Any) -> None:
@@ -85,12 +91,26 @@ class Taps:
                 processor.add_event_handler("on_before_push_frame", self._tts)
             elif isinstance(processor, LLMService):
                 processor.add_event_handler("on_before_process_frame", self._asked)
+                if is_speech_to_speech(processor):
+                    self._install_live(processor)
                 processor.add_event_handler("on_before_push_frame", self._llm)
             elif isinstance(processor, STTService):
                 self._recognises = True
                 processor.add_event_handler("on_before_push_frame", self._stt)
             elif isinstance(processor, LLMAssistantAggregator):
                 processor.add_event_handler("on_after_process_frame", self._pairing.aggregated)
+
+    def find_live(self, processors: Iterable[FrameProcessor]) -> None:
+        """Take a speech-to-speech service into care before it connects."""
+        for processor in walk(processors):
+            if isinstance(processor, LLMService) and is_speech_to_speech(processor):
+                self.live.adopt(processor)
+
+    def _install_live(self, processor: LLMService[Any]) -> None:
+        self.live.adopt(processor)
+        processor.add_event_handler("on_before_push_frame", self._model_that_hears)
+        if self.utterances is not None:
+            self.utterances.source = wire.TimingSource.TIMING_SOURCE_ESTIMATED
 
     @property
     def turn_id(self) -> str:
@@ -99,6 +119,7 @@ class Taps:
 
     def _next_turn(self) -> None:
         self._turn += 1
+        self._answering = False
         if self.utterances is not None:
             self.utterances.turn_id = self.turn_id
 
@@ -123,11 +144,19 @@ class Taps:
                 self._wordless.stopped()
         elif isinstance(frame, ErrorFrame):
             _log.warning("a service failed: %s", frame.error, extra={"session": session.id})
-            session.emit_error(
-                wire.ErrorCode.ERROR_CODE_SERVICE_FAILED,
-                "a service of the bot failed",
-                subject=str(frame.processor or ""),
-            )
+            self._service_failed(frame)
+
+    def _service_failed(self, frame: ErrorFrame) -> None:
+        trouble = trouble_of(frame.exception or frame.error)
+        self._session.emit_error(
+            wire.ErrorCode.ERROR_CODE_SERVICE_FAILED,
+            trouble.reason,
+            subject=str(frame.processor or ""),
+            retryable=trouble.retryable,
+            retry_after_ms=trouble.retry_after_ms,
+        )
+        if self.live.service is not None and frame.processor is self.live.service:
+            self._no_answer()
 
     def _no_answer(self) -> None:
         if not self._session.over:
@@ -150,6 +179,18 @@ class Taps:
             self._transcript(frame.text, final=True)
         elif isinstance(frame, MetricsFrame):
             await self._metrics(processor, frame)
+
+    async def _model_that_hears(self, _processor: FrameProcessor, frame: Frame) -> None:
+        """A model without a recogniser and a synthesiser beside it: it does their part too."""
+        self.live.turns.note(frame)
+        if isinstance(frame, TranscriptionFrame):
+            self._transcript(frame.text.strip(), final=True)
+        elif isinstance(frame, InterimTranscriptionFrame):
+            self._heard_so_far(self.live.interim(frame))
+
+    def _heard_so_far(self, text: str) -> None:
+        if text.strip():
+            self._transcript(text.strip(), final=False)
 
     def _transcript(self, text: str, *, final: bool, typed: bool = False) -> None:
         self._session.emit(
@@ -176,6 +217,7 @@ class Taps:
             session.emit(response_text=wire.ResponseText(response_id=self._rid(), text=frame.text))
         elif isinstance(frame, LLMFullResponseStartFrame):
             self._response += 1
+            self._answering = True
             if self.utterances is not None:
                 self.utterances.response_id = self._rid()
             session.emit(
@@ -203,7 +245,9 @@ class Taps:
             self._pairing.started(frame.tool_call_id)
             self._session.turns.tool_started(frame.tool_call_id, self._session.now_ms())
             name, arguments = frame.function_name, frame.arguments
-            reports.started(frame.tool_call_id, name, arguments, response_id=self._rid())
+            # a model may call without announcing a response; the one before is another turn's
+            response_id = self._rid() if self._answering else ""
+            reports.started(frame.tool_call_id, name, arguments, response_id=response_id)
         elif isinstance(frame, FunctionCallResultFrame):
             properties = frame.properties
             if properties is None or properties.is_final:

@@ -6,12 +6,13 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, Final
 
+from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import (
     EndFrame,
     Frame,
     InputAudioRawFrame,
+    InputDTMFFrame,
     LLMConfigureOutputFrame,
-    LLMMessagesAppendFrame,
     StartFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
@@ -20,6 +21,7 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from voxwire_server.pipeline.output import SessionOutput
 from voxwire_server.pipeline.taps import Taps
+from voxwire_server.pipeline.typed import push_typed
 from voxwire_server.session.session import Session
 
 __all__ = ["SessionInput", "SessionTransport"]
@@ -136,6 +138,7 @@ class SessionTransport(BaseTransport):
         if self._output is None:
             self._output = SessionOutput(self.session, self.params, name=self._output_name)
             self.taps.utterances = self._output.utterances
+            self._output.on_cut = self.taps.live.cut
         return self._output
 
     def get_client_id(self, client: Any) -> str:
@@ -182,10 +185,15 @@ class SessionTransport(BaseTransport):
             self.session.emit_state(self.session.state.answer_owed())
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
-        messages: list[Any] = [{"role": "user", "content": text}]
-        await entry.push_frame(LLMMessagesAppendFrame(messages=messages, run_llm=run_immediately))
+        await push_typed(entry, text, run=run_immediately)
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
+
+    async def keys(self, digits: str) -> None:
+        """The user pressed keys: Pipecat's ``InputDTMFFrame``, one each."""
+        if self._input is not None:
+            for digit in digits:
+                await self._input.push_frame(InputDTMFFrame(button=KeypadEntry(digit)))
 
     async def _cut_off(self, entry: SessionInput) -> None:
         """Interrupt the bot, and wait until the pipeline has drained.

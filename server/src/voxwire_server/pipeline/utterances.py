@@ -1,12 +1,13 @@
 """Utterances: contexts of the synthesiser, their words, and what the client is told of them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from voxwire_protocol import wire
 from voxwire_server.pipeline.estimate import envelope, estimate_words
+from voxwire_server.pipeline.model_turns import is_live
 
 __all__ = ["PlacedWord", "Utterance", "Utterances"]
 
@@ -39,6 +40,7 @@ class Utterance:
     words: list[PlacedWord] = field(default_factory=list)
     sent: int = 0
     revised_from: int | None = None
+    revision: int = 0
     pcm: bytearray = field(default_factory=bytearray)
     pcm_start_ms: int = 0
     announced: bool = False
@@ -97,7 +99,8 @@ class Utterances:
                 self.timed_word(context_id, text, offset, end)
             self._announce(utterance)
         utterance.end_ms = end_ms
-        if utterance.source != wire.TimingSource.TIMING_SOURCE_PROVIDER_WORD:
+        provided = utterance.source == wire.TimingSource.TIMING_SOURCE_PROVIDER_WORD
+        if not provided and not is_live(context_id):
             utterance.pcm += pcm
         return first
 
@@ -156,6 +159,30 @@ class Utterances:
             for w in estimate_words(text, loudness)
         ]
 
+    def place_words(
+        self, context_id: str, first: int, words: Sequence[tuple[str, int, int]]
+    ) -> list[PlacedWord]:
+        """Words from index ``first`` on are these from now on, and no others.
+
+        Args:
+            context_id: The context of an open utterance.
+            first: Index of the first of them, at most one behind the last known word.
+            words: Text, start and end on the media clock, ms; estimated.
+        """
+        utterance = self._open.get(context_id)
+        if utterance is None:
+            return []
+        utterance.source = wire.TimingSource.TIMING_SOURCE_ESTIMATED
+        del utterance.words[first:]
+        utterance.text = utterance.text[: utterance.words[-1].char_end if first else 0]
+        placed = [
+            self._append(utterance, text, start, end, estimated=True) for text, start, end in words
+        ]
+        if first < utterance.sent:
+            before = utterance.revised_from
+            utterance.revised_from = first if before is None else min(before, first)
+        return placed
+
     def _append(
         self, utterance: Utterance, text: str, start: int, end: int, *, estimated: bool
     ) -> PlacedWord:
@@ -192,6 +219,8 @@ class Utterances:
         words = utterance.words[first:]
         base = words[0].start_ms
         offset = words[0].char_start
+        if utterance.revised_from is not None:
+            utterance.revision += 1
         self._emit(
             utterance_words=wire.UtteranceWords(
                 utterance_id=utterance.utterance_id,
@@ -199,7 +228,7 @@ class Utterances:
                 base_media_ms=base,
                 text_offset=offset,
                 text=utterance.text[offset:],
-                revision=0 if utterance.revised_from is None else 1,
+                revision=0 if utterance.revised_from is None else utterance.revision,
                 source=utterance.source,
                 words=[
                     wire.Word(

@@ -26,6 +26,12 @@ class _Spoken:
     started: wire.UtteranceStarted
     words: list[wire.UtteranceWords] = field(default_factory=list[wire.UtteranceWords])
 
+    def take(self, piece: wire.UtteranceWords) -> None:
+        """More words, or a revision: it reaches to the end of what is known."""
+        while self.words and self.words[-1].text_offset >= piece.text_offset:
+            self.words.pop()
+        self.words.append(piece)
+
     @property
     def text(self) -> str:
         text = ""
@@ -56,7 +62,7 @@ class History:
             case "utterance_words":
                 spoken = self._speaking.get(envelope.utterance_words.utterance_id)
                 if spoken is not None:
-                    spoken.words.append(envelope.utterance_words)
+                    spoken.take(envelope.utterance_words)
             case "utterance_ended":
                 self._end(envelope.utterance_ended)
             case _:

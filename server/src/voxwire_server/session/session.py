@@ -52,6 +52,10 @@ class PipelinePort(Protocol):
         """The user typed."""
         ...
 
+    async def keys(self, digits: str) -> None:
+        """The user pressed keys: ``0``-``9``, ``*``, ``#``."""
+        ...
+
     async def interrupt(self) -> None:
         """Cut the bot off."""
         ...
@@ -166,13 +170,25 @@ class Session:
             self.emit(state_changed=change)
 
     def emit_error(
-        self, code: wire.ErrorCode, reason: str, *, subject: str = "", fatal: bool = False
+        self,
+        code: wire.ErrorCode,
+        reason: str,
+        *,
+        subject: str = "",
+        fatal: bool = False,
+        retryable: bool = False,
+        retry_after_ms: int = 0,
     ) -> None:
         """Tell the client what went wrong."""
-        action = wire.RecoveryAction.RECOVERY_ACTION_NONE
         self.emit(
             error=wire.Error(
-                code=code, reason=reason, subject_id=subject, fatal=fatal, action=action
+                code=code,
+                reason=reason,
+                subject_id=subject,
+                fatal=fatal,
+                action=wire.RecoveryAction.RECOVERY_ACTION_NONE,
+                retryable=retryable,
+                retry_after_ms=retry_after_ms,
             )
         )
 

@@ -18,6 +18,7 @@ export type ClientStatus =
   | { readonly status: "idle" }
   | { readonly status: "connecting"; readonly stage: string }
   | { readonly status: "ready"; readonly sessionId: string; readonly bot: string }
+  // no control channel, or no media path; what is sent meanwhile arrives when it is back
   | { readonly status: "reconnecting"; readonly attempt: number; readonly cause: VoxwireError }
   | { readonly status: "closing" }
   | { readonly status: "closed"; readonly reason: CloseReason; readonly error?: VoxwireError };

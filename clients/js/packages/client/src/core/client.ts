@@ -63,6 +63,8 @@ export class CoreClient implements Client {
   readonly #handlers = new Map<string, Handler>();
   readonly #taps = new Set<(direction: "in" | "out", envelope: wire.Envelope) => void>();
   #run: Run | undefined;
+  /** Ends `devices` events: a client without a session leaves nothing in the page. */
+  #unwatch: (() => void) | undefined;
   #log = EMPTY_LOG;
   #ignored = 0;
   #nonce: Uint8Array<ArrayBuffer> | undefined;
@@ -81,7 +83,6 @@ export class CoreClient implements Client {
     this.#emitter = new Emitter(options.env, (error, type) => this.#report(error, type));
     this.simulate = simulation(this.#gate, () => this.#run?.session);
     this.#media.onPlaybackBlocked = (blocked) => this.#emitter.emit("playbackBlocked", { blocked });
-    this.#media.devices.subscribe(() => this.#emitter.emit("devices", this.#media.devices.get()));
     for (const one of options.tools ?? []) this.tool(one);
   }
 
@@ -115,6 +116,11 @@ export class CoreClient implements Client {
       this.#host(() => this.#run === run),
     );
     this.#run = run;
+    const { devices } = this.#media;
+    this.#unwatch ??= devices.subscribe(() => {
+      this.#emitter.emit("devices", devices.get());
+      this.#run?.session?.mute(!this.#media.microphone.enabled);
+    });
     const sinceMs = this.#options.env.now();
     await before?.closed; // a new session begins when the one before is gone
     await run.open(options, sinceMs);
@@ -269,7 +275,10 @@ export class CoreClient implements Client {
       token: (reason, signal) => tokenOf(client.#options, { reason, signal }),
       measure: (session) => void client.#measure(session),
       released() {
-        if (current()) client.#run = undefined;
+        if (!current()) return;
+        client.#run = undefined;
+        client.#unwatch?.();
+        client.#unwatch = undefined;
       },
       setStatus: (status) => client.#setStatus(status),
     };

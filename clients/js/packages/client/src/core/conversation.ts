@@ -23,7 +23,8 @@ export interface LogState {
   readonly conversation: Conversation;
   /** Pieces of what the user says, by turn. */
   readonly said: { readonly turnId: string; readonly pieces: ReadonlyMap<string, string> };
-  /** The last turn that the bot wrote or spoke in, and which turn a response belongs to. */
+  /** The last turn that the bot wrote or spoke in, or is to answer, and which turn a response
+   * belongs to; one that only calls tools is not announced. */
   readonly botTurnId: string;
   readonly turnOf: ReadonlyMap<string, string>;
   /** Calls that this client was asked to run. */
@@ -131,7 +132,8 @@ function said(state: LogState, event: UserTranscript): LogState {
     final: event.final,
     typed: event.typed,
   };
-  const next = { ...state, said: { turnId, pieces } };
+  const botTurnId = event.final ? turnId : state.botTurnId;
+  const next = { ...state, botTurnId, said: { turnId, pieces } };
   return withTurns(next, at < 0 ? [...turns, turn] : turns.with(at, turn));
 }
 

@@ -21,6 +21,8 @@ export interface PathsOptions {
   readonly send: Send;
   /** Another path is in use from now on. */
   use(path: MediaPath): void;
+  /** The path in use is no more, or is to be replaced. */
+  broke(error: VoxwireError): void;
 }
 
 /** Keeps a path for a session. */
@@ -167,6 +169,7 @@ export class Paths {
   /** Notes that the path in use is to be replaced; WebRTC carries on while it can. */
   #break(error: VoxwireError, known = false): void {
     if (this.scope.closed) return;
+    if (this.opened && !this.#broken) this.options.broke(error);
     this.#broken ??= error;
     this.#known ||= known;
     this.#wake?.();

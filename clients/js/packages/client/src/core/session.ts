@@ -8,9 +8,8 @@ import {
   type VoxwireError,
   wire,
 } from "@voxwire/protocol";
-import type { CloseReason } from "../api.js";
 import type { CarrierName, Media, MediaPath, Payload } from "../media/media.js";
-import { asError, Greeting, type GreetingOptions, lost } from "./attach.js";
+import { asError, Greeting, type GreetingOptions } from "./attach.js";
 import { Control, type ControlHandler } from "./control.js";
 import type { Tap } from "./dialler.js";
 import type { Gate } from "./gate.js";
@@ -19,6 +18,7 @@ import { Opening } from "./opening.js";
 import { Paths } from "./paths.js";
 import { type Handler, Requests } from "./requests.js";
 import { Scope } from "./scope.js";
+import { endOf, figuresOf, Outcome, type SessionEnd, spoken } from "./session-parts.js";
 import { declarationsOf, ToolRunner, type ToolsHost } from "./tool-runner.js";
 import { isLoopback } from "./url.js";
 
@@ -27,12 +27,6 @@ const BYE_MS = 1000;
 /** How long audio that was received may still play after the session ended, milliseconds. */
 const DRAIN_MS = 300;
 const DRAIN_STEP_MS = 50;
-
-/** How a session ended. */
-export interface SessionEnd {
-  readonly reason: CloseReason;
-  readonly error?: VoxwireError;
-}
 
 export interface SessionOptions extends Omit<GreetingOptions, "tools" | "webrtc"> {
   readonly carriers: readonly CarrierName[];
@@ -61,22 +55,18 @@ export class Session implements ControlHandler {
   readonly control: Control;
   readonly paths: Paths;
   readonly requests: Requests;
-  /** Resolves when the session is up; rejects when it cannot be had. */
-  readonly ready: Promise<void>;
-  /** Resolves once, after everything that happened was told. */
-  readonly ended: Promise<SessionEnd>;
   welcome: wire.Welcome | undefined;
   readonly #scope: Scope;
   readonly #opening: Opening;
   readonly #tools: ToolRunner;
   #begun = false;
+  #muted = false;
+  #isUp = false;
   #early: wire.Envelope[] = [];
   #earlySkip: ClientEvents["eventsSkipped"] | undefined;
   #lastError: VoxwireError | undefined;
-  #end: SessionEnd | undefined;
+  readonly #outcome = new Outcome();
   #saidBye = false;
-  #settleReady: { resolve(): void; reject(error: unknown): void };
-  #settleEnded: (end: SessionEnd) => void = () => {};
 
   constructor(
     parent: Scope,
@@ -86,15 +76,6 @@ export class Session implements ControlHandler {
     const { env } = parent;
     const scope = new Scope(env, parent);
     this.#scope = scope;
-    let settle: { resolve(): void; reject(error: unknown): void } | undefined;
-    this.ready = new Promise((resolve, reject) => {
-      settle = { resolve, reject };
-    });
-    this.ready.catch(() => {});
-    this.#settleReady = settle as unknown as { resolve(): void; reject(error: unknown): void };
-    this.ended = new Promise((resolve) => {
-      this.#settleEnded = resolve;
-    });
     const send = (payload: wire.PayloadInit) => this.send(payload);
     this.#tools = new ToolRunner(scope, host, send);
     const webrtc = options.carriers.includes("webrtc");
@@ -108,12 +89,25 @@ export class Session implements ControlHandler {
       keep: options.resume,
       send,
       use: (path) => this.#use(path),
+      broke: (error) => {
+        if (!this.control.failure) this.#down(1, error);
+      },
     });
     this.requests = new Requests(scope, {
       send,
       handler: (method) => host.requestHandler(method),
       failed: (error, method) => host.failed(error, method),
     });
+  }
+
+  /** Resolves when the session is up; rejects when it cannot be had. */
+  get ready(): Promise<void> {
+    return this.#outcome.ready;
+  }
+
+  /** Resolves once, after everything that happened was told. */
+  get ended(): Promise<SessionEnd> {
+    return this.#outcome.ended;
   }
 
   /** Dials; `ready` and `ended` tell the rest. */
@@ -129,10 +123,21 @@ export class Session implements ControlHandler {
 
   /** Sends a message, now or when the connection is back. Throws a VoxwireError. */
   send(payload: wire.PayloadInit): void {
-    if (this.#end || this.#scope.closed) {
+    if (this.#outcome.end || this.#scope.closed) {
       throw makeError("invalid_state", "the session has ended");
     }
     this.control.send(payload);
+  }
+
+  /** Tells the server that the microphone is off, or on again. */
+  mute(muted: boolean): void {
+    if (muted === this.#muted || !this.#begun || this.#outcome.end) return;
+    this.#muted = muted;
+    try {
+      this.send({ case: "mute", value: { muted } });
+    } catch (error) {
+      this.host.failed(error, "mute");
+    }
   }
 
   /** The error for a session that is not up after `timeoutMs`. */
@@ -142,7 +147,7 @@ export class Session implements ControlHandler {
 
   /** Says Bye and waits a moment for the answer. */
   async bye(reason: string): Promise<void> {
-    if (this.#saidBye || this.#end) return;
+    if (this.#saidBye || this.#outcome.end) return;
     this.#saidBye = true;
     this.control.finish();
     try {
@@ -154,34 +159,31 @@ export class Session implements ControlHandler {
     }
   }
 
+  /** The page goes away: the server need not wait for it. */
+  leave(): void {
+    if (this.welcome === undefined || this.#saidBye || this.#outcome.end) return;
+    this.#saidBye = true;
+    this.control.finish();
+    try {
+      this.control.send({ case: "bye", value: {} });
+    } catch {
+      // the server gives the session up after its grace
+    }
+  }
+
   /** Ends everything of the session, within 0.6 s. `scope` is what is left of time. */
   async stop(scope: Scope, error: unknown): Promise<void> {
     this.control.finish();
-    if (this.welcome && !this.#saidBye && !this.#end) {
-      this.#saidBye = true;
-      try {
-        this.control.send({ case: "bye", value: {} });
-      } catch {
-        // the server gives the session up after its grace
-      }
-    }
+    this.leave();
     this.paths.close();
-    this.#settleReady.reject(error);
     this.#scope.close(error);
-    this.#settleEnded(this.#end ?? { reason: "client" });
+    this.#outcome.abandon(error);
     await this.control.close(scope);
   }
 
   /** Figures for a bug report. */
   figures() {
-    const { clock, droppedMessages } = this.control;
-    const { sessionId = "", epoch = 0, bot = "", server = "" } = this.welcome ?? {};
-    const { carrier = "none", pathId = 0 } = this.paths.opened ?? {};
-    const rttMs = clock.rttUs === undefined ? null : clock.rttUs / 1000;
-    return {
-      ...{ sessionId, epoch, bot, server, carrier, pathId, rttMs, droppedMessages },
-      ...this.control.numbers,
-    };
+    return figuresOf(this.welcome, this.control, this.paths.opened);
   }
 
   dropControl(): void {
@@ -192,13 +194,11 @@ export class Session implements ControlHandler {
     if (!this.paths.drop()) this.control.drop();
   }
 
-  // what the control channel tells (ControlHandler)
-
   lost(attempt: number, cause: VoxwireError): void {
     this.paths.detached();
     if (!this.#begun) return;
     const epoch = this.welcome?.epoch ?? 0;
-    this.host.reconnecting(attempt, cause);
+    this.#down(attempt, cause);
     this.host.emit("connectionChanged", { state: "reconnecting", attempt, epoch, afterMs: 0 });
   }
 
@@ -212,13 +212,13 @@ export class Session implements ControlHandler {
     if (again && attempt === 0) this.paths.detached(); // a second socket took over
     if (!again) this.host.stage("media");
     if (this.#begun) {
-      this.host.up(welcome);
       const { epoch } = welcome;
       this.host.emit("connectionChanged", { state: "connected", attempt, epoch, afterMs });
     }
     const skipped = welcome.snapshot !== undefined || (again && !welcome.resumed);
     if (skipped) this.#skip(welcome.snapshot ?? wire.create(wire.SnapshotSchema), unsent);
     this.paths.attached(skipped);
+    this.#up();
   }
 
   ignored(reason: string): void {
@@ -262,29 +262,39 @@ export class Session implements ControlHandler {
     if (this.#begun) {
       this.host.emit("pathChanged", changed);
       this.host.media.use(path);
+      this.#up();
       return;
     }
     const { welcome } = this;
     if (welcome === undefined) return;
     this.#begun = true;
+    this.#muted = !this.host.media.microphone.enabled;
     this.host.media.use(path);
-    this.host.up(welcome);
+    this.#up();
     this.#emitOf({ case: "welcome", value: welcome });
     this.host.emit("pathChanged", changed);
     if (this.#earlySkip) this.host.emit("eventsSkipped", this.#earlySkip);
     for (const envelope of this.#early.splice(0)) this.#happen(envelope);
-    this.#settleReady.resolve();
+    this.#outcome.begin();
+  }
+
+  /** Says that the session is up, once both the control channel and a media path are. */
+  #up(): void {
+    const { welcome } = this;
+    if (!welcome || !this.#begun || this.#isUp || this.control.failure || this.paths.broken) return;
+    this.#isUp = true;
+    this.host.up(welcome);
+  }
+
+  #down(attempt: number, cause: VoxwireError): void {
+    this.#isUp = false;
+    if (this.#begun) this.host.reconnecting(attempt, cause);
   }
 
   /** Goes on from a snapshot, since what happened meanwhile is lost. */
   #skip(snapshot: wire.Snapshot, unsent: number): void {
     const skipped = { count: 0, unsent, snapshot: snapshotOf(snapshot) };
-    const started = [snapshot.utterance ?? [], snapshot.queuedUtterances].flat();
-    const said: Payload[] = [
-      ...started.map((value) => ({ case: "utteranceStarted", value }) as const),
-      ...snapshot.words.map((value) => ({ case: "utteranceWords", value }) as const),
-      ...snapshot.toolCalls.map((value) => ({ case: "toolCallStarted", value }) as const),
-    ];
+    const said = spoken(snapshot);
     const state = snapshot.state && ({ case: "stateChanged", value: snapshot.state } as const);
     if (this.#begun) {
       this.host.emit("eventsSkipped", skipped);
@@ -296,6 +306,9 @@ export class Session implements ControlHandler {
         wire.envelope(one as wire.PayloadInit),
       );
       this.#earlySkip = skipped;
+    }
+    if (snapshot.userMuted !== this.#muted) {
+      this.control.send({ case: "mute", value: { muted: this.#muted } });
     }
     if (this.#saidBye) this.control.send({ case: "bye", value: {} });
   }
@@ -349,23 +362,14 @@ export class Session implements ControlHandler {
 
   /** The server's last message: what was received plays out first, unless this side hung up. */
   async #over(message: wire.SessionEnded, payload: Payload): Promise<void> {
-    if (this.#end) return;
+    if (this.#outcome.end) return;
     this.control.finish();
-    const { EndReason } = wire;
-    const failed = message.reason === EndReason.ERROR;
-    const error = failed ? (this.#lastError ?? lost("the server ended the session")) : undefined;
-    const reasons: Partial<Record<wire.EndReason, CloseReason>> = {
-      [EndReason.CLIENT]: "client",
-      [EndReason.BOT]: "bot",
-      [EndReason.SERVER]: "server",
-      [EndReason.EXPIRED]: "expired",
-    };
-    const reason = reasons[message.reason] ?? "error";
-    this.#end = { reason, ...(error ? { error } : {}) };
-    if (!error && !this.#saidBye && this.#begun) await this.#drain();
+    const end = endOf(message.reason, this.#lastError);
+    this.#outcome.decide(end);
+    if (!end.error && !this.#saidBye && this.#begun) await this.#drain();
     if (this.#scope.closed) return;
     if (this.#begun) this.#emitOf(payload);
-    this.#settle(this.#end);
+    this.#outcome.settle();
   }
 
   async #drain(): Promise<void> {
@@ -382,21 +386,14 @@ export class Session implements ControlHandler {
   }
 
   #controlOver(error: VoxwireError): void {
-    if (this.#scope.closed || this.#end) return;
-    if (this.#saidBye) this.#settle({ reason: "client" });
+    if (this.#scope.closed || this.#outcome.end) return;
+    if (this.#saidBye) this.#outcome.settle({ reason: "client" });
     else this.#fail(error);
   }
 
   #fail(error: VoxwireError): void {
-    if (this.#end) return;
+    if (this.#outcome.end) return; // what was received plays out
     const reason = error.code === "session_expired" ? "expired" : "error";
-    this.#end = { reason, error };
-    this.#settle(this.#end);
-  }
-
-  #settle(end: SessionEnd): void {
-    const early = "the session ended before it was ready";
-    this.#settleReady.reject(end.error ?? lost(early));
-    this.#settleEnded(end);
+    this.#outcome.settle({ reason, error });
   }
 }

@@ -1,0 +1,193 @@
+/** Clients in a page, with everything that they told and what was heard of them. */
+
+import type {
+  AnyEvent,
+  Client,
+  ClientOptions,
+  ClientStatus,
+  ConnectOptions,
+} from "../../../../packages/client/src/index.js";
+import { createClient, tool } from "../../../../packages/client/src/index.js";
+import { VoxwireError, wire } from "../../../../packages/protocol/src/index.js";
+import { held, troubles } from "./counting.js";
+import { show } from "./log.js";
+import { tapOutput } from "./tap.js";
+
+export interface Noted {
+  readonly type: string;
+  readonly event: unknown;
+  readonly atMs: number;
+}
+
+const TYPES = [
+  ..."status sessionStarted sessionEnded connectionChanged pathChanged eventsSkipped".split(" "),
+  ..."stateChanged userTranscript botResponseStarted utteranceStarted utteranceEnded".split(" "),
+  ..."botWord interrupted flushed toolCallStarted toolCallEnded appMessage error".split(" "),
+  ..."playbackBlocked devices ignored".split(" "),
+] as AnyEvent["type"][];
+
+/** A client and what it told. */
+export class Talk {
+  readonly client: Client;
+  readonly events: Noted[] = [];
+  /** Reliable messages as they were delivered, hexadecimal, without what the channel adds. */
+  readonly delivered: string[] = [];
+  readonly calls: { readonly name: string; readonly args: unknown }[] = [];
+  readonly flushes: number[] = [];
+  readonly sound: ReturnType<typeof tapOutput>;
+  counted = 0;
+  #counter: ReturnType<typeof setInterval> | undefined;
+
+  constructor(options: Partial<ClientOptions>) {
+    this.client = createClient({
+      url: "/",
+      ...options,
+      media: options.media ?? { workletUrl: "/page/worklets/", rememberDevices: false },
+      tools: [this.#map()],
+    });
+    for (const type of TYPES) {
+      this.client.on(type, (event) => {
+        this.events.push({ type, event, atMs: performance.now() });
+      });
+    }
+    this.client.tap((direction, envelope) => {
+      if (direction === "in") this.#note(envelope);
+    });
+    this.client.conversation.subscribe(() => show(this.client.conversation.get()));
+    this.sound = tapOutput(this.client);
+  }
+
+  connect(options?: ConnectOptions): Promise<void> {
+    return this.client.connect(options);
+  }
+
+  /** Everything so far, to be read from outside the page. */
+  snapshot() {
+    const { events, delivered, calls, flushes, counted, client } = this;
+    const { heard, behind } = this.sound;
+    const { turns } = client.conversation.get();
+    return { events, delivered, calls, flushes, counted, heard, behind, turns };
+  }
+
+  /** How many words were heard. */
+  words(): number {
+    return this.events.filter(({ type }) => type === "botWord").length;
+  }
+
+  /** Number of the path in use. */
+  path(): number {
+    const last = this.events.findLast(({ type }) => type === "pathChanged");
+    return (last?.event as { pathId: number } | undefined)?.pathId ?? 0;
+  }
+
+  /** When the client said first that it reconnects, and last that it is ready, after a moment. */
+  turnings(afterMs: number): { readonly reconnecting: number; readonly ready: number } {
+    const said = (status: string) =>
+      this.events
+        .filter(({ type, event, atMs }) => {
+          return atMs > afterMs && type === "status" && (event as ClientStatus).status === status;
+        })
+        .map(({ atMs }) => atMs);
+    return {
+      reconnecting: said("reconnecting")[0] ?? Number.POSITIVE_INFINITY,
+      ready: said("ready").at(-1) ?? Number.NEGATIVE_INFINITY,
+    };
+  }
+
+  /** True when it reconnected after a moment and is ready since. */
+  readySince(afterMs: number): boolean {
+    const { reconnecting, ready } = this.turnings(afterMs);
+    return ready > reconnecting && this.client.status.get().status === "ready";
+  }
+
+  /** Lets the bot of clicks speak, sentence after sentence. */
+  async keepTalking(): Promise<void> {
+    this.client.on("utteranceEnded", () => void this.client.sendText("say 40"));
+    await this.client.sendText("say 40");
+  }
+
+  /** Sends a number every 100 ms. */
+  count(): void {
+    this.#counter = setInterval(() => {
+      void this.client.sendMessage("n", this.counted);
+      this.counted += 1;
+    }, 100);
+  }
+
+  stopCounting(): void {
+    clearInterval(this.#counter);
+  }
+
+  /** Forgets what was noted of sound and words. */
+  forget(): void {
+    this.events.length = 0;
+    this.sound.heard.length = 0;
+    this.flushes.length = 0;
+  }
+
+  #note(envelope: wire.Envelope): void {
+    const { payload } = envelope;
+    if (payload.case === "flush") this.flushes.push(performance.now());
+    if (!payload.case || !wire.RELIABLE_PAYLOADS.has(payload.case)) return;
+    const bytes = wire.encodeEnvelope({ ...envelope, seq: 0n, ack: 0n } as wire.Envelope);
+    this.delivered.push([...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(""));
+  }
+
+  #map() {
+    const parameters = {
+      type: "object",
+      properties: { place: { type: "string" } },
+      required: ["place"],
+    } as const;
+    const run = async ({ place }: { place: string }) => {
+      this.calls.push({ name: "show_on_map", args: { place } });
+      return `${place}, <img src=x onerror=pwn()> pinned`;
+    };
+    return tool("show_on_map", parameters, run, { description: "Shows a place on the map." });
+  }
+}
+
+const talks: Record<string, Talk> = {};
+
+/** Makes a client and does not connect it. */
+function make(name: string, options: Partial<ClientOptions> = {}): Talk {
+  const talk = new Talk(options);
+  talks[name] = talk;
+  return talk;
+}
+
+function talk(name: string): Talk {
+  const known = talks[name];
+  if (known) return known;
+  throw new Error(`no client is called ${name}`);
+}
+
+/** How a promise settled. */
+export interface Outcome {
+  readonly settled: "resolved" | "rejected";
+  readonly ms: number;
+  readonly name?: string;
+  readonly code?: string;
+  readonly reason?: string;
+}
+
+async function outcome(promise: Promise<unknown>): Promise<Outcome> {
+  const beganMs = performance.now();
+  const ms = () => Math.round(performance.now() - beganMs);
+  try {
+    await promise;
+    return { settled: "resolved", ms: ms() };
+  } catch (error) {
+    const name = error instanceof Error || error instanceof DOMException ? error.name : "?";
+    const ours = error instanceof VoxwireError ? { code: error.code, reason: error.reason } : {};
+    return { settled: "rejected", ms: ms(), name, ...ours };
+  }
+}
+
+const e2e = { make, talk, talks, outcome, held, troubles };
+declare global {
+  interface Window {
+    e2e: typeof e2e;
+  }
+}
+window.e2e = e2e;

@@ -1,0 +1,161 @@
+"""The real server for a browser: ``page_server.py JSON``; prints ``listening PORT``.
+
+The JSON may hold ``bot`` (``clicks``, the default, or ``offline``), ``folder`` (files that are
+served below /page/ on the same origin, under the strictest Content-Security-Policy),
+``public_port`` (where browsers find it, when that is a proxy), ``public_host`` (any name by which
+they do; needs a key), ``ledger`` (a file: a line for every reliable message, see
+:mod:`tests.support.fault_server`), ``wav`` (``path`` and ``text`` of a WAV to speak first) and
+``settings``. A line ``cut`` on the standard input makes every UDP socket of ICE deaf and dumb that
+exists then.
+"""
+
+import asyncio
+import json
+import sys
+import threading
+import wave
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from aioice.ice import StunProtocol
+from pipecat.frames.frames import (
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+)
+from pipecat.processors.aggregators.llm_context import LLMContext
+from starlette.routing import Mount
+
+from tests.support.click_server import StrictFiles
+from tests.support.clicks import ClickTTS, ScriptedLLM
+from tests.support.fault_server import record
+from voxwire_server import BotSession
+from voxwire_server.bots.registry import LoadedBot, load_bot
+from voxwire_server.config import Settings
+from voxwire_server.logs import configure_logging
+from voxwire_server.serve import bind, make_server, run_server
+
+LEAD_S = 2.5
+"""Silence before what is spoken into a WAV."""
+
+TRAIL_S = 20
+"""Silence behind it: a fake microphone that comes to the end of its file gives no audio."""
+
+
+class EchoLLM(ScriptedLLM):
+    """Answers ``echo TEXT`` with TEXT, anything else as its parent."""
+
+    async def _answer(self, context: LLMContext) -> None:
+        said = [m for m in context.get_messages() if m.get("role") == "user"]
+        verb, _, text = str(said[-1]["content"] if said else "").partition(" ")
+        if verb != "echo":
+            await super()._answer(context)
+            return
+        await self.push_frame(LLMFullResponseStartFrame())
+        await self.push_frame(LLMTextFrame(f"{text} "))
+        await self.push_frame(LLMFullResponseEndFrame())
+
+
+async def clicks(session: BotSession) -> None:
+    """The bot of clicks."""
+    user, assistant = session.aggregators(LLMContext(), vad_analyzer=None)
+    await session.run([session.input(), user, EchoLLM(), ClickTTS(), session.output(), assistant])
+
+
+class Cutter:
+    """Cuts the UDP sockets of ICE, as a network does that loses every packet."""
+
+    def __init__(self) -> None:
+        self._dead: set[StunProtocol] = set()
+        self._alive: set[StunProtocol] = set()
+        made, received = StunProtocol.connection_made, StunProtocol.datagram_received
+
+        def connection_made(protocol: StunProtocol, transport: Any) -> None:
+            made(protocol, transport)
+            self._alive.add(protocol)
+            sendto = transport.sendto
+
+            def send(data: bytes, address: Any = None) -> None:
+                if protocol not in self._dead:
+                    sendto(data, address)
+
+            protocol.transport = _Sending(transport, send)  # type: ignore[assignment]
+
+        def datagram_received(protocol: StunProtocol, data: Any, address: Any) -> None:
+            if protocol not in self._dead:
+                received(protocol, data, address)
+
+        StunProtocol.connection_made = connection_made  # type: ignore[method-assign]
+        StunProtocol.datagram_received = datagram_received  # type: ignore[method-assign]
+
+    def cut(self) -> None:
+        """Cut what there is; sockets to come work."""
+        self._dead |= self._alive
+        self._alive.clear()
+
+
+class _Sending:
+    """A transport whose ``sendto`` is another one."""
+
+    def __init__(self, transport: Any, sendto: Any) -> None:
+        self._transport = transport
+        self.sendto = sendto
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+async def speak(path: str, text: str, *, rate: int = 48000) -> None:
+    """Speak a text into a WAV, with silence around it."""
+    from voxwire_server.bots.offline.espeak import shared_espeak
+    from voxwire_server.bots.offline.phrases import render_pcm
+
+    try:
+        pcm, _ = await render_pcm(text, voice="en-us+f2", rate=150, sample_rate=rate)
+    finally:
+        await shared_espeak().aclose()
+    with wave.open(path, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(bytes(int(LEAD_S * rate) * 2) + pcm + bytes(TRAIL_S * rate * 2))
+
+
+def obey(cutter: Cutter) -> None:
+    """Read the standard input; its end changes nothing."""
+    for line in sys.stdin:
+        if line.strip() == "cut":
+            cutter.cut()
+
+
+def main(options: dict[str, Any]) -> None:
+    configure_logging("WARNING")
+    if "wav" in options:
+        asyncio.run(speak(**options["wav"]))
+    if "ledger" in options:
+        ledger = Path(options["ledger"])
+        record(ledger.open("w", encoding="utf-8", buffering=1))  # until the end
+    cutter = Cutter()
+    settings = Settings(port=0, **options.get("settings", {}))
+    listener = bind(settings)
+    port = listener.getsockname()[1]
+    public = options.get("public_port", port)
+    offline = options.get("bot") == "offline"
+    bot = load_bot("offline") if offline else LoadedBot(name="clicks", run=clicks)
+    if "public_host" in options:  # the gate of a server on the network, without being there
+        origin = f"http://{options['public_host']}:{public}"
+        settings = settings.model_copy(update={"host": "0.0.0.0", "allowed_origins": origin})
+    server = make_server(settings, bot, port=public)
+    if "folder" in options:
+        application: Any = server.config.app
+        files = StrictFiles(Path(options["folder"]))
+        application.router.routes.insert(0, Mount("/page", app=files))
+    threading.Thread(target=obey, args=(cutter,), daemon=True).start()
+    print("listening", port, flush=True)
+    run_server(server, listener)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
