@@ -38,7 +38,7 @@ export class Talk {
   counted = 0;
   #counter: ReturnType<typeof setInterval> | undefined;
 
-  constructor(options: Partial<ClientOptions>) {
+  constructor(options: Partial<ClientOptions>, tapped: boolean) {
     this.client = createClient({
       url: "/",
       ...options,
@@ -54,7 +54,7 @@ export class Talk {
       if (direction === "in") this.#note(envelope);
     });
     this.client.conversation.subscribe(() => show(this.client.conversation.get()));
-    this.sound = tapOutput(this.client);
+    this.sound = tapped ? tapOutput(this.client) : { heard: [], behind: [] };
   }
 
   connect(options?: ConnectOptions): Promise<void> {
@@ -150,8 +150,8 @@ export class Talk {
 const talks: Record<string, Talk> = {};
 
 /** Makes a client and does not connect it. */
-function make(name: string, options: Partial<ClientOptions> = {}): Talk {
-  const talk = new Talk(options);
+function make(name: string, options: Partial<ClientOptions> = {}, tapped = true): Talk {
+  const talk = new Talk(options, tapped);
   talks[name] = talk;
   return talk;
 }
