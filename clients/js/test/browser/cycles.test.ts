@@ -57,7 +57,7 @@ async function look(devtools: CDPSession) {
 
 async function cycle(page: Page, transport: "websocket" | "webrtc"): Promise<void> {
   await page.evaluate(async (transport) => {
-    const talk = window.e2e.make("talk", { transport });
+    const talk = window.e2e.make("talk", { transport }, false);
     await talk.connect();
     await talk.client.sendText("say 1");
   }, transport);

@@ -15,7 +15,8 @@ export function tapOutput(client: Client): Sound {
   let tapped: AudioNode | undefined;
   let release = () => {};
   client.status.subscribe(() => {
-    const { output } = client;
+    const { status } = client.status.get();
+    const output = /clos/.test(status) ? undefined : client.output;
     if (output === tapped) return;
     tapped = output;
     release();
@@ -41,6 +42,6 @@ function tap(output: AudioNode | undefined, note: (peak: [number, number]) => vo
   return () => {
     over = true;
     if (node) node.port.onmessage = null;
-    node?.port.close();
+    node?.port.postMessage("stop");
   };
 }
