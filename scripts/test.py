@@ -99,6 +99,17 @@ SHARES = [
             "tests/integration/test_openai_realtime_bot.py",
         ),
     ),
+    Share(
+        "interop",
+        "speech to speech",
+        Phase.QUIET,
+        75,
+        (
+            "tests/integration/test_s2s_words.py",
+            "tests/integration/test_s2s_cuts.py",
+            "tests/integration/test_s2s_endings.py",
+        ),
+    ),
     Share("interop", "rest", Phase.QUIET, 80),
     Share("faults", "turn", Phase.QUIET, 25, ("tests/faults/test_turn.py",)),
     Share("faults", "cuts", Phase.QUIET, 60, ("tests/faults/test_cuts.py",)),

@@ -145,8 +145,9 @@ def main(options: dict[str, Any]) -> None:
     offline = options.get("bot") == "offline"
     bot = load_bot("offline") if offline else LoadedBot(name="clicks", run=clicks)
     if "public_host" in options:  # the gate of a server on the network, without being there
-        origin = f"http://{options['public_host']}:{public}"
-        settings = settings.model_copy(update={"host": "0.0.0.0", "allowed_origins": origin})
+        names = ("127.0.0.1", options["public_host"])
+        origins = ",".join(f"http://{name}:{public}" for name in names)
+        settings = settings.model_copy(update={"host": "0.0.0.0", "allowed_origins": origins})
     server = make_server(settings, bot, port=public)
     if "folder" in options:
         application: Any = server.config.app
