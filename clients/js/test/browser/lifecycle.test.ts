@@ -7,7 +7,7 @@ import { launch, openPage } from "./e2e/chromium.js";
 import type { Act } from "./e2e/page/page.js";
 import { Server } from "./e2e/server.js";
 import { makeSite, type Site } from "./e2e/site.js";
-import { say } from "./e2e/stalls.js";
+import { say, timing } from "./e2e/stalls.js";
 import { noTrouble, nothingHeld, of, snapshot, until } from "./e2e/talks.js";
 import { type Mode, Wire } from "./e2e/wire.js";
 
@@ -156,6 +156,26 @@ describe("a page with a microphone", () => {
     await noTrouble(page);
   });
 
+  test.each([
+    ["the socket is lost", () => wire.cut(), () => wire.open()],
+    ["ICE is lost", () => server.blockMedia(true), () => server.blockMedia(false)],
+  ] as const)("%s, and the user leaves", async (name, begin, end) => {
+    const given = { token: await token(), transport: "webrtc" } as const;
+    await page.evaluate(async (given) => window.e2e.make("talk", given).connect(), given);
+    begin();
+    const broken = () => window.e2e.talk("talk").client.status.get().status === "reconnecting";
+    await until(page, "reconnecting", broken);
+    const parting = await page.evaluate(() =>
+      window.e2e.outcome(window.e2e.talk("talk").client.disconnect()),
+    );
+    await end();
+    rows.push(`${`up, ${name}`.padEnd(26)} disconnect: left in ${parting.ms} ms`);
+    expect(parting.settled).toBe("resolved");
+    expect(parting.ms).toBeLessThan(PARTING_MS);
+    await nothingHeld(page);
+    await noTrouble(page);
+  });
+
   test("a listener that throws, and a server that is killed while the session is up", async () => {
     const given = { token: await token(), resumeTimeoutMs: 1000 };
     await page.evaluate(async (given) => {
@@ -189,6 +209,10 @@ describe("a page with a microphone", () => {
 });
 
 test("UDP is blocked: WebSocket audio within 6 s", async () => {
+  await timing("UDP is blocked", fallback);
+});
+
+async function fallback(): Promise<void> {
   const browser = await browserWith(chromium.FAKE_DEVICE, chromium.FAKE_USER);
   server.blockMedia(true);
   const page = await openPage(browser, server.url);
@@ -211,7 +235,7 @@ test("UDP is blocked: WebSocket audio within 6 s", async () => {
   server.blockMedia(false);
   await nothingHeld(page);
   await noTrouble(page);
-});
+}
 
 test("no microphone, and one that the user refuses", async () => {
   const without = await openPage(await browserWith(), server.url);
