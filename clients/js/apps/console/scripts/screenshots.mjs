@@ -97,7 +97,7 @@ async function take(browser, url, shot) {
   const page = await browser.newPage({
     viewport: shot.size,
     colorScheme: shot.scheme,
-    deviceScaleFactor: 2,
+    deviceScaleFactor: shot.size === PHONE ? 2 : 1.5,
   });
   const trouble = [];
   page.on("pageerror", (error) => trouble.push(String(error)));
@@ -124,7 +124,13 @@ const server = await serve(join(root, "dist/demo"));
 const browser = await launch();
 try {
   const shots = SHOTS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
-  for (const shot of shots) await take(browser, server.url, shot);
+  // Two at a time: the scenes play in real time.
+  const queue = [...shots];
+  const worker = async () => {
+    for (let shot = queue.shift(); shot; shot = queue.shift())
+      await take(browser, server.url, shot);
+  };
+  await Promise.all([worker(), worker()]);
   process.stdout.write(`${shots.length} screenshots in ${out}\n`);
 } finally {
   await browser.close();

@@ -26,7 +26,7 @@ const NOW_AT = 0.78;
 const STALE_MS = 400;
 const BAR_MS = 50;
 /** Columns that a late timer may have missed. */
-const MAX_GAP = 5;
+const MAX_GAP = 12;
 const BAR_PX = 3;
 const ROW_PX = 16;
 const ROWS = 2;
