@@ -6,7 +6,7 @@ served below /page/ on the same origin, under the strictest Content-Security-Pol
 they do; needs a key), ``ledger`` (a file: a line for every reliable message, see
 :mod:`tests.support.fault_server`), ``wav`` (``path`` and ``text`` of a WAV to speak first) and
 ``settings``. A line ``cut`` on the standard input makes every UDP socket of ICE deaf and dumb that
-exists then.
+exists then, ``block`` those to come as well, until ``open``.
 """
 
 import asyncio
@@ -68,13 +68,14 @@ class Cutter:
     """Cuts the UDP sockets of ICE, as a network does that loses every packet."""
 
     def __init__(self) -> None:
+        self.blocks = False
         self._dead: set[StunProtocol] = set()
         self._alive: set[StunProtocol] = set()
         made, received = StunProtocol.connection_made, StunProtocol.datagram_received
 
         def connection_made(protocol: StunProtocol, transport: Any) -> None:
             made(protocol, transport)
-            self._alive.add(protocol)
+            (self._dead if self.blocks else self._alive).add(protocol)
             sendto = transport.sendto
 
             def send(data: bytes, address: Any = None) -> None:
@@ -126,7 +127,8 @@ async def speak(path: str, text: str, *, rate: int = 48000) -> None:
 def obey(cutter: Cutter) -> None:
     """Read the standard input; its end changes nothing."""
     for line in sys.stdin:
-        if line.strip() == "cut":
+        cutter.blocks = line.strip() == "block"
+        if line.strip() != "open":
             cutter.cut()
 
 

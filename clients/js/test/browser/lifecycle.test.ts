@@ -7,7 +7,7 @@ import { launch, openPage } from "./e2e/chromium.js";
 import type { Act } from "./e2e/page/page.js";
 import { Server } from "./e2e/server.js";
 import { makeSite, type Site } from "./e2e/site.js";
-import { say } from "./e2e/stalls.js";
+import { say, timing } from "./e2e/stalls.js";
 import { noTrouble, nothingHeld, of, snapshot, until } from "./e2e/talks.js";
 import { type Mode, Wire } from "./e2e/wire.js";
 
@@ -70,7 +70,7 @@ interface Fault {
   /** What `connect` rejects with; any of them. */
   readonly codes: readonly string[];
   readonly options?: Partial<ClientOptions>;
-  readonly mode?: Mode | "refused";
+  readonly mode?: Mode | "refused" | "blocked";
 }
 
 const rows: string[] = [];
@@ -81,14 +81,16 @@ async function run(page: Page, { name, codes, options = {}, mode = "pass" }: Fau
   for (const how of ["connect", "disconnect", "abort"] as const satisfies Act[]) {
     const given: object = { token: await token(), ...options };
     if (mode === "refused") wire.cut();
-    else wire.mode = mode;
+    else if (mode !== "blocked") wire.mode = mode;
+    if (mode === "blocked") server.blockMedia(true);
     const limits = { timeoutMs: TIMEOUT_MS, afterMs: AFTER_MS };
     const { connect, parting, status } = await page.evaluate(
       ([how, given, limits]) => window.e2e.act(how, given as Partial<ClientOptions>, limits),
-      [how, given, limits] as const,
+      [how, given, limits] as const satisfies readonly [Act, object, object],
     );
     if (mode === "refused") await wire.open();
     wire.mode = "pass";
+    server.blockMedia(false);
     reasons.push(connect.reason ?? "");
     const why = connect.code ?? connect.name ?? "";
     cells.push(`${how}: ${connect.settled} ${why} ${connect.ms} ms, left in ${parting.ms} ms`);
@@ -114,19 +116,21 @@ const failed = (checks: readonly { name: string; state: string; detail: string }
     checks.filter(({ state }) => state === "failed").map((one) => [one.name, one.detail]),
   );
 
-const diagnose = (page: Page, options: Partial<ClientOptions>) =>
+const diagnose = (page: Page, options: object) =>
   page.evaluate(async (options) => {
     const { client } = window.e2e.make("ill", options, false);
     return client.diagnose({ timeoutMs: 8000 });
   }, options);
 
+const WEBRTC = { transport: "webrtc" } as const;
 const RELAY = { transport: "webrtc", icePolicy: "relay" } as const;
 const FAULTS: Fault[] = [
   { name: "token refused", codes: ["unauthorized"], options: { token: "nonsense" } },
   { name: "server never answers", codes: ["timeout"], mode: "mute" },
   { name: "server never welcomes", codes: ["timeout"], mode: "handshake" },
   { name: "server not there", codes: ["unreachable", "connection_lost"], mode: "refused" },
-  { name: "ICE fails", codes: ["turn_failed", "ice_failed", "timeout"], options: RELAY },
+  { name: "no TURN server", codes: ["turn_failed"], options: RELAY },
+  { name: "ICE fails", codes: ["ice_failed", "timeout"], options: WEBRTC, mode: "blocked" },
 ];
 
 describe("a page with a microphone", () => {
@@ -148,6 +152,26 @@ describe("a page with a microphone", () => {
     const alone = await diagnose(page, { token: await token().catch(() => "none") });
     await wire.open();
     expect(Object.keys(failed(alone.checks))).toEqual(["server"]);
+    await nothingHeld(page);
+    await noTrouble(page);
+  });
+
+  test.each([
+    ["the socket is lost", () => wire.cut(), () => wire.open()],
+    ["ICE is lost", () => server.blockMedia(true), () => server.blockMedia(false)],
+  ] as const)("%s, and the user leaves", async (name, begin, end) => {
+    const given = { token: await token(), transport: "webrtc" } as const;
+    await page.evaluate(async (given) => window.e2e.make("talk", given).connect(), given);
+    begin();
+    const broken = () => window.e2e.talk("talk").client.status.get().status === "reconnecting";
+    await until(page, "reconnecting", broken);
+    const parting = await page.evaluate(() =>
+      window.e2e.outcome(window.e2e.talk("talk").client.disconnect()),
+    );
+    await end();
+    rows.push(`${`up, ${name}`.padEnd(26)} disconnect: left in ${parting.ms} ms`);
+    expect(parting.settled).toBe("resolved");
+    expect(parting.ms).toBeLessThan(PARTING_MS);
     await nothingHeld(page);
     await noTrouble(page);
   });
@@ -184,8 +208,13 @@ describe("a page with a microphone", () => {
   });
 });
 
-test("WebRTC without UDP: WebSocket audio within 6 s", async () => {
-  const browser = await browserWith(chromium.FAKE_DEVICE, chromium.FAKE_USER, chromium.NO_UDP);
+test("UDP is blocked: WebSocket audio within 6 s", async () => {
+  await timing("UDP is blocked", fallback);
+});
+
+async function fallback(): Promise<void> {
+  const browser = await browserWith(chromium.FAKE_DEVICE, chromium.FAKE_USER);
+  server.blockMedia(true);
   const page = await openPage(browser, server.url);
   const ms = await page.evaluate(
     async (token) => {
@@ -203,9 +232,10 @@ test("WebRTC without UDP: WebSocket audio within 6 s", async () => {
   expect(of(events, "pathChanged").map(({ event }) => event.carrier)).toEqual(["websocket"]);
   expect(ms).toBeLessThan(6000);
   await page.evaluate(() => window.e2e.talk("talk").client.disconnect());
+  server.blockMedia(false);
   await nothingHeld(page);
   await noTrouble(page);
-});
+}
 
 test("no microphone, and one that the user refuses", async () => {
   const without = await openPage(await browserWith(), server.url);

@@ -18,8 +18,6 @@ export const FAKE_USER = "--use-fake-ui-for-media-stream";
 /** A name for this machine that makes no secure origin. */
 export const ELSEWHERE = "voxwire.test";
 export const NAMED = `--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1`;
-/** WebRTC gets no UDP, as behind a strict firewall. */
-export const NO_UDP = "--force-webrtc-ip-handling-policy=disable_non_proxied_udp";
 /** Names other than this machine's do not resolve. */
 export const NO_NAMES = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1";
 

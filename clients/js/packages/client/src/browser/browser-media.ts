@@ -109,6 +109,8 @@ export class BrowserMedia implements Media {
     });
     this.#unwatch = this.devices.watch();
     await aborted(host.signal, this.#useRememberedSpeaker());
+    // stopped meanwhile: nobody would close a microphone that is opened now
+    if (this.#host !== host) throw makeError("invalid_state", "the media was stopped");
     await aborted(host.signal, this.microphone.open());
   }
 
