@@ -5,7 +5,6 @@
 import { launch } from "./browser.mjs";
 
 const [url = "", transport = "", microphone = ""] = process.argv.slice(2);
-const GREETING_MS = 11_500;
 
 const trouble = [];
 let failures = 0;
@@ -16,8 +15,11 @@ function check(name, holds, detail = "") {
   );
 }
 
+/** The words of the bot's last turn. */
 const words = (page) =>
   page
+    .locator('.turn[data-role="bot"]')
+    .last()
     .locator('[data-testid="word"]')
     .evaluateAll((all) =>
       all.map((word) => ({ text: word.textContent, state: word.dataset.state })),
@@ -42,7 +44,6 @@ async function greeting(page) {
 async function question(page) {
   await reach(page, "listening");
   await page.getByTestId("tool-card").waitFor({ timeout: 30_000 });
-  await reach(page, "speaking");
   const card = await page.getByTestId("tool-card").first().textContent();
   check("the tool call is a card", /get_weather.*paris/is.test(card), card);
   await page.getByTestId("total").waitFor({ timeout: 10_000 });
@@ -67,11 +68,10 @@ async function question(page) {
 async function bargeIn(page) {
   await page.getByTestId("phrase").filter({ hasText: "long story" }).click();
   await reach(page, "speaking");
-  const before = (await words(page)).length;
   await page.waitForTimeout(2500);
   await page.getByTestId("interrupt").click();
   await page.locator('[data-testid="word"][data-state="cut"]').first().waitFor({ timeout: 5000 });
-  const story = (await words(page)).slice(-before);
+  const story = await words(page);
   const firstCut = story.findIndex(({ state }) => state === "cut");
   const rest = story.slice(firstCut).every(({ state }) => state === "cut");
   check("an interruption cuts what was not heard", firstCut > 0 && rest, JSON.stringify(story));
@@ -138,9 +138,7 @@ try {
     if (!request.url().startsWith(url)) trouble.push(`foreign: ${request.url()}`);
   });
   await page.goto(`${url}/?transport=${transport}`);
-  const began = Date.now();
   await greeting(page);
-  await page.waitForTimeout(Math.max(0, GREETING_MS - (Date.now() - began)));
   await question(page);
   await bargeIn(page);
   await loss(page, sockets);
