@@ -1,6 +1,6 @@
 """The bot of :mod:`tests.support.clicks` for a browser: ``click_server.py [PORT] [FOLDER]``.
 
-The real server, and beside it the files of FOLDER on the same origin, under the strictest
+The real server, and under ``/bench`` the files of FOLDER on the same origin, with the strictest
 Content-Security-Policy that a page of ours has to live with. Prints ``listening PORT``.
 """
 
@@ -47,7 +47,7 @@ def main(port: int = 0, folder: Path | None = None) -> None:
     server = make_server(settings, LoadedBot(name="clicks", run=make_bot()), port=port)
     if folder is not None:
         application: Any = server.config.app
-        application.router.routes.append(Mount("/", app=StrictFiles(folder)))
+        application.router.routes.insert(0, Mount("/bench", app=StrictFiles(folder)))
     print("listening", port, flush=True)
     run_server(server, listener)
 

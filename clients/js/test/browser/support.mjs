@@ -21,7 +21,6 @@ const FLAGS = [
   "--disable-component-update",
   "--disable-sync",
   "--use-fake-device-for-media-stream",
-  "--use-fake-ui-for-media-stream",
 ];
 
 /** The folder that the server shows: the page, and the worklets as the package ships them. */
@@ -69,8 +68,9 @@ export async function startServer(folder, port = 0) {
 }
 
 /** Chromium with a fake microphone. */
-export function launch({ flags = [], autoplay = true } = {}) {
+export function launch({ flags = [], autoplay = true, ui = true } = {}) {
   const policy = autoplay ? ["--autoplay-policy=no-user-gesture-required"] : [];
+  if (ui) policy.push("--use-fake-ui-for-media-stream");
   return chromium.launch({
     executablePath: "/usr/bin/chromium",
     args: [...FLAGS, ...policy, ...flags],

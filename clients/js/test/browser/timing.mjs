@@ -129,7 +129,7 @@ try {
     const page = await browser.newPage();
     page.on("console", (message) => process.env.DETAIL && console.log("page:", message.text()));
     page.on("pageerror", (error) => console.log("page error:", error));
-    await page.goto(`${server.url}/`);
+    await page.goto(`${server.url}/bench/`);
     await page.evaluate((name) => window.bench.open(name, true), transport);
     if (Number(utterances)) await words_(page, transport);
     if (Number(cuts)) await cuts_(page, transport);

@@ -125,7 +125,7 @@ const browser = await launch();
 try {
   const shots = SHOTS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
   for (const shot of shots) await take(browser, server.url, shot);
-  console.log(`${shots.length} screenshots in ${out}`);
+  process.stdout.write(`${shots.length} screenshots in ${out}\n`);
 } finally {
   await browser.close();
   server.close();

@@ -13,13 +13,15 @@ export interface AppProps {
 /** The console. Other settings are another client; the session of the one before ends. */
 export function App({ makeClient = connectedClient }: AppProps): ReactNode {
   const [settings, setSettings] = useState(initialSettings);
+  const [connectNow, setConnectNow] = useState(false);
   const client = useMemo(() => makeClient(settings), [makeClient, settings]);
-  const change = (next: Settings) => {
+  const change = (next: Settings, connect = false) => {
     remember(next);
     setSettings(next);
+    setConnectNow(connect);
   };
   return (
-    <VoxwireProvider client={client}>
+    <VoxwireProvider client={client} autoConnect={connectNow}>
       <Recording>
         <Shell settings={settings} onSettings={change} />
       </Recording>

@@ -5,6 +5,8 @@ export interface Settings {
   readonly transport: TransportChoice;
   /** Kept in memory only. */
   readonly token: string;
+  /** False = the session begins with the microphone off. */
+  readonly microphone: boolean;
 }
 
 export const TRANSPORTS: readonly { readonly value: TransportChoice; readonly name: string }[] = [
@@ -19,7 +21,7 @@ const KEY = "voxwire.transport";
 export function initialSettings(): Settings {
   const asked = new URLSearchParams(location.search).get("transport") ?? stored(KEY);
   const transport = TRANSPORTS.find(({ value }) => value === asked)?.value ?? "auto";
-  return { transport, token: "" };
+  return { transport, token: "", microphone: true };
 }
 
 /** Remembers what may be remembered. */
@@ -28,9 +30,11 @@ export function remember({ transport }: Settings): void {
 }
 
 /** The client's options. */
-export const optionsOf = ({ transport, token }: Settings): ClientOptions => ({
+export const optionsOf = ({ transport, token, microphone }: Settings): ClientOptions => ({
   url: "/",
   transport,
+  // Without a secure context there is neither a microphone nor an audio worklet: text alone.
+  media: isSecureContext ? { microphone } : false,
   ...(token === "" ? {} : { token }),
 });
 

@@ -17,7 +17,8 @@ const VIEWS = [
 
 export interface ShellProps {
   readonly settings: Settings;
-  readonly onSettings: (settings: Settings) => void;
+  /** Takes other settings; with `connect`, a session begins with them. */
+  readonly onSettings: (settings: Settings, connect?: boolean) => void;
 }
 
 /** The page: header, stage, panels. On a narrow screen one view at a time. */

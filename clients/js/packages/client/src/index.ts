@@ -1,3 +1,23 @@
+export type {
+  BotState,
+  ClientEvents,
+  ErrorCode,
+  ErrorEvent,
+  JsonValue,
+  PlacedWord,
+  RecoveryAction,
+  Snapshot,
+} from "@voxwire/protocol";
+export {
+  BotError,
+  MediaError,
+  ProtocolError,
+  SessionError,
+  SignalingError,
+  TransportError,
+  UsageError,
+  VoxwireError,
+} from "@voxwire/protocol";
 export type * from "./api.js";
 export type { Environment, WebSocketLike } from "./core/environment.js";
 export {

@@ -1,5 +1,4 @@
 /** A client in a page, with a tap on its output: `timing.mjs` drives it and reads what it noted. */
-import { browserMedia } from "../../../packages/client/src/browser/index.js";
 import { createClient } from "../../../packages/client/src/create-client.js";
 import type { Client } from "../../../packages/client/src/index.js";
 
@@ -19,12 +18,26 @@ const heard: number[] = [];
 let client: Client | undefined;
 let context: AudioContext | undefined;
 
+const logged: string[] = [];
+let blocked: boolean | undefined;
+/** Blocks of the user's audio that went out, and how loud the loudest sample was. */
+const sent = { blocks: 0, peak: 0 };
+
+function count(data: Uint8Array): void {
+  const samples = new Int16Array(data.slice().buffer);
+  sent.blocks += 1;
+  for (const sample of samples) sent.peak = Math.max(sent.peak, Math.abs(sample));
+}
+
 async function open(transport: "webrtc" | "websocket", microphone: boolean): Promise<void> {
+  const note = (message: string, fields?: object) => {
+    logged.push(`${message} ${JSON.stringify(fields ?? {})}`);
+  };
   const made = createClient({
     url: "/",
     transport,
-    media: browserMedia({ microphone, workletUrl: "/worklets/" }),
-    logger: { debug: console.log, info: console.log, warn: console.log, error: console.log },
+    media: { microphone, workletUrl: "worklets" },
+    logger: { debug: note, info: note, warn: note, error: note },
   });
   client = made;
   for (const type of ["botWord", "stateChanged", "flushed", "utteranceEnded"] as const) {
@@ -33,8 +46,14 @@ async function open(transport: "webrtc" | "websocket", microphone: boolean): Pro
       events.push({ type, event, atMs, contextTime: context?.currentTime ?? 0 });
     });
   }
-  made.on("ignored", (_event) => {});
-  made.on("playbackBlocked", (_event) => {});
+  made.on("ignored", (event) => note("ignored", event));
+  made.on("playbackBlocked", (event) => {
+    blocked = event.blocked;
+  });
+  made.on("status", (event) => note("status", event));
+  made.tap((direction, { payload }) => {
+    if (direction === "out" && payload.case === "audio") count(payload.value.data);
+  });
   await made.connect();
   const output = made.output;
   if (!(output?.context instanceof AudioContext)) throw new Error("no output");
@@ -67,6 +86,9 @@ const bench = {
   levels: () => client?.levels(),
   devices: () => client?.devices.get(),
   status: () => client?.status.get(),
+  logged,
+  sent,
+  blocked: () => blocked,
   client: () => client,
   close: () => client?.disconnect(),
 };
@@ -76,3 +98,8 @@ declare global {
   }
 }
 window.bench = bench;
+
+// What a script of the browser asks for counts as a user's act; an address does not.
+if (new URLSearchParams(location.search).has("silent")) {
+  open("websocket", false).catch((error) => logged.push(String(error)));
+}

@@ -7,7 +7,7 @@ import { TalkBar } from "./talk-bar.js";
 
 export interface ControlsProps {
   readonly settings: Settings;
-  readonly onSettings: (settings: Settings) => void;
+  readonly onSettings: (settings: Settings, connect?: boolean) => void;
 }
 
 /** What can be done now: begin, or talk. */

@@ -9,6 +9,11 @@ export interface DeviceMenuProps {
   readonly onVolume: (volume: number) => void;
 }
 
+const KINDS = [
+  { kind: "microphone", name: "Microphone" },
+  { kind: "speaker", name: "Speaker" },
+] as const;
+
 /** Microphone, speaker, volume. */
 export function DeviceMenu({ volume, onVolume }: DeviceMenuProps): ReactNode {
   const [open, setOpen] = useState(false);
@@ -38,17 +43,21 @@ export function DeviceMenu({ volume, onVolume }: DeviceMenuProps): ReactNode {
       </button>
       <fieldset id={menu} className="menu" hidden={!open}>
         <legend className="visually-hidden">Devices and volume</legend>
-        <label>
-          <span>Microphone</span>
-          <DeviceSelect kind="microphone" data-testid="device-microphone" onFailure={failed} />
-        </label>
-        <label>
-          <span>Speaker</span>
-          <DeviceSelect kind="speaker" data-testid="device-speaker" onFailure={failed} />
-        </label>
-        <label>
-          <span>Volume</span>
+        {KINDS.map(({ kind, name }) => (
+          <div key={kind}>
+            <label htmlFor={`${menu}-${kind}`}>{name}</label>
+            <DeviceSelect
+              id={`${menu}-${kind}`}
+              kind={kind}
+              data-testid={`device-${kind}`}
+              onFailure={failed}
+            />
+          </div>
+        ))}
+        <div>
+          <label htmlFor={`${menu}-volume`}>Volume</label>
           <input
+            id={`${menu}-volume`}
             type="range"
             min="0"
             max="1"
@@ -57,7 +66,7 @@ export function DeviceMenu({ volume, onVolume }: DeviceMenuProps): ReactNode {
             value={volume}
             onChange={(event) => onVolume(event.target.valueAsNumber)}
           />
-        </label>
+        </div>
         {failure !== "" && <p role="alert">{failure}</p>}
       </fieldset>
     </div>

@@ -5,6 +5,9 @@ import type { NoticesProps } from "./notices.js";
 
 const NEEDS_TOKEN = new Set(["unauthorized", "forbidden"]);
 
+/** Told by `MicrophoneTrouble`. */
+const OF_A_DEVICE = new Set(["device", "permission_denied"]);
+
 const ADVICE: { readonly [code: string]: string } = {
   unreachable: "Is the server still running? Start it with make run, then try again.",
   capacity: "The server is full at the moment. Try again in a little while.",
@@ -18,12 +21,13 @@ export function ConnectionFailure({ settings, onSettings }: NoticesProps): React
   const { status, error } = useConnection();
   if (error === undefined || (status.status !== "closed" && status.status !== "idle")) return null;
   const code = "code" in error ? String(error.code) : "";
+  if (OF_A_DEVICE.has(code)) return null;
   if (NEEDS_TOKEN.has(code)) {
     return (
       <Notice tone="warn" testId="token" title="This server asks for a token">
         <TokenForm
           refused={settings.token !== ""}
-          onToken={(token) => onSettings({ ...settings, token })}
+          onToken={(token) => onSettings({ ...settings, token }, true)}
         />
       </Notice>
     );
@@ -64,7 +68,7 @@ function TokenForm({ refused, onToken }: TokenFormProps): ReactNode {
           onChange={(event) => setToken(event.target.value)}
         />
         <button type="submit" disabled={token.trim() === ""}>
-          Use it
+          Connect
         </button>
       </div>
     </form>

@@ -8,7 +8,7 @@ import { PlaybackBlocked } from "./playback-blocked.js";
 
 export interface NoticesProps {
   readonly settings: Settings;
-  readonly onSettings: (settings: Settings) => void;
+  readonly onSettings: (settings: Settings, connect?: boolean) => void;
 }
 
 /** What is wrong and what to do about it; lies over the stage, so that nothing moves. */
@@ -23,7 +23,7 @@ export function Notices(props: NoticesProps): ReactNode {
         </Notice>
       )}
       <PlaybackBlocked />
-      <MicrophoneTrouble />
+      <MicrophoneTrouble {...props} />
       <ConnectionFailure {...props} />
       {skipped > 0 && status.status === "ready" && (
         <Notice tone="info" title="Restored">

@@ -3,20 +3,21 @@ import { CheckIcon, CopyIcon } from "../icons.js";
 import { asJson, describe, FAMILIES, type Family, familyOf } from "../state/describe-event.js";
 import type { LogEntry } from "../state/recorder.js";
 import { useRecorder, useStore } from "../state/use-recorder.js";
+import { useStickToEnd } from "../state/use-stick-to-end.js";
 import { Panel } from "./panel.js";
 
-const SHOWN = 150;
 /** Errors are always listed. */
 const CHOSEN = FAMILIES.filter((family) => family !== "errors");
 const QUIET: ReadonlySet<Family> = new Set(["metrics"]);
 
-/** Every event, the newest first; filtered by family and by text; copied as JSON. */
+/** Every event, the newest last; filtered by family and by text; copied as JSON. */
 export function EventLog(): ReactNode {
   const recorder = useRecorder();
   const entries = useDeferredValue(useStore(recorder.entries));
   const [hidden, setHidden] = useState(QUIET);
   const [text, setText] = useState("");
   const kept = useMemo(() => entries.filter(keeps(hidden, text)), [entries, hidden, text]);
+  const box = useStickToEnd<HTMLOListElement>();
   const toggle = (family: Family) => {
     const next = new Set(hidden);
     if (!next.delete(family)) next.add(family);
@@ -55,13 +56,10 @@ export function EventLog(): ReactNode {
           </button>
         ))}
       </fieldset>
-      <ol className="entries">
-        {kept
-          .slice(-SHOWN)
-          .toReversed()
-          .map((entry) => (
-            <Entry key={entry.number} entry={entry} />
-          ))}
+      <ol className="entries" {...box}>
+        {kept.map((entry) => (
+          <Entry key={entry.number} entry={entry} />
+        ))}
       </ol>
       {kept.length === 0 && (
         <p className="empty">

@@ -89,7 +89,7 @@ function drawBars(scene: Scene, side: "microphone" | "bot", y: number, color: st
   for (const [column, level] of columns(samples, side)) {
     const left = x(column * BAR_MS);
     if (left < -BAR_PX) continue;
-    const tall = Math.max(0.75, Math.sqrt(level) * reach);
+    const tall = Math.max(0.75, Math.min(1, 1.6 * Math.sqrt(level)) * reach);
     at.roundRect(left, y - tall, BAR_PX, tall * 2, BAR_PX / 2);
   }
   at.fill();
@@ -109,7 +109,7 @@ function* columns(
   }
 }
 
-function drawMarks({ at, marks, palette, userY, botY, reach, wordsY, x }: Scene): void {
+function drawMarks({ at, marks, palette, userY, botY, wordsY, x }: Scene): void {
   for (const mark of marks) {
     const left = Math.round(x(mark.atMs)) + 0.5;
     if (left < -200) continue;

@@ -26,7 +26,7 @@ export function stageState(status: ClientStatus, { bot, userSpeaking }: Activity
     case "closing":
       return { key: "closing", label: "Ending" };
     case "closed":
-      return { key: "closed", label: "Session ended" };
+      return { key: "closed", label: status.error ? "Not connected" : "Session ended" };
     case "ready":
       if (userSpeaking) return { key: "listening", label: ACTIVITY.listening };
       return { key: bot, label: ACTIVITY[bot] };

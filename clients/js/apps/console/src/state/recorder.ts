@@ -27,7 +27,9 @@ export interface Mark {
   readonly text: string;
 }
 
-const MAX_ENTRIES = 600;
+const MAX_ENTRIES = 500;
+/** Entries that go at once, so that the list does not move with every new one. */
+const OLD_ENTRIES = 150;
 const MAX_TURNS = 20;
 const SAMPLE_MS = 50;
 const MAX_SAMPLES = 30_000 / SAMPLE_MS;
@@ -73,7 +75,9 @@ export class Recorder {
     const { type, event } = item;
     const atMs = performance.now();
     const entry: LogEntry = { number: this.#number++, atMs, type, event };
-    this.entries.set([...this.entries.get().slice(1 - MAX_ENTRIES), entry]);
+    const before = this.entries.get();
+    const kept = before.length < MAX_ENTRIES ? before : before.slice(OLD_ENTRIES);
+    this.entries.set([...kept, entry]);
     this.#note(item, atMs);
   }
 

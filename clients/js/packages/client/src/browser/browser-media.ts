@@ -12,6 +12,7 @@ import type {
 import { Player } from "../media/player.js";
 import { gradeOf, type Measured, measure, readStats, type StatsLook } from "../media/quality.js";
 import { AudioGraph, levelOf } from "./audio-graph.js";
+import { check } from "./check.js";
 import { DeviceStore } from "./device-store.js";
 import { BrowserMicrophone } from "./microphone.js";
 import type { BrowserPath } from "./path.js";
@@ -45,6 +46,8 @@ export class BrowserMedia implements Media {
   #positionMs = 0;
   #look: StatsLook | undefined;
   #unwatch: (() => void) | undefined;
+
+  readonly check = check;
 
   constructor(options: MediaOptions, logger: Logger) {
     this.#options = options;

@@ -8,7 +8,6 @@ import {
   type VoxwireError,
   wire,
 } from "@voxwire/protocol";
-import type { CloseReason } from "../api.js";
 import type { CarrierName, Media, MediaPath, Payload } from "../media/media.js";
 import { asError, Greeting, type GreetingOptions, lost } from "./attach.js";
 import { Control, type ControlHandler } from "./control.js";
@@ -19,6 +18,7 @@ import { Opening } from "./opening.js";
 import { Paths } from "./paths.js";
 import { type Handler, Requests } from "./requests.js";
 import { Scope } from "./scope.js";
+import { endOf, type SessionEnd, spoken } from "./session-parts.js";
 import { declarationsOf, ToolRunner, type ToolsHost } from "./tool-runner.js";
 import { isLoopback } from "./url.js";
 
@@ -27,12 +27,6 @@ const BYE_MS = 1000;
 /** How long audio that was received may still play after the session ended, milliseconds. */
 const DRAIN_MS = 300;
 const DRAIN_STEP_MS = 50;
-
-/** How a session ended. */
-export interface SessionEnd {
-  readonly reason: CloseReason;
-  readonly error?: VoxwireError;
-}
 
 export interface SessionOptions extends Omit<GreetingOptions, "tools" | "webrtc"> {
   readonly carriers: readonly CarrierName[];
@@ -71,6 +65,7 @@ export class Session implements ControlHandler {
   readonly #tools: ToolRunner;
   #begun = false;
   #isUp = false;
+  #muted = false;
   #early: wire.Envelope[] = [];
   #earlySkip: ClientEvents["eventsSkipped"] | undefined;
   #lastError: VoxwireError | undefined;
@@ -137,6 +132,17 @@ export class Session implements ControlHandler {
       throw makeError("invalid_state", "the session has ended");
     }
     this.control.send(payload);
+  }
+
+  /** Tells the server that the microphone is off, or on again. */
+  mute(muted: boolean): void {
+    if (muted === this.#muted || !this.#begun || this.#end) return;
+    this.#muted = muted;
+    try {
+      this.send({ case: "mute", value: { muted } });
+    } catch (error) {
+      this.host.failed(error, "mute");
+    }
   }
 
   /** The error for a session that is not up after `timeoutMs`. */
@@ -272,6 +278,7 @@ export class Session implements ControlHandler {
     const { welcome } = this;
     if (welcome === undefined) return;
     this.#begun = true;
+    this.#muted = !this.host.media.microphone.enabled;
     this.host.media.use(path);
     this.#up();
     this.#emitOf({ case: "welcome", value: welcome });
@@ -297,12 +304,7 @@ export class Session implements ControlHandler {
   /** Goes on from a snapshot, since what happened meanwhile is lost. */
   #skip(snapshot: wire.Snapshot, unsent: number): void {
     const skipped = { count: 0, unsent, snapshot: snapshotOf(snapshot) };
-    const started = [snapshot.utterance ?? [], snapshot.queuedUtterances].flat();
-    const said: Payload[] = [
-      ...started.map((value) => ({ case: "utteranceStarted", value }) as const),
-      ...snapshot.words.map((value) => ({ case: "utteranceWords", value }) as const),
-      ...snapshot.toolCalls.map((value) => ({ case: "toolCallStarted", value }) as const),
-    ];
+    const said = spoken(snapshot);
     const state = snapshot.state && ({ case: "stateChanged", value: snapshot.state } as const);
     if (this.#begun) {
       this.host.emit("eventsSkipped", skipped);
@@ -314,6 +316,9 @@ export class Session implements ControlHandler {
         wire.envelope(one as wire.PayloadInit),
       );
       this.#earlySkip = skipped;
+    }
+    if (snapshot.userMuted !== this.#muted) {
+      this.control.send({ case: "mute", value: { muted: this.#muted } });
     }
     if (this.#saidBye) this.control.send({ case: "bye", value: {} });
   }
@@ -369,18 +374,9 @@ export class Session implements ControlHandler {
   async #over(message: wire.SessionEnded, payload: Payload): Promise<void> {
     if (this.#end) return;
     this.control.finish();
-    const { EndReason } = wire;
-    const failed = message.reason === EndReason.ERROR;
-    const error = failed ? (this.#lastError ?? lost("the server ended the session")) : undefined;
-    const reasons: Partial<Record<wire.EndReason, CloseReason>> = {
-      [EndReason.CLIENT]: "client",
-      [EndReason.BOT]: "bot",
-      [EndReason.SERVER]: "server",
-      [EndReason.EXPIRED]: "expired",
-    };
-    const reason = reasons[message.reason] ?? "error";
-    this.#end = { reason, ...(error ? { error } : {}) };
-    if (!error && !this.#saidBye && this.#begun) await this.#drain();
+    const end = endOf(message.reason, this.#lastError);
+    this.#end = end;
+    if (!end.error && !this.#saidBye && this.#begun) await this.#drain();
     if (this.#scope.closed) return;
     if (this.#begun) this.#emitOf(payload);
     this.#settle(this.#end);

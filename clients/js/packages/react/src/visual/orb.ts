@@ -14,7 +14,7 @@ export function drawOrb(frame: Frame, levels: Levels, state: BotActivity): void 
   const { context, width, height, color, nowMs } = frame;
   const [x, y, radius] = [width / 2, height / 2, Math.min(width, height) / 2];
   const seconds = frame.still ? 0 : nowMs / 1000;
-  const loud = Math.sqrt(Math.max(levels.bot, levels.microphone));
+  const loud = Math.min(1, 1.4 * Math.sqrt(Math.max(levels.bot, levels.microphone)));
   const breath = frame.still ? 0 : Math.sin(seconds * 1.4) * 0.016;
   const pace = state === "thinking" ? 3 : 1;
   const base = radius * (0.54 + breath + 0.18 * loud);
