@@ -4,11 +4,27 @@ import asyncio
 from typing import Any
 
 import pytest
+from pipecat.frames.frames import Frame, InputDTMFFrame
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 import voxwire
 from voxwire_protocol.errors import ErrorCode, VoxwireError, make_error
 from voxwire_server import BotSession
 from voxwire_server.testing import running_server
+
+
+class Keys(FrameProcessor):
+    """Notes the keys that the pipeline sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pressed = ""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, InputDTMFFrame):
+            self.pressed += frame.button.value
+        await self.push_frame(frame, direction)
 
 
 class Asked:
@@ -17,6 +33,7 @@ class Asked:
     def __init__(self) -> None:
         self.told: list[tuple[str, Any]] = []
         self.sessions: list[BotSession] = []
+        self.keys = Keys()
 
     async def __call__(self, session: BotSession) -> None:
         self.sessions.append(session)
@@ -25,7 +42,7 @@ class Asked:
         session.on_request("later", self._later)
         session.on_request("raise", self._raise)
         session.on_request("refuse", self._refuse)
-        await session.run([session.input(), session.output()])
+        await session.run([session.input(), self.keys, session.output()])
 
     async def _later(self, data: Any) -> Any:
         await asyncio.sleep(0.01)
@@ -82,3 +99,19 @@ async def test_the_bot_asks_and_gets_the_answer_or_runs_into_its_deadline() -> N
         with pytest.raises(VoxwireError) as late:
             await bot.sessions[0].request("where", timeout_ms=50)
         assert late.value.code == ErrorCode.TIMEOUT
+
+
+async def test_keys_reach_the_pipeline_in_order_and_odd_ones_are_refused() -> None:
+    bot = Asked()
+    async with (
+        running_server(bot) as server,
+        asyncio.timeout(20),
+        voxwire.connect(server.url, transport="websocket") as session,
+    ):
+        await session.send_message("dtmf", {"digits": "12*#0"})
+        await session.send_message("dtmf", {"digits": "1a"})
+        error = await session.wait_for(voxwire.ErrorEvent)
+        assert error.code == ErrorCode.INVALID_ARGUMENT
+        while len(bot.keys.pressed) < 5:
+            await asyncio.sleep(0.01)
+    assert bot.keys.pressed == "12*#0"

@@ -6,10 +6,12 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, Final
 
+from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import (
     EndFrame,
     Frame,
     InputAudioRawFrame,
+    InputDTMFFrame,
     LLMConfigureOutputFrame,
     StartFrame,
 )
@@ -186,6 +188,12 @@ class SessionTransport(BaseTransport):
         await push_typed(entry, text, run=run_immediately)
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
+
+    async def keys(self, digits: str) -> None:
+        """The user pressed keys: Pipecat's ``InputDTMFFrame``, one each."""
+        if self._input is not None:
+            for digit in digits:
+                await self._input.push_frame(InputDTMFFrame(button=KeypadEntry(digit)))
 
     async def _cut_off(self, entry: SessionInput) -> None:
         """Interrupt the bot, and wait until the pipeline has drained.

@@ -7,9 +7,10 @@ A request names itself, its answer repeats the name with ``response``; an ``Erro
 import asyncio
 import inspect
 import logging
+import re
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError, error_from_wire, make_error
@@ -22,6 +23,8 @@ __all__ = ["Requests"]
 
 _log = logging.getLogger("voxwire.session")
 
+_DTMF: Final = "dtmf"
+_DIGITS: Final = re.compile(r"[0-9*#]{1,64}")
 _MAX_ANSWERING: Final = 32
 _MAX_REASON_CHARS: Final = 500
 
@@ -52,6 +55,7 @@ class Requests:
         if message.response:
             self._settle(message.request_id, data)
         elif not message.request_id:
+            self._press(message, data)
             if self.on_message is not None:
                 self._session.spawn(self._tell(self.on_message, message.type, data))
         elif message.type not in self.handlers:
@@ -119,6 +123,21 @@ class Requests:
             )
         finally:
             self._answering -= 1
+
+    def _press(self, message: wire.AppMessage, data: Any) -> None:
+        """Hand keypad input to the pipeline, once it has started."""
+        if message.type != _DTMF:
+            return
+        digits = cast("dict[str, Any]", data).get("digits") if isinstance(data, dict) else None
+        if isinstance(digits, str) and _DIGITS.fullmatch(digits):
+            self._session.spawn(self._hand_over(digits))
+        else:
+            self._refuse(message, ErrorCode.INVALID_ARGUMENT, "dtmf has digits of 0-9, * and #")
+
+    async def _hand_over(self, digits: str) -> None:
+        await self._session.pipeline_ready.wait()
+        if self._session.port is not None:
+            await self._session.port.keys(digits)
 
     async def _tell(self, callback: Callable[[str, Any], Any], kind: str, data: Any) -> None:
         try:

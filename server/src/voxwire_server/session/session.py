@@ -52,6 +52,10 @@ class PipelinePort(Protocol):
         """The user typed."""
         ...
 
+    async def keys(self, digits: str) -> None:
+        """The user pressed keys: ``0``-``9``, ``*``, ``#``."""
+        ...
+
     async def interrupt(self) -> None:
         """Cut the bot off."""
         ...

@@ -116,10 +116,10 @@ export class CoreClient implements Client {
       this.#host(() => this.#run === run),
     );
     this.#run = run;
-    const { devices, microphone } = this.#media;
+    const { devices } = this.#media;
     this.#unwatch ??= devices.subscribe(() => {
       this.#emitter.emit("devices", devices.get());
-      this.#run?.session?.mute(!microphone.enabled);
+      this.#run?.session?.mute(!this.#media.microphone.enabled);
     });
     const sinceMs = this.#options.env.now();
     await before?.closed; // a new session begins when the one before is gone

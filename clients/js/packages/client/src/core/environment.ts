@@ -30,8 +30,15 @@ export interface Environment {
   baseUrl(): string | undefined;
   /** Calls `fn` whenever the network may be back; returns what ends that. */
   onOnline(fn: () => void): () => void;
+  /** Calls `fn` when the page is left for good; returns what ends that. */
+  onLeave(fn: () => void): () => void;
   /** Name of the platform, for the server's log. */
   readonly platform: string;
+}
+
+/** Of `pagehide`: the page may be shown again as it is. */
+interface Leaving {
+  readonly persisted?: boolean;
 }
 
 interface Globals {
@@ -39,8 +46,8 @@ interface Globals {
   readonly WebSocket?: new (url: string, protocol: string) => WebSocketLike;
   readonly process?: { readonly versions?: { readonly node?: string } };
   readonly document?: unknown;
-  addEventListener?(type: string, listener: () => void): void;
-  removeEventListener?(type: string, listener: () => void): void;
+  addEventListener?(type: string, listener: (event: Leaving) => void): void;
+  removeEventListener?(type: string, listener: (event: Leaving) => void): void;
 }
 
 /** The program's own clock, timers and network; looked up at each use, never at import. */
@@ -64,6 +71,13 @@ export const realEnvironment = (): Environment => {
     onOnline(fn) {
       globals.addEventListener?.("online", fn);
       return () => globals.removeEventListener?.("online", fn);
+    },
+    onLeave(fn) {
+      const left = ({ persisted }: Leaving) => {
+        if (persisted !== true) fn();
+      };
+      globals.addEventListener?.("pagehide", left);
+      return () => globals.removeEventListener?.("pagehide", left);
     },
     platform: globals.process?.versions?.node ? "node" : globals.document ? "browser" : "worker",
   };

@@ -13,7 +13,7 @@ export class IceChoice {
 
   /** True when a path needs what the server names. */
   get wanted(): boolean {
-    return this.own === undefined && !this.loopback;
+    return this.own === undefined && (!this.loopback || this.icePolicy === "relay");
   }
 
   get options(): Omit<PathOptions, "pathId"> {

@@ -135,7 +135,7 @@ export class Run {
       },
       up({ sessionId, bot }) {
         if (run.#closing) return;
-        if (!run.#up) run.#measure();
+        if (!run.#up) run.#begin();
         run.#up = true;
         run.host.setStatus({ status: "ready", sessionId, bot });
       },
@@ -157,6 +157,12 @@ export class Run {
         }
       },
     };
+  }
+
+  /** The session is up for the first time. */
+  #begin(): void {
+    this.#scope.defer(this.#scope.env.onLeave(() => this.session?.leave()));
+    this.#measure();
   }
 
   #measure(): void {

@@ -64,8 +64,8 @@ export class Session implements ControlHandler {
   readonly #opening: Opening;
   readonly #tools: ToolRunner;
   #begun = false;
-  #isUp = false;
   #muted = false;
+  #isUp = false;
   #early: wire.Envelope[] = [];
   #earlySkip: ClientEvents["eventsSkipped"] | undefined;
   #lastError: VoxwireError | undefined;
@@ -164,17 +164,22 @@ export class Session implements ControlHandler {
     }
   }
 
+  /** The page goes away: the server need not wait for it. */
+  leave(): void {
+    if (this.welcome === undefined || this.#saidBye || this.#end) return;
+    this.#saidBye = true;
+    this.control.finish();
+    try {
+      this.control.send({ case: "bye", value: {} });
+    } catch {
+      // the server gives the session up after its grace
+    }
+  }
+
   /** Ends everything of the session, within 0.6 s. `scope` is what is left of time. */
   async stop(scope: Scope, error: unknown): Promise<void> {
     this.control.finish();
-    if (this.welcome && !this.#saidBye && !this.#end) {
-      this.#saidBye = true;
-      try {
-        this.control.send({ case: "bye", value: {} });
-      } catch {
-        // the server gives the session up after its grace
-      }
-    }
+    this.leave();
     this.paths.close();
     this.#settleReady.reject(error);
     this.#scope.close(error);

@@ -47,6 +47,7 @@ export class FakeServer implements FakeSessionHost {
       openSocket: this.network.openSocket,
       jitter: () => 0.5,
       onOnline: () => () => {},
+      onLeave: () => () => {},
       baseUrl: () => "https://fake.test/",
     };
   }
