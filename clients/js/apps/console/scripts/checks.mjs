@@ -156,11 +156,13 @@ await build({ root, mode: "demo", logLevel: "warn", configFile: join(root, "vite
 const server = await serve(join(root, "dist/demo"));
 const browser = await launch();
 try {
-  for (const size of SIZES) {
-    await look(browser, server.url, size, "light", undefined);
-    await look(browser, server.url, size, size.name === "laptop" ? "dark" : "light", "speaking");
-  }
-  await look(browser, server.url, SIZES[0], "dark", undefined);
+  await Promise.all([
+    look(browser, server.url, SIZES[0], "light", undefined),
+    look(browser, server.url, SIZES[0], "dark", "speaking"),
+    look(browser, server.url, SIZES[1], "light", "speaking"),
+    look(browser, server.url, SIZES[2], "dark", "speaking"),
+    look(browser, server.url, SIZES[2], "light", undefined),
+  ]);
   await stillness(browser, server.url);
 } finally {
   await browser.close();

@@ -43,7 +43,7 @@ async function question(page) {
   await reach(page, "listening");
   await page.getByTestId("tool-card").waitFor({ timeout: 30_000 });
   await reach(page, "speaking");
-  const card = await page.getByTestId("tool-card").first().innerText();
+  const card = await page.getByTestId("tool-card").first().textContent();
   check("the tool call is a card", /get_weather.*paris/is.test(card), card);
   await page.getByTestId("total").waitFor({ timeout: 10_000 });
   const total = Number(await page.getByTestId("total").textContent());
@@ -113,7 +113,7 @@ async function textAndDevices(page) {
   );
   await page.keyboard.up("Space");
   await page.getByTestId("disconnect").click();
-  await page.getByTestId("connect").waitFor();
+  await reach(page, "closed");
   check(
     "the session ends",
     (await page.getByTestId("state").getAttribute("data-state")) === "closed",

@@ -3,11 +3,12 @@ import { type ReactNode, useId } from "react";
 import { TRANSPORTS } from "../settings.js";
 import type { ControlsProps } from "./controls.js";
 
+const LABELS: { readonly [status: string]: string } = { closed: "Start again", closing: "Ending" };
+
 /** The one button that begins, and what can be chosen before. */
 export function StartPanel({ settings, onSettings }: ControlsProps): ReactNode {
   const { status, isBusy, connect, disconnect } = useConnection();
   const name = useId();
-  const again = status.status === "closed";
   return (
     <div className="controls start">
       <button
@@ -17,7 +18,7 @@ export function StartPanel({ settings, onSettings }: ControlsProps): ReactNode {
         onClick={isBusy ? disconnect : connect}
         disabled={status.status === "closing"}
       >
-        {isBusy ? "Cancel" : again ? "Start again" : "Start talking"}
+        {LABELS[status.status] ?? (isBusy ? "Cancel" : "Start talking")}
       </button>
       <fieldset className="segments" disabled={isBusy}>
         <legend className="visually-hidden">Transport</legend>
