@@ -1,18 +1,15 @@
 /** The console, built as the server ships it, in Chromium against the real server. */
-import { execFile, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type OfflineServer, python, startOffline } from "./offline-server.js";
 
 const run = promisify(execFile);
 const scripts = fileURLToPath(new URL("../../apps/console/scripts/", import.meta.url));
-const root = fileURLToPath(new URL("../../../../", import.meta.url));
-const venv = join(root, ".venv/bin/python");
-const python = existsSync(venv) ? venv : "python";
 const folder = mkdtempSync(join(tmpdir(), "voxwire-console-"));
 const microphone = join(folder, "microphone.wav");
 
@@ -32,26 +29,15 @@ async def main():
 asyncio.run(main())
 `;
 
-let url = "";
-let stop = () => {};
+let server: OfflineServer | undefined;
 
 beforeAll(async () => {
   await run(python, ["-c", RENDER, microphone]);
-  const child = spawn(python, ["-m", "voxwire_server.cli", "run", "--port", "0"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  stop = () => child.kill("SIGTERM");
-  url = await new Promise<string>((resolve, reject) => {
-    child.on("exit", (code) => reject(new Error(`the server ended with ${code}`)));
-    createInterface(child.stdout).on("line", (line) => {
-      const found = /listens on ws:\/\/(\S+)/.exec(line);
-      if (found) resolve(`http://${found[1]}`);
-    });
-  });
+  server = await startOffline();
 });
 
 afterAll(() => {
-  stop();
+  server?.stop();
   rmSync(folder, { recursive: true });
 });
 
@@ -66,7 +52,7 @@ async function script(name: string, ...args: string[]): Promise<string[]> {
 
 describe.each(["webrtc", "websocket"])("over %s", (transport) => {
   test("a conversation on the console", { timeout: 120_000 }, async () => {
-    const lines = await script("e2e.mjs", url, transport, microphone);
+    const lines = await script("e2e.mjs", server?.url ?? "", transport, microphone);
     expect(lines.filter((line) => !line.startsWith("ok"))).toEqual([]);
     expect(lines.length).toBeGreaterThanOrEqual(16);
   });

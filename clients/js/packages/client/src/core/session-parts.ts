@@ -1,8 +1,9 @@
-/** What messages mean for a session. Pure. */
+/** What messages mean for a session, and how it went. */
 import { type VoxwireError, wire } from "@voxwire/protocol";
 import type { CloseReason } from "../api.js";
-import type { Payload } from "../media/media.js";
+import type { MediaPath, Payload } from "../media/media.js";
 import { lost } from "./attach.js";
+import type { Control } from "./control.js";
 
 /** How a session ended. */
 export interface SessionEnd {
@@ -35,4 +36,60 @@ export function spoken(snapshot: wire.Snapshot): Payload[] {
     ...snapshot.words.map((value) => ({ case: "utteranceWords", value }) as const),
     ...snapshot.toolCalls.map((value) => ({ case: "toolCallStarted", value }) as const),
   ];
+}
+
+/** Figures of a session for a bug report. */
+export function figuresOf(
+  welcome: wire.Welcome | undefined,
+  { clock, droppedMessages, numbers }: Control,
+  path: MediaPath | undefined,
+) {
+  const { sessionId = "", epoch = 0, bot = "", server = "" } = welcome ?? {};
+  const { carrier = "none", pathId = 0 } = path ?? {};
+  const rttMs = clock.rttUs === undefined ? null : clock.rttUs / 1000;
+  return { sessionId, epoch, bot, server, carrier, pathId, rttMs, droppedMessages, ...numbers };
+}
+
+/** How a session went: it began or it did not, and it ended once. */
+export class Outcome {
+  readonly ready: Promise<void>;
+  readonly ended: Promise<SessionEnd>;
+  /** The end, once it is known; what is left of the session may still happen. */
+  end: SessionEnd | undefined;
+  #begin: () => void = () => {};
+  #refuse: (error: unknown) => void = () => {};
+  #settle: (end: SessionEnd) => void = () => {};
+
+  constructor() {
+    this.ready = new Promise((resolve, reject) => {
+      this.#begin = resolve;
+      this.#refuse = reject;
+    });
+    this.ready.catch(() => {}); // it may fail while nobody waits
+    this.ended = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  begin(): void {
+    this.#begin();
+  }
+
+  /** The first end counts. */
+  decide(end: SessionEnd): void {
+    this.end ??= end;
+  }
+
+  /** It is over, as it was decided, else with `end`. */
+  settle(end: SessionEnd = { reason: "client" }): void {
+    this.decide(end);
+    this.#refuse(this.end?.error ?? lost("the session ended before it was ready"));
+    this.#settle(this.end ?? end);
+  }
+
+  /** This side gives it up. */
+  abandon(error: unknown): void {
+    this.#refuse(error);
+    this.settle();
+  }
 }

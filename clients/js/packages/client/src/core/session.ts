@@ -9,7 +9,7 @@ import {
   wire,
 } from "@voxwire/protocol";
 import type { CarrierName, Media, MediaPath, Payload } from "../media/media.js";
-import { asError, Greeting, type GreetingOptions, lost } from "./attach.js";
+import { asError, Greeting, type GreetingOptions } from "./attach.js";
 import { Control, type ControlHandler } from "./control.js";
 import type { Tap } from "./dialler.js";
 import type { Gate } from "./gate.js";
@@ -18,7 +18,7 @@ import { Opening } from "./opening.js";
 import { Paths } from "./paths.js";
 import { type Handler, Requests } from "./requests.js";
 import { Scope } from "./scope.js";
-import { endOf, type SessionEnd, spoken } from "./session-parts.js";
+import { endOf, figuresOf, Outcome, type SessionEnd, spoken } from "./session-parts.js";
 import { declarationsOf, ToolRunner, type ToolsHost } from "./tool-runner.js";
 import { isLoopback } from "./url.js";
 
@@ -55,10 +55,6 @@ export class Session implements ControlHandler {
   readonly control: Control;
   readonly paths: Paths;
   readonly requests: Requests;
-  /** Resolves when the session is up; rejects when it cannot be had. */
-  readonly ready: Promise<void>;
-  /** Resolves once, after everything that happened was told. */
-  readonly ended: Promise<SessionEnd>;
   welcome: wire.Welcome | undefined;
   readonly #scope: Scope;
   readonly #opening: Opening;
@@ -69,10 +65,8 @@ export class Session implements ControlHandler {
   #early: wire.Envelope[] = [];
   #earlySkip: ClientEvents["eventsSkipped"] | undefined;
   #lastError: VoxwireError | undefined;
-  #end: SessionEnd | undefined;
+  readonly #outcome = new Outcome();
   #saidBye = false;
-  #settleReady: { resolve(): void; reject(error: unknown): void };
-  #settleEnded: (end: SessionEnd) => void = () => {};
 
   constructor(
     parent: Scope,
@@ -82,15 +76,6 @@ export class Session implements ControlHandler {
     const { env } = parent;
     const scope = new Scope(env, parent);
     this.#scope = scope;
-    let settle: { resolve(): void; reject(error: unknown): void } | undefined;
-    this.ready = new Promise((resolve, reject) => {
-      settle = { resolve, reject };
-    });
-    this.ready.catch(() => {});
-    this.#settleReady = settle as unknown as { resolve(): void; reject(error: unknown): void };
-    this.ended = new Promise((resolve) => {
-      this.#settleEnded = resolve;
-    });
     const send = (payload: wire.PayloadInit) => this.send(payload);
     this.#tools = new ToolRunner(scope, host, send);
     const webrtc = options.carriers.includes("webrtc");
@@ -115,6 +100,16 @@ export class Session implements ControlHandler {
     });
   }
 
+  /** Resolves when the session is up; rejects when it cannot be had. */
+  get ready(): Promise<void> {
+    return this.#outcome.ready;
+  }
+
+  /** Resolves once, after everything that happened was told. */
+  get ended(): Promise<SessionEnd> {
+    return this.#outcome.ended;
+  }
+
   /** Dials; `ready` and `ended` tell the rest. */
   start(dialMs: number): void {
     this.host.stage("server");
@@ -128,7 +123,7 @@ export class Session implements ControlHandler {
 
   /** Sends a message, now or when the connection is back. Throws a VoxwireError. */
   send(payload: wire.PayloadInit): void {
-    if (this.#end || this.#scope.closed) {
+    if (this.#outcome.end || this.#scope.closed) {
       throw makeError("invalid_state", "the session has ended");
     }
     this.control.send(payload);
@@ -136,7 +131,7 @@ export class Session implements ControlHandler {
 
   /** Tells the server that the microphone is off, or on again. */
   mute(muted: boolean): void {
-    if (muted === this.#muted || !this.#begun || this.#end) return;
+    if (muted === this.#muted || !this.#begun || this.#outcome.end) return;
     this.#muted = muted;
     try {
       this.send({ case: "mute", value: { muted } });
@@ -152,7 +147,7 @@ export class Session implements ControlHandler {
 
   /** Says Bye and waits a moment for the answer. */
   async bye(reason: string): Promise<void> {
-    if (this.#saidBye || this.#end) return;
+    if (this.#saidBye || this.#outcome.end) return;
     this.#saidBye = true;
     this.control.finish();
     try {
@@ -166,7 +161,7 @@ export class Session implements ControlHandler {
 
   /** The page goes away: the server need not wait for it. */
   leave(): void {
-    if (this.welcome === undefined || this.#saidBye || this.#end) return;
+    if (this.welcome === undefined || this.#saidBye || this.#outcome.end) return;
     this.#saidBye = true;
     this.control.finish();
     try {
@@ -181,22 +176,14 @@ export class Session implements ControlHandler {
     this.control.finish();
     this.leave();
     this.paths.close();
-    this.#settleReady.reject(error);
     this.#scope.close(error);
-    this.#settleEnded(this.#end ?? { reason: "client" });
+    this.#outcome.abandon(error);
     await this.control.close(scope);
   }
 
   /** Figures for a bug report. */
   figures() {
-    const { clock, droppedMessages } = this.control;
-    const { sessionId = "", epoch = 0, bot = "", server = "" } = this.welcome ?? {};
-    const { carrier = "none", pathId = 0 } = this.paths.opened ?? {};
-    const rttMs = clock.rttUs === undefined ? null : clock.rttUs / 1000;
-    return {
-      ...{ sessionId, epoch, bot, server, carrier, pathId, rttMs, droppedMessages },
-      ...this.control.numbers,
-    };
+    return figuresOf(this.welcome, this.control, this.paths.opened);
   }
 
   dropControl(): void {
@@ -206,8 +193,6 @@ export class Session implements ControlHandler {
   dropMedia(): void {
     if (!this.paths.drop()) this.control.drop();
   }
-
-  // what the control channel tells (ControlHandler)
 
   lost(attempt: number, cause: VoxwireError): void {
     this.paths.detached();
@@ -290,7 +275,7 @@ export class Session implements ControlHandler {
     this.host.emit("pathChanged", changed);
     if (this.#earlySkip) this.host.emit("eventsSkipped", this.#earlySkip);
     for (const envelope of this.#early.splice(0)) this.#happen(envelope);
-    this.#settleReady.resolve();
+    this.#outcome.begin();
   }
 
   /** Says that the session is up, once both the control channel and a media path are. */
@@ -377,14 +362,14 @@ export class Session implements ControlHandler {
 
   /** The server's last message: what was received plays out first, unless this side hung up. */
   async #over(message: wire.SessionEnded, payload: Payload): Promise<void> {
-    if (this.#end) return;
+    if (this.#outcome.end) return;
     this.control.finish();
     const end = endOf(message.reason, this.#lastError);
-    this.#end = end;
+    this.#outcome.decide(end);
     if (!end.error && !this.#saidBye && this.#begun) await this.#drain();
     if (this.#scope.closed) return;
     if (this.#begun) this.#emitOf(payload);
-    this.#settle(this.#end);
+    this.#outcome.settle();
   }
 
   async #drain(): Promise<void> {
@@ -401,21 +386,14 @@ export class Session implements ControlHandler {
   }
 
   #controlOver(error: VoxwireError): void {
-    if (this.#scope.closed || this.#end) return;
-    if (this.#saidBye) this.#settle({ reason: "client" });
+    if (this.#scope.closed || this.#outcome.end) return;
+    if (this.#saidBye) this.#outcome.settle({ reason: "client" });
     else this.#fail(error);
   }
 
   #fail(error: VoxwireError): void {
-    if (this.#end) return;
+    if (this.#outcome.end) return; // what was received plays out
     const reason = error.code === "session_expired" ? "expired" : "error";
-    this.#end = { reason, error };
-    this.#settle(this.#end);
-  }
-
-  #settle(end: SessionEnd): void {
-    const early = "the session ended before it was ready";
-    this.#settleReady.reject(end.error ?? lost(early));
-    this.#settleEnded(end);
+    this.#outcome.settle({ reason, error });
   }
 }

@@ -10,7 +10,7 @@ import { useLatest } from "../use-latest.js";
 export function useTool(tool: Tool): void {
   const client = useVoxwire();
   const latest = useLatest(tool);
-  const { name, description, timeoutMs } = tool;
+  const { name, description, timeoutMs, onInterruption } = tool;
   const parameters = JSON.stringify(tool.parameters);
   useEffect(() => {
     const offered: Tool = {
@@ -18,11 +18,12 @@ export function useTool(tool: Tool): void {
       description,
       parameters: JSON.parse(parameters),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(onInterruption === undefined ? {} : { onInterruption }),
       ...(latest.current.parse ? { parse: (value) => parsed(latest.current, value) } : {}),
       run: (args: never, call: ToolCall) => latest.current.run(args, call),
     };
     return client.tool(offered);
-  }, [client, latest, name, description, parameters, timeoutMs]);
+  }, [client, latest, name, description, parameters, timeoutMs, onInterruption]);
 }
 
 const parsed = async (tool: Tool, value: Parameters<NonNullable<Tool["parse"]>>[0]) =>
