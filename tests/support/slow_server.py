@@ -1,4 +1,4 @@
-"""The offline bot with a synthesiser that can be slowed down, for a browser: ``slow_server.py FOLDER``.
+"""The offline bot with a voice that can be slowed down, for a browser: ``slow_server.py FOLDER``.
 
 Prints ``listening PORT``; FOLDER is served below /page/. A line on the standard input is the number
 of milliseconds that the synthesiser thinks before each sentence from then on.

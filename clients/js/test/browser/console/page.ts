@@ -20,6 +20,14 @@ export interface Word {
   readonly state: string;
 }
 
+export interface Look {
+  readonly width?: number;
+  readonly height?: number;
+  readonly scheme?: "light" | "dark";
+  /** Nothing is animated: drawing costs nothing. */
+  readonly still?: boolean;
+}
+
 export class Console {
   /** Errors of page, console and React; what the browser says of a network that was cut is none. */
   readonly troubles: string[] = [];
@@ -27,14 +35,11 @@ export class Console {
 
   private constructor(readonly page: Page) {}
 
-  static async open(
-    browser: Browser,
-    url: string,
-    look: { width?: number; height?: number; scheme?: "light" | "dark" } = {},
-  ): Promise<Console> {
-    const { width = 1360, height = 860, scheme = "light" } = look;
+  static async open(browser: Browser, url: string, look: Look = {}): Promise<Console> {
+    const { width = 1360, height = 860, scheme = "light", still = false } = look;
     const viewport = { width, height };
-    const page = await browser.newPage({ viewport, colorScheme: scheme });
+    const reducedMotion = still ? "reduce" : "no-preference";
+    const page = await browser.newPage({ viewport, colorScheme: scheme, reducedMotion });
     const self = new Console(page);
     await self.#watch(new URL(url).host);
     await page.goto(url);
