@@ -1,6 +1,7 @@
 import type { AnyEvent, Client } from "@voxwire/client";
 import { Store } from "./store.js";
 import { type TurnWait, waitOf } from "./turn-stages.js";
+import { WayUp } from "./way-up.js";
 
 /** An event with the moment it was taken: milliseconds since the page was opened. */
 export interface LogEntry {
@@ -46,19 +47,23 @@ export class Recorder {
   samples: Sample[] = [];
   marks: Mark[] = [];
   readonly #client: Client;
+  readonly #wayUp: WayUp;
   readonly #texts = new Map<string, string>();
   #number = 0;
 
   constructor(client: Client) {
     this.#client = client;
+    this.#wayUp = new WayUp(client);
   }
 
   start(): () => void {
     const end = new AbortController();
     const timer = setInterval(() => this.#sample(), SAMPLE_MS);
+    const endWayUp = this.#wayUp.start();
     void this.#follow(end.signal);
     return () => {
       clearInterval(timer);
+      endWayUp();
       end.abort();
     };
   }
@@ -92,7 +97,8 @@ export class Recorder {
         if (item.event.final) this.#mark(atMs, "transcript", item.event.text);
         break;
       case "turnMetrics": {
-        const wait = waitOf(item.event, this.#texts.get(item.event.turnId) ?? "");
+        const text = this.#texts.get(item.event.turnId) ?? "";
+        const wait = waitOf(item.event, text, this.#wayUp.msOf(item.event));
         this.waits.set([...this.waits.get().slice(1 - MAX_TURNS), wait]);
         break;
       }
@@ -133,6 +139,7 @@ export class Recorder {
   }
 
   #sample(): void {
+    this.#wayUp.look();
     const { status } = this.#client.status.get();
     if (status !== "ready" && status !== "reconnecting") return;
     const { microphone, bot } = this.#client.levels();

@@ -62,3 +62,13 @@ test("an older server's response time stands as the model's", () => {
     ["playout", 80],
   ]);
 });
+
+test("the way to the server comes first, and belongs to the whole", () => {
+  const wait = waitOf({ ...METRICS, userStoppedServerUs: 5_000_000 }, "hello", 31);
+  expect(wait.totalMs).toBe(871);
+  expect(wait.stages.slice(0, 2)).toEqual([
+    { key: "up", startMs: 0, durationMs: 31 },
+    { key: "vad", startMs: 31, durationMs: 200 },
+  ]);
+  expect(wait.stages.reduce((sum, { durationMs }) => sum + durationMs, 0)).toBe(wait.totalMs);
+});

@@ -2,6 +2,7 @@ import type { TurnMetrics } from "@voxwire/protocol";
 
 /** The stages of a turn in order of time, with what people call them. */
 export const STAGES = [
+  { key: "up", name: "Way up", hint: "until your last word was at the server" },
   { key: "vad", name: "Voice activity", hint: "until the silence after your words was noticed" },
   { key: "stt", name: "Speech to text", hint: "until the final transcript" },
   { key: "turn", name: "Turn", hint: "until your turn was taken as over" },
@@ -22,7 +23,8 @@ export interface Stage {
   readonly durationMs: number;
 }
 
-/** A turn's wait, from the end of the user's words to the first audible sample. */
+/** A turn's wait, from the end of the user's words at their microphone to the first audible sample
+ * at their speaker. */
 export interface TurnWait {
   readonly turnId: string;
   /** What the user said; empty when it is not known. */
@@ -35,8 +37,8 @@ export interface TurnWait {
 type Known = { readonly [K in StageKey]: number | undefined };
 
 /** The stages that happened, one after the other; the tools' time is the end of the model's. */
-export function stagesOf(metrics: TurnMetrics): Stage[] {
-  const known = durations(metrics);
+export function stagesOf(metrics: TurnMetrics, wayUpMs?: number): Stage[] {
+  const known = durations(metrics, wayUpMs);
   const stages: Stage[] = [];
   let at = 0;
   for (const { key } of STAGES) {
@@ -48,18 +50,19 @@ export function stagesOf(metrics: TurnMetrics): Stage[] {
   return stages;
 }
 
-/** What the waterfall shows of a turn. */
-export function waitOf(metrics: TurnMetrics, text: string): TurnWait {
-  const stages = stagesOf(metrics);
+/** What the waterfall shows of a turn; the way up is no part of the server's figures. */
+export function waitOf(metrics: TurnMetrics, text: string, wayUpMs?: number): TurnWait {
+  const stages = stagesOf(metrics, wayUpMs);
   const sum = stages.reduce((total, stage) => total + stage.durationMs, 0);
-  const totalMs = metrics.totalMs ?? sum;
+  const totalMs = metrics.totalMs === undefined ? sum : metrics.totalMs + (wayUpMs ?? 0);
   return { turnId: metrics.turnId, text, totalMs, typed: metrics.typed === true, stages };
 }
 
 /** An older server tells the response time alone: then it stands as the model's. */
-function durations(metrics: TurnMetrics): Known {
+function durations(metrics: TurnMetrics, wayUpMs: number | undefined): Known {
   const older = metrics.totalMs === undefined;
   return {
+    up: wayUpMs,
     vad: metrics.vadMs,
     stt: metrics.sttMs,
     turn: metrics.turnMs,

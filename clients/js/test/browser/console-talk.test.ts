@@ -1,0 +1,143 @@
+/** A conversation on the console with the offline bot, by voice and by hand, over both transports. */
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Console, FOLDER, TRANSPORTS } from "./console/page.js";
+import { speak } from "./console/processes.js";
+import { FAKE_DEVICE, FAKE_USER, launch } from "./e2e/chromium.js";
+import { Server } from "./e2e/server.js";
+import { soundBetween } from "./e2e/sounds.js";
+
+/** Spoken into the greeting, which lasts longer than the silence before. */
+const QUESTION = "what is the weather in paris";
+const LEAD_S = 4;
+const TRAIL_S = 40;
+
+const microphone = join(tmpdir(), `voxwire-console-${process.pid}.wav`);
+let server: Server;
+let browser: Browser;
+
+beforeAll(async () => {
+  await speak(microphone, LEAD_S, QUESTION, TRAIL_S);
+  server = await (await Server.start({ bot: "offline", folder: FOLDER })).ready();
+  const file = `--use-file-for-fake-audio-capture=${microphone}%noloop`;
+  browser = await launch([FAKE_DEVICE, FAKE_USER, file]);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.stop();
+  rmSync(microphone, { force: true });
+});
+
+/** What was heard comes first, the rest is cut. */
+function expectCut(words: Awaited<ReturnType<Console["words"]>>): void {
+  const firstCut = words.findIndex(({ state }) => state === "cut");
+  expect(firstCut).toBeGreaterThan(0);
+  const states = words.map((_, at) => (at < firstCut ? "heard" : "cut"));
+  expect(words.map(({ state }) => state)).toEqual(states);
+}
+
+/** The greeting is cut by the user's voice; the question is answered with a tool's help. */
+async function byVoice(console: Console): Promise<void> {
+  await console.turns("user").filter({ hasText: QUESTION }).waitFor({ timeout: 30_000 });
+  const card = console.at("tool-card").first();
+  await card.waitFor({ timeout: 30_000 });
+  await console.until("the answer was heard", () => {
+    const answer = [...document.querySelectorAll('.turn[data-role="bot"]')][1];
+    const words = [...(answer?.querySelectorAll(".word") ?? [])];
+    return words.length > 3 && words.every((word) => word.getAttribute("data-state") === "heard");
+  });
+  expectCut(await console.words(0));
+  expect(await card.getAttribute("data-status")).toBe("done");
+  expect(await card.innerText()).toMatch(/get_weather[\s\S]*paris/i);
+
+  const { heard, behind, words } = await console.ears();
+  const lit = words.filter(({ state }) => state === "heard");
+  const order = lit.map(({ index }) => index);
+  expect(order).toEqual(order.toSorted((one, two) => one - two));
+  expect(new Set(order).size).toBe(order.length);
+  const answer = lit.filter(({ index }) => index > (words.findLast(isCut)?.index ?? -1));
+  const [first, last] = [answer[0]?.atMs ?? 0, answer.at(-1)?.atMs ?? 0];
+  expect(soundBetween(heard, behind, first, last)).toBeGreaterThan(0.5);
+}
+
+const isCut = ({ state }: { readonly state: string }) => state === "cut";
+
+/** The bars of the last wait are the whole of it. */
+async function waterfall(console: Console): Promise<void> {
+  await console.at("total").waitFor();
+  const total = Number(await console.at("total").innerText());
+  const cells = console.at("waterfall").locator("[data-ms]");
+  const ms = await cells.evaluateAll((all) =>
+    all.map((cell) => Number(cell.getAttribute("data-ms"))),
+  );
+  expect(ms.length).toBeGreaterThanOrEqual(5);
+  expect(ms.reduce((sum, one) => sum + one, 0)).toBe(total);
+}
+
+/** A phrase as a button; what is typed cuts it short, and is answered. */
+async function byHand(console: Console): Promise<void> {
+  expect(await console.at("phrase").count()).toBe(3);
+  await console.at("phrase").filter({ hasText: "long story" }).click();
+  await console.turns("user").filter({ hasText: "long story" }).waitFor();
+  await console.until("the story is told", () => {
+    const turns = document.querySelectorAll('.turn[data-role="bot"]');
+    return (turns[2]?.querySelectorAll('.word[data-state="heard"]').length ?? 0) > 2;
+  });
+  await console.say("what time is it");
+  await console.turns("user").filter({ hasText: "what time is it" }).waitFor();
+  await console.until("an answer to what was typed", () => {
+    const turns = document.querySelectorAll('.turn[data-role="bot"]');
+    return (turns[3]?.querySelectorAll('.word[data-state="heard"]').length ?? 0) > 1;
+  });
+  expectCut(await console.words(2));
+}
+
+async function devices(console: Console): Promise<void> {
+  await console.at("devices").click();
+  for (const kind of ["microphone", "speaker"]) {
+    const names = await console.at(`device-${kind}`).locator("option").allTextContents();
+    expect(names.length).toBeGreaterThan(0);
+    expect(names.every((name) => name !== "")).toBe(true);
+  }
+  await console.page.keyboard.press("Escape");
+  expect(await console.at("device-microphone").isVisible()).toBe(false);
+}
+
+/** Off means that nothing is captured; the space bar opens it while it is held. */
+async function muting(console: Console): Promise<void> {
+  const live = (count: number) =>
+    expect.poll(async () => (await console.held()).tracks, { timeout: 5000 }).toBe(count);
+  const pressed = () => console.at("mic").getAttribute("aria-pressed");
+  await live(1);
+  await console.at("mic").click();
+  await live(0);
+  expect(await pressed()).toBe("false");
+  await console.at("captions").focus();
+  await console.page.keyboard.down("Space");
+  await live(1);
+  expect(await pressed()).toBe("true");
+  await console.page.keyboard.up("Space");
+  await live(0);
+  await console.at("mic").click();
+  await live(1);
+}
+
+describe.each(TRANSPORTS)("over %s", (transport) => {
+  test("a spoken question, a tool, barge-in, text, devices, muting, the end", async () => {
+    const console = await Console.open(browser, `${server.url}/`, { still: true });
+    await console.connect(transport);
+    await byVoice(console);
+    await waterfall(console);
+    expect(await console.violations()).toEqual([]);
+    await byHand(console);
+    await devices(console);
+    await muting(console);
+    await console.at("disconnect").click();
+    await console.state("closed");
+    await console.close();
+  });
+});
