@@ -118,6 +118,24 @@ def test_the_server_wheel_has_the_offline_bot_with_its_data(wheels: dict[str, Pa
     assert expected <= names(wheels["voxwire_server"])
 
 
+def test_the_server_wheel_has_the_console(wheels: dict[str, Path]) -> None:
+    built = ROOT / "server/src/voxwire_server/console"
+    if not (built / "index.html").exists():
+        pytest.skip("the console is not built: scripts/javascript.py")
+    expected = {
+        f"voxwire_server/console/{file.relative_to(built).as_posix()}"
+        for file in built.rglob("*")
+        if file.is_file()
+    }
+    content = names(wheels["voxwire_server"])
+    assert expected == {name for name in content if name.startswith("voxwire_server/console/")}
+    with zipfile.ZipFile(wheels["voxwire_server"]) as archive:
+        page = archive.read("voxwire_server/console/index.html").decode()
+    named = set(re.findall(r'(?:src|href)="/([^"]+)"', page))
+    assert named, page
+    assert {f"voxwire_server/console/{name}" for name in named} <= content
+
+
 def test_the_programs_are_there(wheels: dict[str, Path]) -> None:
     assert scripts(wheels["voxwire_server"]) == {"voxwire-server": "voxwire_server.cli:main"}
     assert scripts(wheels["voxwire"]) == {"voxwire": "voxwire.cli:main"}
