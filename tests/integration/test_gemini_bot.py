@@ -73,7 +73,7 @@ def onsets_off(name: str, run: Talk, spoken: Sequence[SpokenTurn]) -> list[int]:
             for first, second in pairwise(words):
                 assert first["start_ms"] <= second["start_ms"], (first, second)
         assert all(first["t_ms"] <= second["t_ms"] for first, second in pairwise(here))
-        overlap_ms = max(a["end_ms"] - b["start_ms"] for a, b in pairwise(placed))
+        overlap_ms = max(overlap_ms, *(a["end_ms"] - b["start_ms"] for a, b in pairwise(placed)))
         off += [
             abs(row["start_ms"] - utterance["media_ms"] - word.start_ms)
             for row, word in zip(here, turn.words, strict=True)
@@ -84,6 +84,7 @@ def onsets_off(name: str, run: Talk, spoken: Sequence[SpokenTurn]) -> list[int]:
         f" p95 {np.percentile(off, 95):.0f} max {max(off)} ms; fired within"
         f" p95 {np.percentile(fired, 95):.0f} ms of it; spans overlap by {overlap_ms} ms at most"
     )
+    assert overlap_ms <= 0
     assert np.percentile(fired, 95) <= FIRING_P95_MS, sorted(fired)[-10:]
     return off
 

@@ -24,6 +24,7 @@ async def test_a_spoken_question_is_answered_aloud_through_a_tool(
         heard: list[str] = []
         words: list[voxwire.BotWord] = []
         calls: list[str] = []
+        responses: list[str] = []
         async with (
             running_server(load_bot("openai-realtime")) as server,
             voxwire.connect(server.url, microphone=microphone, transport="websocket") as session,
@@ -39,7 +40,10 @@ async def test_a_spoken_question_is_answered_aloud_through_a_tool(
                     case voxwire.BotWord() if calls:
                         words.append(event)
                     case voxwire.UtteranceEnded() if words:
+                        assert event.end is voxwire.UtteranceEnd.COMPLETED
                         break
+                    case voxwire.BotResponseStarted():
+                        responses.append(event.response_id)
                     case _:
                         pass
     [record] = peer.received
@@ -52,5 +56,6 @@ async def test_a_spoken_question_is_answered_aloud_through_a_tool(
     assert calls == ["get_weather"]
     assert " ".join(word.text for word in words) == record.spoken[-1].text
     assert record.spoken[-1].text.startswith("In Paris it will be")
+    assert len(responses) == len(set(responses)) == 1, "one answer, one response"
     starts = [word.start_ms for word in words]
     assert starts == sorted(starts)

@@ -71,6 +71,7 @@ async def test_a_conversation_outlives_the_providers_sessions(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(300)
 async def test_three_minutes_over_sessions_of_twenty_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,6 +1,7 @@
 """A spoken conversation with the gemini bot on the local peer, as the integration tests hold it."""
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -41,7 +42,9 @@ class Line:
 
 @asynccontextmanager
 async def line(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> AsyncIterator[Line]:
-    """Run the peer and the server."""
+    """Run the peer and the server, with all that a first session would have to import."""
+    importlib.import_module("pipecat.services.google.gemini_live.llm")
+    importlib.import_module("voxwire_server.pipeline.gemini_live")
     contexts: list[LLMContext] = []
 
     async def bot(session: BotSession) -> None:
@@ -111,15 +114,25 @@ class Talk:
         except TimeoutError:
             raise AssertionError("\n".join(str(e)[:150] for e in self.events[first:])) from None
 
-    async def answer(self) -> list[voxwire.BotWord]:
-        """Hear the bot until its next utterance is over; its words as they fired."""
+    async def answer(self, seconds: float = 25) -> list[voxwire.BotWord]:
+        """Hear the bot until its next utterance is over; its words as they fired.
+
+        Raises:
+            AssertionError: It was not over in time; with everything that came meanwhile.
+        """
+        first = len(self.events)
         words: list[voxwire.BotWord] = []
-        while True:
-            event = await self.next()
-            if isinstance(event, voxwire.BotWord):
-                words.append(event)
-            elif isinstance(event, voxwire.UtteranceEnded):
-                return words
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    event = await self.next()
+                    if isinstance(event, voxwire.BotWord):
+                        words.append(event)
+                    elif isinstance(event, voxwire.UtteranceEnded):
+                        return words
+        except TimeoutError:
+            came = "\n".join(str(e)[:150] for e in self.events[first:])
+            raise AssertionError(f"no answer within {seconds} s; what came:\n{came}") from None
 
     def of(self, kind: type[Any]) -> list[Any]:
         """The events of a kind so far."""

@@ -111,19 +111,42 @@ def test_words_fire_near_their_true_starts(
     assert p50 <= 30 and p95 <= p95_ms
 
 
-def test_most_words_are_found_when_the_transcript_comes_behind_their_sound(
-    spoken: list[Spoken],
+@pytest.mark.parametrize(
+    ("speed", "lead_ms", "p95_ms"),
+    [(3, -300, 250), (1, 0, 450), (1, -300, 450), (1, 300, 450)],
+    ids=["text behind", "real time", "real time, text behind", "real time, text ahead"],
+)
+def test_words_that_fire_late_are_placed_where_they_were(
+    spoken: list[Spoken], speed: float, lead_ms: float, p95_ms: float
 ) -> None:
-    """A word that was told too early can pull those behind it along: only the median is held."""
+    """With nothing ahead, a word waits for the one behind it; its place is not the worse for it."""
     errors: list[float] = []
     rate = 1.0
     for speech in spoken:
-        fired, rate = fire(speech, speed=3, lead_ms=-300, rate=rate)
+        fired, rate = fire(speech, speed=speed, lead_ms=lead_ms, rate=rate)
+        assert fired == sorted(fired)
         errors += list(np.abs(np.array(fired) - np.array(speech.true_ms)))
-    print(
-        f"{len(errors)} words, p50 {np.median(errors):.0f}, p95 {np.percentile(errors, 95):.0f} ms"
-    )
-    assert np.median(errors) <= 30
+    p50, p95 = np.percentile(errors, [50, 95])
+    print(f"{len(errors)} words, p50 {p50:.0f}, p95 {p95:.0f} ms")
+    assert p50 <= 30 and p95 <= p95_ms
+
+
+def test_a_long_pause_in_a_turn_costs_no_words(spoken: list[Spoken]) -> None:
+    """A model that falls behind leaves a hole in its turn, longer than a stretch that is fitted."""
+    speech, number = spoken[4], 12
+    cut = int((speech.true_ms[number] - 20) * SAMPLE_RATE / 1000)
+    hole = np.zeros(6 * SAMPLE_RATE, np.int16)
+    fitting = Fitting(sample_rate=SAMPLE_RATE)
+    fitting.add_text(speech.text)
+    for part in (speech.samples[:cut], hole, speech.samples[cut:]):
+        for at in range(0, len(part), SAMPLE_RATE // 5):
+            fitting.add_audio(part[at : at + SAMPLE_RATE // 5])
+            fitting.refit(0)
+    fitting.end()
+    fitting.refit(0)
+    true_ms = [ms + (6000 if index >= number else 0) for index, ms in enumerate(speech.true_ms)]
+    errors = [abs(w.start_ms - t) for w, t in zip(fitting.words, true_ms, strict=True)]
+    assert np.percentile(errors, 95) <= 150
 
 
 def test_a_word_that_was_heard_stays_where_it_is(spoken: list[Spoken]) -> None:
@@ -143,12 +166,13 @@ def test_a_word_that_was_heard_stays_where_it_is(spoken: list[Spoken]) -> None:
 
 def test_a_piece_of_transcript_may_end_inside_a_word() -> None:
     fitting = Fitting(sample_rate=16_000)
-    for piece in ("A rest", "aurant is", " near.", "Good", "bye"):
+    for piece in ("A rest", "aurant is", " near.", "Good", "bye", " at 4.", "30 or", " so.", "?"):
         fitting.add_text(piece)
     fitting.add_audio((np.sin(np.arange(32_000) * 0.2) * 9000).astype(np.int16))
     fitting.end()
     fitting.refit(0)
-    assert [w.text for w in fitting.words] == ["A", "restaurant", "is", "near.", "Goodbye"]
+    said = "A restaurant is near. Goodbye at 4.30 or so.?"
+    assert " ".join(w.text for w in fitting.words) == said
 
 
 def test_text_without_audio_and_audio_without_text_give_no_words() -> None:

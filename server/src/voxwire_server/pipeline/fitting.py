@@ -23,7 +23,11 @@ __all__ = ["FittedWord", "Fitting"]
 _LOOKAHEAD_ROWS: Final = 60
 """Audio behind a word that is needed before its place is believed for good."""
 _SURE_ROWS: Final = 4
-"""Rows of a word at the end of the audio from which it is believed to have begun."""
+"""Rows from a word's start to the end of the audio from which it is believed to have begun."""
+_LATE_ROWS: Final = 15
+"""As many for one that fires late all the same."""
+_PATIENCE_ROWS: Final = 100
+"""So many make up for a transcript that does not go on behind the word."""
 _WINDOW_ROWS: Final = 300
 _WINDOW_SLACK: Final = 1.6
 _LEAST_LEVEL_DB: Final = 45.0
@@ -31,7 +35,8 @@ _VOICED_DB: Final = 35.0
 _USUAL_WEIGHT: Final = 40.0
 _RATES: Final = (0.6, 1.7)
 _SENTENCE_END: Final = re.compile(r"[.!?…]['\")\]]*$")
-_CLOSED: Final = re.compile(r"[.,;:!?…]['\")\]]*$")
+_CLOSED: Final = re.compile(r"(?<!\d)[.,;:!?…]['\")\]]*$")
+"""A mark behind a digit may stand inside a number."""
 _CLOSERS: Final = "'\")]}”’"
 
 
@@ -42,6 +47,11 @@ class FittedWord:
     text: str
     start_ms: int
     end_ms: int
+
+
+def _word_of(token: str) -> Word:
+    mark = PAUSE_MARKS.get(token.rstrip(_CLOSERS)[-1:], 0)
+    return Word(tuple(sounds_of(token)), mark)
 
 
 class Fitting:
@@ -70,6 +80,9 @@ class Fitting:
         self._tokens: list[Word] = []
         self._texts: list[str] = []
         self._settled = 0
+        self._told: list[int] = []
+        """Starts as :meth:`refit` told of them last."""
+        self._window_rows = _WINDOW_ROWS
         self._spoken_rows = self._usual = _USUAL_WEIGHT
         self._spoken_rows *= rate
 
@@ -94,7 +107,8 @@ class Fitting:
     def add_text(self, text: str) -> None:
         """Transcript follows; a piece may begin or end inside a word."""
         self.ended = False
-        if text[:1].isalnum() and _SENTENCE_END.search(self.text):
+        in_number = text[:1].isdigit() and self.text[-2:-1].isdigit()
+        if text[:1].isalnum() and not in_number and _SENTENCE_END.search(self.text):
             self.text += " "  # a piece that is a sentence by itself (Nova Sonic)
         self.text += text
         self._tokenize()
@@ -117,10 +131,14 @@ class Fitting:
         open_end = self.text and not self.text[-1].isspace() and not self.ended
         if open_end and found and not _CLOSED.search(self.text):
             found.pop()
-        for token in found[len(self._texts) :]:
-            mark = PAUSE_MARKS.get(token.rstrip(_CLOSERS)[-1:], 0)
-            self._texts.append(token)
-            self._tokens.append(Word(tuple(sounds_of(token)), mark))
+        last = len(self._texts) - 1
+        if 0 <= last < len(found) and found[last] != self._texts[last]:  # it grew all the same
+            self._texts[last], self._tokens[last] = found[last], _word_of(found[last])
+            if last < len(self.words):
+                self.words[last].text = found[last]
+                del self._told[last:]
+        self._texts += found[len(self._texts) :]
+        self._tokens += [_word_of(token) for token in self._texts[len(self._tokens) :]]
 
     # what comes out
 
@@ -138,12 +156,12 @@ class Fitting:
         Returns:
             Index of the first word that is new or has moved noticeably; None if there is none.
         """
-        before = [word.start_ms for word in self.words]
         self._settle_heard(heard_ms)
         while self._fit_window(heard_ms):
             pass
         for index, word in enumerate(self.words):
-            if index >= len(before) or abs(before[index] - word.start_ms) > HOP_MS:
+            if index >= len(self._told) or abs(self._told[index] - word.start_ms) > HOP_MS:
+                self._told[index:] = [word.start_ms for word in self.words[index:]]
                 return index
         return None
 
@@ -180,7 +198,7 @@ class Fitting:
     def _fit_window(self, heard_ms: float) -> bool:
         """Align one stretch of audio from the last settled word on; True when more is to do."""
         first = self.words[self._first].start_ms // HOP_MS if self._settled else 0
-        last = min(self._rows, first + _WINDOW_ROWS)
+        last = min(self._rows, first + self._window_rows)
         tokens = self._next_tokens(last - first)
         if last <= first or not tokens:
             return self._end_tokens()
@@ -199,15 +217,22 @@ class Fitting:
         )
         if not spans and not more_audio:
             return self._end_tokens()
-        if (
-            more_audio
-            and spans
-            and last == self._rows
-            and spans[-1].start > last - first - _SURE_ROWS
-        ):
-            spans.pop()
+        if more_audio:
+            self._leave_unsure(spans, first, heard_ms)
         self._write(spans, first, heard_ms)
         return self._settle_early(last)
+
+    def _leave_unsure(self, spans: list[Span], first: int, heard_ms: float) -> None:
+        """Take back new words at the end of which too little is known: told, they would stay."""
+        while spans and self._first + len(spans) > len(self.words):
+            index = self._first + len(spans) - 1
+            begun_rows = self._rows - first - spans[-1].start
+            late = index > 0 and (first + spans[-1].start) * HOP_MS <= heard_ms
+            followed = index + 1 < len(self._tokens)
+            known = begun_rows >= (_LATE_ROWS if late else _SURE_ROWS) and (followed or not late)
+            if self.ended or known or begun_rows >= _PATIENCE_ROWS:
+                break
+            spans.pop()
 
     def _next_tokens(self, rows: int) -> list[Word]:
         tokens: list[Word] = []
@@ -263,7 +288,13 @@ class Fitting:
         settled = self._settled
         while self._settled < len(self.words) - 1 and self.words[self._settled].end_ms <= limit:
             self._settle_one()
-        return last < self._rows and self._settled > settled
+        if self._settled > settled:
+            self._window_rows = _WINDOW_ROWS
+            return last < self._rows
+        if last == self._rows or len(self.words) == len(self._tokens):
+            return False
+        self._window_rows *= 2  # a pause as long as the stretch: look across it
+        return True
 
     def _end_tokens(self) -> bool:
         """Words for which there is no sound stand at the audio's end, once nothing follows."""

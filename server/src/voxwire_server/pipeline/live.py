@@ -15,7 +15,7 @@ from pipecat.services.llm_service import LLMService
 
 from voxwire_protocol import wire
 from voxwire_server.pipeline.model_turns import ModelTurns
-from voxwire_server.pipeline.output import CutTurn
+from voxwire_server.pipeline.output_frames import CutTurn
 from voxwire_server.session.session import Session
 
 __all__ = ["Live", "LiveService", "is_speech_to_speech"]

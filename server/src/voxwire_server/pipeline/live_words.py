@@ -134,6 +134,10 @@ class LiveWords:
             (word.text, min(base + word.start_ms, last), min(base + word.end_ms, last + 1))
             for word in turn.fitting.words[first:]
         ]
+        before = utterance.words[first - 1] if first else None
+        if before is not None and before.end_ms > placed[0][1]:  # told when it was still open
+            first -= 1
+            placed.insert(0, (before.text, before.start_ms, max(before.start_ms, placed[0][1])))
         words = self._utterances.place_words(context, first, placed)
         begin = max(first, turn.released)
         self._drop(

@@ -10,12 +10,21 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from pipecat.frames.frames import ErrorFrame, LLMFullResponseEndFrame, TTSStoppedFrame
+from pipecat.frames.frames import (
+    ErrorFrame,
+    Frame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    TTSStoppedFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.openai.realtime import events
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 from pipecat.utils.errors import ErrorCategory
 
-from voxwire_server.pipeline.output import CutTurn
+from voxwire_server.pipeline.adoption import adopt_as
+from voxwire_server.pipeline.output_frames import CutTurn
 from voxwire_server.pipeline.troubles import MALFORMED, SILENT, Trouble, trouble_of
 
 if TYPE_CHECKING:
@@ -67,6 +76,19 @@ class SteadyOpenAIRealtime(OpenAIRealtimeLLMService):
         self._cut_responses: set[str] = set()
         self._response_id = ""
         self._tries = 0
+        self._announced = False
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Push a frame; a response starts once, though asked for and again with every item."""
+        if isinstance(frame, LLMFullResponseStartFrame):
+            if self._announced:
+                return
+            self._announced = True
+        elif isinstance(frame, LLMFullResponseEndFrame | InterruptionFrame):
+            self._announced = False
+        await super().push_frame(frame, direction)
 
     # the connection
 
@@ -96,6 +118,7 @@ class SteadyOpenAIRealtime(OpenAIRealtimeLLMService):
 
     async def _connection_ended(self, failure: Exception | None) -> None:
         trouble = trouble_of(failure or "connection closed")
+        self._announced = False
         if self._current_audio_response is not None:
             self._current_audio_response = None
             await self.push_frame(TTSStoppedFrame())
@@ -187,11 +210,6 @@ class SteadyOpenAIRealtime(OpenAIRealtimeLLMService):
 
 def adopt(service: OpenAIRealtimeLLMService, live: "Live") -> SteadyOpenAIRealtime:
     """Turn an instance, of whatever subclass, into one that is steady."""
-    kind = type(service)
-    if not isinstance(service, SteadyOpenAIRealtime):
-        plain = kind is OpenAIRealtimeLLMService
-        names = (SteadyOpenAIRealtime, kind)
-        service.__class__ = SteadyOpenAIRealtime if plain else type(kind.__name__, names, {})
-    steadied = cast(SteadyOpenAIRealtime, service)
+    steadied = adopt_as(service, SteadyOpenAIRealtime, OpenAIRealtimeLLMService)
     steadied.begin_care(live)
     return steadied

@@ -10,15 +10,12 @@ as system frames, then the interruption.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
-from pipecat.audio.utils import scale_audio
 from pipecat.frames.frames import (
     BotSpeakingFrame,
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
-    CancelFrame,
     EndFrame,
     Frame,
     InterruptionFrame,
@@ -35,61 +32,37 @@ from pipecat.frames.frames import (
     TTSTextFrame,
     VolumeFrame,
 )
-from pipecat.pipeline.pipeline import PipelineSink
-from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
-from soxr import ResampleStream
 
 from voxwire_protocol import wire
-from voxwire_server.pipeline.live_words import LiveWord, LiveWords
-from voxwire_server.pipeline.model_turns import SPOKEN_KEY, AllSaid, is_live
+from voxwire_server.pipeline.alarm import Alarm
+from voxwire_server.pipeline.live_output import LiveOutput
+from voxwire_server.pipeline.live_words import LiveWord
+from voxwire_server.pipeline.model_turns import AllSaid, is_live
+from voxwire_server.pipeline.output_frames import (
+    BotStarts,
+    CutTurn,
+    FirstSound,
+    HeardWord,
+    app_message,
+    copy_word,
+    is_heard_behind,
+)
 from voxwire_server.pipeline.release import ReleaseQueue
-from voxwire_server.pipeline.utterances import PlacedWord, Utterance, Utterances
-from voxwire_server.pipeline.words import OFFSET_KEY, WORD_KEY
+from voxwire_server.pipeline.spoken_words import place_text
+from voxwire_server.pipeline.utterances import Utterances
+from voxwire_server.pipeline.voice_format import VoiceFormat
 from voxwire_server.session.playout import MAX_BACKLOG_MS
 from voxwire_server.session.session import Session
 
-__all__ = ["CutTurn", "HeardWord", "SessionOutput"]
+__all__ = ["SessionOutput"]
 
 _END_SLACK_MS: Final = 1500
 _ROOM_SECS: Final = 0.1
 _KEPT_CUTS: Final = 32
-_REFIT_SECS: Final = 0.05
 _DOWN = FrameDirection.DOWNSTREAM
-
-
-@dataclass
-class HeardWord(TTSTextFrame, SystemFrame):
-    """A word heard before an interruption: system tier, so it stays ahead of it, in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class CutTurn:
-    """A turn of a speech-to-speech model that was cut.
-
-    Attributes:
-        context_id: Its context.
-        heard: Its words that were heard.
-        heard_ms: How much of its audio was heard.
-        whole: Whether that is all there was.
-    """
-
-    context_id: str
-    heard: str
-    heard_ms: int
-    whole: bool
-
-
-@dataclass(slots=True)
-class _BotStarts:
-    """Marks the start of an utterance in the release queue."""
-
-
-@dataclass(slots=True)
-class _FirstSound:
-    """Marks the first audible sample of an answer in the release queue."""
 
 
 class SessionOutput(BaseOutputTransport):
@@ -108,12 +81,13 @@ class SessionOutput(BaseOutputTransport):
         self._playout = session.playout
         self._turns = session.turns
         self.utterances = Utterances(session.emit, sample_rate=session.playout.sample_rate)
-        self._queue: ReleaseQueue[Frame | _BotStarts | _FirstSound] = ReleaseQueue()
-        self._changed = asyncio.Event()
-        self._room = asyncio.Event()
+        self._queue: ReleaseQueue[Frame | BotStarts | FirstSound] = ReleaseQueue()
+        self._changed = Alarm()
+        self._room = Alarm()
         self._task: asyncio.Task[None] | None = None
-        self._resampler: tuple[int, ResampleStream] | None = None
-        self._volume = params.audio_out_volume
+        self._format = VoiceFormat(
+            sample_rate=session.playout.sample_rate, volume=params.audio_out_volume
+        )
         self._speaking = False
         self._cutting = False
         self._cuts = 0
@@ -121,15 +95,18 @@ class SessionOutput(BaseOutputTransport):
         self._last_word_ms = 0.0
         self._contexts: set[str] = set()
         self._cut_contexts: deque[str] = deque(maxlen=_KEPT_CUTS)
-        self._live = LiveWords(
+        self._live = LiveOutput(
             self.utterances,
             sample_rate=session.playout.sample_rate,
             hold=self._hold_word,
             drop=self._queue.remove,
+            heard_ms=lambda: self._playout.heard_ms(self._now()),
+            cut_contexts=self._cut_contexts,
         )
-        self._refit_timer: asyncio.TimerHandle | None = None
-        self.on_cut: Callable[[CutTurn], Awaitable[None]] | None = None
-        """Told of each turn of a speech-to-speech model that was cut, before anybody else."""
+
+    def on_cut(self, told: Callable[[CutTurn], Awaitable[None]]) -> None:
+        """Tell ``told`` of each turn of a speech-to-speech model that was cut, first of all."""
+        self._live.on_cut = told
 
     # life
 
@@ -141,25 +118,15 @@ class SessionOutput(BaseOutputTransport):
     async def start(self, frame: StartFrame) -> None:
         """The pipeline started."""
         await super().start(frame)
-        self._passes_audio = self._somebody_downstream()
+        self._passes_audio = is_heard_behind(self)
         if self._task is None:
             self._task = self.create_task(self._release())
         await self.push_frame(OutputTransportReadyFrame(), FrameDirection.UPSTREAM)
 
-    def _somebody_downstream(self) -> bool:
-        """True when a processor behind the output may use the audio (a recorder, say)."""
-        processor: FrameProcessor | None = self.next
-        while processor is not None:
-            if not isinstance(processor, PipelineSink | LLMAssistantAggregator):
-                return True
-            processor = processor.next
-        return False
-
     async def cleanup(self) -> None:
         """Pipecat's tear-down."""
         self.utterances.close()
-        if self._refit_timer is not None:
-            self._refit_timer.cancel()
+        self._live.close()
         if self._task is not None:
             await self.cancel_task(self._task)
             self._task = None
@@ -167,8 +134,8 @@ class SessionOutput(BaseOutputTransport):
 
     def heard_changed(self) -> None:
         """The listener's position moved."""
-        self._changed.set()
-        self._room.set()
+        self._changed.ring()
+        self._room.ring()
 
     def _now(self) -> float:
         return self._session.now_ms()
@@ -188,17 +155,15 @@ class SessionOutput(BaseOutputTransport):
         elif isinstance(frame, StartFrame):
             await self.push_frame(frame, direction)
             await self.start(frame)
-        elif isinstance(frame, CancelFrame):
-            await self.push_frame(frame, direction)
         elif isinstance(frame, OutputTransportMessageUrgentFrame):
-            self._send_message(frame.message)
+            self._session.emit(app_message=app_message(frame.message))
         elif isinstance(frame, SystemFrame):
             await self.push_frame(frame, direction)
         elif isinstance(frame, EndFrame):
             await self._drain()
             await self.push_frame(frame, direction)
         elif (self._cutting and frame.interruptible) or (
-            isinstance(frame, TextFrame | AllSaid | TTSStoppedFrame) and self._live_frame(frame)
+            isinstance(frame, TextFrame | AllSaid | TTSStoppedFrame) and self._live.take(frame)
         ):
             return
         elif isinstance(frame, TTSTextFrame) and frame.context_id:
@@ -209,7 +174,7 @@ class SessionOutput(BaseOutputTransport):
     async def _hold(self, frame: Frame) -> None:
         """Keep a frame behind the audio (or the words) that came before it."""
         if isinstance(frame, VolumeFrame):
-            self._volume = frame.volume
+            self._format.volume = frame.volume
         if frame.pts and not isinstance(frame, TTSStoppedFrame):
             position = self._last_word_ms
         else:
@@ -218,14 +183,7 @@ class SessionOutput(BaseOutputTransport):
             await self._let_go(frame)
             return
         self._queue.hold(frame, position)
-        self._changed.set()
-
-    def _send_message(self, message: Any) -> None:
-        import json
-
-        self._session.emit(
-            app_message=wire.AppMessage(type="pipecat", data_json=json.dumps(message))
-        )
+        self._changed.ring()
 
     # audio
 
@@ -236,173 +194,85 @@ class SessionOutput(BaseOutputTransport):
         await self._wait_for_room()
         if cuts != self._cuts and frame.interruptible:
             return  # it waited while what it belongs to was cut
-        pcm = self._resampled(frame)
-        if self._volume != 1.0:
-            pcm = scale_audio(pcm, self._volume)
+        pcm = self._format.convert(frame)
         if not pcm:
             return
         context = frame.context_id if isinstance(frame, TTSAudioRawFrame) else None
         if context in self._cut_contexts:
             return  # its synthesiser went on although it was interrupted
-        live = is_live(context)
         known = context is None or context in self._contexts
         start = self._playout.place(pcm, self._now(), new_stretch=not known, live=context is None)
         if context is not None:
             self._voice(context, start, pcm)
-            if live:
-                self._live.audio(context, self._playout.to_ms(start), pcm)
-                self._refit_soon()
+            self._live.audio(context, self._playout.to_ms(start), pcm)
         if isinstance(frame, TTSAudioRawFrame):
             self._time_answer(context or "", self._playout.to_ms(start), pcm, begins=not known)
         if self._session.path is not None:
             self._session.path.wake()
         if self._passes_audio:
             self._queue.hold(frame, float(self._playout.end_ms))
-            self._changed.set()
+            self._changed.ring()
 
     async def _wait_for_room(self) -> None:
         """Wait while too much is unheard; without reports only the clock tells that it is not."""
-        loop = asyncio.get_running_loop()
         while self._playout.backlog_ms(self._now()) > MAX_BACKLOG_MS:
-            self._room.clear()
-            timer = loop.call_later(_ROOM_SECS, self._room.set)
-            try:
-                await self._room.wait()
-            finally:
-                timer.cancel()
+            self._room.silence()
+            await self._room.wait(_ROOM_SECS)
 
     def _voice(self, context: str, start: int, pcm: bytes) -> None:
         start_ms, end_ms = self._playout.to_ms(start), self._playout.end_ms
         if self.utterances.audio(context, start_ms, end_ms, pcm):
             self._contexts.add(context)
-            self._queue.hold(_BotStarts(), float(start_ms))
+            self._queue.hold(BotStarts(), float(start_ms))
             self._session.emit_state(self._session.state.bot_started(start_ms))
-            self._changed.set()
+            self._changed.ring()
 
     def _time_answer(self, context: str, start_ms: int, pcm: bytes, *, begins: bool) -> None:
         if begins or not context:
             self._turns.bot_placed(context, start_ms, self._now(), self.utterances.turn_id)
         audible_ms = self._turns.sound(pcm, start_ms, self._playout.sample_rate)
         if audible_ms is not None:
-            self._queue.hold(_FirstSound(), audible_ms)
-            self._changed.set()
-
-    def _resampled(self, frame: OutputAudioRawFrame) -> bytes:
-        """The frame's audio, mono at the session's rate."""
-        rate = self._playout.sample_rate
-        if frame.sample_rate == rate and frame.num_channels == 1:
-            return frame.audio
-        import numpy as np
-
-        samples = np.frombuffer(frame.audio, dtype=np.int16)
-        if frame.num_channels > 1:
-            samples = samples.reshape(-1, frame.num_channels).mean(axis=1).astype(np.int16)
-        rate = self._playout.sample_rate
-        if frame.sample_rate == rate:
-            return frame.audio if frame.num_channels == 1 else samples.tobytes()
-        if self._resampler is None or self._resampler[0] != frame.sample_rate:
-            stream = ResampleStream(frame.sample_rate, rate, 1, dtype="int16", quality="MQ")
-            self._resampler = (frame.sample_rate, stream)
-        return self._resampler[1].resample_chunk(samples).tobytes()
+            self._queue.hold(FirstSound(), audible_ms)
+            self._changed.ring()
 
     # words
 
     async def _text(self, frame: TTSTextFrame) -> None:
-        context = frame.context_id or ""
-        if context in self._cut_contexts:
+        if frame.context_id in self._cut_contexts:
             return
-        times: dict[str, Any] | None = frame.metadata.get(WORD_KEY)
-        offset: float | None = frame.metadata.get(OFFSET_KEY)
-        if times is None and offset is None:
-            await self._sentence(frame, context)
-            return
-        if times is not None:
-            start, end = float(times["start_ms"]), float(times["end_ms"])
-        else:
-            start, end = float(offset or 0.0), None
-        word = self.utterances.timed_word(context, frame.text.strip(), start, end)
-        position = float(word.start_ms) if word else self._playout.end_ms + start
-        self._hold_word(frame, position)
-
-    async def _sentence(self, frame: TTSTextFrame, context: str) -> None:
-        words = self.utterances.sentence(context, frame.text)
-        if not words:
+        placed = place_text(frame, self.utterances, end_ms=self._playout.end_ms)
+        for word, position in placed:
+            self._hold_word(word, position)
+        if not placed:
             await self._hold(frame)
-            return
-        for word in words:
-            self._hold_word(_copy_word(frame, word, TTSTextFrame), float(word.start_ms))
 
     def _hold_word(self, frame: TTSTextFrame, position: float) -> None:
         self._last_word_ms = max(self._last_word_ms, position)
         self._queue.hold(frame, position)
-        self._changed.set()
-
-    # words of a model that speaks by itself
-
-    def _live_frame(self, frame: Frame) -> bool:
-        """Take what such a model's frame says; True when nobody else needs the frame."""
-        if isinstance(frame, TextFrame):
-            spoken = frame.metadata.get(SPOKEN_KEY)
-            if spoken is not None and spoken not in self._cut_contexts:
-                self._live.text(spoken, frame.text)
-                self._refit_soon()
-            return isinstance(frame, TTSTextFrame) and is_live(frame.context_id)
-        if isinstance(frame, TTSStoppedFrame | AllSaid) and is_live(frame.context_id):
-            self._live.end(frame.context_id or "", self._playout.heard_ms(self._now()))
-        return isinstance(frame, AllSaid)
-
-    def _refit_soon(self) -> None:
-        if self._refit_timer is None:
-            loop = asyncio.get_running_loop()
-            self._refit_timer = loop.call_later(_REFIT_SECS, self._refit)
-
-    def _refit(self) -> None:
-        self._refit_timer = None
-        if not self._cutting:
-            self._live.refit(self._playout.heard_ms(self._now()))
-
-    async def _tell_cut(self, utterance: Utterance, heard_ms: float) -> None:
-        """Let the service know how much of its turn was heard."""
-        if self.on_cut is not None and is_live(utterance.context_id):
-            count, char_end = utterance.heard(heard_ms)
-            duration = min(max(heard_ms, utterance.start_ms), utterance.end_ms) - utterance.start_ms
-            await self.on_cut(
-                CutTurn(
-                    utterance.context_id,
-                    utterance.text[:char_end],
-                    int(duration),
-                    whole=count == len(utterance.words) and heard_ms >= utterance.end_ms,
-                )
-            )
+        self._changed.ring()
 
     # release
 
     async def _release(self) -> None:
         """Let go of what was heard, for as long as the pipeline runs."""
-        loop = asyncio.get_running_loop()
         while True:
-            self._changed.clear()
+            self._changed.silence()
             await self._release_due()
+            secs: float | None = None
             position = self._queue.next_ms
-            timer: asyncio.TimerHandle | None = None
             if position is not None:
                 wait_ms = self._playout.heard.eta_ms(position, self._now())
-                if wait_ms != float("inf"):
-                    timer = loop.call_later(max(1.0, wait_ms) / 1000, self._changed.set)
-            try:
-                await self._changed.wait()
-            finally:
-                if timer is not None:
-                    timer.cancel()
+                secs = None if wait_ms == float("inf") else max(1.0, wait_ms) / 1000
+            await self._changed.wait(secs)
 
     async def _release_due(self) -> None:
         if self._cutting:
             return
         heard, source = self._playout.heard.at(self._now())
         for item in self._queue.due(heard):
-            if isinstance(item, _BotStarts):
+            if isinstance(item, BotStarts):
                 await self._bot_started()
-            elif isinstance(item, _FirstSound):
+            elif isinstance(item, FirstSound):
                 self._first_sound(source)
             else:
                 await self._let_go(item)
@@ -411,13 +281,13 @@ class SessionOutput(BaseOutputTransport):
 
     async def _let_go(self, frame: Frame) -> None:
         if isinstance(frame, LiveWord):
-            self._live.released(frame.context_id or "", frame.index)
+            self._live.words.released(frame.context_id or "", frame.index)
         elif isinstance(frame, TTSStoppedFrame):
             await self._utterance_heard(frame.context_id or "")
         elif isinstance(frame, LLMFullResponseEndFrame):
             self._session.emit_state(self._session.state.response_ended())
         elif isinstance(frame, OutputTransportMessageFrame):
-            self._send_message(frame.message)
+            self._session.emit(app_message=app_message(frame.message))
             return
         elif isinstance(frame, OutputAudioRawFrame) and self._speaking:
             await self.push_frame(BotSpeakingFrame(), FrameDirection.UPSTREAM)
@@ -428,7 +298,7 @@ class SessionOutput(BaseOutputTransport):
         completed = wire.UtteranceEnd.UTTERANCE_END_COMPLETED
         self.utterances.end(context, completed, heard, source)
         self._contexts.discard(context)
-        self._live.forget(context)
+        self._live.words.forget(context)
         if is_live(context):  # such a model has said all when it has spoken all
             self._session.state.response_ended()
         if not self.utterances.open:
@@ -455,7 +325,7 @@ class SessionOutput(BaseOutputTransport):
     # interruption and end
 
     async def _interrupt(self, frame: InterruptionFrame) -> None:
-        self._cutting = True
+        self._cutting = self._live.cutting = True
         self._cuts += 1
         self._turns.cut()
         try:
@@ -472,30 +342,30 @@ class SessionOutput(BaseOutputTransport):
             for utterance in speaking:
                 self.utterances.end(utterance.context_id, interrupted, heard, source)
             self.utterances.forget_early()
-            self._cut_contexts.extend(self._contexts.union(self._live.contexts))
+            self._cut_contexts.extend(self._contexts.union(self._live.words.contexts))
             self._contexts.clear()
-            self._live.clear()
+            self._live.words.clear()
             for utterance in speaking:
-                await self._tell_cut(utterance, heard)
+                await self._live.tell_cut(utterance, heard)
             self._tell_interrupted(current)
             await self._bot_stopped()
             self._last_word_ms = 0.0
-            self._resampler = None
+            self._format.cut()
             await FrameProcessor.process_frame(self, frame, _DOWN)
             await self.push_frame(frame, _DOWN)
         finally:
-            self._cutting = False
-            self._room.set()
+            self._cutting = self._live.cutting = False
+            self._room.ring()
 
     async def _release_heard(self, heard_ms: float) -> None:
         """Push the heard words ahead of the interruption; keep what must not be dropped."""
         for held in self._queue.take_all():
             item = held.item
-            if isinstance(item, _BotStarts | _FirstSound):
+            if isinstance(item, BotStarts | FirstSound):
                 continue
             if isinstance(item, TTSTextFrame) and item.context_id:
                 if held.media_ms < heard_ms:
-                    await self.push_frame(_copy_word(item, None, HeardWord), _DOWN)
+                    await self.push_frame(copy_word(item, None, HeardWord), _DOWN)
             elif not item.interruptible:
                 await self.push_frame(item, _DOWN)
 
@@ -528,17 +398,3 @@ class SessionOutput(BaseOutputTransport):
             unheard = isinstance(item, TTSTextFrame) and held.media_ms > heard
             if isinstance(item, Frame) and not unheard:
                 await self._let_go(item)
-
-
-def _copy_word(
-    frame: TTSTextFrame, word: PlacedWord | None, kind: type[TTSTextFrame]
-) -> TTSTextFrame:
-    """A word frame like ``frame``, for one word of it or for all of it."""
-    text = frame.text if word is None else word.text
-    copy = kind(text, text_type=frame.text_type, segment_id=frame.segment_id)
-    copy.context_id = frame.context_id
-    copy.append_to_context = frame.append_to_context
-    copy.will_be_spoken = frame.will_be_spoken
-    if word is None:
-        copy.includes_inter_frame_spaces = frame.includes_inter_frame_spaces
-    return copy

@@ -138,7 +138,7 @@ class SessionTransport(BaseTransport):
         if self._output is None:
             self._output = SessionOutput(self.session, self.params, name=self._output_name)
             self.taps.utterances = self._output.utterances
-            self._output.on_cut = self.taps.live.cut
+            self._output.on_cut(self.taps.live.cut)
         return self._output
 
     def get_client_id(self, client: Any) -> str:
