@@ -2,7 +2,7 @@
 clients, browser, interop, faults. Ends with the time of each part and `N passed, N failed`.
 
 What is busy runs first, side by side; then, three at a time, what mostly waits in real time and
-judges moments; then what must be alone. With pytest arguments the parts run one after the other
+judges moments; then what drives a browser, two at a time; then what must be alone. With pytest arguments the parts run one after the other
 and print as they go.
 """
 
@@ -39,10 +39,11 @@ class Phase(IntEnum):
 
     BUSY = 0
     QUIET = 1
-    ALONE = 2
+    PAGES = 2
+    ALONE = 3
 
 
-WORKERS = {Phase.BUSY: 3, Phase.QUIET: 3, Phase.ALONE: 1}
+WORKERS = {Phase.BUSY: 3, Phase.QUIET: 3, Phase.PAGES: 2, Phase.ALONE: 1}
 """Jobs at a time, for two processors."""
 
 
@@ -71,15 +72,15 @@ SHARES = [
     Share("server", "rest", Phase.BUSY, 25),
     Share("clients", "python", Phase.QUIET, 50),
     Share("clients", "js", Phase.BUSY, 60, vitest=UNIT),
-    Share("browser", "talk", Phase.QUIET, 30, ("test/browser/talk",), vitest=BROWSER),
-    Share("browser", "cuts", Phase.QUIET, 40, ("test/browser/cuts",), vitest=BROWSER),
-    Share("browser", "lifecycle", Phase.QUIET, 35, ("test/browser/lifecycle",), vitest=BROWSER),
-    Share("browser", "cycles", Phase.QUIET, 15, ("test/browser/cycles",), vitest=BROWSER),
+    Share("browser", "talk", Phase.PAGES, 30, ("test/browser/talk",), vitest=BROWSER),
+    Share("browser", "cuts", Phase.PAGES, 40, ("test/browser/cuts",), vitest=BROWSER),
+    Share("browser", "lifecycle", Phase.PAGES, 35, ("test/browser/lifecycle",), vitest=BROWSER),
+    Share("browser", "cycles", Phase.PAGES, 15, ("test/browser/cycles",), vitest=BROWSER),
     Share("browser", "clicks", Phase.ALONE, 55, ("test/browser/clicks",), vitest=BROWSER),
     Share(
         "browser",
         "console",
-        Phase.QUIET,
+        Phase.PAGES,
         80,
         ("test/browser/console-looks", "test/browser/console-talk", "test/browser/react-app"),
         vitest=BROWSER,
