@@ -126,7 +126,7 @@ async function muting(console: Console): Promise<void> {
   await live(1);
 }
 
-describe.each(TRANSPORTS)("over %s", (transport) => {
+describe.concurrent.each(TRANSPORTS)("over %s", (transport) => {
   test("a spoken question, a tool, barge-in, text, devices, muting, the end", async () => {
     const console = await Console.open(browser, `${server.url}/`, { still: true });
     await console.connect(transport);
