@@ -71,7 +71,7 @@ SHARES = [
     Share("server", "rest", Phase.BUSY, 25),
     Share("clients", "python", Phase.QUIET, 50),
     Share("clients", "js", Phase.BUSY, 60, vitest=UNIT),
-    Share("browser", "console", Phase.QUIET, 120, ("test/browser/console",), vitest=BROWSER),
+    Share("browser", "console", Phase.QUIET, 140, ("test/browser/console",), vitest=BROWSER),
     Share("interop", "bot", Phase.QUIET, 85, ("tests/integration/test_offline_bot.py",)),
     Share("interop", "wheels", Phase.BUSY, 15, ("tests/integration/test_wheels.py",)),
     Share("interop", "talk", Phase.QUIET, 70, ("tests/integration/test_talk.py",)),
