@@ -21,4 +21,7 @@ for package in PACKAGES:
     shutil.rmtree(ROOT / package / "dist", ignore_errors=True)
     for cache in (ROOT / package).rglob("__pycache__"):
         shutil.rmtree(cache, ignore_errors=True)
+for built in (ROOT / "clients" / "js").glob("*/*/dist"):
+    shutil.rmtree(built, ignore_errors=True)
+shutil.rmtree(ROOT / "server" / "src" / "voxwire_server" / "console", ignore_errors=True)
 print("clean: removed", ", ".join([*NAMES, "__pycache__"]))

@@ -71,7 +71,7 @@ def main() -> int:
         )
         return 1
     make_talk = "make talk" if port == 7860 else f"make talk PORT={port}"
-    print(f"run: starting on http://{HOST}:{port} (Ctrl-C stops it). To talk to it, elsewhere:")
+    print(f"run: starting on http://{HOST}:{port} (Ctrl-C stops it). Open that in a browser, or:")
     print(f"       {make_talk}\n       .venv/bin/voxwire talk ws://{HOST}:{port}", flush=True)
     server = BIN / "voxwire-server"
     os.chdir(ROOT)

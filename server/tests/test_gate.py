@@ -73,3 +73,15 @@ def test_what_is_loopback() -> None:
 
 def test_the_message_says_how_to_set_a_key() -> None:
     assert "VOXWIRE_KEY" in missing_key_message("0.0.0.0")
+
+
+def test_a_page_may_read_its_own_files_wherever_it_is_served() -> None:
+    gate = Gate(port=7860, loopback=False, has_key=True)
+    own = headers(host="bot.example:7860", origin="http://bot.example:7860")
+    assert gate.check(own, reads=True) is None
+    assert gate.check(headers(host="bot.example", origin="https://bot.example"), reads=True) is None
+    assert gate.check(own) is not None  # a session needs VOXWIRE_ALLOWED_ORIGINS all the same
+    for origin in ("https://evil.example", "null", "http://bot.example", "bot.example:7860"):
+        assert gate.check(headers(host="bot.example:7860", origin=origin), reads=True) is not None
+    rebound = headers(host="evil.example:7860", origin="http://evil.example:7860")
+    assert LOCAL.check(rebound, reads=True) is not None

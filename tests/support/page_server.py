@@ -6,7 +6,7 @@ served below /page/ on the same origin, under the strictest Content-Security-Pol
 they do; needs a key), ``ledger`` (a file: a line for every reliable message, see
 :mod:`tests.support.fault_server`), ``wav`` (``path`` and ``text`` of a WAV to speak first) and
 ``settings``. A line ``cut`` on the standard input makes every UDP socket of ICE deaf and dumb that
-exists then.
+exists then, ``block`` those to come as well, until ``open``.
 """
 
 import asyncio
@@ -68,13 +68,14 @@ class Cutter:
     """Cuts the UDP sockets of ICE, as a network does that loses every packet."""
 
     def __init__(self) -> None:
+        self.blocks = False
         self._dead: set[StunProtocol] = set()
         self._alive: set[StunProtocol] = set()
         made, received = StunProtocol.connection_made, StunProtocol.datagram_received
 
         def connection_made(protocol: StunProtocol, transport: Any) -> None:
             made(protocol, transport)
-            self._alive.add(protocol)
+            (self._dead if self.blocks else self._alive).add(protocol)
             sendto = transport.sendto
 
             def send(data: bytes, address: Any = None) -> None:
@@ -126,7 +127,8 @@ async def speak(path: str, text: str, *, rate: int = 48000) -> None:
 def obey(cutter: Cutter) -> None:
     """Read the standard input; its end changes nothing."""
     for line in sys.stdin:
-        if line.strip() == "cut":
+        cutter.blocks = line.strip() == "block"
+        if line.strip() != "open":
             cutter.cut()
 
 
@@ -145,8 +147,9 @@ def main(options: dict[str, Any]) -> None:
     offline = options.get("bot") == "offline"
     bot = load_bot("offline") if offline else LoadedBot(name="clicks", run=clicks)
     if "public_host" in options:  # the gate of a server on the network, without being there
-        origin = f"http://{options['public_host']}:{public}"
-        settings = settings.model_copy(update={"host": "0.0.0.0", "allowed_origins": origin})
+        names = ("127.0.0.1", options["public_host"])
+        origins = ",".join(f"http://{name}:{public}" for name in names)
+        settings = settings.model_copy(update={"host": "0.0.0.0", "allowed_origins": origins})
     server = make_server(settings, bot, port=public)
     if "folder" in options:
         application: Any = server.config.app

@@ -1,7 +1,7 @@
 """A spoken conversation with the gemini bot on the local peer, as the integration tests hold it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 
 import voxwire
 from tests.support.gemini_live_peer import GeminiPeer, running_peer
-from tests.support.listening import Ear
+from tests.support.listening import Ear, monotonic
 from voxwire_server import BotSession
 from voxwire_server.bots.conversing import converse
 from voxwire_server.bots.gemini import build_service
@@ -68,6 +68,9 @@ class Talk:
     positions: list[int] = field(default_factory=list[int])
     """For each event, how far the speaker was, milliseconds of the media clock."""
 
+    times: list[float] = field(default_factory=list[float])
+    """For each event, when it was read (the clock of :class:`Ear`)."""
+
     async def say(self, text: str) -> None:
         """Say something; returns when it was said."""
         pcm, _ = await render_pcm(text, client=self.espeak)
@@ -78,6 +81,7 @@ class Talk:
         event = await anext(self.session)
         self.events.append(event)
         self.positions.append(self.session.position_ms)
+        self.times.append(monotonic())
         return event
 
     async def until(self, kind: type[Any], **fields: Any) -> Any:
@@ -88,6 +92,24 @@ class Talk:
                 getattr(event, name) == value for name, value in fields.items()
             ):
                 return event
+
+    async def until_seen(
+        self, first: int, done: Callable[[list[type[Any]]], bool], seconds: float = 15
+    ) -> None:
+        """Read on until the kinds of events since number ``first``, words of the cut turn aside,
+        satisfy ``done``; with everything that came in the error if they do not in time.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                started = False
+                while True:
+                    event = await self.next()
+                    started = started or isinstance(event, voxwire.UtteranceStarted)
+                    kinds = [type(e) for e in self.events[first:]]
+                    if started and isinstance(event, voxwire.BotWord) and done(kinds):
+                        return
+        except TimeoutError:
+            raise AssertionError("\n".join(str(e)[:150] for e in self.events[first:])) from None
 
     async def answer(self) -> list[voxwire.BotWord]:
         """Hear the bot until its next utterance is over; its words as they fired."""

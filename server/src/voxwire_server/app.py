@@ -48,7 +48,8 @@ class _GateMiddleware:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            refusal = self._gate.check(scope["headers"])
+            reads = scope["method"] in ("GET", "HEAD")
+            refusal = self._gate.check(scope["headers"], reads=reads)
             if refusal is not None:
                 body = refusal.reason.encode()
                 headers = [(b"content-type", b"text/plain"), (b"cache-control", b"no-store")]

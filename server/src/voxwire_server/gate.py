@@ -56,11 +56,15 @@ class Gate:
     has_key: bool = False
     allowed_origins: frozenset[str] = frozenset()
 
-    def check(self, headers: Iterable[tuple[bytes, bytes]]) -> Refusal | None:
+    def check(
+        self, headers: Iterable[tuple[bytes, bytes]], *, reads: bool = False
+    ) -> Refusal | None:
         """Look at a request's headers.
 
         Args:
             headers: Raw ASGI headers (lower-case names).
+            reads: True for a plain GET, which the page of this very host may do: Chromium names
+                the Origin of the console's own scripts and styles, too.
 
         Returns:
             Why it is refused, or None.
@@ -78,7 +82,8 @@ class Gate:
             return Refusal(403, "exactly one Host and at most one Origin")
         if self.loopback and hosts[0] not in self._local_hosts():
             return Refusal(403, "Host does not name this server")
-        if origins and not self._origin_allowed(origins[0]):
+        own = reads and origins in ([f"http://{hosts[0]}"], [f"https://{hosts[0]}"])
+        if origins and not own and not self._origin_allowed(origins[0]):
             return Refusal(403, "Origin is not allowed")
         return None
 

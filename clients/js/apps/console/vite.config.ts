@@ -17,5 +17,8 @@ export default defineConfig(({ mode }) => ({
     assetsInlineLimit: 0,
     sourcemap: false,
   },
-  server: { proxy: { "/v1": { target: server, ws: true } } },
+  // For `npm run dev`: the page beside a server that runs on its own.
+  server: {
+    proxy: { "/v1": { target: server, ws: true, changeOrigin: true, rewriteWsOrigin: true } },
+  },
 }));

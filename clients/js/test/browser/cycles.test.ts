@@ -6,6 +6,7 @@ import { Server } from "./e2e/server.js";
 import { makeSite, type Site } from "./e2e/site.js";
 import { say } from "./e2e/stalls.js";
 import { noTrouble, nothingHeld, until } from "./e2e/talks.js";
+import { sleep } from "./e2e/times.js";
 
 const CYCLES = 20;
 /** By then the page has compiled and cached what it keeps. */
@@ -55,9 +56,19 @@ async function look(devtools: CDPSession) {
   return { usedSize, counts };
 }
 
+/** Looks until no more is left than before: the browser lets go of devices in its own time. */
+async function settled(devtools: CDPSession, before: Readonly<Record<string, number>>) {
+  for (let tries = 1; ; tries += 1) {
+    const left = await look(devtools);
+    const more = KINDS.some((kind) => (left.counts[kind] ?? 0) > (before[kind] ?? 0));
+    if (!more || tries === 10) return left;
+    await sleep(500);
+  }
+}
+
 async function cycle(page: Page, transport: "websocket" | "webrtc"): Promise<void> {
   await page.evaluate(async (transport) => {
-    const talk = window.e2e.make("talk", { transport });
+    const talk = window.e2e.make("talk", { transport }, false);
     await talk.connect();
     await talk.client.sendText("say 1");
   }, transport);
@@ -75,7 +86,7 @@ test("20 connects and disconnects leave contexts, tracks, connections and the he
     if (number === WARM - 1) warm = await look(devtools);
   }
   await page.evaluate(() => delete window.e2e.talks.talk);
-  const left = await look(devtools);
+  const left = await settled(devtools, warm?.counts ?? {});
   const grown = left.usedSize - (warm?.usedSize ?? 0);
   const objects = KINDS.map((kind) => `${kind} ${warm?.counts[kind]} then ${left.counts[kind]}`);
   say(

@@ -1,5 +1,5 @@
 // What a page's devices do in Chromium: capture, off, blocked playback, refusals, nothing left.
-import { launch, makeSite, sleep, startServer } from "./support.mjs";
+import { launch, makeSite, serveFolder, sleep, startServer } from "./support.mjs";
 
 const site = await makeSite();
 const server = await startServer(site.folder);
@@ -91,6 +91,17 @@ async function capture(page, transport) {
       sent.blocks,
     );
   }
+  if (transport === "webrtc") {
+    const packets = await page.evaluate(async () => {
+      let sent = 0;
+      const stats = await window.ledger.peers.at(-1).getStats();
+      stats.forEach((entry) => {
+        if (entry.type === "outbound-rtp") sent += entry.packetsSent;
+      });
+      return sent;
+    });
+    check("webrtc: packets of the user's voice", packets > 100, packets);
+  }
   await page.evaluate(() => window.bench.client().microphone.setEnabled(false));
   const off = await left(page);
   const before = (await page.evaluate(() => window.bench.sent)).blocks;
@@ -171,6 +182,24 @@ await withPage({ ui: false }, async (page) => {
   const { contexts, tracks } = await left(page);
   check("  and leaves nothing", contexts + tracks === 0);
 });
+
+// The same page from an origin that is neither https nor this machine.
+const plain = await serveFolder(site.folder);
+const insecure = {
+  url: `http://plain.test:${plain.port}/`,
+  flags: ["--host-resolver-rules=MAP plain.test 127.0.0.1"],
+};
+await withPage(insecure, async (page) => {
+  const error = await page.evaluate(() =>
+    window.bench.open("websocket", true).then(
+      () => "none",
+      ({ code, message }) => `${code} ${message}`,
+    ),
+  );
+  const { microphone } = await page.evaluate(() => window.bench.devices());
+  check("an insecure origin is named", microphone.reason === "insecure_origin", error);
+});
+plain.close();
 
 await withPage({}, async (page) => {
   for (let cycle = 0; cycle < 20; cycle += 1) {

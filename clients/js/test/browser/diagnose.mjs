@@ -1,5 +1,5 @@
 // What `diagnose()` says in Chromium: all well, a microphone that is refused, a server that is gone.
-import { launch, makeSite, startServer } from "./support.mjs";
+import { launch, makeSite, sleep, startServer } from "./support.mjs";
 
 const site = await makeSite();
 const server = await startServer(site.folder);
@@ -33,7 +33,12 @@ try {
   await diagnosed("all is well", {}, undefined, fine);
   await diagnosed("no permission", { ui: false }, undefined, ["microphone:failed", "server:ok"]);
   const gone = (page) => page.routeWebSocket(/session/, (socket) => socket.close());
-  await diagnosed("no server", {}, gone, ["server:failed", "token:skipped", "microphone:ok"]);
+  await diagnosed("refused", {}, gone, ["server:failed", "token:skipped", "microphone:ok"]);
+  const dead = async () => {
+    await server.stop();
+    await sleep(1500);
+  };
+  await diagnosed("no server", {}, dead, ["server:failed", "token:skipped", "microphone:ok"]);
 } finally {
   await server.stop?.();
   await site.remove?.();

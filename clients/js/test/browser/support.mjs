@@ -1,8 +1,9 @@
 // What browser tests share: the page's files, the server of clicks, Chromium.
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFile, rmSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -65,6 +66,20 @@ export async function startServer(folder, port = 0) {
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   return { url, stop: () => child.kill("SIGTERM") };
+}
+
+/** The folder's files under any name, as a plain web server would. */
+export async function serveFolder(folder) {
+  const types = { ".html": "text/html", ".js": "text/javascript" };
+  const server = createServer((request, response) => {
+    const name = basename(new URL(request.url, "http://x").pathname) || "index.html";
+    readFile(join(folder, name), (error, data) => {
+      response.writeHead(error ? 404 : 200, { "content-type": types[extname(name)] ?? "" });
+      response.end(data);
+    });
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { port: server.address().port, close: () => server.close() };
 }
 
 /** Chromium with a fake microphone. */

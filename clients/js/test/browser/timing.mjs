@@ -17,6 +17,19 @@ function clicks(sounds) {
   return onsets;
 }
 
+/** When a word was announced, milliseconds of the page's clock. */
+function announced(events) {
+  const times = new Map();
+  for (const { type, event, atMs } of events) {
+    if (type !== "utteranceWords") continue;
+    for (const { index } of event.words) {
+      const key = `${event.utteranceId} ${index}`;
+      if (!times.has(key)) times.set(key, atMs);
+    }
+  }
+  return ({ utteranceId, index }) => times.get(`${utteranceId} ${index}`);
+}
+
 const round = (value) => Math.round(value * 10) / 10;
 
 async function state(page) {
@@ -51,12 +64,17 @@ async function words_(page, transport) {
   const onsets = clicks(sounds);
   const node = quantile(rendered, 0.5);
   const ear = quantile(heard, 0.5);
-  const errors = fired.map(({ atMs }, index) => atMs - (onsets[index] * 1000 + node));
-  const errorsEar = fired.map(({ atMs }, index) => atMs - (onsets[index] * 1000 + ear));
-  const errorsContext = fired.map(({ contextTime }, index) => (contextTime - onsets[index]) * 1000);
+  const pairs = fired.map((word, index) => ({ ...word, onset: onsets[index] }));
+  // A word that the server announced after its sound cannot fire with it: counted, not timed.
+  const known = announced(events);
+  const timed = pairs.filter(({ event, onset }) => known(event) < onset * 1000 + node);
+  const errors = timed.map(({ atMs, onset }) => atMs - (onset * 1000 + node));
+  const errorsEar = timed.map(({ atMs, onset }) => atMs - (onset * 1000 + ear));
+  const errorsContext = timed.map(({ contextTime, onset }) => (contextTime - onset) * 1000);
   const abs = (list) => list.map(Math.abs);
   console.log(
-    `${transport}: ${fired.length} words, ${onsets.length} clicks; |fired - click| p50`,
+    `${transport}: ${fired.length} words, ${onsets.length} clicks, ${fired.length - timed.length}`,
+    "announced late; |fired - click| p50",
     `${round(quantile(abs(errors), 0.5))} ms, p95 ${round(quantile(abs(errors), 0.95))} ms`,
     `(signed p5 ${round(quantile(errors, 0.05))}, p50 ${round(quantile(errors, 0.5))},`,
     `p95 ${round(quantile(errors, 0.95))}); against currentTime p50`,
@@ -64,7 +82,7 @@ async function words_(page, transport) {
     `${round(quantile(errorsEar, 0.5))}; latency ${latency}`,
   );
   if (process.env.DETAIL) {
-    for (const [index, { event }] of fired.entries()) {
+    for (const [index, { event }] of timed.entries()) {
       console.log(index, event.text, round(errors[index]), event.startMs);
     }
   }

@@ -1,5 +1,6 @@
 """What the aligner hears of audio: loudness and brightness, one row every 20 ms. Pure."""
 
+import itertools
 from typing import Final
 
 import numpy as np
@@ -38,7 +39,7 @@ def rows_of(samples: NDArray[np.int16], sample_rate: int, start: int, count: int
     edges = np.array(_EDGES_HZ) * width // sample_rate
     bands = [
         10 * np.log10(power[:, low:high].mean(axis=1) + _FLOOR) if high > low else np.zeros(count)
-        for low, high in zip(edges, edges[1:], strict=False)
+        for low, high in itertools.pairwise(edges)
     ]
     whole = 10 * np.log10(power[:, edges[0] : edges[-1]].mean(axis=1) + _FLOOR)
     return np.stack([whole, bands[1] - bands[0], bands[2] - bands[0]], axis=1).astype(np.float32)

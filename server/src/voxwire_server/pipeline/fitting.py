@@ -94,9 +94,8 @@ class Fitting:
     def add_text(self, text: str) -> None:
         """Transcript follows; a piece may begin or end inside a word."""
         self.ended = False
-        if self.text and text and not text[0].isspace() and _SENTENCE_END.search(self.text):
-            if text[0].isalnum():
-                self.text += " "
+        if text[:1].isalnum() and _SENTENCE_END.search(self.text):
+            self.text += " "  # a piece that is a sentence by itself (Nova Sonic)
         self.text += text
         self._tokenize()
 

@@ -10,9 +10,7 @@ import asyncio
 import logging
 import re
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from google.genai.errors import APIError  # pyright: ignore[reportMissingImports]
@@ -22,6 +20,8 @@ from google.genai.types import (  # pyright: ignore[reportMissingImports]
     LiveServerMessage,
 )
 from pipecat.frames.frames import (
+    CancelFrame,
+    EndFrame,
     ErrorFrame,
     InputAudioRawFrame,
     LLMFullResponseEndFrame,
@@ -32,6 +32,7 @@ from pipecat.services.google.gemini_live.llm import GeminiLiveLLMService
 from pipecat.utils.errors import ErrorCategory
 from websockets.exceptions import ConnectionClosed
 
+from voxwire_server.pipeline.kept_voice import KEPT_SECS, KeptVoice, Owed
 from voxwire_server.pipeline.model_turns import AllSaid
 from voxwire_server.pipeline.output import CutTurn
 from voxwire_server.pipeline.troubles import MALFORMED, SILENT, Trouble, trouble_of
@@ -52,45 +53,9 @@ _LEAVE_SECS: Final = 0.5
 """How long before the announced end the connection is left, whatever goes on."""
 _PAUSES_SECS: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 _MOST_UNREADABLE: Final = 5
-_KEPT_SECS: Final = 30
 _PREROLL_SECS: Final = 0.6
 _NOTE: Final = 'You were interrupted. Of your last answer the user heard only: "{heard}"'
 _NOTE_NOTHING: Final = "You were interrupted before the user heard anything of your last answer."
-
-
-class _Owed(Enum):
-    """What the model owes an answer to."""
-
-    TURN = auto()
-    """The user's voice, of which nothing came back but perhaps its transcript."""
-    TEXT = auto()
-    CALL = auto()
-    """Nothing yet: the tool is running."""
-    RESULT = auto()
-
-
-class _Kept:
-    """The user's voice, kept for as long as it may have to be sent again."""
-
-    def __init__(self) -> None:
-        self._blocks: deque[InputAudioRawFrame] = deque()
-        self._secs = 0.0
-
-    def __len__(self) -> int:
-        return len(self._blocks)
-
-    def keep(self, frame: InputAudioRawFrame, limit_secs: float = _KEPT_SECS) -> None:
-        self._blocks.append(frame)
-        self._secs += frame.num_frames / frame.sample_rate
-        while self._secs > limit_secs:
-            oldest = self._blocks.popleft()
-            self._secs -= oldest.num_frames / oldest.sample_rate
-
-    def take(self) -> list[InputAudioRawFrame]:
-        blocks = list(self._blocks)
-        self._blocks.clear()
-        self._secs = 0.0
-        return blocks
 
 
 class SteadyGeminiLive(GeminiLiveLLMService):
@@ -103,8 +68,8 @@ class SteadyGeminiLive(GeminiLiveLLMService):
     def begin_care(self, live: "Live") -> None:
         """Start to look after this instance, in place of a constructor."""
         self._live = live
-        self._unsent = _Kept()
-        self._turn_audio = _Kept()
+        self._unsent = KeptVoice()
+        self._turn_audio = KeptVoice()
         self._later: list[Callable[[], Awaitable[None]]] = []
         self._turn_open = False
         self._cut_here = False
@@ -118,7 +83,8 @@ class SteadyGeminiLive(GeminiLiveLLMService):
         self._send_failed = False
         self._turn_began_at = 0.0
         self._content_at = 0.0
-        self._owed: _Owed | None = None
+        self._owed: Owed | None = None
+        self._over = False
         self._resent = False
         self._open_calls: set[str] = set()
         self._since_handle: list[tuple[str, str]] = []
@@ -139,7 +105,7 @@ class SteadyGeminiLive(GeminiLiveLLMService):
             error = failure
         self._session = None
         self._ready_for_realtime_input = False
-        if not self._disconnecting:
+        if not (self._disconnecting or self._over):
             await self._connection_ended(error)
 
     async def _opened(self, session: Any) -> None:
@@ -206,6 +172,7 @@ class SteadyGeminiLive(GeminiLiveLLMService):
         if (self._tries or serious) and self._told != trouble.kind:
             self._told = trouble.kind
             await self._tell(trouble, error)
+        self._owed = self._owed if trouble.retryable else None
         if trouble.retryable and trouble.kind != "quota" and self._tries < len(_PAUSES_SECS):
             await asyncio.sleep(_PAUSES_SECS[self._tries])
             await self._dial(fresh=self._tries > 1 or "session not found" in str(error))
@@ -242,6 +209,16 @@ class SteadyGeminiLive(GeminiLiveLLMService):
             await self.push_frame(TTSStoppedFrame())
             await self.push_frame(LLMFullResponseEndFrame())
 
+    async def stop(self, frame: EndFrame) -> None:
+        """Pipecat's end of the service."""
+        self._over = True
+        await super().stop(frame)
+
+    async def cancel(self, frame: CancelFrame) -> None:
+        """Pipecat's sudden end of the service."""
+        self._over = True
+        await super().cancel(frame)
+
     async def _disconnect(self) -> None:
         self._cancel_leaving()
         self._cancel_watch()
@@ -259,13 +236,13 @@ class SteadyGeminiLive(GeminiLiveLLMService):
             self._expect_answer(self._owed)  # it is alive: the time begins anew
         if message.go_away is not None:
             self._away = True
-            if self._leaving is None:
+            if self._leaving is None and not self._over:
                 left = _seconds(message.go_away.time_left)
                 self._leaving = self.create_task(self._leave(left), "gemini_leave")
         for call in (message.tool_call and message.tool_call.function_calls) or ():
             self._open_calls.add(call.id or "")
             self._content_at = time.monotonic()
-            self._owed = _Owed.CALL
+            self._owed = Owed.CALL
             self._cancel_watch()
         for call_id in (
             message.tool_call_cancellation and message.tool_call_cancellation.ids
@@ -298,7 +275,7 @@ class SteadyGeminiLive(GeminiLiveLLMService):
             await self.push_frame(AllSaid())
         if content.turn_complete or content.interrupted:
             self._generating = self._turn_open = False
-            if self._owed is not _Owed.CALL and not content.interrupted:
+            if self._owed is not Owed.CALL and not content.interrupted:
                 self._answered()
         if content.input_transcription and self._user_transcription_buffer:
             self._live.said_so_far(self._user_transcription_buffer)
@@ -323,7 +300,7 @@ class SteadyGeminiLive(GeminiLiveLLMService):
     @property
     def _harmless(self) -> bool:
         """Whether a change of the connection costs no answer: what the user says is said again."""
-        owed = self._owed in (_Owed.CALL, _Owed.RESULT, _Owed.TEXT)
+        owed = self._owed in (Owed.CALL, Owed.RESULT, Owed.TEXT)
         return not (self._generating or self._open_calls or owed)
 
     # interruptions
@@ -357,12 +334,12 @@ class SteadyGeminiLive(GeminiLiveLLMService):
     # what the user says
 
     async def _send_user_audio(self, frame: InputAudioRawFrame) -> None:
-        waiting = self._live.busy and not self._audio_input_paused
-        self._turn_audio.keep(frame, _KEPT_SECS if waiting else _PREROLL_SECS)
+        waiting = self._live.busy or self._owed is Owed.TURN
+        self._turn_audio.keep(frame, KEPT_SECS if waiting else _PREROLL_SECS)
         if self._vad_disabled or self._audio_input_paused:
             await super()._send_user_audio(frame)
             return
-        self._unsent.keep(frame, _KEPT_SECS if self._context is not None else _PREROLL_SECS)
+        self._unsent.keep(frame, KEPT_SECS if self._context is not None else _PREROLL_SECS)
         if self._session is None or not self._ready_for_realtime_input or self._disconnecting:
             return
         blocks = self._unsent.take()
@@ -376,9 +353,11 @@ class SteadyGeminiLive(GeminiLiveLLMService):
 
     def _resend_turn(self) -> None:
         """If the server may not have heard the user's turn, send it again before what follows."""
-        if not self._live.user_speaks and (self._owed is not _Owed.TURN or self._resent):
+        if not self._live.user_speaks and (self._owed is not Owed.TURN or self._resent):
             return
         self._resent = True
+        if self._since_handle and self._since_handle[-1][0] == "user":
+            self._since_handle.pop()  # its words come again
         self._unsent.take()
         for frame in self._turn_audio.take():
             self._unsent.keep(frame)
@@ -397,18 +376,18 @@ class SteadyGeminiLive(GeminiLiveLLMService):
         await super()._handle_user_stopped_speaking(frame)
         answered = self._content_at > self._turn_began_at and not self._cut_here
         if time.monotonic() - self._turn_began_at >= _LEAST_TURN_SECS and not answered:
-            self._expect_answer(_Owed.TURN)
+            self._expect_answer(Owed.TURN)
 
     async def _send_user_text(self, text: str) -> None:
         await self._when_ready(lambda: super(SteadyGeminiLive, self)._send_user_text(text))
-        self._expect_answer(_Owed.TEXT)
+        self._expect_answer(Owed.TEXT)
 
     async def _handle_messages_append(self, frame: LLMMessagesAppendFrame) -> None:
         await self._when_ready(lambda: super(SteadyGeminiLive, self)._handle_messages_append(frame))
 
     async def _complete_turn(self) -> None:
         await self._when_ready(super()._complete_turn)
-        self._expect_answer(_Owed.TEXT)
+        self._expect_answer(Owed.TEXT)
 
     async def _tool_result(self, tool_call_id: str, *args: Any, **kwargs: Any) -> None:
         self._open_calls.discard(tool_call_id)
@@ -418,7 +397,7 @@ class SteadyGeminiLive(GeminiLiveLLMService):
 
         await self._when_ready(send)
         if kwargs.get("is_final", True) and kwargs.get("spoken", True):
-            self._expect_answer(_Owed.RESULT)
+            self._expect_answer(Owed.RESULT)
 
     async def _when_ready(self, send: Callable[[], Awaitable[None]]) -> None:
         """Send now, or over the next connection."""
@@ -441,10 +420,11 @@ class SteadyGeminiLive(GeminiLiveLLMService):
 
     # silence
 
-    def _expect_answer(self, owed: _Owed) -> None:
+    def _expect_answer(self, owed: Owed) -> None:
         self._cancel_watch()
         self._owed = owed
-        self._watch = self.create_task(self._await_answer(), "gemini_answer")
+        if not self._over:
+            self._watch = self.create_task(self._await_answer(), "gemini_answer")
 
     def _answered(self) -> None:
         self._owed = None

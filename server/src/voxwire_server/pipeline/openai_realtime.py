@@ -80,17 +80,17 @@ class SteadyOpenAIRealtime(OpenAIRealtimeLLMService):
     async def _receive_task_handler(self) -> None:
         """Read for as long as the connection lasts; an error event does not end it."""
         errors, failure = 0, None
-        while self._websocket is not None and errors <= _MOST_ERRORS:
+        while errors <= _MOST_ERRORS:
+            failure = None
             try:
                 await super()._receive_task_handler()
             except Exception as error:
                 failure = error
-                if self._websocket is None or self._websocket.close_code is not None:
-                    break
-                await self._tell(MALFORMED, error)
-            if self._websocket is None or self._websocket.close_code is not None:
+            if getattr(self._websocket, "close_code", 1006) is not None:
                 break
             errors += 1
+            if failure is not None:
+                await self._tell(MALFORMED, failure)
         if not self._disconnecting:
             await self._connection_ended(failure)
 

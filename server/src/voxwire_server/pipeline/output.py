@@ -197,9 +197,9 @@ class SessionOutput(BaseOutputTransport):
         elif isinstance(frame, EndFrame):
             await self._drain()
             await self.push_frame(frame, direction)
-        elif self._cutting and frame.interruptible:
-            return
-        elif isinstance(frame, TextFrame | AllSaid | TTSStoppedFrame) and self._live_frame(frame):
+        elif (self._cutting and frame.interruptible) or (
+            isinstance(frame, TextFrame | AllSaid | TTSStoppedFrame) and self._live_frame(frame)
+        ):
             return
         elif isinstance(frame, TTSTextFrame) and frame.context_id:
             await self._text(frame)

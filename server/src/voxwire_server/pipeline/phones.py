@@ -86,11 +86,40 @@ _RULES: Final = _rules(
 PAUSE_MARKS: Final = {",": 1, ";": 2, ":": 2, "—": 2, "–": 2, "…": 3, ".": 3, "!": 3, "?": 3}
 """Punctuation at which speech may pause, by how sure that is (1 to 3)."""
 
-_SMALL: Final = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS: Final = "x x twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SMALL: Final = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS: Final = [
+    "x",
+    "x",
+    "twenty",
+    "thirty",
+    "forty",
+    "fifty",
+    "sixty",
+    "seventy",
+    "eighty",
+    "ninety",
+]
 _SIGNS: Final = {
     "%": "percent",
     "$": "dollars",

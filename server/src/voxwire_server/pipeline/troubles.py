@@ -44,10 +44,8 @@ _SIGNS: Final = (
     (_QUOTA, r"quota|rate.?limit|resource.?exhausted|too many requests|HTTP 429\b|throttl"),
     (MALFORMED, r"failed to parse|json|validation error|decode"),
     (SILENT, r"timed? ?out"),
-    (
-        LOST,
-        r"connection|deadline expired|internal error|unavailable|HTTP 50\d\b|going away|\b1006\b|\b1001\b",
-    ),
+    (LOST, r"connection|deadline expired|internal error|unavailable|HTTP 50\d\b"),
+    (LOST, r"going away|\b1006\b|\b1001\b"),
     (LOST, r"websocket|socket|reset by peer|ended the response stream|session not found"),
     (_REFUSED, r"invalid|not found|unsupported|HTTP 4\d\d\b"),
 )

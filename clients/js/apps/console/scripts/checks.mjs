@@ -20,6 +20,7 @@ const SIZES = [
 const VIEWS = ["Talk", "Latency", "Timeline", "Events"];
 /** What must not lie on each other, where both are shown. */
 const APART = [
+  ".header",
   ".brand",
   ".header .facts",
   ".header .icon-button",
@@ -162,6 +163,7 @@ try {
     look(browser, server.url, SIZES[1], "light", "speaking"),
     look(browser, server.url, SIZES[2], "dark", "speaking"),
     look(browser, server.url, SIZES[2], "light", undefined),
+    look(browser, server.url, { name: "low", width: 1100, height: 620 }, "light", undefined),
   ]);
   await stillness(browser, server.url);
 } finally {

@@ -92,6 +92,7 @@ test("in writing: a tool of the client, a cut connection, a request nobody answe
   const transcript = client.once("userTranscript");
   await client.sendText("thank you", { speak: false });
   expect((await transcript).text).toBe("thank you");
+  while (client.status.get().status !== "ready") await client.once("status"); // with a media path
   expect(client.status.get()).toMatchObject({ status: "ready", sessionId });
   await expect(client.call("nothing")).rejects.toMatchObject({ code: "unsupported" });
   await client.disconnect();

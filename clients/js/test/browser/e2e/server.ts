@@ -67,6 +67,11 @@ export class Server {
     this.child.stdin?.write("cut\n");
   }
 
+  /** Loses every packet of those to come, too, or no longer. */
+  blockMedia(blocks: boolean): void {
+    this.child.stdin?.write(blocks ? "block\n" : "open\n");
+  }
+
   kill(): Promise<void> {
     return this.#end("SIGKILL");
   }

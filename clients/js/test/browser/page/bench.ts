@@ -40,7 +40,8 @@ async function open(transport: "webrtc" | "websocket", microphone: boolean): Pro
     logger: { debug: note, info: note, warn: note, error: note },
   });
   client = made;
-  for (const type of ["botWord", "stateChanged", "flushed", "utteranceEnded"] as const) {
+  const told = ["botWord", "stateChanged", "flushed", "utteranceEnded", "utteranceWords"] as const;
+  for (const type of told) {
     made.on(type, (event) => {
       const atMs = performance.now();
       events.push({ type, event, atMs, contextTime: context?.currentTime ?? 0 });

@@ -9,6 +9,7 @@ const LABELS: { readonly [status: string]: string } = { closed: "Start again", c
 export function StartPanel({ settings, onSettings }: ControlsProps): ReactNode {
   const { status, isBusy, connect, disconnect } = useConnection();
   const name = useId();
+  const speaks = isSecureContext && settings.microphone;
   return (
     <div className="controls start">
       <button
@@ -18,7 +19,7 @@ export function StartPanel({ settings, onSettings }: ControlsProps): ReactNode {
         onClick={isBusy ? disconnect : connect}
         disabled={status.status === "closing"}
       >
-        {LABELS[status.status] ?? (isBusy ? "Cancel" : "Start talking")}
+        {LABELS[status.status] ?? (isBusy ? "Cancel" : speaks ? "Start talking" : "Start typing")}
       </button>
       <fieldset className="segments" disabled={isBusy}>
         <legend className="visually-hidden">Transport</legend>
@@ -35,7 +36,9 @@ export function StartPanel({ settings, onSettings }: ControlsProps): ReactNode {
           </label>
         ))}
       </fieldset>
-      <p className="start-hint">Uses your microphone. You can type as well.</p>
+      <p className="start-hint">
+        {speaks ? "Uses your microphone. You can type as well." : "Without a microphone."}
+      </p>
     </div>
   );
 }

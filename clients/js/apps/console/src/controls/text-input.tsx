@@ -1,10 +1,11 @@
-import { useVoxwire } from "@voxwire/react";
+import { useMicrophone, useVoxwire } from "@voxwire/react";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { SendIcon } from "../icons.js";
 
 /** What is typed goes to the bot, which stops talking for it. */
 export function TextInput(): ReactNode {
   const client = useVoxwire();
+  const { enabled } = useMicrophone();
   const [text, setText] = useState("");
   const submit = async (event: FormEvent) => {
     event.preventDefault();
@@ -23,7 +24,7 @@ export function TextInput(): ReactNode {
         type="text"
         data-testid="text-input"
         aria-label="Message to the bot"
-        placeholder="Type a message"
+        placeholder={enabled ? "Type a message" : "Type, or hold Space to talk"}
         autoComplete="off"
         enterKeyHint="send"
         maxLength={2000}

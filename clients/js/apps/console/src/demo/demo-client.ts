@@ -72,7 +72,7 @@ export class DemoClient extends FakeClient {
     const id = this.#id("user");
     this.#turnId = id;
     this.#state("listening", true);
-    this.#loud.microphone = 0.5;
+    this.#loud.microphone = 0.24;
     const words = text.split(" ");
     for (let at = 1; at <= words.length; at++) {
       await this.wait(230);
@@ -176,7 +176,7 @@ export class DemoClient extends FakeClient {
     const first = utterance.words[0]?.startMs ?? 0;
     await this.wait(Math.max(0, first - this.positionMs));
     this.#state("speaking", false);
-    this.#loud.bot = 0.6;
+    this.#loud.bot = 0.28;
     for (const [index, word] of utterance.words.slice(0, count).entries()) {
       await this.wait(Math.max(0, word.startMs - this.#nowMs()));
       const words = utterance.words.map(

@@ -2,6 +2,7 @@ import { useConnection } from "@voxwire/react";
 import { type FormEvent, type ReactNode, useId, useState } from "react";
 import { Notice } from "./notice.js";
 import type { NoticesProps } from "./notices.js";
+import { Unreachable } from "./unreachable.js";
 
 const NEEDS_TOKEN = new Set(["unauthorized", "forbidden"]);
 
@@ -9,11 +10,15 @@ const NEEDS_TOKEN = new Set(["unauthorized", "forbidden"]);
 const OF_A_DEVICE = new Set(["device", "permission_denied"]);
 
 const ADVICE: { readonly [code: string]: string } = {
-  unreachable: "Is the server still running? Start it with make run, then try again.",
+  unreachable: "The server cannot be reached",
   capacity: "The server is full at the moment. Try again in a little while.",
+  rate_limited: "Too many tries. Wait a little, then try again.",
+  superseded: "The conversation goes on in another window",
+  duration_limit: "The longest time of a session is over",
+  going_away: "The server is going down",
+  ice_failed: "WebRTC could not get through. Try the WebSocket transport.",
   version: "Page and server are of different versions: reload the page.",
   timeout: "The server took too long. Try again, or another transport.",
-  no_path: "No audio path could be had. Try the WebSocket transport.",
 };
 
 /** Why the last session did not begin, or ended. */
@@ -34,7 +39,7 @@ export function ConnectionFailure({ settings, onSettings }: NoticesProps): React
   }
   return (
     <Notice tone="error" testId="failure" title={ADVICE[code] ?? "The session could not go on"}>
-      <code>{error.message}</code>
+      {code === "unreachable" ? <Unreachable /> : <code>{error.message}</code>}
     </Notice>
   );
 }

@@ -18,7 +18,7 @@ const TITLES: { readonly [reason in DeviceFailure]: string } = {
 export function MicrophoneTrouble({ settings, onSettings }: NoticesProps): ReactNode {
   const { state, reason } = useDevices().microphone;
   const { status } = useConnection();
-  const over = status.status === "idle" || status.status === "closed";
+  const over = status.status === "idle" || (status.status === "closed" && !status.error);
   const trouble = isSecureContext ? troubleOf(state, reason) : over ? "insecure_origin" : undefined;
   if (trouble === undefined) return null;
   return (

@@ -26,7 +26,7 @@ const NOW_AT = 0.78;
 const STALE_MS = 400;
 const BAR_MS = 50;
 /** Columns that a late timer may have missed. */
-const MAX_GAP = 5;
+const MAX_GAP = 12;
 const BAR_PX = 3;
 const ROW_PX = 16;
 const ROWS = 2;
@@ -138,6 +138,8 @@ function drawMarks({ at, marks, palette, userY, botY, wordsY, x }: Scene): void 
 function drawWords(scene: Scene): void {
   const { at, utterances, samples, width, wordsY } = scene;
   at.textAlign = "left";
+  // A word without room for its text is not written: positions can lie close after a cut or a loss.
+  const ends = new Array<number>(ROWS).fill(Number.NEGATIVE_INFINITY);
   let row = 0;
   for (const [number, { words }] of utterances.entries()) {
     // What was cut gives way to what was said instead.
@@ -150,6 +152,10 @@ function drawWords(scene: Scene): void {
       if (startMs === undefined || endMs === undefined) continue;
       const left = scene.x(startMs);
       if (left > width || left < -120) continue;
+      const free = [row, (row + 1) % ROWS].find((r) => (ends[r] ?? 0) <= left);
+      if (free === undefined) continue;
+      row = free;
+      ends[row] = left + at.measureText(word.text).width + 4;
       drawWord(scene, word, left, scene.x(endMs), wordsY + row * ROW_PX + ROW_PX / 2);
     }
   }

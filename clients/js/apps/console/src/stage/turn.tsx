@@ -1,5 +1,5 @@
 import type { LoggedToolCall, LoggedTurn, LoggedUtterance } from "@voxwire/client";
-import { captionWords } from "@voxwire/react";
+import { type CaptionWord, captionLine, captionWords } from "@voxwire/react";
 import { memo, type ReactNode } from "react";
 import { useRecorder } from "../state/use-recorder.js";
 import { ToolCard } from "./tool-card.js";
@@ -33,10 +33,9 @@ function BotTurn({ turn }: { readonly turn: LoggedTurn & { role: "bot" } }): Rea
     turn.toolCalls.filter(({ id }) => Math.min(order.get(id) ?? 0, turn.utterances.length) === at);
   return (
     <>
-      {turn.heardText !== undefined && turn.heardText !== "" && (
+      {turn.heardText !== undefined && (
         <p className="spoken" dir="auto">
-          <span data-state="heard">{turn.heardText}</span>{" "}
-          <s data-state="cut">{turn.unheardText}</s>
+          <Words words={captionLine({ ...turn, utterances: [] }).words} />
         </p>
       )}
       {turn.utterances.map((utterance, at) => (
@@ -56,18 +55,21 @@ const Said = memo(function Said(props: {
     <>
       <Cards calls={props.calls} />
       <p className="spoken" dir="auto">
-        {captionWords(props.utterance).map(({ key, gap, text, state }) => (
-          <span key={key}>
-            {gap}
-            <span className="word" data-testid="word" data-state={state}>
-              {text}
-            </span>
-          </span>
-        ))}
+        <Words words={captionWords(props.utterance)} />
       </p>
     </>
   );
 });
+
+const Words = ({ words }: { readonly words: readonly CaptionWord[] }) =>
+  words.map(({ key, gap, text, state }) => (
+    <span key={key}>
+      {gap}
+      <span className="word" data-testid="word" data-state={state}>
+        {text}
+      </span>
+    </span>
+  ));
 
 const Cards = ({ calls }: { readonly calls: readonly LoggedToolCall[] }) =>
   calls.map((call) => <ToolCard key={call.id} call={call} />);

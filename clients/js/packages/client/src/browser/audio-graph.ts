@@ -6,9 +6,12 @@
 import { makeError } from "@voxwire/protocol";
 import type { Logger } from "../api.js";
 import { AudioClock } from "./audio-clock.js";
+import { deviceError } from "./device-errors.js";
 
 /** How long a context may take to start before it counts as blocked. */
 const START_MS = 300;
+/** How long worklets get to end before the context is closed. */
+const LAST_BLOCK_MS = 30;
 /** What the volume takes to change: a step would click. */
 const VOLUME_S = 0.02;
 
@@ -55,9 +58,10 @@ export class AudioGraph {
   }
 
   /** Loads a worklet once; it is a static file, since a strict page allows nothing else. */
-  load(name: "capture" | "playout"): Promise<void> {
+  async load(name: "capture" | "playout"): Promise<void> {
     const known = this.#modules.get(name);
     if (known) return known;
+    if (!this.context.audioWorklet) throw deviceError("speaker", "insecure_origin");
     const file = `${name}.worklet.js`;
     const base = this.#options.workletUrl;
     const folder = base === undefined ? undefined : String(base).replace(/\/?$/, "/");
@@ -85,6 +89,11 @@ export class AudioGraph {
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     this.context.onstatechange = null;
+    // a processor that was told to stop ends with its next block; one that is cut off from the
+    // context before that keeps the whole context in Chromium's memory
+    if (this.#modules.size > 0 && this.context.state === "running") {
+      await new Promise((resolve) => setTimeout(resolve, LAST_BLOCK_MS));
+    }
     for (const node of [this.input, this.output, this.bot, this.microphone]) node.disconnect();
     if (this.context.state !== "closed") await this.context.close().catch(() => undefined);
   }

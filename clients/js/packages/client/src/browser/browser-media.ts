@@ -28,6 +28,22 @@ const UNKNOWN: Measured = {
   concealedMs: 0,
 };
 
+/** What is waited for, unless nobody waits any more: a user may never answer the browser. */
+async function aborted(signal: AbortSignal, work: Promise<void>): Promise<void> {
+  work.catch(() => undefined);
+  let stop = () => {};
+  const over = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop);
+  });
+  try {
+    await Promise.race([work, over]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
 export class BrowserMedia implements Media {
   readonly devices: DeviceStore;
   readonly microphone: BrowserMicrophone;
@@ -45,6 +61,7 @@ export class BrowserMedia implements Media {
   #source: MediaStreamAudioSourceNode | undefined;
   #positionMs = 0;
   #look: StatsLook | undefined;
+  #lost = false;
   #unwatch: (() => void) | undefined;
 
   readonly check = check;
@@ -91,9 +108,10 @@ export class BrowserMedia implements Media {
       send: (payload) => host.send(payload),
     });
     this.#unwatch = this.devices.watch();
-    await this.#useRememberedSpeaker();
-    await this.microphone.open();
-    if (host.signal.aborted) await this.stop();
+    await aborted(host.signal, this.#useRememberedSpeaker());
+    // stopped meanwhile: nobody would close a microphone that is opened now
+    if (this.#host !== host) throw makeError("invalid_state", "the media was stopped");
+    await aborted(host.signal, this.microphone.open());
   }
 
   path(carrier: CarrierName, options: PathOptions): MediaPath {
@@ -107,6 +125,9 @@ export class BrowserMedia implements Media {
         : new WebSocketPath({ ...options, graph, host, onChange });
     path.setTrack(this.microphone.track);
     this.#paths.add(path);
+    path.lost.then(() => {
+      if (this.#path === path) this.#lost = true;
+    });
     return path;
   }
 
@@ -123,6 +144,7 @@ export class BrowserMedia implements Media {
     }
     this.#path = next;
     this.#look = undefined;
+    this.#lost = false;
     next.start(fromMs);
     player.follow(next);
   }
@@ -158,7 +180,7 @@ export class BrowserMedia implements Media {
       path.concealedMs = measured.concealedMs;
       this.#look = look;
     }
-    return { transport: path.carrier, grade: gradeOf(measured, false), ...measured };
+    return { transport: path.carrier, grade: gradeOf(measured, this.#lost), ...measured };
   }
 
   setVolume(volume: number): void {
@@ -179,7 +201,7 @@ export class BrowserMedia implements Media {
     this.#path = undefined;
     this.#unwatch?.();
     this.#unwatch = undefined;
-    await this.microphone.close();
+    this.microphone.close();
     this.video.close();
     const graph = this.#graph;
     this.#graph = undefined;

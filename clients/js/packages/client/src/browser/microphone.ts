@@ -53,18 +53,31 @@ export class BrowserMicrophone implements Microphone {
     await this.#settle();
   }
 
-  /** The session is over: nothing is captured. */
-  async close(): Promise<void> {
+  /** The session is over: nothing is captured, nor when the user answers the browser later. */
+  close(): void {
     this.#open = false;
-    await this.#settle();
+    if (this.#track) this.#use(undefined);
+  }
+
+  get #on(): boolean {
+    return this.#open && this.enabled;
+  }
+
+  /** Uses a track that was waited for, unless it is not wanted any more. */
+  #take(track: MediaStreamTrack): void {
+    if (this.#on) {
+      this.#use(track);
+      return;
+    }
+    track.stop();
+    this.#devices.set("microphone", { state: "granted" });
   }
 
   /** Brings the track in line with what is wanted, one change at a time. */
   #settle(): Promise<void> {
     const work = this.#work.then(async () => {
-      const on = this.#open && this.enabled;
-      if (on && !this.#track) this.#use(await this.#acquire(undefined));
-      else if (!on && this.#track) this.#use(undefined);
+      if (!this.#on && this.#track) this.#use(undefined);
+      else if (this.#on && !this.#track) this.#take(await this.#acquire(undefined));
     });
     this.#work = work.catch(() => undefined);
     return work;
@@ -72,7 +85,7 @@ export class BrowserMicrophone implements Microphone {
 
   #select(device: DeviceInfo): Promise<void> {
     const work = this.#work.then(async () => {
-      if (this.#track) this.#use(await this.#acquire(device.id));
+      if (this.#track) this.#take(await this.#acquire(device.id));
     });
     this.#work = work.catch(() => undefined);
     return work;

@@ -46,6 +46,7 @@ export class WebRtcPath implements BrowserPath {
   #early: wire.IceCandidate[] | undefined = [];
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #floorMs = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   /** Silent until the stream reaches `untilMs`; the position stands at `atMs` meanwhile. */
   #silent: { readonly atMs: number; readonly untilMs: number } | undefined;
   #learn: ((servers: readonly wire.IceServer[]) => void) | undefined;
@@ -178,6 +179,7 @@ export class WebRtcPath implements BrowserPath {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#timer);
     this.#watch.stop();
     this.#peer.close();
     this.#source?.disconnect();
@@ -256,6 +258,15 @@ export class WebRtcPath implements BrowserPath {
   #anchor(message: wire.MediaAnchor): void {
     if (message.trackId !== 0 || message.position.case !== "rtpTimestamp") return;
     this.#anchors.add(message.position.value, Number(message.mediaMs), message.clockRate);
+    clearTimeout(this.#timer);
+    this.#awaitSound();
+  }
+
+  /** An anchor behind a flush: the gate must be open when its sound comes. */
+  #awaitSound(): void {
+    if (this.#closed || !this.#silent) return;
+    this.#where(performance.now());
+    this.#timer = setTimeout(() => this.#awaitSound(), LOOK_MS);
   }
 
   #look(nowMs: number): void {

@@ -160,11 +160,11 @@ export class WebSocketPath implements BrowserPath {
     this.#closed = true;
     this.#tell({ type: "stop" });
     this.#capture?.port.postMessage({ type: "stop" });
+    // connected until they have ended: what nobody pulls does not end
     for (const node of [this.#playout, this.#capture]) {
       if (!node) continue;
       node.port.onmessage = null;
       node.port.close();
-      node.disconnect();
     }
     if (this.#capture) this.#options.graph.input.disconnect(this.#capture);
     this.#playout = this.#capture = undefined;

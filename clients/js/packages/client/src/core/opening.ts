@@ -19,6 +19,7 @@ export class Opening {
   givenUp: VoxwireError | undefined;
   #path: MediaPath | undefined;
   #pathId = 0;
+  #servers: wire.IceServersUpdate | undefined;
   #welcomed = false;
   #onWelcome: (() => void)[] = [];
 
@@ -30,6 +31,7 @@ export class Opening {
 
   /** Notes that Welcome came, and which STUN and TURN servers it names. */
   welcome(servers: readonly wire.IceServer[]): void {
+    this.stage = "no media path was asked for";
     this.updateIce(servers);
     this.#welcomed = true;
     for (const fn of this.#onWelcome.splice(0)) fn();
@@ -37,8 +39,8 @@ export class Opening {
 
   updateIce(iceServers: readonly wire.IceServer[]): void {
     this.ice.learn(iceServers);
-    const value = wire.create(wire.IceServersUpdateSchema, { iceServers: [...iceServers] });
-    this.#path?.receive({ case: "iceServersUpdate", value });
+    this.#servers = wire.create(wire.IceServersUpdateSchema, { iceServers: [...iceServers] });
+    this.#path?.receive({ case: "iceServersUpdate", value: this.#servers });
   }
 
   /** The error for a session that did not open in time: what is known to be wrong, else what was
@@ -114,7 +116,9 @@ export class Opening {
       const path = this.media.path(carrier, { pathId: this.#pathId, ...this.ice.options });
       this.#path = path;
       path.ready.catch(() => {}); // it may fail while nobody waits
-      const value = await scope.race(path.offer(scope.signal));
+      const offered = path.offer(scope.signal);
+      if (this.#servers) path.receive({ case: "iceServersUpdate", value: this.#servers });
+      const value = await scope.race(offered);
       this.send({ case: "pathOpen", value });
       await this.#welcome(scope);
       this.stage = `the ${carrier} media path did not become ready`;

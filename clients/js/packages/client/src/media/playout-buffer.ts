@@ -121,6 +121,12 @@ export class PlayoutBuffer {
     return Math.floor((this.#concealed * 1000) / this.#rate);
   }
 
+  /** True when pulling gives silence and changes nothing, until something is pushed. */
+  get idle(): boolean {
+    const settled = this.#dry === undefined || this.#dry > this.#samples(LATE_MS);
+    return !this.playing && settled && this.#queue.length === 0 && !this.#tail;
+  }
+
   /** Takes audio at its position; kept, not copied. What is late, void or there is ignored. */
   push(sampleIndex: number, samples: Int16Array): void {
     const last = sampleIndex + samples.length;

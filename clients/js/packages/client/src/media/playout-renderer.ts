@@ -9,6 +9,9 @@ import { Resampler } from "./resampler.js";
 /** Movement of the position is told this often while nothing else changes. */
 const TELL_MS = 20;
 
+/** More than the resampler looks at: after that much silence there is nothing to compute. */
+const QUIET_SAMPLES = 128;
+
 /** A stretch of the speaker's clock and where it is on the media clock (samples of the stream). */
 export interface RenderedStretch {
   readonly frame: number;
@@ -47,6 +50,8 @@ export class PlayoutRenderer {
   #stretches: RenderedStretch[] = [];
   #untold = 0;
   #moving = false;
+  /** Samples of silence since the last sound: what the resampler still holds is known then. */
+  #quiet = 0;
 
   constructor(options: RendererOptions) {
     this.buffer = new PlayoutBuffer({
@@ -60,6 +65,10 @@ export class PlayoutRenderer {
 
   /** Fills the next frames; returns facts when there is something new to tell. */
   render(out: Float32Array, frame: number): PlayoutFacts | undefined {
+    if (this.#quiet > QUIET_SAMPLES && this.buffer.idle) {
+      out.fill(0);
+      return undefined;
+    }
     if (this.#origin === undefined || frame !== this.#origin + this.#rendered) {
       this.#origin = frame - this.#rendered;
     }
@@ -87,6 +96,7 @@ export class PlayoutRenderer {
     }
     this.#resampler.push(floats);
     for (const span of block.spans) {
+      this.#quiet = span.kind === "silent" ? this.#quiet + span.length : 0;
       this.#note({
         frame: origin + (this.#pulled + span.offset) * this.#ratio,
         frames: span.length * this.#ratio,

@@ -1,27 +1,31 @@
 /**
- * Streaming sample rate conversion: a windowed sinc, evaluated at any ratio from one table.
+ * Streaming sample rate conversion: a windowed sinc, tabulated for fractions of a sample.
  * Pure; used by both worklets. Stop band below -60 dB, delay compensated by reading ahead.
  */
 
 /** Zero crossings of the sinc on each side. */
 const CROSSINGS = 16;
-/** Table entries between two of them. */
-const STEPS = 256;
+/** Positions between two samples that are told apart. */
+const PHASES = 512;
 /** Share of the lower of both Nyquist frequencies that passes. */
 const PASS = 0.94;
 
-let table: Float32Array | undefined;
+/** The filter at a distance from its middle, in its own zero crossings. */
+function kernel(distance: number): number {
+  const x = Math.abs(distance);
+  if (x >= CROSSINGS) return 0;
+  const sinc = x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
+  const phase = (Math.PI * x) / CROSSINGS;
+  return sinc * (0.42 + 0.5 * Math.cos(phase) + 0.08 * Math.cos(2 * phase)); // Blackman
+}
 
-function sincTable(): Float32Array {
-  if (table) return table;
-  table = new Float32Array(CROSSINGS * STEPS + 2);
-  for (let index = 0; index < table.length; index += 1) {
-    const x = index / STEPS;
-    const sinc = x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
-    const phase = Math.min(1, x / CROSSINGS);
-    // Blackman
-    const window = 0.42 + 0.5 * Math.cos(Math.PI * phase) + 0.08 * Math.cos(2 * Math.PI * phase);
-    table[index] = sinc * window;
+/** One row of weights for each phase: of the `reach` samples before a position and behind it. */
+function weights(scale: number, reach: number): Float32Array {
+  const width = 2 * reach;
+  const table = new Float32Array(width * PHASES);
+  for (let at = 0; at < table.length; at += 1) {
+    const phase = Math.floor(at / width) / PHASES;
+    table[at] = kernel(((at % width) - reach + 1 - phase) * scale) * scale;
   }
   return table;
 }
@@ -29,17 +33,18 @@ function sincTable(): Float32Array {
 /** Converts mono float samples from one rate to another, piece by piece. */
 export class Resampler {
   readonly #step: number;
-  readonly #scale: number;
   readonly #reach: number;
-  #input = new Float32Array(0);
+  readonly #weights: Float32Array;
+  #input: Float32Array;
   /** Index in `#input` of the next output sample. */
   #at: number;
 
   /** @param from Rate of what is pushed, Hz. @param to Rate of what is pulled, Hz. */
   constructor(from: number, to: number) {
+    const scale = Math.min(1, to / from) * PASS;
     this.#step = from / to;
-    this.#scale = Math.min(1, to / from) * PASS;
-    this.#reach = Math.ceil(CROSSINGS / this.#scale);
+    this.#reach = Math.ceil(CROSSINGS / scale);
+    this.#weights = weights(scale, this.#reach);
     this.#input = new Float32Array(this.#reach);
     this.#at = this.#reach;
   }
@@ -65,28 +70,24 @@ export class Resampler {
     this.#at -= keepFrom;
   }
 
-  /** Fills `out`; missing input counts as silence. */
+  /** Fills `out`; `needs` says what must be there. */
   pull(out: Float32Array): void {
+    // Runs on the audio thread for every sample that is heard: everything is local on purpose.
+    const input = this.#input;
+    const table = this.#weights;
+    const reach = this.#reach;
+    const width = 2 * reach;
     for (let index = 0; index < out.length; index += 1) {
-      out[index] = this.#sample(this.#at);
-      this.#at += this.#step;
+      const at = this.#at + this.#step * index + 0.5 / PHASES;
+      const whole = Math.floor(at);
+      const row = Math.floor((at - whole) * PHASES) * width;
+      const first = whole - reach + 1;
+      let sum = 0;
+      for (let tap = 0; tap < width; tap += 1) {
+        sum += (input[first + tap] as number) * (table[row + tap] as number);
+      }
+      out[index] = sum;
     }
-  }
-
-  #sample(at: number): number {
-    const sinc = sincTable();
-    const scale = this.#scale;
-    const first = Math.max(0, Math.ceil(at - this.#reach));
-    const last = Math.min(this.#input.length - 1, Math.floor(at + this.#reach));
-    let sum = 0;
-    for (let index = first; index <= last; index += 1) {
-      const x = Math.abs(index - at) * scale * STEPS;
-      const entry = Math.floor(x);
-      const low = sinc[entry];
-      const high = sinc[entry + 1];
-      if (low === undefined || high === undefined) continue;
-      sum += (this.#input[index] ?? 0) * (low + (high - low) * (x - entry));
-    }
-    return sum * scale;
+    this.#at += this.#step * out.length;
   }
 }

@@ -101,7 +101,8 @@ export function held(): Held {
     contexts: alive(contexts, ({ state }) => state !== "closed"),
     tracks: alive(tracks, ({ readyState }) => readyState === "live"),
     connections: alive(connections, ({ connectionState }) => connectionState !== "closed"),
-    sockets: alive(sockets, ({ readyState }) => readyState < WebSocket.CLOSED),
+    // one that closes is out of the page's hands: the browser waits for the other side's answer
+    sockets: alive(sockets, ({ readyState }) => readyState < WebSocket.CLOSING),
     timers: timers.size,
     listeners,
   };

@@ -38,7 +38,7 @@ export class Talk {
   counted = 0;
   #counter: ReturnType<typeof setInterval> | undefined;
 
-  constructor(options: Partial<ClientOptions>) {
+  constructor(options: Partial<ClientOptions>, tapped: boolean) {
     this.client = createClient({
       url: "/",
       ...options,
@@ -54,7 +54,7 @@ export class Talk {
       if (direction === "in") this.#note(envelope);
     });
     this.client.conversation.subscribe(() => show(this.client.conversation.get()));
-    this.sound = tapOutput(this.client);
+    this.sound = tapped ? tapOutput(this.client) : { heard: [], behind: [] };
   }
 
   connect(options?: ConnectOptions): Promise<void> {
@@ -150,8 +150,8 @@ export class Talk {
 const talks: Record<string, Talk> = {};
 
 /** Makes a client and does not connect it. */
-function make(name: string, options: Partial<ClientOptions> = {}): Talk {
-  const talk = new Talk(options);
+function make(name: string, options: Partial<ClientOptions> = {}, tapped = true): Talk {
+  const talk = new Talk(options, tapped);
   talks[name] = talk;
   return talk;
 }
@@ -184,7 +184,27 @@ async function outcome(promise: Promise<unknown>): Promise<Outcome> {
   }
 }
 
-const e2e = { make, talk, talks, outcome, held, troubles };
+/** What somebody does to a client that connects. */
+export type Act = "connect" | "disconnect" | "abort";
+
+/** Connects a new client and, after a while, does something; when it is over the client is
+ * disconnected in any case. */
+async function act(
+  how: Act,
+  options: Partial<ClientOptions>,
+  { timeoutMs, afterMs }: { readonly timeoutMs: number; readonly afterMs: number },
+): Promise<{ readonly connect: Outcome; readonly parting: Outcome; readonly status: string }> {
+  const { client } = make("act", options, false);
+  const controller = new AbortController();
+  const connecting = outcome(client.connect({ timeoutMs, signal: controller.signal }));
+  if (how !== "connect") await new Promise((resolve) => setTimeout(resolve, afterMs));
+  if (how === "abort") controller.abort();
+  if (how !== "disconnect") await connecting;
+  const parting = await outcome(client.disconnect());
+  return { connect: await connecting, parting, status: client.status.get().status };
+}
+
+const e2e = { act, make, talk, talks, outcome, held, troubles };
 declare global {
   interface Window {
     e2e: typeof e2e;

@@ -13,11 +13,14 @@ export function tapOutput(client: Client): Sound {
   const heard: [number, number][] = [];
   const behind: number[] = [];
   let tapped: AudioNode | undefined;
+  let release = () => {};
   client.status.subscribe(() => {
-    const { output } = client;
-    if (!output || output === tapped) return;
+    const { status } = client.status.get();
+    const output = /clos/.test(status) ? undefined : client.output;
+    if (output === tapped) return;
     tapped = output;
-    void connect(output, ([at, peak]) => {
+    release();
+    release = tap(output, ([at, peak]) => {
       heard.push([at, peak]);
       behind.push(performance.now() - at * 1000);
     });
@@ -25,10 +28,20 @@ export function tapOutput(client: Client): Sound {
   return { heard, behind };
 }
 
-async function connect(output: AudioNode, note: (peak: [number, number]) => void): Promise<void> {
-  await output.context.audioWorklet.addModule("tap.worklet.js").catch(() => undefined);
-  if (output.context.state === "closed") return;
-  const node = new AudioWorkletNode(output.context, "tap", { numberOfOutputs: 0 });
-  node.port.onmessage = ({ data }: MessageEvent<[number, number]>) => note(data);
-  output.connect(node);
+/** Taps a node; the returned function ends it, so that the tap keeps nothing alive. */
+function tap(output: AudioNode | undefined, note: (peak: [number, number]) => void): () => void {
+  let node: AudioWorkletNode | undefined;
+  let over = output === undefined;
+  const begin = () => {
+    if (over || !output) return;
+    node = new AudioWorkletNode(output.context, "tap", { numberOfOutputs: 0 });
+    node.port.onmessage = ({ data }: MessageEvent<[number, number]>) => note(data);
+    output.connect(node);
+  };
+  output?.context.audioWorklet.addModule("tap.worklet.js").then(begin, () => undefined);
+  return () => {
+    over = true;
+    if (node) node.port.onmessage = null;
+    node?.port.postMessage("stop");
+  };
 }
