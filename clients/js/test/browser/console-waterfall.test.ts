@@ -14,7 +14,7 @@ import { quantile } from "./e2e/times.js";
 
 const QUESTION = "what time is it";
 /** The microphone asks, and says nothing for so long. */
-const PAUSE_S = 3.7;
+const PAUSE_S = 3.2;
 const TURNS = 5;
 const DELAY_MS = 300;
 /** What the same stage may differ by from turn to turn, and the waterfall from the ear. */
@@ -101,7 +101,7 @@ function judge(transport: Transport, before: readonly Turn[], after: readonly Tu
   say(`${transport}: the ear waited ${list(turns.map(({ earMs }) => earMs))} ms,`);
   say(`  the waterfall says ${list(apart)} ms more; median ${median(apart).toFixed(0)}`);
   const rises: Record<string, number> = {};
-  for (const key of Object.keys(before[0]?.stages ?? {})) {
+  for (const key of new Set(turns.flatMap(({ stages }) => Object.keys(stages)))) {
     const [was, is] = [before, after].map((some) =>
       median(some.map((one) => one.stages[key] ?? 0)),
     );

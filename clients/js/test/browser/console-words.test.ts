@@ -15,7 +15,7 @@ import { Wire } from "./e2e/wire.js";
 const PROMISED = { websocket: { p50: 20, p95: 45 }, webrtc: { p50: 30, p95: 60 } };
 const FRAME_MS = 17;
 const FACTOR = 3;
-const WORDS = 24;
+const WORDS = 18;
 /** How long the network refuses connections after a cut. */
 const DARK_MS = 600;
 

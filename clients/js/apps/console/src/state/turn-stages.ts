@@ -16,6 +16,9 @@ export const STAGES = [
 
 export type StageKey = (typeof STAGES)[number]["key"];
 
+/** Shown even when they took no time: that they did not is worth knowing. */
+const ALWAYS: ReadonlySet<StageKey> = new Set(["up", "stt"]);
+
 /** A stage of a turn: when it began after the user stopped, and how long it took. */
 export interface Stage {
   readonly key: StageKey;
@@ -43,7 +46,7 @@ export function stagesOf(metrics: TurnMetrics, wayUpMs?: number): Stage[] {
   let at = 0;
   for (const { key } of STAGES) {
     const durationMs = known[key];
-    if (durationMs === undefined || (durationMs === 0 && key !== "stt")) continue;
+    if (durationMs === undefined || (durationMs === 0 && !ALWAYS.has(key))) continue;
     stages.push({ key, startMs: at, durationMs });
     at += durationMs;
   }
