@@ -2,8 +2,8 @@
 clients, browser, interop, faults. Ends with the time of each part and `N passed, N failed`.
 
 What is busy runs first, side by side; then, three at a time, what mostly waits in real time and
-judges moments; then what drives a browser, two at a time; then what must be alone. With pytest arguments the parts run one after the other
-and print as they go.
+judges moments; then what drives a browser, two at a time; then what must be alone. With pytest
+arguments the parts run one after the other and print as they go.
 """
 
 import re
