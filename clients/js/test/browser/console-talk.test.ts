@@ -83,9 +83,12 @@ async function byHand(console: Console): Promise<void> {
   expect(await console.at("phrase").count()).toBe(3);
   await console.at("phrase").filter({ hasText: "long story" }).click();
   await console.turns("user").filter({ hasText: "long story" }).waitFor();
+  // Words are told as they are made: there is something to cut once some are ahead of the voice.
   await console.until("the story is told", () => {
-    const turns = document.querySelectorAll('.turn[data-role="bot"]');
-    return (turns[2]?.querySelectorAll('.word[data-state="heard"]').length ?? 0) > 2;
+    const story = document.querySelectorAll('.turn[data-role="bot"]')[2];
+    const count = (state: string) =>
+      story?.querySelectorAll(`.word[data-state="${state}"]`).length ?? 0;
+    return count("heard") > 2 && count("unheard") > 5;
   });
   await console.say("what time is it");
   await console.turns("user").filter({ hasText: "what time is it" }).waitFor();
