@@ -47,6 +47,7 @@ EVENTS: dict[tuple[str, str], tuple[Facts, Facts]] = {
     ("THINKING", "user speaks"): ([], ["user_started"]),
     ("SPEAKING", "heard to the end"): ([], ["bot_stopped"]),
     ("SPEAKING", "cut by the user"): (["user_started"], ["bot_stopped"]),
+    ("SPEAKING", "cut otherwise"): (["answer_dropped"], ["bot_stopped"]),
 }
 ALREADY: dict[tuple[str, str], Facts] = {
     ("heard to the end", "IDLE"): ["response_ended"],

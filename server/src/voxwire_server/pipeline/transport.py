@@ -166,8 +166,9 @@ class SessionTransport(BaseTransport):
             self._output.heard_changed()
 
     async def interrupt(self) -> None:
-        """Cut the bot off."""
+        """Cut the bot off; nobody waits for the rest of what it was asked."""
         self.session.turns.drop()
+        self.session.emit_state(self.session.state.answer_dropped())
         if self._input is not None:
             await self._input.broadcast_interruption()
 
