@@ -61,7 +61,7 @@ async function settled(devtools: CDPSession, before: Readonly<Record<string, num
   for (let tries = 1; ; tries += 1) {
     const left = await look(devtools);
     const more = KINDS.some((kind) => (left.counts[kind] ?? 0) > (before[kind] ?? 0));
-    if (!more || tries === 10) return left;
+    if (!more || tries === 50) return left;
     await sleep(500);
   }
 }
