@@ -5,12 +5,12 @@ import { defineConfig } from "vite";
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const server = process.env.VOXWIRE_SERVER ?? "http://127.0.0.1:7860";
 
-export default defineConfig(({ mode }) => ({
+export default defineConfig({
   root: here("."),
   plugins: [react()],
   build: {
-    // What the server serves at "/"; "demo" is for screenshots and the checks of the layout.
-    outDir: here(mode === "demo" ? "dist/demo" : "../../../../server/src/voxwire_server/console"),
+    // What the server serves at "/".
+    outDir: here("../../../../server/src/voxwire_server/console"),
     emptyOutDir: true,
     target: "es2022",
     // Everything is a file of its own: the content-security policy allows no data: URLs.
@@ -21,4 +21,4 @@ export default defineConfig(({ mode }) => ({
   server: {
     proxy: { "/v1": { target: server, ws: true, changeOrigin: true, rewriteWsOrigin: true } },
   },
-}));
+});

@@ -14,12 +14,8 @@ import "./styles/panels.css";
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");
 
-// The build "demo" plays a script instead of talking to a server: for screenshots and layout checks.
-const makeClient =
-  import.meta.env.MODE === "demo" ? (await import("./demo/make-demo.js")).makeDemo : undefined;
-
 createRoot(root).render(
   <StrictMode>
-    <App makeClient={makeClient} />
+    <App />
   </StrictMode>,
 );
