@@ -13,7 +13,7 @@ export interface Site {
 export async function makeSite(): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), "voxwire-e2e-"));
   cpSync(join(HERE, "page/index.html"), join(folder, "index.html"));
-  cpSync(join(HERE, "page/tap.worklet.js"), join(folder, "tap.worklet.js"));
+  cpSync(join(HERE, "../page/tap.worklet.js"), join(folder, "tap.worklet.js"));
   const common = { bundle: true, format: "esm", target: "es2022", logLevel: "warning" } as const;
   await build({
     ...common,

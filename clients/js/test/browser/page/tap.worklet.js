@@ -1,8 +1,17 @@
 // Records what goes through the output node: peaks by the millisecond, with the context's time.
+// It ends on any message: a processor that goes on keeps its context in memory for ever.
 class Tap extends AudioWorkletProcessor {
+  constructor() {
+    super();
+    this.over = false;
+    this.port.onmessage = () => {
+      this.over = true;
+    };
+  }
+
   process(inputs) {
     const samples = inputs[0]?.[0];
-    if (!samples) return true;
+    if (!samples) return !this.over;
     const step = Math.round(sampleRate / 1000);
     for (let at = 0; at < samples.length; at += step) {
       let peak = 0;
@@ -16,7 +25,7 @@ class Tap extends AudioWorkletProcessor {
       }
       if (peak > 0.0005) this.port.postMessage([(currentFrame + where) / sampleRate, peak]);
     }
-    return true;
+    return !this.over;
   }
 }
 registerProcessor("tap", Tap);
