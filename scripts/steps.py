@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "out"
-VENV = ROOT / ".venv"
+VENV = ROOT / (os.environ.get("VOXWIRE_VENV") or ".venv")
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 NODE_BIN = ROOT / "node_modules" / ".bin"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 import os
 import signal
 import subprocess
 import sys
 import wave
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from voxwire_server.bots.offline import espeak as espeak_module
 from voxwire_server.bots.offline import espeak_worker, extras
 from voxwire_server.bots.offline.espeak import (
     SAMPLE_RATE,
+    EspeakClient,
     EspeakError,
     PcmChunk,
     WordSpan,
@@ -29,6 +32,7 @@ from voxwire_server.bots.offline.espeak_protocol import (
     decode,
     encode,
     encode_json,
+    read_exactly,
     unpack_header,
 )
 from voxwire_server.bots.offline.phrases import render_pcm, render_wav
@@ -134,6 +138,53 @@ async def test_a_helper_that_dies_in_the_middle_is_an_error_and_then_replaced(es
     assert [word.text for word in words] == ["risen"]
 
 
+async def test_a_helper_that_hangs_is_killed_and_the_sentence_is_spoken_by_another():
+    async with closing(EspeakClient(silence_ms=1000)) as client:
+        await client.warm()
+        old = client.pid
+        os.kill(old, signal.SIGSTOP)
+        _, words = await collect(client, "still here")
+        assert [word.text for word in words] == ["still", "here"]
+        assert client.pid not in (None, old)
+        with pytest.raises(ProcessLookupError):
+            os.kill(old, 0)
+
+
+async def test_a_helper_that_hangs_in_the_middle_is_an_error_and_then_replaced():
+    async def speak_and_stop(client: EspeakClient) -> None:
+        async for piece in client.synthesize(LONG):
+            if isinstance(piece, PcmChunk) and client.pid is not None:
+                os.kill(client.pid, signal.SIGSTOP)
+
+    async with closing(EspeakClient(silence_ms=1000)) as client:
+        with pytest.raises(EspeakError, match="said nothing for 1000 ms"):
+            await speak_and_stop(client)
+        _, words = await collect(client, "risen")
+        assert [word.text for word in words] == ["risen"]
+
+
+async def test_a_helper_that_speaks_for_others_is_not_silent(espeak):
+    """One request waits for all before it: the time counts from the helper's last sign."""
+    async with closing(EspeakClient(silence_ms=1500)) as client:
+        await client.warm()
+        pid = client.pid
+        texts = [LONG + LONG[:1000]] * 12
+        results = await asyncio.gather(*(collect(client, text) for text in texts))
+        assert client.pid == pid
+        assert all(words for _, words in results)
+
+
+async def test_what_a_helper_says_of_its_end_is_in_the_error(espeak, monkeypatch, tmp_path):
+    """Also when it is read after the end of the helper's output."""
+    (tmp_path / "worker_that_dies.py").write_text(
+        "import os, sys, time\nos.close(1)\ntime.sleep(0.2)\nsys.exit('the voice is ill')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(espeak_module, "_WORKER", "worker_that_dies")
+    with pytest.raises(EspeakError, match="the voice is ill"):
+        await collect(espeak, "hello")
+
+
 async def test_a_helper_that_never_starts_is_an_error_that_says_why(espeak, monkeypatch):
     monkeypatch.setattr(espeak_module, "_WORKER", "voxwire_server.no_such_module")
     with pytest.raises(EspeakError, match="no_such_module"):
@@ -174,6 +225,14 @@ async def test_a_missing_extra_names_the_command(espeak, monkeypatch):
         await collect(espeak, "hello")
 
 
+@asynccontextmanager
+async def closing(client: EspeakClient) -> AsyncIterator[EspeakClient]:
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
 def start_worker() -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", espeak_worker.__name__]
     pipe = subprocess.PIPE
@@ -181,8 +240,8 @@ def start_worker() -> subprocess.Popen[bytes]:
 
 
 def receive(process: subprocess.Popen[bytes]) -> tuple[Kind, int, bytes]:
-    kind, request_id, payload_bytes = unpack_header(process.stdout.read(HEADER_BYTES))
-    return kind, request_id, process.stdout.read(payload_bytes)
+    kind, request_id, payload_bytes = unpack_header(read_exactly(process.stdout, HEADER_BYTES))
+    return kind, request_id, read_exactly(process.stdout, payload_bytes)
 
 
 def request(process: subprocess.Popen[bytes], request_id: int, text: str) -> None:
@@ -196,6 +255,51 @@ def test_the_helper_exits_when_its_input_closes():
         assert receive(process)[0] is Kind.READY
         process.stdin.close()
         assert process.wait(timeout=5) == 0
+
+
+def test_a_request_that_comes_byte_by_byte_is_read_whole():
+    with start_worker() as process:
+        assert receive(process)[0] is Kind.READY
+        fields = {"text": "hi", "voice": "en-us", "rate": 160, "pitch": 50}
+        for byte in encode_json(Kind.SYNTHESIZE, 7, fields):
+            process.stdin.write(bytes([byte]))
+            process.stdin.flush()
+        kinds = set()
+        while Kind.DONE not in kinds:
+            kind, request_id, _ = receive(process)
+            assert request_id == 7
+            kinds.add(kind)
+        assert kinds == {Kind.AUDIO, Kind.WORDS, Kind.DONE}
+        process.stdin.close()
+        assert process.wait(timeout=5) == 0
+
+
+class Trickle(io.RawIOBase):
+    """A pipe that gives three bytes at a time, whatever is asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def read(self, num_bytes: int = -1) -> bytes:
+        return self._data.read(min(num_bytes, 3))
+
+
+def test_a_pipe_is_read_to_the_length_asked_for():
+    source = Trickle(b"0123456789")
+    assert read_exactly(source, 7) == b"0123456"
+    assert read_exactly(source, 0) == b""
+    with pytest.raises(EOFError, match="after 3 of 4 bytes"):
+        read_exactly(source, 4)
+
+
+def test_a_helper_whose_input_is_broken_says_so_and_fails():
+    with start_worker() as process:
+        assert receive(process)[0] is Kind.READY
+        process.stdin.write(encode(Kind.CANCEL, 1)[:5])
+        process.stdin.close()
+        assert process.wait(timeout=5) == 1
+        said = process.stderr.read().decode()
+    assert said.splitlines()[-1] == "EOFError: the pipe ended after 4 of 8 bytes"
 
 
 def test_the_helper_exits_when_its_parent_dies_in_the_middle_of_a_sentence():

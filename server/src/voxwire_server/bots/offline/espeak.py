@@ -42,16 +42,18 @@ _WORKER = "voxwire_server.bots.offline.espeak_worker"
 _SOURCE_ROOT = Path(__file__).resolve().parents[3]
 _START_TIMEOUT_S = 20.0
 _CLOSE_TIMEOUT_S = 2.0
+_LAST_WORDS_S = 1.0
+_SILENCE_MS = 5000
 _MAX_CHARS = 5000
 _STDERR_BYTES = 2000
 
 
 class EspeakError(RuntimeError):
-    """The helper refused the text or the voice, did not start, or died twice in a row."""
+    """The helper refused the text or the voice, did not start, or died or hung twice in a row."""
 
 
 class _HelperDiedError(EspeakError):
-    """The helper process went away while a request was open."""
+    """The helper process went away, or was killed for its silence, while a request was open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +70,16 @@ class PcmChunk:
 class _Helper:
     """One running helper process and the requests that are open in it."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, silence_ms: int) -> None:
         self._process = process
+        self._silence_ms = silence_ms
+        self._given_up = False
+        self._num_replies = 0
         self._requests: dict[int, asyncio.Queue[tuple[Kind, bytes] | None]] = {}
         self._ids = count(1)
         self._stderr = b""
-        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._drain())]
+        self._drained = asyncio.create_task(self._drain())
+        self._reading = asyncio.create_task(self._read())
 
     @property
     def pid(self) -> int:
@@ -81,11 +87,15 @@ class _Helper:
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None and not self._tasks[0].done()
+        ended = self._process.returncode is not None or self._reading.done()
+        return not ended and not self._given_up
 
     @classmethod
-    async def start(cls) -> _Helper:
+    async def start(cls, silence_ms: int) -> _Helper:
         """Start a process and wait until its engine is ready.
+
+        Args:
+            silence_ms: Longest silence while a request waits.
 
         Raises:
             MissingExtraError: The ``offline`` extra is not installed.
@@ -102,7 +112,7 @@ class _Helper:
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
         )
-        helper = cls(process)
+        helper = cls(process, silence_ms)
         try:
             await helper._wait_ready()
         except BaseException:
@@ -132,19 +142,40 @@ class _Helper:
         try:
             self._send(encode_json(Kind.SYNTHESIZE, request_id, fields))
             while not finished:
-                reply = await replies.get()
-                if reply is None:
-                    finished = True
-                    raise _HelperDiedError(f"the espeak-ng helper died: {self._last_words()}")
-                kind, payload = reply
+                kind, payload = await self._reply(replies)
                 finished = kind in (Kind.DONE, Kind.FAILED)
                 for item in _unpack(kind, payload):
                     yield item
         finally:
             self._requests.pop(request_id, None)
-            if not finished:
+            if not finished and self.alive:
                 with suppress(_HelperDiedError):
                     self._send(encode(Kind.CANCEL, request_id))
+
+    async def _reply(self, replies: asyncio.Queue[tuple[Kind, bytes] | None]) -> tuple[Kind, bytes]:
+        """The next reply to a request.
+
+        A helper that says nothing to anybody for ``silence_ms`` hangs and is killed. The time is
+        waited in two halves: after a stall of this process, what came meanwhile is read first.
+        """
+        quiet = 0
+        while quiet < 2:
+            before = self._num_replies
+            try:
+                async with asyncio.timeout(self._silence_ms / 2000):
+                    reply = await replies.get()
+            except TimeoutError:
+                quiet = quiet + 1 if self._num_replies == before else 0
+                continue
+            if reply is None:
+                raise _HelperDiedError(f"the espeak-ng helper died: {self._last_words()}")
+            return reply
+        self._given_up = True
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        raise _HelperDiedError(
+            f"the espeak-ng helper said nothing for {self._silence_ms} ms and was killed"
+        )
 
     def _open(self, request_id: int) -> asyncio.Queue[tuple[Kind, bytes] | None]:
         replies: asyncio.Queue[tuple[Kind, bytes] | None] = asyncio.Queue()
@@ -167,11 +198,12 @@ class _Helper:
                     await stdout.readexactly(HEADER_BYTES)
                 )
                 payload = await stdout.readexactly(payload_bytes)
+                self._num_replies += 1
                 replies = self._requests.get(request_id)
                 if replies is not None:
                     replies.put_nowait((kind, payload))
         except (asyncio.IncompleteReadError, ConnectionError):
-            return
+            await asyncio.wait([self._drained], timeout=_LAST_WORDS_S)  # it may have said why
         finally:
             for replies in self._requests.values():
                 replies.put_nowait(None)
@@ -197,9 +229,10 @@ class _Helper:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
-        for task in self._tasks:
+        tasks = (self._reading, self._drained)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         # asyncio closes the pipes' transports only when it sees their end; be sure of it.
         transport = getattr(self._process, "_transport", None)
         if transport is not None:
@@ -222,8 +255,14 @@ class EspeakClient:
     Owned by the event loop it was made in; not thread safe.
     """
 
-    def __init__(self) -> None:
-        """Make a client; nothing starts before the first use."""
+    def __init__(self, *, silence_ms: int = _SILENCE_MS) -> None:
+        """Make a client; nothing starts before the first use.
+
+        Args:
+            silence_ms: Longest silence of the helper while a sentence waits for it; then it is
+                killed, and the next sentence gets a new one.
+        """
+        self._silence_ms = silence_ms
         self._helper: _Helper | None = None
         self._starting = asyncio.Lock()
 
@@ -266,7 +305,7 @@ class EspeakClient:
         Raises:
             ValueError: The text is too long, or a parameter is out of range.
             MissingExtraError: The ``offline`` extra is not installed.
-            EspeakError: The helper refused, or died; a sentence of which nothing has been
+            EspeakError: The helper refused, died, or hung; a sentence of which nothing has been
                 delivered is tried once more in a new helper first.
         """
         _check(text, rate, pitch)
@@ -289,7 +328,7 @@ class EspeakClient:
                 helper, self._helper = self._helper, None
                 await helper.aclose()
             if self._helper is None:
-                self._helper = await _Helper.start()
+                self._helper = await _Helper.start(self._silence_ms)
             return self._helper
 
     async def aclose(self) -> None:

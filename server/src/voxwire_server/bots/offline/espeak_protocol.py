@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import struct
 from enum import IntEnum
-from typing import Any
+from typing import Any, BinaryIO
 
 __all__ = [
     "CHUNK_MS",
@@ -23,6 +23,7 @@ __all__ = [
     "decode",
     "encode",
     "encode_json",
+    "read_exactly",
     "unpack_header",
 ]
 
@@ -93,3 +94,18 @@ def unpack_header(header: bytes) -> tuple[Kind, int, int]:
     if payload_bytes > MAX_PAYLOAD_BYTES:
         raise ValueError(f"payload of {payload_bytes} bytes exceeds {MAX_PAYLOAD_BYTES}")
     return Kind(kind), request_id, payload_bytes
+
+
+def read_exactly(source: BinaryIO, num_bytes: int) -> bytes:
+    """Read so many bytes, however many reads that takes: a pipe may give fewer at a time.
+
+    Raises:
+        EOFError: The source ended before.
+    """
+    read = bytearray()
+    while len(read) < num_bytes:
+        data = source.read(num_bytes - len(read))
+        if not data:
+            raise EOFError(f"the pipe ended after {len(read)} of {num_bytes} bytes")
+        read += data
+    return bytes(read)

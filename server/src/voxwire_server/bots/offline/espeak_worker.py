@@ -15,6 +15,7 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -26,6 +27,7 @@ from voxwire_server.bots.offline.espeak_protocol import (
     decode,
     encode,
     encode_json,
+    read_exactly,
     unpack_header,
 )
 from voxwire_server.bots.offline.word_spans import SpanBuilder, WordSpan
@@ -186,34 +188,48 @@ class _Engine:
         self._output.flush()
 
 
-class _Inbox(threading.Thread):
-    """Reads requests, so that a cancel overtakes the sentence being spoken."""
+class _Inbox:
+    """Reads requests in a thread, so that a cancel overtakes the sentence being spoken.
+
+    It has a thread and is none: a later Python may take any private name of its own classes.
+    """
 
     def __init__(self, source: BinaryIO) -> None:
-        super().__init__(daemon=True, name="espeak-inbox")
         self._source = source
         self._jobs: dict[int, _Job] = {}
         self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="espeak-inbox")
         self.queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self.broken = False
 
-    def run(self) -> None:
-        """Read until standard input closes, then stop everything."""
+    def start(self) -> None:
+        """Read from now on; ``None`` in the queue is the end (``broken``: an untimely one)."""
+        self._thread.start()
+
+    def _run(self) -> None:
         try:
-            while header := self._source.read(HEADER_BYTES):
-                kind, request_id, payload_bytes = unpack_header(header)
-                self._handle(kind, request_id, self._source.read(payload_bytes))
+            self._read()
+        except Exception:  # said here: the process ends before Python would say it
+            traceback.print_exc()
+            self.broken = True
         finally:
             with self._lock:
                 for job in self._jobs.values():
                     job.cancelled.set()
             self.queue.put(None)
 
+    def _read(self) -> None:
+        while start := self._source.read(1):
+            header = start + read_exactly(self._source, HEADER_BYTES - 1)
+            kind, request_id, payload_bytes = unpack_header(header)
+            self._take(kind, request_id, read_exactly(self._source, payload_bytes))
+
     def forget(self, request_id: int) -> None:
         """Drop a job that is done."""
         with self._lock:
             self._jobs.pop(request_id, None)
 
-    def _handle(self, kind: Kind, request_id: int, payload: bytes) -> None:
+    def _take(self, kind: Kind, request_id: int, payload: bytes) -> None:
         if kind is Kind.SYNTHESIZE:
             job = _Job(request_id, **decode(payload))
             with self._lock:
@@ -244,7 +260,7 @@ def main() -> int:
     """Serve requests from standard input until it closes.
 
     Returns:
-        The exit code: 0 when the server closed the pipe or went away.
+        The exit code: 0 when the server closed the pipe or went away, 1 when what came was broken.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # espeak-ng and the loader may print; the real stdout carries only messages.
@@ -259,7 +275,7 @@ def main() -> int:
         _serve(engine, inbox, output)
     except BrokenPipeError:  # the server is gone; nothing is left to say or to flush
         os._exit(0)
-    return 0
+    return int(inbox.broken)
 
 
 if __name__ == "__main__":
