@@ -172,6 +172,16 @@ def test_bad_claims_are_refused_though_rightly_signed(claims: object) -> None:
     assert refused(forge(NEW, claims, ED.sign)).code == wire.ErrorCode.ERROR_CODE_UNAUTHORIZED
 
 
+@pytest.mark.parametrize("depth", [31, 32, 1000])
+def test_claims_that_we_ignore_may_nest_so_deep_that_all_together_is_32(depth: int) -> None:
+    """Counted by us: the interpreter gives up at 990, 1000 or 10 000, or not at all."""
+    token = forge(NEW, json.dumps(CLAIMS)[:-1] + f',"x":{"[" * depth}{"]" * depth}}}', ED.sign)
+    if depth < 32:
+        assert VERIFIER.verify(token, now_s=NOW).user == "ann"
+    else:
+        assert refused(token).code == wire.ErrorCode.ERROR_CODE_UNAUTHORIZED
+
+
 def test_no_confusion_of_algorithm_key_and_kid_is_accepted() -> None:
     assert len({refused(token).reason for token in CONFUSED}) == 1
 

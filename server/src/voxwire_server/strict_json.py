@@ -8,13 +8,16 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from voxwire_protocol.json_schema import MAX_VALUE_DEPTH
+from voxwire_protocol.json_text import text_is_deeper
+
 __all__ = ["checked", "load_json"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def load_json(data: bytes | str) -> object:
-    """Parse JSON that is UTF-8 and has no duplicate keys, no NaN and no absurd depth.
+    """Parse JSON that is UTF-8, has no duplicate keys and no NaN, and nests at most 32 deep.
 
     Returns:
         The value; None for anything else, so that no exception carries the input.
@@ -31,8 +34,10 @@ def load_json(data: bytes | str) -> object:
 
     try:
         text = data.decode() if isinstance(data, bytes) else data
+        if text_is_deeper(text, MAX_VALUE_DEPTH):
+            return None
         return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 

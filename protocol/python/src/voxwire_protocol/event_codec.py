@@ -1,6 +1,5 @@
 """Events from wire messages, and events as JSON-ready dictionaries."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -11,6 +10,7 @@ from google.protobuf.descriptor import EnumDescriptor
 
 from voxwire_protocol import events, wire
 from voxwire_protocol.errors import action_from_wire, code_from_wire
+from voxwire_protocol.json_text import load_json
 
 __all__ = ["event_name", "from_envelope", "snapshot_of", "to_dict"]
 
@@ -35,12 +35,12 @@ def _enum(kind: type[_EnumT], descriptor: EnumDescriptor, value: int) -> _EnumT:
 
 
 def _json(text: str) -> Any:
-    """Decodes JSON from the peer; None when there is none or it is not JSON."""
+    """Decodes JSON from the peer; None when there is none, it is not JSON, or nested too deep."""
     if not text:
         return None
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return load_json(text)
+    except ValueError:
         return None
 
 

@@ -18,6 +18,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from voxwire_protocol import wire
+from voxwire_protocol.json_text import load_json
 from voxwire_protocol.tools import OnInterruption
 from voxwire_server.pipeline.bot_tools import client_schema, server_schema
 from voxwire_server.pipeline.transport import SessionInput, SessionTransport
@@ -56,10 +57,10 @@ class BotSession:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the client sent with its Hello; {} when it is no JSON object."""
+        """What the client sent with its Hello; {} when it is no JSON object, or nested too deep."""
         try:
-            data = json.loads(self._session.metadata_json or "{}")
-        except (ValueError, RecursionError):
+            data = load_json(self._session.metadata_json or "{}")
+        except ValueError:
             return {}
         return data if isinstance(data, dict) else {}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from voxwire_protocol import wire
+from voxwire_protocol.json_text import MAX_JSON_DEPTH, value_is_deeper
 
 __all__ = ["ToolReports"]
 
@@ -102,6 +103,8 @@ class ToolReports:
 
 def _shown(value: Any) -> str:
     try:
-        return json.dumps(value, default=str)
-    except (TypeError, ValueError, RecursionError):  # it is only shown
-        return json.dumps(str(type(value).__name__))
+        if not value_is_deeper(value, MAX_JSON_DEPTH):
+            return json.dumps(value, default=str)
+    except (TypeError, ValueError):  # it is only shown
+        pass
+    return json.dumps(str(type(value).__name__))
