@@ -4,10 +4,10 @@ PORT ?= 7860
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run talk test check gen bench soak screenshots fmt clean
+.PHONY: help setup build run talk test test-pythons test-nodes check gen bench soak screenshots fmt clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make .venv with everything (run, talk, test, ... do this first by themselves)
 	@$(PYTHON) scripts/setup.py
@@ -28,6 +28,14 @@ talk: ## Hold a three-turn conversation with the bot; writes out/bot.wav, events
 test: ## Lint, generated code, every test (ARGS= goes to pytest, PARTS="cores server" picks parts)
 	@$(PYTHON) scripts/setup.py --npm
 	@$(PYTHON) scripts/test.py $(PARTS) -- $(ARGS)
+
+test-pythons: ## Tests of cores, server and clients on each Python here (PYTHONS="3.12 3.13" picks)
+	@$(PYTHON) scripts/setup.py
+	@$(PYTHON) scripts/test_pythons.py $(PYTHONS)
+
+test-nodes: ## Unit tests of the JavaScript packages on Node 20, 22 and 24 (NODES="24" picks)
+	@$(PYTHON) scripts/setup.py --npm
+	@$(PYTHON) scripts/test_nodes.py $(NODES)
 
 check: ## Lint, format, types, import rules, schema, generated code, leaks
 	@$(PYTHON) scripts/setup.py --npm

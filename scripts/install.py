@@ -1,8 +1,8 @@
 """Makes `.venv` (and node_modules) from nothing, or finds in a moment that nothing is to be done.
 
 Wheels are collected once in a cache of the user's, then installed from it: a second clone needs no
-network. Versions come from constraints.txt; where packages come from is pip's and npm's own
-configuration.
+network. The cache serves several Pythons side by side, as a wheel's name says which it is for.
+Versions come from constraints.txt; where packages come from is pip's and npm's own configuration.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import time
 import tomllib
 from pathlib import Path
@@ -41,6 +42,22 @@ def requirements(dev: bool) -> list[str]:
     return sorted({item for item in found if re.split(r"[\[<>=!~; ]", item)[0] not in OUR_NAMES})
 
 
+def tested_pythons() -> list[tuple[int, int]]:
+    """The versions that the packages say they were tried on, in order."""
+    text = (ROOT / DISTS[0] / "pyproject.toml").read_text("utf-8")
+    found = re.findall(r"Programming Language :: Python :: (\d+)\.(\d+)\"", text)
+    return sorted((int(major), int(minor)) for major, minor in found)
+
+
+def untested(version: tuple[int, int]) -> str:
+    """One line on a Python that is newer than all that was tried, else ""."""
+    tested = tested_pythons()
+    if version <= tested[-1]:
+        return ""
+    names = ", ".join(f"{major}.{minor}" for major, minor in tested)
+    return f"Python {version[0]}.{version[1]} is newer than what Voxwire was tried on ({names})"
+
+
 def fingerprint(dev: bool) -> str:
     """Changes whenever the environment has to be made anew or brought up to date."""
     digest = hashlib.sha256(f"{ROOT} {sys.version}".encode())
@@ -64,10 +81,10 @@ def is_current(mode: str) -> bool:
     return stamp.read_text("utf-8") == fingerprint(mode == "dev")
 
 
-def wheel_cache() -> Path:
-    """Where wheels are kept between clones."""
+def cache(name: str) -> Path:
+    """A folder of the user's that is kept between clones: `wheels`, `node`."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "voxwire" / "wheels"
+    return Path(base) / "voxwire" / name
 
 
 def ensure_venv_module() -> None:
@@ -94,7 +111,7 @@ def make_venv() -> None:
     if code == 0 and output.splitlines() == [*sys.version.splitlines(), str(VENV)]:
         return
     ensure_venv_module()
-    line = Line("make .venv")
+    line = Line(f"make {VENV.name}")
     code, output = capture([sys.executable, "-m", "venv", "--clear", VENV])
     if code != 0:
         raise StepError(f"could not make {VENV}\n{tail(output)}")
@@ -124,10 +141,13 @@ def download(wheels: Path, wanted: Path, mode: str) -> None:
         line.update(f"{seen_mb:.0f} of {total_mb} MB, {left}")
 
     constraints = ROOT / "constraints.txt"
-    code, output = stream(
-        pip("wheel", "--progress-bar", "off", "-w", wheels, "-c", constraints, "-r", wanted),
-        on_line,
-    )
+    with tempfile.TemporaryDirectory(dir=wheels) as new:  # another setup sees whole wheels only
+        code, output = stream(
+            pip("wheel", "--progress-bar", "off", "-w", new, "-c", constraints, "-r", wanted),
+            on_line,
+        )
+        for wheel in Path(new).glob("*.whl") if code == 0 else ():
+            wheel.replace(wheels / wheel.name)
     if code != 0 and "Retrying (Retry(" in output:
         raise StepError(f"no network, and not every package is in {wheels}; try again online")
     if code != 0:
@@ -137,7 +157,7 @@ def download(wheels: Path, wanted: Path, mode: str) -> None:
 
 def install_wheels(wheels: Path, wanted: Path, mode: str) -> bool:
     """Installs from the cache alone; False when a wheel is missing there."""
-    line = Line(f"install into .venv, about {EXPECTED_MB[mode][1]} MB")
+    line = Line(f"install into {VENV.name}, about {EXPECTED_MB[mode][1]} MB")
     constraints = ROOT / "constraints.txt"
 
     def on_line(_: str) -> None:
@@ -181,11 +201,14 @@ def install_python(mode: str) -> None:
     _, disk_mb = EXPECTED_MB[mode]
     free_mb = shutil.disk_usage(ROOT).free // 2**20
     what = "everything" if mode == "dev" else "what the bot and the client need"
-    print(f"setup: .venv gets {what} (about {disk_mb} MB; {free_mb // 1024} GB free)", flush=True)
+    space = f"about {disk_mb} MB; {free_mb // 1024} GB free"
+    print(f"setup: {VENV.name} gets {what} ({space})", flush=True)
+    if note := untested(sys.version_info[:2]):
+        print(f"setup: {note}", flush=True)
     if free_mb < disk_mb:
         raise StepError(f"only {free_mb} MB free here; about {disk_mb} MB are needed")
     make_venv()
-    wheels = wheel_cache()
+    wheels = cache("wheels")
     wheels.mkdir(parents=True, exist_ok=True)
     wanted = VENV / f"requirements-{mode}.txt"
     wanted.write_text("\n".join(requirements(mode == "dev")) + "\n", "utf-8")
@@ -258,7 +281,7 @@ def main(arguments: list[str]) -> int:
         print("\nsetup: interrupted; the next run goes on from here", file=sys.stderr)
         return 130
     if not fresh:
-        programs = ", ".join(f".venv/{BIN.name}/{name}" for name in SCRIPTS)
+        programs = ", ".join(f"{VENV.name}/{BIN.name}/{name}" for name in SCRIPTS)
         print(f"setup: ready in {time.monotonic() - started:.0f} s: {programs}")
     elif not arguments:
         print("setup: up to date")

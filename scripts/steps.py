@@ -9,7 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "out"
-VENV = ROOT / (os.environ.get("VOXWIRE_VENV") or ".venv")
+VENV_VARIABLE = "VOXWIRE_VENV"
+"""Names another environment in the clone than .venv, one for each further Python."""
+VENV = ROOT / (os.environ.get(VENV_VARIABLE) or ".venv")
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 NODE_BIN = ROOT / "node_modules" / ".bin"

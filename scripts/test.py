@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from xml.etree import ElementTree
 
+from counts import Count, count_pytest, report_of
 from javascript import build, has_packages, missing_node
 from jobs import Job, run_jobs
 from steps import NODE_BIN, OUT, PYTHON, ROOT, StepError
@@ -29,7 +29,6 @@ PARTS = {
     "interop": ["tests"],
     "faults": ["tests/faults"],
 }
-NO_TESTS = 5  # pytest's exit code
 SHOWN_LINES = 400
 """Most lines of a failed job that are printed; its file has them all."""
 
@@ -147,35 +146,6 @@ SHARES = [
 ]
 
 
-@dataclass
-class Count:
-    """What a part came to."""
-
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-    seconds: float = 0.0
-
-    def __add__(self, other: "Count") -> "Count":
-        return Count(
-            self.passed + other.passed,
-            self.failed + other.failed,
-            self.skipped + other.skipped,
-            self.seconds + other.seconds,
-        )
-
-    def __str__(self) -> str:
-        if self.passed + self.failed + self.skipped == 0:
-            return "no tests"
-        skipped = f", {self.skipped} skipped" if self.skipped else ""
-        return f"{self.passed} passed, {self.failed} failed{skipped}"
-
-
-def report_of(part: str, name: str) -> Path:
-    """Where pytest writes what a job came to."""
-    return OUT / f"junit-{'-'.join(filter(None, [part, name]))}.xml"
-
-
 def pytest_command(part: str, name: str, arguments: Sequence[str]) -> list[str | Path]:
     """Pytest with a JUnit file that does not exist yet."""
     report = report_of(part, name)
@@ -229,22 +199,6 @@ def plan(wanted: Sequence[str]) -> dict[Phase, list[Job]]:
         elif arguments := arguments_of(share):
             phases[share.phase].append(pytest_job(share.part, share.name, arguments))
     return phases
-
-
-def count_pytest(part: str, name: str, status: int) -> Count:
-    """What a process of pytest came to, from its JUnit file."""
-    report = report_of(part, name)
-    if not report.exists():
-        return Count(failed=0 if status == NO_TESTS else 1)
-    count = Count()
-    for suite in ElementTree.parse(report).iter("testsuite"):
-        total, errors, failures, skipped = (
-            int(suite.get(key, "0")) for key in ("tests", "errors", "failures", "skipped")
-        )
-        count += Count(total - errors - failures - skipped, errors + failures, skipped)
-    if status not in (0, NO_TESTS) and count.failed == 0:
-        count.failed = 1  # a crash, a leaked task, a usage error: never green
-    return count
 
 
 def count_checks(job: Job) -> Count:

@@ -1,14 +1,17 @@
 """The tables of protocol/spec/limits.md are what the code does."""
 
+from contextlib import suppress
 from pathlib import Path
 
-from voxwire_protocol import wire
+from voxwire_protocol import json_text, wire
 from voxwire_protocol.channel import Channel
+from voxwire_protocol.json_text import parse_json
 from voxwire_server import serve, sockets
 from voxwire_server.config import Settings
 from voxwire_server.pipeline import transport
 from voxwire_server.routes import control
 from voxwire_server.session import intake, link, paths, reception
+from voxwire_server.strict_json import load_json
 
 SPEC = (Path(__file__).resolve().parents[2] / "protocol" / "spec" / "limits.md").read_text("utf-8")
 
@@ -51,6 +54,24 @@ def test_every_limit_is_the_code_s() -> None:
         "events queued for a client": link.MAX_EVENT_BYTES,
     }
     assert {name: float(cells[0]) for name, cells in rows("limit").items()} == expected
+
+
+def nested(depth: int) -> str:
+    return '{"a":' * depth + "1" + "}" * depth
+
+
+def test_json_is_as_deep_as_it_says() -> None:
+    readers = {
+        "of tools and requests": parse_json,
+        "of tokens and of HTTP requests": load_json,
+        "of metadata, and what an event shows": json_text.load_json,
+    }
+    deepest = {name: int(cells[0]) for name, cells in rows("JSON").items()}
+    assert deepest.keys() == readers.keys()
+    for name, read in readers.items():
+        assert read(nested(deepest[name])), name
+        with suppress(ValueError):  # or None
+            assert read(nested(deepest[name] + 1)) is None, name
 
 
 def test_every_rate_is_the_code_s() -> None:

@@ -1,0 +1,54 @@
+"""What test programs came to, from the JUnit files that they wrote."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from steps import OUT
+
+NO_TESTS = 5  # pytest's exit code
+
+
+@dataclass
+class Count:
+    """What a part came to."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(
+            self.passed + other.passed,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+            self.seconds + other.seconds,
+        )
+
+    def __str__(self) -> str:
+        if self.passed + self.failed + self.skipped == 0:
+            return "no tests"
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+
+def report_of(part: str, name: str) -> Path:
+    """Where pytest writes what a job came to."""
+    return OUT / f"junit-{'-'.join(filter(None, [part, name]))}.xml"
+
+
+def count_pytest(part: str, name: str, status: int) -> Count:
+    """What a process of pytest came to, from its JUnit file."""
+    report = report_of(part, name)
+    if not report.exists():
+        return Count(failed=0 if status == NO_TESTS else 1)
+    count = Count()
+    for suite in ElementTree.parse(report).iter("testsuite"):
+        total, errors, failures, skipped = (
+            int(suite.get(key, "0")) for key in ("tests", "errors", "failures", "skipped")
+        )
+        count += Count(total - errors - failures - skipped, errors + failures, skipped)
+    if status not in (0, NO_TESTS) and count.failed == 0:
+        count.failed = 1  # a crash, a leaked task, a usage error: never green
+    return count
