@@ -126,26 +126,18 @@ def run(ready: Sequence[Interpreter]) -> dict[str, Count]:
     return counts
 
 
-def summary(found: Sequence[Interpreter], counts: dict[str, Count]) -> str:
+def summary(
+    ran: Sequence[Interpreter], found: Sequence[Interpreter], counts: dict[str, Count]
+) -> str:
     """A line for each Python: those that ran, then those that were tried once and are not here."""
     lines = [
         f"Python {'.'.join(map(str, one.version)):<8} {counts[one.name].seconds:6.1f} s"
         f"  {counts[one.name]}"
-        for one in found
+        for one in ran
     ]
     here = {one.version[:2] for one in found}
     missing = [f"{a}.{b}" for a, b in tested_pythons() if (a, b) not in here]
     return "\n".join([*lines, *(f"Python {name:<8} not here: not tried" for name in missing)])
-
-
-def chosen(names: Sequence[str]) -> list[Interpreter]:
-    """The Pythons to run on: all, or those named."""
-    found = interpreters()
-    known = {one.name for one in found}
-    if unknown := sorted(set(names) - known):
-        print(f"test-pythons: no Python {', '.join(unknown)} here", file=sys.stderr)
-        sys.exit(2)
-    return [one for one in found if not names or one.name in names]
 
 
 def main(names: list[str]) -> int:
@@ -154,17 +146,21 @@ def main(names: list[str]) -> int:
     # a shell that starts us in the background ignores SIGINT, which some tests send
     signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
-    found = chosen(names)
-    print("test-pythons: " + ", ".join(f"{one.name} ({one.path})" for one in found), flush=True)
+    found = interpreters()
+    if unknown := sorted(set(names) - {one.name for one in found}):
+        print(f"test-pythons: no Python {', '.join(unknown)} here", file=sys.stderr)
+        return 2
+    wanted = [one for one in found if not names or one.name in names]
+    print("test-pythons: " + ", ".join(f"{one.name} ({one.path})" for one in wanted), flush=True)
     try:
-        wrong = {one.name: reason for one in found if (reason := set_up(one))}
-        ready = [one for one in found if one.name not in wrong]
+        wrong = {one.name: reason for one in wanted if (reason := set_up(one))}
+        ready = [one for one in wanted if one.name not in wrong]
         counts = run(ready) | {name: Count(failed=1) for name in wrong}
     except KeyboardInterrupt:
         print("\ntest-pythons: interrupted", file=sys.stderr)
         return 130
     print("".join(f"\nPython {name} could not be set up:\n{wrong[name]}\n" for name in wrong))
-    print(summary(found, counts))
+    print(summary(wanted, found, counts))
     total = sum(counts.values(), Count())
     print(f"{'all':<15} {time.monotonic() - started:6.1f} s, side by side\n\n{total}")
     return 1 if total.failed or not total.passed else 0
