@@ -87,7 +87,7 @@ def wait_port(process: subprocess.Popen[bytes], log: Path, line: Line) -> int:
     """The port that the server printed."""
     while line.elapsed_s < READY_S:
         printed = log.read_text("utf-8", errors="replace")
-        if found := re.search(r"listens on ws://\S+:(\d+)", printed):
+        if found := re.search(r"listens on ws://\S+:(\d+)\s", printed):
             return int(found[1])
         if process.poll() is not None:
             raise StepError(

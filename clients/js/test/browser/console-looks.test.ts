@@ -113,7 +113,7 @@ test("examples/react-app, built, talks to a running server", async () => {
           .toString()
           .replaceAll("\u001b", "")
           .replaceAll(/\[\d+m/g, "");
-        const found = /http:\/\/127\.0\.0\.1:\d+/.exec(said)?.[0];
+        const found = /http:\/\/127\.0\.0\.1:\d+(?=\D)/.exec(said)?.[0];
         if (found) resolve(found);
       });
     });

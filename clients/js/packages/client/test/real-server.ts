@@ -26,7 +26,7 @@ export function realServer(): Promise<RealServer> {
     child.on("exit", () => reject(new Error(`the server ended: ${said}`)));
     child.stdout.on("data", (data) => {
       said += String(data);
-      const url = /listens on (ws:\/\/\S+)/.exec(said)?.[1];
+      const url = /listens on (ws:\/\/\S+)\s/.exec(said)?.[1];
       if (url === undefined) return;
       clearTimeout(timer);
       resolve({ url, stop: () => stopped(child) });
