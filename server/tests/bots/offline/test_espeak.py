@@ -174,6 +174,22 @@ async def test_a_helper_that_speaks_for_others_is_not_silent(espeak):
         assert all(words for _, words in results)
 
 
+async def test_a_helper_that_babbles_is_killed_and_the_error_says_so(espeak, monkeypatch, tmp_path):
+    """Its pipe is full and nobody reads it: waiting for its end would never end."""
+    (tmp_path / "worker_that_babbles.py").write_text(
+        "import os\n"
+        "with open('pid', 'w') as file: file.write(str(os.getpid()))\n"
+        "while True: os.write(1, b'x' * 9999)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(espeak_module, "_WORKER", "worker_that_babbles")
+    with pytest.raises(EspeakError, match="did not start: it sent what is no message"):
+        await collect(espeak, "hello")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
 async def test_what_a_helper_says_of_its_end_is_in_the_error(espeak, monkeypatch, tmp_path):
     """Also when it is read after the end of the helper's output."""
     (tmp_path / "worker_that_dies.py").write_text(

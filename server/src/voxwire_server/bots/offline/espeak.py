@@ -170,9 +170,7 @@ class _Helper:
             if reply is None:
                 raise _HelperDiedError(f"the espeak-ng helper died: {self._last_words()}")
             return reply
-        self._given_up = True
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        self._kill()
         raise _HelperDiedError(
             f"the espeak-ng helper said nothing for {self._silence_ms} ms and was killed"
         )
@@ -204,6 +202,9 @@ class _Helper:
                     replies.put_nowait((kind, payload))
         except (asyncio.IncompleteReadError, ConnectionError):
             await asyncio.wait([self._drained], timeout=_LAST_WORDS_S)  # it may have said why
+        except ValueError as error:
+            self._stderr = f"it sent what is no message: {error}".encode()
+            self._kill()
         finally:
             for replies in self._requests.values():
                 replies.put_nowait(None)
@@ -219,6 +220,11 @@ class _Helper:
         lines = self._stderr.decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"exit code {self._process.returncode}"
 
+    def _kill(self) -> None:
+        self._given_up = True
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
     async def aclose(self) -> None:
         """Close the pipe, wait for the process to end (kill it if it will not), free everything."""
         if self._process.stdin is not None:
@@ -227,16 +233,16 @@ class _Helper:
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await self._process.wait()
         except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
+            self._kill()
         tasks = (self._reading, self._drained)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        # asyncio closes the pipes' transports only when it sees their end; be sure of it.
+        # asyncio sees the end of a pipe only while it reads it, and of the process only after that.
         transport = getattr(self._process, "_transport", None)
         if transport is not None:
             transport.close()
+        await self._process.wait()
 
 
 def _unpack(kind: Kind, payload: bytes) -> list[PcmChunk | WordSpan]:
