@@ -1,5 +1,6 @@
-"""`make test-pythons` and what setup says of Pythons: which are tried, found, missing, too new."""
+"""`make test-pythons`, and what is said of Pythons and Nodes: tried, found, missing, too new."""
 
+import json
 import os
 import re
 import shutil
@@ -121,7 +122,7 @@ def test_the_summary_names_what_was_tried_once_and_is_not_here(checkout: Path) -
         assert re.search(rf"^Python {name} +not here: not tried$", ended.stdout, re.MULTILINE)
 
 
-def test_what_the_packages_say_of_python_is_one_thing(checkout: Path) -> None:
+def test_what_the_packages_say_of_python_is_one_thing() -> None:
     for dist in DISTS:
         project = tomllib.loads((ROOT / dist / "pyproject.toml").read_text("utf-8"))["project"]
         prefix = "Programming Language :: Python :: 3."
@@ -130,6 +131,28 @@ def test_what_the_packages_say_of_python_is_one_thing(checkout: Path) -> None:
         assert project["requires-python"] == f">={TRIED[0]}", dist
     readme = (ROOT / "README.md").read_text("utf-8")
     assert all(name in readme for name in TRIED)
+
+
+def asked(code: str) -> str:
+    """What the scripts' modules answer."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT / "scripts",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_what_is_said_of_node_is_what_test_nodes_tries() -> None:
+    majors = asked("import test_nodes; print(*test_nodes.NODES)").split()
+    first = [f"{', '.join(majors[:-1])} {word} {majors[-1]}" for word in ("or", "and")]
+    assert f"Node.js {first[0]}" in (ROOT / "README.md").read_text("utf-8")
+    readme = (ROOT / "clients/js/packages/client/README.md").read_text("utf-8")
+    assert f"Tried on Node {first[1]}." in readme
+    for package in (".", "clients/js/packages/protocol", "clients/js/packages/client"):
+        engines = json.loads((ROOT / package / "package.json").read_text("utf-8"))["engines"]
+        assert engines == {"node": f">={majors[0]}"}, package
 
 
 @pytest.mark.parametrize(
@@ -141,12 +164,4 @@ def test_what_the_packages_say_of_python_is_one_thing(checkout: Path) -> None:
     ],
 )
 def test_a_python_newer_than_tried_is_said_in_one_line(version: str, said: str) -> None:
-    ask = f"import install; print(install.untested({version}))"
-    ended = subprocess.run(
-        [sys.executable, "-c", ask],
-        cwd=ROOT / "scripts",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert ended.stdout == f"{said}\n"
+    assert asked(f"import install; print(install.untested({version}))") == f"{said}\n"
