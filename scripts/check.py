@@ -151,7 +151,7 @@ def packages() -> Outcome:
 
 
 def size() -> Outcome:
-    """Bytes that a page loads (acceptance P8)."""
+    """Bytes that a page loads."""
     code, output = capture(["node", JS / "scripts" / "size.mjs"])
     return Outcome(code == 0, output, " ".join(output.split()))
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.support.tarballs import FreshApp, fresh_app
+
 TRANSPORTS = ["websocket", "webrtc"]
 
 
@@ -20,6 +22,12 @@ def pytest_configure() -> None:
 def transport(request: pytest.FixtureRequest) -> str:
     """Every test that asks for it runs on both media paths."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def npm_app(tmp_path_factory: pytest.TempPathFactory) -> FreshApp:
+    """An app with our npm packages from their tarballs; for tests that are marked `needs_node`."""
+    return fresh_app(tmp_path_factory.mktemp("npm"))
 
 
 @pytest.fixture(autouse=True)

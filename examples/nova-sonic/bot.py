@@ -7,10 +7,14 @@ import os
 from pipecat.frames.frames import LLMRunFrame
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.services.aws.nova_sonic.llm import AWSNovaSonicLLMService
 from pipecat.services.llm_service import FunctionCallParams
 
 from voxwire_server import BotSession, serve
+
+try:
+    from pipecat.services.aws.nova_sonic.llm import AWSNovaSonicLLMService
+except ImportError as error:
+    exit(f"Amazon's SDK is missing: the first line of README.md, on Python 3.12 or newer ({error})")
 
 NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 KEYS = [os.environ.get(name) or exit(f"set {name} in the environment") for name in NAMES]

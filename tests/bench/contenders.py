@@ -68,7 +68,7 @@ def our_echo(transport: str, profile: str, dialect: str) -> Contender:
     return contender
 
 
-# Ours: one value per profile (design.md 4). None: not measured, and said so.
+# Ours: one value per profile. None: not measured, and said so.
 OUR_WS_THROUGHPUT: Contender | None = our_echo("WebSocket", "throughput", "VoxwireWsThroughput")
 OUR_WS_LATENCY: Contender | None = our_echo("WebSocket", "latency", "VoxwireWs")
 OUR_WEBRTC_THROUGHPUT: Contender | None = our_echo("WebRTC", "throughput", "VoxwireRtcThroughput")

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from tests.bench.rows import Bench
 
 IN_MEMORY_MS = {"p50": 263, "p95": 324}
-"""Stop of speech to voice with no network or codec (research/offline.md §4)."""
-BARGE_IN_MS = "366-406 ms in memory, n=3 (offline.md)"
+"""Stop of speech to voice with no network or codec, measured by itself."""
+BARGE_IN_MS = "366-406 ms in memory, n=3"
 QUANTILES = {"p50": 0.50, "p95": 0.95}
 TRANSPORTS = {"websocket": "WebSocket", "webrtc": "WebRTC"}
 ANSWER_BOUNDS = {"websocket": (320.0, 400.0), "webrtc": (360.0, 450.0)}
@@ -38,7 +38,7 @@ async def c3(bench: "Bench") -> list[Line]:
             notes = [f"n={len(answers)}", f"{ours.count('split')} split"]
             if unanswered := ours.count("unanswered"):
                 notes.append(f"{unanswered} unanswered")
-            notes.append(f"in memory, no network or codec: {IN_MEMORY_MS[label]} ms (offline.md)")
+            notes.append(f"in memory, no network or codec: {IN_MEMORY_MS[label]} ms")
             lines.append(
                 Line(
                     row="C3",

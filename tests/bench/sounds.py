@@ -12,7 +12,7 @@ Samples = NDArray[np.int16]
 
 CAPTURE_RATE = 16000
 VOICED = 200
-"""Peak above which a sample of speech counts as voiced (offline.md)."""
+"""Peak above which a sample of speech counts as voiced."""
 CLICK = 3000
 CLICK_APART_S = 0.05
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import tomllib
@@ -54,6 +55,14 @@ def environment() -> dict[str, str]:
     return {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"}
 
 
+def requirement_of(argument: str) -> Requirement:
+    """The package that a path of pip's command line names, with its extras."""
+    path, bracket, extras = argument.partition("[")
+    project = (EXAMPLE / path / "pyproject.toml").resolve()
+    [name] = [name for name, known in PROJECTS.items() if known == project]
+    return Requirement(name + bracket + extras)
+
+
 def check_installed(requirement: Requirement) -> None:
     """What step 1 installs is what the packages say, and is here already."""
     path = PROJECTS.get(requirement.name)
@@ -75,8 +84,10 @@ async def test_the_steps_of_the_readme_lead_to_a_spoken_answer(tmp_path: Path) -
     # 1: the environment is this one; what it is made with has to be right
     make, activate, install = commands["The environment"].splitlines()
     assert (make, activate) == ("python3 -m venv .venv", ". .venv/bin/activate")
-    for quoted in re.findall(r"'([^']+)'", install):
-        check_installed(Requirement(quoted))
+    program, verb, *paths = shlex.split(install)
+    assert (program, verb, len(paths)) == ("pip", "install", 3)
+    for path in paths:
+        check_installed(requirement_of(path))
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / ".venv/bin/activate").touch()
 
@@ -127,15 +138,6 @@ async def test_the_steps_of_the_readme_lead_to_a_spoken_answer(tmp_path: Path) -
 def test_an_example_is_short_and_has_a_readme_that_runs_it(name: str, most: int) -> None:
     assert len((EXAMPLES / name / "bot.py").read_text("utf-8").splitlines()) <= most
     assert "voxwire-server run bot.py" in (EXAMPLES / name / "README.md").read_text("utf-8")
-
-
-async def test_the_openai_example_says_which_key_is_missing(tmp_path: Path) -> None:
-    bot = EXAMPLES / "openai-realtime" / "bot.py"
-    process = await sh(f"voxwire-server run '{bot}' --port 0", tmp_path, OPENAI_API_KEY="")
-    async with asyncio.timeout(30):
-        _, err = await process.communicate()
-    assert process.returncode == 1
-    assert b"set OPENAI_API_KEY" in err
 
 
 def test_every_key_of_the_example_has_its_line_in_env_example() -> None:

@@ -1,4 +1,4 @@
-"""The real `voxwire talk` against the real server, each in a process of its own (design §7)."""
+"""The real `voxwire talk` against the real server, each in a process of its own."""
 
 import asyncio
 import re

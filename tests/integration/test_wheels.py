@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.readmes import fences
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {
     "voxwire_protocol": ROOT / "protocol/python",
@@ -134,6 +136,24 @@ def test_the_server_wheel_has_the_console(wheels: dict[str, Path]) -> None:
     named = set(re.findall(r'(?:src|href)="/([^"]+)"', page))
     assert named, page
     assert {f"voxwire_server/console/{name}" for name in named} <= content
+
+
+def test_the_command_of_the_readme_installs_the_three_wheels(
+    wheels: dict[str, Path], tmp_path: Path
+) -> None:
+    [fence] = [f for f in fences() if f.path == "README.md" and f.text.startswith("pip install")]
+    (tmp_path / "voxwire").mkdir()
+    (tmp_path / "voxwire/dist").symlink_to(wheels["voxwire"].parent)
+    (tmp_path / "app").mkdir()
+    command = fence.text.replace("pip ", f"'{sys.executable}' -m pip ", 1)
+    # no need to install them: what is asked for is there, by these names and with these extras
+    flags = "export PIP_DRY_RUN=1 PIP_NO_INDEX=1 PIP_NO_DEPS=1 PIP_FORCE_REINSTALL=1\n"
+    result = run("bash", "-ec", flags + command, cwd=tmp_path / "app")
+    assert result.returncode == 0, result.stderr
+    assert "does not provide the extra" not in result.stderr
+    [would] = re.findall("^Would install (.*)$", result.stdout, re.MULTILINE)
+    named = sorted(re.sub(r"-[\d.]+$", "", name).replace("-", "_") for name in would.split())
+    assert named == sorted(PACKAGES)
 
 
 def test_the_programs_are_there(wheels: dict[str, Path]) -> None:

@@ -1,4 +1,4 @@
-// The size gate: what a page loads, minified and gzipped (acceptance P8). Exits 1 above a limit.
+// The size gate: what a page loads, minified and gzipped. Exits 1 above a limit.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";

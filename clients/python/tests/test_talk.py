@@ -1,4 +1,4 @@
-"""`voxwire talk` end to end: the headless contract (design §7) against a scripted server."""
+"""`voxwire talk` end to end: the headless contract against a scripted server."""
 
 import asyncio
 import io

@@ -1,4 +1,7 @@
-"""Errors: one root, a closed code, families by what the caller does next (design §6)."""
+"""Errors: one root, a closed code, families by what the caller does next.
+
+The codes and what they mean: ``protocol/spec/errors.md``.
+"""
 
 from enum import IntEnum
 from typing import Final

@@ -276,7 +276,7 @@ _NAMES: Final[dict[type[Any], str]] = {events.ErrorEvent: "error", events.Flushe
 
 
 def event_name(event: object) -> str:
-    """The snake_case name of an event, as the headless contract of design §7 writes it."""
+    """The snake_case name of an event, as ``voxwire talk --events`` writes it."""
     kind = type(event)
     return _NAMES.get(kind) or re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 

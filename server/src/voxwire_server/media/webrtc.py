@@ -125,7 +125,7 @@ class WebRtcPath(MediaPath):
             _log.info("no address for a connection", exc_info=error)
             raise ConnectionError("no address for the connection could be had") from None
         except _UNUSABLE as error:
-            # aiortc's parsers check with assert and index without looking (reliability.md §3.7)
+            # aiortc's parsers check with assert and index without looking
             _log.info("offer refused", exc_info=error)
             raise BadSdpError("the SDP offer is not usable") from None
         return rtc.with_opus_fmtp(connection.localDescription.sdp)

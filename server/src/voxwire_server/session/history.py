@@ -1,7 +1,7 @@
 """What a session has told its client so far, kept small: what a Snapshot is made from.
 
 Pure. It reads the envelopes that the session sends, so it knows nothing that the client was not
-shown (``protocol/spec/session.md``, "Snapshot").
+shown (``protocol/spec/session.md``, "Resuming").
 """
 
 from collections import deque

@@ -13,7 +13,7 @@ export interface Readable<T> {
   subscribe(listener: () => void): () => void;
 }
 
-/** What a client is doing. Steps: protocol/spec/session.md, "Client". */
+/** What a client is doing. Steps: protocol/spec/session.md, "Opening", "Resuming", "Ending". */
 export type ClientStatus =
   | { readonly status: "idle" }
   | { readonly status: "connecting"; readonly stage: string }
@@ -106,7 +106,7 @@ export interface CallOptions {
   timeoutMs?: number;
 }
 
-/** A function of the page that the bot may use. `client.tool(…)` or `tool(…)` makes one. */
+/** A function of the page that the bot may use; `tool(…)` makes one. */
 export interface Tool {
   readonly name: string;
   readonly description: string;
@@ -130,7 +130,8 @@ export interface ToolCall {
   progress(message: string, fraction?: number): void;
 }
 
-/** Handlers by event type: the server's events, this client's own, and `status` … `levels`. */
+/** Handlers by event type: the server's events, and this client's own. Loudness is no event: read
+ * `levels()` as often as it is drawn. */
 export interface ClientEventMap extends ClientEvents {
   /** What the client is doing has changed. */
   status: ClientStatus;

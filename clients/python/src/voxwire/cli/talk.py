@@ -1,4 +1,4 @@
-"""``voxwire talk``: a conversation from files and text, on the record (design §7)."""
+"""``voxwire talk``: a conversation from files and text, on the record."""
 
 import argparse
 import asyncio

@@ -84,10 +84,14 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """As uvicorn does, but SIGTERM, once obeyed, is an end in order: exit code 0, not -15."""
+        """As uvicorn does, but a signal, once obeyed, is an end in order.
+
+        The exit code is 0 after SIGTERM, not -15; Ctrl-C ends in no traceback.
+        """
         with super().capture_signals():
             yield
-            self._captured_signals[:] = [s for s in self._captured_signals if s != signal.SIGTERM]
+            obeyed = (signal.SIGTERM, signal.SIGINT)
+            self._captured_signals[:] = [s for s in self._captured_signals if s not in obeyed]
 
 
 def make_server(settings: Settings, bot: LoadedBot, *, port: int) -> uvicorn.Server:
