@@ -229,8 +229,10 @@ class WebRtcPath(MediaPath):
         return block.pcm + bytes(missing) if missing else block.pcm
 
     def _in_reach(self, now: float) -> bool:
-        """False while nothing comes from the peer: what it cannot hear is kept for it."""
+        """False while nothing comes from the peer, or it cannot play: its voice is kept for it."""
         heard, session = self._playout.heard, self._session
+        if heard.suspended:
+            return False
         if heard.out_of_reach(now):
             if not self._held:
                 self._held = True
@@ -247,6 +249,7 @@ class WebRtcPath(MediaPath):
         await self._session.absence.end()
         if self._session.path is self:
             self._playout.rewind(self._session.now_ms())
+        self._offset = self._announced = None  # a client that could not play waits for an anchor
         self._held, self._returning = False, None
 
     def _begins(self, start: int, first: int) -> bool:
@@ -308,7 +311,8 @@ class WebRtcPath(MediaPath):
         )
 
     def report(self, report: wire.PlayoutReport) -> None:
-        """The track runs with the clock; a report changes nothing here."""
+        """The track runs with the clock; only a client that cannot play stops it."""
+        self._held = self._held or report.suspended
 
     async def close(self) -> None:
         if self._closing is None:
