@@ -75,7 +75,14 @@ SHARES = [
     Share("browser", "talk", Phase.PAGES, 30, ("test/browser/talk",), vitest=BROWSER),
     Share("browser", "cuts", Phase.PAGES, 40, ("test/browser/cuts",), vitest=BROWSER),
     Share("browser", "lifecycle", Phase.PAGES, 35, ("test/browser/lifecycle",), vitest=BROWSER),
-    Share("browser", "cycles", Phase.PAGES, 15, ("test/browser/cycles",), vitest=BROWSER),
+    Share(
+        "browser",
+        "cycles",
+        Phase.PAGES,
+        40,
+        ("test/browser/cycles", "test/browser/suspended"),
+        vitest=BROWSER,
+    ),
     Share("browser", "clicks", Phase.ALONE, 55, ("test/browser/clicks",), vitest=BROWSER),
     Share(
         "browser",
