@@ -19,7 +19,12 @@ from aiortc.exceptions import (
 )
 
 from voxwire_protocol import rtc, wire
-from voxwire_protocol.rtc.ice import close_wholly, connect_promptly, use_addresses
+from voxwire_protocol.rtc.ice import (
+    close_wholly,
+    connect_promptly,
+    own_addresses,
+    use_addresses,
+)
 from voxwire_protocol.rtc.relay import PeerCandidates, Relay
 from voxwire_protocol.rtc.turn_servers import TurnError
 from voxwire_server.gate import is_loopback
@@ -33,6 +38,7 @@ __all__ = ["BadSdpError", "TurnError", "WebRtcPath"]
 _log = logging.getLogger("voxwire.media")
 
 _OPUS_CLOCK: Final = 48_000
+_FIREFOX: Final = "o=mozilla"
 _SHED_WINDOW: Final = 25
 _ANCHOR_LEAD_MS: Final = 10
 _UNUSABLE: Final = (
@@ -115,7 +121,7 @@ class WebRtcPath(MediaPath):
             )
             self._track.bind(connection.addTrack(self._track))
             self._attach_inbound()
-            self._choose_addresses()
+            self._choose_addresses(offer)
             connect_promptly(connection)
             await self._add_relay(offer)
             await connection.setLocalDescription(await connection.createAnswer())
@@ -158,15 +164,18 @@ class WebRtcPath(MediaPath):
         else:
             ice.listen(self.path_id, candidates.add)
 
-    def _choose_addresses(self) -> None:
+    def _choose_addresses(self, offer: str) -> None:
         settings = self._session.settings
         if self._ice is not None and self._ice.policy == "relay":
             return
         given = [a.strip() for a in settings.ice_addresses.split(",") if a.strip()]
-        if not given and is_loopback(settings.host):
+        inside = not given and is_loopback(settings.host)
+        if inside:
             given = ["127.0.0.1"]
+            if _FIREFOX in offer:  # it pairs no loopback candidate (ADR 4)
+                given += own_addresses()
         if given:
-            use_addresses(self._connection, given)
+            use_addresses(self._connection, given, only_from_here=inside)
 
     def _state_changed(self) -> None:
         state = self._connection.connectionState
