@@ -6,7 +6,13 @@ import shutil
 from steps import Line, capture, stream, tail
 
 # program -> Debian package; tests that need a program which is not there skip and say so
-TOOLS = {"turnserver": "coturn", "ip": "iproute2", "chromium": "chromium"}
+TOOLS = {
+    "turnserver": "coturn",
+    "ip": "iproute2",
+    "chromium": "chromium",
+    "firefox-esr": "firefox-esr",
+    "pulseaudio": "pulseaudio",  # a sound card for Firefox, whose audio stands still without one
+}
 
 
 def install_debian_tools() -> None:

@@ -50,7 +50,7 @@ WORKERS = {Phase.BUSY: 3, Phase.QUIET: 3, Phase.PAGES: 2, Phase.ALONE: 1}
 class Share:
     """Tests of a part that run in one process: what no other share of the part has, if `paths` is
     empty. `seconds` is about what it takes; the longest of a phase starts first. `vitest` names the
-    configuration of vitest that runs it instead of pytest.
+    configuration of vitest that runs it instead of pytest. `apart`: in a network of its own.
     """
 
     part: str
@@ -59,6 +59,7 @@ class Share:
     seconds: int
     paths: tuple[str, ...] = ()
     vitest: str = ""
+    apart: bool = False
 
 
 UNIT = "clients/js/vitest.config.ts"
@@ -74,7 +75,17 @@ SHARES = [
     Share("browser", "talk", Phase.PAGES, 30, ("test/browser/talk",), vitest=BROWSER),
     Share("browser", "cuts", Phase.PAGES, 40, ("test/browser/cuts",), vitest=BROWSER),
     Share("browser", "lifecycle", Phase.PAGES, 35, ("test/browser/lifecycle",), vitest=BROWSER),
-    Share("browser", "cycles", Phase.PAGES, 15, ("test/browser/cycles",), vitest=BROWSER),
+    Share(
+        "browser",
+        "cycles",
+        Phase.PAGES,
+        40,
+        ("test/browser/cycles", "test/browser/suspended"),
+        vitest=BROWSER,
+    ),
+    Share(
+        "browser", "firefox", Phase.PAGES, 45, ("test/browser/firefox",), vitest=BROWSER, apart=True
+    ),
     Share("browser", "clicks", Phase.ALONE, 55, ("test/browser/clicks",), vitest=BROWSER),
     Share(
         "browser",
@@ -167,7 +178,8 @@ def vitest_job(share: Share) -> Job:
     command: list[str | Path] = [NODE_BIN / "vitest", "run", "--config", share.vitest]
     command += ["--reporter=default", "--reporter=junit", f"--outputFile.junit={report}"]
     log = OUT / f"test-{share.part}-{share.name}.txt"
-    return Job(share.part, share.name, [*command, *share.paths], log)
+    apart = [PYTHON, ROOT / "tests" / "support" / "apart.py"] if share.apart else []
+    return Job(share.part, share.name, [*apart, *command, *share.paths], log)
 
 
 def arguments_of(share: Share) -> list[str]:

@@ -16,6 +16,7 @@ from tests.support.clicks import make_bot
 from tests.support.one_socket import raw_client
 from voxwire_protocol import wire
 from voxwire_protocol.rtc import turn_servers
+from voxwire_server.media import webrtc
 from voxwire_server.testing import running_server
 from voxwire_server.turn import IceServersError
 
@@ -171,3 +172,23 @@ async def test_a_server_that_should_relay_without_turn_does_not_start() -> None:
     with pytest.raises(IceServersError, match="VOXWIRE_TURN_URLS"):
         async with running_server(make_bot(), server_ice="relay"):
             pass
+
+
+@pytest.mark.parametrize(
+    ("origin", "addresses"),
+    [("o=- ", {"127.0.0.1"}), ("o=mozilla...THIS_IS_SDPARTA-99.0 ", {"127.0.0.1", "127.0.0.2"})],
+)
+async def test_firefox_is_offered_an_address_that_it_pairs(
+    origin: str, addresses: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webrtc, "own_addresses", lambda: ["127.0.0.2"])
+    async with (
+        an_offer() as offer,
+        running_server(make_bot()) as server,
+        raw_client(server.url) as client,
+    ):
+        offer = offer.replace("o=- ", origin)
+        carrier = wire.Carrier.CARRIER_WEBRTC
+        await client.say(path_open=wire.PathOpen(path_id=1, carrier=carrier, sdp_offer=offer))
+        answer = (await client.hear("path_answer")).path_answer.sdp_answer
+    assert set(re.findall(r"a=candidate:\S+ \d \w+ \d+ (\S+) ", answer)) == addresses

@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import os
+import re
+import socket
 import subprocess
 import sys
 import textwrap
@@ -20,6 +22,7 @@ pytest.importorskip("aiortc")
 
 import aiortc.rtcrtpsender
 import aiortc.rtp
+from aioice.ice import StunProtocol
 from aiortc import (
     RTCConfiguration,
     RTCPeerConnection,
@@ -39,6 +42,7 @@ from voxwire_protocol.rtc import (
     strip_candidates,
     with_opus_fmtp,
 )
+from voxwire_protocol.rtc.ice import use_addresses
 
 RATE = 16_000
 BLOCK = 320  # 20 ms
@@ -817,6 +821,35 @@ CHROMIUM_OFFER = textwrap.dedent(
     a=sctp-port:5000
     """
 ).format(fingerprint=":".join(["7A"] * 32))
+
+
+@pytest.mark.parametrize("only_from_here", [False, True])
+async def test_what_comes_from_another_machine_is_ignored_where_asked(
+    only_from_here: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+    monkeypatch.setattr(
+        StunProtocol, "datagram_received", lambda _, __, address: got.put_nowait(address)
+    )
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        connection.addTransceiver("audio")
+        use_addresses(connection, ["127.0.0.1"], only_from_here=only_from_here)
+        await connection.setLocalDescription(await connection.createOffer())
+        (port,) = re.findall(r"127\.0\.0\.1 (\d+) typ host", connection.localDescription.sdp)
+        senders = []
+        for address in ("127.0.0.3", "127.0.0.1"):  # the second one comes in any case
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.bind((address, 0))
+                sender.sendto(b"x", ("127.0.0.1", int(port)))
+                senders.append(sender.getsockname())
+        async with asyncio.timeout(20):
+            came = [await got.get()]
+            while came[-1] != senders[-1]:
+                came.append(await got.get())
+        assert came == (senders[1:] if only_from_here else senders)
+    finally:
+        await connection.close()
 
 
 def test_an_offer_of_chromium_passes() -> None:

@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     """How long a session whose control channel is lost waits for its client, milliseconds."""
     voice_gap_ms: int = Field(default=2000, ge=0)
     """How long the bot's voice waits for a listener; after that it is cut, milliseconds."""
+    suspended_ms: int = Field(default=60_000, ge=0)
+    """The same for a listener who is there and says that it cannot play, milliseconds."""
     end_timeout_ms: int = 5000
     """Longest time for a bot to end, milliseconds."""
 

@@ -146,3 +146,25 @@ def test_the_position_never_goes_back_and_never_beyond_what_was_sent(
             reported = max(reported, min(value, sent))
         position, _ = heard.at(now)
         assert reported - 1e-6 <= position <= sent + 1e-6
+
+
+def test_a_listener_who_cannot_play_stands_still_until_it_says_otherwise(
+    heard: HeardPosition,
+) -> None:
+    heard.report(1000, 1000, playing=True)
+    heard.report(1050, 1050, playing=True, suspended=True)
+    assert heard.at(60_000) == (1050, REPORT)
+    assert heard.eta_ms(1051, 60_000) == math.inf
+    assert heard.stalled_ms(60_000) == 0
+    heard.sent(5000, 6000, 60_000)  # does not make the report a stale one
+    assert heard.at(61_100) == (1050, REPORT)
+    heard.report(1050, 61_200, playing=True)
+    assert heard.at(61_300) == (1150, REPORT)
+
+
+def test_a_new_path_may_play_until_it_says_otherwise(heard: HeardPosition) -> None:
+    heard.report(1000, 1000, playing=True, suspended=True)
+    heard.detach(2000)
+    heard.attach(3000)
+    assert not heard.suspended
+    assert heard.at(3000) == (1000, REPORT)

@@ -19,7 +19,12 @@ from aiortc.exceptions import (
 )
 
 from voxwire_protocol import rtc, wire
-from voxwire_protocol.rtc.ice import close_wholly, connect_promptly, use_addresses
+from voxwire_protocol.rtc.ice import (
+    close_wholly,
+    connect_promptly,
+    own_addresses,
+    use_addresses,
+)
 from voxwire_protocol.rtc.relay import PeerCandidates, Relay
 from voxwire_protocol.rtc.turn_servers import TurnError
 from voxwire_server.gate import is_loopback
@@ -33,6 +38,7 @@ __all__ = ["BadSdpError", "TurnError", "WebRtcPath"]
 _log = logging.getLogger("voxwire.media")
 
 _OPUS_CLOCK: Final = 48_000
+_FIREFOX: Final = "o=mozilla"
 _SHED_WINDOW: Final = 25
 _ANCHOR_LEAD_MS: Final = 10
 _UNUSABLE: Final = (
@@ -115,7 +121,7 @@ class WebRtcPath(MediaPath):
             )
             self._track.bind(connection.addTrack(self._track))
             self._attach_inbound()
-            self._choose_addresses()
+            self._choose_addresses(offer)
             connect_promptly(connection)
             await self._add_relay(offer)
             await connection.setLocalDescription(await connection.createAnswer())
@@ -158,15 +164,18 @@ class WebRtcPath(MediaPath):
         else:
             ice.listen(self.path_id, candidates.add)
 
-    def _choose_addresses(self) -> None:
+    def _choose_addresses(self, offer: str) -> None:
         settings = self._session.settings
         if self._ice is not None and self._ice.policy == "relay":
             return
         given = [a.strip() for a in settings.ice_addresses.split(",") if a.strip()]
-        if not given and is_loopback(settings.host):
+        inside = not given and is_loopback(settings.host)
+        if inside:
             given = ["127.0.0.1"]
+            if _FIREFOX in offer:  # it pairs no loopback candidate (ADR 4)
+                given += own_addresses()
         if given:
-            use_addresses(self._connection, given)
+            use_addresses(self._connection, given, only_from_here=inside)
 
     def _state_changed(self) -> None:
         state = self._connection.connectionState
@@ -229,8 +238,10 @@ class WebRtcPath(MediaPath):
         return block.pcm + bytes(missing) if missing else block.pcm
 
     def _in_reach(self, now: float) -> bool:
-        """False while nothing comes from the peer: what it cannot hear is kept for it."""
+        """False while nothing comes from the peer, or it cannot play: its voice is kept for it."""
         heard, session = self._playout.heard, self._session
+        if heard.suspended:
+            return False
         if heard.out_of_reach(now):
             if not self._held:
                 self._held = True
@@ -247,6 +258,7 @@ class WebRtcPath(MediaPath):
         await self._session.absence.end()
         if self._session.path is self:
             self._playout.rewind(self._session.now_ms())
+        self._offset = self._announced = None  # a client that could not play waits for an anchor
         self._held, self._returning = False, None
 
     def _begins(self, start: int, first: int) -> bool:
@@ -308,7 +320,8 @@ class WebRtcPath(MediaPath):
         )
 
     def report(self, report: wire.PlayoutReport) -> None:
-        """The track runs with the clock; a report changes nothing here."""
+        """The track runs with the clock; only a client that cannot play stops it."""
+        self._held = self._held or report.suspended
 
     async def close(self) -> None:
         if self._closing is None:

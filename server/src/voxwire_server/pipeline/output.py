@@ -388,7 +388,7 @@ class SessionOutput(BaseOutputTransport):
         while len(self._queue) and self._now() < deadline:
             before = self._now()
             await asyncio.sleep(0.02)
-            if self._session.path is None:
+            if self._session.path is None or self._session.absence.suspended:
                 if not self._session.absence.waits:
                     break
                 deadline += self._now() - before

@@ -21,8 +21,9 @@ class Absence:
     """The time in which a session has no listener.
 
     The bot's voice waits for ``voice_gap_ms``; a listener who is back by then hears it go on from
-    the last position that was reported. After that it is cut there: nothing is spoken late. A
-    session whose control channel stays away for ``grace_ms`` ends.
+    the last position that was reported. After that it is cut there: nothing is spoken late. For a
+    listener who says that it cannot play it waits for ``suspended_ms``. A session whose control
+    channel stays away for ``grace_ms`` ends.
 
     Args:
         session: The session.
@@ -31,6 +32,7 @@ class Absence:
     def __init__(self, session: "Session") -> None:
         self._session = session
         self._since_ms: float | None = None
+        self._suspended_since_ms: float | None = None
         self._hush_left = 0
         self._grace: asyncio.TimerHandle | None = None
 
@@ -42,21 +44,39 @@ class Absence:
     @property
     def active(self) -> bool:
         """True in a gap."""
-        return self._since_ms is not None
+        return self._since_ms is not None or self.suspended
+
+    @property
+    def suspended(self) -> bool:
+        """True while the listener is there and cannot play."""
+        return self._suspended_since_ms is not None
+
+    def suspend(self, *, suspended: bool) -> None:
+        """The listener says whether it cannot play; the first time of a gap counts."""
+        if not suspended:
+            self._suspended_since_ms = None
+        elif self._suspended_since_ms is None:
+            self._suspended_since_ms = self._session.now_ms()
 
     @property
     def too_long(self) -> bool:
         """True when what waits would be spoken late; an answer of just now would not."""
-        session, since = self._session, self._since_ms
-        if since is None:
+        settings = self._session.settings
+        return self._waited(self._since_ms, settings.voice_gap_ms) or self._waited(
+            self._suspended_since_ms, settings.suspended_ms
+        )
+
+    def _waited(self, since_ms: float | None, limit_ms: int) -> bool:
+        if since_ms is None:
             return False
-        waiting_ms = session.now_ms() - max(since, session.playout.waiting_since_ms)
-        return waiting_ms > session.settings.voice_gap_ms
+        session = self._session
+        return session.now_ms() - max(since_ms, session.playout.waiting_since_ms) > limit_ms
 
     @property
     def waits(self) -> bool:
         """True in a gap from which the voice may still go on: the listener may come back."""
-        return self.active and not self.too_long and self._session.resumable
+        may_come = self.suspended or self._session.resumable
+        return self.active and not self.too_long and may_come
 
     def tick(self) -> None:
         """Look after a gap that lasts; called with every heartbeat."""
@@ -81,7 +101,7 @@ class Absence:
         session = self._session
         if self.too_long and session.playout.backlog_ms(session.now_ms()) > 0:
             await self.cut()
-        self._since_ms = None
+        self._since_ms = self._suspended_since_ms = None
 
     def over(self) -> None:
         """The listener was there all the time, or is back on the same wire."""

@@ -50,6 +50,7 @@ class HeardPosition:
         self._running = False
         self._attached = False
         self._stale = False
+        self._suspended = False
         self._peer_at_ms: float | None = None
         self._moved_at_ms = 0.0
 
@@ -57,6 +58,11 @@ class HeardPosition:
     def sent_ms(self) -> float:
         """End of the audio that was handed to the path, media clock."""
         return self._sent_ms
+
+    @property
+    def suspended(self) -> bool:
+        """True while the listener has said that it cannot play: the position stands."""
+        return self._suspended
 
     def attach(self, now_ms: float) -> None:
         """A path begins to carry audio: the position runs again from where it was.
@@ -66,13 +72,13 @@ class HeardPosition:
         self._attached = True
         self._base_at_ms = self._alive_at_ms = now_ms
         self._sent_ms = self._base_ms
-        self._running = False
+        self._running = self._suspended = False
 
     def detach(self, now_ms: float) -> None:
         """No path carries audio: the position goes back to what is certain and stands still."""
         self._base_ms = self.certain_ms(now_ms)
         self._attached = False
-        self._running = False
+        self._running = self._suspended = False
 
     def peer_alive(self, now_ms: float) -> None:
         """Something came from the peer, by whatever way."""
@@ -104,7 +110,7 @@ class HeardPosition:
 
     def stalled_ms(self, now_ms: float) -> float:
         """For how long the listener who reports has been standing still before what was sent."""
-        if not self.reports or self._base_ms >= self._sent_ms:
+        if not self.reports or self._suspended or self._base_ms >= self._sent_ms:
             return 0.0
         return max(0.0, now_ms - self._moved_at_ms)
 
@@ -118,7 +124,7 @@ class HeardPosition:
         """Audio of ``[start_ms, end_ms)`` was handed to the path."""
         position, _ = self.at(now_ms)
         late = self._base_ms < self._sent_ms and now_ms - self._alive_at_ms > STALE_MS
-        if late and self._peer_stayed():
+        if late and self._peer_stayed() and not self._suspended:
             self._stale = True  # until a report comes, the server's clock goes on counting
         if position >= self._sent_ms:  # everything before was heard: a new stretch begins
             self._moved_at_ms = now_ms
@@ -129,8 +135,13 @@ class HeardPosition:
                 self._alive_at_ms = now_ms
         self._sent_ms = max(self._sent_ms, end_ms)
 
-    def report(self, media_ms: float, now_ms: float, *, playing: bool) -> None:
-        """The client reports its position; what cannot be true is clamped and counted."""
+    def report(
+        self, media_ms: float, now_ms: float, *, playing: bool, suspended: bool = False
+    ) -> None:
+        """The client reports its position; what cannot be true is clamped and counted.
+
+        One that is ``suspended`` is believed to stand there until it reports otherwise.
+        """
         position = min(max(media_ms, self._base_ms), self._sent_ms)
         if position != media_ms:
             self.clamped += 1
@@ -138,8 +149,9 @@ class HeardPosition:
             self._moved_at_ms = now_ms
         self._base_ms = position
         self._base_at_ms = self._alive_at_ms = now_ms
-        self._running = playing
+        self._running = playing and not suspended
         self._stale = False
+        self._suspended = suspended
         self.reports = True
 
     def overtake(self, media_ms: float, now_ms: float) -> None:
@@ -170,7 +182,7 @@ class HeardPosition:
 
     def _at(self, now_ms: float, alone_ms: int) -> tuple[float, wire.HeardSource]:
         reported, server = _REPORTED, _SERVER
-        if not self._attached:
+        if not self._attached or self._suspended:
             return self._base_ms, reported if self.reports else server
         elapsed = max(0.0, now_ms - self._base_at_ms)
         if self._peer_at_ms is not None:  # somebody who is gone hears no more
@@ -191,7 +203,7 @@ class HeardPosition:
         position, _ = self.at(now_ms)
         if position >= media_ms:
             return 0.0
-        if not self._attached:
+        if not self._attached or self._suspended:
             return float("inf")
         wait = min(media_ms - position, STALE_MS)
         if self._peer_at_ms is not None and now_ms > self._peer_at_ms + self._alone_ms:

@@ -104,6 +104,7 @@ class Paths:
         if session.path is not None and session.path.path_id == path_id:
             path, session.path = session.path, None
             session.playout.detach(session.now_ms())
+            session.absence.suspend(suspended=False)
             session.absence.begin(session.now_ms())
             session.spawn(session.absence.hush())
             await self.retire(path)

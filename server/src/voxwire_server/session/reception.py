@@ -201,7 +201,10 @@ class Reception:
         path = session.path
         if path is None or report.path_id != path.path_id or report.track_id:
             return
-        session.playout.heard.report(float(report.media_ms), now, playing=report.playing)
+        session.playout.heard.report(
+            float(report.media_ms), now, playing=report.playing, suspended=report.suspended
+        )
+        session.absence.suspend(suspended=report.suspended)
         if report.flush_id:
             session.flushes.answered(report.flush_id, session.playout.heard_ms(now))
         path.report(report)

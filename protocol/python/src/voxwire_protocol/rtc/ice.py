@@ -13,7 +13,9 @@ from typing import Any
 from aioice import ice
 from aiortc import RTCPeerConnection
 
-__all__ = ["agents", "close_wholly", "connect_promptly", "use_addresses"]
+__all__ = ["agents", "close_wholly", "connect_promptly", "own_addresses", "use_addresses"]
+
+_LOOPBACK = ("127.0.0.1", "::1")
 
 _CHECK_INTERVAL_SECS = 0.02
 
@@ -32,7 +34,14 @@ def agents(connection: RTCPeerConnection) -> list[Any]:
         raise RuntimeError("this version of aiortc is not supported (1.16 is)") from error
 
 
-def use_addresses(connection: RTCPeerConnection, addresses: Sequence[str]) -> None:
+def own_addresses() -> list[str]:
+    """IPv4 addresses of this machine's interfaces, without loopback."""
+    return ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
+
+
+def use_addresses(
+    connection: RTCPeerConnection, addresses: Sequence[str], *, only_from_here: bool = False
+) -> None:
     """Gather host candidates on these local addresses only.
 
     aioice takes every interface but loopback (``aioice.ice.get_host_addresses``); a server on
@@ -42,18 +51,34 @@ def use_addresses(connection: RTCPeerConnection, addresses: Sequence[str]) -> No
     Args:
         connection: The peer connection.
         addresses: IP addresses of this machine, for instance ``["127.0.0.1"]``.
+        only_from_here: Ignore every datagram that does not come from one of these addresses, or
+            from loopback: only a program on this machine can send from them (RFC 1812 §5.3.8).
     """
     for agent in agents(connection):
-        _restrict(agent, list(addresses))
+        _restrict(agent, list(addresses), only_from_here=only_from_here)
 
 
-def _restrict(agent: Any, here: list[str]) -> None:
+def _restrict(agent: Any, here: list[str], *, only_from_here: bool) -> None:
     gather = agent.get_component_candidates
 
     async def gather_here(component: int, addresses: list[str], **options: Any) -> Any:
-        return await gather(component=component, addresses=here, **options)
+        candidates = await gather(component=component, addresses=here, **options)
+        if only_from_here:
+            for protocol in agent._protocols:
+                _ignore_others(protocol, {*here, *_LOOPBACK})
+        return candidates
 
     agent.get_component_candidates = gather_here
+
+
+def _ignore_others(protocol: Any, known: set[str]) -> None:
+    received = protocol.datagram_received
+
+    def receive(data: Any, address: Any) -> None:
+        if address[0] in known:
+            received(data, address)
+
+    protocol.datagram_received = receive
 
 
 def connect_promptly(connection: RTCPeerConnection) -> None:

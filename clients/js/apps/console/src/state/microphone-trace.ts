@@ -85,9 +85,13 @@ function peakOf(samples: Float32Array): number {
 }
 
 /** What is to be added to a context's time to have the page's, milliseconds. A context renders in
- * bursts; where the device's own clock is known, that is taken, as the client does. */
+ * bursts; where the device's own clock is known, that is taken, as the client does; Firefox may wait
+ * for it for ever. */
 function pageOffsetMs(context: AudioContext): number {
-  const { contextTime, performanceTime } = context.getOutputTimestamp?.() ?? {};
+  const told = navigator.userAgent.includes("Firefox/")
+    ? undefined
+    : context.getOutputTimestamp?.();
+  const { contextTime, performanceTime } = told ?? {};
   if (!contextTime || !performanceTime) return performance.now() - context.currentTime * 1000;
   const aheadMs = ((context.outputLatency || 0) + (context.baseLatency || 0) / 2) * 1000;
   return performanceTime - contextTime * 1000 - aheadMs;

@@ -9,11 +9,17 @@ const JUMP_MS = 30;
 
 export class AudioClock {
   readonly #context: AudioContext;
+  readonly #deviceTells: boolean;
   /** Milliseconds to add to a context's time. */
   #offsetMs: number | undefined;
 
-  constructor(context: AudioContext) {
+  /**
+   * @param deviceTells False where the device's clock and latency are not to be asked for: Firefox
+   * (153) waits for its audio thread in both, and now and then for ever, with the whole tab.
+   */
+  constructor(context: AudioContext, deviceTells = !navigator.userAgent.includes("Firefox/")) {
     this.#context = context;
+    this.#deviceTells = deviceTells;
   }
 
   /** Looks at both clocks again; to be called now and then. */
@@ -40,6 +46,7 @@ export class AudioClock {
 
   /** What the output device adds beyond what every device does (a Bluetooth headset: 150 ms). */
   get deviceDelayMs(): number {
+    if (!this.#deviceTells) return 0;
     return Math.max(0, (this.#context.outputLatency || 0) * 1000 - UNNOTICED_MS);
   }
 
@@ -49,7 +56,8 @@ export class AudioClock {
    */
   #observed(): number {
     const context = this.#context;
-    const { contextTime, performanceTime } = context.getOutputTimestamp?.() ?? {};
+    const told = this.#deviceTells ? context.getOutputTimestamp?.() : undefined;
+    const { contextTime, performanceTime } = told ?? {};
     if (contextTime && performanceTime) {
       const aheadMs = ((context.outputLatency || 0) + (context.baseLatency || 0) / 2) * 1000;
       return performanceTime - contextTime * 1000 - aheadMs;

@@ -20,6 +20,8 @@ export interface GraphOptions {
   readonly workletUrl: string | URL | undefined;
   readonly logger: Logger;
   readonly onBlocked: (blocked: boolean) => void;
+  /** The context runs or stands; `suspended` says which. */
+  readonly onState: () => void;
 }
 
 interface SinkContext extends AudioContext {
@@ -52,7 +54,10 @@ export class AudioGraph {
     this.microphone = new AnalyserNode(context, { fftSize: 2048 });
     this.bot.connect(this.output).connect(context.destination);
     this.input.connect(this.microphone);
-    context.onstatechange = () => this.#look();
+    context.onstatechange = () => {
+      this.#look();
+      options.onState();
+    };
     this.#timer = setTimeout(() => this.#look(), START_MS);
     context.resume().catch(() => this.#look());
   }
@@ -80,6 +85,12 @@ export class AudioGraph {
     this.output.gain.setTargetAtTime(level, this.context.currentTime, VOLUME_S / 3);
   }
 
+  /** True while the browser plays nothing: not started yet, blocked, or interrupted. */
+  get suspended(): boolean {
+    const { state } = this.context;
+    return state !== "running" && state !== "closed";
+  }
+
   /** To be called in a user's act. */
   async resume(): Promise<void> {
     await this.context.resume();
@@ -99,11 +110,10 @@ export class AudioGraph {
   }
 
   #look(): void {
-    const { state } = this.context;
-    const blocked = state !== "running" && state !== "closed";
+    const blocked = this.suspended;
     if (blocked === this.#blocked) return;
     this.#blocked = blocked;
-    this.#options.logger.debug("the page's sound", { state });
+    this.#options.logger.debug("the page's sound", { state: this.context.state });
     this.#options.onBlocked(blocked);
   }
 }

@@ -215,6 +215,7 @@ export class BrowserMedia implements Media {
       workletUrl: this.#options.workletUrl,
       logger: this.#logger,
       onBlocked: (blocked) => this.onPlaybackBlocked?.(blocked),
+      onState: () => this.#player?.update(),
     });
   }
 

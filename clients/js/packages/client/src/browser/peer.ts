@@ -9,6 +9,8 @@ export interface PeerHandlers {
   failed(error: VoxwireError): void;
 }
 
+/** A browser that found nothing to try this long after it knew both sides has no way. */
+const PAIRED_MS = 300;
 /** A connection that its other side closed may be that of a session that ends: wait that long. */
 const GRACE_MS = 1000;
 
@@ -18,6 +20,9 @@ export class Peer {
   readonly #relayOnly: boolean;
   readonly #handlers: PeerHandlers;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #pairing: ReturnType<typeof setTimeout> | undefined;
+  #gatheredAll = false;
+  #accepted = false;
   #candidates = 0;
   /** What a TURN server answered, when that was an error. */
   trouble: VoxwireError | undefined;
@@ -62,6 +67,8 @@ export class Peer {
     } catch (cause) {
       throw makeError("bad_sdp", "the answer cannot be used", { cause });
     }
+    this.#accepted = true;
+    this.#awaitPair();
   }
 
   /** Sends this track from now on, or nothing; needs no new offer. */
@@ -72,6 +79,7 @@ export class Peer {
 
   close(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#pairing);
     const { connection } = this;
     connection.ontrack = connection.onicecandidate = null;
     connection.onicecandidateerror = connection.onconnectionstatechange = null;
@@ -86,10 +94,27 @@ export class Peer {
     }
     if (candidate) return;
     this.#handlers.candidate(undefined);
+    this.#gatheredAll = true;
+    this.#awaitPair();
     if (this.#relayOnly && this.#candidates === 0) {
       const reason = "no path through TURN, and icePolicy 'relay' allows no other";
       this.#handlers.failed(this.trouble ?? makeError("turn_failed", reason));
     }
+  }
+
+  /**
+   * The answer names every candidate of the server. Where both sides are known and ICE is still
+   * "new", no candidate of one goes with any of the other, and none ever will.
+   */
+  #awaitPair(): void {
+    const { connection } = this;
+    if (!this.#gatheredAll || !this.#accepted || this.#relayOnly) return;
+    clearTimeout(this.#pairing);
+    this.#pairing = setTimeout(() => {
+      if (connection.iceConnectionState !== "new") return;
+      const reason = "this browser found no network path for WebRTC to try";
+      this.#handlers.failed(this.trouble ?? makeError("ice_failed", reason, { retryable: true }));
+    }, PAIRED_MS);
   }
 
   #noteTrouble(event: RTCPeerConnectionIceErrorEvent): void {

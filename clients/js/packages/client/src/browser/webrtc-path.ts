@@ -49,6 +49,8 @@ export class WebRtcPath implements BrowserPath {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Silent until the stream reaches `untilMs`; the position stands at `atMs` meanwhile. */
   #silent: { readonly atMs: number; readonly untilMs: number } | undefined;
+  /** The page could not play: the position stands until the server says where it goes on. */
+  #standing = false;
   #learn: ((servers: readonly wire.IceServer[]) => void) | undefined;
   #connected = false;
   #serverReady = false;
@@ -85,6 +87,10 @@ export class WebRtcPath implements BrowserPath {
 
   get trouble(): VoxwireError | undefined {
     return this.#peer.trouble;
+  }
+
+  get suspended(): boolean {
+    return this.#options.graph.suspended;
   }
 
   async offer(signal?: AbortSignal): Promise<wire.PathOpen> {
@@ -138,14 +144,14 @@ export class WebRtcPath implements BrowserPath {
   }
 
   timeOf(mediaMs: number): number | undefined {
-    if (this.#silent || !this.#rtp.known) return undefined;
+    if (this.#silent || this.#stands() || !this.#rtp.known) return undefined;
     const fromTicks = this.#ticksAt(performance.now());
     const ticks = this.#anchors.ticksOf(mediaMs, fromTicks);
     return ticks === undefined ? undefined : this.#timeOfTicks(ticks);
   }
 
   sounding(_nowMs: number, speaking: boolean): boolean {
-    if (!this.#started || this.#silent) return false;
+    if (!this.#started || this.#silent || this.suspended) return false;
     return speaking || levelOf(this.#options.graph.bot) > QUIET;
   }
 
@@ -257,6 +263,10 @@ export class WebRtcPath implements BrowserPath {
 
   #anchor(message: wire.MediaAnchor): void {
     if (message.trackId !== 0 || message.position.case !== "rtpTimestamp") return;
+    if (this.#standing && !this.suspended) {
+      this.#anchors.forget();
+      this.#standing = false;
+    }
     this.#anchors.add(message.position.value, Number(message.mediaMs), message.clockRate);
     clearTimeout(this.#timer);
     this.#awaitSound();
@@ -294,6 +304,7 @@ export class WebRtcPath implements BrowserPath {
 
   #where(nowMs: number): { readonly positionMs: number; readonly moving: boolean } {
     this.#look(nowMs);
+    if (this.#stands()) return { positionMs: this.#silent?.atMs ?? this.#floorMs, moving: false };
     if (this.#silent) this.#mayOpen(nowMs, this.#silent);
     if (this.#silent) return { positionMs: this.#silent.atMs, moving: false };
     const { ticks, moving } = this.#rtp.at(nowMs - this.#delayMs());
@@ -301,6 +312,12 @@ export class WebRtcPath implements BrowserPath {
     if (!there) return { positionMs: this.#floorMs, moving: false };
     this.#floorMs = Math.max(this.#floorMs, there.mediaMs);
     return { positionMs: there.mediaMs, moving: moving && there.moving };
+  }
+
+  /** True while the page cannot play, and until the server has said where it goes on. */
+  #stands(): boolean {
+    if (this.#started && this.suspended) this.#standing = true;
+    return this.#standing;
   }
 
   /** Lets sound through again where the stream has come to what the flush did not void. */

@@ -74,6 +74,10 @@ export class WebSocketPath implements BrowserPath {
     return this.#readiness.lost;
   }
 
+  get suspended(): boolean {
+    return this.#options.graph.suspended;
+  }
+
   async offer(): Promise<wire.PathOpen> {
     const { graph } = this.#options;
     await Promise.all([graph.load("playout"), graph.load("capture")]);

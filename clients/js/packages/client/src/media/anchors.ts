@@ -32,6 +32,11 @@ export class AnchorMap {
     this.#anchors.splice(0, Math.max(0, this.#anchors.length - KEPT));
   }
 
+  /** Forgets every anchor: what they say of the stream is not so any more. */
+  forget(): void {
+    this.#anchors = [];
+  }
+
   /** A timestamp that counts on beyond 32 bits, from the first one that was seen. */
   unwrap(rtpTimestamp: number): number {
     if (!this.#seen) {

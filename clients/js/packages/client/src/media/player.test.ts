@@ -9,6 +9,7 @@ import { reachedAt } from "./position.js";
 class FakeTrack implements Track {
   bufferedMs = 200;
   concealedMs = 0;
+  suspended = false;
   stoppedMs: number | undefined;
   constructor(
     readonly pathId: number,
@@ -150,4 +151,30 @@ it("looks seldom while nothing sounds and nothing waits", async () => {
   const update = vi.spyOn(player, "update");
   await vi.advanceTimersByTimeAsync(1000);
   expect(update.mock.calls.length).toBeLessThanOrEqual(11);
+});
+
+it("says at once that it cannot play and that it can again, and nothing happens between", async () => {
+  const track = new FakeTrack(1, performance.now());
+  player.follow(track);
+  player.receive(BEGIN);
+  player.receive(WORDS);
+  await vi.advanceTimersByTimeAsync(400);
+  track.stoppedMs = 410;
+  track.suspended = true;
+  player.update();
+  expect(reports.at(-1)).toMatchObject({ suspended: true, mediaMs: 410n });
+  const told = emitted.length;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(emitted.length).toBe(told);
+  expect(reports.every(({ suspended, mediaMs }) => !suspended || mediaMs === 410n)).toBe(true);
+  track.suspended = false;
+  player.update();
+  expect(reports.at(-1)).toMatchObject({ suspended: false, mediaMs: 410n });
+});
+
+it("says on a new path that it cannot play", () => {
+  const track = new FakeTrack(2, performance.now() + 500);
+  track.suspended = true;
+  player.follow(track);
+  expect(reports).toMatchObject([{ pathId: 2, suspended: true }]);
 });

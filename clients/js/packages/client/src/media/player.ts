@@ -20,6 +20,8 @@ export interface Track {
   /** Audio received and not yet played, and audio made up to hide gaps, milliseconds. */
   readonly bufferedMs: number;
   readonly concealedMs: number;
+  /** True while nothing can be played (the browser blocks or interrupts it): the position stands. */
+  readonly suspended: boolean;
   /** Position of the next sample to sound. */
   positionMs(nowMs: number): number;
   reached(nowMs: number): Reached;
@@ -56,6 +58,7 @@ export class Player {
   #track: Track | undefined;
   #cancel: () => void = () => undefined;
   #sounding = false;
+  #suspended = false;
   #reportedAtMs = Number.NEGATIVE_INFINITY;
   #reportedMs = 0;
   #shownMs = 0;
@@ -80,6 +83,7 @@ export class Player {
   follow(track: Track): void {
     this.#track = track;
     this.#sounding = false;
+    this.#suspended = track.suspended;
     this.#report();
     const answers = this.#unanswered;
     this.#unanswered = [];
@@ -137,7 +141,7 @@ export class Player {
     const nowMs = this.#options.now();
     if (track) {
       this.#follow(track, nowMs);
-      if (this.#flushing === 0) this.#release(track.reached(nowMs), nowMs);
+      if (this.#flushing === 0 && !this.#suspended) this.#release(track.reached(nowMs), nowMs);
     }
     const after = this.#options.after ?? timer;
     this.#cancel = after(this.#pauseMs(track, nowMs), () => this.update());
@@ -151,8 +155,10 @@ export class Player {
 
   #follow(track: Track, nowMs: number): void {
     const sounding = track.sounding(nowMs, this.#cues.speaking);
-    if (sounding !== this.#sounding) {
+    const { suspended } = track;
+    if (sounding !== this.#sounding || suspended !== this.#suspended) {
       this.#sounding = sounding;
+      this.#suspended = suspended;
       this.#report();
     } else if (
       (sounding || this.#cues.speaking) &&
@@ -214,6 +220,7 @@ export class Player {
         concealedMs: Math.max(0, Math.round(track.concealedMs)),
         flushId: flushed?.flushId ?? 0,
         playing: this.#sounding && !flushed,
+        suspended: this.#suspended,
       }),
     });
   }

@@ -14,6 +14,7 @@ const OWN_CLOCK: Pick<Clock, "now"> = { now: () => performance.now() };
 /** Passes the time that the audio takes. */
 export class Unheard implements Sound {
   readonly concealedMs = 0;
+  readonly suspended = false;
   readonly #position = new PositionClock();
   /** Until when there is audio, on this client's clock and on the media clock. */
   #endAtMs = 0;

@@ -23,6 +23,7 @@ export interface WavSoundOptions {
 
 export class WavSound implements Sound {
   readonly pathId: number;
+  readonly suspended = false;
   readonly #options: WavSoundOptions;
   readonly #buffer = new PlayoutBuffer({ sampleRate: PLAYOUT_RATE });
   readonly #position = new PositionClock();

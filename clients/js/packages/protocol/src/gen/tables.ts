@@ -144,7 +144,7 @@ export type AudioChunk = media.AudioChunk;
 
 export const PlayoutReportSchema: MessageSchema<media.PlayoutReport> = /*@__PURE__*/ messageSchema(
   "PlayoutReport",
-  "pathId:u trackId:u mediaMs:U bufferedMs:u concealedMs:u flushId:u playing:b",
+  "pathId:u trackId:u mediaMs:U bufferedMs:u concealedMs:u flushId:u playing:b suspended:b",
 );
 export type PlayoutReport = media.PlayoutReport;
 

@@ -105,6 +105,7 @@ class PlayoutReport(google.protobuf.message.Message):
     CONCEALED_MS_FIELD_NUMBER: builtins.int
     FLUSH_ID_FIELD_NUMBER: builtins.int
     PLAYING_FIELD_NUMBER: builtins.int
+    SUSPENDED_FIELD_NUMBER: builtins.int
     path_id: builtins.int
     """The path."""
     track_id: builtins.int
@@ -119,6 +120,10 @@ class PlayoutReport(google.protobuf.message.Message):
     """The flush that this answers; 0 = none."""
     playing: builtins.bool
     """True while the speaker is playing bot audio."""
+    suspended: builtins.bool
+    """True while the client cannot play (a page whose sound is blocked or interrupted): its position
+    stands, and the voice waits.
+    """
     def __init__(
         self,
         *,
@@ -129,8 +134,9 @@ class PlayoutReport(google.protobuf.message.Message):
         concealed_ms: builtins.int = ...,
         flush_id: builtins.int = ...,
         playing: builtins.bool = ...,
+        suspended: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["buffered_ms", b"buffered_ms", "concealed_ms", b"concealed_ms", "flush_id", b"flush_id", "media_ms", b"media_ms", "path_id", b"path_id", "playing", b"playing", "track_id", b"track_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["buffered_ms", b"buffered_ms", "concealed_ms", b"concealed_ms", "flush_id", b"flush_id", "media_ms", b"media_ms", "path_id", b"path_id", "playing", b"playing", "suspended", b"suspended", "track_id", b"track_id"]) -> None: ...
 
 global___PlayoutReport = PlayoutReport
 

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file voxwire/v1/media.proto.
  */
 export const file_voxwire_v1_media: GenFile = /*@__PURE__*/
-  fileDesc("ChZ2b3h3aXJlL3YxL21lZGlhLnByb3RvEgp2b3h3aXJlLnYxIlkKCkF1ZGlvQ2h1bmsSDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIUCgxzYW1wbGVfaW5kZXgYAyABKAQSEgoEZGF0YRgEIAEoDEIEsLsYASKmAQoLTWVkaWFBbmNob3ISDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIQCghtZWRpYV9tcxgDIAEoBBIXCg1ydHBfdGltZXN0YW1wGAQgASgNSAASFgoMc2FtcGxlX2luZGV4GAUgASgESAASEgoKY2xvY2tfcmF0ZRgGIAEoDRIRCgllc3RpbWF0ZWQYByABKAhCCgoIcG9zaXRpb24ikgEKDVBsYXlvdXRSZXBvcnQSDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIQCghtZWRpYV9tcxgDIAEoBBITCgtidWZmZXJlZF9tcxgEIAEoDRIUCgxjb25jZWFsZWRfbXMYBSABKA0SEAoIZmx1c2hfaWQYBiABKA0SDwoHcGxheWluZxgHIAEoCCJqCgVGbHVzaBIPCgdwYXRoX2lkGAEgASgNEhAKCHRyYWNrX2lkGAIgASgNEhAKCGZsdXNoX2lkGAMgASgNEhYKDnVudGlsX21lZGlhX21zGAQgASgEEhQKDHV0dGVyYW5jZV9pZBgFIAEoCWIGcHJvdG8z", [file_voxwire_v1_options]);
+  fileDesc("ChZ2b3h3aXJlL3YxL21lZGlhLnByb3RvEgp2b3h3aXJlLnYxIlkKCkF1ZGlvQ2h1bmsSDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIUCgxzYW1wbGVfaW5kZXgYAyABKAQSEgoEZGF0YRgEIAEoDEIEsLsYASKmAQoLTWVkaWFBbmNob3ISDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIQCghtZWRpYV9tcxgDIAEoBBIXCg1ydHBfdGltZXN0YW1wGAQgASgNSAASFgoMc2FtcGxlX2luZGV4GAUgASgESAASEgoKY2xvY2tfcmF0ZRgGIAEoDRIRCgllc3RpbWF0ZWQYByABKAhCCgoIcG9zaXRpb24ipQEKDVBsYXlvdXRSZXBvcnQSDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIQCghtZWRpYV9tcxgDIAEoBBITCgtidWZmZXJlZF9tcxgEIAEoDRIUCgxjb25jZWFsZWRfbXMYBSABKA0SEAoIZmx1c2hfaWQYBiABKA0SDwoHcGxheWluZxgHIAEoCBIRCglzdXNwZW5kZWQYCCABKAgiagoFRmx1c2gSDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIQCghmbHVzaF9pZBgDIAEoDRIWCg51bnRpbF9tZWRpYV9tcxgEIAEoBBIUCgx1dHRlcmFuY2VfaWQYBSABKAliBnByb3RvMw", [file_voxwire_v1_options]);
 
 /**
  * A block of audio on a path whose carrier is the control channel.
@@ -187,6 +187,14 @@ export type PlayoutReport = Message<"voxwire.v1.PlayoutReport"> & {
    * @generated from field: bool playing = 7;
    */
   playing: boolean;
+
+  /**
+   * True while the client cannot play (a page whose sound is blocked or interrupted): its position
+   * stands, and the voice waits.
+   *
+   * @generated from field: bool suspended = 8;
+   */
+  suspended: boolean;
 };
 
 /**
