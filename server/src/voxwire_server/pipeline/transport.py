@@ -96,6 +96,7 @@ class SessionInput(BaseInputTransport):
             await self._wake.wait()
             self._wake.clear()
             while self._blocks:
+                await asyncio.sleep(0)  # a filter may take longer than a block lasts
                 pcm = self._blocks.popleft()
                 if self._params.audio_in_filter:
                     pcm = await self._params.audio_in_filter.filter(pcm)
