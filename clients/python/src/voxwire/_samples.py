@@ -192,6 +192,9 @@ def pieces(samples: NDArray[Any], from_rate: int, to_rate: int) -> Iterator[Samp
         MediaError: See `to_int16`; at once for what the whole array shows.
     """
     check_rate(from_rate)
+    given: object = samples
+    if not isinstance(given, np.ndarray):
+        raise unsupported(f"a {type(given).__name__} is no array of audio: {_HOW}")
     _check_shape(samples)
     if samples.ndim == 2 and samples.size:
         samples = _upright(samples)

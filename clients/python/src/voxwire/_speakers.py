@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from voxwire._arguments import invalid
 from voxwire._timeline import TimelineWriter
 from voxwire.playout import Block, Samples, SpanKind
 
@@ -45,8 +46,15 @@ class FileSpeaker(_TimelineSpeaker):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Names the file; it is made when the session opens."""
-        self._path = path
+        """Names the file; it is made when the session opens.
+
+        Raises:
+            UsageError: INVALID_ARGUMENT: that is no path.
+        """
+        try:
+            self._path = os.fsdecode(path)
+        except TypeError:
+            raise invalid(f"a {type(path).__name__} is no path") from None
         self._writer: TimelineWriter | None = None
 
     def open(self, sample_rate: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final, Protocol, cast, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from voxwire._arguments import invalid
 from voxwire._microphones import CAPTURE_RATE, ClipMicrophone, StreamMicrophone, WavMicrophone
 from voxwire._samples import MAX_CHANNELS, check_rate, unsupported
 from voxwire._speakers import (
@@ -131,17 +132,13 @@ def _no_device(what: str) -> UsageError:
     )
 
 
-def _bad(reason: str) -> UsageError:
-    return UsageError(ErrorCode.INVALID_ARGUMENT, reason)
-
-
 def _path(value: object, what: str, instead: str) -> str:
     try:
         path = os.fsdecode(cast("os.PathLike[str]", value))
     except (TypeError, ValueError):
-        raise _bad(f"a {type(value).__name__} is no {what}: pass {instead}") from None
+        raise invalid(f"a {type(value).__name__} is no {what}: pass {instead}") from None
     if not path or "\0" in path:
-        raise _bad(f"a {what}'s path is not empty and has no NUL in it")
+        raise invalid(f"a {what}'s path is not empty and has no NUL in it")
     return path
 
 
@@ -157,7 +154,7 @@ def as_microphone(source: MicrophoneLike) -> Microphone | None:
     if source is True:
         raise _no_device("microphone")
     if isinstance(source, type):
-        raise _bad(f"the class {source.__name__} is no microphone: pass an instance")
+        raise invalid(f"the class {source.__name__} is no microphone: pass an instance")
     if isinstance(source, Microphone):
         return source
     if isinstance(source, Audio):
@@ -182,7 +179,7 @@ def _clip(samples: NDArray[Any], sample_rate: int) -> Microphone:
 def _of_audio(audio: Audio) -> Microphone:
     rate, channels = check_rate(audio.sample_rate), audio.num_channels
     if type(channels) is not int or not 1 <= channels <= MAX_CHANNELS:
-        raise _bad(f"num_channels is a whole number of 1 to {MAX_CHANNELS}")
+        raise invalid(f"num_channels is a whole number of 1 to {MAX_CHANNELS}")
     samples = audio.samples
     if isinstance(samples, np.ndarray):
         return _clip(cast("NDArray[Any]", samples), rate)
@@ -193,12 +190,14 @@ def _of_audio(audio: Audio) -> Microphone:
         return _clip(np.frombuffer(data, "<i2").reshape(-1, channels), rate)
     if isinstance(samples, AsyncIterable):
         return StreamMicrophone(samples, sample_rate=rate, num_channels=channels)
-    raise _bad(f"a {type(samples).__name__} is no audio: pass bytes, an array or an async iterator")
+    raise invalid(
+        f"a {type(samples).__name__} is no audio: pass bytes, an array or an async iterator"
+    )
 
 
 def _of_wav_bytes(data: bytes) -> Microphone:
     if data[:4] not in (b"RIFF", b"RF64", b"BW64", b"RIFX"):
-        raise _bad(
+        raise invalid(
             "bytes that are no WAV do not say their rate: pass voxwire.Audio(data,"
             " sample_rate=16000) for int16 little-endian"
         )
@@ -211,9 +210,9 @@ def _of_file(file: BinaryIO) -> Microphone:
     name = getattr(file, "name", None)
     name = os.path.basename(name) if isinstance(name, str) else "the microphone"
     if isinstance(file, io.TextIOBase):
-        raise _bad(f"{name} is open for text: open it in binary mode ('rb')")
+        raise invalid(f"{name} is open for text: open it in binary mode ('rb')")
     if file.closed:
-        raise _bad(f"{name} is closed")
+        raise invalid(f"{name} is closed")
     if file.seekable():
         at = file.tell()
         WavReader(file, name)
@@ -241,7 +240,7 @@ def as_speaker(sink: SpeakerLike) -> Speaker:
     if sink is True:
         raise _no_device("speaker")
     if isinstance(sink, type):
-        raise _bad(f"the class {sink.__name__} is no speaker: pass an instance")
+        raise invalid(f"the class {sink.__name__} is no speaker: pass an instance")
     if isinstance(sink, Speaker):
         return sink
     if callable(sink):
