@@ -129,7 +129,7 @@ def items(value: object, name: str) -> list[Any]:
         UsageError: INVALID_ARGUMENT: it has none.
     """
     if isinstance(value, str | bytes | dict) or not isinstance(value, Iterable):
-        raise invalid(f"{name} must be a list, not {_kind(value)}")
+        raise invalid(f"{name} must be a list, not {_kind(cast('object', value))}")
     return list(cast("Iterable[Any]", value))
 
 

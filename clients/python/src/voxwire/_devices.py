@@ -82,9 +82,10 @@ def block_of(got: object, num_samples: int) -> Samples:
     if got is None:
         return np.zeros(0, np.int16)
     if isinstance(got, bytes | bytearray | memoryview):
-        if len(got) % 2:
+        data = bytes(cast("bytes", got))
+        if len(data) % 2:
             raise unsupported("the microphone's read() returned half a sample: int16 is 2 bytes")
-        got = np.frombuffer(got, "<i2")
+        got = np.frombuffer(data, "<i2")
     if not isinstance(got, np.ndarray):
         kind = type(got).__name__
         raise unsupported(f"the microphone's read() returned a {kind}: return an int16 array")

@@ -166,7 +166,7 @@ class Stream:
             MediaError: UNSUPPORTED_FORMAT; it is none of these.
         """
         if isinstance(item, bytes | bytearray | memoryview):
-            data = self._rest + bytes(item)
+            data = self._rest + bytes(cast("bytes", item))
             end = len(data) - len(data) % (2 * self._num_channels)
             self._rest = data[end:]
             frames = np.frombuffer(data[:end], "<i2").reshape(-1, self._num_channels)
@@ -192,7 +192,7 @@ def pieces(samples: NDArray[Any], from_rate: int, to_rate: int) -> Iterator[Samp
         MediaError: See `to_int16`; at once for what the whole array shows.
     """
     check_rate(from_rate)
-    given: object = samples
+    given = cast("object", samples)
     if not isinstance(given, np.ndarray):
         raise unsupported(f"a {type(given).__name__} is no array of audio: {_HOW}")
     _check_shape(samples)

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -76,7 +76,7 @@ def normalise_url(url: str) -> str:
     Raises:
         UsageError: Not a ws, wss, http or https URL.
     """
-    given: object = url
+    given = cast("object", url)
     if not isinstance(given, str):
         raise _bad_url(f"not a {type(given).__name__}")
     if not url.isprintable() or " " in url:
@@ -88,7 +88,7 @@ def normalise_url(url: str) -> str:
         url.encode()
         valid = scheme is not None and bool(host) and parts.port != 0
     except ValueError:  # of urlsplit, of the port, of a host that no name server knows
-        scheme, valid = None, False
+        raise _bad_url() from None
     if scheme is None or not valid:
         raise _bad_url()
     if parts.username is not None:

@@ -4,7 +4,7 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,7 +182,7 @@ class WavReader:
         if isinstance(data, str):
             reason = f"{self._name} is open for text: open it in binary mode ('rb')"
             raise UsageError(ErrorCode.INVALID_ARGUMENT, reason)
-        return bytes(data) if isinstance(data, bytes | bytearray | memoryview) else b""
+        return bytes(cast("bytes", data)) if data else b""
 
 
 def _decode(data: bytes, form: _Format) -> NDArray[Any]:

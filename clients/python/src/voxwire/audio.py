@@ -160,7 +160,7 @@ def as_microphone(source: MicrophoneLike) -> Microphone | None:
     if isinstance(source, Audio):
         return _of_audio(source)
     if isinstance(source, np.ndarray):
-        return _clip(cast("NDArray[Any]", source), CAPTURE_RATE)
+        return _clip(source, CAPTURE_RATE)
     if isinstance(source, bytes | bytearray | memoryview):
         return _of_wav_bytes(bytes(source))
     if hasattr(source, "read") and hasattr(source, "readable"):
@@ -182,13 +182,13 @@ def _of_audio(audio: Audio) -> Microphone:
         raise invalid(f"num_channels is a whole number of 1 to {MAX_CHANNELS}")
     samples = audio.samples
     if isinstance(samples, np.ndarray):
-        return _clip(cast("NDArray[Any]", samples), rate)
+        return _clip(samples, rate)
     if isinstance(samples, bytes | bytearray | memoryview):
         data = bytes(samples)
         if len(data) % (2 * channels):
             raise unsupported(f"{len(data)} bytes are no whole number of int16 samples")
         return _clip(np.frombuffer(data, "<i2").reshape(-1, channels), rate)
-    if isinstance(samples, AsyncIterable):
+    if hasattr(samples, "__aiter__"):
         return StreamMicrophone(samples, sample_rate=rate, num_channels=channels)
     raise invalid(
         f"a {type(samples).__name__} is no audio: pass bytes, an array or an async iterator"

@@ -1,7 +1,7 @@
 """A session: one conversation with a bot, as a program sees it."""
 
 import asyncio
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from voxwire._arguments import flag, invalid, json_text, number
 from voxwire._arguments import text as checked_text
@@ -114,7 +114,7 @@ class Session:
                 INVALID_ARGUMENT for what is no class or no time.
             VoxwireError: The session failed.
         """
-        given: object = event_type
+        given = cast("object", event_type)
         if not isinstance(given, type):
             raise invalid("event_type must be a class of event, for instance voxwire.BotWord")
         number(timeout, "timeout", finite=False)

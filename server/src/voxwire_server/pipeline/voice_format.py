@@ -1,7 +1,7 @@
 """The bot's voice as the session wants it: mono, at its rate, as loud as was asked."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +117,7 @@ class VoiceFormat:
 
 
 def _check(frame: AudioRawFrame) -> None:
-    audio: object = frame.audio
+    audio = cast("object", frame.audio)
     if not isinstance(audio, bytes | bytearray | memoryview):
         raise UnusableAudioError("a frame's audio must be bytes of int16 samples")
     for value, least, most, name in (

@@ -27,7 +27,7 @@ from voxwire_protocol.errors import (
     VoxwireError,
 )
 
-__all__ = ["run_talk"]
+__all__ = ["run_talk", "spoken_s"]
 
 GREETING_MS: Final = 4000
 """How long the bot may take to begin a greeting; after it, it has none."""
@@ -64,7 +64,7 @@ async def _talk(options: argparse.Namespace) -> int:
             ErrorCode.UNSUPPORTED, "this version opens no live microphone: use --in or --text"
         )
     lengths = {step.value: duration_ms(step.value) for step in steps if step.kind == "in"}
-    timeout_s: float = options.timeout or DEFAULT_TIMEOUT_S + _spoken_s(steps, lengths)
+    timeout_s: float = options.timeout or DEFAULT_TIMEOUT_S + spoken_s(steps, lengths)
     with _open_events(options.events) as file:
         log = EventLog(file)
         microphone = ScriptMicrophone()
@@ -90,7 +90,7 @@ async def _talk(options: argparse.Namespace) -> int:
     return 0
 
 
-def _spoken_s(steps: list[Step], lengths: dict[str, int | None]) -> float:
+def spoken_s(steps: list[Step], lengths: dict[str, int | None]) -> float:
     """How long the user speaks in all, as far as the files say, seconds."""
     return sum(lengths.get(step.value) or 0 for step in steps if step.kind == "in") / 1000
 
