@@ -66,6 +66,7 @@ SAME: dict[str, Callable[[], Any]] = {
     "int32 of full scale": lambda: TONE.astype(np.int32) * 65536,
     "frames × 2": lambda: STEREO,
     "2 × frames": lambda: STEREO.T,
+    "frames × 2, out of phase": lambda: np.stack((TONE, -TONE), axis=1),
     "frames × 1": lambda: TONE.reshape(-1, 1),
     "float frames × 2": lambda: np.stack((SINE, SINE), axis=1),
     "bytes in whole blocks": lambda: each(cut(TONE.tobytes(), 640)),

@@ -40,6 +40,10 @@ MAX_PEAK: Final = 2.0
 """Floating-point samples above 1 are clipped, as after a filter; above this they are no audio in
 -1..1, but (as a rule) integers that were made floats."""
 
+CANCELLED: Final = 0.1
+"""Channels whose mean is quieter than this share of the loudest are out of phase: a microphone
+that is wired so would not be heard. One channel of eight has a larger share than that."""
+
 _PIECE_S: Final = 1
 
 _HOW: Final = "pass int16, int32 or uint8 of full scale, or float in -1..1"
@@ -89,9 +93,20 @@ def _check_shape(samples: NDArray[Any]) -> None:
 
 
 def mix(frames: NDArray[Any]) -> Samples:
-    """Mono int16 of frames × channels: their mean. See `to_int16`."""
-    one = frames.shape[1] == 1
-    return _scaled(frames[:, 0] if one else frames.mean(axis=1, dtype=np.float64), frames.dtype)
+    """Mono int16 of frames × channels: their mean, or the loudest where they cancel out.
+
+    See `to_int16`.
+    """
+    if frames.shape[1] == 1:
+        return _scaled(frames[:, 0], frames.dtype)
+    whole = _scaled(frames.reshape(-1), frames.dtype).reshape(frames.shape).astype(np.float32)
+    if not whole.size:
+        return np.zeros(0, np.int16)
+    mean = whole.mean(axis=1)
+    levels = np.abs(whole).mean(axis=0)
+    if np.abs(mean).mean() < CANCELLED * levels.max():
+        mean = whole[:, levels.argmax()]
+    return np.rint(mean).astype(np.int16)
 
 
 def _upright(samples: NDArray[Any]) -> NDArray[Any]:
