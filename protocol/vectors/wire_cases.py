@@ -14,6 +14,7 @@ _SPECIAL: dict[str, Any] = {
     "voxwire.v1.Pong.t2_us": 2**64 - 1,
     "voxwire.v1.Flush.flush_id": 2**32 - 1,
     "voxwire.v1.Transcript.text": "Grüße 👋🏽 שלום 你好",
+    "voxwire.v1.Transcript.confidence": 0.9,
     "voxwire.v1.AudioChunk.data": bytes(range(256)),
     "voxwire.v1.ServiceMetric.value": 0.125,
 }

@@ -49,6 +49,7 @@ def test_every_limit_is_the_code_s() -> None:
         "head of a request": settings.hello_timeout_ms,
         "Hello": settings.hello_timeout_ms,
         "Hello size": control._MAX_HELLO_BYTES,
+        "metadata in Hello": control._MAX_METADATA_BYTES,
         "write to a client that does not read": link.MAX_STUCK_MS,
         "ping unanswered by a client that sends": link.MAX_DEAF_MS,
         "events queued for a client": link.MAX_EVENT_BYTES,

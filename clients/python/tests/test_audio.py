@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import voxwire
-from voxwire._wav import TimelineWriter, read_wav
+from voxwire._timeline import TimelineWriter
+from voxwire._wav import read_wav
 from voxwire.audio import (
     CallbackSpeaker,
     ClipMicrophone,
@@ -93,7 +94,7 @@ def test_what_is_no_wav_is_a_media_error(tmp_path: Path, data: bytes) -> None:
 
 
 def test_formats_that_are_not_read_say_so(tmp_path: Path) -> None:
-    for options in ({"tag": 7, "bits": 8}, {"channels": 0}, {"rate": 5}):
+    for options in ({"tag": 7, "bits": 16}, {"channels": 0}, {"rate": 5}):
         path = write_wav(tmp_path / "a.wav", b"\0" * 8, **options)
         with pytest.raises(voxwire.MediaError):
             read_wav(path, sample_rate=16_000)

@@ -199,7 +199,7 @@ async def test_hello_says_who_we_are_and_the_path_is_asked_for_without_waiting()
     assert opened.path_id == 1
     assert (opened.capture.sample_rate, opened.playout.sample_rate) == (16_000, 24_000)
     assert len(hello.attach_nonce) == 16
-    assert (hello.token, hello.bot, hello.metadata_json) == ("t", "b", '{"a": 1}')
+    assert (hello.token, hello.bot, hello.metadata_json) == ("t", "b", '{"a":1}')
     assert wire.Feature.FEATURE_FLUSH in hello.features
 
 

@@ -13,6 +13,7 @@ from voxwire_protocol import errors, event_codec, event_enums, events, wire
 
 PUBLIC = [
     "AppMessage",
+    "Audio",
     "Block",
     "BotError",
     "BotResponseEnded",

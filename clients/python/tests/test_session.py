@@ -293,7 +293,7 @@ async def test_what_the_user_does_reaches_the_server() -> None:
         assert (text.text, text.run_immediately, text.audio_response) == ("hi", True, True)
         await peer.heard("interrupt")
         message = (await peer.heard("app_message")).app_message
-        assert (message.type, message.data_json, message.request_id) == ("k", '{"a": 1}', "r")
+        assert (message.type, message.data_json, message.request_id) == ("k", '{"a":1}', "r")
         await peer.say(
             app_message=wire.AppMessage(type="k", data_json="[1]", request_id="r", response=True)
         )

@@ -231,12 +231,15 @@ async def test_a_failure_is_one_typed_line_and_an_exit_code(tmp_path: Path) -> N
     assert "--in" in stderr
 
 
-async def test_ctrl_c_leaves_files_that_can_be_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+async def test_ctrl_c_and_a_kill_leave_files_that_can_be_read(
+    tmp_path: Path, number: int, code: int
+) -> None:
     async def script(peer: Peer) -> None:
         bot = Bot(peer)
         await peer.ready()
         await bot.say(50, wait=False)
-        await peer.until_bye()
+        await (peer.socket.wait_closed() if code < 0 else peer.until_bye())
 
     out, log = tmp_path / "bot.wav", tmp_path / "events.jsonl"
     async with serving(script) as url:
@@ -249,9 +252,9 @@ async def test_ctrl_c_leaves_files_that_can_be_read(tmp_path: Path) -> None:
         async with asyncio.timeout(20 * UNIT_S):
             while not log.exists() or log.read_text().count("bot_word") < 3:
                 await asyncio.sleep(0.05)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             _, stderr = await process.communicate()
-    assert (process.returncode, stderr) == (130, b"")
+    assert (process.returncode, stderr) == (code, b"")
     with wave.open(str(out)) as file:
         assert file.getnframes() > 4000
     assert only(read_events(log), "bot_word")

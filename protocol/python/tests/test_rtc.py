@@ -489,6 +489,33 @@ async def test_a_stall_of_the_event_loop_leaves_no_delay_behind() -> None:
     assert set(steps) == {960}
 
 
+async def test_a_track_that_is_behind_yields_with_every_block() -> None:
+    """A `pull` that takes longer than its block must not hold the event loop."""
+    pulls: list[int] = []
+
+    def pull(first: int, count: int) -> None:
+        pulls.append(first)
+
+    track = PacketTrack(pull, sample_rate=RATE)
+    await track.recv()
+    stall(0.3)  # 15 blocks are due
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    before = len(pulls)
+    for _ in range(10):
+        await track.recv()
+    counting.cancel()
+    assert len(pulls) - before == 10
+    assert turns >= 10
+
+
 async def test_more_than_a_second_behind_blocks_are_skipped() -> None:
     firsts: list[int] = []
 

@@ -10,7 +10,7 @@
 from voxwire._connect import Connection, connect
 from voxwire._ice import IceServer
 from voxwire._simulate import Simulation
-from voxwire.audio import ClipMicrophone, FileSpeaker, Microphone, Recording, Speaker
+from voxwire.audio import Audio, ClipMicrophone, FileSpeaker, Microphone, Recording, Speaker
 from voxwire.playout import Block, Span, SpanKind
 from voxwire.session import Session
 from voxwire.tools import Tool, ToolCall, ToolError, tool
@@ -72,6 +72,7 @@ from voxwire_protocol.events import (
 
 __all__ = [
     "AppMessage",
+    "Audio",
     "Block",
     "BotError",
     "BotResponseEnded",

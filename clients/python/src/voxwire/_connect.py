@@ -1,11 +1,20 @@
 """`connect`: from a URL to a session that is ready."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
-from voxwire._ice import IceServer, check_policy
+from voxwire._arguments import (
+    check_hello,
+    flag,
+    invalid,
+    items,
+    metadata_text,
+    number,
+    text,
+    token_text,
+)
+from voxwire._ice import IceServer, check_policy, check_servers
 from voxwire._opening import Options, ladder
 from voxwire._runtime import Runtime
 from voxwire._socket import normalise_url, now_ms
@@ -18,6 +27,7 @@ from voxwire_protocol.tool_spec import MAX_DECLARATIONS, declaration_of
 __all__ = ["Connection", "connect"]
 
 _MAX_DECLARED_BYTES = 12 * 1024
+_MAX_BOT_CHARS = 256
 
 
 def connect(
@@ -40,14 +50,16 @@ def connect(
 
     Args:
         url: ``ws://host:port``, ``https://host`` or with the path of the control channel.
-        microphone: What the bot hears: a WAV path, a mono 16 kHz array, an async iterator of
-            audio, or an object like `Microphone`. None = the user is not heard.
-        speaker: What plays the bot: a path for a WAV of the media timeline, a function, or an
-            object like `Recording`. None = it plays to nobody, in real time all the same.
+        microphone: What the bot hears: a WAV (path, bytes or a file open for reading), an array
+            or an async iterator of audio at 16 kHz, `Audio` for any other rate, or an object
+            like `Microphone`. None = the user is not heard.
+        speaker: What plays the bot: a path for a WAV of the media timeline, a function (async or
+            not), or an object like `Recording`. None = it plays to nobody, in real time all the
+            same.
         transport: ``webrtc``, ``websocket``, or ``auto``: the first of them that works.
         token: Connect token; None where the server asks for none.
         bot: Name of the bot; None = the server's default.
-        metadata: Application data for the bot; anything that JSON can hold, at most 8 KB.
+        metadata: Application data for the bot: a dict of what JSON can hold, at most 8192 bytes.
         ice_servers: STUN and TURN servers for WebRTC; None = those that the server names.
         ice_policy: ``all``, or ``relay``: WebRTC goes through TURN or not at all.
         tools: Functions that the bot may have called here, as far as it allows their names; see
@@ -62,27 +74,36 @@ def connect(
 
     Raises:
         UsageError: An argument cannot be used.
-        MediaError: The microphone's file cannot be read.
+        MediaError: The microphone's audio cannot be read: DEVICE, or UNSUPPORTED_FORMAT, which
+            says what to pass.
     """
     ladder(transport)
     check_policy(ice_policy)
+    if resume_timeout is not None:
+        number(resume_timeout, "resume_timeout")
     options = Options(
         transport=transport,
-        token=token or "",
-        bot=bot or "",
-        metadata_json="" if metadata is None else json.dumps(metadata),
-        ice_servers=ice_servers,
+        token="" if token is None else token_text(token),
+        bot="" if bot is None else text(bot, "bot", max_chars=_MAX_BOT_CHARS),
+        metadata_json="" if metadata is None else metadata_text(metadata),
+        ice_servers=None if ice_servers is None else check_servers(ice_servers),
         ice_policy=ice_policy,
-        tools=_distinct(tools),
-        resume=resume,
+        tools=_distinct(items(tools, "tools")),
+        resume=flag(resume, "resume"),
         resume_ms=None if resume_timeout is None else max(1, round(resume_timeout * 1000)),
+    )
+    check_hello(
+        token=options.token,
+        bot=options.bot,
+        metadata_json=options.metadata_json,
+        tools_bytes=_declared_bytes(options.tools),
     )
     return Connection(
         normalise_url(url),
         options,
         microphone=microphone,
         speaker=speaker,
-        timeout_ms=round(connect_timeout * 1000),
+        timeout_ms=round(number(connect_timeout, "connect_timeout", above=0) * 1000),
     )
 
 
@@ -105,13 +126,19 @@ class Connection:
         self._speaker = as_speaker(speaker)
         self._timeout_ms = timeout_ms
         self._runtime: Runtime | None = None
+        self._entered = False
 
     async def __aenter__(self) -> Session:
         """Dials and waits until the session is ready. Cancel-safe: nothing is left behind.
 
         Raises:
+            UsageError: INVALID_STATE: it was entered before.
             VoxwireError: It cannot be had within the deadline.
         """
+        if self._entered:
+            reason = "a connection is entered once: call connect() for another session"
+            raise UsageError(ErrorCode.INVALID_STATE, reason)
+        self._entered = True
         deadline_ms = now_ms() + self._timeout_ms
         runtime = Runtime(
             self._url, self._options, microphone=self._microphone, speaker=self._speaker
@@ -145,15 +172,19 @@ class Connection:
             raise failure
 
 
+def _declared_bytes(tools: tuple[Tool, ...]) -> int:
+    return sum(declaration_of(tool.spec).ByteSize() for tool in tools)
+
+
 def _distinct(values: Iterable[Tool | Callable[..., Any]]) -> tuple[Tool, ...]:
-    """The tools, when they can be declared together: a Hello has at most 16 KB."""
+    """The tools, when they can be declared together."""
     tools = tuple(as_tool(value) for value in values)
     if len({tool.name for tool in tools}) < len(tools):
-        raise UsageError(ErrorCode.INVALID_ARGUMENT, "two tools have the same name")
+        raise invalid("two tools have the same name")
     if len(tools) > MAX_DECLARATIONS:
-        reason = f"a client has at most {MAX_DECLARATIONS} tools"
-        raise UsageError(ErrorCode.INVALID_ARGUMENT, reason)
-    if sum(declaration_of(tool.spec).ByteSize() for tool in tools) > _MAX_DECLARED_BYTES:
-        reason = f"the tools' names, descriptions and schemas are above {_MAX_DECLARED_BYTES} bytes"
-        raise UsageError(ErrorCode.INVALID_ARGUMENT, reason)
+        raise invalid(f"a client has at most {MAX_DECLARATIONS} tools")
+    if _declared_bytes(tools) > _MAX_DECLARED_BYTES:
+        raise invalid(
+            f"the tools' names, descriptions and schemas are above {_MAX_DECLARED_BYTES} bytes"
+        )
     return tools

@@ -5,10 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from voxwire._arguments import invalid, items, text
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, UsageError
 
-__all__ = ["ICE_POLICIES", "IceChoice", "IceServer", "check_policy"]
+__all__ = ["ICE_POLICIES", "IceChoice", "IceServer", "check_policy", "check_servers"]
+
+_SCHEMES: Final = ("stun:", "stuns:", "turn:", "turns:")
+_MAX_CHARS: Final = 4096
 
 ICE_POLICIES: Final = ("all", "relay")
 """W3C `RTCIceTransportPolicy` (WebRTC 1.0 §4.2.5)."""
@@ -34,6 +38,26 @@ def check_policy(policy: str) -> None:
     if policy not in ICE_POLICIES:
         reason = f"ice_policy is one of {', '.join(ICE_POLICIES)}"
         raise UsageError(ErrorCode.INVALID_ARGUMENT, reason)
+
+
+def check_servers(servers: object) -> tuple[IceServer, ...]:
+    """The caller's servers.
+
+    Raises:
+        UsageError: INVALID_ARGUMENT: they are no list of `IceServer` with STUN or TURN URLs.
+    """
+    given = items(servers, "ice_servers")
+    for server in given:
+        if not isinstance(server, IceServer):
+            kind = type(server).__name__
+            raise invalid(f"ice_servers has a {kind}: pass voxwire.IceServer(urls=[...])")
+        urls: object = server.urls
+        for url in [urls] if isinstance(urls, str) else items(urls, "IceServer.urls"):
+            if not isinstance(url, str) or not url.startswith(_SCHEMES):
+                raise invalid("an ICE server's URL begins with stun:, stuns:, turn: or turns:")
+        text(server.username, "IceServer.username", max_chars=_MAX_CHARS)
+        text(server.credential, "IceServer.credential", max_chars=_MAX_CHARS)
+    return tuple(given)
 
 
 class IceChoice:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from voxwire._devices import GuardedSpeaker
 from voxwire._opening import Opened
 from voxwire._player import TICK_MS, Player
 from voxwire.audio import Speaker
@@ -41,7 +42,7 @@ class Playback:
         self.player: Player | None = None
         self.silent = False
         """True while no path carries audio: flushes are answered on the next one."""
-        self._speaker = speaker
+        self._speaker = GuardedSpeaker(speaker)
         self._emit = emit
         self._send = send
         self._path_id = 0

@@ -103,9 +103,8 @@ class Player:
         num_samples = self._rate * TICK_MS // 1000
         while True:
             delay = due - self._loop.time()
-            if delay > 0:
-                await asyncio.sleep(delay)
-            elif delay < -MAX_BEHIND_S:
+            await asyncio.sleep(max(0.0, delay))  # yields when late, too
+            if delay < -MAX_BEHIND_S:
                 due -= delay
             self._tick(due, num_samples)
             due += TICK_MS / 1000

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+from voxwire._arguments import number
+
 __all__ = ["Gate", "Simulation"]
 
 
@@ -51,6 +53,7 @@ class Simulation:
         Args:
             duration_ms: How long from now, milliseconds; 0 = no longer.
         """
+        number(duration_ms, "duration_ms")
         loop = asyncio.get_running_loop()
         self._gate.frozen_until = loop.time() + duration_ms / 1000
 
@@ -60,4 +63,4 @@ class Simulation:
         Args:
             bytes_per_s: Payload of messages a second; 0 = as fast as it goes.
         """
-        self._gate.bytes_per_s = max(0, bytes_per_s)
+        self._gate.bytes_per_s = int(number(bytes_per_s, "bytes_per_s"))

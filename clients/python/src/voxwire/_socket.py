@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -63,6 +63,11 @@ def now_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
+def _bad_url(how: str = "") -> UsageError:
+    reason = "the URL must look like ws://127.0.0.1:7860 or wss://host"
+    return UsageError(ErrorCode.INVALID_ARGUMENT, f"{reason}, {how}" if how else reason)
+
+
 def normalise_url(url: str) -> str:
     """The control channel's URL for what a person typed.
 
@@ -71,16 +76,23 @@ def normalise_url(url: str) -> str:
     Raises:
         UsageError: Not a ws, wss, http or https URL.
     """
-    parts = urlsplit(url if "://" in url else f"ws://{url}")
-    scheme = _SCHEMES.get(parts.scheme.lower())
+    given = cast("object", url)
+    if not isinstance(given, str):
+        raise _bad_url(f"not a {type(given).__name__}")
+    if not url.isprintable() or " " in url:
+        raise _bad_url("without spaces and control characters")
     try:
-        valid = scheme is not None and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
+        parts = urlsplit(url if "://" in url else f"ws://{url}")
+        scheme = _SCHEMES.get(parts.scheme.lower())
+        host = (parts.hostname or "").encode("idna")
+        url.encode()
+        valid = scheme is not None and bool(host) and parts.port != 0
+    except ValueError:  # of urlsplit, of the port, of a host that no name server knows
+        raise _bad_url() from None
     if scheme is None or not valid:
-        raise UsageError(
-            ErrorCode.INVALID_ARGUMENT, "the URL must look like ws://127.0.0.1:7860 or wss://host"
-        )
+        raise _bad_url()
+    if parts.username is not None:
+        raise _bad_url("without a user name: pass token=...")
     path = parts.path.rstrip("/") or "/v1/session"
     return urlunsplit((scheme, parts.netloc, path, parts.query, ""))
 

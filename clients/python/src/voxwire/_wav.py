@@ -1,155 +1,257 @@
-"""WAV files: read any rate and width, write a timeline with holes."""
+"""WAV files, read piece by piece: bounded memory, and no need of a seekable file."""
 
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
+from voxwire._samples import MAX_RATE, MIN_RATE, Rate, mix, unsupported
 from voxwire.playout import Samples
-from voxwire_protocol.errors import ErrorCode, MediaError
+from voxwire_protocol.errors import ErrorCode, MediaError, UsageError
 
-__all__ = ["TimelineWriter", "read_wav", "resample", "to_int16"]
+__all__ = ["WavReader", "open_wav", "read_wav"]
 
 _PCM: Final = 1
+_FLOAT: Final = 3
+_A_LAW: Final = 6
+_MU_LAW: Final = 7
 _EXTENSIBLE: Final = 0xFFFE
-_HEADER_BYTES: Final = 44
-_MAX_SAMPLES: Final = (2**32 - 1 - _HEADER_BYTES) // 2
+_ENDLESS: Final = 0xFFFF_FFFF
+_COMPRESSED: Final = {
+    0x02: "Microsoft ADPCM",
+    0x11: "IMA ADPCM",
+    0x31: "GSM 6.10",
+    0x50: "MPEG",
+    0x55: "MP3",
+    0xFF: "AAC",
+    0x161: "WMA",
+}
+_BEHIND: Final = (b"LIST", b"fact", b"cue ", b"id3 ", b"ID3 ", b"bext", b"smpl", b"JUNK", b"PEAK")
+_HOW: Final = "convert it, for instance with: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"
+_PIECE_S: Final = 1
+_SKIP_BYTES: Final = 64 * 1024
+_MAX_FORMAT_BYTES: Final = 4096
 
 
-def _unsupported(path: Path, what: str) -> MediaError:
-    return MediaError(ErrorCode.UNSUPPORTED_FORMAT, f"{path.name}: {what}")
+class _Format(NamedTuple):
+    tag: int
+    num_channels: int
+    sample_rate: int
+    width: int  # bytes of one sample
 
 
-def _chunks(data: bytes, path: Path) -> dict[bytes, bytes]:
-    """The chunks of a RIFF file; a size beyond the end (a streamed file) means "to the end"."""
-    if len(data) < 12 or data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        raise _unsupported(path, "not a WAV file (RIFF/WAVE)")
-    chunks: dict[bytes, bytes] = {}
-    at = 12
-    while at + 8 <= len(data):
-        name, size = struct.unpack_from("<4sI", data, at)
-        chunks.setdefault(name, data[at + 8 : at + 8 + size])
-        at += 8 + size + size % 2
-    return chunks
+class WavReader:
+    """Reads a WAV from a binary file of any kind, a pipe included. It blocks as the file does.
+
+    Attributes:
+        sample_rate: Of the file, Hz; what `pieces` yields has it.
+        num_frames: Length by the header; None = it does not say (a streamed file).
+    """
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        """Reads the header, up to the first sample.
+
+        Args:
+            file: Open for reading bytes; stays the caller's.
+            name: What errors call it.
+
+        Raises:
+            MediaError: UNSUPPORTED_FORMAT: it is no WAV, or one that is not read.
+            OSError: It cannot be read at all.
+        """
+        self._file = file
+        self._name = name
+        self._ahead = b""
+        self._take_magic()
+        self._format, self._left = self._seek_samples()
+        self.sample_rate = self._format.sample_rate
+        frame_bytes = self._format.num_channels * self._format.width
+        self.num_frames = None if self._left is None else self._left // frame_bytes
+
+    def pieces(self) -> Iterator[Samples]:
+        """Yields the audio, int16 mono at the file's rate, at most 1 s at a time.
+
+        Raises:
+            MediaError: UNSUPPORTED_FORMAT: it has samples that are no audio.
+            OSError: It cannot be read any more.
+        """
+        frame_bytes = self._format.num_channels * self._format.width
+        rest = b""
+        while data := self._some(_PIECE_S * self.sample_rate * frame_bytes):
+            data = rest + data
+            end = len(data) - len(data) % frame_bytes
+            rest = data[end:]
+            if end:
+                samples = _decode(data[:end], self._format)
+                yield mix(samples.reshape(-1, self._format.num_channels))
+
+    def _refusal(self, what: str) -> MediaError:
+        return unsupported(f"{self._name}: {what}")
+
+    def _take_magic(self) -> None:
+        magic = self._exactly(12)
+        if magic[:4] == b"RIFX":
+            raise self._refusal(f"a WAV of big-endian samples is not read: {_HOW}")
+        if magic[:4] not in (b"RIFF", b"RF64", b"BW64") or magic[8:] != b"WAVE":
+            raise self._refusal(f"not a WAV file (RIFF/WAVE): {_HOW}")
+
+    def _seek_samples(self) -> tuple[_Format, int | None]:
+        """Reads chunks up to the samples; returns their format and number of bytes, if known."""
+        found: _Format | None = None
+        long_bytes: int | None = None
+        while len(head := self._exactly(8)) == 8:
+            name, size = struct.unpack("<4sI", head)
+            if name == b"data" and found is not None:
+                return found, self._data_bytes(size, long_bytes)
+            if name == b"data":
+                break
+            if name in (b"fmt ", b"ds64") and size <= _MAX_FORMAT_BYTES:
+                body = self._exactly(size)
+                if name == b"fmt ":
+                    found = self._read_format(body)
+                elif len(body) >= 16:
+                    long_bytes = struct.unpack_from("<Q", body, 8)[0]
+            else:
+                self._skip(size)
+            self._skip_pad(size)
+        raise self._refusal("no format or no audio in it")
+
+    def _data_bytes(self, size: int, long_bytes: int | None) -> int | None:
+        """How many bytes of audio follow; a program that streamed did not know yet."""
+        if size == _ENDLESS:
+            return long_bytes or None
+        if size == 0:
+            self._ahead = self._exactly(4)
+            return 0 if self._ahead in _BEHIND else None
+        return size
+
+    def _read_format(self, body: bytes) -> _Format:
+        if len(body) < 16:
+            raise self._refusal("its header is cut off")
+        tag, channels, rate, _, block_bytes, bits = struct.unpack_from("<HHIIHH", body)
+        if tag == _EXTENSIBLE and len(body) >= 26:
+            tag = struct.unpack_from("<H", body, 24)[0]
+        if tag not in (_PCM, _FLOAT, _A_LAW, _MU_LAW):
+            kind = _COMPRESSED.get(tag, f"format {tag}")
+            raise self._refusal(f"{kind} in a WAV is not read: {_HOW}")
+        if not channels or not MIN_RATE <= rate <= MAX_RATE:
+            raise self._refusal("its header makes no sense")
+        width, odd = divmod(block_bytes, channels)
+        if odd or not width or 8 * width < bits:  # 12 bits are in 2 bytes, 20 in 3, 24 in 3 or 4
+            width = (bits + 7) // 8
+        if width not in {_PCM: (1, 2, 3, 4), _FLOAT: (4, 8)}.get(tag, (1,)):
+            raise self._refusal(f"format {tag} of {bits} bits in {width} bytes is not read: {_HOW}")
+        return _Format(tag, channels, rate, width)
+
+    def _skip(self, size: int) -> None:
+        while size > 0 and (data := self._exactly(min(size, _SKIP_BYTES))):
+            size -= len(data)
+
+    def _skip_pad(self, size: int) -> None:
+        """Skips the byte behind a chunk of odd length; some programs write none."""
+        if size % 2:
+            byte = self._exactly(1)
+            self._ahead = b"" if byte == b"\0" else byte
+
+    def _exactly(self, size: int) -> bytes:
+        """That many bytes of the header, fewer at the end."""
+        data, self._ahead = self._ahead[:size], self._ahead[size:]
+        while len(data) < size and (more := self._read(size - len(data))):
+            data += more
+        return data
+
+    def _some(self, size: int) -> bytes:
+        """The next bytes of audio, as many as there are, at most `size`; empty at the end."""
+        if self._left is not None:
+            size = min(size, self._left)
+        if self._ahead:
+            data, self._ahead = self._ahead[:size], self._ahead[size:]
+        else:
+            data = self._read(size) if size else b""
+        if self._left is not None:
+            self._left -= len(data)
+        return data
+
+    def _read(self, size: int) -> bytes:
+        read: Any = getattr(self._file, "read1", self._file.read)
+        data: object = read(size)
+        if isinstance(data, str):
+            reason = f"{self._name} is open for text: open it in binary mode ('rb')"
+            raise UsageError(ErrorCode.INVALID_ARGUMENT, reason)
+        return bytes(cast("bytes", data)) if data else b""
 
 
-def _scale(bits: int) -> np.float32:
-    return np.float32(2.0**bits)
-
-
-def _decode(body: bytes, tag: int, width: int, path: Path) -> NDArray[np.float32]:
-    """Samples as float32 in -1..1, still interleaved."""
-    body = body[: len(body) - len(body) % width]
-    match tag, width:
-        case (1, 1):
-            return (np.frombuffer(body, np.uint8).astype(np.float32) - _scale(7)) / _scale(7)
-        case (1, 2):
-            return np.frombuffer(body, "<i2").astype(np.float32) / _scale(15)
-        case (1, 3):
-            raw = np.frombuffer(body, np.uint8).reshape(-1, 3).astype(np.int32)
-            whole = raw[:, 0] << 8 | raw[:, 1] << 16 | raw[:, 2] << 24
-            return whole.astype(np.float32) / _scale(31)
-        case (1, 4):
-            return np.frombuffer(body, "<i4").astype(np.float32) / _scale(31)
-        case (3, 4):
-            return np.frombuffer(body, "<f4").astype(np.float32)
-        case (3, 8):
-            return np.frombuffer(body, "<f8").astype(np.float32)
+def _decode(data: bytes, form: _Format) -> NDArray[Any]:
+    """Samples in a type that says its scale, still interleaved."""
+    match form.tag, form.width:
+        case (6, _):
+            return _A_LAW_TABLE[np.frombuffer(data, np.uint8)]
+        case (7, _):
+            return _MU_LAW_TABLE[np.frombuffer(data, np.uint8)]
+        case (_, 1):
+            return np.frombuffer(data, np.uint8)
+        case (_, 2):
+            return np.frombuffer(data, "<i2")
+        case (_, 3):
+            wide = np.zeros((len(data) // 3, 4), np.uint8)
+            wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+            return wide.view("<i4").reshape(-1)
+        case (3, width):
+            return np.frombuffer(data, f"<f{width}")
         case _:
-            raise _unsupported(path, f"format {tag} with {width * 8} bits a sample is not read")
+            return np.frombuffer(data, "<i4")
 
 
-def to_int16(samples: NDArray[np.generic]) -> Samples:
-    """Mono int16 of int16 (kept) or float samples in -1..1 (clipped)."""
-    if samples.dtype == np.int16:
-        return samples.astype(np.int16, copy=False)
-    scaled = np.asarray(samples, np.float32) * 32767.0
-    return np.clip(np.rint(scaled), -32768, 32767).astype(np.int16)
+def _mu_law(code: int) -> int:
+    """ITU-T G.711 µ-law."""
+    code ^= 0xFF
+    size = ((((code & 0x0F) << 3) + 0x84) << (code >> 4 & 7)) - 0x84
+    return -size if code & 0x80 else size
 
 
-def resample(samples: Samples, from_rate: int, to_rate: int) -> Samples:
-    """The samples at another rate, Hz; unchanged when it is the same."""
-    if from_rate == to_rate or not len(samples):
-        return samples
-    return np.asarray(soxr.resample(samples, from_rate, to_rate), np.int16)
+def _a_law(code: int) -> int:
+    """ITU-T G.711 A-law."""
+    code ^= 0x55
+    size, exponent = ((code & 0x0F) << 4) + 8, code >> 4 & 7
+    if exponent:
+        size = (size + 0x100) << (exponent - 1)
+    return size if code & 0x80 else -size
+
+
+_A_LAW_TABLE: Final = np.array([_a_law(code) for code in range(256)], np.int16)
+_MU_LAW_TABLE: Final = np.array([_mu_law(code) for code in range(256)], np.int16)
+
+
+def open_wav(path: str | os.PathLike[str]) -> BinaryIO:
+    """Opens a file.
+
+    Raises:
+        MediaError: DEVICE: it cannot be opened.
+    """
+    try:
+        return open(path, "rb")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        why = error.strerror if isinstance(error, OSError) else "no path"
+        raise MediaError(ErrorCode.DEVICE, f"cannot read {path!s}: {why}") from error
 
 
 def read_wav(path: str | os.PathLike[str], *, sample_rate: int) -> Samples:
-    """Reads a WAV file as mono int16.
+    """Reads a whole WAV file as mono int16.
 
     Args:
-        path: PCM of 8 to 32 bits or IEEE float; any rate and number of channels (mixed down).
+        path: PCM of 8 to 32 bits, IEEE float, A-law or µ-law; any rate, number of channels (mixed
+            down) and length.
         sample_rate: Rate of the result, Hz.
 
     Raises:
         MediaError: DEVICE when it cannot be opened, UNSUPPORTED_FORMAT when it cannot be read.
     """
-    file = Path(path)
-    try:
-        chunks = _chunks(file.read_bytes(), file)
-    except OSError as error:
-        reason = f"cannot read {file}: {error.strerror}"
-        raise MediaError(ErrorCode.DEVICE, reason) from error
-    head = chunks.get(b"fmt ", b"")
-    if len(head) < 16 or b"data" not in chunks:
-        raise _unsupported(file, "no format or no data in it")
-    tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", head)
-    if tag == _EXTENSIBLE and len(head) >= 26:
-        tag = struct.unpack_from("<H", head, 24)[0]
-    if not channels or not 1000 <= rate <= 768_000:
-        raise _unsupported(file, "the header makes no sense")
-    samples = _decode(chunks[b"data"], tag, bits // 8, file)
-    samples = samples[: len(samples) - len(samples) % channels].reshape(-1, channels).mean(axis=1)
-    return resample(to_int16(samples), rate, sample_rate)
-
-
-class TimelineWriter:
-    """A 16-bit mono WAV file that is written by position; what is not written is silence.
-
-    Positions only go up. Holes are holes in the file where the file system has such. The header
-    is completed by `close`.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], *, sample_rate: int) -> None:
-        """Creates (or replaces) the file.
-
-        Raises:
-            MediaError: It cannot be created.
-        """
-        self._rate = sample_rate
-        self._end = 0
-        try:
-            self._file: BinaryIO = open(path, "wb")  # noqa: SIM115 - closed by close()
-        except OSError as error:
-            reason = f"cannot write {path}: {error.strerror}"
-            raise MediaError(ErrorCode.DEVICE, reason) from error
-        self._write_header()
-
-    def write(self, position: int, samples: Samples) -> None:
-        """Writes samples at a position (in samples); what lies beyond 4 GB is left out."""
-        if position + len(samples) > _MAX_SAMPLES:
-            return
-        self._file.seek(_HEADER_BYTES + 2 * position)
-        self._file.write(samples.astype("<i2", copy=False).tobytes())
-        self._end = max(self._end, position + len(samples))
-
-    def close(self) -> None:
-        """Completes the header and closes the file; may be called again."""
-        if not self._file.closed:
-            self._write_header()
-            self._file.close()
-
-    def _write_header(self) -> None:
-        size = 2 * self._end
-        self._file.seek(0)
-        self._file.write(
-            struct.pack(
-                "<4sI4s4sIHHIIHH4sI",
-                *(b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, _PCM, 1),
-                *(self._rate, 2 * self._rate, 2, 16, b"data", size),
-            )
-        )
+    with open_wav(path) as file:
+        reader = WavReader(file, Path(path).name)
+        rate = Rate(reader.sample_rate, sample_rate)
+        parts = [rate.feed(piece) for piece in reader.pieces()]
+    return np.concatenate([*parts, rate.feed(np.zeros(0, np.int16), last=True)])

@@ -102,9 +102,8 @@ class WebSocketPath:
         sample_index = 0
         while True:
             delay = due - loop.time()
-            if delay > 0:
-                await asyncio.sleep(delay)
-            elif delay < -MAX_BURST_S:
+            await asyncio.sleep(max(0.0, delay))  # yields when late, too
+            if delay < -MAX_BURST_S:
                 due = loop.time() - MAX_BURST_S
             data = self._capture(num_samples)
             if data is not None:

@@ -1,24 +1,37 @@
-"""Microphones and speakers that need no device: files, arrays, iterators, functions.
+"""What a session hears and plays with: the protocols, and what `connect` makes them of.
 
 A microphone is read in real time by the session, a speaker is written in real time; neither may
-block. Both are owned by the session that they were passed to, which closes them.
+block. Both are owned by the session that they were passed to, which closes them; a file that was
+passed open stays the caller's.
 """
 
-import asyncio
+import inspect
+import io
 import os
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, Protocol, cast, runtime_checkable
+from collections.abc import AsyncIterable, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Final, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voxwire._wav import TimelineWriter, read_wav, resample, to_int16
-from voxwire.playout import Block, Samples, SpanKind
+from voxwire._arguments import invalid
+from voxwire._microphones import CAPTURE_RATE, ClipMicrophone, StreamMicrophone, WavMicrophone
+from voxwire._samples import MAX_CHANNELS, check_rate, unsupported
+from voxwire._speakers import (
+    AsyncCallbackSpeaker,
+    CallbackSpeaker,
+    FileSpeaker,
+    NoSpeaker,
+    Recording,
+)
+from voxwire._wav import WavReader, open_wav
+from voxwire.playout import Block, Samples
 from voxwire_protocol.errors import ErrorCode, UsageError
 
 __all__ = [
     "CAPTURE_RATE",
+    "Audio",
     "CallbackSpeaker",
     "ClipMicrophone",
     "FileSpeaker",
@@ -32,11 +45,10 @@ __all__ = [
     "as_speaker",
 ]
 
-CAPTURE_RATE: Final = 16_000
-"""Rate of the user's audio, Hz."""
-
-MAX_STREAMED_MS: Final = 2000
-"""Audio of an async iterator that is read ahead."""
+_INSTEAD: Final = (
+    "a WAV (path, bytes or an open file), an array, an async iterator, voxwire.Audio(samples,"
+    " sample_rate=...), or an object like Microphone"
+)
 
 
 @runtime_checkable
@@ -69,200 +81,48 @@ class Speaker(Protocol):
         ...
 
 
-class ClipMicrophone:
-    """Plays clips one after the other, silence between them."""
-
-    def __init__(self) -> None:
-        """Creates a microphone with nothing to play."""
-        self._clips: deque[tuple[Samples, asyncio.Event]] = deque()
-        self._offset = 0
-
-    def play(
-        self, samples: NDArray[np.generic], *, sample_rate: int = CAPTURE_RATE
-    ) -> asyncio.Event:
-        """Queues a clip.
-
-        Args:
-            samples: Mono, int16 or float in -1..1.
-            sample_rate: Of the clip, Hz.
-
-        Returns:
-            An event that is set once the last sample was read.
-        """
-        done = asyncio.Event()
-        self._clips.append((resample(to_int16(samples), sample_rate, CAPTURE_RATE), done))
-        return done
-
-    def read(self, num_samples: int) -> Samples:
-        """Returns the next samples of the clips."""
-        pieces: list[Samples] = []
-        need = num_samples
-        while self._clips and need:
-            samples, done = self._clips[0]
-            piece = samples[self._offset : self._offset + need]
-            pieces.append(piece)
-            need -= len(piece)
-            self._offset += len(piece)
-            if self._offset >= len(samples):
-                self._clips.popleft()
-                self._offset = 0
-                done.set()
-        return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
-
-    async def run(self) -> None:
-        """Nothing to do: clips are in memory."""
-
-
-class StreamMicrophone:
-    """Plays what an async iterator yields: bytes (int16 little-endian) or arrays, mono 16 kHz."""
-
-    def __init__(self, iterator: AsyncIterator[bytes | NDArray[np.generic]]) -> None:
-        """Creates a microphone; the iterator is read, at most 2 s ahead, once the session runs."""
-        self._iterator = iterator
-        self._pieces: deque[Samples] = deque()
-        self._queued = 0
-        self._room = asyncio.Event()
-
-    def read(self, num_samples: int) -> Samples:
-        """Returns what is there, at most `num_samples`."""
-        pieces: list[Samples] = []
-        need = min(num_samples, self._queued)
-        self._queued -= need
-        while need:
-            head = self._pieces.popleft()
-            pieces.append(head[:need])
-            if len(head) > need:
-                self._pieces.appendleft(head[need:])
-            need -= len(pieces[-1])
-        self._room.set()
-        return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
-
-    async def run(self) -> None:
-        """Reads the iterator to its end."""
-        async for piece in self._iterator:
-            if isinstance(piece, bytes):
-                samples = np.frombuffer(piece[: len(piece) & ~1], "<i2").astype(np.int16)
-            else:
-                samples = to_int16(piece)
-            if len(samples):
-                self._pieces.append(samples)
-                self._queued += len(samples)
-            while self._queued * 1000 > MAX_STREAMED_MS * CAPTURE_RATE:
-                self._room.clear()
-                await self._room.wait()
-
-
-class _TimelineSpeaker:
-    """What was played, at its place on the media clock."""
-
-    def write(self, block: Block, at: float) -> None:
-        """Keeps what was played; concealment and idle silence have no place on the clock."""
-        for span in block.spans:
-            if span.kind is SpanKind.PLAYED:
-                piece = block.samples[span.offset : span.offset + span.length]
-                self._keep(span.position, piece)
-
-    def _keep(self, position: int, samples: Samples) -> None:
-        raise NotImplementedError
-
-
-class FileSpeaker(_TimelineSpeaker):
-    """Writes the media timeline into a WAV file: sample 0 is 0 ms of the media clock.
-
-    Flushed and never-played spans are silence, and underruns do not shift anything.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Names the file; it is made when the session opens."""
-        self._path = path
-        self._writer: TimelineWriter | None = None
-
-    def open(self, sample_rate: int) -> None:
-        """Creates the file, in place of an older one."""
-        self._writer = TimelineWriter(self._path, sample_rate=sample_rate)
-
-    def close(self) -> None:
-        """Completes the file."""
-        if self._writer is not None:
-            self._writer.close()
-
-    def _keep(self, position: int, samples: Samples) -> None:
-        if self._writer is not None:
-            self._writer.write(position, samples)
-
-
-class Recording(_TimelineSpeaker):
-    """Keeps the media timeline in memory.
+@dataclass(frozen=True, slots=True, eq=False)
+class Audio:
+    """Audio that does not say its own rate, for `connect(microphone=...)`.
 
     Attributes:
-        sample_rate: Hz; 0 before the session opened.
+        samples: bytes (int16 little-endian, interleaved), an array, or an async iterator of
+            either. Arrays: int16, int32 or uint8 of full scale, or float in -1..1; mono, or
+            frames × channels.
+        sample_rate: Hz.
+        num_channels: Of bytes; an array shows its own.
     """
 
-    def __init__(self) -> None:
-        """Creates an empty recording."""
-        self.sample_rate = 0
-        self._pieces: list[tuple[int, Samples]] = []
-
-    @property
-    def samples(self) -> Samples:
-        """The timeline so far: int16 mono, sample 0 is 0 ms; what was not played is 0."""
-        end = max((start + len(piece) for start, piece in self._pieces), default=0)
-        timeline = np.zeros(end, np.int16)
-        for start, piece in self._pieces:
-            timeline[start : start + len(piece)] = piece
-        return timeline
-
-    def open(self, sample_rate: int) -> None:
-        """Notes the rate."""
-        self.sample_rate = sample_rate
-
-    def close(self) -> None:
-        """Nothing to do."""
-
-    def _keep(self, position: int, samples: Samples) -> None:
-        self._pieces.append((position, samples))
-
-
-class CallbackSpeaker:
-    """Hands every block of 20 ms to a function, silence and concealment included."""
-
-    def __init__(self, callback: Callable[[Samples, int], object]) -> None:
-        """Calls `callback(samples, media_ms)` in real time; it must not block."""
-        self._callback = callback
-        self._rate = 1
-
-    def open(self, sample_rate: int) -> None:
-        """Notes the rate."""
-        self._rate = sample_rate
-
-    def write(self, block: Block, at: float) -> None:
-        """Calls the function with the block and the position of its first sample."""
-        self._callback(block.samples, block.spans[0].position * 1000 // self._rate)
-
-    def close(self) -> None:
-        """Nothing to do."""
-
-
-class _NoSpeaker:
-    """Plays to nobody, in real time all the same, so that words and reports go on."""
-
-    def open(self, sample_rate: int) -> None:
-        """Nothing to do."""
-
-    def write(self, block: Block, at: float) -> None:
-        """Nothing to do."""
-
-    def close(self) -> None:
-        """Nothing to do."""
+    samples: bytes | bytearray | memoryview | NDArray[Any] | AsyncIterable[Any]
+    sample_rate: int = field(kw_only=True)
+    num_channels: int = field(default=1, kw_only=True)
 
 
 MicrophoneLike = (
-    bool | str | os.PathLike[str] | NDArray[Any] | AsyncIterator[Any] | Microphone | None
+    bool
+    | str
+    | os.PathLike[str]
+    | bytes
+    | BinaryIO
+    | NDArray[Any]
+    | Audio
+    | AsyncIterable[Any]
+    | Microphone
+    | None
 )
-"""A WAV path, an array (mono 16 kHz), an async iterator of audio, a `Microphone`, or none."""
+"""A WAV (path, bytes, or a file that is open for reading), an array (16 kHz), an async iterator of
+audio (16 kHz), `Audio` (any rate), a `Microphone`, or none."""
 
-SpeakerLike = bool | str | os.PathLike[str] | Callable[[Samples, int], object] | Speaker | None
-"""A WAV path, a function, a `Speaker` (for instance `Recording()`), or none."""
+SpeakerLike = (
+    bool
+    | str
+    | os.PathLike[str]
+    | Callable[[Samples, int], object]
+    | Callable[[Samples, int], Awaitable[object]]
+    | Speaker
+    | None
+)
+"""A WAV path, a function (async or not), a `Speaker` (for instance `Recording()`), or none."""
 
 
 def _no_device(what: str) -> UsageError:
@@ -272,12 +132,14 @@ def _no_device(what: str) -> UsageError:
     )
 
 
-def _path(value: object, what: str) -> str:
+def _path(value: object, what: str, instead: str) -> str:
     try:
-        return os.fsdecode(cast("os.PathLike[str]", value))
-    except TypeError:
-        reason = f"a {type(value).__name__} is no {what}"
-        raise UsageError(ErrorCode.INVALID_ARGUMENT, reason) from None
+        path = os.fsdecode(cast("os.PathLike[str]", value))
+    except (TypeError, ValueError):
+        raise invalid(f"a {type(value).__name__} is no {what}: pass {instead}") from None
+    if not path or "\0" in path:
+        raise invalid(f"a {what}'s path is not empty and has no NUL in it")
+    return path
 
 
 def as_microphone(source: MicrophoneLike) -> Microphone | None:
@@ -285,22 +147,86 @@ def as_microphone(source: MicrophoneLike) -> Microphone | None:
 
     Raises:
         UsageError: It is nothing that can be read.
-        MediaError: The WAV file cannot be read.
+        MediaError: The audio cannot be read; what only a stream shows is told by the session.
     """
     if source is None or source is False:
         return None
     if source is True:
         raise _no_device("microphone")
+    if isinstance(source, type):
+        raise invalid(f"the class {source.__name__} is no microphone: pass an instance")
     if isinstance(source, Microphone):
         return source
-    if isinstance(source, AsyncIterator):
-        return StreamMicrophone(source)
-    clips = ClipMicrophone()
+    if isinstance(source, Audio):
+        return _of_audio(source)
     if isinstance(source, np.ndarray):
-        clips.play(cast("NDArray[np.generic]", source))
-        return clips
-    clips.play(read_wav(_path(source, "microphone"), sample_rate=CAPTURE_RATE))
+        return _clip(source, CAPTURE_RATE)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _of_wav_bytes(bytes(source))
+    if hasattr(source, "read") and hasattr(source, "readable"):
+        return _of_file(cast("BinaryIO", source))
+    if isinstance(source, AsyncIterable):
+        return StreamMicrophone(source)
+    return _of_path(_path(source, "microphone", _INSTEAD))
+
+
+def _clip(samples: NDArray[Any], sample_rate: int) -> Microphone:
+    clips = ClipMicrophone()
+    clips.play(samples, sample_rate=sample_rate)
     return clips
+
+
+def _of_audio(audio: Audio) -> Microphone:
+    rate, channels = check_rate(audio.sample_rate), audio.num_channels
+    if type(channels) is not int or not 1 <= channels <= MAX_CHANNELS:
+        raise invalid(f"num_channels is a whole number of 1 to {MAX_CHANNELS}")
+    samples = audio.samples
+    if isinstance(samples, np.ndarray):
+        return _clip(samples, rate)
+    if isinstance(samples, bytes | bytearray | memoryview):
+        data = bytes(samples)
+        if len(data) % (2 * channels):
+            raise unsupported(f"{len(data)} bytes are no whole number of int16 samples")
+        return _clip(np.frombuffer(data, "<i2").reshape(-1, channels), rate)
+    if hasattr(samples, "__aiter__"):
+        return StreamMicrophone(samples, sample_rate=rate, num_channels=channels)
+    raise invalid(
+        f"a {type(samples).__name__} is no audio: pass bytes, an array or an async iterator"
+    )
+
+
+def _of_wav_bytes(data: bytes) -> Microphone:
+    if data[:4] not in (b"RIFF", b"RF64", b"BW64", b"RIFX"):
+        raise invalid(
+            "bytes that are no WAV do not say their rate: pass voxwire.Audio(data,"
+            " sample_rate=16000) for int16 little-endian"
+        )
+    WavReader(io.BytesIO(data), "the microphone")
+    return WavMicrophone(lambda: io.BytesIO(data), "the microphone", close=True)
+
+
+def _of_file(file: BinaryIO) -> Microphone:
+    """A file that the caller opened, and closes; where it can be looked at, it is at once."""
+    name = getattr(file, "name", None)
+    name = os.path.basename(name) if isinstance(name, str) else "the microphone"
+    if isinstance(file, io.TextIOBase):
+        raise invalid(f"{name} is open for text: open it in binary mode ('rb')")
+    if file.closed:
+        raise invalid(f"{name} is closed")
+    if file.seekable():
+        at = file.tell()
+        WavReader(file, name)
+        file.seek(at)
+    return WavMicrophone(lambda: file, name, close=False)
+
+
+def _of_path(path: str) -> Microphone:
+    """A file that is looked at here and read when the session runs; a pipe is not looked at."""
+    name = os.path.basename(path)
+    if not os.path.exists(path) or os.path.isfile(path) or os.path.isdir(path):
+        with open_wav(path) as file:
+            WavReader(file, name)
+    return WavMicrophone(lambda: open_wav(path), name, close=True)
 
 
 def as_speaker(sink: SpeakerLike) -> Speaker:
@@ -310,11 +236,17 @@ def as_speaker(sink: SpeakerLike) -> Speaker:
         UsageError: It is nothing that can be written to.
     """
     if sink is None or sink is False:
-        return _NoSpeaker()
+        return NoSpeaker()
     if sink is True:
         raise _no_device("speaker")
+    if isinstance(sink, type):
+        raise invalid(f"the class {sink.__name__} is no speaker: pass an instance")
     if isinstance(sink, Speaker):
         return sink
     if callable(sink):
+        if inspect.iscoroutinefunction(sink) or inspect.iscoroutinefunction(
+            getattr(sink, "__call__", None)  # noqa: B004 - an object with an async __call__
+        ):
+            return AsyncCallbackSpeaker(cast("Callable[[Samples, int], Awaitable[object]]", sink))
         return CallbackSpeaker(sink)
-    return FileSpeaker(_path(sink, "speaker"))
+    return FileSpeaker(_path(sink, "speaker", "a path, a function, or an object like Recording()"))

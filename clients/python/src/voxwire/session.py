@@ -1,9 +1,10 @@
 """A session: one conversation with a bot, as a program sees it."""
 
 import asyncio
-import json
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar, cast
 
+from voxwire._arguments import flag, invalid, json_text, number
+from voxwire._arguments import text as checked_text
 from voxwire._opening import path_name
 from voxwire._runtime import Runtime
 from voxwire._simulate import Simulation
@@ -13,6 +14,14 @@ from voxwire_protocol.errors import ErrorCode, TransportError, UsageError
 __all__ = ["Session"]
 
 EventT = TypeVar("EventT")
+
+MAX_TEXT_CHARS: Final = 65_536
+"""A server takes no longer text at once: see protocol/spec/limits.md."""
+
+MAX_DATA_BYTES: Final = 60 * 1024
+"""The same for the JSON of a message, which is 64 KB at most with its names."""
+
+MAX_NAME_CHARS: Final = 500
 
 
 class Session:
@@ -101,9 +110,14 @@ class Session:
 
         Raises:
             TransportError: TIMEOUT when none came in time.
-            UsageError: INVALID_STATE when the session ended in order before one came.
+            UsageError: INVALID_STATE when the session ended in order before one came;
+                INVALID_ARGUMENT for what is no class or no time.
             VoxwireError: The session failed.
         """
+        given = cast("object", event_type)
+        if not isinstance(given, type):
+            raise invalid("event_type must be a class of event, for instance voxwire.BotWord")
+        number(timeout, "timeout", finite=False)
         name = event_type.__name__
         try:
             async with asyncio.timeout(timeout):
@@ -133,9 +147,14 @@ class Session:
             text: What the user typed.
             run_immediately: False = add it to the conversation without asking for an answer.
             audio_response: False = answer in text only.
+
+        Raises:
+            UsageError: INVALID_ARGUMENT: it is no text, or above 65 536 characters.
         """
         message = wire.SendText(
-            text=text, run_immediately=run_immediately, audio_response=audio_response
+            text=checked_text(text, "text", max_chars=MAX_TEXT_CHARS),
+            run_immediately=flag(run_immediately, "run_immediately"),
+            audio_response=flag(audio_response, "audio_response"),
         )
         self._runtime.send(wire.Envelope(send_text=message))
 
@@ -144,7 +163,12 @@ class Session:
         self._runtime.send(wire.Envelope(interrupt=wire.Interrupt()))
 
     async def mute(self, muted: bool = True) -> None:
-        """Closes or opens the microphone; what it hears while closed is not sent."""
+        """Closes or opens the microphone; what it hears while closed is not sent.
+
+        Raises:
+            UsageError: INVALID_ARGUMENT: it is no bool.
+        """
+        flag(muted, "muted")
         self._runtime.user.muted = muted
         self._runtime.send(wire.Envelope(mute=wire.Mute(muted=muted)))
 
@@ -155,12 +179,18 @@ class Session:
 
         Args:
             type: Its kind, chosen by the application.
-            data: Anything that JSON can hold.
+            data: Anything that JSON can hold, at most 60 KB.
             request_id: Names the request that this is, or answers; empty = none.
             response: True = this is the answer to the bot's request of that name.
+
+        Raises:
+            UsageError: INVALID_ARGUMENT: JSON cannot hold the data, or it is too large.
         """
         message = wire.AppMessage(
-            type=type, data_json=json.dumps(data), request_id=request_id, response=response
+            type=checked_text(type, "type", max_chars=MAX_NAME_CHARS),
+            data_json=json_text(data, "data", max_bytes=MAX_DATA_BYTES),
+            request_id=checked_text(request_id, "request_id", max_chars=MAX_NAME_CHARS),
+            response=flag(response, "response"),
         )
         self._runtime.send(wire.Envelope(app_message=message))
 
@@ -169,7 +199,11 @@ class Session:
 
         Args:
             reason: One sentence for the server's log; may be empty.
+
+        Raises:
+            UsageError: INVALID_ARGUMENT: it is no text; the session goes on.
         """
+        checked_text(reason, "reason", max_chars=MAX_NAME_CHARS)
         try:
             await self._runtime.bye(reason)
         finally:

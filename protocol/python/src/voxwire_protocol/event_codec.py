@@ -60,6 +60,7 @@ def _transcript(message: wire.Transcript) -> events.Event:
         turn_id=message.turn_id,
         language=message.language,
         typed=message.typed,
+        confidence=message.confidence if message.HasField("confidence") else None,
     )
 
 

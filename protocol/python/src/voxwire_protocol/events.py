@@ -126,7 +126,12 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class UserTranscript:
-    """What the user said. Interim ones replace each other; the final one keeps the id."""
+    """What the user said. Interim ones replace each other; the final one keeps the id.
+
+    Attributes:
+        language: BCP 47 language tag; empty = unknown.
+        confidence: How sure the recogniser is, 0 to 1; None = it does not say.
+    """
 
     text: str
     final: bool
@@ -134,6 +139,7 @@ class UserTranscript:
     turn_id: str
     language: str
     typed: bool
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ from voxwire_server.pipeline.release import ReleaseQueue
 from voxwire_server.pipeline.spoken_words import place_text
 from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.voice_format import VoiceFormat
+from voxwire_server.pipeline.voice_source import VoiceSource
 from voxwire_server.session.playout import MAX_BACKLOG_MS
 from voxwire_server.session.session import Session
 
@@ -85,8 +86,9 @@ class SessionOutput(BaseOutputTransport):
         self._changed = Alarm()
         self._room = Alarm()
         self._task: asyncio.Task[None] | None = None
-        self._format = VoiceFormat(
-            sample_rate=session.playout.sample_rate, volume=params.audio_out_volume
+        rate, volume = session.playout.sample_rate, params.audio_out_volume
+        self._voiced = VoiceSource(
+            VoiceFormat(sample_rate=rate, volume=volume), place=self._place, refuse=self._refuse
         )
         self._speaking = False
         self._cutting = False
@@ -127,6 +129,7 @@ class SessionOutput(BaseOutputTransport):
         """Pipecat's tear-down."""
         self.utterances.close()
         self._live.close()
+        self._voiced.cut()
         if self._task is not None:
             await self.cancel_task(self._task)
             self._task = None
@@ -148,6 +151,8 @@ class SessionOutput(BaseOutputTransport):
             await self._interrupt(frame)
             return
         await FrameProcessor.process_frame(self, frame, direction)
+        if isinstance(frame, TTSStoppedFrame | EndFrame) and direction == _DOWN:
+            self._voiced.finish(getattr(frame, "context_id", None))
         if direction != _DOWN:
             await self.push_frame(frame, direction)
         elif isinstance(frame, OutputAudioRawFrame):
@@ -174,7 +179,7 @@ class SessionOutput(BaseOutputTransport):
     async def _hold(self, frame: Frame) -> None:
         """Keep a frame behind the audio (or the words) that came before it."""
         if isinstance(frame, VolumeFrame):
-            self._format.volume = frame.volume
+            self._voiced.format.volume = frame.volume
         if frame.pts and not isinstance(frame, TTSStoppedFrame):
             position = self._last_word_ms
         else:
@@ -191,27 +196,31 @@ class SessionOutput(BaseOutputTransport):
         if self._cutting and frame.interruptible:
             return
         cuts = self._cuts
+        self._voiced.wait()
         await self._wait_for_room()
         if cuts != self._cuts and frame.interruptible:
             return  # it waited while what it belongs to was cut
-        pcm = self._format.convert(frame)
-        if not pcm:
-            return
         context = frame.context_id if isinstance(frame, TTSAudioRawFrame) else None
         if context in self._cut_contexts:
             return  # its synthesiser went on although it was interrupted
+        placed = self._voiced.take(frame, context, spoken=isinstance(frame, TTSAudioRawFrame))
+        if placed and self._passes_audio:
+            self._queue.hold(frame, float(self._playout.end_ms))
+            self._changed.ring()
+
+    def _place(self, context: str | None, pcm: bytes, *, spoken: bool) -> None:
         known = context is None or context in self._contexts
         start = self._playout.place(pcm, self._now(), new_stretch=not known, live=context is None)
         if context is not None:
             self._voice(context, start, pcm)
             self._live.audio(context, self._playout.to_ms(start), pcm)
-        if isinstance(frame, TTSAudioRawFrame):
+        if spoken:
             self._time_answer(context or "", self._playout.to_ms(start), pcm, begins=not known)
         if self._session.path is not None:
             self._session.path.wake()
-        if self._passes_audio:
-            self._queue.hold(frame, float(self._playout.end_ms))
-            self._changed.ring()
+
+    def _refuse(self, reason: str) -> None:
+        self._session.emit_error(wire.ErrorCode.ERROR_CODE_UNSUPPORTED_FORMAT, reason)
 
     async def _wait_for_room(self) -> None:
         """Wait while too much is unheard; without reports only the clock tells that it is not."""
@@ -327,6 +336,7 @@ class SessionOutput(BaseOutputTransport):
     async def _interrupt(self, frame: InterruptionFrame) -> None:
         self._cutting = self._live.cutting = True
         self._cuts += 1
+        self._voiced.cut()
         self._turns.cut()
         try:
             speaking = self.utterances.open
@@ -350,7 +360,6 @@ class SessionOutput(BaseOutputTransport):
             self._tell_interrupted(current)
             await self._bot_stopped()
             self._last_word_ms = 0.0
-            self._format.cut()
             await FrameProcessor.process_frame(self, frame, _DOWN)
             await self.push_frame(frame, _DOWN)
         finally:

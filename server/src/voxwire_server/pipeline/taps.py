@@ -43,6 +43,7 @@ from pipecat.services.tts_service import TTSService
 from voxwire_protocol import wire
 from voxwire_server.pipeline.live import Live, is_speech_to_speech
 from voxwire_server.pipeline.pairing import Pairing
+from voxwire_server.pipeline.transcripts import confidence_of, language_of
 from voxwire_server.pipeline.troubles import trouble_of
 from voxwire_server.pipeline.unanswered import WordlessTurns
 from voxwire_server.pipeline.utterances import Utterances
@@ -173,10 +174,10 @@ class Taps:
         if isinstance(frame, InterimTranscriptionFrame | TranscriptionFrame):
             self._wordless.words()
         if isinstance(frame, InterimTranscriptionFrame):
-            self._transcript(frame.text, final=False)
+            self._transcript(frame.text, final=False, heard=frame)
         elif isinstance(frame, TranscriptionFrame):
             self._session.turns.transcribed(self._session.now_ms())
-            self._transcript(frame.text, final=True)
+            self._transcript(frame.text, final=True, heard=frame)
         elif isinstance(frame, MetricsFrame):
             await self._metrics(processor, frame)
 
@@ -184,7 +185,7 @@ class Taps:
         """A model without a recogniser and a synthesiser beside it: it does their part too."""
         self.live.turns.note(frame)
         if isinstance(frame, TranscriptionFrame):
-            self._transcript(frame.text.strip(), final=True)
+            self._transcript(frame.text.strip(), final=True, heard=frame)
         elif isinstance(frame, InterimTranscriptionFrame):
             self._heard_so_far(self.live.interim(frame))
 
@@ -192,7 +193,14 @@ class Taps:
         if text.strip():
             self._transcript(text.strip(), final=False)
 
-    def _transcript(self, text: str, *, final: bool, typed: bool = False) -> None:
+    def _transcript(
+        self,
+        text: str,
+        *,
+        final: bool,
+        typed: bool = False,
+        heard: TranscriptionFrame | InterimTranscriptionFrame | None = None,
+    ) -> None:
         self._session.emit(
             transcript=wire.Transcript(
                 transcript_id=f"s{self._segment}",
@@ -200,6 +208,8 @@ class Taps:
                 final=final,
                 turn_id=self.turn_id,
                 typed=typed,
+                language=language_of(heard) if heard else "",
+                confidence=confidence_of(heard) if heard else None,
             )
         )
         if final:

@@ -19,9 +19,12 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, F
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
+from voxwire_protocol import wire
 from voxwire_server.pipeline.output import SessionOutput
 from voxwire_server.pipeline.taps import Taps
 from voxwire_server.pipeline.typed import push_typed
+from voxwire_server.pipeline.voice_format import VoiceFormat
+from voxwire_server.pipeline.voice_source import VoiceSource
 from voxwire_server.session.session import Session
 
 __all__ = ["SessionInput", "SessionTransport"]
@@ -51,6 +54,11 @@ class SessionInput(BaseInputTransport):
         self._wake = asyncio.Event()
         self._feeder: asyncio.Task[None] | None = None
         self._rate = self._session.settings.audio_in_sample_rate
+        self._brought = VoiceSource(
+            VoiceFormat(sample_rate=self._rate, volume=1.0),
+            place=self._take_brought,
+            refuse=self._refuse_brought,
+        )
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Pipecat's set-up; the session's rate is the input's rate."""
@@ -77,10 +85,17 @@ class SessionInput(BaseInputTransport):
         if self._feeder is not None:
             await self.cancel_task(self._feeder)
             self._feeder = None
+        self._brought.cut()
 
     async def push_audio_frame(self, frame: InputAudioRawFrame) -> None:
-        """Audio that another processor brings in."""
-        self.take(frame.audio)
+        """Audio that another processor brings in, in any format that can be played."""
+        self._brought.take(frame, None, spoken=False)
+
+    def _take_brought(self, context: str | None, pcm: bytes, *, spoken: bool) -> None:
+        self.take(pcm)
+
+    def _refuse_brought(self, reason: str) -> None:
+        self._session.emit_error(wire.ErrorCode.ERROR_CODE_UNSUPPORTED_FORMAT, reason)
 
     def take(self, pcm: bytes) -> None:
         """Queue a block of the user's voice: int16 mono PCM; the oldest is dropped above 2 s."""
@@ -96,6 +111,7 @@ class SessionInput(BaseInputTransport):
             await self._wake.wait()
             self._wake.clear()
             while self._blocks:
+                await asyncio.sleep(0)  # a filter may take longer than a block lasts
                 pcm = self._blocks.popleft()
                 if self._params.audio_in_filter:
                     pcm = await self._params.audio_in_filter.filter(pcm)

@@ -11,6 +11,8 @@ from google.protobuf.message import DecodeError
 
 from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
+from voxwire_protocol.errors import ErrorCode
+from voxwire_protocol.json_text import JsonTextError, parse_json
 from voxwire_server.gate import Gate
 from voxwire_server.logs import trace
 from voxwire_server.routes.sockets import SocketControl
@@ -27,6 +29,7 @@ __all__ = ["ControlRoute"]
 _log = logging.getLogger("voxwire.control")
 
 _MAX_HELLO_BYTES: Final = 16_384
+_MAX_METADATA_BYTES: Final = 8192
 _MESSAGES_A_TURN: Final = 64
 _CLOSE_SECS: Final = 2.0
 
@@ -182,21 +185,24 @@ class ControlRoute:
 
     @staticmethod
     def _parse_hello(data: bytes | None) -> wire.Hello:
-        if not data or len(data) > _MAX_HELLO_BYTES:
-            raise _refuse(wire.ErrorCode.ERROR_CODE_MALFORMED, "the first message must be a Hello")
+        if data is not None and len(data) > _MAX_HELLO_BYTES:
+            reason = f"a Hello has at most {_MAX_HELLO_BYTES} bytes: send less metadata"
+            raise _refuse(wire.ErrorCode.ERROR_CODE_TOO_LARGE, reason)
+        no_hello = _refuse(wire.ErrorCode.ERROR_CODE_MALFORMED, "the first message must be a Hello")
+        if not data:
+            raise no_hello
         try:
             envelope = wire.Envelope.FromString(data)
         except DecodeError:
-            raise _refuse(
-                wire.ErrorCode.ERROR_CODE_MALFORMED, "the first message must be a Hello"
-            ) from None
+            raise no_hello from None
         if envelope.WhichOneof("payload") != "hello":
-            raise _refuse(wire.ErrorCode.ERROR_CODE_MALFORMED, "the first message must be a Hello")
+            raise no_hello
         trace("hello", envelope)
         if len(envelope.hello.attach_nonce) != 16:
             raise _refuse(
                 wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT, "attach_nonce must be 16 bytes"
             )
+        _check_metadata(envelope.hello.metadata_json)
         return envelope.hello
 
     def _welcome(self, session: Session) -> wire.Welcome:
@@ -255,3 +261,15 @@ async def _closed(link: ControlLink) -> None:
     """Return when the other side had its time to take a close and did not."""
     await link.closing.wait()
     await asyncio.sleep(_CLOSE_SECS)
+
+
+def _check_metadata(text: str) -> None:
+    """Refuses what is neither empty nor a JSON object of at most 8 KB."""
+    try:
+        if not text or isinstance(parse_json(text, max_bytes=_MAX_METADATA_BYTES), dict):
+            return
+    except JsonTextError as error:
+        if error.code == ErrorCode.TOO_LARGE:
+            reason = f"metadata has at most {_MAX_METADATA_BYTES} bytes"
+            raise _refuse(wire.ErrorCode.ERROR_CODE_TOO_LARGE, reason) from None
+    raise _refuse(wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT, "metadata must be a JSON object")

@@ -44,6 +44,7 @@ export const EVENT_OF_PAYLOAD = {
     turnId: 1,
     language: 1,
     typed: 1,
+    confidence: 1,
   }),
   responseStarted: row("botResponseStarted", { responseId: 1, turnId: 1 }),
   responseText: row("botResponseText", { responseId: 1, text: 1 }),

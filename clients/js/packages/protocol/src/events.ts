@@ -59,6 +59,8 @@ export interface UserTranscript {
   /** BCP 47 language tag; empty = unknown. */
   readonly language: string;
   readonly typed: boolean;
+  /** How sure the recogniser is, 0 to 1; undefined = it does not say. */
+  readonly confidence: number | undefined;
 }
 
 /** The language model starts a response. */

@@ -10,7 +10,7 @@ from voxwire._attach import library_version
 from voxwire._ice import ICE_POLICIES
 from voxwire._opening import TRANSPORTS
 
-__all__ = ["Step", "parser"]
+__all__ = ["DEFAULT_TIMEOUT_S", "Step", "parser"]
 
 DEFAULT_TIMEOUT_S: Final = 120.0
 
@@ -146,9 +146,9 @@ def _add_talk(talk: argparse.ArgumentParser) -> None:
     talk.add_argument(
         "--timeout",
         type=_seconds,
-        default=DEFAULT_TIMEOUT_S,
         metavar="S",
-        help=f"longest conversation, seconds (default {DEFAULT_TIMEOUT_S:g})",
+        help=f"longest conversation, seconds (default {DEFAULT_TIMEOUT_S:g} and the length of the"
+        " files)",
     )
     talk.add_argument(
         "--token",

@@ -1,5 +1,6 @@
 """What a person sees while a conversation runs: a live view, or plain lines."""
 
+import os
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from typing import IO, Protocol
@@ -7,7 +8,7 @@ from typing import IO, Protocol
 from voxwire.cli.captions import Captions
 from voxwire_protocol import events
 
-__all__ = ["PlainView", "View", "make_view"]
+__all__ = ["PlainView", "View", "make_view", "spoken_line"]
 
 
 class View(AbstractContextManager["View"], Protocol):
@@ -15,6 +16,10 @@ class View(AbstractContextManager["View"], Protocol):
 
     def show(self, event: events.Event) -> None:
         """Takes the next event."""
+        ...
+
+    def spoken(self, name: str, done_ms: int, length_ms: int | None) -> None:
+        """Takes how much of a file was spoken so far, milliseconds; of how much, if it says."""
         ...
 
 
@@ -44,6 +49,10 @@ class PlainView(AbstractContextManager["PlainView"]):
         line = plain_line(event, self._captions)
         if line:
             print(line, file=self._out, flush=True)
+
+    def spoken(self, name: str, done_ms: int, length_ms: int | None) -> None:
+        """Prints how far the file is."""
+        print(f"     {spoken_line(name, done_ms, length_ms)}", file=self._out, flush=True)
 
 
 def plain_line(event: events.Event, captions: Captions) -> str:
@@ -76,6 +85,17 @@ def plain_line(event: events.Event, captions: Captions) -> str:
             return f"-- ended by the {event.reason} after {event.duration_ms / 1000:.1f} s"
         case _:
             return ""
+
+
+def spoken_line(name: str, done_ms: int, length_ms: int | None) -> str:
+    """How much of a file was spoken."""
+    whole = "" if length_ms is None else f" of {_clock(length_ms)}"
+    return f"[{os.path.basename(name)}: {_clock(done_ms)}{whole}]"
+
+
+def _clock(duration_ms: int) -> str:
+    minutes, seconds = divmod(duration_ms // 1000, 60)
+    return f"{minutes}:{seconds:02}"
 
 
 def tool_line(event: events.ToolCallStarted | events.ToolCallEnded) -> str:

@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from voxwire.cli.captions import Caption
-from voxwire.cli.live import connection_line, skipped_line, tool_line, turn_line
+from voxwire.cli.live import connection_line, skipped_line, spoken_line, tool_line, turn_line
 from voxwire_protocol import events
 
 __all__ = ["RichView"]
@@ -30,6 +30,7 @@ class RichView:
         self._user = events.UserState.UNKNOWN
         self._interim: Text | None = None
         self._title = "voxwire"
+        self._spoken = ""
 
     def __enter__(self) -> "RichView":
         """Takes the terminal."""
@@ -69,6 +70,11 @@ class RichView:
                 return
         self._live.update(self._draw())
 
+    def spoken(self, name: str, done_ms: int, length_ms: int | None) -> None:
+        """Shows how far the file is, beside who speaks."""
+        self._spoken = f"    {spoken_line(name, done_ms, length_ms)}"
+        self._live.update(self._draw())
+
     def _say(self, text: str, style: str) -> None:
         self._lines.append(Text(text, style=style))
 
@@ -76,6 +82,8 @@ class RichView:
         line = Text.assemble(("you  ", "bold cyan"), (event.text, "cyan" if event.final else "dim"))
         if self._interim is not None and self._interim in self._lines:
             self._lines.remove(self._interim)
+        if event.final:
+            self._spoken = ""
         self._lines.append(line)
         self._interim = None if event.final else line
 
@@ -104,6 +112,7 @@ class RichView:
             _lamp(self._user == events.UserState.SPEAKING, "speaking", "silent"),
             ("    bot ", "bold green"),
             _lamp(self._bot == events.BotState.SPEAKING, "speaking", str(self._bot)),
+            (self._spoken, "dim"),
         )
         return Panel(Group(*lines, Text(), status), title=self._title, border_style="dim")
 

@@ -8,13 +8,12 @@ from collections.abc import Callable, Generator
 from typing import IO, Final
 
 from voxwire._connect import connect
-from voxwire._wav import read_wav
-from voxwire.audio import CAPTURE_RATE, ClipMicrophone, as_speaker
-from voxwire.cli.arguments import Step
+from voxwire.audio import as_speaker
+from voxwire.cli.arguments import DEFAULT_TIMEOUT_S, Step
 from voxwire.cli.live import View, make_view
 from voxwire.cli.record import EventLog, LoggedSpeaker
+from voxwire.cli.script_microphone import ScriptMicrophone, duration_ms
 from voxwire.cli.turns import TurnWatch
-from voxwire.playout import Samples
 from voxwire.session import Session
 from voxwire_protocol.errors import (
     BotError,
@@ -28,7 +27,7 @@ from voxwire_protocol.errors import (
     VoxwireError,
 )
 
-__all__ = ["run_talk"]
+__all__ = ["run_talk", "spoken_s"]
 
 GREETING_MS: Final = 4000
 """How long the bot may take to begin a greeting; after it, it has none."""
@@ -64,17 +63,14 @@ async def _talk(options: argparse.Namespace) -> int:
         raise UsageError(
             ErrorCode.UNSUPPORTED, "this version opens no live microphone: use --in or --text"
         )
-    clips = {
-        step.value: read_wav(step.value, sample_rate=CAPTURE_RATE)
-        for step in steps
-        if step.kind == "in"
-    }
+    lengths = {step.value: duration_ms(step.value) for step in steps if step.kind == "in"}
+    timeout_s: float = options.timeout or DEFAULT_TIMEOUT_S + spoken_s(steps, lengths)
     with _open_events(options.events) as file:
         log = EventLog(file)
-        microphone = ClipMicrophone()
+        microphone = ScriptMicrophone()
         connection = connect(
             options.url,
-            microphone=microphone if clips else None,
+            microphone=microphone if lengths else None,
             speaker=LoggedSpeaker(as_speaker(options.out), log),
             transport=options.transport,
             ice_policy=options.ice_policy,
@@ -83,15 +79,20 @@ async def _talk(options: argparse.Namespace) -> int:
             bot=options.bot,
         )
         try:
-            async with asyncio.timeout(options.timeout):
+            async with asyncio.timeout(timeout_s):
                 async with connection as session:
                     with make_view(sys.stdout) as view:
                         talk = _Conversation(session, microphone, log=log, view=view)
-                        await talk.hold(steps, clips)
+                        await talk.hold(steps, lengths)
         except TimeoutError:
-            reason = f"the conversation did not end within {options.timeout:g} s"
+            reason = f"the conversation did not end within {timeout_s:g} s"
             raise TransportError(ErrorCode.TIMEOUT, reason) from None
     return 0
+
+
+def spoken_s(steps: list[Step], lengths: dict[str, int | None]) -> float:
+    """How long the user speaks in all, as far as the files say, seconds."""
+    return sum(lengths.get(step.value) or 0 for step in steps if step.kind == "in") / 1000
 
 
 @contextlib.contextmanager
@@ -111,7 +112,7 @@ class _Conversation:
     """Does the user's steps, one after the other, while the session's events are written."""
 
     def __init__(
-        self, session: Session, microphone: ClipMicrophone, *, log: EventLog, view: View
+        self, session: Session, microphone: ScriptMicrophone, *, log: EventLog, view: View
     ) -> None:
         self._session = session
         self._microphone = microphone
@@ -120,9 +121,9 @@ class _Conversation:
         self._watch = TurnWatch()
         self._over = asyncio.Event()
 
-    async def hold(self, steps: list[Step], clips: dict[str, Samples]) -> None:
+    async def hold(self, steps: list[Step], lengths: dict[str, int | None]) -> None:
         """Returns when the steps are done and the bot has answered, or the session is over."""
-        script = asyncio.create_task(self._follow(steps, clips))
+        script = asyncio.create_task(self._follow(steps, lengths))
         reader = asyncio.create_task(self._read())
         try:
             await asyncio.wait({script, reader}, return_when=asyncio.FIRST_COMPLETED)
@@ -145,23 +146,26 @@ class _Conversation:
         finally:
             self._over.set()
 
-    async def _follow(self, steps: list[Step], clips: dict[str, Samples]) -> None:
+    async def _follow(self, steps: list[Step], lengths: dict[str, int | None]) -> None:
         if steps[0].barge_in_ms is None:
             await self._wait_greeting()
         for number, step in enumerate(steps, 1):
             if step.barge_in_ms is not None:
                 await self._wait_first_word(step.barge_in_ms)
             self._watch.arm(self._log.now_ms())
-            await self._do(step, clips)
+            await self._do(step, lengths)
             if number == len(steps) or steps[number].barge_in_ms is None:
                 await self._until(self._watch.ended)
 
-    async def _do(self, step: Step, clips: dict[str, Samples]) -> None:
+    async def _do(self, step: Step, lengths: dict[str, int | None]) -> None:
         if step.kind == "text":
             await self._session.send_text(step.value)
             return
         self._log.write(self._log.now_ms(), "input_started", {"path": step.value})
-        await self._microphone.play(clips[step.value]).wait()
+        name, length_ms = step.value, lengths[step.value]
+        await self._microphone.play(
+            name, lambda done_ms: self._view.spoken(name, done_ms, length_ms)
+        )
         self._log.write(self._log.now_ms(), "input_ended", {"path": step.value})
 
     async def _wait_greeting(self) -> None:

@@ -146,9 +146,7 @@ class PacketTrack(MediaStreamTrack):
         if self._started_s is None:
             self._started_s = now_s
         wait_s = self._started_s + self._block * self._block_s - now_s
-        if wait_s > 0:
-            await asyncio.sleep(wait_s)
-            return
+        await asyncio.sleep(max(0.0, wait_s))  # yields when late, too: `pull` may be slow
         if wait_s < -_MAX_BEHIND_S:
             skipped = int(-wait_s / self._block_s)
             self._block += skipped

@@ -269,6 +269,7 @@ test("options are checked at connect; the version is the package's", async () =>
   await expect(connect({ url: "ftp://x" })).rejects.toMatchObject(usage);
   await expect(connect({ url: "wss://user:pw@host" })).rejects.toMatchObject(usage);
   await expect(connect({ transport: "x" as never })).rejects.toMatchObject(usage);
+  await expect(connect({ metadata: [1] })).rejects.toMatchObject(usage);
   await expect(connect({ transport: "webrtc" })).rejects.toMatchObject({ code: "unsupported" });
   const { version } = JSON.parse(
     readFileSync(new URL("../../package.json", import.meta.url), "utf8"),

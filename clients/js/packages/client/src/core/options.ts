@@ -1,4 +1,4 @@
-import { dumpJson, makeError } from "@voxwire/protocol";
+import { dumpJson, type JsonValue, makeError } from "@voxwire/protocol";
 import type { ClientOptions, TokenRequest } from "../api.js";
 import type { Media } from "../media/media.js";
 import type { Environment } from "./environment.js";
@@ -27,14 +27,21 @@ export function sessionOptions(
   return {
     url: controlUrl(options.url, env.baseUrl()),
     bot,
-    metadataJson:
-      metadata === undefined ? "" : dumpJson(metadata, { maxBytes: MAX_METADATA_BYTES }),
+    metadataJson: metadata === undefined ? "" : metadataText(metadata),
     carriers,
     iceServers,
     icePolicy,
     resume: options.resume ?? true,
     resumeMs: options.resumeTimeoutMs,
   };
+}
+
+/** Metadata as JSON: an object, since that is what a bot reads. */
+function metadataText(metadata: JsonValue): string {
+  if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) {
+    throw makeError("invalid_argument", "metadata must be an object");
+  }
+  return dumpJson(metadata, { maxBytes: MAX_METADATA_BYTES });
 }
 
 /** The token for a connect; "" where the program has none. */

@@ -53,6 +53,50 @@ test.each([
   expect(crossings.length).toBeLessThanOrEqual(111);
 });
 
+/** The tone, left-justified in samples of `width` bytes that say they have `bits`. */
+function inWidth(bits: number, width: number): Buffer {
+  const wav = sine(16_000, 1, 8 * width, 1);
+  wav.writeUInt16LE(width, 32);
+  wav.writeUInt16LE(bits, 34);
+  return wav;
+}
+
+function sized(wav: Buffer, size: number, behind = ""): Buffer {
+  wav.writeUInt32LE(size, 40);
+  return Buffer.concat([wav, Buffer.from(behind)]);
+}
+
+test.each([
+  ["12 bits in 16", inWidth(12, 2)],
+  ["20 bits in 24", inWidth(20, 3)],
+  ["24 bits in 32", inWidth(24, 4)],
+  ["streamed, size 0", sized(sine(16_000, 1, 16, 1), 0)],
+  ["streamed, size -1", sized(sine(16_000, 1, 16, 1), 0xffff_ffff)],
+])("%s is the same sound", (_, wav) => {
+  writeFileSync(file("a.wav"), wav);
+  writeFileSync(file("b.wav"), sine(16_000, 1, 16, 1));
+  const samples = readWav(file("a.wav"), 16_000);
+  const same = readWav(file("b.wav"), 16_000);
+  expect(samples.length).toBe(same.length);
+  expect(samples.findIndex((one, at) => Math.abs(one - (same[at] ?? 0)) > 1)).toBe(-1);
+});
+
+test("an empty file with a chunk behind it has no sound", () => {
+  writeFileSync(file("a.wav"), sized(sine(16_000, 1, 16, 1).subarray(0, 44), 0, "LIST\0\0\0\0"));
+  expect(readWav(file("a.wav"), 16_000).length).toBe(0);
+});
+
+test("a timeline is whole at any moment", () => {
+  const writer = new TimelineWriter(file("killed.wav"), 16_000);
+  for (const at of [0, 400, 200]) {
+    writer.write(at, new Int16Array(100).fill(7));
+    const bytes = readFileSync(file("killed.wav"));
+    expect(bytes.readUInt32LE(40)).toBe(bytes.length - 44);
+    expect(bytes.readUInt32LE(4)).toBe(bytes.length - 8);
+  }
+  writer.close();
+});
+
 test("a timeline has samples at their positions and silence between them", () => {
   const path = file("timeline.wav");
   const writer = new TimelineWriter(path, 16_000);

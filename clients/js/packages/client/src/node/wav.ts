@@ -14,8 +14,12 @@ interface Format {
   readonly tag: number;
   readonly channels: number;
   readonly rate: number;
-  readonly bits: number;
+  /** Bytes of one sample: 12 bits are in 2 of them, 20 in 3, 24 in 3 or 4. */
+  readonly width: number;
 }
+
+/** What may stand behind audio whose program did not know its size. */
+const BEHIND = ["LIST", "fact", "cue ", "id3 ", "ID3 ", "bext", "smpl", "JUNK", "PEAK"];
 
 /** Reads a WAV file (PCM of 8 to 32 bits or float) as mono int16 at `sampleRate` Hz. Throws
  * "device" when it cannot be opened, "unsupported_format" when it cannot be read. */
@@ -39,7 +43,7 @@ export function readWav(path: string, sampleRate: number): Int16Array {
     throw unusable("the header makes no sense");
   }
   const decode = decoder(format);
-  if (!decode) throw unusable(`format ${format.tag} with ${format.bits} bits is not read`);
+  if (!decode) throw unusable(`format ${format.tag} of ${format.width} bytes is not read`);
   return resampled(mono(body, format, decode), format.rate, sampleRate);
 }
 
@@ -47,12 +51,16 @@ function text(data: DataView, at: number): string {
   return String.fromCharCode(...[0, 1, 2, 3].map((index) => data.getUint8(at + index)));
 }
 
-/** A size beyond the end (a streamed file) means "to the end". */
+/** A size beyond the end means "to the end", as that of audio does which is 0 (a streamed file). */
 function chunk(data: DataView, name: string): DataView | undefined {
   for (let at = 12; at + 8 <= data.byteLength; ) {
     const size = data.getUint32(at + 4, true);
-    const here = Math.min(size, data.byteLength - at - 8);
-    if (text(data, at) === name) return new DataView(data.buffer, data.byteOffset + at + 8, here);
+    const left = data.byteLength - at - 8;
+    if (text(data, at) === name) {
+      const streamed = name === "data" && size === 0 && left >= 4;
+      const here = streamed && !BEHIND.includes(text(data, at + 8)) ? left : Math.min(size, left);
+      return new DataView(data.buffer, data.byteOffset + at + 8, here);
+    }
     at += 8 + size + (size % 2);
   }
   return undefined;
@@ -60,31 +68,33 @@ function chunk(data: DataView, name: string): DataView | undefined {
 
 function formatOf(head: DataView): Format {
   const tag = head.getUint16(0, true);
+  const channels = head.getUint16(2, true);
+  const least = Math.ceil(head.getUint16(14, true) / 8);
+  const width = head.getUint16(12, true) / channels;
   return {
     tag: tag === EXTENSIBLE && head.byteLength >= 26 ? head.getUint16(24, true) : tag,
-    channels: head.getUint16(2, true),
+    channels,
     rate: head.getUint32(4, true),
-    bits: head.getUint16(14, true),
+    width: Number.isInteger(width) && width >= least && width > 0 ? width : least,
   };
 }
 
 type Decode = (data: DataView, at: number) => number;
 
-function decoder({ tag, bits }: Format): Decode | undefined {
-  if (tag === FLOAT && bits === 32) return (data, at) => data.getFloat32(at, true);
-  if (tag === FLOAT && bits === 64) return (data, at) => data.getFloat64(at, true);
+function decoder({ tag, width }: Format): Decode | undefined {
+  if (tag === FLOAT && width === 4) return (data, at) => data.getFloat32(at, true);
+  if (tag === FLOAT && width === 8) return (data, at) => data.getFloat64(at, true);
   if (tag !== PCM) return undefined;
-  if (bits === 8) return (data, at) => (data.getUint8(at) - 128) / 128;
-  if (bits === 16) return (data, at) => data.getInt16(at, true) / 2 ** 15;
-  if (bits === 24) {
+  if (width === 1) return (data, at) => (data.getUint8(at) - 128) / 128;
+  if (width === 2) return (data, at) => data.getInt16(at, true) / 2 ** 15;
+  if (width === 3) {
     return (data, at) => (data.getUint16(at, true) + data.getInt8(at + 2) * 65_536) / 2 ** 23;
   }
-  if (bits === 32) return (data, at) => data.getInt32(at, true) / 2 ** 31;
+  if (width === 4) return (data, at) => data.getInt32(at, true) / 2 ** 31;
   return undefined;
 }
 
-function mono(body: DataView, { channels, bits }: Format, decode: Decode): Float32Array {
-  const width = bits / 8;
+function mono(body: DataView, { channels, width }: Format, decode: Decode): Float32Array {
   const samples = new Float32Array(Math.floor(body.byteLength / (width * channels)));
   for (const index of samples.keys()) {
     let sum = 0;
@@ -110,7 +120,10 @@ function resampled(samples: Float32Array, from: number, to: number): Int16Array 
   );
 }
 
-/** A 16-bit mono WAV file that is written by position; what is not written is silence. */
+/**
+ * A 16-bit mono WAV file that is written by position; what is not written is silence. The header
+ * counts what has been written as soon as it has: a program that is killed leaves a whole file.
+ */
 export class TimelineWriter {
   readonly #file: number;
   #end = 0;
@@ -135,13 +148,14 @@ export class TimelineWriter {
     const bytes = new DataView(new ArrayBuffer(samples.length * 2));
     for (const [index, sample] of samples.entries()) bytes.setInt16(index * 2, sample, true);
     writeSync(this.#file, bytes, 0, bytes.byteLength, HEADER_BYTES + 2 * position);
-    this.#end = Math.max(this.#end, position + samples.length);
+    if (position + samples.length <= this.#end) return;
+    this.#end = position + samples.length;
+    this.#writeHeader();
   }
 
-  /** Completes the header and closes the file; may be called again. */
+  /** Closes the file; may be called again. */
   close(): void {
     if (this.#closed) return;
-    this.#writeHeader();
     this.#closed = true;
     closeSync(this.#file);
   }

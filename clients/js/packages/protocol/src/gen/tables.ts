@@ -178,7 +178,7 @@ export type Flush = media.Flush;
 
 export const TranscriptSchema: MessageSchema<speech.Transcript> = /*@__PURE__*/ messageSchema(
   "Transcript",
-  "transcriptId:s text:s final:b language:s turnId:s typed:b",
+  "transcriptId:s text:s final:b language:s turnId:s typed:b confidence:d?",
 );
 export type Transcript = speech.Transcript;
 

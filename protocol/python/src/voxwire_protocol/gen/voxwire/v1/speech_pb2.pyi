@@ -143,6 +143,7 @@ class Transcript(google.protobuf.message.Message):
     LANGUAGE_FIELD_NUMBER: builtins.int
     TURN_ID_FIELD_NUMBER: builtins.int
     TYPED_FIELD_NUMBER: builtins.int
+    CONFIDENCE_FIELD_NUMBER: builtins.int
     transcript_id: builtins.str
     """Names the user's speech segment."""
     text: builtins.str
@@ -155,6 +156,8 @@ class Transcript(google.protobuf.message.Message):
     """The turn that it belongs to."""
     typed: builtins.bool
     """True when it was typed."""
+    confidence: builtins.float
+    """How sure the recogniser is, 0 to 1; absent = it does not say."""
     def __init__(
         self,
         *,
@@ -164,8 +167,11 @@ class Transcript(google.protobuf.message.Message):
         language: builtins.str = ...,
         turn_id: builtins.str = ...,
         typed: builtins.bool = ...,
+        confidence: builtins.float | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["final", b"final", "language", b"language", "text", b"text", "transcript_id", b"transcript_id", "turn_id", b"turn_id", "typed", b"typed"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "final", b"final", "language", b"language", "text", b"text", "transcript_id", b"transcript_id", "turn_id", b"turn_id", "typed", b"typed"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_confidence", b"_confidence"]) -> typing.Literal["confidence"] | None: ...
 
 global___Transcript = Transcript
 
