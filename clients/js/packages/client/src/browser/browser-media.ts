@@ -28,6 +28,10 @@ const UNKNOWN: Measured = {
   concealedMs: 0,
 };
 
+const NO_PAGE =
+  "there is no sound here (no AudioContext): in Node give media: wavMedia(…) of " +
+  "@voxwire/client/node, and media: false for text alone";
+
 /** What is waited for, unless nobody waits any more: a user may never answer the browser. */
 async function aborted(signal: AbortSignal, work: Promise<void>): Promise<void> {
   work.catch(() => undefined);
@@ -97,6 +101,7 @@ export class BrowserMedia implements Media {
     await this.stop();
     this.#host = host;
     this.#positionMs = 0;
+    if (!("AudioContext" in globalThis)) throw makeError("unsupported", NO_PAGE);
     try {
       this.#graph = this.#makeGraph();
     } catch (cause) {

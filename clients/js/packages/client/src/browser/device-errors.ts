@@ -16,7 +16,7 @@ const SENTENCES: Readonly<Record<DeviceFailure, string>> = {
   missing: "was not found",
   busy: "is in use by another program, or failed",
   insecure_origin: "needs a secure origin: serve the page over https or from localhost",
-  unsupported: "is not supported by this browser",
+  unsupported: "is not supported here",
   lost: "was taken away",
   other: "could not be opened",
 };

@@ -27,7 +27,7 @@ import type {
 } from "../api.js";
 import type { Media } from "../media/media.js";
 import { asError } from "./attach.js";
-import { EMPTY_LOG, type OwnCall, reduce } from "./conversation.js";
+import { EMPTY_LOG, reduce } from "./conversation.js";
 import { diagnose } from "./diagnose.js";
 import { Emitter } from "./emitter.js";
 import type { Environment } from "./environment.js";
@@ -289,6 +289,7 @@ export class CoreClient implements Client {
     this.#journal.status(status);
     if (status.status === "closed") {
       const { reason, error } = status;
+      this.#note({ type: "over" });
       logger.info("session closed", { reason, code: error?.code });
       this.activity.set(QUIET);
       this.quality.set(undefined);
@@ -325,7 +326,7 @@ export class CoreClient implements Client {
     if (next.bot !== bot || next.userSpeaking !== userSpeaking) this.activity.set(next);
   }
 
-  #note(happened: Parameters<typeof reduce>[1] | OwnCall): void {
+  #note(happened: Parameters<typeof reduce>[1]): void {
     this.#log = reduce(this.#log, happened);
     this.conversation.set(this.#log.conversation);
   }

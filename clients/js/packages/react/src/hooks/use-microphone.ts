@@ -1,3 +1,5 @@
+"use client";
+
 import type { DeviceState } from "@voxwire/client";
 import { useCallback } from "react";
 import { useVoxwire } from "../context.js";
