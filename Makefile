@@ -12,9 +12,9 @@ help: ## List the targets
 setup: ## Make .venv with everything (run, talk, test, ... do this first by themselves)
 	@$(PYTHON) scripts/setup.py
 
-build: ## Build the JavaScript packages, and the console into the server
+build: ## Build the packages to install, into dist/ (npm tarballs, wheels), and the console
 	@$(PYTHON) scripts/setup.py --npm
-	@$(PYTHON) scripts/javascript.py
+	@$(PYTHON) scripts/pack.py
 
 run: ## Start the server with the offline bot on 127.0.0.1:7860 (PORT= to change)
 	@$(PYTHON) scripts/setup.py --runtime-only --npm

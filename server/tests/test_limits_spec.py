@@ -4,7 +4,7 @@ from pathlib import Path
 
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel
-from voxwire_server import serve, sockets
+from voxwire_server import serving, sockets
 from voxwire_server.config import Settings
 from voxwire_server.pipeline import transport
 from voxwire_server.routes import control
@@ -32,7 +32,7 @@ def test_every_limit_is_the_code_s() -> None:
     settings = Settings()
     expected = {
         "envelope": wire.DEFAULT_MAX_MESSAGE_BYTES,
-        "WebSocket message": serve._CLOSING_BYTES,
+        "WebSocket message": serving._CLOSING_BYTES,
         "chunked message": Channel(allowed=wire.CLIENT_PAYLOADS)._max_message_bytes,
         **intake.PAYLOAD_BYTES,
         "any other event": intake.EVENT_BYTES,

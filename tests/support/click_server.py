@@ -18,7 +18,7 @@ from tests.support.clicks import make_bot
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.logs import configure_logging
-from voxwire_server.serve import bind, make_server, run_server
+from voxwire_server.serving import bind, make_server, run_server
 
 POLICY = b"default-src 'self'; script-src 'self'"
 

@@ -35,7 +35,7 @@ from voxwire_server import BotSession
 from voxwire_server.bots.registry import LoadedBot, load_bot
 from voxwire_server.config import Settings
 from voxwire_server.logs import configure_logging
-from voxwire_server.serve import bind, make_server, run_server
+from voxwire_server.serving import bind, make_server, run_server
 
 LEAD_S = 2.5
 """Silence before what is spoken into a WAV."""

@@ -25,7 +25,7 @@ from voxwire_server.bots.offline.tts import EspeakTTSService
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.logs import configure_logging
-from voxwire_server.serve import bind, make_server, run_server
+from voxwire_server.serving import bind, make_server, run_server
 
 
 class SlowTTS(EspeakTTSService):

@@ -13,7 +13,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.support.clicks import make_bot
-from voxwire_server.serve import configure_logging
+from voxwire_server.serving import configure_logging
 from voxwire_server.testing import running_server
 
 

@@ -23,7 +23,7 @@ from voxwire_server import BotSession
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.logs import configure_logging
-from voxwire_server.serve import bind, make_server, registry_of, run_server
+from voxwire_server.serving import bind, make_server, registry_of, run_server
 
 FRAMES = 5
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from voxwire_server.config import Settings
     from voxwire_server.pipeline.bot import Bot, BotSession, ToolReport
-    from voxwire_server.serve import serve
+    from voxwire_server.serving import serve
 
 __all__ = ["Bot", "BotSession", "Settings", "ToolReport", "serve"]
 
@@ -19,7 +19,7 @@ _HOMES = {
     "BotSession": "voxwire_server.pipeline.bot",
     "Settings": "voxwire_server.config",
     "ToolReport": "voxwire_server.pipeline.bot",
-    "serve": "voxwire_server.serve",
+    "serve": "voxwire_server.serving",
 }
 
 

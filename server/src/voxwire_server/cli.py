@@ -85,7 +85,7 @@ def _run(options: argparse.Namespace) -> int:
 def _serve(settings: "Settings") -> int:
     from voxwire_server.bots.registry import BotNotFoundError, load_bot
     from voxwire_server.keys import KeyRingError
-    from voxwire_server.serve import (
+    from voxwire_server.serving import (
         MissingKeyError,
         bind,
         configure_logging,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
-from voxwire_server.serve import bind, make_server, registry_of
+from voxwire_server.serving import bind, make_server, registry_of
 from voxwire_server.session.registry import SessionRegistry
 
 if TYPE_CHECKING:
