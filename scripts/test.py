@@ -79,6 +79,7 @@ SHARES = [
     Share("browser", "cuts", Phase.PAGES, 40, ("test/browser/cuts",), vitest=BROWSER),
     Share("browser", "lifecycle", Phase.PAGES, 35, ("test/browser/lifecycle",), vitest=BROWSER),
     Share("browser", "cycles", Phase.PAGES, 15, ("test/browser/cycles",), vitest=BROWSER),
+    Share("browser", "microphone", Phase.PAGES, 15, ("test/browser/microphone",), vitest=BROWSER),
     Share("browser", "clicks", Phase.ALONE, 55, ("test/browser/clicks",), vitest=BROWSER),
     Share(
         "browser",

@@ -76,6 +76,9 @@ export interface MediaOptions {
   volume?: number | undefined;
   /** Where the worklets are served from (a folder); default: beside the package's own files. */
   workletUrl?: string | URL | undefined;
+  /** Muted, the track is kept: unmuting is instant and asks nobody, but the browser goes on showing
+   * that the microphone is in use. Default false: off means no capture. */
+  keepMicrophoneOnMute?: boolean | undefined;
   /** Remembers the chosen devices in `localStorage`; default true. */
   rememberDevices?: boolean | undefined;
 }
@@ -139,6 +142,11 @@ export interface ClientEventMap extends ClientEvents {
   playbackBlocked: { readonly blocked: boolean };
   /** Devices came, went, were granted or refused. */
   devices: DevicesState;
+  /** Another microphone is in use, or the trouble with it began or ended. */
+  microphoneChanged: {
+    readonly device: DeviceInfo | undefined;
+    readonly trouble: DeviceTrouble | undefined;
+  };
   /** Once a second while a session is up. */
   quality: Quality;
   /** A message that this client does not understand, or that is broken; counted and ignored. */
@@ -218,15 +226,26 @@ export interface Activity {
 export type DeviceKind = "microphone" | "camera" | "speaker" | "screen";
 export interface DeviceState {
   readonly state: "uninitialized" | "initializing" | "granted" | "error";
-  /** Why it is not there: denied, missing, busy, insecure_origin, unsupported, lost, other. */
+  /** Why it is not there. */
   readonly reason?: DeviceFailure;
   readonly error?: VoxwireError;
+  /** It is in use now. */
   readonly enabled: boolean;
+  /** Of the microphone: it is in use, or will be when a session starts. */
+  readonly wanted?: boolean;
+  /** What is wrong with a microphone that is in use. */
+  readonly trouble?: DeviceTrouble;
   readonly selected?: DeviceInfo;
   readonly available: readonly DeviceInfo[];
 }
+/** fallback: the chosen one cannot be had, this is another; muted: the system or the device itself
+ * keeps it silent; silent: it gives nothing but zeros, which no room does. */
+export type DeviceTrouble = "fallback" | "muted" | "silent";
+/** denied: by the user or the browser; policy: by the page that this one is framed in, or by its own
+ * Permissions-Policy. */
 export type DeviceFailure =
   | "denied"
+  | "policy"
   | "missing"
   | "busy"
   | "insecure_origin"
@@ -248,6 +267,7 @@ export interface Devices extends Readable<DevicesState> {
 }
 
 export interface Microphone {
+  /** What is wanted, for the next session when there is none; `devices` says whether it is had. */
   readonly enabled: boolean;
   /** Off means no capture: the track ends and the browser's sign goes out. */
   setEnabled(enabled: boolean): Promise<void>;

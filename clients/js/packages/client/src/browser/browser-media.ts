@@ -19,6 +19,7 @@ import type { BrowserPath } from "./path.js";
 import { VideoSources } from "./video.js";
 import { WebRtcPath } from "./webrtc-path.js";
 import { WebSocketPath } from "./websocket-path.js";
+import { ZeroWatch } from "./zero-watch.js";
 
 const UNKNOWN: Measured = {
   rttMs: undefined,
@@ -67,6 +68,10 @@ export class BrowserMedia implements Media {
   #look: StatsLook | undefined;
   #lost = false;
   #unwatch: (() => void) | undefined;
+  readonly #zeros = new ZeroWatch(
+    () => this.#loudest(),
+    (dead) => this.microphone.dead(dead),
+  );
 
   readonly check = check;
 
@@ -233,6 +238,15 @@ export class BrowserMedia implements Media {
       this.#source.connect(graph.input);
     }
     for (const path of this.#paths) path.setTrack(track);
+    if (this.#source) this.#zeros.start();
+    else this.#zeros.stop();
+  }
+
+  /** The loudest sample of the microphone lately; undefined while the page's sound does not run. */
+  #loudest(): number | undefined {
+    const graph = this.#graph;
+    if (graph?.context.state !== "running") return undefined;
+    return levelOf(graph.microphone);
   }
 
   async #useSpeaker(device: DeviceInfo): Promise<void> {

@@ -13,6 +13,9 @@ const REASONS: Readonly<Record<string, DeviceFailure>> = {
 
 const SENTENCES: Readonly<Record<DeviceFailure, string>> = {
   denied: "was refused: the user or the browser's settings do not allow it",
+  policy:
+    "is forbidden to this page by a Permissions-Policy header, or because the frame that it is in " +
+    'lacks allow="microphone"',
   missing: "was not found",
   busy: "is in use by another program, or failed",
   insecure_origin: "needs a secure origin: serve the page over https or from localhost",
@@ -23,11 +26,21 @@ const SENTENCES: Readonly<Record<DeviceFailure, string>> = {
 
 export function deviceFailure(error: unknown): DeviceFailure {
   const name = error instanceof Error || error instanceof DOMException ? error.name : "";
-  return REASONS[name] ?? "other";
+  const reason = REASONS[name] ?? "other";
+  return reason === "denied" && forbidden() ? "policy" : reason;
+}
+
+/** Whether the page may not even ask. Only Chromium tells; elsewhere a frame of another origin that
+ * was not let in looks like a refusal. */
+function forbidden(): boolean {
+  const { featurePolicy } = (globalThis.document ?? {}) as {
+    readonly featurePolicy?: { allowsFeature(name: string): boolean };
+  };
+  return featurePolicy?.allowsFeature("microphone") === false;
 }
 
 export function deviceError(kind: DeviceKind, reason: DeviceFailure, cause?: unknown): MediaError {
-  const code = reason === "denied" ? "permission_denied" : "device";
+  const code = reason === "denied" || reason === "policy" ? "permission_denied" : "device";
   const details = cause === undefined ? {} : { cause };
   return new MediaError(code, `the ${kind} ${SENTENCES[reason]} (${reason})`, details);
 }

@@ -314,3 +314,18 @@ test("without a page and without media, connect() says what to give in Node", as
   expect(String(failure)).toMatch(/wavMedia/);
   expect(String(failure)).not.toMatch(/browser/);
 });
+
+test("another microphone and the trouble with one are events", async () => {
+  const { clock, media, client } = await up();
+  const told: unknown[] = [];
+  client.on("microphoneChanged", (event) => told.push(event));
+  const device = { id: "b", label: "Headset" };
+  media.setDevice("microphone", { selected: device });
+  media.setDevice("microphone", { available: [device] }); // nothing of it
+  media.setDevice("microphone", { trouble: "muted" });
+  expect(told).toEqual([
+    { device, trouble: undefined },
+    { device, trouble: "muted" },
+  ]);
+  await clock.until(client.disconnect());
+});

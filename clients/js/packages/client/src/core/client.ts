@@ -117,8 +117,13 @@ export class CoreClient implements Client {
     );
     this.#run = run;
     const { devices } = this.#media;
+    let { microphone } = devices.get();
     this.#unwatch ??= devices.subscribe(() => {
       this.#emitter.emit("devices", devices.get());
+      const { selected: device, trouble } = devices.get().microphone;
+      const changed = device?.id !== microphone.selected?.id || trouble !== microphone.trouble;
+      microphone = devices.get().microphone;
+      if (changed) this.#emitter.emit("microphoneChanged", { device, trouble });
       this.#run?.session?.mute(!this.#media.microphone.enabled);
     });
     const sinceMs = this.#options.env.now();
