@@ -192,6 +192,21 @@ it("offers speakers only where a page can choose one", async () => {
   expect(store.get().speaker.available).toEqual([{ id: "s", label: "Speakers" }]);
 });
 
+it("opens the chosen camera, and another one when that is gone", async () => {
+  const { store } = make();
+  const cameras = ["v", "w"].map(
+    (id) => ({ kind: "videoinput", deviceId: id, label: id }) as const,
+  );
+  devices.infos = [...cameras];
+  await store.select("camera", "w");
+  const video = new VideoSources(store);
+  expect((await video.acquire("camera")).label).toBe("w");
+  video.close();
+  devices.infos = cameras.slice(0, 1);
+  expect((await video.acquire("camera")).label).toBe("v");
+  video.close();
+});
+
 it("gives camera tracks, and says when there is none", async () => {
   const { store } = make();
   const video = new VideoSources(store);

@@ -176,8 +176,11 @@ it("a page that may not ask names its policy as the cause", async () => {
   const { microphone, state } = make();
   const failure = await microphone.open().catch((error: unknown) => error);
   expect(failure).toMatchObject({ name: "MediaError", code: "permission_denied" });
-  expect(String(failure)).toMatch(/Permissions-Policy.*allow="microphone"/);
+  expect(String(failure)).toMatch(/Permissions-Policy header \(policy\)/);
   expect(state().reason).toBe("policy");
+  vi.stubGlobal("parent", {});
+  const framed = await microphone.setEnabled(true).catch((error: unknown) => error);
+  expect(String(framed)).toMatch(/Permissions-Policy.*frame.*allow="microphone"/);
   vi.stubGlobal("document", { featurePolicy: { allowsFeature: () => true } });
   await microphone.setEnabled(true).catch(() => undefined);
   expect(state().reason).toBe("denied");
