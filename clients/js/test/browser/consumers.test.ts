@@ -1,5 +1,5 @@
 /** Production builds of Vite and of Next talk under a strict policy, over both transports. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
@@ -117,6 +117,13 @@ describe.skipIf(!INSTALLED)("examples/next-app, built, under script-src 'self'",
   test.each(["webrtc", "websocket"] as const)("is spoken to over %s", async (transport) => {
     await talk(next.url, transport);
   });
+});
+
+test.skipIf(!INSTALLED)("no worklet is so small that an older Vite would inline it", () => {
+  const folder = join(CONSUMERS, "node_modules/@voxwire/client/dist/worklets");
+  const files = readdirSync(folder).filter((name) => name.endsWith(".worklet.js"));
+  expect(files.sort()).toEqual(["capture.worklet.js", "playout.worklet.js"]);
+  for (const name of files) expect(statSync(join(folder, name)).size).toBeGreaterThan(4096);
 });
 
 test("the example has at most 150 lines of its own", () => {
