@@ -9,14 +9,15 @@ const SCHEMES: Readonly<Record<string, string>> = {
 
 const NO_SCHEME =
   "the URL has no scheme: give ws://localhost:7860 or wss://bot.example, " +
-  "or a path on the page's own origin, which begins with /";
+  "or a path on the page's own origin, which begins with / or .";
 
 /** The control channel's URL for what a program names: `http` becomes `ws`, without a path
  * `/v1/session` is meant, and a relative one is on the page's origin. */
 export function controlUrl(url: string | URL, base: string | undefined): string {
   const text = String(url);
   const absolute = /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
-  if (!absolute && !/^\.{0,2}\//.test(text)) throw makeError("invalid_argument", NO_SCHEME);
+  const relative = /^(\.{0,2}\/|\.{1,2}$)/.test(text);
+  if (!absolute && !relative) throw makeError("invalid_argument", NO_SCHEME);
   let parsed: URL;
   try {
     parsed = new URL(text, absolute ? undefined : base);
