@@ -142,10 +142,12 @@ export interface ClientEventMap extends ClientEvents {
   playbackBlocked: { readonly blocked: boolean };
   /** Devices came, went, were granted or refused. */
   devices: DevicesState;
-  /** Another microphone is in use, or the trouble with it began or ended. */
+  /** Another microphone is in use, it cannot be had (`reason`), it was lost, or the trouble with it
+   * began or ended. */
   microphoneChanged: {
     readonly device: DeviceInfo | undefined;
     readonly trouble: DeviceTrouble | undefined;
+    readonly reason: DeviceFailure | undefined;
   };
   /** Once a second while a session is up. */
   quality: Quality;

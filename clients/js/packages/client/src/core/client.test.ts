@@ -323,9 +323,11 @@ test("another microphone and the trouble with one are events", async () => {
   media.setDevice("microphone", { selected: device });
   media.setDevice("microphone", { available: [device] }); // nothing of it
   media.setDevice("microphone", { trouble: "muted" });
+  media.setDevice("microphone", { state: "error", reason: "lost" });
   expect(told).toEqual([
-    { device, trouble: undefined },
-    { device, trouble: "muted" },
+    { device, trouble: undefined, reason: undefined },
+    { device, trouble: "muted", reason: undefined },
+    { device, trouble: "muted", reason: "lost" },
   ]);
   await clock.until(client.disconnect());
 });

@@ -120,10 +120,12 @@ export class CoreClient implements Client {
     let { microphone } = devices.get();
     this.#unwatch ??= devices.subscribe(() => {
       this.#emitter.emit("devices", devices.get());
-      const { selected: device, trouble } = devices.get().microphone;
-      const changed = device?.id !== microphone.selected?.id || trouble !== microphone.trouble;
+      const was = microphone;
       microphone = devices.get().microphone;
-      if (changed) this.#emitter.emit("microphoneChanged", { device, trouble });
+      const { selected: device, trouble, reason } = microphone;
+      const same = device?.id === was.selected?.id && trouble === was.trouble;
+      if (!same || reason !== was.reason)
+        this.#emitter.emit("microphoneChanged", { device, trouble, reason });
       this.#run?.session?.mute(!this.#media.microphone.enabled);
     });
     const sinceMs = this.#options.env.now();
