@@ -74,6 +74,7 @@ class Taps:
         self._recognises = False
         self._turn = 0
         self._segment = 0
+        self._noted = 0
         self._response = 0
         self._answering = False
         self._installed: set[int] = set()
@@ -169,6 +170,16 @@ class Taps:
         self._next_turn()
         self._segment += 1
         self._transcript(text, final=True, typed=True)
+
+    def user_noted(self, text: str) -> None:
+        """The user typed ``text`` that nobody is to answer: a turn beside the one that runs."""
+        self._noted += 1
+        name = f"n{self._noted}"
+        self._session.emit(
+            transcript=wire.Transcript(
+                transcript_id=name, text=text, final=True, turn_id=name, typed=True
+            )
+        )
 
     async def _stt(self, processor: FrameProcessor, frame: Frame) -> None:
         if isinstance(frame, InterimTranscriptionFrame | TranscriptionFrame):

@@ -189,7 +189,7 @@ class SessionTransport(BaseTransport):
             await self._input.broadcast_interruption()
 
     async def send_text(self, text: str, *, run_immediately: bool, audio_response: bool) -> None:
-        """The user typed: interrupt, then ask (as RTVI 2.2 ``send-text`` does)."""
+        """The user typed: interrupt, then ask (RTVI 2.2 ``send-text``), or only take note."""
         entry = self._input
         if entry is None:
             return
@@ -200,6 +200,8 @@ class SessionTransport(BaseTransport):
             if audio_response:
                 self.session.turns.typed(asked_ms)
             self.session.emit_state(self.session.state.answer_owed())
+        else:
+            self.taps.user_noted(text)
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
         await push_typed(entry, text, run=run_immediately)

@@ -19,6 +19,7 @@ import type { BrowserPath } from "./path.js";
 import { VideoSources } from "./video.js";
 import { WebRtcPath } from "./webrtc-path.js";
 import { WebSocketPath } from "./websocket-path.js";
+import { ZeroWatch } from "./zero-watch.js";
 
 const UNKNOWN: Measured = {
   rttMs: undefined,
@@ -27,6 +28,10 @@ const UNKNOWN: Measured = {
   bufferedMs: 0,
   concealedMs: 0,
 };
+
+const NO_PAGE =
+  "there is no sound here (no AudioContext): in Node give media: wavMedia(…) of " +
+  "@voxwire/client/node, and media: false for text alone";
 
 /** What is waited for, unless nobody waits any more: a user may never answer the browser. */
 async function aborted(signal: AbortSignal, work: Promise<void>): Promise<void> {
@@ -63,6 +68,10 @@ export class BrowserMedia implements Media {
   #look: StatsLook | undefined;
   #lost = false;
   #unwatch: (() => void) | undefined;
+  readonly #zeros = new ZeroWatch(
+    () => this.#loudest(),
+    (dead) => this.microphone.dead(dead),
+  );
 
   readonly check = check;
 
@@ -97,6 +106,7 @@ export class BrowserMedia implements Media {
     await this.stop();
     this.#host = host;
     this.#positionMs = 0;
+    if (!("AudioContext" in globalThis)) throw makeError("unsupported", NO_PAGE);
     try {
       this.#graph = this.#makeGraph();
     } catch (cause) {
@@ -229,6 +239,15 @@ export class BrowserMedia implements Media {
       this.#source.connect(graph.input);
     }
     for (const path of this.#paths) path.setTrack(track);
+    if (this.#source) this.#zeros.start();
+    else this.#zeros.stop();
+  }
+
+  /** The loudest sample of the microphone lately; undefined while the page's sound does not run. */
+  #loudest(): number | undefined {
+    const graph = this.#graph;
+    if (graph?.context.state !== "running") return undefined;
+    return levelOf(graph.microphone);
   }
 
   async #useSpeaker(device: DeviceInfo): Promise<void> {

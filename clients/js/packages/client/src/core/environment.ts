@@ -36,6 +36,15 @@ export interface Environment {
   readonly platform: string;
 }
 
+/** Some of an environment; what is left out, or undefined, is the program's own. */
+export type PartialEnvironment = { readonly [K in keyof Environment]?: Environment[K] | undefined };
+
+/** The program's own environment with some of it replaced. */
+export function environmentWith(own: PartialEnvironment = {}): Environment {
+  const given = Object.entries(own).filter(([, value]) => value !== undefined);
+  return { ...realEnvironment(), ...Object.fromEntries(given) };
+}
+
 /** Of `pagehide`: the page may be shown again as it is. */
 interface Leaving {
   readonly persisted?: boolean;

@@ -20,6 +20,9 @@ test("a URL is what a person means by it", () => {
   for (const bad of ["/", "host:99999", "ftp://h", "wss://u:p@h", "", "ws://"]) {
     expect(() => controlUrl(bad, undefined)).toThrow(/invalid_argument/);
   }
+  for (const bare of ["localhost:7860", "127.0.0.1:7860", "bot.example", "bot.example/v1", ""]) {
+    expect(() => controlUrl(bare, page)).toThrow(/invalid_argument: .*give ws:\/\/localhost:7860/);
+  }
   expect(["ws://localhost/", "ws://[::1]:1/", "ws://h/"].map(isLoopback)).toEqual([
     true,
     true,

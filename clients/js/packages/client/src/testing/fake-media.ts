@@ -7,9 +7,9 @@ import { Unheard } from "../media/silent-media.js";
 
 export interface FakeMediaOptions {
   /** Default: both. */
-  readonly carriers?: readonly CarrierName[];
+  readonly carriers?: readonly CarrierName[] | undefined;
   /** A `VirtualTime`; the program's own clock when absent. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 const GRANTED: DeviceState = {

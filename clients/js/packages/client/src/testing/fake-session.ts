@@ -30,13 +30,13 @@ export interface ScriptedBot {
 }
 
 export interface SayOptions {
-  readonly turnId?: string;
-  readonly wordMs?: number;
+  readonly turnId?: string | undefined;
+  readonly wordMs?: number | undefined;
 }
 
 export interface ToolOutcome {
-  readonly result?: JsonValue;
-  readonly error?: { readonly code: number; readonly reason: string };
+  readonly result?: JsonValue | undefined;
+  readonly error?: { readonly code: number; readonly reason: string } | undefined;
 }
 
 /** What a session needs of its server. */

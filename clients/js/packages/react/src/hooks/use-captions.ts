@@ -1,3 +1,5 @@
+"use client";
+
 import type { LoggedTurn } from "@voxwire/client";
 import { useMemo } from "react";
 import { type CaptionWord, captionWords } from "../caption-text.js";
