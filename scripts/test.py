@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from counts import Count, count_pytest, report_of
 import npm
+from counts import Count, count_pytest, report_of
 from javascript import build, has_packages, missing_node
 from jobs import Job, run_jobs
 from steps import NODE_BIN, OUT, PYTHON, ROOT, StepError
