@@ -39,14 +39,14 @@ def connect(
     """Connects to a bot; use it with ``async with``.
 
     Args:
-        url: ``ws://host:port``, ``https://host`` or with the path of the control channel.
+        url: ``ws://host:port``, ``https://host``, or with the path that the server is mounted at.
         microphone: What the bot hears: a WAV path, a mono 16 kHz array, an async iterator of
             audio, or an object like `Microphone`. None = the user is not heard.
         speaker: What plays the bot: a path for a WAV of the media timeline, a function, or an
             object like `Recording`. None = it plays to nobody, in real time all the same.
         transport: ``webrtc``, ``websocket``, or ``auto``: the first of them that works.
         token: Connect token; None where the server asks for none.
-        bot: Name of the bot; None = the server's default.
+        bot: Name of the bot; None = the only one of the server.
         metadata: Application data for the bot; anything that JSON can hold, at most 8 KB.
         ice_servers: STUN and TURN servers for WebRTC; None = those that the server names.
         ice_policy: ``all``, or ``relay``: WebRTC goes through TURN or not at all.

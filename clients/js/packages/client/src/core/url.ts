@@ -7,8 +7,11 @@ const SCHEMES: Readonly<Record<string, string>> = {
   "https:": "wss:",
 };
 
-/** The control channel's URL for what a program names: `http` becomes `ws`, without a path
- * `/v1/session` is meant, and a relative one is on the page's origin. */
+const PATH = "/v1/session";
+
+/** The control channel's URL for what a program names: `http` becomes `ws`, a relative one is on
+ * the page's origin. A path is where the server is mounted: `/v1/session` is added to it unless it
+ * ends so. */
 export function controlUrl(url: string | URL, base: string | undefined): string {
   const text = String(url);
   let parsed: URL;
@@ -29,11 +32,12 @@ export function controlUrl(url: string | URL, base: string | undefined): string 
   if (parsed.username || parsed.password) {
     throw makeError("invalid_argument", "the URL must not carry credentials; use token");
   }
-  const path = parsed.pathname.replace(/\/+$/, "") || "/v1/session";
+  const mount = parsed.pathname.replace(/\/+$/, "");
+  const path = mount.endsWith(PATH) ? mount : `${mount}${PATH}`;
   return `${scheme}//${parsed.host}${path}${parsed.search}`;
 }
 
 /** True when the URL names this machine. */
 export function isLoopback(url: string): boolean {
-  return /^(localhost|127\.0\.0\.1|\[::1\])$/.test(new URL(url).hostname);
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
 }
