@@ -19,7 +19,7 @@ from voxwire_server.routes.check import check_route
 from voxwire_server.routes.console import console_routes
 from voxwire_server.routes.control import ControlRoute
 from voxwire_server.routes.health import health_router
-from voxwire_server.routes.refusals import SESSION_PATH, Refusals, not_here
+from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.routes.tokens import secret_check, tokens_router
 from voxwire_server.session.admission import Admission
@@ -152,7 +152,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     )
     routes = app.router.routes
     routes.append(WebSocketRoute(SESSION_PATH, control))
-    routes.append(WebSocketRoute("/{path:path}", not_here(refusals)))
+    routes.append(WebSocketRoute("/{path:path}", NotHere(refusals)))
     routes.append(check_route([] if settings.has_key else bots.names))
     routes.extend(console_routes())
     return app

@@ -89,7 +89,7 @@ def lifespan(app: Any) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     """The lifespan for an application that ``app`` is mounted in.
 
     ASGI servers run the lifespan of the outermost application only. Without this one ``app`` warms
-    up at its first request, and at the end its clients are not told.
+    up at its first request, and at the end its bots are cut off.
 
     Args:
         app: What :func:`~voxwire_server.app.create_app` made.

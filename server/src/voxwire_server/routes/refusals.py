@@ -14,7 +14,7 @@ from typing import Any, Final
 from voxwire_server.gate import Refusal
 from voxwire_server.session.intake import Rate, TokenBucket
 
-__all__ = ["SESSION_PATH", "TOO_MANY", "Refusals", "body_of", "cors_headers", "not_here"]
+__all__ = ["SESSION_PATH", "TOO_MANY", "NotHere", "Refusals", "body_of", "cors_headers"]
 
 _log = logging.getLogger("voxwire.gate")
 
@@ -90,14 +90,20 @@ class Refusals:
             )
 
 
-def not_here(refusals: Refusals) -> Callable[..., Awaitable[None]]:
-    """An ASGI endpoint for WebSockets at any other path."""
+class NotHere:
+    """ASGI endpoint for WebSockets at any path but the control channel's.
 
-    async def answer(scope: dict[str, Any], receive: Any, send: Send) -> None:
+    Args:
+        refusals: Answers them.
+    """
+
+    def __init__(self, refusals: Refusals) -> None:
+        self._refusals = refusals
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
+        """Turn one WebSocket away."""
         await receive()  # websocket.connect
-        await refusals.tell(scope, send, _NOT_HERE)
-
-    return answer
+        await self._refusals.tell(scope, send, _NOT_HERE)
 
 
 def _header(scope: dict[str, Any], wanted: bytes) -> str:

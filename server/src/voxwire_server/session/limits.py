@@ -58,33 +58,32 @@ class SessionLimits:
         self._idle_told = False
 
     def watch(self, now_ms: float) -> Over | wire.GoAway | None:
-        """What is due: the end, a warning of it (once for each), or nothing."""
+        """What is due: a warning (once), the end (never before its warning), or nothing."""
         return self._watch_duration(now_ms) or self._watch_idle(now_ms)
 
     def _watch_duration(self, now_ms: float) -> Over | wire.GoAway | None:
         left_ms = self._began_ms + self._duration_ms - now_ms
-        if not self._duration_ms:
+        if not self._duration_ms or left_ms > max(_WARN_MS, self._duration_ms // 10):
             return None
-        if left_ms <= 0:
-            error = wire.Error(
-                code=wire.ErrorCode.ERROR_CODE_DURATION_LIMIT,
-                reason=_DURATION,
-                action=wire.RecoveryAction.RECOVERY_ACTION_RECONNECT,
-                fatal=True,
-            )
-            return Over(wire.EndReason.END_REASON_ERROR, error)
-        if self._told or left_ms > max(_WARN_MS, self._duration_ms // 10):
+        if not self._told:
+            self._told = True
+            return wire.GoAway(reason=_DURATION_NEAR, time_left_ms=max(0, int(left_ms)))
+        if left_ms > 0:
             return None
-        self._told = True
-        return wire.GoAway(reason=_DURATION_NEAR, time_left_ms=int(left_ms))
+        error = wire.Error(
+            code=wire.ErrorCode.ERROR_CODE_DURATION_LIMIT,
+            reason=_DURATION,
+            action=wire.RecoveryAction.RECOVERY_ACTION_RECONNECT,
+            fatal=True,
+        )
+        return Over(wire.EndReason.END_REASON_ERROR, error)
 
     def _watch_idle(self, now_ms: float) -> Over | wire.GoAway | None:
         left_ms = self._active_ms + self._idle_ms - now_ms
-        if not self._idle_ms:
+        warn_ms = min(max(_WARN_MS, self._idle_ms // 10), self._idle_ms / 2)
+        if not self._idle_ms or left_ms > warn_ms:
             return None
-        if left_ms <= 0:
-            return Over(wire.EndReason.END_REASON_IDLE)
-        if self._idle_told or left_ms > min(max(_WARN_MS, self._idle_ms // 10), self._idle_ms / 2):
-            return None
-        self._idle_told = True
-        return wire.GoAway(reason=_IDLE_NEAR, time_left_ms=int(left_ms))
+        if not self._idle_told:
+            self._idle_told = True
+            return wire.GoAway(reason=_IDLE_NEAR, time_left_ms=max(0, int(left_ms)))
+        return Over(wire.EndReason.END_REASON_IDLE) if left_ms <= 0 else None
