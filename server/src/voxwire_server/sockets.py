@@ -90,6 +90,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     async def send(self, message: "ASGISendEvent") -> None:
         await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True  # uvicorn takes a refusal with a body for unfinished
         if self.close_sent:
             self._parse()
 
