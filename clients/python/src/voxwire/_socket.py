@@ -104,10 +104,10 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def _told(body: bytes | None) -> str:
+def _told(body: bytes | bytearray) -> str:
     """Why a server refused an upgrade, as it says in its answer's body; empty if it does not."""
     try:
-        said = json.loads(body or b"")
+        said = json.loads(body)
     except (ValueError, RecursionError):
         return ""
     reason = cast("dict[str, Any]", said).get("reason") if isinstance(said, dict) else None

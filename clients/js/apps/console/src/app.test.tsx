@@ -1,5 +1,5 @@
 // @vitest-environment happy-dom
-import { act, cleanup, fireEvent, render, screen } from "@testing-library/react";
+import { act, cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { FakeClient } from "@voxwire/react/testing";
 import { StrictMode } from "react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -117,7 +117,9 @@ test("one of several bots is chosen by name, the first to begin with", async () 
     return new FakeClient();
   };
   render(<App makeClient={makeClient} />);
-  expect(((await screen.findByLabelText("a")) as HTMLInputElement).checked).toBe(true);
+  await waitFor(() => {
+    expect((screen.getByLabelText("a") as HTMLInputElement).checked).toBe(true);
+  });
   await act(async () => fireEvent.click(screen.getByLabelText("b")));
   expect(asked.at(-1)).toBe("b");
 });
