@@ -138,6 +138,7 @@ class Reception:
         elif kind == "ice_candidate" and session.ice is not None:
             session.ice.remote_candidate(message.ice_candidate)
         elif kind == "send_text":
+            session.limits.active(now)
             self._texts.take(message.send_text)
         elif kind == "app_message":
             session.requests.take(message.app_message)

@@ -137,6 +137,7 @@ class Requests:
     async def _hand_over(self, digits: str) -> None:
         await self._session.pipeline_ready.wait()
         if self._session.port is not None:
+            self._session.limits.active(self._session.now_ms())
             await self._session.port.keys(digits)
 
     async def _tell(self, callback: Callable[[str, Any], Any], kind: str, data: Any) -> None:

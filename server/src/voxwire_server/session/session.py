@@ -17,6 +17,7 @@ from voxwire_server.session.flushes import Flushes
 from voxwire_server.session.history import History
 from voxwire_server.session.ice import SessionIce
 from voxwire_server.session.intake import Intake
+from voxwire_server.session.limits import Over, SessionLimits
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.paths import Paths
 from voxwire_server.session.playout import Playout
@@ -32,7 +33,6 @@ __all__ = ["BotRunner", "PipelinePort", "Session"]
 _log = logging.getLogger("voxwire.session")
 
 _WEBSOCKET: Final = wire.Carrier.CARRIER_WEBSOCKET
-_WARN_MS: Final = 3000
 _SNAPSHOT_BYTES: Final = 32_768
 _GONE: Final = 4000 + wire.ErrorCode.ERROR_CODE_CONNECTION_LOST
 
@@ -118,8 +118,10 @@ class Session:
         """Who the token names; empty where none was needed."""
         self.origin = b""
         """Origin of the web page that opened the session; empty for a program."""
-        self.max_duration_ms = 0
-        """Longest duration that the token allows; 0 = no limit."""
+        self.bot = ""
+        """Name of the bot that runs."""
+        self.examples: tuple[str, ...] = ()
+        """Phrases worth trying with it."""
         self.nonce = b""
         """``attach_nonce`` of the Hello that opened the session."""
         self.token_expires_at_s: float | None = None
@@ -134,7 +136,9 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = False
         self._farewell_said = False
-        self._warned = False
+        self.limits = SessionLimits(
+            self._started_ms, max_duration_s=settings.max_duration_s, idle_s=settings.idle_s
+        )
         self.intake = Intake()
 
     @staticmethod
@@ -167,6 +171,7 @@ class Session:
     def emit_state(self, change: wire.StateChanged | None) -> None:
         """Send a state change, if there is one."""
         if change is not None:
+            self.limits.active(self.now_ms())
             self.emit(state_changed=change)
 
     def emit_error(
@@ -363,8 +368,7 @@ class Session:
             await asyncio.sleep(min(self.settings.heartbeat_ms, self._dead_in_ms()) / 1000)
             now = self.now_ms()
             self._watch_link(now)
-            if self.max_duration_ms:
-                self._watch_duration(now)
+            self._watch_limits(now)
             if self.link is not None:
                 self.emit(ping=self.clock.ping(int(now * 1000)))
                 self.link.pinged(now)
@@ -389,20 +393,12 @@ class Session:
             self.absence.begin(self.control.last_received_ms)
         self.absence.tick()
 
-    def _watch_duration(self, now: float) -> None:
-        """Warn in time, then end a session that its token does not allow to be longer."""
-        left = self._started_ms + self.max_duration_ms - now
-        if left <= 0:
-            self.end(
-                wire.EndReason.END_REASON_ERROR,
-                wire.Error(
-                    code=wire.ErrorCode.ERROR_CODE_DURATION_LIMIT,
-                    reason="the session reached the longest duration that its token allows",
-                    action=wire.RecoveryAction.RECOVERY_ACTION_RECONNECT,
-                    fatal=True,
-                ),
-            )
-        elif not self._warned and left <= max(_WARN_MS, self.max_duration_ms // 10):
-            self._warned = True
-            reason = "the session will reach the longest duration that its token allows"
-            self.emit(go_away=wire.GoAway(reason=reason, time_left_ms=int(left)))
+    def _watch_limits(self, now: float) -> None:
+        """End a session that is too long, or that nobody uses; warn in time."""
+        if self.state.busy:
+            self.limits.active(now)
+        due = self.limits.watch(now)
+        if isinstance(due, Over):
+            self.end(due.reason, due.error)
+        elif due is not None:
+            self.emit(go_away=due)

@@ -24,7 +24,7 @@ export type ClientStatus =
   | { readonly status: "closed"; readonly reason: CloseReason; readonly error?: VoxwireError };
 
 /** Who ended the session, or that it failed. */
-export type CloseReason = "client" | "bot" | "server" | "expired" | "error";
+export type CloseReason = "client" | "bot" | "server" | "expired" | "idle" | "error";
 
 export type TransportChoice = "auto" | "webrtc" | "websocket";
 
@@ -42,12 +42,14 @@ export interface Logger {
 }
 
 export interface ClientOptions {
-  /** The server: `wss://…`, `https://…`, or a path on the page's own origin ("/"). */
+  /** The server: `wss://…`, `https://…`, or where it is mounted on the page's own origin: "/",
+   * "/voice". */
   url: string | URL;
   /** A session token; never put into a URL or a log. */
   token?: string | undefined;
   /** Asked for a token at each connect that needs one. */
   tokenSource?: ((request: TokenRequest) => string | Promise<string>) | undefined;
+  /** Name of the bot; may be left out where the server has one only. */
   bot?: string | undefined;
   metadata?: JsonValue | undefined;
   transport?: TransportChoice | undefined;

@@ -47,6 +47,22 @@ test("a conversation over the loopback, in virtual time", async () => {
   expect([clock.pending, server.network.open.size]).toEqual([0, 0]);
 });
 
+test("the bot is asked for by name; a name that is not there is an argument's fault", async () => {
+  const { clock, server, client } = await up({}, { bot: "story" });
+  expect(server.hellos.at(-1)?.bot).toBe("story");
+  await clock.until(client.disconnect());
+  server.refuse = "invalid_argument";
+  await expect(clock.until(client.connect())).rejects.toMatchObject({ code: "invalid_argument" });
+  expect(server.hellos).toHaveLength(2); // it is not tried again
+});
+
+test("a session that the server ends because nobody used it is closed without an error", async () => {
+  const { clock, server, client } = await up();
+  server.session.end("IDLE");
+  await clock.advance(1000);
+  expect(client.status.get()).toEqual({ status: "closed", reason: "idle" });
+});
+
 test("requests both ways: answers, errors, timeouts, nobody there", async () => {
   const { clock, server, client } = await up({
     onRequest(method, payload) {

@@ -168,7 +168,7 @@ export class Control {
   /** Opens the first socket and says Hello and, without waiting, what is queued; dials again when
    * it breaks before Welcome. */
   async #attachFirst(dialMs: number): Promise<Attached> {
-    const socket = await this.#dialler.open(this.scope, dialMs);
+    const socket = await this.#dialler.openFirst(this.scope, dialMs);
     this.#socket = socket;
     try {
       this.#dialler.greet(socket);

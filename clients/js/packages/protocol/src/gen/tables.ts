@@ -54,7 +54,7 @@ export type TurnRole = session.TurnRole;
 
 export const EndReasonSchema: EnumSchema<typeof session.EndReason> = /*@__PURE__*/ enumSchema(
   "EndReason",
-  "UNSPECIFIED CLIENT BOT SERVER ERROR EXPIRED",
+  "UNSPECIFIED CLIENT BOT SERVER ERROR EXPIRED IDLE",
 );
 export const EndReason: typeof session.EndReason = /*@__PURE__*/ constantsOf(EndReasonSchema);
 export type EndReason = session.EndReason;

@@ -113,6 +113,8 @@ class _EndReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     """An error ended it; it was sent just before."""
     END_REASON_EXPIRED: EndReason  # 5
     """Nobody came back within the grace period."""
+    END_REASON_IDLE: EndReason  # 6
+    """Nobody spoke or typed, and the bot was silent, for as long as the server allows."""
 
 class EndReason(builtins.int, metaclass=_EndReasonEnumTypeWrapper):
     """Why a session ended."""
@@ -131,6 +133,8 @@ END_REASON_ERROR: EndReason  # 4
 """An error ended it; it was sent just before."""
 END_REASON_EXPIRED: EndReason  # 5
 """Nobody came back within the grace period."""
+END_REASON_IDLE: EndReason  # 6
+"""Nobody spoke or typed, and the bot was silent, for as long as the server allows."""
 global___EndReason = EndReason
 
 @typing.final
@@ -197,7 +201,7 @@ class Hello(google.protobuf.message.Message):
     last_seq: builtins.int
     """Last sequence number received from the server in that session."""
     bot: builtins.str
-    """Name of the bot to talk to; empty = the server's default."""
+    """Name of the bot to talk to; empty = the only one of the server."""
     max_message_bytes: builtins.int
     """Largest envelope that the client accepts, bytes; 0 = 65536."""
     metadata_json: builtins.str
