@@ -18,7 +18,10 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from voxwire_protocol import wire
+from voxwire_protocol.errors import ErrorCode, make_error
+from voxwire_protocol.json_text import JsonTextError
 from voxwire_protocol.tools import OnInterruption
+from voxwire_server.outgoing import app_json, sendable
 from voxwire_server.pipeline.bot_tools import client_schema, server_schema
 from voxwire_server.pipeline.transport import SessionInput, SessionTransport
 from voxwire_server.session.session import Session
@@ -240,15 +243,29 @@ class BotSession:
         from pipecat.frames.frames import TTSSpeakFrame
 
         if self.worker is not None:
-            await self.worker.queue_frame(TTSSpeakFrame(text))
+            await self.worker.queue_frame(TTSSpeakFrame(sendable(text)))
 
     async def end(self) -> None:
         """End the session when everything said so far is heard."""
         await self.transport.end()
 
     def send(self, kind: str, data: Any) -> None:
-        """Send a message of the application to the client (``AppMessage``)."""
-        self._session.emit(app_message=wire.AppMessage(type=kind, data_json=json.dumps(data)))
+        """Send a message of the application to the client (``AppMessage``).
+
+        Args:
+            kind: Its type.
+            data: Anything that JSON can hold, at most 384 KiB of it.
+
+        Raises:
+            VoxwireError: INVALID_ARGUMENT or TOO_LARGE; nothing is sent then.
+        """
+        try:
+            text = app_json(data)
+        except JsonTextError as error:
+            large = error.code is ErrorCode.TOO_LARGE
+            code = error.code if large else ErrorCode.INVALID_ARGUMENT
+            raise make_error(code, f"a message {kind!r} cannot be sent: {error.reason}") from error
+        self._session.emit(app_message=wire.AppMessage(type=sendable(kind), data_json=text))
 
     def on_message(self, callback: Callable[[str, Any], Any]) -> None:
         """Have messages of the client's program told: their type and data.

@@ -37,7 +37,9 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
 from voxwire_protocol import wire
+from voxwire_protocol.errors import ErrorCode, VoxwireError, make_error
 from voxwire_server.pipeline.alarm import Alarm
+from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.live_output import LiveOutput
 from voxwire_server.pipeline.live_words import LiveWord
 from voxwire_server.pipeline.model_turns import AllSaid, is_live
@@ -51,7 +53,7 @@ from voxwire_server.pipeline.output_frames import (
     is_heard_behind,
 )
 from voxwire_server.pipeline.release import ReleaseQueue
-from voxwire_server.pipeline.spoken_words import place_text
+from voxwire_server.pipeline.spoken_words import SpokenWords
 from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.voice_format import VoiceFormat
 from voxwire_server.session.playout import MAX_BACKLOG_MS
@@ -80,7 +82,10 @@ class SessionOutput(BaseOutputTransport):
         self._session = session
         self._playout = session.playout
         self._turns = session.turns
-        self.utterances = Utterances(session.emit, sample_rate=session.playout.sample_rate)
+        self._drops = Drops(session)
+        self.utterances = Utterances(
+            session.emit, sample_rate=session.playout.sample_rate, dropped=self._drops.tell
+        )
         self._queue: ReleaseQueue[Frame | BotStarts | FirstSound] = ReleaseQueue()
         self._changed = Alarm()
         self._room = Alarm()
@@ -102,6 +107,13 @@ class SessionOutput(BaseOutputTransport):
             drop=self._queue.remove,
             heard_ms=lambda: self._playout.heard_ms(self._now()),
             cut_contexts=self._cut_contexts,
+            dropped=self._drops.tell,
+        )
+        self._words = SpokenWords(
+            self.utterances,
+            hold=self._hold_word,
+            end_ms=lambda: self._playout.end_ms,
+            cut_contexts=self._cut_contexts,
         )
 
     def on_cut(self, told: Callable[[CutTurn], Awaitable[None]]) -> None:
@@ -120,7 +132,7 @@ class SessionOutput(BaseOutputTransport):
         await super().start(frame)
         self._passes_audio = is_heard_behind(self)
         if self._task is None:
-            self._task = self.create_task(self._release())
+            self._task = self._session.spawn(self._release())
         await self.push_frame(OutputTransportReadyFrame(), FrameDirection.UPSTREAM)
 
     async def cleanup(self) -> None:
@@ -128,7 +140,8 @@ class SessionOutput(BaseOutputTransport):
         self.utterances.close()
         self._live.close()
         if self._task is not None:
-            await self.cancel_task(self._task)
+            self._task.cancel()
+            await asyncio.wait({self._task})
             self._task = None
         await super().cleanup()
 
@@ -150,26 +163,44 @@ class SessionOutput(BaseOutputTransport):
         await FrameProcessor.process_frame(self, frame, direction)
         if direction != _DOWN:
             await self.push_frame(frame, direction)
-        elif isinstance(frame, OutputAudioRawFrame):
-            await self._audio(frame)
         elif isinstance(frame, StartFrame):
             await self.push_frame(frame, direction)
             await self.start(frame)
-        elif isinstance(frame, OutputTransportMessageUrgentFrame):
-            self._session.emit(app_message=app_message(frame.message))
-        elif isinstance(frame, SystemFrame):
-            await self.push_frame(frame, direction)
         elif isinstance(frame, EndFrame):
             await self._drain()
             await self.push_frame(frame, direction)
+        else:
+            try:
+                await self._take(frame)
+            except Exception as error:
+                self._drops.tell(frame, error)
+
+    async def _take(self, frame: Frame) -> None:
+        """Place, hold or pass on what comes down between start and end."""
+        if isinstance(frame, OutputAudioRawFrame):
+            await self._audio(frame)
+        elif isinstance(frame, OutputTransportMessageUrgentFrame):
+            self._session.emit(app_message=app_message(frame.message))
+        elif isinstance(frame, SystemFrame):
+            await self.push_frame(frame, _DOWN)
         elif (self._cutting and frame.interruptible) or (
             isinstance(frame, TextFrame | AllSaid | TTSStoppedFrame) and self._live.take(frame)
         ):
             return
-        elif isinstance(frame, TTSTextFrame) and frame.context_id:
-            await self._text(frame)
         else:
-            await self._hold(frame)
+            if isinstance(frame, TTSStoppedFrame):
+                self._stopped(frame.context_id or "")
+            if not self._words.take(frame):
+                await self._hold(frame)
+
+    def _stopped(self, context: str) -> None:
+        """All sound of a context is placed: nothing that it says stands behind its end."""
+        self._words.stops(context)
+        end_ms = float(self._playout.end_ms)
+        self._queue.pull_in(
+            lambda item: isinstance(item, TTSTextFrame) and item.context_id == context, end_ms
+        )
+        self._last_word_ms = min(self._last_word_ms, end_ms)
 
     async def _hold(self, frame: Frame) -> None:
         """Keep a frame behind the audio (or the words) that came before it."""
@@ -194,7 +225,7 @@ class SessionOutput(BaseOutputTransport):
         await self._wait_for_room()
         if cuts != self._cuts and frame.interruptible:
             return  # it waited while what it belongs to was cut
-        pcm = self._format.convert(frame)
+        pcm = self._converted(frame)
         if not pcm:
             return
         context = frame.context_id if isinstance(frame, TTSAudioRawFrame) else None
@@ -213,6 +244,16 @@ class SessionOutput(BaseOutputTransport):
             self._queue.hold(frame, float(self._playout.end_ms))
             self._changed.ring()
 
+    def _converted(self, frame: OutputAudioRawFrame) -> bytes:
+        try:
+            return self._format.convert(frame)
+        except VoxwireError:
+            raise
+        except Exception as error:
+            form = f"{frame.sample_rate} Hz, {frame.num_channels} channels"
+            reason = f"{len(frame.audio)} bytes of {form} cannot be read as int16 PCM"
+            raise make_error(ErrorCode.UNSUPPORTED_FORMAT, reason) from error
+
     async def _wait_for_room(self) -> None:
         """Wait while too much is unheard; without reports only the clock tells that it is not."""
         while self._playout.backlog_ms(self._now()) > MAX_BACKLOG_MS:
@@ -221,8 +262,10 @@ class SessionOutput(BaseOutputTransport):
 
     def _voice(self, context: str, start: int, pcm: bytes) -> None:
         start_ms, end_ms = self._playout.to_ms(start), self._playout.end_ms
-        if self.utterances.audio(context, start_ms, end_ms, pcm):
+        timed = self._words.timed(context)
+        if self.utterances.audio(context, start_ms, end_ms, pcm, timed=timed):
             self._contexts.add(context)
+            self._words.sounds(context)
             self._queue.hold(BotStarts(), float(start_ms))
             self._session.emit_state(self._session.state.bot_started(start_ms))
             self._changed.ring()
@@ -237,16 +280,7 @@ class SessionOutput(BaseOutputTransport):
 
     # words
 
-    async def _text(self, frame: TTSTextFrame) -> None:
-        if frame.context_id in self._cut_contexts:
-            return
-        placed = place_text(frame, self.utterances, end_ms=self._playout.end_ms)
-        for word, position in placed:
-            self._hold_word(word, position)
-        if not placed:
-            await self._hold(frame)
-
-    def _hold_word(self, frame: TTSTextFrame, position: float) -> None:
+    def _hold_word(self, frame: Frame, position: float) -> None:
         self._last_word_ms = max(self._last_word_ms, position)
         self._queue.hold(frame, position)
         self._changed.ring()
@@ -270,14 +304,20 @@ class SessionOutput(BaseOutputTransport):
             return
         heard, source = self._playout.heard.at(self._now())
         for item in self._queue.due(heard):
-            if isinstance(item, BotStarts):
-                await self._bot_started()
-            elif isinstance(item, FirstSound):
-                self._first_sound(source)
-            else:
-                await self._let_go(item)
+            try:
+                await self._leave(item, source)
+            except Exception as error:
+                self._drops.tell(item, error)
             if self._cutting:
                 return
+
+    async def _leave(self, item: Frame | BotStarts | FirstSound, source: wire.HeardSource) -> None:
+        if isinstance(item, BotStarts):
+            await self._bot_started()
+        elif isinstance(item, FirstSound):
+            self._first_sound(source)
+        else:
+            await self._let_go(item)
 
     async def _let_go(self, frame: Frame) -> None:
         if isinstance(frame, LiveWord):
@@ -329,25 +369,11 @@ class SessionOutput(BaseOutputTransport):
         self._cuts += 1
         self._turns.cut()
         try:
-            speaking = self.utterances.open
-            current = speaking[0].utterance_id if speaking else ""
-            result = await self._session.flushes.flush(current)
-            if result is None:
-                result = self._playout.heard.at(self._now())
-            heard, source = result
-            if speaking:  # what the context has already is not taken back
-                heard = max(heard, self._queue.released_ms + 1)
-            await self._release_heard(heard)
-            interrupted = wire.UtteranceEnd.UTTERANCE_END_INTERRUPTED
-            for utterance in speaking:
-                self.utterances.end(utterance.context_id, interrupted, heard, source)
-            self.utterances.forget_early()
-            self._cut_contexts.extend(self._contexts.union(self._live.words.contexts))
-            self._contexts.clear()
-            self._live.words.clear()
-            for utterance in speaking:
-                await self._live.tell_cut(utterance, heard)
-            self._tell_interrupted(current)
+            try:
+                await self._cut()
+            except Exception as error:
+                self._drops.tell("a part of an interruption", error)
+                self.utterances.forget()
             await self._bot_stopped()
             self._last_word_ms = 0.0
             self._format.cut()
@@ -356,6 +382,29 @@ class SessionOutput(BaseOutputTransport):
         finally:
             self._cutting = self._live.cutting = False
             self._room.ring()
+
+    async def _cut(self) -> None:
+        """Silence, then what was heard: told to the client, pushed to the context."""
+        speaking = self.utterances.open
+        current = speaking[0].utterance_id if speaking else ""
+        result = await self._session.flushes.flush(current)
+        if result is None:
+            result = self._playout.heard.at(self._now())
+        heard, source = result
+        if speaking:  # what the context has already is not taken back
+            heard = max(heard, self._queue.released_ms + 1)
+        void = self._contexts.union(self._live.words.contexts, self._words.contexts)
+        self._words.cut()
+        await self._release_heard(heard)
+        interrupted = wire.UtteranceEnd.UTTERANCE_END_INTERRUPTED
+        for utterance in speaking:
+            self.utterances.end(utterance.context_id, interrupted, heard, source)
+        self._cut_contexts.extend(void)
+        self._contexts.clear()
+        self._live.words.clear()
+        for utterance in speaking:
+            await self._live.tell_cut(utterance, heard)
+        self._tell_interrupted(current)
 
     async def _release_heard(self, heard_ms: float) -> None:
         """Push the heard words ahead of the interruption; keep what must not be dropped."""

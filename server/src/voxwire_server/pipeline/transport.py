@@ -19,6 +19,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, F
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
+from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.output import SessionOutput
 from voxwire_server.pipeline.taps import Taps
 from voxwire_server.pipeline.typed import push_typed
@@ -47,6 +48,7 @@ class SessionInput(BaseInputTransport):
         super().__init__(params, **kwargs)
         self._owner = transport
         self._session = transport.session
+        self._drops = Drops(transport.session)
         self._blocks: deque[bytes] = deque(maxlen=_MAX_QUEUED_BLOCKS)
         self._wake = asyncio.Event()
         self._feeder: asyncio.Task[None] | None = None
@@ -71,11 +73,12 @@ class SessionInput(BaseInputTransport):
 
     def _create_audio_task(self) -> None:
         if self._feeder is None and self._params.audio_in_enabled:
-            self._feeder = self.create_task(self._feed())
+            self._feeder = self._session.spawn(self._feed())
 
     async def _cancel_audio_task(self) -> None:
         if self._feeder is not None:
-            await self.cancel_task(self._feeder)
+            self._feeder.cancel()
+            await asyncio.wait({self._feeder})
             self._feeder = None
 
     async def push_audio_frame(self, frame: InputAudioRawFrame) -> None:
@@ -96,11 +99,16 @@ class SessionInput(BaseInputTransport):
             await self._wake.wait()
             self._wake.clear()
             while self._blocks:
-                pcm = self._blocks.popleft()
-                if self._params.audio_in_filter:
-                    pcm = await self._params.audio_in_filter.filter(pcm)
-                if pcm and self._params.audio_in_passthrough:
-                    await self.push_frame(_UserAudio(pcm, self._rate, 1))
+                try:
+                    await self._push_block(self._blocks.popleft())
+                except Exception as error:
+                    self._drops.tell("a block of the user's voice", error)
+
+    async def _push_block(self, pcm: bytes) -> None:
+        if self._params.audio_in_filter:
+            pcm = await self._params.audio_in_filter.filter(pcm)
+        if pcm and self._params.audio_in_passthrough:
+            await self.push_frame(_UserAudio(pcm, self._rate, 1))
 
 
 class SessionTransport(BaseTransport):
