@@ -21,6 +21,7 @@ from pipecat.frames.frames import (
     OutputTransportMessageFrame,
     OutputTransportMessageUrgentFrame,
     TTSAudioRawFrame,
+    TTSStoppedFrame,
     TTSTextFrame,
 )
 from pipecat.metrics.metrics import TTFBMetricsData
@@ -197,4 +198,12 @@ odd_frames = st.one_of(
 def test_odd_frames_of_every_kind_cost_nothing_but_themselves(
     frames: list[Callable[[], Frame]],
 ) -> None:
-    asyncio.run(holds(Script(odd=lambda: [make() for make in frames])))
+    stop = TTSStoppedFrame(context_id="other")
+    asyncio.run(holds(Script(odd=lambda: [*(make() for make in frames), stop])))
+
+
+async def test_a_voice_that_never_says_that_it_stopped_is_over_when_it_was_heard() -> None:
+    sound = TTSAudioRawFrame(bytes(2400), 24000, 1, context_id="other")
+    events = await holds(Script(odd=lambda: [sound, word("odd", **{OFFSET_KEY: 1e6})]))
+    ends = [event.end for event in events if isinstance(event, voxwire.UtteranceEnded)]
+    assert ends == [voxwire.UtteranceEnd.COMPLETED] * 2

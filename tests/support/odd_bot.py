@@ -37,6 +37,7 @@ class Script:
         piece_ms: How long each piece of speech is.
         split: Makes the pieces of a sentence.
         own_spaces: Whether the pieces bring their own spaces.
+        mute: Sentences for which the voice gives word times and no sound.
         odd: Frames that are pushed once, behind the first sound of the first answer.
     """
 
@@ -45,6 +46,7 @@ class Script:
     piece_ms: int = 20
     split: Callable[[str], list[str]] = str.split
     own_spaces: bool = False
+    mute: set[str] = field(default_factory=set[str])
     odd: Callable[[], list[Frame]] = list[Frame]
     session: BotSession | None = None
     context: LLMContext = field(default_factory=LLMContext)
@@ -94,7 +96,7 @@ class _Voice(TTSService):
         sound = (np.sin(np.arange(length * len(pieces)) / 9) * 8000).astype(np.int16).tobytes()
         if script.order == "before":
             await self.add_word_timestamps(times, context_id, **spaces)
-        for at in range(0, len(sound), length * 2):
+        for at in range(0, 0 if text in script.mute else len(sound), length * 2):
             yield TTSAudioRawFrame(sound[at : at + length * 2], RATE, 1, context_id=context_id)
         if script.order == "after":
             await self.add_word_timestamps(times, context_id, **spaces)

@@ -52,7 +52,7 @@ from voxwire_server.pipeline.output_frames import (
     copy_word,
     is_heard_behind,
 )
-from voxwire_server.pipeline.release import ReleaseQueue
+from voxwire_server.pipeline.releasing import Releasing
 from voxwire_server.pipeline.spoken_words import SpokenWords
 from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.voice_format import VoiceFormat
@@ -61,7 +61,8 @@ from voxwire_server.session.session import Session
 
 __all__ = ["SessionOutput"]
 
-_END_SLACK_MS: Final = 1500
+_NO_STOP_MS: Final = 3000
+"""How long a synthesiser may be silent before what it said is taken for its whole utterance."""
 _ROOM_SECS: Final = 0.1
 _KEPT_CUTS: Final = 32
 _DOWN = FrameDirection.DOWNSTREAM
@@ -86,8 +87,15 @@ class SessionOutput(BaseOutputTransport):
         self.utterances = Utterances(
             session.emit, sample_rate=session.playout.sample_rate, dropped=self._drops.tell
         )
-        self._queue: ReleaseQueue[Frame | BotStarts | FirstSound] = ReleaseQueue()
-        self._changed = Alarm()
+        self._releasing = Releasing[Frame | BotStarts | FirstSound](
+            session,
+            leave=self._leave,
+            paused=lambda: self._cutting,
+            late_ms=self._end_unstopped,
+            drops=self._drops,
+        )
+        self._queue = self._releasing.queue
+        self._sounded_ms = 0.0
         self._room = Alarm()
         self._task: asyncio.Task[None] | None = None
         self._format = VoiceFormat(
@@ -132,7 +140,7 @@ class SessionOutput(BaseOutputTransport):
         await super().start(frame)
         self._passes_audio = is_heard_behind(self)
         if self._task is None:
-            self._task = self._session.spawn(self._release())
+            self._task = self._session.spawn(self._releasing.run())
         await self.push_frame(OutputTransportReadyFrame(), FrameDirection.UPSTREAM)
 
     async def cleanup(self) -> None:
@@ -147,7 +155,7 @@ class SessionOutput(BaseOutputTransport):
 
     def heard_changed(self) -> None:
         """The listener's position moved."""
-        self._changed.ring()
+        self._releasing.ring()
         self._room.ring()
 
     def _now(self) -> float:
@@ -213,8 +221,7 @@ class SessionOutput(BaseOutputTransport):
         if not len(self._queue) and position <= self._playout.heard_ms(self._now()):
             await self._let_go(frame)
             return
-        self._queue.hold(frame, position)
-        self._changed.ring()
+        self._releasing.hold(frame, position)
 
     # audio
 
@@ -241,8 +248,7 @@ class SessionOutput(BaseOutputTransport):
         if self._session.path is not None:
             self._session.path.wake()
         if self._passes_audio:
-            self._queue.hold(frame, float(self._playout.end_ms))
-            self._changed.ring()
+            self._releasing.hold(frame, float(self._playout.end_ms))
 
     def _converted(self, frame: OutputAudioRawFrame) -> bytes:
         try:
@@ -261,55 +267,49 @@ class SessionOutput(BaseOutputTransport):
             await self._room.wait(_ROOM_SECS)
 
     def _voice(self, context: str, start: int, pcm: bytes) -> None:
+        self._sounded_ms = self._now()
         start_ms, end_ms = self._playout.to_ms(start), self._playout.end_ms
         timed = self._words.timed(context)
         if self.utterances.audio(context, start_ms, end_ms, pcm, timed=timed):
             self._contexts.add(context)
             self._words.sounds(context)
-            self._queue.hold(BotStarts(), float(start_ms))
+            self._releasing.hold(BotStarts(), float(start_ms))
             self._session.emit_state(self._session.state.bot_started(start_ms))
-            self._changed.ring()
 
     def _time_answer(self, context: str, start_ms: int, pcm: bytes, *, begins: bool) -> None:
         if begins or not context:
             self._turns.bot_placed(context, start_ms, self._now(), self.utterances.turn_id)
         audible_ms = self._turns.sound(pcm, start_ms, self._playout.sample_rate)
         if audible_ms is not None:
-            self._queue.hold(FirstSound(), audible_ms)
-            self._changed.ring()
+            self._releasing.hold(FirstSound(), audible_ms)
 
     # words
 
     def _hold_word(self, frame: Frame, position: float) -> None:
         self._last_word_ms = max(self._last_word_ms, position)
-        self._queue.hold(frame, position)
-        self._changed.ring()
+        self._releasing.hold(frame, position)
 
     # release
 
-    async def _release(self) -> None:
-        """Let go of what was heard, for as long as the pipeline runs."""
-        while True:
-            self._changed.silence()
-            await self._release_due()
-            secs: float | None = None
-            position = self._queue.next_ms
-            if position is not None:
-                wait_ms = self._playout.heard.eta_ms(position, self._now())
-                secs = None if wait_ms == float("inf") else max(1.0, wait_ms) / 1000
-            await self._changed.wait(secs)
+    def _end_unstopped(self) -> float | None:
+        """End what was heard whole though its synthesiser never said that it stopped.
 
-    async def _release_due(self) -> None:
-        if self._cutting:
-            return
-        heard, source = self._playout.heard.at(self._now())
-        for item in self._queue.due(heard):
-            try:
-                await self._leave(item, source)
-            except Exception as error:
-                self._drops.tell(item, error)
-            if self._cutting:
-                return
+        Returns:
+            When to look again, ms; None = when something comes.
+        """
+        now, waits = self._now(), list[float]()
+        for utterance in self.utterances.open:
+            if is_live(utterance.context_id):
+                continue  # such a turn may have a pause of any length
+            unheard_ms = self._playout.heard.eta_ms(utterance.end_ms, now)
+            left_ms = max(unheard_ms, self._sounded_ms + _NO_STOP_MS - now)
+            if left_ms > 0:
+                waits.append(left_ms)
+            else:
+                self._stopped(utterance.context_id)
+                stop = TTSStoppedFrame(context_id=utterance.context_id)
+                self._releasing.hold(stop, float(self._playout.end_ms))
+        return min((ms for ms in waits if ms != float("inf")), default=None)
 
     async def _leave(self, item: Frame | BotStarts | FirstSound, source: wire.HeardSource) -> None:
         if isinstance(item, BotStarts):
@@ -429,20 +429,10 @@ class SessionOutput(BaseOutputTransport):
         session.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
 
     async def _drain(self) -> None:
-        """Wait until what was said is heard, but not for ever (no path, a frozen client).
-
-        A listener who is away is waited for as long as the voice waits.
-        """
-        deadline = self._now() + self._playout.backlog_ms(self._now()) + _END_SLACK_MS
-        while len(self._queue) and self._now() < deadline:
-            before = self._now()
-            await asyncio.sleep(0.02)
-            if self._session.path is None:
-                if not self._session.absence.waits:
-                    break
-                deadline += self._now() - before
+        """Wait until what was said is heard; words that were not heard by then are not let go."""
+        left = await self._releasing.drain()
         heard = self._playout.heard_ms(self._now())
-        for held in self._queue.take_all():
+        for held in left:
             item = held.item
             unheard = isinstance(item, TTSTextFrame) and held.media_ms > heard
             if isinstance(item, Frame) and not unheard:
