@@ -8,6 +8,9 @@ import voxwire
 from tests.support.odd_bot import Order, Script, odd_bot
 from voxwire_server.testing import running_server
 
+PAUSE_S = 0.7
+"""Silence before each answer: the clock of what is heard leaves the end of the last sound behind."""
+
 TEXT = "one two three four five six seven eight nine ten eleven twelve."
 
 
@@ -21,6 +24,7 @@ async def test_the_context_keeps_as_many_words_as_the_client_was_told(
     async with running_server(odd_bot(script)) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, transport=transport) as session:
             for count in (1, 3, 6):
+                await asyncio.sleep(PAUSE_S)
                 await session.send_text("go")
                 while (await session.wait_for(voxwire.BotWord)).index < count - 1:
                     pass
@@ -40,7 +44,10 @@ async def test_nothing_of_a_voice_that_stays_silent_is_remembered() -> None:
     async with running_server(odd_bot(script)) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, transport="websocket") as session:
             await session.send_text("go")
-            await session.wait_for(voxwire.BotResponseEnded)
+            while (await session.wait_for(voxwire.StateChanged)).bot != voxwire.BotState.THINKING:
+                pass
+            while (await session.wait_for(voxwire.StateChanged)).bot != voxwire.BotState.IDLE:
+                pass
             await session.send_text("again")
             ended = await session.wait_for(voxwire.UtteranceEnded)
             assert ended.heard_words == 2
