@@ -9,7 +9,7 @@ from tests.support.odd_bot import Order, Script, odd_bot
 from voxwire_server.testing import running_server
 
 PAUSE_S = 0.7
-"""Silence before each answer: the clock of what is heard leaves the end of the last sound behind."""
+"""Silence before each answer, so that the clock leaves the end of the last sound behind."""
 
 TEXT = "one two three four five six seven eight nine ten eleven twelve."
 
