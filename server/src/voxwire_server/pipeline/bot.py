@@ -204,7 +204,8 @@ class BotSession:
         Args:
             processors: From :meth:`input` to the assistant aggregator.
             params: Pipecat's pipeline parameters; the sample rates are the session's.
-            on_ready: Called once when the pipeline has started, for a greeting.
+            on_ready: Called once when the pipeline has started, for a greeting. What it raises
+                ends the pipeline, and is raised here.
 
         Cancel-safe: a cancelled run ends the pipeline and leaves nothing behind.
         """
@@ -227,16 +228,23 @@ class BotSession:
             check_dangling_tasks=False,
         )
         self.worker = worker
+        failures: list[Exception] = []
         if on_ready is not None:
             ready = on_ready
 
             @worker.event_handler("on_pipeline_started")
             async def _(worker: PipelineWorker, _frame: Any) -> None:
-                await ready(worker)
+                try:
+                    await ready(worker)
+                except Exception as error:  # Pipecat would only log it
+                    failures.append(error)
+                    await worker.cancel(reason="on_ready failed")
 
         runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
         await runner.add_workers(worker)
         await runner.run()
+        if failures:
+            raise failures[0]
 
     async def say(self, text: str) -> None:
         """Speak ``text`` as it is; it becomes part of the conversation."""

@@ -62,7 +62,10 @@ class SessionInput(BaseInputTransport):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Pass frames on; what travels upstream to here is news for the client."""
         if direction == FrameDirection.UPSTREAM:
-            self._owner.taps.upstream(frame)
+            try:
+                self._owner.taps.upstream(frame)
+            except Exception as error:
+                self._drops.tell(frame, error)
         await super().process_frame(frame, direction)
 
     async def start(self, frame: StartFrame) -> None:
