@@ -12,6 +12,7 @@ from google.protobuf.json_format import MessageToDict, Parse, ParseDict
 
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel, ChannelError, ReplayLimits
+from voxwire_protocol.text_join import join_texts
 from voxwire_protocol.timeline import Heard, TimedWord, Timeline, decode_words, encode_words
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
@@ -104,6 +105,12 @@ def test_timeline_script(name: str) -> None:
     timeline = Timeline()
     for at, step in enumerate(WORDS[name]["steps"]):
         _timeline_step(timeline, step, f"{name}, step {at}")
+
+
+@pytest.mark.parametrize("name", sorted(name for name in WORDS if WORDS[name]["kind"] == "join"))
+def test_join_case(name: str) -> None:
+    for case in WORDS[name]["joins"]:
+        assert join_texts(case["before"], case["after"]) == case["text"], case
 
 
 def _timeline_step(timeline: Timeline, step: dict[str, Any], where: str) -> None:

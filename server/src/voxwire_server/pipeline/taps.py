@@ -5,6 +5,7 @@ through every processor, so they cost nothing where nothing happens.
 """
 
 import logging
+import math
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -41,6 +42,8 @@ from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 
 from voxwire_protocol import wire
+from voxwire_server.outgoing import sendable
+from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.live import Live, is_speech_to_speech
 from voxwire_server.pipeline.pairing import Pairing
 from voxwire_server.pipeline.transcripts import confidence_of, language_of
@@ -67,8 +70,9 @@ class Taps:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.utterances: Utterances | None = None
+        self._watch = Drops(session).watch
         self._pairing = Pairing()
-        self._wordless = WordlessTurns(self._no_answer)
+        self._wordless = WordlessTurns(session.guarded(self._no_answer))
         self.live = Live(session, said_so_far=self._heard_so_far)
         """What a speech-to-speech service of the pipeline needs of the session."""
         self._recognises = False
@@ -89,18 +93,19 @@ class Taps:
                 source = note_word_offsets(processor)
                 if self.utterances is not None:
                     self.utterances.source = source
-                processor.add_event_handler("on_tts_request", self._spoken)
-                processor.add_event_handler("on_before_push_frame", self._tts)
+                processor.add_event_handler("on_tts_request", self._watch(self._spoken))
+                processor.add_event_handler("on_before_push_frame", self._watch(self._tts))
             elif isinstance(processor, LLMService):
-                processor.add_event_handler("on_before_process_frame", self._asked)
+                processor.add_event_handler("on_before_process_frame", self._watch(self._asked))
                 if is_speech_to_speech(processor):
                     self._install_live(processor)
-                processor.add_event_handler("on_before_push_frame", self._llm)
+                processor.add_event_handler("on_before_push_frame", self._watch(self._llm))
             elif isinstance(processor, STTService):
                 self._recognises = True
-                processor.add_event_handler("on_before_push_frame", self._stt)
+                processor.add_event_handler("on_before_push_frame", self._watch(self._stt))
             elif isinstance(processor, LLMAssistantAggregator):
-                processor.add_event_handler("on_after_process_frame", self._pairing.aggregated)
+                paired = self._watch(self._pairing.aggregated)
+                processor.add_event_handler("on_after_process_frame", paired)
 
     def find_live(self, processors: Iterable[FrameProcessor]) -> None:
         """Take a speech-to-speech service into care before it connects."""
@@ -110,7 +115,8 @@ class Taps:
 
     def _install_live(self, processor: LLMService[Any]) -> None:
         self.live.adopt(processor)
-        processor.add_event_handler("on_before_push_frame", self._model_that_hears)
+        hears = self._watch(self._model_that_hears)
+        processor.add_event_handler("on_before_push_frame", hears)
         if self.utterances is not None:
             self.utterances.source = wire.TimingSource.TIMING_SOURCE_ESTIMATED
 
@@ -183,6 +189,7 @@ class Taps:
 
     async def _stt(self, processor: FrameProcessor, frame: Frame) -> None:
         if isinstance(frame, InterimTranscriptionFrame | TranscriptionFrame):
+            frame.text = sendable(frame.text)
             self._wordless.words()
         if isinstance(frame, InterimTranscriptionFrame):
             self._transcript(frame.text, final=False, heard=frame)
@@ -215,7 +222,7 @@ class Taps:
         self._session.emit(
             transcript=wire.Transcript(
                 transcript_id=f"s{self._segment}",
-                text=text,
+                text=sendable(text),
                 final=final,
                 turn_id=self.turn_id,
                 typed=typed,
@@ -235,6 +242,7 @@ class Taps:
     async def _llm(self, processor: FrameProcessor, frame: Frame) -> None:
         session = self._session
         if isinstance(frame, LLMTextFrame):
+            frame.text = sendable(frame.text)
             session.emit(response_text=wire.ResponseText(response_id=self._rid(), text=frame.text))
         elif isinstance(frame, LLMFullResponseStartFrame):
             self._response += 1
@@ -330,7 +338,9 @@ def _service_metrics(data: Any) -> list[wire.ServiceMetric]:
     else:
         pairs = []
     return [
-        wire.ServiceMetric(kind=k, processor=data.processor, model=data.model or "", value=v)
+        wire.ServiceMetric(
+            kind=k, processor=sendable(data.processor), model=sendable(data.model or ""), value=v
+        )
         for k, v in pairs
-        if v
+        if v and math.isfinite(v)
     ]

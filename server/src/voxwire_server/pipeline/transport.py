@@ -20,6 +20,7 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from voxwire_protocol import wire
+from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.output import SessionOutput
 from voxwire_server.pipeline.taps import Taps
 from voxwire_server.pipeline.typed import push_typed
@@ -50,6 +51,7 @@ class SessionInput(BaseInputTransport):
         super().__init__(params, **kwargs)
         self._owner = transport
         self._session = transport.session
+        self._drops = Drops(transport.session)
         self._blocks: deque[bytes] = deque(maxlen=_MAX_QUEUED_BLOCKS)
         self._wake = asyncio.Event()
         self._feeder: asyncio.Task[None] | None = None
@@ -68,7 +70,10 @@ class SessionInput(BaseInputTransport):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Pass frames on; what travels upstream to here is news for the client."""
         if direction == FrameDirection.UPSTREAM:
-            self._owner.taps.upstream(frame)
+            try:
+                self._owner.taps.upstream(frame)
+            except Exception as error:
+                self._drops.tell(frame, error)
         await super().process_frame(frame, direction)
 
     async def start(self, frame: StartFrame) -> None:
@@ -79,11 +84,12 @@ class SessionInput(BaseInputTransport):
 
     def _create_audio_task(self) -> None:
         if self._feeder is None and self._params.audio_in_enabled:
-            self._feeder = self.create_task(self._feed())
+            self._feeder = self._session.spawn(self._feed())
 
     async def _cancel_audio_task(self) -> None:
         if self._feeder is not None:
-            await self.cancel_task(self._feeder)
+            self._feeder.cancel()
+            await asyncio.wait({self._feeder})
             self._feeder = None
         self._brought.cut()
 
@@ -112,11 +118,16 @@ class SessionInput(BaseInputTransport):
             self._wake.clear()
             while self._blocks:
                 await asyncio.sleep(0)  # a filter may take longer than a block lasts
-                pcm = self._blocks.popleft()
-                if self._params.audio_in_filter:
-                    pcm = await self._params.audio_in_filter.filter(pcm)
-                if pcm and self._params.audio_in_passthrough:
-                    await self.push_frame(_UserAudio(pcm, self._rate, 1))
+                try:
+                    await self._push_block(self._blocks.popleft())
+                except Exception as error:
+                    self._drops.tell("a block of the user's voice", error)
+
+    async def _push_block(self, pcm: bytes) -> None:
+        if self._params.audio_in_filter:
+            pcm = await self._params.audio_in_filter.filter(pcm)
+        if pcm and self._params.audio_in_passthrough:
+            await self.push_frame(_UserAudio(pcm, self._rate, 1))
 
 
 class SessionTransport(BaseTransport):

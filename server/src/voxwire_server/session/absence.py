@@ -135,7 +135,7 @@ class Absence:
         session = self._session
         self.stop_grace()
         delay = session.settings.grace_ms / 1000
-        self._grace = asyncio.get_running_loop().call_later(delay, self._expire)
+        self._grace = asyncio.get_running_loop().call_later(delay, session.guarded(self._expire))
         _log.info("control channel lost", extra={"session": session.id})
 
     def stop_grace(self) -> None:

@@ -199,6 +199,7 @@ async def _open_websocket(session: "Session", request: wire.PathOpen) -> None:
         playout=session.playout,
         block_ms=session.settings.block_ms,
         now_ms=session.now_ms,
+        guarded=session.guarded,
     )
     session.emit(
         media_anchor=wire.MediaAnchor(

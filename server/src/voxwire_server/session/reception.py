@@ -107,7 +107,9 @@ class Reception:
         if due is None or self._ack_timer is not None:
             return
         delay = max(0.0, due - now) / 1000
-        self._ack_timer = asyncio.get_running_loop().call_later(delay, self._send_acks)
+        self._ack_timer = asyncio.get_running_loop().call_later(
+            delay, self._session.guarded(self._send_acks)
+        )
 
     def _send_acks(self) -> None:
         self._ack_timer = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import logging
 import secrets
 from collections.abc import Callable
 from typing import Final
@@ -13,6 +14,10 @@ from voxwire_server.session.session import BotRunner, Session
 from voxwire_server.tokens import Claims
 
 __all__ = ["CapacityError", "NotYoursError", "SessionRegistry"]
+
+_log = logging.getLogger("voxwire.session")
+
+_FAILED: Final = 4000 + wire.ErrorCode.ERROR_CODE_INTERNAL
 
 _FEATURES: Final = frozenset(
     {
@@ -149,8 +154,15 @@ class SessionRegistry:
         """Run the session's owner task."""
         task = asyncio.get_running_loop().create_task(session.run(), name=f"session {session.id}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: self._forget(session))
+        task.add_done_callback(lambda task: self._over(session, task))
+
+    def _over(self, session: Session, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._forget(session)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("session failed", exc_info=error, extra={"session": session.id})
+            if session.link is not None:
+                session.link.close(_FAILED, "the session failed")
 
     async def close(self, timeout_ms: int) -> None:
         """End every session and wait until nothing of them remains."""

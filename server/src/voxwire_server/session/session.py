@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol
 
 from voxwire_protocol import wire
+from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.clock import ClockSync
 from voxwire_server.config import Settings
 from voxwire_server.logs import trace
 from voxwire_server.media.base import MediaPath
+from voxwire_server.outgoing import sendable
 from voxwire_server.session.absence import Absence
 from voxwire_server.session.control import Control
 from voxwire_server.session.flushes import Flushes
@@ -34,6 +36,7 @@ _log = logging.getLogger("voxwire.session")
 
 _WEBSOCKET: Final = wire.Carrier.CARRIER_WEBSOCKET
 _SNAPSHOT_BYTES: Final = 32_768
+_MAX_REASON_CHARS: Final = 500
 _GONE: Final = 4000 + wire.ErrorCode.ERROR_CODE_CONNECTION_LOST
 
 
@@ -155,13 +158,22 @@ class Session:
     def emit_envelope(self, envelope: wire.Envelope) -> None:
         """Send an envelope; it is numbered and kept for replay as its payload asks.
 
-        Nothing goes out behind ``SessionEnded``.
+        Nothing goes out behind ``SessionEnded``. One that is too large for the channel is left
+        out, and the client is told so.
         """
         if self._farewell_said:
             return
         trace("sent", envelope, self.id)
-        self.history.note(envelope)
-        self.control.send(envelope)
+        try:
+            self.control.send(envelope)
+        except ChannelError as error:
+            kind = envelope.WhichOneof("payload")
+            reason = f"{kind} of {envelope.ByteSize()} bytes was not sent: {error.reason}"
+            _log.warning("%s", reason, extra={"session": self.id})
+            if kind != "error":
+                self.emit_error(error.code, reason)
+        else:
+            self.history.note(envelope)
 
     @property
     def link(self) -> ControlLink | None:
@@ -188,8 +200,8 @@ class Session:
         self.emit(
             error=wire.Error(
                 code=code,
-                reason=reason,
-                subject_id=subject,
+                reason=sendable(reason)[:_MAX_REASON_CHARS],
+                subject_id=sendable(subject)[:_MAX_REASON_CHARS],
                 fatal=fatal,
                 action=wire.RecoveryAction.RECOVERY_ACTION_NONE,
                 retryable=retryable,
@@ -280,11 +292,31 @@ class Session:
     def _reap(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("session task failed", exc_info=error, extra={"session": self.id})
-            self.end(
-                wire.EndReason.END_REASON_ERROR,
-                wire.Error(code=wire.ErrorCode.ERROR_CODE_INTERNAL, reason="internal error"),
-            )
+            self._failed(error)
+
+    def guarded(self, work: Callable[[], None]) -> Callable[[], None]:
+        """``work``, for a timer of this session: the session ends when it raises."""
+
+        def guard() -> None:
+            try:
+                work()
+            except Exception as error:
+                self._failed(error)
+
+        return guard
+
+    def _failed(self, error: BaseException) -> None:
+        """A part of the session is dead: the rest cannot go on without it."""
+        _log.error("session task failed", exc_info=error, extra={"session": self.id})
+        self.end(
+            wire.EndReason.END_REASON_ERROR,
+            wire.Error(
+                code=wire.ErrorCode.ERROR_CODE_INTERNAL,
+                reason="a part of the server's session failed; see its log",
+                action=wire.RecoveryAction.RECOVERY_ACTION_RECONNECT,
+                fatal=True,
+            ),
+        )
 
     def end(self, reason: wire.EndReason, error: wire.Error | None = None) -> None:
         """End the session. The first reason counts."""

@@ -48,6 +48,7 @@ export {
   parseJson,
   utf8Length,
 } from "./json-text.js";
+export { joinTexts } from "./text-join.js";
 export {
   type DecodeOptions,
   decodeWords,

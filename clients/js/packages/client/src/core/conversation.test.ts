@@ -53,6 +53,11 @@ const statesOf = (state: LogState) =>
     turn.role === "bot" ? turn.utterances.flatMap((one) => one.words.map((it) => it.state)) : [],
   );
 
+test("pieces of Chinese or Japanese have no space between them", () => {
+  const state = log(transcript("您好。"), transcript("今天天气怎么样", { transcriptId: "s2" }));
+  expect(turnsOf(state)).toMatchObject([{ role: "user", text: "您好。今天天气怎么样" }]);
+});
+
 test("pieces of what the user says become one turn, and interim ones replace each other", () => {
   const state = log(
     transcript("what is", { final: false }),

@@ -1,12 +1,13 @@
 /** The turn log as the server tells it: a pure reducer over events. What does not change keeps its
  * identity, so that a page draws only what did. */
-import type {
-  ClientEvents,
-  Snapshot,
-  ToolCallEnded,
-  ToolCallStarted,
-  TypedEvent,
-  UserTranscript,
+import {
+  type ClientEvents,
+  joinTexts,
+  type Snapshot,
+  type ToolCallEnded,
+  type ToolCallStarted,
+  type TypedEvent,
+  type UserTranscript,
 } from "@voxwire/protocol";
 import type { Conversation, LoggedToolCall, LoggedTurn, LoggedUtterance } from "../api.js";
 import { cutShort, ended, withHeard, withWords } from "./logged-utterance.js";
@@ -135,7 +136,7 @@ function said(state: LogState, event: UserTranscript): LogState {
   const turn: UserTurn = {
     id,
     role: "user",
-    text: [...pieces.values()].filter(Boolean).join(" "),
+    text: [...pieces.values()].reduce(joinTexts, ""),
     final: event.final,
     typed: event.typed,
   };
@@ -269,16 +270,12 @@ function restored(state: LogState, snapshot: Snapshot): LogState {
         utterances: [],
         toolCalls: [],
         interrupted: unheardText !== "" || before?.interrupted === true,
-        heardText: joined(before?.heardText, text),
-        unheardText: joined(before?.unheardText, unheardText),
+        heardText: joinTexts(before?.heardText ?? "", text),
+        unheardText: joinTexts(before?.unheardText ?? "", unheardText),
       };
       turns.splice(at < 0 ? turns.length : at, at < 0 ? 0 : 1, turn);
     }
   }
   const skipped = state.conversation.skipped + 1;
   return { ...state, conversation: { turns, skipped } };
-}
-
-function joined(before: string | undefined, text: string): string {
-  return [before, text].filter(Boolean).join(" ");
 }
