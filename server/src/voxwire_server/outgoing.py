@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.json_schema import MAX_VALUE_DEPTH
-from voxwire_protocol.json_text import JsonTextError, value_is_deeper
+from voxwire_protocol.json_text import MAX_JSON_DEPTH, JsonTextError, value_is_deeper
 
 __all__ = ["MAX_APP_MESSAGE_BYTES", "app_json", "sendable", "shown_json"]
 
@@ -45,19 +45,21 @@ def app_json(value: object, *, max_bytes: int = MAX_APP_MESSAGE_BYTES) -> str:
         JsonTextError: TOO_LARGE, or MALFORMED: it is not made of what JSON has, or is nested
             deeper than 32.
     """
-    return _json(value, max_bytes, None)
+    return _json(value, max_bytes, MAX_VALUE_DEPTH, None)
 
 
 def shown_json(value: object) -> str:
     """A value that is only shown, as JSON; the name of its type where that cannot be."""
     try:
-        return _json(value, _MAX_SHOWN_BYTES, str)
+        return _json(value, _MAX_SHOWN_BYTES, MAX_JSON_DEPTH, str)
     except JsonTextError:
         return json.dumps(sendable(type(value).__name__))
 
 
-def _json(value: object, max_bytes: int, default: Callable[[Any], Any] | None) -> str:
-    if value_is_deeper(value, MAX_VALUE_DEPTH):
+def _json(
+    value: object, max_bytes: int, max_depth: int, default: Callable[[Any], Any] | None
+) -> str:
+    if value_is_deeper(value, max_depth):
         raise JsonTextError(ErrorCode.MALFORMED, "the value is nested too deep for JSON")
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, default=default)
