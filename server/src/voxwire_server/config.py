@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     """How long a session whose control channel is lost waits for its client, milliseconds."""
     voice_gap_ms: int = Field(default=2000, ge=0)
     """How long the bot's voice waits for a listener; after that it is cut, milliseconds."""
+    answer_timeout_ms: int = Field(default=15_000, ge=0)
+    """How long the services that owe an answer may be silent; 0 = for ever, milliseconds."""
     end_timeout_ms: int = 5000
     """Longest time for a bot to end, milliseconds."""
 
