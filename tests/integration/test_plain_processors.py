@@ -34,7 +34,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 import voxwire
 from tests.support.clicks import RATE, ClickTTS, ScriptedLLM, click_pcm
 from voxwire_server import BotSession
-from voxwire_server.pipeline import plain, taps
+from voxwire_server.pipeline import plain, responses
 from voxwire_server.testing import running_server
 
 SAID = ["All ", "is ", "well."]
@@ -257,7 +257,7 @@ async def test_a_plain_recogniser_is_seen_once(corrects: bool) -> None:
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has no end is over after a short while, so that nobody waits for it here."""
     monkeypatch.setattr(plain, "_QUIET_SECS", 0.2)
-    monkeypatch.setattr(taps, "_ENDLESS_SECS", 0.2)
+    monkeypatch.setattr(responses, "ENDLESS_SECS", 0.2)
 
 
 @pytest.mark.parametrize(

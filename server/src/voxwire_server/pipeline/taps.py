@@ -5,7 +5,6 @@ Taps sit on the processors that make frames of the conversation (Pipecat's
 them costs. A frame counts where it is pushed first; who passes it on says nothing new.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -53,8 +52,9 @@ from voxwire_protocol import wire
 from voxwire_server.pipeline.answers import Answers
 from voxwire_server.pipeline.live import Live, is_speech_to_speech
 from voxwire_server.pipeline.metrics import service_metrics
-from voxwire_server.pipeline.pairing import Pairing
 from voxwire_server.pipeline.plain import PlainProcessor, is_answer
+from voxwire_server.pipeline.responses import Responses
+from voxwire_server.pipeline.tool_taps import ToolTaps
 from voxwire_server.pipeline.troubles import trouble_of
 from voxwire_server.pipeline.unanswered import WordlessTurns
 from voxwire_server.pipeline.unspoken import UnspokenText
@@ -65,10 +65,8 @@ from voxwire_server.session.session import Session
 __all__ = ["Taps"]
 
 _log = logging.getLogger("voxwire.pipeline")
-_Outcome = wire.ToolOutcome
 _MS: Final = 1000
 _TOLD: Final = "voxwire_told"
-_ENDLESS_SECS: Final = 2.0
 _PASSES_ON: Final = (
     BasePipeline,
     PipelineSource,
@@ -91,19 +89,17 @@ class Taps:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.utterances: Utterances | None = None
-        self._pairing = Pairing()
         self._wordless = WordlessTurns(self._no_answer)
         self._answers = Answers(session, lambda: self.turn_id)
+        self._tools = ToolTaps(session, self._answers)
         self.live = Live(session, said_so_far=self._heard_so_far)
         """What a speech-to-speech service of the pipeline needs of the session."""
         self._recognises = False
         self._thinks = False
         self._turn = 0
         self._segment = 0
-        self._response = 0
+        self._responses = Responses(session, self._response_over)
         self._answering = False
-        self._writes = False
-        self._endless: asyncio.TimerHandle | None = None
         self._installed: set[int] = set()
         self._plain: dict[int, PlainProcessor] = {}
         self._handlers: dict[type, _Handler | None] = {}
@@ -131,7 +127,8 @@ class Taps:
                 self._recognises = True
                 processor.add_event_handler("on_before_push_frame", self._pushed)
             elif isinstance(processor, LLMAssistantAggregator):
-                processor.add_event_handler("on_after_process_frame", self._pairing.aggregated)
+                aggregated = self._tools.pairing.aggregated
+                processor.add_event_handler("on_after_process_frame", aggregated)
             elif before_output and not isinstance(processor, _PASSES_ON):
                 self._install_plain(processor)
         if not self.live.watched:
@@ -181,8 +178,8 @@ class Taps:
             (OutputAudioRawFrame, self._sounded),
             (MetricsFrame, self._metrics),
             (FunctionCallInProgressFrame, self._tool_started),
-            (FunctionCallResultFrame, self._tool_result),
-            (FunctionCallCancelFrame, self._tool_cancelled),
+            (FunctionCallResultFrame, lambda _, frame: self._tools.result(frame)),
+            (FunctionCallCancelFrame, lambda _, frame: self._tools.cancelled(frame)),
             (InterruptionFrame, self._interrupted),
         )
         if kind is TextFrame:
@@ -240,12 +237,11 @@ class Taps:
     @property
     def answering(self) -> bool:
         """Whether a model has begun an answer and not said its end."""
-        return self._writes
+        return self._responses.open
 
     def _next_turn(self) -> None:
         self._turn += 1
-        self._answering = self._writes = False
-        self._stop_endless()
+        self._answering = False
         self._answers.clear()
         if self.utterances is not None:
             self.utterances.turn_id = self.turn_id
@@ -340,100 +336,38 @@ class Taps:
             self._session.turns.asked(self._session.now_ms())
             self._answers.deadline.asked(processor.name)
 
-    def _response_started(self, processor: FrameProcessor, _: Frame) -> None:
-        self._stop_endless()
+    def _response_started(self, processor: FrameProcessor, frame: Frame) -> None:
         session = self._session
-        self._response += 1
-        self._answering = self._writes = True
+        self._answering = True
+        self._responses.start(self.turn_id, endless=isinstance(frame, TextFrame))
         if self.utterances is not None:
-            self.utterances.response_id = self._rid()
-        session.emit(
-            response_started=wire.ResponseStarted(response_id=self._rid(), turn_id=self.turn_id)
-        )
+            self.utterances.response_id = self._responses.response_id
         self._wordless.words()
         self._answers.deadline.begun(processor.name)
         session.emit_state(session.state.response_started())
 
     def _response_text(self, processor: FrameProcessor, frame: TextFrame) -> None:
-        if not self._writes:  # one who says neither when it begins nor when it ends
+        if not self._responses.open:  # one who says neither when it begins nor when it ends
             self._response_started(processor, frame)
-            self._await_more()
-        elif self._endless is not None:
-            self._await_more()
         self._answers.deadline.sign()
-        self._session.emit(
-            response_text=wire.ResponseText(response_id=self._rid(), text=frame.text)
-        )
+        self._responses.text(frame.text)
 
     def _response_ended(self, _: FrameProcessor, __: Frame) -> None:
-        self._stop_endless()
-        if self._writes:
-            self._writes = False
-            self._session.emit(response_ended=wire.ResponseEnded(response_id=self._rid()))
+        self._responses.end()
         self._answers.deadline.ended()
 
-    def _await_more(self) -> None:
-        """A text without a start has no end either: it ends when nothing more comes."""
-        self._stop_endless()
-        self._endless = asyncio.get_running_loop().call_later(_ENDLESS_SECS, self._no_more)
-
-    def _no_more(self) -> None:
-        self._endless = None
-        if self._writes and not self._session.over:
-            self._writes = False
-            self._session.emit(response_ended=wire.ResponseEnded(response_id=self._rid()))
-            self._answers.deadline.ended()
-            self._session.emit_state(self._session.state.response_ended())
-
-    def _stop_endless(self) -> None:
-        if self._endless is not None:
-            self._endless.cancel()
-            self._endless = None
+    def _response_over(self) -> None:
+        self._answers.deadline.ended()
+        self._session.emit_state(self._session.state.response_ended())
 
     def _interrupted(self, _: FrameProcessor, __: Frame) -> None:
-        self._writes = False
-        self._stop_endless()
+        self._responses.end()
         self._answers.clear()
         self._session.tools.interrupted()
 
-    def _rid(self) -> str:
-        return f"r{self._response}"
-
-    # tools
-
     def _tool_started(self, _: FrameProcessor, frame: FunctionCallInProgressFrame) -> None:
-        self._pairing.started(frame.tool_call_id)
-        self._session.turns.tool_started(frame.tool_call_id, self._session.now_ms())
-        self._answers.tool_started(frame.tool_call_id)
-        name, arguments = frame.function_name, frame.arguments
         # a model may call without announcing a response; the one before is another turn's
-        response_id = self._rid() if self._answering else ""
-        reports = self._session.tools.reports
-        reports.started(frame.tool_call_id, name, arguments, response_id=response_id)
-
-    def _tool_result(self, _: FrameProcessor, frame: FunctionCallResultFrame) -> None:
-        properties = frame.properties
-        if properties is not None and not properties.is_final:
-            self._answers.deadline.sign()
-            return
-        self._session.turns.tool_ended(frame.tool_call_id, self._session.now_ms())
-        self._answers.tool_ended(frame.tool_call_id)
-        failed = bool(getattr(frame, "error", None))
-        outcome = _Outcome.TOOL_OUTCOME_FAILED if failed else _Outcome.TOOL_OUTCOME_DONE
-        self._session.tools.reports.ended(frame.tool_call_id, outcome, frame.result)
-        answers = properties.run_llm if properties else None
-        if (frame.run_llm if answers is None else answers) is not False:
-            self._session.emit_state(self._session.state.answer_owed())
-
-    def _tool_cancelled(self, _: FrameProcessor, frame: FunctionCallCancelFrame) -> None:
-        self._pairing.cancelled(frame)
-        self._session.turns.tool_ended(frame.tool_call_id, self._session.now_ms())
-        self._answers.tool_ended(frame.tool_call_id)
-        timed_out, kinds = frame.run_llm, _Outcome
-        self._session.tools.reports.ended(
-            frame.tool_call_id,
-            kinds.TOOL_OUTCOME_TIMED_OUT if timed_out else kinds.TOOL_OUTCOME_CANCELLED,
-        )
+        self._tools.started(frame, self._responses.response_id if self._answering else "")
 
     # the voice
 
