@@ -28,7 +28,6 @@ from pipecat.frames.frames import (
     SystemFrame,
     TextFrame,
     TTSAudioRawFrame,
-    TTSStartedFrame,
     TTSStoppedFrame,
     TTSTextFrame,
     VolumeFrame,
@@ -53,7 +52,7 @@ from voxwire_server.pipeline.output_frames import (
 )
 from voxwire_server.pipeline.release import ReleaseQueue
 from voxwire_server.pipeline.spoken_words import place_text
-from voxwire_server.pipeline.unspoken import UNSPOKEN_KEY
+from voxwire_server.pipeline.unspoken import UNSPOKEN_KEY, SilentContexts
 from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.voice_format import VoiceFormat
 from voxwire_server.session.playout import MAX_BACKLOG_MS
@@ -64,7 +63,6 @@ __all__ = ["SessionOutput"]
 _END_SLACK_MS: Final = 1500
 _ROOM_SECS: Final = 0.1
 _KEPT_CUTS: Final = 32
-_KEPT_UNVOICED: Final = 8
 _DOWN = FrameDirection.DOWNSTREAM
 
 
@@ -97,7 +95,7 @@ class SessionOutput(BaseOutputTransport):
         self._passes_audio = True
         self._last_word_ms = 0.0
         self._contexts: set[str] = set()
-        self._unvoiced: dict[str, list[TTSTextFrame]] = {}
+        self._silent = SilentContexts()
         self._cut_contexts: deque[str] = deque(maxlen=_KEPT_CUTS)
         self._live = LiveOutput(
             self.utterances,
@@ -173,15 +171,8 @@ class SessionOutput(BaseOutputTransport):
         elif isinstance(frame, TTSTextFrame) and frame.context_id:
             await self._text(frame)
         else:
-            if isinstance(frame, TTSStartedFrame) and frame.context_id not in self._contexts:
-                self._wait_for_sound(frame.context_id or "")
+            self._silent.note(frame)
             await self._hold(frame)
-
-    def _wait_for_sound(self, context: str, *text: TTSTextFrame) -> None:
-        """Text of a context waits for its first sample; without one it is never let go."""
-        self._unvoiced.setdefault(context, []).extend(text)
-        if len(self._unvoiced) > _KEPT_UNVOICED:
-            del self._unvoiced[next(iter(self._unvoiced))]
 
     async def _hold(self, frame: Frame) -> None:
         """Keep a frame behind the audio (or the words) that came before it."""
@@ -217,7 +208,7 @@ class SessionOutput(BaseOutputTransport):
         if context is not None:
             self._voice(context, start, pcm)
             self._live.audio(context, self._playout.to_ms(start), pcm)
-            for text in self._unvoiced.pop(context, ()):
+            for text in self._silent.sounds(context):
                 await self._text(text)
         if isinstance(frame, TTSAudioRawFrame):
             self._time_answer(context or "", self._playout.to_ms(start), pcm, begins=not known)
@@ -256,7 +247,7 @@ class SessionOutput(BaseOutputTransport):
         if context in self._cut_contexts or UNSPOKEN_KEY in frame.metadata:
             return
         if self.utterances.get(context) is None and context not in self._contexts:
-            self._wait_for_sound(context, frame)
+            self._silent.wait(frame)
             return
         placed = place_text(frame, self.utterances, end_ms=self._playout.end_ms)
         for word, position in placed:
@@ -361,8 +352,7 @@ class SessionOutput(BaseOutputTransport):
                 self.utterances.end(utterance.context_id, interrupted, heard, source)
             self.utterances.forget_early()
             self._cut_contexts.extend(self._contexts.union(self._live.words.contexts))
-            self._cut_contexts.extend(self._unvoiced)
-            self._unvoiced.clear()
+            self._cut_contexts.extend(self._silent.cut())
             self._contexts.clear()
             self._live.words.clear()
             for utterance in speaking:

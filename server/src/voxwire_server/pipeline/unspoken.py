@@ -11,17 +11,19 @@ from pipecat.frames.frames import (
     ErrorFrame,
     Frame,
     TTSAudioRawFrame,
+    TTSStartedFrame,
     TTSTextFrame,
 )
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.tts_service import TTSService
 
-__all__ = ["UNSPOKEN_KEY", "UnspokenText"]
+__all__ = ["UNSPOKEN_KEY", "SilentContexts", "UnspokenText"]
 
 UNSPOKEN_KEY: Final = "voxwire_unspoken"
 """Metadata key of a text frame whose sentence has no sound."""
 
 _KEPT: Final = 64
+_KEPT_CONTEXTS: Final = 8
 
 
 class UnspokenText:
@@ -60,6 +62,42 @@ class UnspokenText:
         if sentence in self._failed or (sentence in self._silent and late):
             frame.metadata[UNSPOKEN_KEY] = True
         self._last_pts = frame.pts or 0
+
+
+class SilentContexts:
+    """Contexts that have begun and have no sound yet, with their text, which waits for it.
+
+    Without a sound it is never let go: nobody has heard it.
+    """
+
+    def __init__(self) -> None:
+        self._texts: dict[str, list[TTSTextFrame]] = {}
+
+    def note(self, frame: Frame) -> None:
+        """A frame comes by: perhaps the start of a context that an interruption may cut."""
+        if isinstance(frame, TTSStartedFrame) and frame.context_id and frame.interruptible:
+            self._begin(frame.context_id)
+
+    def wait(self, text: TTSTextFrame) -> None:
+        """A text of a context without sound."""
+        self._begin(text.context_id or "").append(text)
+
+    def _begin(self, context: str) -> list[TTSTextFrame]:
+        texts = self._texts.setdefault(context, [])
+        if len(self._texts) > _KEPT_CONTEXTS:
+            del self._texts[next(iter(self._texts))]
+        return texts
+
+    def sounds(self, context: str) -> list[TTSTextFrame]:
+        """A context has a sound: the text that has waited for it."""
+        return self._texts.pop(context, [])
+
+    def cut(self) -> list[str]:
+        """An interruption: the contexts that it cuts, before any of their sound."""
+        kept = {c: t for c, t in self._texts.items() if any(not f.interruptible for f in t)}
+        gone = [context for context in self._texts if context not in kept]
+        self._texts = kept
+        return gone
 
 
 def _keep(memory: dict[int, str | None], key: int, value: str | None) -> None:
