@@ -9,7 +9,7 @@ from typing import Final
 
 __all__ = ["FAILED_MS", "AnswerDeadline", "Overdue"]
 
-FAILED_MS: Final = 5000
+FAILED_MS: Final = 3000
 """How long a service that owes an answer and has reported an error may stay silent, ms."""
 
 
