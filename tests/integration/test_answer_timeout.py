@@ -23,6 +23,7 @@ from voxwire_server import BotSession
 from voxwire_server.testing import running_server
 
 TIMEOUT_MS = 300
+NO_ANSWER = "the provider of a service does not answer"
 
 
 class SaysLLM(ScriptedLLM):
@@ -108,7 +109,7 @@ async def test_one_that_hangs_is_named_and_cut(text: str, heard: list[str], who:
         assert error.code == voxwire.ErrorCode.SERVICE_FAILED
         assert error.subject_id.startswith(who)
         assert error.retryable
-        assert error.reason == "the provider of a service does not answer"
+        assert error.reason == NO_ANSWER
 
         llm.go_on.set()  # too late: it is not spoken into the next turn
         await session.send_text("Still here.")
@@ -142,6 +143,8 @@ async def test_what_a_voice_failed_to_speak_is_not_in_the_context(fault: str, be
         errors = await idle(session)
         assert {error.code for error in errors} <= {voxwire.ErrorCode.SERVICE_FAILED}
         assert bool(errors) == (fault != "mute" or not before)
+        if fault == "mute" and errors:
+            assert [(error.reason, error.retryable) for error in errors] == [(NO_ANSWER, True)]
         await session.send_text("Still here.")
         while (await session.wait_for(voxwire.BotWord)).text != "Still":
             pass

@@ -124,11 +124,11 @@ def test_another_turn_owes_nothing_of_the_one_before(clock: Clock) -> None:
     clock.deadline.asked("llm")
     clock.deadline.text_taken("tts", "c1")
     clock.deadline.failed("tts")
-    assert clock.wait(4000) is None
+    assert clock.wait(2000) is None
     clock.deadline.clear()
     assert clock.deadline.debtor == ""
-    assert clock.wait(4000 + TIMEOUT_MS - 1) is None
-    assert clock.wait(4000 + TIMEOUT_MS) == Overdue("", told=False)
+    assert clock.wait(2000 + TIMEOUT_MS - 1) is None
+    assert clock.wait(2000 + TIMEOUT_MS) == Overdue("", told=False)
 
 
 def test_without_a_timeout_nothing_is_overdue() -> None:
