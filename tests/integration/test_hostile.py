@@ -247,6 +247,7 @@ ALLOWED = {
     "InterruptionFrame",
     "LLMConfigureOutputFrame",
     "LLMMessagesAppendFrame",
+    "LLMRunFrame",
     "PipelineFlushFrame",
     "MetricsFrame",
 }

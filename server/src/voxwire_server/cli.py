@@ -48,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
         help="end a session when nobody speaks or types for so long, seconds (default: never)",
     )
     run.add_argument(
+        "--answer-timeout-ms",
+        type=int,
+        help="how long a model or a voice may be silent that owes an answer (default 15000; 0 = for"
+        " ever)",
+    )
+    run.add_argument(
         "--log-level", choices=["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"], help="what to log"
     )
     run.add_argument("--log-format", choices=["text", "json"], help="lines for people or machines")

@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     """How long the bot's voice waits for a listener; after that it is cut, milliseconds."""
     suspended_ms: int = Field(default=60_000, ge=0)
     """The same for a listener who is there and says that it cannot play, milliseconds."""
+    answer_timeout_ms: int = Field(default=15_000, ge=0)
+    """How long the services that owe an answer may be silent; 0 = for ever, milliseconds."""
     end_timeout_ms: int = 5000
     """Longest time for a bot to end, milliseconds."""
 

@@ -10,10 +10,11 @@ from collections import deque
 from collections.abc import Callable, Container
 from typing import Any, Final, cast
 
-from pipecat.frames.frames import Frame, TTSTextFrame
+from pipecat.frames.frames import Frame, TTSStartedFrame, TTSTextFrame
 
 from voxwire_server.outgoing import sendable
 from voxwire_server.pipeline.output_frames import copy_word
+from voxwire_server.pipeline.unspoken import UNSPOKEN_KEY
 from voxwire_server.pipeline.utterances import PlacedWord, Utterances
 from voxwire_server.pipeline.words import OFFSET_KEY, WORD_KEY
 
@@ -49,11 +50,12 @@ class SpokenWords:
         self._cut_contexts = cut_contexts
         self._waiting: dict[str, list[Frame]] = {}
         self._spoken: deque[str] = deque(maxlen=_MAX_CONTEXTS)
+        self._begun: deque[str] = deque(maxlen=_MAX_CONTEXTS)
 
     @property
     def contexts(self) -> list[str]:
-        """Contexts of which text waits for its sound."""
-        return list(self._waiting)
+        """Contexts that have begun or have text, and no sound yet."""
+        return [*self._waiting, *self._begun]
 
     def timed(self, context: str) -> bool:
         """Whether words with times of their own wait for the sound of a context."""
@@ -69,7 +71,11 @@ class SpokenWords:
         context = getattr(frame, "context_id", None)
         if not isinstance(context, str) or not context:
             return False
+        if isinstance(frame, TTSStartedFrame) and frame.interruptible:
+            self._begun.append(context)
         text = isinstance(frame, TTSTextFrame)
+        if text and UNSPOKEN_KEY in frame.metadata:
+            return True
         if not text and context not in self._waiting:
             return False
         if context in self._cut_contexts:
@@ -96,6 +102,7 @@ class SpokenWords:
 
     def sounds(self, context: str) -> None:
         """The first sample of a context was placed: its words have their places now."""
+        self._forget_begun(context)
         for frame in self._waiting.pop(context, []):
             if isinstance(frame, TTSTextFrame) and _times(frame) is None:
                 self._wait(frame, context)  # how long it takes to say is not known yet
@@ -104,6 +111,7 @@ class SpokenWords:
 
     def stops(self, context: str) -> None:
         """No more sound of a context comes: what still waits is placed, or was never said."""
+        self._forget_begun(context)
         if context in self._cut_contexts:
             return
         if self._utterances.get(context) is not None:
@@ -116,12 +124,17 @@ class SpokenWords:
                 if not isinstance(frame, TTSTextFrame):
                     self._hold(frame, float(self._end_ms()))
 
+    def _forget_begun(self, context: str) -> None:
+        if context in self._begun:
+            self._begun.remove(context)
+
     def cut(self) -> None:
         """The bot is interrupted: text whose sound is placed gets its place; the rest is void."""
-        for context in self.contexts:
+        for context in list(self._waiting):
             if self._utterances.get(context) is not None:
                 self._estimate(context)
         self._waiting.clear()
+        self._begun.clear()
 
     def _place(self, frame: Frame, context: str) -> None:
         times = _times(frame) if isinstance(frame, TTSTextFrame) else None

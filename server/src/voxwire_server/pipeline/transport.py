@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ _log = logging.getLogger("voxwire.pipeline")
 _MAX_QUEUED_BLOCKS: Final = 100
 _START_SECS: Final = 2.0
 _DRAIN_CHECK_SECS: Final = 0.1
+_DRAIN_CHECKS: Final = 50
+_SETTLE_SECS: Final = 1.0
 
 
 class _UserAudio(InputAudioRawFrame):
@@ -192,15 +195,37 @@ class SessionTransport(BaseTransport):
         if self._output is not None:
             self._output.heard_changed()
 
-    async def interrupt(self) -> None:
-        """Cut the bot off; nobody waits for the rest of what it was asked."""
+    async def interrupt(self, *, settle: bool = False) -> None:
+        """Cut the bot off; nobody waits for the rest of what it was asked.
+
+        Args:
+            settle: Wait, 1 s at most, until the interruption has gone through the pipeline.
+        """
         self.session.turns.drop()
         self.session.emit_state(self.session.state.answer_dropped())
-        if self._input is not None:
-            await self._input.broadcast_interruption()
+        if self._input is None:
+            return
+        turn = self.taps.turn_id
+        await self._input.broadcast_interruption()
+        if settle:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SETTLE_SECS):
+                    await self._input.pipeline_worker.flush_pipeline()
+            if self.taps.turn_id == turn and not self.taps.answering:
+                self.session.emit_state(self.session.state.answer_dropped())
 
-    async def send_text(self, text: str, *, run_immediately: bool, audio_response: bool) -> None:
-        """The user typed: interrupt, then ask (RTVI 2.2 ``send-text``), or only take note."""
+    async def send_text(
+        self,
+        text: str,
+        *,
+        run_immediately: bool,
+        audio_response: bool,
+        is_void: Callable[[], bool],
+    ) -> None:
+        """The user typed: interrupt, then ask (RTVI 2.2 ``send-text``), or only take note.
+
+        A text that was voided while the bot was cut off is in the context, and is not answered.
+        """
         entry = self._input
         if entry is None:
             return
@@ -210,9 +235,11 @@ class SessionTransport(BaseTransport):
             await self._cut_off(entry)
             if audio_response:
                 self.session.turns.typed(asked_ms)
-            self.session.emit_state(self.session.state.answer_owed())
+            run_immediately = not is_void()
         else:
             self.taps.user_noted(text)
+        if run_immediately:
+            self.session.emit_state(self.session.state.answer_owed())
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
         await push_typed(entry, text, run=run_immediately)
@@ -230,14 +257,17 @@ class SessionTransport(BaseTransport):
 
         What was on its way before (a greeting that is being written) may reach the output after
         the interruption, and the probe then waits behind all of its sound: that is cut off too.
+        A pipeline that hangs is waited for in vain, but not for ever.
         """
         await entry.broadcast_interruption()
         drained = asyncio.ensure_future(entry.pipeline_worker.flush_pipeline())
         try:
-            while not (await asyncio.wait({drained}, timeout=_DRAIN_CHECK_SECS))[0]:
+            for _ in range(_DRAIN_CHECKS):
+                if (await asyncio.wait({drained}, timeout=_DRAIN_CHECK_SECS))[0]:
+                    await drained
+                    break
                 if self._output is not None and self._output.utterances.open:
                     await entry.broadcast_interruption()
-            await drained
         finally:
             drained.cancel()
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
 from voxwire_server.logs import trace
+from voxwire_server.session.lane import Errand
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.texts import Texts
 
@@ -153,7 +154,7 @@ class Reception:
             if session.muted:
                 session.spawn(session.absence.hush())
         elif kind is not None and kind.startswith("tool_"):
-            session.tools.on_message(message)
+            session.lane.soon(lambda: session.tools.on_message(message))
         elif kind == "bye":
             session.end(wire.EndReason.END_REASON_CLIENT)
         elif kind == "hello":
@@ -195,9 +196,13 @@ class Reception:
 
     def _interrupt(self) -> None:
         session = self._session
-        if session.port is not None and session.pipeline_ready.is_set():
-            session.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_CLIENT
-            session.spawn(session.port.interrupt())
+
+        async def cut(_: Errand) -> None:
+            if session.port is not None:
+                session.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_CLIENT
+                await session.port.interrupt(settle=True)
+
+        session.lane.cut(cut)
 
     def _playout_report(self, report: wire.PlayoutReport, now: float) -> None:
         session = self._session

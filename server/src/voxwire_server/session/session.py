@@ -19,6 +19,7 @@ from voxwire_server.session.flushes import Flushes
 from voxwire_server.session.history import History
 from voxwire_server.session.ice import SessionIce
 from voxwire_server.session.intake import Intake
+from voxwire_server.session.lane import Lane
 from voxwire_server.session.limits import Over, SessionLimits
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.paths import Paths
@@ -51,16 +52,23 @@ class PipelinePort(Protocol):
         """The listener's position moved."""
         ...
 
-    async def send_text(self, text: str, *, run_immediately: bool, audio_response: bool) -> None:
-        """The user typed."""
+    async def send_text(
+        self,
+        text: str,
+        *,
+        run_immediately: bool,
+        audio_response: bool,
+        is_void: Callable[[], bool],
+    ) -> None:
+        """The user typed; no answer is wanted any more once ``is_void`` is true."""
         ...
 
     async def keys(self, digits: str) -> None:
         """The user pressed keys: ``0``-``9``, ``*``, ``#``."""
         ...
 
-    async def interrupt(self) -> None:
-        """Cut the bot off."""
+    async def interrupt(self, *, settle: bool = False) -> None:
+        """Cut the bot off; with ``settle`` wait until the pipeline knows."""
         ...
 
     async def cancel(self) -> None:
@@ -107,6 +115,7 @@ class Session:
         self.paths = Paths(self)
         self.flushes = Flushes(self)
         self.absence = Absence(self)
+        self.lane = Lane(self)
         self.reception = Reception(self)
         self.tools = SessionTools(self)
         self.requests = Requests(self)
