@@ -10,7 +10,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from voxwire._path import BLOCK_MS, Capture
+from voxwire._path import BLOCK_MS
 from voxwire.audio import CAPTURE_RATE
 from voxwire.playout import Samples
 from voxwire_protocol import wire
@@ -30,7 +30,7 @@ class Peer:
     def __init__(
         self,
         *,
-        capture: Capture,
+        capture: Callable[[int], bytes | None],
         on_audio: Callable[[Samples, int], None],
         sample_rate: int,
         loopback: bool = False,

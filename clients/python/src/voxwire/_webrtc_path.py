@@ -75,7 +75,7 @@ class WebRtcPath:
         *,
         capture: Capture,
         ice: IceChoice,
-        send: Callable[[wire.Envelope], None],
+        send: Callable[[wire.Envelope], bool],
         loopback: bool = False,
     ) -> None:
         """Creates a path that is not asked for yet.
@@ -155,7 +155,7 @@ class WebRtcPath:
 
     def _read_user(self, num_samples: int) -> bytes | None:
         """The user's audio, from the moment that the session takes it; nothing is lost before."""
-        return None if self._sink is None else self._capture(num_samples)
+        return None if self._sink is None else self._capture.read(num_samples)
 
     def receive(self, envelope: wire.Envelope) -> None:
         """Takes answer, ready, close and anchors."""
@@ -256,10 +256,11 @@ class WebRtcPath:
             self._receive_audio(samples, rtp_timestamp)
         self._early.clear()
         try:
-            async with asyncio.TaskGroup() as group:
-                closed = group.create_task(peer.wait_closed())
-                await self._wait_silent(closed)
-                closed.cancel()
+            with self._capture.pulled():
+                async with asyncio.TaskGroup() as group:
+                    closed = group.create_task(peer.wait_closed())
+                    await self._wait_silent(closed)
+                    closed.cancel()
         finally:
             self._sink = None
         raise TransportError(

@@ -202,7 +202,7 @@ class WebRtcPath(MediaPath):
     def _heard_user(self, pcm: Any, _timestamp: int) -> None:
         if self._session.path is self:
             self._playout.heard.peer_alive(self._session.now_ms())
-            self._session.reception.user_audio(pcm.tobytes())
+            self._session.capture.unnumbered(pcm.tobytes())
 
     def _pull(self, first: int, num_samples: int) -> bytes | None:
         """One block of the bot's voice for the track, None for silence."""

@@ -18,6 +18,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from voxwire_protocol import wire
+from voxwire_protocol.capture import KEPT_MS
 from voxwire_protocol.tools import OnInterruption
 from voxwire_server.pipeline.bot_tools import client_schema, server_schema
 from voxwire_server.pipeline.transport import SessionInput, SessionTransport
@@ -25,6 +26,9 @@ from voxwire_server.session.session import Session
 from voxwire_server.session.tool_values import InterruptedTool, LateResult, ToolProgress
 
 __all__ = ["Bot", "BotSession", "ToolReport"]
+
+_SPARE_MS = 1000
+"""Beyond what a client keeps of its microphone, before its silence counts as the end of speech."""
 
 
 class ToolReport:
@@ -184,6 +188,8 @@ class BotSession:
                 stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0)],
             ),
         )
+        # a client that comes back by then goes on in the middle of a word
+        user_params.setdefault("audio_idle_timeout", (KEPT_MS + _SPARE_MS) / 1000)
         if "vad_analyzer" not in user_params:
             user_params["vad_analyzer"] = BatchedSileroVADAnalyzer()
         pair = LLMContextAggregatorPair(context, user_params=LLMUserAggregatorParams(**user_params))

@@ -28,7 +28,12 @@ __all__ = ["SessionInput", "SessionTransport"]
 
 _log = logging.getLogger("voxwire.pipeline")
 
-_MAX_QUEUED_BLOCKS: Final = 100
+_MAX_QUEUED_BLOCKS: Final = 250
+_BURST_BLOCKS: Final = 3
+_BURST_FACTOR: Final = 4
+"""How much faster than real time a burst is fed: a VAD further down must have its say before what
+recognises speech has let go of the beginning."""
+
 _START_SECS: Final = 2.0
 _DRAIN_CHECK_SECS: Final = 0.1
 
@@ -83,7 +88,7 @@ class SessionInput(BaseInputTransport):
         self.take(frame.audio)
 
     def take(self, pcm: bytes) -> None:
-        """Queue a block of the user's voice: int16 mono PCM; the oldest is dropped above 2 s."""
+        """Queue a block of the user's voice: int16 mono PCM; of more than 250 the oldest goes."""
         if not self._paused:
             if len(self._blocks) == _MAX_QUEUED_BLOCKS:
                 lost_ms = len(self._blocks[0]) * 500 / self._rate
@@ -101,6 +106,8 @@ class SessionInput(BaseInputTransport):
                     pcm = await self._params.audio_in_filter.filter(pcm)
                 if pcm and self._params.audio_in_passthrough:
                     await self.push_frame(_UserAudio(pcm, self._rate, 1))
+                if len(self._blocks) > _BURST_BLOCKS:
+                    await asyncio.sleep(len(pcm) / 2 / self._rate / _BURST_FACTOR)
 
 
 class SessionTransport(BaseTransport):

@@ -12,6 +12,7 @@ from voxwire_server.config import Settings
 from voxwire_server.logs import trace
 from voxwire_server.media.base import MediaPath
 from voxwire_server.session.absence import Absence
+from voxwire_server.session.capture import Capture
 from voxwire_server.session.control import Control
 from voxwire_server.session.flushes import Flushes
 from voxwire_server.session.history import History
@@ -104,6 +105,7 @@ class Session:
         self.paths = Paths(self)
         self.flushes = Flushes(self)
         self.absence = Absence(self)
+        self.capture = Capture(self)
         self.reception = Reception(self)
         self.tools = SessionTools(self)
         self.requests = Requests(self)

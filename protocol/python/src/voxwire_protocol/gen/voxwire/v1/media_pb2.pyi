@@ -28,7 +28,8 @@ class AudioChunk(google.protobuf.message.Message):
     """The track; 0 = the bot's voice, or the user's microphone."""
     sample_index: builtins.int
     """Position of the first sample on the track, in samples at the path's rate. For the bot's
-    voice media_ms = sample_index * 1000 / sample_rate.
+    voice media_ms = sample_index * 1000 / sample_rate. The user's are counted from the first one
+    that was captured in the session, on every path (FEATURE_KEPT_CAPTURE).
     """
     data: builtins.bytes
     """The samples, in the format that PathAnswer fixed."""

@@ -38,7 +38,8 @@ export type AudioChunk = Message<"voxwire.v1.AudioChunk"> & {
 
   /**
    * Position of the first sample on the track, in samples at the path's rate. For the bot's
-   * voice media_ms = sample_index * 1000 / sample_rate.
+   * voice media_ms = sample_index * 1000 / sample_rate. The user's are counted from the first one
+   * that was captured in the session, on every path (FEATURE_KEPT_CAPTURE).
    *
    * @generated from field: uint64 sample_index = 3;
    */

@@ -1,0 +1,164 @@
+"""What the user says across a drop, and before the session is ready, is heard: every sample once."""
+
+import asyncio
+import random
+
+import numpy as np
+import pytest
+
+import voxwire
+from tests.support.numbered import RATE, HearingBot, NumberedMicrophone, numbers
+from tests.support.proxy import Proxy, proxied
+from voxwire_server.bots.offline import bot as offline
+from voxwire_server.bots.offline.phrases import render_pcm
+from voxwire_server.bots.registry import LoadedBot
+from voxwire_server.testing import RunningServer, running_server
+
+SENTENCE = "tell me a long story"
+CUTS = 20
+GUARD_S = 60
+MS = RATE // 1000
+
+
+async def break_line(microphone: NumberedMicrophone, proxy: Proxy, draw: random.Random) -> None:
+    """Cut the line at some moment; what was written before it may be lost; back a while later."""
+    await microphone.until(microphone.given + draw.randrange(50, 500) * MS)
+    if draw.random() < 0.6:
+        proxy.sleep()
+        await microphone.until(microphone.given + draw.randrange(20, 400) * MS)
+    proxy.away = draw.random() < 0.7
+    proxy.cut()
+    await microphone.until(microphone.given + draw.randrange(20, 900) * MS)
+    proxy.away = False
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+async def test_the_pipeline_hears_exactly_what_the_microphone_gave(seed: int) -> None:
+    bot = HearingBot()
+
+    async def talk(server: RunningServer, draw: random.Random) -> None:
+        microphone = NumberedMicrophone()
+        async with (
+            proxied(server.port) as proxy,
+            voxwire.connect(proxy.url, microphone=microphone, transport="websocket") as session,
+        ):
+            for _ in range(2):
+                await break_line(microphone, proxy, draw)
+                while session.connection != voxwire.ConnectionState.CONNECTED:
+                    await session.wait_for(voxwire.ConnectionChanged)
+            heard = await bot.until(session.id, microphone.given + 200 * MS)
+            assert np.array_equal(heard, numbers(0, len(heard)))
+            assert len(heard) <= microphone.given
+
+    async with asyncio.timeout(GUARD_S), running_server(bot) as server, asyncio.TaskGroup() as all_:
+        for number in range(4):
+            all_.create_task(talk(server, random.Random(100 * seed + number)))
+
+
+async def test_what_is_said_before_the_session_is_ready_comes_first() -> None:
+    bot = HearingBot(starts_after_s=0.6)
+    microphone = NumberedMicrophone(live=True)
+    async with asyncio.timeout(GUARD_S), running_server(bot) as server:
+        async with voxwire.connect(
+            server.url, microphone=microphone, transport="websocket"
+        ) as session:
+            before = microphone.given
+            changed = await session.wait_for(voxwire.PathChanged)
+            heard = await bot.until(session.id, before + 400 * MS)
+    assert before >= 500 * MS, "the microphone was not read while the session opened"
+    assert np.array_equal(heard, numbers(0, len(heard)))
+    assert changed.resent_ms >= 500
+    assert changed.lost_ms == 0
+
+
+async def test_a_gap_longer_than_what_is_kept_is_a_silence_and_said_so() -> None:
+    """The turn ends by then: the pipeline hears at least half a second of silence in the hole."""
+    bot, microphone = HearingBot(), NumberedMicrophone()
+    async with asyncio.timeout(GUARD_S), running_server(bot) as server:
+        async with (
+            proxied(server.port) as proxy,
+            voxwire.connect(proxy.url, microphone=microphone, transport="websocket") as session,
+        ):
+            await session.wait_for(voxwire.PathChanged)
+            await microphone.until(200 * MS)
+            proxy.away = True
+            proxy.cut()
+            await microphone.until(microphone.given + 4400 * MS)
+            proxy.away = False
+            changed = await session.wait_for(voxwire.PathChanged)
+            heard = await bot.until(session.id, microphone.given - 500 * MS)
+    [silent] = [np.flatnonzero(heard == 0)]
+    first, last = silent[0], silent[-1]
+    assert len(silent) == last - first + 1 >= 500 * MS
+    lost = changed.lost_ms * MS
+    assert np.array_equal(heard[:first], numbers(0, first))
+    assert np.array_equal(heard[last + 1 :], numbers(first + lost, len(heard) - last - 1))
+    assert changed.lost_ms >= 1000
+    assert 2500 <= changed.resent_ms <= 3000
+
+
+async def test_what_was_said_while_away_is_not_sent_once_the_user_has_muted() -> None:
+    bot, microphone = HearingBot(), NumberedMicrophone()
+    async with asyncio.timeout(GUARD_S), running_server(bot) as server:
+        async with (
+            proxied(server.port) as proxy,
+            voxwire.connect(proxy.url, microphone=microphone, transport="websocket") as session,
+        ):
+            await session.wait_for(voxwire.PathChanged)
+            await microphone.until(200 * MS)
+            proxy.away = True
+            proxy.cut()
+            await session.wait_for(voxwire.ConnectionChanged)
+            away = microphone.given
+            await microphone.until(away + 300 * MS)
+            await session.mute()
+            muted = microphone.given
+            await microphone.until(muted + 100 * MS)
+            await session.mute(False)
+            open_again = microphone.given
+            proxy.away = False
+            await session.wait_for(voxwire.PathChanged)
+            await microphone.until(microphone.given + 200 * MS)
+            heard = await bot.until(session.id, away + 200 * MS)
+            while int(heard[-1]) < open_again % 30_011:
+                heard = await bot.until(session.id, len(heard) + 1)
+    spoken = heard[heard > 0]
+    jump = int(np.flatnonzero(np.diff(spoken) != 1)[0])
+    assert spoken[jump] <= away, "what waited was sent after the mute"
+    assert spoken[jump + 1] == open_again + 1
+    assert np.array_equal(spoken[jump + 1 :], numbers(open_again, len(spoken) - jump - 1))
+
+
+async def test_a_sentence_that_is_cut_anywhere_is_understood(transport: str) -> None:
+    """The control socket breaks at 20 moments of it, and is back after up to 1.5 s."""
+    pcm = np.frombuffer((await render_pcm(SENTENCE))[0], np.int16)
+    draw = random.Random(12)
+    cuts = [(draw.randrange(100, len(pcm) // MS - 100), draw.randrange(1500)) for _ in range(CUTS)]
+
+    async def ask(server: RunningServer, cut_ms: int, away_ms: int) -> str:
+        microphone = voxwire.ClipMicrophone()
+        async with (
+            proxied(server.port) as proxy,
+            voxwire.connect(proxy.url, microphone=microphone, transport=transport) as session,
+        ):
+            await session.wait_for(voxwire.BotWord)  # the greeting has begun, and is cut off
+            await session.interrupt()
+            await session.wait_for(voxwire.UtteranceEnded)
+            await microphone.play(pcm[: cut_ms * MS]).wait()
+            rest = microphone.play(pcm[cut_ms * MS :])
+            proxy.away = True
+            proxy.cut()
+            await asyncio.sleep(away_ms / 1000)
+            proxy.away = False
+            await rest.wait()
+            while not (said := await session.wait_for(voxwire.UserTranscript)).final:
+                pass
+            return said.text
+
+    bot = LoadedBot(name="offline", run=offline.bot, warm=offline.warm, close=offline.close)
+    async with asyncio.timeout(4 * GUARD_S), running_server(bot) as server:
+        heard: list[str] = []
+        for start in range(0, CUTS, 5):
+            part = cuts[start : start + 5]
+            heard += await asyncio.gather(*(ask(server, *cut) for cut in part))
+    assert heard == [SENTENCE] * CUTS
