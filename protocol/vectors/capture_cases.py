@@ -108,13 +108,15 @@ _CASES: dict[str, tuple[str, list[Step]]] = {
         ],
     ),
     "backed-up": (
-        "A path that takes nothing for too long loses the oldest.",
+        "A path that takes nothing for too long loses the oldest; it is counted once.",
         [
             _resume(0, 0),
             *_captures(20, 140),
             _state(140, 100, 40),
             _send(140, (40, 20), (60, 20), (80, 20), (100, 20), (120, 20)),
             _state(140, 0, 40),
+            _resume(140, 0, 40),
+            _state(140, 100, 40),
         ],
     ),
     "muted": (

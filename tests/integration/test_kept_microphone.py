@@ -1,4 +1,4 @@
-"""What the user says across a drop, and before the session is ready, is heard: every sample once."""
+"""What the user says across a drop, and before the session is ready: every sample once."""
 
 import asyncio
 import random

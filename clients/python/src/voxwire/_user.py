@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Final
 
 import numpy as np
@@ -108,7 +108,7 @@ class UserAudio:
         return pcm
 
     @contextlib.contextmanager
-    def pulled(self) -> Iterator[None]:
+    def pulled(self) -> Generator[None]:
         """A connection reads the microphone by its own clock."""
         self._pulling += 1
         try:
@@ -130,7 +130,7 @@ class UserAudio:
         return Resent(waiting * 1000 // CAPTURE_RATE, lost * 1000 // CAPTURE_RATE)
 
     @contextlib.contextmanager
-    def carried(self, send: Callable[[Piece], bool]) -> Iterator[None]:
+    def carried(self, send: Callable[[Piece], bool]) -> Generator[None]:
         """A path sends numbered audio; `send` is False while the path takes nothing."""
         self._send = send
         self._send_kept()

@@ -96,8 +96,7 @@ class WebSocketPath:
             await asyncio.Event().wait()
 
     def _send_piece(self, piece: Piece) -> bool:
-        index, data = piece
-        chunk = wire.AudioChunk(path_id=self._path_id, sample_index=index, data=data)
+        chunk = wire.AudioChunk(path_id=self._path_id, sample_index=piece.index, data=piece.pcm)
         return self._send(wire.Envelope(audio=chunk))
 
     def doubt(self) -> None:

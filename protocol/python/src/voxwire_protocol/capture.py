@@ -9,7 +9,8 @@ Pure: no clock is read. Every `now_ms` is milliseconds of one monotonic clock, o
 """
 
 from collections import deque
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 __all__ = ["KEPT_MS", "SEAM_MS", "KeptCapture", "Piece"]
 
@@ -22,7 +23,8 @@ SEAM_MS: Final = 60
 _SAMPLE_BYTES: Final = 2
 
 
-class Piece(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Piece:
     """Audio that is to be sent.
 
     Attributes:
@@ -34,7 +36,8 @@ class Piece(NamedTuple):
     pcm: bytes
 
 
-class _Block(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Block:
     index: int
     pcm: bytes
     at_ms: float
@@ -63,6 +66,7 @@ class KeptCapture:
         self._max_samples = kept_ms * sample_rate // 1000
         self._blocks: deque[_Block] = deque()
         self._floor = 0  # nothing before it is owed: the user was muted there
+        self._counted = 0  # what is lost before it has been counted
         self._cursor: int | None = None  # what is sent next; None = no path takes audio
 
     @property
@@ -110,9 +114,8 @@ class KeptCapture:
         start = min(max(index, self._floor), self.next_index)
         first = self._blocks[0].index if self._blocks else self.next_index
         self._cursor = max(start, first)
-        lost = self._cursor - start
-        self.lost_samples += lost
-        return lost
+        self._count(start, self._cursor)
+        return self._cursor - start
 
     def resume_after(self, age_ms: float, now_ms: float) -> int:
         """The same where the server knows only how long ago the newest of its audio came."""
@@ -150,5 +153,10 @@ class KeptCapture:
                 break
             blocks.popleft()
             if self._cursor is not None and oldest.end > self._cursor:
-                self.lost_samples += oldest.end - self._cursor
+                self._count(self._cursor, oldest.end)
                 self._cursor = oldest.end
+
+    def _count(self, start: int, end: int) -> None:
+        """Counts what is lost, once."""
+        self.lost_samples += max(0, end - max(start, self._counted))
+        self._counted = max(self._counted, end)

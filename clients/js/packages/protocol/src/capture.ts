@@ -42,6 +42,8 @@ export class KeptCapture {
   #blocks: Block[] = [];
   /** Nothing before it is owed: the user was muted there. */
   #floor = 0;
+  /** What is lost before it has been counted. */
+  #counted = 0;
   /** What is sent next; undefined = no path takes audio. */
   #cursor: number | undefined;
 
@@ -87,7 +89,7 @@ export class KeptCapture {
     const start = Math.min(Math.max(index, this.#floor), this.nextIndex);
     const cursor = Math.max(start, this.#blocks[0]?.index ?? this.nextIndex);
     this.#cursor = cursor;
-    this.lostSamples += cursor - start;
+    this.#count(start, cursor);
     return cursor - start;
   }
 
@@ -126,10 +128,16 @@ export class KeptCapture {
       if (young && (newest || this.nextIndex - block.index <= this.#maxSamples)) break;
       drop = at + 1;
       if (this.#cursor !== undefined && block.end > this.#cursor) {
-        this.lostSamples += block.end - this.#cursor;
+        this.#count(this.#cursor, block.end);
         this.#cursor = block.end;
       }
     }
     if (drop > 0) this.#blocks.splice(0, drop);
+  }
+
+  /** Counts what is lost, once. */
+  #count(start: number, end: number): void {
+    this.lostSamples += Math.max(0, end - Math.max(start, this.#counted));
+    this.#counted = Math.max(this.#counted, end);
   }
 }

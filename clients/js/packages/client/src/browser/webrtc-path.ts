@@ -46,6 +46,7 @@ export class WebRtcPath implements BrowserPath {
   #early: wire.IceCandidate[] | undefined = [];
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #floorMs = 0;
+  readonly readyMessage = undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Silent until the stream reaches `untilMs`; the position stands at `atMs` meanwhile. */
   #silent: { readonly atMs: number; readonly untilMs: number } | undefined;
