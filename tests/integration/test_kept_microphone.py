@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import voxwire
-from tests.support.numbered import RATE, HearingBot, NumberedMicrophone, numbers
+from tests.support.numbered import RATE, HearingBot, NumberedMicrophone, hum, numbers
 from tests.support.proxy import Proxy, proxied
 from voxwire_server.bots.offline import bot as offline
 from voxwire_server.bots.offline.phrases import render_pcm
@@ -127,6 +127,51 @@ async def test_what_was_said_while_away_is_not_sent_once_the_user_has_muted() ->
     assert spoken[jump] <= away, "what waited was sent after the mute"
     assert spoken[jump + 1] == open_again + 1
     assert np.array_equal(spoken[jump + 1 :], numbers(open_again, len(spoken) - jump - 1))
+
+
+def place_of(piece: np.ndarray, near: int, reach: int) -> int:
+    """Where a piece of heard audio stands in what the microphone gave."""
+    given = hum(near - reach, len(piece) + 2 * reach).astype(float)
+    return near - reach + int(np.argmax(np.correlate(given, piece.astype(float))))
+
+
+async def test_over_webrtc_the_first_words_are_followed_by_the_live_audio_without_a_seam() -> None:
+    bot = HearingBot(starts_after_s=0.6)
+    microphone = NumberedMicrophone(live=True, samples=hum)
+    async with asyncio.timeout(GUARD_S), running_server(bot) as server:
+        async with voxwire.connect(
+            server.url, microphone=microphone, transport="webrtc"
+        ) as session:
+            changed = await session.wait_for(voxwire.PathChanged)
+            heard = await bot.until(session.id, microphone.given + 400 * MS)
+    kept = changed.resent_ms * MS
+    assert kept >= 500 * MS
+    assert np.array_equal(heard[:kept], hum(0, kept))
+    after = kept + 100 * MS
+    assert abs(place_of(heard[after : after + 200 * MS], after, 120 * MS) - after) <= 8 * MS
+
+
+@pytest.mark.parametrize("transport", ["webrtc", "auto"])
+async def test_a_webrtc_path_that_falls_silent_costs_a_small_hole_and_nothing_twice(
+    transport: str,
+) -> None:
+    """What its dead connection swallowed for a second comes on the next one."""
+    bot, microphone = HearingBot(), NumberedMicrophone(samples=hum)
+    async with asyncio.timeout(GUARD_S), running_server(bot) as server:
+        async with voxwire.connect(
+            server.url, microphone=microphone, transport=transport
+        ) as session:
+            await session.wait_for(voxwire.PathChanged)
+            await bot.until(session.id, 600 * MS)
+            session.simulate.drop_media()
+            changed = await session.wait_for(voxwire.PathChanged)
+            heard = await bot.until(session.id, len(bot.heard(session.id)) + 1500 * MS)
+            given = microphone.given
+    assert changed.resent_ms >= 400
+    tail = heard[-400 * MS : -200 * MS]
+    stands, counted = place_of(tail, len(heard) - 300 * MS, 600 * MS), len(heard) - 400 * MS
+    assert 0 <= stands - counted <= 250 * MS, "a hole, and a small one"
+    assert given >= len(heard)
 
 
 async def test_a_sentence_that_is_cut_anywhere_is_understood(transport: str) -> None:

@@ -1,6 +1,7 @@
 """A microphone whose every sample is its number, and a bot that keeps what its pipeline heard."""
 
 import asyncio
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +10,10 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from voxwire_server import BotSession
 
-__all__ = ["RATE", "HearingBot", "NumberedMicrophone", "numbers"]
+__all__ = ["RATE", "HearingBot", "NumberedMicrophone", "hum", "numbers"]
 
 RATE = 16_000
+Samples = Callable[[int, int], NDArray[np.int16]]
 _CYCLE = 30_011
 """Numbers begin anew after so many, from 1: silence is 0, and no hole hides in a cycle."""
 
@@ -21,21 +23,32 @@ def numbers(first: int, count: int) -> NDArray[np.int16]:
     return (np.arange(first, first + count) % _CYCLE + 1).astype(np.int16)
 
 
+def hum(first: int, count: int) -> NDArray[np.int16]:
+    """Sixty tones whose sum is nowhere alike: where a piece of it stands shows through a codec."""
+    draw = np.random.default_rng(12)
+    tones, phases = draw.uniform(150, 3500, 60), draw.uniform(0, 2 * np.pi, 60)
+    times = np.arange(first, first + count) / RATE
+    waves = np.sin(2 * np.pi * np.outer(times, tones) + phases)
+    return (waves.sum(axis=1) * 900).astype(np.int16)
+
+
 class NumberedMicrophone:
-    """Gives the numbers of its samples.
+    """Gives the numbers of its samples, or what belongs to them.
 
     Args:
         live: It does not wait for the session, as a device.
+        samples: What it gives.
     """
 
-    def __init__(self, *, live: bool = False) -> None:
+    def __init__(self, *, live: bool = False, samples: Samples = numbers) -> None:
         self.live = live
+        self._samples = samples
         self.given = 0
         self._moved = asyncio.Event()
 
     def read(self, num_samples: int) -> NDArray[np.int16]:
         """The next samples."""
-        samples = numbers(self.given, num_samples)
+        samples = self._samples(self.given, num_samples)
         self.given += num_samples
         self._moved.set()
         return samples

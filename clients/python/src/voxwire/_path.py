@@ -55,6 +55,10 @@ class Capture(Protocol):
         """As long as this is entered, `read` is called in real time."""
         ...
 
+    def take_kept(self) -> list[Piece]:
+        """Takes what was kept of before, in pieces of at most 200 ms; `read` goes on behind it."""
+        ...
+
     def carried(self, send: Callable[[Piece], bool]) -> AbstractContextManager[None]:
         """As long as this is entered, `send` gets the audio; False = the path takes none now."""
         ...

@@ -10,7 +10,6 @@ from voxwire._control import Control
 from voxwire._events import EventQueue
 from voxwire._ice import IceChoice
 from voxwire._opening import Opened, Opening, Options, ladder, path_name
-from voxwire._path import Resent
 from voxwire._paths import Paths
 from voxwire._playback import Playback
 from voxwire._player import Player
@@ -278,9 +277,7 @@ class Runtime:
         """Plays another path from now on; with the first one the session is up."""
         first = self.player is None
         carrier = events.Carrier(path_name(opened.path.carrier))
-        resent = Resent()
-        if opened.path.carrier == wire.Carrier.CARRIER_WEBSOCKET:
-            resent = self.user.resume(opened.ready)
+        resent = self.user.resume(opened.ready)
         changed = events.PathChanged(opened.path_id, carrier, resent.resent_ms, resent.lost_ms)
         if not first:
             self.events.put(changed)

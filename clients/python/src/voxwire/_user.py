@@ -18,6 +18,7 @@ __all__ = ["UserAudio"]
 MAX_BURST_S: Final = 0.2
 """After a stall at most this much of the user's audio is read at once; the rest comes later."""
 
+_MAX_PIECE_BYTES: Final = CAPTURE_RATE // 5 * 2
 _BLOCK_SAMPLES: Final = CAPTURE_RATE * BLOCK_MS // 1000
 
 
@@ -117,7 +118,7 @@ class UserAudio:
             self._pulling -= 1
 
     def resume(self, ready: wire.PathReady) -> Resent:
-        """A path takes numbered audio: what of the past is sent first, and what is gone."""
+        """A path takes audio: what of the past is sent first, and what is gone."""
         lost = 0
         match ready.WhichOneof("capture"):
             case "capture_index":
@@ -128,6 +129,20 @@ class UserAudio:
                 self._kept.follow()
         waiting = self._kept.waiting_samples
         return Resent(waiting * 1000 // CAPTURE_RATE, lost * 1000 // CAPTURE_RATE)
+
+    def take_kept(self) -> list[Piece]:
+        """Takes what is to be sent of before, in pieces of at most 200 ms; nothing waits then."""
+        pieces: list[Piece] = []
+        now = _now_ms()
+        while (piece := self._kept.peek(now)) is not None:
+            self._kept.sent(piece)
+            last = pieces[-1] if pieces else None
+            if last is not None and len(last.pcm) + len(piece.pcm) <= _MAX_PIECE_BYTES:
+                pieces[-1] = Piece(last.index, last.pcm + piece.pcm)
+            else:
+                pieces.append(piece)
+        self._kept.park()
+        return pieces
 
     @contextlib.contextmanager
     def carried(self, send: Callable[[Piece], bool]) -> Generator[None]:

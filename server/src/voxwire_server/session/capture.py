@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from voxwire_protocol import wire
 from voxwire_protocol.capture import KEPT_MS
+from voxwire_server.session.capture_join import CaptureJoin
 
 if TYPE_CHECKING:
     from voxwire_server.session.session import Session
@@ -57,7 +58,9 @@ class Capture:
     def __init__(self, session: "Session") -> None:
         self._session = session
         self._order = CaptureOrder()
-        self._path_id = 0  # whose chunks are taken; 0 = of none
+        self._chunks_of: int = 0  # the path whose chunks are taken; 0 = of none
+        self._rtp_of: int = 0  # the path whose own audio is taken
+        self._join: CaptureJoin | None = None  # how the latter begins
         self._numbered = True  # the newest audio had a number
         self._newest_ms: float | None = None  # when it came
         self._hush_left = 0
@@ -70,20 +73,24 @@ class Capture:
     @property
     def silent(self) -> bool:
         """True while nobody can be heard: no path takes audio, or the user is muted."""
-        session = self._session
-        return session.muted or (session.path is None and not self._path_id)
+        session, taken = self._session, self._chunks_of or self._rtp_of
+        return session.muted or (session.path is None and not taken)
 
     def ready(self, path_id: int, carrier: "wire.Carrier") -> wire.PathReady:
-        """A path is ready: from here on its chunks are taken.
+        """A path is ready: from here on its audio is taken.
 
         Returns:
             The message that says so, and what the server has of the user's audio.
         """
         session, ready = self._session, wire.PathReady(path_id=path_id)
-        if carrier == wire.Carrier.CARRIER_WEBSOCKET:
-            self._path_id = path_id
+        numbered = carrier == wire.Carrier.CARRIER_WEBSOCKET
+        self._chunks_of, self._rtp_of = (path_id, 0) if numbered else (0, path_id)
+        self._join = None
         if not self.kept:
             return ready
+        if not numbered:
+            rate = session.settings.audio_in_sample_rate
+            self._join = CaptureJoin(sample_rate=rate, now_ms=session.now_ms())
         if self._newest_ms is None:
             session.intake.expect_kept_audio()
         if self._numbered:
@@ -93,33 +100,60 @@ class Capture:
         return ready
 
     def closed(self, path_id: int) -> None:
-        """A path is gone, or takes no audio any more."""
-        if self._path_id == path_id:
-            self._path_id = 0
+        """A path is gone, or takes no audio any more; the one in use goes on."""
+        if path_id not in (self._chunks_of, self._rtp_of):
+            return
+        self._chunks_of, self._rtp_of, self._join = 0, 0, None
+        path = self._session.path
+        if path is not None and path.path_id != path_id:
+            numbered = path.carrier == wire.Carrier.CARRIER_WEBSOCKET
+            self._chunks_of, self._rtp_of = (path.path_id, 0) if numbered else (0, path.path_id)
 
     def chunk(self, audio: wire.AudioChunk) -> None:
-        """Take a chunk of the control channel."""
-        path_id = self._path_id
+        """Take a chunk of the control channel: of a path without audio of its own, or ahead of
+        what a path brings itself.
+        """
+        join = self._join if self._join is not None and self._join.waiting else None
+        paths = {self._chunks_of, self._rtp_of if join is not None else 0} - {0}
         odd = len(audio.data) % _SAMPLE_BYTES or audio.sample_index > _MAX_INDEX
-        if not path_id or audio.path_id != path_id or odd:
+        if audio.path_id not in paths or odd:
             self._session.intake.dropped.messages += 1
             return
-        pcm = audio.data
+        if audio.data:
+            self._numbered_pcm(audio.data, audio.sample_index)
+        if join is not None and audio.live_follows:
+            first = audio.rtp_timestamp if audio.HasField("rtp_timestamp") else None
+            for pcm in join.kept_ends(first, self._session.now_ms()):
+                self._unnumbered_pcm(pcm)
+
+    def _numbered_pcm(self, pcm: bytes, index: int) -> None:
+        known = 0
         if self.kept:
             if not self._numbered:  # the numbers went on while another carrier had none
-                self._order.next_index = max(self._order.next_index, audio.sample_index)
-            known = self._order.take(audio.sample_index, len(pcm) // _SAMPLE_BYTES)
-            pcm = pcm[known * _SAMPLE_BYTES :]
+                self._order.next_index = max(self._order.next_index, index)
+            known = self._order.take(index, len(pcm) // _SAMPLE_BYTES)
         self._numbered = True
-        end = audio.sample_index + len(audio.data) // _SAMPLE_BYTES
-        if pcm:
-            self._take(pcm, index=end - len(pcm) // _SAMPLE_BYTES)
+        if known * _SAMPLE_BYTES < len(pcm):
+            self._take(pcm[known * _SAMPLE_BYTES :], index=index + known)
 
-    def unnumbered(self, pcm: bytes) -> None:
-        """Take audio of a carrier that does not number it: int16 little-endian mono PCM."""
-        if not self._path_id:  # else a path that is numbered has taken over already
-            self._numbered = False
-            self._take(pcm, index=None)
+    def rtp(self, path_id: int, pcm: bytes, timestamp: int) -> None:
+        """Take audio that a path brings itself: int16 little-endian mono PCM.
+
+        Args:
+            path_id: The path.
+            pcm: The samples.
+            timestamp: RTP timestamp of the first, 48 kHz.
+        """
+        if path_id != self._rtp_of:
+            return
+        join = self._join
+        pieces = [pcm] if join is None else join.live(pcm, timestamp, self._session.now_ms())
+        for piece in pieces:
+            self._unnumbered_pcm(piece)
+
+    def _unnumbered_pcm(self, pcm: bytes) -> None:
+        self._numbered = False
+        self._take(pcm, index=None)
 
     def _take(self, pcm: bytes, *, index: int | None) -> None:
         session = self._session
@@ -129,7 +163,9 @@ class Capture:
             self.overrun(now)
         elif session.port is not None and not session.muted:
             session.voice.add(pcm, now, index=index)
-            session.port.user_audio(pcm)
+            block = session.settings.block_ms * rate // 1000 * _SAMPLE_BYTES
+            for at in range(0, len(pcm), block):
+                session.port.user_audio(pcm[at : at + block])
 
     def overrun(self, now_ms: float) -> None:
         """Audio came too fast: say so, once a second."""

@@ -157,7 +157,8 @@ export class BrowserMedia implements Media {
     this.#lost = false;
     next.start(fromMs);
     player.follow(next);
-    const resent = next.readyMessage && this.#user?.resume(next.readyMessage);
+    const { readyMessage, carrier } = next;
+    const resent = readyMessage && this.#user?.resume(readyMessage, carrier === "webrtc");
     return resent ?? NOTHING_RESENT;
   }
 

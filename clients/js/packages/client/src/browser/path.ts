@@ -10,7 +10,7 @@ export { BLOCK_MS, CAPTURE_RATE };
 export const PLAYOUT_RATE = 24_000;
 
 export interface BrowserPath extends MediaPath, Track {
-  /** What the server said when it was ready, where the path carries the user's audio by number. */
+  /** What the server said when it was ready. */
   readonly readyMessage: wire.PathReady | undefined;
   bufferedMs: number;
   concealedMs: number;

@@ -137,3 +137,25 @@ test("words said before the first path are sent when it is ready", () => {
     [1, 640n],
   ]);
 });
+
+test("ahead of a path with audio of its own goes what was captured before, and where it ends", () => {
+  const sent: wire.AudioChunk[] = [];
+  let taken = 2;
+  const user = new UserAudio(
+    (payload) => payload.case === "audio" && taken-- > 0 && sent.push(payload.value) > 0,
+    () => 0,
+  );
+  for (let at = 0; at < 3; at += 1) user.capture(numbered(at * 320, 320), 320);
+  const capture = { case: "captureIndex", value: 320n } as const;
+  const ready = wire.create(wire.PathReadySchema, { pathId: 7, capture });
+  expect(user.resume(ready, true)).toEqual({ resentMs: 40, lostMs: 0 });
+  const said = () => sent.map(({ sampleIndex, liveFollows }) => [sampleIndex, liveFollows]);
+  expect(said(), "the socket was full").toEqual([
+    [320n, false],
+    [640n, false],
+  ]);
+  taken = 9;
+  user.capture(numbered(960, 320), 320);
+  user.capture(numbered(1280, 320), 320);
+  expect(said().slice(2)).toEqual([[0n, true]]);
+});

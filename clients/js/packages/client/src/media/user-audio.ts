@@ -21,6 +21,8 @@ export class UserAudio {
   readonly #kept = new KeptCapture({ sampleRate: CAPTURE_RATE });
   /** The path that takes chunks. */
   #pathId: number | undefined;
+  /** Where the path's own audio takes over from chunks; undefined = it has none. */
+  #until: number | undefined;
 
   constructor(
     private readonly send: MediaHost["send"],
@@ -44,8 +46,11 @@ export class UserAudio {
     this.#kept.mute();
   }
 
-  /** A path takes chunks: what of the past is sent first, and what is gone. */
-  resume({ pathId, capture }: wire.PathReady): Resent {
+  /** A path takes audio: what of the past is sent first, and what is gone.
+   *
+   * @param ownAudio - The path brings the user itself from now on (WebRTC): only what was captured
+   *   before goes out in chunks. */
+  resume({ pathId, capture }: wire.PathReady, ownAudio = false): Resent {
     const now = this.now();
     let lost = 0;
     if (capture.case === "captureIndex") lost = this.#kept.resume(Number(capture.value), now);
@@ -53,6 +58,8 @@ export class UserAudio {
     else this.#kept.follow();
     const resentMs = toMs(this.#kept.waitingSamples);
     this.#pathId = pathId;
+    this.#until = ownAudio ? this.#kept.nextIndex : undefined;
+    if (ownAudio && capture.case === undefined) this.park(pathId);
     this.#pump();
     return { resentMs, lostMs: toMs(lost) };
   }
@@ -69,6 +76,11 @@ export class UserAudio {
     if (pathId === undefined) return;
     for (;;) {
       const piece = this.#kept.peek(this.now());
+      if (this.#until !== undefined && (piece?.index ?? this.#kept.nextIndex) >= this.#until) {
+        const end = wire.create(wire.AudioChunkSchema, { pathId, liveFollows: true });
+        if (this.send({ case: "audio", value: end })) this.park(pathId);
+        return;
+      }
       if (!piece) return;
       const value = { pathId, sampleIndex: BigInt(piece.index), data: bytesOf(piece.samples) };
       const chunk = wire.create(wire.AudioChunkSchema, value);

@@ -138,7 +138,7 @@ export type HeardSource = words.HeardSource;
 
 export const AudioChunkSchema: MessageSchema<media.AudioChunk> = /*@__PURE__*/ messageSchema(
   "AudioChunk",
-  "pathId:u trackId:u sampleIndex:U data:y",
+  "pathId:u trackId:u sampleIndex:U data:y liveFollows:b rtpTimestamp:u?",
 );
 export type AudioChunk = media.AudioChunk;
 
