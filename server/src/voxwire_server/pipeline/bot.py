@@ -17,6 +17,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from voxwire_protocol import wire
+from voxwire_protocol.capture import KEPT_MS
 from voxwire_protocol.errors import ErrorCode, make_error
 from voxwire_protocol.json_text import JsonTextError, load_json
 from voxwire_protocol.tools import OnInterruption
@@ -27,6 +28,9 @@ from voxwire_server.session.session import Session
 from voxwire_server.session.tool_values import InterruptedTool, LateResult, ToolProgress
 
 __all__ = ["Bot", "BotSession", "ToolReport"]
+
+_SPARE_MS = 1000
+"""Beyond what a client keeps of its microphone, before its silence counts as the end of speech."""
 
 
 class ToolReport:
@@ -186,6 +190,8 @@ class BotSession:
                 stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0)],
             ),
         )
+        # a client that comes back by then goes on in the middle of a word
+        user_params.setdefault("audio_idle_timeout", (KEPT_MS + _SPARE_MS) / 1000)
         if "vad_analyzer" not in user_params:
             user_params["vad_analyzer"] = BatchedSileroVADAnalyzer()
         pair = LLMContextAggregatorPair(context, user_params=LLMUserAggregatorParams(**user_params))

@@ -33,7 +33,12 @@ __all__ = ["SessionInput", "SessionTransport"]
 
 _log = logging.getLogger("voxwire.pipeline")
 
-_MAX_QUEUED_BLOCKS: Final = 100
+_MAX_QUEUED_BLOCKS: Final = 250
+_BURST_BLOCKS: Final = 3
+_BURST_FACTOR: Final = 4
+"""How much faster than real time a burst is fed: a VAD further down must have its say before what
+recognises speech has let go of the beginning."""
+
 _START_SECS: Final = 2.0
 _DRAIN_CHECK_SECS: Final = 0.1
 _DRAIN_CHECKS: Final = 50
@@ -107,7 +112,7 @@ class SessionInput(BaseInputTransport):
         self._session.emit_error(wire.ErrorCode.ERROR_CODE_UNSUPPORTED_FORMAT, reason)
 
     def take(self, pcm: bytes) -> None:
-        """Queue a block of the user's voice: int16 mono PCM; the oldest is dropped above 2 s."""
+        """Queue a block of the user's voice: int16 mono PCM; of more than 250 the oldest goes."""
         if not self._paused:
             if len(self._blocks) == _MAX_QUEUED_BLOCKS:
                 lost_ms = len(self._blocks[0]) * 500 / self._rate
@@ -121,10 +126,13 @@ class SessionInput(BaseInputTransport):
             self._wake.clear()
             while self._blocks:
                 await asyncio.sleep(0)  # a filter may take longer than a block lasts
+                pcm = self._blocks.popleft()
                 try:
-                    await self._push_block(self._blocks.popleft())
+                    await self._push_block(pcm)
                 except Exception as error:
                     self._drops.tell("a block of the user's voice", error)
+                if len(self._blocks) > _BURST_BLOCKS:
+                    await asyncio.sleep(len(pcm) / 2 / self._rate / _BURST_FACTOR)
 
     async def _push_block(self, pcm: bytes) -> None:
         if self._params.audio_in_filter:

@@ -20,7 +20,7 @@ _MAX_BAD_MESSAGES: Final = 3
 
 
 class Reception:
-    """Takes the messages and the voice of one session's client.
+    """Takes the messages of one session's client.
 
     Args:
         session: The session.
@@ -67,7 +67,7 @@ class Reception:
         if verdict.accepted:
             self._receive(data, now)
         elif verdict.overrun:
-            self._audio_overrun(now)
+            session.capture.overrun(now)
         return verdict.wait_ms
 
     def _receive(self, data: bytes, now: float) -> None:
@@ -122,7 +122,7 @@ class Reception:
         session, kind = self._session, message.WhichOneof("payload")
         trace("received", message, session.id)
         if kind == "audio":
-            self._user_audio(message.audio)
+            session.capture.chunk(message.audio)
         elif kind == "playout_report":
             self._playout_report(message.playout_report, now)
         elif kind == "ping":
@@ -152,7 +152,7 @@ class Reception:
         elif kind == "mute":
             session.muted = message.mute.muted
             if session.muted:
-                session.spawn(session.absence.hush())
+                session.spawn(session.capture.hush())
         elif kind is not None and kind.startswith("tool_"):
             session.lane.soon(lambda: session.tools.on_message(message))
         elif kind == "bye":
@@ -161,38 +161,6 @@ class Reception:
             self._answer_bad(
                 wire.ErrorCode.ERROR_CODE_UNEXPECTED_MESSAGE, "Hello came twice on one socket"
             )
-
-    def _user_audio(self, audio: wire.AudioChunk) -> None:
-        path = self._session.path
-        if (
-            path is None
-            or audio.path_id != path.path_id
-            or path.carrier != _WEBSOCKET
-            or len(audio.data) % 2
-        ):
-            self._session.intake.dropped.messages += 1
-            return
-        self.user_audio(audio.data, index=audio.sample_index)
-
-    def user_audio(self, pcm: bytes, *, index: int | None = None) -> None:
-        """Hand the user's voice to the pipeline.
-
-        Args:
-            pcm: int16 little-endian mono PCM.
-            index: The client's number of its first sample, where the carrier has one.
-        """
-        session = self._session
-        now, rate = session.now_ms(), session.settings.audio_in_sample_rate
-        if not session.intake.takes_audio(len(pcm), rate, now):
-            self._audio_overrun(now)
-        elif session.port is not None and not session.muted:
-            session.voice.add(pcm, now, index=index)
-            session.port.user_audio(pcm)
-
-    def _audio_overrun(self, now: float) -> None:
-        if self._session.intake.overrun_due(now):
-            reason = "audio came faster than real time; the excess was dropped"
-            self._session.emit_error(wire.ErrorCode.ERROR_CODE_AUDIO_OVERRUN, reason)
 
     def _interrupt(self) -> None:
         session = self._session

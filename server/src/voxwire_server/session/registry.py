@@ -30,6 +30,7 @@ _FEATURES: Final = frozenset(
         wire.Feature.FEATURE_WEBSOCKET_AUDIO,
         wire.Feature.FEATURE_WEBRTC,
         wire.Feature.FEATURE_CLIENT_TOOLS,
+        wire.Feature.FEATURE_KEPT_CAPTURE,
     }
 )
 

@@ -14,6 +14,7 @@ from voxwire_server.logs import trace
 from voxwire_server.media.base import MediaPath
 from voxwire_server.outgoing import sendable
 from voxwire_server.session.absence import Absence
+from voxwire_server.session.capture import Capture
 from voxwire_server.session.control import Control
 from voxwire_server.session.flushes import Flushes
 from voxwire_server.session.history import History
@@ -116,6 +117,7 @@ class Session:
         self.flushes = Flushes(self)
         self.absence = Absence(self)
         self.lane = Lane(self)
+        self.capture = Capture(self)
         self.reception = Reception(self)
         self.tools = SessionTools(self)
         self.requests = Requests(self)

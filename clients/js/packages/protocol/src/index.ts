@@ -1,5 +1,12 @@
 /** The protocol of Voxwire: messages, pure cores, errors. No DOM, no timers, no clock. */
 export {
+  type CapturePiece,
+  KEPT_MS,
+  KeptCapture,
+  type KeptCaptureOptions,
+  SEAM_MS,
+} from "./capture.js";
+export {
   ACK_DELAY_MS,
   ACK_EVERY,
   Channel,

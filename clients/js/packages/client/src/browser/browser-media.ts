@@ -8,10 +8,13 @@ import type {
   MediaPath,
   PathOptions,
   Payload,
+  Resent,
 } from "../media/media.js";
 import { Player } from "../media/player.js";
 import { gradeOf, type Measured, measure, readStats, type StatsLook } from "../media/quality.js";
+import { NOTHING_RESENT, UserAudio } from "../media/user-audio.js";
 import { AudioGraph, levelOf } from "./audio-graph.js";
+import { CaptureNode } from "./capture-node.js";
 import { check } from "./check.js";
 import { DeviceStore } from "./device-store.js";
 import { BrowserMicrophone } from "./microphone.js";
@@ -62,6 +65,8 @@ export class BrowserMedia implements Media {
   #host: MediaHost | undefined;
   #player: Player | undefined;
   #path: BrowserPath | undefined;
+  #user: UserAudio | undefined;
+  #capture: CaptureNode | undefined;
   readonly #paths = new Set<BrowserPath>();
   #source: MediaStreamAudioSourceNode | undefined;
   #positionMs = 0;
@@ -117,6 +122,7 @@ export class BrowserMedia implements Media {
       emit: (type, event) => host.emit(type, event),
       send: (payload) => host.send(payload),
     });
+    this.#listen(this.#graph, host);
     this.#unwatch = this.devices.watch();
     await aborted(host.signal, this.#useRememberedSpeaker());
     // stopped meanwhile: nobody would close a microphone that is opened now
@@ -127,29 +133,33 @@ export class BrowserMedia implements Media {
   path(carrier: CarrierName, options: PathOptions): MediaPath {
     const graph = this.#graph;
     const host = this.#host;
-    if (!graph || !host) throw makeError("invalid_state", "the media was not started");
+    const capture = this.#capture;
+    if (!graph || !host || !capture) throw makeError("invalid_state", "the media was not started");
     const onChange = () => this.#player?.update();
+    const onGone = () => this.#user?.park(options.pathId);
     const path: BrowserPath =
       carrier === "webrtc"
         ? new WebRtcPath({ ...options, graph, host })
-        : new WebSocketPath({ ...options, graph, host, onChange });
+        : new WebSocketPath({ ...options, graph, capture, onChange, onGone });
     path.setTrack(this.microphone.track);
     this.#paths.add(path);
     path.lost.then(() => {
+      onGone();
       if (this.#path === path) this.#lost = true;
     });
     return path;
   }
 
-  use(path: MediaPath): void {
+  use(path: MediaPath): Resent {
     const next = [...this.#paths].find((known) => known === path);
     const player = this.#player;
-    if (!next || !player || next === this.#path) return;
+    if (!next || !player || next === this.#path) return NOTHING_RESENT;
     const before = this.#path;
     const fromMs = player.positionMs;
     if (before) {
       player.leave(before);
       before.close();
+      this.#user?.park(before.pathId);
       this.#paths.delete(before);
     }
     this.#path = next;
@@ -157,6 +167,9 @@ export class BrowserMedia implements Media {
     this.#lost = false;
     next.start(fromMs);
     player.follow(next);
+    const { readyMessage, carrier } = next;
+    const resent = readyMessage && this.#user?.resume(readyMessage, carrier === "webrtc");
+    return resent ?? NOTHING_RESENT;
   }
 
   receive(payload: Payload): void {
@@ -212,6 +225,8 @@ export class BrowserMedia implements Media {
     this.#unwatch?.();
     this.#unwatch = undefined;
     this.microphone.close();
+    this.#capture?.close();
+    this.#capture = this.#user = undefined;
     this.video.close();
     const graph = this.#graph;
     this.#graph = undefined;
@@ -229,7 +244,21 @@ export class BrowserMedia implements Media {
     });
   }
 
+  /** Captures from here on, so that what the user says meanwhile is there when a path is. */
+  #listen(graph: AudioGraph, host: MediaHost): void {
+    const user = new UserAudio(
+      (payload) => host.send(payload),
+      () => performance.now(),
+    );
+    this.#user = user;
+    this.#capture = new CaptureNode(graph, (samples) => {
+      user.capture(this.microphone.track ? samples : undefined, samples.length);
+    });
+    this.#capture.start().catch(() => undefined); // the path that needs it says so
+  }
+
   #useTrack(track: MediaStreamTrack | undefined): void {
+    if (!track) this.#user?.mute();
     this.#source?.disconnect();
     this.#source = undefined;
     const graph = this.#graph;

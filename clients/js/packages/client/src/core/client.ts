@@ -384,7 +384,7 @@ const NOTED: {
     event: ClientEvents[K],
   ) => Readonly<Record<string, string | number>>;
 } = {
-  pathChanged: ({ pathId, carrier }) => ({ pathId, carrier }),
+  pathChanged: ({ pathId, carrier, resentMs, lostMs }) => ({ pathId, carrier, resentMs, lostMs }),
   connectionChanged: ({ state, attempt, epoch, afterMs }) => ({ state, attempt, epoch, afterMs }),
   eventsSkipped: ({ count, unsent }) => ({ count, unsent }),
   error: ({ code, reason, subjectId }) => ({ code, reason, subjectId }),

@@ -36,11 +36,11 @@ export function wavMedia({ input, output }: WavMediaOptions = {}): WavMedia {
   let writer: TimelineWriter | undefined;
   const media = new HeadlessMedia({
     microphone,
-    sound: (pathId, changed, host) =>
+    read: (count) => microphone.read(count),
+    sound: (pathId, changed) =>
       new WavSound({
-        ...{ pathId, changed, host },
+        ...{ pathId, changed },
         write: (position, samples) => writer?.write(position, samples),
-        read: (count) => microphone.read(count),
       }),
     async begin(host) {
       writer = output === undefined ? undefined : new TimelineWriter(output, PLAYOUT_RATE);

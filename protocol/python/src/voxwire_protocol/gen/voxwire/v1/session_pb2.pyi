@@ -47,6 +47,10 @@ class _FeatureEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTy
     """Audio over WebRTC."""
     FEATURE_DAILY: Feature  # 10
     """Audio through a Daily room."""
+    FEATURE_KEPT_CAPTURE: Feature  # 11
+    """The client keeps the user's newest audio while no path carries it, and numbers the samples
+    through the whole session.
+    """
 
 class Feature(builtins.int, metaclass=_FeatureEnumTypeWrapper):
     """What a side can do beyond the base protocol. Behaviour is keyed on features, never on versions."""
@@ -75,6 +79,10 @@ FEATURE_WEBRTC: Feature  # 9
 """Audio over WebRTC."""
 FEATURE_DAILY: Feature  # 10
 """Audio through a Daily room."""
+FEATURE_KEPT_CAPTURE: Feature  # 11
+"""The client keeps the user's newest audio while no path carries it, and numbers the samples
+through the whole session.
+"""
 global___Feature = Feature
 
 class _TurnRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[TurnRole], builtins.type):
