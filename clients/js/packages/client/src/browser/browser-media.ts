@@ -15,7 +15,7 @@ import { gradeOf, type Measured, measure, readStats, type StatsLook } from "../m
 import { NOTHING_RESENT, UserAudio } from "../media/user-audio.js";
 import { AudioGraph, levelOf } from "./audio-graph.js";
 import { CaptureNode } from "./capture-node.js";
-import { check } from "./check.js";
+import type { check } from "./check.js";
 import { DeviceStore } from "./device-store.js";
 import { BrowserMicrophone } from "./microphone.js";
 import type { BrowserPath } from "./path.js";
@@ -78,7 +78,8 @@ export class BrowserMedia implements Media {
     (dead) => this.microphone.dead(dead),
   );
 
-  readonly check = check;
+  /** Loaded when somebody asks: most pages never do. */
+  readonly check: typeof check = async (...asked) => (await import("./check.js")).check(...asked);
 
   constructor(options: MediaOptions, logger: Logger) {
     this.#options = options;

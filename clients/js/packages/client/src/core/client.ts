@@ -28,7 +28,6 @@ import type {
 import type { Media } from "../media/media.js";
 import { asError } from "./attach.js";
 import { EMPTY_LOG, reduce } from "./conversation.js";
-import { diagnose } from "./diagnose.js";
 import { Emitter } from "./emitter.js";
 import type { Environment } from "./environment.js";
 import { Gate, simulation } from "./gate.js";
@@ -218,6 +217,8 @@ export class CoreClient implements Client {
     const { env } = this.#options;
     // A token that is good for one session is good for this one and then, with its nonce, again.
     this.#nonce = env.randomBytes(16);
+    // loaded when somebody asks: most pages never do
+    const { diagnose } = await import("./diagnose.js");
     return diagnose({
       ...{ env, signal, timeoutMs, media: this.#media, nonce: this.#nonce },
       sessionOptions: () => sessionOptions(this.#options, env, this.#media),
