@@ -156,10 +156,13 @@ def has_fragment(text: str, fragment: str) -> bool:
 
 
 def runs(path: str) -> bool:
-    """Whether a file runs in a test: it is one, or an example (every example is run)."""
+    """Whether a file runs in a test: it is one, part of an app that one builds, or an example
+    (every example is run).
+    """
     name = Path(path).name
     is_test = name.startswith("test_") or ".test." in name
-    return (ROOT / path).is_file() and (is_test or path.startswith("examples/"))
+    is_used = path.startswith(("examples/", "clients/js/test/consumers/"))
+    return (ROOT / path).is_file() and (is_test or is_used)
 
 
 def trouble_of(fence: Fence) -> str:

@@ -170,12 +170,11 @@ class WebRtcPath(MediaPath):
             return
         given = [a.strip() for a in settings.ice_addresses.split(",") if a.strip()]
         inside = not given and is_loopback(settings.host)
+        firefox = inside and _FIREFOX in offer  # it pairs no loopback candidate (ADR 4)
         if inside:
-            given = ["127.0.0.1"]
-            if _FIREFOX in offer:  # it pairs no loopback candidate (ADR 4)
-                given += own_addresses()
+            given = ["127.0.0.1", *(own_addresses() if firefox else ())]
         if given:
-            use_addresses(self._connection, given, only_from_here=inside)
+            use_addresses(self._connection, given, only_from_here=firefox)
 
     def _state_changed(self) -> None:
         state = self._connection.connectionState

@@ -53,7 +53,7 @@ it("fails when both sides are known and no candidates pair", async () => {
   await vi.advanceTimersByTimeAsync(5000);
   expect(failures).toEqual([]); // its own side is not known
   FakeConnection.last.gathered();
-  await vi.advanceTimersByTimeAsync(300);
+  await vi.advanceTimersByTimeAsync(800);
   expect(failures).toMatchObject([{ code: "ice_failed", retryable: true }]);
 });
 

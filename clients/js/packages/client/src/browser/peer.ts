@@ -10,7 +10,7 @@ export interface PeerHandlers {
 }
 
 /** A browser that found nothing to try this long after it knew both sides has no way. */
-const PAIRED_MS = 300;
+const PAIRED_MS = 800;
 /** A connection that its other side closed may be that of a session that ends: wait that long. */
 const GRACE_MS = 1000;
 
