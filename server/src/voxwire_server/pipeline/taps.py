@@ -43,7 +43,7 @@ from pipecat.services.tts_service import TTSService
 from voxwire_protocol import wire
 from voxwire_server.pipeline.live import Live, is_speech_to_speech
 from voxwire_server.pipeline.pairing import Pairing
-from voxwire_server.pipeline.transcripts import confidence_of, language_of
+from voxwire_server.pipeline.transcripts import confidence_of, language_of, shown_text
 from voxwire_server.pipeline.troubles import trouble_of
 from voxwire_server.pipeline.unanswered import WordlessTurns
 from voxwire_server.pipeline.utterances import Utterances
@@ -177,7 +177,7 @@ class Taps:
             self._transcript(frame.text, final=False, heard=frame)
         elif isinstance(frame, TranscriptionFrame):
             self._session.turns.transcribed(self._session.now_ms())
-            self._transcript(frame.text, final=True, heard=frame)
+            self._transcript(shown_text(frame), final=True, heard=frame)
         elif isinstance(frame, MetricsFrame):
             await self._metrics(processor, frame)
 
