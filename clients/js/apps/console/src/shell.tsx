@@ -9,7 +9,7 @@ import type { Settings } from "./settings.js";
 import { Stage } from "./stage/stage.js";
 
 const VIEWS = [
-  { key: "talk", name: "Talk" },
+  { key: "talk", name: "Conversation" },
   { key: "latency", name: "Latency" },
   { key: "timeline", name: "Timeline" },
   { key: "events", name: "Events" },
@@ -40,8 +40,7 @@ export function Shell({ settings, onSettings }: ShellProps): ReactNode {
         ))}
       </nav>
       <main className="talk">
-        <Notices settings={settings} onSettings={onSettings} />
-        <Stage />
+        <Stage notices={<Notices settings={settings} onSettings={onSettings} />} />
         <Controls settings={settings} onSettings={onSettings} />
       </main>
       <Waterfall />

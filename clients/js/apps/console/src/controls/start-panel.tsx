@@ -1,5 +1,6 @@
 import { useConnection } from "@voxwire/react";
 import { type ReactNode, useId } from "react";
+import { SaveButtons } from "../save/save-buttons.js";
 import { TRANSPORTS } from "../settings.js";
 import type { ControlsProps } from "./controls.js";
 
@@ -11,7 +12,7 @@ export function StartPanel({ settings, onSettings }: ControlsProps): ReactNode {
   const name = useId();
   const speaks = isSecureContext && settings.microphone;
   return (
-    <div className="controls start">
+    <div className="controls start" data-over={status.status === "closed"}>
       <button
         type="button"
         className="start-button"
@@ -39,6 +40,7 @@ export function StartPanel({ settings, onSettings }: ControlsProps): ReactNode {
       <p className="start-hint">
         {speaks ? "Uses your microphone. You can type as well." : "Without a microphone."}
       </p>
+      {status.status === "closed" && <SaveButtons />}
     </div>
   );
 }

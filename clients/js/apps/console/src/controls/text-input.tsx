@@ -2,6 +2,9 @@ import { useMicrophone, useVoxwire } from "@voxwire/react";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { SendIcon } from "../icons.js";
 
+/** There is room for a word, and no space bar. */
+const narrow = () => matchMedia("(max-width: 480px)").matches;
+
 /** What is typed goes to the bot, which stops talking for it. */
 export function TextInput(): ReactNode {
   const client = useVoxwire();
@@ -24,7 +27,9 @@ export function TextInput(): ReactNode {
         type="text"
         data-testid="text-input"
         aria-label="Message to the bot"
-        placeholder={enabled ? "Type a message" : "Type, or hold Space to talk"}
+        placeholder={
+          narrow() ? "Type …" : enabled ? "Type a message" : "Type, or hold Space to talk"
+        }
         autoComplete="off"
         enterKeyHint="send"
         maxLength={2000}

@@ -2,9 +2,13 @@ import { useConnection } from "@voxwire/react";
 import { type FormEvent, type ReactNode, useId, useState } from "react";
 import { Notice } from "./notice.js";
 import type { NoticesProps } from "./notices.js";
+import { ServerGone } from "./server-gone.js";
 import { Unreachable } from "./unreachable.js";
 
 const NEEDS_TOKEN = new Set(["unauthorized", "forbidden"]);
+
+/** The server stopped answering, or has no such session any more. */
+const GONE = new Set(["session_expired", "connection_lost"]);
 
 /** Told by `MicrophoneTrouble`. */
 const OF_A_DEVICE = new Set(["device", "permission_denied"]);
@@ -37,9 +41,22 @@ export function ConnectionFailure({ settings, onSettings }: NoticesProps): React
       </Notice>
     );
   }
+  // The code is for programs; the rest of the message is for people.
+  const reason = error.message.replace(/^[a-z_]+: /, "");
+  if (GONE.has(code)) {
+    return (
+      <Notice
+        tone="error"
+        testId="failure"
+        title="The server does not answer: this session is over"
+      >
+        <ServerGone reason={reason} />
+      </Notice>
+    );
+  }
   return (
     <Notice tone="error" testId="failure" title={ADVICE[code] ?? "The session could not go on"}>
-      {code === "unreachable" ? <Unreachable /> : <code>{error.message}</code>}
+      {code === "unreachable" ? <Unreachable /> : <p>{reason}</p>}
     </Notice>
   );
 }
