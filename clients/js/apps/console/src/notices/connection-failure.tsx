@@ -43,17 +43,7 @@ export function ConnectionFailure({ settings, onSettings }: NoticesProps): React
   }
   // The code is for programs; the rest of the message is for people.
   const reason = error.message.replace(/^[a-z_]+: /, "");
-  if (GONE.has(code)) {
-    return (
-      <Notice
-        tone="error"
-        testId="failure"
-        title="The server does not answer: this session is over"
-      >
-        <ServerGone reason={reason} />
-      </Notice>
-    );
-  }
+  if (GONE.has(code)) return <ServerGone reason={reason} />;
   return (
     <Notice tone="error" testId="failure" title={ADVICE[code] ?? "The session could not go on"}>
       {code === "unreachable" ? <Unreachable /> : <p>{reason}</p>}

@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useState } from "react";
+import { Notice } from "./notice.js";
 
 /** The session could not be had back: whether the server answers now, and what to do. */
 export function ServerGone({ reason }: { readonly reason: string }): ReactNode {
@@ -10,8 +11,9 @@ export function ServerGone({ reason }: { readonly reason: string }): ReactNode {
       .catch(() => end.signal.aborted || setAnswers(false));
     return () => end.abort();
   }, []);
+  const title = answers === false ? "The server does not answer" : "This session is over";
   return (
-    <>
+    <Notice tone="error" testId="failure" title={title}>
       {answers === undefined && <p>Looking whether the server answers now …</p>}
       {answers === false && (
         <p>
@@ -23,6 +25,6 @@ export function ServerGone({ reason }: { readonly reason: string }): ReactNode {
         <p>The server answers again, without this conversation. “Start again” begins a new one.</p>
       )}
       <p className="notice-reason">{reason}</p>
-    </>
+    </Notice>
   );
 }

@@ -58,7 +58,7 @@ export function drawTimeline(frame: Frame, data: TimelineData, palette: Palette)
   const pageMs = performance.now();
   if (lastMs === undefined) return;
   const scale = new TimeScale(data.samples);
-  const nowMs = scale.resting || pageMs - lastMs > STALE_MS ? lastMs : pageMs;
+  const nowMs = scale.resting || Math.abs(pageMs - lastMs) > STALE_MS ? lastMs : pageMs;
   const nowAt = scale.at(nowMs);
   const perMs = width < NARROW_PX ? NARROW_PX_PER_MS : PX_PER_MS;
   const lanes = height - HEAD_PX - ROW_PX - 10;
