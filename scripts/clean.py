@@ -24,4 +24,5 @@ for package in PACKAGES:
 for built in (ROOT / "clients" / "js").glob("*/*/dist"):
     shutil.rmtree(built, ignore_errors=True)
 shutil.rmtree(ROOT / "server" / "src" / "voxwire_server" / "console", ignore_errors=True)
+shutil.rmtree(ROOT / "clients" / "js" / "test" / "consumers" / "build", ignore_errors=True)
 print("clean: removed", ", ".join([*NAMES, "__pycache__"]))

@@ -15,6 +15,7 @@ import time
 import tomllib
 from pathlib import Path
 
+import npm
 from debian import install_debian_tools
 from javascript import missing_node
 from steps import BIN, PYTHON, ROOT, VENV, Line, StepError, capture, stream, tail
@@ -225,25 +226,11 @@ def install_npm() -> None:
     if (reason := missing_node()) is not None:
         print(f"setup: {reason}. Left out: the console, the JavaScript packages, buf, pyright")
         return
-    stamp = ROOT / "node_modules" / ".voxwire-npm"
-    lock = (ROOT / "package-lock.json").read_bytes()
-    digest = hashlib.sha256((ROOT / "package.json").read_bytes() + lock).hexdigest()
-    if stamp.exists() and stamp.read_text("utf-8") == digest:
-        return
-    line = Line("install the JavaScript tools from npm, about 450 MB")
-    code, output = stream(
-        ["npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"],
-        lambda _: line.update("working"),
+    npm.install(
+        ROOT,
+        what="the JavaScript tools from npm, about 450 MB",
+        without="the console, buf and pyright",
     )
-    if code != 0:
-        errors = [text for text in output.splitlines() if text.startswith("npm error")][:8]
-        reason = f"npm could not install:\n{tail(chr(10).join(errors))}"
-        if os.environ.get("CI"):
-            raise StepError(reason)
-        print(f"\nsetup: the console, buf and pyright are left out: {reason}", flush=True)
-        return
-    stamp.write_text(digest, "utf-8")
-    line.done("done")
 
 
 def locked() -> object:

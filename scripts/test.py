@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+import npm
 from counts import Count, count_pytest, report_of
 from javascript import build, has_packages, missing_node
 from jobs import Job, run_jobs
@@ -50,7 +51,8 @@ WORKERS = {Phase.BUSY: 3, Phase.QUIET: 3, Phase.PAGES: 2, Phase.ALONE: 1}
 class Share:
     """Tests of a part that run in one process: what no other share of the part has, if `paths` is
     empty. `seconds` is about what it takes; the longest of a phase starts first. `vitest` names the
-    configuration of vitest that runs it instead of pytest. `apart`: in a network of its own.
+    configuration of vitest that runs it instead of pytest; `apart`: in a network of its own;
+    `consumers`: with what the lock file of `npm.CONSUMERS` names.
     """
 
     part: str
@@ -60,6 +62,7 @@ class Share:
     paths: tuple[str, ...] = ()
     vitest: str = ""
     apart: bool = False
+    consumers: bool = False
 
 
 UNIT = "clients/js/vitest.config.ts"
@@ -86,7 +89,17 @@ SHARES = [
     Share(
         "browser", "firefox", Phase.PAGES, 45, ("test/browser/firefox",), vitest=BROWSER, apart=True
     ),
+    Share("browser", "microphone", Phase.PAGES, 15, ("test/browser/microphone",), vitest=BROWSER),
     Share("browser", "clicks", Phase.ALONE, 55, ("test/browser/clicks",), vitest=BROWSER),
+    Share(
+        "browser",
+        "consumers",
+        Phase.PAGES,
+        45,
+        ("test/browser/consumers",),
+        vitest=BROWSER,
+        consumers=True,
+    ),
     Share(
         "browser",
         "console",
@@ -142,7 +155,34 @@ SHARES = [
             "tests/integration/test_s2s_endings.py",
         ),
     ),
-    Share("interop", "rest", Phase.QUIET, 80),
+    Share(
+        "interop",
+        "readmes",
+        Phase.QUIET,
+        90,
+        (
+            "tests/integration/test_readme_programs.py",
+            "tests/integration/test_example_bots.py",
+            "tests/integration/test_readmes.py",
+            "tests/integration/test_tarballs.py",
+        ),
+    ),
+    Share("interop", "kept", Phase.QUIET, 45, ("tests/integration/test_kept_microphone.py",)),
+    Share(
+        "interop",
+        "answers",
+        Phase.QUIET,
+        60,
+        (
+            "tests/integration/test_plain_processors.py",
+            "tests/integration/test_verb_order.py",
+            "tests/integration/test_answer_timeout.py",
+            "tests/integration/test_heard_order.py",
+            "tests/integration/test_odd_frames.py",
+            "tests/integration/test_voice_shapes.py",
+        ),
+    ),
+    Share("interop", "rest", Phase.QUIET, 120),
     Share("faults", "turn", Phase.QUIET, 25, ("tests/faults/test_turn.py",)),
     Share("faults", "cuts", Phase.QUIET, 60, ("tests/faults/test_cuts.py",)),
     Share(
@@ -206,7 +246,7 @@ def plan(wanted: Sequence[str]) -> dict[Phase, list[Job]]:
         if share.part not in wanted:
             continue
         if share.vitest:
-            if has_packages():
+            if has_packages() and (not share.consumers or npm.is_installed(npm.CONSUMERS)):
                 phases[share.phase].append(vitest_job(share))
         elif arguments := arguments_of(share):
             phases[share.phase].append(pytest_job(share.part, share.name, arguments))
@@ -269,8 +309,10 @@ def run_in_turn(wanted: Sequence[str], extra: Sequence[str]) -> dict[str, Count]
     return counts
 
 
-def prepare_javascript(*, wanted: bool) -> bool:
-    """Builds what the tests of the JavaScript side run on; false when that failed."""
+def prepare_javascript(*, wanted: bool, browser: bool) -> bool:
+    """Builds what the tests of the JavaScript side run on, and installs what those of the browser
+    build apps with; false when that failed.
+    """
     if not wanted:
         return True
     if missing_node() is not None or not has_packages():
@@ -278,6 +320,12 @@ def prepare_javascript(*, wanted: bool) -> bool:
         return True
     try:
         build()
+        if browser:
+            npm.install(
+                npm.CONSUMERS,
+                what="Vite, Next and Jest for the tests of apps, about 500 MB",
+                without="the tests that build apps with them",
+            )
     except StepError as error:
         print(f"test: {error}", file=sys.stderr)
         return False
@@ -293,7 +341,8 @@ def main(arguments: list[str]) -> int:
         print(f"test: no part {', '.join(unknown)}; parts: {', '.join(known)}", file=sys.stderr)
         return 2
     OUT.mkdir(exist_ok=True)
-    if not prepare_javascript(wanted=not named or "browser" in named or "clients" in named):
+    browser = not named or "browser" in named
+    if not prepare_javascript(wanted=browser or "clients" in named, browser=browser):
         return 1
     # a shell that starts us in the background ignores SIGINT, which some tests send
     signal.signal(signal.SIGINT, signal.default_int_handler)

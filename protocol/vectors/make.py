@@ -1,4 +1,4 @@
-"""Writes the golden cases in wire/, channel/, words/ and tools/; ``--check`` only compares.
+"""Writes the golden cases in the folders beside it; ``--check`` only compares.
 
 The expectations are written by hand in the ``*_cases.py`` beside this file and encoded with
 plain protobuf: the code under test takes no part in making them. README.md says the format.
@@ -10,13 +10,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import capture_cases
 import channel_cases
 import tool_cases
 import wire_cases
 import word_cases
 
 ROOT = Path(__file__).resolve().parent
-FOLDERS = ("wire", "channel", "words", "tools")
+FOLDERS = ("wire", "channel", "words", "tools", "capture")
 
 
 def files() -> Iterator[tuple[str, bytes]]:
@@ -30,6 +31,8 @@ def files() -> Iterator[tuple[str, bytes]]:
         yield f"words/{name}.json", _json(case)
     for name, case in tool_cases.cases():
         yield f"tools/{name}.json", _json(case)
+    for name, case in capture_cases.cases():
+        yield f"capture/{name}.json", _json(case)
 
 
 def _json(value: object) -> bytes:

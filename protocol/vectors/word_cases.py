@@ -17,6 +17,7 @@ def cases() -> Iterator[tuple[str, Case]]:
     """File name and content of each case."""
     for name, case in _decode_cases():
         yield f"decode-{name}", case
+    yield "join-texts", _join_case()
     for name, case in _timeline_cases():
         yield f"timeline-{name}", case
 
@@ -52,6 +53,35 @@ def _decode(
             }
             for at, ((a, b, s, e), word) in enumerate(zip(spans, texts, strict=True))
         ],
+    }
+
+
+def _join_case() -> Case:
+    joins = [
+        ("", "", ""),
+        ("Hello", "", "Hello"),
+        ("", "Hello", "Hello"),
+        ("Hello.", "How are you?", "Hello. How are you?"),
+        ("Hello. ", "How", "Hello. How"),
+        ("Hello.", "\nHow", "Hello.\nHow"),
+        ("您好。", "感谢您致电。", "您好。感谢您致电。"),
+        ("こんにちは。", "元気ですか", "こんにちは。元気ですか"),
+        ("カ", "ﾀｶﾅ", "カﾀｶﾅ"),
+        ("𠮷野家", "𠮷", "𠮷野家𠮷"),
+        ("“您好”", "“再见”", "“您好”“再见”"),
+        ("稍等……", "好了", "稍等……好了"),
+        ("你好", "iPhone 很好", "你好 iPhone 很好"),
+        ("OK", "好", "OK 好"),
+        ("안녕하세요.", "반갑습니다", "안녕하세요. 반갑습니다"),
+        ("สวัสดีครับ", "ยินดี", "สวัสดีครับ ยินดี"),
+        ("שלום", "עולם", "שלום עולם"),
+        ("…", "好", "… 好"),
+        ("👋", "👋", "👋 👋"),
+    ]
+    return {
+        "about": "Texts said one after the other: one space, or none in Chinese and Japanese.",
+        "kind": "join",
+        "joins": [{"before": a, "after": b, "text": text} for a, b, text in joins],
     }
 
 

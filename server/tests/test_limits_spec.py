@@ -43,6 +43,7 @@ def test_every_limit_is_the_code_s() -> None:
         "faster than real time": intake.AUDIO_CREDIT_FACTOR,
         "audio at once": intake.AUDIO_CREDIT_START_MS,
         "audio at once after a pause": intake.AUDIO_CREDIT_MAX_MS,
+        "audio more with the first path": intake.AUDIO_CREDIT_KEPT_MS,
         "audio queued for the pipeline": transport._MAX_QUEUED_BLOCKS,
         "sockets of an address before Hello": settings.max_pending_per_address,
         "sockets before Hello": settings.max_pending,

@@ -1,6 +1,7 @@
 """Who gets in: a real server on loopback, hostile headers, and a bind that is refused."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -35,7 +36,7 @@ async def test_a_foreign_page_or_proxy_is_refused_with_403(headers: dict[str, st
 
 
 @pytest.mark.parametrize("path", ["/v1/session", "/healthz", "/readyz"])
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1:1"])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "0.0.0.0:{port}"])
 async def test_a_rebound_host_is_refused_with_403(path: str, host: str) -> None:
     async with running_server(make_bot()) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -94,6 +95,22 @@ async def test_anything_but_a_hello_is_refused_with_a_typed_error(first: bytes |
                 await asyncio.wait_for(socket.recv(), 5)
             assert socket.close_code == 4000 + answer.error.code
         assert len(server.registry) == 0
+
+
+async def test_a_hello_that_is_too_large_is_told_the_limit() -> None:
+    metadata = json.dumps({"notes": "x" * 17_000})
+    hello = wire.Hello(protocol_version=1, attach_nonce=bytes(16), metadata_json=metadata)
+    async with (
+        running_server(make_bot()) as server,
+        websockets.connect(
+            f"{server.url}/v1/session", subprotocols=[websockets.Subprotocol(wire.SUBPROTOCOL)]
+        ) as socket,
+    ):
+        await socket.send(wire.Envelope(hello=hello).SerializeToString())
+        answer = wire.Envelope.FromString(await asyncio.wait_for(socket.recv(), 5))
+    assert answer.error.code == wire.ErrorCode.ERROR_CODE_TOO_LARGE
+    assert "16384 bytes" in answer.error.reason
+    assert "metadata" in answer.error.reason
 
 
 async def test_a_full_server_says_so() -> None:

@@ -158,3 +158,18 @@ async def test_audio_that_is_no_utterance_is_played_all_the_same(transport: str)
         await asyncio.sleep(2.2)
     loud = np.abs(speaker.samples.astype(int)) > 3000
     assert loud.sum() / speaker.sample_rate > 0.4
+
+
+async def test_a_greeting_that_raises_ends_the_session_as_the_bots_failure() -> None:
+    async def bot(session: BotSession) -> None:
+        async def greet(_: object) -> None:
+            raise LookupError("no greeting")
+
+        await session.run([session.input(), session.output()], on_ready=greet)
+
+    async with running_server(bot) as server, asyncio.timeout(20):
+        with pytest.raises(voxwire.BotError, match="LookupError") as failure:
+            async with voxwire.connect(server.url, transport="websocket") as session:
+                async for _ in session:
+                    pass
+    assert failure.value.code == voxwire.ErrorCode.BOT_FAILED

@@ -147,6 +147,27 @@ def test_an_http_status_is_what_the_table_says(status: int) -> None:
     assert _socket._refusal(error, "ws://h").code.name == table.get(str(status), table["else"])
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"code": "FORBIDDEN", "reason": "the origin is not allowed"}', "the origin is not all"),
+        (b'{"reason": "%s"}' % (b"x" * 9000), "x" * 100),
+        (b'{"reason": "two\\nlines"}', "did not say why"),
+        (b'{"reason": 7}', "did not say why"),
+        (b"<html>nginx</html>", "did not say why"),
+        (b"[" * 100_000, "did not say why"),
+        (b"\xff", "did not say why"),
+        (b"", "did not say why"),
+    ],
+)
+def test_why_an_upgrade_was_refused_is_told_where_the_answer_says_it(
+    body: bytes, told: str
+) -> None:
+    error = _socket._refusal(InvalidStatus(Response(403, "", Headers(), body)), "ws://h")
+    assert told in error.reason
+    assert len(error.reason) < 400
+
+
 def test_a_proxy_that_refuses_is_not_the_server() -> None:
     refused = InvalidProxyStatus(Response(407, "", Headers()))
     error = _socket._refusal(refused, "ws://h")

@@ -124,11 +124,12 @@ async def knock(server: Server) -> None:
             }
             for body in (json.dumps({"user": CANARY, CANARY: 1}), CANARY, f'{{"user":"{CANARY}'):
                 await http(server, method, f"{path}?token={CANARY}", body.encode(), **headers)
-            await http(server, method, path, b"{}", Origin=f"http://{CANARY}", Host=CANARY)
+            # where a request came from is told; what else it carries is not
+            await http(server, method, path, b"{}", Origin="http://evil.example", Host="evil.test")
     raw = [
         f"{CANARY}\r\n\r\n",
         f"GET /{CANARY} HTTP/9.9\r\n{CANARY}\r\n\r\n",
-        f"GET / HTTP/1.1\r\nHost: {CANARY}\r\nContent-Length: {CANARY}\r\n\r\n",
+        f"GET / HTTP/1.1\r\nHost: evil.test\r\nContent-Length: {CANARY}\r\n\r\n",
         f"GET /v1/session?token={CANARY} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
         f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {CANARY}\r\n"
         f"Sec-WebSocket-Version: 13\r\nCookie: {CANARY}\r\n\r\n",
@@ -164,7 +165,7 @@ async def strangers(server: Server) -> None:
     await dial(server, CANARY)
     await dial(server, CANARY.encode())
     await dial(server, b"\x0a\x7f" + CANARY.encode())
-    await dial(server, None, origin=f"http://{CANARY}")
+    await dial(server, None, origin="http://evil.example")
     await dial(server, None, subprotocols=[CANARY])
     for envelope in envelopes(wire.CLIENT_PAYLOADS - {"hello"}):
         await dial(server, envelope.SerializeToString())

@@ -115,3 +115,20 @@ async def test_keys_reach_the_pipeline_in_order_and_odd_ones_are_refused() -> No
         while len(bot.keys.pressed) < 5:
             await asyncio.sleep(0.01)
     assert bot.keys.pressed == "12*#0"
+
+
+async def test_a_text_that_asks_for_no_answer_is_told_as_a_turn_of_its_own() -> None:
+    async with (
+        running_server(Asked()) as server,
+        asyncio.timeout(20),
+        voxwire.connect(server.url, transport="websocket") as session,
+    ):
+        notes = []
+        for text in ("the user is on page 2", "and on page 3"):
+            await session.send_text(text, run_immediately=False)
+            notes.append(await session.wait_for(voxwire.UserTranscript))
+    assert [(note.text, note.final, note.typed) for note in notes] == [
+        ("the user is on page 2", True, True),
+        ("and on page 3", True, True),
+    ]
+    assert len({note.turn_id for note in notes}) == 2

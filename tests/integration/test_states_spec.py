@@ -44,6 +44,7 @@ EVENTS: dict[tuple[str, str], tuple[Facts, Facts]] = {
     ("LISTENING", "bot speaks"): ([], ["bot_started"]),
     ("THINKING", "first sound"): (["response_started"], ["bot_started"]),
     ("THINKING", "no answer"): (["response_started"], ["response_ended"]),
+    ("THINKING", "answer_timeout_ms over"): (["response_started"], ["answer_dropped"]),
     ("THINKING", "user speaks"): ([], ["user_started"]),
     ("SPEAKING", "heard to the end"): ([], ["bot_stopped"]),
     ("SPEAKING", "cut by the user"): (["user_started"], ["bot_stopped"]),

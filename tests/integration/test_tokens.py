@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -12,7 +13,9 @@ import websockets
 import voxwire
 from tests.support.clicks import make_bot
 from voxwire_protocol import wire
+from voxwire_server.keys import KeyRing
 from voxwire_server.testing import RunningServer, running_server
+from voxwire_server.tokens import TokenIssuer
 
 KEY = "an operator's secret of more than 32 characters"
 
@@ -80,7 +83,11 @@ async def test_a_wrong_key_gets_no_token_and_without_a_key_there_is_no_such_rout
 
 async def test_a_token_for_another_bot_or_too_many_sessions_is_refused() -> None:
     async with running_server(make_bot(), key=KEY) as server, asyncio.timeout(30):
-        other = await fetch_token(server, bot="another")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            await fetch_token(server, bot="another")
+        assert refused.value.code == 422
+        elsewhere = TokenIssuer(KeyRing.parse(key=KEY))  # a server of the same key, another bot
+        other = elsewhere.issue("ada", now_s=time.time(), bot="another")
         with pytest.raises(voxwire.SessionError) as refusal:
             async with voxwire.connect(server.url, token=other, transport="websocket"):
                 pass

@@ -133,7 +133,7 @@ def test_the_server_wheel_has_the_console(wheels: dict[str, Path]) -> None:
     assert expected == {name for name in content if name.startswith("voxwire_server/console/")}
     with zipfile.ZipFile(wheels["voxwire_server"]) as archive:
         page = archive.read("voxwire_server/console/index.html").decode()
-    named = set(re.findall(r'(?:src|href)="/([^"]+)"', page))
+    named = set(re.findall(r'(?:src|href)="\./([^"]+)"', page))
     assert named, page
     assert {f"voxwire_server/console/{name}" for name in named} <= content
 

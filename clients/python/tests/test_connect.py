@@ -208,7 +208,9 @@ async def test_hello_says_who_we_are_and_the_path_is_asked_for_without_waiting()
     [
         ("ws://127.0.0.1:7860", "ws://127.0.0.1:7860/v1/session"),
         ("http://localhost:1/", "ws://localhost:1/v1/session"),
-        ("https://a.example/x?y=1", "wss://a.example/x?y=1"),
+        ("https://a.example/x?y=1", "wss://a.example/x/v1/session?y=1"),
+        ("ws://a.example/voice/v1/session/", "ws://a.example/voice/v1/session"),
+        ("ws://127.0.0.1:8000/api/voice/", "ws://127.0.0.1:8000/api/voice/v1/session"),
         ("127.0.0.1:7860", "ws://127.0.0.1:7860/v1/session"),
         ("wss://[::1]:8/v1/session", "wss://[::1]:8/v1/session"),
     ],

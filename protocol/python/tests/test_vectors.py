@@ -11,11 +11,14 @@ import pytest
 from google.protobuf.json_format import MessageToDict, Parse, ParseDict
 
 from voxwire_protocol import wire
+from voxwire_protocol.capture import KeptCapture
 from voxwire_protocol.channel import Channel, ChannelError, ReplayLimits
+from voxwire_protocol.text_join import join_texts
 from voxwire_protocol.timeline import Heard, TimedWord, Timeline, decode_words, encode_words
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
 WORDS = {path.stem: json.loads(path.read_text()) for path in (VECTORS / "words").glob("*.json")}
+CAPTURE = {path.stem: json.loads(path.read_text()) for path in (VECTORS / "capture").glob("*.json")}
 CHANNEL = {path.stem: json.loads(path.read_text()) for path in (VECTORS / "channel").glob("*.json")}
 
 
@@ -106,6 +109,12 @@ def test_timeline_script(name: str) -> None:
         _timeline_step(timeline, step, f"{name}, step {at}")
 
 
+@pytest.mark.parametrize("name", sorted(name for name in WORDS if WORDS[name]["kind"] == "join"))
+def test_join_case(name: str) -> None:
+    for case in WORDS[name]["joins"]:
+        assert join_texts(case["before"], case["after"]) == case["text"], case
+
+
 def _timeline_step(timeline: Timeline, step: dict[str, Any], where: str) -> None:
     utterance_id: str = step.get("utterance_id", "")
     match step["op"]:
@@ -138,3 +147,51 @@ def _timeline_step(timeline: Timeline, step: dict[str, Any], where: str) -> None
 
 def _timed_word(word: dict[str, Any]) -> TimedWord:
     return TimedWord(**{**word, "source": wire.TimingSource.Value(word["source"])})
+
+
+@pytest.mark.parametrize("name", sorted(CAPTURE))
+def test_capture_script(name: str) -> None:
+    kept = KeptCapture(**CAPTURE[name]["options"])
+    for at, step in enumerate(CAPTURE[name]["steps"]):
+        _capture_step(kept, step, f"{name}, step {at}")
+
+
+def _capture_step(kept: KeptCapture, step: dict[str, Any], where: str) -> None:
+    now_ms: int = step.get("now_ms", 0)
+    match step["op"]:
+        case "capture":
+            kept.capture(_numbered(kept.next_index, step["samples"]), now_ms)
+        case "mute":
+            kept.mute(step["samples"])
+        case "park":
+            kept.park()
+        case "follow":
+            kept.follow()
+        case "resume":
+            assert kept.resume(step["index"], now_ms) == step["lost"], where
+        case "resume_after":
+            assert kept.resume_after(step["age_ms"], now_ms) == step["lost"], where
+        case "send":
+            assert _send_all(kept, now_ms) == step["pieces"], where
+        case _:
+            state = {
+                "op": "state",
+                "next_index": kept.next_index,
+                "waiting": kept.waiting_samples,
+                "lost": kept.lost_samples,
+            }
+            assert state == step, where
+
+
+def _numbered(first: int, samples: int) -> bytes:
+    """Audio of which every sample is its own number."""
+    return b"".join(number.to_bytes(2, "little") for number in range(first, first + samples))
+
+
+def _send_all(kept: KeptCapture, now_ms: int) -> list[list[int]]:
+    pieces: list[list[int]] = []
+    while (piece := kept.peek(now_ms)) is not None:
+        assert piece.pcm == _numbered(piece.index, len(piece.pcm) // 2)
+        pieces.append([piece.index, len(piece.pcm) // 2])
+        kept.sent(piece)
+    return pieces

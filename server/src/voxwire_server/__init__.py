@@ -8,18 +8,31 @@ async def bot(session: BotSession) -> None: ...
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from voxwire_server.app import create_app, lifespan
     from voxwire_server.config import Settings
     from voxwire_server.pipeline.bot import Bot, BotSession, ToolReport
-    from voxwire_server.serving import serve
+    from voxwire_server.serving import serve, serve_async
 
-__all__ = ["Bot", "BotSession", "Settings", "ToolReport", "serve"]
+__all__ = [
+    "Bot",
+    "BotSession",
+    "Settings",
+    "ToolReport",
+    "create_app",
+    "lifespan",
+    "serve",
+    "serve_async",
+]
 
 _HOMES = {
     "Bot": "voxwire_server.pipeline.bot",
     "BotSession": "voxwire_server.pipeline.bot",
     "Settings": "voxwire_server.config",
     "ToolReport": "voxwire_server.pipeline.bot",
+    "create_app": "voxwire_server.app",
+    "lifespan": "voxwire_server.app",
     "serve": "voxwire_server.serving",
+    "serve_async": "voxwire_server.serving",
 }
 
 

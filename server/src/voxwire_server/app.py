@@ -1,24 +1,26 @@
 """The ASGI application."""
 
-import asyncio
-import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from importlib import import_module
+from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 
+from voxwire_server.bots.house import Servable, loaded
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
-from voxwire_server.gate import Gate, is_loopback
+from voxwire_server.gate import Gate, MissingKeyError, is_loopback, missing_key_message
 from voxwire_server.keys import KeyRing
+from voxwire_server.life import Life, lifespan
+from voxwire_server.logs import quiet_pipecat
+from voxwire_server.routes.check import check_route
 from voxwire_server.routes.console import console_routes
 from voxwire_server.routes.control import ControlRoute
 from voxwire_server.routes.health import health_router
+from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
+from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.routes.tokens import secret_check, tokens_router
 from voxwire_server.session.admission import Admission
 from voxwire_server.session.registry import SessionRegistry
@@ -26,9 +28,7 @@ from voxwire_server.session.session import Session
 from voxwire_server.tokens import TokenIssuer
 from voxwire_server.turn import IceServers, IceServersError
 
-__all__ = ["create_app", "server_version"]
-
-_log = logging.getLogger("voxwire.server")
+__all__ = ["create_app", "lifespan", "server_version"]
 
 
 def server_version() -> str:
@@ -42,26 +42,23 @@ def server_version() -> str:
 class _GateMiddleware:
     """The gate in front of every HTTP route."""
 
-    def __init__(self, app: Any, gate: Gate) -> None:
+    def __init__(self, app: Any, gate: Gate, refusals: Refusals, life: Life) -> None:
         self._app = app
         self._gate = gate
+        self._refusals = refusals
+        self._life = life
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            reads = scope["method"] in ("GET", "HEAD")
-            refusal = self._gate.check(scope["headers"], reads=reads)
+            self._life.begin()
+            refusal = self._gate.check(scope)
             if refusal is not None:
-                body = refusal.reason.encode()
-                headers = [(b"content-type", b"text/plain"), (b"cache-control", b"no-store")]
-                await send(
-                    {"type": "http.response.start", "status": refusal.status, "headers": headers}
-                )
-                await send({"type": "http.response.body", "body": body})
+                await self._refusals.tell(scope, send, refusal)
                 return
         await self._app(scope, receive, send)
 
 
-def _bot_runner(bot: LoadedBot) -> Callable[[Session], Awaitable[None]]:
+def _runner_of(bot: LoadedBot) -> Callable[[Session], Awaitable[None]]:
     async def run(session: Session) -> None:
         from voxwire_server.pipeline.bot import BotSession
 
@@ -70,22 +67,13 @@ def _bot_runner(bot: LoadedBot) -> Callable[[Session], Awaitable[None]]:
     return run
 
 
-def _import_pipeline() -> None:
-    """Import Pipecat, which takes a second, before the first session needs it."""
-    import_module("voxwire_server.pipeline.bot")
-    for module in ("voxwire_server.media.webrtc", "voxwire_server.pipeline.vad"):
-        try:
-            import_module(module)
-        except ImportError as error:  # an extra that is not installed: said when it is asked for
-            _log.debug("not available: %s", error)
-
-
-async def _preload_vad() -> None:
-    try:
-        from voxwire_server.pipeline.vad import preload
-    except ImportError:
-        return
-    await preload()
+def _gate(settings: Settings) -> Gate:
+    origins = (origin.strip() for origin in settings.allowed_origins.split(","))
+    return Gate(
+        loopback=is_loopback(settings.host),
+        has_key=settings.has_key,
+        allowed_origins=frozenset(origin for origin in origins if origin),
+    )
 
 
 def _ice_servers(settings: Settings) -> IceServers:
@@ -107,24 +95,31 @@ def _ice_servers(settings: Settings) -> IceServers:
     return servers
 
 
-def create_app(settings: Settings, bot: LoadedBot, *, port: int | None = None) -> FastAPI:
-    """Build the application.
+def create_app(settings: Settings, bot: Servable, *, port: int | None = None) -> FastAPI:
+    """Build the application; it may be mounted in another one, see :func:`lifespan`.
 
     Args:
-        settings: How the server runs.
-        bot: The bot that it runs.
-        port: Port that is listened on, when it is not ``settings.port``.
+        settings: How the server runs. ``host`` says who may come: everybody on this machine, or,
+            beyond loopback, everybody with a token.
+        bot: The bot that it runs, or several by name.
+        port: Port that is listened on, for the log; None = not known.
 
     Returns:
         The ASGI application; ``app.state.registry`` holds the sessions.
+
+    Raises:
+        MissingKeyError: ``settings.host`` is not loopback and there is no key.
+        BotsError: The bots cannot be served together.
+        KeyRingError: The keys cannot be used.
+        IceServersError: The STUN and TURN servers cannot be used.
     """
-    gate = Gate(
-        port=port or settings.port,
-        loopback=is_loopback(settings.host),
-        has_key=settings.has_key,
-        allowed_origins=frozenset(o.strip() for o in settings.allowed_origins.split(",") if o),
-    )
-    registry = SessionRegistry(settings, _bot_runner(bot))
+    if not is_loopback(settings.host) and not settings.has_key:
+        raise MissingKeyError(missing_key_message(settings.host))
+    quiet_pipecat(settings.log_level)
+    bots = loaded(bot)
+    refusals, gate = Refusals(), _gate(settings)
+    registry = SessionRegistry(settings, _runner_of)
+    life = Life(registry, bots)
     ring = KeyRing.parse(key=settings.key, keys=settings.keys)
     control = ControlRoute(
         registry,
@@ -132,44 +127,32 @@ def create_app(settings: Settings, bot: LoadedBot, *, port: int | None = None) -
         admission=Admission(
             ring,
             loopback=is_loopback(settings.host),
-            bot=bot.name,
+            bots=bots,
             sessions_of=registry.sessions_of,
+        ),
+        refusals=refusals,
+        pending=PendingSockets(
+            per_address=settings.max_pending_per_address, total=settings.max_pending
         ),
         ice=_ice_servers(settings),
         server=f"voxwire-server {server_version()}",
-        bot=bot.name,
+        begin=life.begin,
     )
-    control.examples = list(bot.examples)
-    warm = asyncio.Event()
-
-    async def warm_up() -> None:
-        try:
-            await asyncio.to_thread(_import_pipeline)
-            await _preload_vad()
-            await bot.warm()
-        except Exception:
-            _log.exception("the bot could not be warmed up")
-        warm.set()
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        task = asyncio.get_running_loop().create_task(warm_up())
-        yield
-        task.cancel()
-        await registry.close(settings.end_timeout_ms)
-        await bot.close()
-
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(_GateMiddleware, gate=gate)
-    app.include_router(
-        health_router(lambda: warm.is_set() and not registry.closing, lambda: len(registry))
-    )
+    app = FastAPI(lifespan=life.run, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.registry, app.state.life = registry, life
+    app.add_middleware(_GateMiddleware, gate=gate, refusals=refusals, life=life)
+    app.include_router(health_router(lambda: life.ready, lambda: len(registry)))
     app.include_router(
         tokens_router(
-            TokenIssuer(ring) if ring.signer else None, secret_check(settings.key), now_s=time.time
+            TokenIssuer(ring) if ring.signer else None,
+            secret_check(settings.key),
+            now_s=time.time,
+            check_bot=bots.choose,
         )
     )
-    app.router.routes.append(WebSocketRoute("/v1/session", control))
-    app.router.routes.extend(console_routes())
-    app.state.registry = registry
+    routes = app.router.routes
+    routes.append(WebSocketRoute(SESSION_PATH, control))
+    routes.append(WebSocketRoute("/{path:path}", NotHere(refusals)))
+    routes.append(check_route([] if settings.has_key else bots.names))
+    routes.extend(console_routes())
     return app

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from voxwire_server.bots.house import Bots
     from voxwire_server.config import Settings
 
 __all__ = ["main"]
@@ -25,9 +26,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument(
         "bot",
-        nargs="?",
+        nargs="*",
         help="Python file with 'async def bot(session)', or a built-in bot: offline (default),"
-        " gemini, openai-realtime, nova-sonic",
+        " gemini, openai-realtime, nova-sonic; clients choose among several by name, a file's is"
+        " that of the file without .py",
     )
     run.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     run.add_argument("--port", type=int, help="port to listen on (default 7860; 0 = any free)")
@@ -35,6 +37,21 @@ def _parser() -> argparse.ArgumentParser:
         "--profile",
         choices=["latency", "throughput"],
         help="20 ms blocks, or 60 ms blocks for many sessions (default latency)",
+    )
+    run.add_argument(
+        "--max-duration-s", type=int, metavar="S", help="longest session, seconds (default: any)"
+    )
+    run.add_argument(
+        "--idle-s",
+        type=int,
+        metavar="S",
+        help="end a session when nobody speaks or types for so long, seconds (default: never)",
+    )
+    run.add_argument(
+        "--answer-timeout-ms",
+        type=int,
+        help="how long a model or a voice may be silent that owes an answer (default 15000; 0 = for"
+        " ever)",
     )
     run.add_argument(
         "--log-level", choices=["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"], help="what to log"
@@ -72,6 +89,9 @@ def _run(options: argparse.Namespace) -> int:
         for name, value in vars(options).items()
         if value is not None and name in Settings.model_fields
     }
+    given["bot"] = ",".join(options.bot)
+    if not options.bot:
+        del given["bot"]
     try:
         settings = Settings(**given)
     except ValidationError as error:
@@ -83,14 +103,17 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _serve(settings: "Settings") -> int:
+    from voxwire_server.bots.house import Bots, BotsError
     from voxwire_server.bots.registry import BotNotFoundError, load_bot
     from voxwire_server.keys import KeyRingError
     from voxwire_server.serving import (
         MissingKeyError,
         bind,
         configure_logging,
+        how_to_talk,
         make_server,
         run_server,
+        where,
     )
     from voxwire_server.turn import IceServersError
 
@@ -105,24 +128,25 @@ def _serve(settings: "Settings") -> int:
         return 1
     port = listener.getsockname()[1]
     try:
-        bot = load_bot(settings.bot)
-    except BotNotFoundError as error:
+        bots = Bots([load_bot(name.strip()) for name in settings.bot.split(",")])
+        server = make_server(settings, bots, port=port)
+    except (BotNotFoundError, BotsError, KeyRingError, IceServersError) as error:
         listener.close()
         print(f"voxwire-server: {error}", file=sys.stderr)
         return 1
-    try:
-        server = make_server(settings, bot, port=port)
-    except (KeyRingError, IceServersError) as error:
-        listener.close()
-        print(f"voxwire-server: {error}", file=sys.stderr)
-        return 1
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    print(f"Bot '{bot.name}' listens on ws://{host}:{port}", flush=True)
-    print(f"Talk to it:  voxwire talk ws://{host}:{port}   (Ctrl-C ends the server)", flush=True)
-    for example in bot.examples:
-        print(f'  say "{example}"', flush=True)
+    _announce(bots, where(settings, port))
+    print(how_to_talk(settings, port, bots.names), "  (Ctrl-C ends the server)", flush=True)
     run_server(server, listener)
     return 0
+
+
+def _announce(bots: "Bots", url: str) -> None:
+    names = ", ".join(f"'{name}'" for name in bots.names)
+    who = f"Bots {names} listen" if len(bots.names) > 1 else f"Bot {names} listens"
+    print(f"{who} on {url}", flush=True)
+    for bot in bots.all:
+        for example in bot.examples:
+            print(f'  say "{example}"')
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:

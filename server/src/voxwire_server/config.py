@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     """Instead of ``key``, for rotation: JSON list of up to two keys; the first one signs."""
     bot: str = "offline"
     """Bot that the server runs: ``offline``, ``gemini``, ``openai-realtime``, ``nova-sonic``, or
-    the path of a Python file with ``bot``."""
+    the path of a Python file with ``bot``; several, separated by commas, are chosen by name."""
     profile: str = Field(default="latency", pattern="^(latency|throughput)$")
     """``latency``: 20 ms blocks; ``throughput``: 60 ms blocks, on the wire too."""
     audio_in_sample_rate: int = 16000
@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     """Origins that may connect beyond loopback, separated by commas; exact match."""
     max_sessions: int = Field(default=200, ge=1)
     """Sessions at once; one more is refused with CAPACITY."""
+    max_duration_s: int = Field(default=0, ge=0)
+    """Longest duration of a session, seconds; 0 = no limit. A token may allow less, never more."""
+    idle_s: int = Field(default=0, ge=0)
+    """A session ends when for so long nobody speaks or types and the bot is silent, seconds;
+    0 = no limit."""
     log_level: str = Field(default="WARNING", pattern="^(TRACE|DEBUG|INFO|WARNING|ERROR)$")
     """Lowest level that is logged."""
     max_pending_per_address: int = Field(default=8, ge=1)
@@ -67,6 +72,8 @@ class Settings(BaseSettings):
     """How long the bot's voice waits for a listener; after that it is cut, milliseconds."""
     suspended_ms: int = Field(default=60_000, ge=0)
     """The same for a listener who is there and says that it cannot play, milliseconds."""
+    answer_timeout_ms: int = Field(default=15_000, ge=0)
+    """How long the services that owe an answer may be silent; 0 = for ever, milliseconds."""
     end_timeout_ms: int = 5000
     """Longest time for a bot to end, milliseconds."""
 

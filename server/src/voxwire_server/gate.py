@@ -1,34 +1,74 @@
-"""Who may reach the server at all: Host, Origin and forwarded headers, before anything else.
+"""Who may reach the server at all: peer, Host, Origin and forwarded headers, before anything else.
 
 Loopback is not safe by itself, since any web page can reach it (DNS rebinding, cross-site
-WebSockets): there the Host must name this machine with our port, the Origin must be absent or
-this server's, and a forwarded request is refused unless a key is set
-(``shared`` rule of the design, section 5; RFC 6454, RFC 6455 §10.2).
+WebSockets): there the Host must bear one of loopback's names, the Origin must be absent or equal
+the Host, and a forwarded request is refused unless a key is set (RFC 6454, RFC 6455 §10.2). The
+port of the Host may be any: a forwarded port (``ssh -L``, a container's ``-p``) has another one,
+and no page of another origin can make a browser send a Host that equals its own Origin.
 """
 
 import ipaddress
-from collections.abc import Iterable
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
-__all__ = ["Gate", "Refusal", "is_loopback", "missing_key_message"]
+__all__ = ["Gate", "MissingKeyError", "Refusal", "is_loopback", "missing_key_message"]
+
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+_PAGE_SCHEMES: Final = {"ws": "http", "wss": "https"}
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+
+
+class MissingKeyError(Exception):
+    """Listening beyond loopback needs a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is turned away."""
+    """Why a request is turned away.
+
+    Attributes:
+        status: HTTP status.
+        code: Name of the error code that a client makes of it.
+        reason: What is wrong and how to mend it; holds nothing of the request.
+    """
 
     status: int
+    code: str
     reason: str
+
+
+def _forbidden(reason: str) -> Refusal:
+    return Refusal(403, "FORBIDDEN", reason)
+
+
+_PEER: Final = _forbidden(
+    "this server takes clients of its own machine only; to let others in, set VOXWIRE_HOST and"
+    " VOXWIRE_KEY"
+)
+_FORWARDED: Final = _forbidden("forwarded requests need VOXWIRE_KEY on this server")
+_ONE_EACH: Final = _forbidden("a request has exactly one Host and at most one Origin")
+_FOREIGN_HOST: Final = _forbidden(
+    "the Host of this request does not name the server's machine; use 127.0.0.1 or localhost, or"
+    " set VOXWIRE_HOST and VOXWIRE_KEY on the server to serve other names"
+)
+_FOREIGN_ORIGIN: Final = _forbidden(
+    "the origin of this page is not allowed; open the page at the server's own address, or name"
+    " its origin in VOXWIRE_ALLOWED_ORIGINS on the server"
+)
 
 
 def is_loopback(host: str) -> bool:
     """True when ``host`` can only be reached from this machine."""
-    if host == "localhost":
+    if host.lower() == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def missing_key_message(host: str) -> str:
@@ -40,63 +80,81 @@ def missing_key_message(host: str) -> str:
     )
 
 
+def _is_forwarding(name: bytes) -> bool:
+    return name == b"forwarded" or name.startswith(b"x-forwarded-")
+
+
+def _bears_a_loopback_name(host: str) -> bool:
+    match = _HOST.fullmatch(host)
+    return match is not None and is_loopback(match[1]) and int(match[2] or 0) <= 65_535
+
+
+def _own_origin(scheme: str, host: str) -> str:
+    """The origin of a page that this host serves, as a browser writes it."""
+    return f"{scheme}://{host.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ' '))}"
+
+
 @dataclass(frozen=True)
 class Gate:
     """The first check of every request.
 
     Args:
-        port: Port that the server listens on.
-        loopback: True when it listens on a loopback address.
+        loopback: True when the server is for its own machine.
         has_key: True when a key is set.
-        allowed_origins: Origins allowed beyond loopback, exact.
+        allowed_origins: Origins allowed besides the server's own on loopback, exact.
     """
 
-    port: int
     loopback: bool
     has_key: bool = False
     allowed_origins: frozenset[str] = frozenset()
 
-    def check(
-        self, headers: Iterable[tuple[bytes, bytes]], *, reads: bool = False
-    ) -> Refusal | None:
-        """Look at a request's headers.
+    def check(self, scope: Mapping[str, Any]) -> Refusal | None:
+        """Look at a request or at the head of a WebSocket.
 
         Args:
-            headers: Raw ASGI headers (lower-case names).
-            reads: True for a plain GET, which the page of this very host may do: Chromium names
-                the Origin of the console's own scripts and styles, too.
+            scope: Its ASGI scope (HTTP or WebSocket).
 
         Returns:
             Why it is refused, or None.
         """
-        hosts: list[str] = []
-        origins: list[str] = []
-        for name, value in headers:
-            if name == b"host":
-                hosts.append(value.decode("latin-1"))
-            elif name == b"origin":
-                origins.append(value.decode("latin-1"))
-            elif self._is_forwarded(name):
-                return Refusal(403, "forwarded requests need VOXWIRE_KEY on this server")
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
+        origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
+        if self.loopback and not self.has_key:
+            if any(_is_forwarding(name) for name, _ in headers):
+                return _FORWARDED
+            if not _peer_is_local(scope):
+                return _PEER
         if len(hosts) != 1 or len(origins) > 1:
-            return Refusal(403, "exactly one Host and at most one Origin")
-        if self.loopback and hosts[0] not in self._local_hosts():
-            return Refusal(403, "Host does not name this server")
-        own = reads and origins in ([f"http://{hosts[0]}"], [f"https://{hosts[0]}"])
-        if origins and not own and not self._origin_allowed(origins[0]):
-            return Refusal(403, "Origin is not allowed")
+            return _ONE_EACH
+        if self.loopback and not _bears_a_loopback_name(hosts[0]):
+            return _FOREIGN_HOST
+        if origins and not self._origin_allowed(origins[0], hosts[0], scope):
+            return _FOREIGN_ORIGIN
         return None
 
-    def _is_forwarded(self, name: bytes) -> bool:
-        forwarded = name == b"forwarded" or name.startswith(b"x-forwarded-")
-        return forwarded and self.loopback and not self.has_key
-
-    def _local_hosts(self) -> tuple[str, ...]:
-        names = ("127.0.0.1", "localhost", "[::1]")
-        with_port = tuple(f"{name}:{self.port}" for name in names)
-        return (*with_port, *names) if self.port == 80 else with_port
-
-    def _origin_allowed(self, origin: str) -> bool:
+    def _origin_allowed(self, origin: str, host: str, scope: Mapping[str, Any]) -> bool:
         if origin in self.allowed_origins:
             return True
-        return self.loopback and origin in {f"http://{host}" for host in self._local_hosts()}
+        given = str(scope.get("scheme", "http"))
+        scheme = _PAGE_SCHEMES.get(given, given)
+        if _bears_a_loopback_name(host) and origin == _own_origin(scheme, host):
+            return True
+        # Chromium names the Origin of a page's own scripts and styles, too
+        return scope.get("method") in ("GET", "HEAD") and origin in (
+            _own_origin("http", host),
+            _own_origin("https", host),
+        )
+
+    @staticmethod
+    def is_local_program(scope: Mapping[str, Any]) -> bool:
+        """True for a client on this machine that is no web page and that no proxy stands before."""
+        if any(name == b"origin" or _is_forwarding(name) for name, _ in scope["headers"]):
+            return False
+        return _peer_is_local(scope)
+
+
+def _peer_is_local(scope: Mapping[str, Any]) -> bool:
+    """True when the other side's address is loopback's, or it came by a socket of this machine."""
+    client = scope.get("client")
+    return client is None or is_loopback(str(client[0]))

@@ -9,13 +9,22 @@ import json
 import logging
 import sys
 import sysconfig
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from voxwire_protocol import wire
 from voxwire_server.redact import OneLineFilter, fields_of
 
-__all__ = ["TRACE", "JsonFormatter", "LibraryFilter", "TextFormatter", "configure_logging", "trace"]
+__all__ = [
+    "TRACE",
+    "JsonFormatter",
+    "LibraryFilter",
+    "TextFormatter",
+    "configure_logging",
+    "quiet_pipecat",
+    "trace",
+]
 
 TRACE: Final = 5
 """The lowest level: every message of the protocol, redacted."""
@@ -91,6 +100,36 @@ def configure_logging(level: str, log_format: str = "text") -> None:
         each.addFilter(OneLineFilter())
     from loguru import logger
 
+    logger.remove()
+    _take_loguru(handler.handle, level)
+
+
+def quiet_pipecat(level: str) -> None:
+    """Lead Pipecat's loguru into ``logging``, from ``level`` on, unless the program set it up.
+
+    Left alone, loguru writes everything to stderr, what people say included. A program that has
+    taken loguru's first handler away has its own idea of it, which stays.
+    """
+    from loguru import logger
+
+    try:
+        logger.remove(0)
+    except ValueError:
+        return
+    clean = LibraryFilter()
+
+    def handle(record: logging.LogRecord) -> None:
+        clean.filter(record)
+        target = logging.getLogger(record.name)
+        if target.isEnabledFor(record.levelno):
+            target.handle(record)
+
+    _take_loguru(handle, level)
+
+
+def _take_loguru(handle: Callable[[logging.LogRecord], object], level: str) -> None:
+    from loguru import logger
+
     def forward(message: Any) -> None:
         said = message.record
         record = logging.LogRecord(
@@ -104,7 +143,6 @@ def configure_logging(level: str, log_format: str = "text") -> None:
             said["function"],
         )
         record.levelname = said["level"].name
-        handler.handle(record)
+        handle(record)
 
-    logger.remove()
     logger.add(forward, level=level, format="{message}", diagnose=False, backtrace=False)

@@ -1,44 +1,41 @@
 """Running a server in this process."""
 
 import asyncio
+import shlex
 import signal
 import socket
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, Final
 
 import uvicorn
 
 from voxwire_protocol import wire
 from voxwire_server.app import create_app
-from voxwire_server.bots.registry import LoadedBot
+from voxwire_server.bots.house import Servable, loaded
 from voxwire_server.config import Settings
-from voxwire_server.gate import is_loopback, missing_key_message
+from voxwire_server.gate import MissingKeyError, is_loopback, missing_key_message
 from voxwire_server.logs import configure_logging
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.sockets import protocols
 
-if TYPE_CHECKING:
-    from voxwire_server.pipeline.bot import Bot
-
 __all__ = [
     "MissingKeyError",
     "bind",
     "configure_logging",
+    "how_to_talk",
     "make_server",
     "registry_of",
     "run_server",
     "serve",
+    "serve_async",
+    "where",
 ]
 
 _SOCKET_BUFFER_BYTES: Final = 65_536
 _CLOSING_BYTES: Final = 2 * wire.DEFAULT_MAX_MESSAGE_BYTES
 """A larger message closes its socket (1009); above the protocol's limit it is refused."""
-
-
-class MissingKeyError(Exception):
-    """Listening beyond loopback needs a key."""
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -94,7 +91,7 @@ class _Server(uvicorn.Server):
             self._captured_signals[:] = [s for s in self._captured_signals if s not in obeyed]
 
 
-def make_server(settings: Settings, bot: LoadedBot, *, port: int) -> uvicorn.Server:
+def make_server(settings: Settings, bot: Servable, *, port: int) -> uvicorn.Server:
     """A uvicorn server for the application: no compression, capped messages, no access log."""
     http, websocket = protocols(
         PendingSockets(per_address=settings.max_pending_per_address, total=settings.max_pending),
@@ -133,17 +130,75 @@ def registry_of(server: uvicorn.Server) -> SessionRegistry:
     return application.state.registry
 
 
-def serve(bot: "Bot", settings: Settings | None = None) -> None:
-    """Serve one bot until Ctrl-C: ``if __name__ == "__main__": serve(bot)``.
+def where(settings: Settings, port: int) -> str:
+    """URL of a server that listens: ``ws://HOST:PORT``, an IPv6 address in brackets."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"ws://{host}:{port}"
+
+
+def how_to_talk(settings: Settings, port: int, names: Sequence[str]) -> str:
+    """One line for people: how to talk to a server that listens."""
+    choice = f" --bot {shlex.quote(names[0])}" if len(names) > 1 else ""
+    return f"Talk to it: voxwire talk {where(settings, port)}{choice}"
+
+
+def serve(bot: Servable, settings: Settings | None = None) -> None:
+    """Serve until Ctrl-C: ``if __name__ == "__main__": serve(bot)``.
+
+    Args:
+        bot: A bot, which is named as its file, or several by name: ``{"ann": ann, "bob": bob}``.
+        settings: How the server runs; None = as the environment says.
 
     Raises:
         MissingKeyError: ``VOXWIRE_HOST`` is not loopback and no ``VOXWIRE_KEY`` is set.
+        BotsError: The bots cannot be served together.
     """
-    settings = settings or Settings()
+    settings, bots = settings or Settings(), loaded(bot)
     configure_logging(settings.log_level, settings.log_format)
     listener = bind(settings)
     port = listener.getsockname()[1]
-    name = getattr(bot, "__module__", "bot")
-    server = make_server(settings, LoadedBot(name=name, run=bot), port=port)
-    print(f"Talk to it: voxwire talk ws://{settings.host}:{port}", flush=True)
+    server = make_server(settings, bots, port=port)
+    print(how_to_talk(settings, port, bots.names), flush=True)
     run_server(server, listener)
+
+
+async def serve_async(
+    bot: Servable,
+    settings: Settings | None = None,
+    *,
+    on_ready: Callable[[str], object] | None = None,
+) -> None:
+    """Serve in an event loop that runs already (a notebook, a program of your own).
+
+    It takes over neither the signals nor the logging of the program. To end it, cancel it: the
+    sessions are told, and it returns when nothing of the server remains.
+
+    Args:
+        bot: As for :func:`serve`.
+        settings: How the server runs; None = as the environment says.
+        on_ready: Called with the server's URL when it listens; None = the URL is printed.
+
+    Raises:
+        MissingKeyError: As for :func:`serve`.
+        BotsError: As for :func:`serve`.
+        OSError: The address is taken or not ours.
+    """
+    settings, bots = settings or Settings(), loaded(bot)
+    listener = bind(settings)
+    try:
+        port = listener.getsockname()[1]
+        server = make_server(settings, bots, port=port)
+        server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
+        if on_ready is None:
+            print(how_to_talk(settings, port, bots.names), flush=True)
+        else:
+            on_ready(where(settings, port))
+        task = asyncio.ensure_future(server.serve(sockets=[listener]))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            server.should_exit = True
+            await task
+            raise
+    finally:
+        listener.close()

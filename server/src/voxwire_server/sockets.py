@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from voxwire_server.routes.refusals import TOO_MANY, body_of
 from voxwire_server.routes.sockets import EXTENSION, PendingSockets, SocketControl
 from voxwire_server.session.intake import Rate, TokenBucket
 
@@ -32,9 +33,11 @@ _PAUSE_MS: Final = 10
 _REFUSED_MS: Final = 1000
 _REFUSED_CLOSE_SECS: Final = 0.5
 _CLOSE_SECS: Final = 5.0
+_TOO_MANY_BODY: Final = body_of(TOO_MANY)
 _TOO_MANY: Final = (
     b"HTTP/1.1 429 Too Many Requests\r\n"
-    b"retry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+    b"retry-after: 1\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    b"content-length: %d\r\n\r\n%b" % (len(_TOO_MANY_BODY), _TOO_MANY_BODY)
 )
 
 
@@ -87,6 +90,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     async def send(self, message: "ASGISendEvent") -> None:
         await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True  # uvicorn takes a refusal with a body for unfinished
         if self.close_sent:
             self._parse()
 

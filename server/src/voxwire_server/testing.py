@@ -8,15 +8,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from voxwire_server.bots.house import Bots, Servable
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
-from voxwire_server.serving import bind, make_server, registry_of
+from voxwire_server.gate import is_loopback
+from voxwire_server.serving import bind, make_server, registry_of, where
 from voxwire_server.session.registry import SessionRegistry
-
-if TYPE_CHECKING:
-    from voxwire_server.pipeline.bot import Bot
 
 __all__ = ["RunningServer", "running_server"]
 
@@ -30,20 +29,25 @@ class RunningServer:
     registry: SessionRegistry
 
 
+def _url(settings: Settings, port: int) -> str:
+    """Where a client of this machine reaches it, whatever it listens on."""
+    return where(settings, port) if is_loopback(settings.host) else f"ws://127.0.0.1:{port}"
+
+
 @contextlib.asynccontextmanager
-async def running_server(bot: "Bot | LoadedBot", **settings: Any) -> AsyncGenerator[RunningServer]:
+async def running_server(bot: Servable, **settings: Any) -> AsyncGenerator[RunningServer]:
     """Run a server until the block ends; then every session is over.
 
     Args:
-        bot: The bot, as ``serve`` takes it.
+        bot: The bot, as ``serve`` takes it; one that is given without a name is ``test``.
         **settings: Fields of :class:`~voxwire_server.config.Settings`.
     """
-    loaded = bot if isinstance(bot, LoadedBot) else LoadedBot(name="test", run=bot)
+    given = bot if isinstance(bot, Bots) or not callable(bot) else LoadedBot(name="test", run=bot)
     fields: dict[str, Any] = {"host": "127.0.0.1", "port": 0, **settings}
     chosen = Settings(**fields)
     listener = bind(chosen)
     port = listener.getsockname()[1]
-    server = make_server(chosen, loaded, port=port)
+    server = make_server(chosen, given, port=port)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     task = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
     try:
@@ -52,7 +56,7 @@ async def running_server(bot: "Bot | LoadedBot", **settings: Any) -> AsyncGenera
                 task.result()
                 raise RuntimeError("the server ended before it had started")
             await asyncio.sleep(0.005)
-        yield RunningServer(f"ws://127.0.0.1:{port}", port, registry_of(server))
+        yield RunningServer(_url(chosen, port), port, registry_of(server))
     finally:
         server.should_exit = True
         await asyncio.wait({task}, timeout=10)

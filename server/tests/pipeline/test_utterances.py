@@ -46,12 +46,12 @@ async def test_words_are_placed_after_their_contexts_first_sample(
     assert (message.base_media_ms, message.words[0].end_ms) == (5250, 150)
 
 
-async def test_a_word_before_its_audio_waits(utterances: Utterances, told: Told) -> None:
+async def test_a_word_before_its_audio_has_no_place(utterances: Utterances, told: Told) -> None:
     assert utterances.timed_word("a", "early", 0, 300) is None
-    utterances.audio("a", 700, 900, b"")
+    utterances.audio("a", 700, 900, b"", timed=True)
     utterances.flush_words()
-    assert [name for name, _ in told.all] == ["utterance_started", "utterance_words"]
-    assert told.of("utterance_words")[0].base_media_ms == 700
+    assert [name for name, _ in told.all] == ["utterance_started"]
+    assert told.all[0][1].source == wire.TimingSource.TIMING_SOURCE_PROVIDER_WORD
 
 
 async def test_words_of_one_moment_travel_together(utterances: Utterances, told: Told) -> None:

@@ -69,7 +69,15 @@ def test_one_of_two_that_ends_leaves_the_other_counted() -> None:
     assert entered(sockets, ELSEWHERE, 5) == 1
 
 
-def test_on_another_server_a_socket_cannot_be_controlled_and_nothing_fails() -> None:
-    control = SocketControl.of({"type": "websocket"})
-    control.admitted()
+def test_on_another_server_the_application_counts_and_nothing_fails() -> None:
+    scope = {"type": "websocket", "client": (ELSEWHERE, 1)}
+    assert SocketControl.of(scope) is None
+    sockets = PendingSockets(per_address=1, total=9)
+    control = sockets.control_of(scope, 0)
+    assert control is not None
+    assert sockets.control_of(scope, 0) is None
     control.abort()
+    control.admitted()
+    control.admitted()
+    assert len(sockets) == 0
+    assert sockets.control_of({"type": "websocket", "client": None}, 0) is not None

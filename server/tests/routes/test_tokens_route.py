@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from voxwire_server.bots.house import loaded
 from voxwire_server.keys import KeyRing
 from voxwire_server.routes.tokens import secret_check, tokens_router
 from voxwire_server.tokens import Limits, TokenIssuer, TokenVerifier
@@ -61,6 +62,24 @@ def test_the_defaults_and_two_tokens_differ() -> None:
         first, second = (ask(client, {"user": "ann"}).json() for _ in range(2))
     assert first.keys() == {"token", "expires_at"} and first["expires_at"] == NOW + 300
     assert first["token"] != second["token"]
+
+
+def test_a_token_is_made_for_bots_of_this_server_only() -> None:
+    async def nothing(_: object) -> None: ...
+
+    application = FastAPI()
+    bots = loaded({"concierge": nothing, "story": nothing})
+    issuer, check = TokenIssuer(RING), secret_check(KEY)
+    application.include_router(
+        tokens_router(issuer, check, now_s=lambda: NOW, check_bot=bots.choose)
+    )
+    with TestClient(application) as client:
+        assert ask(client, {"user": "ann"}).status_code == 200
+        assert ask(client, {"user": "ann", "bot": "story"}).status_code == 200
+        answer = ask(client, {"user": "ann", "bot": CANARY})
+    assert answer.status_code == 422
+    reason = "this server has no bot of that name; name one of: concierge, story"
+    assert answer.json() == {"code": "INVALID_ARGUMENT", "reason": reason}
 
 
 def test_without_a_key_the_route_is_not_there() -> None:

@@ -1,7 +1,7 @@
 """The driver of tool calls: timers, requests, ends; a session that only notes what it is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -38,6 +38,9 @@ class Port:
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         self.tasks.append(asyncio.get_running_loop().create_task(work))
         return self.tasks[-1]
+
+    def guarded(self, work: Callable[[], None]) -> Callable[[], None]:
+        return work
 
     def of(self, kind: str) -> list[Any]:
         return [message for name, message in self.sent if name == kind]

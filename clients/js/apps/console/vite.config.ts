@@ -7,6 +7,7 @@ const server = process.env.VOXWIRE_SERVER ?? "http://127.0.0.1:7860";
 
 export default defineConfig({
   root: here("."),
+  base: "./", // the server may be mounted anywhere
   plugins: [react()],
   build: {
     // What the server serves at "/".

@@ -208,6 +208,20 @@ describe("a page with a microphone", () => {
   });
 });
 
+test("a page whose origin is not allowed is told so, by connect and by diagnose", async () => {
+  const browser = await browserWith(chromium.NAMED);
+  const page = await openPage(browser, `http://${chromium.STRANGER}:${wire.port}`);
+  const { code, reason } = await page.evaluate(async () => {
+    const { client } = window.e2e.make("stranger", { media: false }, false);
+    return window.e2e.outcome(client.connect());
+  });
+  expect(code).toBe("forbidden");
+  expect(reason).toContain("VOXWIRE_ALLOWED_ORIGINS");
+  const { checks } = await diagnose(page, { media: false });
+  expect(failed(checks).server).toContain("VOXWIRE_ALLOWED_ORIGINS");
+  await noTrouble(page);
+});
+
 test("UDP is blocked: WebSocket audio within 6 s", async () => {
   await timing("UDP is blocked", fallback);
 });

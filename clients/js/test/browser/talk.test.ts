@@ -95,4 +95,33 @@ describe.each(["websocket", "webrtc"] as const)("over %s", (transport) => {
     await noTrouble(page);
     await page.close();
   });
+
+  test("a question in which the control socket breaks twice is understood", async () => {
+    const page = await openPage(browser, server.url);
+    await page.evaluate((transport) => {
+      const { client } = window.e2e.make("talk", { transport });
+      client.on("interrupted", () => {
+        client.simulate.dropControl();
+        setTimeout(() => client.simulate.dropControl(), 400);
+      });
+      return client.connect();
+    }, transport);
+    await until(page, "the question was understood", () => {
+      const said = window.e2e.talks.talk?.events.filter(({ type }) => type === "userTranscript");
+      return said?.some(({ event }) => (event as { final?: boolean }).final);
+    });
+    const { events } = await snapshot(page, "talk");
+    expect(of(events, "userTranscript").at(-1)?.event.text).toBe(QUESTION);
+    expect(of(events, "connectionChanged").map(({ event }) => event.state)).toEqual([
+      "reconnecting",
+      "connected",
+      "reconnecting",
+      "connected",
+    ]);
+    const paths = of(events, "pathChanged").map(({ event }) => event);
+    expect(paths.map(({ lostMs }) => lostMs)).toEqual(paths.map(() => 0));
+    await page.evaluate(() => window.e2e.talks.talk?.client.disconnect());
+    await noTrouble(page);
+    await page.close();
+  });
 });

@@ -37,6 +37,7 @@ _FEATURES: Final = (
     wire.Feature.FEATURE_SEQUENCE,
     wire.Feature.FEATURE_CHUNKS,
     wire.Feature.FEATURE_WEBSOCKET_AUDIO,
+    wire.Feature.FEATURE_KEPT_CAPTURE,
 )
 
 _BUSY: Final = (ErrorCode.CAPACITY, ErrorCode.RATE_LIMITED)

@@ -49,7 +49,7 @@ def connect(
     """Connects to a bot; use it with ``async with``.
 
     Args:
-        url: ``ws://host:port``, ``https://host`` or with the path of the control channel.
+        url: ``ws://host:port``, ``https://host``, or with the path that the server is mounted at.
         microphone: What the bot hears: a WAV (path, bytes or a file open for reading), an array
             or an async iterator of audio at 16 kHz, `Audio` for any other rate, or an object
             like `Microphone`. None = the user is not heard.
@@ -58,7 +58,7 @@ def connect(
             same.
         transport: ``webrtc``, ``websocket``, or ``auto``: the first of them that works.
         token: Connect token; None where the server asks for none.
-        bot: Name of the bot; None = the server's default.
+        bot: Name of the bot; None = the only one of the server.
         metadata: Application data for the bot: a dict of what JSON can hold, at most 8192 bytes.
         ice_servers: STUN and TURN servers for WebRTC; None = those that the server names.
         ice_policy: ``all``, or ``relay``: WebRTC goes through TURN or not at all.

@@ -120,18 +120,21 @@ class Control:
         if self._socket is not None:
             self._socket.abort()
 
-    def send(self, envelope: wire.Envelope) -> None:
+    def send(self, envelope: wire.Envelope) -> bool:
         """Sends a message, or keeps it until the channel is back.
 
-        Audio and reports are dropped without a socket, and while it is more than 1 s behind.
+        Audio and reports are not taken without a socket, and while it is more than 1 s behind.
+
+        Returns:
+            False when it was not taken.
 
         Raises:
             VoxwireError: It is too large; CAPACITY when too much waits for the server.
         """
         lossy = envelope.WhichOneof("payload") not in wire.RELIABLE_PAYLOADS
         if lossy and (self._socket is None or len(self._queue) > MAX_LOSSY_QUEUED):
-            self.dropped_messages += 1
-            return
+            self.dropped_messages += not envelope.HasField("audio")  # that is kept elsewhere
+            return False
         if not lossy and self._greeting.resumable and not self._channel.has_room(envelope):
             raise make_error(
                 ErrorCode.CAPACITY, "too much waits for the server already", retryable=True
@@ -146,6 +149,7 @@ class Control:
             self._queue.extend(data)
             self._idle.clear()
             self._wake.set()
+        return True
 
     async def run(self, handler: Handler) -> None:
         """Attaches, and attaches again whenever the socket is lost, until that is the end.

@@ -43,11 +43,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A path that carries audio both ways, and the rate of the bot's audio, Hz."""
+    """A path that carries audio both ways, and the rate of the bot's audio, Hz.
+
+    Attributes:
+        ready: What the server said when it was ready.
+    """
 
     path_id: int
     path: MediaPath
     sample_rate: int
+    ready: wire.PathReady
 
 
 def ladder(transport: str) -> tuple[wire.Carrier.ValueType, ...]:
@@ -81,7 +86,7 @@ class Opening:
         self,
         *,
         capture: Capture,
-        send: Callable[[wire.Envelope], None],
+        send: Callable[[wire.Envelope], bool],
         ice: IceChoice,
         loopback: bool = False,
     ) -> None:
@@ -100,6 +105,7 @@ class Opening:
         self._welcomed = asyncio.Event()
         self._path: MediaPath | None = None
         self._path_id = 0
+        self._ready = wire.PathReady()
         self.given_up: wire.PathClose | None = None
         """The server's word that it gave the path up which was tried last, ready or not."""
         self.stage = "the server did not answer Hello"
@@ -137,6 +143,8 @@ class Opening:
         """Takes a message about a path; one about another path than the current is ignored."""
         if self._path is not None and path_id == self._path_id:
             self._path.receive(envelope)
+            if envelope.HasField("path_ready"):
+                self._ready = envelope.path_ready
             if envelope.HasField("path_close"):
                 self.given_up = envelope.path_close
 
@@ -196,7 +204,7 @@ class Opening:
         self._send(wire.Envelope(path_open=await path.offer()))
         await self._welcomed.wait()
         self.stage = f"the {path_name(carrier)} media path did not become ready"
-        return Opened(path_id, path, await path.wait_ready())
+        return Opened(path_id, path, await path.wait_ready(), self._ready)
 
     def _make(self, carrier: wire.Carrier.ValueType, path_id: int) -> MediaPath:
         if carrier == wire.Carrier.CARRIER_WEBSOCKET:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol
+from contextlib import AbstractContextManager
+from typing import Final, NamedTuple, Protocol
 
 from voxwire.audio import CAPTURE_RATE
 from voxwire.playout import Samples
 from voxwire_protocol import wire
+from voxwire_protocol.capture import Piece
 from voxwire_protocol.errors import ErrorCode, VoxwireError, code_from_wire, make_error
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "Capture",
     "MediaPath",
     "Readiness",
+    "Resent",
     "Sink",
     "audio_format",
     "capture_format",
@@ -26,8 +29,39 @@ PLAYOUT_RATE: Final = 24_000
 BLOCK_MS: Final = 20
 """Length of a block on the wire."""
 
-Capture = Callable[[int], bytes | None]
-"""Reads that many samples of the user, int16 little-endian; None = the user is not heard."""
+
+class Resent(NamedTuple):
+    """What a new path brings of the user's audio of before, and what nothing brings, milliseconds.
+
+    Attributes:
+        resent_ms: Is sent now.
+        lost_ms: Is not kept any more.
+    """
+
+    resent_ms: int = 0
+    lost_ms: int = 0
+
+
+class Capture(Protocol):
+    """The user's audio, as a path gets it: one that has a clock of its own reads it, one that has
+    none is given it, with numbers and what was kept of before.
+    """
+
+    def read(self, num_samples: int) -> bytes | None:
+        """Reads that many samples, int16 little-endian; None = the user is not heard."""
+        ...
+
+    def pulled(self) -> AbstractContextManager[None]:
+        """As long as this is entered, `read` is called in real time."""
+        ...
+
+    def take_kept(self) -> list[Piece]:
+        """Takes what was kept of before, in pieces of at most 200 ms; `read` goes on behind it."""
+        ...
+
+    def carried(self, send: Callable[[Piece], bool]) -> AbstractContextManager[None]:
+        """As long as this is entered, `send` gets the audio; False = the path takes none now."""
+        ...
 
 
 class Sink(Protocol):

@@ -36,7 +36,7 @@ class Paths:
         carriers: tuple[wire.Carrier.ValueType, ...],
         *,
         use: Callable[[Opened], Sink],
-        send: Callable[[wire.Envelope], None],
+        send: Callable[[wire.Envelope], object],
         keep: bool,
     ) -> None:
         """Prepares; nothing is sent yet.

@@ -30,7 +30,7 @@ class Playback:
         speaker: Speaker,
         *,
         emit: Callable[[events.Event], None],
-        send: Callable[[wire.Envelope], None],
+        send: Callable[[wire.Envelope], object],
     ) -> None:
         """Prepares; the speaker is opened with the first path.
 

@@ -85,7 +85,7 @@ class Runtime:
         self._playback = Playback(speaker, emit=self.events.put, send=self._control.send)
         loopback = is_loopback(url)
         self._opening = Opening(
-            capture=self.user.read,
+            capture=self.user,
             send=self._control.send,
             ice=IceChoice(options.ice_servers, policy=options.ice_policy, loopback=loopback),
             loopback=loopback,
@@ -107,6 +107,7 @@ class Runtime:
         self._ended: events.Event | None = None
         self._said_bye = False
         self._owner: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
 
     @property
     def clock(self) -> ClockSync:
@@ -129,7 +130,18 @@ class Runtime:
         Raises:
             VoxwireError: Nothing answers, or it refuses.
         """
-        await self._control.dial(timeout_ms)
+        if self.user.live:
+            self._listening = asyncio.create_task(self.user.run(), name="voxwire-microphone")
+        try:
+            await self._control.dial(timeout_ms)
+        except BaseException:
+            await self._stop_listening()
+            raise
+
+    async def _stop_listening(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
 
     def start(self) -> None:
         """Starts the owner task."""
@@ -197,6 +209,8 @@ class Runtime:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
+                if self._listening is not None:
+                    group.create_task(self._listen(self._listening))
                 group.create_task(self._supervise())
                 group.create_task(self._run_control())
                 group.create_task(self._run_paths())
@@ -210,6 +224,10 @@ class Runtime:
         finally:
             await self._clean_up(failure)
 
+    async def _listen(self, listening: asyncio.Task[None]) -> None:
+        """Keeps the microphone that was opened before the session was; ends with it."""
+        await listening
+
     async def _clean_up(self, failure: VoxwireError | None) -> None:
         if failure is None and self.player is None:
             failure = lost("the session ended before it was ready")
@@ -221,6 +239,7 @@ class Runtime:
             stack.push_async_callback(self._control.close)
             stack.push_async_callback(self._paths.close)
             stack.push_async_callback(self._tools.close)
+            stack.push_async_callback(self._stop_listening)
             if self.player is not None:
                 self.player.close()
 
@@ -258,7 +277,8 @@ class Runtime:
         """Plays another path from now on; with the first one the session is up."""
         first = self.player is None
         carrier = events.Carrier(path_name(opened.path.carrier))
-        changed = events.PathChanged(path_id=opened.path_id, carrier=carrier)
+        resent = self.user.resume(opened.ready)
+        changed = events.PathChanged(opened.path_id, carrier, resent.resent_ms, resent.lost_ms)
         if not first:
             self.events.put(changed)
         player = self._playback.use(opened)
@@ -280,7 +300,8 @@ class Runtime:
         self._early.clear()
         assert self._group is not None
         self._group.create_task(player.run())
-        self._group.create_task(self.user.run())
+        if self._listening is None:
+            self._group.create_task(self.user.run())
         self._ready.set()
 
     def _drop_media(self) -> None:

@@ -1,6 +1,8 @@
 """One WebSocket of a control channel."""
 
 import asyncio
+import ipaddress
+import json
 import ssl
 import time
 from typing import Any, Final, cast
@@ -40,7 +42,8 @@ CLOSE_MS: Final = 500
 
 _SLACK_BYTES: Final = 4096
 _SCHEMES: Final = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_PATH: Final = "/v1/session"
+_MAX_REASON_CHARS: Final = 300
 _STATUS_CODES: Final = {
     401: ErrorCode.UNAUTHORIZED,
     403: ErrorCode.FORBIDDEN,
@@ -48,6 +51,12 @@ _STATUS_CODES: Final = {
     429: ErrorCode.RATE_LIMITED,
     503: ErrorCode.CAPACITY,
 }
+
+_UNTOLD: Final = {
+    403: "it did not say why; is the path right, and lets a proxy on the way WebSockets through?",
+    404: "nothing is at that path",
+}
+"""What may be meant by an answer that is not Voxwire's own."""
 
 
 class Lost(Exception):
@@ -71,7 +80,8 @@ def _bad_url(how: str = "") -> UsageError:
 def normalise_url(url: str) -> str:
     """The control channel's URL for what a person typed.
 
-    ``http`` becomes ``ws``; without a path, ``/v1/session`` is meant.
+    ``http`` becomes ``ws``. A path is where the server is mounted, ``/v1/session`` is added to it
+    unless it ends so.
 
     Raises:
         UsageError: Not a ws, wss, http or https URL.
@@ -93,13 +103,29 @@ def normalise_url(url: str) -> str:
         raise _bad_url()
     if parts.username is not None:
         raise _bad_url("without a user name: pass token=...")
-    path = parts.path.rstrip("/") or "/v1/session"
+    path = parts.path.rstrip("/").removesuffix(_PATH) + _PATH
     return urlunsplit((scheme, parts.netloc, path, parts.query, ""))
 
 
 def is_loopback(url: str) -> bool:
     """True when the URL names this machine."""
-    return urlsplit(url).hostname in _LOOPBACK
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _told(body: bytes | bytearray) -> str:
+    """Why a server refused an upgrade, as it says in its answer's body; empty if it does not."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    reason = cast("dict[str, Any]", said).get("reason") if isinstance(said, dict) else None
+    if not isinstance(reason, str) or not reason.isprintable():
+        return ""
+    return reason[:_MAX_REASON_CHARS]
 
 
 def _refusal(error: BaseException, url: str) -> VoxwireError:
@@ -109,9 +135,9 @@ def _refusal(error: BaseException, url: str) -> VoxwireError:
         case InvalidStatus():
             status = error.response.status_code
             code = _STATUS_CODES.get(status, ErrorCode.UNREACHABLE)
-            return make_error(
-                code, f"{where} answered HTTP {status}", retryable=status in (429, 503)
-            )
+            why = _told(error.response.body) or _UNTOLD.get(status, "")
+            reason = f"{where} answered HTTP {status}" + (f": {why}" if why else "")
+            return make_error(code, reason, retryable=status in (429, 503))
         case InvalidURI():
             return UsageError(ErrorCode.INVALID_ARGUMENT, "the URL cannot be used")
         case ProxyError():

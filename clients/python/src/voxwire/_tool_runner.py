@@ -32,7 +32,7 @@ class ToolRunner:
     it, and a request that comes again does not run again.
     """
 
-    def __init__(self, tools: Iterable[Tool], send: Callable[[wire.Envelope], None]) -> None:
+    def __init__(self, tools: Iterable[Tool], send: Callable[[wire.Envelope], object]) -> None:
         """Takes the tools.
 
         Args:

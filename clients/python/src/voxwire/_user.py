@@ -1,19 +1,31 @@
-"""The user's side of a session's audio: a microphone that can be muted."""
+"""The user's side of a session's audio: a microphone that can be muted, and what is kept of it."""
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Callable, Generator
+from typing import Final
 
 import numpy as np
 
 from voxwire._devices import Clock, Pace, block_of, device_error
-from voxwire.audio import Microphone
+from voxwire._path import BLOCK_MS, Resent
+from voxwire.audio import CAPTURE_RATE, Microphone
+from voxwire_protocol import wire
+from voxwire_protocol.capture import KeptCapture, Piece
 from voxwire_protocol.errors import VoxwireError
 
 __all__ = ["UserAudio"]
 
+MAX_BURST_S: Final = 0.2
+"""After a stall at most this much of the user's audio is read at once; the rest comes later."""
+
+_MAX_PIECE_BYTES: Final = CAPTURE_RATE // 5 * 2
+_BLOCK_SAMPLES: Final = CAPTURE_RATE * BLOCK_MS // 1000
+
 
 class UserAudio:
-    """Reads the user for whichever path is in use."""
+    """Reads the user in real time, whichever path is in use, and keeps the last 3 s."""
 
     def __init__(self, microphone: Microphone | None, *, clock: Clock = time.monotonic) -> None:
         """Takes the microphone; None = the user is not heard.
@@ -22,7 +34,6 @@ class UserAudio:
             microphone: What is read.
             clock: Tells how long that takes.
         """
-        self.muted = False
         self._microphone = microphone
         self._clock = clock
         self._pace = Pace(
@@ -31,9 +42,35 @@ class UserAudio:
         )
         self._failure: VoxwireError | None = None
         self._failed = asyncio.Event()
+        self._kept = KeptCapture(sample_rate=CAPTURE_RATE)
+        self._muted = False
+        self._due = 0.0
+        self._pulling = 0  # connections that read by their own clock
+        self._send: Callable[[Piece], bool] | None = None
+
+    @property
+    def live(self) -> bool:
+        """True when the microphone does not wait: what is not read of it is lost."""
+        return bool(getattr(self._microphone, "live", False))
+
+    @property
+    def lost_ms(self) -> int:
+        """The user's audio that became too old to be sent, milliseconds of the whole session."""
+        return self._kept.lost_samples * 1000 // CAPTURE_RATE
+
+    @property
+    def muted(self) -> bool:
+        """True while the user is not heard; what waited then is not sent any more."""
+        return self._muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self._muted = muted
+        if muted:
+            self._kept.mute()
 
     async def run(self) -> None:
-        """Runs the microphone, and waits until it fails, if it does.
+        """Runs the microphone and reads it in real time, until cancelled.
 
         Raises:
             MediaError: It failed, gave what is no audio, or is too slow.
@@ -41,12 +78,13 @@ class UserAudio:
         if self._microphone is None:
             return
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._run_device(self._microphone))
+            group.create_task(self._run_microphone(self._microphone))
+            group.create_task(self._capture())
             await self._failed.wait()
             assert self._failure is not None
             raise self._failure
 
-    async def _run_device(self, microphone: Microphone) -> None:
+    async def _run_microphone(self, microphone: Microphone) -> None:
         try:
             await microphone.run()
         except Exception as error:
@@ -56,8 +94,20 @@ class UserAudio:
         self._failure = self._failure or device_error("the microphone", error)
         self._failed.set()
 
-    def read(self, num_samples: int) -> bytes | None:
-        """The user's next samples, silence where there are none; None = not heard at all."""
+    async def _capture(self) -> None:
+        """Reads a block whenever it is due, unless a connection does by its own clock."""
+        loop = asyncio.get_running_loop()
+        self._due = loop.time()
+        while True:
+            await asyncio.sleep(max(0.0, self._due - loop.time()))
+            if self._pulling:
+                self._due = max(self._due, loop.time() + BLOCK_MS / 1000)
+                continue
+            self._due = max(self._due, loop.time() - MAX_BURST_S) + BLOCK_MS / 1000
+            self._read(_BLOCK_SAMPLES)
+            self._send_kept()
+
+    def _read(self, num_samples: int) -> bytes | None:
         if self._microphone is None or self._failure is not None:
             return None
         began = self._clock()
@@ -67,8 +117,76 @@ class UserAudio:
         except Exception as error:
             self._fail(error)
             return None
-        if self.muted:
+        if self._muted:
+            self._kept.mute(num_samples)
             return None
         if len(samples) < num_samples:
             samples = np.concatenate((samples, np.zeros(num_samples - len(samples), np.int16)))
-        return samples.astype("<i2", copy=False).tobytes()
+        pcm = samples.astype("<i2", copy=False).tobytes()
+        self._kept.capture(pcm, _now_ms())
+        return pcm
+
+    def read(self, num_samples: int) -> bytes | None:
+        """The user's next samples, silence where there are none; None = not heard at all."""
+        pcm = self._read(num_samples)
+        self._due = asyncio.get_running_loop().time() + num_samples / CAPTURE_RATE
+        return pcm
+
+    @contextlib.contextmanager
+    def pulled(self) -> Generator[None]:
+        """A connection reads the microphone by its own clock."""
+        self._pulling += 1
+        try:
+            yield
+        finally:
+            self._pulling -= 1
+
+    def resume(self, ready: wire.PathReady) -> Resent:
+        """A path takes audio: what of the past is sent first, and what is gone."""
+        lost = 0
+        match ready.WhichOneof("capture"):
+            case "capture_index":
+                lost = self._kept.resume(ready.capture_index, _now_ms())
+            case "capture_age_ms":
+                lost = self._kept.resume_after(ready.capture_age_ms, _now_ms())
+            case None:
+                self._kept.follow()
+        waiting = self._kept.waiting_samples
+        return Resent(waiting * 1000 // CAPTURE_RATE, lost * 1000 // CAPTURE_RATE)
+
+    def take_kept(self) -> list[Piece]:
+        """Takes what is to be sent of before, in pieces of at most 200 ms; nothing waits then."""
+        pieces: list[Piece] = []
+        now = _now_ms()
+        while (piece := self._kept.peek(now)) is not None:
+            self._kept.sent(piece)
+            last = pieces[-1] if pieces else None
+            if last is not None and len(last.pcm) + len(piece.pcm) <= _MAX_PIECE_BYTES:
+                pieces[-1] = Piece(last.index, last.pcm + piece.pcm)
+            else:
+                pieces.append(piece)
+        self._kept.park()
+        return pieces
+
+    @contextlib.contextmanager
+    def carried(self, send: Callable[[Piece], bool]) -> Generator[None]:
+        """A path sends numbered audio; `send` is False while the path takes nothing."""
+        self._send = send
+        self._send_kept()
+        try:
+            yield
+        finally:
+            if self._send == send:  # no other path has taken over
+                self._send = None
+                self._kept.park()
+
+    def _send_kept(self) -> None:
+        if self._send is None:
+            return
+        now = _now_ms()
+        while (piece := self._kept.peek(now)) is not None and self._send(piece):
+            self._kept.sent(piece)
+
+
+def _now_ms() -> float:
+    return asyncio.get_running_loop().time() * 1000

@@ -10,7 +10,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from voxwire._path import BLOCK_MS, Capture
+from voxwire._path import BLOCK_MS
 from voxwire.audio import CAPTURE_RATE
 from voxwire.playout import Samples
 from voxwire_protocol import wire
@@ -22,6 +22,7 @@ from voxwire_protocol.rtc.turn_servers import TurnError
 __all__ = ["Peer", "TurnError"]
 
 CLOSE_S = 2.0
+_OPUS_CLOCK = 48_000
 
 
 class Peer:
@@ -30,7 +31,7 @@ class Peer:
     def __init__(
         self,
         *,
-        capture: Capture,
+        capture: Callable[[int, int | None], bytes | None],
         on_audio: Callable[[Samples, int], None],
         sample_rate: int,
         loopback: bool = False,
@@ -39,7 +40,8 @@ class Peer:
         """Makes the connection; nothing is sent yet.
 
         Args:
-            capture: Reads the user's audio, 16 kHz.
+            capture: Reads so many samples of the user's audio, 16 kHz; is told their RTP timestamp
+                (48 kHz), or None where it is not known.
             on_audio: Takes decoded audio and the RTP timestamp (48 kHz) of its first sample.
             sample_rate: Of what `on_audio` gets, Hz.
             loopback: Use the loopback interface and no other.
@@ -55,7 +57,7 @@ class Peer:
         self._closed = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._track = PacketTrack(self._pull, sample_rate=CAPTURE_RATE, block_ms=BLOCK_MS)
-        self._connection.addTrack(self._track)
+        self._track.bind(self._connection.addTrack(self._track))
         receiver = self._connection.getTransceivers()[0].receiver
         self._inbound: InboundAudio = attach(receiver, sample_rate=sample_rate, on_audio=on_audio)
         self._connection.on("connectionstatechange", self._changed)
@@ -129,7 +131,8 @@ class Peer:
             return
 
     def _pull(self, first_sample: int, num_samples: int) -> bytes | None:
-        return self._capture(num_samples)
+        timestamp = self._track.rtp_timestamp(first_sample * _OPUS_CLOCK // CAPTURE_RATE)
+        return self._capture(num_samples, timestamp)
 
     def _changed(self) -> None:
         state = self._connection.connectionState

@@ -75,7 +75,7 @@ class WebRtcPath:
         *,
         capture: Capture,
         ice: IceChoice,
-        send: Callable[[wire.Envelope], None],
+        send: Callable[[wire.Envelope], bool],
         loopback: bool = False,
     ) -> None:
         """Creates a path that is not asked for yet.
@@ -105,6 +105,7 @@ class WebRtcPath:
         self._received = False  # a packet came since it was looked at last
         self._doubted = False
         self._dropped = False
+        self._joins = False  # the server waits for what was kept of before
 
     async def offer(self) -> wire.PathOpen:
         """Makes the peer connection and returns the message that asks for this path.
@@ -153,9 +154,23 @@ class WebRtcPath:
             with contextlib.suppress(VoxwireError):  # a wire that broke is said elsewhere
                 self._send(wire.Envelope(ice_candidate=message))
 
-    def _read_user(self, num_samples: int) -> bytes | None:
+    def _read_user(self, num_samples: int, rtp_timestamp: int | None) -> bytes | None:
         """The user's audio, from the moment that the session takes it; nothing is lost before."""
-        return None if self._sink is None else self._capture(num_samples)
+        if self._sink is None:
+            return None
+        if self._joins:
+            self._joins = False
+            self._send_kept(rtp_timestamp)
+        return self._capture.read(num_samples)
+
+    def _send_kept(self, rtp_timestamp: int | None) -> None:
+        """Sends what was kept of before on the control channel, and where this path takes over."""
+        for piece in self._capture.take_kept():
+            chunk = wire.AudioChunk(path_id=self._path_id, sample_index=piece.index, data=piece.pcm)
+            if not self._send(wire.Envelope(audio=chunk)):
+                break
+        end = wire.AudioChunk(path_id=self._path_id, live_follows=True, rtp_timestamp=rtp_timestamp)
+        self._send(wire.Envelope(audio=end))
 
     def receive(self, envelope: wire.Envelope) -> None:
         """Takes answer, ready, close and anchors."""
@@ -164,6 +179,7 @@ class WebRtcPath:
                 self._answer = envelope.path_answer.sdp_answer
                 self._answered.set()
             case "path_ready":
+                self._joins = envelope.path_ready.WhichOneof("capture") is not None
                 self._ready.set()
             case "path_close":
                 self._answered.refuse(envelope.path_close)
@@ -256,10 +272,11 @@ class WebRtcPath:
             self._receive_audio(samples, rtp_timestamp)
         self._early.clear()
         try:
-            async with asyncio.TaskGroup() as group:
-                closed = group.create_task(peer.wait_closed())
-                await self._wait_silent(closed)
-                closed.cancel()
+            with self._capture.pulled():
+                async with asyncio.TaskGroup() as group:
+                    closed = group.create_task(peer.wait_closed())
+                    await self._wait_silent(closed)
+                    closed.cancel()
         finally:
             self._sink = None
         raise TransportError(

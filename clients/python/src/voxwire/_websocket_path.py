@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 
 from voxwire._path import (
-    BLOCK_MS,
     PLAYOUT_RATE,
     Capture,
     Readiness,
@@ -16,15 +15,12 @@ from voxwire._path import (
     audio_format,
     capture_format,
 )
-from voxwire.audio import CAPTURE_RATE
 from voxwire.playout import Samples
 from voxwire_protocol import wire
+from voxwire_protocol.capture import Piece
 from voxwire_protocol.errors import ErrorCode, MediaError
 
 __all__ = ["WebSocketPath"]
-
-MAX_BURST_S: Final = 0.2
-"""After a stall at most this much of the user's audio is sent at once; the rest comes later."""
 
 MAX_EARLY: Final = 250
 """Chunks that are kept until the session takes audio."""
@@ -37,7 +33,7 @@ class WebSocketPath:
     trouble = None
 
     def __init__(
-        self, path_id: int, *, capture: Capture, send: Callable[[wire.Envelope], None]
+        self, path_id: int, *, capture: Capture, send: Callable[[wire.Envelope], bool]
     ) -> None:
         """Creates a path that is not asked for yet."""
         self._path_id = path_id
@@ -91,26 +87,17 @@ class WebSocketPath:
         return self._rate
 
     async def run(self, sink: Sink) -> None:
-        """Sends the user's audio in real time until cancelled."""
+        """Sends the user's audio, what was kept of it first, until cancelled."""
         self._sink = sink
         for sample_index, samples in self._early:
             sink.push(sample_index, samples)
         self._early.clear()
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        num_samples = CAPTURE_RATE * BLOCK_MS // 1000
-        sample_index = 0
-        while True:
-            delay = due - loop.time()
-            await asyncio.sleep(max(0.0, delay))  # yields when late, too
-            if delay < -MAX_BURST_S:
-                due = loop.time() - MAX_BURST_S
-            data = self._capture(num_samples)
-            if data is not None:
-                chunk = wire.AudioChunk(path_id=self._path_id, sample_index=sample_index, data=data)
-                self._send(wire.Envelope(audio=chunk))
-            sample_index += num_samples
-            due += BLOCK_MS / 1000
+        with self._capture.carried(self._send_piece):
+            await asyncio.Event().wait()
+
+    def _send_piece(self, piece: Piece) -> bool:
+        chunk = wire.AudioChunk(path_id=self._path_id, sample_index=piece.index, data=piece.pcm)
+        return self._send(wire.Envelope(audio=chunk))
 
     def doubt(self) -> None:
         """Nothing to look at: the carrier belongs to the session."""

@@ -53,7 +53,11 @@ _INSTEAD: Final = (
 
 @runtime_checkable
 class Microphone(Protocol):
-    """Where the user's audio comes from: int16 mono at 16 kHz."""
+    """Where the user's audio comes from: int16 mono at 16 kHz.
+
+    It is read in real time from when the session is ready. One that has an attribute `live` that is
+    True does not wait: it runs and is read from `connect` on, and the last 3 s are sent first.
+    """
 
     def read(self, num_samples: int) -> Samples:
         """Returns the next samples, at most `num_samples`; what is missing is sent as silence."""

@@ -43,7 +43,7 @@ class ToolCall:
     """One call, for a function that has a parameter of this type. Thread-safe."""
 
     def __init__(
-        self, call_id: str, name: str, *, timeout_ms: int, send: Callable[[Any], None]
+        self, call_id: str, name: str, *, timeout_ms: int, send: Callable[[Any], object]
     ) -> None:
         """Made by the session."""
         self.id = call_id

@@ -93,6 +93,7 @@ class EndReason(StrEnum):
     SERVER = "server"
     ERROR = "error"
     EXPIRED = "expired"
+    IDLE = "idle"
 
 
 class Carrier(StrEnum):

@@ -103,10 +103,20 @@ class GoingAway:
 
 @dataclass(frozen=True, slots=True)
 class PathChanged:
-    """The audio of the session goes over another path from now on."""
+    """The audio of the session goes over another path from now on.
+
+    Attributes:
+        path_id: Its number in the session.
+        carrier: What carries it.
+        resent_ms: Of the user's audio, what was captured before and is sent now, milliseconds.
+        lost_ms: Of the user's audio, what the bot never hears: nothing carried it for longer than
+            the client keeps it, milliseconds.
+    """
 
     path_id: int
     carrier: Carrier
+    resent_ms: int = 0
+    lost_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

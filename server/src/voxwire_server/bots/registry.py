@@ -59,7 +59,7 @@ def load_bot(name: str) -> LoadedBot:
         raise BotNotFoundError(
             f"there is no bot {name!r}: give a Python file, or one of {built_in}"
         )
-    spec = importlib.util.spec_from_file_location("voxwire_user_bot", path)
+    spec = importlib.util.spec_from_file_location(f"voxwire_bot_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise BotNotFoundError(f"{name} is not a Python file")
     module = importlib.util.module_from_spec(spec)

@@ -208,10 +208,10 @@ class WebRtcPath(MediaPath):
         if self._connection.connectionState != "connected":
             raise ConnectionError("the WebRTC connection failed")
 
-    def _heard_user(self, pcm: Any, _timestamp: int) -> None:
+    def _heard_user(self, pcm: Any, timestamp: int) -> None:
         if self._session.path is self:
             self._playout.heard.peer_alive(self._session.now_ms())
-            self._session.reception.user_audio(pcm.tobytes())
+        self._session.capture.rtp(self.path_id, pcm.tobytes(), timestamp)
 
     def _pull(self, first: int, num_samples: int) -> bytes | None:
         """One block of the bot's voice for the track, None for silence."""

@@ -24,6 +24,7 @@ class WebSocketPath(MediaPath):
         playout: The session's placed audio.
         block_ms: Length of a block on the wire, milliseconds.
         now_ms: Monotonic milliseconds.
+        guarded: Wraps what a timer calls, for instance ``Session.guarded``.
     """
 
     carrier = wire.Carrier.CARRIER_WEBSOCKET
@@ -36,12 +37,14 @@ class WebSocketPath(MediaPath):
         playout: Playout,
         block_ms: int,
         now_ms: Callable[[], float],
+        guarded: Callable[[Callable[[], None]], Callable[[], None]],
     ) -> None:
         self.path_id = path_id
         self._link = link
         self._playout = playout
         self._block_samples = playout.sample_rate * block_ms // 1000
         self._now_ms = now_ms
+        self._wake_later = guarded(self.wake)
         self._ahead_ms = _AHEAD_MS
         self._concealed_ms = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -66,7 +69,7 @@ class WebSocketPath(MediaPath):
             elif ahead >= self._ahead_ms:
                 delay_ms = max(5.0, ahead - self._ahead_ms)
                 loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(min(delay_ms, 100.0) / 1000, self.wake)
+                self._timer = loop.call_later(min(delay_ms, 100.0) / 1000, self._wake_later)
                 return
             block = playout.take(self._block_samples, now)
             if block is None:

@@ -1,6 +1,5 @@
 """What a bot's function is given: a session as a bot author sees it."""
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -18,14 +17,20 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from voxwire_protocol import wire
-from voxwire_protocol.json_text import load_json
+from voxwire_protocol.capture import KEPT_MS
+from voxwire_protocol.errors import ErrorCode, make_error
+from voxwire_protocol.json_text import JsonTextError, load_json
 from voxwire_protocol.tools import OnInterruption
+from voxwire_server.outgoing import app_json, sendable
 from voxwire_server.pipeline.bot_tools import client_schema, server_schema
 from voxwire_server.pipeline.transport import SessionInput, SessionTransport
 from voxwire_server.session.session import Session
 from voxwire_server.session.tool_values import InterruptedTool, LateResult, ToolProgress
 
 __all__ = ["Bot", "BotSession", "ToolReport"]
+
+_SPARE_MS = 1000
+"""Beyond what a client keeps of its microphone, before its silence counts as the end of speech."""
 
 
 class ToolReport:
@@ -185,6 +190,8 @@ class BotSession:
                 stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0)],
             ),
         )
+        # a client that comes back by then goes on in the middle of a word
+        user_params.setdefault("audio_idle_timeout", (KEPT_MS + _SPARE_MS) / 1000)
         if "vad_analyzer" not in user_params:
             user_params["vad_analyzer"] = BatchedSileroVADAnalyzer()
         pair = LLMContextAggregatorPair(context, user_params=LLMUserAggregatorParams(**user_params))
@@ -202,7 +209,8 @@ class BotSession:
         Args:
             processors: From :meth:`input` to the assistant aggregator.
             params: Pipecat's pipeline parameters; the sample rates are the session's.
-            on_ready: Called once when the pipeline has started, for a greeting.
+            on_ready: Called once when the pipeline has started, for a greeting. What it raises
+                ends the pipeline, and is raised here.
 
         Cancel-safe: a cancelled run ends the pipeline and leaves nothing behind.
         """
@@ -225,31 +233,52 @@ class BotSession:
             check_dangling_tasks=False,
         )
         self.worker = worker
+        failures: list[Exception] = []
         if on_ready is not None:
             ready = on_ready
 
             @worker.event_handler("on_pipeline_started")
             async def _(worker: PipelineWorker, _frame: Any) -> None:
-                await ready(worker)
+                try:
+                    await ready(worker)
+                except Exception as error:  # Pipecat would only log it
+                    failures.append(error)
+                    await worker.cancel(reason="on_ready failed")
 
         runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
         await runner.add_workers(worker)
         await runner.run()
+        if failures:
+            raise failures[0]
 
     async def say(self, text: str) -> None:
         """Speak ``text`` as it is; it becomes part of the conversation."""
         from pipecat.frames.frames import TTSSpeakFrame
 
         if self.worker is not None:
-            await self.worker.queue_frame(TTSSpeakFrame(text))
+            await self.worker.queue_frame(TTSSpeakFrame(sendable(text)))
 
     async def end(self) -> None:
         """End the session when everything said so far is heard."""
         await self.transport.end()
 
     def send(self, kind: str, data: Any) -> None:
-        """Send a message of the application to the client (``AppMessage``)."""
-        self._session.emit(app_message=wire.AppMessage(type=kind, data_json=json.dumps(data)))
+        """Send a message of the application to the client (``AppMessage``).
+
+        Args:
+            kind: Its type.
+            data: Anything that JSON can hold, at most 384 KiB of it.
+
+        Raises:
+            VoxwireError: INVALID_ARGUMENT or TOO_LARGE; nothing is sent then.
+        """
+        try:
+            text = app_json(data)
+        except JsonTextError as error:
+            large = error.code is ErrorCode.TOO_LARGE
+            code = error.code if large else ErrorCode.INVALID_ARGUMENT
+            raise make_error(code, f"a message {kind!r} cannot be sent: {error.reason}") from error
+        self._session.emit(app_message=wire.AppMessage(type=sendable(kind), data_json=text))
 
     def on_message(self, callback: Callable[[str, Any], Any]) -> None:
         """Have messages of the client's program told: their type and data.

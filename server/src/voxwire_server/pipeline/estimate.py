@@ -12,7 +12,22 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from voxwire_protocol.text_join import UNSPACED
+
 __all__ = ["HOP_MS", "EstimatedWord", "envelope", "estimate_words"]
+
+_SPACED_WORD: Final = re.compile(r"\S+")
+_UNSPACED: Final = re.compile(f"[{UNSPACED}]")
+_OPENING: Final = "「『（〈《【〔“‘(［｛"
+_CLINGING: Final = (
+    "ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶーゝゞヽヾ々\u3099\u309a\ufe00-\ufe0f"
+)
+"""Kana and marks that are said with the character before them."""
+_WORD: Final = re.compile(
+    rf"[{_OPENING}]*(?:(?=[{UNSPACED}])\w[{_CLINGING}]*|[^\s{UNSPACED}{_OPENING}]+)"
+    rf"(?:(?![{_OPENING}])[^\w\s])*|\S"
+)
+"""A word between spaces; of Chinese and Japanese, which have none, a character."""
 
 HOP_MS: Final = 10
 """Resolution of a loudness envelope, milliseconds."""
@@ -63,13 +78,15 @@ def estimate_words(text: str, loudness: NDArray[np.float32]) -> list[EstimatedWo
     """Fit the words of ``text`` to audio.
 
     Args:
-        text: What was spoken; words are separated by white space.
+        text: What was spoken; words are separated by white space, and in Chinese and Japanese
+            every character is one, with the marks that cling to it.
         loudness: Envelope of the audio, one value every 10 ms.
 
     Returns:
         The words in order, with non-overlapping spans from the audio's first sample.
     """
-    matches = list(re.finditer(r"\S+", text))
+    unspaced = _UNSPACED.search(text)
+    matches = list((_WORD if unspaced else _SPACED_WORD).finditer(text))
     segments = _segments(loudness)
     if not matches or not segments:
         return []

@@ -51,6 +51,8 @@ class Live:
         self.turns = ModelTurns()
         self.service: LLMService[Any] | None = None
         """The service, once it was found."""
+        self.watched = False
+        """Whether the service sees by itself to it that it answers in time."""
         self._adopted: LiveService | None = None
         self._item = ""
         self._text = ""
@@ -65,6 +67,7 @@ class Live:
             from voxwire_server.pipeline import gemini_live
 
             self._adopted = gemini_live.adopt(cast(Any, service), self)
+            self.watched = True
         elif _OPENAI in modules and _OPENAI in sys.modules:
             from voxwire_server.pipeline import openai_realtime
 

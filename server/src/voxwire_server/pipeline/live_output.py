@@ -26,6 +26,7 @@ class LiveOutput:
         drop: Takes what a predicate chooses out of the release queue.
         heard_ms: The listener's position on the media clock.
         cut_contexts: Contexts of which nothing is wanted any more.
+        dropped: Told of words that could not be placed, and why.
     """
 
     def __init__(
@@ -37,10 +38,12 @@ class LiveOutput:
         drop: Callable[[Callable[[object], bool]], None],
         heard_ms: Callable[[], float],
         cut_contexts: Container[str | None],
+        dropped: Callable[[object, Exception], None],
     ) -> None:
         self.words = LiveWords(utterances, sample_rate=sample_rate, hold=hold, drop=drop)
         self._heard_ms = heard_ms
         self._cut_contexts = cut_contexts
+        self._dropped = dropped
         self._timer: asyncio.TimerHandle | None = None
         self.cutting = False
         """Whether an interruption is under way: no word is placed anew meanwhile."""
@@ -76,8 +79,13 @@ class LiveOutput:
 
     def _refit(self) -> None:
         self._timer = None
-        if not self.cutting:
+        if self.cutting:
+            return
+        try:
             self.words.refit(self._heard_ms())
+        except Exception as error:
+            self._dropped("words of the model's turn", error)
+            self.words.clear()
 
     async def tell_cut(self, utterance: Utterance, heard_ms: float) -> None:
         """Let the service know how much of its turn was heard."""

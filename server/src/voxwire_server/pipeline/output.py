@@ -38,6 +38,7 @@ from pipecat.transports.base_transport import TransportParams
 
 from voxwire_protocol import wire
 from voxwire_server.pipeline.alarm import Alarm
+from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.live_output import LiveOutput
 from voxwire_server.pipeline.live_words import LiveWord
 from voxwire_server.pipeline.model_turns import AllSaid, is_live
@@ -50,8 +51,8 @@ from voxwire_server.pipeline.output_frames import (
     copy_word,
     is_heard_behind,
 )
-from voxwire_server.pipeline.release import ReleaseQueue
-from voxwire_server.pipeline.spoken_words import place_text
+from voxwire_server.pipeline.releasing import Releasing
+from voxwire_server.pipeline.spoken_words import SpokenWords
 from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.voice_format import VoiceFormat
 from voxwire_server.pipeline.voice_source import VoiceSource
@@ -60,7 +61,8 @@ from voxwire_server.session.session import Session
 
 __all__ = ["SessionOutput"]
 
-_END_SLACK_MS: Final = 1500
+_NO_STOP_MS: Final = 3000
+"""How long a synthesiser may be silent before what it said is taken for its whole utterance."""
 _ROOM_SECS: Final = 0.1
 _KEPT_CUTS: Final = 32
 _DOWN = FrameDirection.DOWNSTREAM
@@ -81,9 +83,19 @@ class SessionOutput(BaseOutputTransport):
         self._session = session
         self._playout = session.playout
         self._turns = session.turns
-        self.utterances = Utterances(session.emit, sample_rate=session.playout.sample_rate)
-        self._queue: ReleaseQueue[Frame | BotStarts | FirstSound] = ReleaseQueue()
-        self._changed = Alarm()
+        self._drops = Drops(session)
+        self.utterances = Utterances(
+            session.emit, sample_rate=session.playout.sample_rate, dropped=self._drops.tell
+        )
+        self._releasing = Releasing[Frame | BotStarts | FirstSound](
+            session,
+            leave=self._leave,
+            paused=lambda: self._cutting,
+            late_ms=self._end_unstopped,
+            drops=self._drops,
+        )
+        self._queue = self._releasing.queue
+        self._sounded_ms = 0.0
         self._room = Alarm()
         self._task: asyncio.Task[None] | None = None
         rate, volume = session.playout.sample_rate, params.audio_out_volume
@@ -104,6 +116,13 @@ class SessionOutput(BaseOutputTransport):
             drop=self._queue.remove,
             heard_ms=lambda: self._playout.heard_ms(self._now()),
             cut_contexts=self._cut_contexts,
+            dropped=self._drops.tell,
+        )
+        self._words = SpokenWords(
+            self.utterances,
+            hold=self._hold_word,
+            end_ms=lambda: self._playout.end_ms,
+            cut_contexts=self._cut_contexts,
         )
 
     def on_cut(self, told: Callable[[CutTurn], Awaitable[None]]) -> None:
@@ -122,7 +141,7 @@ class SessionOutput(BaseOutputTransport):
         await super().start(frame)
         self._passes_audio = is_heard_behind(self)
         if self._task is None:
-            self._task = self.create_task(self._release())
+            self._task = self._session.spawn(self._releasing.run())
         await self.push_frame(OutputTransportReadyFrame(), FrameDirection.UPSTREAM)
 
     async def cleanup(self) -> None:
@@ -131,13 +150,14 @@ class SessionOutput(BaseOutputTransport):
         self._live.close()
         self._voiced.cut()
         if self._task is not None:
-            await self.cancel_task(self._task)
+            self._task.cancel()
+            await asyncio.wait({self._task})
             self._task = None
         await super().cleanup()
 
     def heard_changed(self) -> None:
         """The listener's position moved."""
-        self._changed.ring()
+        self._releasing.ring()
         self._room.ring()
 
     def _now(self) -> float:
@@ -155,26 +175,44 @@ class SessionOutput(BaseOutputTransport):
             self._voiced.finish(getattr(frame, "context_id", None))
         if direction != _DOWN:
             await self.push_frame(frame, direction)
-        elif isinstance(frame, OutputAudioRawFrame):
-            await self._audio(frame)
         elif isinstance(frame, StartFrame):
             await self.push_frame(frame, direction)
             await self.start(frame)
-        elif isinstance(frame, OutputTransportMessageUrgentFrame):
-            self._session.emit(app_message=app_message(frame.message))
-        elif isinstance(frame, SystemFrame):
-            await self.push_frame(frame, direction)
         elif isinstance(frame, EndFrame):
             await self._drain()
             await self.push_frame(frame, direction)
+        else:
+            try:
+                await self._take(frame)
+            except Exception as error:
+                self._drops.tell(frame, error)
+
+    async def _take(self, frame: Frame) -> None:
+        """Place, hold or pass on what comes down between start and end."""
+        if isinstance(frame, OutputAudioRawFrame):
+            await self._audio(frame)
+        elif isinstance(frame, OutputTransportMessageUrgentFrame):
+            self._session.emit(app_message=app_message(frame.message))
+        elif isinstance(frame, SystemFrame):
+            await self.push_frame(frame, _DOWN)
         elif (self._cutting and frame.interruptible) or (
             isinstance(frame, TextFrame | AllSaid | TTSStoppedFrame) and self._live.take(frame)
         ):
             return
-        elif isinstance(frame, TTSTextFrame) and frame.context_id:
-            await self._text(frame)
         else:
-            await self._hold(frame)
+            if isinstance(frame, TTSStoppedFrame):
+                self._stopped(frame.context_id or "")
+            if not self._words.take(frame):
+                await self._hold(frame)
+
+    def _stopped(self, context: str) -> None:
+        """All sound of a context is placed: nothing that it says stands behind its end."""
+        self._words.stops(context)
+        end_ms = float(self._playout.end_ms)
+        self._queue.pull_in(
+            lambda item: isinstance(item, TTSTextFrame) and item.context_id == context, end_ms
+        )
+        self._last_word_ms = min(self._last_word_ms, end_ms)
 
     async def _hold(self, frame: Frame) -> None:
         """Keep a frame behind the audio (or the words) that came before it."""
@@ -187,8 +225,7 @@ class SessionOutput(BaseOutputTransport):
         if not len(self._queue) and position <= self._playout.heard_ms(self._now()):
             await self._let_go(frame)
             return
-        self._queue.hold(frame, position)
-        self._changed.ring()
+        self._releasing.hold(frame, position)
 
     # audio
 
@@ -205,8 +242,7 @@ class SessionOutput(BaseOutputTransport):
             return  # its synthesiser went on although it was interrupted
         placed = self._voiced.take(frame, context, spoken=isinstance(frame, TTSAudioRawFrame))
         if placed and self._passes_audio:
-            self._queue.hold(frame, float(self._playout.end_ms))
-            self._changed.ring()
+            self._releasing.hold(frame, float(self._playout.end_ms))
 
     def _place(self, context: str | None, pcm: bytes, *, spoken: bool) -> None:
         known = context is None or context in self._contexts
@@ -229,64 +265,57 @@ class SessionOutput(BaseOutputTransport):
             await self._room.wait(_ROOM_SECS)
 
     def _voice(self, context: str, start: int, pcm: bytes) -> None:
+        self._sounded_ms = self._now()
         start_ms, end_ms = self._playout.to_ms(start), self._playout.end_ms
-        if self.utterances.audio(context, start_ms, end_ms, pcm):
+        timed = self._words.timed(context)
+        if self.utterances.audio(context, start_ms, end_ms, pcm, timed=timed):
             self._contexts.add(context)
-            self._queue.hold(BotStarts(), float(start_ms))
+            self._words.sounds(context)
+            self._releasing.hold(BotStarts(), float(start_ms))
             self._session.emit_state(self._session.state.bot_started(start_ms))
-            self._changed.ring()
 
     def _time_answer(self, context: str, start_ms: int, pcm: bytes, *, begins: bool) -> None:
         if begins or not context:
             self._turns.bot_placed(context, start_ms, self._now(), self.utterances.turn_id)
         audible_ms = self._turns.sound(pcm, start_ms, self._playout.sample_rate)
         if audible_ms is not None:
-            self._queue.hold(FirstSound(), audible_ms)
-            self._changed.ring()
+            self._releasing.hold(FirstSound(), audible_ms)
 
     # words
 
-    async def _text(self, frame: TTSTextFrame) -> None:
-        if frame.context_id in self._cut_contexts:
-            return
-        placed = place_text(frame, self.utterances, end_ms=self._playout.end_ms)
-        for word, position in placed:
-            self._hold_word(word, position)
-        if not placed:
-            await self._hold(frame)
-
-    def _hold_word(self, frame: TTSTextFrame, position: float) -> None:
+    def _hold_word(self, frame: Frame, position: float) -> None:
         self._last_word_ms = max(self._last_word_ms, position)
-        self._queue.hold(frame, position)
-        self._changed.ring()
+        self._releasing.hold(frame, position)
 
     # release
 
-    async def _release(self) -> None:
-        """Let go of what was heard, for as long as the pipeline runs."""
-        while True:
-            self._changed.silence()
-            await self._release_due()
-            secs: float | None = None
-            position = self._queue.next_ms
-            if position is not None:
-                wait_ms = self._playout.heard.eta_ms(position, self._now())
-                secs = None if wait_ms == float("inf") else max(1.0, wait_ms) / 1000
-            await self._changed.wait(secs)
+    def _end_unstopped(self) -> float | None:
+        """End what was heard whole though its synthesiser never said that it stopped.
 
-    async def _release_due(self) -> None:
-        if self._cutting:
-            return
-        heard, source = self._playout.heard.at(self._now())
-        for item in self._queue.due(heard):
-            if isinstance(item, BotStarts):
-                await self._bot_started()
-            elif isinstance(item, FirstSound):
-                self._first_sound(source)
+        Returns:
+            When to look again, ms; None = when something comes.
+        """
+        now, waits = self._now(), list[float]()
+        for utterance in self.utterances.open:
+            if is_live(utterance.context_id):
+                continue  # such a turn may have a pause of any length
+            unheard_ms = self._playout.heard.eta_ms(utterance.end_ms, now)
+            left_ms = max(unheard_ms, self._sounded_ms + _NO_STOP_MS - now)
+            if left_ms > 0:
+                waits.append(left_ms)
             else:
-                await self._let_go(item)
-            if self._cutting:
-                return
+                self._stopped(utterance.context_id)
+                stop = TTSStoppedFrame(context_id=utterance.context_id)
+                self._releasing.hold(stop, float(self._playout.end_ms))
+        return min((ms for ms in waits if ms != float("inf")), default=None)
+
+    async def _leave(self, item: Frame | BotStarts | FirstSound, source: wire.HeardSource) -> None:
+        if isinstance(item, BotStarts):
+            await self._bot_started()
+        elif isinstance(item, FirstSound):
+            self._first_sound(source)
+        else:
+            await self._let_go(item)
 
     async def _let_go(self, frame: Frame) -> None:
         if isinstance(frame, LiveWord):
@@ -339,25 +368,11 @@ class SessionOutput(BaseOutputTransport):
         self._voiced.cut()
         self._turns.cut()
         try:
-            speaking = self.utterances.open
-            current = speaking[0].utterance_id if speaking else ""
-            result = await self._session.flushes.flush(current)
-            if result is None:
-                result = self._playout.heard.at(self._now())
-            heard, source = result
-            if speaking:  # what the context has already is not taken back
-                heard = max(heard, self._queue.released_ms + 1)
-            await self._release_heard(heard)
-            interrupted = wire.UtteranceEnd.UTTERANCE_END_INTERRUPTED
-            for utterance in speaking:
-                self.utterances.end(utterance.context_id, interrupted, heard, source)
-            self.utterances.forget_early()
-            self._cut_contexts.extend(self._contexts.union(self._live.words.contexts))
-            self._contexts.clear()
-            self._live.words.clear()
-            for utterance in speaking:
-                await self._live.tell_cut(utterance, heard)
-            self._tell_interrupted(current)
+            try:
+                await self._cut()
+            except Exception as error:
+                self._drops.tell("a part of an interruption", error)
+                self.utterances.forget()
             await self._bot_stopped()
             self._last_word_ms = 0.0
             await FrameProcessor.process_frame(self, frame, _DOWN)
@@ -365,6 +380,29 @@ class SessionOutput(BaseOutputTransport):
         finally:
             self._cutting = self._live.cutting = False
             self._room.ring()
+
+    async def _cut(self) -> None:
+        """Silence, then what was heard: told to the client, pushed to the context."""
+        speaking = self.utterances.open
+        current = speaking[0].utterance_id if speaking else ""
+        result = await self._session.flushes.flush(current)
+        if result is None:
+            result = self._playout.heard.at(self._now())
+        heard, source = result
+        if speaking:  # what the context has already is not taken back
+            heard = max(heard, self._queue.released_ms + 1)
+        void = self._contexts.union(self._live.words.contexts, self._words.contexts)
+        self._words.cut()
+        await self._release_heard(heard)
+        interrupted = wire.UtteranceEnd.UTTERANCE_END_INTERRUPTED
+        for utterance in speaking:
+            self.utterances.end(utterance.context_id, interrupted, heard, source)
+        self._cut_contexts.extend(void)
+        self._contexts.clear()
+        self._live.words.clear()
+        for utterance in speaking:
+            await self._live.tell_cut(utterance, heard)
+        self._tell_interrupted(current)
 
     async def _release_heard(self, heard_ms: float) -> None:
         """Push the heard words ahead of the interruption; keep what must not be dropped."""
@@ -389,20 +427,10 @@ class SessionOutput(BaseOutputTransport):
         session.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
 
     async def _drain(self) -> None:
-        """Wait until what was said is heard, but not for ever (no path, a frozen client).
-
-        A listener who is away is waited for as long as the voice waits.
-        """
-        deadline = self._now() + self._playout.backlog_ms(self._now()) + _END_SLACK_MS
-        while len(self._queue) and self._now() < deadline:
-            before = self._now()
-            await asyncio.sleep(0.02)
-            if self._session.path is None or self._session.absence.suspended:
-                if not self._session.absence.waits:
-                    break
-                deadline += self._now() - before
+        """Wait until what was said is heard; words that were not heard by then are not let go."""
+        left = await self._releasing.drain()
         heard = self._playout.heard_ms(self._now())
-        for held in self._queue.take_all():
+        for held in left:
             item = held.item
             unheard = isinstance(item, TTSTextFrame) and held.media_ms > heard
             if isinstance(item, Frame) and not unheard:

@@ -1,6 +1,5 @@
 """What stands in the release queue beside Pipecat's frames, and what a cut leaves. Pure."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAg
 from pipecat.processors.frame_processor import FrameProcessor
 
 from voxwire_protocol import wire
+from voxwire_server.outgoing import app_json
 from voxwire_server.pipeline.utterances import PlacedWord
 
 __all__ = [
@@ -65,6 +65,7 @@ def copy_word(
     copy.append_to_context = frame.append_to_context
     copy.will_be_spoken = frame.will_be_spoken
     if word is None:
+        copy.raw_text = frame.raw_text
         copy.includes_inter_frame_spaces = frame.includes_inter_frame_spaces
     return copy
 
@@ -80,5 +81,9 @@ def is_heard_behind(processor: FrameProcessor) -> bool:
 
 
 def app_message(message: Any) -> wire.AppMessage:
-    """A message of the pipeline's own, for the client's application."""
-    return wire.AppMessage(type="pipecat", data_json=json.dumps(message))
+    """A message of the pipeline's own, for the client's application.
+
+    Raises:
+        JsonTextError: It cannot be sent.
+    """
+    return wire.AppMessage(type="pipecat", data_json=app_json(message))

@@ -60,7 +60,11 @@ class Pairing:
                 )
         elif isinstance(frame, FunctionCallResultFrame):
             if frame.properties is None or frame.properties.is_final:
-                result = json.dumps(frame.result, ensure_ascii=False) if frame.result else ""
+                result = (
+                    json.dumps(frame.result, ensure_ascii=False, default=str)
+                    if frame.result
+                    else ""
+                )
                 settle(aggregator.context, frame.tool_call_id, result or "COMPLETED")
         elif isinstance(frame, FunctionCallCancelFrame):
             settle(aggregator.context, frame.tool_call_id, CANCELLED)

@@ -48,6 +48,14 @@ class ReleaseQueue(Generic[T]):
             self._heap = kept
             heapq.heapify(self._heap)
 
+    def pull_in(self, chosen: Callable[[T], bool], media_ms: float) -> None:
+        """Let what ``chosen`` is true for leave at ``media_ms`` at the latest."""
+        late = [held for held in self._heap if held.media_ms > media_ms and chosen(held.item)]
+        for held in late:
+            held.media_ms = media_ms
+        if late:
+            heapq.heapify(self._heap)
+
     @property
     def next_ms(self) -> float | None:
         """Position of the first item, None when there is none."""

@@ -1,40 +1,208 @@
-"""The words of a synthesiser's text frame, and where each stands on the media clock."""
+"""The words of synthesisers: each waits for its context's first sample, then stands at its place.
 
-from typing import Any
+A word whose context has no placed sound has no position on the media clock, and nobody has heard
+it: it waits here. A context that ends without a sound takes its words along.
+"""
 
-from pipecat.frames.frames import TTSTextFrame
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Container
+from typing import Any, Final, cast
 
+from pipecat.frames.frames import Frame, TTSStartedFrame, TTSTextFrame
+
+from voxwire_server.outgoing import sendable
 from voxwire_server.pipeline.output_frames import copy_word
-from voxwire_server.pipeline.utterances import Utterances
+from voxwire_server.pipeline.unspoken import UNSPOKEN_KEY
+from voxwire_server.pipeline.utterances import PlacedWord, Utterances
 from voxwire_server.pipeline.words import OFFSET_KEY, WORD_KEY
 
-__all__ = ["place_text"]
+__all__ = ["SpokenWords"]
+
+_log = logging.getLogger("voxwire.pipeline")
+
+_MAX_CONTEXTS: Final = 32
+_MAX_FRAMES: Final = 4096
 
 
-def place_text(
-    frame: TTSTextFrame, utterances: Utterances, *, end_ms: int
-) -> list[tuple[TTSTextFrame, float]]:
-    """Place a text frame of a context: a word with its time, or a sentence without.
+class SpokenWords:
+    """Places the text frames of synthesis contexts behind their sound.
 
     Args:
-        frame: The frame; it has a context.
-        utterances: Where its words are kept.
-        end_ms: End of the audio that is placed, for a word whose audio has not come.
+        utterances: Where the words are kept, and told to the client.
+        hold: Puts a frame into the release queue at a position, ms.
+        end_ms: End of the placed audio on the media clock.
+        cut_contexts: Contexts of which nothing is wanted any more.
+    """
+
+    def __init__(
+        self,
+        utterances: Utterances,
+        *,
+        hold: Callable[[Frame, float], None],
+        end_ms: Callable[[], int],
+        cut_contexts: Container[str | None],
+    ) -> None:
+        self._utterances = utterances
+        self._hold = hold
+        self._end_ms = end_ms
+        self._cut_contexts = cut_contexts
+        self._waiting: dict[str, list[Frame]] = {}
+        self._spoken: deque[str] = deque(maxlen=_MAX_CONTEXTS)
+        self._begun: deque[str] = deque(maxlen=_MAX_CONTEXTS)
+
+    @property
+    def contexts(self) -> list[str]:
+        """Contexts that have begun or have text, and no sound yet."""
+        return [*self._waiting, *self._begun]
+
+    def timed(self, context: str) -> bool:
+        """Whether words with times of their own wait for the sound of a context."""
+        waiting = self._waiting.get(context, [])
+        return any(isinstance(f, TTSTextFrame) and _times(f) is not None for f in waiting)
+
+    def take(self, frame: Frame) -> bool:
+        """Take a frame that belongs to a context: its text, or what comes behind waiting text.
+
+        Returns:
+            False when the frame is nothing of this kind.
+        """
+        context = getattr(frame, "context_id", None)
+        if not isinstance(context, str) or not context:
+            return False
+        if isinstance(frame, TTSStartedFrame) and frame.interruptible:
+            self._begun.append(context)
+        text = isinstance(frame, TTSTextFrame)
+        if text and UNSPOKEN_KEY in frame.metadata:
+            return True
+        if not text and context not in self._waiting:
+            return False
+        if context in self._cut_contexts:
+            return text
+        if text:
+            frame.text = sendable(frame.text)
+            if frame.raw_text is not None:
+                frame.raw_text = sendable(frame.raw_text)
+        if self._utterances.get(context) is not None:
+            self._place(frame, context)
+        elif context in self._spoken:  # it comes late: what it says was heard
+            self._hold(frame, 0.0)
+        else:
+            self._wait(frame, context)
+        return True
+
+    def _wait(self, frame: Frame, context: str) -> None:
+        frames = self._waiting.setdefault(context, [])
+        frames.append(frame)
+        if len(frames) > _MAX_FRAMES or len(self._waiting) > _MAX_CONTEXTS:
+            oldest = next(iter(self._waiting))
+            _log.warning("too much text waits for its sound; the oldest is dropped")
+            del self._waiting[oldest]
+
+    def sounds(self, context: str) -> None:
+        """The first sample of a context was placed: its words have their places now."""
+        self._forget_begun(context)
+        for frame in self._waiting.pop(context, []):
+            if isinstance(frame, TTSTextFrame) and _times(frame) is None:
+                self._wait(frame, context)  # how long it takes to say is not known yet
+            else:
+                self._place(frame, context)
+
+    def stops(self, context: str) -> None:
+        """No more sound of a context comes: what still waits is placed, or was never said."""
+        self._forget_begun(context)
+        if context in self._cut_contexts:
+            return
+        if self._utterances.get(context) is not None:
+            for frame in self._estimate(context):
+                self._hold(frame, float(self._end_ms()))
+            self._utterances.settle(context)
+            self._spoken.append(context)
+        else:
+            for frame in self._waiting.pop(context, []):
+                if not isinstance(frame, TTSTextFrame):
+                    self._hold(frame, float(self._end_ms()))
+
+    def _forget_begun(self, context: str) -> None:
+        if context in self._begun:
+            self._begun.remove(context)
+
+    def cut(self) -> None:
+        """The bot is interrupted: text whose sound is placed gets its place; the rest is void."""
+        for context in list(self._waiting):
+            if self._utterances.get(context) is not None:
+                self._estimate(context)
+        self._waiting.clear()
+        self._begun.clear()
+
+    def _place(self, frame: Frame, context: str) -> None:
+        times = _times(frame) if isinstance(frame, TTSTextFrame) else None
+        if not isinstance(frame, TTSTextFrame):
+            self._hold(frame, self._last_ms(context))
+        elif times is not None:
+            word = self._utterances.timed_word(
+                context, frame.text, *times, own_spaces=frame.includes_inter_frame_spaces
+            )
+            self._hold(frame, float(word.start_ms) if word else self._last_ms(context))
+        else:
+            for left in self._estimate(context):
+                self._wait(left, context)
+            if context in self._waiting or not self._say(frame, context):
+                self._wait(frame, context)
+
+    def _last_ms(self, context: str) -> float:
+        utterance = self._utterances.get(context)
+        if utterance is None:
+            return float(self._end_ms())
+        return float(utterance.words[-1].start_ms if utterance.words else utterance.start_ms)
+
+    def _estimate(self, context: str) -> list[Frame]:
+        """Give the sentences that wait the sound that came since; what is left without any."""
+        frames = self._waiting.pop(context, [])
+        for at, frame in enumerate(frames):
+            if isinstance(frame, TTSTextFrame) and not self._say(frame, context):
+                return frames[at:]
+        return []
+
+    def _say(self, frame: TTSTextFrame, context: str) -> bool:
+        words = self._utterances.sentence(context, frame.text)
+        own_spaces = any(word.glued for word in words[1:])
+        for at, word in enumerate(words):
+            piece = _frame_of(word, frame, own_spaces=own_spaces, spaced=at > 0 and not word.glued)
+            self._hold(piece, float(word.start_ms))
+        return bool(words)
+
+
+def _frame_of(
+    word: PlacedWord, sentence: TTSTextFrame, *, own_spaces: bool, spaced: bool
+) -> TTSTextFrame:
+    """One word of a sentence, so that those of the sentence make its text again."""
+    copy = copy_word(sentence, word, TTSTextFrame)
+    if own_spaces:
+        copy.text = f" {word.text}" if spaced else word.text
+        copy.includes_inter_frame_spaces = True
+    return copy
+
+
+def _times(frame: TTSTextFrame) -> tuple[float | None, float | None] | None:
+    """Start and end that the synthesiser gave, ms from the context's first sample.
 
     Returns:
-        Frames with the position of each, ms; nothing for a sentence without audio.
+        None for a sentence, which has none. A number that is none is None.
     """
-    context = frame.context_id or ""
-    times: dict[str, Any] | None = frame.metadata.get(WORD_KEY)
-    offset: float | None = frame.metadata.get(OFFSET_KEY)
-    if times is None and offset is None:
-        return [
-            (copy_word(frame, word, TTSTextFrame), float(word.start_ms))
-            for word in utterances.sentence(context, frame.text)
-        ]
-    if times is not None:
-        start, end = float(times["start_ms"]), float(times["end_ms"])
-    else:
-        start, end = float(offset or 0.0), None
-    word = utterances.timed_word(context, frame.text.strip(), start, end)
-    return [(frame, float(word.start_ms) if word else end_ms + start)]
+    if WORD_KEY in frame.metadata:
+        given: object = frame.metadata[WORD_KEY]
+        times = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+        return _number(times.get("start_ms")), _number(times.get("end_ms"))
+    if OFFSET_KEY in frame.metadata:
+        return _number(frame.metadata[OFFSET_KEY]), None
+    return None
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(cast(Any, value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

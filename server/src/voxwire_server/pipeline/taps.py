@@ -1,11 +1,12 @@
-"""Pipeline frames become events for the client.
+"""Pipeline frames become events for the client, whoever pushes them.
 
-Taps sit on the services themselves (Pipecat's ``on_before_push_frame``), never on the audio's way
-through every processor, so they cost nothing where nothing happens.
+Taps sit on the processors that make frames of the conversation (Pipecat's
+``on_before_push_frame``), and one look at a frame's type is all that the audio on its way through
+them costs. A frame counts where it is pushed first; who passes it on says nothing new.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from pipecat.frames.frames import (
@@ -20,32 +21,46 @@ from pipecat.frames.frames import (
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
+    LLMThoughtTextFrame,
     MetricsFrame,
+    OutputAudioRawFrame,
+    TextFrame,
     TranscriptionFrame,
     TTSAudioRawFrame,
+    TTSStartedFrame,
+    TTSStoppedFrame,
+    TTSTextFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.metrics.metrics import (
-    LLMUsageMetricsData,
-    ProcessingMetricsData,
-    TTFBMetricsData,
-    TTSUsageMetricsData,
+from pipecat.pipeline.base_pipeline import BasePipeline
+from pipecat.pipeline.pipeline import PipelineSink, PipelineSource
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMAssistantAggregator,
+    LLMContextAggregator,
 )
-from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
+from pipecat.transports.base_input import BaseInputTransport
+from pipecat.transports.base_output import BaseOutputTransport
 
 from voxwire_protocol import wire
+from voxwire_server.outgoing import sendable
+from voxwire_server.pipeline.answers import Answers
+from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.live import Live, is_speech_to_speech
-from voxwire_server.pipeline.pairing import Pairing
+from voxwire_server.pipeline.metrics import service_metrics
+from voxwire_server.pipeline.plain import PlainProcessor, is_answer
+from voxwire_server.pipeline.responses import Responses
+from voxwire_server.pipeline.tool_taps import ToolTaps
 from voxwire_server.pipeline.transcripts import confidence_of, language_of, shown_text
 from voxwire_server.pipeline.troubles import trouble_of
 from voxwire_server.pipeline.unanswered import WordlessTurns
+from voxwire_server.pipeline.unspoken import UnspokenText
 from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.words import note_word_offsets, walk
 from voxwire_server.session.session import Session
@@ -53,12 +68,22 @@ from voxwire_server.session.session import Session
 __all__ = ["Taps"]
 
 _log = logging.getLogger("voxwire.pipeline")
-_Outcome = wire.ToolOutcome
 _MS: Final = 1000
+_TOLD: Final = "voxwire_told"
+_PASSES_ON: Final = (
+    BasePipeline,
+    PipelineSource,
+    PipelineSink,
+    BaseInputTransport,
+    LLMContextAggregator,
+)
+"""Processors that push what others made, and nothing that the client is told of."""
+
+_Handler = Callable[[FrameProcessor, Any], None]
 
 
 class Taps:
-    """Watches a pipeline's services and tells the client what they do.
+    """Watches a pipeline's processors and tells the client what they do.
 
     Args:
         session: The session to tell.
@@ -67,39 +92,54 @@ class Taps:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.utterances: Utterances | None = None
-        self._pairing = Pairing()
-        self._wordless = WordlessTurns(self._no_answer)
+        self._drops = Drops(session)
+        self._watch = self._drops.watch
+        self._wordless = WordlessTurns(session.guarded(self._no_answer))
+        self._answers = Answers(session, lambda: self.turn_id)
+        self._tools = ToolTaps(session, self._answers)
         self.live = Live(session, said_so_far=self._heard_so_far)
         """What a speech-to-speech service of the pipeline needs of the session."""
         self._recognises = False
+        self._thinks = False
         self._turn = 0
         self._segment = 0
-        self._response = 0
+        self._noted = 0
+        self._responses = Responses(session, self._response_over)
         self._answering = False
         self._installed: set[int] = set()
+        self._plain: dict[int, PlainProcessor] = {}
+        self._handlers: dict[type, _Handler | None] = {}
+
+    # where the taps sit
 
     def install(self, worker: Any) -> None:
-        """Tap every service of the worker's pipeline once."""
+        """Tap every processor of the worker's pipeline once, as far as it makes frames."""
+        before_output = True
         for processor in walk([worker.pipeline]):
+            if isinstance(processor, BaseOutputTransport | LLMAssistantAggregator):
+                before_output = False
             if processor.id in self._installed:
                 continue
             self._installed.add(processor.id)
             if isinstance(processor, TTSService):
-                source = note_word_offsets(processor)
-                if self.utterances is not None:
-                    self.utterances.source = source
-                processor.add_event_handler("on_tts_request", self._spoken)
-                processor.add_event_handler("on_before_push_frame", self._tts)
+                self._install_voice(processor)
             elif isinstance(processor, LLMService):
+                self._thinks = True
                 processor.add_event_handler("on_before_process_frame", self._asked)
                 if is_speech_to_speech(processor):
                     self._install_live(processor)
-                processor.add_event_handler("on_before_push_frame", self._llm)
+                processor.add_event_handler("on_before_push_frame", self._pushed)
             elif isinstance(processor, STTService):
                 self._recognises = True
-                processor.add_event_handler("on_before_push_frame", self._stt)
+                processor.add_event_handler("on_before_push_frame", self._pushed)
             elif isinstance(processor, LLMAssistantAggregator):
-                processor.add_event_handler("on_after_process_frame", self._pairing.aggregated)
+                aggregated = self._watch(self._tools.pairing.aggregated)
+                processor.add_event_handler("on_after_process_frame", aggregated)
+            elif before_output and not isinstance(processor, _PASSES_ON):
+                self._install_plain(processor)
+        if not self.live.watched:
+            model = self.live.service
+            self._answers.begin(listener="" if model is None else model.name)
 
     def find_live(self, processors: Iterable[FrameProcessor]) -> None:
         """Take a speech-to-speech service into care before it connects."""
@@ -107,20 +147,114 @@ class Taps:
             if isinstance(processor, LLMService) and is_speech_to_speech(processor):
                 self.live.adopt(processor)
 
+    def _install_voice(self, processor: TTSService) -> None:
+        source = note_word_offsets(processor)
+        UnspokenText(processor)
+        if self.utterances is not None:
+            self.utterances.source = source
+        processor.add_event_handler("on_tts_request", self._watch(self._spoken))
+        processor.add_event_handler("on_before_push_frame", self._pushed)
+
     def _install_live(self, processor: LLMService[Any]) -> None:
         self.live.adopt(processor)
-        processor.add_event_handler("on_before_push_frame", self._model_that_hears)
+        hears = self._watch(self._model_that_hears)
+        processor.add_event_handler("on_before_push_frame", hears)
         if self.utterances is not None:
             self.utterances.source = wire.TimingSource.TIMING_SOURCE_ESTIMATED
+
+    def _install_plain(self, processor: FrameProcessor) -> None:
+        def stop(frame: TTSStoppedFrame) -> None:
+            self._session.spawn(processor.push_frame(frame))
+
+        self._plain[processor.id] = PlainProcessor(processor.name, stop)
+        processor.add_event_handler("on_before_process_frame", self._given)
+        processor.add_event_handler("on_before_push_frame", self._pushed)
+
+    # frames
+
+    def _handler_of(self, kind: type[Frame]) -> _Handler | None:
+        """What a frame of this type is about, looked up once for each type."""
+        rules: tuple[tuple[type | tuple[type, ...], _Handler], ...] = (
+            ((TranscriptionFrame, InterimTranscriptionFrame), self._recognised),
+            (LLMFullResponseStartFrame, self._response_started),
+            (LLMTextFrame, self._response_text),
+            (LLMFullResponseEndFrame, self._response_ended),
+            (TTSAudioRawFrame, self._audio_made),
+            ((TTSStartedFrame, TTSTextFrame, TTSStoppedFrame), self._alive),
+            (LLMThoughtTextFrame, self._alive),
+            (OutputAudioRawFrame, self._sounded),
+            (MetricsFrame, self._metrics),
+            (FunctionCallInProgressFrame, self._tool_started),
+            (FunctionCallResultFrame, lambda _, frame: self._tools.result(frame)),
+            (FunctionCallCancelFrame, lambda _, frame: self._tools.cancelled(frame)),
+            (InterruptionFrame, self._interrupted),
+        )
+        if kind is TextFrame:
+            return self._response_text
+        return next((handler for types, handler in rules if issubclass(kind, types)), None)
+
+    def _pushed(self, processor: FrameProcessor, frame: Frame) -> None:
+        """A processor is about to push a frame, its own or another one's."""
+        kind = type(frame)
+        try:
+            handler = self._handlers[kind]
+        except KeyError:
+            handler = self._handlers[kind] = self._handler_of(kind)
+        if handler is None:
+            return
+        try:
+            self._tell(processor, frame, handler)
+        except Exception as error:
+            self._drops.tell(frame, error)
+
+    def _tell(self, processor: FrameProcessor, frame: Frame, handler: _Handler) -> None:
+        plain = self._plain.get(processor.id)
+        if plain is not None:
+            self._name_voice(plain, frame)
+        if isinstance(frame, InterruptionFrame):
+            if isinstance(processor, LLMService) or not self._thinks:
+                handler(processor, frame)
+            return
+        if _TOLD in frame.metadata:
+            return
+        frame.metadata[_TOLD] = True
+        twin = frame.broadcast_sibling_id
+        if twin is not None and twin < frame.id:
+            return  # the same, upstream
+        if plain is None or not plain.rewrites(frame):
+            handler(processor, frame)
+
+    def _given(self, processor: FrameProcessor, frame: Frame) -> None:
+        """A plain processor is about to process a frame."""
+        self._plain[processor.id].given(frame)
+        if isinstance(frame, LLMContextFrame):
+            self._asked(processor, frame)
+        elif is_answer(frame):
+            self._answers.deadline.holds(processor.name)
+
+    def _name_voice(self, plain: PlainProcessor, frame: Frame) -> None:
+        plain.voice.note(frame)
+        utterances, unknown = self.utterances, wire.TimingSource.TIMING_SOURCE_UNSPECIFIED
+        if isinstance(frame, TTSTextFrame) and utterances and utterances.source == unknown:
+            utterances.source = wire.TimingSource.TIMING_SOURCE_ESTIMATED
+
+    def _alive(self, _: FrameProcessor, __: Frame) -> None:
+        self._answers.deadline.sign()
 
     @property
     def turn_id(self) -> str:
         """The turn that runs."""
         return f"t{self._turn}"
 
+    @property
+    def answering(self) -> bool:
+        """Whether a model has begun an answer and not said its end."""
+        return self._responses.open
+
     def _next_turn(self) -> None:
         self._turn += 1
         self._answering = False
+        self._answers.clear()
         if self.utterances is not None:
             self.utterances.turn_id = self.turn_id
 
@@ -149,6 +283,7 @@ class Taps:
 
     def _service_failed(self, frame: ErrorFrame) -> None:
         trouble = trouble_of(frame.exception or frame.error)
+        self._answers.deadline.failed(str(frame.processor or ""))
         self._session.emit_error(
             wire.ErrorCode.ERROR_CODE_SERVICE_FAILED,
             trouble.reason,
@@ -170,16 +305,28 @@ class Taps:
         self._segment += 1
         self._transcript(text, final=True, typed=True)
 
-    async def _stt(self, processor: FrameProcessor, frame: Frame) -> None:
+    def user_noted(self, text: str) -> None:
+        """The user typed ``text`` that nobody is to answer: a turn beside the one that runs."""
+        self._noted += 1
+        name = f"n{self._noted}"
+        self._session.emit(
+            transcript=wire.Transcript(
+                transcript_id=name, text=text, final=True, turn_id=name, typed=True
+            )
+        )
+
+    def _recognised(self, processor: FrameProcessor, frame: Frame) -> None:
+        if processor is self.live.service:
+            return  # see _model_that_hears
+        self._recognises = self._recognises or self.live.service is None
+        self._wordless.words()
         if isinstance(frame, InterimTranscriptionFrame | TranscriptionFrame):
-            self._wordless.words()
+            frame.text = sendable(frame.text)
         if isinstance(frame, InterimTranscriptionFrame):
             self._transcript(frame.text, final=False, heard=frame)
         elif isinstance(frame, TranscriptionFrame):
             self._session.turns.transcribed(self._session.now_ms())
             self._transcript(shown_text(frame), final=True, heard=frame)
-        elif isinstance(frame, MetricsFrame):
-            await self._metrics(processor, frame)
 
     async def _model_that_hears(self, _processor: FrameProcessor, frame: Frame) -> None:
         """A model without a recogniser and a synthesiser beside it: it does their part too."""
@@ -204,7 +351,7 @@ class Taps:
         self._session.emit(
             transcript=wire.Transcript(
                 transcript_id=f"s{self._segment}",
-                text=text,
+                text=sendable(text),
                 final=final,
                 turn_id=self.turn_id,
                 typed=typed,
@@ -217,109 +364,64 @@ class Taps:
 
     # the model
 
-    async def _asked(self, _: FrameProcessor, frame: Frame) -> None:
+    def _asked(self, processor: FrameProcessor, frame: Frame) -> None:
         if isinstance(frame, LLMContextFrame):
             self._session.turns.asked(self._session.now_ms())
+            self._answers.deadline.asked(processor.name)
 
-    async def _llm(self, processor: FrameProcessor, frame: Frame) -> None:
+    def _response_started(self, processor: FrameProcessor, frame: Frame) -> None:
         session = self._session
-        if isinstance(frame, LLMTextFrame):
-            session.emit(response_text=wire.ResponseText(response_id=self._rid(), text=frame.text))
-        elif isinstance(frame, LLMFullResponseStartFrame):
-            self._response += 1
-            self._answering = True
-            if self.utterances is not None:
-                self.utterances.response_id = self._rid()
-            session.emit(
-                response_started=wire.ResponseStarted(response_id=self._rid(), turn_id=self.turn_id)
-            )
-            self._wordless.words()
-            session.emit_state(session.state.response_started())
-        elif isinstance(frame, LLMFullResponseEndFrame):
-            session.emit(response_ended=wire.ResponseEnded(response_id=self._rid()))
-        elif isinstance(frame, MetricsFrame):
-            await self._metrics(processor, frame)
-        elif isinstance(frame, TTSAudioRawFrame):  # a model that speaks by itself
-            self._audio_made(frame)
-        else:
-            self._tool(frame)
+        self._answering = True
+        self._responses.start(self.turn_id, endless=isinstance(frame, TextFrame))
+        if self.utterances is not None:
+            self.utterances.response_id = self._responses.response_id
+        self._wordless.words()
+        self._answers.deadline.begun(processor.name)
+        session.emit_state(session.state.response_started())
 
-    def _rid(self) -> str:
-        return f"r{self._response}"
+    def _response_text(self, processor: FrameProcessor, frame: TextFrame) -> None:
+        if not self._responses.open:  # one who says neither when it begins nor when it ends
+            self._response_started(processor, frame)
+        self._answers.deadline.sign()
+        frame.text = sendable(frame.text)
+        self._responses.text(frame.text)
 
-    # tools
+    def _response_ended(self, _: FrameProcessor, __: Frame) -> None:
+        self._responses.end()
+        self._answers.deadline.ended()
 
-    def _tool(self, frame: Frame) -> None:
-        reports = self._session.tools.reports
-        if isinstance(frame, FunctionCallInProgressFrame):
-            self._pairing.started(frame.tool_call_id)
-            self._session.turns.tool_started(frame.tool_call_id, self._session.now_ms())
-            name, arguments = frame.function_name, frame.arguments
-            # a model may call without announcing a response; the one before is another turn's
-            response_id = self._rid() if self._answering else ""
-            reports.started(frame.tool_call_id, name, arguments, response_id=response_id)
-        elif isinstance(frame, FunctionCallResultFrame):
-            properties = frame.properties
-            if properties is None or properties.is_final:
-                self._session.turns.tool_ended(frame.tool_call_id, self._session.now_ms())
-                failed = bool(getattr(frame, "error", None))
-                outcome = _Outcome.TOOL_OUTCOME_FAILED if failed else _Outcome.TOOL_OUTCOME_DONE
-                reports.ended(frame.tool_call_id, outcome, frame.result)
-                answers = properties.run_llm if properties else None
-                if (frame.run_llm if answers is None else answers) is not False:
-                    self._session.emit_state(self._session.state.answer_owed())
-        elif isinstance(frame, FunctionCallCancelFrame):
-            self._pairing.cancelled(frame)
-            self._session.turns.tool_ended(frame.tool_call_id, self._session.now_ms())
-            timed_out, kinds = frame.run_llm, _Outcome
-            reports.ended(
-                frame.tool_call_id,
-                kinds.TOOL_OUTCOME_TIMED_OUT if timed_out else kinds.TOOL_OUTCOME_CANCELLED,
-            )
-        elif isinstance(frame, InterruptionFrame):
-            self._session.tools.interrupted()
+    def _response_over(self) -> None:
+        self._answers.deadline.ended()
+        self._session.emit_state(self._session.state.response_ended())
+
+    def _interrupted(self, _: FrameProcessor, __: Frame) -> None:
+        self._responses.end()
+        self._answers.clear()
+        self._session.tools.interrupted()
+
+    def _tool_started(self, _: FrameProcessor, frame: FunctionCallInProgressFrame) -> None:
+        # a model may call without announcing a response; the one before is another turn's
+        self._tools.started(frame, self._responses.response_id if self._answering else "")
 
     # the voice
 
-    async def _spoken(self, _: FrameProcessor, context: str, __: str) -> None:
+    async def _spoken(self, processor: FrameProcessor, context: str, __: str) -> None:
         self._session.turns.text_taken(context, self._session.now_ms())
+        self._answers.deadline.text_taken(processor.name, context)
 
-    async def _tts(self, processor: FrameProcessor, frame: Frame) -> None:
-        if isinstance(frame, TTSAudioRawFrame):
-            self._audio_made(frame)
-        else:
-            await self._metrics(processor, frame)
+    def _audio_made(self, _: FrameProcessor, frame: TTSAudioRawFrame) -> None:
+        context = frame.context_id or ""
+        self._session.turns.audio_made(context, self._session.now_ms())
+        self._answers.deadline.sounded(context)
 
-    def _audio_made(self, frame: TTSAudioRawFrame) -> None:
-        self._session.turns.audio_made(frame.context_id or "", self._session.now_ms())
+    def _sounded(self, _: FrameProcessor, __: Frame) -> None:
+        """Sound that is no speech: an answer, too, to whoever asked."""
+        self._answers.deadline.answered()
 
     # metrics
 
-    async def _metrics(self, processor: FrameProcessor, frame: Frame) -> None:
-        if isinstance(frame, MetricsFrame):
-            metrics = [m for data in frame.data for m in _service_metrics(data)]
-            if metrics:
-                self._session.emit(service_metrics=wire.ServiceMetrics(metrics=metrics))
-
-
-def _service_metrics(data: Any) -> list[wire.ServiceMetric]:
-    """Pipecat's metrics (seconds) as ours (milliseconds)."""
-    kind = wire.MetricKind
-    if isinstance(data, TTFBMetricsData):
-        pairs = [(kind.METRIC_KIND_TTFB, data.value * _MS)]
-    elif isinstance(data, ProcessingMetricsData):
-        pairs = [(kind.METRIC_KIND_PROCESSING, data.value * _MS)]
-    elif isinstance(data, LLMUsageMetricsData):
-        pairs = [
-            (kind.METRIC_KIND_PROMPT_TOKENS, float(data.value.prompt_tokens)),
-            (kind.METRIC_KIND_COMPLETION_TOKENS, float(data.value.completion_tokens)),
-        ]
-    elif isinstance(data, TTSUsageMetricsData):
-        pairs = [(kind.METRIC_KIND_TTS_CHARACTERS, float(data.value))]
-    else:
-        pairs = []
-    return [
-        wire.ServiceMetric(kind=k, processor=data.processor, model=data.model or "", value=v)
-        for k, v in pairs
-        if v
-    ]
+    def _metrics(self, _: FrameProcessor, frame: MetricsFrame) -> None:
+        self._answers.deadline.sign()
+        metrics = service_metrics(frame)
+        if metrics:
+            self._session.emit(service_metrics=wire.ServiceMetrics(metrics=metrics))

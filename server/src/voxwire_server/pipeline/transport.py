@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from voxwire_protocol import wire
+from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.output import SessionOutput
 from voxwire_server.pipeline.taps import Taps
 from voxwire_server.pipeline.typed import push_typed
@@ -31,9 +33,16 @@ __all__ = ["SessionInput", "SessionTransport"]
 
 _log = logging.getLogger("voxwire.pipeline")
 
-_MAX_QUEUED_BLOCKS: Final = 100
+_MAX_QUEUED_BLOCKS: Final = 250
+_BURST_BLOCKS: Final = 3
+_BURST_FACTOR: Final = 4
+"""How much faster than real time a burst is fed: a VAD further down must have its say before what
+recognises speech has let go of the beginning."""
+
 _START_SECS: Final = 2.0
 _DRAIN_CHECK_SECS: Final = 0.1
+_DRAIN_CHECKS: Final = 50
+_SETTLE_SECS: Final = 1.0
 
 
 class _UserAudio(InputAudioRawFrame):
@@ -50,6 +59,7 @@ class SessionInput(BaseInputTransport):
         super().__init__(params, **kwargs)
         self._owner = transport
         self._session = transport.session
+        self._drops = Drops(transport.session)
         self._blocks: deque[bytes] = deque(maxlen=_MAX_QUEUED_BLOCKS)
         self._wake = asyncio.Event()
         self._feeder: asyncio.Task[None] | None = None
@@ -68,7 +78,10 @@ class SessionInput(BaseInputTransport):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Pass frames on; what travels upstream to here is news for the client."""
         if direction == FrameDirection.UPSTREAM:
-            self._owner.taps.upstream(frame)
+            try:
+                self._owner.taps.upstream(frame)
+            except Exception as error:
+                self._drops.tell(frame, error)
         await super().process_frame(frame, direction)
 
     async def start(self, frame: StartFrame) -> None:
@@ -79,11 +92,12 @@ class SessionInput(BaseInputTransport):
 
     def _create_audio_task(self) -> None:
         if self._feeder is None and self._params.audio_in_enabled:
-            self._feeder = self.create_task(self._feed())
+            self._feeder = self._session.spawn(self._feed())
 
     async def _cancel_audio_task(self) -> None:
         if self._feeder is not None:
-            await self.cancel_task(self._feeder)
+            self._feeder.cancel()
+            await asyncio.wait({self._feeder})
             self._feeder = None
         self._brought.cut()
 
@@ -98,7 +112,7 @@ class SessionInput(BaseInputTransport):
         self._session.emit_error(wire.ErrorCode.ERROR_CODE_UNSUPPORTED_FORMAT, reason)
 
     def take(self, pcm: bytes) -> None:
-        """Queue a block of the user's voice: int16 mono PCM; the oldest is dropped above 2 s."""
+        """Queue a block of the user's voice: int16 mono PCM; of more than 250 the oldest goes."""
         if not self._paused:
             if len(self._blocks) == _MAX_QUEUED_BLOCKS:
                 lost_ms = len(self._blocks[0]) * 500 / self._rate
@@ -113,10 +127,18 @@ class SessionInput(BaseInputTransport):
             while self._blocks:
                 await asyncio.sleep(0)  # a filter may take longer than a block lasts
                 pcm = self._blocks.popleft()
-                if self._params.audio_in_filter:
-                    pcm = await self._params.audio_in_filter.filter(pcm)
-                if pcm and self._params.audio_in_passthrough:
-                    await self.push_frame(_UserAudio(pcm, self._rate, 1))
+                try:
+                    await self._push_block(pcm)
+                except Exception as error:
+                    self._drops.tell("a block of the user's voice", error)
+                if len(self._blocks) > _BURST_BLOCKS:
+                    await asyncio.sleep(len(pcm) / 2 / self._rate / _BURST_FACTOR)
+
+    async def _push_block(self, pcm: bytes) -> None:
+        if self._params.audio_in_filter:
+            pcm = await self._params.audio_in_filter.filter(pcm)
+        if pcm and self._params.audio_in_passthrough:
+            await self.push_frame(_UserAudio(pcm, self._rate, 1))
 
 
 class SessionTransport(BaseTransport):
@@ -181,15 +203,37 @@ class SessionTransport(BaseTransport):
         if self._output is not None:
             self._output.heard_changed()
 
-    async def interrupt(self) -> None:
-        """Cut the bot off; nobody waits for the rest of what it was asked."""
+    async def interrupt(self, *, settle: bool = False) -> None:
+        """Cut the bot off; nobody waits for the rest of what it was asked.
+
+        Args:
+            settle: Wait, 1 s at most, until the interruption has gone through the pipeline.
+        """
         self.session.turns.drop()
         self.session.emit_state(self.session.state.answer_dropped())
-        if self._input is not None:
-            await self._input.broadcast_interruption()
+        if self._input is None:
+            return
+        turn = self.taps.turn_id
+        await self._input.broadcast_interruption()
+        if settle:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SETTLE_SECS):
+                    await self._input.pipeline_worker.flush_pipeline()
+            if self.taps.turn_id == turn and not self.taps.answering:
+                self.session.emit_state(self.session.state.answer_dropped())
 
-    async def send_text(self, text: str, *, run_immediately: bool, audio_response: bool) -> None:
-        """The user typed: interrupt, then ask (as RTVI 2.2 ``send-text`` does)."""
+    async def send_text(
+        self,
+        text: str,
+        *,
+        run_immediately: bool,
+        audio_response: bool,
+        is_void: Callable[[], bool],
+    ) -> None:
+        """The user typed: interrupt, then ask (RTVI 2.2 ``send-text``), or only take note.
+
+        A text that was voided while the bot was cut off is in the context, and is not answered.
+        """
         entry = self._input
         if entry is None:
             return
@@ -199,6 +243,10 @@ class SessionTransport(BaseTransport):
             await self._cut_off(entry)
             if audio_response:
                 self.session.turns.typed(asked_ms)
+            run_immediately = not is_void()
+        else:
+            self.taps.user_noted(text)
+        if run_immediately:
             self.session.emit_state(self.session.state.answer_owed())
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
@@ -217,14 +265,17 @@ class SessionTransport(BaseTransport):
 
         What was on its way before (a greeting that is being written) may reach the output after
         the interruption, and the probe then waits behind all of its sound: that is cut off too.
+        A pipeline that hangs is waited for in vain, but not for ever.
         """
         await entry.broadcast_interruption()
         drained = asyncio.ensure_future(entry.pipeline_worker.flush_pipeline())
         try:
-            while not (await asyncio.wait({drained}, timeout=_DRAIN_CHECK_SECS))[0]:
+            for _ in range(_DRAIN_CHECKS):
+                if (await asyncio.wait({drained}, timeout=_DRAIN_CHECK_SECS))[0]:
+                    await drained
+                    break
                 if self._output is not None and self._output.utterances.open:
                     await entry.broadcast_interruption()
-            await drained
         finally:
             drained.cancel()
 

@@ -43,7 +43,7 @@ _SIGNS: Final = (
     (_KEY, r"permission[ _]denied|access ?denied|HTTP 40[13]\b|security token"),
     (_QUOTA, r"quota|rate.?limit|resource.?exhausted|too many requests|HTTP 429\b|throttl"),
     (MALFORMED, r"failed to parse|json|validation error|decode"),
-    (SILENT, r"timed? ?out"),
+    (SILENT, r"timed? ?out|with no audio"),
     (LOST, r"connection|deadline expired|internal error|unavailable|HTTP 50\d\b"),
     (LOST, r"going away|\b1006\b|\b1001\b"),
     (LOST, r"websocket|socket|reset by peer|ended the response stream|session not found"),

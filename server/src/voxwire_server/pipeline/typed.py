@@ -7,7 +7,7 @@ to a context (pipecat 1.14, ``_handle_context``): it has to be sent the text its
 
 from typing import Any
 
-from pipecat.frames.frames import InputTextRawFrame, LLMMessagesAppendFrame
+from pipecat.frames.frames import InputTextRawFrame, LLMMessagesAppendFrame, LLMRunFrame
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 
@@ -27,7 +27,11 @@ async def push_typed(entry: FrameProcessor, text: str, *, run: bool) -> None:
     messages: list[Any] = [{"role": "user", "content": text}]
     model = _model_that_hears(entry)
     if model is None:
-        await entry.push_frame(LLMMessagesAppendFrame(messages=messages, run_llm=run))
+        added = LLMMessagesAppendFrame(messages=messages, run_llm=False)
+        added.interruptible = False  # an interruption voids the answer, not what the user said
+        await entry.push_frame(added)
+        if run:
+            await entry.push_frame(LLMRunFrame())
     elif run and hasattr(model, "_send_user_text"):  # Gemini Live, Ultravox
         await entry.push_frame(LLMMessagesAppendFrame(messages=messages, run_llm=False))
         typed = InputTextRawFrame(text)

@@ -1,18 +1,26 @@
 """Utterances: contexts of the synthesiser, their words, and what the client is told of them."""
 
 import asyncio
+import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from voxwire_protocol import wire
+from voxwire_server.outgoing import sendable
 from voxwire_server.pipeline.estimate import envelope, estimate_words
 from voxwire_server.pipeline.model_turns import is_live
 
 __all__ = ["PlacedWord", "Utterance", "Utterances"]
 
+_log = logging.getLogger("voxwire.pipeline")
+
 _BATCH_SECS: Final = 0.003
 _MS_PER_LETTER: Final = 60
+_MAX_AHEAD_MS: Final = 600_000
+"""No word is this far ahead of its context's audio: such a time is none."""
 
 
 @dataclass(slots=True)
@@ -25,6 +33,8 @@ class PlacedWord:
     start_ms: int
     end_ms: int
     end_estimated: bool = False
+    glued: bool = False
+    """Whether no white space stands before it."""
 
 
 @dataclass(slots=True)
@@ -44,6 +54,11 @@ class Utterance:
     pcm: bytearray = field(default_factory=bytearray)
     pcm_start_ms: int = 0
     announced: bool = False
+    own_spaces: bool = False
+    """Whether the last piece came from a synthesiser whose pieces bring their own spaces."""
+    space_after: bool = False
+    """Whether white space followed the last piece."""
+    warned: bool = False
 
     def heard(self, media_ms: float) -> tuple[int, int]:
         """Words whose onset was heard before ``media_ms``, and the end of that prefix."""
@@ -57,13 +72,20 @@ class Utterances:
     Args:
         emit: Sends an envelope payload, for instance ``Session.emit``.
         sample_rate: Rate of the placed audio, Hz.
+        dropped: Told of words that could not be sent, and why; without it that is raised.
     """
 
-    def __init__(self, emit: Callable[..., None], *, sample_rate: int) -> None:
+    def __init__(
+        self,
+        emit: Callable[..., None],
+        *,
+        sample_rate: int,
+        dropped: Callable[[object, Exception], None] | None = None,
+    ) -> None:
         self._emit = emit
+        self._dropped = dropped
         self._rate = sample_rate
         self._open: dict[str, Utterance] = {}
-        self._early: dict[str, list[tuple[str, float, float | None]]] = {}
         self._dirty: dict[str, Utterance] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._number = 0
@@ -81,8 +103,17 @@ class Utterances:
         """The open utterance of a context."""
         return self._open.get(context_id)
 
-    def audio(self, context_id: str, start_ms: int, end_ms: int, pcm: bytes) -> bool:
+    def audio(
+        self, context_id: str, start_ms: int, end_ms: int, pcm: bytes, *, timed: bool = False
+    ) -> bool:
         """Audio of a context was placed.
+
+        Args:
+            context_id: The context.
+            start_ms: Position of the first sample on the media clock.
+            end_ms: Position behind the last one.
+            pcm: The audio: int16 mono at the session's rate.
+            timed: True when words with times of their own wait for it.
 
         Returns:
             True when it is the context's first.
@@ -95,8 +126,8 @@ class Utterances:
                 f"u{self._number}", context_id, start_ms, end_ms, pcm_start_ms=start_ms
             )
             self._open[context_id] = utterance
-            for text, offset, end in self._early.pop(context_id, []):
-                self.timed_word(context_id, text, offset, end)
+            if timed:
+                utterance.source = wire.TimingSource.TIMING_SOURCE_PROVIDER_WORD
             self._announce(utterance)
         utterance.end_ms = end_ms
         provided = utterance.source == wire.TimingSource.TIMING_SOURCE_PROVIDER_WORD
@@ -117,34 +148,69 @@ class Utterances:
         )
 
     def timed_word(
-        self, context_id: str, text: str, offset_ms: float, end_ms: float | None
+        self,
+        context_id: str,
+        text: str,
+        offset_ms: float | None,
+        end_ms: float | None,
+        *,
+        own_spaces: bool = False,
     ) -> PlacedWord | None:
         """A word with a time from its context's first sample.
 
+        Args:
+            context_id: The context.
+            text: The word.
+            offset_ms: Its start. One that cannot be (None, NaN, ten minutes ahead of the audio)
+                is that of the word before.
+            end_ms: Its end, if it is known.
+            own_spaces: Whether the word comes with the spaces around it.
+
         Returns:
-            The placed word, or None when the context has no audio yet (the word waits).
+            The placed word, or None when there is no word or the context has no audio.
         """
         utterance = self._open.get(context_id)
         if utterance is None:
-            self._early.setdefault(context_id, []).append((text, offset_ms, end_ms))
+            return None
+        if not text.strip():
+            utterance.space_after = utterance.space_after or bool(text)
             return None
         utterance.source = wire.TimingSource.TIMING_SOURCE_PROVIDER_WORD
         utterance.pcm.clear()
-        start = utterance.start_ms + max(0, round(offset_ms))
+        start = utterance.start_ms + _offset(utterance, offset_ms)
         if utterance.words:
             last = utterance.words[-1]
             start = max(start, last.start_ms)
             if last.end_estimated or last.end_ms > start:
                 last.end_ms = start
                 self._revise(utterance, len(utterance.words) - 1)
-        if end_ms is None:
+        known = end_ms is not None and _plausible(utterance, end_ms)
+        if end_ms is None or not known:
             end = start + max(120, _MS_PER_LETTER * len(text))
         else:
             end = max(start, utterance.start_ms + round(end_ms))
-        return self._append(utterance, text, start, end, estimated=end_ms is None)
+        return self._append(utterance, text, start, end, estimated=not known, own_spaces=own_spaces)
+
+    def settle(self, context_id: str) -> None:
+        """All audio of a context is placed: no word begins behind its end."""
+        utterance = self._open.get(context_id)
+        if utterance is None or is_live(context_id):
+            return
+        last = max(utterance.start_ms, utterance.end_ms - 1)
+        for index, word in enumerate(utterance.words):
+            if word.start_ms > last:
+                word.start_ms, word.end_ms = last, utterance.end_ms
+                if index:
+                    before = utterance.words[index - 1]
+                    before.end_ms = min(before.end_ms, last)
+                self._revise(utterance, max(0, index - 1))
 
     def sentence(self, context_id: str, text: str) -> list[PlacedWord]:
-        """Text without times whose audio was just placed: its words are estimated."""
+        """Text without times whose audio was just placed: its words are estimated.
+
+        Returns:
+            Them; nothing when no audio was placed since the text before.
+        """
         utterance = self._open.get(context_id)
         if utterance is None:
             return []
@@ -154,10 +220,16 @@ class Utterances:
         loudness = envelope(bytes(utterance.pcm), self._rate)
         utterance.pcm.clear()
         utterance.pcm_start_ms = utterance.end_ms
-        return [
-            self._append(utterance, w.text, base + w.start_ms, base + w.end_ms, estimated=True)
-            for w in estimate_words(text, loudness)
-        ]
+        words = estimate_words(text, loudness)
+        glued = any(b.char_start == a.char_end for a, b in pairwise(words))
+        placed: list[PlacedWord] = []
+        end = 0
+        for w in words:
+            piece = text[end : w.char_end] if glued else w.text
+            span = base + w.start_ms, base + w.end_ms
+            placed.append(self._append(utterance, piece, *span, estimated=True, own_spaces=glued))
+            end = w.char_end
+        return placed
 
     def place_words(
         self, context_id: str, first: int, words: Sequence[tuple[str, int, int]]
@@ -179,23 +251,36 @@ class Utterances:
             self._append(utterance, text, start, end, estimated=True) for text, start, end in words
         ]
         if first < utterance.sent:
-            before = utterance.revised_from
-            utterance.revised_from = first if before is None else min(before, first)
+            self._revise(utterance, first)
         return placed
 
     def _append(
-        self, utterance: Utterance, text: str, start: int, end: int, *, estimated: bool
+        self,
+        utterance: Utterance,
+        text: str,
+        start: int,
+        end: int,
+        *,
+        estimated: bool,
+        own_spaces: bool = False,
     ) -> PlacedWord:
-        char_start = len(utterance.text) + 1 if utterance.text else 0
-        utterance.text += f" {text}" if utterance.text else text
-        word = PlacedWord(text, char_start, len(utterance.text), start, end, estimated)
+        body = sendable(text.strip())
+        spaced = utterance.space_after or text[:1].isspace()
+        if not (own_spaces and utterance.own_spaces):  # as Pipecat joins texts into the context
+            spaced = True
+        gap = " " if spaced and utterance.text else ""
+        char_start = len(utterance.text) + len(gap)
+        utterance.text += gap + body
+        utterance.own_spaces, utterance.space_after = own_spaces, text[-1:].isspace()
+        word = PlacedWord(body, char_start, len(utterance.text), start, end, estimated, not gap)
         utterance.words.append(word)
         self._touch(utterance)
         return word
 
     def _revise(self, utterance: Utterance, index: int) -> None:
         if index < utterance.sent:
-            utterance.revised_from = index
+            before = utterance.revised_from
+            utterance.revised_from = index if before is None else min(before, index)
         self._touch(utterance)
 
     def _touch(self, utterance: Utterance) -> None:
@@ -209,11 +294,19 @@ class Utterances:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for utterance in self._dirty.values():
+        dirty, self._dirty = self._dirty, {}
+        for utterance in dirty.values():
             first = utterance.sent if utterance.revised_from is None else utterance.revised_from
-            if utterance.announced and first < len(utterance.words):
+            if not utterance.announced or first >= len(utterance.words):
+                continue
+            try:
                 self._send_words(utterance, first)
-        self._dirty.clear()
+            except Exception as error:
+                if self._dropped is None:
+                    raise
+                self._dropped(f"words of {utterance.utterance_id}", error)
+            utterance.sent = len(utterance.words)
+            utterance.revised_from = None
 
     def _send_words(self, utterance: Utterance, first: int) -> None:
         words = utterance.words[first:]
@@ -242,8 +335,6 @@ class Utterances:
                 ],
             )
         )
-        utterance.sent = len(utterance.words)
-        utterance.revised_from = None
 
     def end(
         self,
@@ -254,7 +345,6 @@ class Utterances:
     ) -> None:
         """An utterance was heard to its end, or cut at ``heard_ms``."""
         self.flush_words()
-        self._early.pop(context_id, None)
         utterance = self._open.pop(context_id, None)
         if utterance is None:
             return
@@ -275,12 +365,28 @@ class Utterances:
             )
         )
 
-    def forget_early(self) -> None:
-        """Drop words whose context never got audio (an interruption)."""
-        self._early.clear()
+    def forget(self) -> None:
+        """Give up what is open without a word to the client."""
+        self._open.clear()
+        self._dirty.clear()
 
     def close(self) -> None:
         """Stop the batch timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _plausible(utterance: Utterance, offset_ms: float) -> bool:
+    """Whether a time from the context's first sample can be one of its words'."""
+    ahead_ms = utterance.start_ms + offset_ms - utterance.end_ms
+    return math.isfinite(offset_ms) and ahead_ms < _MAX_AHEAD_MS
+
+
+def _offset(utterance: Utterance, offset_ms: float | None) -> int:
+    if offset_ms is not None and _plausible(utterance, offset_ms):
+        return max(0, round(offset_ms))
+    if not utterance.warned:
+        utterance.warned = True
+        _log.warning("a word of %s has no usable time: %s ms", utterance.utterance_id, offset_ms)
+    return utterance.words[-1].start_ms - utterance.start_ms if utterance.words else 0

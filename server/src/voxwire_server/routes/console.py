@@ -35,7 +35,7 @@ _NOT_BUILT: Final = """<!doctype html>
 <body>
 <h1>Voxwire server</h1>
 <p>The server runs, and so does its API: <code>WS /v1/session</code>,
-<a href="/healthz">/healthz</a>, <a href="/readyz">/readyz</a>.</p>
+<a href="healthz">/healthz</a>, <a href="readyz">/readyz</a>.</p>
 <p>The console, the page to talk to the bot, is not built. Install Node 20 or newer
 (<code>node --version</code> says what there is), then run <code>make build</code> in the
 repository and start the server again. The package <code>voxwire-server</code> has it built.</p>
@@ -74,8 +74,8 @@ def _file_answer(path: str, file: Path) -> Callable[[Request], Awaitable[Respons
 
 
 async def _not_built(request: Request) -> Response:
-    host = request.headers.get("host", "127.0.0.1:7860")
-    plain = "".join(c for c in host if c.isalnum() or c in ".:-[]")
+    where = request.headers.get("host", "127.0.0.1:7860") + request.scope.get("root_path", "")
+    plain = "".join(c for c in where if c.isalnum() or c in ".:-[]/_~")
     headers = {**_COMMON, "Cache-Control": "no-store"}
     return HTMLResponse(_NOT_BUILT.replace("HOST", plain), headers=headers)
 

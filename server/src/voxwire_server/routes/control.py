@@ -13,9 +13,11 @@ from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.json_text import JsonTextError, parse_json
-from voxwire_server.gate import Gate
+from voxwire_server.bots.house import UnknownBotError
+from voxwire_server.gate import Gate, Refusal
 from voxwire_server.logs import trace
-from voxwire_server.routes.sockets import SocketControl
+from voxwire_server.routes.refusals import TOO_MANY, Refusals
+from voxwire_server.routes.sockets import PendingSockets, SocketControl
 from voxwire_server.session.admission import Admission
 from voxwire_server.session.ice import SessionIce
 from voxwire_server.session.link import ControlLink
@@ -31,7 +33,14 @@ _log = logging.getLogger("voxwire.control")
 _MAX_HELLO_BYTES: Final = 16_384
 _MAX_METADATA_BYTES: Final = 8192
 _MESSAGES_A_TURN: Final = 64
+_NO_SUBPROTOCOL: Final = Refusal(
+    400, "VERSION", f"a client must ask for the WebSocket subprotocol {wire.SUBPROTOCOL}"
+)
 _CLOSE_SECS: Final = 2.0
+_NO_HELLO: Final = "the first message must be a Hello"
+_HELLO_TOO_LARGE: Final = (
+    f"a Hello has at most {_MAX_HELLO_BYTES} bytes; its metadata, its tools or both are too large"
+)
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -59,9 +68,19 @@ def _refuse(code: wire.ErrorCode, reason: str, retry_after_ms: int = 0) -> _Refu
 class ControlRoute:
     """ASGI endpoint of the control channel.
 
-    Order of admission (design, section 5): Host, Origin before the upgrade; then a Hello within
-    5 s and 16 KB, of which nothing but the Hello is parsed; then capacity, token, quota, and only
-    then allocation.
+    Order of admission: Host, Origin before the upgrade; then a Hello within 5 s and 16 KB, of which
+    nothing but the Hello is parsed; then capacity, token, bot, quota, and only then allocation.
+
+    Args:
+        registry: The sessions.
+        gate: Looks at the head of every WebSocket.
+        admission: Decides about Hellos.
+        refusals: Answers those that are turned away before they said one.
+        pending: Counts the sockets that have said none, on a server that is not ours (ours counts
+            them itself, from the first byte).
+        ice: The STUN and TURN servers.
+        server: Name and version of the server.
+        begin: Called for every WebSocket, before anything else.
     """
 
     def __init__(
@@ -70,34 +89,55 @@ class ControlRoute:
         gate: Gate,
         *,
         admission: Admission,
+        refusals: Refusals,
+        pending: PendingSockets,
         ice: IceServers,
         server: str,
-        bot: str,
+        begin: Callable[[], None],
     ) -> None:
         self._registry = registry
         self._gate = gate
         self._admission = admission
+        self._refusals = refusals
+        self._pending = pending
         self._ice = ice
         self._server = server
-        self._bot = bot
-        self.examples: list[str] = []
+        self._begin = begin
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Serve one WebSocket."""
+        self._begin()
         await receive()  # websocket.connect
-        refusal = self._gate.check(scope["headers"])
-        if refusal is not None or wire.SUBPROTOCOL not in scope.get("subprotocols", ()):
-            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        refusal = self._gate.check(scope)
+        if refusal is None and wire.SUBPROTOCOL not in scope.get("subprotocols", ()):
+            refusal = _NO_SUBPROTOCOL
+        if refusal is not None:
+            await self._refusals.tell(scope, send, refusal)
             return
+        socket = SocketControl.of(scope)
+        if socket is not None:
+            await self._talk(scope, receive, send, socket)
+            return
+        socket = self._pending.control_of(scope, time.monotonic() * 1000)
+        if socket is None:
+            await self._refusals.tell(scope, send, TOO_MANY)
+            return
+        try:
+            await self._talk(scope, receive, send, socket)
+        finally:
+            socket.admitted()
+
+    async def _talk(
+        self, scope: dict[str, Any], receive: Receive, send: Send, socket: SocketControl
+    ) -> None:
+        """Serve one WebSocket that was let in, from its Hello on."""
         await send({"type": "websocket.accept", "subprotocol": wire.SUBPROTOCOL})
-        origin = next((value for name, value in scope["headers"] if name == b"origin"), b"")
         try:
             hello = await self._hello(receive)
             if hello is None:
                 return
-            socket = SocketControl.of(scope)
             link = ControlLink(send, abort=socket.abort)
-            session = self._attach(hello, origin, link)
+            session = self._attach(hello, scope, link)
         except _Refused as refused:
             await self._turn_away(refused.error, send)
             return
@@ -128,12 +168,14 @@ class ControlRoute:
             )
         return hello
 
-    def _attach(self, hello: wire.Hello, origin: bytes, link: ControlLink) -> Session:
+    def _attach(self, hello: wire.Hello, scope: dict[str, Any], link: ControlLink) -> Session:
         """Open a session, or put one that is open on this socket."""
+        origin = next((value for name, value in scope["headers"] if name == b"origin"), b"")
         if hello.session_id:
             session, new = self._resumed(hello, origin), False
         else:
-            session, new = self._admitted(hello, origin)
+            is_local = self._gate.is_local_program(scope)
+            session, new = self._admitted(hello, origin, is_local=is_local)
         try:
             session.attach(link, hello, self._welcome(session))
         except ChannelError as error:
@@ -162,22 +204,27 @@ class ControlRoute:
             reason = "the session is over, or it is not yours"
             raise _refuse(wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED, reason) from None
 
-    def _admitted(self, hello: wire.Hello, origin: bytes) -> tuple[Session, bool]:
+    def _admitted(
+        self, hello: wire.Hello, origin: bytes, *, is_local: bool
+    ) -> tuple[Session, bool]:
         open_already = self._registry.attached(hello, origin)
         try:
             if self._registry.full and open_already is None:
                 raise CapacityError
-            claims = self._admission.check(
+            bot, claims = self._admission.check(
                 hello,
-                has_origin=bool(origin),
+                is_local=is_local,
                 now_s=time.time(),
                 again=open_already is not None,
             )
             if open_already is not None:
                 return open_already, False
-            return self._registry.open(hello, claims, origin=origin), True
+            return self._registry.open(hello, bot, claims, origin=origin), True
         except TokenError as error:
             raise _refuse(error.code, error.reason) from None
+        except UnknownBotError as error:
+            code = wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT
+            raise _refuse(code, str(error)) from None
         except CapacityError:
             raise _refuse(
                 wire.ErrorCode.ERROR_CODE_CAPACITY, "the server is full", retry_after_ms=2000
@@ -186,17 +233,13 @@ class ControlRoute:
     @staticmethod
     def _parse_hello(data: bytes | None) -> wire.Hello:
         if data is not None and len(data) > _MAX_HELLO_BYTES:
-            reason = f"a Hello has at most {_MAX_HELLO_BYTES} bytes: send less metadata"
-            raise _refuse(wire.ErrorCode.ERROR_CODE_TOO_LARGE, reason)
-        no_hello = _refuse(wire.ErrorCode.ERROR_CODE_MALFORMED, "the first message must be a Hello")
-        if not data:
-            raise no_hello
+            raise _refuse(wire.ErrorCode.ERROR_CODE_TOO_LARGE, _HELLO_TOO_LARGE)
         try:
-            envelope = wire.Envelope.FromString(data)
+            envelope = wire.Envelope.FromString(data or b"")
         except DecodeError:
-            raise no_hello from None
+            raise _refuse(wire.ErrorCode.ERROR_CODE_MALFORMED, _NO_HELLO) from None
         if envelope.WhichOneof("payload") != "hello":
-            raise no_hello
+            raise _refuse(wire.ErrorCode.ERROR_CODE_MALFORMED, _NO_HELLO)
         trace("hello", envelope)
         if len(envelope.hello.attach_nonce) != 16:
             raise _refuse(
@@ -218,9 +261,9 @@ class ControlRoute:
             max_message_bytes=wire.DEFAULT_MAX_MESSAGE_BYTES,
             ice_servers=session.ice.for_client(),
             session_start_unix_us=time.time_ns() // 1000,
-            bot=self._bot,
+            bot=session.bot,
             server=self._server,
-            examples=self.examples,
+            examples=session.examples,
         )
 
     async def _serve(self, session: Session, link: ControlLink, receive: Receive) -> None:

@@ -34,9 +34,10 @@ class SocketControl(NamedTuple):
     abort: Callable[[], None] = _nothing
 
     @classmethod
-    def of(cls, scope: dict[str, Any]) -> "SocketControl":
-        """That of an ASGI scope; on another server than ours it does nothing."""
-        return scope.get("extensions", {}).get(EXTENSION, cls())
+    def of(cls, scope: dict[str, Any]) -> "SocketControl | None":
+        """That of an ASGI scope; None on another server than ours."""
+        extensions: dict[str, Any] = scope.get("extensions") or {}
+        return extensions.get(EXTENSION)
 
 
 def _group(address: str) -> str:
@@ -85,6 +86,14 @@ class PendingSockets:
         self._groups.setdefault(group, same)[socket] = now_ms
         self._group_of[socket] = group
         return True
+
+    def control_of(self, scope: dict[str, Any], now_ms: float) -> SocketControl | None:
+        """Count the WebSocket of an ASGI scope; None = there are too many."""
+        client = scope.get("client")
+        socket = object()
+        if not self.enter(socket, str(client[0]) if client else "", now_ms):
+            return None
+        return SocketControl(admitted=lambda: self.leave(socket))
 
     def leave(self, socket: Hashable) -> None:
         """A socket ended or its Hello was accepted. Idempotent."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from voxwire_protocol import wire
+from voxwire_server.bots.house import UnknownBotError
 from voxwire_server.strict_json import checked, load_json
 from voxwire_server.tokens import Limits, Name, TokenIssuer
 
@@ -127,6 +128,7 @@ def tokens_router(
     key_check: Callable[[bytes], bool] | None,
     *,
     now_s: Callable[[], float],
+    check_bot: Callable[[str], object] = bool,
     url: str = "",
 ) -> APIRouter:
     """The route; none at all (404) without a key or without a key that signs.
@@ -137,6 +139,8 @@ def tokens_router(
         issuer: Signs the tokens.
         key_check: Compares the bearer with ``VOXWIRE_KEY`` (:func:`secret_check`).
         now_s: Seconds since the epoch.
+        check_bot: Raises UnknownBotError for the name of a bot that is not there; by default any
+            is.
         url: Where to connect, told to the caller when it is set.
     """
     router = APIRouter()
@@ -148,6 +152,11 @@ def tokens_router(
         _check_key(request, key_check)
         _check_encoding(request)
         asked = _parse(await _read(request))
+        if asked.bot is not None:
+            try:
+                check_bot(asked.bot)
+            except UnknownBotError as error:
+                raise _invalid(str(error)) from None
         now = int(now_s())
         token = _issue(issuer, asked, now)
         if token is None:

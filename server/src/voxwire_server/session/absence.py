@@ -14,7 +14,6 @@ __all__ = ["Absence"]
 _log = logging.getLogger("voxwire.session")
 
 _CUT_MS: Final = 1000
-_HUSH_BLOCKS: Final = 60
 
 
 class Absence:
@@ -33,7 +32,6 @@ class Absence:
         self._session = session
         self._since_ms: float | None = None
         self._suspended_since_ms: float | None = None
-        self._hush_left = 0
         self._grace: asyncio.TimerHandle | None = None
 
     def begin(self, since_ms: float) -> None:
@@ -107,35 +105,12 @@ class Absence:
         """The listener was there all the time, or is back on the same wire."""
         self._since_ms = None
 
-    async def hush(self) -> None:
-        """Give the pipeline the silence that nobody sends, so that a turn that was begun ends.
-
-        Asked again meanwhile, it goes on for longer, never faster than time.
-        """
-        hushing, self._hush_left = self._hush_left > 0, _HUSH_BLOCKS
-        if not hushing:
-            try:
-                await self._hush()
-            finally:
-                self._hush_left = 0
-
-    async def _hush(self) -> None:
-        session, port = self._session, self._session.port
-        rate = session.settings.audio_in_sample_rate
-        silence = bytes(rate * 20 // 1000 * 2)
-        while self._hush_left > 0:
-            self._hush_left -= 1
-            if port is None or not (session.path is None or session.muted):
-                return
-            port.user_audio(silence)
-            await asyncio.sleep(0.02)
-
     def start_grace(self) -> None:
         """The control channel is lost: the session ends unless somebody comes back in time."""
         session = self._session
         self.stop_grace()
         delay = session.settings.grace_ms / 1000
-        self._grace = asyncio.get_running_loop().call_later(delay, self._expire)
+        self._grace = asyncio.get_running_loop().call_later(delay, session.guarded(self._expire))
         _log.info("control channel lost", extra={"session": session.id})
 
     def stop_grace(self) -> None:

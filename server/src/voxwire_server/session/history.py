@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from voxwire_protocol import wire
+from voxwire_protocol.text_join import join_texts
 
 __all__ = ["MAX_TURNS", "History"]
 
@@ -93,7 +94,7 @@ class History:
             and (last.turn_id, last.role, last.unheard_text) == (turn_id, role, "")
             and len(last.text) < _MAX_TEXT_CHARS
         ):
-            last.text = f"{last.text} {turn.text}".strip()
+            last.text = join_texts(last.text, turn.text)
             last.unheard_text = turn.unheard_text
         else:
             self._turns.append(turn)

@@ -44,7 +44,7 @@ class SessionIce:
         self._life_s: float | None = None
         if session.token_expires_at_s is not None:
             self._life_s = max(1.0, session.token_expires_at_s - now_s)
-        limit_s = session.max_duration_ms / 1000
+        limit_s = session.limits.duration_ms / 1000
         self._ends_at_s = now_s + limit_s if limit_s else None
         self._waiting: list[wire.IceCandidate] = []
         self._takers: dict[int, TakeCandidate] = {}

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from voxwire_protocol import wire
+from voxwire_protocol.capture import KEPT_MS
 
 __all__ = [
     "AUDIO_CREDIT_FACTOR",
+    "AUDIO_CREDIT_KEPT_MS",
     "AUDIO_CREDIT_MAX_MS",
     "AUDIO_CREDIT_START_MS",
     "EVENT_BYTES",
@@ -30,6 +32,9 @@ AUDIO_CREDIT_FACTOR: Final = 1.25
 """How much faster than real time audio may come."""
 AUDIO_CREDIT_START_MS: Final = 1000
 """Audio that may come at once, milliseconds."""
+AUDIO_CREDIT_KEPT_MS: Final = KEPT_MS
+"""Audio more that may come at once with the first path, milliseconds: what the user said while the
+client connected."""
 AUDIO_CREDIT_MAX_MS: Final = 5000
 """Audio that may come at once after as long a pause (a wire that stalled), milliseconds."""
 
@@ -114,6 +119,10 @@ class AudioCredit:
     def __init__(self) -> None:
         self._left_ms = float(AUDIO_CREDIT_START_MS)
         self._at_ms: float | None = None
+
+    def allow(self, duration_ms: float) -> None:
+        """Let so much more come at once."""
+        self._left_ms = min(float(AUDIO_CREDIT_MAX_MS), self._left_ms + duration_ms)
 
     def take(self, duration_ms: float, now_ms: float) -> bool:
         """Spend credit for a block; False = it came too fast, nothing is spent."""
@@ -202,6 +211,13 @@ class Intake:
         self._credit = AudioCredit()
         self._buckets = {name: TokenBucket(rate) for name, rate in RATES.items()}
         self._overrun_at_ms: float | None = None
+        self._kept_expected = False
+
+    def expect_kept_audio(self) -> None:
+        """The first path of a client that keeps its audio is ready; counts once a session."""
+        if not self._kept_expected:
+            self._kept_expected = True
+            self._credit.allow(AUDIO_CREDIT_KEPT_MS)
 
     def admit(self, data: bytes, now_ms: float) -> Verdict:
         """Judge one message by its size and kind, before it is parsed."""

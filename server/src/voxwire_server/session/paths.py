@@ -96,6 +96,7 @@ class Paths:
         if session.port is not None:
             session.port.heard_changed()
         if old is not None:
+            session.capture.closed(old.path_id)
             await self.retire(old)
 
     async def drop(self, path_id: int) -> None:
@@ -106,7 +107,8 @@ class Paths:
             session.playout.detach(session.now_ms())
             session.absence.suspend(suspended=False)
             session.absence.begin(session.now_ms())
-            session.spawn(session.absence.hush())
+            session.capture.closed(path_id)
+            session.spawn(session.capture.hush())
             await self.retire(path)
 
     async def retire(self, path: MediaPath) -> None:
@@ -183,9 +185,9 @@ def _answer(session: "Session", request: wire.PathOpen, codec: wire.Codec) -> wi
     )
 
 
-async def _ready(session: "Session", path_id: int) -> None:
+async def _ready(session: "Session", request: wire.PathOpen) -> None:
     await session.pipeline_ready.wait()
-    session.emit(path_ready=wire.PathReady(path_id=path_id))
+    session.emit(path_ready=session.capture.ready(request.path_id, request.carrier))
 
 
 async def _open_websocket(session: "Session", request: wire.PathOpen) -> None:
@@ -199,6 +201,7 @@ async def _open_websocket(session: "Session", request: wire.PathOpen) -> None:
         playout=session.playout,
         block_ms=session.settings.block_ms,
         now_ms=session.now_ms,
+        guarded=session.guarded,
     )
     session.emit(
         media_anchor=wire.MediaAnchor(
@@ -212,11 +215,15 @@ async def _open_websocket(session: "Session", request: wire.PathOpen) -> None:
     try:
         if session.link is not link:
             raise ConnectionError
-        await _ready(session, request.path_id)
+        await _ready(session, request)
         await session.paths.use(path)
     except ConnectionError:
         reason = "the control channel that carried the audio was lost"
         _refuse(session, request, wire.ErrorCode.ERROR_CODE_CONNECTION_LOST, reason)
+    finally:
+        if session.path is not path:
+            session.capture.closed(request.path_id)
+            session.spawn(session.capture.hush())
 
 
 async def _open_webrtc(session: "Session", request: wire.PathOpen) -> None:
@@ -234,7 +241,7 @@ async def _open_webrtc(session: "Session", request: wire.PathOpen) -> None:
         session.emit(path_answer=answer)
         async with asyncio.timeout(_CONNECT_MS / 1000):
             await path.connected()
-        await _ready(session, request.path_id)
+        await _ready(session, request)
         await session.paths.use(path)
     except BadSdpError as error:
         await session.paths.retire(path)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
 from voxwire_server.logs import trace
+from voxwire_server.session.lane import Errand
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.texts import Texts
 
@@ -19,7 +20,7 @@ _MAX_BAD_MESSAGES: Final = 3
 
 
 class Reception:
-    """Takes the messages and the voice of one session's client.
+    """Takes the messages of one session's client.
 
     Args:
         session: The session.
@@ -66,7 +67,7 @@ class Reception:
         if verdict.accepted:
             self._receive(data, now)
         elif verdict.overrun:
-            self._audio_overrun(now)
+            session.capture.overrun(now)
         return verdict.wait_ms
 
     def _receive(self, data: bytes, now: float) -> None:
@@ -107,7 +108,9 @@ class Reception:
         if due is None or self._ack_timer is not None:
             return
         delay = max(0.0, due - now) / 1000
-        self._ack_timer = asyncio.get_running_loop().call_later(delay, self._send_acks)
+        self._ack_timer = asyncio.get_running_loop().call_later(
+            delay, self._session.guarded(self._send_acks)
+        )
 
     def _send_acks(self) -> None:
         self._ack_timer = None
@@ -119,7 +122,7 @@ class Reception:
         session, kind = self._session, message.WhichOneof("payload")
         trace("received", message, session.id)
         if kind == "audio":
-            self._user_audio(message.audio)
+            session.capture.chunk(message.audio)
         elif kind == "playout_report":
             self._playout_report(message.playout_report, now)
         elif kind == "ping":
@@ -138,6 +141,7 @@ class Reception:
         elif kind == "ice_candidate" and session.ice is not None:
             session.ice.remote_candidate(message.ice_candidate)
         elif kind == "send_text":
+            session.limits.active(now)
             self._texts.take(message.send_text)
         elif kind == "app_message":
             session.requests.take(message.app_message)
@@ -148,9 +152,9 @@ class Reception:
         elif kind == "mute":
             session.muted = message.mute.muted
             if session.muted:
-                session.spawn(session.absence.hush())
+                session.spawn(session.capture.hush())
         elif kind is not None and kind.startswith("tool_"):
-            session.tools.on_message(message)
+            session.lane.soon(lambda: session.tools.on_message(message))
         elif kind == "bye":
             session.end(wire.EndReason.END_REASON_CLIENT)
         elif kind == "hello":
@@ -158,43 +162,15 @@ class Reception:
                 wire.ErrorCode.ERROR_CODE_UNEXPECTED_MESSAGE, "Hello came twice on one socket"
             )
 
-    def _user_audio(self, audio: wire.AudioChunk) -> None:
-        path = self._session.path
-        if (
-            path is None
-            or audio.path_id != path.path_id
-            or path.carrier != _WEBSOCKET
-            or len(audio.data) % 2
-        ):
-            self._session.intake.dropped.messages += 1
-            return
-        self.user_audio(audio.data, index=audio.sample_index)
-
-    def user_audio(self, pcm: bytes, *, index: int | None = None) -> None:
-        """Hand the user's voice to the pipeline.
-
-        Args:
-            pcm: int16 little-endian mono PCM.
-            index: The client's number of its first sample, where the carrier has one.
-        """
-        session = self._session
-        now, rate = session.now_ms(), session.settings.audio_in_sample_rate
-        if not session.intake.takes_audio(len(pcm), rate, now):
-            self._audio_overrun(now)
-        elif session.port is not None and not session.muted:
-            session.voice.add(pcm, now, index=index)
-            session.port.user_audio(pcm)
-
-    def _audio_overrun(self, now: float) -> None:
-        if self._session.intake.overrun_due(now):
-            reason = "audio came faster than real time; the excess was dropped"
-            self._session.emit_error(wire.ErrorCode.ERROR_CODE_AUDIO_OVERRUN, reason)
-
     def _interrupt(self) -> None:
         session = self._session
-        if session.port is not None and session.pipeline_ready.is_set():
-            session.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_CLIENT
-            session.spawn(session.port.interrupt())
+
+        async def cut(_: Errand) -> None:
+            if session.port is not None:
+                session.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_CLIENT
+                await session.port.interrupt(settle=True)
+
+        session.lane.cut(cut)
 
     def _playout_report(self, report: wire.PlayoutReport, now: float) -> None:
         session = self._session

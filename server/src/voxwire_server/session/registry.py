@@ -2,15 +2,22 @@
 
 import asyncio
 import base64
+import logging
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 from voxwire_protocol import wire
+from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.session.session import BotRunner, Session
 from voxwire_server.tokens import Claims
 
 __all__ = ["CapacityError", "NotYoursError", "SessionRegistry"]
+
+_log = logging.getLogger("voxwire.session")
+
+_FAILED: Final = 4000 + wire.ErrorCode.ERROR_CODE_INTERNAL
 
 _FEATURES: Final = frozenset(
     {
@@ -23,6 +30,7 @@ _FEATURES: Final = frozenset(
         wire.Feature.FEATURE_WEBSOCKET_AUDIO,
         wire.Feature.FEATURE_WEBRTC,
         wire.Feature.FEATURE_CLIENT_TOOLS,
+        wire.Feature.FEATURE_KEPT_CAPTURE,
     }
 )
 
@@ -44,12 +52,12 @@ class SessionRegistry:
 
     Args:
         settings: The server's settings.
-        run_bot: Runs the bot of a session.
+        runner_of: What runs a bot in a session.
     """
 
-    def __init__(self, settings: Settings, run_bot: BotRunner) -> None:
+    def __init__(self, settings: Settings, runner_of: Callable[[LoadedBot], BotRunner]) -> None:
         self.settings = settings
-        self._run_bot = run_bot
+        self._runner_of = runner_of
         self._owner = _random_name(5)
         self._sessions: dict[str, Session] = {}
         self._nonces: dict[bytes, Session] = {}
@@ -92,12 +100,18 @@ class SessionRegistry:
         return session
 
     def open(
-        self, hello: wire.Hello, claims: Claims | None = None, *, origin: bytes = b""
+        self,
+        hello: wire.Hello,
+        bot: LoadedBot,
+        claims: Claims | None = None,
+        *,
+        origin: bytes = b"",
     ) -> Session:
         """Begin a session for a client's Hello.
 
         Args:
             hello: The client's first message.
+            bot: The bot that runs in it.
             claims: What its token says, if it needed one.
             origin: Origin of the web page that it comes from; empty for a program.
 
@@ -109,18 +123,19 @@ class SessionRegistry:
         session = Session(
             f"{self._owner}.{_random_name(16)}",
             settings=self.settings,
-            run_bot=self._run_bot,
+            run_bot=self._runner_of(bot),
             features=_FEATURES & frozenset(hello.features),
         )
         session.client.CopyFrom(hello.client)
         session.metadata_json = hello.metadata_json
         session.origin = origin
+        session.bot, session.examples = bot.name, bot.examples
         if wire.Feature.FEATURE_CLIENT_TOOLS in session.features:
             session.tools.declare(hello.tools)
         if claims is not None:
             session.user = claims.user
             session.token_expires_at_s = claims.expires_at_s
-            session.max_duration_ms = (claims.limits.max_duration_s or 0) * 1000
+            session.limits.allow_s(claims.limits.max_duration_s)
         self._sessions[session.id] = session
         self._nonces[hello.attach_nonce] = session
         session.nonce = hello.attach_nonce
@@ -140,8 +155,15 @@ class SessionRegistry:
         """Run the session's owner task."""
         task = asyncio.get_running_loop().create_task(session.run(), name=f"session {session.id}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: self._forget(session))
+        task.add_done_callback(lambda task: self._over(session, task))
+
+    def _over(self, session: Session, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._forget(session)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("session failed", exc_info=error, extra={"session": session.id})
+            if session.link is not None:
+                session.link.close(_FAILED, "the session failed")
 
     async def close(self, timeout_ms: int) -> None:
         """End every session and wait until nothing of them remains."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError, error_from_wire, make_error
 from voxwire_protocol.json_text import JsonTextError, dump_json, parse_json
+from voxwire_server.session.lane import Errand, Kind
 
 if TYPE_CHECKING:
     from voxwire_server.session.session import Session
@@ -130,14 +131,18 @@ class Requests:
             return
         digits = cast("dict[str, Any]", data).get("digits") if isinstance(data, dict) else None
         if isinstance(digits, str) and _DIGITS.fullmatch(digits):
-            self._session.spawn(self._hand_over(digits))
+            if self._session.lane.full:
+                self._refuse(message, ErrorCode.RATE_LIMITED, "too many keys wait for the bot")
+                return
+
+            async def hand_over(_: Errand) -> None:
+                if self._session.port is not None:
+                    self._session.limits.active(self._session.now_ms())
+                    await self._session.port.keys(digits)
+
+            self._session.lane.put(Kind.INPUT, hand_over)
         else:
             self._refuse(message, ErrorCode.INVALID_ARGUMENT, "dtmf has digits of 0-9, * and #")
-
-    async def _hand_over(self, digits: str) -> None:
-        await self._session.pipeline_ready.wait()
-        if self._session.port is not None:
-            await self._session.port.keys(digits)
 
     async def _tell(self, callback: Callable[[str, Any], Any], kind: str, data: Any) -> None:
         try:

@@ -7,16 +7,21 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol
 
 from voxwire_protocol import wire
+from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.clock import ClockSync
 from voxwire_server.config import Settings
 from voxwire_server.logs import trace
 from voxwire_server.media.base import MediaPath
+from voxwire_server.outgoing import sendable
 from voxwire_server.session.absence import Absence
+from voxwire_server.session.capture import Capture
 from voxwire_server.session.control import Control
 from voxwire_server.session.flushes import Flushes
 from voxwire_server.session.history import History
 from voxwire_server.session.ice import SessionIce
 from voxwire_server.session.intake import Intake
+from voxwire_server.session.lane import Lane
+from voxwire_server.session.limits import Over, SessionLimits
 from voxwire_server.session.link import ControlLink
 from voxwire_server.session.paths import Paths
 from voxwire_server.session.playout import Playout
@@ -32,8 +37,8 @@ __all__ = ["BotRunner", "PipelinePort", "Session"]
 _log = logging.getLogger("voxwire.session")
 
 _WEBSOCKET: Final = wire.Carrier.CARRIER_WEBSOCKET
-_WARN_MS: Final = 3000
 _SNAPSHOT_BYTES: Final = 32_768
+_MAX_REASON_CHARS: Final = 500
 _GONE: Final = 4000 + wire.ErrorCode.ERROR_CODE_CONNECTION_LOST
 
 
@@ -48,16 +53,23 @@ class PipelinePort(Protocol):
         """The listener's position moved."""
         ...
 
-    async def send_text(self, text: str, *, run_immediately: bool, audio_response: bool) -> None:
-        """The user typed."""
+    async def send_text(
+        self,
+        text: str,
+        *,
+        run_immediately: bool,
+        audio_response: bool,
+        is_void: Callable[[], bool],
+    ) -> None:
+        """The user typed; no answer is wanted any more once ``is_void`` is true."""
         ...
 
     async def keys(self, digits: str) -> None:
         """The user pressed keys: ``0``-``9``, ``*``, ``#``."""
         ...
 
-    async def interrupt(self) -> None:
-        """Cut the bot off."""
+    async def interrupt(self, *, settle: bool = False) -> None:
+        """Cut the bot off; with ``settle`` wait until the pipeline knows."""
         ...
 
     async def cancel(self) -> None:
@@ -104,6 +116,8 @@ class Session:
         self.paths = Paths(self)
         self.flushes = Flushes(self)
         self.absence = Absence(self)
+        self.lane = Lane(self)
+        self.capture = Capture(self)
         self.reception = Reception(self)
         self.tools = SessionTools(self)
         self.requests = Requests(self)
@@ -118,8 +132,10 @@ class Session:
         """Who the token names; empty where none was needed."""
         self.origin = b""
         """Origin of the web page that opened the session; empty for a program."""
-        self.max_duration_ms = 0
-        """Longest duration that the token allows; 0 = no limit."""
+        self.bot = ""
+        """Name of the bot that runs."""
+        self.examples: tuple[str, ...] = ()
+        """Phrases worth trying with it."""
         self.nonce = b""
         """``attach_nonce`` of the Hello that opened the session."""
         self.token_expires_at_s: float | None = None
@@ -134,7 +150,9 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = False
         self._farewell_said = False
-        self._warned = False
+        self.limits = SessionLimits(
+            self._started_ms, max_duration_s=settings.max_duration_s, idle_s=settings.idle_s
+        )
         self.intake = Intake()
 
     @staticmethod
@@ -151,13 +169,22 @@ class Session:
     def emit_envelope(self, envelope: wire.Envelope) -> None:
         """Send an envelope; it is numbered and kept for replay as its payload asks.
 
-        Nothing goes out behind ``SessionEnded``.
+        Nothing goes out behind ``SessionEnded``. One that is too large for the channel is left
+        out, and the client is told so.
         """
         if self._farewell_said:
             return
         trace("sent", envelope, self.id)
-        self.history.note(envelope)
-        self.control.send(envelope)
+        try:
+            self.control.send(envelope)
+        except ChannelError as error:
+            kind = envelope.WhichOneof("payload")
+            reason = f"{kind} of {envelope.ByteSize()} bytes was not sent: {error.reason}"
+            _log.warning("%s", reason, extra={"session": self.id})
+            if kind != "error":
+                self.emit_error(error.code, reason)
+        else:
+            self.history.note(envelope)
 
     @property
     def link(self) -> ControlLink | None:
@@ -167,6 +194,7 @@ class Session:
     def emit_state(self, change: wire.StateChanged | None) -> None:
         """Send a state change, if there is one."""
         if change is not None:
+            self.limits.active(self.now_ms())
             self.emit(state_changed=change)
 
     def emit_error(
@@ -183,8 +211,8 @@ class Session:
         self.emit(
             error=wire.Error(
                 code=code,
-                reason=reason,
-                subject_id=subject,
+                reason=sendable(reason)[:_MAX_REASON_CHARS],
+                subject_id=sendable(subject)[:_MAX_REASON_CHARS],
                 fatal=fatal,
                 action=wire.RecoveryAction.RECOVERY_ACTION_NONE,
                 retryable=retryable,
@@ -275,11 +303,31 @@ class Session:
     def _reap(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("session task failed", exc_info=error, extra={"session": self.id})
-            self.end(
-                wire.EndReason.END_REASON_ERROR,
-                wire.Error(code=wire.ErrorCode.ERROR_CODE_INTERNAL, reason="internal error"),
-            )
+            self._failed(error)
+
+    def guarded(self, work: Callable[[], None]) -> Callable[[], None]:
+        """``work``, for a timer of this session: the session ends when it raises."""
+
+        def guard() -> None:
+            try:
+                work()
+            except Exception as error:
+                self._failed(error)
+
+        return guard
+
+    def _failed(self, error: BaseException) -> None:
+        """A part of the session is dead: the rest cannot go on without it."""
+        _log.error("session task failed", exc_info=error, extra={"session": self.id})
+        self.end(
+            wire.EndReason.END_REASON_ERROR,
+            wire.Error(
+                code=wire.ErrorCode.ERROR_CODE_INTERNAL,
+                reason="a part of the server's session failed; see its log",
+                action=wire.RecoveryAction.RECOVERY_ACTION_RECONNECT,
+                fatal=True,
+            ),
+        )
 
     def end(self, reason: wire.EndReason, error: wire.Error | None = None) -> None:
         """End the session. The first reason counts."""
@@ -363,8 +411,7 @@ class Session:
             await asyncio.sleep(min(self.settings.heartbeat_ms, self._dead_in_ms()) / 1000)
             now = self.now_ms()
             self._watch_link(now)
-            if self.max_duration_ms:
-                self._watch_duration(now)
+            self._watch_limits(now)
             if self.link is not None:
                 self.emit(ping=self.clock.ping(int(now * 1000)))
                 self.link.pinged(now)
@@ -389,20 +436,12 @@ class Session:
             self.absence.begin(self.control.last_received_ms)
         self.absence.tick()
 
-    def _watch_duration(self, now: float) -> None:
-        """Warn in time, then end a session that its token does not allow to be longer."""
-        left = self._started_ms + self.max_duration_ms - now
-        if left <= 0:
-            self.end(
-                wire.EndReason.END_REASON_ERROR,
-                wire.Error(
-                    code=wire.ErrorCode.ERROR_CODE_DURATION_LIMIT,
-                    reason="the session reached the longest duration that its token allows",
-                    action=wire.RecoveryAction.RECOVERY_ACTION_RECONNECT,
-                    fatal=True,
-                ),
-            )
-        elif not self._warned and left <= max(_WARN_MS, self.max_duration_ms // 10):
-            self._warned = True
-            reason = "the session will reach the longest duration that its token allows"
-            self.emit(go_away=wire.GoAway(reason=reason, time_left_ms=int(left)))
+    def _watch_limits(self, now: float) -> None:
+        """End a session that is too long, or that nobody uses; warn in time."""
+        if self.state.busy:
+            self.limits.active(now)
+        due = self.limits.watch(now)
+        if isinstance(due, Over):
+            self.end(due.reason, due.error)
+        elif due is not None:
+            self.emit(go_away=due)

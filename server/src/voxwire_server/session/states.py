@@ -23,6 +23,12 @@ class ConversationState:
         self._responding = False
         self._answered = True
 
+    @property
+    def busy(self) -> bool:
+        """True while someone speaks, or an answer is owed or being written."""
+        speaks = self.user == _User.USER_STATE_SPEAKING
+        return speaks or self.bot != _Bot.BOT_STATE_IDLE
+
     def ready(self) -> wire.StateChanged | None:
         """The pipeline has started."""
         return self._settle()

@@ -29,6 +29,7 @@ from voxwire_protocol.tools import (
     ToolCalls,
     ToolUseError,
 )
+from voxwire_server.outgoing import sendable
 from voxwire_server.session.tool_reports import ToolReports
 from voxwire_server.session.tool_values import (
     Outcome,
@@ -66,6 +67,10 @@ class ToolPort(Protocol):
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
         """Run work as part of the session."""
+        ...
+
+    def guarded(self, work: Callable[[], None]) -> Callable[[], None]:
+        """``work``, for a timer of the session: it ends when that raises."""
         ...
 
 
@@ -304,7 +309,8 @@ class CallDriver:
         due = self._calls.next_due_ms
         if due is not None and not self._closed:
             delay_ms = max(1, due - self._now())
-            self._timer = asyncio.get_running_loop().call_later(delay_ms / 1000, self._tick)
+            tick = self._port.guarded(self._tick)
+            self._timer = asyncio.get_running_loop().call_later(delay_ms / 1000, tick)
 
     def _tick(self) -> None:
         self._timer = None
@@ -314,7 +320,9 @@ class CallDriver:
         waiting = self._waiting.get(terminal.call_id)
         if terminal.withdraw and not self._closed:
             reason = terminal.reason or (terminal.error.reason if terminal.error else "")
-            self._port.emit(tool_cancel=wire.ToolCancel(call_id=terminal.call_id, reason=reason))
+            self._port.emit(
+                tool_cancel=wire.ToolCancel(call_id=terminal.call_id, reason=sendable(reason))
+            )
         if waiting is None:
             return
         done = terminal.outcome is ToolOutcome.DONE

@@ -1,14 +1,13 @@
 """What the client is shown of tool calls: each one once begun and once ended, as far as allowed."""
 
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from voxwire_protocol import wire
-from voxwire_protocol.json_text import MAX_JSON_DEPTH, value_is_deeper
+from voxwire_server.outgoing import sendable, shown_json
 
 __all__ = ["ToolReports"]
 
@@ -56,9 +55,9 @@ class ToolReports:
         if len(self._used) > _KEPT_IDS:
             self._used.popitem(last=False)
         started = wire.ToolCallStarted(
-            call_id=call_id if uses == 1 else f"{call_id}~{uses}",
-            name=name,
-            arguments_json=_shown(arguments) if level >= _ARGUMENTS else "",
+            call_id=sendable(call_id if uses == 1 else f"{call_id}~{uses}"),
+            name=sendable(name),
+            arguments_json=shown_json(arguments) if level >= _ARGUMENTS else "",
             response_id=response_id,
         )
         self._open[call_id] = _Open(started, level, time.monotonic())
@@ -68,7 +67,7 @@ class ToolReports:
     def client_id(self, call_id: str) -> str:
         """The id by which the client knows an open call."""
         opened = self._open.get(call_id)
-        return opened.started.call_id if opened else call_id
+        return opened.started.call_id if opened else sendable(call_id)
 
     def progress(self, call_id: str, note: object) -> None:
         """A call that the server runs has something to tell; shown where results are."""
@@ -76,7 +75,7 @@ class ToolReports:
         if opened is not None and opened.level >= _FULL:
             self._emit(
                 tool_progress=wire.ToolProgress(
-                    call_id=opened.started.call_id, note_json=_shown(note)
+                    call_id=opened.started.call_id, note_json=shown_json(note)
                 )
             )
 
@@ -91,7 +90,7 @@ class ToolReports:
                 call_id=opened.started.call_id,
                 name=opened.started.name,
                 outcome=outcome,
-                result_json=_shown(result) if shown else "",
+                result_json=shown_json(result) if shown else "",
                 duration_ms=int((time.monotonic() - opened.began_s) * 1000),
             )
         )
@@ -99,12 +98,3 @@ class ToolReports:
     def open_calls(self) -> list[wire.ToolCallStarted]:
         """Calls that have not ended, as far as the client sees them: ``Snapshot.tool_calls``."""
         return [opened.started for opened in self._open.values() if opened.level != _HIDDEN]
-
-
-def _shown(value: Any) -> str:
-    try:
-        if not value_is_deeper(value, MAX_JSON_DEPTH):
-            return json.dumps(value, default=str)
-    except (TypeError, ValueError):  # it is only shown
-        pass
-    return json.dumps(str(type(value).__name__))

@@ -1,14 +1,16 @@
 // @vitest-environment happy-dom
-import { act, cleanup, fireEvent, render, screen } from "@testing-library/react";
+import { act, cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { FakeClient } from "@voxwire/react/testing";
 import { StrictMode } from "react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { App } from "./app.js";
+import type { Settings } from "./settings.js";
 
 let client: FakeClient;
 
 beforeEach(() => {
   vi.stubGlobal("isSecureContext", true);
+  vi.stubGlobal("fetch", async () => Response.json({ protocol: "voxwire.v1", bots: ["one"] }));
   client = new FakeClient();
   render(
     <StrictMode>
@@ -192,6 +194,31 @@ test("a server that wants a token says how to get one, and takes it", async () =
   expect(notice.textContent).toContain("POST /v1/tokens");
   fireEvent.change(screen.getByLabelText("Token"), { target: { value: "abc" } });
   await act(async () => fireEvent.click(screen.getByText("Connect")));
+});
+
+test("a page that is turned away is told why, and is asked for no token", async () => {
+  const why = Object.assign(new Error("forbidden: the origin of this page is not allowed"), {
+    code: "forbidden",
+  });
+  await tell(() => client.setStatus({ status: "closed", reason: "error", error: why as never }));
+  expect(screen.queryByTestId("notice-token")).toBeNull();
+  expect(screen.getByTestId("notice-failure").textContent).toContain("the origin of this page");
+});
+
+test("one of several bots is chosen by name, the first to begin with", async () => {
+  cleanup();
+  vi.stubGlobal("fetch", async () => Response.json({ protocol: "voxwire.v1", bots: ["a", "b"] }));
+  const asked: string[] = [];
+  const makeClient = ({ bot }: Settings) => {
+    asked.push(bot);
+    return new FakeClient();
+  };
+  render(<App makeClient={makeClient} />);
+  await waitFor(() => {
+    expect((screen.getByLabelText("a") as HTMLInputElement).checked).toBe(true);
+  });
+  await act(async () => fireEvent.click(screen.getByLabelText("b")));
+  expect(asked.at(-1)).toBe("b");
 });
 
 test("a tool call is a card with its arguments and its end", async () => {

@@ -5,6 +5,8 @@ export interface Settings {
   readonly transport: TransportChoice;
   /** Kept in memory only. */
   readonly token: string;
+  /** Name of the bot; "" = the only one. */
+  readonly bot: string;
   /** False = the session begins with the microphone off. */
   readonly microphone: boolean;
 }
@@ -17,11 +19,15 @@ export const TRANSPORTS: readonly { readonly value: TransportChoice; readonly na
 
 const KEY = "voxwire.transport";
 
-/** The settings of the last visit; `?transport=` wins. */
+/** Where the server is mounted: this page's folder. */
+export const serverPath = (): string => new URL(".", location.href).pathname;
+
+/** The settings of the last visit; `?transport=` and `?bot=` win. */
 export function initialSettings(): Settings {
-  const asked = new URLSearchParams(location.search).get("transport") ?? stored(KEY);
+  const query = new URLSearchParams(location.search);
+  const asked = query.get("transport") ?? stored(KEY);
   const transport = TRANSPORTS.find(({ value }) => value === asked)?.value ?? "auto";
-  return { transport, token: "", microphone: true };
+  return { transport, token: "", bot: query.get("bot") ?? "", microphone: true };
 }
 
 /** Remembers what may be remembered. */
@@ -30,9 +36,10 @@ export function remember({ transport }: Settings): void {
 }
 
 /** The client's options. */
-export const optionsOf = ({ transport, token, microphone }: Settings): ClientOptions => ({
-  url: "/",
+export const optionsOf = ({ transport, token, bot, microphone }: Settings): ClientOptions => ({
+  url: serverPath(),
   transport,
+  bot,
   // Without a secure context there is neither a microphone nor an audio worklet: text alone.
   media: isSecureContext ? { microphone } : false,
   ...(token === "" ? {} : { token }),

@@ -24,7 +24,7 @@ export type ClientStatus =
   | { readonly status: "closed"; readonly reason: CloseReason; readonly error?: VoxwireError };
 
 /** Who ended the session, or that it failed. */
-export type CloseReason = "client" | "bot" | "server" | "expired" | "error";
+export type CloseReason = "client" | "bot" | "server" | "expired" | "idle" | "error";
 
 export type TransportChoice = "auto" | "webrtc" | "websocket";
 
@@ -42,42 +42,47 @@ export interface Logger {
 }
 
 export interface ClientOptions {
-  /** The server: `wss://…`, `https://…`, or a path on the page's own origin ("/"). */
+  /** The server: `wss://…`, `https://…`, or where it is mounted on the page's own origin: "/",
+   * "/voice". */
   url: string | URL;
   /** A session token; never put into a URL or a log. */
-  token?: string;
+  token?: string | undefined;
   /** Asked for a token at each connect that needs one. */
-  tokenSource?: (request: TokenRequest) => string | Promise<string>;
-  bot?: string;
-  metadata?: JsonValue;
-  transport?: TransportChoice;
-  iceServers?: readonly RTCIceServer[];
-  icePolicy?: RTCIceTransportPolicy;
+  tokenSource?: ((request: TokenRequest) => string | Promise<string>) | undefined;
+  /** Name of the bot; may be left out where the server has one only. */
+  bot?: string | undefined;
+  metadata?: JsonValue | undefined;
+  transport?: TransportChoice | undefined;
+  iceServers?: readonly RTCIceServer[] | undefined;
+  icePolicy?: RTCIceTransportPolicy | undefined;
   /** Microphone, speaker and processing; `false` = text only. In Node: `wavMedia(…)`. */
-  media?: MediaOptions | MediaFactory | false;
-  tools?: readonly Tool[];
-  logger?: Logger;
+  media?: MediaOptions | MediaFactory | false | undefined;
+  tools?: readonly Tool[] | undefined;
+  logger?: Logger | undefined;
   /** False = a lost connection ends the session. */
-  resume?: boolean;
+  resume?: boolean | undefined;
   /** Longest time without a connection; the server's grace when absent, milliseconds. */
-  resumeTimeoutMs?: number;
+  resumeTimeoutMs?: number | undefined;
   /** Clock, timers and WebSocket in place of the program's own; for tests, and for Node < 22. */
-  environment?: Partial<import("./core/environment.js").Environment>;
+  environment?: import("./core/environment.js").PartialEnvironment | undefined;
 }
 
 export interface MediaOptions {
   /** Starts with the microphone on; default true. */
-  microphone?: boolean;
+  microphone?: boolean | undefined;
   /** Browser processing, each default true. */
-  echoCancellation?: boolean;
-  noiseSuppression?: boolean;
-  autoGainControl?: boolean;
+  echoCancellation?: boolean | undefined;
+  noiseSuppression?: boolean | undefined;
+  autoGainControl?: boolean | undefined;
   /** Volume of the bot, 0 … 1; default 1. */
-  volume?: number;
+  volume?: number | undefined;
   /** Where the worklets are served from (a folder); default: beside the package's own files. */
-  workletUrl?: string | URL;
+  workletUrl?: string | URL | undefined;
+  /** Muted, the track is kept: unmuting is instant and asks nobody, but the browser goes on showing
+   * that the microphone is in use. Default false: off means no capture. */
+  keepMicrophoneOnMute?: boolean | undefined;
   /** Remembers the chosen devices in `localStorage`; default true. */
-  rememberDevices?: boolean;
+  rememberDevices?: boolean | undefined;
 }
 
 /** Makes the media of a client; the seam behind `media` (`media/media.ts`). */
@@ -86,24 +91,25 @@ export type MediaFactory = (options: {
 }) => import("./media/media.js").Media;
 
 export interface ConnectOptions {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Longest time until `ready`, milliseconds; default 15 000. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
 }
 
 export interface SendTextOptions {
   /** True = the bot answers aloud; default true. */
-  speak?: boolean;
+  speak?: boolean | undefined;
   /** True = what the bot is saying is cut first; default false. */
-  interrupt?: boolean;
-  /** False = added to the conversation without asking for an answer; default true. */
-  run?: boolean;
+  interrupt?: boolean | undefined;
+  /** False = added to the conversation, as a turn of its own, without asking for an answer;
+   * default true. */
+  run?: boolean | undefined;
 }
 
 export interface CallOptions {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Longest wait for the answer, milliseconds; default 10 000. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
 }
 
 /** A function of the page that the bot may use; `tool(…)` makes one. */
@@ -112,11 +118,11 @@ export interface Tool {
   readonly description: string;
   /** JSON Schema of the arguments, an object. */
   readonly parameters: JsonValue;
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** What an interruption of the bot does to a call; default "cancel". */
-  readonly onInterruption?: "cancel" | "finish" | "ask";
+  readonly onInterruption?: "cancel" | "finish" | "ask" | undefined;
   /** Checks and converts the arguments; of a zod or other Standard Schema object. */
-  readonly parse?: (value: JsonValue) => Promise<unknown>;
+  readonly parse?: ((value: JsonValue) => Promise<unknown>) | undefined;
   run(args: never, call: ToolCall): unknown;
 }
 
@@ -139,6 +145,13 @@ export interface ClientEventMap extends ClientEvents {
   playbackBlocked: { readonly blocked: boolean };
   /** Devices came, went, were granted or refused. */
   devices: DevicesState;
+  /** Another microphone is in use, it cannot be had (`reason`), it was lost, or the trouble with it
+   * began or ended. */
+  microphoneChanged: {
+    readonly device: DeviceInfo | undefined;
+    readonly trouble: DeviceTrouble | undefined;
+    readonly reason: DeviceFailure | undefined;
+  };
   /** Once a second while a session is up. */
   quality: Quality;
   /** A message that this client does not understand, or that is broken; counted and ignored. */
@@ -218,15 +231,26 @@ export interface Activity {
 export type DeviceKind = "microphone" | "camera" | "speaker" | "screen";
 export interface DeviceState {
   readonly state: "uninitialized" | "initializing" | "granted" | "error";
-  /** Why it is not there: denied, missing, busy, insecure_origin, unsupported, lost, other. */
+  /** Why it is not there. */
   readonly reason?: DeviceFailure;
   readonly error?: VoxwireError;
+  /** It is in use now. */
   readonly enabled: boolean;
+  /** Of the microphone: it is in use, or will be when a session starts. */
+  readonly wanted?: boolean;
+  /** What is wrong with a microphone that is in use. */
+  readonly trouble?: DeviceTrouble;
   readonly selected?: DeviceInfo;
   readonly available: readonly DeviceInfo[];
 }
+/** fallback: the chosen one cannot be had, this is another; muted: the system or the device itself
+ * keeps it silent; silent: it gives nothing but zeros, which no room does. */
+export type DeviceTrouble = "fallback" | "muted" | "silent";
+/** denied: by the user or the browser; policy: by the page that this one is framed in, or by its own
+ * Permissions-Policy. */
 export type DeviceFailure =
   | "denied"
+  | "policy"
   | "missing"
   | "busy"
   | "insecure_origin"
@@ -248,6 +272,7 @@ export interface Devices extends Readable<DevicesState> {
 }
 
 export interface Microphone {
+  /** What is wanted, for the next session when there is none; `devices` says whether it is had. */
   readonly enabled: boolean;
   /** Off means no capture: the track ends and the browser's sign goes out. */
   setEnabled(enabled: boolean): Promise<void>;
@@ -306,7 +331,7 @@ export interface Client {
 
   on<K extends EventType>(type: K, listener: (event: ClientEventMap[K]) => void): () => void;
   once<K extends EventType>(type: K, options?: CallOptions): Promise<ClientEventMap[K]>;
-  events(options?: { signal?: AbortSignal }): AsyncIterable<AnyEvent>;
+  events(options?: { signal?: AbortSignal | undefined }): AsyncIterable<AnyEvent>;
   /** Sees every envelope, both ways, decoded; for logs and tests. */
   tap(
     listener: (

@@ -1,7 +1,7 @@
 import type { Client, ClientOptions, Logger } from "./api.js";
 import { browserMedia } from "./browser/index.js";
 import { CoreClient } from "./core/client.js";
-import { realEnvironment } from "./core/environment.js";
+import { environmentWith } from "./core/environment.js";
 import { silentMedia } from "./media/silent-media.js";
 
 const silent = () => {};
@@ -14,7 +14,7 @@ export function createClient(options: ClientOptions): Client {
     typeof media === "function" ? media : media === false ? silentMedia : browserMedia(media);
   return new CoreClient({
     ...rest,
-    env: { ...realEnvironment(), ...environment },
+    env: environmentWith(environment),
     media: factory({ logger }),
     logger,
   });

@@ -10,6 +10,7 @@ export type {
 } from "@voxwire/protocol";
 export {
   BotError,
+  joinTexts,
   MediaError,
   ProtocolError,
   SessionError,

@@ -85,6 +85,7 @@ test("the public names are these", async () => {
       "UsageError",
       "VoxwireError",
       "createClient",
+      "joinTexts",
       "tool",
     ]
   `);

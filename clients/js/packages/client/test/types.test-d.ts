@@ -1,6 +1,21 @@
 /** What the compiler must accept and refuse; `types.test.ts` compiles it. */
 import * as z from "zod";
-import { type Client, createClient, type LoggedTurn, tool, VoxwireError } from "../src/index.js";
+import {
+  type CallOptions,
+  type Client,
+  type ClientOptions,
+  type ConnectOptions,
+  createClient,
+  type LoggedTurn,
+  type MediaOptions,
+  type SendTextOptions,
+  type Tool,
+  type ToolOptions,
+  tool,
+  VoxwireError,
+} from "../src/index.js";
+import type { WavMediaOptions } from "../src/node/index.js";
+import type { FakeMediaOptions, FakeServerOptions, SayOptions } from "../src/testing/index.js";
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -82,3 +97,22 @@ createClient({});
 createClient({ url: "/", transport: "carrier pigeon" });
 // @ts-expect-error status is told, not set
 client.status = createClient({ url: "/" }).status;
+
+// Every option may be undefined, as what a program looks up often is (exactOptionalPropertyTypes).
+type Optional<T> = { [K in keyof T]-?: object extends Pick<T, K> ? K : never }[keyof T];
+type Refused<T> = {
+  [K in Optional<T>]: { [P in K]: undefined } extends Pick<T, K> ? never : K;
+}[Optional<T>];
+same<Refused<ClientOptions>, never>(true);
+same<Refused<NonNullable<ClientOptions["environment"]>>, never>(true);
+same<Refused<MediaOptions>, never>(true);
+same<Refused<ConnectOptions>, never>(true);
+same<Refused<SendTextOptions>, never>(true);
+same<Refused<CallOptions>, never>(true);
+same<Refused<Tool>, never>(true);
+same<Refused<ToolOptions>, never>(true);
+same<Refused<WavMediaOptions>, never>(true);
+same<Refused<FakeMediaOptions>, never>(true);
+same<Refused<FakeServerOptions>, never>(true);
+same<Refused<SayOptions>, never>(true);
+same<Refused<{ a?: 1; b?: 1 | undefined; c: 1 }>, "a">(true); // the test itself can fail

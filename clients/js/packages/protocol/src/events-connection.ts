@@ -6,6 +6,11 @@ import type { BotState, Carrier, ConnectionState, TurnRole, UserState } from "./
 export interface PathChanged {
   readonly pathId: number;
   readonly carrier: Carrier;
+  /** Of the user's audio, what was captured before and is sent now, milliseconds. */
+  readonly resentMs: number;
+  /** Of the user's audio, what the bot never hears: nothing carried it for longer than the client
+   * keeps it, milliseconds. */
+  readonly lostMs: number;
 }
 
 /** The control channel of a session was lost, is dialled again, or is back.

@@ -1,5 +1,12 @@
 /** The protocol of Voxwire: messages, pure cores, errors. No DOM, no timers, no clock. */
 export {
+  type CapturePiece,
+  KEPT_MS,
+  KeptCapture,
+  type KeptCaptureOptions,
+  SEAM_MS,
+} from "./capture.js";
+export {
   ACK_DELAY_MS,
   ACK_EVERY,
   Channel,
@@ -48,6 +55,7 @@ export {
   parseJson,
   utf8Length,
 } from "./json-text.js";
+export { joinTexts } from "./text-join.js";
 export {
   type DecodeOptions,
   decodeWords,

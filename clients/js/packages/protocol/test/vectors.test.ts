@@ -29,7 +29,7 @@ test("every folder of vectors has a reader in this package", () => {
     .filter((entry) => entry.isDirectory() && !entry.name.startsWith("__"))
     .map(({ name }) => name);
   // rtvi/ belongs to the gateway, which is Python only.
-  expect(folders.sort()).toEqual(["channel", "rtvi", "tools", "wire", "words"]);
+  expect(folders.sort()).toEqual(["capture", "channel", "rtvi", "tools", "wire", "words"]);
 });
 
 describe("JSON and bytes of an envelope are the same message", () => {

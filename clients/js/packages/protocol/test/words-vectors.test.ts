@@ -8,6 +8,7 @@ import {
   TimingSourceSchema,
   UtteranceWordsSchema,
 } from "../src/messages.js";
+import { joinTexts } from "../src/text-join.js";
 import { decodeWords, encodeWords, type TimedWord } from "../src/timed-words.js";
 import { type Heard, Timeline } from "../src/timeline.js";
 import { ofKind, readVectors } from "./read-vectors.js";
@@ -57,9 +58,17 @@ interface TimelineCase {
   readonly steps: readonly Step[];
 }
 
-const CASES = readVectors<DecodeCase | TimelineCase>("words");
-const DECODE = ofKind<DecodeCase | TimelineCase, "decode">(CASES, "decode");
-const TIMELINE = ofKind<DecodeCase | TimelineCase, "timeline">(CASES, "timeline");
+interface JoinCase {
+  readonly kind: "join";
+  readonly joins: readonly { before: string; after: string; text: string }[];
+}
+
+type Case = DecodeCase | JoinCase | TimelineCase;
+
+const CASES = readVectors<Case>("words");
+const DECODE = ofKind<Case, "decode">(CASES, "decode");
+const JOIN = ofKind<Case, "join">(CASES, "join");
+const TIMELINE = ofKind<Case, "timeline">(CASES, "timeline");
 
 function timedWord(word: WordCase): TimedWord {
   const name = word.source.replace("TIMING_SOURCE_", "") as keyof typeof TimingNumber;
@@ -87,7 +96,7 @@ function asJson(heard: Heard): HeardCase {
 
 test("no case of words/ is left out", () => {
   expect(CASES.length).toBeGreaterThanOrEqual(17);
-  expect(DECODE.length + TIMELINE.length).toBe(CASES.length);
+  expect(DECODE.length + JOIN.length + TIMELINE.length).toBe(CASES.length);
 });
 
 test.each(DECODE)("%s", (_, wanted) => {
@@ -99,6 +108,10 @@ test.each(DECODE)("%s", (_, wanted) => {
   const { text, textOffset, revision } = message;
   const again = encodeWords(words, { text, textOffset, revision });
   expect(decodeWords(again, options)).toEqual(words);
+});
+
+test.each(JOIN)("%s", (_, { joins }) => {
+  for (const { before, after, text } of joins) expect(joinTexts(before, after)).toBe(text);
 });
 
 test.each(TIMELINE)("%s", (_, wanted) => {

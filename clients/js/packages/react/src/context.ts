@@ -1,3 +1,5 @@
+"use client";
+
 import type { Client } from "@voxwire/client";
 import { createContext, useContext } from "react";
 

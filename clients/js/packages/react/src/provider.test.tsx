@@ -26,10 +26,10 @@ afterEach(() => {
 
 function Status() {
   const { status, connect } = useConnection();
-  const { enabled } = useMicrophone();
+  const { live } = useMicrophone();
   return (
     <button type="button" onClick={connect}>
-      {status.status} {enabled ? "on" : "off"}
+      {status.status} {live ? "on" : "off"}
     </button>
   );
 }
@@ -52,7 +52,7 @@ test("an own client in StrictMode starts exactly one session and ends it with th
   const used = made.filter((client) => client.calls.length > 0);
   expect(used).toHaveLength(1);
   expect(used[0]?.calls).toEqual([["connect"], ["disconnect", undefined]]);
-  expect(used[0]?.microphone.enabled).toBe(false);
+  expect(used[0]?.devices.get().microphone.enabled).toBe(false);
   for (const client of made) expect(client.listenerCount).toBe(0);
 });
 
@@ -125,7 +125,7 @@ test("an unmount in the same breath as the mount connects nothing", async () => 
   unmount();
   await settled();
   expect(connects(client)).toBeLessThanOrEqual(1);
-  expect(client.microphone.enabled).toBe(false);
+  expect(client.devices.get().microphone.enabled).toBe(false);
 });
 
 test("a hook outside a provider says what is missing", () => {

@@ -1,3 +1,5 @@
+"use client";
+
 import { type Client, type ClientOptions, createClient } from "@voxwire/client";
 import { type ReactNode, useEffect, useState } from "react";
 import { ClientContext } from "./context.js";
@@ -5,8 +7,8 @@ import { SessionKeeper } from "./session-keeper.js";
 
 interface CommonProps {
   /** Connects when it mounts; default false, since browsers want a click before sound. */
-  readonly autoConnect?: boolean;
-  readonly children?: ReactNode;
+  readonly autoConnect?: boolean | undefined;
+  readonly children?: ReactNode | undefined;
 }
 
 /** Either a client of your own, or the options that make one for this provider. */
@@ -15,7 +17,7 @@ export type VoxwireProviderProps = CommonProps &
     | {
         readonly client: Client;
         /** True = the session goes on when the provider unmounts; you end it. Default false. */
-        readonly keepSession?: boolean;
+        readonly keepSession?: boolean | undefined;
       }
     | {
         /** Read once; give the provider another `key` to use others. */

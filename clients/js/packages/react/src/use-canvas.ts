@@ -1,3 +1,5 @@
+"use client";
+
 import { type RefObject, useEffect, useRef } from "react";
 import { useLatest } from "./use-latest.js";
 
@@ -19,7 +21,7 @@ const STILL_STEP_MS = 250;
 
 export interface CanvasOptions {
   /** Least time between two pictures, milliseconds; default: every screen refresh. */
-  readonly intervalMs?: number;
+  readonly intervalMs?: number | undefined;
 }
 
 /**

@@ -17,7 +17,10 @@ export const FAKE_DEVICE = "--use-fake-device-for-media-stream";
 export const FAKE_USER = "--use-fake-ui-for-media-stream";
 /** A name for this machine that makes no secure origin. */
 export const ELSEWHERE = "voxwire.test";
-export const NAMED = `--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1`;
+/** Another one, of which the server has not been told. */
+export const STRANGER = "stranger.test";
+const NAMES = `MAP ${ELSEWHERE} 127.0.0.1, MAP ${STRANGER} 127.0.0.1`;
+export const NAMED = `--host-resolver-rules=${NAMES}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1`;
 /** Names other than this machine's do not resolve. */
 export const NO_NAMES = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1";
 

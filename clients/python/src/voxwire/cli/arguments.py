@@ -155,4 +155,4 @@ def _add_talk(talk: argparse.ArgumentParser) -> None:
         default=os.environ.get("VOXWIRE_TOKEN"),
         help="connect token (default: the environment variable VOXWIRE_TOKEN)",
     )
-    talk.add_argument("--bot", help="name of the bot (default: the server's)")
+    talk.add_argument("--bot", help="name of the bot, where the server has several")

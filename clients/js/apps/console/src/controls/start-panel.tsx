@@ -1,16 +1,22 @@
 import { useConnection } from "@voxwire/react";
-import { type ReactNode, useId } from "react";
+import { type ReactNode, useEffect } from "react";
 import { SaveButtons } from "../save/save-buttons.js";
 import { TRANSPORTS } from "../settings.js";
+import { Choice } from "./choice.js";
 import type { ControlsProps } from "./controls.js";
+import { useBots } from "./use-bots.js";
 
 const LABELS: { readonly [status: string]: string } = { closed: "Start again", closing: "Ending" };
 
 /** The one button that begins, and what can be chosen before. */
 export function StartPanel({ settings, onSettings }: ControlsProps): ReactNode {
   const { status, isBusy, connect, disconnect } = useConnection();
-  const name = useId();
+  const bots = useBots();
   const speaks = isSecureContext && settings.microphone;
+  const first = bots.includes(settings.bot) ? undefined : bots[0];
+  useEffect(() => {
+    if (first !== undefined) onSettings({ ...settings, bot: first });
+  }, [first, settings, onSettings]);
   return (
     <div className="controls start" data-over={status.status === "closed"}>
       <button
@@ -22,21 +28,24 @@ export function StartPanel({ settings, onSettings }: ControlsProps): ReactNode {
       >
         {LABELS[status.status] ?? (isBusy ? "Cancel" : speaks ? "Start talking" : "Start typing")}
       </button>
-      <fieldset className="segments" disabled={isBusy}>
-        <legend className="visually-hidden">Transport</legend>
-        {TRANSPORTS.map((transport) => (
-          <label key={transport.value}>
-            <input
-              type="radio"
-              name={name}
-              value={transport.value}
-              checked={settings.transport === transport.value}
-              onChange={() => onSettings({ ...settings, transport: transport.value })}
-            />
-            <span>{transport.name}</span>
-          </label>
-        ))}
-      </fieldset>
+      {bots.length > 0 && (
+        <Choice
+          title="Bot"
+          disabled={isBusy}
+          options={bots.map((value) => ({ value, name: value }))}
+          value={settings.bot}
+          onChange={(bot) => onSettings({ ...settings, bot })}
+        />
+      )}
+      <Choice
+        title="Transport"
+        disabled={isBusy}
+        options={TRANSPORTS}
+        value={settings.transport}
+        onChange={(value) =>
+          onSettings({ ...settings, transport: value as typeof settings.transport })
+        }
+      />
       <p className="start-hint">
         {speaks ? "Uses your microphone. You can type as well." : "Without a microphone."}
       </p>

@@ -1,11 +1,10 @@
 import { useConnection } from "@voxwire/react";
 import { type FormEvent, type ReactNode, useId, useState } from "react";
+import { serverPath } from "../settings.js";
 import { Notice } from "./notice.js";
 import type { NoticesProps } from "./notices.js";
 import { ServerGone } from "./server-gone.js";
 import { Unreachable } from "./unreachable.js";
-
-const NEEDS_TOKEN = new Set(["unauthorized", "forbidden"]);
 
 /** The server stopped answering, or has no such session any more. */
 const GONE = new Set(["session_expired", "connection_lost"]);
@@ -14,6 +13,7 @@ const GONE = new Set(["session_expired", "connection_lost"]);
 const OF_A_DEVICE = new Set(["device", "permission_denied"]);
 
 const ADVICE: { readonly [code: string]: string } = {
+  forbidden: "The server turns this page away",
   unreachable: "The server cannot be reached",
   capacity: "The server is full at the moment. Try again in a little while.",
   rate_limited: "Too many tries. Wait a little, then try again.",
@@ -31,7 +31,8 @@ export function ConnectionFailure({ settings, onSettings }: NoticesProps): React
   if (error === undefined || (status.status !== "closed" && status.status !== "idle")) return null;
   const code = "code" in error ? String(error.code) : "";
   if (OF_A_DEVICE.has(code)) return null;
-  if (NEEDS_TOKEN.has(code)) {
+  // Without a token, `forbidden` is about this page: its origin, its Host, a proxy.
+  if (code === "unauthorized" || (code === "forbidden" && settings.token !== "")) {
     return (
       <Notice tone="warn" testId="token" title="This server asks for a token">
         <TokenForm
@@ -46,7 +47,7 @@ export function ConnectionFailure({ settings, onSettings }: NoticesProps): React
   if (GONE.has(code)) return <ServerGone reason={reason} />;
   return (
     <Notice tone="error" testId="failure" title={ADVICE[code] ?? "The session could not go on"}>
-      {code === "unreachable" ? <Unreachable /> : <p>{reason}</p>}
+      {code === "unreachable" ? <Unreachable error={error} /> : <p>{reason}</p>}
     </Notice>
   );
 }
@@ -69,7 +70,7 @@ function TokenForm({ refused, onToken }: TokenFormProps): ReactNode {
         {refused ? "The last one was refused; each is good for one session. " : ""}
         Whoever has <code>VOXWIRE_KEY</code> makes one with <code>POST /v1/tokens</code>:
       </p>
-      <pre>{`curl ${location.origin}/v1/tokens -H "Authorization: Bearer $VOXWIRE_KEY" -H "Content-Type: application/json" -d '{"user":"me"}'`}</pre>
+      <pre>{`curl ${location.origin}${serverPath()}v1/tokens -H "Authorization: Bearer $VOXWIRE_KEY" -H "Content-Type: application/json" -d '{"user":"me"}'`}</pre>
       <label htmlFor={id}>Token</label>
       <div className="token-row">
         <input

@@ -6,6 +6,7 @@ import type { NoticesProps } from "./notices.js";
 
 const TITLES: { readonly [reason in DeviceFailure]: string } = {
   denied: "The microphone is not allowed",
+  policy: "This page may not use the microphone",
   missing: "No microphone found",
   busy: "Another program holds the microphone",
   insecure_origin: "No microphone and no sound on this address",
@@ -46,6 +47,8 @@ function advice(reason: DeviceFailure): ReactNode {
       return <InsecureOrigin />;
     case "denied":
       return "Click the sign beside the address, allow the microphone for this page, then try again.";
+    case "policy":
+      return 'A Permissions-Policy header, or a frame without allow="microphone", forbids it.';
     case "missing":
       return "Plug one in or switch it on, then try again.";
     case "busy":

@@ -1,11 +1,12 @@
 import { type ReactNode, useEffect, useState } from "react";
+import { serverPath } from "../settings.js";
 
-/** Why a WebSocket cannot be opened is hidden from a page; whether the server answers is not. */
-export function Unreachable(): ReactNode {
+/** Whether the server does not run, or answers and opens no control channel. */
+export function Unreachable({ error }: { readonly error: Error }): ReactNode {
   const [runs, setRuns] = useState<boolean>();
   useEffect(() => {
     const end = new AbortController();
-    fetch("/healthz", { signal: end.signal, cache: "no-store" })
+    fetch(`${serverPath()}healthz`, { signal: end.signal, cache: "no-store" })
       .then((answer) => setRuns(answer.ok))
       .catch(() => end.signal.aborted || setRuns(false));
     return () => end.abort();
@@ -19,10 +20,5 @@ export function Unreachable(): ReactNode {
       </>
     );
   }
-  return (
-    <>
-      The server answers, but takes no session from this page. Behind another address it must know
-      it: <code>{`VOXWIRE_ALLOWED_ORIGINS=${location.origin}`}</code>
-    </>
-  );
+  return <code>{error.message}</code>;
 }

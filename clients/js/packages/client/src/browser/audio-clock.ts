@@ -17,7 +17,10 @@ export class AudioClock {
    * @param deviceTells False where the device's clock and latency are not to be asked for: Firefox
    * (153) waits for its audio thread in both, and now and then for ever, with the whole tab.
    */
-  constructor(context: AudioContext, deviceTells = !navigator.userAgent.includes("Firefox/")) {
+  constructor(
+    context: AudioContext,
+    deviceTells = !globalThis.navigator?.userAgent?.includes("Firefox/"),
+  ) {
     this.#context = context;
     this.#deviceTells = deviceTells;
   }

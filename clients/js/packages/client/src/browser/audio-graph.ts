@@ -67,17 +67,37 @@ export class AudioGraph {
     const known = this.#modules.get(name);
     if (known) return known;
     if (!this.context.audioWorklet) throw deviceError("speaker", "insecure_origin");
-    const file = `${name}.worklet.js`;
-    const base = this.#options.workletUrl;
-    const folder = base === undefined ? undefined : String(base).replace(/\/?$/, "/");
-    const url = folder === undefined ? beside(name) : new URL(folder + file, document.baseURI);
-    const loading = this.context.audioWorklet.addModule(url.href).catch((cause: unknown) => {
+    const loading = this.#add(name).catch((error: unknown) => {
       this.#modules.delete(name);
-      const reason = `the audio worklet ${url.href} cannot be loaded: is workletUrl right?`;
-      throw makeError("device", reason, { cause });
+      throw error;
     });
     this.#modules.set(name, loading);
     return loading;
+  }
+
+  async #add(name: "capture" | "playout"): Promise<void> {
+    const url = await this.#addressOf(name);
+    const inlined = url.protocol === "data:";
+    try {
+      await this.context.audioWorklet.addModule(url.href);
+    } catch (cause) {
+      const reason = inlined
+        ? "the bundler put the audio worklet into the page's code, and the page's policy forbids it"
+        : `the audio worklet ${url.href} cannot be loaded`;
+      const advice = "serve dist/worklets of @voxwire/client and give its URL as media.workletUrl";
+      // what the browser says of a URL that holds the code would hold it, too
+      throw makeError("device", `${reason}: ${advice}`, inlined ? {} : { cause });
+    }
+  }
+
+  async #addressOf(name: "capture" | "playout"): Promise<URL> {
+    const folder = this.#options.workletUrl;
+    if (folder !== undefined) {
+      return new URL(`${String(folder).replace(/\/?$/, "/")}${name}.worklet.js`, document.baseURI);
+    }
+    // loaded when it is needed: a program that was made CommonJS (Jest) knows no import.meta
+    const { besides } = await import("./worklet-urls.js");
+    return besides[name]();
   }
 
   set volume(volume: number) {
@@ -91,10 +111,16 @@ export class AudioGraph {
     return state !== "running" && state !== "closed";
   }
 
-  /** To be called in a user's act. */
+  /** To be called in a user's act; rejects with a MediaError when the browser refuses. */
   async resume(): Promise<void> {
-    await this.context.resume();
-    this.#look();
+    try {
+      await this.context.resume();
+    } catch (cause) {
+      const reason = "the page's sound was not started: call resumeAudio() in a click or a key";
+      throw makeError("device", reason, { cause });
+    } finally {
+      this.#look();
+    }
   }
 
   async close(): Promise<void> {
@@ -116,13 +142,6 @@ export class AudioGraph {
     this.#options.logger.debug("the page's sound", { state: this.context.state });
     this.#options.onBlocked(blocked);
   }
-}
-
-/** Bundlers see these two addresses and copy the files. */
-function beside(name: "capture" | "playout"): URL {
-  return name === "capture"
-    ? new URL("../worklets/capture.worklet.js", import.meta.url)
-    : new URL("../worklets/playout.worklet.js", import.meta.url);
 }
 
 /** Level of what goes through an analyser now, 0 … 1 (root mean square of the last 50 ms). */

@@ -8,17 +8,21 @@ import type {
   MediaPath,
   PathOptions,
   Payload,
+  Resent,
 } from "../media/media.js";
 import { Player } from "../media/player.js";
 import { gradeOf, type Measured, measure, readStats, type StatsLook } from "../media/quality.js";
+import { NOTHING_RESENT, UserAudio } from "../media/user-audio.js";
 import { AudioGraph, levelOf } from "./audio-graph.js";
-import { check } from "./check.js";
+import { CaptureNode } from "./capture-node.js";
+import type { check } from "./check.js";
 import { DeviceStore } from "./device-store.js";
 import { BrowserMicrophone } from "./microphone.js";
 import type { BrowserPath } from "./path.js";
 import { VideoSources } from "./video.js";
 import { WebRtcPath } from "./webrtc-path.js";
 import { WebSocketPath } from "./websocket-path.js";
+import { ZeroWatch } from "./zero-watch.js";
 
 const UNKNOWN: Measured = {
   rttMs: undefined,
@@ -27,6 +31,10 @@ const UNKNOWN: Measured = {
   bufferedMs: 0,
   concealedMs: 0,
 };
+
+const NO_PAGE =
+  "there is no sound here (no AudioContext): in Node give media: wavMedia(…) of " +
+  "@voxwire/client/node, and media: false for text alone";
 
 /** What is waited for, unless nobody waits any more: a user may never answer the browser. */
 async function aborted(signal: AbortSignal, work: Promise<void>): Promise<void> {
@@ -57,14 +65,21 @@ export class BrowserMedia implements Media {
   #host: MediaHost | undefined;
   #player: Player | undefined;
   #path: BrowserPath | undefined;
+  #user: UserAudio | undefined;
+  #capture: CaptureNode | undefined;
   readonly #paths = new Set<BrowserPath>();
   #source: MediaStreamAudioSourceNode | undefined;
   #positionMs = 0;
   #look: StatsLook | undefined;
   #lost = false;
   #unwatch: (() => void) | undefined;
+  readonly #zeros = new ZeroWatch(
+    () => this.#loudest(),
+    (dead) => this.microphone.dead(dead),
+  );
 
-  readonly check = check;
+  /** Loaded when somebody asks: most pages never do. */
+  readonly check: typeof check = async (...asked) => (await import("./check.js")).check(...asked);
 
   constructor(options: MediaOptions, logger: Logger) {
     this.#options = options;
@@ -97,6 +112,7 @@ export class BrowserMedia implements Media {
     await this.stop();
     this.#host = host;
     this.#positionMs = 0;
+    if (!("AudioContext" in globalThis)) throw makeError("unsupported", NO_PAGE);
     try {
       this.#graph = this.#makeGraph();
     } catch (cause) {
@@ -107,6 +123,7 @@ export class BrowserMedia implements Media {
       emit: (type, event) => host.emit(type, event),
       send: (payload) => host.send(payload),
     });
+    this.#listen(this.#graph, host);
     this.#unwatch = this.devices.watch();
     await aborted(host.signal, this.#useRememberedSpeaker());
     // stopped meanwhile: nobody would close a microphone that is opened now
@@ -117,29 +134,33 @@ export class BrowserMedia implements Media {
   path(carrier: CarrierName, options: PathOptions): MediaPath {
     const graph = this.#graph;
     const host = this.#host;
-    if (!graph || !host) throw makeError("invalid_state", "the media was not started");
+    const capture = this.#capture;
+    if (!graph || !host || !capture) throw makeError("invalid_state", "the media was not started");
     const onChange = () => this.#player?.update();
+    const onGone = () => this.#user?.park(options.pathId);
     const path: BrowserPath =
       carrier === "webrtc"
         ? new WebRtcPath({ ...options, graph, host })
-        : new WebSocketPath({ ...options, graph, host, onChange });
+        : new WebSocketPath({ ...options, graph, capture, onChange, onGone });
     path.setTrack(this.microphone.track);
     this.#paths.add(path);
     path.lost.then(() => {
+      onGone();
       if (this.#path === path) this.#lost = true;
     });
     return path;
   }
 
-  use(path: MediaPath): void {
+  use(path: MediaPath): Resent {
     const next = [...this.#paths].find((known) => known === path);
     const player = this.#player;
-    if (!next || !player || next === this.#path) return;
+    if (!next || !player || next === this.#path) return NOTHING_RESENT;
     const before = this.#path;
     const fromMs = player.positionMs;
     if (before) {
       player.leave(before);
       before.close();
+      this.#user?.park(before.pathId);
       this.#paths.delete(before);
     }
     this.#path = next;
@@ -147,6 +168,9 @@ export class BrowserMedia implements Media {
     this.#lost = false;
     next.start(fromMs);
     player.follow(next);
+    const { readyMessage, carrier } = next;
+    const resent = readyMessage && this.#user?.resume(readyMessage, carrier === "webrtc");
+    return resent ?? NOTHING_RESENT;
   }
 
   receive(payload: Payload): void {
@@ -202,6 +226,8 @@ export class BrowserMedia implements Media {
     this.#unwatch?.();
     this.#unwatch = undefined;
     this.microphone.close();
+    this.#capture?.close();
+    this.#capture = this.#user = undefined;
     this.video.close();
     const graph = this.#graph;
     this.#graph = undefined;
@@ -219,7 +245,21 @@ export class BrowserMedia implements Media {
     });
   }
 
+  /** Captures from here on, so that what the user says meanwhile is there when a path is. */
+  #listen(graph: AudioGraph, host: MediaHost): void {
+    const user = new UserAudio(
+      (payload) => host.send(payload),
+      () => performance.now(),
+    );
+    this.#user = user;
+    this.#capture = new CaptureNode(graph, (samples) => {
+      user.capture(this.microphone.track ? samples : undefined, samples.length);
+    });
+    this.#capture.start().catch(() => undefined); // the path that needs it says so
+  }
+
   #useTrack(track: MediaStreamTrack | undefined): void {
+    if (!track) this.#user?.mute();
     this.#source?.disconnect();
     this.#source = undefined;
     const graph = this.#graph;
@@ -229,6 +269,15 @@ export class BrowserMedia implements Media {
       this.#source.connect(graph.input);
     }
     for (const path of this.#paths) path.setTrack(track);
+    if (this.#source) this.#zeros.start();
+    else this.#zeros.stop();
+  }
+
+  /** The loudest sample of the microphone lately; undefined while the page's sound does not run. */
+  #loudest(): number | undefined {
+    const graph = this.#graph;
+    if (graph?.context.state !== "running") return undefined;
+    return levelOf(graph.microphone);
   }
 
   async #useSpeaker(device: DeviceInfo): Promise<void> {

@@ -44,7 +44,7 @@ export class Choices {
     );
   }
 
-  /** The id to ask for before anything can be enumerated; browsers take it as a wish. */
+  /** The id to ask for, also before anything can be enumerated. */
   wish(kind: DeviceKind, available: readonly DeviceInfo[]): string | undefined {
     const id = this.find(kind, available)?.id ?? this.#chosen[kind]?.id;
     return typeof id === "string" ? id : undefined;

@@ -6,9 +6,10 @@ import type {
   DeviceState,
   Devices,
   DevicesState,
+  DeviceTrouble,
 } from "../api.js";
 import { Choices } from "./choices.js";
-import { deviceError, mediaDevices } from "./device-errors.js";
+import { deviceError, deviceFailure, mediaDevices } from "./device-errors.js";
 
 const NOTHING: DeviceState = Object.freeze({
   state: "uninitialized",
@@ -20,6 +21,10 @@ const KIND_OF: Readonly<Record<MediaDeviceKind, DeviceKind>> = {
   audiooutput: "speaker",
   videoinput: "camera",
 };
+
+/** A list of speakers is no use where a page's sound goes where the browser likes. */
+const speakersCanBeChosen = () =>
+  typeof AudioContext !== "undefined" && "setSinkId" in AudioContext.prototype;
 
 /** Uses another device of one kind. */
 export type Selector = (device: DeviceInfo) => Promise<void>;
@@ -36,7 +41,13 @@ export class DeviceStore implements Devices {
   });
   #watched: MediaDevices | undefined;
   #users = 0;
-  readonly #onChange = () => void this.refresh().catch(() => undefined);
+  /** Called when devices came or went, or the system's default is another one. */
+  onChange: () => void = () => undefined;
+  readonly #onChange = () => {
+    this.refresh()
+      .then(() => this.onChange())
+      .catch(() => undefined);
+  };
 
   constructor(remember: boolean) {
     this.choices = new Choices(remember);
@@ -69,10 +80,15 @@ export class DeviceStore implements Devices {
   }
 
   async refresh(): Promise<DevicesState> {
-    const infos = await mediaDevices("microphone").enumerateDevices();
+    const infos = await mediaDevices("microphone")
+      .enumerateDevices()
+      .catch((error: unknown) => {
+        throw deviceError("microphone", deviceFailure(error), error);
+      });
     for (const kind of ["microphone", "speaker", "camera"] as const) {
       const available = infos
         .filter((info) => KIND_OF[info.kind] === kind && info.deviceId !== "")
+        .filter(() => kind !== "speaker" || speakersCanBeChosen())
         .map((info) => Object.freeze({ id: info.deviceId, label: info.label }));
       this.set(kind, { available: Object.freeze(available) });
     }
@@ -100,6 +116,12 @@ export class DeviceStore implements Devices {
     if (JSON.stringify(after) === JSON.stringify(before)) return;
     this.#state = Object.freeze({ ...this.#state, [kind]: after });
     for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** What is wrong with a device that is in use; undefined = nothing any more. */
+  trouble(kind: DeviceKind, trouble: DeviceTrouble | undefined): void {
+    const { trouble: before, ...kept } = this.#state[kind];
+    if (trouble !== before) this.#replace(kind, { ...kept, ...(trouble ? { trouble } : {}) });
   }
 
   granted(kind: DeviceKind, selected: DeviceInfo | undefined): void {

@@ -1,69 +1,9 @@
 /** Devices without a browser: what is granted, refused, remembered, plugged in and pulled out. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { FakeDevices } from "../../test/fake-devices.js";
 import { DeviceStore } from "./device-store.js";
 import { BrowserMicrophone } from "./microphone.js";
 import { VideoSources } from "./video.js";
-
-class FakeTrack {
-  onended: (() => void) | null = null;
-  readyState = "live";
-  constructor(
-    readonly kind: string,
-    readonly deviceId: string,
-    readonly label: string,
-  ) {}
-  getSettings() {
-    return { deviceId: this.deviceId };
-  }
-  stop() {
-    this.readyState = "ended";
-  }
-}
-
-interface Info {
-  readonly kind: MediaDeviceKind;
-  readonly deviceId: string;
-  readonly label: string;
-}
-
-class FakeDevices extends EventTarget {
-  infos: Info[] = [
-    { kind: "audioinput", deviceId: "a", label: "Desk" },
-    { kind: "audioinput", deviceId: "b", label: "Headset" },
-    { kind: "audiooutput", deviceId: "s", label: "Speakers" },
-  ];
-  refusal: string | undefined;
-  asked: MediaStreamConstraints[] = [];
-  tracks: FakeTrack[] = [];
-
-  async enumerateDevices() {
-    return this.infos;
-  }
-
-  async getUserMedia(constraints: MediaStreamConstraints) {
-    this.asked.push(constraints);
-    if (this.refusal) throw new DOMException("no", this.refusal);
-    const video = constraints.video !== undefined;
-    const wanted = (video ? constraints.video : constraints.audio) as MediaTrackConstraints;
-    const id = wanted.deviceId as { exact?: string; ideal?: string } | undefined;
-    const inputs = this.infos.filter(({ kind }) => kind === (video ? "videoinput" : "audioinput"));
-    const exact = inputs.find(({ deviceId }) => deviceId === id?.exact);
-    if (id?.exact && !exact) throw new DOMException("gone", "OverconstrainedError");
-    const info = exact ?? inputs.find(({ deviceId }) => deviceId === id?.ideal) ?? inputs[0];
-    if (!info) throw new DOMException("none", "NotFoundError");
-    const track = new FakeTrack(video ? "video" : "audio", info.deviceId, info.label);
-    this.tracks.push(track);
-    return {
-      getTracks: () => [track],
-      getAudioTracks: () => [track],
-      getVideoTracks: () => [track],
-    };
-  }
-
-  get live(): number {
-    return this.tracks.filter(({ readyState }) => readyState === "live").length;
-  }
-}
 
 let devices: FakeDevices;
 let stored: Map<string, string>;
@@ -235,6 +175,36 @@ describe("the list", () => {
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect(seen.mock.calls.length).toBe(calls);
   });
+});
+
+it("offers speakers only where a page can choose one", async () => {
+  const { store } = make();
+  vi.stubGlobal("AudioContext", class {});
+  await store.refresh();
+  expect(store.get().speaker.available).toEqual([]);
+  vi.stubGlobal(
+    "AudioContext",
+    class {
+      async setSinkId() {}
+    },
+  );
+  await store.refresh();
+  expect(store.get().speaker.available).toEqual([{ id: "s", label: "Speakers" }]);
+});
+
+it("opens the chosen camera, and another one when that is gone", async () => {
+  const { store } = make();
+  const cameras = ["v", "w"].map(
+    (id) => ({ kind: "videoinput", deviceId: id, label: id }) as const,
+  );
+  devices.infos = [...cameras];
+  await store.select("camera", "w");
+  const video = new VideoSources(store);
+  expect((await video.acquire("camera")).label).toBe("w");
+  video.close();
+  devices.infos = cameras.slice(0, 1);
+  expect((await video.acquire("camera")).label).toBe("v");
+  video.close();
 });
 
 it("gives camera tracks, and says when there is none", async () => {

@@ -2,14 +2,16 @@
 import { wire } from "@voxwire/protocol";
 import type { MediaPath } from "../media/media.js";
 import type { Track } from "../media/player.js";
+import { BLOCK_MS, CAPTURE_RATE } from "../media/user-audio.js";
 
-/** Rate of the user's audio, and the rate that is asked for the bot's, Hz. */
-export const CAPTURE_RATE = 16_000;
+export { BLOCK_MS, CAPTURE_RATE };
+
+/** Rate that is asked for the bot's audio, Hz. */
 export const PLAYOUT_RATE = 24_000;
-/** Length of a block on the wire. */
-export const BLOCK_MS = 20;
 
 export interface BrowserPath extends MediaPath, Track {
+  /** What the server said when it was ready. */
+  readonly readyMessage: wire.PathReady | undefined;
   bufferedMs: number;
   concealedMs: number;
   /** Sounds and listens from now on; what lies before `fromMs` was heard on another path. */

@@ -22,17 +22,12 @@ export class VideoSources {
 
   /** Opens it, or another one in its place; rejects with a MediaError. */
   async acquire(kind: VideoKind, device?: DeviceInfo): Promise<MediaStreamTrack> {
-    const { available } = this.#devices.get()[kind];
-    const wish = this.#devices.choices.wish(kind, available);
-    const ideal = wish ? { deviceId: { ideal: wish } } : true;
-    const video = device ? { deviceId: { exact: device.id } } : ideal;
     this.#devices.set(kind, { state: "initializing" });
     try {
-      const devices = mediaDevices(kind);
       const stream =
         kind === "camera"
-          ? await devices.getUserMedia({ video })
-          : await devices.getDisplayMedia({ video: true });
+          ? await this.#camera(device)
+          : await mediaDevices(kind).getDisplayMedia({ video: true });
       const [track] = stream.getVideoTracks();
       if (!track) throw new DOMException("no track", "NotFoundError");
       this.release(kind);
@@ -46,8 +41,26 @@ export class VideoSources {
       return track;
     } catch (error) {
       const insecure = globalThis.isSecureContext === false;
-      throw this.#devices.failed(kind, insecure ? "insecure_origin" : deviceFailure(error), error);
+      throw this.#devices.failed(
+        kind,
+        insecure ? "insecure_origin" : deviceFailure(error, kind),
+        error,
+      );
     }
+  }
+
+  /** That device and no other; else the chosen one, or any when it is gone. */
+  async #camera(device: DeviceInfo | undefined): Promise<MediaStream> {
+    const devices = mediaDevices("camera");
+    const ask = (id: string) => devices.getUserMedia({ video: { deviceId: { exact: id } } });
+    if (device) return ask(device.id);
+    const { available } = this.#devices.get().camera;
+    const wish = this.#devices.choices.wish("camera", available);
+    if (wish === undefined) return devices.getUserMedia({ video: true });
+    return ask(wish).catch((error: unknown) => {
+      if (deviceFailure(error) !== "missing") throw error;
+      return devices.getUserMedia({ video: true });
+    });
   }
 
   release(kind: VideoKind): void {

@@ -46,6 +46,7 @@ export class WebRtcPath implements BrowserPath {
   #early: wire.IceCandidate[] | undefined = [];
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #floorMs = 0;
+  readyMessage: wire.PathReady | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Silent until the stream reaches `untilMs`; the position stands at `atMs` meanwhile. */
   #silent: { readonly atMs: number; readonly untilMs: number } | undefined;
@@ -114,6 +115,7 @@ export class WebRtcPath implements BrowserPath {
       this.#peer.accept(payload.value.sdpAnswer).catch((error) => this.#fail(error));
     } else if (payload.case === "pathReady") {
       this.#serverReady = true;
+      this.readyMessage = payload.value;
       this.#settle();
     } else if (payload.case === "pathClose") {
       this.#readiness.refuse(payload.value);

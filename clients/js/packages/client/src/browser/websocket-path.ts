@@ -1,19 +1,17 @@
 /** Audio as `AudioChunk` messages on the control channel; two worklets do the rest. */
 import { makeError, wire } from "@voxwire/protocol";
-import type { MediaHost, PathOptions, Payload } from "../media/media.js";
+import type { PathOptions, Payload } from "../media/media.js";
 import type { PlayoutFacts } from "../media/playout-renderer.js";
 import { PositionClock, type Reached } from "../media/position.js";
 import {
-  CAPTURE_PROCESSOR,
-  type CaptureOptions,
-  type FromCapture,
   type FromPlayout,
   PLAYOUT_PROCESSOR,
   type PlayoutOptions,
   type ToPlayout,
 } from "../worklets/messages.js";
 import type { AudioGraph } from "./audio-graph.js";
-import { audioFormat, BLOCK_MS, type BrowserPath, CAPTURE_RATE, PLAYOUT_RATE } from "./path.js";
+import type { CaptureNode } from "./capture-node.js";
+import { audioFormat, type BrowserPath, CAPTURE_RATE, PLAYOUT_RATE } from "./path.js";
 import { Readiness } from "./readiness.js";
 
 /** Delay that the playout buffer starts with. */
@@ -28,8 +26,10 @@ const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 export interface WebSocketPathOptions extends PathOptions {
   readonly graph: AudioGraph;
-  readonly host: MediaHost;
+  readonly capture: CaptureNode;
   readonly onChange: () => void;
+  /** It carries nothing any more. */
+  readonly onGone: () => void;
 }
 
 function samplesOf(data: Uint8Array): Int16Array<ArrayBuffer> {
@@ -45,6 +45,7 @@ export class WebSocketPath implements BrowserPath {
   readonly carrier = "websocket";
   readonly pathId: number;
   readonly trouble = undefined;
+  readyMessage: wire.PathReady | undefined;
   bufferedMs = 0;
   concealedMs = 0;
   readonly #options: WebSocketPathOptions;
@@ -54,11 +55,8 @@ export class WebSocketPath implements BrowserPath {
   #flushId = 0;
   #rate = PLAYOUT_RATE;
   #playout: AudioWorkletNode | undefined;
-  #capture: AudioWorkletNode | undefined;
   #early: wire.AudioChunk[] = [];
-  #captured = 0;
   #started = false;
-  #hasTrack = false;
   #closed = false;
 
   constructor(options: WebSocketPathOptions) {
@@ -92,7 +90,7 @@ export class WebSocketPath implements BrowserPath {
   receive(payload: Payload): void {
     if (this.#closed) return;
     if (payload.case === "pathAnswer") this.#answer(payload.value);
-    else if (payload.case === "pathReady") this.#readiness.set();
+    else if (payload.case === "pathReady") this.#ready(payload.value);
     else if (payload.case === "pathClose") this.#readiness.refuse(payload.value);
     else if (payload.case === "audio") this.#push(payload.value);
   }
@@ -103,21 +101,11 @@ export class WebSocketPath implements BrowserPath {
     this.#clock.restart(fromMs);
     this.#tell({ type: "flush", id: 0, until: Math.floor((fromMs * this.#rate) / 1000) });
     this.#playout?.connect(graph.bot);
-    const blockSamples = (CAPTURE_RATE * BLOCK_MS) / 1000;
-    const processorOptions: CaptureOptions = { sampleRate: CAPTURE_RATE, blockSamples };
-    this.#capture = new AudioWorkletNode(graph.context, CAPTURE_PROCESSOR, {
-      numberOfInputs: 1,
-      numberOfOutputs: 0,
-      processorOptions,
-    });
-    this.#capture.port.onmessage = (event: MessageEvent<FromCapture>) =>
-      this.#sendBlock(event.data.samples);
-    graph.input.connect(this.#capture);
+    this.#options.capture.start().catch((error) => this.#readiness.fail(error));
   }
 
-  setTrack(track: MediaStreamTrack | undefined): void {
-    this.#hasTrack = track !== undefined;
-  }
+  /** Its audio comes through the graph. */
+  setTrack(_track: MediaStreamTrack | undefined): void {}
 
   positionMs(nowMs: number): number {
     return this.#clock.where(nowMs).positionMs;
@@ -156,22 +144,27 @@ export class WebSocketPath implements BrowserPath {
     return undefined;
   }
 
-  /** Nothing of its own to look at or to break: the carrier belongs to the session. */
-  doubt(): void {}
+  doubt(): void {
+    this.#options.onGone();
+  }
+
+  /** Nothing of its own to break: the carrier belongs to the session. */
   drop(): void {}
 
   close(): void {
     this.#closed = true;
     this.#tell({ type: "stop" });
-    this.#capture?.port.postMessage({ type: "stop" });
-    // connected until they have ended: what nobody pulls does not end
-    for (const node of [this.#playout, this.#capture]) {
-      if (!node) continue;
-      node.port.onmessage = null;
-      node.port.close();
+    // connected until it has ended: what nobody pulls does not end
+    if (this.#playout) {
+      this.#playout.port.onmessage = null;
+      this.#playout.port.close();
     }
-    if (this.#capture) this.#options.graph.input.disconnect(this.#capture);
-    this.#playout = this.#capture = undefined;
+    this.#playout = undefined;
+  }
+
+  #ready(message: wire.PathReady): void {
+    this.readyMessage = message;
+    this.#readiness.set();
   }
 
   #answer(message: wire.PathAnswer): void {
@@ -228,23 +221,6 @@ export class WebSocketPath implements BrowserPath {
         moves,
       });
     }
-  }
-
-  #sendBlock(samples: Int16Array): void {
-    const at = this.#captured;
-    this.#captured += samples.length;
-    if (!this.#hasTrack || this.#closed) return;
-    let data = new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
-    if (!LITTLE_ENDIAN) {
-      data = new Uint8Array(samples.length * 2);
-      const view = new DataView(data.buffer);
-      for (const [index, sample] of samples.entries()) view.setInt16(index * 2, sample, true);
-    }
-    const value = { pathId: this.pathId, sampleIndex: BigInt(at), data };
-    this.#options.host.send({
-      case: "audio",
-      value: wire.create(wire.AudioChunkSchema, value),
-    });
   }
 
   #tell(message: ToPlayout): void {

@@ -62,6 +62,7 @@ export class Greeting {
       Feature.SEQUENCE,
       Feature.CHUNKS,
       Feature.WEBSOCKET_AUDIO,
+      Feature.KEPT_CAPTURE,
     ];
     if (options.webrtc) this.#features.push(Feature.WEBRTC);
     if (options.tools.length > 0) this.#features.push(Feature.CLIENT_TOOLS);

@@ -47,6 +47,22 @@ test("a conversation over the loopback, in virtual time", async () => {
   expect([clock.pending, server.network.open.size]).toEqual([0, 0]);
 });
 
+test("the bot is asked for by name; a name that is not there is an argument's fault", async () => {
+  const { clock, server, client } = await up({}, { bot: "story" });
+  expect(server.hellos.at(-1)?.bot).toBe("story");
+  await clock.until(client.disconnect());
+  server.refuse = "invalid_argument";
+  await expect(clock.until(client.connect())).rejects.toMatchObject({ code: "invalid_argument" });
+  expect(server.hellos).toHaveLength(2); // it is not tried again
+});
+
+test("a session that the server ends because nobody used it is closed without an error", async () => {
+  const { clock, server, client } = await up();
+  server.session.end("IDLE");
+  await clock.advance(1000);
+  expect(client.status.get()).toEqual({ status: "closed", reason: "idle" });
+});
+
 test("requests both ways: answers, errors, timeouts, nobody there", async () => {
   const { clock, server, client } = await up({
     onRequest(method, payload) {
@@ -276,4 +292,59 @@ test("options are checked at connect; the version is the package's", async () =>
   );
   expect(VERSION).toBe(version);
   expect(wire.PROTOCOL_VERSION).toBe(1);
+});
+
+test("hanging up in mid-sentence ends the log: heard words stay, the others are cut", async () => {
+  const { clock, client } = await up({
+    onText: async (_, session) => session.say("one two three four five six"),
+  });
+  const counted = new Promise<void>((resolve) => {
+    let heard = 0;
+    client.on("botWord", () => {
+      heard += 1;
+      if (heard === 2) resolve();
+    });
+  });
+  await client.sendText("count");
+  await clock.until(counted);
+  await clock.until(client.disconnect());
+  const [turn] = client.conversation.get().turns;
+  const [spoken] = turn?.role === "bot" ? turn.utterances : [];
+  expect(spoken?.end).toBe("interrupted");
+  expect(spoken?.words.map(({ state }) => state)).toEqual(
+    ["heard", "heard", "cut", "cut", "cut", "cut"], // none is left unheard
+  );
+});
+
+test("what a tokenSource throws has a code, and the original as its cause", async () => {
+  const thrown = new TypeError("fetch failed");
+  const { clock, client } = made({}, { tokenSource: () => Promise.reject(thrown) });
+  const failure = await clock.until(client.connect().catch((error: unknown) => error));
+  expect(failure).toMatchObject({ code: "unauthorized", cause: thrown });
+  expect(client.status.get()).toMatchObject({ status: "closed", error: failure });
+});
+
+test("without a page and without media, connect() says what to give in Node", async () => {
+  const client = createClient({ url: "ws://127.0.0.1:1" });
+  const failure = await client.connect().catch((error: unknown) => error);
+  expect(failure).toMatchObject({ code: "unsupported" });
+  expect(String(failure)).toMatch(/wavMedia/);
+  expect(String(failure)).not.toMatch(/browser/);
+});
+
+test("another microphone and the trouble with one are events", async () => {
+  const { clock, media, client } = await up();
+  const told: unknown[] = [];
+  client.on("microphoneChanged", (event) => told.push(event));
+  const device = { id: "b", label: "Headset" };
+  media.setDevice("microphone", { selected: device });
+  media.setDevice("microphone", { available: [device] }); // nothing of it
+  media.setDevice("microphone", { trouble: "muted" });
+  media.setDevice("microphone", { state: "error", reason: "lost" });
+  expect(told).toEqual([
+    { device, trouble: undefined, reason: undefined },
+    { device, trouble: "muted", reason: undefined },
+    { device, trouble: "muted", reason: "lost" },
+  ]);
+  await clock.until(client.disconnect());
 });

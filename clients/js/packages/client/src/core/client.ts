@@ -27,8 +27,7 @@ import type {
 } from "../api.js";
 import type { Media } from "../media/media.js";
 import { asError } from "./attach.js";
-import { EMPTY_LOG, type OwnCall, reduce } from "./conversation.js";
-import { diagnose } from "./diagnose.js";
+import { EMPTY_LOG, reduce } from "./conversation.js";
 import { Emitter } from "./emitter.js";
 import type { Environment } from "./environment.js";
 import { Gate, simulation } from "./gate.js";
@@ -117,8 +116,15 @@ export class CoreClient implements Client {
     );
     this.#run = run;
     const { devices } = this.#media;
+    let { microphone } = devices.get();
     this.#unwatch ??= devices.subscribe(() => {
       this.#emitter.emit("devices", devices.get());
+      const was = microphone;
+      microphone = devices.get().microphone;
+      const { selected: device, trouble, reason } = microphone;
+      const same = device?.id === was.selected?.id && trouble === was.trouble;
+      if (!same || reason !== was.reason)
+        this.#emitter.emit("microphoneChanged", { device, trouble, reason });
       this.#run?.session?.mute(!this.#media.microphone.enabled);
     });
     const sinceMs = this.#options.env.now();
@@ -211,6 +217,8 @@ export class CoreClient implements Client {
     const { env } = this.#options;
     // A token that is good for one session is good for this one and then, with its nonce, again.
     this.#nonce = env.randomBytes(16);
+    // loaded when somebody asks: most pages never do
+    const { diagnose } = await import("./diagnose.js");
     return diagnose({
       ...{ env, signal, timeoutMs, media: this.#media, nonce: this.#nonce },
       sessionOptions: () => sessionOptions(this.#options, env, this.#media),
@@ -289,6 +297,7 @@ export class CoreClient implements Client {
     this.#journal.status(status);
     if (status.status === "closed") {
       const { reason, error } = status;
+      this.#note({ type: "over" });
       logger.info("session closed", { reason, code: error?.code });
       this.activity.set(QUIET);
       this.quality.set(undefined);
@@ -325,7 +334,7 @@ export class CoreClient implements Client {
     if (next.bot !== bot || next.userSpeaking !== userSpeaking) this.activity.set(next);
   }
 
-  #note(happened: Parameters<typeof reduce>[1] | OwnCall): void {
+  #note(happened: Parameters<typeof reduce>[1]): void {
     this.#log = reduce(this.#log, happened);
     this.conversation.set(this.#log.conversation);
   }
@@ -376,7 +385,7 @@ const NOTED: {
     event: ClientEvents[K],
   ) => Readonly<Record<string, string | number>>;
 } = {
-  pathChanged: ({ pathId, carrier }) => ({ pathId, carrier }),
+  pathChanged: ({ pathId, carrier, resentMs, lostMs }) => ({ pathId, carrier, resentMs, lostMs }),
   connectionChanged: ({ state, attempt, epoch, afterMs }) => ({ state, attempt, epoch, afterMs }),
   eventsSkipped: ({ count, unsent }) => ({ count, unsent }),
   error: ({ code, reason, subjectId }) => ({ code, reason, subjectId }),

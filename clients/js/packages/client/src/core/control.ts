@@ -105,17 +105,17 @@ export class Control {
     this.#socket?.cut();
   }
 
-  /** Sends a message, or keeps it until the channel is back. Audio and reports are dropped
-   * without a socket, and while it is more than 1 s behind. Throws "too_large"; "capacity" when
+  /** Sends a message, or keeps it until the channel is back. False when it was not taken: audio
+   * and reports are not without a socket, and while it is more than 1 s behind. Throws "too_large"; "capacity" when
    * too much waits for the server. */
-  send(payload: wire.PayloadInit): void {
+  send(payload: wire.PayloadInit): boolean {
     const envelope = wire.envelope(payload);
     const reliable = wire.RELIABLE_PAYLOADS.has(payload.case as wire.PayloadCase);
     const socket = this.#socket;
     const queued = socket?.bufferedBytes ?? 0;
     if (!reliable && (socket === undefined || queued > MAX_LOSSY_QUEUED_BYTES)) {
-      this.droppedMessages += 1;
-      return;
+      if (payload.case !== "audio") this.droppedMessages += 1; // that is kept elsewhere
+      return false;
     }
     if (reliable && this.greeting.resumable && !this.#channel.hasRoom(envelope)) {
       const reason = "too much waits for the server already";
@@ -126,6 +126,7 @@ export class Control {
     const data = this.#channel.send(envelope, this.scope.env.now());
     if (socket) for (const bytes of data) socket.send(bytes);
     else if (this.greeting.first && !this.greeting.unanswered) this.#early.push(...data);
+    return true;
   }
 
   /** Attaches, and attaches again whenever the socket is lost, until that is the end. Rejects
@@ -168,7 +169,7 @@ export class Control {
   /** Opens the first socket and says Hello and, without waiting, what is queued; dials again when
    * it breaks before Welcome. */
   async #attachFirst(dialMs: number): Promise<Attached> {
-    const socket = await this.#dialler.open(this.scope, dialMs);
+    const socket = await this.#dialler.openFirst(this.scope, dialMs);
     this.#socket = socket;
     try {
       this.#dialler.greet(socket);

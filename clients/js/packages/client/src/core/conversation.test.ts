@@ -53,6 +53,11 @@ const statesOf = (state: LogState) =>
     turn.role === "bot" ? turn.utterances.flatMap((one) => one.words.map((it) => it.state)) : [],
   );
 
+test("pieces of Chinese or Japanese have no space between them", () => {
+  const state = log(transcript("您好。"), transcript("今天天气怎么样", { transcriptId: "s2" }));
+  expect(turnsOf(state)).toMatchObject([{ role: "user", text: "您好。今天天气怎么样" }]);
+});
+
 test("pieces of what the user says become one turn, and interim ones replace each other", () => {
   const state = log(
     transcript("what is", { final: false }),
@@ -173,4 +178,40 @@ test("the oldest turns go first", () => {
   }
   expect(turnsOf(state)).toHaveLength(MAX_TURNS);
   expect(turnsOf(state)[0]?.id).toBe("t5:user");
+});
+
+test("a session that ends in mid-sentence leaves nothing open in the log", () => {
+  const before = log(
+    started("u0"),
+    words("u0", "Good day."),
+    ended("u0", "completed", 2),
+    started("u1"),
+    words("u1", "one two three"),
+    heard("u1", 0),
+    started("u2"),
+    words("u2", "four"),
+    transcript("wait", { turnId: "t2", final: false }),
+  );
+  const after = reduce(before, { type: "over" });
+  expect(statesOf(after)).toEqual(["heard", "heard", "heard", "cut", "cut", "cut"]);
+  expect(turnsOf(after)).toMatchObject([
+    {
+      interrupted: true,
+      utterances: [{ end: "completed" }, { end: "interrupted" }, { end: "unheard" }],
+    },
+    { text: "wait", final: true },
+  ]);
+  expect(reduce(after, { type: "over" })).toBe(after);
+});
+
+test("a note that is typed between pieces of speech is a turn of its own", () => {
+  const state = log(
+    transcript("what is", { final: true }),
+    transcript("by the way", { turnId: "n1", transcriptId: "n1", typed: true }),
+    transcript("the time", { transcriptId: "s2" }),
+  );
+  expect(turnsOf(state)).toMatchObject([
+    { text: "what is the time", typed: false },
+    { text: "by the way", typed: true },
+  ]);
 });

@@ -1,19 +1,22 @@
 /** The turn log as the server tells it: a pure reducer over events. What does not change keeps its
  * identity, so that a page draws only what did. */
-import type {
-  ClientEvents,
-  Snapshot,
-  ToolCallEnded,
-  ToolCallStarted,
-  TypedEvent,
-  UserTranscript,
+import {
+  type ClientEvents,
+  joinTexts,
+  type Snapshot,
+  type ToolCallEnded,
+  type ToolCallStarted,
+  type TypedEvent,
+  type UserTranscript,
 } from "@voxwire/protocol";
 import type { Conversation, LoggedToolCall, LoggedTurn, LoggedUtterance } from "../api.js";
-import { ended, withHeard, withWords } from "./logged-utterance.js";
+import { cutShort, ended, withHeard, withWords } from "./logged-utterance.js";
 
 /** Turns that are kept; the oldest go first. */
 export const MAX_TURNS = 500;
 const MAX_OWN_CALLS = 256;
+/** Turns of the user that pieces may still come for. */
+const MAX_SAID = 8;
 
 type UserTurn = Extract<LoggedTurn, { role: "user" }>;
 type BotTurn = Extract<LoggedTurn, { role: "bot" }>;
@@ -22,7 +25,7 @@ type BotTurn = Extract<LoggedTurn, { role: "bot" }>;
 export interface LogState {
   readonly conversation: Conversation;
   /** Pieces of what the user says, by turn. */
-  readonly said: { readonly turnId: string; readonly pieces: ReadonlyMap<string, string> };
+  readonly said: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** The last turn that the bot wrote or spoke in, or is to answer, and which turn a response
    * belongs to; one that only calls tools is not announced. */
   readonly botTurnId: string;
@@ -39,9 +42,14 @@ export type OwnCall =
       readonly event: { readonly callId: string; readonly message: string };
     };
 
+/** The session is over, whoever ended it; nothing is told of it any more. */
+export interface SessionOver {
+  readonly type: "over";
+}
+
 export const EMPTY_LOG: LogState = {
   conversation: { turns: [], skipped: 0 },
-  said: { turnId: "", pieces: new Map() },
+  said: new Map(),
   botTurnId: "t0",
   turnOf: new Map(),
   own: new Set(),
@@ -56,7 +64,8 @@ const OUTCOMES = {
 } as const;
 
 /** The log after an event. */
-export function reduce(state: LogState, happened: TypedEvent | OwnCall): LogState {
+export function reduce(state: LogState, happened: TypedEvent | OwnCall | SessionOver): LogState {
+  if (happened.type === "over") return closed(state);
   const { event, type } = happened as { type: string; event: never };
   const step = STEPS[type as keyof typeof STEPS] as
     | ((state: LogState, event: never) => LogState)
@@ -120,20 +129,20 @@ function replaced(state: LogState, at: number, next: LoggedTurn): LogState {
 
 function said(state: LogState, event: UserTranscript): LogState {
   const { turnId, transcriptId, text } = event;
-  const before = state.said.turnId === turnId ? state.said.pieces : [];
-  const pieces = new Map([...before, [transcriptId, text]]);
+  const pieces = new Map([...(state.said.get(turnId) ?? []), [transcriptId, text]]);
   const id = `${turnId}:user`;
   const turns = state.conversation.turns;
   const at = turns.findLastIndex((turn) => turn.id === id);
   const turn: UserTurn = {
     id,
     role: "user",
-    text: [...pieces.values()].filter(Boolean).join(" "),
+    text: [...pieces.values()].reduce(joinTexts, ""),
     final: event.final,
     typed: event.typed,
   };
   const botTurnId = event.final ? turnId : state.botTurnId;
-  const next = { ...state, botTurnId, said: { turnId, pieces } };
+  const said = new Map([...state.said].slice(-MAX_SAID)).set(turnId, pieces);
+  const next = { ...state, botTurnId, said };
   return withTurns(next, at < 0 ? [...turns, turn] : turns.with(at, turn));
 }
 
@@ -220,6 +229,28 @@ function inCall(
   return replaced(state, at, { ...turn, toolCalls: turn.toolCalls.with(number, change(call)) });
 }
 
+/** Nothing is left open in a log that nothing is added to any more. */
+function closed(state: LogState): LogState {
+  const turns = state.conversation.turns.map((turn) => {
+    if (turn.role === "user") return turn.final ? turn : { ...turn, final: true };
+    const speaks = turn.utterances.some((one) => one.end === "speaking");
+    const runs = turn.toolCalls.some((call) => call.status === "running");
+    if (!speaks && !runs) return turn;
+    return {
+      ...turn,
+      utterances: speaks ? turn.utterances.map(cutShort) : turn.utterances,
+      toolCalls: runs ? turn.toolCalls.map(givenUp) : turn.toolCalls,
+      interrupted: turn.interrupted || speaks,
+    };
+  });
+  const same = turns.every((turn, at) => turn === state.conversation.turns[at]);
+  return same ? state : withTurns(state, turns);
+}
+
+function givenUp(call: LoggedToolCall): LoggedToolCall {
+  return call.status === "running" ? { ...call, status: "cancelled" } : call;
+}
+
 /** What a snapshot says takes the place of everything; what goes on is told again behind it. */
 function restored(state: LogState, snapshot: Snapshot): LogState {
   const turns: LoggedTurn[] = [];
@@ -239,16 +270,12 @@ function restored(state: LogState, snapshot: Snapshot): LogState {
         utterances: [],
         toolCalls: [],
         interrupted: unheardText !== "" || before?.interrupted === true,
-        heardText: joined(before?.heardText, text),
-        unheardText: joined(before?.unheardText, unheardText),
+        heardText: joinTexts(before?.heardText ?? "", text),
+        unheardText: joinTexts(before?.unheardText ?? "", unheardText),
       };
       turns.splice(at < 0 ? turns.length : at, at < 0 ? 0 : 1, turn);
     }
   }
   const skipped = state.conversation.skipped + 1;
   return { ...state, conversation: { turns, skipped } };
-}
-
-function joined(before: string | undefined, text: string): string {
-  return [before, text].filter(Boolean).join(" ");
 }

@@ -89,11 +89,7 @@ class Diagnoser {
         () => 0,
         () => {},
       );
-      try {
-        this.#socket = await dialler.open(this.scope, CHECK_MS);
-      } catch (error) {
-        throw (await this.#answers(session.url)) ? refusesPage(error) : error;
-      }
+      this.#socket = await dialler.openFirst(this.scope, CHECK_MS);
       return `${new URL(session.url).host} opened the control channel`;
     });
     await this.#check("token", async () => {
@@ -103,18 +99,6 @@ class Diagnoser {
       return "the server lets this client in";
     });
     await this.#check("rtt", async () => (this.#welcome ? this.#rtt() : undefined));
-  }
-
-  /** True when a page's server answers all the same, over HTTP; a page is told no more. */
-  async #answers(url: string): Promise<boolean> {
-    if (this.scope.env.platform !== "browser") return false;
-    const health = new URL("/healthz", url.replace(/^ws/, "http"));
-    try {
-      await fetch(health, { mode: "no-cors", cache: "no-store", signal: this.scope.signal });
-      return true;
-    } catch {
-      return false;
-    }
   }
 
   #origin(): string | undefined {
@@ -166,12 +150,6 @@ class Diagnoser {
     const durationMs = Math.round(env.now() - startMs);
     this.checks.push({ name, ...fields, durationMs } as Check);
   }
-}
-
-function refusesPage(cause: unknown) {
-  const reason =
-    "the server answers, but opens no control channel: are this page's origin and its proxy allowed?";
-  return makeError("forbidden", reason, { cause });
 }
 
 const ONE = { seq: 1 };

@@ -1,5 +1,5 @@
 /** Getting a socket for a session: said Hello on, welcomed, and not in use yet. */
-import { errorFromWire, makeError, type VoxwireError, wire } from "@voxwire/protocol";
+import { errorFromWire, makeError, VoxwireError, wire } from "@voxwire/protocol";
 import {
   asError,
   backoffMs,
@@ -11,6 +11,7 @@ import {
   Refusal,
 } from "./attach.js";
 import type { Gate } from "./gate.js";
+import { explained } from "./refusal.js";
 import { Scope } from "./scope.js";
 import { Socket } from "./socket.js";
 
@@ -42,6 +43,16 @@ export class Dialler {
 
   open(scope: Scope, timeoutMs: number): Promise<Socket> {
     return Socket.dial(scope, this.greeting.url, timeoutMs, this.gate);
+  }
+
+  /** Opens the first socket of a session; rejects with the server's reason where it gives one. */
+  async openFirst(scope: Scope, timeoutMs: number): Promise<Socket> {
+    try {
+      return await this.open(scope, timeoutMs);
+    } catch (error) {
+      if (!(error instanceof VoxwireError)) throw error;
+      throw await explained(scope, this.greeting.url, error);
+    }
   }
 
   greet(socket: Socket): void {

@@ -1,4 +1,5 @@
 /** What a client takes from the program that it runs in; replaced in tests by virtual ones. */
+import { askOverHttp, type HttpAnswer } from "./refusal.js";
 
 /** What is used of a WebSocket: the browser's, Node's, `ws`, or a loopback. */
 export interface WebSocketLike {
@@ -23,6 +24,8 @@ export interface Environment {
   after(ms: number, fn: () => void): () => void;
   /** Begins to open a WebSocket. */
   openSocket(url: string, protocol: string): WebSocketLike | Promise<WebSocketLike>;
+  /** Asks the server over HTTP why it does not open a WebSocket; rejects when nothing answers. */
+  ask?(url: string, signal: AbortSignal): Promise<HttpAnswer>;
   randomBytes(length: number): Uint8Array<ArrayBuffer>;
   /** A number from 0 to 1 that spreads retries. */
   jitter(): number;
@@ -34,6 +37,15 @@ export interface Environment {
   onLeave(fn: () => void): () => void;
   /** Name of the platform, for the server's log. */
   readonly platform: string;
+}
+
+/** Some of an environment; what is left out, or undefined, is the program's own. */
+export type PartialEnvironment = { readonly [K in keyof Environment]?: Environment[K] | undefined };
+
+/** The program's own environment with some of it replaced. */
+export function environmentWith(own: PartialEnvironment = {}): Environment {
+  const given = Object.entries(own).filter(([, value]) => value !== undefined);
+  return { ...realEnvironment(), ...Object.fromEntries(given) };
 }
 
 /** Of `pagehide`: the page may be shown again as it is. */
@@ -65,6 +77,7 @@ export const realEnvironment = (): Environment => {
       }
       return new globals.WebSocket(url, protocol);
     },
+    ask: askOverHttp,
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     jitter: () => Math.random(),
     baseUrl: () => globals.location?.href,

@@ -41,6 +41,14 @@ export function ended(utterance: LoggedUtterance, event: UtteranceEnded): Logged
   return { ...marked(utterance, heard), end: event.heardWords ? "interrupted" : "unheard" };
 }
 
+/** The session is over: what was not heard by now never is. */
+export function cutShort(utterance: LoggedUtterance): LoggedUtterance {
+  if (utterance.end !== "speaking") return utterance;
+  const heard = utterance.words.some((word) => word.state === "heard");
+  const left = marked(utterance, (word) => (word.state === "unheard" ? "cut" : word.state));
+  return { ...left, end: heard ? "interrupted" : "unheard" };
+}
+
 function marked(
   utterance: LoggedUtterance,
   state: (word: LoggedWord) => LoggedWord["state"],

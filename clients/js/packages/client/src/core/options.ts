@@ -1,4 +1,4 @@
-import { dumpJson, type JsonValue, makeError } from "@voxwire/protocol";
+import { dumpJson, type JsonValue, makeError, VoxwireError } from "@voxwire/protocol";
 import type { ClientOptions, TokenRequest } from "../api.js";
 import type { Media } from "../media/media.js";
 import type { Environment } from "./environment.js";
@@ -44,12 +44,20 @@ function metadataText(metadata: JsonValue): string {
   return dumpJson(metadata, { maxBytes: MAX_METADATA_BYTES });
 }
 
-/** The token for a connect; "" where the program has none. */
+/** The token for a connect; "" where the program has none. What a `tokenSource` throws is an
+ * `unauthorized` with the original as its cause: there is no token to connect with. */
 export async function tokenOf(options: OpenOptions, request: TokenRequest): Promise<string> {
   const { tokenSource, token = "" } = options;
   if (tokenSource === undefined) return token;
   if (token && request.reason === "connect") return token;
-  const given = await tokenSource(request);
+  let given: unknown;
+  try {
+    given = await tokenSource(request);
+  } catch (cause) {
+    if (cause instanceof VoxwireError || request.signal.aborted) throw cause;
+    const name = cause instanceof Error ? cause.name : typeof cause;
+    throw makeError("unauthorized", `tokenSource gave no token, it threw ${name}`, { cause });
+  }
   if (typeof given === "string") return given;
   throw makeError("invalid_argument", "tokenSource did not give a string");
 }

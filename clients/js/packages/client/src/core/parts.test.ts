@@ -11,20 +11,24 @@ test("a URL is what a person means by it", () => {
   const page = "https://app.test/room/7?x=1";
   const table: [string, string | undefined, string][] = [
     ["/", page, "wss://app.test/v1/session"],
-    ["/voice/session", page, "wss://app.test/voice/session"],
+    ["/voice", page, "wss://app.test/voice/v1/session"],
+    ["/voice/v1/session/", page, "wss://app.test/voice/v1/session"],
+    [".", page, "wss://app.test/room/v1/session"],
+    ["ws://127.0.0.2:7860/a", undefined, "ws://127.0.0.2:7860/a/v1/session"],
     ["ws://127.0.0.1:7860", undefined, "ws://127.0.0.1:7860/v1/session"],
     ["https://host/", page, "wss://host/v1/session"],
-    ["http://host:81/a/?b=1", undefined, "ws://host:81/a?b=1"],
+    ["http://host:81/a/?b=1", undefined, "ws://host:81/a/v1/session?b=1"],
   ];
   for (const [url, base, wanted] of table) expect(controlUrl(url, base)).toBe(wanted);
   for (const bad of ["/", "host:99999", "ftp://h", "wss://u:p@h", "", "ws://"]) {
     expect(() => controlUrl(bad, undefined)).toThrow(/invalid_argument/);
   }
-  expect(["ws://localhost/", "ws://[::1]:1/", "ws://h/"].map(isLoopback)).toEqual([
-    true,
-    true,
-    false,
-  ]);
+  for (const bare of ["localhost:7860", "127.0.0.1:7860", "bot.example", "bot.example/v1", ""]) {
+    expect(() => controlUrl(bare, page)).toThrow(/invalid_argument: .*give ws:\/\/localhost:7860/);
+  }
+  const local = ["ws://localhost/", "ws://[::1]:1/", "ws://127.0.0.2/"];
+  expect(local.filter(isLoopback)).toEqual(local);
+  expect(["ws://h/", "ws://127.0.0.1.h/", "ws://10.0.0.1/"].filter(isLoopback)).toEqual([]);
 });
 
 test("retries come at once, then 0.1 to 1 s apart, each up to 20 % off", () => {

@@ -65,10 +65,9 @@ export class Paths {
   detached(): void {
     this.#attached = false;
     const { opened } = this;
+    opened?.doubt();
     if (opened?.carrier === "websocket") {
       this.#break(lost("the control channel that carried the audio was lost"), true);
-    } else {
-      opened?.doubt();
     }
     this.#abandon();
   }

@@ -151,9 +151,10 @@ export class Run {
       },
       send: (payload) => {
         try {
-          if (payload.case) this.session?.send(payload);
+          return payload.case ? (this.session?.send(payload) ?? false) : false;
         } catch (error) {
           this.host.failed(error, "media");
+          return false;
         }
       },
     };

@@ -23,6 +23,8 @@ export function endOf(reason: wire.EndReason, last: VoxwireError | undefined): S
       return { reason: "server" };
     case EndReason.EXPIRED:
       return { reason: "expired" };
+    case EndReason.IDLE:
+      return { reason: "idle" };
     default:
       return { reason: "error", error: last ?? lost("the server ended the session") };
   }

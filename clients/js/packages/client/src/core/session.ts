@@ -121,12 +121,13 @@ export class Session implements ControlHandler {
       });
   }
 
-  /** Sends a message, now or when the connection is back. Throws a VoxwireError. */
-  send(payload: wire.PayloadInit): void {
+  /** Sends a message, now or when the connection is back; false when it was not taken, as audio
+   * and reports may be. Throws a VoxwireError. */
+  send(payload: wire.PayloadInit): boolean {
     if (this.#outcome.end || this.#scope.closed) {
       throw makeError("invalid_state", "the session has ended");
     }
-    this.control.send(payload);
+    return this.control.send(payload);
   }
 
   /** Tells the server that the microphone is off, or on again. */
@@ -258,10 +259,9 @@ export class Session implements ControlHandler {
 
   /** Plays another path from now on; with the first one the session is up. */
   #use(path: MediaPath): void {
-    const changed = { pathId: path.pathId, carrier: path.carrier } as const;
+    const { pathId, carrier } = path;
     if (this.#begun) {
-      this.host.emit("pathChanged", changed);
-      this.host.media.use(path);
+      this.host.emit("pathChanged", { pathId, carrier, ...this.host.media.use(path) });
       this.#up();
       return;
     }
@@ -269,10 +269,10 @@ export class Session implements ControlHandler {
     if (welcome === undefined) return;
     this.#begun = true;
     this.#muted = !this.host.media.microphone.enabled;
-    this.host.media.use(path);
+    const resent = this.host.media.use(path);
     this.#up();
     this.#emitOf({ case: "welcome", value: welcome });
-    this.host.emit("pathChanged", changed);
+    this.host.emit("pathChanged", { pathId, carrier, ...resent });
     if (this.#earlySkip) this.host.emit("eventsSkipped", this.#earlySkip);
     for (const envelope of this.#early.splice(0)) this.#happen(envelope);
     this.#outcome.begin();

@@ -2,20 +2,12 @@ import { errorFromClose, makeError, type VoxwireError, wire } from "@voxwire/pro
 import { Lost, lost } from "./attach.js";
 import type { WebSocketLike } from "./environment.js";
 import type { Gate } from "./gate.js";
+import { refused } from "./refusal.js";
 import type { Scope } from "./scope.js";
 
 /** How long the closing handshake may take, milliseconds. */
 export const CLOSE_MS = 500;
 const OPEN = 1;
-
-/** HTTP status of a refused upgrade, where the WebSocket tells it (`ws` does, no browser does). */
-const STATUS_CODES = {
-  401: "unauthorized",
-  403: "forbidden",
-  413: "too_large",
-  429: "rate_limited",
-  503: "capacity",
-} as const;
 
 export type Received = Uint8Array | string;
 
@@ -183,12 +175,7 @@ function opened(socket: WebSocketLike, where: string): Promise<void> {
 }
 
 function refusal(status: number, { code, reason }: CloseEventLike, where: string): VoxwireError {
-  if (status > 0) {
-    const known = STATUS_CODES[status as keyof typeof STATUS_CODES] ?? "unreachable";
-    return makeError(known, `${where} answered HTTP ${status}`, {
-      retryable: status === 429 || status === 503,
-    });
-  }
+  if (status > 0) return refused(where, status, ""); // `ws` tells it, no browser does
   if (code !== undefined && code >= 4000) return errorFromClose(code, reason);
   return makeError("unreachable", `nothing answers at ${where}: is the server running?`, {
     retryable: true,

@@ -26,13 +26,13 @@ type Checked<Output> =
 
 export interface ToolOptions {
   /** What it does, for the language model; at most 2 000 characters. */
-  readonly description?: string;
+  readonly description?: string | undefined;
   /** Longest run, milliseconds; the server's default (10 000) when absent. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** What an interruption of the bot does to a call; default "cancel". */
-  readonly onInterruption?: "cancel" | "finish" | "ask";
+  readonly onInterruption?: "cancel" | "finish" | "ask" | undefined;
   /** JSON Schema of a Standard Schema that cannot tell it itself: `z.toJSONSchema`. */
-  readonly toJSONSchema?: (schema: never) => unknown;
+  readonly toJSONSchema?: ((schema: never) => unknown) | undefined;
 }
 
 /** JSON Schema of the arguments, an object. */

@@ -1,14 +1,29 @@
 /** Media without a page: audio on the control channel, devices that are not there. */
 import { codeFromWire, makeError, type VoxwireError, wire } from "@voxwire/protocol";
 import type { DeviceState, Devices, DevicesState, Microphone, Quality } from "../api.js";
-import type { Environment } from "../core/environment.js";
-import type { CarrierName, Media, MediaHost, MediaPath, PathOptions, Payload } from "./media.js";
+import type {
+  CarrierName,
+  Media,
+  MediaHost,
+  MediaPath,
+  PathOptions,
+  Payload,
+  Resent,
+} from "./media.js";
 import { Player, type Track } from "./player.js";
+import {
+  BLOCK_MS,
+  CAPTURE_RATE,
+  type Clock,
+  NOTHING_RESENT,
+  Reader,
+  UserAudio,
+} from "./user-audio.js";
 
-/** Rate of the user's audio, and the rate that is asked for the bot's, Hz. */
-export const CAPTURE_RATE = 16_000;
+export { BLOCK_MS, CAPTURE_RATE, type Clock };
+
+/** Rate that is asked for the bot's audio, Hz. */
 export const PLAYOUT_RATE = 24_000;
-export const BLOCK_MS = 20;
 
 const NONE: DeviceState = { state: "uninitialized", enabled: false, available: [] };
 const NO_DEVICES: DevicesState = { microphone: NONE, camera: NONE, speaker: NONE, screen: NONE };
@@ -37,12 +52,20 @@ export interface Sound extends Track {
   stop(): void;
 }
 
-/** The clock and timers of a program, or virtual ones. */
-export type Clock = Pick<Environment, "now" | "after">;
+const OWN_CLOCK: Clock = {
+  now: () => performance.now(),
+  after(ms, fn) {
+    const timer = setTimeout(fn, ms);
+    return () => clearTimeout(timer);
+  },
+};
 
 export interface HeadlessOptions {
   readonly clock?: Clock;
-  sound(pathId: number, changed: () => void, host: MediaHost): Sound;
+  sound(pathId: number, changed: () => void): Sound;
+  /** The user's next samples, read in real time from the first path on; undefined = the user is
+   * not heard. */
+  read?(count: number): Int16Array | undefined;
   readonly microphone?: Microphone;
   begin?(host: MediaHost): Promise<void>;
   end?(): Promise<void>;
@@ -59,6 +82,8 @@ export class HeadlessMedia implements Media {
   #host: MediaHost | undefined;
   #player: Player | undefined;
   #path: PcmPath | undefined;
+  #user: UserAudio | undefined;
+  #reader: Reader | undefined;
 
   constructor(private readonly options: HeadlessOptions) {
     this.microphone = options.microphone ?? noMicrophone;
@@ -70,7 +95,16 @@ export class HeadlessMedia implements Media {
 
   async start(host: MediaHost): Promise<void> {
     this.#host = host;
-    const { clock } = this.options;
+    const { clock, read } = this.options;
+    if (read) {
+      const own = clock ?? OWN_CLOCK;
+      const user = new UserAudio(
+        (payload) => host.send(payload),
+        () => own.now(),
+      );
+      this.#user = user;
+      this.#reader = new Reader(read, (samples, count) => user.capture(samples, count), own);
+    }
     this.#player = new Player({
       now: () => clock?.now() ?? performance.now(),
       ...(clock ? { after: (ms, fn) => clock.after(ms, fn) } : {}),
@@ -81,12 +115,9 @@ export class HeadlessMedia implements Media {
   }
 
   path(_carrier: CarrierName, { pathId }: PathOptions): MediaPath {
-    const host = this.#host;
-    if (host === undefined) throw makeError("invalid_state", "the media was not started");
-    return new PcmPath(
-      pathId,
-      this.options.sound(pathId, () => this.changed(), host),
-    );
+    if (this.#host === undefined) throw makeError("invalid_state", "the media was not started");
+    const sound = this.options.sound(pathId, () => this.changed());
+    return new PcmPath(pathId, sound, () => this.#user?.park(pathId));
   }
 
   /** Something has changed in the sound of a path. */
@@ -94,8 +125,8 @@ export class HeadlessMedia implements Media {
     this.#player?.update();
   }
 
-  use(path: MediaPath): void {
-    if (!(path instanceof PcmPath) || path === this.#path) return;
+  use(path: MediaPath): Resent {
+    if (!(path instanceof PcmPath) || path === this.#path) return NOTHING_RESENT;
     const before = this.#path;
     const fromMs = this.positionMs;
     if (before) this.#player?.leave(before.sound);
@@ -103,6 +134,9 @@ export class HeadlessMedia implements Media {
     this.#path = path;
     path.sound.start(fromMs);
     this.#player?.follow(path.sound);
+    const resent = path.readyMessage && this.#user?.resume(path.readyMessage);
+    this.#reader?.start();
+    return resent ?? NOTHING_RESENT;
   }
 
   receive(payload: Payload): void {
@@ -137,7 +171,8 @@ export class HeadlessMedia implements Media {
   async stop(): Promise<void> {
     this.#player?.close();
     this.#path?.close();
-    this.#host = this.#player = this.#path = undefined;
+    this.#reader?.stop();
+    this.#host = this.#player = this.#path = this.#user = this.#reader = undefined;
     await this.options.end?.();
   }
 }
@@ -148,6 +183,8 @@ export class PcmPath implements MediaPath {
   readonly trouble: VoxwireError | undefined;
   readonly ready: Promise<void>;
   readonly lost: Promise<VoxwireError>;
+  /** What the server said when it was ready. */
+  readyMessage: wire.PathReady | undefined;
   #rate = PLAYOUT_RATE;
   #settle: { ready(): void; refuse(error: VoxwireError): void } = { ready() {}, refuse() {} };
   #lose: (error: VoxwireError) => void = () => {};
@@ -155,6 +192,7 @@ export class PcmPath implements MediaPath {
   constructor(
     readonly pathId: number,
     readonly sound: Sound,
+    private readonly gone: () => void = () => {},
   ) {
     this.ready = new Promise((resolve, reject) => {
       this.#settle = { ready: resolve, refuse: reject };
@@ -181,6 +219,7 @@ export class PcmPath implements MediaPath {
         this.#rate = payload.value.playout?.sampleRate || PLAYOUT_RATE;
         return;
       case "pathReady":
+        this.readyMessage = payload.value;
         this.#settle.ready();
         return;
       case "pathClose": {
@@ -198,7 +237,10 @@ export class PcmPath implements MediaPath {
     }
   }
 
-  doubt(): void {}
+  doubt(): void {
+    this.gone();
+  }
+
   drop(): void {}
 
   close(): void {

@@ -12,8 +12,9 @@ export type Payload = wire.Envelope["payload"];
 
 /** What a session gives its media. */
 export interface MediaHost {
-  /** Sends a message; audio and reports are not sequenced and are dropped while disconnected. */
-  send(payload: Payload): void;
+  /** Sends a message. False when it was not taken: audio and reports are not sequenced, and not
+   * taken while disconnected or far behind. */
+  send(payload: Payload): boolean;
   /** Raises an event that happens at this speaker: `botWord`, `stateChanged`, `flushed`. */
   emit<K extends keyof ClientEvents>(type: K, event: ClientEvents[K]): void;
   /** The server is on this machine: ICE needs no other network then. */
@@ -25,6 +26,12 @@ export interface PathOptions {
   readonly pathId: number;
   readonly iceServers: readonly RTCIceServer[];
   readonly icePolicy: RTCIceTransportPolicy;
+}
+
+/** What a new path brings of the user's audio of before, and what nothing brings any more. */
+export interface Resent {
+  readonly resentMs: number;
+  readonly lostMs: number;
 }
 
 /** One way for audio. Opened, used and closed by one session. */
@@ -42,7 +49,8 @@ export interface MediaPath {
   readonly ready: Promise<void>;
   /** Resolves, with the reason, when a path that was ready is lost (ICE, or the server's close). */
   readonly lost: Promise<VoxwireError>;
-  /** The control channel was lost: what brings nothing now is likely to be lost, too. */
+  /** The control channel was lost, and what it carried: what else brings nothing now is likely to
+   * be lost, too. */
   doubt(): void;
   /** Carries nothing any more and tells nobody, as a broken network would. */
   drop(): void;
@@ -63,8 +71,9 @@ export interface Media {
   start(host: MediaHost): Promise<void>;
   /** Makes a path; nothing is sent yet. */
   path(carrier: CarrierName, options: PathOptions): MediaPath;
-  /** Plays this path from now on, from where the one before stopped, which is closed. */
-  use(path: MediaPath): void;
+  /** Plays this path from now on, from where the one before stopped, which is closed; sends what
+   * was kept of the user. */
+  use(path: MediaPath): Resent;
   /** Takes what the server says about utterances, words, states and silence, in order. */
   receive(payload: Payload): void;
   /** Forgets what was announced: the snapshot takes its place. Words that were fired, and words

@@ -8,5 +8,6 @@ export { type WavMedia, type WavMediaOptions, wavMedia } from "./wav-media.js";
 
 /** `createClient` of `@voxwire/client` with a WebSocket that Node has, or that `ws` brings. */
 export function createClient(options: ClientOptions): Client {
-  return create({ ...options, environment: { openSocket: nodeSocket, ...options.environment } });
+  const openSocket = options.environment?.openSocket ?? nodeSocket;
+  return create({ ...options, environment: { ...options.environment, openSocket } });
 }

@@ -11,9 +11,9 @@ export interface WavMediaOptions {
   /** What the user says, one after the other: a WAV file of any rate. The next one is played when
    * the bot's turn has ended, the first when its greeting has; `file.wav@1500` is played 1500 ms
    * after the bot's next first word instead (a barge-in). */
-  readonly input?: string | readonly string[];
+  readonly input?: string | readonly string[] | undefined;
   /** WAV file of what the bot said: the media clock itself, silence where nothing was heard. */
-  readonly output?: string;
+  readonly output?: string | undefined;
 }
 
 /** `media` of `createClient`, and how far it is. */
@@ -36,11 +36,11 @@ export function wavMedia({ input, output }: WavMediaOptions = {}): WavMedia {
   let writer: TimelineWriter | undefined;
   const media = new HeadlessMedia({
     microphone,
-    sound: (pathId, changed, host) =>
+    read: (count) => microphone.read(count),
+    sound: (pathId, changed) =>
       new WavSound({
-        ...{ pathId, changed, host },
+        ...{ pathId, changed },
         write: (position, samples) => writer?.write(position, samples),
-        read: (count) => microphone.read(count),
       }),
     async begin(host) {
       writer = output === undefined ? undefined : new TimelineWriter(output, PLAYOUT_RATE);

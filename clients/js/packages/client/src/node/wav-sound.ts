@@ -1,24 +1,17 @@
-/** One path's audio in real time: the bot's into a timeline, the user's from a microphone. */
-import { wire } from "@voxwire/protocol";
-import { BLOCK_MS, CAPTURE_RATE, PLAYOUT_RATE, type Sound } from "../media/headless-media.js";
-import type { MediaHost } from "../media/media.js";
+/** One path's audio in real time: the bot's, into a timeline. */
+import { BLOCK_MS, PLAYOUT_RATE, type Sound } from "../media/headless-media.js";
 import { moves, PlayoutBuffer } from "../media/playout-buffer.js";
 import { PositionClock } from "../media/position.js";
 
 /** After a longer stall of the program the speaker does not catch up any more, milliseconds. */
 const MAX_BEHIND_MS = 2000;
-/** After a stall at most this much of the user's audio is sent at once. */
-const MAX_BURST_MS = 200;
 
 export interface WavSoundOptions {
   readonly pathId: number;
-  readonly host: MediaHost;
   /** Something sounds that did not, or the other way round. */
   readonly changed: () => void;
   /** What is played, at its position. */
   readonly write: (position: number, samples: Int16Array) => void;
-  /** The user's next samples; undefined = the user is not heard. */
-  readonly read: (count: number) => Int16Array | undefined;
 }
 
 export class WavSound implements Sound {
@@ -28,7 +21,6 @@ export class WavSound implements Sound {
   readonly #buffer = new PlayoutBuffer({ sampleRate: PLAYOUT_RATE });
   readonly #position = new PositionClock();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #captured = 0;
   #stopped = false;
 
   constructor(options: WavSoundOptions) {
@@ -86,7 +78,7 @@ export class WavSound implements Sound {
     return (stopped * 1000) / PLAYOUT_RATE;
   }
 
-  /** Plays the block that sounds from `atMs` on, and sends one of the user. */
+  /** Plays the block that sounds from `atMs` on. */
   #tick(atMs: number): void {
     const count = (PLAYOUT_RATE * BLOCK_MS) / 1000;
     const { samples, spans } = this.#buffer.pull(count);
@@ -103,23 +95,9 @@ export class WavSound implements Sound {
       });
     }
     const now = performance.now();
-    if (now - atMs < MAX_BURST_MS) this.#capture();
     if (before !== this.#position.where(now).moving) this.#options.changed();
     if (this.#stopped) return;
     const nextMs = now - atMs > MAX_BEHIND_MS ? now : atMs + BLOCK_MS;
     this.#timer = setTimeout(() => this.#tick(nextMs), Math.max(0, nextMs - now));
-  }
-
-  #capture(): void {
-    const count = (CAPTURE_RATE * BLOCK_MS) / 1000;
-    const sampleIndex = BigInt(this.#captured);
-    this.#captured += count;
-    const samples = this.#options.read(count);
-    if (!samples) return;
-    const data = new Uint8Array(samples.length * 2);
-    const view = new DataView(data.buffer);
-    for (const [index, sample] of samples.entries()) view.setInt16(index * 2, sample, true);
-    const value = { pathId: this.pathId, sampleIndex, data };
-    this.#options.host.send({ case: "audio", value: wire.create(wire.AudioChunkSchema, value) });
   }
 }

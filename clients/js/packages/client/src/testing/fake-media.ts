@@ -2,14 +2,21 @@ import { makeError, type VoxwireError, type wire } from "@voxwire/protocol";
 import type { DeviceKind, DeviceState, Devices, DevicesState, Levels, Microphone } from "../api.js";
 import { Store } from "../core/store.js";
 import { type Clock, HeadlessMedia, PcmPath } from "../media/headless-media.js";
-import type { CarrierName, MediaHost, MediaPath, PathOptions, Payload } from "../media/media.js";
+import type {
+  CarrierName,
+  MediaHost,
+  MediaPath,
+  PathOptions,
+  Payload,
+  Resent,
+} from "../media/media.js";
 import { Unheard } from "../media/silent-media.js";
 
 export interface FakeMediaOptions {
   /** Default: both. */
-  readonly carriers?: readonly CarrierName[];
+  readonly carriers?: readonly CarrierName[] | undefined;
   /** A `VirtualTime`; the program's own clock when absent. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 const GRANTED: DeviceState = {
@@ -95,9 +102,9 @@ export class FakeMedia extends HeadlessMedia {
     return path;
   }
 
-  override use(path: MediaPath): void {
+  override use(path: MediaPath): Resent {
     this.#path = path as FakePath;
-    super.use(path);
+    return super.use(path);
   }
 
   override receive(payload: Payload): void {

@@ -6,11 +6,11 @@ import { FakeSession, type FakeSessionHost, type ScriptedBot } from "./fake-sess
 import { LoopbackNetwork, type LoopbackSocket } from "./loopback.js";
 
 export interface FakeServerOptions {
-  readonly bot?: ScriptedBot;
+  readonly bot?: ScriptedBot | undefined;
   /** A `VirtualTime`; the program's own clock when absent. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Tokens that are good; any when absent. */
-  readonly tokens?: readonly string[];
+  readonly tokens?: readonly string[] | undefined;
 }
 
 /** Give `environment` to `createClient`, with a `fakeMedia()` and any URL. */
@@ -45,6 +45,7 @@ export class FakeServer implements FakeSessionHost {
       now: () => this.clock.now(),
       after: (ms, fn) => this.clock.after(ms, fn),
       openSocket: this.network.openSocket,
+      ask: () => Promise.reject(new Error("no HTTP here")),
       jitter: () => 0.5,
       onOnline: () => () => {},
       onLeave: () => () => {},

@@ -30,13 +30,13 @@ export interface ScriptedBot {
 }
 
 export interface SayOptions {
-  readonly turnId?: string;
-  readonly wordMs?: number;
+  readonly turnId?: string | undefined;
+  readonly wordMs?: number | undefined;
 }
 
 export interface ToolOutcome {
-  readonly result?: JsonValue;
-  readonly error?: { readonly code: number; readonly reason: string };
+  readonly result?: JsonValue | undefined;
+  readonly error?: { readonly code: number; readonly reason: string } | undefined;
 }
 
 /** What a session needs of its server. */
@@ -59,6 +59,8 @@ export class FakeSession {
   /** The path in use. */
   pathId = 0;
   heardMs = 0;
+  /** Samples of the user that came so far, by their number. */
+  captured = 0;
   over = false;
   channel: Channel;
   #socket: LoopbackSocket | undefined;
@@ -257,6 +259,11 @@ export class FakeSession {
         this.heardMs = Math.max(this.heardMs, Number(payload.value.mediaMs));
         this.#speech.heard(this.heardMs);
         return;
+      case "audio": {
+        const { sampleIndex, data } = payload.value;
+        this.captured = Math.max(this.captured, Number(sampleIndex) + data.length / 2);
+        return;
+      }
       case "sendText":
         this.#do(() => bot.onText?.(payload.value.text, this));
         return;
@@ -291,7 +298,8 @@ export class FakeSession {
     }
     this.pathId = pathId;
     this.send({ case: "pathAnswer", value: { pathId, playout: { sampleRate: RATE } } });
-    this.send({ case: "pathReady", value: { pathId } });
+    const capture = { case: "captureIndex", value: BigInt(this.captured) } as const;
+    this.send({ case: "pathReady", value: { pathId, capture } });
     this.#speech.moved(pathId);
     for (const { startMs, endMs } of this.#speech.unheard(this.heardMs))
       this.#sound(startMs, endMs);

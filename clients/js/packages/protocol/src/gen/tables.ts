@@ -40,7 +40,7 @@ export type MetricKind = metrics.MetricKind;
 
 export const FeatureSchema: EnumSchema<typeof session.Feature> = /*@__PURE__*/ enumSchema(
   "Feature",
-  "UNSPECIFIED PLAYOUT_REPORTS FLUSH WORDS SEQUENCE RESUME CHUNKS CLIENT_TOOLS WEBSOCKET_AUDIO WEBRTC DAILY",
+  "UNSPECIFIED PLAYOUT_REPORTS FLUSH WORDS SEQUENCE RESUME CHUNKS CLIENT_TOOLS WEBSOCKET_AUDIO WEBRTC DAILY KEPT_CAPTURE",
 );
 export const Feature: typeof session.Feature = /*@__PURE__*/ constantsOf(FeatureSchema);
 export type Feature = session.Feature;
@@ -54,7 +54,7 @@ export type TurnRole = session.TurnRole;
 
 export const EndReasonSchema: EnumSchema<typeof session.EndReason> = /*@__PURE__*/ enumSchema(
   "EndReason",
-  "UNSPECIFIED CLIENT BOT SERVER ERROR EXPIRED",
+  "UNSPECIFIED CLIENT BOT SERVER ERROR EXPIRED IDLE",
 );
 export const EndReason: typeof session.EndReason = /*@__PURE__*/ constantsOf(EndReasonSchema);
 export type EndReason = session.EndReason;
@@ -138,7 +138,7 @@ export type HeardSource = words.HeardSource;
 
 export const AudioChunkSchema: MessageSchema<media.AudioChunk> = /*@__PURE__*/ messageSchema(
   "AudioChunk",
-  "pathId:u trackId:u sampleIndex:U data:y",
+  "pathId:u trackId:u sampleIndex:U data:y liveFollows:b rtpTimestamp:u?",
 );
 export type AudioChunk = media.AudioChunk;
 
@@ -325,7 +325,7 @@ export type IceCandidate = signaling.IceCandidate;
 
 export const PathReadySchema: MessageSchema<signaling.PathReady> = /*@__PURE__*/ messageSchema(
   "PathReady",
-  "pathId:u",
+  "pathId:u capture:{ captureIndex:U captureAgeMs:u}",
 );
 export type PathReady = signaling.PathReady;
 

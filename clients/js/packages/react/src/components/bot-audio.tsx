@@ -1,10 +1,12 @@
+"use client";
+
 import { useEffect } from "react";
 import { useVoxwire } from "../context.js";
 
 export interface BotAudioProps {
   /** 0 … 1; default 1. */
-  readonly volume?: number;
-  readonly muted?: boolean;
+  readonly volume?: number | undefined;
+  readonly muted?: boolean | undefined;
 }
 
 /** How loud the bot is. The client plays it by itself; this renders nothing. */

@@ -1,3 +1,5 @@
+"use client";
+
 import type { ComponentProps, ReactNode } from "react";
 import type { CaptionWord } from "../caption-text.js";
 import { type CaptionLine, useCaptions } from "../hooks/use-captions.js";
@@ -5,9 +7,9 @@ import { LiveText } from "./live-text.js";
 
 export interface CaptionsProps extends Omit<ComponentProps<"div">, "children"> {
   /** How many turns, at most; default 2. */
-  readonly turns?: number;
+  readonly turns?: number | undefined;
   /** Draws a word; by default a span. */
-  readonly word?: (word: CaptionWord) => ReactNode;
+  readonly word?: ((word: CaptionWord) => ReactNode) | undefined;
 }
 
 /**

@@ -22,13 +22,31 @@ afterEach(() => {
   expect(client.listenerCount).toBe(0);
 });
 
-test("MicToggle is a pressed button while the microphone is on", async () => {
-  show(<react.MicToggle>{(mic) => (mic.enabled ? "on" : "off")}</react.MicToggle>);
+test("MicToggle shows what is wanted: before a session it is on, and a click mutes visibly", async () => {
+  show(<react.MicToggle>{(mic) => `${mic.enabled ? "on" : "off"} ${mic.live}`}</react.MicToggle>);
   const button = screen.getByRole("button");
-  expect(button.getAttribute("aria-pressed")).toBe("false");
+  const shown = () => [button.getAttribute("aria-pressed"), button.textContent];
+  expect(shown()).toEqual(["true", "on false"]);
   await act(async () => fireEvent.click(button));
-  expect(button.getAttribute("aria-pressed")).toBe("true");
-  expect(button.textContent).toBe("on");
+  expect(shown()).toEqual(["false", "off false"]);
+  await act(() => client.connect());
+  expect([...shown(), client.devices.get().microphone.enabled]).toEqual([
+    ...["false", "off false"], // as it was chosen before
+    false,
+  ]);
+  await act(async () => fireEvent.click(button));
+  expect(shown()).toEqual(["true", "on true"]);
+});
+
+test("MicToggle is off while the microphone cannot be had, and a click tries again", async () => {
+  show(<react.MicToggle />);
+  await act(() => client.connect());
+  act(() => client.setDevice("microphone", { state: "error", reason: "denied", enabled: false }));
+  const button = screen.getByRole("button");
+  expect([button.getAttribute("aria-pressed"), button.textContent]).toEqual(["false", "Unmute"]);
+  const asked = vi.spyOn(client.microphone, "setEnabled");
+  await act(async () => fireEvent.click(button));
+  expect(asked).toHaveBeenCalledWith(true);
 });
 
 test("StartAudio is there only while the browser keeps the page silent", async () => {

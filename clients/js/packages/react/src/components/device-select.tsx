@@ -1,12 +1,14 @@
+"use client";
+
 import type { ComponentProps, ReactNode } from "react";
 import { useDevices } from "../hooks/use-devices.js";
 
 export interface DeviceSelectProps extends Omit<ComponentProps<"select">, "children" | "value"> {
   readonly kind: "microphone" | "speaker";
   /** What stands in place of the name of a device that has none, because there is no permission. */
-  readonly unnamed?: (index: number) => string;
+  readonly unnamed?: ((index: number) => string) | undefined;
   /** A device could not be had. */
-  readonly onFailure?: (error: unknown) => void;
+  readonly onFailure?: ((error: unknown) => void) | undefined;
 }
 
 /** A `<select>` of microphones or speakers; put a `<label>` around it or give an `aria-label`. */

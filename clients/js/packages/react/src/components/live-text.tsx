@@ -1,20 +1,22 @@
-import type { CSSProperties, ReactNode } from "react";
+import type { ReactNode } from "react";
 import type { CaptionLine } from "../hooks/use-captions.js";
 
-const HIDDEN: CSSProperties = {
-  position: "absolute",
-  width: 1,
-  height: 1,
-  overflow: "hidden",
-  clipPath: "inset(50%)",
-  whiteSpace: "nowrap",
-};
+/** Not a `style` in the markup that a server renders: a strict policy ignores that. */
+function hide(element: HTMLElement | null): void {
+  if (element === null) return;
+  const { style } = element;
+  style.position = "absolute";
+  style.width = style.height = "1px";
+  style.overflow = "hidden";
+  style.clipPath = "inset(50%)";
+  style.whiteSpace = "nowrap";
+}
 
 /** Tells screen readers the last complete turn, politely and once. */
 export function LiveText({ lines }: { readonly lines: readonly CaptionLine[] }): ReactNode {
   const line = lines.findLast((candidate) => candidate.final);
   return (
-    <div role="status" aria-live="polite" style={HIDDEN}>
+    <div role="status" aria-live="polite" ref={hide}>
       {line && `${line.role === "bot" ? "Bot" : "You"}: ${heardText(line)}`}
     </div>
   );

@@ -1,8 +1,10 @@
+"use client";
+
 import type { ComponentProps, ReactNode } from "react";
 import { type MicrophoneControl, useMicrophone } from "../hooks/use-microphone.js";
 
 export interface MicToggleProps extends Omit<ComponentProps<"button">, "children"> {
-  readonly children?: ReactNode | ((microphone: MicrophoneControl) => ReactNode);
+  readonly children?: (ReactNode | ((microphone: MicrophoneControl) => ReactNode)) | undefined;
 }
 
 /** A button that turns the microphone on and off; `aria-pressed` says which. */

@@ -1,3 +1,5 @@
+"use client";
+
 import { type ComponentProps, type ReactNode, useState } from "react";
 import { useVoxwire } from "../context.js";
 import { useVoxwireEvent } from "../hooks/use-voxwire-event.js";
@@ -14,7 +16,7 @@ export function StartAudio({ children, onClick, ...props }: ComponentProps<"butt
       {...props}
       onClick={(event) => {
         onClick?.(event);
-        void client.resumeAudio();
+        client.resumeAudio().catch(() => undefined); // the button stays
       }}
     >
       {children ?? "Play the bot's voice"}

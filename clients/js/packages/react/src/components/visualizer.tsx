@@ -1,3 +1,5 @@
+"use client";
+
 import type { Levels } from "@voxwire/client";
 import { type ComponentProps, type ReactNode, useRef } from "react";
 import { useVoxwire } from "../context.js";
@@ -8,9 +10,9 @@ import { LevelMeter } from "../visual/level-meter.js";
 import { drawOrb } from "../visual/orb.js";
 
 export interface VisualizerProps extends Omit<ComponentProps<"canvas">, "children"> {
-  readonly variant?: "bar" | "orb";
+  readonly variant?: "bar" | "orb" | undefined;
   /** Whose sound; default the bot's. The orb breathes with both. */
-  readonly side?: keyof Levels;
+  readonly side?: keyof Levels | undefined;
 }
 
 /**

@@ -1,3 +1,5 @@
+"use client";
+
 import type { Levels } from "@voxwire/client";
 import { useEffect, useState } from "react";
 import { useVoxwire } from "../context.js";

@@ -1,4 +1,6 @@
-import type { LoggedTurn } from "@voxwire/client";
+"use client";
+
+import { joinTexts, type LoggedTurn } from "@voxwire/client";
 import { useMemo } from "react";
 import { type CaptionWord, captionWords } from "../caption-text.js";
 import { useConversation } from "./use-conversation.js";
@@ -49,16 +51,20 @@ export function captionLine(turn: LoggedTurn): CaptionLine {
 }
 
 function botWords(turn: LoggedTurn & { role: "bot" }): CaptionWord[] {
-  const spoken = turn.utterances.flatMap((utterance, at) =>
-    captionWords(utterance).map((word, index) =>
-      at > 0 && index === 0 && word.gap === "" ? { ...word, gap: " " } : word,
-    ),
-  );
   return [
-    ...heardWords(`${turn.id}:heard`, turn.heardText ?? ""),
-    ...heardWords(`${turn.id}:cut`, turn.unheardText ?? "", "cut"),
-    ...spoken,
-  ];
+    heardWords(`${turn.id}:heard`, turn.heardText ?? ""),
+    heardWords(`${turn.id}:cut`, turn.unheardText ?? "", "cut"),
+    ...turn.utterances.map(captionWords),
+  ].reduce(behind, []);
+}
+
+/** Words behind others, with a space between the two where their script has one. */
+function behind(before: readonly CaptionWord[], words: readonly CaptionWord[]): CaptionWord[] {
+  const [last, first] = [before.at(-1), words[0]];
+  if (last === undefined || first === undefined) return [...before, ...words];
+  const length = last.text.length + first.text.length;
+  const gap = joinTexts(last.text, first.text).length > length ? " " : "";
+  return [...before, { ...first, gap }, ...words.slice(1)];
 }
 
 function heardWords(key: string, text: string, state: CaptionWord["state"] = "heard") {

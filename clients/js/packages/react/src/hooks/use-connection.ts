@@ -1,3 +1,5 @@
+"use client";
+
 import type { Client, ClientStatus } from "@voxwire/client";
 import { useCallback, useState } from "react";
 import { useVoxwire } from "../context.js";

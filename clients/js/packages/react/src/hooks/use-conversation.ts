@@ -1,3 +1,5 @@
+"use client";
+
 import type { Conversation } from "@voxwire/client";
 import { useVoxwire } from "../context.js";
 import { useReadable } from "../use-readable.js";

@@ -1,3 +1,5 @@
+"use client";
+
 import type { Tool, ToolCall } from "@voxwire/client";
 import { useEffect } from "react";
 import { useVoxwire } from "../context.js";

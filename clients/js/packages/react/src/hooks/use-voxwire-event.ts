@@ -1,3 +1,5 @@
+"use client";
+
 import type { ClientEventMap, EventType } from "@voxwire/client";
 import { useEffect } from "react";
 import { useVoxwire } from "../context.js";

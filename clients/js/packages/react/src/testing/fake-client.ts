@@ -19,7 +19,7 @@ import { Value } from "./value.js";
 
 const NO_DEVICE: DeviceState = { state: "uninitialized", enabled: false, available: [] };
 const NO_DEVICES: DevicesState = {
-  microphone: NO_DEVICE,
+  microphone: { ...NO_DEVICE, wanted: true },
   camera: NO_DEVICE,
   speaker: NO_DEVICE,
   screen: NO_DEVICE,
@@ -78,7 +78,7 @@ export class FakeClient implements Client {
   async connect(): Promise<void> {
     this.calls.push(["connect"]);
     this.setStatus({ status: "ready", sessionId: "fake.session", bot: "fake" });
-    this.setDevice("microphone", { state: "granted", enabled: true });
+    this.setDevice("microphone", { state: "granted", enabled: this.microphone.enabled });
   }
 
   async disconnect(reason?: string): Promise<void> {
@@ -189,10 +189,13 @@ export class FakeClient implements Client {
 }
 
 function fakeMicrophone(client: FakeClient): Microphone {
-  const setEnabled = async (enabled: boolean) => client.setDevice("microphone", { enabled });
+  const setEnabled = async (wanted: boolean) => {
+    const enabled = wanted && client.status.get().status === "ready";
+    client.setDevice("microphone", { wanted, enabled });
+  };
   return {
     get enabled() {
-      return client.devicesState.get().microphone.enabled;
+      return client.devicesState.get().microphone.wanted === true;
     },
     setEnabled,
     hold: () => {

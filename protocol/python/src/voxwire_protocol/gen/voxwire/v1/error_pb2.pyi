@@ -42,7 +42,7 @@ class _ErrorCodeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     ERROR_CODE_SUPERSEDED: ErrorCode  # 25
     """A newer attach took the session over."""
     ERROR_CODE_DURATION_LIMIT: ErrorCode  # 26
-    """The session reached the longest duration that its token allows."""
+    """The session reached the longest duration that its token or the server allows."""
     ERROR_CODE_GOING_AWAY: ErrorCode  # 27
     """The server is shutting down or handing sessions over."""
     ERROR_CODE_BAD_SDP: ErrorCode  # 40
@@ -114,7 +114,7 @@ ERROR_CODE_SESSION_EXPIRED: ErrorCode  # 24
 ERROR_CODE_SUPERSEDED: ErrorCode  # 25
 """A newer attach took the session over."""
 ERROR_CODE_DURATION_LIMIT: ErrorCode  # 26
-"""The session reached the longest duration that its token allows."""
+"""The session reached the longest duration that its token or the server allows."""
 ERROR_CODE_GOING_AWAY: ErrorCode  # 27
 """The server is shutting down or handing sessions over."""
 ERROR_CODE_BAD_SDP: ErrorCode  # 40

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from voxwire_protocol.gen.voxwire.v1 import options_pb2 as voxwire_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16voxwire/v1/media.proto\x12\nvoxwire.v1\x1a\x18voxwire/v1/options.proto\"Y\n\nAudioChunk\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12\x10\n\x08track_id\x18\x02 \x01(\r\x12\x14\n\x0csample_index\x18\x03 \x01(\x04\x12\x12\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x42\x04\xb0\xbb\x18\x01\"\xa6\x01\n\x0bMediaAnchor\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12\x10\n\x08track_id\x18\x02 \x01(\r\x12\x10\n\x08media_ms\x18\x03 \x01(\x04\x12\x17\n\rrtp_timestamp\x18\x04 \x01(\rH\x00\x12\x16\n\x0csample_index\x18\x05 \x01(\x04H\x00\x12\x12\n\nclock_rate\x18\x06 \x01(\r\x12\x11\n\testimated\x18\x07 \x01(\x08\x42\n\n\x08position\"\xa5\x01\n\rPlayoutReport\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12\x10\n\x08track_id\x18\x02 \x01(\r\x12\x10\n\x08media_ms\x18\x03 \x01(\x04\x12\x13\n\x0b\x62uffered_ms\x18\x04 \x01(\r\x12\x14\n\x0c\x63oncealed_ms\x18\x05 \x01(\r\x12\x10\n\x08\x66lush_id\x18\x06 \x01(\r\x12\x0f\n\x07playing\x18\x07 \x01(\x08\x12\x11\n\tsuspended\x18\x08 \x01(\x08\"j\n\x05\x46lush\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12\x10\n\x08track_id\x18\x02 \x01(\r\x12\x10\n\x08\x66lush_id\x18\x03 \x01(\r\x12\x16\n\x0euntil_media_ms\x18\x04 \x01(\x04\x12\x14\n\x0cutterance_id\x18\x05 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16voxwire/v1/media.proto\x12\nvoxwire.v1\x1a\x18voxwire/v1/options.proto\"\x9d\x01\n\nAudioChunk\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12\x10\n\x08track_id\x18\x02 \x01(\r\x12\x14\n\x0csample_index\x18\x03 \x01(\x04\x12\x12\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x42\x04\xb0\xbb\x18\x01\x12\x14\n\x0clive_follows\x18\x05 \x01(\x08\x12\x1a\n\rrtp_timestamp\x18\x06 \x01(\rH\x00\x88\x01\x01\x42\x10\n\x0e_rtp_timestamp\"\xa6\x01\n\x0bMediaAnchor\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12\x10\n\x08track_id\x18\x02 \x01(\r\x12\x10\n\x08media_ms\x18\x03 \x01(\x04\x12\x17\n\rrtp_timestamp\x18\x04 \x01(\rH\x00\x12\x16\n\x0csample_index\x18\x05 \x01(\x04H\x00\x12\x12\n\nclock_rate\x18\x06 \x01(\r\x12\x11\n\testimated\x18\x07 \x01(\x08\x42\n\n\x08position\"\xa5\x01\n\rPlayoutReport\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12\x10\n\x08track_id\x18\x02 \x01(\r\x12\x10\n\x08media_ms\x18\x03 \x01(\x04\x12\x13\n\x0b\x62uffered_ms\x18\x04 \x01(\r\x12\x14\n\x0c\x63oncealed_ms\x18\x05 \x01(\r\x12\x10\n\x08\x66lush_id\x18\x06 \x01(\r\x12\x0f\n\x07playing\x18\x07 \x01(\x08\x12\x11\n\tsuspended\x18\x08 \x01(\x08\"j\n\x05\x46lush\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12\x10\n\x08track_id\x18\x02 \x01(\r\x12\x10\n\x08\x66lush_id\x18\x03 \x01(\r\x12\x16\n\x0euntil_media_ms\x18\x04 \x01(\x04\x12\x14\n\x0cutterance_id\x18\x05 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,12 +34,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_AUDIOCHUNK'].fields_by_name['data']._loaded_options = None
   _globals['_AUDIOCHUNK'].fields_by_name['data']._serialized_options = b'\260\273\030\001'
-  _globals['_AUDIOCHUNK']._serialized_start=64
-  _globals['_AUDIOCHUNK']._serialized_end=153
-  _globals['_MEDIAANCHOR']._serialized_start=156
-  _globals['_MEDIAANCHOR']._serialized_end=322
-  _globals['_PLAYOUTREPORT']._serialized_start=325
-  _globals['_PLAYOUTREPORT']._serialized_end=490
-  _globals['_FLUSH']._serialized_start=492
-  _globals['_FLUSH']._serialized_end=598
+  _globals['_AUDIOCHUNK']._serialized_start=65
+  _globals['_AUDIOCHUNK']._serialized_end=222
+  _globals['_MEDIAANCHOR']._serialized_start=225
+  _globals['_MEDIAANCHOR']._serialized_end=391
+  _globals['_PLAYOUTREPORT']._serialized_start=394
+  _globals['_PLAYOUTREPORT']._serialized_end=559
+  _globals['_FLUSH']._serialized_start=561
+  _globals['_FLUSH']._serialized_end=667
 # @@protoc_insertion_point(module_scope)

@@ -22,16 +22,25 @@ class AudioChunk(google.protobuf.message.Message):
     TRACK_ID_FIELD_NUMBER: builtins.int
     SAMPLE_INDEX_FIELD_NUMBER: builtins.int
     DATA_FIELD_NUMBER: builtins.int
+    LIVE_FOLLOWS_FIELD_NUMBER: builtins.int
+    RTP_TIMESTAMP_FIELD_NUMBER: builtins.int
     path_id: builtins.int
     """The path."""
     track_id: builtins.int
     """The track; 0 = the bot's voice, or the user's microphone."""
     sample_index: builtins.int
     """Position of the first sample on the track, in samples at the path's rate. For the bot's
-    voice media_ms = sample_index * 1000 / sample_rate.
+    voice media_ms = sample_index * 1000 / sample_rate. The user's are counted from the first one
+    that was captured in the session, on every path (FEATURE_KEPT_CAPTURE).
     """
     data: builtins.bytes
     """The samples, in the format that PathAnswer fixed."""
+    live_follows: builtins.bool
+    """True with the last of what a client had kept, on a path that has audio of its own (WebRTC):
+    that follows.
+    """
+    rtp_timestamp: builtins.int
+    """With live_follows: RTP timestamp from which on it does; not set: not known."""
     def __init__(
         self,
         *,
@@ -39,8 +48,12 @@ class AudioChunk(google.protobuf.message.Message):
         track_id: builtins.int = ...,
         sample_index: builtins.int = ...,
         data: builtins.bytes = ...,
+        live_follows: builtins.bool = ...,
+        rtp_timestamp: builtins.int | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["data", b"data", "path_id", b"path_id", "sample_index", b"sample_index", "track_id", b"track_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_rtp_timestamp", b"_rtp_timestamp", "rtp_timestamp", b"rtp_timestamp"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_rtp_timestamp", b"_rtp_timestamp", "data", b"data", "live_follows", b"live_follows", "path_id", b"path_id", "rtp_timestamp", b"rtp_timestamp", "sample_index", b"sample_index", "track_id", b"track_id"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_rtp_timestamp", b"_rtp_timestamp"]) -> typing.Literal["rtp_timestamp"] | None: ...
 
 global___AudioChunk = AudioChunk
 

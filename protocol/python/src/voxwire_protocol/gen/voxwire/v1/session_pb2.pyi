@@ -47,6 +47,10 @@ class _FeatureEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTy
     """Audio over WebRTC."""
     FEATURE_DAILY: Feature  # 10
     """Audio through a Daily room."""
+    FEATURE_KEPT_CAPTURE: Feature  # 11
+    """The client keeps the user's newest audio while no path carries it, and numbers the samples
+    through the whole session.
+    """
 
 class Feature(builtins.int, metaclass=_FeatureEnumTypeWrapper):
     """What a side can do beyond the base protocol. Behaviour is keyed on features, never on versions."""
@@ -75,6 +79,10 @@ FEATURE_WEBRTC: Feature  # 9
 """Audio over WebRTC."""
 FEATURE_DAILY: Feature  # 10
 """Audio through a Daily room."""
+FEATURE_KEPT_CAPTURE: Feature  # 11
+"""The client keeps the user's newest audio while no path carries it, and numbers the samples
+through the whole session.
+"""
 global___Feature = Feature
 
 class _TurnRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[TurnRole], builtins.type):
@@ -113,6 +121,8 @@ class _EndReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     """An error ended it; it was sent just before."""
     END_REASON_EXPIRED: EndReason  # 5
     """Nobody came back within the grace period."""
+    END_REASON_IDLE: EndReason  # 6
+    """Nobody spoke or typed, and the bot was silent, for as long as the server allows."""
 
 class EndReason(builtins.int, metaclass=_EndReasonEnumTypeWrapper):
     """Why a session ended."""
@@ -131,6 +141,8 @@ END_REASON_ERROR: EndReason  # 4
 """An error ended it; it was sent just before."""
 END_REASON_EXPIRED: EndReason  # 5
 """Nobody came back within the grace period."""
+END_REASON_IDLE: EndReason  # 6
+"""Nobody spoke or typed, and the bot was silent, for as long as the server allows."""
 global___EndReason = EndReason
 
 @typing.final
@@ -197,7 +209,7 @@ class Hello(google.protobuf.message.Message):
     last_seq: builtins.int
     """Last sequence number received from the server in that session."""
     bot: builtins.str
-    """Name of the bot to talk to; empty = the server's default."""
+    """Name of the bot to talk to; empty = the only one of the server."""
     max_message_bytes: builtins.int
     """Largest envelope that the client accepts, bytes; 0 = 65536."""
     metadata_json: builtins.str

@@ -26,7 +26,7 @@ from voxwire_protocol.gen.voxwire.v1 import error_pb2 as voxwire_dot_v1_dot_erro
 from voxwire_protocol.gen.voxwire.v1 import options_pb2 as voxwire_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1avoxwire/v1/signaling.proto\x12\nvoxwire.v1\x1a\x16voxwire/v1/error.proto\x1a\x18voxwire/v1/options.proto\"l\n\x0b\x41udioFormat\x12 \n\x05\x63odec\x18\x01 \x01(\x0e\x32\x11.voxwire.v1.Codec\x12\x13\n\x0bsample_rate\x18\x02 \x01(\r\x12\x14\n\x0cnum_channels\x18\x03 \x01(\r\x12\x10\n\x08\x62lock_ms\x18\x04 \x01(\r\"]\n\tIceServer\x12\x0c\n\x04urls\x18\x01 \x03(\t\x12\x16\n\x08username\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x02\x12\x18\n\ncredential\x18\x03 \x01(\tB\x04\xb0\xbb\x18\x02\x12\x10\n\x08ttl_secs\x18\x04 \x01(\r\">\n\x10IceServersUpdate\x12*\n\x0bice_servers\x18\x01 \x03(\x0b\x32\x15.voxwire.v1.IceServer\"\xae\x01\n\x08PathOpen\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12$\n\x07\x63\x61rrier\x18\x02 \x01(\x0e\x32\x13.voxwire.v1.Carrier\x12(\n\x07\x63\x61pture\x18\x03 \x01(\x0b\x32\x17.voxwire.v1.AudioFormat\x12(\n\x07playout\x18\x04 \x01(\x0b\x32\x17.voxwire.v1.AudioFormat\x12\x17\n\tsdp_offer\x18\x05 \x01(\tB\x04\xb0\xbb\x18\x01\"\xb7\x01\n\nPathAnswer\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12(\n\x07\x63\x61pture\x18\x02 \x01(\x0b\x32\x17.voxwire.v1.AudioFormat\x12(\n\x07playout\x18\x03 \x01(\x0b\x32\x17.voxwire.v1.AudioFormat\x12\x18\n\nsdp_answer\x18\x04 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x10\n\x08room_url\x18\x05 \x01(\t\x12\x18\n\nroom_token\x18\x06 \x01(\tB\x04\xb0\xbb\x18\x02\"I\n\x0cIceCandidate\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12\x17\n\tcandidate\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x0f\n\x07sdp_mid\x18\x03 \x01(\t\"\x1c\n\tPathReady\x12\x0f\n\x07path_id\x18\x01 \x01(\r\"Q\n\tPathClose\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12#\n\x04\x63ode\x18\x02 \x01(\x0e\x32\x15.voxwire.v1.ErrorCode\x12\x0e\n\x06reason\x18\x03 \x01(\t*`\n\x07\x43\x61rrier\x12\x17\n\x13\x43\x41RRIER_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41RRIER_WEBSOCKET\x10\x01\x12\x12\n\x0e\x43\x41RRIER_WEBRTC\x10\x02\x12\x11\n\rCARRIER_DAILY\x10\x03*C\n\x05\x43odec\x12\x15\n\x11\x43ODEC_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43ODEC_PCM_S16LE\x10\x01\x12\x0e\n\nCODEC_OPUS\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1avoxwire/v1/signaling.proto\x12\nvoxwire.v1\x1a\x16voxwire/v1/error.proto\x1a\x18voxwire/v1/options.proto\"l\n\x0b\x41udioFormat\x12 \n\x05\x63odec\x18\x01 \x01(\x0e\x32\x11.voxwire.v1.Codec\x12\x13\n\x0bsample_rate\x18\x02 \x01(\r\x12\x14\n\x0cnum_channels\x18\x03 \x01(\r\x12\x10\n\x08\x62lock_ms\x18\x04 \x01(\r\"]\n\tIceServer\x12\x0c\n\x04urls\x18\x01 \x03(\t\x12\x16\n\x08username\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x02\x12\x18\n\ncredential\x18\x03 \x01(\tB\x04\xb0\xbb\x18\x02\x12\x10\n\x08ttl_secs\x18\x04 \x01(\r\">\n\x10IceServersUpdate\x12*\n\x0bice_servers\x18\x01 \x03(\x0b\x32\x15.voxwire.v1.IceServer\"\xae\x01\n\x08PathOpen\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12$\n\x07\x63\x61rrier\x18\x02 \x01(\x0e\x32\x13.voxwire.v1.Carrier\x12(\n\x07\x63\x61pture\x18\x03 \x01(\x0b\x32\x17.voxwire.v1.AudioFormat\x12(\n\x07playout\x18\x04 \x01(\x0b\x32\x17.voxwire.v1.AudioFormat\x12\x17\n\tsdp_offer\x18\x05 \x01(\tB\x04\xb0\xbb\x18\x01\"\xb7\x01\n\nPathAnswer\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12(\n\x07\x63\x61pture\x18\x02 \x01(\x0b\x32\x17.voxwire.v1.AudioFormat\x12(\n\x07playout\x18\x03 \x01(\x0b\x32\x17.voxwire.v1.AudioFormat\x12\x18\n\nsdp_answer\x18\x04 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x10\n\x08room_url\x18\x05 \x01(\t\x12\x18\n\nroom_token\x18\x06 \x01(\tB\x04\xb0\xbb\x18\x02\"I\n\x0cIceCandidate\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12\x17\n\tcandidate\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x0f\n\x07sdp_mid\x18\x03 \x01(\t\"Z\n\tPathReady\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12\x17\n\rcapture_index\x18\x02 \x01(\x04H\x00\x12\x18\n\x0e\x63\x61pture_age_ms\x18\x03 \x01(\rH\x00\x42\t\n\x07\x63\x61pture\"Q\n\tPathClose\x12\x0f\n\x07path_id\x18\x01 \x01(\r\x12#\n\x04\x63ode\x18\x02 \x01(\x0e\x32\x15.voxwire.v1.ErrorCode\x12\x0e\n\x06reason\x18\x03 \x01(\t*`\n\x07\x43\x61rrier\x12\x17\n\x13\x43\x41RRIER_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41RRIER_WEBSOCKET\x10\x01\x12\x12\n\x0e\x43\x41RRIER_WEBRTC\x10\x02\x12\x11\n\rCARRIER_DAILY\x10\x03*C\n\x05\x43odec\x12\x15\n\x11\x43ODEC_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43ODEC_PCM_S16LE\x10\x01\x12\x0e\n\nCODEC_OPUS\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,10 +45,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PATHANSWER'].fields_by_name['room_token']._serialized_options = b'\260\273\030\002'
   _globals['_ICECANDIDATE'].fields_by_name['candidate']._loaded_options = None
   _globals['_ICECANDIDATE'].fields_by_name['candidate']._serialized_options = b'\260\273\030\001'
-  _globals['_CARRIER']._serialized_start=912
-  _globals['_CARRIER']._serialized_end=1008
-  _globals['_CODEC']._serialized_start=1010
-  _globals['_CODEC']._serialized_end=1077
+  _globals['_CARRIER']._serialized_start=974
+  _globals['_CARRIER']._serialized_end=1070
+  _globals['_CODEC']._serialized_start=1072
+  _globals['_CODEC']._serialized_end=1139
   _globals['_AUDIOFORMAT']._serialized_start=92
   _globals['_AUDIOFORMAT']._serialized_end=200
   _globals['_ICESERVER']._serialized_start=202
@@ -62,7 +62,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ICECANDIDATE']._serialized_start=724
   _globals['_ICECANDIDATE']._serialized_end=797
   _globals['_PATHREADY']._serialized_start=799
-  _globals['_PATHREADY']._serialized_end=827
-  _globals['_PATHCLOSE']._serialized_start=829
-  _globals['_PATHCLOSE']._serialized_end=910
+  _globals['_PATHREADY']._serialized_end=889
+  _globals['_PATHCLOSE']._serialized_start=891
+  _globals['_PATHCLOSE']._serialized_end=972
 # @@protoc_insertion_point(module_scope)

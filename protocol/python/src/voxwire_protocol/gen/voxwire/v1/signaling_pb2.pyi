@@ -265,14 +265,24 @@ class PathReady(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PATH_ID_FIELD_NUMBER: builtins.int
+    CAPTURE_INDEX_FIELD_NUMBER: builtins.int
+    CAPTURE_AGE_MS_FIELD_NUMBER: builtins.int
     path_id: builtins.int
     """The path."""
+    capture_index: builtins.int
+    """The user's sample that is wanted next, as AudioChunk numbers them."""
+    capture_age_ms: builtins.int
+    """How long ago the newest of it came, milliseconds, over a carrier that does not number it."""
     def __init__(
         self,
         *,
         path_id: builtins.int = ...,
+        capture_index: builtins.int = ...,
+        capture_age_ms: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["path_id", b"path_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["capture", b"capture", "capture_age_ms", b"capture_age_ms", "capture_index", b"capture_index"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["capture", b"capture", "capture_age_ms", b"capture_age_ms", "capture_index", b"capture_index", "path_id", b"path_id"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["capture", b"capture"]) -> typing.Literal["capture_index", "capture_age_ms"] | None: ...
 
 global___PathReady = PathReady
 

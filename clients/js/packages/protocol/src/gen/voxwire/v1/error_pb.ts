@@ -169,7 +169,7 @@ export enum ErrorCode {
   SUPERSEDED = 25,
 
   /**
-   * The session reached the longest duration that its token allows.
+   * The session reached the longest duration that its token or the server allows.
    *
    * @generated from enum value: ERROR_CODE_DURATION_LIMIT = 26;
    */

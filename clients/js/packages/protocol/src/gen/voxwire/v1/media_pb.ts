@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file voxwire/v1/media.proto.
  */
 export const file_voxwire_v1_media: GenFile = /*@__PURE__*/
-  fileDesc("ChZ2b3h3aXJlL3YxL21lZGlhLnByb3RvEgp2b3h3aXJlLnYxIlkKCkF1ZGlvQ2h1bmsSDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIUCgxzYW1wbGVfaW5kZXgYAyABKAQSEgoEZGF0YRgEIAEoDEIEsLsYASKmAQoLTWVkaWFBbmNob3ISDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIQCghtZWRpYV9tcxgDIAEoBBIXCg1ydHBfdGltZXN0YW1wGAQgASgNSAASFgoMc2FtcGxlX2luZGV4GAUgASgESAASEgoKY2xvY2tfcmF0ZRgGIAEoDRIRCgllc3RpbWF0ZWQYByABKAhCCgoIcG9zaXRpb24ipQEKDVBsYXlvdXRSZXBvcnQSDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIQCghtZWRpYV9tcxgDIAEoBBITCgtidWZmZXJlZF9tcxgEIAEoDRIUCgxjb25jZWFsZWRfbXMYBSABKA0SEAoIZmx1c2hfaWQYBiABKA0SDwoHcGxheWluZxgHIAEoCBIRCglzdXNwZW5kZWQYCCABKAgiagoFRmx1c2gSDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIQCghmbHVzaF9pZBgDIAEoDRIWCg51bnRpbF9tZWRpYV9tcxgEIAEoBBIUCgx1dHRlcmFuY2VfaWQYBSABKAliBnByb3RvMw", [file_voxwire_v1_options]);
+  fileDesc("ChZ2b3h3aXJlL3YxL21lZGlhLnByb3RvEgp2b3h3aXJlLnYxIp0BCgpBdWRpb0NodW5rEg8KB3BhdGhfaWQYASABKA0SEAoIdHJhY2tfaWQYAiABKA0SFAoMc2FtcGxlX2luZGV4GAMgASgEEhIKBGRhdGEYBCABKAxCBLC7GAESFAoMbGl2ZV9mb2xsb3dzGAUgASgIEhoKDXJ0cF90aW1lc3RhbXAYBiABKA1IAIgBAUIQCg5fcnRwX3RpbWVzdGFtcCKmAQoLTWVkaWFBbmNob3ISDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIQCghtZWRpYV9tcxgDIAEoBBIXCg1ydHBfdGltZXN0YW1wGAQgASgNSAASFgoMc2FtcGxlX2luZGV4GAUgASgESAASEgoKY2xvY2tfcmF0ZRgGIAEoDRIRCgllc3RpbWF0ZWQYByABKAhCCgoIcG9zaXRpb24ipQEKDVBsYXlvdXRSZXBvcnQSDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIQCghtZWRpYV9tcxgDIAEoBBITCgtidWZmZXJlZF9tcxgEIAEoDRIUCgxjb25jZWFsZWRfbXMYBSABKA0SEAoIZmx1c2hfaWQYBiABKA0SDwoHcGxheWluZxgHIAEoCBIRCglzdXNwZW5kZWQYCCABKAgiagoFRmx1c2gSDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIQCghmbHVzaF9pZBgDIAEoDRIWCg51bnRpbF9tZWRpYV9tcxgEIAEoBBIUCgx1dHRlcmFuY2VfaWQYBSABKAliBnByb3RvMw", [file_voxwire_v1_options]);
 
 /**
  * A block of audio on a path whose carrier is the control channel.
@@ -38,7 +38,8 @@ export type AudioChunk = Message<"voxwire.v1.AudioChunk"> & {
 
   /**
    * Position of the first sample on the track, in samples at the path's rate. For the bot's
-   * voice media_ms = sample_index * 1000 / sample_rate.
+   * voice media_ms = sample_index * 1000 / sample_rate. The user's are counted from the first one
+   * that was captured in the session, on every path (FEATURE_KEPT_CAPTURE).
    *
    * @generated from field: uint64 sample_index = 3;
    */
@@ -50,6 +51,21 @@ export type AudioChunk = Message<"voxwire.v1.AudioChunk"> & {
    * @generated from field: bytes data = 4;
    */
   data: Uint8Array;
+
+  /**
+   * True with the last of what a client had kept, on a path that has audio of its own (WebRTC):
+   * that follows.
+   *
+   * @generated from field: bool live_follows = 5;
+   */
+  liveFollows: boolean;
+
+  /**
+   * With live_follows: RTP timestamp from which on it does; not set: not known.
+   *
+   * @generated from field: optional uint32 rtp_timestamp = 6;
+   */
+  rtpTimestamp?: number | undefined;
 };
 
 /**

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file voxwire/v1/signaling.proto.
  */
 export const file_voxwire_v1_signaling: GenFile = /*@__PURE__*/
-  fileDesc("Chp2b3h3aXJlL3YxL3NpZ25hbGluZy5wcm90bxIKdm94d2lyZS52MSJsCgtBdWRpb0Zvcm1hdBIgCgVjb2RlYxgBIAEoDjIRLnZveHdpcmUudjEuQ29kZWMSEwoLc2FtcGxlX3JhdGUYAiABKA0SFAoMbnVtX2NoYW5uZWxzGAMgASgNEhAKCGJsb2NrX21zGAQgASgNIl0KCUljZVNlcnZlchIMCgR1cmxzGAEgAygJEhYKCHVzZXJuYW1lGAIgASgJQgSwuxgCEhgKCmNyZWRlbnRpYWwYAyABKAlCBLC7GAISEAoIdHRsX3NlY3MYBCABKA0iPgoQSWNlU2VydmVyc1VwZGF0ZRIqCgtpY2Vfc2VydmVycxgBIAMoCzIVLnZveHdpcmUudjEuSWNlU2VydmVyIq4BCghQYXRoT3BlbhIPCgdwYXRoX2lkGAEgASgNEiQKB2NhcnJpZXIYAiABKA4yEy52b3h3aXJlLnYxLkNhcnJpZXISKAoHY2FwdHVyZRgDIAEoCzIXLnZveHdpcmUudjEuQXVkaW9Gb3JtYXQSKAoHcGxheW91dBgEIAEoCzIXLnZveHdpcmUudjEuQXVkaW9Gb3JtYXQSFwoJc2RwX29mZmVyGAUgASgJQgSwuxgBIrcBCgpQYXRoQW5zd2VyEg8KB3BhdGhfaWQYASABKA0SKAoHY2FwdHVyZRgCIAEoCzIXLnZveHdpcmUudjEuQXVkaW9Gb3JtYXQSKAoHcGxheW91dBgDIAEoCzIXLnZveHdpcmUudjEuQXVkaW9Gb3JtYXQSGAoKc2RwX2Fuc3dlchgEIAEoCUIEsLsYARIQCghyb29tX3VybBgFIAEoCRIYCgpyb29tX3Rva2VuGAYgASgJQgSwuxgCIkkKDEljZUNhbmRpZGF0ZRIPCgdwYXRoX2lkGAEgASgNEhcKCWNhbmRpZGF0ZRgCIAEoCUIEsLsYARIPCgdzZHBfbWlkGAMgASgJIhwKCVBhdGhSZWFkeRIPCgdwYXRoX2lkGAEgASgNIlEKCVBhdGhDbG9zZRIPCgdwYXRoX2lkGAEgASgNEiMKBGNvZGUYAiABKA4yFS52b3h3aXJlLnYxLkVycm9yQ29kZRIOCgZyZWFzb24YAyABKAkqYAoHQ2FycmllchIXChNDQVJSSUVSX1VOU1BFQ0lGSUVEEAASFQoRQ0FSUklFUl9XRUJTT0NLRVQQARISCg5DQVJSSUVSX1dFQlJUQxACEhEKDUNBUlJJRVJfREFJTFkQAypDCgVDb2RlYxIVChFDT0RFQ19VTlNQRUNJRklFRBAAEhMKD0NPREVDX1BDTV9TMTZMRRABEg4KCkNPREVDX09QVVMQAmIGcHJvdG8z", [file_voxwire_v1_error, file_voxwire_v1_options]);
+  fileDesc("Chp2b3h3aXJlL3YxL3NpZ25hbGluZy5wcm90bxIKdm94d2lyZS52MSJsCgtBdWRpb0Zvcm1hdBIgCgVjb2RlYxgBIAEoDjIRLnZveHdpcmUudjEuQ29kZWMSEwoLc2FtcGxlX3JhdGUYAiABKA0SFAoMbnVtX2NoYW5uZWxzGAMgASgNEhAKCGJsb2NrX21zGAQgASgNIl0KCUljZVNlcnZlchIMCgR1cmxzGAEgAygJEhYKCHVzZXJuYW1lGAIgASgJQgSwuxgCEhgKCmNyZWRlbnRpYWwYAyABKAlCBLC7GAISEAoIdHRsX3NlY3MYBCABKA0iPgoQSWNlU2VydmVyc1VwZGF0ZRIqCgtpY2Vfc2VydmVycxgBIAMoCzIVLnZveHdpcmUudjEuSWNlU2VydmVyIq4BCghQYXRoT3BlbhIPCgdwYXRoX2lkGAEgASgNEiQKB2NhcnJpZXIYAiABKA4yEy52b3h3aXJlLnYxLkNhcnJpZXISKAoHY2FwdHVyZRgDIAEoCzIXLnZveHdpcmUudjEuQXVkaW9Gb3JtYXQSKAoHcGxheW91dBgEIAEoCzIXLnZveHdpcmUudjEuQXVkaW9Gb3JtYXQSFwoJc2RwX29mZmVyGAUgASgJQgSwuxgBIrcBCgpQYXRoQW5zd2VyEg8KB3BhdGhfaWQYASABKA0SKAoHY2FwdHVyZRgCIAEoCzIXLnZveHdpcmUudjEuQXVkaW9Gb3JtYXQSKAoHcGxheW91dBgDIAEoCzIXLnZveHdpcmUudjEuQXVkaW9Gb3JtYXQSGAoKc2RwX2Fuc3dlchgEIAEoCUIEsLsYARIQCghyb29tX3VybBgFIAEoCRIYCgpyb29tX3Rva2VuGAYgASgJQgSwuxgCIkkKDEljZUNhbmRpZGF0ZRIPCgdwYXRoX2lkGAEgASgNEhcKCWNhbmRpZGF0ZRgCIAEoCUIEsLsYARIPCgdzZHBfbWlkGAMgASgJIloKCVBhdGhSZWFkeRIPCgdwYXRoX2lkGAEgASgNEhcKDWNhcHR1cmVfaW5kZXgYAiABKARIABIYCg5jYXB0dXJlX2FnZV9tcxgDIAEoDUgAQgkKB2NhcHR1cmUiUQoJUGF0aENsb3NlEg8KB3BhdGhfaWQYASABKA0SIwoEY29kZRgCIAEoDjIVLnZveHdpcmUudjEuRXJyb3JDb2RlEg4KBnJlYXNvbhgDIAEoCSpgCgdDYXJyaWVyEhcKE0NBUlJJRVJfVU5TUEVDSUZJRUQQABIVChFDQVJSSUVSX1dFQlNPQ0tFVBABEhIKDkNBUlJJRVJfV0VCUlRDEAISEQoNQ0FSUklFUl9EQUlMWRADKkMKBUNvZGVjEhUKEUNPREVDX1VOU1BFQ0lGSUVEEAASEwoPQ09ERUNfUENNX1MxNkxFEAESDgoKQ09ERUNfT1BVUxACYgZwcm90bzM", [file_voxwire_v1_error, file_voxwire_v1_options]);
 
 /**
  * A format of audio.
@@ -274,6 +274,29 @@ export type PathReady = Message<"voxwire.v1.PathReady"> & {
    * @generated from field: uint32 path_id = 1;
    */
   pathId: number;
+
+  /**
+   * What the server has of the user's audio (FEATURE_KEPT_CAPTURE); not set: nothing is resent.
+   *
+   * @generated from oneof voxwire.v1.PathReady.capture
+   */
+  capture: {
+    /**
+     * The user's sample that is wanted next, as AudioChunk numbers them.
+     *
+     * @generated from field: uint64 capture_index = 2;
+     */
+    value: bigint;
+    case: "captureIndex";
+  } | {
+    /**
+     * How long ago the newest of it came, milliseconds, over a carrier that does not number it.
+     *
+     * @generated from field: uint32 capture_age_ms = 3;
+     */
+    value: number;
+    case: "captureAgeMs";
+  } | { case: undefined; value?: undefined };
 };
 
 /**

@@ -1,0 +1,18 @@
+import type { Metadata } from "next";
+import type { ReactNode } from "react";
+import { Voice } from "./voice";
+
+// A nonce is new with each request: such a page is not made at build time.
+export const dynamic = "force-dynamic";
+export const metadata: Metadata = { title: "Voxwire in a Next app" };
+
+// The session is kept in the layout: it goes on from page to page.
+export default function Layout({ children }: { readonly children: ReactNode }) {
+  return (
+    <html lang="en">
+      <body>
+        <Voice>{children}</Voice>
+      </body>
+    </html>
+  );
+}

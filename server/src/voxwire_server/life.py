@@ -1,0 +1,102 @@
+"""The life of an application: warmed up when it is first used, closed with its server."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib import import_module
+from typing import Any
+
+from voxwire_server.bots.house import Bots
+from voxwire_server.session.registry import SessionRegistry
+
+__all__ = ["Life", "lifespan"]
+
+_log = logging.getLogger("voxwire.server")
+
+
+def _import_pipeline() -> None:
+    """Import Pipecat, which takes a second, before the first session needs it."""
+    import_module("voxwire_server.pipeline.bot")
+    for module in ("voxwire_server.media.webrtc", "voxwire_server.pipeline.vad"):
+        try:
+            import_module(module)
+        except ImportError as error:  # an extra that is not installed: said when it is asked for
+            _log.debug("not available: %s", error)
+
+
+async def _preload_vad() -> None:
+    try:
+        from voxwire_server.pipeline.vad import preload
+    except ImportError:
+        return
+    await preload()
+
+
+class Life:
+    """Begins and ends what an application needs while it runs.
+
+    Args:
+        registry: The sessions.
+        bots: The bots.
+    """
+
+    def __init__(self, registry: SessionRegistry, bots: Bots) -> None:
+        self._registry = registry
+        self._bots = bots
+        self._task: asyncio.Task[None] | None = None
+        self._warm = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """True while new sessions are taken without a wait."""
+        return self._warm.is_set() and not self._registry.closing
+
+    def begin(self) -> None:
+        """Warm up, unless that has begun. Needs a running event loop."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._warm_up())
+
+    async def _warm_up(self) -> None:
+        try:
+            await asyncio.to_thread(_import_pipeline)
+            await _preload_vad()
+            for bot in self._bots.all:
+                await bot.warm()
+        except Exception:
+            _log.exception("the bot could not be warmed up")
+        self._warm.set()
+
+    @asynccontextmanager
+    async def run(self, _: Any) -> AsyncGenerator[None]:
+        """The lifespan of an application."""
+        self.begin()
+        try:
+            yield
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """End every session, tell their clients, and let the bots go."""
+        if self._task is not None:
+            self._task.cancel()
+        await self._registry.close(self._registry.settings.end_timeout_ms)
+        for bot in self._bots.all:
+            await bot.close()
+
+
+def lifespan(app: Any) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """The lifespan for an application that ``app`` is mounted in.
+
+    ASGI servers run the lifespan of the outermost application only. Without this one ``app`` warms
+    up at its first request, and at the end its bots are cut off.
+
+    Args:
+        app: What :func:`~voxwire_server.app.create_app` made.
+
+    Returns:
+        For ``FastAPI(lifespan=...)`` or ``Starlette(lifespan=...)``; in a lifespan of your own,
+        ``async with lifespan(app)(outer): ...``.
+    """
+    life: Life = app.state.life
+    return life.run

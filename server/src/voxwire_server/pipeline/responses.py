@@ -1,0 +1,75 @@
+"""What a model writes, as the client is told: one response with a start, text and an end."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from voxwire_protocol import wire
+from voxwire_server.session.session import Session
+
+__all__ = ["Responses"]
+
+ENDLESS_SECS: Final = 2.0
+"""How long a response without a start may pause before it has ended."""
+
+
+class Responses:
+    """The responses of one session.
+
+    Args:
+        session: The session to tell.
+        ended: Called when a response that nobody ends has ended.
+    """
+
+    def __init__(self, session: Session, ended: Callable[[], None]) -> None:
+        self._session = session
+        self._ended = ended
+        self._number = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self.open = False
+        """Whether a response has begun and not ended."""
+
+    @property
+    def response_id(self) -> str:
+        """The response that runs, or ran last."""
+        return f"r{self._number}"
+
+    def start(self, turn_id: str, *, endless: bool = False) -> None:
+        """A response begins; with ``endless`` nobody will say its end."""
+        self._stop_timer()
+        self._number += 1
+        self.open = True
+        started = wire.ResponseStarted(response_id=self.response_id, turn_id=turn_id)
+        self._session.emit(response_started=started)
+        if endless:
+            self._restart_timer()
+
+    def text(self, text: str) -> None:
+        """The response that is open goes on."""
+        if self._timer is not None:
+            self._restart_timer()
+        self._session.emit(response_text=wire.ResponseText(response_id=self.response_id, text=text))
+
+    def end(self) -> None:
+        """The response is complete, or was cut; nothing when none is open."""
+        self._stop_timer()
+        if self.open:
+            self.open = False
+            self._session.emit(response_ended=wire.ResponseEnded(response_id=self.response_id))
+
+    def _restart_timer(self) -> None:
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(
+            ENDLESS_SECS, self._session.guarded(self._no_more)
+        )
+
+    def _no_more(self) -> None:
+        self._timer = None
+        if self.open and not self._session.over:
+            self.end()
+            self._ended()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
