@@ -21,6 +21,8 @@ beforeEach(() => {
 afterEach(() => {
   cleanup();
   localStorage.clear();
+  vi.useRealTimers();
+  vi.restoreAllMocks();
   vi.unstubAllGlobals();
 });
 
@@ -87,6 +89,14 @@ test("a lost connection is told, then that nobody answers, what the page does, a
   expect(notice()).toMatch(/The server does not answer.*attempt 2.*for another (60|59) s/);
   expect(notice()).toContain("make run");
   expect(notice()).not.toContain("waits");
+  const changed = { state: "reconnecting", attempt: 2, epoch: 1, afterMs: 0 } as const;
+  await tell(() => client.emit("connectionChanged", changed));
+  const listed = [...screen.getByTestId("events").querySelectorAll("summary")];
+  const away = listed.filter(({ textContent }) => textContent?.includes("reconnecting"));
+  expect(away.map(({ textContent }) => textContent?.replace(/^[\d.]+/, ""))).toEqual([
+    "statusstatus reconnecting · attempt 1",
+    "statusstatus reconnecting · attempt 2",
+  ]);
   expect(screen.getByTestId("captions")).toBeTruthy();
 });
 
@@ -156,13 +166,9 @@ test("a conversation that is over is saved as text and as JSON, and its URLs are
   vi.useFakeTimers({ toFake: ["setTimeout"] });
   const saved: Blob[] = [];
   const revoked: string[] = [];
-  vi.stubGlobal(
-    "URL",
-    class extends URL {
-      static override createObjectURL = (blob: Blob) => `blob:${saved.push(blob)}`;
-      static override revokeObjectURL = (url: string) => void revoked.push(url);
-    },
-  );
+  vi.spyOn(URL, "createObjectURL").mockImplementation((blob) => `blob:${saved.push(blob as Blob)}`);
+  vi.spyOn(HTMLAnchorElement.prototype, "click").mockReturnValue(); // it would leave the page
+  vi.spyOn(URL, "revokeObjectURL").mockImplementation((url) => void revoked.push(url));
   await connect();
   await tell(() => client.emit("sessionStarted", started("offline")));
   const turns = [{ id: "1", role: "user", text: "hello", final: true, typed: true } as const];
@@ -176,7 +182,6 @@ test("a conversation that is over is saved as text and as JSON, and its URLs are
   expect(JSON.parse((await json?.text()) ?? "")).toMatchObject({ bot: "offline", turns });
   vi.runAllTimers();
   expect(revoked).toEqual(["blob:1", "blob:2"]);
-  vi.useRealTimers();
 });
 
 test("a microphone that is not allowed is explained", async () => {

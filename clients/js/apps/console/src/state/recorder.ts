@@ -97,11 +97,11 @@ export class Recorder {
     const { type, event } = item;
     const atMs = performance.now();
     const entry: LogEntry = { number: this.#number++, atMs, type, event };
+    this.#note(item, atMs);
     const before = this.entries.get();
     if (repeats(entry, before)) return;
     const kept = before.length < MAX_ENTRIES ? before : before.slice(OLD_ENTRIES);
     this.entries.set([...kept, entry]);
-    this.#note(item, atMs);
   }
 
   #note(item: AnyEvent, atMs: number): void {
