@@ -138,6 +138,30 @@ test("phrases of the last visit begin a session and are said in it", async () =>
   );
 });
 
+test("what was said stays when another transport is chosen for the next session", async () => {
+  cleanup();
+  const made: FakeClient[] = [];
+  const transports: string[] = [];
+  const makeClient = ({ transport }: Settings) => {
+    transports.push(transport);
+    const one = new FakeClient();
+    made.push(one);
+    return one;
+  };
+  render(<App makeClient={makeClient} />);
+  await connect();
+  const [first] = made;
+  const turns = [{ id: "1", role: "user", text: "hello", final: true, typed: true } as const];
+  await tell(() => first?.conversation.set({ turns, skipped: 0 }));
+  await act(async () => first?.disconnect());
+  await act(async () => fireEvent.click(screen.getByLabelText("WebSocket")));
+  expect(screen.getByTestId("captions").textContent).toContain("hello");
+  expect(made).toHaveLength(1);
+  await connect();
+  expect(transports).toEqual(["auto", "websocket"]);
+  expect(made.at(-1)?.calls.map(([name]) => name)).toContain("connect");
+});
+
 test("what was not understood is no bubble of the user's words", async () => {
   await connect();
   const turn = (id: string, text: string) =>
