@@ -21,7 +21,7 @@ DEEPGRAM = SimpleNamespace(
 
 
 class SaysWhatItHeard(STTService):
-    """Three transcripts, as services make them."""
+    """Four transcripts, as services make them; the last is of speech that was not understood."""
 
     def __init__(self) -> None:
         super().__init__(settings=STTSettings(model="fake", language=None))
@@ -38,6 +38,8 @@ class SaysWhatItHeard(STTService):
         await self.push_frame(InterimTranscriptionFrame("bon", "u", "now", Language.FR))
         await self.push_frame(TranscriptionFrame("bonjour", "u", "now", Language.FR_CA, DEEPGRAM))
         await self.push_frame(TranscriptionFrame("hello", "u", "now"))
+        shown = SimpleNamespace(shown="(not understood; try: hello)")
+        await self.push_frame(TranscriptionFrame("[unknown]", "u", "now", None, shown))
 
 
 async def test_language_and_confidence_of_a_transcript_reach_the_client() -> None:
@@ -46,10 +48,11 @@ async def test_language_and_confidence_of_a_transcript_reach_the_client() -> Non
 
     async with running_server(bot) as server, asyncio.timeout(30):
         async with voxwire.connect(server.url, transport="websocket") as session:
-            told: list[Any] = [await session.wait_for(voxwire.UserTranscript) for _ in range(3)]
+            told: list[Any] = [await session.wait_for(voxwire.UserTranscript) for _ in range(4)]
             await session.send_text("typed", run_immediately=False)
     assert [(e.text, e.final, e.language, e.confidence) for e in told] == [
         ("bon", False, "fr", None),
         ("bonjour", True, "fr-CA", 0.875),
         ("hello", True, "", None),
+        ("(not understood; try: hello)", True, "", None),
     ]

@@ -381,7 +381,7 @@ def test_without_a_terminal_there_are_plain_lines() -> None:
             assert event is not None
             view.show(event)
     assert out.getvalue().splitlines() == [
-        "-- connected to b. Try: x",
+        "-- connected to the bot 'b'. Try: x",
         "-- audio over webrtc",
         "you: hi",
         "     [t {'a': 1}]",

@@ -4,7 +4,7 @@ import { execFile, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { Browser } from "playwright-core";
+import type { Browser, Locator } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Console, FOLDER } from "./console/page.js";
 import { launch } from "./e2e/chromium.js";
@@ -16,7 +16,9 @@ const SIZES = [
   { width: 768, height: 1024, scheme: "light" },
   { width: 1360, height: 860, scheme: "dark" },
 ] as const;
-const VIEWS = ["Talk", "Latency", "Timeline", "Events"];
+const VIEWS = ["Conversation", "Latency", "Timeline", "Events"];
+/** A phone that lies small in a hand, its keyboard away. */
+const SMALL = { width: 360, height: 560 };
 /** What can be pressed or typed into; what belongs together is one. */
 const CONTROLS = "button, .segments, select, input:not([type=radio]), summary";
 const APP = join(ROOT, "examples/react-app");
@@ -59,6 +61,26 @@ const misplaced = (console: Console) =>
     return problems;
   }, CONTROLS);
 
+/** Whether all of it is on the screen as it is, without scrolling. */
+const inSight = (what: Locator) =>
+  what.evaluate((node) => {
+    const { left, right, top, bottom, width } = node.getBoundingClientRect();
+    return width > 0 && left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight;
+  });
+
+/** Turns of the latency list that show in part. */
+const clippedTurns = (console: Console) =>
+  console.page.evaluate(() => {
+    const box = document.querySelector(".waits")?.getBoundingClientRect();
+    const rows = [...document.querySelectorAll(".waits li")];
+    if (box === undefined || rows.length < 2) return ["no list"];
+    const part = rows.filter((row) => {
+      const { top, bottom } = row.getBoundingClientRect();
+      return top < box.bottom - 1 && bottom > box.bottom + 1;
+    });
+    return part.map(({ textContent }) => textContent ?? "");
+  });
+
 describe.each(SIZES)("at $width px, $scheme", (size) => {
   test("idle and talking", async () => {
     const console = await Console.open(browser, `${server.url}/`, { ...size, still: true });
@@ -68,13 +90,25 @@ describe.each(SIZES)("at $width px, $scheme", (size) => {
         expect([what, view, await misplaced(console)]).toEqual([what, view, []]);
       }
       if (size.width <= 900)
-        await console.page.getByRole("button", { name: "Talk", exact: true }).click();
+        await console.page.getByRole("button", { name: "Conversation", exact: true }).click();
       expect([what, await misplaced(console)]).toEqual([what, []]);
       if (what === "talking" || size.width > 900)
         expect([what, await console.violations()]).toEqual([what, []]);
     };
     await look("idle");
+    expect(await console.page.locator(".steps li").count()).toBe(3);
+    const begins = console.at("connect");
+    if (size.width === SMALL.width) {
+      await console.page.setViewportSize(SMALL);
+      expect(await inSight(begins)).toBe(true);
+      await console.page.setViewportSize(size);
+    }
     await console.connect("websocket");
+    if (size.width === SMALL.width) {
+      await console.page.setViewportSize(SMALL);
+      expect(await inSight(console.at("mic"))).toBe(true);
+      await console.page.setViewportSize(size);
+    }
     for (let turn = 1; turn <= 4; turn += 1) {
       await console.say("say 30");
       await console.until(
@@ -87,6 +121,10 @@ describe.each(SIZES)("at $width px, $scheme", (size) => {
     }
     await console.lit(2);
     await look("talking");
+    if (size.width > 900) expect(await clippedTurns(console)).toEqual([]);
+    await console.at("disconnect").click();
+    await console.at("save-text").waitFor();
+    await look("over");
     await console.close();
   });
 });

@@ -1,5 +1,5 @@
 /** A conversation on the console with the offline bot, by voice and by hand, over both transports. */
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
@@ -129,6 +129,44 @@ async function muting(console: Console): Promise<void> {
   await live(1);
 }
 
+/** What a button saves. */
+async function saved(console: Console, button: string): Promise<Buffer> {
+  const download = console.page.waitForEvent("download");
+  await console.at(button).click();
+  return readFileSync(await (await download).path());
+}
+
+/** Loudest sample of a channel of a stereo WAV, 0 … 1. */
+function loudest(wav: Buffer, channel: number): number {
+  let peak = 0;
+  for (let at = 44 + channel * 2; at + 1 < wav.length; at += 4)
+    peak = Math.max(peak, Math.abs(wav.readInt16LE(at)));
+  return peak / 32_768;
+}
+
+/** The conversation stays whole, can be read to its beginning, and saved three ways. */
+async function saving(console: Console): Promise<void> {
+  const captions = console.at("captions");
+  await captions.evaluate((box) => box.scrollTo(0, 0));
+  const [box, first] = await Promise.all([
+    captions.boundingBox(),
+    console.page.locator(".turn").first().boundingBox(),
+  ]);
+  expect(box?.height).toBeGreaterThan(250);
+  expect(first?.y).toBeGreaterThanOrEqual(box?.y ?? 0);
+  const text = (await saved(console, "save-text")).toString();
+  expect(text).toContain(`You: ${QUESTION}`);
+  expect(text).toMatch(/^Bot: Hello.* \[not heard: .+\]$/m);
+  const json = JSON.parse((await saved(console, "save-json")).toString());
+  expect(json).toMatchObject({ bot: "offline" });
+  expect(json.turns).toHaveLength(await console.page.locator(".turn").count());
+  const wav = await saved(console, "save-wav");
+  const [channels, rate] = [wav.readUInt16LE(22), wav.readUInt32LE(24)];
+  expect([channels, wav.readUInt32LE(40)]).toEqual([2, wav.length - 44]);
+  expect((wav.length - 44) / 4 / rate).toBeGreaterThan(LEAD_S);
+  expect([loudest(wav, 0) > 0.05, loudest(wav, 1) > 0.05]).toEqual([true, true]);
+}
+
 test("over both: a spoken question, a tool, barge-in, text, devices, muting, the end", async () => {
   const talk = async (transport: Transport) => {
     const console = await Console.open(browser, `${server.url}/`, { still: true });
@@ -139,8 +177,10 @@ test("over both: a spoken question, a tool, barge-in, text, devices, muting, the
     await byHand(console);
     await devices(console);
     await muting(console);
+    expect(await console.at("bot").innerText()).toBe("Bot: offline (built in)");
     await console.at("disconnect").click();
     await console.state("closed");
+    await saving(console);
     await console.close();
   };
   await Promise.all(TRANSPORTS.map(talk));

@@ -47,6 +47,19 @@ const places = (console: Console) =>
     });
   });
 
+/** Where notice, orb and what must not move are. */
+const onScreen = (console: Console) =>
+  console.page.evaluate(() => {
+    const box = (selector: string) => document.querySelector(selector)?.getBoundingClientRect();
+    const { top, bottom, height } = box(".orb") ?? {};
+    const still = [".state", ".transcript", ".talk-bar", ".panel.waterfall", ".panel.timeline"];
+    return {
+      orb: top === undefined || bottom === undefined ? undefined : { top, height: height ?? 0 },
+      notice: box(".notice") && { bottom: box(".notice")?.bottom ?? 0 },
+      talk: still.map(box).map((one) => one && [one.top, one.height].map(Math.round)),
+    };
+  });
+
 describe.each(TRANSPORTS)("over %s", (transport) => {
   test("words light up with their sound, in order, and nothing moves", async () => {
     await timing(`lit words over ${transport}`, async () => {
@@ -118,10 +131,21 @@ test("a lost connection is told, and the conversation goes on, over both transpo
       return console;
     }),
   );
+  const before = await Promise.all(consoles.map(onScreen));
   wire.cut();
   await Promise.all(consoles.map((one) => one.at("notice-reconnecting").waitFor()));
+  const during = await Promise.all(consoles.map(onScreen));
+  for (const [at, { orb, notice, talk }] of during.entries()) {
+    expect(notice?.bottom).toBeLessThanOrEqual(orb?.top ?? 0);
+    expect(orb?.height).toBeGreaterThan(40);
+    expect(talk).toEqual(before[at]?.talk);
+  }
   await Promise.all(consoles.map((one) => one.state("reconnecting")));
   await sleep(DARK_MS);
+  for (const console of consoles)
+    expect(await console.at("notice-reconnecting").innerText()).toMatch(
+      /The server does not answer\s+Trying again \(attempt \d+\), for another \d+ s/,
+    );
   await wire.open();
   await Promise.all(
     consoles.map((one) => one.at("notice-reconnecting").waitFor({ state: "detached" })),

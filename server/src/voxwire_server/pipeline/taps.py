@@ -57,7 +57,7 @@ from voxwire_server.pipeline.metrics import service_metrics
 from voxwire_server.pipeline.plain import PlainProcessor, is_answer
 from voxwire_server.pipeline.responses import Responses
 from voxwire_server.pipeline.tool_taps import ToolTaps
-from voxwire_server.pipeline.transcripts import confidence_of, language_of
+from voxwire_server.pipeline.transcripts import confidence_of, language_of, shown_text
 from voxwire_server.pipeline.troubles import trouble_of
 from voxwire_server.pipeline.unanswered import WordlessTurns
 from voxwire_server.pipeline.unspoken import UnspokenText
@@ -326,7 +326,7 @@ class Taps:
             self._transcript(frame.text, final=False, heard=frame)
         elif isinstance(frame, TranscriptionFrame):
             self._session.turns.transcribed(self._session.now_ms())
-            self._transcript(frame.text, final=True, heard=frame)
+            self._transcript(shown_text(frame), final=True, heard=frame)
 
     async def _model_that_hears(self, _processor: FrameProcessor, frame: Frame) -> None:
         """A model without a recogniser and a synthesiser beside it: it does their part too."""

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pipecat.frames.frames import InterimTranscriptionFrame, TranscriptionFrame
 
-__all__ = ["confidence_of", "language_of"]
+__all__ = ["confidence_of", "language_of", "shown_text"]
 
 _MAX_LANGUAGE_CHARS: Final = 35
 """RFC 5646 §4.4.1: no tag in use is longer."""
@@ -33,6 +33,16 @@ def confidence_of(frame: TranscriptionFrame | InterimTranscriptionFrame) -> floa
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1:
             return float(value)
     return None
+
+
+def shown_text(frame: TranscriptionFrame) -> str:
+    """What the client is shown of what the user said: the text, as a rule.
+
+    A recogniser that writes a mark where it understood nothing says on its result, as ``shown``,
+    what people see in its place; the context keeps the mark.
+    """
+    shown: object = _part(frame.result, "shown")
+    return shown if isinstance(shown, str) and shown else frame.text
 
 
 def _part(holder: Any, name: str) -> Any:

@@ -95,6 +95,8 @@ async def test_speech_outside_the_grammar_is_answered_with_phrases_that_work(cal
     assert set(finals) == {"[unknown]"}  # a stall may cut one sentence into two
     text = await call.spoken.wait(lambda: "You can say:" in call.text() and call.text())
     assert text.startswith("Sorry, I did not catch that.")
+    asked = [m["content"] for m in call.context.messages if m.get("role") == "user"]
+    assert set(" ".join(asked).split()) == {"[unknown]"}  # no phrase that nobody said
 
 
 async def test_an_unfinished_phrase_does_not_hang_the_turn(call):

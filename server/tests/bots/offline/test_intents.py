@@ -17,6 +17,7 @@ from voxwire_server.bots.offline.intents import (
     nearest_phrases,
     normalize,
     parse,
+    unknown_shown,
 )
 from voxwire_server.bots.offline.phrases import VOICES, random_phrases, random_voice
 from voxwire_server.bots.offline.templates import Template, TemplateError
@@ -114,3 +115,10 @@ def test_a_template_samples_with_articles_that_agree():
     drawn = {template.sample(random.Random(seed), SLOTS)[0] for seed in range(80)}
     assert "find an italian restaurant" in drawn
     assert not any(" a i" in phrase or " an j" in phrase for phrase in drawn)
+
+
+def test_people_are_shown_the_nearest_phrases_of_what_was_not_understood():
+    assert unknown_shown("what is my time").startswith(
+        "(not understood; nearest: what is my name /"
+    )
+    assert unknown_shown("") == f"(not understood; try: {' / '.join(EXAMPLES)})"

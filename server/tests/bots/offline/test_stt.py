@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -137,7 +138,9 @@ async def test_speech_that_fits_no_phrase_is_one_unknown_final(ear):
     pcm, _ = await render_pcm(OUTSIDE[0])
     await ear.hear(silence(600), START, pcm, silence(200), STOP)
     assert await ear.final() == UNKNOWN_TEXT
-    assert ear.probe.of(TranscriptionFrame)[0].finalized
+    (frame,) = ear.probe.of(TranscriptionFrame)
+    assert frame.finalized
+    assert re.fullmatch(r"\(not understood; nearest: .+ / .+ / .+\)", frame.result.shown)
 
 
 async def test_an_unfinished_phrase_waits_and_is_joined_with_the_rest(

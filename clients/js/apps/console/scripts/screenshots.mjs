@@ -13,7 +13,7 @@ const root = join(app, "../../../..");
 const python = join(root, ".venv/bin/python");
 const out = join(app, "screenshots");
 const WIDE = { width: 1360, height: 860 };
-const PHONE = { width: 390, height: 844 };
+const PHONE = { width: 360, height: 740 };
 const RATE = 48_000;
 const WAIT = { timeout: 60_000 };
 
@@ -168,7 +168,9 @@ async function takeAll(browser, url) {
   link.open();
   await page.getByTestId("notice-reconnecting").waitFor({ ...WAIT, state: "detached" });
   await page.getByTestId("disconnect").click();
-  await page.getByTestId("connect").waitFor(WAIT);
+  await page.getByTestId("save-wav").waitFor(WAIT);
+  await page.waitForTimeout(700);
+  await shoot("ended");
   if (trouble.length > 0) throw new Error(trouble.join("; "));
 }
 

@@ -20,12 +20,22 @@ beforeEach(() => {
 });
 afterEach(() => {
   cleanup();
+  localStorage.clear();
+  vi.useRealTimers();
+  vi.restoreAllMocks();
   vi.unstubAllGlobals();
 });
 
 const connect = async () => {
   await act(async () => fireEvent.click(screen.getByTestId("connect")));
 };
+const started = (bot: string, examples: readonly string[] = []) => ({
+  sessionId: "s",
+  bot,
+  server: "x",
+  resumed: false,
+  examples,
+});
 const tell = (fn: () => void) =>
   act(async () => {
     fn();
@@ -44,15 +54,7 @@ test("one press connects; the state and the transport are told", async () => {
 
 test("phrases and text are sent as text that interrupts", async () => {
   await connect();
-  await tell(() =>
-    client.emit("sessionStarted", {
-      sessionId: "s",
-      bot: "b",
-      server: "x",
-      resumed: false,
-      examples: ["tell me a story"],
-    }),
-  );
+  await tell(() => client.emit("sessionStarted", started("b", ["tell me a story"])));
   await act(async () => fireEvent.click(await screen.findByTestId("phrase")));
   fireEvent.change(screen.getByTestId("text-input"), { target: { value: " hello " } });
   await act(async () => fireEvent.submit(screen.getByTestId("text-input")));
@@ -74,12 +76,136 @@ test("the space bar is push-to-talk, but not in the text field", async () => {
   expect(client.microphone.enabled).toBe(false);
 });
 
-test("a lost connection is told and the conversation stays", async () => {
+const failure = (code: string, reason: string) =>
+  Object.assign(new Error(`${code}: ${reason}`), { code }) as never;
+
+test("a lost connection is told, then that nobody answers, what the page does, and until when", async () => {
   await connect();
-  const cause = Object.assign(new Error("connection_lost: gone"), { code: "connection_lost" });
-  await tell(() => client.setStatus({ status: "reconnecting", attempt: 2, cause: cause as never }));
-  expect(screen.getByTestId("notice-reconnecting").textContent).toContain("attempt 2");
+  const cause = failure("connection_lost", "gone");
+  await tell(() => client.setStatus({ status: "reconnecting", attempt: 1, cause }));
+  const notice = () => screen.getByTestId("notice-reconnecting").textContent ?? "";
+  expect(notice()).toContain("Connection lost");
+  await tell(() => client.setStatus({ status: "reconnecting", attempt: 2, cause }));
+  expect(notice()).toMatch(/The server does not answer.*attempt 2.*for another (60|59) s/);
+  expect(notice()).toContain("make run");
+  expect(notice()).not.toContain("waits");
+  const changed = { state: "reconnecting", attempt: 2, epoch: 1, afterMs: 0 } as const;
+  await tell(() => client.emit("connectionChanged", changed));
+  const listed = [...screen.getByTestId("events").querySelectorAll("summary")];
+  const away = listed.filter(({ textContent }) => textContent?.includes("reconnecting"));
+  expect(away.map(({ textContent }) => textContent?.replace(/^[\d.]+/, ""))).toEqual([
+    "statusstatus reconnecting · attempt 1",
+    "statusstatus reconnecting · attempt 2",
+  ]);
   expect(screen.getByTestId("captions")).toBeTruthy();
+});
+
+test("a server that is gone for good is told without a raw code, with what to do next", async () => {
+  vi.stubGlobal("fetch", () => Promise.reject(new TypeError("Failed to fetch")));
+  await connect();
+  const error = failure("session_expired", "the connection was lost and not back within 60.0 s");
+  await tell(() => client.setStatus({ status: "closed", reason: "expired", error }));
+  const notice = screen.getByTestId("notice-failure");
+  await vi.waitFor(() => expect(notice.textContent).toContain("Nothing answers at"));
+  expect(notice.textContent).toContain("does not answer");
+  expect(notice.textContent).toContain("Start again");
+  expect(notice.textContent).toContain("not back within 60.0 s");
+  expect(notice.textContent).not.toContain("session_expired");
+});
+
+test("the bot's name is a name, and whether it is connected is another thing", async () => {
+  expect(screen.getByTestId("transport").textContent).toBe("not connected");
+  expect(screen.queryByTestId("bot")).toBeNull();
+  await connect();
+  await tell(() => client.emit("sessionStarted", started("offline")));
+  await vi.waitFor(() =>
+    expect(screen.getByTestId("bot").textContent).toBe("Bot: offline (built in)"),
+  );
+});
+
+test("phrases of the last visit begin a session and are said in it", async () => {
+  await connect();
+  await tell(() => client.emit("sessionStarted", started("b", ["tell me a story"])));
+  await screen.findByTestId("phrase");
+  cleanup();
+  client = new FakeClient();
+  render(<App makeClient={() => client} />);
+  await act(async () => fireEvent.click(screen.getByTestId("phrase")));
+  expect(client.calls.map(([name]) => name)).not.toContain("sendText");
+  await tell(() => client.emit("sessionStarted", started("b")));
+  await vi.waitFor(() =>
+    expect(client.calls).toContainEqual(["sendText", "tell me a story", { interrupt: true }]),
+  );
+});
+
+test("what was said stays when another transport is chosen for the next session", async () => {
+  cleanup();
+  const made: FakeClient[] = [];
+  const transports: string[] = [];
+  const makeClient = ({ transport }: Settings) => {
+    transports.push(transport);
+    const one = new FakeClient();
+    made.push(one);
+    return one;
+  };
+  render(<App makeClient={makeClient} />);
+  await connect();
+  const [first] = made;
+  const turns = [{ id: "1", role: "user", text: "hello", final: true, typed: true } as const];
+  await tell(() => first?.conversation.set({ turns, skipped: 0 }));
+  await act(async () => first?.disconnect());
+  await act(async () => fireEvent.click(screen.getByLabelText("WebSocket")));
+  expect(screen.getByTestId("captions").textContent).toContain("hello");
+  expect(made).toHaveLength(1);
+  await connect();
+  expect(transports).toEqual(["auto", "websocket"]);
+  expect(made.at(-1)?.calls.map(([name]) => name)).toContain("connect");
+});
+
+test("what was not understood is no bubble of the user's words", async () => {
+  await connect();
+  const turn = (id: string, text: string) =>
+    ({ id, role: "user", text, final: true, typed: false }) as const;
+  const turns = [turn("1", "(not understood; nearest: hello / goodbye)"), turn("2", "hello")];
+  await tell(() => client.conversation.set({ turns, skipped: 0 }));
+  const said = [...document.querySelectorAll<HTMLElement>(".said")];
+  expect(said.map(({ dataset }) => dataset.understood)).toEqual(["false", "true"]);
+});
+
+test("words that were never heard are told to screen readers, in the text and when it ends", async () => {
+  await connect();
+  const word = (index: number, text: string, state: "heard" | "cut") =>
+    ({ index, text, state, startMs: 0, endMs: 0 }) as const;
+  const words = [word(0, "Once", "heard"), word(1, "upon", "cut"), word(2, "time", "cut")];
+  const utterance = { id: "u", words, text: "Once upon time", end: "interrupted" } as const;
+  const turn = { id: "t", role: "bot", utterances: [utterance], toolCalls: [], interrupted: true };
+  await tell(() => client.conversation.set({ turns: [turn as never], skipped: 0 }));
+  expect(document.querySelector(".spoken")?.textContent).toBe("Once [not heard: upon time]");
+  expect(document.querySelector("[aria-live=polite]")?.textContent).toBe(
+    "Bot: Once … interrupted: 2 words not heard",
+  );
+});
+
+test("a conversation that is over is saved as text and as JSON, and its URLs are revoked", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout"] });
+  const saved: Blob[] = [];
+  const revoked: string[] = [];
+  vi.spyOn(URL, "createObjectURL").mockImplementation((blob) => `blob:${saved.push(blob as Blob)}`);
+  vi.spyOn(HTMLAnchorElement.prototype, "click").mockReturnValue(); // it would leave the page
+  vi.spyOn(URL, "revokeObjectURL").mockImplementation((url) => void revoked.push(url));
+  await connect();
+  await tell(() => client.emit("sessionStarted", started("offline")));
+  const turns = [{ id: "1", role: "user", text: "hello", final: true, typed: true } as const];
+  await tell(() => client.conversation.set({ turns, skipped: 0 }));
+  expect(screen.queryByTestId("save-text")).toBeNull();
+  await act(() => client.disconnect());
+  for (const button of ["save-text", "save-json"]) fireEvent.click(screen.getByTestId(button));
+  expect(screen.queryByTestId("save-wav")).toBeNull(); // nothing was recorded
+  const [text, json] = saved;
+  expect(await text?.text()).toContain("You: hello");
+  expect(JSON.parse((await json?.text()) ?? "")).toMatchObject({ bot: "offline", turns });
+  vi.runAllTimers();
+  expect(revoked).toEqual(["blob:1", "blob:2"]);
 });
 
 test("a microphone that is not allowed is explained", async () => {

@@ -10,20 +10,24 @@ export interface AppProps {
   readonly makeClient?: ((settings: Settings) => Client) | undefined;
 }
 
-/** The console. Other settings are another client; the session of the one before ends. */
+/** The console. Other settings are another client; the session of the one before ends. What was
+ * said in a session that is over stays until the next one begins. */
 export function App({ makeClient = connectedClient }: AppProps): ReactNode {
   const [settings, setSettings] = useState(initialSettings);
   const [connectNow, setConnectNow] = useState(false);
-  const client = useMemo(() => makeClient(settings), [makeClient, settings]);
+  const [used, setUsed] = useState(settings);
+  const client = useMemo(() => makeClient(used), [makeClient, used]);
   const change = (next: Settings, connect = false) => {
     remember(next);
     setSettings(next);
+    if (!connect && client.status.get().status === "closed") return;
+    setUsed(next);
     setConnectNow(connect);
   };
   return (
     <VoxwireProvider client={client} autoConnect={connectNow}>
       <Recording>
-        <Shell settings={settings} onSettings={change} />
+        <Shell settings={settings} isStale={settings !== used} onSettings={change} />
       </Recording>
     </VoxwireProvider>
   );

@@ -33,6 +33,7 @@ export const ToolIcon = icon(
 export const CheckIcon = icon("M5 12.5l4.5 4.5L19 7.5");
 export const CrossIcon = icon("M7 7l10 10M17 7 7 17");
 export const CopyIcon = icon("M9 9h10v11H9zM15 9V4H5v11h4");
+export const SaveIcon = icon("M12 4v11M7.5 10.5 12 15l4.5-4.5M5 19h14");
 export const WarnIcon = icon("M12 4 2.8 19.5h18.4zM12 10v4M12 17v.2");
 export const SpeakerIcon = icon(
   "M4 10v4h3.5L12 18V6L7.5 10ZM15.5 9.5a4 4 0 0 1 0 5M18 7a7.5 7.5 0 0 1 0 10",

@@ -63,3 +63,21 @@ export function store(key: string, value: string | null): void {
     // Storage is switched off: nothing is remembered.
   }
 }
+
+const EXAMPLES_KEY = "voxwire.examples";
+const MAX_EXAMPLES = 6;
+
+/** The phrases that the bot named at the last visit. */
+export function remembered(): readonly string[] {
+  try {
+    const kept: unknown = JSON.parse(stored(EXAMPLES_KEY) ?? "[]");
+    return Array.isArray(kept) ? kept.filter((one) => typeof one === "string") : [];
+  } catch {
+    return [];
+  }
+}
+
+/** Remembers the phrases that a bot names. */
+export function rememberExamples(examples: readonly string[]): void {
+  store(EXAMPLES_KEY, JSON.stringify(examples.slice(0, MAX_EXAMPLES)));
+}

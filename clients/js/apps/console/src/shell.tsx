@@ -9,7 +9,7 @@ import type { Settings } from "./settings.js";
 import { Stage } from "./stage/stage.js";
 
 const VIEWS = [
-  { key: "talk", name: "Talk" },
+  { key: "talk", name: "Conversation" },
   { key: "latency", name: "Latency" },
   { key: "timeline", name: "Timeline" },
   { key: "events", name: "Events" },
@@ -17,12 +17,14 @@ const VIEWS = [
 
 export interface ShellProps {
   readonly settings: Settings;
+  /** The settings are others than those of the session that is over. */
+  readonly isStale: boolean;
   /** Takes other settings; with `connect`, a session begins with them. */
   readonly onSettings: (settings: Settings, connect?: boolean) => void;
 }
 
 /** The page: header, stage, panels. On a narrow screen one view at a time. */
-export function Shell({ settings, onSettings }: ShellProps): ReactNode {
+export function Shell({ settings, isStale, onSettings }: ShellProps): ReactNode {
   const [view, setView] = useState<(typeof VIEWS)[number]["key"]>("talk");
   return (
     <div className="shell" data-view={view}>
@@ -40,9 +42,8 @@ export function Shell({ settings, onSettings }: ShellProps): ReactNode {
         ))}
       </nav>
       <main className="talk">
-        <Notices settings={settings} onSettings={onSettings} />
-        <Stage />
-        <Controls settings={settings} onSettings={onSettings} />
+        <Stage notices={<Notices settings={settings} onSettings={onSettings} />} />
+        <Controls settings={settings} isStale={isStale} onSettings={onSettings} />
       </main>
       <Waterfall />
       <EventLog />

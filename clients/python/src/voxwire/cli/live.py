@@ -60,7 +60,7 @@ def plain_line(event: events.Event, captions: Captions) -> str:
     match event:
         case events.SessionStarted():
             hint = f" Try: {', '.join(event.examples)}" if event.examples else ""
-            return f"-- connected to {event.bot or 'the bot'}.{hint}"
+            return f"-- connected to {f'the bot {event.bot!r}' if event.bot else 'the bot'}.{hint}"
         case events.PathChanged():
             return f"-- audio over {event.carrier}"
         case events.ConnectionChanged():

@@ -46,7 +46,7 @@ class RichView:
         """Takes the next event."""
         match event:
             case events.SessionStarted():
-                self._title = event.bot or "voxwire"
+                self._title = f"bot: {event.bot}" if event.bot else "voxwire"
                 if event.examples:
                     self._say("try: " + " / ".join(event.examples), "dim")
             case events.StateChanged():

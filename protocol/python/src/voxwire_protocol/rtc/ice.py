@@ -51,8 +51,9 @@ def use_addresses(
     Args:
         connection: The peer connection.
         addresses: IP addresses of this machine, for instance ``["127.0.0.1"]``.
-        only_from_here: Ignore every datagram that does not come from one of these addresses, or
-            from loopback: only a program on this machine can send from them (RFC 1812 §5.3.8).
+        only_from_here: Ignore every datagram that comes neither from one of these addresses, nor
+            from loopback, nor from another address of this machine, which Chromium sends to
+            127.0.0.1 from: only a program on this machine can (RFC 1812 §5.3.8).
     """
     for agent in agents(connection):
         _restrict(agent, list(addresses), only_from_here=only_from_here)
@@ -65,7 +66,7 @@ def _restrict(agent: Any, here: list[str], *, only_from_here: bool) -> None:
         candidates = await gather(component=component, addresses=here, **options)
         if only_from_here:
             for protocol in agent._protocols:
-                _ignore_others(protocol, {*here, *_LOOPBACK})
+                _ignore_others(protocol, {*here, *_LOOPBACK, *own_addresses()})
         return candidates
 
     agent.get_component_candidates = gather_here

@@ -61,10 +61,12 @@ class Heard:
         text: The words, or "" when no whole phrase of the grammar fits (yet).
         score: Log-likelihood a frame of 10 ms; higher is better, speech that is not in the
             grammar scores low. ``-inf`` without text.
+        shown: What people are shown in place of the transcript's text; "" = that text.
     """
 
     text: str
     score: float
+    shown: str = ""
 
 
 class Decoder:

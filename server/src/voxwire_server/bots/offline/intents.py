@@ -27,10 +27,11 @@ __all__ = [
     "nearest_phrases",
     "normalize",
     "parse",
+    "unknown_shown",
 ]
 
 UNKNOWN_TEXT = "[unknown]"
-"""What the recogniser writes as the transcript of speech that it rejects."""
+"""The transcript of speech that the recogniser rejects, as the agent and the context have it."""
 
 SLOTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -278,3 +279,13 @@ def nearest_phrases(text: str, count: int = 3) -> list[str]:
         return difflib.SequenceMatcher(None, plain, normalize(example)).ratio()
 
     return sorted(examples, key=likeness, reverse=True)[:count]
+
+
+def unknown_shown(heard: str) -> str:
+    """Return what people are shown of speech that was rejected.
+
+    Args:
+        heard: The phrase that came nearest, or "" when nothing did.
+    """
+    guide = "nearest" if heard else "try"
+    return f"(not understood; {guide}: {' / '.join(nearest_phrases(heard))})"

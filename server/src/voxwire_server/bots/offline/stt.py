@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from voxwire_server.bots.offline.decoders import (
     Heard,
     shared_decoders,
 )
-from voxwire_server.bots.offline.intents import UNKNOWN_TEXT
+from voxwire_server.bots.offline.intents import UNKNOWN_TEXT, unknown_shown
 
 __all__ = ["SphinxSTTService"]
 
@@ -79,7 +80,8 @@ class SphinxSTTService(STTService):
 
     Expects voice-activity frames from an analyzer further down the pipeline (the user aggregator).
     Emits interim transcripts while the user speaks, then exactly one final one an utterance:
-    the phrase, or ``UNKNOWN_TEXT`` when the speech fits no phrase well enough. Speech that stops
+    the phrase, or ``UNKNOWN_TEXT`` when the speech fits no phrase well enough; people are shown
+    the nearest phrases then, the context holds the mark alone. Speech that stops
     in the middle of a phrase is kept for ``resume_ms``: if the user goes on, it is one utterance.
     """
 
@@ -230,6 +232,8 @@ class SphinxSTTService(STTService):
     async def _push_final(self, heard: Heard) -> None:
         accepted = bool(heard.text) and heard.score >= self._min_score
         self._nearest = "" if accepted else heard.text
+        if not accepted:
+            heard = replace(heard, shown=unknown_shown(heard.text))
         frame = TranscriptionFrame(
             heard.text if accepted else UNKNOWN_TEXT,
             self._user_id,

@@ -7,6 +7,8 @@ import { TalkBar } from "./talk-bar.js";
 
 export interface ControlsProps {
   readonly settings: Settings;
+  /** The next session is another client's: with these settings. */
+  readonly isStale: boolean;
   readonly onSettings: (settings: Settings, connect?: boolean) => void;
 }
 

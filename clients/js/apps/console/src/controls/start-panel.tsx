@@ -1,5 +1,6 @@
 import { useConnection } from "@voxwire/react";
 import { type ReactNode, useEffect } from "react";
+import { SaveButtons } from "../save/save-buttons.js";
 import { TRANSPORTS } from "../settings.js";
 import { Choice } from "./choice.js";
 import type { ControlsProps } from "./controls.js";
@@ -8,7 +9,7 @@ import { useBots } from "./use-bots.js";
 const LABELS: { readonly [status: string]: string } = { closed: "Start again", closing: "Ending" };
 
 /** The one button that begins, and what can be chosen before. */
-export function StartPanel({ settings, onSettings }: ControlsProps): ReactNode {
+export function StartPanel({ settings, isStale, onSettings }: ControlsProps): ReactNode {
   const { status, isBusy, connect, disconnect } = useConnection();
   const bots = useBots();
   const speaks = isSecureContext && settings.microphone;
@@ -16,13 +17,14 @@ export function StartPanel({ settings, onSettings }: ControlsProps): ReactNode {
   useEffect(() => {
     if (first !== undefined) onSettings({ ...settings, bot: first });
   }, [first, settings, onSettings]);
+  const begin = () => (isStale ? onSettings(settings, true) : connect());
   return (
-    <div className="controls start">
+    <div className="controls start" data-over={status.status === "closed"}>
       <button
         type="button"
         className="start-button"
         data-testid="connect"
-        onClick={isBusy ? disconnect : connect}
+        onClick={isBusy ? disconnect : begin}
         disabled={status.status === "closing"}
       >
         {LABELS[status.status] ?? (isBusy ? "Cancel" : speaks ? "Start talking" : "Start typing")}
@@ -48,6 +50,7 @@ export function StartPanel({ settings, onSettings }: ControlsProps): ReactNode {
       <p className="start-hint">
         {speaks ? "Uses your microphone. You can type as well." : "Without a microphone."}
       </p>
+      {status.status === "closed" && <SaveButtons />}
     </div>
   );
 }

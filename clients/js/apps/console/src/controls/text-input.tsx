@@ -1,11 +1,26 @@
 import { useMicrophone, useVoxwire } from "@voxwire/react";
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type FormEvent, type ReactNode, useState, useSyncExternalStore } from "react";
 import { SendIcon } from "../icons.js";
+
+/** There is room for a word, and no space bar. */
+const NARROW = "(max-width: 480px)";
+
+function useNarrow(): boolean {
+  return useSyncExternalStore(
+    (listener) => {
+      const query = matchMedia(NARROW);
+      query.addEventListener("change", listener);
+      return () => query.removeEventListener("change", listener);
+    },
+    () => matchMedia(NARROW).matches,
+  );
+}
 
 /** What is typed goes to the bot, which stops talking for it. */
 export function TextInput(): ReactNode {
   const client = useVoxwire();
   const { enabled } = useMicrophone();
+  const narrow = useNarrow();
   const [text, setText] = useState("");
   const submit = async (event: FormEvent) => {
     event.preventDefault();
@@ -24,7 +39,7 @@ export function TextInput(): ReactNode {
         type="text"
         data-testid="text-input"
         aria-label="Message to the bot"
-        placeholder={enabled ? "Type a message" : "Type, or hold Space to talk"}
+        placeholder={narrow ? "Type …" : enabled ? "Type a message" : "Type, or hold Space to talk"}
         autoComplete="off"
         enterKeyHint="send"
         maxLength={2000}

@@ -1,12 +1,14 @@
-import { useVoxwireEvent } from "@voxwire/react";
-import { type ReactNode, useState } from "react";
+import type { ReactNode } from "react";
+import { useRecorder, useStore } from "../state/use-recorder.js";
 import { QualityFacts } from "./quality-facts.js";
 import { ThemeToggle } from "./theme-toggle.js";
 
+/** The bot that needs nothing but the server; its name is no state of the connection. */
+const BUILT_IN = "offline";
+
 /** Name of the bot, how the connection is, theme. */
 export function Header(): ReactNode {
-  const [bot, setBot] = useState("");
-  useVoxwireEvent("sessionStarted", (event) => setBot(event.bot));
+  const bot = useStore(useRecorder().session)?.bot ?? "";
   return (
     <header className="header">
       <h1 className="brand">
@@ -14,8 +16,13 @@ export function Header(): ReactNode {
           <path d="M8 14v4M13 10v12M18 7v18M23 12v8" />
         </svg>
         <span className="brand-name">Voxwire</span>
-        {bot !== "" && <span className="brand-bot">{bot}</span>}
       </h1>
+      {bot !== "" && (
+        <p className="brand-bot" data-testid="bot">
+          Bot: <b>{bot}</b>
+          {bot === BUILT_IN && " (built in)"}
+        </p>
+      )}
       <QualityFacts />
       <ThemeToggle />
     </header>

@@ -17,7 +17,7 @@ export function QualityFacts(): ReactNode {
         <dt className="visually-hidden">Transport</dt>
         <dd data-testid="transport" data-transport={transport}>
           <span className="dot" aria-hidden="true" />
-          {up ? NAMES[transport] : "offline"}
+          {up ? NAMES[transport] : "not connected"}
         </dd>
       </div>
       {up && <LinkFacts quality={quality} />}

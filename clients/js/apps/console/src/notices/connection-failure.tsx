@@ -3,7 +3,11 @@ import { type FormEvent, type ReactNode, useId, useState } from "react";
 import { serverPath } from "../settings.js";
 import { Notice } from "./notice.js";
 import type { NoticesProps } from "./notices.js";
+import { ServerGone } from "./server-gone.js";
 import { Unreachable } from "./unreachable.js";
+
+/** The server stopped answering, or has no such session any more. */
+const GONE = new Set(["session_expired", "connection_lost"]);
 
 /** Told by `MicrophoneTrouble`. */
 const OF_A_DEVICE = new Set(["device", "permission_denied"]);
@@ -38,9 +42,12 @@ export function ConnectionFailure({ settings, onSettings }: NoticesProps): React
       </Notice>
     );
   }
+  // The code is for programs; the rest of the message is for people.
+  const reason = error.message.replace(/^[a-z_]+: /, "");
+  if (GONE.has(code)) return <ServerGone reason={reason} />;
   return (
     <Notice tone="error" testId="failure" title={ADVICE[code] ?? "The session could not go on"}>
-      {code === "unreachable" ? <Unreachable error={error} /> : <code>{error.message}</code>}
+      {code === "unreachable" ? <Unreachable error={error} /> : <p>{reason}</p>}
     </Notice>
   );
 }

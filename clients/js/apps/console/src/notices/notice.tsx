@@ -9,7 +9,7 @@ export interface NoticeProps {
   readonly children: ReactNode;
 }
 
-/** One message over the stage. */
+/** One message beside the orb. */
 export function Notice({ tone, title, testId, busy, children }: NoticeProps): ReactNode {
   return (
     <div

@@ -5,23 +5,21 @@ import { ConnectionFailure } from "./connection-failure.js";
 import { MicrophoneTrouble } from "./microphone-trouble.js";
 import { Notice } from "./notice.js";
 import { PlaybackBlocked } from "./playback-blocked.js";
+import { Reconnecting } from "./reconnecting.js";
 
 export interface NoticesProps {
   readonly settings: Settings;
   readonly onSettings: (settings: Settings, connect?: boolean) => void;
 }
 
-/** What is wrong and what to do about it; lies over the stage, so that nothing moves. */
+/** What is wrong and what to do about it; takes its room from the orb beside it, so that nothing
+ * else moves. */
 export function Notices(props: NoticesProps): ReactNode {
   const { status } = useConnection();
   const { skipped } = useConversation();
   return (
     <div className="notices">
-      {status.status === "reconnecting" && (
-        <Notice tone="warn" testId="reconnecting" title="Connection lost" busy>
-          Trying again{status.attempt > 1 && ` (attempt ${status.attempt})`}; the bot waits.
-        </Notice>
-      )}
+      {status.status === "reconnecting" && <Reconnecting {...status} />}
       <PlaybackBlocked />
       <MicrophoneTrouble {...props} />
       <ConnectionFailure {...props} />

@@ -63,7 +63,9 @@ export function EventLog(): ReactNode {
       </ol>
       {kept.length === 0 && (
         <p className="empty">
-          {entries.length === 0 ? "What the client tells is listed here." : "Nothing matches."}
+          {entries.length === 0
+            ? "What the client tells is listed here as it happens: words as they are heard, tool calls, transcripts, states, errors. Open one for all that it holds; Copy takes those shown as JSON."
+            : "Nothing matches."}
         </p>
       )}
     </Panel>

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Sample } from "../state/recorder.js";
+import type { Sample } from "../state/sample-trail.js";
 import { timeOfMedia } from "./timeline-clock.js";
 
 const sample = (atMs: number, mediaMs: number): Sample => ({
@@ -7,6 +7,7 @@ const sample = (atMs: number, mediaMs: number): Sample => ({
   mediaMs,
   microphone: 0,
   bot: 0,
+  quiet: false,
 });
 const SAMPLES = [sample(1000, 0), sample(1050, 50), sample(1100, 100), sample(1600, 100)];
 

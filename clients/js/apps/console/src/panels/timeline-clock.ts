@@ -1,4 +1,4 @@
-import type { Sample } from "../state/recorder.js";
+import type { Sample } from "../state/sample-trail.js";
 
 /**
  * When the speaker was, or will be, at a position of the media clock: page time, milliseconds.

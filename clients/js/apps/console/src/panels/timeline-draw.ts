@@ -1,7 +1,9 @@
 import type { LoggedUtterance, LoggedWord } from "@voxwire/client";
 import type { Frame } from "@voxwire/react";
-import type { Mark, Sample } from "../state/recorder.js";
+import type { Mark } from "../state/recorder.js";
+import type { Sample } from "../state/sample-trail.js";
 import { timeOfMedia } from "./timeline-clock.js";
+import { Row, TimeScale } from "./timeline-scale.js";
 
 export interface TimelineData {
   readonly samples: readonly Sample[];
@@ -20,7 +22,9 @@ export interface Palette {
   readonly font: string;
 }
 
-const PX_PER_MS = 0.1;
+const PX_PER_MS = 0.12;
+const NARROW_PX = 600;
+const NARROW_PX_PER_MS = 0.09;
 /** Share of the width that is already past; words that are known ahead stand to its right. */
 const NOW_AT = 0.78;
 const STALE_MS = 400;
@@ -29,8 +33,8 @@ const BAR_MS = 50;
 const MAX_GAP = 12;
 const BAR_PX = 3;
 const ROW_PX = 16;
-const ROWS = 2;
 const HEAD_PX = 16;
+const WIDEST_PX = 260;
 
 interface Scene extends TimelineData {
   readonly at: CanvasRenderingContext2D;
@@ -41,17 +45,23 @@ interface Scene extends TimelineData {
   readonly botY: number;
   readonly reach: number;
   readonly wordsY: number;
+  readonly scale: TimeScale;
+  /** How strong everything is drawn, 0 … 1. */
+  readonly alpha: number;
   x(timeMs: number): number;
 }
 
-/** Draws the last seconds of both sides, and what is known of the next ones. */
+/** Draws the talk of both sides with its silences folded, and what is known of the next seconds. */
 export function drawTimeline(frame: Frame, data: TimelineData, palette: Palette): void {
   const { context: at, width, height } = frame;
   const lastMs = data.samples.at(-1)?.atMs;
   const pageMs = performance.now();
-  const nowMs = pageMs - (lastMs ?? 0) > STALE_MS ? (lastMs ?? 0) : pageMs;
   if (lastMs === undefined) return;
-  const lanes = height - HEAD_PX - ROWS * ROW_PX - 10;
+  const scale = new TimeScale(data.samples);
+  const nowMs = scale.resting || Math.abs(pageMs - lastMs) > STALE_MS ? lastMs : pageMs;
+  const nowAt = scale.at(nowMs);
+  const perMs = width < NARROW_PX ? NARROW_PX_PER_MS : PX_PER_MS;
+  const lanes = height - HEAD_PX - ROW_PX - 10;
   const scene: Scene = {
     ...data,
     at,
@@ -61,11 +71,14 @@ export function drawTimeline(frame: Frame, data: TimelineData, palette: Palette)
     botY: HEAD_PX + lanes * 0.76,
     reach: lanes * 0.21,
     wordsY: HEAD_PX + lanes + 4,
-    x: (timeMs) => width * NOW_AT + (timeMs - nowMs) * PX_PER_MS,
+    scale,
+    alpha: at.globalAlpha,
+    x: (timeMs) => width * NOW_AT + (scale.at(timeMs) - nowAt) * perMs,
   };
   at.font = `11px ${palette.font}`;
   at.textBaseline = "middle";
-  drawAxis(scene, nowMs);
+  drawAxis(scene, lastMs);
+  drawFolds(scene);
   drawBars(scene, "microphone", scene.userY, palette.user);
   drawBars(scene, "bot", scene.botY, palette.bot);
   drawMarks(scene);
@@ -73,13 +86,31 @@ export function drawTimeline(frame: Frame, data: TimelineData, palette: Palette)
   drawNow(scene, frame.height);
 }
 
-function drawAxis({ at, palette, width, userY, botY, x }: Scene, nowMs: number): void {
+function drawAxis({ at, palette, width, userY, botY, samples, scale, x }: Scene, lastMs: number) {
   at.strokeStyle = palette.line;
   at.lineWidth = 1;
   for (const y of [userY, botY]) line(at, 0, y, width, y);
-  const from = Math.floor((nowMs - (width * NOW_AT) / PX_PER_MS) / 1000) * 1000;
+  const middle = (userY + botY) / 2;
+  const from = Math.ceil((samples[0]?.atMs ?? lastMs) / 1000) * 1000;
   for (let ms = from; x(ms) < width; ms += 1000)
-    line(at, x(ms), (userY + botY) / 2 - 3, x(ms), (userY + botY) / 2 + 3);
+    if (x(ms) >= 0 && !scale.hides(ms)) line(at, x(ms), middle - 3, x(ms), middle + 3);
+}
+
+/** A silence that was folded: how long it was, between two slanted strokes. */
+function drawFolds({ at, palette, scale, userY, botY, x }: Scene): void {
+  const middle = (userY + botY) / 2;
+  at.fillStyle = palette.muted;
+  at.strokeStyle = palette.muted;
+  at.textAlign = "center";
+  for (const { fromMs, toMs } of scale.folds) {
+    const [left, right] = [x(fromMs), x(toMs)];
+    if (right < 0) continue;
+    for (const y of [userY, botY]) {
+      at.clearRect(left + 2, y - 4, right - left - 4, 8);
+      for (const edge of [left + 4, right - 4]) line(at, edge - 2, y + 4, edge + 2, y - 4);
+    }
+    at.fillText(`${Math.round((toMs - fromMs) / 1000)} s`, (left + right) / 2, middle);
+  }
 }
 
 function drawBars(scene: Scene, side: "microphone" | "bot", y: number, color: string): void {
@@ -110,17 +141,20 @@ function* columns(
 }
 
 function drawMarks({ at, marks, palette, userY, botY, wordsY, x }: Scene): void {
+  const said = new Row();
   for (const mark of marks) {
     const left = Math.round(x(mark.atMs)) + 0.5;
     if (left < -200) continue;
     if (mark.kind === "transcript") {
       at.fillStyle = palette.muted;
       at.textAlign = "right";
-      at.fillText(clipped(at, mark.text, 260), left, HEAD_PX / 2);
+      const room = Math.min(WIDEST_PX, said.roomBefore(left));
+      if (room > 0) at.fillText(clipped(at, mark.text, room), left, HEAD_PX / 2);
+      said.fill(left);
     } else if (mark.kind === "flush" || mark.kind === "loss") {
       at.strokeStyle = at.fillStyle = palette.flush;
       at.setLineDash([3, 3]);
-      line(at, left, HEAD_PX, left, wordsY + ROWS * ROW_PX);
+      line(at, left, HEAD_PX, left, wordsY + ROW_PX);
       at.setLineDash([]);
       at.textAlign = "left";
       at.fillText(mark.text, left + 5, (userY + botY) / 2);
@@ -138,55 +172,55 @@ function drawMarks({ at, marks, palette, userY, botY, wordsY, x }: Scene): void 
 function drawWords(scene: Scene): void {
   const { at, utterances, samples, width, wordsY } = scene;
   at.textAlign = "left";
-  // A word without room for its text is not written: positions can lie close after a cut or a loss.
-  const ends = new Array<number>(ROWS).fill(Number.NEGATIVE_INFINITY);
-  let row = 0;
+  const row = new Row();
+  const playedMs = samples.at(-1)?.mediaMs ?? 0;
   for (const [number, { words }] of utterances.entries()) {
-    // What was cut gives way to what was said instead.
+    // What was cut never comes: it gives way to what was said instead.
     const nextMs = utterances[number + 1]?.words[0]?.startMs ?? Number.POSITIVE_INFINITY;
     for (const word of words) {
-      if (word.state === "cut" && word.endMs > nextMs) continue;
+      if (word.state === "cut" && (word.endMs > nextMs || word.startMs > playedMs)) continue;
       const startMs = timeOfMedia(samples, word.startMs);
       const endMs = timeOfMedia(samples, word.endMs);
-      row = (row + 1) % ROWS;
       if (startMs === undefined || endMs === undefined) continue;
-      const left = scene.x(startMs);
-      if (left > width || left < -120) continue;
-      const free = [row, (row + 1) % ROWS].find((r) => (ends[r] ?? 0) <= left);
-      if (free === undefined) continue;
-      row = free;
-      ends[row] = left + at.measureText(word.text).width + 4;
-      drawWord(scene, word, left, scene.x(endMs), wordsY + row * ROW_PX + ROW_PX / 2);
+      const spoken = { left: scene.x(startMs), right: scene.x(endMs) };
+      if (spoken.left > width || spoken.left < -120) continue;
+      const left = row.place(spoken.left, at.measureText(word.text).width);
+      drawSpan(scene, word, spoken);
+      if (left !== undefined) drawWord(scene, word, left, wordsY + ROW_PX / 2);
     }
   }
 }
 
 const ALPHA = { heard: 1, unheard: 0.62, cut: 0.5 } as const;
 
-function drawWord(
-  { at, palette, botY }: Scene,
-  word: LoggedWord,
-  left: number,
-  right: number,
-  y: number,
-): void {
-  at.globalAlpha = ALPHA[word.state];
+function drawWord({ at, palette, alpha }: Scene, word: LoggedWord, left: number, y: number): void {
+  at.globalAlpha = alpha * ALPHA[word.state];
   at.fillStyle = word.state === "heard" ? palette.text : palette.muted;
   at.fillText(word.text, left, y);
   if (word.state === "cut") at.fillRect(left, y, at.measureText(word.text).width, 1);
-  at.fillStyle = palette.bot;
-  at.globalAlpha = word.state === "heard" ? 0.9 : 0.35;
-  at.beginPath();
-  at.roundRect(left, botY - 1.5, Math.max(2, right - left - 1.5), 3, 1.5);
-  if (word.state !== "heard") at.fill();
-  at.globalAlpha = 1;
+  at.globalAlpha = alpha;
 }
 
-function drawNow({ at, palette, width }: Scene, height: number): void {
+/** Where a word that is not heard yet will be. */
+function drawSpan(
+  { at, palette, botY, alpha }: Scene,
+  word: LoggedWord,
+  { left, right }: { readonly left: number; readonly right: number },
+): void {
+  if (word.state === "heard") return;
+  at.globalAlpha = alpha * 0.35;
+  at.fillStyle = palette.bot;
+  at.beginPath();
+  at.roundRect(left, botY - 1.5, Math.max(2, right - left - 1.5), 3, 1.5);
+  at.fill();
+  at.globalAlpha = alpha;
+}
+
+function drawNow({ at, palette, width, alpha }: Scene, height: number): void {
   at.strokeStyle = palette.text;
-  at.globalAlpha = 0.5;
+  at.globalAlpha = alpha * 0.5;
   line(at, Math.round(width * NOW_AT) + 0.5, 0, Math.round(width * NOW_AT) + 0.5, height);
-  at.globalAlpha = 1;
+  at.globalAlpha = alpha;
 }
 
 function line(at: CanvasRenderingContext2D, x0: number, y0: number, x1: number, y1: number): void {

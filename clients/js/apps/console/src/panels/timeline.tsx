@@ -3,8 +3,12 @@ import type { ReactNode } from "react";
 import { useRecorder, useStore } from "../state/use-recorder.js";
 import { Panel } from "./panel.js";
 import { drawTimeline, type Palette } from "./timeline-draw.js";
+import { sketch } from "./timeline-sketch.js";
 
 const PAINT_MS = 33;
+/** How faint the picture is that stands for what will be there. */
+const SKETCHED = 0.4;
+const SKETCH = sketch();
 
 /** Both sides of the audio as they happen, with words, flushes and tool calls. */
 export function Timeline(): ReactNode {
@@ -13,9 +17,15 @@ export function Timeline(): ReactNode {
   const recorded = useStore(recorder.entries).length > 0;
   const ref = useCanvas(
     (frame) => {
-      const { samples, marks } = recorder;
+      if (recorder.entries.get().length === 0) {
+        frame.context.globalAlpha = SKETCHED;
+        drawTimeline(frame, SKETCH, paletteOf(frame));
+        return;
+      }
+      const { marks } = recorder;
+      const { samples } = recorder.trail;
       const utterances = turns
-        .slice(-6)
+        .slice(-24)
         .flatMap((turn) => (turn.role === "bot" ? turn.utterances : []));
       drawTimeline(frame, { samples, marks, utterances }, paletteOf(frame));
     },
@@ -24,7 +34,10 @@ export function Timeline(): ReactNode {
   return (
     <Panel className="timeline" title="Timeline" aside={<Legend />}>
       {!recorded && (
-        <p className="empty">Both voices as they happen, each word where it is heard.</p>
+        <p className="empty">
+          Both voices as they happen, each word where it is heard. Long silences are folded, so that
+          the talk stays in view; an interruption is a line where the sound was flushed.
+        </p>
       )}
       <canvas
         ref={ref}

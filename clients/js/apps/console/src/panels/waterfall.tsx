@@ -23,25 +23,41 @@ export function Waterfall(): ReactNode {
       {shown ? (
         <div className="waterfall-body">
           <Stages wait={shown} />
-          <ol className="waits" aria-label="Turns, the newest first">
-            {waits.toReversed().map((wait) => (
-              <li key={wait.turnId}>
-                <WaitButton
-                  wait={wait}
-                  longestMs={longestMs}
-                  pressed={wait === shown}
-                  onPress={() => setChosen(wait === waits.at(-1) ? undefined : wait.turnId)}
-                />
-              </li>
-            ))}
-          </ol>
+          <div className="waits-box">
+            <ol className="waits" aria-label="Turns, the newest first">
+              {waits.toReversed().map((wait) => (
+                <li key={wait.turnId}>
+                  <WaitButton
+                    wait={wait}
+                    longestMs={longestMs}
+                    pressed={wait === shown}
+                    onPress={() => setChosen(wait === waits.at(-1) ? undefined : wait.turnId)}
+                  />
+                </li>
+              ))}
+            </ol>
+          </div>
         </div>
       ) : (
-        <p className="empty">
-          After each answer: what the wait was made of, from your last word to the first sound.
-        </p>
+        <StagesToCome />
       )}
     </Panel>
+  );
+}
+
+/** Before the first answer: what will be shown. */
+function StagesToCome(): ReactNode {
+  return (
+    <div className="to-come">
+      <p>After each answer, what the wait was made of, from your last word to the first sound:</p>
+      <ul>
+        {STAGES.map(({ key, name, hint }) => (
+          <li key={key} data-stage={key}>
+            <b>{name}</b> {hint}
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }
 

@@ -1,6 +1,7 @@
 import type { LoggedToolCall, LoggedTurn, LoggedUtterance } from "@voxwire/client";
 import { type CaptionWord, captionLine, captionWords } from "@voxwire/react";
 import { memo, type ReactNode } from "react";
+import { notUnderstood } from "../state/not-understood.js";
 import { useRecorder } from "../state/use-recorder.js";
 import { ToolCard } from "./tool-card.js";
 
@@ -20,7 +21,12 @@ export const TurnView = memo(function TurnView(props: {
 
 function UserTurn({ turn }: { readonly turn: LoggedTurn & { role: "user" } }): ReactNode {
   return (
-    <p className="said" data-final={turn.final} dir="auto">
+    <p
+      className="said"
+      data-final={turn.final}
+      data-understood={!notUnderstood(turn.text)}
+      dir="auto"
+    >
       {turn.text}
       {!turn.final && <span className="visually-hidden"> (still speaking)</span>}
     </p>
@@ -61,15 +67,22 @@ const Said = memo(function Said(props: {
   );
 });
 
+/** What was cut is struck through; who cannot see that is told where it begins and ends. */
 const Words = ({ words }: { readonly words: readonly CaptionWord[] }) =>
-  words.map(({ key, gap, text, state }) => (
+  words.map(({ key, gap, text, state }, at) => (
     <span key={key}>
       {gap}
+      {state === "cut" && words[at - 1]?.state !== "cut" && <Unseen>[not heard: </Unseen>}
       <span className="word" data-testid="word" data-state={state}>
         {text}
       </span>
+      {state === "cut" && words[at + 1]?.state !== "cut" && <Unseen>]</Unseen>}
     </span>
   ));
+
+const Unseen = ({ children }: { readonly children: string }) => (
+  <span className="visually-hidden">{children}</span>
+);
 
 const Cards = ({ calls }: { readonly calls: readonly LoggedToolCall[] }) =>
   calls.map((call) => <ToolCard key={call.id} call={call} />);
