@@ -65,8 +65,9 @@ def nested(depth: int) -> str:
 def test_json_is_as_deep_as_it_says() -> None:
     readers = {
         "of tools and requests": parse_json,
+        "of metadata": parse_json,
         "of tokens and of HTTP requests": load_json,
-        "of metadata, and what an event shows": json_text.load_json,
+        "that an event shows": json_text.load_json,
     }
     deepest = {name: int(cells[0]) for name, cells in rows("JSON").items()}
     assert deepest.keys() == readers.keys()

@@ -37,6 +37,7 @@ _TOO_MANY_BODY: Final = body_of(TOO_MANY)
 _TOO_MANY: Final = (
     b"HTTP/1.1 429 Too Many Requests\r\n"
     b"retry-after: 1\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    b"access-control-allow-origin: *\r\n"
     b"content-length: %d\r\n\r\n%b" % (len(_TOO_MANY_BODY), _TOO_MANY_BODY)
 )
 

@@ -143,6 +143,7 @@ class UserAudio:
 
     def resume(self, ready: wire.PathReady) -> Resent:
         """A path takes audio: what of the past is sent first, and what is gone."""
+        self._send = None  # the path before takes nothing any more, and must not park what waits
         lost = 0
         match ready.WhichOneof("capture"):
             case "capture_index":

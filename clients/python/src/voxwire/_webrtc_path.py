@@ -106,6 +106,7 @@ class WebRtcPath:
         self._doubted = False
         self._dropped = False
         self._joins = False  # the server waits for what was kept of before
+        self._untold: deque[wire.AudioChunk] = deque()  # that, and where this path takes over
 
     async def offer(self) -> wire.PathOpen:
         """Makes the peer connection and returns the message that asks for this path.
@@ -160,17 +161,19 @@ class WebRtcPath:
             return None
         if self._joins:
             self._joins = False
-            self._send_kept(rtp_timestamp)
+            self._take_kept(rtp_timestamp)
+        while self._untold and self._send(wire.Envelope(audio=self._untold[0])):
+            self._untold.popleft()
         return self._capture.read(num_samples)
 
-    def _send_kept(self, rtp_timestamp: int | None) -> None:
-        """Sends what was kept of before on the control channel, and where this path takes over."""
+    def _take_kept(self, rtp_timestamp: int | None) -> None:
+        """What was kept of before goes on the control channel, then where this path takes over."""
+        path_id = self._path_id
         for piece in self._capture.take_kept():
-            chunk = wire.AudioChunk(path_id=self._path_id, sample_index=piece.index, data=piece.pcm)
-            if not self._send(wire.Envelope(audio=chunk)):
-                break
-        end = wire.AudioChunk(path_id=self._path_id, live_follows=True, rtp_timestamp=rtp_timestamp)
-        self._send(wire.Envelope(audio=end))
+            chunk = wire.AudioChunk(path_id=path_id, sample_index=piece.index, data=piece.pcm)
+            self._untold.append(chunk)
+        end = wire.AudioChunk(path_id=path_id, live_follows=True, rtp_timestamp=rtp_timestamp)
+        self._untold.append(end)
 
     def receive(self, envelope: wire.Envelope) -> None:
         """Takes answer, ready, close and anchors."""

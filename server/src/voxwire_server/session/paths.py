@@ -262,3 +262,7 @@ async def _open_webrtc(session: "Session", request: wire.PathOpen) -> None:
         if session.path is not path:
             await session.paths.retire(path)
         raise
+    finally:
+        if session.path is not path:
+            session.capture.closed(request.path_id)
+            session.spawn(session.capture.hush())

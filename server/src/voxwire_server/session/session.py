@@ -438,7 +438,7 @@ class Session:
 
     def _watch_limits(self, now: float) -> None:
         """End a session that is too long, or that nobody uses; warn in time."""
-        if self.state.busy:
+        if self.state.busy or self.playout.backlog_ms(now) > 0:
             self.limits.active(now)
         due = self.limits.watch(now)
         if isinstance(due, Over):

@@ -66,6 +66,8 @@ def _restrict(agent: Any, here: list[str], *, only_from_here: bool) -> None:
         candidates = await gather(component=component, addresses=here, **options)
         if only_from_here:
             for protocol in agent._protocols:
+                if protocol.local_candidate.type != "host":
+                    continue  # a relay speaks for others
                 _ignore_others(protocol, {*here, *_LOOPBACK, *own_addresses()})
         return candidates
 
