@@ -98,7 +98,6 @@ function drawAxis({ at, palette, width, userY, botY, samples, scale, x }: Scene,
 
 /** A silence that was folded: how long it was, between two slanted strokes. */
 function drawFolds({ at, palette, scale, userY, botY, x }: Scene): void {
-  const middle = (userY + botY) / 2;
   at.fillStyle = palette.muted;
   at.strokeStyle = palette.muted;
   at.textAlign = "center";
@@ -109,7 +108,7 @@ function drawFolds({ at, palette, scale, userY, botY, x }: Scene): void {
       at.clearRect(left + 2, y - 4, right - left - 4, 8);
       for (const edge of [left + 4, right - 4]) line(at, edge - 2, y + 4, edge + 2, y - 4);
     }
-    at.fillText(`${Math.round((toMs - fromMs) / 1000)} s`, (left + right) / 2, middle);
+    at.fillText(`${Math.round((toMs - fromMs) / 1000)} s`, (left + right) / 2, userY);
   }
 }
 
@@ -169,35 +168,30 @@ function drawMarks({ at, marks, palette, userY, botY, wordsY, x }: Scene): void 
   }
 }
 
+/** The words at their places; what was cut is written nowhere, since it was heard nowhere. */
 function drawWords(scene: Scene): void {
   const { at, utterances, samples, width, wordsY } = scene;
   at.textAlign = "left";
   const row = new Row();
-  const playedMs = samples.at(-1)?.mediaMs ?? 0;
-  for (const [number, { words }] of utterances.entries()) {
-    // What was cut never comes: it gives way to what was said instead.
-    const nextMs = utterances[number + 1]?.words[0]?.startMs ?? Number.POSITIVE_INFINITY;
-    for (const word of words) {
-      if (word.state === "cut" && (word.endMs > nextMs || word.startMs > playedMs)) continue;
-      const startMs = timeOfMedia(samples, word.startMs);
-      const endMs = timeOfMedia(samples, word.endMs);
-      if (startMs === undefined || endMs === undefined) continue;
-      const spoken = { left: scene.x(startMs), right: scene.x(endMs) };
-      if (spoken.left > width || spoken.left < -120) continue;
-      const left = row.place(spoken.left, at.measureText(word.text).width);
-      drawSpan(scene, word, spoken);
-      if (left !== undefined) drawWord(scene, word, left, wordsY + ROW_PX / 2);
-    }
+  for (const word of utterances.flatMap(({ words }) => words)) {
+    if (word.state === "cut") continue;
+    const startMs = timeOfMedia(samples, word.startMs);
+    const endMs = timeOfMedia(samples, word.endMs);
+    if (startMs === undefined || endMs === undefined) continue;
+    const spoken = { left: scene.x(startMs), right: scene.x(endMs) };
+    if (spoken.left > width || spoken.left < -120) continue;
+    const left = row.place(spoken.left, at.measureText(word.text).width);
+    drawSpan(scene, word, spoken);
+    if (left !== undefined) drawWord(scene, word, left, wordsY + ROW_PX / 2);
   }
 }
 
-const ALPHA = { heard: 1, unheard: 0.62, cut: 0.5 } as const;
+const UNHEARD = 0.62;
 
 function drawWord({ at, palette, alpha }: Scene, word: LoggedWord, left: number, y: number): void {
-  at.globalAlpha = alpha * ALPHA[word.state];
+  at.globalAlpha = alpha * (word.state === "heard" ? 1 : UNHEARD);
   at.fillStyle = word.state === "heard" ? palette.text : palette.muted;
   at.fillText(word.text, left, y);
-  if (word.state === "cut") at.fillRect(left, y, at.measureText(word.text).width, 1);
   at.globalAlpha = alpha;
 }
 
