@@ -55,9 +55,9 @@ class Reception:
         now = session.now_ms()
         session.control.last_received_ms = now
         session.playout.heard.peer_alive(now)
-        # over WebRTC the path goes on itself, unless nothing was played anyway
-        by_itself = session.path is not None and session.path.carrier != _WEBSOCKET
-        if session.path is not None and (not by_itself or session.absence.suspended):
+        path = session.path
+        # a WebRTC path ends its gap itself, unless nothing is played on it anyway
+        if path is not None and (path.carrier == _WEBSOCKET or session.absence.suspended):
             session.absence.over()
         verdict = session.intake.admit(data, now)
         if verdict.wait_ms:
