@@ -177,6 +177,7 @@ class SessionTransport(BaseTransport):
             self._output = SessionOutput(self.session, self.params, name=self._output_name)
             self.taps.utterances = self._output.utterances
             self._output.on_cut(self.taps.live.cut)
+            self._output.on_silence(lambda: self.taps.answering)
         return self._output
 
     def get_client_id(self, client: Any) -> str:
