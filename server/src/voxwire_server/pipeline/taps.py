@@ -104,7 +104,9 @@ class Taps:
         self._turn = 0
         self._segment = 0
         self._noted = 0
-        self._responses = Responses(session, self._response_over)
+        self._responses = Responses(
+            session, self._response_over, owed=lambda: self._answers.deadline.voice_owes
+        )
         self._answering = False
         self._installed: set[int] = set()
         self._plain: dict[int, PlainProcessor] = {}
