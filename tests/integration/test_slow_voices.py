@@ -1,7 +1,8 @@
 """Whoever is slow, the model or the voice: no word is lost, and each stands where it sounds."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -62,25 +63,39 @@ class Speaks(ClickTTS):
             await self.add_word_timestamps([(text, offset)], context_id)
 
 
-async def converse(llm: Says, voice: Speaks) -> tuple[list[Any], list[str]]:
-    """One answer: what the client was told, and what the model remembers of it."""
-    context, told = LLMContext(), list[Any]()
-
+@asynccontextmanager
+async def talk(
+    context: LLMContext, llm: Says, voice: Speaks, **settings: Any
+) -> AsyncIterator[voxwire.Session]:
     async def bot(session: BotSession) -> None:
         user, assistant = session.aggregators(context, vad_analyzer=None)
         await session.run([session.input(), user, llm, voice, session.output(), assistant])
 
     async with (
         asyncio.timeout(30),
-        running_server(bot) as server,
+        running_server(bot, **settings) as server,
         voxwire.connect(server.url, transport="websocket") as session,
     ):
+        yield session
+
+
+async def until_idle(session: voxwire.Session, *, heard: bool) -> list[Any]:
+    """What the client is told of an answer until the bot is idle after it."""
+    told, begun = list[Any](), voxwire.UtteranceEnded if heard else voxwire.BotResponseStarted
+    async for event in session:
+        told.append(event)
+        idle = isinstance(event, voxwire.StateChanged) and event.bot == voxwire.BotState.IDLE
+        if idle and any(isinstance(event, begun) for event in told):
+            break
+    return told
+
+
+async def converse(llm: Says, voice: Speaks) -> tuple[list[Any], list[str]]:
+    """One answer: what the client was told, and what the model remembers of it."""
+    context = LLMContext()
+    async with talk(context, llm, voice) as session:
         await session.send_text("go")
-        async for event in session:
-            told.append(event)
-            over = isinstance(event, voxwire.StateChanged) and event.bot == voxwire.BotState.IDLE
-            if over and any(isinstance(event, voxwire.UtteranceEnded) for event in told):
-                break
+        told = await until_idle(session, heard=True)
         await session.send_text("again")  # what was said is in the context by then
         await session.wait_for(voxwire.BotWord)
     kept: list[Any] = [m for m in context.get_messages() if m["role"] == "assistant"]
@@ -103,3 +118,23 @@ async def test_words_behind_a_pause_of_the_model_stand_where_they_sound(ahead: b
     assert list(starts) == list(SENTENCES)
     assert (starts["One."], starts["Two."]) == (0, 0)
     assert abs(starts["Three."] - word_ms(1)) <= 1
+
+
+@pytest.mark.parametrize("slow", ["One.", "Two."])
+async def test_a_slow_voice_has_the_time_of_an_answer_and_loses_no_word(slow: str) -> None:
+    """It was reported as one that gives no audio, and its words came too late."""
+    told, kept = await converse(Says(""), Speaks(slow, ahead=False))
+    assert not [event for event in told if isinstance(event, voxwire.ErrorEvent)]
+    assert kept == list(SENTENCES)
+    assert list(starts_of(told)) == list(SENTENCES)
+
+
+async def test_a_voice_that_is_slower_than_an_answer_may_be_is_told_once() -> None:
+    llm, voice = Says(""), Speaks("One.", ahead=False)
+    async with talk(LLMContext(), llm, voice, answer_timeout_ms=500) as session:
+        await session.send_text("go")
+        told = await until_idle(session, heard=False)
+    [error] = [event for event in told if isinstance(event, voxwire.ErrorEvent)]
+    assert error.code == voxwire.ErrorCode.SERVICE_FAILED
+    assert error.subject_id.startswith("Speaks")
+    assert not [event for event in told if isinstance(event, voxwire.UtteranceStarted)]

@@ -54,6 +54,7 @@ from voxwire_server.pipeline.answers import Answers
 from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.live import Live, is_speech_to_speech
 from voxwire_server.pipeline.metrics import service_metrics
+from voxwire_server.pipeline.patience import wait_for_sound
 from voxwire_server.pipeline.plain import PlainProcessor, is_answer
 from voxwire_server.pipeline.responses import Responses
 from voxwire_server.pipeline.tool_taps import ToolTaps
@@ -151,7 +152,9 @@ class Taps:
 
     def _install_voice(self, processor: TTSService) -> None:
         source = note_word_offsets(processor)
-        UnspokenText(processor)
+        unspoken, timeout_ms = UnspokenText(processor), self._session.settings.answer_timeout_ms
+        if timeout_ms:
+            wait_for_sound(processor, unspoken.owes, secs=timeout_ms / _MS)
         if self.utterances is not None:
             self.utterances.source = source
         processor.add_event_handler("on_tts_request", self._watch(self._spoken))
