@@ -101,7 +101,10 @@ class SessionOutput(BaseOutputTransport):
         self._task: asyncio.Task[None] | None = None
         rate, volume = session.playout.sample_rate, params.audio_out_volume
         self._voiced = VoiceSource(
-            VoiceFormat(sample_rate=rate, volume=volume), place=self._place, refuse=self._refuse
+            VoiceFormat(sample_rate=rate, volume=volume),
+            place=self._place,
+            refuse=self._refuse,
+            guarded=lambda work: self._drops.guarded(work, "the end of the bot's voice"),
         )
         self._speaking = False
         self._cutting = False
@@ -178,7 +181,8 @@ class SessionOutput(BaseOutputTransport):
             return
         await FrameProcessor.process_frame(self, frame, direction)
         if isinstance(frame, TTSStoppedFrame | EndFrame) and direction == _DOWN:
-            self._voiced.finish(getattr(frame, "context_id", None))
+            finish = self._drops.guarded(self._voiced.finish, frame)
+            finish(getattr(frame, "context_id", None))
         if direction != _DOWN:
             await self.push_frame(frame, direction)
         elif isinstance(frame, StartFrame):

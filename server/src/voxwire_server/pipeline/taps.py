@@ -171,7 +171,11 @@ class Taps:
         def stop(frame: TTSStoppedFrame) -> None:
             self._session.spawn(processor.push_frame(frame))
 
-        self._plain[processor.id] = PlainProcessor(processor.name, stop)
+        self._plain[processor.id] = PlainProcessor(
+            processor.name,
+            stop,
+            guarded=lambda work: self._drops.guarded(work, f"the end of {processor.name}'s voice"),
+        )
         processor.add_event_handler("on_before_process_frame", self._given)
         processor.add_event_handler("on_before_push_frame", self._pushed)
 

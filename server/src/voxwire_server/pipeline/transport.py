@@ -68,6 +68,7 @@ class SessionInput(BaseInputTransport):
             VoiceFormat(sample_rate=self._rate, volume=1.0),
             place=self._take_brought,
             refuse=self._refuse_brought,
+            guarded=lambda work: self._drops.guarded(work, "the end of audio that was brought in"),
         )
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
