@@ -244,10 +244,11 @@ class SessionOutput(BaseOutputTransport):
             return
         cuts = self._cuts
         self._voiced.wait()
-        await self._wait_for_room()
+        context = frame.context_id if isinstance(frame, TTSAudioRawFrame) else None
+        if not await self._has_room(live=context is None):
+            return
         if cuts != self._cuts and frame.interruptible:
             return  # it waited while what it belongs to was cut
-        context = frame.context_id if isinstance(frame, TTSAudioRawFrame) else None
         if context in self._cut_contexts:
             return  # its synthesiser went on although it was interrupted
         placed = self._voiced.take(frame, context, spoken=isinstance(frame, TTSAudioRawFrame))
@@ -268,11 +269,20 @@ class SessionOutput(BaseOutputTransport):
     def _refuse(self, reason: str) -> None:
         self._session.emit_error(wire.ErrorCode.ERROR_CODE_UNSUPPORTED_FORMAT, reason)
 
-    async def _wait_for_room(self) -> None:
-        """Wait while too much is unheard; without reports only the clock tells that it is not."""
+    async def _has_room(self, *, live: bool) -> bool:
+        """Wait while too much is unheard; without reports only the clock tells that it is not.
+
+        Sound that comes as it happens does not wait for a listener who cannot play.
+
+        Returns:
+            False when there is no room for such sound.
+        """
         while self._playout.backlog_ms(self._now()) > MAX_BACKLOG_MS:
+            if live and self._playout.heard.suspended:
+                return self._playout.make_room()
             self._room.silence()
             await self._room.wait(_ROOM_SECS)
+        return True
 
     def _voice(self, context: str, start: int, pcm: bytes) -> None:
         self._sounded_ms = self._now()
