@@ -41,7 +41,8 @@ async def test_nothing_of_a_voice_that_stays_silent_is_remembered() -> None:
     """Its words were timed and never sounded; the next answer is as ever."""
     script = Script(answers={"go": [TEXT]}, order="before")
     script.mute = {TEXT}
-    async with running_server(odd_bot(script)) as server, asyncio.timeout(60):
+    bot = odd_bot(script)
+    async with running_server(bot, answer_timeout_ms=1000) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, transport="websocket") as session:
             await session.send_text("go")
             while (await session.wait_for(voxwire.StateChanged)).bot != voxwire.BotState.THINKING:

@@ -30,6 +30,7 @@ from pipecat.utils.text.base_text_aggregator import TextType
 import voxwire
 from tests.support.odd_bot import Script, odd_bot
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.pipeline.voice_format import VoiceFormat
 from voxwire_server.pipeline.words import OFFSET_KEY, WORD_KEY
 from voxwire_server.testing import running_server
 
@@ -207,3 +208,27 @@ async def test_a_voice_that_never_says_that_it_stopped_is_over_when_it_was_heard
     events = await holds(Script(odd=lambda: [sound, word("odd", **{OFFSET_KEY: 1e6})]))
     ends = [event.end for event in events if isinstance(event, voxwire.UtteranceEnded)]
     assert ends == [voxwire.UtteranceEnd.COMPLETED] * 2
+
+
+async def test_an_end_of_the_voice_that_fails_is_told_and_is_an_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its stop was lost with it, and the bot went on speaking for three seconds."""
+    whole, failed = VoiceFormat.ends, list[str]()
+
+    def ends(self: VoiceFormat, context: str | None) -> bool:
+        if not failed:
+            failed.append("once")
+            raise RuntimeError("no end")
+        return whole(self, context)
+
+    monkeypatch.setattr(VoiceFormat, "ends", ends)
+    async with running_server(odd_bot(Script())) as server, asyncio.timeout(60):
+        async with voxwire.connect(server.url, transport="websocket") as session:
+            first, second = [await answer(session, "go"), await answer(session, "again")]
+    assert failed
+    assert [(e.code, e.subject_id[:15]) for e in errors(first)] == [
+        (ErrorCode.INTERNAL, "TTSStoppedFrame")
+    ]
+    assert (words(first), words(second)) == (GOOD, GOOD)
+    assert not errors(second)

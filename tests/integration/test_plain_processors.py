@@ -6,7 +6,7 @@ processors for LangChain and Strands are none.
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import Any
@@ -310,6 +310,28 @@ async def test_an_answer_that_is_no_speech_ends_thinking_and_is_no_failure() -> 
     assert seen.states() == ["idle", "thinking", "idle"]
     assert not seen.of(voxwire.UtteranceStarted)
     assert not seen.of(voxwire.ErrorEvent)
+
+
+async def test_an_answer_without_an_end_is_owed_until_a_stuck_voice_is_told() -> None:
+    """It was over after two seconds, and nobody was told that the voice says nothing."""
+
+    class Writes(Plain):
+        async def take(self, frame: Frame) -> bool:
+            if isinstance(frame, LLMContextFrame):
+                await self.push_frame(LLMTextFrame("All is well. And"))
+                return True
+            return False
+
+    class Stuck(ClickTTS):
+        async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
+            await asyncio.Event().wait()
+            yield None
+
+    seen = await answered(Writes(), Stuck(), answer_timeout_ms=900)
+    assert seen.states() == ["idle", "thinking", "idle"]
+    [error] = seen.of(voxwire.ErrorEvent)
+    assert (error.code, error.retryable) == (voxwire.ErrorCode.SERVICE_FAILED, True)
+    assert error.subject_id.startswith("Stuck")
 
 
 async def test_langchain_processors_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:

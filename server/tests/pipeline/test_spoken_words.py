@@ -7,6 +7,7 @@ import pytest
 from pipecat.frames.frames import AggregatedTextProgressFrame, Frame, TTSTextFrame
 from pipecat.utils.text.base_text_aggregator import TextType
 
+from voxwire_protocol import wire
 from voxwire_server.pipeline.spoken_words import SpokenWords
 from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.words import OFFSET_KEY, WORD_KEY
@@ -40,6 +41,15 @@ class Stage:
         timed = self.words.timed(context)
         if self.utterances.audio(context, start_ms, start_ms + length_ms, pcm, timed=timed):
             self.words.sounds(context)
+
+    def end(self, context: str) -> None:
+        """The listener has heard all of a context, of which no more comes for now."""
+        self.words.stops(context)
+        how, source = (
+            wire.UtteranceEnd.UTTERANCE_END_COMPLETED,
+            wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT,
+        )
+        self.utterances.end(context, how, float("inf"), source)
 
     def say(self, text: str, context: str = "a", **metadata: Any) -> None:
         """A text frame of a context arrives."""
@@ -142,6 +152,97 @@ async def test_text_that_comes_behind_the_end_of_what_was_heard_does_not_wait(
     stage.utterances.forget()
     stage.say("late", **at(300))
     assert stage.held == [("late", 0)]
+
+
+async def test_words_ahead_of_the_sound_behind_a_pause_wait_for_it(stage: Stage) -> None:
+    stage.sound("a", 1000, 500)
+    stage.say("one", **at(0))
+    stage.end("a")
+    stage.say("two", **at(500))
+    stage.say("three", **at(700))
+    assert stage.held == [("one", 1000)], "nobody has heard the others"
+    stage.sound("a", 6000, 500)
+    assert stage.held == [("one", 1000), ("two", 6000), ("three", 6200)]
+    stage.utterances.flush_words()
+    assert [m.text for name, m in stage.told if name == "utterance_words"] == ["one", "two three"]
+
+
+async def test_words_behind_the_sound_behind_a_pause_count_from_the_first_sound(
+    stage: Stage,
+) -> None:
+    """They were told as far behind their sound as the context had sounded before."""
+    stage.sound("a", 1000, 5000)
+    stage.say("one", **at(0))
+    stage.end("a")
+    stage.sound("a", 11_000, 500)
+    stage.end("a")
+    stage.sound("a", 20_000, 1000)
+    stage.say("two", **{WORD_KEY: {"start_ms": 5600, "end_ms": 5900}})
+    assert stage.held == [("one", 1000), ("two", 20_100)]
+    stage.utterances.flush_words()
+    word = [m for name, m in stage.told if name == "utterance_words"][-1]
+    assert (word.base_media_ms, word.words[0].end_ms) == (20_100, 300)
+
+
+async def test_a_pause_inside_an_utterance_is_no_part_of_what_it_said(stage: Stage) -> None:
+    stage.sound("a", 1000, 500)
+    stage.sound("a", 3000, 500)
+    stage.end("a")
+    stage.sound("a", 9000, 500)
+    stage.say("two", **at(1100))
+    assert stage.held == [("two", 9100)]
+
+
+async def test_a_late_word_of_what_was_heard_does_not_wait_for_more(stage: Stage) -> None:
+    stage.sound("a", 1000, 500)
+    stage.say("one", **at(0))
+    stage.end("a")
+    stage.sound("a", 6000, 500)
+    stage.say("two", **at(499))
+    stage.say("three", **at(500))
+    assert stage.held == [("one", 1000), ("two", 0), ("three", 6000)]
+
+
+async def test_a_voice_that_counts_anew_behind_a_pause_is_followed(stage: Stage) -> None:
+    stage.sound("a", 1000, 500)
+    stage.say("one", **at(0))
+    stage.say("two", **at(300))
+    stage.end("a")
+    stage.say("three", **at(0))
+    stage.sound("a", 6000, 500)
+    stage.say("four", **at(200))
+    assert stage.held[2:] == [("three", 6000), ("four", 6200)]
+
+
+async def test_words_of_a_stopped_context_that_is_still_heard_wait_for_more(stage: Stage) -> None:
+    stage.sound("a", 1000, 500)
+    stage.words.stops("a")
+    stage.say("two", **at(600))
+    assert stage.held == []
+    stage.words.stops("a")
+    assert stage.held == [], "a stop that is said twice changes nothing"
+    stage.utterances.audio("a", 1500, 2000, b"\0\0" * 500)
+    assert stage.words.is_over("a")
+    stage.words.sounds("a")
+    assert stage.held == [("two", 1600)]
+
+
+async def test_a_sentence_ahead_of_the_sound_behind_a_pause_waits_for_it(stage: Stage) -> None:
+    stage.sound("a", 1000, 500)
+    stage.say("one")
+    stage.end("a")
+    stage.say("two")
+    assert stage.held == [("one", 1000)]
+    stage.sound("a", 6000, 500)
+    stage.words.stops("a")
+    assert stage.held == [("one", 1000), ("two", 6000)]
+
+
+async def test_a_sentence_behind_the_end_of_its_sound_does_not_wait(stage: Stage) -> None:
+    stage.sound("a", 1000, 500)
+    stage.end("a")
+    stage.say("one")
+    assert stage.held == [("one", 0)]
 
 
 @pytest.mark.parametrize("offset", [float("nan"), float("inf"), None, "soon", 1e12, -5e3, [], {}])

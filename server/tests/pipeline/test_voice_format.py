@@ -1,6 +1,7 @@
 """The bot's voice in the session's format: nothing of it is lost, nothing becomes noise."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -102,12 +103,38 @@ class Placed:
     def __init__(self) -> None:
         self.voiced: list[tuple[str | None, bytes]] = []
         self.refused: list[str] = []
+        self.failed: list[str] = []
+        self.fails = False
         self.source = VoiceSource(
-            VoiceFormat(sample_rate=RATE, volume=1.0), place=self.place, refuse=self.refused.append
+            VoiceFormat(sample_rate=RATE, volume=1.0),
+            place=self.place,
+            refuse=self.refused.append,
+            guarded=self.guarded,
         )
 
+    def guarded(self, work: Callable[[], None]) -> Callable[[], None]:
+        def guard() -> None:
+            try:
+                work()
+            except RuntimeError as error:
+                self.failed.append(str(error))
+
+        return guard
+
     def place(self, context: str | None, pcm: bytes, *, spoken: bool) -> None:
+        if self.fails:
+            raise RuntimeError("no place")
         self.voiced.append((context, pcm))
+
+
+async def test_what_fails_when_no_more_comes_is_told() -> None:
+    placed = Placed()
+    placed.source.take(frame(sine(16_000, 0.02).tobytes(), 16_000), None, spoken=False)
+    placed.fails = True
+    async with asyncio.timeout(10):
+        while not placed.failed:
+            await asyncio.sleep(0.01)
+    assert placed.failed == ["no place"]
 
 
 async def test_audio_of_no_context_ends_when_no_more_comes() -> None:

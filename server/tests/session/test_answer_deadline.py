@@ -131,6 +131,21 @@ def test_another_turn_owes_nothing_of_the_one_before(clock: Clock) -> None:
     assert clock.wait(2000 + TIMEOUT_MS) == Overdue("", told=False)
 
 
+def test_a_program_that_stood_still_is_no_silence_of_the_services() -> None:
+    clock = Clock(timeout_ms=300)
+    clock.deadline.asked("llm")
+    assert clock.wait(10_000, step_ms=10_000) is None
+    assert clock.wait(10_000 + 270 - 1, step_ms=clock.deadline.step_ms) is None
+    assert clock.wait(10_000 + 270, step_ms=clock.deadline.step_ms) is not None
+
+
+def test_a_look_that_is_a_little_late_counts_as_it_is() -> None:
+    clock = Clock()
+    clock.deadline.asked("llm")
+    assert clock.wait(TIMEOUT_MS - 1, step_ms=1.9 * clock.deadline.step_ms) is None
+    assert clock.wait(TIMEOUT_MS) is not None
+
+
 def test_without_a_timeout_nothing_is_overdue() -> None:
     clock = Clock(timeout_ms=0)
     clock.deadline.asked("llm")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxwire_server.session.playout import Playout
+from voxwire_server.session.playout import MAX_BACKLOG_MS, Playout
 
 RATE = 1000  # one sample a millisecond
 
@@ -105,6 +105,18 @@ def test_a_new_path_starts_at_the_last_heard_position(playout: Playout) -> None:
     block = playout.take(10, 50_000)
     assert block is not None
     assert block.start == 400
+
+
+def test_room_is_made_of_the_oldest_live_sound_and_never_of_an_utterance(
+    playout: Playout,
+) -> None:
+    assert playout.make_room()
+    playout.place(pcm(MAX_BACKLOG_MS + 60), 0, new_stretch=False, live=True)
+    assert playout.make_room()
+    assert (playout.next_start(), playout.live_backlog_samples()) == (60, MAX_BACKLOG_MS)
+    playout.place(pcm(100), 0, new_stretch=True)
+    assert not playout.make_room()
+    assert playout.next_start() == 60
 
 
 def test_the_backlog_of_a_live_source_can_be_shed_and_that_of_an_utterance_not(

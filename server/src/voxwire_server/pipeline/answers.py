@@ -15,8 +15,6 @@ __all__ = ["Answers"]
 
 _log = logging.getLogger("voxwire.pipeline")
 
-_STEPS: Final = 20
-_MAX_STEP_MS: Final = 500.0
 _THINKING: Final = wire.BotState.BOT_STATE_THINKING
 _SPEAKING: Final = wire.BotState.BOT_STATE_SPEAKING
 _SERVER: Final = wire.InterruptionSource.INTERRUPTION_SOURCE_SERVER
@@ -62,9 +60,8 @@ class Answers:
         self.deadline.clear()
 
     async def _watch(self) -> None:
-        step_ms = min(_MAX_STEP_MS, self._session.settings.answer_timeout_ms / _STEPS)
         while True:
-            await asyncio.sleep(step_ms / 1000)
+            await asyncio.sleep(self.deadline.step_ms / 1000)
             overdue = self.deadline.pass_time(
                 self._session.now_ms(), waits=self._waits, held=self._held
             )

@@ -63,6 +63,7 @@ __all__ = ["SessionOutput"]
 
 _NO_STOP_MS: Final = 3000
 """How long a synthesiser may be silent before what it said is taken for its whole utterance."""
+_LOOK_AGAIN_MS: Final = 500
 _ROOM_SECS: Final = 0.1
 _KEPT_CUTS: Final = 32
 _DOWN = FrameDirection.DOWNSTREAM
@@ -100,7 +101,10 @@ class SessionOutput(BaseOutputTransport):
         self._task: asyncio.Task[None] | None = None
         rate, volume = session.playout.sample_rate, params.audio_out_volume
         self._voiced = VoiceSource(
-            VoiceFormat(sample_rate=rate, volume=volume), place=self._place, refuse=self._refuse
+            VoiceFormat(sample_rate=rate, volume=volume),
+            place=self._place,
+            refuse=self._refuse,
+            guarded=lambda work: self._drops.guarded(work, "the end of the bot's voice"),
         )
         self._speaking = False
         self._cutting = False
@@ -109,6 +113,7 @@ class SessionOutput(BaseOutputTransport):
         self._last_word_ms = 0.0
         self._contexts: set[str] = set()
         self._cut_contexts: deque[str] = deque(maxlen=_KEPT_CUTS)
+        self._writing: Callable[[], bool] = bool
         self._live = LiveOutput(
             self.utterances,
             sample_rate=session.playout.sample_rate,
@@ -128,6 +133,10 @@ class SessionOutput(BaseOutputTransport):
     def on_cut(self, told: Callable[[CutTurn], Awaitable[None]]) -> None:
         """Tell ``told`` of each turn of a speech-to-speech model that was cut, first of all."""
         self._live.on_cut = told
+
+    def on_silence(self, writing: Callable[[], bool]) -> None:
+        """Ask ``writing`` whether more is to be said before a silent voice is taken to be done."""
+        self._writing = writing
 
     # life
 
@@ -172,7 +181,8 @@ class SessionOutput(BaseOutputTransport):
             return
         await FrameProcessor.process_frame(self, frame, direction)
         if isinstance(frame, TTSStoppedFrame | EndFrame) and direction == _DOWN:
-            self._voiced.finish(getattr(frame, "context_id", None))
+            finish = self._drops.guarded(self._voiced.finish, frame)
+            finish(getattr(frame, "context_id", None))
         if direction != _DOWN:
             await self.push_frame(frame, direction)
         elif isinstance(frame, StartFrame):
@@ -234,10 +244,11 @@ class SessionOutput(BaseOutputTransport):
             return
         cuts = self._cuts
         self._voiced.wait()
-        await self._wait_for_room()
+        context = frame.context_id if isinstance(frame, TTSAudioRawFrame) else None
+        if not await self._has_room(live=context is None):
+            return
         if cuts != self._cuts and frame.interruptible:
             return  # it waited while what it belongs to was cut
-        context = frame.context_id if isinstance(frame, TTSAudioRawFrame) else None
         if context in self._cut_contexts:
             return  # its synthesiser went on although it was interrupted
         placed = self._voiced.take(frame, context, spoken=isinstance(frame, TTSAudioRawFrame))
@@ -258,19 +269,30 @@ class SessionOutput(BaseOutputTransport):
     def _refuse(self, reason: str) -> None:
         self._session.emit_error(wire.ErrorCode.ERROR_CODE_UNSUPPORTED_FORMAT, reason)
 
-    async def _wait_for_room(self) -> None:
-        """Wait while too much is unheard; without reports only the clock tells that it is not."""
+    async def _has_room(self, *, live: bool) -> bool:
+        """Wait while too much is unheard; without reports only the clock tells that it is not.
+
+        Sound that comes as it happens does not wait for a listener who cannot play.
+
+        Returns:
+            False when there is no room for such sound.
+        """
         while self._playout.backlog_ms(self._now()) > MAX_BACKLOG_MS:
+            if live and self._playout.heard.suspended:
+                return self._playout.make_room()
             self._room.silence()
             await self._room.wait(_ROOM_SECS)
+        return True
 
     def _voice(self, context: str, start: int, pcm: bytes) -> None:
         self._sounded_ms = self._now()
         start_ms, end_ms = self._playout.to_ms(start), self._playout.end_ms
         timed = self._words.timed(context)
-        if self.utterances.audio(context, start_ms, end_ms, pcm, timed=timed):
-            self._contexts.add(context)
+        first = self.utterances.audio(context, start_ms, end_ms, pcm, timed=timed)
+        if first or self._words.is_over(context):
             self._words.sounds(context)
+        if first:
+            self._contexts.add(context)
             self._releasing.hold(BotStarts(), float(start_ms))
             self._session.emit_state(self._session.state.bot_started(start_ms))
 
@@ -303,6 +325,8 @@ class SessionOutput(BaseOutputTransport):
             left_ms = max(unheard_ms, self._sounded_ms + _NO_STOP_MS - now)
             if left_ms > 0:
                 waits.append(left_ms)
+            elif self._writing():  # whoever writes may be slow; the answer's deadline sees to it
+                waits.append(_LOOK_AGAIN_MS)
             else:
                 self._stopped(utterance.context_id)
                 stop = TTSStoppedFrame(context_id=utterance.context_id)
@@ -332,6 +356,9 @@ class SessionOutput(BaseOutputTransport):
         await self.push_frame(frame, _DOWN)
 
     async def _utterance_heard(self, context: str) -> None:
+        goes_on = self.utterances.get(context) is not None and not self._words.is_over(context)
+        if goes_on and not is_live(context):
+            return  # more of it came behind its stop: it has another end
         heard, source = self._playout.heard.at(self._now())
         completed = wire.UtteranceEnd.UTTERANCE_END_COMPLETED
         self.utterances.end(context, completed, heard, source)

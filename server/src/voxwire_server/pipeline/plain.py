@@ -27,6 +27,7 @@ from pipecat.frames.frames import (
 __all__ = ["PlainProcessor", "PlainVoice", "is_answer"]
 
 _QUIET_SECS: Final = 2.0
+_Guarded = Callable[[Callable[[], None]], Callable[[], None]]
 _VOICE = TTSStartedFrame | TTSAudioRawFrame | TTSTextFrame | TTSStoppedFrame
 
 
@@ -43,11 +44,15 @@ class PlainVoice:
     Args:
         prefix: Begins the names of its contexts.
         stop: Ends a context that its processor has left open: is given the frame to push.
+        guarded: Wraps what a timer calls, for instance ``Session.guarded``.
     """
 
-    def __init__(self, prefix: str, stop: Callable[[TTSStoppedFrame], None]) -> None:
+    def __init__(
+        self, prefix: str, stop: Callable[[TTSStoppedFrame], None], *, guarded: _Guarded
+    ) -> None:
         self._prefix = prefix
         self._stop = stop
+        self._stop_later = guarded(self._left_open)
         self._number = 0
         self._context: str | None = None
         self._own = False
@@ -85,7 +90,7 @@ class PlainVoice:
     def _restart(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(_QUIET_SECS, self._left_open)
+        self._timer = asyncio.get_running_loop().call_later(_QUIET_SECS, self._stop_later)
 
     def _left_open(self) -> None:
         context = self._context
@@ -99,10 +104,13 @@ class PlainProcessor:
     Args:
         name: Its name.
         stop: As for :class:`PlainVoice`.
+        guarded: Likewise.
     """
 
-    def __init__(self, name: str, stop: Callable[[TTSStoppedFrame], None]) -> None:
-        self.voice = PlainVoice(name, stop)
+    def __init__(
+        self, name: str, stop: Callable[[TTSStoppedFrame], None], *, guarded: _Guarded
+    ) -> None:
+        self.voice = PlainVoice(name, stop, guarded=guarded)
         self._transcripts = False
         self._answers = False
 

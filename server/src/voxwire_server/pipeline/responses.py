@@ -19,11 +19,15 @@ class Responses:
     Args:
         session: The session to tell.
         ended: Called when a response that nobody ends has ended.
+        owed: Whether a voice has yet to say a part of it: it has not ended meanwhile.
     """
 
-    def __init__(self, session: Session, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, session: Session, ended: Callable[[], None], *, owed: Callable[[], bool]
+    ) -> None:
         self._session = session
         self._ended = ended
+        self._owed = owed
         self._number = 0
         self._timer: asyncio.TimerHandle | None = None
         self.open = False
@@ -65,7 +69,11 @@ class Responses:
 
     def _no_more(self) -> None:
         self._timer = None
-        if self.open and not self._session.over:
+        if not self.open or self._session.over:
+            return
+        if self._owed():
+            self._restart_timer()
+        else:
             self.end()
             self._ended()
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Container
 from typing import Any, Final, cast
 
-from pipecat.frames.frames import Frame, TTSStartedFrame, TTSTextFrame
+from pipecat.frames.frames import Frame, TTSStartedFrame, TTSStoppedFrame, TTSTextFrame
 
 from voxwire_server.outgoing import sendable
 from voxwire_server.pipeline.output_frames import copy_word
@@ -49,7 +49,7 @@ class SpokenWords:
         self._end_ms = end_ms
         self._cut_contexts = cut_contexts
         self._waiting: dict[str, list[Frame]] = {}
-        self._spoken: deque[str] = deque(maxlen=_MAX_CONTEXTS)
+        self._stopped: deque[str] = deque(maxlen=_MAX_CONTEXTS)
         self._begun: deque[str] = deque(maxlen=_MAX_CONTEXTS)
 
     @property
@@ -71,6 +71,8 @@ class SpokenWords:
         context = getattr(frame, "context_id", None)
         if not isinstance(context, str) or not context:
             return False
+        if isinstance(frame, TTSStoppedFrame):
+            return False
         if isinstance(frame, TTSStartedFrame) and frame.interruptible:
             self._begun.append(context)
         text = isinstance(frame, TTSTextFrame)
@@ -84,13 +86,39 @@ class SpokenWords:
             frame.text = sendable(frame.text)
             if frame.raw_text is not None:
                 frame.raw_text = sendable(frame.raw_text)
-        if self._utterances.get(context) is not None:
-            self._place(frame, context)
-        elif context in self._spoken:  # it comes late: what it says was heard
-            self._hold(frame, 0.0)
-        else:
+        if isinstance(frame, TTSTextFrame) and self._has_said(frame, context):
+            self._hold(frame, 0.0)  # it comes late: what it says was heard
+        elif self._utterances.get(context) is None or self._is_ahead(frame, context):
             self._wait(frame, context)
+        else:
+            self._place(frame, context)
         return True
+
+    def _has_said(self, frame: TTSTextFrame, context: str) -> bool:
+        """Whether what a text says stood in an utterance of its context that has ended."""
+        utterance, past = self._utterances.get(context), self._utterances.past
+        times = _times(frame)
+        if times is not None and times[0] is not None:
+            fresh = utterance is None or not utterance.words
+            return past.has_said(context, times[0], fresh=fresh)
+        if utterance is not None or context in self._waiting:
+            return False
+        return context in past if times is not None else past.has_text(context)
+
+    def _is_ahead(self, frame: Frame, context: str) -> bool:
+        """Whether a frame of a context that was stopped belongs to sound that may come yet."""
+        utterance = self._utterances.get(context)
+        if utterance is None or context not in self._stopped:
+            return False
+        if not isinstance(frame, TTSTextFrame):
+            return context in self._waiting
+        start_ms = (_times(frame) or (None, None))[0]
+        said_ms = self._utterances.past.ms(context) + utterance.sound_ms
+        return start_ms is not None and said_ms <= start_ms
+
+    def is_over(self, context: str) -> bool:
+        """Whether a context was stopped and has not sounded since."""
+        return context in self._stopped
 
     def _wait(self, frame: Frame, context: str) -> None:
         frames = self._waiting.setdefault(context, [])
@@ -101,8 +129,10 @@ class SpokenWords:
             del self._waiting[oldest]
 
     def sounds(self, context: str) -> None:
-        """The first sample of a context was placed: its words have their places now."""
+        """The first sample of a context, or behind its stop, was placed: its words get places."""
         self._forget_begun(context)
+        if context in self._stopped:
+            self._stopped.remove(context)
         for frame in self._waiting.pop(context, []):
             if isinstance(frame, TTSTextFrame) and _times(frame) is None:
                 self._wait(frame, context)  # how long it takes to say is not known yet
@@ -116,13 +146,23 @@ class SpokenWords:
             return
         if self._utterances.get(context) is not None:
             for frame in self._estimate(context):
-                self._hold(frame, float(self._end_ms()))
-            self._utterances.settle(context)
-            self._spoken.append(context)
-        else:
-            for frame in self._waiting.pop(context, []):
-                if not isinstance(frame, TTSTextFrame):
+                if isinstance(frame, TTSTextFrame) and _times(frame) is not None:
+                    self._wait(frame, context)
+                else:
                     self._hold(frame, float(self._end_ms()))
+            self._utterances.settle(context)
+            if context not in self._stopped:
+                self._stopped.append(context)
+        else:
+            self._hold_others(context)
+
+    def _hold_others(self, context: str) -> None:
+        """Let go of what waits with the text of a context that may sound again."""
+        for frame in self._waiting.pop(context, []):
+            if not isinstance(frame, TTSTextFrame):
+                self._hold(frame, float(self._end_ms()))
+            elif context in self._utterances.past:
+                self._wait(frame, context)
 
     def _forget_begun(self, context: str) -> None:
         if context in self._begun:
@@ -161,7 +201,9 @@ class SpokenWords:
         """Give the sentences that wait the sound that came since; what is left without any."""
         frames = self._waiting.pop(context, [])
         for at, frame in enumerate(frames):
-            if isinstance(frame, TTSTextFrame) and not self._say(frame, context):
+            if isinstance(frame, TTSTextFrame) and (
+                _times(frame) is not None or not self._say(frame, context)
+            ):
                 return frames[at:]
         return []
 

@@ -54,6 +54,7 @@ from voxwire_server.pipeline.answers import Answers
 from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.live import Live, is_speech_to_speech
 from voxwire_server.pipeline.metrics import service_metrics
+from voxwire_server.pipeline.patience import wait_for_sound
 from voxwire_server.pipeline.plain import PlainProcessor, is_answer
 from voxwire_server.pipeline.responses import Responses
 from voxwire_server.pipeline.tool_taps import ToolTaps
@@ -104,7 +105,9 @@ class Taps:
         self._turn = 0
         self._segment = 0
         self._noted = 0
-        self._responses = Responses(session, self._response_over)
+        self._responses = Responses(
+            session, self._response_over, owed=lambda: self._answers.deadline.voice_owes
+        )
         self._answering = False
         self._installed: set[int] = set()
         self._plain: dict[int, PlainProcessor] = {}
@@ -149,7 +152,9 @@ class Taps:
 
     def _install_voice(self, processor: TTSService) -> None:
         source = note_word_offsets(processor)
-        UnspokenText(processor)
+        unspoken, timeout_ms = UnspokenText(processor), self._session.settings.answer_timeout_ms
+        if timeout_ms:
+            wait_for_sound(processor, unspoken.owes, secs=timeout_ms / _MS)
         if self.utterances is not None:
             self.utterances.source = source
         processor.add_event_handler("on_tts_request", self._watch(self._spoken))
@@ -166,7 +171,11 @@ class Taps:
         def stop(frame: TTSStoppedFrame) -> None:
             self._session.spawn(processor.push_frame(frame))
 
-        self._plain[processor.id] = PlainProcessor(processor.name, stop)
+        self._plain[processor.id] = PlainProcessor(
+            processor.name,
+            stop,
+            guarded=lambda work: self._drops.guarded(work, f"the end of {processor.name}'s voice"),
+        )
         processor.add_event_handler("on_before_process_frame", self._given)
         processor.add_event_handler("on_before_push_frame", self._pushed)
 

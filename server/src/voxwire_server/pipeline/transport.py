@@ -68,6 +68,7 @@ class SessionInput(BaseInputTransport):
             VoiceFormat(sample_rate=self._rate, volume=1.0),
             place=self._take_brought,
             refuse=self._refuse_brought,
+            guarded=lambda work: self._drops.guarded(work, "the end of audio that was brought in"),
         )
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
@@ -177,6 +178,7 @@ class SessionTransport(BaseTransport):
             self._output = SessionOutput(self.session, self.params, name=self._output_name)
             self.taps.utterances = self._output.utterances
             self._output.on_cut(self.taps.live.cut)
+            self._output.on_silence(lambda: self.taps.answering)
         return self._output
 
     def get_client_id(self, client: Any) -> str:

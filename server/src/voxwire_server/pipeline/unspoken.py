@@ -37,6 +37,10 @@ class UnspokenText:
         self._last_pts = 0
         tts.add_event_handler("on_before_push_frame", self._pushed)
 
+    def owes(self, context: str) -> bool:
+        """Whether a sentence of a context was announced, and no sound has come since."""
+        return context in self._silent.values()
+
     def _pushed(self, _: FrameProcessor, frame: Frame) -> None:
         if isinstance(frame, TTSAudioRawFrame):
             if self._silent:

@@ -12,6 +12,7 @@ from voxwire_protocol import wire
 from voxwire_server.outgoing import sendable
 from voxwire_server.pipeline.estimate import envelope, estimate_words
 from voxwire_server.pipeline.model_turns import is_live
+from voxwire_server.pipeline.past_sound import PastSound
 
 __all__ = ["PlacedWord", "Utterance", "Utterances"]
 
@@ -54,6 +55,8 @@ class Utterance:
     pcm: bytearray = field(default_factory=bytearray)
     pcm_start_ms: int = 0
     announced: bool = False
+    sound_ms: int = 0
+    """How long it has sounded; pauses are not part of that."""
     own_spaces: bool = False
     """Whether the last piece came from a synthesiser whose pieces bring their own spaces."""
     space_after: bool = False
@@ -89,6 +92,8 @@ class Utterances:
         self._dirty: dict[str, Utterance] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._number = 0
+        self.past = PastSound()
+        """What contexts said in utterances that have ended."""
         self.source = wire.TimingSource.TIMING_SOURCE_UNSPECIFIED
         """Where the pipeline's synthesiser takes its word times from, as far as it is known."""
         self.turn_id = "t0"
@@ -130,6 +135,7 @@ class Utterances:
                 utterance.source = wire.TimingSource.TIMING_SOURCE_PROVIDER_WORD
             self._announce(utterance)
         utterance.end_ms = end_ms
+        utterance.sound_ms += end_ms - start_ms
         provided = utterance.source == wire.TimingSource.TIMING_SOURCE_PROVIDER_WORD
         if not provided and not is_live(context_id):
             utterance.pcm += pcm
@@ -161,8 +167,8 @@ class Utterances:
         Args:
             context_id: The context.
             text: The word.
-            offset_ms: Its start. One that cannot be (None, NaN, ten minutes ahead of the audio)
-                is that of the word before.
+            offset_ms: Its start; what was said in utterances that have ended counts, too. One that
+                cannot be (None, NaN, ten minutes ahead of the audio) is that of the word before.
             end_ms: Its end, if it is known.
             own_spaces: Whether the word comes with the spaces around it.
 
@@ -177,6 +183,9 @@ class Utterances:
             return None
         utterance.source = wire.TimingSource.TIMING_SOURCE_PROVIDER_WORD
         utterance.pcm.clear()
+        past_ms = self.past.ms(context_id)
+        offset_ms = None if offset_ms is None else offset_ms - past_ms
+        end_ms = None if end_ms is None else end_ms - past_ms
         start = utterance.start_ms + _offset(utterance, offset_ms)
         if utterance.words:
             last = utterance.words[-1]
@@ -348,6 +357,7 @@ class Utterances:
         utterance = self._open.pop(context_id, None)
         if utterance is None:
             return
+        self._remember(utterance)
         heard = min(max(heard_ms, utterance.start_ms), utterance.end_ms)
         if how == wire.UtteranceEnd.UTTERANCE_END_COMPLETED:
             heard = utterance.end_ms
@@ -365,8 +375,20 @@ class Utterances:
             )
         )
 
+    def _remember(self, utterance: Utterance) -> None:
+        words = utterance.words
+        self.past.add(
+            utterance.context_id,
+            utterance.sound_ms,
+            last_word_ms=words[-1].start_ms - utterance.start_ms if words else 0,
+            wordless=utterance.source != wire.TimingSource.TIMING_SOURCE_ESTIMATED
+            or bool(utterance.pcm),
+        )
+
     def forget(self) -> None:
         """Give up what is open without a word to the client."""
+        for utterance in self._open.values():
+            self._remember(utterance)
         self._open.clear()
         self._dirty.clear()
 

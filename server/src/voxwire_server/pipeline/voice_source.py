@@ -32,12 +32,21 @@ class VoiceSource:
         audio: Formats it.
         place: Takes the audio of a context (None = of none); ``spoken`` = it is part of an answer.
         refuse: Takes why audio cannot be played, once for each reason.
+        guarded: Wraps what a timer calls, for instance ``Drops.guarded`` with the voice's name.
     """
 
-    def __init__(self, audio: VoiceFormat, *, place: _Place, refuse: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        audio: VoiceFormat,
+        *,
+        place: _Place,
+        refuse: Callable[[str], None],
+        guarded: Callable[[Callable[[], None]], Callable[[], None]],
+    ) -> None:
         self.format = audio
         self._place = place
         self._refuse = refuse
+        self._finish_later = guarded(self.finish)
         self._refused: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -56,7 +65,7 @@ class VoiceSource:
         if self.format.holds_back:
             frame_secs = len(frame.audio) / (2 * frame.num_channels * frame.sample_rate)
             secs = _TAIL_SECS + 1.5 * frame_secs if context is None else _STALLED_SECS
-            self._timer = asyncio.get_running_loop().call_later(secs, self.finish)
+            self._timer = asyncio.get_running_loop().call_later(secs, self._finish_later)
         return bool(voiced)
 
     def finish(self, context: str | None = None) -> None:

@@ -9,6 +9,9 @@ from typing import Final
 
 __all__ = ["FAILED_MS", "AnswerDeadline", "Overdue"]
 
+_STEPS: Final = 20
+_MAX_STEP_MS: Final = 500.0
+
 FAILED_MS: Final = 3000
 """How long a service that owes an answer and has reported an error may stay silent, ms."""
 
@@ -36,6 +39,8 @@ class AnswerDeadline:
     def __init__(self, timeout_ms: float) -> None:
         self.listener = ""
         """Who owes when nobody was asked: a model that hears by itself."""
+        self.step_ms = min(_MAX_STEP_MS, timeout_ms / _STEPS)
+        """How often `pass_time` is to be called, ms."""
         self._timeout_ms = timeout_ms
         self._quiet_ms = 0.0
         self._at_ms: float | None = None
@@ -102,6 +107,11 @@ class AnswerDeadline:
     # time
 
     @property
+    def voice_owes(self) -> bool:
+        """Whether a synthesiser has a text and has made no sound since."""
+        return bool(self._silent)
+
+    @property
     def debtor(self) -> str:
         """Who owes: a voice that has a text and gives no sound, else the model, else who has it."""
         if self._silent:
@@ -110,6 +120,9 @@ class AnswerDeadline:
 
     def pass_time(self, now_ms: float, *, waits: bool, held: bool) -> Overdue | None:
         """Let time pass.
+
+        Of a look that comes late only two steps count: the program was busy, and so were the
+        services that run in it.
 
         Args:
             now_ms: Now.
@@ -123,7 +136,7 @@ class AnswerDeadline:
         if not waits:
             self.sign()
         elif not held and before is not None:
-            self._quiet_ms += now_ms - before
+            self._quiet_ms += min(now_ms - before, 2 * self.step_ms)
         debtor = self.debtor
         told = debtor in self._failed
         limit_ms = min(self._timeout_ms, FAILED_MS) if told else self._timeout_ms

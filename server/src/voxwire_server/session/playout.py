@@ -208,6 +208,18 @@ class Playout:
         if start is not None:
             self._cursor = min(self._end, start + num_samples)
 
+    def make_room(self) -> bool:
+        """Drop the oldest unsent live audio beyond `MAX_BACKLOG_MS`.
+
+        Returns:
+            False when an utterance waits to be sent: of that nothing is dropped.
+        """
+        unsent = self.live_backlog_samples()
+        if self.pending and not unsent:
+            return False
+        self.skip_live(max(0, unsent - MAX_BACKLOG_MS * self.sample_rate // 1000))
+        return True
+
     # flushing
 
     def flush(self, now_ms: float) -> Cut | None:
