@@ -72,7 +72,8 @@ def main() -> int:
         return 1
     make_talk = "make talk" if port == 7860 else f"make talk PORT={port}"
     print(f"run: starting on http://{HOST}:{port} (Ctrl-C stops it). Open that in a browser, or:")
-    print(f"       {make_talk}\n       .venv/bin/voxwire talk ws://{HOST}:{port}", flush=True)
+    talk = f".venv/bin/voxwire talk ws://{HOST}:{port} --text hello"
+    print(f"       {make_talk}\n       {talk}", flush=True)
     server = BIN / "voxwire-server"
     os.chdir(ROOT)
     os.execv(server, [str(server), "run", "--host", HOST, "--port", str(port)])

@@ -165,6 +165,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], ErrorCode, str]] = {
         ErrorCode.UNSUPPORTED_FORMAT,
         "Hz",
     ),
+    "two channels of a flat array": (
+        lambda: voxwire.Audio(STEREO.reshape(-1), sample_rate=RATE, num_channels=2),
+        ErrorCode.INVALID_ARGUMENT,
+        "num_channels",
+    ),
     "0 channels": (
         lambda: voxwire.Audio(b"", sample_rate=RATE, num_channels=0),
         ErrorCode.INVALID_ARGUMENT,

@@ -139,7 +139,7 @@ def where(settings: Settings, port: int) -> str:
 def how_to_talk(settings: Settings, port: int, names: Sequence[str]) -> str:
     """One line for people: how to talk to a server that listens."""
     choice = f" --bot {shlex.quote(names[0])}" if len(names) > 1 else ""
-    return f"Talk to it: voxwire talk {where(settings, port)}{choice}"
+    return f'Talk to it: voxwire talk {where(settings, port)}{choice} --text "hello"'
 
 
 def serve(bot: Servable, settings: Settings | None = None) -> None:

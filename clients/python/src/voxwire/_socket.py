@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import json
+import socket
 import ssl
 import time
 from typing import Any, Final, cast
@@ -155,6 +156,13 @@ def _refusal(error: BaseException, url: str) -> VoxwireError:
         case TimeoutError():
             return TransportError(
                 ErrorCode.TIMEOUT, f"{where} did not answer in time", retryable=True
+            )
+        case socket.gaierror():
+            return TransportError(
+                ErrorCode.UNREACHABLE,
+                f"the name {urlsplit(url).hostname} was not found",
+                retryable=True,
+                action=RecoveryAction.RECONNECT,
             )
         case ssl.SSLError():
             reason = f"{where}: TLS failed ({getattr(error, 'reason', None) or 'no reason'})"

@@ -186,6 +186,8 @@ def _of_audio(audio: Audio) -> Microphone:
         raise invalid(f"num_channels is a whole number of 1 to {MAX_CHANNELS}")
     samples = audio.samples
     if isinstance(samples, np.ndarray):
+        if channels > 1 and samples.ndim == 1:
+            raise invalid("num_channels is of bytes: reshape the array to frames × channels")
         return _clip(samples, rate)
     if isinstance(samples, bytes | bytearray | memoryview):
         data = bytes(samples)
