@@ -1,6 +1,6 @@
 # The one entry point. Each target is a line or two; what it does is in scripts/.
 PYTHON ?= python3
-PORT ?= 7860
+PORT ?= $(or $(VOXWIRE_PORT),7860)
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help

@@ -193,6 +193,8 @@ class TokenVerifier:
         Raises:
             TokenError: UNAUTHORIZED; nothing of the token is in the text.
         """
+        if not token:
+            raise _unauthorized("this server wants a token, and there was none")
         match = _TOKEN.fullmatch(token) if len(token) <= _MAX_TOKEN_CHARS else None
         if match is None or len(match[1]) > _MAX_HEADER_CHARS:
             raise _unauthorized()

@@ -55,13 +55,15 @@ test("a server that answers but opens no WebSocket is another trouble than none 
   for (const other of [
     async () => ({ status: 200, body: "<html></html>" }),
     async () => ({ status: 404, body: "Not Found" }),
-    async () => ({ status: 500, body: "[" }),
     async () => ({ status: 0, body: "" }),
   ]) {
     const { error } = await failing(other);
     expect(error.code).toBe("unreachable");
     expect(error.reason).toContain("no control channel is at /voice/v1/session");
   }
+  const behind = await failing(async () => ({ status: 502, body: "Bad Gateway" }));
+  expect(behind.error).toMatchObject({ code: "unreachable", retryable: true });
+  expect(behind.error.reason).toMatch(/answered HTTP 502: .* does not reach the server/);
   const nobody = await failing(() => Promise.reject(new TypeError("failed to fetch")));
   expect(nobody.error.reason).toBe("nothing answers at bot.test: is the server running?");
 });

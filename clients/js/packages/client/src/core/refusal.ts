@@ -57,9 +57,12 @@ function verdict({ host, pathname }: URL, { status, body }: HttpAnswer, error: V
   if (why !== "") return refused(host, status, why);
   if (error.code === "forbidden") return error;
   const ours = status >= 200 && status < 300 && body.includes(`"${wire.SUBPROTOCOL}"`);
-  const reason = ours
-    ? `${host} answers, but opens no WebSocket: does a proxy on the way let them through?`
-    : `something answers at ${host}, but no control channel is at ${pathname}: is it a Voxwire server?`;
+  const reason =
+    status >= 500
+      ? `${host} answered HTTP ${status}: what stands there does not reach the server; is it running?`
+      : ours
+        ? `${host} answers, but opens no WebSocket: does a proxy on the way let them through?`
+        : `something answers at ${host}, but no control channel is at ${pathname}: is it a Voxwire server?`;
   return makeError("unreachable", reason, { retryable: true, action: "reconnect" });
 }
 
