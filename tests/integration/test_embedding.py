@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shlex
 import sys
 import textwrap
 from collections.abc import AsyncGenerator
@@ -64,7 +65,7 @@ async def test_the_fastapi_example_is_talked_to_below_its_prefix() -> None:
 async def test_the_server_is_a_task_beside_other_work() -> None:
     async with asyncio.timeout(90), started("task.py", VOXWIRE_PORT="0") as process:
         said = await line_with(process, "voxwire talk")
-        async with voxwire.connect(said.split()[-1], transport="websocket") as session:
+        async with voxwire.connect(shlex.split(said)[-3], transport="websocket") as session:
             assert (await session.wait_for(voxwire.BotWord)).text
         assert process.stdin is not None
         process.stdin.write(b"\n")

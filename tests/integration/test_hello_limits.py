@@ -26,9 +26,14 @@ def hello(**fields: str) -> bytes:
         (hello(metadata_json="[1]"), Code.ERROR_CODE_INVALID_ARGUMENT, "a JSON object"),
         (hello(metadata_json='{"a": NaN}'), Code.ERROR_CODE_INVALID_ARGUMENT, "a JSON object"),
         (hello(metadata_json="{"), Code.ERROR_CODE_INVALID_ARGUMENT, "a JSON object"),
+        (
+            hello(metadata_json='{"a":' * 40 + "1" + "}" * 40),
+            Code.ERROR_CODE_INVALID_ARGUMENT,
+            "nested more than 32 deep",
+        ),
         (b"no Hello", Code.ERROR_CODE_MALFORMED, "must be a Hello"),
     ],
-    ids=["17 KB", "9 KB", "a list", "NaN", "broken", "no Hello"],
+    ids=["17 KB", "9 KB", "a list", "NaN", "broken", "deep", "no Hello"],
 )
 async def test_a_hello_that_cannot_be_taken_says_why(
     first: bytes, code: wire.ErrorCode, says: str

@@ -193,7 +193,7 @@ async def test_it_prints_how_to_talk_to_it(capsys: pytest.CaptureFixture[str]) -
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert "ws://127.0.0.1:" in said
-    assert said.strip().endswith("--bot ann")
+    assert said.strip().endswith('--bot ann --text "hello"')
 
 
 EMBEDDER = """

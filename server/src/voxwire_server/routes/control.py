@@ -315,6 +315,6 @@ def _check_metadata(text: str) -> None:
         if error.code == ErrorCode.TOO_LARGE:
             reason = f"metadata has at most {_MAX_METADATA_BYTES} bytes"
             raise _refuse(wire.ErrorCode.ERROR_CODE_TOO_LARGE, reason) from None
-        reason = f"metadata cannot be used: {error.reason}"
+        reason = f"metadata must be a JSON object: {error.reason}"
         raise _refuse(wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT, reason) from None
     raise _refuse(wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT, "metadata must be a JSON object")
