@@ -10,7 +10,8 @@ from voxwire_server import serving, sockets
 from voxwire_server.config import Settings
 from voxwire_server.pipeline import transport
 from voxwire_server.routes import control
-from voxwire_server.session import intake, link, paths, reception
+from voxwire_server.control import intake, link, reception
+from voxwire_server.playout import paths
 from voxwire_server.strict_json import load_json
 
 SPEC = (Path(__file__).resolve().parents[2] / "protocol" / "spec" / "limits.md").read_text("utf-8")

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from tests.support.namespaces import ROOT, Network, network, why_not
+from voxwire_server.ice_servers import turn_credential
 from voxwire_server.keys import KeyRing
 from voxwire_server.tokens import TokenIssuer
-from voxwire_server.turn import turn_credential
 
 KEY = "an operator's secret of more than 32 characters"
 SECRET = "shared with coturn"

@@ -13,8 +13,8 @@ from pipecat.services.llm_service import FunctionCallParams
 import voxwire
 from tests.support.calling import make_bot, results, settled
 from voxwire_server import BotSession, ToolReport
-from voxwire_server.session.tool_values import InterruptedTool
 from voxwire_server.testing import RunningServer, running_server
+from voxwire_server.tools.values import InterruptedTool
 
 ALLOWED = ("show_on_map", "slow", "ask_user")
 

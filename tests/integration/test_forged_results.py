@@ -17,8 +17,8 @@ from tests.support.calling import make_bot, settled
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode
 from voxwire_server import BotSession
-from voxwire_server.session.tool_values import LateResult, ToolProgress
 from voxwire_server.testing import RunningServer, running_server
+from voxwire_server.tools.values import LateResult, ToolProgress
 
 SCHEMA = '{"type":"object","properties":{"n":{"type":"integer"}},"additionalProperties":false}'
 DONE = wire.ToolOutcome.TOOL_OUTCOME_DONE

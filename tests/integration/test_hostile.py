@@ -19,7 +19,7 @@ from tests.support.clicks import ClickTTS, ScriptedLLM, make_bot
 from tests.support.flooding import envelope, frame
 from voxwire_protocol import wire
 from voxwire_server import BotSession
-from voxwire_server.session import link
+from voxwire_server.control import link
 from voxwire_server.testing import running_server
 
 Code = wire.ErrorCode

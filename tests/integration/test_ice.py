@@ -16,9 +16,9 @@ from tests.support.clicks import make_bot
 from tests.support.one_socket import raw_client
 from voxwire_protocol import wire
 from voxwire_protocol.rtc import turn_servers
+from voxwire_server.ice_servers import IceServersError
 from voxwire_server.media import webrtc
 from voxwire_server.testing import running_server
-from voxwire_server.turn import IceServersError
 
 SILENCE_S = 1.0
 TURN = {"turn_urls": "turn:turn.example:3478", "turn_secret": "shared"}

@@ -10,8 +10,8 @@ from voxwire import _dial
 from voxwire._attach import lost
 from voxwire._socket import Lost, Socket
 from voxwire_protocol import wire
-from voxwire_server.session.control import Control
-from voxwire_server.session.reception import Reception
+from voxwire_server.control.numbered import Control
+from voxwire_server.control.reception import Reception
 from voxwire_server.testing import RunningServer, running_server
 
 

@@ -13,9 +13,9 @@ from tests.support.raw import FEATURES, RawClient, dial
 from voxwire_protocol import wire
 from voxwire_server import BotSession
 from voxwire_server.bots.registry import LoadedBot
+from voxwire_server.control import link as link_module
 from voxwire_server.media.websocket import WebSocketPath
-from voxwire_server.session import link as link_module
-from voxwire_server.session.absence import Absence
+from voxwire_server.playout.gap import Absence
 from voxwire_server.testing import RunningServer, running_server
 
 SMALL = 4096

@@ -11,7 +11,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from tests.support.clicks import make_bot
 from tests.support.raw import RawClient, dial
 from voxwire_protocol import wire
-from voxwire_server.session.control import Control
+from voxwire_server.control.numbered import Control
 from voxwire_server.testing import RunningServer, running_server
 
 EXPIRED = 4000 + wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.tables import rows
 from voxwire_protocol import wire
-from voxwire_server.session.states import ConversationState
+from voxwire_server.conversation.states import ConversationState
 
 _, *ROWS = rows("session.md", "bot")
 STEPS = [

@@ -9,7 +9,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from tests.support.raw import dial
 from voxwire_protocol import wire
 from voxwire_server import BotSession
-from voxwire_server.session.playout import MAX_BACKLOG_MS
+from voxwire_server.playout.placed import MAX_BACKLOG_MS
 from voxwire_server.testing import running_server
 
 RATE = 24_000

@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.raw import RawClient
 from voxwire_protocol import wire
 from voxwire_server import BotSession, tokens
-from voxwire_server.session.link import ControlLink
+from voxwire_server.control.link import ControlLink
 from voxwire_server.session.session import Session
 from voxwire_server.testing import RunningServer, running_server
 

@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.support.clicks import make_bot
 from tests.support.ledger import bare
 from voxwire_protocol import wire
+from voxwire_server.control.reception import Reception
 from voxwire_server.serving import configure_logging
-from voxwire_server.session.reception import Reception
 from voxwire_server.session.session import Session
 from voxwire_server.testing import RunningServer, running_server
 

@@ -44,7 +44,7 @@ class Line:
 async def line(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> AsyncIterator[Line]:
     """Run the peer and the server, with all that a first session would have to import."""
     importlib.import_module("pipecat.services.google.gemini_live.llm")
-    importlib.import_module("voxwire_server.pipeline.gemini_live")
+    importlib.import_module("voxwire_server.pipeline.speech_models.gemini")
     contexts: list[LLMContext] = []
 
     async def bot(session: BotSession) -> None:

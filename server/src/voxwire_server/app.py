@@ -12,6 +12,7 @@ from voxwire_server.bots.house import Servable, loaded
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.gate import Gate, MissingKeyError, is_loopback, missing_key_message
+from voxwire_server.ice_servers import IceServers, IceServersError
 from voxwire_server.keys import KeyRing
 from voxwire_server.life import Life, lifespan
 from voxwire_server.logs import quiet_pipecat
@@ -26,7 +27,6 @@ from voxwire_server.session.admission import Admission
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.tokens import TokenIssuer
-from voxwire_server.turn import IceServers, IceServersError
 
 __all__ = ["create_app", "lifespan", "server_version"]
 

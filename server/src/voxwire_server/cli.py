@@ -105,6 +105,7 @@ def _run(options: argparse.Namespace) -> int:
 def _serve(settings: "Settings") -> int:
     from voxwire_server.bots.house import Bots, BotsError
     from voxwire_server.bots.registry import BotNotFoundError, load_bot
+    from voxwire_server.ice_servers import IceServersError
     from voxwire_server.keys import KeyRingError
     from voxwire_server.serving import (
         MissingKeyError,
@@ -115,7 +116,6 @@ def _serve(settings: "Settings") -> int:
         run_server,
         where,
     )
-    from voxwire_server.turn import IceServersError
 
     configure_logging(settings.log_level, settings.log_format)
     try:

@@ -18,7 +18,7 @@ _log = logging.getLogger("voxwire.server")
 def _import_pipeline() -> None:
     """Import Pipecat, which takes a second, before the first session needs it."""
     import_module("voxwire_server.pipeline.bot")
-    for module in ("voxwire_server.media.webrtc", "voxwire_server.pipeline.vad"):
+    for module in ("voxwire_server.media.webrtc", "voxwire_server.pipeline.vad.analyzer"):
         try:
             import_module(module)
         except ImportError as error:  # an extra that is not installed: said when it is asked for
@@ -27,7 +27,7 @@ def _import_pipeline() -> None:
 
 async def _preload_vad() -> None:
     try:
-        from voxwire_server.pipeline.vad import preload
+        from voxwire_server.pipeline.vad.analyzer import preload
     except ImportError:
         return
     await preload()

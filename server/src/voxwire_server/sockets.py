@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from voxwire_server.control.intake import Rate, TokenBucket
 from voxwire_server.routes.refusals import TOO_MANY, body_of
 from voxwire_server.routes.sockets import EXTENSION, PendingSockets, SocketControl
-from voxwire_server.session.intake import Rate, TokenBucket
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent, ASGISendEvent

@@ -6,7 +6,7 @@ from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.event_enums import ToolOutcome
 from voxwire_protocol.tools import CallError
 from voxwire_server.pipeline.bot_tools import for_model, inlined
-from voxwire_server.session.tool_values import Outcome
+from voxwire_server.tools.values import Outcome
 
 
 @pytest.mark.parametrize("value", [None, {}, [], 0, False, "", "text", [1]])

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Final
 
 from voxwire_protocol import wire
+from voxwire_server.control.link import ControlLink
 from voxwire_server.media.base import MediaPath
-from voxwire_server.session.link import ControlLink
-from voxwire_server.session.playout import Playout
+from voxwire_server.playout.placed import Playout
 
 __all__ = ["WebSocketPath"]
 

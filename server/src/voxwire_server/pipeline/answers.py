@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from voxwire_protocol import wire
+from voxwire_server.conversation.answer_deadline import AnswerDeadline, Overdue
+from voxwire_server.conversation.lane import Errand, Kind
 from voxwire_server.pipeline.troubles import SILENT
-from voxwire_server.session.answer_deadline import AnswerDeadline, Overdue
-from voxwire_server.session.lane import Errand, Kind
 from voxwire_server.session.session import Session
 
 __all__ = ["Answers"]

@@ -25,7 +25,7 @@ from voxwire_server.outgoing import app_json, sendable
 from voxwire_server.pipeline.bot_tools import client_schema, server_schema
 from voxwire_server.pipeline.transport import SessionInput, SessionTransport
 from voxwire_server.session.session import Session
-from voxwire_server.session.tool_values import InterruptedTool, LateResult, ToolProgress
+from voxwire_server.tools.values import InterruptedTool, LateResult, ToolProgress
 
 __all__ = ["Bot", "BotSession", "ToolReport"]
 
@@ -181,7 +181,7 @@ class BotSession:
         from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
         from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-        from voxwire_server.pipeline.vad import BatchedSileroVADAnalyzer
+        from voxwire_server.pipeline.vad.analyzer import BatchedSileroVADAnalyzer
 
         user_params.setdefault(
             "user_turn_strategies",

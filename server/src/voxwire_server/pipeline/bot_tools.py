@@ -15,8 +15,8 @@ from voxwire_protocol.tool_signature import read_signature
 from voxwire_protocol.tool_spec import ToolSpec
 from voxwire_protocol.tools import OnInterruption
 from voxwire_server.pipeline.pairing import CANCELLED, settle
-from voxwire_server.session.tool_values import Outcome, ServerCall
-from voxwire_server.session.tools import SessionTools
+from voxwire_server.tools.client_tools import SessionTools
+from voxwire_server.tools.values import Outcome, ServerCall
 
 __all__ = ["client_schema", "for_model", "server_schema"]
 

@@ -39,9 +39,6 @@ from pipecat.transports.base_transport import TransportParams
 from voxwire_protocol import wire
 from voxwire_server.pipeline.alarm import Alarm
 from voxwire_server.pipeline.drops import Drops
-from voxwire_server.pipeline.live_output import LiveOutput
-from voxwire_server.pipeline.live_words import LiveWord
-from voxwire_server.pipeline.model_turns import AllSaid, is_live
 from voxwire_server.pipeline.output_frames import (
     BotStarts,
     CutTurn,
@@ -52,11 +49,14 @@ from voxwire_server.pipeline.output_frames import (
     is_heard_behind,
 )
 from voxwire_server.pipeline.releasing import Releasing
+from voxwire_server.pipeline.speech_models.model_output import LiveOutput
+from voxwire_server.pipeline.speech_models.model_turns import AllSaid, is_live
+from voxwire_server.pipeline.speech_models.model_words import LiveWord
 from voxwire_server.pipeline.spoken_words import SpokenWords
 from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.voice_format import VoiceFormat
 from voxwire_server.pipeline.voice_source import VoiceSource
-from voxwire_server.session.playout import MAX_BACKLOG_MS
+from voxwire_server.playout.placed import MAX_BACKLOG_MS
 from voxwire_server.session.session import Session
 
 __all__ = ["SessionOutput"]

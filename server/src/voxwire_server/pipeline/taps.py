@@ -52,11 +52,11 @@ from voxwire_protocol import wire
 from voxwire_server.outgoing import sendable
 from voxwire_server.pipeline.answers import Answers
 from voxwire_server.pipeline.drops import Drops
-from voxwire_server.pipeline.live import Live, is_speech_to_speech
 from voxwire_server.pipeline.metrics import service_metrics
 from voxwire_server.pipeline.patience import wait_for_sound
 from voxwire_server.pipeline.plain import PlainProcessor, is_answer
 from voxwire_server.pipeline.responses import Responses
+from voxwire_server.pipeline.speech_models.finder import Live, is_speech_to_speech
 from voxwire_server.pipeline.tool_taps import ToolTaps
 from voxwire_server.pipeline.transcripts import confidence_of, language_of, shown_text
 from voxwire_server.pipeline.troubles import trouble_of

@@ -10,9 +10,9 @@ from typing import Final
 
 from voxwire_protocol import wire
 from voxwire_server.outgoing import sendable
-from voxwire_server.pipeline.estimate import envelope, estimate_words
-from voxwire_server.pipeline.model_turns import is_live
 from voxwire_server.pipeline.past_sound import PastSound
+from voxwire_server.pipeline.speech_models.model_turns import is_live
+from voxwire_server.pipeline.timing.estimate import envelope, estimate_words
 
 __all__ = ["PlacedWord", "Utterance", "Utterances"]
 

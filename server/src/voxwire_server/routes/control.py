@@ -14,17 +14,17 @@ from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.json_text import JsonTextError, parse_json
 from voxwire_server.bots.house import UnknownBotError
+from voxwire_server.control.link import ControlLink
 from voxwire_server.gate import Gate, Refusal
+from voxwire_server.ice_servers import IceServers
 from voxwire_server.logs import trace
 from voxwire_server.routes.refusals import TOO_MANY, Refusals
 from voxwire_server.routes.sockets import PendingSockets, SocketControl
 from voxwire_server.session.admission import Admission
 from voxwire_server.session.ice import SessionIce
-from voxwire_server.session.link import ControlLink
 from voxwire_server.session.registry import CapacityError, NotYoursError, SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.tokens import TokenError
-from voxwire_server.turn import IceServers
 
 __all__ = ["ControlRoute"]
 

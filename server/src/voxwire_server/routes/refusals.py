@@ -11,8 +11,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from voxwire_server.control.intake import Rate, TokenBucket
 from voxwire_server.gate import Refusal
-from voxwire_server.session.intake import Rate, TokenBucket
 
 __all__ = ["SESSION_PATH", "TOO_MANY", "NotHere", "Refusals", "body_of", "cors_headers"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from voxwire_protocol import wire
-from voxwire_server.turn import IceServers, refresh_after_s
+from voxwire_server.ice_servers import IceServers, refresh_after_s
 
 if TYPE_CHECKING:
     from voxwire_server.session.session import Session

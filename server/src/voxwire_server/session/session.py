@@ -9,28 +9,28 @@ from typing import Any, Final, Protocol
 from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.clock import ClockSync
+from voxwire_server.capture.capture import Capture
+from voxwire_server.capture.speech_end import VoiceTail
 from voxwire_server.config import Settings
+from voxwire_server.control.intake import Intake
+from voxwire_server.control.link import ControlLink
+from voxwire_server.control.numbered import Control
+from voxwire_server.control.reception import Reception
+from voxwire_server.conversation.history import History
+from voxwire_server.conversation.lane import Lane
+from voxwire_server.conversation.requests import Requests
+from voxwire_server.conversation.states import ConversationState
+from voxwire_server.conversation.turn_timer import TurnTimer
 from voxwire_server.logs import trace
 from voxwire_server.media.base import MediaPath
 from voxwire_server.outgoing import sendable
-from voxwire_server.session.absence import Absence
-from voxwire_server.session.capture import Capture
-from voxwire_server.session.control import Control
-from voxwire_server.session.flushes import Flushes
-from voxwire_server.session.history import History
+from voxwire_server.playout.flushes import Flushes
+from voxwire_server.playout.gap import Absence
+from voxwire_server.playout.paths import Paths
+from voxwire_server.playout.placed import Playout
 from voxwire_server.session.ice import SessionIce
-from voxwire_server.session.intake import Intake
-from voxwire_server.session.lane import Lane
 from voxwire_server.session.limits import Over, SessionLimits
-from voxwire_server.session.link import ControlLink
-from voxwire_server.session.paths import Paths
-from voxwire_server.session.playout import Playout
-from voxwire_server.session.reception import Reception
-from voxwire_server.session.requests import Requests
-from voxwire_server.session.states import ConversationState
-from voxwire_server.session.tools import SessionTools
-from voxwire_server.session.turns import TurnTimer
-from voxwire_server.session.voice import VoiceTail
+from voxwire_server.tools.client_tools import SessionTools
 
 __all__ = ["BotRunner", "PipelinePort", "Session"]
 

@@ -1,0 +1,1 @@
+"""The user's audio: in order, once, and where speech ends."""

@@ -1,0 +1,1 @@
+"""The control channel: numbered messages, and whatever carries them."""

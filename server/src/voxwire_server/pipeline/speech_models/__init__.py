@@ -1,0 +1,1 @@
+"""Speech-to-speech models: what Voxwire adds to Pipecat's services."""

@@ -1,0 +1,1 @@
+"""When each word of a voice is spoken, found in its sound."""

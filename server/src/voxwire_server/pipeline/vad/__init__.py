@@ -1,0 +1,1 @@
+"""Silero VAD, one model for all sessions."""

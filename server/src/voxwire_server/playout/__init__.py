@@ -1,0 +1,1 @@
+"""The bot's voice on the media clock: placed, sent, heard, cut."""

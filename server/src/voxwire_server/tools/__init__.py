@@ -1,0 +1,1 @@
+"""Tool calls: declared, asked, answered once."""
