@@ -8,10 +8,10 @@ from voxwire_protocol.channel import Channel
 from voxwire_protocol.json_text import parse_json
 from voxwire_server import serving, sockets
 from voxwire_server.config import Settings
-from voxwire_server.pipeline import transport
-from voxwire_server.routes import control
 from voxwire_server.control import intake, link, reception
+from voxwire_server.pipeline import transport
 from voxwire_server.playout import paths
+from voxwire_server.routes import control
 from voxwire_server.strict_json import load_json
 
 SPEC = (Path(__file__).resolve().parents[2] / "protocol" / "spec" / "limits.md").read_text("utf-8")

@@ -19,7 +19,6 @@ __all__ = ["NothingLeftError", "VirtualTime", "in_virtual_time"]
 
 T = TypeVar("T")
 
-_RESOLUTION_S: Final = 1e-9
 _THREAD_WAIT_S: Final = 30.0
 _START_S: Final = 1000.0
 
@@ -56,7 +55,6 @@ class _Loop(asyncio.SelectorEventLoop):
         self.now_s = _START_S
         self.threads = 0
         super().__init__(_Selector(self._jump, lambda: self.threads))
-        self._clock_resolution = _RESOLUTION_S
 
     def _jump(self, delay_s: float) -> None:
         self.now_s += delay_s

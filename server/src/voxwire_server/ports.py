@@ -1,0 +1,369 @@
+"""What one part of the server may ask of another: small protocols and the values they exchange.
+
+Every part of a session gets the ports that it needs in its constructor; ``session.session.Session``
+alone knows the parts behind them (design: the kernel). Nothing here imports a part of the server.
+All audio is int16 little-endian mono PCM; all times are milliseconds of one monotonic clock;
+``media_ms`` are milliseconds of the media clock (protocol/spec/media-clock.md).
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from voxwire_protocol import wire
+from voxwire_protocol.clocks import Clock
+
+__all__ = [
+    "Block",
+    "ControlChannel",
+    "Cut",
+    "Format",
+    "Formats",
+    "IcePort",
+    "Inbox",
+    "MediaPath",
+    "PathError",
+    "PathSink",
+    "Pipeline",
+    "Report",
+    "SessionFacts",
+    "SessionPort",
+    "Sound",
+]
+
+
+# values
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How one direction of a media path carries audio.
+
+    Attributes:
+        codec: What it is encoded as on the wire; a path hands over and takes PCM.
+        sample_rate: Of that PCM, Hz.
+        block_ms: Length of a block, milliseconds.
+    """
+
+    codec: "wire.Codec"
+    sample_rate: int
+    block_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """The formats of a path: what comes from the user, and what goes to the listener."""
+
+    capture: Format
+    playout: Format
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A stretch of placed audio: PCM from position ``start``, in samples of the media clock."""
+
+    start: int
+    pcm: bytes
+    live: bool = False
+
+    @property
+    def end(self) -> int:
+        """Position behind its last sample, samples."""
+        return self.start + len(self.pcm) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A flush: audio at positions before ``until_ms`` is void."""
+
+    flush_id: int
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a listener says of its playout, by whatever way (``PlayoutReport``, a telephone's mark).
+
+    Attributes:
+        media_ms: Position that it has reached.
+        playing: Whether it plays just now.
+        flush_id: The flush that it answers; 0 = none.
+        suspended: It is there and cannot play.
+        concealed_ms: Sound that it had to make up so far.
+    """
+
+    media_ms: float
+    playing: bool = True
+    flush_id: int = 0
+    suspended: bool = False
+    concealed_ms: int = 0
+
+
+class PathError(Exception):
+    """A media path cannot be opened, or is gone.
+
+    Args:
+        code: Why; the client is told it in ``PathClose``.
+        reason: For people.
+    """
+
+    def __init__(self, code: "wire.ErrorCode", reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFacts:
+    """All that a session is born with; a Hello is one way to come by it.
+
+    Attributes:
+        bot: Name of the bot that runs.
+        examples: Phrases worth trying with it.
+        user: Who the token names; empty where none was needed.
+        features: What the client can do; the session uses what both sides name.
+        max_duration_s: Longest duration that the token allows; None = no limit of its own.
+        token_expires_at_s: End of the token's life, seconds since the epoch; None = no token.
+        origin: Origin of the web page that opens it; empty for a program.
+        client: The client's program, as it names itself.
+        metadata_json: What the client sent along; empty or a JSON object.
+        tools: The tools that the client declares.
+    """
+
+    bot: str = ""
+    examples: tuple[str, ...] = ()
+    user: str = ""
+    features: frozenset["wire.Feature"] = frozenset()
+    max_duration_s: int | None = None
+    token_expires_at_s: float | None = None
+    origin: bytes = b""
+    client: wire.ClientInfo = field(default_factory=wire.ClientInfo)
+    metadata_json: str = ""
+    tools: tuple[wire.ToolDeclaration, ...] = ()
+
+
+# the session, as its parts see it
+
+
+class SessionPort(Protocol):
+    """What a part of a session may ask of the session itself. Settings are values, not asked."""
+
+    @property
+    def clock(self) -> Clock:
+        """The session's clock. The session ends when a timer's work raises."""
+        ...
+
+    def emit(self, **payload: Any) -> None:
+        """Send one payload of the envelope to the client: ``emit(flush=Flush())``."""
+        ...
+
+    def emit_error(
+        self,
+        code: "wire.ErrorCode",
+        reason: str,
+        *,
+        subject: str = "",
+        fatal: bool = False,
+        retryable: bool = False,
+        retry_after_ms: int = 0,
+    ) -> None:
+        """Tell the client what went wrong."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
+        """Run ``work`` as part of the session; None when it is over: nothing is begun then."""
+        ...
+
+    def end(self, reason: "wire.EndReason", error: wire.Error | None = None) -> None:
+        """End the session. The first reason counts."""
+        ...
+
+
+# the four doors
+
+
+class Inbox(Protocol):
+    """What a control channel tells its session."""
+
+    def message(self, message: wire.Envelope) -> None:
+        """A message of the client, in order, once. Never raises."""
+        ...
+
+    def alive(self) -> None:
+        """Something came from the client, whatever it was."""
+        ...
+
+    def lost(self, since_ms: float) -> None:
+        """Nothing carries the channel any more; the client was last heard of at ``since_ms``."""
+        ...
+
+
+class ControlChannel(Protocol):
+    """Messages to and from one client, over whatever carries them."""
+
+    @property
+    def features(self) -> frozenset["wire.Feature"]:
+        """What the client behind it can do."""
+        ...
+
+    @property
+    def last_sign_ms(self) -> float:
+        """When the client was last heard of."""
+        ...
+
+    @property
+    def attached(self) -> bool:
+        """Whether anything carries it now."""
+        ...
+
+    def begin(self, inbox: Inbox) -> None:
+        """The session is there; from here on it is told what comes. Once."""
+        ...
+
+    def send(self, envelope: wire.Envelope) -> None:
+        """Send a message, or keep it until something carries the channel again. Never blocks.
+
+        Raises:
+            ChannelError: It is too large; nothing is sent.
+        """
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Close what carries it, behind everything that was sent."""
+        ...
+
+
+class Sound(Protocol):
+    """The bot's placed voice, as a media path takes it."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Of what is taken, Hz."""
+        ...
+
+    @property
+    def pending(self) -> bool:
+        """True when placed audio waits to be sent."""
+        ...
+
+    @property
+    def ahead_ms(self) -> float:
+        """What was taken and is not believed to be heard yet."""
+        ...
+
+    def take(self, num_samples: int) -> Block | None:
+        """The next audio to send, at most ``num_samples``, contiguous; None when all is sent."""
+        ...
+
+
+class PathSink(Protocol):
+    """Where all that comes by one media path goes; every opener is given one."""
+
+    def audio(self, pcm: bytes, timestamp: int | None = None) -> None:
+        """The user's voice, at the rate of the path's capture format.
+
+        Args:
+            pcm: The samples.
+            timestamp: RTP timestamp of the first, 48 kHz, where there is one.
+        """
+        ...
+
+    def report(self, report: Report) -> None:
+        """What the listener says of its playout."""
+        ...
+
+    def keys(self, digits: str) -> None:
+        """The user pressed keys: ``0``-``9``, ``*``, ``#``."""
+        ...
+
+    def gone(self, error: PathError) -> None:
+        """The path is gone; nothing comes behind it."""
+        ...
+
+
+class MediaPath(Protocol):
+    """One way for audio to travel. It never shows what carries it."""
+
+    @property
+    def path_id(self) -> int:
+        """Its number, from 1, used once in a session."""
+        ...
+
+    @property
+    def formats(self) -> Formats:
+        """What it carries."""
+        ...
+
+    def wake(self) -> None:
+        """Audio was placed, or more of it was heard: send what is due. Never blocks."""
+        ...
+
+    def void(self, cut: Cut) -> None:
+        """Audio before the cut is void: forget what has not left yet, have the rest dropped."""
+        ...
+
+    async def close(self) -> None:
+        """Give it up. Idempotent; afterwards no task, socket or thread of it remains."""
+        ...
+
+
+class Pipeline(Protocol):
+    """The bot's pipeline, once it has started."""
+
+    def user_audio(self, pcm: bytes) -> None:
+        """Take a block of the user's voice at the session's rate. Never blocks."""
+        ...
+
+    async def text(
+        self,
+        text: str,
+        *,
+        run_immediately: bool,
+        audio_response: bool,
+        is_void: Callable[[], bool],
+    ) -> None:
+        """The user typed; no answer is wanted any more once ``is_void`` is true."""
+        ...
+
+    async def keys(self, digits: str) -> None:
+        """The user pressed keys."""
+        ...
+
+    async def interrupt(self, source: "wire.InterruptionSource", *, settle: bool = False) -> None:
+        """Cut the bot off; with ``settle`` wait until the pipeline knows.
+
+        Args:
+            source: Who does it; the client is told so of this interruption and no other.
+            settle: Wait, 1 s at most, until it has gone through.
+        """
+        ...
+
+    def heard(self) -> None:
+        """The listener's position moved."""
+        ...
+
+    async def end(self) -> None:
+        """End it: the session is over."""
+        ...
+
+
+class IcePort(Protocol):
+    """What a WebRTC path needs of the session's STUN and TURN servers."""
+
+    @property
+    def policy(self) -> str:
+        """What the server is reached by: ``host``, ``all`` or ``relay``."""
+        ...
+
+    def for_server(self) -> list[wire.IceServer]:
+        """The servers for this side, with fresh credentials of its own."""
+        ...
+
+    def listen(self, path_id: int, take: Callable[[str], object]) -> None:
+        """Hand the client's candidates for a path to ``take``, those that are here first."""
+        ...
+
+    def forget(self, path_id: int) -> None:
+        """The path is closed."""
+        ...
