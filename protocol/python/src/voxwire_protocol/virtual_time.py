@@ -20,6 +20,7 @@ __all__ = ["NothingLeftError", "VirtualTime", "in_virtual_time"]
 T = TypeVar("T")
 
 _THREAD_WAIT_S: Final = 30.0
+_OTHER_WAIT_S: Final = 1.0
 _START_S: Final = 1000.0
 
 
@@ -43,10 +44,12 @@ class _Selector(selectors.DefaultSelector):
             events = super().select(_THREAD_WAIT_S)
             if not events:
                 raise NothingLeftError("a thread of the loop has not ended within 30 s")
-            return events
-        if timeout is None:
-            raise NothingLeftError("everything waits, and no timer is left to wake it")
-        self._jump(timeout)
+        elif timeout is None:
+            events = super().select(_OTHER_WAIT_S)  # a thread that the loop does not know of
+            if not events:
+                raise NothingLeftError("everything waits, and no timer is left to wake it")
+        else:
+            self._jump(timeout)
         return events
 
 
