@@ -11,6 +11,18 @@ export interface Settings {
   readonly microphone: boolean;
 }
 
+/** What a part is given that shows the settings, or changes them. */
+export interface SettingsProps {
+  readonly settings: Settings;
+  readonly onSettings: (settings: Settings, connect?: boolean) => void;
+}
+
+/** What the controls are given. */
+export interface ControlsProps extends SettingsProps {
+  /** The next session is another client's: with these settings. */
+  readonly isStale: boolean;
+}
+
 export const TRANSPORTS: readonly { readonly value: TransportChoice; readonly name: string }[] = [
   { value: "auto", name: "Auto" },
   { value: "webrtc", name: "WebRTC" },

@@ -1,16 +1,9 @@
 import { useConnection } from "@voxwire/react";
 import type { ReactNode } from "react";
-import type { Settings } from "../settings.js";
+import type { ControlsProps } from "../settings.js";
 import { Phrases } from "./phrases.js";
 import { StartPanel } from "./start-panel.js";
 import { TalkBar } from "./talk-bar.js";
-
-export interface ControlsProps {
-  readonly settings: Settings;
-  /** The next session is another client's: with these settings. */
-  readonly isStale: boolean;
-  readonly onSettings: (settings: Settings, connect?: boolean) => void;
-}
 
 /** What can be done now: begin, or talk. */
 export function Controls(props: ControlsProps): ReactNode {

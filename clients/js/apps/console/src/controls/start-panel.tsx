@@ -1,9 +1,8 @@
 import { useConnection } from "@voxwire/react";
 import { type ReactNode, useEffect } from "react";
 import { SaveButtons } from "../save/save-buttons.js";
-import { TRANSPORTS } from "../settings.js";
+import { type ControlsProps, TRANSPORTS } from "../settings.js";
 import { Choice } from "./choice.js";
-import type { ControlsProps } from "./controls.js";
 import { useBots } from "./use-bots.js";
 
 const LABELS: { readonly [status: string]: string } = { closed: "Start again", closing: "Ending" };

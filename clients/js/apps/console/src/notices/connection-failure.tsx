@@ -1,8 +1,7 @@
 import { useConnection } from "@voxwire/react";
 import { type FormEvent, type ReactNode, useId, useState } from "react";
-import { serverPath } from "../settings.js";
+import { type SettingsProps, serverPath } from "../settings.js";
 import { Notice } from "./notice.js";
-import type { NoticesProps } from "./notices.js";
 import { ServerGone } from "./server-gone.js";
 import { Unreachable } from "./unreachable.js";
 
@@ -26,7 +25,7 @@ const ADVICE: { readonly [code: string]: string } = {
 };
 
 /** Why the last session did not begin, or ended. */
-export function ConnectionFailure({ settings, onSettings }: NoticesProps): ReactNode {
+export function ConnectionFailure({ settings, onSettings }: SettingsProps): ReactNode {
   const { status, error } = useConnection();
   if (error === undefined || (status.status !== "closed" && status.status !== "idle")) return null;
   const code = "code" in error ? String(error.code) : "";

@@ -1,8 +1,8 @@
 import type { DeviceFailure, DeviceState } from "@voxwire/client";
 import { useConnection, useDevices } from "@voxwire/react";
 import type { ReactNode } from "react";
+import type { SettingsProps } from "../settings.js";
 import { Notice } from "./notice.js";
-import type { NoticesProps } from "./notices.js";
 
 const TITLES: { readonly [reason in DeviceFailure]: string } = {
   denied: "The microphone is not allowed",
@@ -16,7 +16,7 @@ const TITLES: { readonly [reason in DeviceFailure]: string } = {
 };
 
 /** Why there is no microphone, and what to do. Typing works all the same. */
-export function MicrophoneTrouble({ settings, onSettings }: NoticesProps): ReactNode {
+export function MicrophoneTrouble({ settings, onSettings }: SettingsProps): ReactNode {
   const { state, reason } = useDevices().microphone;
   const { status } = useConnection();
   const over = status.status === "idle" || (status.status === "closed" && !status.error);

@@ -1,20 +1,15 @@
 import { useConnection, useConversation } from "@voxwire/react";
 import type { ReactNode } from "react";
-import type { Settings } from "../settings.js";
+import type { SettingsProps } from "../settings.js";
 import { ConnectionFailure } from "./connection-failure.js";
 import { MicrophoneTrouble } from "./microphone-trouble.js";
 import { Notice } from "./notice.js";
 import { PlaybackBlocked } from "./playback-blocked.js";
 import { Reconnecting } from "./reconnecting.js";
 
-export interface NoticesProps {
-  readonly settings: Settings;
-  readonly onSettings: (settings: Settings, connect?: boolean) => void;
-}
-
 /** What is wrong and what to do about it; takes its room from the orb beside it, so that nothing
  * else moves. */
-export function Notices(props: NoticesProps): ReactNode {
+export function Notices(props: SettingsProps): ReactNode {
   const { status } = useConnection();
   const { skipped } = useConversation();
   return (

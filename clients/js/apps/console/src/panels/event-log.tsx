@@ -1,7 +1,7 @@
 import { memo, type ReactNode, useDeferredValue, useMemo, useState } from "react";
 import { CheckIcon, CopyIcon } from "../icons.js";
 import { asJson, describe, FAMILIES, type Family, familyOf } from "../state/describe-event.js";
-import type { LogEntry } from "../state/recorder.js";
+import type { LogEntry } from "../state/log-entry.js";
 import { useRecorder, useStore } from "../state/use-recorder.js";
 import { useStickToEnd } from "../state/use-stick-to-end.js";
 import { Panel } from "./panel.js";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { asJson, describe, familyOf, repeats } from "./describe-event.js";
-import type { LogEntry } from "./recorder.js";
+import type { LogEntry } from "./log-entry.js";
 
 const entry = (type: string, event: object) =>
   ({ number: 0, atMs: 0, type, event }) as unknown as LogEntry;

@@ -1,6 +1,6 @@
 import type { ClientEventMap, DevicesState } from "@voxwire/client";
 import type { ServiceMetrics } from "@voxwire/protocol";
-import type { LogEntry } from "./recorder.js";
+import type { LogEntry } from "./log-entry.js";
 
 /** Families of events, which the log colours and filters. */
 export type Family = "session" | "user" | "bot" | "words" | "tools" | "metrics" | "errors";

@@ -3,6 +3,7 @@ import type { SessionStarted } from "@voxwire/protocol";
 import type { SessionFacts } from "../save/formats.js";
 import { rememberExamples, remembered } from "../settings.js";
 import { repeats } from "./describe-event.js";
+import type { LogEntry } from "./log-entry.js";
 import { notUnderstood } from "./not-understood.js";
 import { Outage } from "./outage.js";
 import { SAMPLE_MS, SampleTrail } from "./sample-trail.js";
@@ -10,14 +11,6 @@ import { Store } from "./store.js";
 import { type TurnWait, waitOf } from "./turn-stages.js";
 import { VoiceRecording } from "./voice-recording.js";
 import { WayUp } from "./way-up.js";
-
-/** An event with the moment it was taken: milliseconds since the page was opened. */
-export interface LogEntry {
-  readonly number: number;
-  readonly atMs: number;
-  readonly type: AnyEvent["type"];
-  readonly event: AnyEvent["event"];
-}
 
 /** Something that happened at one moment, on the timeline. */
 export interface Mark {

@@ -1,5 +1,5 @@
 /** What a client takes from the program that it runs in; replaced in tests by virtual ones. */
-import { askOverHttp, type HttpAnswer } from "./refusal.js";
+import { askOverHttp, type HttpAnswer } from "./http-answer.js";
 
 /** What is used of a WebSocket: the browser's, Node's, `ws`, or a loopback. */
 export interface WebSocketLike {

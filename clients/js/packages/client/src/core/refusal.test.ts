@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createClient } from "../create-client.js";
 import { FakeServer, fakeMedia, VirtualTime } from "../testing/index.js";
-import type { HttpAnswer } from "./refusal.js";
+import type { HttpAnswer } from "./http-answer.js";
 
 /** How a connect fails when no WebSocket opens and HTTP answers so. */
 async function failing(answer: () => Promise<HttpAnswer>) {

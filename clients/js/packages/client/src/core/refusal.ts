@@ -1,6 +1,7 @@
 /** Why a WebSocket was not opened. A browser tells a page nothing of a refused one, not even its
  * status, so the page asks once more at the same URL over HTTP, where the server gives the reason. */
 import { makeError, type VoxwireError, wire } from "@voxwire/protocol";
+import type { HttpAnswer } from "./http-answer.js";
 import type { Scope } from "./scope.js";
 
 /** How long the answer may take, milliseconds. */
@@ -15,13 +16,6 @@ const STATUS_CODES: { readonly [status: number]: VoxwireError["code"] } = {
   429: "rate_limited",
   503: "capacity",
 };
-
-/** What a server says over HTTP where its control channel is. */
-export interface HttpAnswer {
-  /** 0 = something answers, and this page may not read what. */
-  readonly status: number;
-  readonly body: string;
-}
 
 /** The error of a server that answered with an HTTP status in place of a WebSocket.
  *
@@ -72,18 +66,5 @@ function reasonOf(body: string): string {
     return typeof reason === "string" ? reason.slice(0, MAX_REASON_CHARS) : "";
   } catch {
     return "";
-  }
-}
-
-/** `Environment.ask`: asks over HTTP. Rejects when nothing answers. */
-export async function askOverHttp(url: string, signal: AbortSignal): Promise<HttpAnswer> {
-  const cache = "no-store";
-  try {
-    // POST: a browser names the Origin of a page of the very same server only then
-    const answer = await fetch(url, { method: "POST", cache, signal });
-    return { status: answer.status, body: await answer.text() };
-  } catch {
-    await fetch(url, { mode: "no-cors", cache, signal });
-    return { status: 0, body: "" };
   }
 }

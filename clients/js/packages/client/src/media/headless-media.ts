@@ -1,6 +1,6 @@
 /** Media without a page: audio on the control channel, devices that are not there. */
 import { codeFromWire, makeError, type VoxwireError, wire } from "@voxwire/protocol";
-import type { DeviceState, Devices, DevicesState, Microphone, Quality } from "../api.js";
+import type { DeviceState, Devices, DevicesState, Microphone, Quality } from "./devices.js";
 import type {
   CarrierName,
   Media,

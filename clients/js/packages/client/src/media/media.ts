@@ -5,7 +5,7 @@
  * audio of one session. Mirrors `voxwire._path`, `_opening`, `_playback` of the Python client.
  */
 import type { ClientEvents, VoxwireError, wire } from "@voxwire/protocol";
-import type { Devices, Levels, Microphone, Quality } from "../api.js";
+import type { Devices, Levels, Microphone, Quality } from "./devices.js";
 
 export type CarrierName = "webrtc" | "websocket";
 export type Payload = wire.Envelope["payload"];

@@ -1,5 +1,5 @@
 /** How well the audio flows, from a peer connection's statistics (W3C webrtc-stats). Pure. */
-import type { Quality } from "../api.js";
+import type { Quality } from "./devices.js";
 
 /** One look at the statistics; counters are totals since the path opened. */
 export interface StatsLook {
