@@ -4,7 +4,7 @@ PORT ?= $(or $(VOXWIRE_PORT),7860)
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run talk test test-pythons test-nodes check gen bench soak screenshots fmt clean
+.PHONY: help setup build run talk test timing test-pythons test-nodes check gen bench soak screenshots fmt clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,9 +25,13 @@ talk: ## Hold a three-turn conversation with the bot; writes out/bot.wav, events
 	@$(PYTHON) scripts/setup.py --runtime-only
 	@PORT=$(PORT) $(VENV)/python scripts/talk.py
 
-test: ## Lint, generated code, every test (ARGS= goes to pytest, PARTS="cores server" picks parts)
+test: ## Lint, generated code, every test (ARGS= to pytest, PARTS="cores server", TIMING=0: no timing)
 	@$(PYTHON) scripts/setup.py --npm
 	@$(PYTHON) scripts/test.py $(PARTS) -- $(ARGS)
+
+timing: ## The tests that judge moments of real time, alone (make test ends with them)
+	@$(PYTHON) scripts/setup.py --npm
+	@$(PYTHON) scripts/test.py timing
 
 test-pythons: ## Tests of cores, server and clients on each Python here (PYTHONS="3.12 3.13" picks)
 	@$(PYTHON) scripts/setup.py

@@ -1,22 +1,17 @@
-"""Tests marked `timing` get a second and a third try, but only on a machine that stalled.
+"""The timing group: tests that judge moments of real time, each marked with why it has to.
 
-Such a test judges moments (a word fires while it sounds). A thread that only sleeps measures
-meanwhile how late it is woken. A failure counts at once unless that shows a stall; a retry is
-printed with its measure, so that what fails on a quiet machine is never hidden.
+``make test`` ends with them, alone; ``make timing`` runs nothing else. A machine that stalls fails
+them and no other test, so a failure says how long the process was not woken meanwhile.
 """
 
 import threading
 import time
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from _pytest.runner import runtestprotocol
-
-STALL_MS: Final = 40
-"""A wake-up that is later than this is a stall."""
 
 STEP_S: Final = 0.005
-TRIES: Final = 3
 
 
 class StallProbe:
@@ -44,31 +39,31 @@ class StallProbe:
             before = now
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Runs a test that is marked `timing`; every other one runs as usual."""
-    if item.get_closest_marker("timing") is None:
-        return None
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for attempt in range(1, TRIES + 1):
-        if attempt > 1:
-            item._initrequest()  # type: ignore[attr-defined]  # fresh fixtures
-        with StallProbe() as probe:
-            reports = runtestprotocol(item, nextitem=nextitem, log=False)
-        failed = [report for report in reports if report.failed]
-        if not failed or probe.worst_ms <= STALL_MS or attempt == TRIES:
-            break
-        note_retry(item, f"the machine stalled for {probe.worst_ms:.0f} ms", failed)
-    for report in reports:
-        item.ihook.pytest_runtest_logreport(report=report)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Nobody joins the group without a reason.
+
+    Raises:
+        pytest.UsageError: A mark has none.
+    """
+    for item in items:
+        for mark in item.iter_markers("timing"):
+            if not mark.kwargs.get("reason"):
+                raise pytest.UsageError(f'{item.nodeid}: pytest.mark.timing(reason="...")')
 
 
-def note_retry(item: pytest.Item, reason: str, failed: list[pytest.TestReport]) -> None:
-    """Prints what is tried again, and what it failed of."""
-    terminal = item.config.pluginmanager.get_plugin("terminalreporter")
-    if terminal is not None:
-        lines = failed[0].longreprtext.splitlines()
-        shown = [line for line in lines if line.startswith("E ")][:3]
-        terminal.write_line("\n".join([f"RETRY {item.nodeid}: {reason}", *shown]))
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Measures how quiet the machine is while a test of the group runs."""
+    mark = item.get_closest_marker("timing")
+    if mark is None:
+        return (yield)
+    with StallProbe() as probe:
+        try:
+            return (yield)
+        finally:
+            item.add_report_section(
+                "call",
+                "timing",
+                f"judges moments: {mark.kwargs['reason']}\n"
+                f"longest stall of the machine meanwhile: {probe.worst_ms:.0f} ms",
+            )

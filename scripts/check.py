@@ -57,6 +57,11 @@ def imports() -> Outcome:
     return Outcome(outcome.ok, "\n".join(lines))
 
 
+def house() -> Outcome:
+    """Who may know a session."""
+    return tool(sys.executable, ROOT / "scripts" / "house_rules.py")
+
+
 def generated() -> Outcome:
     """Generated code is what the schema says."""
     return tool(sys.executable, ROOT / "scripts" / "gen.py", "--check")
@@ -80,6 +85,11 @@ def leaks() -> Outcome:
                 number = text.count("\n", 0, match.start()) + 1
                 found.append(f"{path.relative_to(ROOT)}:{number}: {name}: {match[0]}")
     return Outcome(not found, "\n".join(found))
+
+
+def real_time() -> Outcome:
+    """No test outside the timing group judges moments of real time (moments.py says which does)."""
+    return tool(sys.executable, ROOT / "scripts" / "moments.py")
 
 
 def types() -> Outcome:
@@ -119,7 +129,9 @@ PYTHON_CHECKS: dict[str, Callable[[], Outcome]] = {
     "ruff": ruff,
     "format": layout,
     "imports": imports,
+    "house": house,
     "leaks": leaks,
+    "real time": real_time,
 }
 
 

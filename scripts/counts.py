@@ -17,6 +17,7 @@ class Count:
     failed: int = 0
     skipped: int = 0
     seconds: float = 0.0
+    cpu_s: float = 0.0
 
     def __add__(self, other: "Count") -> "Count":
         return Count(
@@ -24,6 +25,7 @@ class Count:
             self.failed + other.failed,
             self.skipped + other.skipped,
             self.seconds + other.seconds,
+            self.cpu_s + other.cpu_s,
         )
 
     def __str__(self) -> str:

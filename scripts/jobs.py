@@ -32,6 +32,8 @@ class Job:
     log: Path
     status: int = 0
     seconds: float = 0.0
+    cpu_s: float = 0.0
+    """Processor time of the process and of what it waited for, seconds."""
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     started: float = 0.0
 
@@ -56,10 +58,15 @@ class Job:
     def ended(self) -> bool:
         """Whether the process has ended; notes how."""
         assert self.process is not None
-        status = self.process.poll()
-        if status is None:
-            return False
-        self.status, self.seconds = status, time.monotonic() - self.started
+        if self.process.returncode is None:
+            pid, status, used = os.wait4(self.process.pid, os.WNOHANG)
+            if pid == 0:
+                return False
+            self.process.returncode = self.status = os.waitstatus_to_exitcode(status)
+            self.seconds, self.cpu_s = (
+                time.monotonic() - self.started,
+                used.ru_utime + used.ru_stime,
+            )
         return True
 
     def progress(self) -> str:

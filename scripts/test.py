@@ -1,11 +1,13 @@
 """Every check and test: `test.py [PART...] [-- PYTEST ARGUMENTS]`; parts: checks, cores, server,
-clients, browser, interop, faults. Ends with the time of each part and `N passed, N failed`.
+clients, browser, interop, faults, timing. Ends with the time of each part and `N passed, N failed`.
 
-What is busy runs first, side by side; then, three at a time, what mostly waits in real time and
-judges moments; then what drives a browser, two at a time; then what must be alone. With pytest
-arguments the parts run one after the other and print as they go.
+What keeps a processor busy runs first, side by side; then what mostly waits for sound; then pages,
+two at a time; then what must be alone. The timing group, tests that judge moments of real time,
+runs last and alone, or not at all with TIMING=0. With pytest arguments the parts run one after the
+other and print as they go.
 """
 
+import os
 import re
 import signal
 import subprocess
@@ -13,7 +15,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 
 import npm
@@ -30,170 +31,124 @@ PARTS = {
     "interop": ["tests"],
     "faults": ["tests/faults"],
 }
+KNOWN = ["checks", *PARTS, "timing"]
 SHOWN_LINES = 400
 """Most lines of a failed job that are printed; its file has them all."""
 
 
-class Phase(IntEnum):
-    """When a job runs; the phases follow each other."""
+WORKERS = {"busy": 3, "sound": 3, "pages": 2, "alone": 1}
+"""Jobs at a time, by phase, for two processors; the phases follow each other."""
+GIVEN = 0.7
+"""A process that is given less of a processor than this runs on a busy machine: one job at a time
+then, but for those that only work."""
 
-    BUSY = 0
-    QUIET = 1
-    PAGES = 2
-    ALONE = 3
+TIMING = "timing"
+GROUP = 25
+"""Most tests of the timing group."""
 
-
-WORKERS = {Phase.BUSY: 3, Phase.QUIET: 3, Phase.PAGES: 2, Phase.ALONE: 1}
-"""Jobs at a time, for two processors."""
+LEFT_OUT = "not bench and not soak and not live"
+OTHERS = f"not timing and {LEFT_OUT}"
 
 
 @dataclass(frozen=True)
 class Share:
     """Tests of a part that run in one process: what no other share of the part has, if `paths` is
-    empty. `seconds` is about what it takes; the longest of a phase starts first. `vitest` names the
+    empty. `seconds` is about what it takes; the longest starts first. `vitest` names the
     configuration of vitest that runs it instead of pytest; `apart`: in a network of its own;
-    `consumers`: with what the lock file of `npm.CONSUMERS` names.
+    `consumers`: with what the lock file of `npm.CONSUMERS` names; `busy`: it works all the time,
+    and nothing in it takes place in real time; `alone`: it takes all that the machine has.
     """
 
     part: str
     name: str
-    phase: Phase
     seconds: int
     paths: tuple[str, ...] = ()
     vitest: str = ""
     apart: bool = False
     consumers: bool = False
+    busy: bool = False
+    alone: bool = False
+
+    @property
+    def phase(self) -> str:
+        """When it runs."""
+        if self.alone:
+            return "alone"
+        return "busy" if self.busy else "pages" if self.part == "browser" else "sound"
 
 
 UNIT = "clients/js/vitest.config.ts"
 BROWSER = "clients/js/vitest.browser.config.ts"
+MOMENTS = "clients/js/vitest.timing.config.ts"
+
+
+def whole(*names: str) -> tuple[str, ...]:
+    """Files of the tests that span packages."""
+    return tuple(f"tests/integration/test_{name}.py" for name in names)
+
+
+def pages(*names: str) -> tuple[str, ...]:
+    """Files of the tests in a browser, by how their names begin."""
+    return tuple(f"test/browser/{name}" for name in names)
+
 
 SHARES = [
-    Share("cores", "rtc", Phase.QUIET, 25, ("protocol/python/tests/test_rtc.py",)),
-    Share("cores", "rest", Phase.BUSY, 25),
-    Share("server", "bots", Phase.BUSY, 80, ("server/tests/bots",)),
-    Share("server", "rest", Phase.BUSY, 25),
-    Share("clients", "python", Phase.QUIET, 50),
-    Share("clients", "js", Phase.BUSY, 60, vitest=UNIT),
-    Share("browser", "talk", Phase.PAGES, 30, ("test/browser/talk",), vitest=BROWSER),
-    Share("browser", "cuts", Phase.PAGES, 40, ("test/browser/cuts",), vitest=BROWSER),
-    Share("browser", "lifecycle", Phase.PAGES, 35, ("test/browser/lifecycle",), vitest=BROWSER),
+    Share("cores", "", 45, busy=True),
+    Share("cores", "rtc", 30, ("protocol/python/tests/test_rtc.py",)),
+    Share("server", "", 100, busy=True),
+    Share("clients", "python", 50),
+    Share("clients", "js", 60, vitest=UNIT, busy=True),
+    Share("browser", "talk", 60, pages("talk", "microphone", "console-words"), vitest=BROWSER),
+    Share("browser", "cuts", 40, pages("cuts"), vitest=BROWSER),
+    Share("browser", "lifecycle", 35, pages("lifecycle"), vitest=BROWSER),
+    Share("browser", "cycles", 40, pages("cycles", "suspended"), vitest=BROWSER),
+    Share("browser", "firefox", 45, pages("firefox"), vitest=BROWSER, apart=True),
     Share(
-        "browser",
-        "cycles",
-        Phase.PAGES,
-        40,
-        ("test/browser/cycles", "test/browser/suspended"),
-        vitest=BROWSER,
-    ),
-    Share(
-        "browser", "firefox", Phase.PAGES, 45, ("test/browser/firefox",), vitest=BROWSER, apart=True
-    ),
-    Share("browser", "microphone", Phase.PAGES, 15, ("test/browser/microphone",), vitest=BROWSER),
-    Share("browser", "clicks", Phase.ALONE, 55, ("test/browser/clicks",), vitest=BROWSER),
-    Share(
-        "browser",
-        "consumers",
-        Phase.PAGES,
-        45,
-        ("test/browser/consumers",),
-        vitest=BROWSER,
-        consumers=True,
+        "browser", "consumers", 45, pages("consumers"), vitest=BROWSER, consumers=True, busy=True
     ),
     Share(
         "browser",
         "console",
-        Phase.PAGES,
         80,
-        ("test/browser/console-looks", "test/browser/console-talk", "test/browser/react-app"),
+        pages("console-looks", "console-talk", "react-app"),
         vitest=BROWSER,
     ),
-    Share(
-        "browser",
-        "console timed",
-        Phase.ALONE,
-        60,
-        ("test/browser/console-words", "test/browser/console-waterfall"),
-        vitest=BROWSER,
-    ),
-    Share("interop", "bot", Phase.QUIET, 85, ("tests/integration/test_offline_bot.py",)),
-    Share("interop", "wheels", Phase.BUSY, 15, ("tests/integration/test_wheels.py",)),
-    Share("interop", "talk", Phase.QUIET, 70, ("tests/integration/test_talk.py",)),
-    Share("interop", "cuts", Phase.QUIET, 65, ("tests/integration/test_interruptions.py",)),
-    Share("interop", "words", Phase.QUIET, 40, ("tests/integration/test_words.py",)),
-    Share("interop", "hostile", Phase.QUIET, 30, ("tests/integration/test_hostile.py",)),
-    Share("interop", "leaks", Phase.QUIET, 60, ("tests/integration/test_leaks.py",)),
+    Share("interop", "bot", 95, whole("offline_bot", "wheels")),
+    Share("interop", "talk", 90, whole("talk", "words", "turn_metrics")),
     Share(
         "interop",
-        "tools",
-        Phase.QUIET,
-        40,
-        ("tests/integration/test_client_tools.py", "tests/integration/test_forged_results.py"),
+        "cuts",
+        95,
+        whole("interruptions", "client_tools", "forged_results", "hostile"),
     ),
-    Share("interop", "metrics", Phase.QUIET, 20, ("tests/integration/test_turn_metrics.py",)),
+    Share("interop", "leaks", 105, whole("leaks", "kept_microphone")),
     Share(
         "interop",
         "gemini",
-        Phase.QUIET,
         65,
-        (
-            "tests/integration/test_gemini_bot.py",
-            "tests/integration/test_gemini_peer.py",
-            "tests/integration/test_gemini_readme.py",
-            "tests/integration/test_gemini_stock.py",
-            "tests/integration/test_openai_realtime_bot.py",
+        whole(
+            *("gemini_bot", "gemini_peer", "gemini_readme", "gemini_stock", "openai_realtime_bot")
         ),
     ),
-    Share(
-        "interop",
-        "speech to speech",
-        Phase.QUIET,
-        75,
-        (
-            "tests/integration/test_s2s_words.py",
-            "tests/integration/test_s2s_cuts.py",
-            "tests/integration/test_s2s_endings.py",
-        ),
-    ),
+    Share("interop", "speech to speech", 60, whole("s2s_words", "s2s_cuts", "s2s_endings")),
     Share(
         "interop",
         "readmes",
-        Phase.QUIET,
         90,
-        (
-            "tests/integration/test_readme_programs.py",
-            "tests/integration/test_example_bots.py",
-            "tests/integration/test_readmes.py",
-            "tests/integration/test_tarballs.py",
-        ),
+        whole("readme_programs", "example_bots", "readmes", "tarballs"),
     ),
-    Share("interop", "kept", Phase.QUIET, 45, ("tests/integration/test_kept_microphone.py",)),
     Share(
         "interop",
         "answers",
-        Phase.QUIET,
         60,
-        (
-            "tests/integration/test_plain_processors.py",
-            "tests/integration/test_verb_order.py",
-            "tests/integration/test_answer_timeout.py",
-            "tests/integration/test_heard_order.py",
-            "tests/integration/test_odd_frames.py",
-            "tests/integration/test_voice_shapes.py",
+        whole(
+            *("plain_processors", "verb_order", "answer_timeout", "heard_order"),
+            *("odd_frames", "voice_shapes"),
         ),
     ),
-    Share("interop", "rest", Phase.QUIET, 120),
-    Share("faults", "turn", Phase.QUIET, 25, ("tests/faults/test_turn.py",)),
-    Share("faults", "cuts", Phase.QUIET, 60, ("tests/faults/test_cuts.py",)),
-    Share(
-        "faults",
-        "silence",
-        Phase.QUIET,
-        40,
-        ("tests/faults/test_blackouts.py", "tests/faults/test_dead_peers.py"),
-    ),
-    Share("faults", "parting", Phase.QUIET, 40, ("tests/faults/test_parting.py",)),
-    Share("faults", "rest", Phase.ALONE, 60),
+    Share("interop", "rest", 120),
+    Share("faults", "cuts", 60, ("tests/faults/test_cuts.py",)),
+    Share("faults", "rest", 120, alone=True),
 ]
 
 
@@ -219,7 +174,8 @@ def vitest_job(share: Share) -> Job:
     command += ["--reporter=default", "--reporter=junit", f"--outputFile.junit={report}"]
     log = OUT / f"test-{share.part}-{share.name}.txt"
     apart = [PYTHON, ROOT / "tests" / "support" / "apart.py"] if share.apart else []
-    return Job(share.part, share.name, [*apart, *command, *share.paths], log)
+    command = [*apart, *command, *share.paths]
+    return Job(share.part, share.name, command, log)
 
 
 def arguments_of(share: Share) -> list[str]:
@@ -236,21 +192,54 @@ def inner(part: str) -> list[str]:
     return PARTS["faults"] if part == "interop" else []
 
 
-def plan(wanted: Sequence[str]) -> dict[Phase, list[Job]]:
-    """The jobs of the parts that are wanted, by phase, in the order in which they start."""
-    phases: dict[Phase, list[Job]] = {phase: [] for phase in Phase}
+def plan(wanted: Sequence[str]) -> dict[str, list[Job]]:
+    """The jobs of the parts that are wanted, by phase, in the order of their start."""
+    jobs: dict[str, list[Job]] = {phase: [] for phase in WORKERS}
     if "checks" in wanted:
         command = [sys.executable, "-u", ROOT / "scripts" / "check.py"]
-        phases[Phase.BUSY].append(Job("checks", "", command, OUT / "test-checks.txt"))
+        jobs["busy"].append(Job("checks", "", command, OUT / "test-checks.txt"))
     for share in sorted(SHARES, key=lambda share: -share.seconds):
         if share.part not in wanted:
             continue
         if share.vitest:
             if has_packages() and (not share.consumers or npm.is_installed(npm.CONSUMERS)):
-                phases[share.phase].append(vitest_job(share))
+                jobs[share.phase].append(vitest_job(share))
         elif arguments := arguments_of(share):
-            phases[share.phase].append(pytest_job(share.part, share.name, arguments))
-    return phases
+            arguments = ["-m", OTHERS, *arguments]
+            jobs[share.phase].append(pytest_job(share.part, share.name, arguments))
+    return jobs
+
+
+def given() -> float:
+    """How much of a processor this process is given just now, 0..1."""
+    began, used = time.monotonic(), time.process_time()
+    while time.monotonic() - began < 0.5:
+        pass
+    return (time.process_time() - used) / (time.monotonic() - began)
+
+
+def workers() -> dict[str, int]:
+    """Jobs that run at a time, by phase."""
+    share = given()
+    if share >= GIVEN:
+        return WORKERS
+    print(f"test: the machine is busy: a process gets {share:.0%} of a processor", flush=True)
+    return {**dict.fromkeys(WORKERS, 1), "busy": 2}
+
+
+def timing_group() -> list[Job]:
+    """The jobs of the timing group."""
+    folders = [ROOT / folder for part in PARTS.values() for folder in part]
+    found = sorted({path for folder in folders for path in folder.rglob("test_*.py")})
+    marked = [path for path in found if "mark.timing" in path.read_text("utf-8")]
+    jobs = (
+        [pytest_job(TIMING, "python", ["-m", f"timing and {LEFT_OUT}", *map(str, marked)])]
+        if marked
+        else []
+    )
+    if has_packages():
+        jobs.append(vitest_job(Share(TIMING, "javascript", 0, vitest=MOMENTS)))
+    return jobs
 
 
 def count_checks(job: Job) -> Count:
@@ -260,34 +249,37 @@ def count_checks(job: Job) -> Count:
 
 
 def show(job: Job, count: Count) -> None:
-    """Prints how a job ended: all of its output when it failed, else what was tried again."""
-    print(f"  {job.title:<22} {job.seconds:6.1f} s  {count}", flush=True)
-    lines = job.log.read_text("utf-8", errors="replace").splitlines()
-    if not count.failed:
-        lines = [line for line in lines if re.search(r"RETRY \S+::|^E  ", line)]
-        print("".join(f"    {line}\n" for line in lines), end="", flush=True)
-        return
-    print(f"== {job.title}: {job.log.relative_to(ROOT)}", flush=True)
-    print("\n".join(lines[-SHOWN_LINES:]), flush=True)
-    print(f"== end of {job.title}", flush=True)
+    """Prints how a job ended, and all of its output when it failed."""
+    used = f"{job.seconds:6.1f} s ({job.cpu_s:5.1f} s of a processor)"
+    print(f"  {job.title:<22} {used}  {count}", flush=True)
+    if count.failed:
+        lines = job.log.read_text("utf-8", errors="replace").splitlines()
+        print(f"== {job.title}: {job.log.relative_to(ROOT)}", flush=True)
+        print("\n".join(lines[-SHOWN_LINES:]), flush=True)
+        print(f"== end of {job.title}", flush=True)
 
 
-def run_side_by_side(wanted: Sequence[str]) -> dict[str, Count]:
+def run_jobs_of(wanted: Sequence[str]) -> dict[str, Count]:
     """Runs the parts as jobs; the seconds of a part are those of its jobs together."""
     counts = {part: Count() for part in wanted}
 
     def take(job: Job) -> None:
         checks = job.part == "checks"
         count = count_checks(job) if checks else count_pytest(job.part, job.name, job.status)
-        count.seconds = job.seconds
+        count.seconds, count.cpu_s = job.seconds, job.cpu_s
         counts[job.part] += count
         show(job, count)
 
-    for phase, jobs in plan(wanted).items():
+    alone = timing_group() if TIMING in wanted else []
+    numbers, phases = workers(), plan(wanted)
+    for jobs, number in [*((phases[phase], numbers[phase]) for phase in WORKERS), (alone, 1)]:
         if jobs:
             names = ", ".join(job.title for job in jobs)
-            print(f"== {phase.name.lower()}, {WORKERS[phase]} at a time: {names}", flush=True)
-            run_jobs(jobs, workers=WORKERS[phase], on_end=take)
+            print(f"== {number} at a time: {names}", flush=True)
+            run_jobs(jobs, workers=number, on_end=take)
+    if alone and (size := counts[TIMING].passed + counts[TIMING].failed) > GROUP:
+        print(f"test: the timing group has {size} tests, more than {GROUP}", file=sys.stderr)
+        counts[TIMING].failed += 1
     return counts
 
 
@@ -332,32 +324,42 @@ def prepare_javascript(*, wanted: bool, browser: bool) -> bool:
     return True
 
 
+def wanted_of(named: Sequence[str], extra: Sequence[str]) -> list[str]:
+    """The parts to run: those that are named, else all; the timing group unless TIMING=0."""
+    if named:
+        return [part for part in KNOWN if part in named]
+    if os.environ.get("TIMING", "1") != "0" or extra:
+        return KNOWN
+    print("test: TIMING=0: the tests that judge moments are left out (make timing runs them)")
+    return [part for part in KNOWN if part != TIMING]
+
+
 def main(arguments: list[str]) -> int:
     """Runs the parts that were asked for, or all."""
     split = arguments.index("--") if "--" in arguments else len(arguments)
     named, extra = arguments[:split], arguments[split + 1 :]
-    known = ["checks", *PARTS]
-    if unknown := sorted(set(named) - set(known)):
-        print(f"test: no part {', '.join(unknown)}; parts: {', '.join(known)}", file=sys.stderr)
+    if unknown := sorted(set(named) - set(KNOWN)):
+        print(f"test: no part {', '.join(unknown)}; parts: {', '.join(KNOWN)}", file=sys.stderr)
         return 2
     OUT.mkdir(exist_ok=True)
-    browser = not named or "browser" in named
-    if not prepare_javascript(wanted=browser or "clients" in named, browser=browser):
+    wanted = wanted_of(named, extra)
+    pages = {"browser", "clients", TIMING} & set(wanted)
+    if not prepare_javascript(wanted=bool(pages), browser="browser" in wanted):
         return 1
     # a shell that starts us in the background ignores SIGINT, which some tests send
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    wanted = [part for part in known if not named or part in named]
     started = time.monotonic()
     try:
-        counts = run_in_turn(wanted, extra) if extra else run_side_by_side(wanted)
+        counts = run_in_turn(wanted, extra) if extra else run_jobs_of(wanted)
     except KeyboardInterrupt:
         print("\ntest: interrupted", file=sys.stderr)
         return 130
     print()
     for part, count in counts.items():
-        print(f"{part:<8} {count.seconds:6.1f} s  {count}")
+        print(f"{part:<8} {count.seconds:6.1f} s ({count.cpu_s:5.1f} s of a processor)  {count}")
     total = sum(counts.values(), Count())
-    print(f"{'all':<8} {time.monotonic() - started:6.1f} s, side by side\n\n{total}")
+    elapsed = time.monotonic() - started
+    print(f"{'all':<8} {elapsed:6.1f} s ({total.cpu_s:5.1f} s of a processor)\n\n{total}")
     return 1 if total.failed or not total.passed else 0
 
 

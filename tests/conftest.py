@@ -39,5 +39,5 @@ async def no_task_is_left() -> AsyncIterator[None]:
         left = asyncio.all_tasks() - before - {asyncio.current_task()}
         if not left:
             return
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # real time: poll
     raise AssertionError(f"tasks left behind: {[t.get_coro() for t in left]}")

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 
 const source = (path: string) => fileURLToPath(new URL(`./packages/${path}`, import.meta.url));
 
@@ -22,7 +22,8 @@ export default defineConfig({
       "packages/*/test/**/*.test.{ts,tsx}",
       "apps/*/src/**/*.test.{ts,tsx}",
     ],
-    testTimeout: 20_000,
+    exclude: ["**/*.timing.test.ts", ...configDefaults.exclude],
+    testTimeout: 60_000,
     dangerouslyIgnoreUnhandledErrors: false,
   },
 });

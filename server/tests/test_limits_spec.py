@@ -7,11 +7,12 @@ from voxwire_protocol import json_text, wire
 from voxwire_protocol.channel import Channel
 from voxwire_protocol.json_text import parse_json
 from voxwire_server import serving, sockets
+from voxwire_server.capture import allowance
 from voxwire_server.config import Settings
-from voxwire_server.control import intake, link, reception
-from voxwire_server.pipeline import transport
-from voxwire_server.playout import paths
-from voxwire_server.routes import control
+from voxwire_server.control import bad_messages, intake, link
+from voxwire_server.pipeline import input as pipeline_input
+from voxwire_server.playout import path_formats
+from voxwire_server.routes import hello
 from voxwire_server.strict_json import load_json
 
 SPEC = (Path(__file__).resolve().parents[2] / "protocol" / "spec" / "limits.md").read_text("utf-8")
@@ -40,18 +41,18 @@ def test_every_limit_is_the_code_s() -> None:
         "chunked message": Channel(allowed=wire.CLIENT_PAYLOADS)._max_message_bytes,
         **intake.PAYLOAD_BYTES,
         "any other event": intake.EVENT_BYTES,
-        "bad messages in a row": reception._MAX_BAD_MESSAGES,
-        "faster than real time": intake.AUDIO_CREDIT_FACTOR,
-        "audio at once": intake.AUDIO_CREDIT_START_MS,
-        "audio at once after a pause": intake.AUDIO_CREDIT_MAX_MS,
-        "audio more with the first path": intake.AUDIO_CREDIT_KEPT_MS,
-        "audio queued for the pipeline": transport._MAX_QUEUED_BLOCKS,
+        "bad messages in a row": bad_messages.MAX_BAD_MESSAGES,
+        "faster than real time": allowance.AUDIO_CREDIT_FACTOR,
+        "audio at once": allowance.AUDIO_CREDIT_START_MS,
+        "audio at once after a pause": allowance.AUDIO_CREDIT_MAX_MS,
+        "audio more with the first path": allowance.AUDIO_CREDIT_KEPT_MS,
+        "audio queued for the pipeline": pipeline_input._MAX_QUEUED_BLOCKS,
         "sockets of an address before Hello": settings.max_pending_per_address,
         "sockets before Hello": settings.max_pending,
         "head of a request": settings.hello_timeout_ms,
         "Hello": settings.hello_timeout_ms,
-        "Hello size": control._MAX_HELLO_BYTES,
-        "metadata in Hello": control._MAX_METADATA_BYTES,
+        "Hello size": hello._MAX_HELLO_BYTES,
+        "metadata in Hello": hello._MAX_METADATA_BYTES,
         "write to a client that does not read": link.MAX_STUCK_MS,
         "ping unanswered by a client that sends": link.MAX_DEAF_MS,
         "events queued for a client": link.MAX_EVENT_BYTES,
@@ -88,10 +89,10 @@ def test_every_rate_is_the_code_s() -> None:
 
 
 def test_the_formats_are_the_code_s() -> None:
-    *first, last = (str(rate) for rate in sorted(paths.SAMPLE_RATES))
+    *first, last = (str(rate) for rate in sorted(path_formats.SAMPLE_RATES))
     text = " ".join(SPEC.split())
     assert f"a rate of {', '.join(first)} or {last} Hz" in text
-    *first, last = (str(ms) for ms in sorted(paths.BLOCKS_MS) if ms)
+    *first, last = (str(ms) for ms in sorted(path_formats.BLOCKS_MS) if ms)
     assert f"blocks of {', '.join(first)} or {last} ms (0 = the server's choice)" in text
 
 

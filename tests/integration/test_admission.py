@@ -49,7 +49,7 @@ async def test_a_rebound_host_is_refused_with_403(path: str, host: str) -> None:
         )
         name = host.format(port=server.port)
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {name}\r\n{upgrade}\r\n".encode())
-        status = await asyncio.wait_for(reader.readline(), 5)
+        status = await asyncio.wait_for(reader.readline(), 60)
         writer.close()
         await writer.wait_closed()
     assert b" 403 " in status
@@ -89,10 +89,10 @@ async def test_anything_but_a_hello_is_refused_with_a_typed_error(first: bytes |
             subprotocols=[websockets.Subprotocol(wire.SUBPROTOCOL)],
         ) as socket:
             await socket.send(first)
-            answer = wire.Envelope.FromString(await asyncio.wait_for(socket.recv(), 5))
+            answer = wire.Envelope.FromString(await asyncio.wait_for(socket.recv(), 60))
             assert answer.error.fatal
             with pytest.raises(websockets.ConnectionClosed):
-                await asyncio.wait_for(socket.recv(), 5)
+                await asyncio.wait_for(socket.recv(), 60)
             assert socket.close_code == 4000 + answer.error.code
         assert len(server.registry) == 0
 
@@ -107,14 +107,14 @@ async def test_a_hello_that_is_too_large_is_told_the_limit() -> None:
         ) as socket,
     ):
         await socket.send(wire.Envelope(hello=hello).SerializeToString())
-        answer = wire.Envelope.FromString(await asyncio.wait_for(socket.recv(), 5))
+        answer = wire.Envelope.FromString(await asyncio.wait_for(socket.recv(), 60))
     assert answer.error.code == wire.ErrorCode.ERROR_CODE_TOO_LARGE
     assert "16384 bytes" in answer.error.reason
     assert "metadata" in answer.error.reason
 
 
 async def test_a_full_server_says_so() -> None:
-    async with running_server(make_bot(), max_sessions=1) as server, asyncio.timeout(30):
+    async with running_server(make_bot(), max_sessions=1) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, transport="websocket"):
             with pytest.raises(voxwire.SessionError) as refusal:
                 async with voxwire.connect(server.url, transport="websocket"):

@@ -22,6 +22,7 @@ from pipecat.workers.runner import WorkerRunner
 
 import voxwire
 from tests.support.clicks import ClickTTS, ScriptedLLM, make_bot
+from tests.support.waiting import until
 from voxwire_server import BotSession
 from voxwire_server.testing import running_server
 
@@ -69,7 +70,7 @@ async def test_a_pipeline_written_for_stock_pipecat_runs_unchanged(transport: st
     async def bot(session: BotSession) -> None:
         await run_stock_bot(session.transport, recorded)
 
-    async with running_server(bot) as server, asyncio.timeout(40):
+    async with running_server(bot) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, transport=transport) as session:
             greeting = await session.wait_for(voxwire.BotWord)
             await session.wait_for(voxwire.UtteranceEnded)
@@ -91,7 +92,7 @@ async def test_a_bot_that_raises_ends_its_own_session_and_no_other(transport: st
             raise ZeroDivisionError("on purpose")
         await make_bot()(session)
 
-    async with running_server(bot) as server, asyncio.timeout(40):
+    async with running_server(bot) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, transport=transport) as good:
             with pytest.raises(voxwire.BotError) as failure:
                 async with voxwire.connect(server.url, transport="websocket"):
@@ -106,10 +107,10 @@ async def test_a_bot_that_fails_later_ends_with_a_typed_error() -> None:
     async def bot(session: BotSession) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(make_bot()(session))
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # real time: slow
             raise ZeroDivisionError("on purpose")
 
-    async with running_server(bot) as server, asyncio.timeout(40):
+    async with running_server(bot) as server, asyncio.timeout(60):
         with pytest.raises(voxwire.BotError):
             async with voxwire.connect(server.url, transport="websocket") as session:
                 async for _ in session:
@@ -119,12 +120,12 @@ async def test_a_bot_that_fails_later_ends_with_a_typed_error() -> None:
 async def test_a_bot_that_returns_ends_the_session_in_order(transport: str) -> None:
     async def bot(session: BotSession) -> None:
         running = asyncio.ensure_future(make_bot()(session))
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # real time: slow
         await session.say("bye now")
         await session.end()
         await running
 
-    async with running_server(bot) as server, asyncio.timeout(40):
+    async with running_server(bot) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, transport=transport) as session:
             events = [event async for event in session]
     words = [e.text for e in events if isinstance(e, voxwire.BotWord)]
@@ -144,6 +145,11 @@ class Echo(FrameProcessor):
             await self.push_frame(frame, direction)
 
 
+def loud_s(speaker: voxwire.Recording) -> float:
+    """How much of what was played is loud, seconds."""
+    return float((np.abs(speaker.samples.astype(int)) > 3000).sum()) / speaker.sample_rate
+
+
 async def test_audio_that_is_no_utterance_is_played_all_the_same(transport: str) -> None:
     async def bot(session: BotSession) -> None:
         await session.run([session.input(), Echo(), session.output()])
@@ -152,12 +158,10 @@ async def test_audio_that_is_no_utterance_is_played_all_the_same(transport: str)
     tone = (np.sin(np.arange(16000) * 2 * np.pi * 440 / 16000) * 12000).astype(np.int16)
     async with (
         running_server(bot) as server,
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         voxwire.connect(server.url, microphone=tone, speaker=speaker, transport=transport),
     ):
-        await asyncio.sleep(2.2)
-    loud = np.abs(speaker.samples.astype(int)) > 3000
-    assert loud.sum() / speaker.sample_rate > 0.4
+        await until(lambda: loud_s(speaker) > 0.4)
 
 
 async def test_a_greeting_that_raises_ends_the_session_as_the_bots_failure() -> None:
@@ -167,7 +171,7 @@ async def test_a_greeting_that_raises_ends_the_session_as_the_bots_failure() -> 
 
         await session.run([session.input(), session.output()], on_ready=greet)
 
-    async with running_server(bot) as server, asyncio.timeout(20):
+    async with running_server(bot) as server, asyncio.timeout(60):
         with pytest.raises(voxwire.BotError, match="LookupError") as failure:
             async with voxwire.connect(server.url, transport="websocket") as session:
                 async for _ in session:

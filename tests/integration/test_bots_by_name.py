@@ -56,14 +56,14 @@ async def refused(url: str, **options: str) -> voxwire.VoxwireError:
 
 
 async def test_a_bot_is_chosen_by_its_name() -> None:
-    async with running_server(BOTS) as server, asyncio.timeout(40):
+    async with running_server(BOTS) as server, asyncio.timeout(60):
         for name in ("concierge", "story"):
             assert await runs(server.url, bot=name) == name
 
 
 @pytest.mark.parametrize("name", ["", "stories", "Story", "concierge,story"])
 async def test_where_there_are_several_any_other_name_or_none_is_told_the_names(name: str) -> None:
-    async with running_server(BOTS) as server, asyncio.timeout(40):
+    async with running_server(BOTS) as server, asyncio.timeout(60):
         error = await refused(server.url, bot=name)
         assert isinstance(error, voxwire.UsageError)
         assert error.code == voxwire.ErrorCode.INVALID_ARGUMENT
@@ -73,7 +73,7 @@ async def test_where_there_are_several_any_other_name_or_none_is_told_the_names(
 
 
 async def test_the_only_bot_needs_no_name_and_takes_no_other() -> None:
-    async with running_server(BOTS[:1]) as server, asyncio.timeout(40):
+    async with running_server(BOTS[:1]) as server, asyncio.timeout(60):
         assert await runs(server.url) == await runs(server.url, bot="concierge") == "concierge"
         error = await refused(server.url, bot="story")
         assert error.code == voxwire.ErrorCode.INVALID_ARGUMENT
@@ -81,7 +81,7 @@ async def test_the_only_bot_needs_no_name_and_takes_no_other() -> None:
 
 
 async def test_a_token_is_held_against_the_bot_that_runs() -> None:
-    async with running_server(BOTS, key=KEY) as server, asyncio.timeout(40):
+    async with running_server(BOTS, key=KEY) as server, asyncio.timeout(60):
         bound = token_for("story")
         error = await refused(server.url, token=bound, bot="concierge")
         assert error.code == voxwire.ErrorCode.FORBIDDEN
@@ -90,7 +90,7 @@ async def test_a_token_is_held_against_the_bot_that_runs() -> None:
         assert await runs(server.url, token=bound, bot="story") == "story"  # it is not used up
         for name in ("concierge", "story"):
             assert await runs(server.url, token=token_for(None), bot=name) == name
-    async with running_server(BOTS[:1], key=KEY) as server, asyncio.timeout(40):
+    async with running_server(BOTS[:1], key=KEY) as server, asyncio.timeout(60):
         error = await refused(server.url, token=bound, bot="story")  # names X, would get Y
         assert error.code == voxwire.ErrorCode.INVALID_ARGUMENT
         error = await refused(server.url, token=token_for("story"))
@@ -98,7 +98,7 @@ async def test_a_token_is_held_against_the_bot_that_runs() -> None:
 
 
 async def test_without_a_good_token_nobody_is_told_the_names() -> None:
-    async with running_server(BOTS, key=KEY) as server, asyncio.timeout(40):
+    async with running_server(BOTS, key=KEY) as server, asyncio.timeout(60):
         error = await refused(server.url, token="no.such.token")
         assert error.code == voxwire.ErrorCode.UNAUTHORIZED
         assert "story" not in error.reason
@@ -135,7 +135,7 @@ async def test_the_command_line_serves_several_files_each_named_as_its_file(tmp_
     process = run_server(tmp_path, "concierge.py", "story.py")
     try:
         assert process.stdout is not None
-        first = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), 40)
+        first = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), 60)
         assert first.startswith("Bots 'concierge', 'story' listen on ws://127.0.0.1:")
         error = await refused(first.split()[-1])
         assert "concierge, story" in error.reason
@@ -143,7 +143,7 @@ async def test_the_command_line_serves_several_files_each_named_as_its_file(tmp_
         assert error.code != voxwire.ErrorCode.INVALID_ARGUMENT
     finally:
         process.terminate()
-        await asyncio.to_thread(process.communicate, timeout=20)
+        await asyncio.to_thread(process.communicate, timeout=60)
 
 
 def test_two_files_of_one_name_are_refused_in_words(tmp_path: Path) -> None:
@@ -151,6 +151,6 @@ def test_two_files_of_one_name_are_refused_in_words(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "other"):
         (folder / "story.py").write_text(PROGRAM)
     process = run_server(tmp_path, "story.py", "other/story.py")
-    _, said = process.communicate(timeout=40)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert said == "voxwire-server: two bots have the same name\n"

@@ -27,15 +27,15 @@ async def one(server: RunningServer, contexts: dict[str, LLMContext], moments: l
     async def pay(what: str) -> str:
         """Pay for something."""
         paid[what] += 1
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(0.8)  # real time: slow
         return "paid"
 
     ends: list[voxwire.ToolCallEnded] = []
     connection = voxwire.connect(server.url, transport="websocket", tools=[pay])
-    async with connection as session, asyncio.timeout(25):
+    async with connection as session, asyncio.timeout(60):
         await session.send_text('call pay {"what": "tea"}')
         for moment in moments:
-            await asyncio.sleep(moment)
+            await asyncio.sleep(moment)  # real time: moment
             session.simulate.drop_control()
         async for event in session:
             if isinstance(event, voxwire.ToolCallEnded):

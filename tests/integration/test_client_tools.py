@@ -12,6 +12,7 @@ from pipecat.services.llm_service import FunctionCallParams
 
 import voxwire
 from tests.support.calling import make_bot, results, settled
+from tests.support.waiting import DEADLINE_S
 from voxwire_server import BotSession, ToolReport
 from voxwire_server.testing import RunningServer, running_server
 from voxwire_server.tools.values import InterruptedTool
@@ -51,7 +52,7 @@ async def test_a_call_runs_in_the_client_and_its_result_is_spoken() -> None:
 
     async with (
         running_server(make_bot(allowed, contexts)) as server,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         connect(server, show_on_map) as session,
     ):
         await session.send_text('call show_on_map {"place": "Paris"}')
@@ -74,7 +75,7 @@ async def test_plain_functions_run_in_a_thread_and_empty_results_are_answered_to
 
     async with (
         running_server(make_bot(allowed, contexts)) as server,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         connect(server, show_on_map) as session,
     ):
         end = await ended(session, 'call show_on_map {"place": "Rome"}')
@@ -95,7 +96,7 @@ async def test_a_handler_that_raises_says_no_more_than_its_type_unless_it_means_
 
     async with (
         running_server(make_bot(allowed, contexts)) as server,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         connect(server, show_on_map) as session,
     ):
         first = await ended(session, 'call show_on_map {"place": "Paris"}')
@@ -123,7 +124,7 @@ async def test_a_handler_that_hangs_is_over_at_its_deadline_and_is_stopped() -> 
 
     async with (
         running_server(make_bot(allowed, contexts)) as server,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         connect(server, slow) as session,
     ):
         end = await ended(session, "call slow")
@@ -144,7 +145,7 @@ async def test_wrong_arguments_of_the_model_never_reach_the_client() -> None:
 
     async with (
         running_server(make_bot(allowed, contexts)) as server,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         connect(server, show_on_map) as session,
     ):
         for arguments in ('{"place": 5}', "{}", '{"place": "x", "more": 1}'):
@@ -177,7 +178,7 @@ async def test_only_what_the_bot_allows_and_the_client_can_say_is_offered() -> N
 
     async with (
         running_server(make_bot(tools)) as server,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         connect(server, show_on_map, ask_user, delete_everything) as session,
     ):
         error = await session.wait_for(voxwire.ErrorEvent)
@@ -209,7 +210,7 @@ async def test_server_tools_go_through_the_same_machine() -> None:
 
     async with (
         running_server(make_bot(tools, contexts)) as server,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         connect(server) as session,
     ):
         added = await ended(session, 'call add {"a": 2, "b": 3}')
@@ -228,20 +229,21 @@ async def test_server_tools_go_through_the_same_machine() -> None:
 
 
 POINTS = 10
-RUN_S = 3.0
+RUN_S = 2.0
 
 
 async def listen(
     session: voxwire.Session, seconds: float
 ) -> tuple[list[voxwire.ToolCallEnded], list[voxwire.ErrorEvent]]:
-    """Ends of calls, and errors, of the next seconds."""
+    """Ends of calls, and errors, until so long after the first end."""
     ends: list[voxwire.ToolCallEnded] = []
     errors: list[voxwire.ErrorEvent] = []
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(DEADLINE_S) as limit:
             async for event in session:
                 if isinstance(event, voxwire.ToolCallEnded):
                     ends.append(event)
+                    limit.reschedule(asyncio.get_running_loop().time() + seconds)
                 elif isinstance(event, voxwire.ErrorEvent):
                     errors.append(event)
     return ends, errors
@@ -250,24 +252,26 @@ async def listen(
 async def barge_in(
     server: RunningServer, contexts: dict[str, LLMContext], policy: str, point: int
 ) -> tuple[str, Any]:
-    """One 3 s call with an interruption at one of ten points of it; what it came to."""
+    """One call of 2 s with an interruption at one of ten points of it; what it came to."""
     effects: list[str] = []
 
     @voxwire.tool(on_interruption=policy)  # type: ignore[call-overload]
     async def slow(call: voxwire.ToolCall) -> str:
-        await asyncio.sleep(RUN_S)
+        if policy == "cancel":
+            await asyncio.Event().wait()
+        await asyncio.sleep(RUN_S)  # real time: slow
         effects.append(call.id)
         return "slept"
 
     async with connect(server, slow) as session:
         await session.send_text("filler call slow" if point % 3 == 0 else "call slow")
         started = await session.wait_for(voxwire.ToolCallStarted)
-        await asyncio.sleep(RUN_S * (point + 0.5) / POINTS)
+        await asyncio.sleep(RUN_S * (point + 0.5) / POINTS)  # real time: moment
         if point % 2:
             await session.send_text("and hello")
         else:
             await session.interrupt()
-        ends, errors = await listen(session, RUN_S * (1 - point / POINTS) + 1.5)
+        ends, errors = await listen(session, 1.0)
         [came] = await settled(contexts[session.id])
     assert [end.call_id for end in ends] == [started.call_id], (policy, point, ends)
     assert errors == [], (policy, point)

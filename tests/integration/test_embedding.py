@@ -34,7 +34,7 @@ async def started(*command: str, **environment: str) -> AsyncGenerator[asyncio.s
     finally:
         if process.returncode is None:
             process.terminate()
-        await asyncio.wait_for(process.communicate(), 30)
+        await asyncio.wait_for(process.communicate(), 60)
 
 
 async def line_with(process: asyncio.subprocess.Process, text: str) -> str:

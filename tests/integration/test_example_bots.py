@@ -78,7 +78,7 @@ async def test_the_echo_says_what_it_hears(way: tuple[str, ...], tmp_path: Path)
             url, microphone=microphone, speaker=listen, transport="websocket"
         ):
             microphone.play(beep)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await heard.wait()
 
 

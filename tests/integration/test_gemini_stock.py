@@ -69,7 +69,7 @@ async def test_the_stock_service_greets_hears_calls_and_answers(
         await runner.add_workers(worker)
         running = asyncio.create_task(runner.run())
         question, _ = await render_pcm("what is the weather in rome", client=peer.espeak)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await worker.queue_frame(LLMRunFrame())
             await below.greeted.wait()
             audio = bytes(6400) + question + bytes(32000)

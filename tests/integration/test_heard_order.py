@@ -24,7 +24,7 @@ async def test_the_context_keeps_as_many_words_as_the_client_was_told(
     async with running_server(odd_bot(script)) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, transport=transport) as session:
             for count in (1, 3, 6):
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(PAUSE_S)  # real time: slow
                 await session.send_text("go")
                 while (await session.wait_for(voxwire.BotWord)).index < count - 1:
                     pass

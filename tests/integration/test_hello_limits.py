@@ -43,7 +43,7 @@ async def test_a_hello_that_cannot_be_taken_says_why(
         websockets.connect(
             f"{server.url}/v1/session", subprotocols=[websockets.Subprotocol(wire.SUBPROTOCOL)]
         ) as socket,
-        asyncio.timeout(10),
+        asyncio.timeout(60),
     ):
         await socket.send(first)
         answer = await socket.recv()

@@ -9,7 +9,7 @@ from voxwire_server.testing import running_server
 
 async def test_a_bot_that_the_client_cut_off_is_idle() -> None:
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         running_server(make_bot()) as server,
         voxwire.connect(server.url, transport="websocket") as session,
     ):

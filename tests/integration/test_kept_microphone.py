@@ -88,7 +88,7 @@ async def test_a_microphone_that_was_opened_for_nothing_is_let_go(unused_tcp_url
         async with voxwire.connect(unused_tcp_url, microphone=microphone):
             pass
     given = microphone.given
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # real time: silence
     assert microphone.given == given
 
 
@@ -229,7 +229,7 @@ async def test_a_sentence_that_is_cut_anywhere_is_understood(transport: str) -> 
             rest = microphone.play(pcm[cut_ms * MS :])
             proxy.away = True
             proxy.cut()
-            await asyncio.sleep(away_ms / 1000)
+            await asyncio.sleep(away_ms / 1000)  # real time: moment
             proxy.away = False
             await rest.wait()
             while not (said := await session.wait_for(voxwire.UserTranscript)).final:

@@ -23,7 +23,7 @@ class StubbornTTS(ClickTTS):
 
     async def _more(self, context_id: str) -> None:
         for _ in range(5):
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)  # real time: slow
             frame = TTSAudioRawFrame(click_pcm(1), RATE, 1, context_id=context_id)
             await self.push_frame(frame)
 
@@ -37,7 +37,7 @@ async def test_late_audio_of_a_cut_utterance_is_not_spoken() -> None:
         await client.until(lambda: bool(client.of("utterance_ended")))
         heard = len(client.audio)
         await asyncio.gather(*pushed)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # real time: silence
         assert len(client.of("utterance_started")) == 1
         assert len(client.audio) == heard
         await client.send(send_text=wire.SendText(text="say 2"))  # it still can speak

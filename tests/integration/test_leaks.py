@@ -86,7 +86,9 @@ class Served:
         """What ``/readyz`` says."""
 
         def ask() -> dict[str, Any]:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as reply:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}/readyz", timeout=60
+            ) as reply:
                 return dict(json.load(reply))
 
         return await asyncio.to_thread(ask)
@@ -134,7 +136,7 @@ async def serving() -> AsyncIterator[Served]:
     )
     assert process.stdout is not None
     try:
-        line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
         port = re.search(r"ws://127\.0\.0\.1:(\d+)", line)
         assert port is not None, line
         served = Served(process.pid, int(port[1]))
@@ -142,7 +144,7 @@ async def serving() -> AsyncIterator[Served]:
         yield served
         below = children(process.pid)
         process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 15)
+        await asyncio.wait_for(process.wait(), 60)
         alive = [child for child in below if Path(f"/proc/{child}/exe").exists()]
         assert not alive, f"helper processes outlived the server: {alive}"
     finally:
@@ -161,7 +163,7 @@ async def _until_ready(served: Served) -> None:
             return
         if time.monotonic() > deadline:
             raise AssertionError("the server did not become ready")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # real time: poll
 
 
 # the ways in which a session ends
@@ -171,22 +173,22 @@ Way = Callable[[str, str], Awaitable[None]]
 
 async def says_goodbye(url: str, transport: str) -> None:
     """A whole turn, then ``async with`` is left."""
-    async with voxwire.connect(url, transport=transport, connect_timeout=30) as session:
+    async with voxwire.connect(url, transport=transport, connect_timeout=60) as session:
         await session.send_text("tell me a joke")
-        await session.wait_for(voxwire.BotWord, timeout=30)
+        await session.wait_for(voxwire.BotWord, timeout=60)
 
 
 async def leaves_at_once(url: str, transport: str) -> None:
     """Bye while the bot has hardly begun to speak."""
-    async with voxwire.connect(url, transport=transport, connect_timeout=30):
+    async with voxwire.connect(url, transport=transport, connect_timeout=60):
         pass
 
 
 async def leaves_while_the_bot_speaks(url: str, transport: str) -> None:
     """``close()`` in the middle of a story, an interruption on the way."""
-    async with voxwire.connect(url, transport=transport, connect_timeout=30) as session:
+    async with voxwire.connect(url, transport=transport, connect_timeout=60) as session:
         await session.send_text("tell me a story")
-        await session.wait_for(voxwire.BotWord, timeout=30)
+        await session.wait_for(voxwire.BotWord, timeout=60)
         await session.interrupt()
         await session.send_text("tell me a story")
         await session.close()
@@ -196,11 +198,11 @@ async def gives_up_connecting(url: str, transport: str) -> None:
     """Cancelled somewhere in ``connect()``: the places differ from run to run."""
 
     async def connect() -> None:
-        async with voxwire.connect(url, transport=transport, connect_timeout=30):
+        async with voxwire.connect(url, transport=transport, connect_timeout=60):
             pass
 
     task = asyncio.ensure_future(connect())
-    await asyncio.sleep(next(MOMENTS))
+    await asyncio.sleep(next(MOMENTS))  # real time: moment
     task.cancel()
     await asyncio.wait({task})
 
@@ -217,7 +219,7 @@ async def drops_the_socket(url: str, transport: str) -> None:
         )
         await socket.send(opening.SerializeToString())
         await socket.recv()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # real time: moment
         socket.transport.abort()
 
 
@@ -227,7 +229,7 @@ async def says_bye_first(url: str, transport: str) -> None:
         await socket.send(wire.Envelope(seq=1, bye=wire.Bye()).SerializeToString())
         with suppress(websockets.ConnectionClosed):
             while True:
-                await asyncio.wait_for(socket.recv(), 20)
+                await asyncio.wait_for(socket.recv(), 60)
 
 
 @asynccontextmanager

@@ -56,7 +56,7 @@ async def server_process() -> AsyncIterator[Server]:
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    first = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+    first = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
     found = re.search(r":(\d+)$", first.strip())
     assert found, first
     port = int(found[1])
@@ -71,7 +71,7 @@ async def server_process() -> AsyncIterator[Server]:
         yield server
     finally:
         process.terminate()
-        await asyncio.wait_for(process.wait(), 20)
+        await asyncio.wait_for(process.wait(), 60)
         await asyncio.gather(*readers)
 
 
@@ -83,7 +83,7 @@ async def http(server: Server, method: str, path: str, body: bytes, **headers: s
             f"http://127.0.0.1:{server.port}{path}", data=body, method=method, headers=headers
         )
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
             return bytes(error.read())
@@ -151,7 +151,7 @@ async def dial(server: Server, first: bytes | str | None, **options: Any) -> Non
         async with websockets.connect(url, **options) as socket:
             if first is not None:
                 await socket.send(first)
-            await asyncio.wait_for(socket.recv(), 2)
+            await asyncio.wait_for(socket.recv(), 60)
 
 
 async def strangers(server: Server) -> None:
@@ -219,7 +219,7 @@ async def talk(server: Server, token: str) -> list[str]:
         request = wire.PathOpen(path_id=path_id, carrier=carrier, sdp_offer=offer)
         await client.send(path_open=request)
         if path_id % 4 == 0:
-            await asyncio.sleep(0.02)  # only a few may open at once
+            await asyncio.sleep(0.02)  # real time: pace: only a few may open at once
     for bad in (CANARY.encode(), b"\x0a\x7f" + CANARY.encode()):
         await client.send_raw(bad)
         await client.send(ping=wire.Ping(number=1))

@@ -1,56 +1,52 @@
 """The Welcome of the first attach is lost, and what was said meanwhile is too much to be kept."""
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
 import voxwire
 from tests.support.clicks import make_bot
+from tests.support.inside import channel_messages, delivered_messages, only_session
 from voxwire import _dial
 from voxwire._attach import lost
 from voxwire._socket import Lost, Socket
 from voxwire_protocol import wire
-from voxwire_server.control.numbered import Control
-from voxwire_server.control.reception import Reception
 from voxwire_server.testing import RunningServer, running_server
 
 
 @pytest.fixture
-def delivered(monkeypatch: pytest.MonkeyPatch) -> list[wire.Envelope]:
+def delivered() -> Iterator[list[wire.Envelope]]:
     """What the server's sessions got of their clients' numbered messages."""
     messages: list[wire.Envelope] = []
-    dispatch = Reception.dispatch
 
-    def record(self: Reception, message: wire.Envelope, now: float) -> None:
+    def take(_: str, message: wire.Envelope) -> None:
         if message.seq:
             messages.append(message)
-        dispatch(self, message, now)
 
-    monkeypatch.setattr(Reception, "dispatch", record)
-    return messages
+    with delivered_messages(take):
+        yield messages
 
 
 @pytest.fixture
-def errors(monkeypatch: pytest.MonkeyPatch) -> list[wire.Error]:
+def errors() -> Iterator[list[wire.Error]]:
     """Errors that the server's sessions have said."""
     said: list[wire.Error] = []
-    send = Control.send
 
-    def record(self: Control, envelope: wire.Envelope) -> None:
+    def take(envelope: wire.Envelope) -> None:
         if envelope.HasField("error"):
             said.append(envelope.error)
-        send(self, envelope)
 
-    monkeypatch.setattr(Control, "send", record)
-    return said
+    with channel_messages(take):
+        yield said
 
 
 async def overflow(server: RunningServer, delivered: list[wire.Envelope]) -> None:
     """The client's PathOpen has arrived; then more is said than a session keeps."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not any(message.HasField("path_open") for message in delivered):
             await asyncio.sleep(0.005)
-    [session] = server.registry._sessions.values()
+    session = only_session(server)
     for number in range(3000):
         session.emit(app_message=wire.AppMessage(type="n", data_json=str(number)))
 

@@ -173,7 +173,7 @@ async def test_the_filler_and_the_answer_queue_with_their_words_in_place(
 ) -> None:
     """ "Let me check." and the answer behind it: words lie in the sound of their own utterance."""
     speaker = voxwire.Recording()
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         async with voxwire.connect(server.url, speaker=speaker, transport=transport) as session:
             await session.wait_for(voxwire.BotWord)  # the greeting is heard
             await session.send_text("what is the weather in Rome tomorrow")
@@ -205,7 +205,7 @@ async def test_speech_outside_the_grammar_is_answered_with_what_can_be_said(
 ) -> None:
     pcm, _ = await render_pcm("purple elephants juggle seventeen quantum bananas")
     microphone = voxwire.ClipMicrophone()
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         async with voxwire.connect(
             server.url, microphone=microphone, transport=transport
         ) as session:

@@ -12,11 +12,10 @@ from voxwire_server.bots.registry import load_bot
 from voxwire_server.testing import running_server
 
 
-@pytest.mark.timing
 async def test_a_spoken_question_is_answered_aloud_through_a_tool(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with running_openai_peer(rate=220) as peer, asyncio.timeout(40):
+    async with running_openai_peer(rate=220) as peer, asyncio.timeout(60):
         for name, value in peer.env.items():
             monkeypatch.setenv(name, value)
         pcm, _ = await render_pcm("what is the weather in paris tomorrow", client=peer.espeak)

@@ -110,3 +110,11 @@ def test_a_type_checker_is_told_the_same_homes_as_the_interpreter() -> None:
     }
     assert told == module._HOMES
     assert sorted(told) == sorted(module.__all__)
+
+
+def test_both_testing_modules_have_the_same_clock() -> None:
+    ours, theirs = (import_module(f"{name}.testing") for name in ("voxwire_server", "voxwire"))
+    for name in ("Clock", "VirtualTime", "in_virtual_time"):
+        assert name in ours.__all__
+        assert name in theirs.__all__
+        assert getattr(ours, name) is getattr(theirs, name)

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
-import pytest
 import websockets
 from pipecat.frames.frames import LLMRunFrame
 from pipecat.pipeline.worker import PipelineWorker
@@ -17,6 +16,8 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 import voxwire
 from tests.integration.test_leaks import OFFER
 from tests.support.clicks import ClickTTS, ScriptedLLM, make_bot
+from tests.support.inside import last_received, only_session, receive
+from tests.support.waiting import descriptors_at_most, until
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel
 from voxwire_server import BotSession
@@ -43,7 +44,7 @@ class Peer:
         for data in self._channel.send(wire.Envelope(**payload), _now_ms()):
             await self.socket.send(data)
 
-    async def next(self, *kinds: str, timeout: float = 10.0) -> Any:
+    async def next(self, *kinds: str, timeout: float = 60) -> Any:
         """The next message of one of these kinds; pings are answered on the way."""
         async with asyncio.timeout(timeout):
             while True:
@@ -94,10 +95,10 @@ async def peer(
 
 async def test_text_before_the_bot_is_ready_is_answered() -> None:
     async def slow(session: BotSession) -> None:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # real time: slow
         await make_bot()(session)
 
-    async with running_server(slow) as server, asyncio.timeout(20), peer(server) as client:
+    async with running_server(slow) as server, asyncio.timeout(60), peer(server) as client:
         await client.send(interrupt=wire.Interrupt())
         await client.send(send_text=wire.SendText(text="say 3"))
         await client.send(path_open=wire.PathOpen(path_id=1, carrier=WEBSOCKET))
@@ -119,28 +120,32 @@ async def test_text_does_not_wait_for_the_end_of_a_greeting_that_begins_with_it(
             on_ready=greet,
         )
 
-    async with running_server(greeter) as server, asyncio.timeout(30), peer(server) as client:
+    async with running_server(greeter) as server, asyncio.timeout(60), peer(server) as client:
         await client.send(path_open=wire.PathOpen(path_id=1, carrier=WEBSOCKET))
         await client.send(send_text=wire.SendText(text="say 2"))
-        started = time.monotonic()
         completed_end = wire.UtteranceEnd.UTTERANCE_END_COMPLETED
-        while (ended := await client.next("utterance_ended", timeout=25)).end != completed_end:
+        while (ended := await client.next("utterance_ended", timeout=60)).end != completed_end:
             pass
         assert ended.heard_words == 2
-        assert time.monotonic() - started < 8
+        ends = [m.utterance_ended for m in client.seen if m.HasField("utterance_ended")]
+        for greeting in ends[:-1]:
+            assert greeting.end == wire.UtteranceEnd.UTTERANCE_END_INTERRUPTED
+            assert greeting.heard_words < 30
 
 
-@pytest.mark.timing
-async def test_bye_before_the_bot_is_ready_ends_at_once() -> None:
+async def test_bye_before_the_bot_is_ready_waits_for_no_timeout() -> None:
     async def never(session: BotSession) -> None:
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
-    async with running_server(never) as server, asyncio.timeout(20), peer(server) as client:
+    limits = {"end_timeout_ms": 200_000}
+    async with (
+        running_server(never, **limits) as server,
+        asyncio.timeout(60),
+        peer(server) as client,
+    ):
         await client.next("welcome")
-        started = time.monotonic()
         await client.send(bye=wire.Bye())
         await client.next("session_ended")
-        assert time.monotonic() - started < 1.0
 
 
 async def test_a_long_answer_goes_on_without_a_single_report() -> None:
@@ -149,7 +154,7 @@ async def test_a_long_answer_goes_on_without_a_single_report() -> None:
         await client.open()
         await client.send(send_text=wire.SendText(text="say 45"))
         started = await client.next("utterance_started")
-        ended = await client.next("utterance_ended", timeout=40)
+        ended = await client.next("utterance_ended", timeout=60)
         assert ended.heard_words == 45
         assert ended.heard_media_ms - started.media_ms > 11_000
 
@@ -158,7 +163,7 @@ async def test_texts_that_come_at_once_are_answered_in_order_the_last_one_in_ful
     contexts: list[Any] = []
     async with (
         running_server(make_bot(contexts)) as server,
-        asyncio.timeout(40),
+        asyncio.timeout(60),
         peer(server) as client,
     ):
         await client.open()
@@ -180,7 +185,7 @@ async def test_texts_that_come_at_once_are_answered_in_order_the_last_one_in_ful
 
 
 async def test_a_storm_of_interruptions_leaves_a_bot_that_answers() -> None:
-    async with running_server(make_bot()) as server, asyncio.timeout(40), peer(server) as client:
+    async with running_server(make_bot()) as server, asyncio.timeout(60), peer(server) as client:
         await client.open()
         await client.send(send_text=wire.SendText(text="say 30"))
         await client.next("utterance_started")
@@ -195,7 +200,7 @@ async def test_a_storm_of_interruptions_leaves_a_bot_that_answers() -> None:
 
 
 async def test_a_text_as_long_as_a_message_may_be_ends_nothing() -> None:
-    async with running_server(make_bot()) as server, asyncio.timeout(40), peer(server) as client:
+    async with running_server(make_bot()) as server, asyncio.timeout(60), peer(server) as client:
         await client.open()
         await client.send(send_text=wire.SendText(text="x" * (2**20 - 16)))
         error = await client.next("error", "session_ended", "utterance_ended")
@@ -209,7 +214,7 @@ async def test_a_text_as_long_as_a_message_may_be_ends_nothing() -> None:
 
 
 async def test_a_path_id_is_used_once() -> None:
-    async with running_server(make_bot()) as server, asyncio.timeout(20), peer(server) as client:
+    async with running_server(make_bot()) as server, asyncio.timeout(60), peer(server) as client:
         for _ in range(2):
             await client.send(path_open=wire.PathOpen(path_id=1, carrier=WEBSOCKET))
         refusal = await client.next("error")
@@ -228,7 +233,7 @@ async def test_a_path_closed_while_it_opens_never_opens() -> None:
         await gate.wait()
         await make_bot()(session)
 
-    async with running_server(slow) as server, asyncio.timeout(20), peer(server) as client:
+    async with running_server(slow) as server, asyncio.timeout(60), peer(server) as client:
         await client.send(path_open=wire.PathOpen(path_id=1, carrier=WEBSOCKET))
         await client.next("path_answer")
         await client.send(path_close=wire.PathClose(path_id=1))
@@ -245,7 +250,7 @@ async def test_a_path_closed_while_it_opens_never_opens() -> None:
 
 async def test_a_flood_of_offers_opens_few_connections() -> None:
     """Each would cost sockets and 15 s of waiting."""
-    async with running_server(make_bot()) as server, asyncio.timeout(30), peer(server) as client:
+    async with running_server(make_bot()) as server, asyncio.timeout(60), peer(server) as client:
         before = len(os.listdir("/proc/self/fd"))
         for path_id in range(1, 101):
             await client.send(
@@ -253,17 +258,16 @@ async def test_a_flood_of_offers_opens_few_connections() -> None:
             )
         refusal = await client.next("path_close")
         assert refusal.code == wire.ErrorCode.ERROR_CODE_RATE_LIMITED
-        await asyncio.sleep(0.2)
-        assert len(os.listdir("/proc/self/fd")) - before < 20
+        await descriptors_at_most(before + 19)
 
 
 async def test_an_offer_after_the_bot_ended_opens_nothing() -> None:
     """The session ends while the client still sends."""
 
     async def brief(session: BotSession) -> None:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # real time: slow
 
-    async with running_server(brief) as server, asyncio.timeout(20):
+    async with running_server(brief) as server, asyncio.timeout(60):
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(5):
             async with peer(server) as client:
@@ -274,17 +278,15 @@ async def test_an_offer_after_the_bot_ended_opens_nothing() -> None:
                                 path_id=path_id, carrier=WEBRTC, sdp_offer=OFFER
                             )
                         )
-                        await asyncio.sleep(0.004)
-        while len(server.registry):
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.1)
-        assert len(os.listdir("/proc/self/fd")) <= before
+                        await asyncio.sleep(0.004)  # real time: pace
+        await until(lambda: not len(server.registry))
+        await descriptors_at_most(before)
 
 
 async def test_an_offer_on_which_the_webrtc_stack_trips_ends_nothing() -> None:
     """Its BUNDLE group names a section that is not there; aiortc then cannot even close."""
     broken = OFFER.replace("BUNDLE 0", "BUNDLE 0 1").replace("mid:0", "mid:1")
-    async with running_server(make_bot()) as server, asyncio.timeout(20), peer(server) as client:
+    async with running_server(make_bot()) as server, asyncio.timeout(60), peer(server) as client:
         await client.send(path_open=wire.PathOpen(path_id=1, carrier=WEBRTC, sdp_offer=broken))
         refusal = await client.next("path_close", "session_ended")
         assert isinstance(refusal, wire.PathClose), refusal
@@ -298,7 +300,7 @@ async def test_an_offer_on_which_the_webrtc_stack_trips_ends_nothing() -> None:
 
 
 async def test_a_server_that_stops_says_so() -> None:
-    async with AsyncExitStack() as stack, asyncio.timeout(20):
+    async with AsyncExitStack() as stack, asyncio.timeout(60):
         running = running_server(make_bot())
         server = await running.__aenter__()
         client = await stack.enter_async_context(peer(server))
@@ -317,13 +319,13 @@ async def test_a_client_that_stops_reading_is_gone_in_the_end() -> None:
 
     async def talkative(session: BotSession) -> None:
         running = asyncio.ensure_future(make_bot()(session))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # real time: slow
         for _ in range(300):
             session.send("noise", "x" * 50_000)
         await running
 
     limits = {"dead_after_ms": 1500, "end_timeout_ms": 1000}
-    async with running_server(talkative, **limits) as server, asyncio.timeout(40):
+    async with running_server(talkative, **limits) as server, asyncio.timeout(60):
         before = len(os.listdir("/proc/self/fd"))
         plain = sockets.socket()
         plain.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 2048)
@@ -332,13 +334,8 @@ async def test_a_client_that_stops_reading_is_gone_in_the_end() -> None:
         async with peer(server, sock=plain) as client:
             await client.open()
             client.socket.transport.pause_reading()
-            deadline = time.monotonic() + 25
-            while len(server.registry) and time.monotonic() < deadline:
-                await asyncio.sleep(0.05)
-            assert len(server.registry) == 0
-            while len(os.listdir("/proc/self/fd")) - before > 1 and time.monotonic() < deadline:
-                await asyncio.sleep(0.1)
-            assert len(os.listdir("/proc/self/fd")) - before <= 1
+            await until(lambda: not len(server.registry))
+            await descriptors_at_most(before + 1)
             client.socket.transport.abort()
 
 
@@ -348,18 +345,16 @@ async def test_a_switch_of_paths_that_the_end_cuts_off_leaves_nothing() -> None:
         before = len(os.listdir("/proc/self/fd"))
         for delay in (0.0, 0.001, 0.003, 0.01):
             async with voxwire.connect(server.url, transport="webrtc") as session:
-                [held] = server.registry._sessions.values()
+                held = only_session(server)
                 opened = wire.PathOpen(path_id=9, carrier=WEBSOCKET)
-                held.reception.receive(_next_seq(held, path_open=opened), held.link)
-                await asyncio.sleep(delay)
-                held.reception.receive(_next_seq(held, bye=wire.Bye()), held.link)
+                receive(held, _next_seq(held, path_open=opened))
+                await asyncio.sleep(delay)  # real time: moment
+                receive(held, _next_seq(held, bye=wire.Bye()))
                 del session
-        while len(server.registry):
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.3)
-        assert len(os.listdir("/proc/self/fd")) <= before
+        await until(lambda: not len(server.registry))
+        await descriptors_at_most(before)
 
 
 def _next_seq(session: Any, **payload: Any) -> bytes:
-    seq = session.control.channel.last_received + 1
+    seq = last_received(session) + 1
     return wire.Envelope(seq=seq, **payload).SerializeToString()

@@ -101,7 +101,6 @@ def with_address(text: str, url: str) -> str:
     return text.replace(ADDRESS, host).replace("https://bot.example", f"http://{host}")
 
 
-@pytest.mark.timing
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_a_program_does_what_its_readme_says(
     name: str, url: str, tmp_path: Path, request: pytest.FixtureRequest

@@ -132,7 +132,7 @@ async def test_with_a_key_a_program_behind_a_proxy_is_no_program_of_this_machine
                 proxy=None,
             ) as socket:
                 await socket.send(wire.Envelope(hello=hello).SerializeToString())
-                answer = wire.Envelope.FromString(await asyncio.wait_for(socket.recv(), 5))
+                answer = wire.Envelope.FromString(await asyncio.wait_for(socket.recv(), 60))
             assert answer.HasField("welcome") is welcome
             if not welcome:
                 assert answer.error.code == wire.ErrorCode.ERROR_CODE_UNAUTHORIZED
@@ -152,7 +152,7 @@ def has(address: str) -> bool:
 async def test_a_server_lets_in_whoever_uses_the_url_that_it_prints(host: str) -> None:
     if not has(host):
         pytest.skip(f"this machine has no {host}")
-    async with running_server(make_bot(), host=host) as server, asyncio.timeout(30):
+    async with running_server(make_bot(), host=host) as server, asyncio.timeout(60):
         assert host in server.url
         async with voxwire.connect(server.url, transport="websocket"):
             pass
@@ -168,7 +168,7 @@ async def test_a_server_lets_in_whoever_uses_the_url_that_it_prints(host: str) -
 
 async def test_a_forwarded_port_is_used_like_the_server_s_own() -> None:
     """``ssh -L 8080:localhost:7860``: the Host has another port."""
-    async with running_server(make_bot()) as server, asyncio.timeout(30):
+    async with running_server(make_bot()) as server, asyncio.timeout(60):
 
         async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             there, back = await asyncio.open_connection("127.0.0.1", server.port)

@@ -59,7 +59,7 @@ class Peer:
     async def report_on(self) -> None:
         """Report every 100 ms once there is audio."""
         for number in itertools.count():
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # real time: pace
             told = self._report(self._end_ms, number) if self._end_ms else None
             if told is not None:
                 await self.send(
@@ -113,13 +113,13 @@ async def converse(url: str, report: Report) -> list[Any]:
 async def test_the_conversation_goes_on_and_says_how_it_knows(case: str) -> None:
     contexts: list[Any] = []
     report, source = CASES[case]
-    async with running_server(make_bot(contexts)) as server, asyncio.timeout(25):
+    async with running_server(make_bot(contexts)) as server, asyncio.timeout(60):
         events = await converse(server.url, report)
         ended = events[-1]
         assert isinstance(ended, wire.UtteranceEnded)
         assert ended.heard_source == source
         assert ended.heard_words == 8
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not any(m["role"] == "assistant" for m in contexts[0].get_messages()):
                 await asyncio.sleep(0.02)
     said = [m["content"] for m in contexts[0].get_messages() if m["role"] == "assistant"]

@@ -45,7 +45,7 @@ class Asked:
         await session.run([session.input(), self.keys, session.output()])
 
     async def _later(self, data: Any) -> Any:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # real time: slow
         return {"later": data}
 
     def _raise(self, data: Any) -> None:
@@ -59,7 +59,7 @@ async def test_the_bot_answers_each_request_once_with_a_result_or_an_error() -> 
     bot = Asked()
     async with (
         running_server(bot) as server,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         voxwire.connect(server.url, transport="websocket") as session,
     ):
         await session.send_message("add", [1, 2, 3], request_id="r1")
@@ -87,7 +87,7 @@ async def test_the_bot_asks_and_gets_the_answer_or_runs_into_its_deadline() -> N
     bot = Asked()
     async with (
         running_server(bot) as server,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         voxwire.connect(server.url, transport="websocket") as session,
     ):
         asked = asyncio.create_task(bot.sessions[0].request("where", {"zoom": 3}))
@@ -105,7 +105,7 @@ async def test_keys_reach_the_pipeline_in_order_and_odd_ones_are_refused() -> No
     bot = Asked()
     async with (
         running_server(bot) as server,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         voxwire.connect(server.url, transport="websocket") as session,
     ):
         await session.send_message("dtmf", {"digits": "12*#0"})
@@ -120,7 +120,7 @@ async def test_keys_reach_the_pipeline_in_order_and_odd_ones_are_refused() -> No
 async def test_a_text_that_asks_for_no_answer_is_told_as_a_turn_of_its_own() -> None:
     async with (
         running_server(Asked()) as server,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         voxwire.connect(server.url, transport="websocket") as session,
     ):
         notes = []

@@ -23,6 +23,7 @@ from tests.support.cases import (
     name,
     parked,
 )
+from tests.support.inside import last_sent, lose, receive
 from tests.support.raw import RawClient
 from tests.support.tables import cells
 from voxwire_protocol import wire
@@ -130,7 +131,7 @@ async def after_a_loss(case: Case, hello: wire.Hello) -> str:
 
 async def socket_lost(case: Case) -> str:
     await case.client.drop()
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # real time: moment
     return ""
 
 
@@ -139,7 +140,7 @@ async def silent(case: Case) -> str:
     was_over = case.session.over
     case.client.quiet = True
     if was_over:
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # real time: silence
         return ""
     await case.client.until(lambda: case.client.close_code is not None)
     assert case.client.close_code is not None
@@ -150,13 +151,13 @@ async def superseded_speaks(case: Case) -> str:
     """A socket that was taken over from: it says Bye, and nonsense."""
     old = case.links[0]
     await another_attach(case)
-    sent = case.session.control.channel.last_sent
+    sent = last_sent(case.session)
     bye = wire.Envelope(seq=1, bye=wire.Bye()).SerializeToString()
     if case.session.link is old:
-        case.session.lost(old)
+        lose(case.session, old)
     for data in (bye, NOTHING, NOTHING, NOTHING):
-        assert case.session.reception.receive(data, old) == 0
-    assert case.session.control.channel.last_sent == sent
+        assert receive(case.session, data, old) == 0
+    assert last_sent(case.session) == sent
     return ""
 
 
@@ -214,10 +215,16 @@ async def grace_over(case: Case) -> str:
         await case.client.drop()
         await case.becomes("PARKED")
         assert await case.ask(case.hello()) == "resumed"
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(0.4)  # real time: timeout
     if case.reason == "EXPIRED":
         assert case.session.settings.grace_ms == 250
         assert Settings().grace_ms == 60_000
+    return ""
+
+
+async def fails(case: Case) -> str:
+    code = wire.ErrorCode.ERROR_CODE_INTERNAL
+    case.session.end(wire.EndReason.END_REASON_ERROR, wire.Error(code=code, fatal=True))
     return ""
 
 
@@ -243,6 +250,7 @@ EVENTS: dict[str, Callable[[Case], Awaitable[str]]] = {
     "the bot ends": bot_ends,
     "the server ends": server_ends,
     "grace_ms over": grace_over,
+    "a limit is reached, or a part of it fails": fails,
 }
 WITHOUT_A_SOCKET = {"socket lost", NO_RESUME, "silent for 5 s", "Bye", "three bad messages"}
 
@@ -277,7 +285,7 @@ async def try_cell(row: str, column: str, begin: Callable[[Case], Awaitable[None
         if state == "ENDED" and column != "ENDED":
             await case.session.ended.wait()
         case.linger.set()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # real time: silence
         last = [e.WhichOneof("payload") for e in case.client.events]
         right = (
             (before, case.state, got) == (column, state, answer)
@@ -294,11 +302,11 @@ async def test_a_parked_session_has_no_socket_that_could(row: str) -> None:
         await parked(case)
         [link] = case.links
         assert case.session.link is None
-        case.session.lost(link)
+        lose(case.session, link)
         bye = wire.Envelope(seq=1, bye=wire.Bye()).SerializeToString()
         for data in (bye, NOTHING, NOTHING, NOTHING):
-            case.session.reception.receive(data, link)
-        await asyncio.sleep(0.4 if row == "silent for 5 s" else 0)
+            receive(case.session, data, link)
+        await asyncio.sleep(0.4 if row == "silent for 5 s" else 0)  # real time: timeout
         assert case.state == "PARKED"
 
 

@@ -37,12 +37,12 @@ async def converse(line: Line, transport: str) -> Talk:
     return talker
 
 
-@pytest.mark.timing
+@pytest.mark.timing(reason="words of a speech-to-speech model fire while they sound")
 async def test_words_of_spoken_answers_lie_on_their_sound_and_fire_with_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Both transports at once, with a tool call in every answer and transcripts of both sides."""
-    async with asyncio.timeout(45), line(monkeypatch) as on:
+    async with asyncio.timeout(60), line(monkeypatch) as on:
         talks = await asyncio.gather(converse(on, "websocket"), converse(on, "webrtc"))
         contexts = [on.answers(number) for number in range(2)]
         heard = sorted(on.peer.heard)

@@ -17,7 +17,7 @@ QUICK = {"heartbeat_ms": 50}
 
 async def test_a_session_that_nobody_uses_is_warned_and_ends_without_an_error() -> None:
     seen: list[voxwire.Event] = []
-    async with running_server(make_bot(), idle_s=1, **QUICK) as server, asyncio.timeout(30):
+    async with running_server(make_bot(), idle_s=1, **QUICK) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, transport="websocket") as session:
             seen.extend([event async for event in session])
     (warning,) = [event for event in seen if isinstance(event, voxwire.GoingAway)]
@@ -55,7 +55,7 @@ async def test_the_lower_of_the_server_s_and_the_token_s_duration_ends_a_session
     warned = False
     async with (
         running_server(make_bot(), key=KEY, max_duration_s=server_s, **QUICK) as server,
-        asyncio.timeout(30),
+        asyncio.timeout(60),
     ):
         with pytest.raises(voxwire.SessionError) as ended:
             async with voxwire.connect(server.url, token=token, transport="websocket") as session:

@@ -37,7 +37,7 @@ class Says(ScriptedLLM):
         await self.push_frame(LLMFullResponseStartFrame())
         for sentence in SENTENCES:
             if sentence == self._slow:
-                await asyncio.sleep(4 * PATIENCE_S)
+                await asyncio.sleep(4 * PATIENCE_S)  # real time: slow
             await self.push_frame(LLMTextFrame(f"{sentence} "))
         await self.push_frame(LLMFullResponseEndFrame())
 
@@ -52,7 +52,7 @@ class Speaks(ClickTTS):
 
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
         if text == self._slow:
-            await asyncio.sleep(4 * PATIENCE_S)
+            await asyncio.sleep(4 * PATIENCE_S)  # real time: slow
         offset, number = self._offsets.get(context_id, 0.0), self._spoken
         self._spoken += 1
         self._offsets[context_id] = offset + word_ms(number) / 1000
@@ -72,7 +72,7 @@ async def talk(
         await session.run([session.input(), user, llm, voice, session.output(), assistant])
 
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         running_server(bot, **settings) as server,
         voxwire.connect(server.url, transport="websocket") as session,
     ):

@@ -6,6 +6,7 @@ import numpy as np
 from pipecat.frames.frames import Frame, InputDTMFFrame, OutputAudioRawFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from tests.support.inside import listener_suspended, live_backlog_samples, only_session, placed_ms
 from tests.support.raw import dial
 from voxwire_protocol import wire
 from voxwire_server import BotSession
@@ -37,18 +38,18 @@ async def music(session: BotSession) -> None:
 async def test_live_sound_does_not_wait_for_a_suspended_listener() -> None:
     """It filled the output for a minute, and what the bot said then came behind all of it."""
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         running_server(music) as server,
         dial(server.url) as client,
     ):
-        [session] = server.registry._sessions.values()
+        session = only_session(server)
         await client.open_path(1)
         client.hears = False
         await client.send(playout_report=wire.PlayoutReport(path_id=1, media_ms=0, suspended=True))
-        while not session.playout.heard.suspended:
+        while not listener_suspended(session):
             await asyncio.sleep(0.005)
         await client.send(app_message=wire.AppMessage(type="dtmf", data_json='{"digits": "1"}'))
-        while session.playout.end_ms < BLOCKS * BLOCK_MS:  # all of it is taken, nothing blocks
+        while placed_ms(session) < BLOCKS * BLOCK_MS:  # all of it is taken, nothing blocks
             await asyncio.sleep(0.005)
-        kept_ms = session.playout.live_backlog_samples() * 1000 // RATE
+        kept_ms = live_backlog_samples(session) * 1000 // RATE
         assert kept_ms <= MAX_BACKLOG_MS + BLOCK_MS

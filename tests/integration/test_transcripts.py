@@ -46,7 +46,7 @@ async def test_language_and_confidence_of_a_transcript_reach_the_client() -> Non
     async def bot(session: BotSession) -> None:
         await session.run([session.input(), SaysWhatItHeard(), session.output()])
 
-    async with running_server(bot) as server, asyncio.timeout(30):
+    async with running_server(bot) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, transport="websocket") as session:
             told: list[Any] = [await session.wait_for(voxwire.UserTranscript) for _ in range(4)]
             await session.send_text("typed", run_immediately=False)

@@ -20,10 +20,11 @@ import voxwire
 from tests.support.calling import make_bot as calling_bot
 from tests.support.calling import results
 from tests.support.clicks import ClickTTS, ScriptedLLM
+from tests.support.inside import bot_is_idle, last_received, muted, only_session, utterances_open
 from tests.support.raw import RawClient, dial
 from voxwire_protocol import wire
 from voxwire_server import BotSession
-from voxwire_server.testing import RunningServer, running_server
+from voxwire_server.testing import running_server
 
 LONG = "say 30"
 """An answer of 8 s: one that goes on does not end by itself."""
@@ -131,11 +132,6 @@ class Bot:
         return [str(m["content"]) for m in messages if m["role"] == "user"]
 
 
-def session_of(server: RunningServer) -> Any:
-    [session] = server.registry._sessions.values()
-    return session
-
-
 async def had_effect(session: voxwire.Session, bot: Bot) -> None:
     """Wait until the bot knows something that was said behind all."""
     marker = f"marker {len(bot.known())}"
@@ -168,7 +164,7 @@ async def test_two_verbs_at_once(first: str) -> None:
         voxwire.connect(server.url, transport="websocket") as session,
     ):
         for second in VERBS:
-            expected = Expected(muted=session_of(server).muted)
+            expected = Expected(muted=muted(only_session(server)))
             before, keys_before = len(bot.known()), len(bot.keys)
             for place, name in enumerate((first, second)):
                 text = LONG if second == "interrupt" else f"say 1 {first} {place}"
@@ -180,23 +176,23 @@ async def test_two_verbs_at_once(first: str) -> None:
             known = [text for text in bot.known()[before:-1] if text not in expected.void]
             assert known == expected.known, (first, second)
             assert "".join(bot.keys[keys_before:]) == expected.keys, (first, second)
-            assert session_of(server).muted == expected.muted, (first, second)
+            assert muted(only_session(server)) == expected.muted, (first, second)
             if not expected.asked:
-                assert session_of(server).state.bot == wire.BotState.BOT_STATE_IDLE, (first, second)
-                assert not session_of(server).port._output.utterances.open, (first, second)
+                assert bot_is_idle(only_session(server)), (first, second)
+                assert not utterances_open(only_session(server)), (first, second)
 
 
 async def test_what_was_said_before_the_pipeline_started_happens_in_order() -> None:
     bot = Bot()
     bot.go_on.clear()
-    async with asyncio.timeout(20), running_server(bot) as server, dial(server.url) as client:
+    async with asyncio.timeout(60), running_server(bot) as server, dial(server.url) as client:
         await client.send(send_text=wire.SendText(text="void"))
         await client.send(interrupt=wire.Interrupt())
         for number in range(3):
             await client.send(send_text=_note(f"note {number}"))
         await client.send(app_message=wire.AppMessage(type="dtmf", data_json='{"digits": "42"}'))
         await client.send(send_text=wire.SendText(text="say 1"))
-        while session_of(server).control.channel.last_received < 7:
+        while last_received(only_session(server)) < 7:
             await asyncio.sleep(0.01)
         bot.go_on.set()
         await client.open_path(1)
@@ -208,7 +204,7 @@ async def test_what_was_said_before_the_pipeline_started_happens_in_order() -> N
 async def test_more_than_may_wait_is_refused_and_the_rest_is_kept() -> None:
     bot = Bot()
     bot.go_on.clear()
-    async with asyncio.timeout(20), running_server(bot) as server, dial(server.url) as client:
+    async with asyncio.timeout(60), running_server(bot) as server, dial(server.url) as client:
         for number in range(40):
             await client.send(send_text=_note(str(number)))
         await client.until(lambda: len(client.of("error")) == 8)
@@ -234,7 +230,7 @@ MESSAGES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", MESSAGES)
 async def test_a_goodbye_ends_the_session_whatever_stands_beside_it(name: str) -> None:
-    async with asyncio.timeout(20), running_server(Bot()) as server:
+    async with asyncio.timeout(60), running_server(Bot()) as server:
         for pair in ((name, "bye"), ("bye", name)):
             async with dial(server.url) as client:
                 await client.open_path(1)
@@ -263,7 +259,7 @@ async def test_a_result_behind_an_interruption_does_not_overtake_it() -> None:
     contexts: dict[str, LLMContext] = {}
     bot = calling_bot(lambda session: session.client_tools(["show_on_map"]), contexts)
     tool = wire.ToolDeclaration(name="show_on_map", parameters_json='{"type": "object"}')
-    async with asyncio.timeout(20), running_server(bot) as server:
+    async with asyncio.timeout(60), running_server(bot) as server:
         client = RawClient(server.url)
         features = [wire.Feature.FEATURE_CLIENT_TOOLS]
         await client.attach(client.hello(tools=[tool], features=features))

@@ -62,7 +62,7 @@ async def play(
         await session.run([session.input(), Speaks(frames), session.output()])
 
     speaker, told = voxwire.Recording(), []
-    async with running_server(bot) as server, asyncio.timeout(30):
+    async with running_server(bot) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, speaker=speaker, transport="websocket") as session:
 
             async def read() -> None:
@@ -149,8 +149,14 @@ async def test_audio_that_a_processor_brings_in_has_the_session_s_format() -> No
     async def bot(session: BotSession) -> None:
         entry = session.input()
 
+        started = asyncio.Event()
+
+        @session.transport.event_handler("on_client_connected")
+        async def _(*_: object) -> None:
+            started.set()
+
         async def bring() -> None:
-            await session.transport.session.pipeline_ready.wait()
+            await started.wait()
             data = np.repeat(tone(48_000, 0.5), 2).tobytes()
             for at in range(0, len(data), 3840):
                 await entry.push_audio_frame(InputAudioRawFrame(data[at : at + 3840], 48_000, 2))
@@ -159,7 +165,7 @@ async def test_audio_that_a_processor_brings_in_has_the_session_s_format() -> No
         await session.run([entry, Hears(), session.output()])
         await bringing
 
-    async with running_server(bot) as server, asyncio.timeout(30):
+    async with running_server(bot) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, transport="websocket"):
             while sum(map(len, heard)) < 2 * 16_000 * 0.5 - 4:
                 await asyncio.sleep(0.02)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.support.clicks import make_bot
+from tests.support.inside import only_session, path_id, voice
 from tests.support.raw import RawClient, dial
 from tests.support.tables import cells
 from voxwire_protocol import wire
@@ -14,7 +15,7 @@ from voxwire_server.testing import running_server
 
 TABLE = cells("session.md", "voice")
 GAP_MS = 400
-LONG_GAP_MS = 20_000
+LONG_GAP_MS = 100_000
 
 
 class Case:
@@ -28,15 +29,10 @@ class Case:
 
     @property
     def voice(self) -> str:
-        session = self.session
-        if session.path is not None and not session.absence.active:
-            return "PLAYING"
-        if session.playout.backlog_ms(session.now_ms()) <= 0:
-            return "CUT"
-        return "WAITING" if session.path is None else "SUSPENDED"
+        return voice(self.session)
 
     async def becomes(self, voice: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.voice != voice:
                 await asyncio.sleep(0.005)
 
@@ -61,8 +57,8 @@ class Case:
     async def drop(self) -> None:
         await self.client.drop()
         self.there = False
-        async with asyncio.timeout(10):
-            while self.session.link is not None or self.session.path is not None:
+        async with asyncio.timeout(60):
+            while self.session.link is not None or path_id(self.session):
                 await asyncio.sleep(0.005)
 
 
@@ -110,7 +106,7 @@ async def path_opened(case: Case) -> None:
 
 
 async def gap_over(case: Case) -> None:
-    await asyncio.sleep(GAP_MS / 1000 + 0.2)
+    await asyncio.sleep(GAP_MS / 1000 + 0.2)  # real time: timeout
 
 
 async def suspends(case: Case) -> None:
@@ -132,14 +128,22 @@ EVENTS: dict[str, Callable[[Case], Awaitable[None]]] = {
 }
 
 
+IN_VIRTUAL_TIME = {(state, "bot speaks") for state in STATES} | {("WAITING", "suspended")}
+"""Cells that server/tests/playout/test_voice.py tries: no client of its own brings them about."""
+
+
 def test_every_row_and_column_is_tried() -> None:
-    assert set(TABLE) == {(state, event) for state in STATES for event in EVENTS}
+    tried = {(state, event) for state in STATES for event in EVENTS}
+    assert set(TABLE) == tried | IN_VIRTUAL_TIME
 
 
-@pytest.mark.timing
 @pytest.mark.parametrize("state", STATES)
 async def test_a_row(state: str) -> None:
-    events = [event for event in EVENTS if TABLE[state, event] != "—"]
+    events = [
+        event
+        for event in EVENTS
+        if TABLE[state, event] != "—" and (state, event) not in IN_VIRTUAL_TIME
+    ]
     tried = [try_cell(state, event) for event in events]
     assert await asyncio.gather(*tried) == [TABLE[state, event] for event in events]
 
@@ -155,13 +159,13 @@ async def try_cell(state: str, event: str) -> str:
     }
     settings = {**gaps, "heartbeat_ms": 50}
     async with running_server(make_bot(), **settings) as server, dial(server.url) as client:
-        [session] = server.registry._sessions.values()
+        session = only_session(server)
         case = Case(session, client)
         await (cut_while_suspended if there else STATES[state])(case)
         assert case.voice == state
         await EVENTS[event](case)
         await case.becomes(TABLE[state, event])
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # real time: silence
         after = case.voice
         if not case.there:
             await case.attach()

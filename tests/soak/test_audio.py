@@ -13,6 +13,7 @@ from tests.integration.test_races import peer
 from tests.support import flooding
 from tests.support.clicks import make_bot
 from tests.support.flooding import envelope, frame
+from tests.support.inside import counters, is_held, only_session
 from voxwire_protocol import wire
 from voxwire_server import BotSession
 from voxwire_server.testing import running_server
@@ -54,10 +55,10 @@ async def test_of_600_s_of_audio_sent_in_60_s_at_most_76_s_reach_the_stt() -> No
         await asyncio.wait({reading})
         errors = [m.error for m in client.seen if m.WhichOneof("payload") == "error"]
         rise = rss_kb(os.getpid()) - before
-        [session] = server.registry._sessions.values()
+        session = only_session(server)
         print(
             f"\n{stt.heard_ms / 1000:.2f} s reached the STT in {time.monotonic() - began:.1f} s, "
-            f"{len(errors)} errors, RSS +{rise} KiB, {session.intake.counters()}"
+            f"{len(errors)} errors, RSS +{rise} KiB, {counters(session)}"
         )
         assert stt.heard_ms <= 76_000
         assert stt.heard_ms >= 60_000
@@ -85,9 +86,9 @@ async def test_a_client_that_stops_reading_is_closed_in_10_s_with_flat_memory() 
         )
         while not len(server.registry):
             await asyncio.sleep(0.01)
-        [first] = server.registry._sessions
+        first = only_session(server)
         began = time.monotonic()
-        while first in server.registry._sessions:
+        while is_held(server, first):
             highest = max(highest, rss_kb(os.getpid()))
             await asyncio.sleep(0.02)
         took = time.monotonic() - began

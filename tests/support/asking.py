@@ -36,7 +36,7 @@ async def ask(url: str, *, method: str = "GET", **headers: str) -> Answer:
         request = urllib.request.Request(url, data=data, method=method, headers=headers)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=10) as answer:
+            with opener.open(request, timeout=60) as answer:
                 return Answer(answer.status, _lower(answer.headers), answer.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, _lower(error.headers), error.read())
@@ -61,5 +61,5 @@ async def stock_uvicorn(app: Any, **config: Any) -> AsyncGenerator[int]:
         yield listener.getsockname()[1]
     finally:
         server.should_exit = True
-        await asyncio.wait({task}, timeout=20)
+        await asyncio.wait({task}, timeout=60)
         listener.close()

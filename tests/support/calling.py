@@ -103,11 +103,11 @@ def results(context: LLMContext) -> list[Any]:
 
 async def settled(context: LLMContext, count: int = 1) -> list[Any]:
     """Waits until that many calls in a context are paired."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 if len(came := results(context)) >= count:
                     return came
             except AssertionError:
                 pass
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # real time: slow

@@ -29,9 +29,9 @@ class CanaryLLM(ScriptedLLM):
 
 async def bot(session: BotSession) -> None:
     """Emit every message that a server may send, then talk."""
-    inner: Any = session._session
+    inner: Any = session._wires.port
     for envelope in envelopes(wire.SERVER_PAYLOADS - _LEFT_OUT):
-        inner.emit_envelope(envelope)
+        inner.outlet.send(envelope)
     context = LLMContext([{"role": "system", "content": CANARY}])
     user, assistant = session.aggregators(context, vad_analyzer=None)
     await session.run([session.input(), user, CanaryLLM(), ClickTTS(), session.output(), assistant])

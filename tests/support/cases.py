@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from tests.support.inside import end_reason, is_held, session_named
 from tests.support.raw import RawClient
 from voxwire_protocol import wire
 from voxwire_server import BotSession, tokens
@@ -68,7 +69,7 @@ class Case:
         self.first_hello = self.hello(token=token)
         await self.client.attach(self.first_hello)
         await self.client.until(lambda: bool(self.client.welcomes))
-        self.session = self.server.registry._sessions[self.client.welcome.session_id]
+        self.session = session_named(self.server, self.client.welcome.session_id)
         self.note_link()
 
     def note_link(self) -> None:
@@ -82,16 +83,14 @@ class Case:
         return "PARKED" if self.session.link is None else "ATTACHED"
 
     async def becomes(self, state: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.state != state:
                 await asyncio.sleep(0.005)
 
     @property
     def reason(self) -> str:
         """Why the session is over; empty while it is not."""
-        if not self.session._ending.done():
-            return "BOT" if self.session.over else ""
-        return wire.EndReason.Name(self.session._ending.result()[0]).removeprefix("END_REASON_")
+        return end_reason(self.session)
 
     async def ask(self, hello: wire.Hello, *, origin: str | None = None) -> str:
         """Say Hello on another socket. What the answer is, in the words of the table."""
@@ -122,7 +121,7 @@ class Case:
         self.opened.append(other)
         await other.send_raw(wire.Envelope(hello=hello).SerializeToString())
         assert other.socket is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             data = await other.socket.recv(decode=False)
             first = wire.Envelope.FromString(data)
             if first.HasField("error"):
@@ -201,6 +200,6 @@ async def ended(case: Case) -> None:
     await case.session.ended.wait()
     case.stop.clear()  # for the sessions that begin after it
     await case.client.until(lambda: case.client.close_code is not None)
-    async with asyncio.timeout(10):
-        while case.session.id in case.server.registry._sessions:
+    async with asyncio.timeout(60):
+        while is_held(case.server, case.session):
             await asyncio.sleep(0.005)

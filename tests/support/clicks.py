@@ -128,7 +128,7 @@ class ScriptedLLM(LLMService):
             await self.push_frame(LLMTextFrame(words[-1] + ". "))
             await self.push_frame(LLMFullResponseEndFrame())
             if part == 0 and verb == "twice":
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # real time: slow
 
 
 def make_bot(contexts: list[LLMContext] | None = None, *, tts: type[TTSService] = ClickTTS) -> Any:

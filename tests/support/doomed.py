@@ -36,10 +36,10 @@ async def _open(url: str, carrier: str, what: str, stack: contextlib.AsyncExitSt
     session = await stack.enter_async_context(connection)
     if what == "speaking":
         await session.send_text("say 12")
-        await session.wait_for(voxwire.BotWord, timeout=30)
+        await session.wait_for(voxwire.BotWord, timeout=60)
     elif what == "tool":
         await session.send_text("call hang {}")
-        await session.wait_for(voxwire.ToolCallStarted, timeout=30)
+        await session.wait_for(voxwire.ToolCallStarted, timeout=60)
 
 
 async def _hold(url: str, plan: list[list[str]]) -> None:

@@ -24,7 +24,7 @@ async def tell(session: voxwire.Session) -> None:
     while True:
         await session.send_message("n", number)
         number += 1
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # real time: pace
 
 
 async def hold(
@@ -44,7 +44,7 @@ async def hold(
             await talk.heard_out()
             await session.send_text("say 3")
             await talk.until(lambda: len(talk.of(voxwire.UtteranceEnded)) >= 2)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # real time: silence
         finally:
             telling.cancel()
         received = [data.hex() for data in ledger.received[session.id]]
@@ -80,17 +80,14 @@ async def back(talk: Talk, dark: float, blackout_s: float) -> None:
 
 
 async def main(options: dict[str, Any]) -> None:
-    import pytest
-
     transports, blackout_s = options.pop("transports"), options.pop("blackout_s")
     each = [
         {"url": options["url"], "transport": transport, "token": token}
         for transport, token in zip(transports, options["tokens"], strict=True)
     ]
     ready = asyncio.Barrier(len(transports) + 1)
-    with pytest.MonkeyPatch.context() as patch:
-        ledger = Ledger()
-        ledger.install(patch)
+    ledger = Ledger()
+    with ledger.listening():
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(hold(ledger, ready, it, blackout_s)) for it in each]
             await ready.wait()

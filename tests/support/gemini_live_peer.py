@@ -103,7 +103,7 @@ class GeminiPeer:
         ending = list(self.open)
         for session in ending:
             await session.go_away(time_left_s)
-        await asyncio.sleep(time_left_s)
+        await asyncio.sleep(time_left_s)  # real time: slow
         for session in ending:
             await session.close(self.settings.end_close)
 
@@ -171,10 +171,10 @@ class GeminiPeer:
         if self.settings.end_after_s <= 0:
             return
         notice_s = min(self.settings.go_away_s, self.settings.end_after_s)
-        await asyncio.sleep(self.settings.end_after_s - notice_s)
+        await asyncio.sleep(self.settings.end_after_s - notice_s)  # real time: slow
         if notice_s > 0:
             await session.go_away(notice_s)
-            await asyncio.sleep(notice_s)
+            await asyncio.sleep(notice_s)  # real time: slow
         await session.close(self.settings.end_close)
 
 

@@ -176,7 +176,7 @@ class LiveSession:
             except asyncio.CancelledError:
                 before.cancel()
                 raise
-        await asyncio.sleep(self._settings.think_ms / 1000)
+        await asyncio.sleep(self._settings.think_ms / 1000)  # real time: slow
         await self._send(wire.resumption())
         if isinstance(answer, Call):
             if await self._fails("tool"):
@@ -203,7 +203,7 @@ class LiveSession:
             await self._send(wire.content(generationComplete=True))
             if self._settings.waits_for_playback:
                 until = turn.began_at + speech.duration_ms / 1000
-                await asyncio.sleep(max(0.0, until - loop.time()))
+                await asyncio.sleep(max(0.0, until - loop.time()))  # real time: pace
         finally:
             # what was sent is kept, as the API's documentation says of interruptions
             self.brain.said(turn.transcribed.strip())
@@ -216,7 +216,7 @@ class LiveSession:
         step = settings.chunk_ms * RATE // 1000 * 2
         for at in range(0, len(speech.pcm), step):
             due = turn.began_at + turn.sent_ms / 1000 / settings.speed
-            await asyncio.sleep(max(0.0, due - loop.time()))
+            await asyncio.sleep(max(0.0, due - loop.time()))  # real time: pace
             if await self._fails("turn", turn.sent_ms):
                 return False
             reached = turn.sent_ms + settings.chunk_ms + settings.transcript_lead_ms

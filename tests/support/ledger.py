@@ -3,18 +3,19 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import numpy as np
-import pytest
 
 import voxwire
+from tests.support.inside import emitted_messages
 from tests.support.listening import Ear, click_onsets_ms
-from voxwire._runtime import Runtime
+from voxwire._inbox import Inbox
 from voxwire_protocol import wire
-from voxwire_server.session.session import Session
 
 __all__ = ["Ledger", "Talk", "bare"]
 
@@ -31,22 +32,22 @@ class Ledger:
     received: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     """By the client, as its channel delivered them."""
 
-    def install(self, patch: pytest.MonkeyPatch) -> None:
-        """Listen where sessions send and where clients take."""
-        emit, handle = Session.emit_envelope, Runtime.handle
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen where sessions send and where clients take, while the block lasts."""
+        handle = Inbox.handle
 
-        def send(session: Session, envelope: wire.Envelope) -> None:
-            _note(self.sent[session.id], envelope)
-            emit(session, envelope)
+        def take(inbox: Inbox, envelope: wire.Envelope) -> None:
+            _note(self.received[inbox.welcome.session_id], envelope)
+            handle(inbox, envelope)
 
-        def take(runtime: Runtime, envelope: wire.Envelope) -> None:
-            _note(self.received[runtime.welcome.session_id], envelope)
-            handle(runtime, envelope)
+        def send(session_id: str, envelope: wire.Envelope) -> None:
+            _note(self.sent[session_id], envelope)
 
-        patch.setattr(Session, "emit_envelope", send)
-        patch.setattr(Runtime, "handle", take)
+        with emitted_messages(send), mock.patch.object(Inbox, "handle", take):
+            yield
 
-    async def settled(self, session_id: str, *, timeout_s: float = 10) -> list[bytes]:
+    async def settled(self, session_id: str, *, timeout_s: float = 60) -> list[bytes]:
         """Wait until as much was received as was sent; what was received."""
         async with asyncio.timeout(timeout_s):
             while len(self.received[session_id]) < len(self.sent[session_id]):
@@ -102,7 +103,7 @@ class Talk:
         """Events of a kind."""
         return [event for _, event in self.events if isinstance(event, kind)]
 
-    async def until(self, true: Callable[[], Any], *, timeout_s: float = 20) -> float:
+    async def until(self, true: Callable[[], Any], *, timeout_s: float = 60) -> float:
         """Wait for something; how long that took, seconds."""
         began = time.monotonic()
         try:
@@ -114,10 +115,17 @@ class Talk:
             raise AssertionError(f"never happened; failure {self.failure}; last {tail}") from None
         return time.monotonic() - began
 
-    async def sounding(self) -> None:
-        """Wait until a word is heard that was not heard before."""
-        before = len(self.of(voxwire.BotWord))
-        await self.until(lambda: len(self.of(voxwire.BotWord)) > before)
+    async def sounding(self) -> bool:
+        """Wait until a word is heard that was not heard before; false when the bot was done
+        before that.
+        """
+        words, ends = len(self.of(voxwire.BotWord)), len(self.of(voxwire.UtteranceEnded))
+        await self.until(
+            lambda: (
+                len(self.of(voxwire.BotWord)) > words or len(self.of(voxwire.UtteranceEnded)) > ends
+            )
+        )
+        return len(self.of(voxwire.BotWord)) > words
 
     async def heard_out(self, number: int = 1) -> Any:
         """Wait for the end of so many utterances since the session began; the last one."""

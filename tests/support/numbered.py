@@ -90,7 +90,7 @@ class HearingBot:
 
     async def __call__(self, session: BotSession) -> None:
         """The bot's function."""
-        await asyncio.sleep(self._starts_after_s)
+        await asyncio.sleep(self._starts_after_s)  # real time: slow
         await session.run([session.input(), _Ear(self, session.id), session.output()])
 
     def add(self, session_id: str, pcm: bytes) -> None:

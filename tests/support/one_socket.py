@@ -25,7 +25,7 @@ class RawClient:
         for data in self._channel.send(envelope, _now_ms()):
             await self._socket.send(data)
 
-    async def hear(self, name: str, timeout_s: float = 20) -> wire.Envelope:
+    async def hear(self, name: str, timeout_s: float = 60) -> wire.Envelope:
         """The next message with this payload; what comes before it is passed by."""
         async with asyncio.timeout(timeout_s):
             while True:

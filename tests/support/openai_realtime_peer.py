@@ -197,7 +197,7 @@ class _Session:
                     piece = waiting.pop(0)[1]
                     turn.transcribed += piece
                     await self._send("response.output_audio_transcript.delta", delta=piece, **at)
-                await asyncio.sleep(0.1 / self._peer.speed)
+                await asyncio.sleep(0.1 / self._peer.speed)  # real time: pace
         finally:
             self._brain.said(turn.transcribed)
         await self._send("response.output_audio.done", **at)
@@ -209,7 +209,7 @@ async def running_openai_peer(*, speed: float = 4.0, rate: int = 160) -> AsyncGe
     """Run a peer until the block ends."""
     peer = OpenAIPeer(speed=speed, rate=rate)
     await peer.espeak.warm()
-    async with serve(peer.handle, "127.0.0.1", 0, max_size=None, close_timeout=2) as server:
+    async with serve(peer.handle, "127.0.0.1", 0, max_size=None, close_timeout=60) as server:
         peer.port = next(iter(server.sockets)).getsockname()[1]
         try:
             yield peer

@@ -10,6 +10,7 @@ exists then, ``block`` those to come as well, until ``open``.
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 import threading
@@ -30,7 +31,7 @@ from starlette.routing import Mount
 
 from tests.support.click_server import StrictFiles
 from tests.support.clicks import ClickTTS, ScriptedLLM
-from tests.support.fault_server import record
+from tests.support.fault_server import recording
 from voxwire_server import BotSession
 from voxwire_server.bots.registry import LoadedBot, load_bot
 from voxwire_server.config import Settings
@@ -136,9 +137,16 @@ def main(options: dict[str, Any]) -> None:
     configure_logging("WARNING")
     if "wav" in options:
         asyncio.run(speak(**options["wav"]))
-    if "ledger" in options:
-        ledger = Path(options["ledger"])
-        record(ledger.open("w", encoding="utf-8", buffering=1))  # until the end
+    with contextlib.ExitStack() as stack:
+        if "ledger" in options:
+            path = Path(options["ledger"])
+            file = stack.enter_context(path.open("w", encoding="utf-8", buffering=1))
+            stack.enter_context(recording(file))
+        run(options)
+
+
+def run(options: dict[str, Any]) -> None:
+    """Serve until somebody ends it."""
     cutter = Cutter()
     settings = Settings(port=0, **options.get("settings", {}))
     listener = bind(settings)

@@ -133,7 +133,7 @@ class RawClient:
         self.socket.transport.abort()
         self.channel.on_lost(_now_ms())
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 15) -> None:
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 60) -> None:
         """Wait until something holds."""
         async with asyncio.timeout(timeout_s):
             while not condition():
@@ -183,7 +183,7 @@ class RawClient:
 
     async def _report(self, socket: Any) -> None:
         while True:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # real time: pace
             end_ms = max((_end_ms(chunk) for chunk in self.audio), default=0)
             if not self.hears or self.quiet or socket is not self.socket or not end_ms:
                 continue

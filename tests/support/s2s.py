@@ -97,7 +97,7 @@ class Talk:
                 return event
 
     async def until_seen(
-        self, first: int, done: Callable[[list[type[Any]]], bool], seconds: float = 15
+        self, first: int, done: Callable[[list[type[Any]]], bool], seconds: float = 60
     ) -> None:
         """Read on until the kinds of events since number ``first``, words of the cut turn aside,
         satisfy ``done``; with everything that came in the error if they do not in time.
@@ -114,7 +114,7 @@ class Talk:
         except TimeoutError:
             raise AssertionError("\n".join(str(e)[:150] for e in self.events[first:])) from None
 
-    async def answer(self, seconds: float = 25) -> list[voxwire.BotWord]:
+    async def answer(self, seconds: float = 60) -> list[voxwire.BotWord]:
         """Hear the bot until its next utterance is over; its words as they fired.
 
         Raises:
@@ -147,8 +147,3 @@ async def talk(line: Line, transport: str = "websocket") -> AsyncIterator[Talk]:
         line.url, microphone=microphone, speaker=ear, transport=transport
     ) as session:
         yield Talk(session, microphone, ear, line.peer.espeak)
-
-
-async def settle(seconds: float = 0.3) -> None:
-    """Give both sides the time to finish what is on its way."""
-    await asyncio.sleep(seconds)

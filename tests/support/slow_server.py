@@ -34,7 +34,7 @@ class SlowTTS(EspeakTTSService):
     delay_ms: ClassVar[float] = 0
 
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
-        await asyncio.sleep(self.delay_ms / 1000)
+        await asyncio.sleep(self.delay_ms / 1000)  # real time: slow
         async for frame in super().run_tts(text, context_id):
             yield frame
 

@@ -32,11 +32,11 @@ async def talk(url: str, texts: list[str], pause_s: float, options: dict[str, An
         age_s = 0.0
         for number, text in enumerate(texts):
             if number:
-                await asyncio.sleep(pause_s)
+                await asyncio.sleep(pause_s)  # real time: moment
                 age_s = asyncio.get_running_loop().time() - ready
             await session.send_text(text)
             words: list[str] = []
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 async for event in session:
                     if isinstance(event, voxwire.BotWord):
                         words.append(event.text.strip("."))

@@ -36,10 +36,10 @@ def reset(transport: Any) -> None:
 async def vanish(session: voxwire.Session) -> None:
     """Reset the socket of a session and let go of everything: no Bye, no close frame."""
     runtime: Any = session._runtime
-    runtime._said_bye = True
+    runtime.inbox.leaving = True
     runtime._control.finish()
     if runtime._control._socket is not None:
-        reset(runtime._control._socket._connection.transport)
+        reset(runtime._control._socket._websocket.transport)
     await runtime.stop()
 
 
@@ -96,10 +96,10 @@ OFFER = "\r\n".join(
 
 async def is_reset(url: str, carrier: str) -> None:
     """RST while the bot speaks."""
-    connection = voxwire.connect(url, transport=carrier, connect_timeout=30)
+    connection = voxwire.connect(url, transport=carrier, connect_timeout=60)
     async with connection as session:
         await session.send_text("say 12")
-        await session.wait_for(voxwire.BotWord, timeout=30)
+        await session.wait_for(voxwire.BotWord, timeout=60)
         await vanish(session)
 
 
@@ -114,7 +114,7 @@ async def leaves_in_mid_offer(url: str, carrier: str) -> None:
         await sock.send(wire.Envelope(seq=1, path_open=opening).SerializeToString())
         if next(_PLACES) % 2:
             await sock.recv()
-        await asyncio.sleep(next(_MOMENTS) / 2)
+        await asyncio.sleep(next(_MOMENTS) / 2)  # real time: moment
 
 
 async def leaves_in_mid_handshake(url: str, carrier: str) -> None:
@@ -124,14 +124,14 @@ async def leaves_in_mid_handshake(url: str, carrier: str) -> None:
         host, _, port = url.removeprefix("ws://").partition(":")
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"GET /v1/session HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: webso")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # real time: moment
         reset(writer.transport)
         return
     async with raw(url) as sock:
         if place == 2:
             await sock.send(hello())
         else:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # real time: moment
 
 
 async def leaves_in_mid_tool(url: str, carrier: str) -> None:
@@ -142,13 +142,13 @@ async def leaves_in_mid_tool(url: str, carrier: str) -> None:
     )
     async with connection as session:
         await session.send_text(f"call {name} {{}}")
-        await session.wait_for(voxwire.ToolCallStarted, timeout=30)
+        await session.wait_for(voxwire.ToolCallStarted, timeout=60)
         await vanish(session)
 
 
 async def closes_twice(url: str, carrier: str) -> None:
     """Closed from two places at once, then by the block."""
-    connection = voxwire.connect(url, transport=carrier, connect_timeout=30)
+    connection = voxwire.connect(url, transport=carrier, connect_timeout=60)
     async with connection as session:
         await session.send_text("say 12")
         await asyncio.gather(session.close("a"), session.close("b"))
@@ -159,12 +159,12 @@ async def is_cancelled_again_and_again(url: str, carrier: str) -> None:
     """Cancelled every few milliseconds from somewhere in ``connect()`` until nothing runs."""
 
     async def talk() -> None:
-        async with voxwire.connect(url, transport=carrier, connect_timeout=30) as session:
+        async with voxwire.connect(url, transport=carrier, connect_timeout=60) as session:
             await session.send_text("say 12")
             await asyncio.Event().wait()
 
     task = asyncio.ensure_future(talk())
-    await asyncio.sleep(next(_MOMENTS))
+    await asyncio.sleep(next(_MOMENTS))  # real time: moment
     while not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=0.005)

@@ -79,7 +79,7 @@ class Watched:
             sessions=said["sessions"],
         )
 
-    async def settled(self, within: Count | None = None, *, timeout_s: float = 10) -> Count:
+    async def settled(self, within: Count | None = None, *, timeout_s: float = 60) -> Count:
         """Count once nothing changes for a second and no session is left, or once it is
         ``within`` an earlier count; in any case after ``timeout_s``.
         """
@@ -96,13 +96,13 @@ class Watched:
                 break
         return last
 
-    async def sessions(self, number: int, *, timeout_s: float = 20) -> None:
+    async def sessions(self, number: int, *, timeout_s: float = 60) -> None:
         """Wait until it has so many sessions."""
         async with asyncio.timeout(timeout_s):
             while (await self.ask("count"))["sessions"] != number:
                 await asyncio.sleep(0.05)
 
-    async def terminate(self, *, timeout_s: float = 10) -> int:
+    async def terminate(self, *, timeout_s: float = 60) -> int:
         """SIGTERM; its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return await asyncio.wait_for(self.process.wait(), timeout_s)

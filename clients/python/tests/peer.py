@@ -4,18 +4,24 @@
 
     async with serving(script) as url: ...
 
-where `script(peer)` is a coroutine that says what the server does on one connection.
+where `script(peer)` is a coroutine that says what the server does on one connection. In virtual
+time the socket is one in memory, and `connect` is what reaches it.
 """
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 
+import voxwire
+from voxwire._websocket import WebSocket
+from voxwire.testing import Environment, Network, SocketClosed, VirtualTime, running_clock
+from voxwire.testing.network import End
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel
 from voxwire_protocol.timeline import TimedWord, encode_words
@@ -28,14 +34,81 @@ Script = Callable[["Peer"], Awaitable[None]]
 
 
 def now_ms() -> int:
-    return time.monotonic_ns() // 1_000_000
+    return int(running_clock().now_ms())
+
+
+def now_s() -> float:
+    """The same clock, seconds."""
+    return running_clock().now_ms() / 1000
+
+
+_networks: dict[str, Network] = {}
+"""In virtual time: where each server is reached, by host."""
+
+
+async def _dial(url: str, *, timeout_ms: int) -> WebSocket:
+    return await _networks[urlsplit(url).netloc].dial(url, timeout_ms=timeout_ms)
+
+
+def connect(url: str, **options: Any) -> voxwire.Connection:
+    """`voxwire.connect` to a server of this module, whichever time it is."""
+    if isinstance(clock := running_clock(), VirtualTime):
+        options["environment"] = Environment(
+            dial=_dial, clock=clock, jitter=lambda: 0.5, webrtc=False
+        )
+    return voxwire.connect(url, **options)
+
+
+class MemorySocket:
+    """The server's end of a socket in memory, with the verbs of `websockets`' connection."""
+
+    def __init__(self, end: End, path: str) -> None:
+        self._end = end
+        self.request = type("Request", (), {"path": path})
+        self.transport = self
+        self._gone = asyncio.Event()
+        self._reading = asyncio.Event()
+        self._reading.set()
+        end.on_closed = lambda _: self._gone.set()
+
+    async def send(self, data: bytes | str) -> None:
+        if not self._end.open:
+            raise ConnectionClosedError(None, None)
+        self._end.write(data)  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with contextlib.suppress(SocketClosed):
+            while True:
+                data = await self._end.receive()
+                await self._reading.wait()
+                yield data
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        self._end.shut(code, reason)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(UNIT_S / 2):
+                await self._gone.wait()
+        self._end.abort()
+
+    async def wait_closed(self) -> None:
+        await self._gone.wait()
+
+    def abort(self) -> None:
+        self._end.abort()  # what was written before it arrives
+
+    def is_closing(self) -> bool:
+        return not self._end.open
+
+    def pause_reading(self) -> None:
+        self._reading.clear()
 
 
 class Peer:
     """One connection, as the server sees it."""
 
-    def __init__(self, socket: ServerConnection) -> None:
-        self.socket = socket
+    def __init__(self, socket: Any) -> None:
+        self.socket: ServerConnection = socket
         self.channel = Channel(allowed=wire.CLIENT_PAYLOADS)
         self.received: list[wire.Envelope] = []
         self.reports: list[tuple[int, wire.PlayoutReport]] = []
@@ -222,7 +295,7 @@ async def serving(script: Script, *, subprotocol: bool = True) -> AsyncIterator[
     """Serves the script on a free loopback port; an error in it fails the test."""
     failures: list[BaseException] = []
 
-    async def handle(socket: ServerConnection) -> None:
+    async def handle(socket: Any) -> None:
         peer = Peer(socket)
         reader = asyncio.create_task(peer.read())
         try:
@@ -236,6 +309,40 @@ async def serving(script: Script, *, subprotocol: bool = True) -> AsyncIterator[
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
 
+    if isinstance(running_clock(), VirtualTime):
+        async with _in_memory(handle) as url:
+            yield url
+    else:
+        async with _on_loopback(handle, subprotocol) as url:
+            yield url
+    if failures:
+        raise failures[0]
+
+
+@contextlib.asynccontextmanager
+async def _in_memory(handle: Callable[[Any], Awaitable[None]]) -> AsyncIterator[str]:
+    host = f"peer{len(_networks)}.test"
+    tasks: list[asyncio.Task[None]] = []
+
+    def accept(end: End) -> None:
+        path = urlsplit(network.dialled[-1]).path
+        tasks.append(asyncio.ensure_future(handle(MemorySocket(end, path))))  # type: ignore[arg-type]
+
+    network = _networks[host] = Network(accept)
+    try:
+        yield f"ws://{host}"
+    finally:
+        del _networks[host]
+        for end in tuple(network.ends):
+            end.shut(1001)
+        if tasks:
+            await asyncio.wait(tasks, timeout=60)
+
+
+@contextlib.asynccontextmanager
+async def _on_loopback(
+    handle: Callable[[Any], Awaitable[None]], subprotocol: bool
+) -> AsyncIterator[str]:
     server = await serve(
         handle,
         "127.0.0.1",
@@ -250,5 +357,3 @@ async def serving(script: Script, *, subprotocol: bool = True) -> AsyncIterator[
     finally:
         server.close()
         await server.wait_closed()
-    if failures:
-        raise failures[0]

@@ -64,7 +64,7 @@ class ResumeSession:
             found = [m for m in self.received if m.HasField("hello")]
             if len(found) >= count:
                 return found[count - 1]
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # real time: poll
 
     def welcome(self, *, resumed: bool, **more: object) -> wire.Welcome:
         """The answer to the newest Hello: the same one for the same nonce."""
@@ -106,7 +106,7 @@ class ResumeSession:
                 asked = [m.path_open for m in self.received if m.HasField("path_open")]
                 if any(it.path_id == path_id for it in asked):
                     break
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.005)  # real time: poll
         peer.path_id = path_id
 
     def cut(self) -> None:

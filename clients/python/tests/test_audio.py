@@ -132,7 +132,7 @@ async def test_an_iterator_of_bytes_and_arrays_is_read_at_most_2_s_ahead() -> No
     microphone = as_microphone(source())
     assert isinstance(microphone, StreamMicrophone)
     pump = asyncio.create_task(microphone.run())
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # real time: silence
     assert 15 <= given <= 25
     total = 0
     while not pump.done() or len(got := microphone.read(320)):

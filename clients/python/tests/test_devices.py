@@ -15,28 +15,29 @@ from voxwire._player import Player
 from voxwire._user import UserAudio
 from voxwire.audio import StreamMicrophone, as_speaker
 from voxwire.playout import PlayoutBuffer, Samples
+from voxwire_protocol.clocks import SystemClock
 from voxwire_protocol.errors import ErrorCode
 
 
-class Clock:
-    """Virtual time."""
+class HandClock(SystemClock):
+    """Stands still but for what a test says that something took."""
 
     def __init__(self) -> None:
-        self.now_s = 0.0
+        self.at_ms = 0.0
 
-    def __call__(self) -> float:
-        return self.now_s
+    def now_ms(self) -> float:
+        return self.at_ms
 
 
 class SlowMicrophone:
     """Every read takes so long, by the clock."""
 
-    def __init__(self, clock: Clock, took_s: float) -> None:
+    def __init__(self, clock: HandClock, took_ms: float) -> None:
         self._clock = clock
-        self._took_s = took_s
+        self._took_ms = took_ms
 
     def read(self, num_samples: int) -> Samples:
-        self._clock.now_s += self._took_s
+        self._clock.at_ms += self._took_ms
         return np.zeros(num_samples, np.int16)
 
     async def run(self) -> None:
@@ -46,8 +47,8 @@ class SlowMicrophone:
 async def test_a_microphone_that_needs_a_whole_block_is_too_slow_and_says_what_was_measured() -> (
     None
 ):
-    clock = Clock()
-    user = UserAudio(SlowMicrophone(clock, 0.025), clock=clock)
+    clock = HandClock()
+    user = UserAudio(SlowMicrophone(clock, 25), clock=clock)
     running = asyncio.create_task(user.run())
     heard = [user.read(320) for _ in range(WINDOW + 5)]
     assert heard[WINDOW - 2] is not None
@@ -62,10 +63,10 @@ async def test_a_microphone_that_needs_a_whole_block_is_too_slow_and_says_what_w
 
 
 async def test_a_speaker_that_needs_a_whole_block_is_too_slow() -> None:
-    clock = Clock()
+    clock = HandClock()
 
     def play(samples: Samples, media_ms: int) -> None:
-        clock.now_s += 0.022
+        clock.at_ms += 22
 
     speaker = GuardedSpeaker(as_speaker(play), clock=clock)
     speaker.open(24_000)
@@ -79,16 +80,16 @@ async def test_a_speaker_that_needs_a_whole_block_is_too_slow() -> None:
 def test_a_stall_of_the_program_is_not_the_device_s_fault() -> None:
     pace = Pace("read()", "be quick")
     for _ in range(3):
-        pace.note(30.0)
+        pace.note(30_000)
         for _ in range(WINDOW):
-            pace.note(0.002)
+            pace.note(2)
 
 
 class Blocking:
     """A device as a sound library has it: read() returns when the samples are there."""
 
     def read(self, num_samples: int) -> Samples:
-        time.sleep(0.025)
+        time.sleep(0.025)  # real time: slow
         return np.zeros(num_samples, np.int16)
 
     async def run(self) -> None:
@@ -96,7 +97,7 @@ class Blocking:
 
 
 def blocking_speaker(samples: Samples, media_ms: int) -> None:
-    time.sleep(0.022)
+    time.sleep(0.022)  # real time: slow
 
 
 async def until_gone(peer: Peer) -> None:
@@ -132,6 +133,7 @@ async def test_a_device_slower_than_real_time_ends_the_session_and_never_holds_t
 async def test_a_player_that_is_behind_yields_with_every_block() -> None:
     """What sounds late is caught up, one block a turn of the loop."""
     turns = written = 0
+    clock = HandClock()
 
     class Speaker(voxwire.Recording):
         def write(self, block: Any, at: float) -> None:
@@ -146,10 +148,11 @@ async def test_a_player_that_is_behind_yields_with_every_block() -> None:
         continuous=False,
         emit=lambda _: None,
         report=lambda _: None,
+        clock=clock,
     )
     running = asyncio.create_task(player.run())
     await asyncio.sleep(0)
-    time.sleep(0.5)  # noqa: ASYNC251 - the loop stands still: 25 blocks are due
+    clock.at_ms += 500  # the loop stood still: 25 blocks are due
     while written < 20:
         turns += 1
         await asyncio.sleep(0)

@@ -6,6 +6,7 @@ import pytest
 
 from voxwire import _dial
 from voxwire._attach import Greeting, lost
+from voxwire._environment import Environment
 from voxwire._simulate import Gate
 from voxwire._socket import Socket
 from voxwire_protocol.errors import VoxwireError
@@ -22,7 +23,7 @@ class Sockets:
     async def open(self, timeout_ms: int) -> "Sockets.Made":
         self.begun += 1
         number, takes_s = self.begun, self.takes_s[self.begun - 1]
-        await asyncio.sleep(abs(takes_s))
+        await asyncio.sleep(abs(takes_s))  # real time: slow
         if takes_s < 0:
             raise lost("refused")
         return self.Made(self, number)
@@ -40,7 +41,7 @@ def dialler(sockets: Sockets, monkeypatch: pytest.MonkeyPatch) -> _dial.Dialler:
     greeting = Greeting(
         "ws://127.0.0.1:1", token="", bot="", metadata_json="", webrtc=False, resume=True
     )
-    made = _dial.Dialler(greeting, Gate(), lambda: 0)
+    made = _dial.Dialler(greeting, Gate(), environment=Environment(), last_received=lambda: 0)
     monkeypatch.setattr(made, "open", sockets.open)
     return made
 
@@ -75,7 +76,7 @@ async def test_of_two_that_open_one_is_kept(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_cancelled_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     sockets = Sockets(60, 60, 60)
     task = asyncio.create_task(dialler(sockets, monkeypatch)._open_promptly(3000))
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.2)  # real time: moment
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
-from peer import RATE, UNIT_S, tone
+from peer import RATE, UNIT_S, connect, now_s, tone
 from resuming import ResumeSession, keeping
+from virtual import virtual
 from websockets.exceptions import ConnectionClosed
 
 import voxwire
@@ -24,7 +24,7 @@ async def read(session: voxwire.Session) -> AsyncIterator[voxwire.Event]:
 
 async def collect(url: str, **options: object) -> list[voxwire.Event]:
     """All events of a session that ends in order."""
-    async with voxwire.connect(url, transport="websocket", **options) as session:  # type: ignore[arg-type]
+    async with connect(url, transport="websocket", **options) as session:  # type: ignore[arg-type]
         return [event async for event in read(session)]
 
 
@@ -36,6 +36,7 @@ def words(events: list[voxwire.Event]) -> list[tuple[str, int]]:
     return [(word.utterance_id, word.index) for word in of(voxwire.BotWord, events)]
 
 
+@virtual
 async def test_lost_mid_utterance_every_word_fires_once_and_the_sound_goes_on() -> None:
     async def script(session: ResumeSession) -> None:
         peer = await session.first()
@@ -66,6 +67,7 @@ async def test_lost_mid_utterance_every_word_fires_once_and_the_sound_goes_on() 
     assert len(speaker.samples) == RATE
 
 
+@virtual
 async def test_a_hello_after_a_loss_proves_whose_session_it_is_and_says_what_was_received() -> None:
     async def script(session: ResumeSession) -> None:
         peer = await session.first()
@@ -92,6 +94,7 @@ async def test_a_hello_after_a_loss_proves_whose_session_it_is_and_says_what_was
     assert len(of(voxwire.StateChanged, events)) == 1
 
 
+@virtual
 async def test_a_welcome_that_is_lost_on_the_first_attach_costs_nothing() -> None:
     async def script(session: ResumeSession) -> None:
         peer = await session.dial()
@@ -105,7 +108,7 @@ async def test_a_welcome_that_is_lost_on_the_first_attach_costs_nothing() -> Non
 
     kept = ResumeSession()
     async with keeping(script, session=kept) as url:
-        async with voxwire.connect(url, transport="websocket", token="t") as session:
+        async with connect(url, transport="websocket", token="t") as session:
             assert session.connection == "connected"
             assert isinstance(await anext(session), voxwire.SessionStarted)
     first, second = kept.hellos
@@ -114,6 +117,7 @@ async def test_a_welcome_that_is_lost_on_the_first_attach_costs_nothing() -> Non
     assert asked == [1, 2]
 
 
+@virtual
 async def test_a_welcome_that_is_lost_on_a_resume_costs_nothing() -> None:
     async def script(session: ResumeSession) -> None:
         peer = await session.first()
@@ -135,6 +139,7 @@ async def test_a_welcome_that_is_lost_on_a_resume_costs_nothing() -> None:
     assert of(voxwire.StateChanged, events)
 
 
+@virtual
 async def test_verbs_while_reconnecting_arrive_once_and_in_order() -> None:
     async def script(session: ResumeSession) -> None:
         peer = await session.first()
@@ -152,7 +157,7 @@ async def test_verbs_while_reconnecting_arrive_once_and_in_order() -> None:
 
     kept = ResumeSession()
     async with keeping(script, session=kept) as url:
-        async with voxwire.connect(url, transport="websocket") as session:
+        async with connect(url, transport="websocket") as session:
             await session.send_text("0")
             await session.wait_for(voxwire.ConnectionChanged)
             assert session.connection == "reconnecting"
@@ -164,6 +169,7 @@ async def test_verbs_while_reconnecting_arrive_once_and_in_order() -> None:
     assert kept.texts == list("01234")
 
 
+@virtual
 async def test_more_than_can_be_kept_is_an_error_and_loses_nothing() -> None:
     async def script(session: ResumeSession) -> None:
         await session.first()
@@ -177,7 +183,7 @@ async def test_more_than_can_be_kept_is_an_error_and_loses_nothing() -> None:
     kept = ResumeSession()
     sent: list[str] = []
     async with keeping(script, session=kept) as url:
-        async with voxwire.connect(url, transport="websocket") as session:
+        async with connect(url, transport="websocket") as session:
             await session.wait_for(voxwire.ConnectionChanged)
             with pytest.raises(voxwire.SessionError) as caught:
                 while True:
@@ -191,6 +197,7 @@ async def test_more_than_can_be_kept_is_an_error_and_loses_nothing() -> None:
     assert kept.texts == sent
 
 
+@virtual
 async def test_a_session_that_is_not_back_within_its_grace_has_expired() -> None:
     async def script(session: ResumeSession) -> None:
         await session.first()
@@ -200,17 +207,18 @@ async def test_a_session_that_is_not_back_within_its_grace_has_expired() -> None
             peer.socket.transport.abort()
 
     kept = ResumeSession(grace_ms=600)
-    start = time.monotonic()
+    start = now_s()
     with pytest.raises(voxwire.SessionError, match=r"not back within 0\.\d s") as caught:
         async with asyncio.timeout(10 * UNIT_S), keeping(script, session=kept, wait=False) as url:
             await collect(url)
     assert caught.value.code == voxwire.ErrorCode.SESSION_EXPIRED
     assert caught.value.action == voxwire.RecoveryAction.RECONNECT
-    assert time.monotonic() - start < 5 * UNIT_S
+    assert now_s() - start < 5 * UNIT_S
     assert len(kept.hellos) >= 4
 
 
 @pytest.mark.parametrize("code", ["SESSION_EXPIRED", "UNAUTHORIZED", "SUPERSEDED"])
+@virtual
 async def test_a_refused_resume_is_its_error_and_is_not_tried_again(code: str) -> None:
     async def script(session: ResumeSession) -> None:
         await session.first()
@@ -226,6 +234,7 @@ async def test_a_refused_resume_is_its_error_and_is_not_tried_again(code: str) -
     assert len(kept.peers) == 2
 
 
+@virtual
 async def test_a_session_that_another_client_took_over_is_not_taken_back() -> None:
     async def script(session: ResumeSession) -> None:
         peer = await session.first()
@@ -240,6 +249,7 @@ async def test_a_session_that_another_client_took_over_is_not_taken_back() -> No
     assert len(kept.peers) == 1
 
 
+@virtual
 async def test_a_busy_server_is_asked_again_when_it_says() -> None:
     refused_at: list[float] = []
 
@@ -247,9 +257,9 @@ async def test_a_busy_server_is_asked_again_when_it_says() -> None:
         await session.first()
         session.cut()
         await session.refuse(await session.dial(), "CAPACITY", retry_after_ms=400)
-        refused_at.append(time.monotonic())
+        refused_at.append(now_s())
         peer = await session.again(path_id=2)
-        refused_at.append(time.monotonic())
+        refused_at.append(now_s())
         await peer.goodbye()
 
     async with keeping(script) as url:
@@ -257,6 +267,7 @@ async def test_a_busy_server_is_asked_again_when_it_says() -> None:
     assert refused_at[1] - refused_at[0] >= 0.35
 
 
+@virtual
 async def test_without_resume_a_loss_ends_the_session() -> None:
     async def script(session: ResumeSession) -> None:
         await session.first()
@@ -295,6 +306,7 @@ def snapshot(heard_ms: int, **more: object) -> wire.Snapshot:
 
 
 @pytest.mark.parametrize("announced", [3, 0])
+@virtual
 async def test_a_resume_that_came_too_late_goes_on_from_a_snapshot(announced: int) -> None:
     """`announced`: how many words of the utterance the client knew before."""
 
@@ -319,7 +331,7 @@ async def test_a_resume_that_came_too_late_goes_on_from_a_snapshot(announced: in
     kept = ResumeSession()
     events: list[voxwire.Event] = []
     async with keeping(script, session=kept) as url:
-        async with voxwire.connect(url, transport="websocket") as session:
+        async with connect(url, transport="websocket") as session:
             async for event in read(session):
                 events.append(event)
                 if isinstance(event, voxwire.ConnectionChanged) and event.state == "reconnecting":
@@ -337,6 +349,7 @@ async def test_a_resume_that_came_too_late_goes_on_from_a_snapshot(announced: in
     assert kept.texts == []
 
 
+@virtual
 async def test_messages_that_are_not_acknowledged_move_the_session_to_a_second_socket() -> None:
     async def script(session: ResumeSession) -> None:
         first = await session.first()
@@ -351,7 +364,7 @@ async def test_messages_that_are_not_acknowledged_move_the_session_to_a_second_s
 
     kept = ResumeSession()
     async with keeping(script, session=kept) as url:
-        async with voxwire.connect(url, transport="websocket") as session:
+        async with connect(url, transport="websocket") as session:
             await asyncio.sleep(0.1)
             await session.send_text("stuck")
             changed = await session.wait_for(voxwire.ConnectionChanged)
@@ -359,6 +372,7 @@ async def test_messages_that_are_not_acknowledged_move_the_session_to_a_second_s
     assert kept.texts == ["stuck"]
 
 
+@virtual
 async def test_a_half_open_socket_that_wakes_up_later_disturbs_nothing() -> None:
     async def script(session: ResumeSession) -> None:
         first = await session.first()
@@ -383,6 +397,7 @@ async def test_a_half_open_socket_that_wakes_up_later_disturbs_nothing() -> None
     assert states == ["reconnecting", "connected"]
 
 
+@virtual
 async def test_a_path_that_the_server_gives_up_is_replaced_in_the_same_session() -> None:
     async def script(session: ResumeSession) -> None:
         peer = await session.first()
@@ -405,6 +420,7 @@ async def test_a_path_that_the_server_gives_up_is_replaced_in_the_same_session()
     assert not [m for m in kept.received if m.HasField("path_close")]
 
 
+@virtual
 async def test_a_flush_on_the_new_path_is_honoured_before_its_audio_and_answered_there() -> None:
     async def script(session: ResumeSession) -> None:
         peer = await session.first()
@@ -436,6 +452,7 @@ async def test_a_flush_on_the_new_path_is_honoured_before_its_audio_and_answered
     assert before == list(range(-(-flushed.media_ms // 100)))
 
 
+@virtual
 async def test_a_server_that_goes_away_says_where_the_session_goes_on() -> None:
     async def script(session: ResumeSession) -> None:
         peer = await session.first()
@@ -465,6 +482,7 @@ async def freeze(session: voxwire.Session) -> None:
 
 
 @pytest.mark.parametrize("trouble", [drop_control, drop_media, freeze])
+@virtual
 async def test_simulated_trouble_is_lived_through(trouble) -> None:
     async def script(session: ResumeSession) -> None:
         await session.first()
@@ -472,13 +490,14 @@ async def test_simulated_trouble_is_lived_through(trouble) -> None:
         await peer.until_bye()
 
     async with keeping(script, session=ResumeSession(heartbeat_ms=500)) as url:
-        async with voxwire.connect(url, transport="websocket") as session:
+        async with connect(url, transport="websocket") as session:
             await session.wait_for(voxwire.PathChanged)
             await trouble(session)
             assert (await session.wait_for(voxwire.ConnectionChanged)).state == "reconnecting"
             assert (await session.wait_for(voxwire.PathChanged)).path_id == 2
 
 
+@virtual
 async def test_a_slow_wire_is_slow_until_it_is_not() -> None:
     async def script(session: ResumeSession) -> None:
         peer = await session.first()
@@ -487,14 +506,14 @@ async def test_a_slow_wire_is_slow_until_it_is_not() -> None:
 
     kept = ResumeSession()
     async with keeping(script, session=kept) as url:
-        async with voxwire.connect(url, transport="websocket") as session:
+        async with connect(url, transport="websocket") as session:
             session.simulate.slow(20_000)
-            start = time.monotonic()
+            start = now_s()
             await session.send_text("x" * 8000)
             async with asyncio.timeout(5 * UNIT_S):
                 while not kept.texts:
                     await asyncio.sleep(0.01)
-            assert time.monotonic() - start > 0.35
+            assert now_s() - start > 0.35
             session.simulate.slow(0)
 
 
@@ -515,6 +534,7 @@ async def welcome_only(session: ResumeSession) -> None:
     ("stage", "leaving"),
     [(dial_only, "cancel"), (nobody, "cancel"), (welcome_only, "cancel"), (nobody, "close")],
 )
+@virtual
 async def test_leaving_while_reconnecting_is_quick_and_leaves_nothing(stage, leaving: str) -> None:
     async def script(session: ResumeSession) -> None:
         await session.first()
@@ -523,7 +543,7 @@ async def test_leaving_while_reconnecting_is_quick_and_leaves_nothing(stage, lea
         await asyncio.sleep(10 * UNIT_S)
 
     async def stay(url: str) -> None:
-        async with voxwire.connect(url, transport="websocket") as session:
+        async with connect(url, transport="websocket") as session:
             await session.wait_for(voxwire.ConnectionChanged)
             gone.set()
             if leaving == "cancel":
@@ -538,7 +558,7 @@ async def test_leaving_while_reconnecting_is_quick_and_leaves_nothing(stage, lea
         await asyncio.sleep(0.2)
         if leaving == "cancel":
             task.cancel()
-        start = time.monotonic()
+        start = now_s()
         await asyncio.wait({task})
-        assert time.monotonic() - start < 3 * UNIT_S
+        assert now_s() - start < 3 * UNIT_S
         assert task.cancelled() == (leaving == "cancel")

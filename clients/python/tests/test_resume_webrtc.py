@@ -68,7 +68,7 @@ async def test_a_connection_that_still_carries_audio_survives_a_lost_control_cha
         await peer.reported(300)
         session.cut()
         peer = await session.dial()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # real time: moment
         await session.replay(peer)
         await peer.reported(1000)
         await peer.goodbye()

@@ -3,11 +3,11 @@
 import asyncio
 import json
 import threading
-import time
 from typing import Any, Literal
 
 import pytest
-from peer import UNIT_S, Peer, serving
+from peer import UNIT_S, Peer, connect, now_s, serving
+from virtual import virtual
 
 import voxwire
 from voxwire.tools import as_tool
@@ -65,16 +65,16 @@ def test_what_cannot_be_a_tool_is_said_at_once() -> None:
 
     for function in (takes_a_socket, takes_all, named):
         with pytest.raises(voxwire.UsageError) as error:
-            voxwire.connect("ws://127.0.0.1:1", tools=[function])
+            connect("ws://127.0.0.1:1", tools=[function])
         assert error.value.code is ErrorCode.INVALID_ARGUMENT
     for options in ({"name": "no spaces"}, {"timeout_ms": -1}, {"on_interruption": "explode"}):
         with pytest.raises(voxwire.UsageError):
             voxwire.tool(**options)(fine)  # type: ignore[call-overload]
     with pytest.raises(voxwire.UsageError):
-        voxwire.connect("ws://127.0.0.1:1", tools=[fine, fine])
+        connect("ws://127.0.0.1:1", tools=[fine, fine])
     large = [voxwire.Tool(_spec(f"t{n}", "x" * 2000), fine) for n in range(10)]
     with pytest.raises(voxwire.UsageError):
-        voxwire.connect("ws://127.0.0.1:1", tools=large)
+        connect("ws://127.0.0.1:1", tools=large)
 
 
 def _spec(name: str, description: str) -> Any:
@@ -111,11 +111,12 @@ def results(peer: Peer) -> dict[str, Any]:
 async def converse(script: Any, *tools: Any) -> None:
     """Runs a script against a client with these tools, until the script says goodbye."""
     async with serving(script) as url, asyncio.timeout(20 * UNIT_S):
-        async with voxwire.connect(url, transport="websocket", tools=tools) as session:
+        async with connect(url, transport="websocket", tools=tools) as session:
             async for _ in session:
                 pass
 
 
+@virtual
 async def test_results_and_errors_are_answered_and_nothing_private_is_in_them() -> None:
     async def add(a: int, b: int = 1) -> int:
         return a + b
@@ -188,6 +189,7 @@ async def test_results_and_errors_are_answered_and_nothing_private_is_in_them() 
     }
 
 
+@virtual
 async def test_a_request_that_comes_again_never_runs_again() -> None:
     runs: list[str] = []
     go = asyncio.Event()
@@ -217,6 +219,7 @@ async def test_a_request_that_comes_again_never_runs_again() -> None:
     assert runs == ["a"]
 
 
+@virtual
 async def test_a_withdrawn_call_is_cancelled_and_says_nothing_more() -> None:
     ended: list[str] = []
 
@@ -253,6 +256,7 @@ async def test_a_withdrawn_call_is_cancelled_and_says_nothing_more() -> None:
     assert sorted(ended) == ["cancelled", "deadline"]
 
 
+@virtual
 async def test_progress_is_told_from_the_loop_and_from_a_thread() -> None:
     left: list[int] = []
 
@@ -303,13 +307,14 @@ async def test_handlers_end_with_the_session_and_a_hung_thread_holds_nobody_up()
         await peer.heard("tool_accepted", count=2)
         await peer.goodbye()
 
-    began = time.monotonic()
+    began = now_s()
     await converse(script, waits, hangs)
     assert ended.is_set()
-    assert time.monotonic() - began < 8 * UNIT_S
+    assert now_s() - began < 8 * UNIT_S
     let_go.set()
 
 
+@virtual
 async def test_more_than_fit_at_once_are_refused() -> None:
     async def waits() -> None:
         await asyncio.Event().wait()

@@ -153,7 +153,7 @@ async def call(
             prepare(out)
         await offerer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         marks["applied"] = time.monotonic()
-        await asyncio.wait_for(connected, 10)
+        await asyncio.wait_for(connected, 60)
         marks["connected"] = time.monotonic()
         names = list(marks)
         for before, after in pairwise(names):
@@ -179,10 +179,10 @@ async def until_connected(connection: RTCPeerConnection) -> None:
 
 def stall(seconds: float) -> None:
     """Hold the event loop up."""
-    time.sleep(seconds)
+    time.sleep(seconds)  # real time: slow
 
 
-async def until(condition: Callable[[], bool], timeout: float = 10) -> None:
+async def until(condition: Callable[[], bool], timeout: float = 60) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -416,7 +416,7 @@ async def test_rtp_timestamps_are_the_origin_plus_the_position() -> None:
         session.track.bind(session.offerer.getSenders()[0], on_origin=on_origin)
 
     async with call(pull, prepare=prepare) as session:
-        await asyncio.wait_for(session.track.origin_known.wait(), 5)
+        await asyncio.wait_for(session.track.origin_known.wait(), 60)
         await until(lambda: len(session.heard.blocks) >= 10)
         timestamps = [timestamp for timestamp, _, _ in session.heard.blocks]
         expected = [session.track.rtp_timestamp(960 * index) for index in range(len(timestamps))]
@@ -425,21 +425,22 @@ async def test_rtp_timestamps_are_the_origin_plus_the_position() -> None:
     assert origins == [timestamps[0]]
 
 
-@pytest.mark.parametrize("block_ms", [20, 60])
-@pytest.mark.timing
-async def test_the_way_from_pull_to_on_audio_is_short(block_ms: int) -> None:
-    pulled: dict[int, float] = {}
+@pytest.mark.timing(reason="the way of a block through the WebRTC stack is its latency")
+async def test_the_way_from_pull_to_on_audio_is_short() -> None:
+    for block_ms in (20, 60):
+        pulled: dict[int, float] = {}
 
-    def pull(first: int, count: int) -> bytes:
-        pulled[first] = time.monotonic()
-        return tone(first, count).tobytes()
+        def pull(first: int, count: int, pulled: dict[int, float] = pulled) -> bytes:
+            pulled[first] = time.monotonic()
+            return tone(first, count).tobytes()
 
-    async with call(pull, block_ms=block_ms) as session:
-        await until(lambda: len(session.heard.blocks) >= 2000 // block_ms)
-        ways = latencies(session, pulled)
-    p50, p99 = np.percentile(ways, [50, 99])
-    print(f"\npull to on_audio, {block_ms} ms blocks: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
-    assert p50 < 25 + block_ms
+        async with call(pull, block_ms=block_ms) as session:
+            enough = 2000 // block_ms
+            await until(lambda it=session, enough=enough: len(it.heard.blocks) >= enough)
+            ways = latencies(session, pulled)
+        p50, p99 = np.percentile(ways, [50, 99])
+        print(f"\npull to on_audio, {block_ms} ms blocks: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
+        assert p50 < 25 + block_ms
 
 
 def latencies(session: Call, pulled: dict[int, float], since: float = 0) -> list[float]:
@@ -452,7 +453,7 @@ def latencies(session: Call, pulled: dict[int, float], since: float = 0) -> list
     return out
 
 
-@pytest.mark.timing
+@pytest.mark.timing(reason="a delay that stays after a stall shows in real time alone")
 async def test_a_stall_of_the_event_loop_leaves_no_delay_behind() -> None:
     pulled: dict[int, float] = {}
 
@@ -581,7 +582,7 @@ async def test_five_percent_loss_is_mended() -> None:
         receiver._handle_rtp_packet = lossy
 
     async with call(pull, prepare=prepare) as session:
-        await until(lambda: len(session.heard.blocks) >= 300, timeout=15)
+        await until(lambda: len(session.heard.blocks) >= 300, timeout=60)
         stats = session.inbound.stats().jitter
         out = session.heard.timeline(session.origin)
         gaps = list(session.heard.gaps)
@@ -630,7 +631,7 @@ async def test_attaching_late_loses_nothing_that_aiortc_still_holds() -> None:
         await until(lambda: len(session.heard.blocks) >= 5)
         heard = Heard()
         receiver = audio_receiver(session.offerer)  # no one has attached here
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # real time: moment
         assert [t for t in threading.enumerate() if t.name == "audio-decoder"]
         inbound = attach(receiver, sample_rate=RATE, on_audio=heard.on_audio)
         assert len(heard.blocks) >= 3
@@ -643,7 +644,7 @@ async def test_attaching_late_loses_nothing_that_aiortc_still_holds() -> None:
         inbound.close()
         inbound.close()
         count = len(heard.blocks)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # real time: silence
         assert len(heard.blocks) == count
 
 
@@ -768,14 +769,14 @@ async def test_closed_sessions_leave_nothing_behind() -> None:
     if not os.path.isdir("/proc/self/fd"):
         pytest.skip("needs /proc")
     await one()
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # real time: silence
     baseline = footprint()
     for _ in range(10):
         await one()
-    await until(lambda: footprint() == baseline, timeout=5)
+    await until(lambda: footprint() == baseline, timeout=60)
 
 
-@pytest.mark.timing
+@pytest.mark.timing(reason="what a connection costs: ICE, DTLS and SRTP on the machine's clock")
 async def test_connecting_takes_tens_of_milliseconds() -> None:
     """Printed as a breakdown, in ms; the limit is generous."""
     runs = []
@@ -872,7 +873,7 @@ async def test_what_comes_from_another_machine_is_ignored_where_asked(
                 sender.bind((address, 0))
                 sender.sendto(b"x", ("127.0.0.1", int(port)))
                 senders.append(sender.getsockname())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             came = [await got.get()]
             while came[-1] != senders[-1]:
                 came.append(await got.get())

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 
-from voxwire_server.bots.house import Servable, loaded
+from voxwire_server.bots.house import Bots, Servable, UnknownBotError, loaded
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.gate import Gate, MissingKeyError, is_loopback, missing_key_message
@@ -16,6 +16,7 @@ from voxwire_server.ice_servers import IceServers, IceServersError
 from voxwire_server.keys import KeyRing
 from voxwire_server.life import Life, lifespan
 from voxwire_server.logs import quiet_pipecat
+from voxwire_server.pipeline.wires import Wires
 from voxwire_server.routes.check import check_route
 from voxwire_server.routes.console import console_routes
 from voxwire_server.routes.control import ControlRoute
@@ -23,12 +24,13 @@ from voxwire_server.routes.health import health_router
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.routes.tokens import secret_check, tokens_router
-from voxwire_server.session.admission import Admission
+from voxwire_server.session.admission import Admission, ChosenBot, NoSuchBotError
+from voxwire_server.session.directory import Directory
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.tokens import TokenIssuer
 
-__all__ = ["create_app", "lifespan", "server_version"]
+__all__ = ["create_app", "lifespan", "server_version", "wires_of"]
 
 
 def server_version() -> str:
@@ -58,13 +60,57 @@ class _GateMiddleware:
         await self._app(scope, receive, send)
 
 
+def wires_of(session: Session) -> Wires:
+    """What the pipeline of a session is given of it."""
+    return Wires(
+        port=session,
+        session_id=session.id,
+        facts=session.facts,
+        audio_in_sample_rate=session.settings.audio_in_sample_rate,
+        audio_out_sample_rate=session.settings.audio_out_sample_rate,
+        answer_timeout_ms=session.settings.answer_timeout_ms,
+        voice=session.voice,
+        speech_end=session.capture.tail,
+        state=session.state,
+        emit_state=session.emit_state,
+        turns=session.turns,
+        tools=session.tools,
+        requests=session.requests,
+        lane=session.lane,
+        over=lambda: session.over,
+        attached=lambda: session.link is not None,
+        may_answer=lambda: session.intake.may_answer(session.now_ms()),
+        audio_lost=session.capture.allowance.lost,
+        started=session.pipeline_started,
+    )
+
+
 def _runner_of(bot: LoadedBot) -> Callable[[Session], Awaitable[None]]:
     async def run(session: Session) -> None:
-        from voxwire_server.pipeline.bot import BotSession
+        from voxwire_server.pipeline.bot import BotSession, run_bot
 
-        await bot.run(BotSession(session))
+        await run_bot(bot.run, BotSession(wires_of(session)))
 
     return run
+
+
+class _House:
+    """The bots, as sessions need them."""
+
+    def __init__(self, bots: Bots) -> None:
+        self._bots = bots
+
+    def choose(self, name: str) -> ChosenBot:
+        """The bot that a client means.
+
+        Raises:
+            NoSuchBotError: There is none, or several and no name was given.
+        """
+        try:
+            bot = self._bots.choose(name)
+        except UnknownBotError as error:
+            raise NoSuchBotError(str(error)) from None
+        return ChosenBot(bot.name, bot.examples, _runner_of(bot))
 
 
 def _gate(settings: Settings) -> Gate:
@@ -118,28 +164,29 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     quiet_pipecat(settings.log_level)
     bots = loaded(bot)
     refusals, gate = Refusals(), _gate(settings)
-    registry = SessionRegistry(settings, _runner_of)
-    life = Life(registry, bots)
+    registry = SessionRegistry(settings.max_sessions)
     ring = KeyRing.parse(key=settings.key, keys=settings.keys)
-    control = ControlRoute(
+    directory = Directory(
         registry,
+        Admission(ring, loopback=is_loopback(settings.host), bots=_House(bots)),
+        settings=settings,
+        ice=_ice_servers(settings),
+    )
+    life = Life(directory, bots, end_timeout_ms=settings.end_timeout_ms)
+    control = ControlRoute(
+        directory,
         gate,
-        admission=Admission(
-            ring,
-            loopback=is_loopback(settings.host),
-            bots=bots,
-            sessions_of=registry.sessions_of,
-        ),
         refusals=refusals,
         pending=PendingSockets(
             per_address=settings.max_pending_per_address, total=settings.max_pending
         ),
-        ice=_ice_servers(settings),
+        hello_timeout_ms=settings.hello_timeout_ms,
         server=f"voxwire-server {server_version()}",
         begin=life.begin,
     )
     app = FastAPI(lifespan=life.run, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.registry, app.state.life = registry, life
+    app.state.directory = directory  # where every other front door attaches its clients
     app.add_middleware(_GateMiddleware, gate=gate, refusals=refusals, life=life)
     app.include_router(health_router(lambda: life.ready, lambda: len(registry)))
     app.include_router(

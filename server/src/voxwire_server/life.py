@@ -5,10 +5,9 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 from voxwire_server.bots.house import Bots
-from voxwire_server.session.registry import SessionRegistry
 
 __all__ = ["Life", "lifespan"]
 
@@ -27,35 +26,55 @@ def _import_pipeline() -> None:
 
 async def _preload_vad() -> None:
     try:
-        from voxwire_server.pipeline.vad.analyzer import preload
+        from voxwire_server.pipeline.vad.model import preload
     except ImportError:
         return
     await preload()
+
+
+class Sessions(Protocol):
+    """The sessions of an application."""
+
+    @property
+    def closing(self) -> bool:
+        """True when no session is begun any more."""
+        ...
+
+    def begin(self) -> None:
+        """The application runs. Idempotent; needs a running event loop."""
+        ...
+
+    async def close(self, timeout_ms: int) -> None:
+        """End every session and wait until nothing of them remains. Idempotent."""
+        ...
 
 
 class Life:
     """Begins and ends what an application needs while it runs.
 
     Args:
-        registry: The sessions.
+        sessions: The sessions.
         bots: The bots.
+        end_timeout_ms: How long the sessions have to end.
     """
 
-    def __init__(self, registry: SessionRegistry, bots: Bots) -> None:
-        self._registry = registry
+    def __init__(self, sessions: Sessions, bots: Bots, *, end_timeout_ms: int) -> None:
+        self._sessions = sessions
         self._bots = bots
+        self._end_timeout_ms = end_timeout_ms
         self._task: asyncio.Task[None] | None = None
         self._warm = asyncio.Event()
 
     @property
     def ready(self) -> bool:
         """True while new sessions are taken without a wait."""
-        return self._warm.is_set() and not self._registry.closing
+        return self._warm.is_set() and not self._sessions.closing
 
     def begin(self) -> None:
         """Warm up, unless that has begun. Needs a running event loop."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._warm_up())
+            self._sessions.begin()
 
     async def _warm_up(self) -> None:
         try:
@@ -76,11 +95,15 @@ class Life:
         finally:
             await self.close()
 
+    async def end_sessions(self) -> None:
+        """End every session and tell their clients; none is begun any more."""
+        await self._sessions.close(self._end_timeout_ms)
+
     async def close(self) -> None:
         """End every session, tell their clients, and let the bots go."""
         if self._task is not None:
             self._task.cancel()
-        await self._registry.close(self._registry.settings.end_timeout_ms)
+        await self.end_sessions()
         for bot in self._bots.all:
             await bot.close()
 

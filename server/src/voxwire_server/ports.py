@@ -7,12 +7,13 @@ All audio is int16 little-endian mono PCM; all times are milliseconds of one mon
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
+from voxwire_server.lifecycle import Life
 
 __all__ = [
     "Block",
@@ -23,6 +24,8 @@ __all__ = [
     "IcePort",
     "Inbox",
     "MediaPath",
+    "Opened",
+    "Opener",
     "PathError",
     "PathSink",
     "Pipeline",
@@ -30,6 +33,8 @@ __all__ = [
     "SessionFacts",
     "SessionPort",
     "Sound",
+    "VoiceEnd",
+    "wire",
 ]
 
 
@@ -98,6 +103,19 @@ class Report:
     flush_id: int = 0
     suspended: bool = False
     concealed_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceEnd:
+    """The end of the user's speech, as found in the audio.
+
+    Attributes:
+        at_ms: When it was, on the clock of the arrivals.
+        capture_ms: Where it was on the client's count of captured samples, None without one.
+    """
+
+    at_ms: float
+    capture_ms: float | None
 
 
 class PathError(Exception):
@@ -183,8 +201,13 @@ class SessionPort(Protocol):
 # the four doors
 
 
-class Inbox(Protocol):
-    """What a control channel tells its session."""
+class Inbox(SessionPort, Protocol):
+    """What a control channel tells its session, beside what every part may ask of it."""
+
+    @property
+    def life(self) -> Life:
+        """What the session is; a channel has what happens to it looked up there."""
+        ...
 
     def message(self, message: wire.Envelope) -> None:
         """A message of the client, in order, once. Never raises."""
@@ -194,17 +217,43 @@ class Inbox(Protocol):
         """Something came from the client, whatever it was."""
         ...
 
-    def lost(self, since_ms: float) -> None:
-        """Nothing carries the channel any more; the client was last heard of at ``since_ms``."""
+    def overrun(self) -> None:
+        """The user's audio came too fast; some of it was dropped unread."""
+        ...
+
+    def lost(self, since_ms: float, *, silent: bool = False) -> None:
+        """Nothing carries the channel any more.
+
+        Args:
+            since_ms: When the client was last heard of.
+            silent: It was given up because nothing came, or nothing was read, for too long.
+        """
+        ...
+
+    def back(self, since_ms: float | None) -> None:
+        """Something carries the channel again.
+
+        Args:
+            since_ms: When the client was last heard of on what carried it until now and is
+                superseded; None when the channel was lost before.
+        """
+        ...
+
+    def snapshot(self, max_bytes: int) -> wire.Snapshot:
+        """The state to go on from where messages are lost, in at most so many bytes."""
         ...
 
 
 class ControlChannel(Protocol):
-    """Messages to and from one client, over whatever carries them."""
+    """Messages to and from one client, over whatever carries them.
+
+    One with ``FEATURE_SEQUENCE`` has a client behind it that answers pings: it is taken for gone
+    when it stays silent. No other one is.
+    """
 
     @property
     def features(self) -> frozenset["wire.Feature"]:
-        """What the client behind it can do."""
+        """What both sides can do."""
         ...
 
     @property
@@ -215,6 +264,11 @@ class ControlChannel(Protocol):
     @property
     def attached(self) -> bool:
         """Whether anything carries it now."""
+        ...
+
+    @property
+    def overflowing(self) -> bool:
+        """Whether the client has stopped reading what is sent to it."""
         ...
 
     def begin(self, inbox: Inbox) -> None:
@@ -229,13 +283,20 @@ class ControlChannel(Protocol):
         """
         ...
 
-    def close(self, code: int, reason: str) -> None:
-        """Close what carries it, behind everything that was sent."""
+    def close(self, code: int, reason: str, *, gone: bool = False) -> None:
+        """Close what carries it, behind everything that was sent: the session is over.
+
+        Args:
+            code: WebSocket close code, for what has one.
+            reason: For people.
+            gone: The client is taken for gone instead: its session is told at once that nothing
+                carries the channel any more (``Inbox.lost``), and nothing is waited for.
+        """
         ...
 
 
 class Sound(Protocol):
-    """The bot's placed voice, as a media path takes it."""
+    """The bot's placed voice, as a media path takes it: nothing while the path is not in use."""
 
     @property
     def sample_rate(self) -> int:
@@ -305,6 +366,44 @@ class MediaPath(Protocol):
 
     async def close(self) -> None:
         """Give it up. Idempotent; afterwards no task, socket or thread of it remains."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A path that was made on request of a client; it carries nothing yet.
+
+    Attributes:
+        path: The path. Who opens it makes it; the session closes it.
+        sdp_answer: Answer to the client's SDP offer, where it made one.
+        connected: Waits until audio can flow, within a deadline of its own; raises ``PathError``
+            when it never will. None = it can.
+        on_channel: Whether it travels on the control channel: it is gone with that, and the user's
+            audio comes as chunks of that.
+    """
+
+    path: MediaPath
+    sdp_answer: str = ""
+    connected: Callable[[], Awaitable[None]] | None = None
+    on_channel: bool = False
+
+
+class Opener(Protocol):
+    """Makes the paths of one carrier."""
+
+    async def __call__(
+        self, request: wire.PathOpen, sink: PathSink, sound: Callable[[int], Sound], /
+    ) -> Opened:
+        """Make a path. Cancel-safe: what was made of it by then is closed.
+
+        Args:
+            request: The client's wish.
+            sink: Where all that comes by the path goes; nothing is taken before it is in use.
+            sound: Gives the bot's voice at a rate of the path's own, Hz.
+
+        Raises:
+            PathError: There is none to be had; the client is told so.
+        """
         ...
 
 

@@ -4,7 +4,7 @@ import asyncio
 import shlex
 import signal
 import socket
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence, Sized
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
@@ -15,9 +15,9 @@ from voxwire_server.app import create_app
 from voxwire_server.bots.house import Servable, loaded
 from voxwire_server.config import Settings
 from voxwire_server.gate import MissingKeyError, is_loopback, missing_key_message
+from voxwire_server.life import Life
 from voxwire_server.logs import configure_logging
 from voxwire_server.routes.sockets import PendingSockets
-from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.sockets import protocols
 
 __all__ = [
@@ -75,8 +75,9 @@ class _Server(uvicorn.Server):
     """Ends the sessions before their sockets, so that clients are told why."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        registry = registry_of(self)
-        await registry.close(registry.settings.end_timeout_ms)
+        application: Any = self.config.app
+        life: Life = application.state.life
+        await life.end_sessions()
         await super().shutdown(sockets)
 
     @contextmanager
@@ -124,7 +125,7 @@ def run_server(server: uvicorn.Server, listener: socket.socket) -> None:
         runner.run(server.serve(sockets=[listener]))
 
 
-def registry_of(server: uvicorn.Server) -> SessionRegistry:
+def registry_of(server: uvicorn.Server) -> Sized:
     """The sessions of a server made by :func:`make_server`."""
     application: Any = server.config.app
     return application.state.registry

@@ -2,22 +2,25 @@
 
 async with running_server(bot) as server:
     async with voxwire.connect(server.url) as session: ...
+
+Beside it stands the clock of `voxwire.testing`, for tests of what takes a `Clock`: `VirtualTime`.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sized
 from dataclasses import dataclass
 from typing import Any
 
+from voxwire_protocol.clocks import Clock
+from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.bots.house import Bots, Servable
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.gate import is_loopback
 from voxwire_server.serving import bind, make_server, registry_of, where
-from voxwire_server.session.registry import SessionRegistry
 
-__all__ = ["RunningServer", "running_server"]
+__all__ = ["Clock", "RunningServer", "VirtualTime", "in_virtual_time", "running_server"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class RunningServer:
 
     url: str
     port: int
-    registry: SessionRegistry
+    registry: Sized
 
 
 def _url(settings: Settings, port: int) -> str:

@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, cast
 
 from jwt import PyJWS
 from jwt.exceptions import PyJWTError
@@ -228,12 +228,19 @@ class TokenVerifier:
             raise _unauthorized("the token has expired; ask for a new one")
 
 
+class _Use(NamedTuple):
+    nonce: bytes
+    at_s: float
+    session_id: str
+    again: bool = False
+
+
 class OneTimeUse:
     """Which one-time tokens were used, in memory.
 
-    ``claim`` has no await, so that one event loop makes it atomic. An entry is kept for as long as
-    its token verifies (``exp`` plus the leeway) and never dropped earlier: when the store is full
-    of live entries, new tokens are refused rather than old ones let in again.
+    An entry is kept for as long as its token verifies (``exp`` plus the leeway) and never dropped
+    earlier: when the store is full of live entries, new tokens are refused rather than old ones let
+    in again.
 
     Args:
         max_entries: Most entries at once.
@@ -241,13 +248,15 @@ class OneTimeUse:
 
     def __init__(self, max_entries: int = 100_000) -> None:
         self._max_entries = max_entries
-        self._used: dict[str, tuple[bytes, float]] = {}
+        self._used: dict[str, _Use | None] = {}
         self._ends: list[tuple[float, str]] = []
 
     def __len__(self) -> int:
         return len(self._used)
 
-    def claim(self, jti: str, nonce: bytes, *, exp_s: float, now_s: float) -> bool:
+    def claim(
+        self, jti: str, nonce: bytes, *, exp_s: float, now_s: float, session_id: str = ""
+    ) -> bool:
         """Use a token that was verified.
 
         Args:
@@ -255,6 +264,7 @@ class OneTimeUse:
             nonce: The attach nonce of the Hello; the same one within 60 s is the same attach.
             exp_s: The token's ``exp``.
             now_s: Seconds since the epoch.
+            session_id: The session that it opens, kept of its first use.
 
         Returns:
             True when it may be used: for the first time, or again by the same attach.
@@ -262,14 +272,37 @@ class OneTimeUse:
         self.forget(now_s)
         used = self._used.get(jti)
         if used is not None:
-            first_nonce, first_s = used
-            same = bool(nonce) and hmac.compare_digest(first_nonce, nonce)
-            return same and now_s - first_s <= 60
-        if len(self._used) >= self._max_entries or exp_s + LEEWAY_S <= now_s:
+            same = bool(nonce) and hmac.compare_digest(used.nonce, nonce)
+            return same and now_s - used.at_s <= 60
+        if exp_s + LEEWAY_S <= now_s:
             return False
-        self._used[jti] = (nonce, now_s)
-        heapq.heappush(self._ends, (exp_s + LEEWAY_S, jti))
+        if jti not in self._used:
+            if len(self._used) >= self._max_entries:
+                return False
+            heapq.heappush(self._ends, (exp_s + LEEWAY_S, jti))
+        self._used[jti] = _Use(nonce, now_s, session_id)
         return True
+
+    def session_of(self, jti: str, *, now_s: float) -> str | None:
+        """The session that a token was used for; None = it is unused."""
+        self.forget(now_s)
+        used = self._used.get(jti)
+        return None if used is None else used.session_id
+
+    def hand_on(self, jti: str, session_id: str) -> None:
+        """The same attach opens another session with a used token."""
+        used = self._used.get(jti)
+        if used is not None:
+            self._used[jti] = used._replace(session_id=session_id, again=True)
+
+    def give_back(self, jti: str) -> None:
+        """Nothing came of the use of a token: it is as if it had not been used.
+
+        Nothing happens when it had opened another session before.
+        """
+        used = self._used.get(jti)
+        if used is not None and not used.again:
+            self._used[jti] = None  # its place stays: one token fills the store no faster for it
 
     def forget(self, now_s: float) -> None:
         """Drop what can no longer be replayed."""

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from voxwire_server.capture.speech_end import VoiceTail, first_sound_ms
+from voxwire_server.capture.speech_end import VoiceTail
+from voxwire_server.pcm import first_sound_ms
 
 RATE = 16_000
 BLOCK = RATE // 50

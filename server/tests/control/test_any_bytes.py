@@ -2,12 +2,17 @@
 
 import asyncio
 import random
+from typing import Any
 
 from voxwire_protocol import wire
+from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.config import Settings
+from voxwire_server.control.link import ControlLink
 from voxwire_server.session.session import Session
 
 CASES = 6000
+EVERY_MS = 30
+"""Slow enough that little is dropped unread."""
 
 
 def valid(seed: random.Random, next_seq: int) -> bytes:
@@ -44,22 +49,30 @@ def mutated(data: bytes, seed: random.Random) -> bytes:
     return bytes(body)
 
 
+async def nowhere(_: dict[str, Any]) -> None:
+    pass
+
+
 async def never(_: Session) -> None:
-    await asyncio.sleep(3600)
+    await asyncio.sleep(3600)  # real time: slow
 
 
-async def test_no_bytes_raise_and_nothing_grows() -> None:
+@in_virtual_time
+async def test_no_bytes_raise_and_nothing_grows(time: VirtualTime) -> None:
     seed = random.Random(20)
-    session = Session("o.s", settings=Settings(), run_bot=never, features=frozenset())
-    bad = 0
+    session = Session("o.s", settings=Settings(), run_bot=never, clock=time)
+    channel, link = session.numbered, ControlLink(nowhere, clock=time)
+    assert channel is not None
+    channel.rebind(link, wire.Hello(), wire.Welcome())
+    most = 0
     for _ in range(CASES):
-        data = mutated(valid(seed, session.control.channel.last_received + 1), seed)
-        session.reception._receive(data, session.now_ms())
-        bad = max(bad, session.intake.dropped.bad)
-    assert bad > CASES // 10
-    assert 0 < len(session._tasks) < 200
+        data = mutated(valid(seed, channel.last_received + 1), seed)
+        channel.receive(data, link)
+        await time.advance(EVERY_MS)
+        most = max(most, len(session.tasks))
+    assert channel.intake.dropped.bad > CASES // 10
+    assert channel.intake.dropped.messages < CASES // 10
+    assert 0 < most < 200
 
-    session._over = True
-    for task in session._tasks:
-        task.cancel()
-    await asyncio.wait(session._tasks)
+    left = session.tasks.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

@@ -1,6 +1,6 @@
 """The channel model: a long, seeded walk over everything that can happen to a session's messages.
 
-The server's side is the real Control, the client's a Channel that attaches as the spec says.
+The server has the real NumberedChannel, the client a Channel that attaches as the spec says.
 Carriers drop, repeat, reorder and break; Hellos and Welcomes get lost; what is kept overflows by
 number, by size and by age. Held after every step: what was delivered is a prefix of what was sent
 in the same numbering, and what is kept stays within the limits. Held at every calm: nothing is
@@ -9,13 +9,17 @@ missing. A numbering ends only with a Snapshot, or with a new session that the c
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
 
+from tests.support.inbox import FakeInbox, FakeLink
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel, ChannelError, ReplayLimits
-from voxwire_server.control.numbered import Control
+from voxwire_protocol.clocks import Timer
+from voxwire_server.control.attaches import Attaches
+from voxwire_server.control.numbered import NumberedChannel
 
 LIMITS: Final = ReplayLimits(messages=48, total_bytes=6_000, age_ms=5_000)
 MAX_MESSAGE_BYTES: Final = 2_000
@@ -24,29 +28,65 @@ TO_SERVER, TO_CLIENT = 0, 1
 
 
 class Clock:
-    now_ms = 0
+    """Stands still between steps; timers come with the step that reaches them."""
+
+    def __init__(self) -> None:
+        self.at_ms = 0
+        self._timers: list[tuple[float, Callable[[], object]]] = []
+
+    def now_ms(self) -> float:
+        return self.at_ms
+
+    def call_later(self, delay_ms: float, work: Callable[[], object]) -> Timer:
+        self._timers.append((self.at_ms + delay_ms, work))
+        return Never()
+
+    def advance(self, delay_ms: int) -> None:
+        self.at_ms += delay_ms
+        due = [timer for timer in self._timers if timer[0] <= self.at_ms]
+        self._timers = [timer for timer in self._timers if timer[0] > self.at_ms]
+        for _, work in due:
+            work()
 
 
-class ModelControl(Control):
-    """The real one, on the model's clock."""
+class Never:
+    def cancel(self) -> None:
+        raise AssertionError("no session ends here")
 
-    _now = staticmethod(lambda: float(Clock.now_ms))
+
+class Numbered(NumberedChannel):
+    """The real one, with small limits, on the model's clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock=clock)
+        self._channel = channel(wire.CLIENT_PAYLOADS)
+        self._attaches = Attaches(self._channel)
 
 
-class Link:
+class Inbox(FakeInbox):
+    """Takes what is delivered on the model's clock; the last error is kept."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock: Any = clock
+        self.snapshots = 0
+
+    def snapshot(self, max_bytes: int) -> wire.Snapshot:
+        self.snapshots += 1
+        return wire.Snapshot(user_muted=True)
+
+
+class Link(FakeLink):
     """A socket; what is on its way in either direction."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.flying: tuple[list[bytes], list[bytes]] = ([], [])
         self.hello: wire.Hello | None = None
         self.welcomed = False
-        self.code = 0
 
     def send_event(self, data: bytes) -> None:
         self.flying[TO_CLIENT].append(data)
-
-    def close(self, code: int, reason: str) -> None:
-        self.code = code
 
 
 def channel(allowed: frozenset[str]) -> Channel:
@@ -77,7 +117,7 @@ class Model:
         self.peak = (0, 0, 0, 0)
         self.count = 0
         self.numbering = 0
-        Clock.now_ms = 0
+        self.clock = Clock()
         self.begin()
 
     def begin(self) -> None:
@@ -86,8 +126,9 @@ class Model:
         self.at = [self.numbering, self.numbering]  # numbering of client, server
         self.sent: dict[tuple[int, int], list[str]] = defaultdict(list)
         self.got: dict[tuple[int, int], list[str]] = defaultdict(list)
-        self.control = ModelControl()
-        self.control.channel = channel(wire.CLIENT_PAYLOADS)
+        self.control = Numbered(self.clock)
+        self.inbox = Inbox(self.clock)
+        self.control.begin(self.inbox)
         self.client = channel(wire.SERVER_PAYLOADS)
         self.link: Link | None = None
         self.welcome: wire.Welcome | None = None
@@ -111,7 +152,7 @@ class Model:
     def attach(self) -> None:
         """The client dials; its Hello arrives at once, or never."""
         hello = self.hello()
-        self.client.on_lost(Clock.now_ms)
+        self.client.on_lost(self.clock.at_ms)
         link = self.link = Link()
         if self.random.random() < 0.1:
             self.seen["hello lost"] += 1
@@ -122,21 +163,23 @@ class Model:
         before = self.control.link
         known = self.control.knows(hello.attach_nonce)
         self.seen["same attach"] += known
-        snapshot = wire.Snapshot(user_muted=True)
         limits_hit = self.over_limits(hello)
         kept: Any = link
-        if not self.control.attach(kept, hello, wire.Welcome(session_id="s"), lambda _: snapshot):
+        snapshots = self.inbox.snapshots
+        self.control.rebind(kept, hello, wire.Welcome(session_id="s"))
+        if self.inbox.snapshots > snapshots:
             self.seen["overflow"] += 1
             self.seen[f"overflow by {limits_hit}"] += 1
             self.numbering += 1
             self.at[1] = self.numbering
         if isinstance(before, Link):
-            assert before.code == 4000 + wire.ErrorCode.ERROR_CODE_SUPERSEDED
+            assert before.closed is not None
+            assert before.closed[0] == 4000 + wire.ErrorCode.ERROR_CODE_SUPERSEDED
             self.seen["superseded"] += 1
 
     def over_limits(self, hello: wire.Hello) -> str:
         """Which limit the server's kept messages are at (for the count only)."""
-        kept, num_bytes, _, _ = kept_bytes(self.control.channel)
+        kept, num_bytes, _, _ = kept_bytes(self.control._channel)
         if kept >= LIMITS.messages:
             return "number"
         return "size" if num_bytes > LIMITS.total_bytes - MAX_SEND_BYTES else "age"
@@ -154,7 +197,7 @@ class Model:
             self.client.restart()
             self.at[0] = self.at[1]
             return
-        replay = self.client.resume(welcome.last_seq, Clock.now_ms)
+        replay = self.client.resume(welcome.last_seq, self.clock.at_ms)
         if replay is None:  # what the client said is gone: it begins a new session, and knows it
             self.seen["client overflow"] += 1
             self.begin()
@@ -167,13 +210,13 @@ class Model:
     def send(self, way: int, size: int) -> None:
         self.count += 1
         name = f"{self.count}:" + "x" * size
-        side = (self.client, self.control.channel)[way]
+        side = (self.client, self.control._channel)[way]
         self.sent[way, self.at[way]].append(name)
         envelope = wire.Envelope(app_message=wire.AppMessage(type=name))
         if way == TO_CLIENT:
             self.control.send(envelope)
             return
-        wire_data = side.send(envelope, Clock.now_ms)
+        wire_data = side.send(envelope, self.clock.at_ms)
         if self.link is not None and self.link.welcomed:
             self.link.flying[TO_SERVER].extend(wire_data)
 
@@ -193,7 +236,7 @@ class Model:
                 self.send(way, 1_500)
         else:
             self.send(way, 10)
-            Clock.now_ms += LIMITS.age_ms + 1
+            self.clock.advance(LIMITS.age_ms + 1)
         self.seen[f"burst of {kind}"] += 1
 
     def gap(self, way: int) -> None:
@@ -211,16 +254,15 @@ class Model:
     def lose(self) -> None:
         """The socket breaks; the server notices now, or only when the next one comes."""
         link, self.link = self.link, None
-        self.client.on_lost(Clock.now_ms)
+        self.client.on_lost(self.clock.at_ms)
         if link is not None and self.random.random() < 0.6:
             kept: Any = link
             self.control.lost(kept)
         self.seen["disconnect"] += 1
 
     def tick(self) -> None:
-        Clock.now_ms += self.random.choice((0, 5, 50, 300))
-        self.control.send_due_acks()
-        acks = self.client.outgoing(Clock.now_ms)
+        self.clock.advance(self.random.choice((0, 5, 50, 300)))
+        acks = self.client.outgoing(self.clock.at_ms)
         if self.link is not None and self.link.welcomed:
             self.link.flying[TO_SERVER].extend(acks)
 
@@ -261,22 +303,36 @@ class Model:
             self.deliver(way, data)
 
     def deliver(self, way: int, data: bytes) -> None:
-        side = self.control.channel if way == TO_SERVER else self.client
-        before = side.last_received
-        try:
-            messages = (
-                self.control.receive(data)
-                if way == TO_SERVER
-                else self.client.receive(data, Clock.now_ms)
-            )
-        except ChannelError as error:  # too much is missing before it: the replay brings it again
-            too_far = error.code == wire.ErrorCode.ERROR_CODE_UNEXPECTED_MESSAGE
-            if not too_far or error.seq <= before + 1:
-                raise
-            self.seen["held back"] += 1
-            return
+        if way == TO_SERVER:
+            messages = self.taken(data)
+        else:
+            before = self.client.last_received
+            try:
+                messages = self.client.receive(data, self.clock.at_ms)
+            except ChannelError as error:
+                self.refused(error.code, error.seq, before)
+                return
         names = [m.app_message.type for m in messages if m.HasField("app_message")]
         self.got[way, self.at[1 - way]].extend(names)
+
+    def taken(self, data: bytes) -> list[wire.Envelope]:
+        """What the server's channel makes of a message."""
+        kept: Any = self.link
+        before, bad = self.control.last_received, self.control.intake.dropped.bad
+        self.inbox.errors.clear()
+        self.control.receive(data, kept)
+        if self.control.intake.dropped.bad > bad:
+            seq = wire.Envelope.FromString(data).seq
+            for error in self.inbox.errors:
+                self.refused(error.code, seq, before)
+        messages, self.inbox.messages = self.inbox.messages, []
+        return messages
+
+    def refused(self, code: int, seq: int, before: int) -> None:
+        """Too much is missing before a message: the replay brings it again. Nothing else may be."""
+        assert code == wire.ErrorCode.ERROR_CODE_UNEXPECTED_MESSAGE
+        assert seq > before + 1
+        self.seen["held back"] += 1
 
     def arrive(self, *, ordered: bool) -> None:
         """Everything that is on its way arrives."""
@@ -300,8 +356,8 @@ class Model:
         for way in (TO_SERVER, TO_CLIENT):
             key = way, self.at[way]
             assert self.got[key] == self.sent[key], "lost without a word"
-        assert self.client.last_sent == self.control.channel.last_received
-        assert self.control.channel.last_sent == self.client.last_received
+        assert self.client.last_sent == self.control._channel.last_received
+        assert self.control._channel.last_sent == self.client.last_received
         self.seen["calm"] += 1
 
     def step(self) -> None:
@@ -328,14 +384,14 @@ class Model:
         """What must be true after every step."""
         for key, got in self.got.items():
             assert got == self.sent[key][: len(got)], "twice, lost or out of order"
-        for side in (self.client, self.control.channel):
+        for side in (self.client, self.control._channel):
             now = kept_bytes(side)
             self.peak = tuple(max(pair) for pair in zip(self.peak, now, strict=True))  # type: ignore[assignment]
         assert self.peak[0] <= LIMITS.messages
         assert self.peak[1] <= LIMITS.total_bytes
         assert self.peak[2] <= LIMITS.messages
         assert self.peak[3] <= LIMITS.total_bytes + MAX_SEND_BYTES
-        assert len(self.control._attaches) <= 16
+        assert len(self.control._attaches._attaches) <= 16
         current = set(self.at)  # what is over is not looked at again
         for log in (self.sent, self.got):
             for key in [key for key in log if key[1] not in current]:

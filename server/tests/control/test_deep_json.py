@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from voxwire_protocol import wire
+from voxwire_protocol.clocks import SYSTEM_CLOCK
 from voxwire_server import BotSession
+from voxwire_server.app import wires_of
 from voxwire_server.config import Settings
+from voxwire_server.ports import SessionFacts
 from voxwire_server.session.session import Session
 from voxwire_server.tools.reports import ToolReports
 
@@ -21,15 +24,17 @@ async def never(session: Session) -> None:
 
 @pytest.mark.parametrize("depth", DEPTHS)
 async def test_metadata_that_nests_too_deep_is_none(depth: int) -> None:
-    session = Session("o.s", settings=Settings(), run_bot=never, features=frozenset())
-    session.metadata_json = '{"a":' * depth + "1" + "}" * depth
-    assert (BotSession(session).metadata == {}) is (depth > 128)
+    facts = SessionFacts(metadata_json='{"a":' * depth + "1" + "}" * depth)
+    session = Session("o.s", settings=Settings(), run_bot=never, facts=facts)
+    assert (BotSession(wires_of(session)).metadata == {}) is (depth > 128)
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_a_result_that_nests_too_deep_is_shown_by_its_type(depth: int) -> None:
     sent: list[wire.ToolCallEnded] = []
-    reports = ToolReports(lambda **payload: sent.append(payload.get("tool_call_ended")))
+    reports = ToolReports(
+        lambda **payload: sent.append(payload.get("tool_call_ended")), SYSTEM_CLOCK
+    )
     reports.levels["*"] = FULL
     value: list[Any] = []
     for _ in range(depth - 1):

@@ -4,11 +4,9 @@ import pytest
 
 from voxwire_protocol import wire
 from voxwire_server.control.intake import (
-    AUDIO_CREDIT_MAX_MS,
     EVENT_BYTES,
     PAYLOAD_BYTES,
     RATES,
-    AudioCredit,
     Intake,
     Rate,
     TokenBucket,
@@ -17,7 +15,6 @@ from voxwire_server.control.intake import (
 )
 
 BLOCK = 640  # 20 ms at 16 kHz
-RATE = 16_000
 
 
 def encoded(seq: int = 0, ack: int = 0, **payload: object) -> bytes:
@@ -57,46 +54,6 @@ def test_what_is_owed_is_waited_for() -> None:
     assert bucket.charge(1, 0) == 100
     assert bucket.charge(1, 100) == 100
     assert bucket.charge(0, 10_000) == 0
-
-
-# audio
-
-
-def test_audio_in_real_time_is_never_dropped() -> None:
-    credit = AudioCredit()
-    assert all(credit.take(20, at * 20) for at in range(10_000))
-
-
-def test_of_600_s_of_audio_in_60_s_at_most_76_are_taken() -> None:
-    intake = Intake()
-    taken = sum(intake.takes_audio(BLOCK, RATE, 5000 + at * 2) for at in range(30_000))
-    assert 75 <= taken * 0.02 <= 76
-    assert intake.counters()["dropped_audio_ms"] == pytest.approx(600_000 - taken * 20, abs=1)
-
-
-def test_a_wire_that_stalled_for_5_s_loses_nothing() -> None:
-    credit = AudioCredit()
-    assert credit.take(20, 0)
-    assert all(credit.take(20, 5000) for _ in range(AUDIO_CREDIT_MAX_MS // 20))
-    assert not credit.take(20, 5000)
-
-
-def test_a_long_silence_earns_no_more_than_5_s() -> None:
-    credit = AudioCredit()
-    credit.take(20, 0)
-    taken = sum(credit.take(20, 3_600_000) for _ in range(1000))
-    assert taken * 20 == AUDIO_CREDIT_MAX_MS
-
-
-def test_a_rate_that_lies_buys_no_credit() -> None:
-    """Duration is counted at the agreed rate, whatever the block's size."""
-    assert not Intake().takes_audio(RATE * 2 + 2, RATE, 0)
-
-
-def test_an_overrun_is_said_once_a_second() -> None:
-    intake = Intake()
-    said = [at for at in range(0, 5000, 100) if intake.overrun_due(at)]
-    assert said == [0, 1000, 2000, 3000, 4000]
 
 
 # messages

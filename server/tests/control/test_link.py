@@ -3,10 +3,13 @@
 import asyncio
 from typing import Any
 
-import pytest
-
-from voxwire_server.control import link as module
-from voxwire_server.control.link import MAX_DEAF_MS, MAX_EVENT_BYTES, ControlLink
+from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
+from voxwire_server.control.link import (
+    MAX_DEAF_MS,
+    MAX_EVENT_BYTES,
+    MAX_STUCK_MS,
+    ControlLink,
+)
 
 
 class Wire:
@@ -21,32 +24,32 @@ class Wire:
         self.sent.append(message)
 
 
-async def test_a_write_that_waits_too_long_resets_the_connection(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "MAX_STUCK_MS", 20)
-    monkeypatch.setattr(module, "_WATCH_SECS", 0.005)
+@in_virtual_time
+async def test_a_write_that_waits_too_long_resets_the_connection(time: VirtualTime) -> None:
     wire, aborted = Wire(), asyncio.Event()
-    link = ControlLink(wire, abort=aborted.set)
+    link = ControlLink(wire, abort=aborted.set, clock=time)
     writing = asyncio.ensure_future(link.write())
     link.send_event(b"x")
-    await asyncio.wait_for(aborted.wait(), 5)
+    await time.advance(MAX_STUCK_MS - 10)
+    assert not aborted.is_set()
+    assert not link.overflowing
+    await time.advance(520)
+    assert aborted.is_set()
     assert link.overflowing
     writing.cancel()
     await asyncio.wait({writing})
     assert link.closed
 
 
-async def test_a_write_that_comes_through_in_time_resets_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "_WATCH_SECS", 0.005)
+@in_virtual_time
+async def test_a_write_that_comes_through_in_time_resets_nothing(time: VirtualTime) -> None:
     wire, aborted = Wire(), asyncio.Event()
-    link = ControlLink(wire, abort=aborted.set)
+    link = ControlLink(wire, abort=aborted.set, clock=time)
     writing = asyncio.ensure_future(link.write())
     link.send_event(b"x")
-    await asyncio.sleep(0.02)
+    await time.advance(MAX_STUCK_MS - 10)
     wire.open.set()
+    await time.advance(MAX_STUCK_MS)
     link.close(1000, "done")
     await asyncio.wait_for(writing, 5)
     assert not aborted.is_set()
@@ -88,17 +91,14 @@ async def test_events_that_pile_up_close_the_link_and_none_is_left_out() -> None
     assert (last["type"], last["code"]) == ("websocket.close", 1013)
 
 
-async def test_a_peer_that_sends_but_answers_no_ping_does_not_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = 1000.0
-    monkeypatch.setattr(module, "_now_ms", lambda: now)
-    link = ControlLink(Wire())
-    link.pinged(now)
-    now += MAX_DEAF_MS - 1000
-    link.pinged(now)
+@in_virtual_time
+async def test_a_peer_that_sends_but_answers_no_ping_does_not_read(time: VirtualTime) -> None:
+    link = ControlLink(Wire(), clock=time)
+    link.pinged(time.now_ms())
+    await time.advance(MAX_DEAF_MS - 1000)
+    link.pinged(time.now_ms())
     assert not link.overflowing
-    now += 1001
+    await time.advance(1001)
     assert link.overflowing
     link.answered()
     assert not link.overflowing

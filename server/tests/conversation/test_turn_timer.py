@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxwire_protocol import wire
-from voxwire_server.capture.speech_end import VoiceEnd
 from voxwire_server.conversation.turn_timer import TurnTimer
+from voxwire_server.ports import VoiceEnd
 
 LOUD = np.full(240, 9000, np.int16).tobytes()
 STAGES = [

@@ -1,55 +1,47 @@
 """Turns in which nothing was said."""
 
-import asyncio
-
-import pytest
-
-from voxwire_server.pipeline import unanswered
-from voxwire_server.pipeline.unanswered import WordlessTurns
+from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
+from voxwire_server.pipeline.unanswered import WAIT_MS, WordlessTurns
 
 
-@pytest.fixture
-def dropped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr(unanswered, "WAIT_SECS", 0.02)
-    return []
-
-
-@pytest.fixture
-def turns(dropped: list[str]) -> WordlessTurns:
-    return WordlessTurns(lambda: dropped.append("dropped"))
-
-
-async def test_a_turn_without_words_is_owed_no_answer(
-    turns: WordlessTurns, dropped: list[str]
-) -> None:
+@in_virtual_time
+async def test_a_turn_without_words_is_owed_no_answer(time: VirtualTime) -> None:
+    dropped: list[float] = []
+    turns = WordlessTurns(time, lambda: dropped.append(time.now_ms()))
     turns.started()
     turns.stopped()
+    due_ms = time.now_ms() + WAIT_MS
+    await time.advance(WAIT_MS - 1)
     assert not dropped
-    await asyncio.sleep(0.1)
-    assert dropped == ["dropped"]
+    await time.advance(WAIT_MS)
+    assert dropped == [due_ms]
 
 
-async def test_words_before_or_after_the_end_keep_the_answer(
-    turns: WordlessTurns, dropped: list[str]
-) -> None:
+@in_virtual_time
+async def test_words_before_or_after_the_end_keep_the_answer(time: VirtualTime) -> None:
+    dropped: list[str] = []
+    turns = WordlessTurns(time, lambda: dropped.append("dropped"))
     turns.started()
     turns.words()
     turns.stopped()
-    await asyncio.sleep(0.1)
+    await time.advance(2 * WAIT_MS)
     turns.started()
     turns.stopped()
     turns.words()
-    await asyncio.sleep(0.1)
+    await time.advance(2 * WAIT_MS)
     assert not dropped
 
 
-async def test_a_new_turn_begins_anew(turns: WordlessTurns, dropped: list[str]) -> None:
+@in_virtual_time
+async def test_a_new_turn_begins_anew(time: VirtualTime) -> None:
+    dropped: list[str] = []
+    turns = WordlessTurns(time, lambda: dropped.append("dropped"))
     turns.started()
     turns.words()
     turns.stopped()
     turns.started()
-    await asyncio.sleep(0.1)
+    await time.advance(2 * WAIT_MS)
     assert not dropped
     turns.stopped()
-    await asyncio.sleep(0.1)
+    await time.advance(2 * WAIT_MS)
     assert dropped == ["dropped"]

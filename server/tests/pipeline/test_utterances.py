@@ -58,7 +58,7 @@ async def test_words_of_one_moment_travel_together(utterances: Utterances, told:
     utterances.audio("a", 0, 900, b"")
     for i in range(24):
         utterances.timed_word("a", f"word{i}", i * 30, i * 30 + 25)
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.02)  # real time: timeout
     [message] = told.of("utterance_words")
     assert len(message.words) == 24
     assert message.ByteSize() <= 450

@@ -131,7 +131,7 @@ async def test_what_fails_when_no_more_comes_is_told() -> None:
     placed = Placed()
     placed.source.take(frame(sine(16_000, 0.02).tobytes(), 16_000), None, spoken=False)
     placed.fails = True
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not placed.failed:
             await asyncio.sleep(0.01)
     assert placed.failed == ["no place"]
@@ -142,7 +142,7 @@ async def test_audio_of_no_context_ends_when_no_more_comes() -> None:
     for part in cut(sine(16_000).tobytes(), 640):
         placed.source.take(frame(part, 16_000), None, spoken=False)
     before = len(placed.voiced)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(placed.voiced) == before:
             await asyncio.sleep(0.01)
     assert abs(len(joined(placed.voiced)) - RATE // 2) <= 1

@@ -1,15 +1,16 @@
-"""The driver of tool calls: timers, requests, ends; a session that only notes what it is told."""
+"""Tool calls on a clock: requests, deadlines, ends; a session that only notes what it is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
 
+from tests.support.session_port import FakePort
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.tool_spec import ToolSpec
 from voxwire_protocol.tools import OnInterruption
+from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.tools.client_tools import SessionTools
 from voxwire_server.tools.values import LateResult, Outcome, ServerCall
 
@@ -17,55 +18,20 @@ SPEC = ToolSpec("show", "Shows.", {"type": "object"}, timeout_ms=5_000)
 LEVEL = wire.ToolReportLevel
 
 
-class Port:
-    """A session whose clock is set by hand."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, Any]] = []
-        self.errors: list[tuple[ErrorCode, str]] = []
-        self.at_ms = 1_000.0
-        self.tasks: list[asyncio.Task[None]] = []
-
-    def emit(self, **payload: Any) -> None:
-        self.sent.extend(payload.items())
-
-    def emit_error(self, code: wire.ErrorCode, reason: str, *, subject: str = "") -> None:
-        self.errors.append((ErrorCode(code), subject))
-
-    def now_ms(self) -> float:
-        return self.at_ms
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        self.tasks.append(asyncio.get_running_loop().create_task(work))
-        return self.tasks[-1]
-
-    def guarded(self, work: Callable[[], None]) -> Callable[[], None]:
-        return work
-
-    def of(self, kind: str) -> list[Any]:
-        return [message for name, message in self.sent if name == kind]
+@pytest.fixture
+def port() -> FakePort:
+    return FakePort()
 
 
 @pytest.fixture
-async def port() -> AsyncIterator[Port]:
-    port = Port()
-    yield port
-    for task in port.tasks:
-        task.cancel()
-    await asyncio.gather(*port.tasks, return_exceptions=True)
-
-
-@pytest.fixture
-async def tools(port: Port) -> AsyncIterator[SessionTools]:
-    tools = SessionTools(port)
-    yield tools
-    tools.close()
+def tools(port: FakePort) -> SessionTools:
+    return SessionTools(port)
 
 
 def begin(tools: SessionTools, call_id: str = "a", **options: Any) -> "asyncio.Task[Outcome]":
-    """A call as the pipeline makes it: reported first, then run."""
-    tools.reports.started(call_id, "show", {}, response_id="r1")
-    return asyncio.ensure_future(tools.run_client(call_id, SPEC, {}, **options))
+    """A call as the pipeline makes it: told first, then run."""
+    tools.calls.called(call_id, "show", {}, response_id="r1")
+    return asyncio.ensure_future(tools.runner.run_client(call_id, SPEC, {}, **options))
 
 
 async def turn() -> None:
@@ -80,34 +46,38 @@ def answer(tools: SessionTools, request: wire.ToolRequest, text: str = "1") -> N
     tools.on_message(wire.Envelope(tool_result=result))
 
 
+@in_virtual_time
 async def test_a_call_is_requested_answered_and_reported_once(
-    port: Port, tools: SessionTools
+    port: FakePort, tools: SessionTools
 ) -> None:
     running = begin(tools)
     await turn()
     [request] = port.of("tool_request")
     assert (request.name, request.arguments_json, request.timeout_ms) == ("show", "{}", 5_000)
-    assert [call.call_id for call in tools.snapshot()] == ["a"]
+    assert [call.call_id for call in tools.reports.open_calls()] == ["a"]
     answer(tools, request, '{"x":1}')
     answer(tools, request, '{"x":1}')
     outcome = await running
     assert (str(outcome.outcome), outcome.value) == ("done", {"x": 1})
     assert [str(m.call_id) for m in port.of("tool_call_ended")] == ["a"]
-    assert port.errors == [] and tools.snapshot() == []
+    assert port.errors == [] and tools.reports.open_calls() == []
 
 
-async def test_the_timer_ends_a_call_at_its_deadline(port: Port, tools: SessionTools) -> None:
+@in_virtual_time
+async def test_the_timer_ends_a_call_at_its_deadline(
+    port: FakePort, tools: SessionTools, time: VirtualTime
+) -> None:
+    began = time.now_ms()
     running = begin(tools, timeout_ms=30)
-    await turn()
-    port.at_ms += 30
-    outcome = await asyncio.wait_for(running, 5)
-    assert str(outcome.outcome) == "timed_out"
+    assert str((await running).outcome) == "timed_out"
+    assert time.now_ms() - began == pytest.approx(30, abs=1)
     [cancel] = port.of("tool_cancel")
     assert cancel.call_id == "a"
 
 
+@in_virtual_time
 async def test_an_id_that_the_model_uses_again_is_another_call(
-    port: Port, tools: SessionTools
+    port: FakePort, tools: SessionTools
 ) -> None:
     for number in range(3):
         running = begin(tools)
@@ -119,7 +89,8 @@ async def test_an_id_that_the_model_uses_again_is_another_call(
     assert [m.call_id for m in port.of("tool_call_ended")] == ids
 
 
-async def test_a_cancelled_wait_withdraws_the_call(port: Port, tools: SessionTools) -> None:
+@in_virtual_time
+async def test_a_cancelled_wait_withdraws_the_call(port: FakePort, tools: SessionTools) -> None:
     running = begin(tools)
     await turn()
     running.cancel()
@@ -129,19 +100,20 @@ async def test_a_cancelled_wait_withdraws_the_call(port: Port, tools: SessionToo
     assert ended.outcome == wire.ToolOutcome.TOOL_OUTCOME_CANCELLED
 
 
+@in_virtual_time
 async def test_what_was_not_taken_is_sent_again_once_after_a_resume(
-    port: Port, tools: SessionTools
+    port: FakePort, tools: SessionTools, time: VirtualTime
 ) -> None:
     taken, open_call = begin(tools, "taken"), begin(tools, "open")
     await turn()
     tools.on_message(wire.Envelope(tool_accepted=wire.ToolAccepted(call_id="taken")))
-    tools.on_lost()
+    tools.calls.on_lost()
     new = begin(tools, "new")
     await turn()
     assert [m.call_id for m in port.of("tool_request")] == ["taken", "open"]
-    port.at_ms += 2_500  # a client that is away takes nothing, and need not
-    tools.on_resumed()
-    tools.on_resumed()
+    await time.advance(2_500)  # a client that is away takes nothing, and need not
+    tools.calls.on_resumed()
+    tools.calls.on_resumed()
     again = port.of("tool_request")[2:]
     assert [(m.call_id, m.timeout_ms) for m in again] == [("open", 2_500), ("new", 2_500)]
     first = {m.call_id: m.call_token for m in port.of("tool_request")[:2]}
@@ -151,7 +123,8 @@ async def test_what_was_not_taken_is_sent_again_once_after_a_resume(
     assert [(await call).value for call in (taken, open_call, new)] == [1, 1, 1]
 
 
-async def test_interruptions_cancel_finish_or_ask(port: Port, tools: SessionTools) -> None:
+@in_virtual_time
+async def test_interruptions_cancel_finish_or_ask(port: FakePort, tools: SessionTools) -> None:
     asked: list[str] = []
 
     async def decide(call: Any) -> bool:
@@ -166,7 +139,7 @@ async def test_interruptions_cancel_finish_or_ask(port: Port, tools: SessionTool
         "kept": begin(tools, "kept", policy=OnInterruption.ASK),
     }
     await turn()
-    tools.interrupted()
+    tools.calls.interrupted()
     await turn()
     assert asked == ["asked", "kept"]
     for name in ("cancelled", "asked"):
@@ -178,7 +151,8 @@ async def test_interruptions_cancel_finish_or_ask(port: Port, tools: SessionTool
     assert [str((await calls[name]).outcome) for name in ("finished", "kept")] == ["done"] * 2
 
 
-async def test_hooks_that_raise_harm_nothing(port: Port, tools: SessionTools) -> None:
+@in_virtual_time
+async def test_hooks_that_raise_harm_nothing(port: FakePort, tools: SessionTools) -> None:
     def broken(_: Any) -> None:
         raise ZeroDivisionError
 
@@ -186,14 +160,15 @@ async def test_hooks_that_raise_harm_nothing(port: Port, tools: SessionTools) ->
     running = begin(tools, policy=OnInterruption.ASK)
     await turn()
     tools.on_message(wire.Envelope(tool_progress=wire.ToolProgress(call_id="a", note_json="1")))
-    tools.interrupted()
+    tools.calls.interrupted()
     await turn()
     answer(tools, port.of("tool_request")[0])
     assert (await running).value == 1
 
 
+@in_virtual_time
 async def test_a_late_result_is_told_once_and_an_unreadable_one_not_at_all(
-    port: Port, tools: SessionTools
+    port: FakePort, tools: SessionTools
 ) -> None:
     told: list[LateResult] = []
     tools.on_late = told.append
@@ -201,17 +176,18 @@ async def test_a_late_result_is_told_once_and_an_unreadable_one_not_at_all(
     for call_id, text in (("a", "7"), ("b", "{")):
         running = begin(tools, call_id)
         await turn()
-        tools.cancel(call_id, "enough")
+        tools.calls.cancel(call_id, "enough")
         assert str((await running).outcome) == "cancelled"
         answer(tools, port.of("tool_request")[-1], text)
         answer(tools, port.of("tool_request")[-1], text)
         await turn()
     assert [(late.call_id, late.value) for late in told] == [("a", 7)]
-    assert {code for code, _ in port.errors} == {ErrorCode.TOOL_CLOSED}
+    assert set(port.codes) == {ErrorCode.TOOL_CLOSED}
 
 
+@in_virtual_time
 async def test_server_tools_end_once_and_are_stopped_at_their_deadline(
-    port: Port, tools: SessionTools
+    port: FakePort, tools: SessionTools
 ) -> None:
     went_on, stopped = asyncio.Event(), asyncio.Event()
 
@@ -233,18 +209,15 @@ async def test_server_tools_end_once_and_are_stopped_at_their_deadline(
         raise LookupError("secret")
 
     async def run(call_id: str, work: Any, spec: ToolSpec = SPEC) -> Outcome:
-        tools.reports.started(call_id, "show", {"k": 1}, response_id="r1")
-        return await tools.run_server(call_id, spec, {}, work)
+        tools.calls.called(call_id, "show", {"k": 1}, response_id="r1")
+        return await tools.runner.run_server(call_id, spec, {}, work)
 
     tools.reports.levels["*"] = LEVEL.TOOL_REPORT_LEVEL_FULL
     assert (await run("a", early)).value == "first"
-    await asyncio.wait_for(went_on.wait(), 5)
+    await went_on.wait()
     short = ToolSpec("show", "", {"type": "object"}, timeout_ms=20)
-    hung = asyncio.ensure_future(run("b", hangs, short))
-    await turn()
-    port.at_ms += 20
-    assert str((await asyncio.wait_for(hung, 5)).outcome) == "timed_out"
-    await asyncio.wait_for(stopped.wait(), 5)
+    assert str((await run("b", hangs, short)).outcome) == "timed_out"
+    await stopped.wait()
     failed = await run("c", raises)
     assert failed.error is not None and failed.error.reason == "LookupError"
     assert [m.note_json for m in port.of("tool_progress")] == ['{"half": true}']
@@ -252,7 +225,10 @@ async def test_server_tools_end_once_and_are_stopped_at_their_deadline(
     assert port.errors == []
 
 
-async def test_ten_thousand_forged_results_reach_nobody(port: Port, tools: SessionTools) -> None:
+@in_virtual_time
+async def test_ten_thousand_forged_results_reach_nobody(
+    port: FakePort, tools: SessionTools
+) -> None:
     told: list[Any] = []
     tools.on_late = told.append
     running = begin(tools)
@@ -264,27 +240,31 @@ async def test_ten_thousand_forged_results_reach_nobody(port: Port, tools: Sessi
         answer(tools, forged, '"forged"')
     assert not running.done() and told == []
     assert len(port.errors) == 10_000
-    assert {code for code, _ in port.errors} == {ErrorCode.FORBIDDEN, ErrorCode.TOOL_CLOSED}
+    assert set(port.codes) == {ErrorCode.FORBIDDEN, ErrorCode.TOOL_CLOSED}
     answer(tools, request)
     assert (await running).value == 1
 
 
-async def test_what_is_hidden_stays_hidden(port: Port, tools: SessionTools) -> None:
+@in_virtual_time
+async def test_what_is_hidden_stays_hidden(port: FakePort, tools: SessionTools) -> None:
     async def work(_: ServerCall) -> str:
         return "secret"
 
     tools.reports.levels["show"] = LEVEL.TOOL_REPORT_LEVEL_HIDDEN
-    tools.reports.started("a", "show", {"secret": 1}, response_id="r1")
-    assert tools.snapshot() == []
-    assert (await tools.run_server("a", SPEC, {}, work)).value == "secret"
+    tools.calls.called("a", "show", {"secret": 1}, response_id="r1")
+    assert tools.reports.open_calls() == []
+    assert (await tools.runner.run_server("a", SPEC, {}, work)).value == "secret"
     assert port.sent == []
 
 
-async def test_closing_ends_every_wait_and_says_nothing(port: Port, tools: SessionTools) -> None:
+@in_virtual_time
+async def test_closing_ends_every_wait_and_says_nothing(
+    port: FakePort, tools: SessionTools
+) -> None:
     running = begin(tools)
     await turn()
     sent = len(port.sent)
-    tools.close()
+    tools.calls.close()
     assert str((await running).outcome) == "cancelled"
     answer(tools, port.of("tool_request")[0])
     assert port.sent[sent:] == [] and port.errors == []

@@ -163,7 +163,7 @@ test("examples/react-app, built, talks to a running server", async () => {
     const input = page.getByRole("textbox");
     await input.fill("say 4");
     await input.press("Enter");
-    await page.getByText("w3.").waitFor({ timeout: 30_000 });
+    await page.getByText("w3.").waitFor({ timeout: 90_000 });
     expect(troubles).toEqual([]);
     await page.close();
   } finally {

@@ -42,9 +42,9 @@ function expectCut(words: Awaited<ReturnType<Console["words"]>>): void {
 
 /** The greeting is cut by the user's voice; the question is answered with a tool's help. */
 async function byVoice(console: Console): Promise<void> {
-  await console.turns("user").filter({ hasText: QUESTION }).waitFor({ timeout: 30_000 });
+  await console.turns("user").filter({ hasText: QUESTION }).waitFor({ timeout: 90_000 });
   const card = console.at("tool-card").first();
-  await card.waitFor({ timeout: 30_000 });
+  await card.waitFor({ timeout: 90_000 });
   await console.until("the answer was heard", () => {
     const answer = [...document.querySelectorAll('.turn[data-role="bot"]')][1];
     const words = [...(answer?.querySelectorAll(".word") ?? [])];
@@ -113,7 +113,7 @@ async function devices(console: Console): Promise<void> {
 /** Off means that nothing is captured; the space bar opens it while it is held. */
 async function muting(console: Console): Promise<void> {
   const live = (count: number) =>
-    expect.poll(async () => (await console.held()).tracks, { timeout: 5000 }).toBe(count);
+    expect.poll(async () => (await console.held()).tracks, { timeout: 60_000 }).toBe(count);
   const pressed = () => console.at("mic").getAttribute("aria-pressed");
   await live(1);
   await console.at("mic").click();

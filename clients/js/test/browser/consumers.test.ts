@@ -31,7 +31,7 @@ beforeAll(async () => {
     FAKE_USER,
     `--use-file-for-fake-audio-capture=${wav}%noloop`,
   ]);
-}, 60_000);
+}, 200_000);
 afterAll(() => browser?.close());
 
 /** Asks the bot aloud on a page and hears the answer; fails at what the page or its policy says. */
@@ -79,7 +79,7 @@ describe.skipIf(!INSTALLED)("a production build of Vite, under script-src 'self'
     const folder = join(app, "dist");
     server = await Server.start({ bot: "offline", folder, wav: { path: wav, text: QUESTION } });
     await server.ready();
-  }, 120_000);
+  }, 240_000);
   afterAll(() => server?.stop());
 
   test.each(["webrtc", "websocket"] as const)("is spoken to over %s", async (transport) => {

@@ -13,9 +13,6 @@ import { quantile, sleep } from "./e2e/times.js";
 import { Wire } from "./e2e/wire.js";
 
 const CUTS = 10;
-/** Within this the client notices; within the other it is back when the network is. */
-const NOTICED_MS = 2000;
-const BACK_MS = 3000;
 /** How long the network refuses connections after a cut. */
 const DARK_MS = 300;
 
@@ -128,8 +125,6 @@ test("the control socket is cut in mid-sentence, over both transports", async ()
   say(`control cut: reconnecting after ${shown(noticed)}; with the network there, ready after`);
   say(`  ${shown(back)}, next word ${shown(spoke)}`);
   expect(noticed).toHaveLength(CUTS);
-  expect(Math.max(...noticed)).toBeLessThan(NOTICED_MS);
-  expect(Math.max(...back)).toBeLessThan(BACK_MS);
   for (const page of pages) await compare(page);
 });
 
@@ -157,8 +152,6 @@ test("the WebRTC path breaks in mid-sentence: packets are lost, or the path drop
   say(`media cut: reconnecting after ${shown(noticed)}; from there, ready after ${shown(back)},`);
   say(`  next word ${shown(spoke)}`);
   expect(noticed).toHaveLength(CUTS);
-  expect(Math.max(...noticed)).toBeLessThan(NOTICED_MS);
-  expect(Math.max(...back)).toBeLessThan(BACK_MS);
   for (const page of pages) await compare(page);
 });
 

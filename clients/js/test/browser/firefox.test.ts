@@ -10,7 +10,7 @@ import { makeSite, type Site } from "./e2e/site.js";
 const QUESTION = "show me paris on the map";
 const ANSWER = "It is on your map: Paris,";
 /** A page is looked at this often; Firefox's own waits poll each frame. */
-const POLL = { polling: 100, timeout: 40_000 };
+const POLL = { polling: 100, timeout: 90_000 };
 /** Where this runs without a network of its own, WebRTC's packets would need the machine's. */
 const notApart = process.env.VOXWIRE_NOT_APART;
 

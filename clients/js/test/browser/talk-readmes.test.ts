@@ -17,7 +17,7 @@ const READMES = [
 /** What the programs find in their page. */
 const BODY = `<div id="root"></div><button id="talk"></button><button></button><button></button>
 <p id="words"></p><p></p>`;
-const WAIT = { timeout: 20_000 };
+const WAIT = { timeout: 90_000 };
 
 interface Program {
   readonly readme: string;

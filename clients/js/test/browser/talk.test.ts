@@ -75,7 +75,8 @@ describe.each(["websocket", "webrtc"] as const)("over %s", (transport) => {
     expect(words.map(({ event }) => event.index)).toEqual(words.map((_, index) => index));
     expect(answer).toMatchObject({ end: "completed", heardWords: words.length });
     const [first, last] = [words[0], words.at(-1)];
-    expect(soundBetween(heard, behind, first?.atMs ?? 0, last?.atMs ?? 0)).toBeGreaterThan(0.5);
+    const sounding = soundBetween(heard, behind, first?.atMs ?? 0, last?.atMs ?? 0);
+    expect(sounding).toBeGreaterThan(0.5);
 
     // the log says the same, as text
     expect(turns.map(({ role }) => role)).toEqual(["bot", "user", "bot"]);

@@ -6,7 +6,7 @@ Nothing here reads a clock or a socket; only nonces and jitter are random.
 import platform
 import random
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
@@ -182,12 +182,16 @@ class Greeting:
             self.url = url
 
 
-def backoff_s() -> Iterator[float]:
-    """Waits before the first and every further try: at once, then 0.1 to 1 s, each ±20 %."""
+def backoff_s(jitter: Callable[[], float] = random.random) -> Iterator[float]:
+    """Waits before the first and every further try: at once, then 0.1 to 1 s, each ±20 %.
+
+    Args:
+        jitter: Returns a number from 0 (20 % less) to 1 (20 % more).
+    """
     number = 0
     while True:
         delay_s = _DELAYS_S[min(number, len(_DELAYS_S) - 1)]
-        yield delay_s * random.uniform(1 - _JITTER, 1 + _JITTER)
+        yield delay_s * (1 + _JITTER * (2 * jitter() - 1))
         number += 1
 
 

@@ -14,10 +14,11 @@ from voxwire._arguments import (
     text,
     token_text,
 )
+from voxwire._environment import Environment
 from voxwire._ice import IceServer, check_policy, check_servers
 from voxwire._opening import Options, ladder
 from voxwire._runtime import Runtime
-from voxwire._socket import normalise_url, now_ms
+from voxwire._url import normalise_url
 from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
 from voxwire.session import Session
 from voxwire.tools import Tool, as_tool
@@ -45,6 +46,7 @@ def connect(
     connect_timeout: float = 10.0,
     resume: bool = True,
     resume_timeout: float | None = None,
+    environment: Environment | None = None,
 ) -> "Connection":
     """Connects to a bot; use it with ``async with``.
 
@@ -68,6 +70,7 @@ def connect(
         resume: True = a lost connection is dialled again and the session goes on, as long as the
             server keeps it; False = the session ends with it.
         resume_timeout: Longest time to try, seconds; None = as long as the server keeps a session.
+        environment: For tests: another network and another time, see `voxwire.testing`.
 
     Returns:
         A context manager; entering it dials. It is entered once.
@@ -77,7 +80,8 @@ def connect(
         MediaError: The microphone's audio cannot be read: DEVICE, or UNSUPPORTED_FORMAT, which
             says what to pass.
     """
-    ladder(transport)
+    around = _environment(environment)
+    ladder(transport, webrtc=around.webrtc)
     check_policy(ice_policy)
     if resume_timeout is not None:
         number(resume_timeout, "resume_timeout")
@@ -104,6 +108,7 @@ def connect(
         microphone=microphone,
         speaker=speaker,
         timeout_ms=round(number(connect_timeout, "connect_timeout", above=0) * 1000),
+        environment=around,
     )
 
 
@@ -118,6 +123,7 @@ class Connection:
         microphone: MicrophoneLike,
         speaker: SpeakerLike,
         timeout_ms: int,
+        environment: Environment,
     ) -> None:
         """Keeps the arguments; use `connect`."""
         self._url = url
@@ -125,6 +131,7 @@ class Connection:
         self._microphone = as_microphone(microphone)
         self._speaker = as_speaker(speaker)
         self._timeout_ms = timeout_ms
+        self._environment = environment
         self._runtime: Runtime | None = None
         self._entered = False
 
@@ -139,14 +146,19 @@ class Connection:
             reason = "a connection is entered once: call connect() for another session"
             raise UsageError(ErrorCode.INVALID_STATE, reason)
         self._entered = True
-        deadline_ms = now_ms() + self._timeout_ms
+        clock = self._environment.clock
+        deadline_ms = clock.now_ms() + self._timeout_ms
         runtime = Runtime(
-            self._url, self._options, microphone=self._microphone, speaker=self._speaker
+            self._url,
+            self._options,
+            microphone=self._microphone,
+            speaker=self._speaker,
+            environment=self._environment,
         )
         await runtime.dial(self._timeout_ms)
         self._runtime = runtime
         runtime.start()
-        await runtime.wait_ready(max(1, deadline_ms - now_ms()))
+        await runtime.wait_ready(max(1, round(deadline_ms - clock.now_ms())))
         return Session(runtime)
 
     async def __aexit__(
@@ -170,6 +182,15 @@ class Connection:
             await runtime.stop()
         if error is None and (failure := runtime.events.take_failure()) is not None:
             raise failure
+
+
+def _environment(given: object) -> Environment:
+    if given is None:
+        return Environment()
+    if not isinstance(given, Environment):
+        kind = type(given).__name__
+        raise invalid(f"a {kind} is no environment: pass FakeServer.environment, or Environment()")
+    return given
 
 
 def _declared_bytes(tools: tuple[Tool, ...]) -> int:

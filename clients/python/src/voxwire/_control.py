@@ -1,15 +1,16 @@
 """The control channel of a session: one `Channel` for its whole life, sockets come and go."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol
 
 from voxwire._attach import Greeting, Refusal, is_final, lost
 from voxwire._dial import DIAL_MS, Attached, Dialler, abort_unused
+from voxwire._environment import Environment
+from voxwire._patience import Patience
 from voxwire._simulate import Gate
-from voxwire._socket import Lost, Socket, now_ms
+from voxwire._socket import Lost, Socket
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel, ChannelError, ReplayLimits
 from voxwire_protocol.clock import ClockSync
@@ -28,12 +29,6 @@ HEARTBEAT_MS: Final = 5000
 
 SILENT_MS: Final = 5000
 """A server that says nothing for this long, or for three heartbeats, is gone."""
-
-UNACKNOWLEDGED_MS: Final = 1000
-"""A message that is not acknowledged for this long makes the client dial a second socket."""
-
-MAX_PATIENCE_MS: Final = 8000
-"""Longest such wait; it doubles as long as a second socket does not help."""
 
 VERDICT_MS: Final = 2000
 """A close this long after an error of the server has that error as its reason."""
@@ -62,8 +57,9 @@ class Handler(Protocol):
 class Control:
     """The control channel of one session. `dial` first, then `run`, then `close`."""
 
-    def __init__(self, greeting: Greeting, gate: Gate) -> None:
+    def __init__(self, greeting: Greeting, gate: Gate, *, environment: Environment) -> None:
         """Prepares; nothing is dialled yet."""
+        self._time = environment.clock
         self.clock = ClockSync()
         self.bad_messages = 0
         self.dropped_messages = 0
@@ -75,7 +71,12 @@ class Control:
             max_receive_bytes=wire.DEFAULT_MAX_MESSAGE_BYTES,
             limits=_LIMITS,
         )
-        self._dialler = Dialler(greeting, gate, lambda: self._channel.last_received)
+        self._dialler = Dialler(
+            greeting,
+            gate,
+            environment=environment,
+            last_received=lambda: self._channel.last_received,
+        )
         self._socket: Socket | None = None
         self._over = False
         self._moving = False
@@ -86,8 +87,7 @@ class Control:
         self._idle.set()
         self._silent_ms = SILENT_MS
         self._ping_ms = HEARTBEAT_MS
-        self._patience_ms = UNACKNOWLEDGED_MS
-        self._acknowledged = self._progress_ms = 0  # a long queue may take its time
+        self._patience = Patience()
 
     @property
     def resumable(self) -> bool:
@@ -113,7 +113,7 @@ class Control:
 
     def condemn(self, error: VoxwireError) -> None:
         """The server says why it will close this socket; that counts, not the close code."""
-        self._verdict = (now_ms(), error)
+        self._verdict = (self._now_ms(), error)
 
     def drop(self) -> None:
         """Aborts the socket, as a broken network would."""
@@ -142,7 +142,7 @@ class Control:
         if len(self._queue) > MAX_QUEUED:
             raise lost("the server does not read what is sent to it")
         try:
-            data = self._channel.send(envelope, now_ms())
+            data = self._channel.send(envelope, self._now_ms())
         except ChannelError as error:
             raise make_error(ErrorCode(error.code), error.reason) from error
         if self._socket is not None:
@@ -164,12 +164,15 @@ class Control:
             attempt, after_ms = 0, 0
             try:
                 attached = await self._serve(attached.socket, handler)
-                self._be_patient()
+                self._patience.grow()
             except Lost as loss:
                 self._lose(loss.error)
-                since_ms = now_ms()
+                since_ms = self._now_ms()
                 attempt, attached = await self._dialler.come_back(loss.error, handler.lost)
-                after_ms = now_ms() - since_ms
+                after_ms = self._now_ms() - since_ms
+
+    def _now_ms(self) -> int:
+        return int(self._time.now_ms())
 
     async def flush(self, timeout_ms: int) -> None:
         """Waits until everything queued is written, at most `timeout_ms`. Cancel-safe."""
@@ -188,7 +191,7 @@ class Control:
 
     def _use(self, attached: Attached, handler: Handler, *, attempt: int, after_ms: int) -> None:
         """Makes a welcomed socket the one in use; what the server lacks is sent again."""
-        welcome, now = attached.welcome, now_ms()
+        welcome, now = attached.welcome, self._now_ms()
         first = self._greeting.first
         if self._socket is not None and self._socket is not attached.socket:
             self._socket.abort()
@@ -237,10 +240,10 @@ class Control:
         if self._socket is not None:
             self._socket.abort()
             self._socket = None
-        if self._verdict is not None and now_ms() - self._verdict[0] < VERDICT_MS:
+        if self._verdict is not None and self._now_ms() - self._verdict[0] < VERDICT_MS:
             error = self._verdict[1]
         self.failure = error
-        self._patience_ms = UNACKNOWLEDGED_MS
+        self._patience.reset()
         self._queue.clear()
         self._idle.set()
         ours = error.code == ErrorCode.SUPERSEDED and self._greeting.unanswered
@@ -248,7 +251,7 @@ class Control:
             raise error
         if is_final(error, attaching=False) and not ours and not self._moving:
             raise error
-        self._channel.on_lost(now_ms())
+        self._channel.on_lost(self._now_ms())
 
     async def _attach_first(self, handler: Handler) -> Attached:
         """Says Hello on the socket that was dialled; dials again when it breaks before Welcome."""
@@ -307,7 +310,7 @@ class Control:
             self.bad_messages += 1
             return []
         try:
-            return self._channel.receive(data, now_ms())
+            return self._channel.receive(data, self._now_ms())
         except ChannelError as error:
             self.bad_messages += 1
             return list(error.delivered)
@@ -319,7 +322,7 @@ class Control:
     async def _write(self, socket: Socket) -> None:
         """Writes what is queued until cancelled; what was being written then is written again."""
         while True:
-            self._queue.extend(self._channel.outgoing(now_ms()))
+            self._queue.extend(self._channel.outgoing(self._now_ms()))
             if not self._queue:
                 self._idle.set()
                 await self._wait()
@@ -331,7 +334,7 @@ class Control:
         """Waits for something to send or the next acknowledgement that is due."""
         self._wake.clear()
         due_ms = self._channel.next_due_ms
-        delay_s = None if due_ms is None else max(0, due_ms - now_ms()) / 1000
+        delay_s = None if due_ms is None else max(0, due_ms - self._now_ms()) / 1000
         try:
             async with asyncio.timeout(delay_s):
                 await self._wake.wait()
@@ -344,7 +347,7 @@ class Control:
         ping_at_ms = looked_ms = 0
         try:
             while True:
-                now = now_ms()
+                now = self._now_ms()
                 # After a stall of this program what the server said may be there, unread.
                 stalled = now - looked_ms > 5 * WATCH_S * 1000
                 looked_ms = now
@@ -352,7 +355,7 @@ class Control:
                     self._check_silence(socket, now)
                 if now >= min(self.clock.next_ping_ms(now), ping_at_ms):
                     ping_at_ms = now + self._ping_ms
-                    ping = self.clock.ping(time.monotonic_ns() // 1000)
+                    ping = self.clock.ping(int(self._time.now_ms() * 1000))
                     self.send(wire.Envelope(ping=ping))
                 stuck = self._is_stuck(socket, now)
                 if second is not None and second.done():
@@ -360,7 +363,7 @@ class Control:
                         attached, second = second.result(), None
                         return attached
                     second = None
-                    self._be_patient()
+                    self._patience.grow()
                 elif second is not None and not stuck and not self._greeting.unanswered:
                     second.cancel()  # not once its Hello is out: the server may have moved over
                 elif second is None and stuck and not stalled:
@@ -381,15 +384,12 @@ class Control:
         since_ms = self._channel.waiting_since_ms
         if since_ms is None or not self._greeting.resumable or self._over:
             return False
-        acknowledged = self._channel.last_sent - self._channel.unacknowledged
-        if acknowledged != self._acknowledged:
-            self._acknowledged, self._progress_ms = acknowledged, now
-        patience_ms = max(self._patience_ms, 3 * (self.clock.rtt_us or 0) // 1000)
-        return now - max(since_ms, socket.opened_ms, self._progress_ms) > patience_ms
-
-    def _be_patient(self) -> None:
-        """Waits longer before the next second socket: one that is slow may be no better."""
-        self._patience_ms = min(2 * self._patience_ms, MAX_PATIENCE_MS)
+        return self._patience.is_over(
+            now,
+            since_ms=max(since_ms, socket.opened_ms),
+            acknowledged=self._channel.last_sent - self._channel.unacknowledged,
+            rtt_us=self.clock.rtt_us,
+        )
 
 
 async def _end(tasks: Sequence[asyncio.Task[Attached]]) -> list[Attached | BaseException]:

@@ -1,9 +1,7 @@
 """Other people's microphones and speakers: their mistakes become errors that say what to do."""
 
 import logging
-import time
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -11,17 +9,15 @@ from numpy.typing import NDArray
 
 from voxwire._samples import to_int16, unsupported
 from voxwire.playout import Block, Samples
+from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 from voxwire_protocol.errors import ErrorCode, MediaError, VoxwireError
 
 if TYPE_CHECKING:
     from voxwire.audio import Speaker
 
-__all__ = ["Clock", "GuardedSpeaker", "Pace", "block_of", "device_error"]
+__all__ = ["GuardedSpeaker", "Pace", "block_of", "device_error"]
 
 _log = logging.getLogger("voxwire")
-
-Clock = Callable[[], float]
-"""Monotonic time, seconds."""
 
 BLOCK_MS: Final = 20
 MAX_CALL_MS: Final = 10
@@ -48,13 +44,13 @@ class Pace:
         self._instead = instead
         self._took_ms: deque[float] = deque(maxlen=WINDOW)
 
-    def note(self, took_s: float) -> None:
-        """Takes how long a call held the event loop, seconds.
+    def note(self, took_ms: float) -> None:
+        """Takes how long a call held the event loop, milliseconds.
 
         Raises:
             MediaError: DEVICE: it is too slow, and has been for 50 blocks.
         """
-        self._took_ms.append(min(took_s * 1000, _MAX_COUNTED_MS))
+        self._took_ms.append(min(took_ms, _MAX_COUNTED_MS))
         mean_ms = sum(self._took_ms) / WINDOW
         if len(self._took_ms) == WINDOW and mean_ms >= MAX_CALL_MS:
             raise MediaError(
@@ -101,7 +97,7 @@ def block_of(got: object, num_samples: int) -> Samples:
 class GuardedSpeaker:
     """A speaker whose exceptions are MediaError, and whose pace is watched."""
 
-    def __init__(self, speaker: "Speaker", *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, speaker: "Speaker", *, clock: Clock = SYSTEM_CLOCK) -> None:
         """Wraps a speaker."""
         self._speaker = speaker
         self._clock = clock
@@ -128,13 +124,13 @@ class GuardedSpeaker:
         Raises:
             MediaError: It failed, or it is too slow.
         """
-        began = self._clock()
+        began_ms = self._clock.now_ms()
         try:
             self._speaker.write(block, at)
         except Exception as error:
             made = device_error("the speaker", error)
             raise made from made.__cause__
-        self._pace.note(self._clock() - began)
+        self._pace.note(self._clock.now_ms() - began_ms)
 
     def close(self) -> None:
         """Ends; a failure is logged, since nothing is to be played any more."""

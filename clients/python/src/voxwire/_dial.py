@@ -8,8 +8,9 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from voxwire._attach import Greeting, Refusal, backoff_s, expired, is_final, lost, refused
+from voxwire._environment import Environment
 from voxwire._simulate import Gate
-from voxwire._socket import Lost, Socket, now_ms
+from voxwire._socket import Lost, Socket
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 
@@ -38,14 +39,23 @@ class Attached:
 class Dialler:
     """Dials and says Hello for one session."""
 
-    def __init__(self, greeting: Greeting, gate: Gate, last_received: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        greeting: Greeting,
+        gate: Gate,
+        *,
+        environment: Environment,
+        last_received: Callable[[], int],
+    ) -> None:
         """Prepares.
 
         Args:
             greeting: Makes the Hello.
             gate: What the sockets' bytes pass through.
+            environment: The way to the server, and time.
             last_received: Highest number received from the server.
         """
+        self._environment = environment
         self._greeting = greeting
         self._gate = gate
         self._last_received = last_received
@@ -56,7 +66,15 @@ class Dialler:
         Raises:
             VoxwireError: Nothing answers, or it refuses.
         """
-        return await Socket.dial(self._greeting.url, timeout_ms=timeout_ms, gate=self._gate)
+        return await Socket.dial(
+            self._greeting.url,
+            timeout_ms=timeout_ms,
+            gate=self._gate,
+            environment=self._environment,
+        )
+
+    def _now_ms(self) -> int:
+        return int(self._environment.clock.now_ms())
 
     async def greet(self, socket: Socket) -> None:
         """Says Hello."""
@@ -77,15 +95,15 @@ class Dialler:
         Raises:
             VoxwireError: The server does not want us, or SESSION_EXPIRED.
         """
-        start_ms = began_ms = now_ms()
-        for attempt, delay_s in enumerate(backoff_s(), 1):
+        start_ms = began_ms = self._now_ms()
+        for attempt, delay_s in enumerate(backoff_s(self._environment.jitter), 1):
             trying(attempt)
             advised_s = cause.retry_after_ms / 1000 if attempt > 1 else 0.0
-            end_s = (self._greeting.grace_ms - (now_ms() - start_ms)) / 1000
-            spent_s = (now_ms() - began_ms) / 1000
+            end_s = (self._greeting.grace_ms - (self._now_ms() - start_ms)) / 1000
+            spent_s = (self._now_ms() - began_ms) / 1000
             await asyncio.sleep(min(max(delay_s - spent_s, advised_s, 0.0), max(0.0, end_s)))
-            began_ms = now_ms()
-            left_ms = self._greeting.grace_ms - (now_ms() - start_ms)
+            began_ms = self._now_ms()
+            left_ms = self._greeting.grace_ms - (self._now_ms() - start_ms)
             if left_ms <= 0:
                 break
             try:
@@ -94,7 +112,7 @@ class Dialler:
                 cause = error.error
             if is_final(cause, attaching=True):
                 raise cause
-        raise expired(now_ms() - start_ms, cause)
+        raise expired(self._now_ms() - start_ms, cause)
 
     async def attach(self, timeout_ms: int) -> Attached:
         """Opens one socket and says Hello on it. Cancel-safe.
@@ -103,7 +121,7 @@ class Dialler:
             Lost: The socket was not to be had, or broke, or nobody answered in time.
             Refusal: The server said no.
         """
-        deadline_ms = now_ms() + timeout_ms
+        deadline_ms = self._now_ms() + timeout_ms
         try:
             socket = await self._open_promptly(timeout_ms)
         except VoxwireError as error:
@@ -111,7 +129,7 @@ class Dialler:
                 raise Refusal(error) from None
             raise Lost(lost(error.reason)) from error
         try:
-            async with asyncio.timeout(max(0.001, (deadline_ms - now_ms()) / 1000)):
+            async with asyncio.timeout(max(0.001, (deadline_ms - self._now_ms()) / 1000)):
                 await self.greet(socket)
                 return Attached(socket, await self.read_welcome(socket), eager=False)
         except TimeoutError:
@@ -127,13 +145,13 @@ class Dialler:
         Raises:
             VoxwireError: Nothing answers, or it refuses.
         """
-        deadline_ms = now_ms() + timeout_ms
+        deadline_ms = self._now_ms() + timeout_ms
         dials: list[asyncio.Task[Socket]] = []
         chosen: asyncio.Task[Socket] | None = None
         try:
             while chosen is None:
                 if len(dials) < MAX_DIALS:
-                    left_ms = max(1, deadline_ms - now_ms())
+                    left_ms = max(1, deadline_ms - self._now_ms())
                     dials.append(asyncio.create_task(self.open(left_ms), name="voxwire-dial"))
                 wait_s = AGAIN_S if len(dials) < MAX_DIALS else None
                 done, _ = await asyncio.wait(

@@ -55,23 +55,29 @@ class Opened:
     ready: wire.PathReady
 
 
-def ladder(transport: str) -> tuple[wire.Carrier.ValueType, ...]:
+def ladder(transport: str, *, webrtc: bool = True) -> tuple[wire.Carrier.ValueType, ...]:
     """The carriers to try, in order.
+
+    Args:
+        transport: What the caller of `connect` wants.
+        webrtc: False = it is not to be had here.
 
     Raises:
         UsageError: No such transport, or MISSING_EXTRA with the command that installs it.
     """
-    webrtc, websocket = wire.Carrier.CARRIER_WEBRTC, wire.Carrier.CARRIER_WEBSOCKET
+    rtc, websocket = wire.Carrier.CARRIER_WEBRTC, wire.Carrier.CARRIER_WEBSOCKET
     match transport:
         case "websocket":
             return (websocket,)
+        case "webrtc" if not webrtc:
+            raise UsageError(ErrorCode.UNSUPPORTED, "there is no WebRTC in this environment")
         case "webrtc":
             if find_spec("aiortc") is None:
                 reason = "WebRTC is not installed: pip install 'voxwire[webrtc]'"
                 raise UsageError(ErrorCode.MISSING_EXTRA, reason)
-            return (webrtc,)
+            return (rtc,)
         case "auto":
-            return (webrtc, websocket) if find_spec("aiortc") else (websocket,)
+            return (rtc, websocket) if webrtc and find_spec("aiortc") else (websocket,)
         case "daily":
             raise UsageError(ErrorCode.UNSUPPORTED, "this version does not join Daily rooms")
         case _:

@@ -8,6 +8,7 @@ from typing import Final
 from voxwire._opening import Opened, Opening
 from voxwire._path import Sink
 from voxwire_protocol import wire
+from voxwire_protocol.clocks import Clock
 from voxwire_protocol.errors import ErrorCode, TransportError, VoxwireError
 
 __all__ = ["Paths"]
@@ -38,6 +39,7 @@ class Paths:
         use: Callable[[Opened], Sink],
         send: Callable[[wire.Envelope], object],
         keep: bool,
+        clock: Clock,
     ) -> None:
         """Prepares; nothing is sent yet.
 
@@ -47,6 +49,7 @@ class Paths:
             use: Called when another path is in use from now on; returns where its audio goes.
             send: Sends a message.
             keep: True = another path is opened when one breaks; False = that is the end.
+            clock: Tells when WebRTC is to be tried again.
         """
         self.opened: Opened | None = None
         """The path in use, or the last one while there is none."""
@@ -55,6 +58,7 @@ class Paths:
         self._use = use
         self._send = send
         self._keep = keep
+        self._clock = clock
         self._attached = True  # the first path is asked for together with the session
         self._broken: VoxwireError | None = None
         self._carrying: asyncio.Task[None] | None = None
@@ -64,7 +68,7 @@ class Paths:
         self._had_webrtc = False
         self._failures = 0
         self._upgrade_s = UPGRADE_S
-        self._upgrade_at: float | None = None
+        self._upgrade_at_ms: float | None = None
 
     @property
     def broken(self) -> bool:
@@ -134,8 +138,8 @@ class Paths:
             raise self._broken
         if self.broken:
             return self._carriers
-        due = self._upgrade_at
-        if due is not None and asyncio.get_running_loop().time() >= due:
+        due_ms = self._upgrade_at_ms
+        if due_ms is not None and self._clock.now_ms() >= due_ms:
             return (_WEBRTC,)
         return ()
 
@@ -183,12 +187,12 @@ class Paths:
 
     def _plan_upgrade(self, opened: Opened) -> None:
         """WebRTC that was had and lost is tried again later."""
-        self._upgrade_at = None
+        self._upgrade_at_ms = None
         if opened.path.carrier == _WEBRTC:
             self._upgrade_s = UPGRADE_S
             self._had_webrtc = True
         elif self._had_webrtc and _WEBRTC in self._carriers:
-            self._upgrade_at = asyncio.get_running_loop().time() + self._upgrade_s
+            self._upgrade_at_ms = self._clock.now_ms() + self._upgrade_s * 1000
             self._upgrade_s = min(2 * self._upgrade_s, MAX_UPGRADE_S)
 
     async def _carry(self, opened: Opened, sink: Sink) -> None:
@@ -207,8 +211,8 @@ class Paths:
         if self._carrying is not None and opened and opened.path.carrier == _WEBSOCKET:
             self._carrying.cancel()
         self._wake.set()
-        if self._upgrade_at is not None:
-            self._upgrade_at = None
+        if self._upgrade_at_ms is not None:
+            self._upgrade_at_ms = None
             self._abandon()
 
     def _give_up(self, close: wire.PathClose) -> None:
@@ -237,9 +241,10 @@ class Paths:
     async def _wait(self) -> None:
         """Waits until something has changed, or WebRTC is to be tried again."""
         self._wake.clear()
-        due = self._upgrade_at if self._attached else None
+        due_ms = self._upgrade_at_ms if self._attached else None
+        wait_s = None if due_ms is None else (due_ms - self._clock.now_ms()) / 1000
         try:
-            async with asyncio.timeout_at(due):
+            async with asyncio.timeout(wait_s):
                 await self._wake.wait()
         except TimeoutError:
             return

@@ -9,6 +9,7 @@ from voxwire._opening import Opened
 from voxwire._player import TICK_MS, Player
 from voxwire.audio import Speaker
 from voxwire_protocol import events, wire
+from voxwire_protocol.clocks import Clock
 
 __all__ = ["Playback"]
 
@@ -31,6 +32,7 @@ class Playback:
         *,
         emit: Callable[[events.Event], None],
         send: Callable[[wire.Envelope], object],
+        clock: Clock,
     ) -> None:
         """Prepares; the speaker is opened with the first path.
 
@@ -38,11 +40,13 @@ class Playback:
             speaker: Where the audio goes.
             emit: Takes the events that happen at this speaker.
             send: Sends a message.
+            clock: What the speaker is fed by.
         """
+        self._clock = clock
         self.player: Player | None = None
         self.silent = False
         """True while no path carries audio: flushes are answered on the next one."""
-        self._speaker = GuardedSpeaker(speaker)
+        self._speaker = GuardedSpeaker(speaker, clock=clock)
         self._emit = emit
         self._send = send
         self._path_id = 0
@@ -63,6 +67,7 @@ class Playback:
                 continuous=continuous,
                 emit=self._emit,
                 report=self._report,
+                clock=self._clock,
             )
         else:
             self.player.take_over(target_ms=target_ms, continuous=continuous)

@@ -12,6 +12,7 @@ from voxwire._position import PositionClock, Reached
 from voxwire.audio import Speaker
 from voxwire.playout import QUIET, Block, PlayoutBuffer, Samples, SpanKind
 from voxwire_protocol import events, wire
+from voxwire_protocol.clocks import Clock, Timer
 
 __all__ = ["TICK_MS", "Player"]
 
@@ -37,6 +38,7 @@ class Player:
         continuous: bool,
         emit: Callable[[events.Event], None],
         report: Callable[[wire.PlayoutReport], None],
+        clock: Clock,
     ) -> None:
         """Creates a player at position 0.
 
@@ -47,6 +49,7 @@ class Player:
             continuous: True for a stream that sends silence too.
             emit: Takes the events that happen at this speaker.
             report: Sends a playout report; the path is filled in there.
+            clock: What the speaker is fed by.
         """
         self.buffer = PlayoutBuffer(
             sample_rate=sample_rate, target_ms=target_ms, continuous=continuous
@@ -56,10 +59,10 @@ class Player:
         self._continuous = continuous
         self._emit = emit
         self._report = report
-        self._clock = PositionClock(sample_rate)
+        self._time = clock
+        self._position = PositionClock(sample_rate)
         self._cues = Cues()
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._sounding = False
         self._ticks_since_report = 0
         self._reported_ms = 0
@@ -69,7 +72,7 @@ class Player:
     @property
     def position_ms(self) -> int:
         """Position of the sample that sounds now, milliseconds of the media clock; only grows."""
-        position_ms = int(self._clock.position_ms(self._loop.time()))
+        position_ms = int(self._position.position_ms(self._now_s()))
         self._shown_ms = max(self._shown_ms, position_ms)
         return self._shown_ms
 
@@ -99,10 +102,10 @@ class Player:
 
     async def run(self) -> None:
         """Feeds the speaker by deadline, 20 ms at a time, until cancelled; catches up if late."""
-        due = self._loop.time()
+        due = self._now_s()
         num_samples = self._rate * TICK_MS // 1000
         while True:
-            delay = due - self._loop.time()
+            delay = due - self._now_s()
             await asyncio.sleep(max(0.0, delay))  # yields when late, too
             if delay < -MAX_BEHIND_S:
                 due -= delay
@@ -144,7 +147,7 @@ class Player:
         """Plays the block that sounds from time `at` on."""
         self._happen_before(at)
         block = self.buffer.pull(num_samples)
-        self._clock.note(at, block)
+        self._position.note(at, block)
         self._speaker.write(block, at)
         self._ticks_since_report += 1
         sounding = self._sounds(block)
@@ -166,7 +169,7 @@ class Player:
     def _send_report(self, *, flush_id: int = 0, media_ms: int | None = None) -> None:
         self._ticks_since_report = 0
         if media_ms is None:
-            reached = self._clock.position_ms(self._loop.time())
+            reached = self._position.position_ms(self._now_s())
             media_ms = int(reached) if self._sounding else math.ceil(reached)
         self._reported_ms = max(self._reported_ms, media_ms)
         self._report(
@@ -201,23 +204,26 @@ class Player:
         if event is not None:
             self._emit(event)
 
+    def _now_s(self) -> float:
+        return self._time.now_ms() / 1000
+
     def _now_ms(self) -> int:
-        return int(self._loop.time() * 1000)
+        return int(self._time.now_ms())
 
     def _happen(self) -> None:
         """Emits what was reached and sets a timer for what comes within this block."""
-        self._release(self._clock.reached(self._loop.time()))
+        self._release(self._position.reached(self._now_s()))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         next_ms = self._cues.next_ms()
-        when = None if next_ms is None else self._clock.time_of(next_ms)
+        when = None if next_ms is None else self._position.time_of(next_ms)
         if when is not None:
-            self._timer = self._loop.call_at(when, self._happen)
+            self._timer = self._time.call_later((when - self._now_s()) * 1000, self._happen)
 
     def _happen_before(self, at: float) -> None:
         """Emits what belongs to the block that ends at `at`."""
-        self._release(self._clock.reached(at))
+        self._release(self._position.reached(at))
 
     def _release(self, reached: Reached) -> None:
         for event in self._cues.due(reached, self._now_ms()):

@@ -1,34 +1,27 @@
 """What runs behind a session: one owner task; when it ends, nothing of the session remains."""
 
 import asyncio
-import time
 from contextlib import AsyncExitStack
 from typing import Any, Final, cast
 
 from voxwire._attach import Greeting, lost
 from voxwire._control import Control
+from voxwire._environment import Environment
 from voxwire._events import EventQueue
 from voxwire._ice import IceChoice
+from voxwire._inbox import Inbox, Parts
 from voxwire._opening import Opened, Opening, Options, ladder, path_name
 from voxwire._paths import Paths
 from voxwire._playback import Playback
 from voxwire._player import Player
 from voxwire._simulate import Gate, Simulation
-from voxwire._socket import is_loopback
 from voxwire._tool_runner import ToolRunner
+from voxwire._url import is_loopback
 from voxwire._user import UserAudio
 from voxwire.audio import Microphone, Speaker
 from voxwire_protocol import events, wire
 from voxwire_protocol.clock import ClockSync
-from voxwire_protocol.errors import (
-    ErrorCode,
-    RecoveryAction,
-    UsageError,
-    VoxwireError,
-    error_from_wire,
-    make_error,
-)
-from voxwire_protocol.event_codec import from_envelope, snapshot_of
+from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError, make_error
 from voxwire_protocol.tool_spec import declaration_of
 
 __all__ = ["Runtime"]
@@ -39,13 +32,23 @@ BYE_MS: Final = 1000
 SHUTDOWN_MS: Final = 5000
 """After this, what is left of a session is cancelled."""
 
-_PATH_PAYLOADS: Final = frozenset(
-    {"audio", "media_anchor", "path_answer", "path_ready", "path_close"}
-)
-
 
 class _Over(Exception):
     """Ends the task group of a session that ended in order."""
+
+
+def _greeting(url: str, options: Options, carriers: tuple[wire.Carrier.ValueType, ...]) -> Greeting:
+    """What is said to get the session."""
+    return Greeting(
+        url,
+        token=options.token,
+        bot=options.bot,
+        metadata_json=options.metadata_json,
+        webrtc=wire.Carrier.CARRIER_WEBRTC in carriers,
+        resume=options.resume,
+        resume_ms=options.resume_ms,
+        tools=tuple(declaration_of(tool.spec) for tool in options.tools),
+    )
 
 
 class Runtime:
@@ -58,35 +61,24 @@ class Runtime:
         *,
         microphone: Microphone | None,
         speaker: Speaker,
+        environment: Environment,
     ) -> None:
         """Prepares; `dial`, then `start` do the rest."""
-        carriers = ladder(options.transport)
-        greeting = Greeting(
-            url,
-            token=options.token,
-            bot=options.bot,
-            metadata_json=options.metadata_json,
-            webrtc=wire.Carrier.CARRIER_WEBRTC in carriers,
-            resume=options.resume,
-            resume_ms=options.resume_ms,
-            tools=tuple(declaration_of(tool.spec) for tool in options.tools),
-        )
-        gate = Gate()
-        self._control = Control(greeting, gate)
+        clock = environment.clock
+        gate = Gate(clock)
+        carriers = ladder(options.transport, webrtc=environment.webrtc)
+        greeting = _greeting(url, options, carriers)
+        self._control = control = Control(greeting, gate, environment=environment)
         self.events = EventQueue()
-        self.welcome = wire.Welcome()
-        self.connection = events.ConnectionState.CONNECTED
         self.failure: VoxwireError | None = None
-        self.simulation = Simulation(
-            gate, drop_control=self._control.drop, drop_media=self._drop_media
-        )
-        self._tools = ToolRunner(options.tools, self._control.send)
-        self.user = UserAudio(microphone)
-        self._playback = Playback(speaker, emit=self.events.put, send=self._control.send)
+        self.simulation = Simulation(gate, drop_control=control.drop, drop_media=self._drop_media)
+        self._tools = ToolRunner(options.tools, control.send, clock=clock)
+        self.user = UserAudio(microphone, clock=clock)
+        self._playback = Playback(speaker, emit=self.events.put, send=control.send, clock=clock)
         loopback = is_loopback(url)
         self._opening = Opening(
             capture=self.user,
-            send=self._control.send,
+            send=control.send,
             ice=IceChoice(options.ice_servers, policy=options.ice_policy, loopback=loopback),
             loopback=loopback,
         )
@@ -94,18 +86,23 @@ class Runtime:
             self._opening,
             carriers,
             use=self._use_path,
-            send=self._control.send,
+            send=control.send,
             keep=options.resume,
+            clock=clock,
         )
+        parts = Parts(
+            control=control,
+            events=self.events,
+            opening=self._opening,
+            paths=self._paths,
+            playback=self._playback,
+            tools=self._tools,
+            user=self.user,
+        )
+        self.inbox = Inbox(parts, self._finish, clock=clock)
         self._group: asyncio.TaskGroup | None = None
         self._ready = asyncio.Event()
-        self._early: list[wire.Envelope] = []
-        self._early_skip: events.EventsSkipped | None = None
         self._over = asyncio.Event()
-        self._fatal: VoxwireError | None = None
-        self._last_error: VoxwireError | None = None
-        self._ended: events.Event | None = None
-        self._said_bye = False
         self._owner: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
 
@@ -179,9 +176,9 @@ class Runtime:
 
     async def bye(self, reason: str) -> None:
         """Says Bye and waits a moment for the answer."""
-        if self._said_bye or self._over.is_set():
+        if self.inbox.leaving or self._over.is_set():
             return
-        self._said_bye = True
+        self.inbox.leaving = True
         try:
             self.send(wire.Envelope(bye=wire.Bye(reason=reason)))
             async with asyncio.timeout(BYE_MS / 1000):
@@ -191,7 +188,7 @@ class Runtime:
 
     async def stop(self) -> None:
         """Ends the owner task and waits for that, at most 10 s."""
-        self._said_bye = True
+        self.inbox.leaving = True
         self._finish()
         owner = self._owner
         if owner is None:
@@ -215,7 +212,7 @@ class Runtime:
                 group.create_task(self._run_control())
                 group.create_task(self._run_paths())
         except* _Over:
-            failure = self._fatal
+            failure = self.inbox.fatal
         except* VoxwireError as errors:
             failure = _first(errors)
         except* Exception as errors:
@@ -246,11 +243,11 @@ class Runtime:
     async def _supervise(self) -> None:
         """Waits for the end; lets what was received play out first, unless we hung up."""
         await self._over.wait()
-        if self._fatal is None and not self._said_bye:
+        if self.inbox.fatal is None and not self.inbox.leaving:
             await self._playback.drain()
         await self._control.flush(BYE_MS)
-        if self._ended is not None:
-            self.events.put(self._ended)
+        if self.inbox.ended is not None:
+            self.events.put(self.inbox.ended)
         raise _Over
 
     def _finish(self) -> None:
@@ -260,9 +257,9 @@ class Runtime:
 
     async def _run_control(self) -> None:
         try:
-            await self._control.run(self)
+            await self._control.run(self.inbox)
         except VoxwireError:
-            if not self._said_bye and self._ended is None and self._fatal is None:
+            if not self.inbox.leaving and self.inbox.ended is None and self.inbox.fatal is None:
                 raise
             self._finish()
 
@@ -288,16 +285,8 @@ class Runtime:
         return player
 
     def _begin(self, player: Player, changed: events.PathChanged) -> None:
-        """Starts what needs the session to be up, and tells what came before it was."""
-        started = from_envelope(wire.Envelope(welcome=self.welcome))
-        if started is not None:
-            self.events.put(started)
-        self.events.put(changed)
-        if self._early_skip is not None:
-            self.events.put(self._early_skip)
-        for envelope in self._early:
-            self._handle_event(envelope)
-        self._early.clear()
+        """Starts what needs the session to be up."""
+        self.inbox.begin(changed)
         assert self._group is not None
         self._group.create_task(player.run())
         if self._listening is None:
@@ -308,117 +297,6 @@ class Runtime:
         if not self._paths.drop():
             self._control.drop()
 
-    def lost(self, attempt: int) -> None:
-        """The control channel is gone, and dialled again."""
-        self._detach()
-        self._change(events.ConnectionState.RECONNECTING, attempt)
-
-    def _detach(self) -> None:
-        self._paths.detached()
-        self._playback.silent = self._paths.broken
-
-    def attached(self, welcome: wire.Welcome, *, attempt: int, after_ms: int, unsent: int) -> None:
-        """The control channel is there, for the first time or again."""
-        again = bool(self.welcome.session_id)
-        self.welcome.CopyFrom(welcome)
-        self._opening.welcome(welcome.ice_servers)
-        if again and not attempt:  # a second socket took over from one that still stood
-            self._detach()
-        self._change(events.ConnectionState.CONNECTED, attempt, after_ms=after_ms, again=again)
-        skipped = welcome.HasField("snapshot") or (again and not welcome.resumed)
-        if skipped:
-            self._skip(welcome.snapshot, unsent)
-        self._paths.attached(anew=skipped)
-
-    def _change(
-        self, state: events.ConnectionState, attempt: int, *, after_ms: int = 0, again: bool = True
-    ) -> None:
-        self.connection = state
-        if again and self.player is not None:
-            epoch = self.welcome.epoch
-            self.events.put(events.ConnectionChanged(state, attempt, epoch, after_ms))
-
-    def _skip(self, snapshot: wire.Snapshot, unsent: int) -> None:
-        """Goes on from a snapshot, since what happened meanwhile is lost."""
-        self._playback.forget_flushes()
-        skipped = events.EventsSkipped(0, unsent, snapshot_of(snapshot))
-        said: list[wire.Envelope] = []
-        if snapshot.HasField("utterance"):
-            said.append(wire.Envelope(utterance_started=snapshot.utterance))
-        said.extend(wire.Envelope(utterance_started=u) for u in snapshot.queued_utterances)
-        said.extend(wire.Envelope(utterance_words=words) for words in snapshot.words)
-        said.extend(wire.Envelope(tool_call_started=call) for call in snapshot.tool_calls)
-        state = wire.Envelope(state_changed=snapshot.state)
-        if self.player is None:
-            self._early, self._early_skip = [*said, state], skipped
-        else:
-            self.events.put(skipped)
-            for envelope in said:
-                if (event := from_envelope(envelope)) is not None:
-                    self.events.put(event)
-            self.player.restore(snapshot)
-            self.player.handle(state)
-        if snapshot.user_muted != self.user.muted:
-            self._control.send(wire.Envelope(mute=wire.Mute(muted=self.user.muted)))
-        if self._said_bye:
-            self._control.send(wire.Envelope(bye=wire.Bye()))
-
-    def handle(self, envelope: wire.Envelope) -> None:
-        """Takes one message of the server."""
-        payload = envelope.WhichOneof("payload")
-        match payload:
-            case "ping":
-                received_us = _now_us()
-                pong = self.clock.pong(envelope.ping, received_us, _now_us())
-                self._control.send(wire.Envelope(pong=pong))
-            case "pong":
-                self.clock.receive(envelope.pong, _now_us())
-            case "ice_servers_update":
-                self._opening.update_ice(envelope.ice_servers_update.ice_servers)
-            case "tool_request" | "tool_cancel":
-                self._tools.receive(envelope)
-            case name if name in _PATH_PAYLOADS:
-                self._paths.receive(envelope, getattr(envelope, name).path_id)
-            case _ if self.player is None and payload not in ("error", "session_ended"):
-                self._early.append(envelope)
-            case _:
-                self._handle_event(envelope)
-
-    def _handle_event(self, envelope: wire.Envelope) -> None:
-        payload = envelope.WhichOneof("payload")
-        if payload == "flush":
-            self._playback.flush(envelope)
-            return
-        if payload == "state_changed" and self.player is not None:
-            self.player.handle(envelope)  # which says so when its speaker is there
-            return
-        event = from_envelope(envelope)
-        if payload == "go_away" and envelope.go_away.resume_url:
-            self._control.move(envelope.go_away.resume_url)
-        if payload == "error":
-            self._handle_error(envelope.error)
-        if payload == "session_ended":
-            if envelope.session_ended.reason == wire.EndReason.END_REASON_ERROR:
-                self._fatal = self._last_error or lost("the server ended the session")
-            self._ended = event
-            self._finish()
-        elif event is not None:
-            self.events.put(event)
-        if self.player is not None:
-            self.player.handle(envelope)
-
-    def _handle_error(self, error: wire.Error) -> None:
-        failure = self._last_error = error_from_wire(error)
-        if failure.code == ErrorCode.SUPERSEDED:
-            self._control.condemn(failure)  # unless it was this client itself that moved over
-        elif failure.action == RecoveryAction.RESUME and self._control.resumable:
-            self._control.move("")
-        elif error.fatal:
-            self._fatal = failure
-            self._finish()
-        elif self.opened is None or error.subject_id:
-            self._opening.refuse(error)
-
 
 def _first(errors: BaseException) -> Any:
     """The first exception of a group of groups."""
@@ -426,7 +304,3 @@ def _first(errors: BaseException) -> Any:
         group = cast("BaseExceptionGroup[BaseException]", errors)
         errors = group.exceptions[0]
     return errors
-
-
-def _now_us() -> int:
-    return time.monotonic_ns() // 1000

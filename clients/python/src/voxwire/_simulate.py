@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from voxwire._arguments import number
+from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 
 __all__ = ["Gate", "Simulation"]
 
@@ -11,18 +12,23 @@ __all__ = ["Gate", "Simulation"]
 class Gate:
     """What every byte of a session's control channel passes through."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         """Creates it open."""
-        self.frozen_until = 0.0
         self.bytes_per_s = 0
+        self._clock = clock
+        self._frozen_until_ms = 0.0
 
     async def let_pass(self, num_bytes: int) -> None:
         """Waits as long as the simulated network takes for so much. Cancel-safe."""
-        loop = asyncio.get_running_loop()
         if self.bytes_per_s:
             await asyncio.sleep(num_bytes / self.bytes_per_s)
-        while (wait_s := self.frozen_until - loop.time()) > 0:  # noqa: ASYNC110 - may be prolonged
-            await asyncio.sleep(wait_s)
+        clock = self._clock
+        while (wait_ms := self._frozen_until_ms - clock.now_ms()) > 0:  # noqa: ASYNC110 - prolonged
+            await asyncio.sleep(wait_ms / 1000)
+
+    def freeze(self, duration_ms: float) -> None:
+        """Lets nothing pass for so long from now; 0 = from now on it passes again."""
+        self._frozen_until_ms = self._clock.now_ms() + duration_ms
 
 
 class Simulation:
@@ -54,8 +60,7 @@ class Simulation:
             duration_ms: How long from now, milliseconds; 0 = no longer.
         """
         number(duration_ms, "duration_ms")
-        loop = asyncio.get_running_loop()
-        self._gate.frozen_until = loop.time() + duration_ms / 1000
+        self._gate.freeze(duration_ms)
 
     def slow(self, bytes_per_s: int) -> None:
         """Throttles reading and writing on the control channel, each on its own.

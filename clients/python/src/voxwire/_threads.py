@@ -1,48 +1,58 @@
-"""Blocking calls beside the event loop."""
+"""Blocking calls beside the event loop, each in a daemon thread of its own.
+
+Not ``asyncio.to_thread``: a function that hangs (a pipe that nobody writes to) would keep the
+program from ending.
+"""
 
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from concurrent.futures import Executor, Future
+from typing import Any, ParamSpec, TypeVar
 
 __all__ = ["in_thread", "leave_to_thread"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-async def in_thread(function: Callable[[], T]) -> T:
-    """Runs a function in a thread of its own and returns what it does. Cancel-safe.
+class _DaemonThreads(Executor):
+    """A thread for each call. The loop knows of it, and so does its virtual time."""
 
-    Not ``asyncio.to_thread``: a function that hangs (a pipe that nobody writes to) would keep the
-    program from ending. Cancelled, the thread is left to itself.
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:
+                plain = isinstance(error, Exception) and not isinstance(error, StopIteration)
+                future.set_exception(error if plain else RuntimeError(type(error).__name__))
+            else:
+                future.set_result(result)
+
+        threading.Thread(target=run, name=self._name, daemon=True).start()
+        return future
+
+
+async def in_thread(function: Callable[[], T], *, name: str = "voxwire-audio") -> T:
+    """Runs a function in a thread of its own and returns what it does.
+
+    Cancel-safe: the thread is left to itself then.
 
     Raises:
-        Exception: What the function raises.
+        Exception: What the function raises; RuntimeError with its type's name for StopIteration
+            and for what is no Exception.
     """
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: Any, error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-
-    def run() -> None:
-        result, failure = None, None
-        try:
-            result = function()
-        except Exception as error:
-            failure = RuntimeError("StopIteration") if isinstance(error, StopIteration) else error
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, result, failure)
-
-    threading.Thread(target=run, name="voxwire-audio", daemon=True).start()
-    return await future
+    return await loop.run_in_executor(_DaemonThreads(name), function)
 
 
-def leave_to_thread(function: Callable[[], object]) -> None:
+def leave_to_thread(function: Callable[[], Any]) -> None:
     """Runs a function that may block, and does not wait for it."""
     threading.Thread(target=function, name="voxwire-audio", daemon=True).start()

@@ -7,8 +7,10 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
+from voxwire._threads import in_thread
 from voxwire.tools import Tool, ToolCall, ToolError
 from voxwire_protocol import wire
+from voxwire_protocol.clocks import Clock
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.json_text import JsonTextError, dump_json, parse_json
 from voxwire_protocol.tools import CallError, Run, ToolRuns
@@ -32,19 +34,28 @@ class ToolRunner:
     it, and a request that comes again does not run again.
     """
 
-    def __init__(self, tools: Iterable[Tool], send: Callable[[wire.Envelope], object]) -> None:
+    def __init__(
+        self,
+        tools: Iterable[Tool],
+        send: Callable[[wire.Envelope], object],
+        *,
+        clock: Clock,
+    ) -> None:
         """Takes the tools.
 
         Args:
             tools: What the bot may use; names are unique.
             send: Sends a message; may raise VoxwireError when the session is over.
+            clock: What deadlines are told by.
         """
+        self._clock = clock
         self._tools = {tool.name: tool for tool in tools}
         self._send_message = send
         self._runs = ToolRuns()
         self._tokens: dict[str, bytes] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._threads = 0
+        self._counting = threading.Lock()
         self._closed = False
 
     def receive(self, envelope: wire.Envelope) -> None:
@@ -119,7 +130,9 @@ class ToolRunner:
                 text = dump_json(note, max_bytes=_MAX_NOTE_BYTES)
                 loop.call_soon_threadsafe(self._progress, call_id, text)
 
-            call = ToolCall(call_id, tool.name, timeout_ms=timeout_ms, send=progress)
+            call = ToolCall(
+                call_id, tool.name, timeout_ms=timeout_ms, send=progress, clock=self._clock
+            )
             arguments = {**arguments, tool.call_parameter: call}
         deadline = asyncio.timeout(timeout_ms / 1000)
         try:
@@ -148,35 +161,19 @@ class ToolRunner:
         return await cast("Any", result) if inspect.isawaitable(result) else result
 
     async def _in_thread(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-        """Runs a plain function in a thread of its own.
-
-        Not ``asyncio.to_thread``: a function that hangs would keep the program from ending.
-        """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        """Runs a plain function in a thread of its own, which counts until it ends."""
         context = contextvars.copy_context()
 
-        def settle(result: Any, error: BaseException | None) -> None:
-            self._threads -= 1
-            if not future.done():
-                if error is None:
-                    future.set_result(result)
-                else:
-                    future.set_exception(error)
-
-        def run() -> None:
-            result, failure = None, None
+        def run() -> Any:
             try:
-                result = context.run(function, **arguments)
-            except BaseException as error:
-                plain = isinstance(error, Exception) and not isinstance(error, StopIteration)
-                failure = error if plain else RuntimeError(type(error).__name__)
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, result, failure)
+                return context.run(function, **arguments)
+            finally:
+                with self._counting:
+                    self._threads -= 1
 
-        self._threads += 1
-        threading.Thread(target=run, name="voxwire-tool", daemon=True).start()
-        return await future
+        with self._counting:
+            self._threads += 1
+        return await in_thread(run, name="voxwire-tool")
 
     def _stop(self, call_id: str) -> None:
         self._tokens.pop(call_id, None)

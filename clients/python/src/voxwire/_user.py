@@ -2,22 +2,22 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Generator
 from typing import Final
 
 import numpy as np
 
-from voxwire._devices import Clock, Pace, block_of, device_error
+from voxwire._devices import Pace, block_of, device_error
 from voxwire._path import BLOCK_MS, Resent
 from voxwire.audio import CAPTURE_RATE, Microphone
 from voxwire_protocol import wire
 from voxwire_protocol.capture import KeptCapture, Piece
+from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 from voxwire_protocol.errors import VoxwireError
 
 __all__ = ["UserAudio"]
 
-MAX_BURST_S: Final = 0.2
+MAX_BURST_MS: Final = 200
 """After a stall at most this much of the user's audio is read at once; the rest comes later."""
 
 _MAX_PIECE_BYTES: Final = CAPTURE_RATE // 5 * 2
@@ -27,12 +27,12 @@ _BLOCK_SAMPLES: Final = CAPTURE_RATE * BLOCK_MS // 1000
 class UserAudio:
     """Reads the user in real time, whichever path is in use, and keeps the last 3 s."""
 
-    def __init__(self, microphone: Microphone | None, *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, microphone: Microphone | None, *, clock: Clock = SYSTEM_CLOCK) -> None:
         """Takes the microphone; None = the user is not heard.
 
         Args:
             microphone: What is read.
-            clock: Tells how long that takes.
+            clock: Tells when a block is due, and how long reading it takes.
         """
         self._microphone = microphone
         self._clock = clock
@@ -44,7 +44,7 @@ class UserAudio:
         self._failed = asyncio.Event()
         self._kept = KeptCapture(sample_rate=CAPTURE_RATE)
         self._muted = False
-        self._due = 0.0
+        self._due_ms = 0.0
         self._pulling = 0  # connections that read by their own clock
         self._send: Callable[[Piece], bool] | None = None
 
@@ -96,24 +96,24 @@ class UserAudio:
 
     async def _capture(self) -> None:
         """Reads a block whenever it is due, unless a connection does by its own clock."""
-        loop = asyncio.get_running_loop()
-        self._due = loop.time()
+        clock = self._clock
+        self._due_ms = clock.now_ms()
         while True:
-            await asyncio.sleep(max(0.0, self._due - loop.time()))
+            await asyncio.sleep(max(0.0, self._due_ms - clock.now_ms()) / 1000)
             if self._pulling:
-                self._due = max(self._due, loop.time() + BLOCK_MS / 1000)
+                self._due_ms = max(self._due_ms, clock.now_ms() + BLOCK_MS)
                 continue
-            self._due = max(self._due, loop.time() - MAX_BURST_S) + BLOCK_MS / 1000
+            self._due_ms = max(self._due_ms, clock.now_ms() - MAX_BURST_MS) + BLOCK_MS
             self._read(_BLOCK_SAMPLES)
             self._send_kept()
 
     def _read(self, num_samples: int) -> bytes | None:
         if self._microphone is None or self._failure is not None:
             return None
-        began = self._clock()
+        began_ms = self._clock.now_ms()
         try:
             samples = block_of(self._microphone.read(num_samples), num_samples)
-            self._pace.note(self._clock() - began)
+            self._pace.note(self._clock.now_ms() - began_ms)
         except Exception as error:
             self._fail(error)
             return None
@@ -123,13 +123,13 @@ class UserAudio:
         if len(samples) < num_samples:
             samples = np.concatenate((samples, np.zeros(num_samples - len(samples), np.int16)))
         pcm = samples.astype("<i2", copy=False).tobytes()
-        self._kept.capture(pcm, _now_ms())
+        self._kept.capture(pcm, self._clock.now_ms())
         return pcm
 
     def read(self, num_samples: int) -> bytes | None:
         """The user's next samples, silence where there are none; None = not heard at all."""
         pcm = self._read(num_samples)
-        self._due = asyncio.get_running_loop().time() + num_samples / CAPTURE_RATE
+        self._due_ms = self._clock.now_ms() + num_samples * 1000 / CAPTURE_RATE
         return pcm
 
     @contextlib.contextmanager
@@ -147,9 +147,9 @@ class UserAudio:
         lost = 0
         match ready.WhichOneof("capture"):
             case "capture_index":
-                lost = self._kept.resume(ready.capture_index, _now_ms())
+                lost = self._kept.resume(ready.capture_index, self._clock.now_ms())
             case "capture_age_ms":
-                lost = self._kept.resume_after(ready.capture_age_ms, _now_ms())
+                lost = self._kept.resume_after(ready.capture_age_ms, self._clock.now_ms())
             case None:
                 self._kept.follow()
         waiting = self._kept.waiting_samples
@@ -158,7 +158,7 @@ class UserAudio:
     def take_kept(self) -> list[Piece]:
         """Takes what is to be sent of before, in pieces of at most 200 ms; nothing waits then."""
         pieces: list[Piece] = []
-        now = _now_ms()
+        now = self._clock.now_ms()
         while (piece := self._kept.peek(now)) is not None:
             self._kept.sent(piece)
             last = pieces[-1] if pieces else None
@@ -184,10 +184,6 @@ class UserAudio:
     def _send_kept(self) -> None:
         if self._send is None:
             return
-        now = _now_ms()
+        now = self._clock.now_ms()
         while (piece := self._kept.peek(now)) is not None and self._send(piece):
             self._kept.sent(piece)
-
-
-def _now_ms() -> float:
-    return asyncio.get_running_loop().time() * 1000

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from voxwire._anchors import AnchorMap
 from voxwire._ice import IceChoice
 from voxwire._path import (
+    BLOCK_MS,
     PLAYOUT_RATE,
     Capture,
     Readiness,
@@ -17,6 +18,7 @@ from voxwire._path import (
     audio_format,
     capture_format,
 )
+from voxwire.audio import CAPTURE_RATE
 from voxwire.playout import Samples
 from voxwire_protocol import wire
 from voxwire_protocol.errors import (
@@ -28,7 +30,7 @@ from voxwire_protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from voxwire._webrtc import Peer
+    from voxwire_protocol.rtc import Peer
 
 __all__ = ["WebRtcPath"]
 
@@ -52,6 +54,10 @@ RECENT: Final = 50
 
 CLOSE_S: Final = 1.0
 """How long the search for a TURN server may take to stop."""
+
+PEER_CLOSE_S: Final = 2.0
+"""How long the connection's closing is waited for; it goes on alone after that."""
+
 SILENT_S: Final = 1.0
 """A connection that brings no packet for this long carries nothing any more."""
 
@@ -101,6 +107,7 @@ class WebRtcPath:
         self._answered = Readiness()
         self._answer = ""
         self._peer: Peer | None = None
+        self._broken = asyncio.Event()
         self.trouble: VoxwireError | None = None
         self._received = False  # a packet came since it was looked at last
         self._doubted = False
@@ -114,16 +121,21 @@ class WebRtcPath:
         It waits for no TURN server: the offer carries host candidates, a relayed one is added to
         our side as soon as there is one.
         """
-        from voxwire._webrtc import Peer  # brings in aiortc
+        from voxwire_protocol.rtc import Here, Peer  # brings in aiortc
 
         self._peer = Peer(
-            capture=self._read_user,
+            pull=self._pull,
             on_audio=self._receive_audio,
-            sample_rate=PLAYOUT_RATE,
-            loopback=self._loopback,
-            relay_only=self._ice.relay_only,
+            send_rate=CAPTURE_RATE,
+            receive_rate=PLAYOUT_RATE,
+            block_ms=BLOCK_MS,
+            here=Here(
+                addresses=("127.0.0.1",) if self._loopback else (),
+                relay_only=self._ice.relay_only,
+            ),
+            on_closed=self._broken.set,
         )
-        sdp = await self._peer.offer()
+        sdp = await self._peer.offer(relay_follows=True)
         self._relaying = asyncio.create_task(self._relay(self._peer))
         return wire.PathOpen(
             path_id=self._path_id,
@@ -135,7 +147,7 @@ class WebRtcPath:
 
     async def _relay(self, peer: "Peer") -> None:
         """Gets a relayed candidate where there is a TURN server; tells the server about it."""
-        from voxwire._webrtc import TurnError
+        from voxwire_protocol.rtc import TurnError
 
         servers = await self._ice.servers()
         try:
@@ -154,6 +166,10 @@ class WebRtcPath:
             message = wire.IceCandidate(path_id=self._path_id, candidate=candidate, sdp_mid="0")
             with contextlib.suppress(VoxwireError):  # a wire that broke is said elsewhere
                 self._send(wire.Envelope(ice_candidate=message))
+
+    def _pull(self, first_sample: int, num_samples: int) -> bytes | None:
+        assert self._peer is not None, "it asks"
+        return self._read_user(num_samples, self._peer.rtp_timestamp(first_sample))
 
     def _read_user(self, num_samples: int, rtp_timestamp: int | None) -> bytes | None:
         """The user's audio, from the moment that the session takes it; nothing is lost before."""
@@ -250,7 +266,7 @@ class WebRtcPath:
     async def _wait_connected(self, peer: "Peer") -> bool:
         """Waits for the connection; only a moment longer than TURN's failure. Cancel-safe."""
         assert self._relaying is not None, "offer comes first"
-        connected = asyncio.create_task(peer.wait_connected())
+        connected = asyncio.create_task(peer.connected())
         try:
             done, _ = await asyncio.wait(
                 {connected, self._relaying}, return_when=asyncio.FIRST_COMPLETED
@@ -258,7 +274,7 @@ class WebRtcPath:
             if connected not in done:
                 grace_s = 0.0 if self._ice.relay_only else TURN_GRACE_S
                 await asyncio.wait({connected}, timeout=grace_s if self.trouble else None)
-            return connected.done() and connected.result()
+            return connected.done() and connected.exception() is None
         finally:
             connected.cancel()
 
@@ -268,8 +284,7 @@ class WebRtcPath:
         Raises:
             TransportError: The connection broke.
         """
-        peer = self._peer
-        assert peer is not None, "offer comes first"
+        assert self._peer is not None, "offer comes first"
         self._sink = sink
         for rtp_timestamp, samples in self._early:
             self._receive_audio(samples, rtp_timestamp)
@@ -277,7 +292,7 @@ class WebRtcPath:
         try:
             with self._capture.pulled():
                 async with asyncio.TaskGroup() as group:
-                    closed = group.create_task(peer.wait_closed())
+                    closed = group.create_task(self._broken.wait())
                     await self._wait_silent(closed)
                     closed.cancel()
         finally:
@@ -289,7 +304,7 @@ class WebRtcPath:
             action=RecoveryAction.RECONNECT,
         )
 
-    async def _wait_silent(self, closed: asyncio.Task[None]) -> None:
+    async def _wait_silent(self, closed: asyncio.Task[bool]) -> None:
         """Waits until the connection is closed, or has brought nothing for too long."""
         silent_s = 0.0
         while silent_s < (DOUBTED_S if self._doubted else SILENT_S):
@@ -322,4 +337,6 @@ class WebRtcPath:
                 await asyncio.wait({self._relaying}, timeout=CLOSE_S)
         finally:
             if self._peer is not None:
-                await self._peer.close()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(PEER_CLOSE_S):
+                        await self._peer.close()

@@ -77,7 +77,7 @@ class Speaker(Protocol):
         ...
 
     def write(self, block: Block, at: float) -> None:
-        """Takes the next 20 ms; its first sample sounds at loop time `at`, seconds."""
+        """Takes the next 20 ms; its first sample sounds at `at`, seconds of the monotonic clock."""
         ...
 
     def close(self) -> None:

@@ -40,12 +40,12 @@ class Session:
     @property
     def id(self) -> str:
         """Names the session on the server."""
-        return self._runtime.welcome.session_id
+        return self._runtime.inbox.welcome.session_id
 
     @property
     def bot(self) -> str:
         """Name of the bot."""
-        return self._runtime.welcome.bot
+        return self._runtime.inbox.welcome.bot
 
     @property
     def transport(self) -> str:
@@ -56,7 +56,7 @@ class Session:
     @property
     def connection(self) -> events.ConnectionState:
         """``connected``, or ``reconnecting`` while the control channel is lost."""
-        return self._runtime.connection
+        return self._runtime.inbox.connection
 
     @property
     def simulate(self) -> Simulation:

@@ -14,11 +14,11 @@ Args:
     async with voxwire.connect(url, tools=[show_on_map]) as session: ...
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar, overload
 
+from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 from voxwire_protocol.errors import ErrorCode, UsageError
 from voxwire_protocol.tool_signature import SignatureError, read_signature
 from voxwire_protocol.tool_spec import ToolSpec
@@ -43,21 +43,28 @@ class ToolCall:
     """One call, for a function that has a parameter of this type. Thread-safe."""
 
     def __init__(
-        self, call_id: str, name: str, *, timeout_ms: int, send: Callable[[Any], object]
+        self,
+        call_id: str,
+        name: str,
+        *,
+        timeout_ms: int,
+        send: Callable[[Any], object],
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Made by the session."""
         self.id = call_id
         """Names the call; the same when it is delivered again: an idempotency key."""
         self.name = name
         """The tool."""
-        self.deadline = time.monotonic() + timeout_ms / 1000
+        self.deadline = (clock.now_ms() + timeout_ms) / 1000
         """When the bot gives up, seconds of ``time.monotonic()``."""
         self._send = send
+        self._clock = clock
 
     @property
     def remaining_ms(self) -> int:
         """Time until the deadline, milliseconds; 0 when it has passed."""
-        return max(0, round((self.deadline - time.monotonic()) * 1000))
+        return max(0, round(self.deadline * 1000 - self._clock.now_ms()))
 
     def progress(self, note: Any = None) -> None:
         """Tells the bot that the tool still runs. It does not move the deadline.

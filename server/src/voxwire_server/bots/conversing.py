@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipecat.pipeline.worker import PipelineWorker
     from pipecat.services.llm_service import LLMService
 
-    from voxwire_server import BotSession
+    from voxwire_server.pipeline.bot import BotSession
 
 __all__ = ["EXAMPLES", "GREET", "INSTRUCTION", "converse", "tools_of"]
 

@@ -15,7 +15,7 @@ from voxwire_server.bots.needs import Needs
 if TYPE_CHECKING:
     from pipecat.services.google.gemini_live.llm import GeminiLiveLLMService
 
-    from voxwire_server import BotSession
+    from voxwire_server.pipeline.bot import BotSession
 
 __all__ = ["EXAMPLES", "NEEDS", "bot", "build_service"]
 

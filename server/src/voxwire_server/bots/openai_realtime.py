@@ -14,7 +14,7 @@ from voxwire_server.bots.needs import Needs
 if TYPE_CHECKING:
     from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 
-    from voxwire_server import BotSession
+    from voxwire_server.pipeline.bot import BotSession
 
 __all__ = ["EXAMPLES", "NEEDS", "bot", "build_service"]
 

@@ -1,4 +1,4 @@
-"""Where sound begins and ends in PCM. Pure: no clock reads; int16 little-endian mono everywhere."""
+"""Where the user's speech ended, in PCM. Pure: no clock reads; int16 little-endian mono."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["QUIET", "VoiceEnd", "VoiceTail", "first_sound_ms"]
+from voxwire_server.pcm import QUIET, louder
+from voxwire_server.ports import VoiceEnd
 
-QUIET: Final = 33
-"""-60 dBFS as a peak of int16 samples: what is above it can be heard."""
+__all__ = ["VoiceTail"]
 
 _KEPT_MS: Final = 2000
 _FLOOR_MS: Final = 100
@@ -19,29 +19,6 @@ _BELOW_PEAK: Final = 0.005
 
 _MAX_APART_MS: Final = 600
 _NOISY: Final = 0.25
-
-
-def first_sound_ms(pcm: bytes, sample_rate: int) -> float | None:
-    """Milliseconds from the first sample to the first audible one; None = all is silence."""
-    loud = _louder(np.frombuffer(pcm, np.int16), QUIET)
-    return float(loud[0]) * 1000 / sample_rate if len(loud) else None
-
-
-def _louder(samples: NDArray[np.int16], level: float) -> NDArray[np.intp]:
-    return np.flatnonzero((samples > level) | (samples < -level))
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceEnd:
-    """The end of the user's speech, as found in the audio.
-
-    Attributes:
-        at_ms: When it was, on the clock of the arrivals.
-        capture_ms: Where it was on the client's count of captured samples, None without one.
-    """
-
-    at_ms: float
-    capture_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +72,7 @@ class VoiceTail:
         floor = _peak(samples[-_FLOOR_MS * self._rate // 1000 :])
         if floor > peak * _NOISY:
             return None
-        loud = _louder(samples, max(QUIET, 2 * floor, peak * _BELOW_PEAK))
+        loud = louder(samples, max(QUIET, 2 * floor, peak * _BELOW_PEAK))
         if not len(loud):
             return None
         position = self._end - len(samples) + int(loud[-1]) + 1

@@ -9,17 +9,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from voxwire_protocol import wire
-from voxwire_protocol.capture import KEPT_MS
 
 __all__ = [
-    "AUDIO_CREDIT_FACTOR",
-    "AUDIO_CREDIT_KEPT_MS",
-    "AUDIO_CREDIT_MAX_MS",
-    "AUDIO_CREDIT_START_MS",
     "EVENT_BYTES",
     "PAYLOAD_BYTES",
     "RATES",
-    "AudioCredit",
     "Intake",
     "Rate",
     "TokenBucket",
@@ -27,16 +21,6 @@ __all__ = [
     "limit_bytes",
     "payload_number",
 ]
-
-AUDIO_CREDIT_FACTOR: Final = 1.25
-"""How much faster than real time audio may come."""
-AUDIO_CREDIT_START_MS: Final = 1000
-"""Audio that may come at once, milliseconds."""
-AUDIO_CREDIT_KEPT_MS: Final = KEPT_MS
-"""Audio more that may come at once with the first path, milliseconds: what the user said while the
-client connected."""
-AUDIO_CREDIT_MAX_MS: Final = 5000
-"""Audio that may come at once after as long a pause (a wire that stalled), milliseconds."""
 
 EVENT_BYTES: Final = 16_384
 """Largest message of a kind that :data:`PAYLOAD_BYTES` does not name, bytes."""
@@ -49,8 +33,6 @@ PAYLOAD_BYTES: Final = {
 }
 """Largest message by kind, bytes, put together if it came in chunks: 48 KiB of a tool's result,
 65 536 characters of text."""
-
-_ERROR_EVERY_MS: Final = 1000
 
 
 class Rate(NamedTuple):
@@ -111,31 +93,6 @@ class TokenBucket:
         return max(0.0, -self._left * 1000 / self._rate.per_second)
 
 
-class AudioCredit:
-    """Audio against wall time: 1.25 times real time and a second at once, from the first block."""
-
-    __slots__ = ("_at_ms", "_left_ms")
-
-    def __init__(self) -> None:
-        self._left_ms = float(AUDIO_CREDIT_START_MS)
-        self._at_ms: float | None = None
-
-    def allow(self, duration_ms: float) -> None:
-        """Let so much more come at once."""
-        self._left_ms = min(float(AUDIO_CREDIT_MAX_MS), self._left_ms + duration_ms)
-
-    def take(self, duration_ms: float, now_ms: float) -> bool:
-        """Spend credit for a block; False = it came too fast, nothing is spent."""
-        if self._at_ms is not None:
-            gained = max(0.0, now_ms - self._at_ms) * AUDIO_CREDIT_FACTOR
-            self._left_ms = min(float(AUDIO_CREDIT_MAX_MS), self._left_ms + gained)
-        self._at_ms = now_ms
-        if duration_ms > self._left_ms:
-            return False
-        self._left_ms -= duration_ms
-        return True
-
-
 def payload_number(data: bytes) -> int:
     """Field number of an envelope's payload by its first bytes; 0 = none.
 
@@ -193,12 +150,10 @@ class Dropped:
     """What a session took no notice of, for its log.
 
     Attributes:
-        audio_ms: Audio that came too fast or found a full queue.
         messages: Messages dropped unread.
         bad: Messages that were none, or too large, or not the client's to send.
     """
 
-    audio_ms: float = 0.0
     messages: int = 0
     bad: int = 0
 
@@ -208,16 +163,7 @@ class Intake:
 
     def __init__(self) -> None:
         self.dropped = Dropped()
-        self._credit = AudioCredit()
         self._buckets = {name: TokenBucket(rate) for name, rate in RATES.items()}
-        self._overrun_at_ms: float | None = None
-        self._kept_expected = False
-
-    def expect_kept_audio(self) -> None:
-        """The first path of a client that keeps its audio is ready; counts once a session."""
-        if not self._kept_expected:
-            self._kept_expected = True
-            self._credit.allow(AUDIO_CREDIT_KEPT_MS)
 
     def admit(self, data: bytes, now_ms: float) -> Verdict:
         """Judge one message by its size and kind, before it is parsed."""
@@ -245,21 +191,6 @@ class Intake:
         self.dropped.bad += 1
         return False
 
-    def takes_audio(self, num_bytes: int, sample_rate: int, now_ms: float) -> bool:
-        """True when a block of int16 mono PCM came no faster than it may; counted otherwise."""
-        duration_ms = num_bytes * 500 / sample_rate
-        if self._credit.take(duration_ms, now_ms):
-            return True
-        self.dropped.audio_ms += duration_ms
-        return False
-
-    def overrun_due(self, now_ms: float) -> bool:
-        """True once a second: the client should be told that its audio comes too fast."""
-        if self._overrun_at_ms is not None and now_ms - self._overrun_at_ms < _ERROR_EVERY_MS:
-            return False
-        self._overrun_at_ms = now_ms
-        return True
-
     def may_answer(self, now_ms: float) -> bool:
         """True when a bad message may be answered: a flood of them is counted only."""
         return self._buckets["errors"].take(now_ms)
@@ -267,7 +198,6 @@ class Intake:
     def counters(self) -> dict[str, int]:
         """What was dropped, as fields of a log line."""
         return {
-            "dropped_audio_ms": int(self.dropped.audio_ms),
             "dropped_messages": self.dropped.messages,
             "bad_messages": self.dropped.bad,
         }

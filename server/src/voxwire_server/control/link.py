@@ -1,10 +1,11 @@
 """A control channel's wire: events first, at most one audio block behind them."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
+
+from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 
 __all__ = ["MAX_DEAF_MS", "MAX_EVENT_BYTES", "MAX_STUCK_MS", "ControlLink"]
 
@@ -22,22 +23,26 @@ _WATCH_SECS: Final = 0.5
 _TRY_AGAIN_LATER: Final = 1013  # RFC 6455 §11.7
 
 
-def _now_ms() -> float:
-    return time.monotonic() * 1000
-
-
 class ControlLink:
     """Writes to one WebSocket. Events overtake audio, so a flush is never stuck behind sound.
 
     Args:
         send: ASGI ``send`` of an accepted WebSocket.
         abort: Resets the connection: a peer that does not read takes no close frame either.
+        clock: The clock to run by.
 
     The owner runs :meth:`write`; everything else is synchronous and never blocks.
     """
 
-    def __init__(self, send: Send, *, abort: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        send: Send,
+        *,
+        abort: Callable[[], None] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         self._send = send
+        self._clock = clock
         self._abort = abort
         self._events: deque[bytes] = deque()
         self._audio: deque[bytes] = deque()
@@ -63,7 +68,7 @@ class ControlLink:
     @property
     def overflowing(self) -> bool:
         """True when the peer has stopped reading: too much waits, or a ping has for too long."""
-        now_ms = _now_ms()
+        now_ms = self._clock.now_ms()
         deaf = self._pinged_ms is not None and now_ms - self._pinged_ms > MAX_DEAF_MS
         return self._full or deaf or self.stuck_ms(now_ms) > MAX_STUCK_MS
 
@@ -143,7 +148,7 @@ class ControlLink:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_WATCH_SECS)
-            if self.stuck_ms(_now_ms()) > MAX_STUCK_MS and self._abort is not None:
+            if self.stuck_ms(self._clock.now_ms()) > MAX_STUCK_MS and self._abort is not None:
                 self._abort()
                 return
 
@@ -154,7 +159,7 @@ class ControlLink:
             await self._drain()
             if self._closing is not None:
                 code, reason = self._closing
-                self._write_began_ms = _now_ms()
+                self._write_began_ms = self._clock.now_ms()
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
                 return
 
@@ -165,7 +170,7 @@ class ControlLink:
                 self._queued_bytes -= len(data)
             else:
                 data = self._audio.popleft()
-            self._write_began_ms = _now_ms()
+            self._write_began_ms = self._clock.now_ms()
             await self._send({"type": "websocket.send", "bytes": data})
             self._write_began_ms = None
             if not self._audio and self.on_drained is not None:

@@ -6,12 +6,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from voxwire_protocol import wire
-
-if TYPE_CHECKING:
-    from voxwire_server.session.session import Session
+from voxwire_server.ports import SessionPort
 
 __all__ = ["Errand", "Kind", "Lane"]
 
@@ -58,11 +56,19 @@ class Lane:
     fails is told to the client, and the next one goes on.
 
     Args:
-        session: The session.
+        port: The session.
+        session_id: Names it in the log.
+        ready: Set when the pipeline has started.
+        over: True when the session ends or has ended: nothing is taken any more.
     """
 
-    def __init__(self, session: "Session") -> None:
-        self._session = session
+    def __init__(
+        self, port: SessionPort, *, session_id: str, ready: asyncio.Event, over: Callable[[], bool]
+    ) -> None:
+        self._port = port
+        self._session_id = session_id
+        self._ready = ready
+        self._over = over
         self._waiting: deque[Errand] = deque()
         self._running: Errand | None = None
         self._task: asyncio.Task[None] | None = None
@@ -75,15 +81,15 @@ class Lane:
 
     def put(self, kind: Kind, run: Callable[[Errand], Awaitable[None]]) -> None:
         """Let ``run`` happen behind everything that waits; nothing when the session is over."""
-        if self._session.over:
+        if self._over():
             return
         if len(self._waiting) >= _MAX_ERRANDS:
             reason = "too much waits for the bot"
-            self._session.emit_error(wire.ErrorCode.ERROR_CODE_RATE_LIMITED, reason)
+            self._port.emit_error(wire.ErrorCode.ERROR_CODE_RATE_LIMITED, reason)
             return
         self._waiting.append(Errand(kind, run))
         if self._task is None or self._task.done():
-            self._task = self._session.spawn(self._serve())
+            self._task = self._port.spawn(self._serve())
 
     def cut(self, run: Callable[[Errand], Awaitable[None]]) -> None:
         """Void the questions that wait or are being asked, then let ``run`` cut the bot off.
@@ -95,7 +101,7 @@ class Lane:
         kept = [errand for errand in self._waiting if errand.kind is not Kind.QUESTION]
         self._waiting = deque(kept)
         cut_already = bool(kept) and kept[-1].kind is Kind.CUT
-        if self._session.pipeline_ready.is_set() and not cut_already:
+        if self._ready.is_set() and not cut_already:
             self.put(Kind.CUT, run)
 
     def soon(self, act: Callable[[], None]) -> None:
@@ -110,15 +116,15 @@ class Lane:
         self.put(Kind.CALL, run)
 
     async def _serve(self) -> None:
-        await self._session.pipeline_ready.wait()
+        await self._ready.wait()
         while self._waiting:
             errand = self._running = self._waiting.popleft()
             try:
                 await errand.run(errand)
             except Exception:
-                fields = {"session": self._session.id, "kind": errand.kind.value}
+                fields = {"session": self._session_id, "kind": errand.kind.value}
                 _log.exception("the pipeline did not take what the client asked", extra=fields)
                 reason = "the bot's pipeline could not take what the client asked"
-                self._session.emit_error(wire.ErrorCode.ERROR_CODE_INTERNAL, reason)
+                self._port.emit_error(wire.ErrorCode.ERROR_CODE_INTERNAL, reason)
             finally:
                 self._running = None

@@ -7,25 +7,20 @@ A request names itself, its answer repeats the name with ``response``; an ``Erro
 import asyncio
 import inspect
 import logging
-import re
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError, error_from_wire, make_error
 from voxwire_protocol.json_text import JsonTextError, dump_json, parse_json
-from voxwire_server.conversation.lane import Errand, Kind
-
-if TYPE_CHECKING:
-    from voxwire_server.session.session import Session
+from voxwire_server.ports import SessionPort
 
 __all__ = ["Requests"]
 
 _log = logging.getLogger("voxwire.session")
 
 _DTMF: Final = "dtmf"
-_DIGITS: Final = re.compile(r"[0-9*#]{1,64}")
 _MAX_ANSWERING: Final = 32
 _MAX_REASON_CHARS: Final = 500
 
@@ -34,11 +29,24 @@ class Requests:
     """What the client's program and the bot ask of each other.
 
     Args:
-        session: The session.
+        port: The session.
+        session_id: Names it in the log.
+        press: Takes the keys of a ``dtmf`` message, whatever they are.
+        may_answer: Whether a refusal may be told just now: a flood of them is not.
     """
 
-    def __init__(self, session: "Session") -> None:
-        self._session = session
+    def __init__(
+        self,
+        port: SessionPort,
+        *,
+        session_id: str,
+        press: Callable[[object], None],
+        may_answer: Callable[[], bool],
+    ) -> None:
+        self._port = port
+        self._session_id = session_id
+        self._press = press
+        self._may_answer = may_answer
         self._open: dict[str, asyncio.Future[Any]] = {}
         self._answering = 0
         self.handlers: dict[str, Callable[[Any], Any]] = {}
@@ -56,16 +64,17 @@ class Requests:
         if message.response:
             self._settle(message.request_id, data)
         elif not message.request_id:
-            self._press(message, data)
+            if message.type == _DTMF:
+                self._press(_digits(data))
             if self.on_message is not None:
-                self._session.spawn(self._tell(self.on_message, message.type, data))
+                self._port.spawn(self._tell(self.on_message, message.type, data))
         elif message.type not in self.handlers:
             self._refuse(message, ErrorCode.UNSUPPORTED, "the bot answers no such request")
         elif self._answering >= _MAX_ANSWERING:
             self._refuse(message, ErrorCode.RATE_LIMITED, "too many requests wait for an answer")
         else:
             self._answering += 1
-            self._session.spawn(self._answer(message, self.handlers[message.type], data))
+            self._port.spawn(self._answer(message, self.handlers[message.type], data))
 
     def refused(self, error: wire.Error) -> None:
         """Take an error of the client: the answer to a request of the bot, if it names one."""
@@ -84,7 +93,7 @@ class Requests:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._open[request_id] = future
         try:
-            self._session.emit(
+            self._port.emit(
                 app_message=wire.AppMessage(
                     type=method, data_json=dump_json(data), request_id=request_id
                 )
@@ -113,11 +122,11 @@ class Requests:
         except (VoxwireError, JsonTextError) as error:
             self._refuse(message, error.code, error.reason)
         except Exception:
-            fields = {"session": self._session.id, "method": message.type}
+            fields = {"session": self._session_id, "method": message.type}
             _log.exception("request failed", extra=fields)
             self._refuse(message, ErrorCode.INTERNAL, "the bot failed to answer; see its log")
         else:
-            self._session.emit(
+            self._port.emit(
                 app_message=wire.AppMessage(
                     type=message.type, data_json=text, request_id=message.request_id, response=True
                 )
@@ -125,38 +134,23 @@ class Requests:
         finally:
             self._answering -= 1
 
-    def _press(self, message: wire.AppMessage, data: Any) -> None:
-        """Hand keypad input to the pipeline, once it has started."""
-        if message.type != _DTMF:
-            return
-        digits = cast("dict[str, Any]", data).get("digits") if isinstance(data, dict) else None
-        if isinstance(digits, str) and _DIGITS.fullmatch(digits):
-            if self._session.lane.full:
-                self._refuse(message, ErrorCode.RATE_LIMITED, "too many keys wait for the bot")
-                return
-
-            async def hand_over(_: Errand) -> None:
-                if self._session.port is not None:
-                    self._session.limits.active(self._session.now_ms())
-                    await self._session.port.keys(digits)
-
-            self._session.lane.put(Kind.INPUT, hand_over)
-        else:
-            self._refuse(message, ErrorCode.INVALID_ARGUMENT, "dtmf has digits of 0-9, * and #")
-
     async def _tell(self, callback: Callable[[str, Any], Any], kind: str, data: Any) -> None:
         try:
             result = callback(kind, data)
             if inspect.isawaitable(result):
                 await result
         except Exception:
-            fields = {"session": self._session.id, "type": kind}
+            fields = {"session": self._session_id, "type": kind}
             _log.exception("message handler failed", extra=fields)
 
     def _refuse(self, message: wire.AppMessage, code: ErrorCode, reason: str) -> None:
-        if self._session.intake.may_answer(self._session.now_ms()):
-            self._session.emit_error(
+        if self._may_answer():
+            self._port.emit_error(
                 wire.ErrorCode.ValueType(code.value),
                 reason[:_MAX_REASON_CHARS],
                 subject=message.request_id,
             )
+
+
+def _digits(data: Any) -> object:
+    return cast("dict[str, Any]", data).get("digits") if isinstance(data, dict) else None

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from voxwire_protocol import wire
-from voxwire_server.capture.speech_end import VoiceEnd, first_sound_ms
+from voxwire_server.pcm import first_sound_ms
+from voxwire_server.ports import VoiceEnd
 
 __all__ = ["TurnTimer"]
 

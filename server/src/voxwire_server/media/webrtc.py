@@ -1,347 +1,234 @@
-"""WebRTC audio of a session, on aiortc."""
+"""WebRTC audio of a session."""
 
 import asyncio
-import logging
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
-from aioice.stun import TransactionError
-from aiortc import (
-    RTCConfiguration,
-    RTCIceTransportPolicy,
-    RTCPeerConnection,
-    RTCSessionDescription,
-)
-from aiortc.exceptions import (
-    InternalError,
-    InvalidAccessError,
-    InvalidStateError,
-    OperationError,
-)
+from voxwire_protocol import wire
+from voxwire_protocol.rtc.inbound import OnAudio
+from voxwire_protocol.rtc.outbound import Pull
+from voxwire_server.media.peer import Reachable, ServerPeer
+from voxwire_server.playout.anchors import Anchor, AnchorSchedule
+from voxwire_server.playout.placed import Playout
+from voxwire_server.ports import Cut, Formats, PathError, PathSink, SessionPort
 
-from voxwire_protocol import rtc, wire
-from voxwire_protocol.rtc.ice import (
-    close_wholly,
-    connect_promptly,
-    own_addresses,
-    use_addresses,
-)
-from voxwire_protocol.rtc.relay import PeerCandidates, Relay
-from voxwire_protocol.rtc.turn_servers import TurnError
-from voxwire_server.gate import is_loopback
-from voxwire_server.media.base import MediaPath
+__all__ = ["Connection", "Listener", "MakeConnection", "WebRtcPath"]
 
-if TYPE_CHECKING:
-    from voxwire_server.session.session import Session
-
-__all__ = ["BadSdpError", "TurnError", "WebRtcPath"]
-
-_log = logging.getLogger("voxwire.media")
-
-_OPUS_CLOCK: Final = 48_000
-_FIREFOX: Final = "o=mozilla"
-_SHED_WINDOW: Final = 25
-_ANCHOR_LEAD_MS: Final = 10
-_UNUSABLE: Final = (
-    ValueError,
-    AssertionError,
-    LookupError,
-    AttributeError,
-    TypeError,
-    InternalError,
-    InvalidAccessError,
-    InvalidStateError,
-    OperationError,
-)
+_RTP_CLOCK: Final = 48_000
+_SAMPLE_BYTES: Final = 2
 
 
-class BadSdpError(ValueError):
-    """An offer that cannot be used; the text names the rule and repeats nothing of the offer."""
+class Listener(Protocol):
+    """The one who listens, as far as the path sees whether it can be reached."""
+
+    def lost(self, since_ms: float) -> None:
+        """It is out of reach since then; the first call of a gap counts."""
+        ...
+
+    async def returned(self) -> None:
+        """It is back: cut what would be late, and have the rest come again where it stopped."""
+        ...
 
 
-class WebRtcPath(MediaPath):
-    """One peer connection: Opus both ways, the answer given at once with host candidates.
+class Connection(Protocol):
+    """What the path needs of its peer connection; :class:`media.peer.ServerPeer` is one."""
 
-    Remote candidates are ignored: the client's address is learnt from its own checks, so that no
-    stranger can have this server probe an address. A server behind its own TURN allocation takes a
-    few, for the relayed socket alone (:class:`PeerCandidates`); its answer waits for the relay.
+    async def answer(self, offer: str) -> str:
+        """Answer an SDP offer; raises ``PathError``."""
+        ...
+
+    async def connected(self) -> None:
+        """Wait until audio can flow; raises ``PathError``."""
+        ...
+
+    def rtp_timestamp(self, sample: int) -> int | None:
+        """RTP timestamp (48 kHz) of a sample of the bot's track."""
+        ...
+
+    async def close(self) -> None:
+        """Close it. Idempotent."""
+        ...
+
+
+class MakeConnection(Protocol):
+    """Makes the connection of a path; its arguments are those of :class:`media.peer.ServerPeer`."""
+
+    def __call__(
+        self,
+        path_id: int,
+        reachable: Reachable,
+        /,
+        *,
+        formats: Formats,
+        pull: Pull,
+        on_audio: OnAudio,
+        on_lost: Callable[[], None],
+    ) -> Connection:
+        """Make it; nothing is sent yet."""
+        ...
+
+
+class WebRtcPath:
+    """A :class:`ports.MediaPath` on one peer connection: Opus both ways.
+
     The bot's track sends a packet at every deadline, silence included, and catches up after a
-    stall of the event loop.
+    stall of the event loop; anchors say what it carries (ADR 3). A listener who cannot play or is
+    out of reach is sent silence: the voice is kept. The path takes no voice before it is in use,
+    that is before :meth:`wake`.
 
     Args:
         path_id: Number that the client gave the path.
-        session: The session that it carries.
+        sink: Where the user's audio and the path's end go.
+        playout: The bot's placed voice.
+        listener: Told, and asked, about the one who listens.
+        port: The session.
+        formats: Of both directions; the playout's rate is that of the placed voice.
+        reachable: Where this server can be reached.
+        dead_after_ms: A connection that has brought nothing for so long is lost.
+        connect: Makes the connection; a test gives another one.
     """
 
-    carrier = wire.Carrier.CARRIER_WEBRTC
-
-    def __init__(self, path_id: int, session: "Session") -> None:
+    def __init__(
+        self,
+        path_id: int,
+        *,
+        sink: PathSink,
+        playout: Playout,
+        listener: Listener,
+        port: SessionPort,
+        formats: Formats,
+        reachable: Reachable,
+        dead_after_ms: int,
+        connect: MakeConnection = ServerPeer,
+    ) -> None:
         self.path_id = path_id
-        self._session = session
-        self._playout = session.playout
-        self._ice = session.ice if session.ice is not None and session.ice.relays else None
-        only = self._ice is not None and self._ice.policy == "relay"
-        policy = RTCIceTransportPolicy.RELAY if only else RTCIceTransportPolicy.ALL
-        self._connection = RTCPeerConnection(
-            RTCConfiguration(iceServers=[], iceTransportPolicy=policy)
-        )
-        self._settled = asyncio.Event()
-        self._closing: asyncio.Task[None] | None = None
-        self._track = rtc.PacketTrack(
-            self._pull,
-            sample_rate=session.settings.audio_out_sample_rate,
-            block_ms=session.settings.block_ms,
-        )
-        self._inbound: rtc.InboundAudio | None = None
-        self._offset: int | None = None
-        self._announced: tuple[int, int] | None = None
-        self._next_first = 0
-        self._next_at_ms = 0.0
-        self._pending: list[int] = []
-        self._excess = 0
-        self._held = False
+        self.formats = formats
+        self._sink = sink
+        self._playout = playout
+        self._listener = listener
+        self._port = port
+        self._dead_after_ms = dead_after_ms
+        rate, block_ms = formats.playout.sample_rate, formats.playout.block_ms
+        self._anchors = AnchorSchedule(sample_rate=rate, block_samples=rate * block_ms // 1000)
+        self._in_use = False
+        self._up = False
+        self._closed = False
+        self._held = False  # silence is sent, and the voice is kept
         self._returning: asyncio.Task[None] | None = None
+        self._peer = connect(
+            path_id,
+            reachable,
+            formats=formats,
+            pull=self._pull,
+            on_audio=self._hear,
+            on_lost=self._lose,
+        )
+
+    # opening
 
     async def answer(self, offer: str) -> str:
-        """Answer an SDP offer.
+        """Answer an SDP offer, once; :meth:`close` it whatever comes of that.
 
         Raises:
-            BadSdpError: The offer cannot be used.
-            ConnectionError: This machine has no address for it.
-            TurnError: This server is reached through TURN alone, and TURN gave nothing.
+            PathError: BAD_SDP, TURN_FAILED or ICE_FAILED.
         """
-        try:
-            rtc.check_offer(offer)
-        except ValueError as error:
-            raise BadSdpError(str(error)) from None
-        connection = self._connection
-        connection.on("connectionstatechange", self._state_changed)
-        try:
-            await connection.setRemoteDescription(
-                RTCSessionDescription(rtc.strip_candidates(offer), "offer")
-            )
-            self._track.bind(connection.addTrack(self._track))
-            self._attach_inbound()
-            self._choose_addresses(offer)
-            connect_promptly(connection)
-            await self._add_relay(offer)
-            await connection.setLocalDescription(await connection.createAnswer())
-        except ConnectionError:  # TurnError is one
-            raise
-        except (OSError, TransactionError) as error:
-            _log.info("no address for a connection", exc_info=error)
-            raise ConnectionError("no address for the connection could be had") from None
-        except _UNUSABLE as error:
-            # aiortc's parsers check with assert and index without looking
-            _log.info("offer refused", exc_info=error)
-            raise BadSdpError("the SDP offer is not usable") from None
-        return rtc.with_opus_fmtp(connection.localDescription.sdp)
-
-    def _attach_inbound(self) -> None:
-        for transceiver in self._connection.getTransceivers():
-            if transceiver.kind == "audio":
-                self._inbound = rtc.attach(
-                    transceiver.receiver,
-                    sample_rate=self._session.settings.audio_in_sample_rate,
-                    on_audio=self._heard_user,
-                )
-                return
-        raise BadSdpError("the SDP offer has no audio")
-
-    async def _add_relay(self, offer: str) -> None:
-        """Get a relayed candidate of our own and hear the client's, where the settings say so."""
-        ice = self._ice
-        if ice is None:
-            return
-        only = ice.policy == "relay"
-        candidates = PeerCandidates(self._connection)
-        candidates.add_all(offer)
-        try:
-            await Relay(self._connection, only=only).gather(ice.for_server())
-        except TurnError as error:
-            _log.warning("no relay for this server: %s", error)
-            if only:
-                raise
-        else:
-            ice.listen(self.path_id, candidates.add)
-
-    def _choose_addresses(self, offer: str) -> None:
-        settings = self._session.settings
-        if self._ice is not None and self._ice.policy == "relay":
-            return
-        given = [a.strip() for a in settings.ice_addresses.split(",") if a.strip()]
-        inside = not given and is_loopback(settings.host)
-        firefox = inside and _FIREFOX in offer  # it pairs no loopback candidate (ADR 4)
-        if inside:
-            given = ["127.0.0.1", *(own_addresses() if firefox else ())]
-        if given:
-            use_addresses(self._connection, given, only_from_here=firefox)
-
-    def _state_changed(self) -> None:
-        state = self._connection.connectionState
-        if state == "connected":
-            self._settled.set()
-        elif state in ("failed", "closed"):
-            self._settled.set()
-            if self._closing is None and self._session.path is self:
-                self._session.spawn(self._lost())
-
-    async def _lost(self) -> None:
-        if self._session.path is not self:
-            return
-        self._session.emit(
-            path_close=wire.PathClose(
-                path_id=self.path_id,
-                code=wire.ErrorCode.ERROR_CODE_CONNECTION_LOST,
-                reason="the WebRTC connection was lost",
-            )
-        )
-        await self._session.paths.drop(self.path_id)
+        return await self._peer.answer(offer)
 
     async def connected(self) -> None:
-        """Wait until audio can flow; the caller sets the deadline. Cancel-safe.
+        """Wait until audio can flow, 15 s at most. Cancel-safe.
 
         Raises:
-            ConnectionError: It never will.
+            PathError: ICE_FAILED.
         """
-        await self._settled.wait()
-        if self._connection.connectionState != "connected":
-            raise ConnectionError("the WebRTC connection failed")
+        await self._peer.connected()
+        self._up = True
 
-    def _heard_user(self, pcm: Any, timestamp: int) -> None:
-        if self._session.path is self:
-            self._playout.heard.peer_alive(self._session.now_ms())
-        self._session.capture.rtp(self.path_id, pcm.tobytes(), timestamp)
+    # the user's voice
+
+    def _hear(self, pcm: Any, timestamp: int) -> None:
+        self._sink.audio(pcm.tobytes(), timestamp)
+
+    # the bot's voice
 
     def _pull(self, first: int, num_samples: int) -> bytes | None:
         """One block of the bot's voice for the track, None for silence."""
-        session = self._session
-        now = session.now_ms()
-        self._next_first = first + num_samples
-        self._next_at_ms = now + num_samples * 1000 / self._playout.sample_rate
-        if session.path is not self or not self._in_reach(now):
-            return None
-        if self._excess:  # announced with the block before, so it costs no silence
-            self._playout.skip_live(self._excess)
-            self._excess = 0
-        start = self._playout.next_start()
+        now = self._port.clock.now_ms()
+        self._anchors.pulled(first, now)
+        start = self._playout.next_start() if self._may_play(now) else None
+        if start is not None and (excess := self._anchors.skips(start, first)):
+            self._playout.skip_live(excess)
+            start = self._playout.next_start()
         if start is None:
             return None
-        if start - first != self._offset and not self._begins(start, first):
+        if not self._anchors.stands(start, first):
+            self._say(self._anchors.announce(start))
             return None
         backlog = self._playout.live_backlog_samples()
         block = self._playout.take(num_samples, now)
         if block is None:
             return None
-        self._shed(backlog, num_samples)
-        missing = num_samples * 2 - len(block.pcm)
-        return block.pcm + bytes(missing) if missing else block.pcm
-
-    def _in_reach(self, now: float) -> bool:
-        """False while nothing comes from the peer, or it cannot play: its voice is kept for it."""
-        heard, session = self._playout.heard, self._session
-        if heard.suspended:
-            return False
-        if heard.out_of_reach(now):
-            if not self._held:
-                self._held = True
-                session.absence.begin(heard.peer_at_ms)
-            if now - heard.peer_at_ms > session.settings.dead_after_ms and self._closing is None:
-                session.spawn(self._lost())
-            return False
-        if self._held and self._returning is None:
-            self._returning = session.spawn(self._return())
-        return not self._held
-
-    async def _return(self) -> None:
-        """The peer is back: go on where its last report stood, or after what is too late."""
-        await self._session.absence.end()
-        if self._session.path is self:
-            self._playout.rewind(self._session.now_ms())
-        self._offset = self._announced = None  # a client that could not play waits for an anchor
-        self._held, self._returning = False, None
-
-    def _begins(self, start: int, first: int) -> bool:
-        """True when the client was told in time that ``start`` stands at ``first`` from here on."""
-        if self._announced == (start, first):
-            self._offset = start - first
-            return True
-        if self._announced is None or self._announced != (start, self._next_first):
-            self._announce(start, self._next_first)
-        return False
-
-    def _announce(self, start: int, first: int) -> None:
-        self._announced = (start, first)
-        self._anchor(start, first)
+        self._say(self._anchors.sent(backlog, self._playout.next_start()))
+        return block.pcm.ljust(num_samples * _SAMPLE_BYTES, b"\0")
 
     def wake(self) -> None:
-        """Audio was placed: say where it will stand, ahead of the packet that carries it.
+        """Audio was placed, or the listener reported: say where it will stand. Begins to carry."""
+        self._in_use = True
+        self._held = self._held or self._playout.heard.suspended
+        start = None if self._held else self._playout.next_start()
+        if start is not None:
+            self._say(self._anchors.placed(start, self._port.clock.now_ms()))
 
-        An anchor and its audio travel on two wires; one that is sent less than 10 ms ahead could
-        come second, so it then names the block after the next.
-        """
-        start = self._playout.next_start()
-        if start is None or not self._next_first or start - self._next_first == self._offset:
+    def void(self, cut: Cut) -> None:
+        """Nothing waits here: the track takes what is placed when it is due."""
+
+    def _say(self, anchor: Anchor | None) -> None:
+        timestamp = None if anchor is None else self._peer.rtp_timestamp(anchor.track)
+        if anchor is None or timestamp is None:
             return
-        block = self._session.settings.block_ms * self._playout.sample_rate // 1000
-        soon = self._next_at_ms - self._session.now_ms() < _ANCHOR_LEAD_MS
-        first = self._next_first + (block if soon else 0)
-        pending = self._announced
-        if pending is None or pending[0] != start or pending[1] < self._next_first:
-            self._announce(start, first)
-
-    def _shed(self, backlog: int, num_samples: int) -> None:
-        """Drop the lasting backlog of a live source (echo, translation), never of an utterance.
-
-        What is dropped is announced one block ahead, as the anchor needs.
-        """
-        self._pending.append(backlog)
-        if len(self._pending) < _SHED_WINDOW:
-            return
-        excess = min(self._pending) - num_samples
-        self._pending.clear()
-        start = self._playout.next_start()
-        if excess > 0 and start is not None:
-            self._excess = excess
-            self._announce(start + excess, self._next_first)
-
-    def _anchor(self, media_sample: int, track_sample: int) -> None:
-        rate = self._playout.sample_rate
-        timestamp = self._track.rtp_timestamp(track_sample * _OPUS_CLOCK // rate)
-        if timestamp is None:
-            return
-        self._session.emit(
+        self._port.emit(
             media_anchor=wire.MediaAnchor(
                 path_id=self.path_id,
-                media_ms=self._playout.to_ms(media_sample),
+                media_ms=self._playout.to_ms(anchor.media),
                 rtp_timestamp=timestamp,
-                clock_rate=_OPUS_CLOCK,
+                clock_rate=_RTP_CLOCK,
             )
         )
 
-    def report(self, report: wire.PlayoutReport) -> None:
-        """The track runs with the clock; only a client that cannot play stops it."""
-        self._held = self._held or report.suspended
+    # whether anybody is there
+
+    def _may_play(self, now: float) -> bool:
+        """False while nothing comes from the peer, or it cannot play: its voice is kept for it."""
+        if not self._in_use or self._closed:
+            return False
+        heard = self._playout.heard
+        if heard.suspended:
+            self._held = True
+        elif heard.out_of_reach(now):
+            if not self._held:
+                self._held = True
+                self._listener.lost(heard.peer_at_ms)
+            if now - heard.peer_at_ms > self._dead_after_ms:
+                self._lose()
+        elif self._held and self._returning is None:
+            self._returning = self._port.spawn(self._return())
+        return not self._held
+
+    async def _return(self) -> None:
+        try:
+            await self._listener.returned()
+        finally:
+            self._returning = None
+        self._anchors.reset()  # a client that could not play waits for an anchor
+        self._held = False
+
+    def _lose(self) -> None:
+        """The connection is gone; one that never came about is told by :meth:`connected`."""
+        if self._up and not self._closed:
+            self._up = False
+            code = wire.ErrorCode.ERROR_CODE_CONNECTION_LOST
+            self._sink.gone(PathError(code, "the WebRTC connection was lost"))
 
     async def close(self) -> None:
-        if self._closing is None:
-            if self._ice is not None:
-                self._ice.forget(self.path_id)
-            if self._inbound is not None:
-                self._inbound.close()
-            self._track.stop()
-            # a task of its own: a caller that is cancelled must not leave half a connection
-            self._closing = asyncio.get_running_loop().create_task(self._shut())
-        await asyncio.shield(self._closing)
-
-    async def _shut(self) -> None:
-        connection = self._connection
-        try:
-            await close_wholly(connection)
-        except AttributeError as error:
-            # a refused offer leaves transceivers without a transport, and aiortc stops at the first
-            _log.debug("connection closed piece by piece", exc_info=error)
-            for transceiver in connection.getTransceivers():
-                dtls: Any = transceiver.receiver.transport
-                if dtls is not None:
-                    await dtls.stop()
-                    await dtls.transport.stop()
+        """Give it up. Idempotent; cancelled, the connection closes alone to its end."""
+        self._closed = True
+        await self._peer.close()

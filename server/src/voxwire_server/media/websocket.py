@@ -1,33 +1,30 @@
 """Audio as ``AudioChunk`` messages on the control channel."""
 
-import asyncio
-from collections.abc import Callable
 from typing import Final
 
 from voxwire_protocol import wire
+from voxwire_protocol.clocks import Timer
 from voxwire_server.control.link import ControlLink
-from voxwire_server.media.base import MediaPath
 from voxwire_server.playout.placed import Playout
+from voxwire_server.ports import Cut, Formats, SessionPort
 
 __all__ = ["WebSocketPath"]
 
 _AHEAD_MS: Final = 300
 _MAX_AHEAD_MS: Final = 1000
+_LONGEST_WAIT_MS: Final = 100.0
 
 
-class WebSocketPath(MediaPath):
+class WebSocketPath:
     """Sends ahead of the listener by at most 300 ms (1 s after underruns), events first.
 
     Args:
         path_id: Number that the client gave the path.
         link: The control channel's wire.
         playout: The session's placed audio.
-        block_ms: Length of a block on the wire, milliseconds.
-        now_ms: Monotonic milliseconds.
-        guarded: Wraps what a timer calls, for instance ``Session.guarded``.
+        formats: What it carries, at the session's rates.
+        port: The session.
     """
-
-    carrier = wire.Carrier.CARRIER_WEBSOCKET
 
     def __init__(
         self,
@@ -35,46 +32,62 @@ class WebSocketPath(MediaPath):
         link: ControlLink,
         *,
         playout: Playout,
-        block_ms: int,
-        now_ms: Callable[[], float],
-        guarded: Callable[[Callable[[], None]], Callable[[], None]],
+        formats: Formats,
+        port: SessionPort,
     ) -> None:
         self.path_id = path_id
+        self.formats = formats
         self._link = link
         self._playout = playout
-        self._block_samples = playout.sample_rate * block_ms // 1000
-        self._now_ms = now_ms
-        self._wake_later = guarded(self.wake)
+        self._block_samples = playout.sample_rate * formats.playout.block_ms // 1000
+        self._port = port
         self._ahead_ms = _AHEAD_MS
         self._concealed_ms = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._closed = False
         self._chunk = wire.Envelope()
         self._chunk.audio.path_id = path_id
         link.on_drained = self.wake
 
+    async def begin(self) -> None:
+        """Tell the client how its chunks are numbered: from sample 0 of the media clock."""
+        self._port.emit(
+            media_anchor=wire.MediaAnchor(
+                path_id=self.path_id,
+                media_ms=0,
+                sample_index=0,
+                clock_rate=self._playout.sample_rate,
+            )
+        )
+
     def wake(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Send what is due."""
+        self._disarm()
         if self._closed:
             return
-        playout = self._playout
+        playout, clock = self._playout, self._port.clock
+        if playout.concealed_ms > self._concealed_ms:
+            self._concealed_ms = playout.concealed_ms
+            self._ahead_ms = min(_MAX_AHEAD_MS, self._ahead_ms + 100)
         while playout.pending and self._link.takes_audio:
-            now = self._now_ms()
+            now = clock.now_ms()
             ahead = playout.heard.sent_ms - playout.heard_ms(now)
             if ahead >= self._ahead_ms and playout.live_backlog_samples():
                 # a burst after a stall: a listener to something live does not stay behind it
                 playout.heard.overtake(playout.heard.sent_ms - self._ahead_ms / 2, now)
             elif ahead >= self._ahead_ms:
-                delay_ms = max(5.0, ahead - self._ahead_ms)
-                loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(min(delay_ms, 100.0) / 1000, self._wake_later)
+                delay_ms = min(max(5.0, ahead - self._ahead_ms), _LONGEST_WAIT_MS)
+                self._timer = clock.call_later(delay_ms, self.wake)
                 return
             block = playout.take(self._block_samples, now)
             if block is None:
                 return
             self._send(block.start, block.pcm)
+
+    def void(self, cut: Cut) -> None:
+        """What waits for the socket is dropped; the client drops the rest."""
+        self._link.drop_audio()
+        self.wake()
 
     def _send(self, start: int, pcm: bytes) -> None:
         audio = self._chunk.audio
@@ -82,16 +95,14 @@ class WebSocketPath(MediaPath):
         audio.data = pcm
         self._link.send_audio(self._chunk.SerializeToString())
 
-    def report(self, report: wire.PlayoutReport) -> None:
-        if report.concealed_ms > self._concealed_ms:
-            self._concealed_ms = report.concealed_ms
-            self._ahead_ms = min(_MAX_AHEAD_MS, self._ahead_ms + 100)
-        self.wake()
-
-    async def close(self) -> None:
-        self._closed = True
+    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    async def close(self) -> None:
+        """Give it up; the socket goes on. Idempotent."""
+        self._closed = True
+        self._disarm()
         if self._link.on_drained == self.wake:
             self._link.on_drained = None

@@ -1,5 +1,6 @@
 """What a bot's function is given: a session as a bot author sees it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -24,10 +25,10 @@ from voxwire_protocol.tools import OnInterruption
 from voxwire_server.outgoing import app_json, sendable
 from voxwire_server.pipeline.bot_tools import client_schema, server_schema
 from voxwire_server.pipeline.transport import SessionInput, SessionTransport
-from voxwire_server.session.session import Session
+from voxwire_server.pipeline.wires import Wires
 from voxwire_server.tools.values import InterruptedTool, LateResult, ToolProgress
 
-__all__ = ["Bot", "BotSession", "ToolReport"]
+__all__ = ["Bot", "BotSession", "ToolReport", "run_bot"]
 
 _SPARE_MS = 1000
 """Beyond what a client keeps of its microphone, before its silence counts as the end of speech."""
@@ -49,22 +50,22 @@ class BotSession:
     pipeline of your own on :attr:`transport`, an ordinary Pipecat transport.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.transport = SessionTransport(session)
+    def __init__(self, wires: Wires) -> None:
+        self._wires = wires
+        self.transport = SessionTransport(wires)
         self.worker: PipelineWorker | None = None
         """The pipeline's worker, once :meth:`run` has begun."""
 
     @property
     def id(self) -> str:
         """Names the session."""
-        return self._session.id
+        return self._wires.session_id
 
     @property
     def metadata(self) -> dict[str, Any]:
         """What the client sent with its Hello; {} when it is no JSON object, or nested too deep."""
         try:
-            data = load_json(self._session.metadata_json or "{}")
+            data = load_json(self._wires.facts.metadata_json or "{}")
         except ValueError:
             return {}
         return data if isinstance(data, dict) else {}
@@ -80,7 +81,7 @@ class BotSession:
     def report_tools(self, level: wire.ToolReportLevel, *names: str) -> None:
         """Set how much of the named tools' calls the client sees; without names, of all others."""
         for name in names or ("*",):
-            self._session.tools.reports.levels[name] = level
+            self._wires.tools.reports.levels[name] = level
 
     def client_tools(
         self,
@@ -104,7 +105,7 @@ class BotSession:
         Returns:
             Their schemas; each brings its handler along.
         """
-        tools = self._session.tools
+        tools = self._wires.tools
         policy = None if on_interruption is None else OnInterruption(on_interruption)
         schemas: list[FunctionSchema] = []
         for name in dict.fromkeys(allow):
@@ -141,7 +142,7 @@ class BotSession:
         Raises:
             ValueError: No tool can be made of it; the text says why.
         """
-        tools = self._session.tools
+        tools = self._wires.tools
         policy = OnInterruption(on_interruption)
         schema = server_schema(tools, function, timeout_ms=timeout_ms, on_interruption=policy)
         tools.reserve(schema.name)
@@ -151,22 +152,22 @@ class BotSession:
 
     def cancel_tool(self, call_id: str, reason: str = "the bot withdrew it") -> None:
         """Withdraw a call, by the id that hooks and the client know; nothing when it has ended."""
-        self._session.tools.cancel(call_id, reason)
+        self._wires.tools.calls.cancel(call_id, reason)
 
     def on_late_result(self, callback: Callable[[LateResult], Any]) -> None:
         """Have results told that come after their call had ended; the model never sees those."""
-        self._session.tools.on_late = callback
+        self._wires.tools.on_late = callback
 
     def on_tool_progress(self, callback: Callable[[ToolProgress], Any]) -> None:
         """Have told what clients say about calls that run."""
-        self._session.tools.on_progress = callback
+        self._wires.tools.on_progress = callback
 
     def on_tool_interrupted(self, callback: Callable[[InterruptedTool], Any]) -> None:
         """Decide about calls under the policy ``"ask"``: return True to withdraw the call.
 
         The callback may be a coroutine function; meanwhile the call runs on, under its deadline.
         """
-        self._session.tools.on_interrupted = callback
+        self._wires.tools.on_interrupted = callback
 
     def aggregators(
         self, context: LLMContext, **user_params: Any
@@ -214,12 +215,11 @@ class BotSession:
 
         Cancel-safe: a cancelled run ends the pipeline and leaves nothing behind.
         """
-        settings = self._session.settings
         params = params or PipelineParams(enable_metrics=True, enable_usage_metrics=True)
         params = params.model_copy(
             update={
-                "audio_in_sample_rate": settings.audio_in_sample_rate,
-                "audio_out_sample_rate": settings.audio_out_sample_rate,
+                "audio_in_sample_rate": self._wires.audio_in_sample_rate,
+                "audio_out_sample_rate": self._wires.audio_out_sample_rate,
             }
         )
         self.transport.taps.find_live(processors)
@@ -278,7 +278,7 @@ class BotSession:
             large = error.code is ErrorCode.TOO_LARGE
             code = error.code if large else ErrorCode.INVALID_ARGUMENT
             raise make_error(code, f"a message {kind!r} cannot be sent: {error.reason}") from error
-        self._session.emit(app_message=wire.AppMessage(type=sendable(kind), data_json=text))
+        self._wires.port.emit(app_message=wire.AppMessage(type=sendable(kind), data_json=text))
 
     def on_message(self, callback: Callable[[str, Any], Any]) -> None:
         """Have messages of the client's program told: their type and data.
@@ -286,7 +286,7 @@ class BotSession:
         Args:
             callback: Called with both; may be a coroutine function. What it raises is logged.
         """
-        self._session.requests.on_message = callback
+        self._wires.requests.on_message = callback
 
     def on_request(self, method: str, callback: Callable[[Any], Any]) -> None:
         """Answer a request of the client's program (``client.call`` in the browser).
@@ -297,7 +297,7 @@ class BotSession:
                 can hold. It may be a coroutine function. A ``VoxwireError`` that it raises is
                 told to the client; anything else is logged, and the client is told ``INTERNAL``.
         """
-        self._session.requests.handlers[method] = callback
+        self._wires.requests.handlers[method] = callback
 
     async def request(self, method: str, data: Any = None, *, timeout_ms: int = 10_000) -> Any:
         """Ask something of the client's program (``client.handle`` in the browser). Cancel-safe.
@@ -308,8 +308,37 @@ class BotSession:
         Raises:
             VoxwireError: The error that it answered, or TIMEOUT.
         """
-        return await self._session.requests.ask(method, data, timeout_ms)
+        return await self._wires.requests.ask(method, data, timeout_ms)
 
 
 Bot = Callable[[BotSession], Awaitable[None]]
 """A bot: an async function that holds one conversation."""
+
+
+async def run_bot(bot: Bot, session: BotSession) -> None:
+    """Run a bot until it ends.
+
+    Cancelled while the bot's pipeline starts, it lets it start and ends it: Pipecat, cancelled
+    while it sets processors up, leaves their tasks behind. Otherwise, and when it is cancelled
+    again, it cancels the bot and waits until that has ended.
+    """
+    running = asyncio.ensure_future(bot(session))
+    try:
+        await asyncio.wait({running})
+    finally:
+        if not running.done():
+            await _leave(running, session.transport)
+    await running
+
+
+_LEAVE_SECS = 2.0
+"""How long a pipeline may take to end before its bot is cancelled."""
+
+
+async def _leave(running: "asyncio.Future[None]", transport: SessionTransport) -> None:
+    try:
+        if await transport.end_starting():
+            await asyncio.wait({running}, timeout=_LEAVE_SECS)
+    finally:
+        running.cancel()
+        await asyncio.wait({running})

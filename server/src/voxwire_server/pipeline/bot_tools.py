@@ -50,7 +50,7 @@ def client_schema(
         call_id, arguments = params.tool_call_id, params.arguments
         await _told(
             params,
-            tools.run_client(call_id, spec, arguments, timeout_ms=timeout_ms, policy=policy),
+            tools.runner.run_client(call_id, spec, arguments, timeout_ms=timeout_ms, policy=policy),
         )
 
     return _schema(spec, inlined(spec.parameters), handler, policy)
@@ -90,7 +90,7 @@ def server_schema(
         async def run(call: ServerCall) -> Any:
             return await work(_capturing(params, call, kept), call)
 
-        running = tools.run_server(params.tool_call_id, spec, params.arguments, run)
+        running = tools.runner.run_server(params.tool_call_id, spec, params.arguments, run)
         await _told(params, running, kept)
 
     return _schema(spec, parameters, handler, on_interruption)

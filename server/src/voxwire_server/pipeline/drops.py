@@ -10,7 +10,7 @@ from pipecat.frames.frames import Frame
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.json_text import JsonTextError
-from voxwire_server.session.session import Session
+from voxwire_server.ports import SessionPort
 
 __all__ = ["Drops"]
 
@@ -23,11 +23,17 @@ class Drops:
     """Tells the client of one session, and the log, what was left out and why.
 
     Args:
-        session: The session.
+        port: The session.
+        session_id: Its id, for the log.
+        may_answer: Whether the client may be told of one more.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(
+        self, port: SessionPort, *, session_id: str, may_answer: Callable[[], bool]
+    ) -> None:
+        self._port = port
+        self._session_id = session_id
+        self._may_answer = may_answer
 
     def tell(self, item: object, error: Exception) -> None:
         """``item`` was left out because of ``error``. Never raises.
@@ -36,8 +42,7 @@ class Drops:
         kind of the error; what the item holds stays in the log.
         """
         name = item.name if isinstance(item, Frame) else str(item)
-        session = self._session
-        fields = {"session": session.id, "item": name}
+        fields = {"session": self._session_id, "item": name}
         if isinstance(error, VoxwireError | JsonTextError):
             code, why = wire.ErrorCode.ValueType(error.code.value), error.reason
             if error.code is ErrorCode.MALFORMED:  # it is the bot's value, not a peer's message
@@ -46,8 +51,8 @@ class Drops:
         else:
             code, why = wire.ErrorCode.ERROR_CODE_INTERNAL, type(error).__name__
             _log.error("an item of the pipeline was dropped", exc_info=error, extra=fields)
-        if session.intake.may_answer(session.now_ms()):
-            session.emit_error(code, f"{name} was dropped: {why}", subject=name)
+        if self._may_answer():
+            self._port.emit_error(code, f"{name} was dropped: {why}", subject=name)
 
     def guarded(self, work: Callable[P, None], item: object) -> Callable[P, None]:
         """``work``, for a timer: what it raises is told as the loss of ``item``."""

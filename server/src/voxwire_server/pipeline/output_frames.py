@@ -3,24 +3,45 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pipecat.frames.frames import SystemFrame, TTSTextFrame
+from pipecat.frames.frames import InterruptionFrame, SystemFrame, TTSTextFrame
 from pipecat.pipeline.pipeline import PipelineSink
 from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator
 from pipecat.processors.frame_processor import FrameProcessor
 
 from voxwire_protocol import wire
 from voxwire_server.outgoing import app_json
-from voxwire_server.pipeline.utterances import PlacedWord
+from voxwire_server.pipeline.utterance import PlacedWord
 
 __all__ = [
     "BotStarts",
     "CutTurn",
     "FirstSound",
     "HeardWord",
+    "SourcedInterruption",
     "app_message",
     "copy_word",
     "is_heard_behind",
+    "source_of",
 ]
+
+
+_USER = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
+
+
+@dataclass
+class SourcedInterruption(InterruptionFrame):
+    """An interruption that says who it comes from; Pipecat's own is the user's.
+
+    Attributes:
+        source: Who cuts the bot off.
+    """
+
+    source: "wire.InterruptionSource" = _USER
+
+
+def source_of(frame: InterruptionFrame) -> "wire.InterruptionSource":
+    """Who an interruption comes from."""
+    return frame.source if isinstance(frame, SourcedInterruption) else _USER
 
 
 @dataclass

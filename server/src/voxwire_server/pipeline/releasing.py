@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
 from voxwire_protocol import wire
+from voxwire_protocol.clocks import Clock
 from voxwire_server.pipeline.alarm import Alarm
 from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.release import Held, ReleaseQueue
-from voxwire_server.session.session import Session
+from voxwire_server.playout.voice import Voice
 
 __all__ = ["Releasing"]
 
@@ -22,7 +23,8 @@ class Releasing(Generic[T]):
     """Lets items go at their positions. One that fails is dropped and told; the next ones go on.
 
     Args:
-        session: The session whose listener is meant.
+        voice: The bot's voice, whose listener is meant.
+        clock: The session's clock.
         leave: Lets one item go; told how the position is known.
         paused: While it is true nothing leaves.
         late_ms: Asked when nothing is left to wait for: when to look again, ms; None = never.
@@ -31,7 +33,8 @@ class Releasing(Generic[T]):
 
     def __init__(
         self,
-        session: Session,
+        voice: Voice,
+        clock: Clock,
         *,
         leave: Callable[[T, wire.HeardSource], Awaitable[None]],
         paused: Callable[[], bool],
@@ -39,18 +42,25 @@ class Releasing(Generic[T]):
         drops: Drops,
     ) -> None:
         self.queue: ReleaseQueue[T] = ReleaseQueue()
-        self._session = session
-        self._playout = session.playout
+        self._voice = voice
+        self._clock = clock
         self._leave = leave
         self._paused = paused
         self._late_ms = late_ms
         self._drops = drops
         self._changed = Alarm()
+        self._empty = Alarm()
 
     def hold(self, item: T, media_ms: float) -> None:
         """Keep ``item`` until ``media_ms`` is heard."""
         self.queue.hold(item, media_ms)
         self._changed.ring()
+
+    def take_all(self) -> list[Held[T]]:
+        """Take everything, in order: it will not leave."""
+        held = self.queue.take_all()
+        self._empty.ring()
+        return held
 
     def ring(self) -> None:
         """The listener's position moved."""
@@ -61,25 +71,27 @@ class Releasing(Generic[T]):
         while True:
             self._changed.silence()
             await self._release_due()
+            if not len(self.queue):
+                self._empty.ring()
             wait_ms = self._wait_ms()
             await self._changed.wait(None if wait_ms is None else max(1.0, wait_ms) / 1000)
 
     def _wait_ms(self) -> float | None:
         position = self.queue.next_ms
         late_ms = None
-        if position is None or position > self._playout.end_ms:
+        if position is None or position > self._voice.playout.end_ms:
             late_ms = self._late_ms()
             position = self.queue.next_ms
         if position is None:
             return late_ms
-        eta_ms = self._playout.heard.eta_ms(position, self._session.now_ms())
+        eta_ms = self._voice.eta_ms(position)
         waits = [ms for ms in (eta_ms, late_ms) if ms is not None and ms != _INFINITE]
         return min(waits, default=None)
 
     async def _release_due(self) -> None:
         if self._paused():
             return
-        heard, source = self._playout.heard.at(self._session.now_ms())
+        heard, source = self._voice.heard_at()
         for item in self.queue.due(heard):
             try:
                 await self._leave(item, source)
@@ -96,13 +108,23 @@ class Releasing(Generic[T]):
         Returns:
             What is left, in order.
         """
-        session = self._session
-        deadline = session.now_ms() + self._playout.backlog_ms(session.now_ms()) + _END_SLACK_MS
-        while len(self.queue) and session.now_ms() < deadline:
-            before = session.now_ms()
-            await asyncio.sleep(0.02)
-            if session.path is None or session.absence.suspended:
-                if not session.absence.waits:
-                    break
-                deadline += session.now_ms() - before
+        voice, clock = self._voice, self._clock
+        deadline_ms = clock.now_ms() + voice.backlog_ms() + _END_SLACK_MS
+        while len(self.queue) and (now_ms := clock.now_ms()) < deadline_ms:
+            away = voice.path is None or voice.suspended
+            if away and not voice.waits:
+                break
+            await self._stirs(None if away else (deadline_ms - now_ms) / 1000)
+            if away:
+                deadline_ms += clock.now_ms() - now_ms
         return self.queue.take_all()
+
+    async def _stirs(self, secs: float | None) -> None:
+        """Wait until the queue is empty or the voice does something else, ``secs`` at most."""
+        self._empty.silence()
+        changed = asyncio.ensure_future(self._voice.changed())
+        changed.add_done_callback(lambda _: self._empty.ring())
+        try:
+            await self._empty.wait(secs)
+        finally:
+            changed.cancel()

@@ -1,15 +1,15 @@
 """What a model writes, as the client is told: one response with a start, text and an end."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
 from voxwire_protocol import wire
-from voxwire_server.session.session import Session
+from voxwire_protocol.clocks import Timer
+from voxwire_server.ports import SessionPort
 
 __all__ = ["Responses"]
 
-ENDLESS_SECS: Final = 2.0
+ENDLESS_MS: Final = 2000
 """How long a response without a start may pause before it has ended."""
 
 
@@ -17,19 +17,26 @@ class Responses:
     """The responses of one session.
 
     Args:
-        session: The session to tell.
+        port: The session to tell.
         ended: Called when a response that nobody ends has ended.
         owed: Whether a voice has yet to say a part of it: it has not ended meanwhile.
+        over: Whether the session is over.
     """
 
     def __init__(
-        self, session: Session, ended: Callable[[], None], *, owed: Callable[[], bool]
+        self,
+        port: SessionPort,
+        *,
+        ended: Callable[[], None],
+        owed: Callable[[], bool],
+        over: Callable[[], bool],
     ) -> None:
-        self._session = session
+        self._port = port
         self._ended = ended
         self._owed = owed
+        self._over = over
         self._number = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self.open = False
         """Whether a response has begun and not ended."""
 
@@ -44,7 +51,7 @@ class Responses:
         self._number += 1
         self.open = True
         started = wire.ResponseStarted(response_id=self.response_id, turn_id=turn_id)
-        self._session.emit(response_started=started)
+        self._port.emit(response_started=started)
         if endless:
             self._restart_timer()
 
@@ -52,24 +59,22 @@ class Responses:
         """The response that is open goes on."""
         if self._timer is not None:
             self._restart_timer()
-        self._session.emit(response_text=wire.ResponseText(response_id=self.response_id, text=text))
+        self._port.emit(response_text=wire.ResponseText(response_id=self.response_id, text=text))
 
     def end(self) -> None:
         """The response is complete, or was cut; nothing when none is open."""
         self._stop_timer()
         if self.open:
             self.open = False
-            self._session.emit(response_ended=wire.ResponseEnded(response_id=self.response_id))
+            self._port.emit(response_ended=wire.ResponseEnded(response_id=self.response_id))
 
     def _restart_timer(self) -> None:
         self._stop_timer()
-        self._timer = asyncio.get_running_loop().call_later(
-            ENDLESS_SECS, self._session.guarded(self._no_more)
-        )
+        self._timer = self._port.clock.call_later(ENDLESS_MS, self._no_more)
 
     def _no_more(self) -> None:
         self._timer = None
-        if not self.open or self._session.over:
+        if not self.open or self._over():
             return
         if self._owed():
             self._restart_timer()

@@ -15,7 +15,8 @@ from pipecat.frames.frames import Frame, TTSStartedFrame, TTSStoppedFrame, TTSTe
 from voxwire_server.outgoing import sendable
 from voxwire_server.pipeline.output_frames import copy_word
 from voxwire_server.pipeline.unspoken import UNSPOKEN_KEY
-from voxwire_server.pipeline.utterances import PlacedWord, Utterances
+from voxwire_server.pipeline.utterance import PlacedWord
+from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.words import OFFSET_KEY, WORD_KEY
 
 __all__ = ["SpokenWords"]

@@ -30,10 +30,6 @@ from pipecat.frames.frames import (
     TTSStartedFrame,
     TTSStoppedFrame,
     TTSTextFrame,
-    UserStartedSpeakingFrame,
-    UserStoppedSpeakingFrame,
-    VADUserStartedSpeakingFrame,
-    VADUserStoppedSpeakingFrame,
 )
 from pipecat.pipeline.base_pipeline import BasePipeline
 from pipecat.pipeline.pipeline import PipelineSink, PipelineSource
@@ -49,28 +45,27 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 
 from voxwire_protocol import wire
-from voxwire_server.outgoing import sendable
-from voxwire_server.pipeline.answers import Answers
+from voxwire_server.pipeline.answer_taps import AnswerTaps
+from voxwire_server.pipeline.answers import Interrupt
 from voxwire_server.pipeline.drops import Drops
-from voxwire_server.pipeline.metrics import service_metrics
 from voxwire_server.pipeline.patience import wait_for_sound
 from voxwire_server.pipeline.plain import PlainProcessor, is_answer
-from voxwire_server.pipeline.responses import Responses
-from voxwire_server.pipeline.speech_models.finder import Live, is_speech_to_speech
-from voxwire_server.pipeline.tool_taps import ToolTaps
-from voxwire_server.pipeline.transcripts import confidence_of, language_of, shown_text
+from voxwire_server.pipeline.speech_models.care import Care
+from voxwire_server.pipeline.speech_models.finder import SpeechModel, is_speech_to_speech
+from voxwire_server.pipeline.speech_models.interim import InterimText
 from voxwire_server.pipeline.troubles import trouble_of
-from voxwire_server.pipeline.unanswered import WordlessTurns
 from voxwire_server.pipeline.unspoken import UnspokenText
+from voxwire_server.pipeline.user_taps import UserTaps
 from voxwire_server.pipeline.utterances import Utterances
+from voxwire_server.pipeline.wires import Wires
 from voxwire_server.pipeline.words import note_word_offsets, walk
-from voxwire_server.session.session import Session
 
 __all__ = ["Taps"]
 
 _log = logging.getLogger("voxwire.pipeline")
 _MS: Final = 1000
 _TOLD: Final = "voxwire_told"
+_ESTIMATED: Final = wire.TimingSource.TIMING_SOURCE_ESTIMATED
 _PASSES_ON: Final = (
     BasePipeline,
     PipelineSource,
@@ -87,31 +82,45 @@ class Taps:
     """Watches a pipeline's processors and tells the client what they do.
 
     Args:
-        session: The session to tell.
+        wires: Of the pipeline to its session.
+        drops: Tells of frames that could not be told.
+        utterances: What the bot says.
+        interrupt: Cuts the bot off, when an answer does not come in time.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.utterances: Utterances | None = None
-        self._drops = Drops(session)
-        self._watch = self._drops.watch
-        self._wordless = WordlessTurns(session.guarded(self._no_answer))
-        self._answers = Answers(session, lambda: self.turn_id)
-        self._tools = ToolTaps(session, self._answers)
-        self.live = Live(session, said_so_far=self._heard_so_far)
-        """What a speech-to-speech service of the pipeline needs of the session."""
-        self._recognises = False
-        self._thinks = False
-        self._turn = 0
-        self._segment = 0
-        self._noted = 0
-        self._responses = Responses(
-            session, self._response_over, owed=lambda: self._answers.deadline.voice_owes
+    def __init__(
+        self, wires: Wires, *, drops: Drops, utterances: Utterances, interrupt: Interrupt
+    ) -> None:
+        self._wires = wires
+        self._drops = drops
+        self._utterances = utterances
+        self.user = UserTaps(wires, new_turn=self._new_turn)
+        self._bot = AnswerTaps(wires, utterances=utterances, user=self.user, interrupt=interrupt)
+        self._care = Care(
+            wires.state,
+            calls_run=lambda: bool(wires.tools.reports.open_calls()),
+            said_so_far=self.user.heard_so_far,
         )
-        self._answering = False
+        self.model = SpeechModel(self._care)
+        """The pipeline's speech-to-speech service, if it has one."""
+        self._interim = InterimText()
+        self._thinks = False
         self._installed: set[int] = set()
         self._plain: dict[int, PlainProcessor] = {}
         self._handlers: dict[type, _Handler | None] = {}
+
+    @property
+    def turn_id(self) -> str:
+        """The turn that runs."""
+        return self.user.turn_id
+
+    @property
+    def answering(self) -> bool:
+        """Whether a model has begun an answer and not said its end."""
+        return self._bot.responses.open
+
+    def _new_turn(self, turn_id: str) -> None:
+        self._bot.new_turn(turn_id)
 
     # where the taps sit
 
@@ -128,48 +137,46 @@ class Taps:
                 self._install_voice(processor)
             elif isinstance(processor, LLMService):
                 self._thinks = True
-                processor.add_event_handler("on_before_process_frame", self._asked)
+                processor.add_event_handler("on_before_process_frame", self._bot.asked)
                 if is_speech_to_speech(processor):
                     self._install_live(processor)
                 processor.add_event_handler("on_before_push_frame", self._pushed)
             elif isinstance(processor, STTService):
-                self._recognises = True
+                self.user.recognised_by_others = True
                 processor.add_event_handler("on_before_push_frame", self._pushed)
             elif isinstance(processor, LLMAssistantAggregator):
-                aggregated = self._watch(self._tools.pairing.aggregated)
+                aggregated = self._drops.watch(self._bot.tools.pairing.aggregated)
                 processor.add_event_handler("on_after_process_frame", aggregated)
             elif before_output and not isinstance(processor, _PASSES_ON):
                 self._install_plain(processor)
-        if not self.live.watched:
-            model = self.live.service
-            self._answers.begin(listener="" if model is None else model.name)
+        if not self.model.watched:
+            model = self.model.service
+            self._bot.begin(listener="" if model is None else model.name)
 
     def find_live(self, processors: Iterable[FrameProcessor]) -> None:
         """Take a speech-to-speech service into care before it connects."""
         for processor in walk(processors):
             if isinstance(processor, LLMService) and is_speech_to_speech(processor):
-                self.live.adopt(processor)
+                self.model.adopt(processor)
 
     def _install_voice(self, processor: TTSService) -> None:
         source = note_word_offsets(processor)
-        unspoken, timeout_ms = UnspokenText(processor), self._session.settings.answer_timeout_ms
+        unspoken, timeout_ms = UnspokenText(processor), self._wires.answer_timeout_ms
         if timeout_ms:
             wait_for_sound(processor, unspoken.owes, secs=timeout_ms / _MS)
-        if self.utterances is not None:
-            self.utterances.source = source
-        processor.add_event_handler("on_tts_request", self._watch(self._spoken))
+        self._utterances.source = source
+        processor.add_event_handler("on_tts_request", self._drops.watch(self._bot.spoken))
         processor.add_event_handler("on_before_push_frame", self._pushed)
 
     def _install_live(self, processor: LLMService[Any]) -> None:
-        self.live.adopt(processor)
-        hears = self._watch(self._model_that_hears)
+        self.model.adopt(processor)
+        hears = self._drops.watch(self._model_that_hears)
         processor.add_event_handler("on_before_push_frame", hears)
-        if self.utterances is not None:
-            self.utterances.source = wire.TimingSource.TIMING_SOURCE_ESTIMATED
+        self._utterances.source = _ESTIMATED
 
     def _install_plain(self, processor: FrameProcessor) -> None:
         def stop(frame: TTSStoppedFrame) -> None:
-            self._session.spawn(processor.push_frame(frame))
+            self._wires.port.spawn(processor.push_frame(frame))
 
         self._plain[processor.id] = PlainProcessor(
             processor.name,
@@ -185,21 +192,21 @@ class Taps:
         """What a frame of this type is about, looked up once for each type."""
         rules: tuple[tuple[type | tuple[type, ...], _Handler], ...] = (
             ((TranscriptionFrame, InterimTranscriptionFrame), self._recognised),
-            (LLMFullResponseStartFrame, self._response_started),
-            (LLMTextFrame, self._response_text),
-            (LLMFullResponseEndFrame, self._response_ended),
-            (TTSAudioRawFrame, self._audio_made),
-            ((TTSStartedFrame, TTSTextFrame, TTSStoppedFrame), self._alive),
-            (LLMThoughtTextFrame, self._alive),
-            (OutputAudioRawFrame, self._sounded),
-            (MetricsFrame, self._metrics),
-            (FunctionCallInProgressFrame, self._tool_started),
-            (FunctionCallResultFrame, lambda _, frame: self._tools.result(frame)),
-            (FunctionCallCancelFrame, lambda _, frame: self._tools.cancelled(frame)),
-            (InterruptionFrame, self._interrupted),
+            (LLMFullResponseStartFrame, self._bot.begun),
+            (LLMTextFrame, self._bot.text),
+            (LLMFullResponseEndFrame, self._bot.ended),
+            (TTSAudioRawFrame, self._bot.audio_made),
+            ((TTSStartedFrame, TTSTextFrame, TTSStoppedFrame), self._bot.alive),
+            (LLMThoughtTextFrame, self._bot.alive),
+            (OutputAudioRawFrame, self._bot.sounded),
+            (MetricsFrame, self._bot.measured),
+            (FunctionCallInProgressFrame, self._bot.tool_started),
+            (FunctionCallResultFrame, lambda _, frame: self._bot.tools.result(frame)),
+            (FunctionCallCancelFrame, lambda _, frame: self._bot.tools.cancelled(frame)),
+            (InterruptionFrame, self._bot.interrupted),
         )
         if kind is TextFrame:
-            return self._response_text
+            return self._bot.text
         return next((handler for types, handler in rules if issubclass(kind, types)), None)
 
     def _pushed(self, processor: FrameProcessor, frame: Frame) -> None:
@@ -237,200 +244,53 @@ class Taps:
         """A plain processor is about to process a frame."""
         self._plain[processor.id].given(frame)
         if isinstance(frame, LLMContextFrame):
-            self._asked(processor, frame)
+            self._bot.asked(processor, frame)
         elif is_answer(frame):
-            self._answers.deadline.holds(processor.name)
+            self._bot.deadline.holds(processor.name)
 
     def _name_voice(self, plain: PlainProcessor, frame: Frame) -> None:
         plain.voice.note(frame)
-        utterances, unknown = self.utterances, wire.TimingSource.TIMING_SOURCE_UNSPECIFIED
-        if isinstance(frame, TTSTextFrame) and utterances and utterances.source == unknown:
-            utterances.source = wire.TimingSource.TIMING_SOURCE_ESTIMATED
+        utterances, unknown = self._utterances, wire.TimingSource.TIMING_SOURCE_UNSPECIFIED
+        if isinstance(frame, TTSTextFrame) and utterances.source == unknown:
+            utterances.source = _ESTIMATED
 
-    def _alive(self, _: FrameProcessor, __: Frame) -> None:
-        self._answers.deadline.sign()
-
-    @property
-    def turn_id(self) -> str:
-        """The turn that runs."""
-        return f"t{self._turn}"
-
-    @property
-    def answering(self) -> bool:
-        """Whether a model has begun an answer and not said its end."""
-        return self._responses.open
-
-    def _next_turn(self) -> None:
-        self._turn += 1
-        self._answering = False
-        self._answers.clear()
-        if self.utterances is not None:
-            self.utterances.turn_id = self.turn_id
-
-    # the user
+    # what comes up, and what recognisers say
 
     def upstream(self, frame: Frame) -> None:
         """A frame reached the input from below."""
-        session = self._session
-        if isinstance(frame, UserStartedSpeakingFrame):
-            self._next_turn()
-            self._wordless.started()
-            session.emit_state(session.state.user_started())
-        elif isinstance(frame, VADUserStartedSpeakingFrame):
-            session.turns.speech_started()
-        elif isinstance(frame, VADUserStoppedSpeakingFrame):
-            now = session.now_ms()
-            stopped = now - frame.stop_secs * _MS
-            session.turns.speech_ended(stopped, now, session.voice.end(stopped, now))
-        elif isinstance(frame, UserStoppedSpeakingFrame):
-            session.emit_state(session.state.user_stopped())
-            if self._recognises:  # a model that hears by itself brings no transcript
-                self._wordless.stopped()
-        elif isinstance(frame, ErrorFrame):
-            _log.warning("a service failed: %s", frame.error, extra={"session": session.id})
+        if isinstance(frame, ErrorFrame):
+            fields = {"session": self._wires.session_id}
+            _log.warning("a service failed: %s", frame.error, extra=fields)
             self._service_failed(frame)
+        else:
+            self.user.speech(frame)
 
     def _service_failed(self, frame: ErrorFrame) -> None:
         trouble = trouble_of(frame.exception or frame.error)
-        self._answers.deadline.failed(str(frame.processor or ""))
-        self._session.emit_error(
+        self._bot.deadline.failed(str(frame.processor or ""))
+        self._wires.port.emit_error(
             wire.ErrorCode.ERROR_CODE_SERVICE_FAILED,
             trouble.reason,
             subject=str(frame.processor or ""),
             retryable=trouble.retryable,
             retry_after_ms=trouble.retry_after_ms,
         )
-        if self.live.service is not None and frame.processor is self.live.service:
-            self._no_answer()
+        if self.model.service is not None and frame.processor is self.model.service:
+            self.user.no_answer()
 
-    def _no_answer(self) -> None:
-        if not self._session.over:
-            self._session.emit_state(self._session.state.answer_dropped())
-
-    def user_typed(self, text: str) -> None:
-        """The user typed ``text``."""
-        self._wordless.words()
-        self._next_turn()
-        self._segment += 1
-        self._transcript(text, final=True, typed=True)
-
-    def user_noted(self, text: str) -> None:
-        """The user typed ``text`` that nobody is to answer: a turn beside the one that runs."""
-        self._noted += 1
-        name = f"n{self._noted}"
-        self._session.emit(
-            transcript=wire.Transcript(
-                transcript_id=name, text=text, final=True, turn_id=name, typed=True
-            )
-        )
-
-    def _recognised(self, processor: FrameProcessor, frame: Frame) -> None:
-        if processor is self.live.service:
+    def _recognised(
+        self, processor: FrameProcessor, frame: TranscriptionFrame | InterimTranscriptionFrame
+    ) -> None:
+        if processor is self.model.service:
             return  # see _model_that_hears
-        self._recognises = self._recognises or self.live.service is None
-        self._wordless.words()
-        if isinstance(frame, InterimTranscriptionFrame | TranscriptionFrame):
-            frame.text = sendable(frame.text)
-        if isinstance(frame, InterimTranscriptionFrame):
-            self._transcript(frame.text, final=False, heard=frame)
-        elif isinstance(frame, TranscriptionFrame):
-            self._session.turns.transcribed(self._session.now_ms())
-            self._transcript(shown_text(frame), final=True, heard=frame)
+        if self.model.service is None:
+            self.user.recognised_by_others = True
+        self.user.recognised(frame)
 
     async def _model_that_hears(self, _processor: FrameProcessor, frame: Frame) -> None:
         """A model without a recogniser and a synthesiser beside it: it does their part too."""
-        self.live.turns.note(frame)
+        self._care.turns.note(frame)
         if isinstance(frame, TranscriptionFrame):
-            self._transcript(frame.text.strip(), final=True, heard=frame)
+            self.user.model_heard(frame)
         elif isinstance(frame, InterimTranscriptionFrame):
-            self._heard_so_far(self.live.interim(frame))
-
-    def _heard_so_far(self, text: str) -> None:
-        if text.strip():
-            self._transcript(text.strip(), final=False)
-
-    def _transcript(
-        self,
-        text: str,
-        *,
-        final: bool,
-        typed: bool = False,
-        heard: TranscriptionFrame | InterimTranscriptionFrame | None = None,
-    ) -> None:
-        self._session.emit(
-            transcript=wire.Transcript(
-                transcript_id=f"s{self._segment}",
-                text=sendable(text),
-                final=final,
-                turn_id=self.turn_id,
-                typed=typed,
-                language=language_of(heard) if heard else "",
-                confidence=confidence_of(heard) if heard else None,
-            )
-        )
-        if final:
-            self._segment += 1
-
-    # the model
-
-    def _asked(self, processor: FrameProcessor, frame: Frame) -> None:
-        if isinstance(frame, LLMContextFrame):
-            self._session.turns.asked(self._session.now_ms())
-            self._answers.deadline.asked(processor.name)
-
-    def _response_started(self, processor: FrameProcessor, frame: Frame) -> None:
-        session = self._session
-        self._answering = True
-        self._responses.start(self.turn_id, endless=isinstance(frame, TextFrame))
-        if self.utterances is not None:
-            self.utterances.response_id = self._responses.response_id
-        self._wordless.words()
-        self._answers.deadline.begun(processor.name)
-        session.emit_state(session.state.response_started())
-
-    def _response_text(self, processor: FrameProcessor, frame: TextFrame) -> None:
-        if not self._responses.open:  # one who says neither when it begins nor when it ends
-            self._response_started(processor, frame)
-        self._answers.deadline.sign()
-        frame.text = sendable(frame.text)
-        self._responses.text(frame.text)
-
-    def _response_ended(self, _: FrameProcessor, __: Frame) -> None:
-        self._responses.end()
-        self._answers.deadline.ended()
-
-    def _response_over(self) -> None:
-        self._answers.deadline.ended()
-        self._session.emit_state(self._session.state.response_ended())
-
-    def _interrupted(self, _: FrameProcessor, __: Frame) -> None:
-        self._responses.end()
-        self._answers.clear()
-        self._session.tools.interrupted()
-
-    def _tool_started(self, _: FrameProcessor, frame: FunctionCallInProgressFrame) -> None:
-        # a model may call without announcing a response; the one before is another turn's
-        self._tools.started(frame, self._responses.response_id if self._answering else "")
-
-    # the voice
-
-    async def _spoken(self, processor: FrameProcessor, context: str, __: str) -> None:
-        self._session.turns.text_taken(context, self._session.now_ms())
-        self._answers.deadline.text_taken(processor.name, context)
-
-    def _audio_made(self, _: FrameProcessor, frame: TTSAudioRawFrame) -> None:
-        context = frame.context_id or ""
-        self._session.turns.audio_made(context, self._session.now_ms())
-        self._answers.deadline.sounded(context)
-
-    def _sounded(self, _: FrameProcessor, __: Frame) -> None:
-        """Sound that is no speech: an answer, too, to whoever asked."""
-        self._answers.deadline.answered()
-
-    # metrics
-
-    def _metrics(self, _: FrameProcessor, frame: MetricsFrame) -> None:
-        self._answers.deadline.sign()
-        metrics = service_metrics(frame)
-        if metrics:
-            self._session.emit(service_metrics=wire.ServiceMetrics(metrics=metrics))
+            self.user.heard_so_far(self._interim.of(frame))

@@ -1,72 +1,19 @@
 """Utterances: contexts of the synthesiser, their words, and what the client is told of them."""
 
-import asyncio
-import logging
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
 from voxwire_protocol import wire
-from voxwire_server.outgoing import sendable
+from voxwire_server.pipeline.contexts import is_live
 from voxwire_server.pipeline.past_sound import PastSound
-from voxwire_server.pipeline.speech_models.model_turns import is_live
 from voxwire_server.pipeline.timing.estimate import envelope, estimate_words
+from voxwire_server.pipeline.utterance import PlacedWord, Utterance
+from voxwire_server.pipeline.word_batches import WordBatches
 
-__all__ = ["PlacedWord", "Utterance", "Utterances"]
+__all__ = ["Utterances"]
 
-_log = logging.getLogger("voxwire.pipeline")
-
-_BATCH_SECS: Final = 0.003
 _MS_PER_LETTER: Final = 60
-_MAX_AHEAD_MS: Final = 600_000
-"""No word is this far ahead of its context's audio: such a time is none."""
-
-
-@dataclass(slots=True)
-class PlacedWord:
-    """A word with its characters in the utterance and its time on the media clock, ms."""
-
-    text: str
-    char_start: int
-    char_end: int
-    start_ms: int
-    end_ms: int
-    end_estimated: bool = False
-    glued: bool = False
-    """Whether no white space stands before it."""
-
-
-@dataclass(slots=True)
-class Utterance:
-    """One context of the synthesiser on the media clock."""
-
-    utterance_id: str
-    context_id: str
-    start_ms: int
-    end_ms: int
-    source: wire.TimingSource = wire.TimingSource.TIMING_SOURCE_UNSPECIFIED
-    text: str = ""
-    words: list[PlacedWord] = field(default_factory=list)
-    sent: int = 0
-    revised_from: int | None = None
-    revision: int = 0
-    pcm: bytearray = field(default_factory=bytearray)
-    pcm_start_ms: int = 0
-    announced: bool = False
-    sound_ms: int = 0
-    """How long it has sounded; pauses are not part of that."""
-    own_spaces: bool = False
-    """Whether the last piece came from a synthesiser whose pieces bring their own spaces."""
-    space_after: bool = False
-    """Whether white space followed the last piece."""
-    warned: bool = False
-
-    def heard(self, media_ms: float) -> tuple[int, int]:
-        """Words whose onset was heard before ``media_ms``, and the end of that prefix."""
-        count = sum(1 for word in self.words if word.start_ms < media_ms)
-        return count, self.words[count - 1].char_end if count else 0
 
 
 class Utterances:
@@ -86,11 +33,9 @@ class Utterances:
         dropped: Callable[[object, Exception], None] | None = None,
     ) -> None:
         self._emit = emit
-        self._dropped = dropped
+        self._batches = WordBatches(emit, dropped=dropped)
         self._rate = sample_rate
         self._open: dict[str, Utterance] = {}
-        self._dirty: dict[str, Utterance] = {}
-        self._timer: asyncio.TimerHandle | None = None
         self._number = 0
         self.past = PastSound()
         """What contexts said in utterances that have ended."""
@@ -186,14 +131,14 @@ class Utterances:
         past_ms = self.past.ms(context_id)
         offset_ms = None if offset_ms is None else offset_ms - past_ms
         end_ms = None if end_ms is None else end_ms - past_ms
-        start = utterance.start_ms + _offset(utterance, offset_ms)
+        start = utterance.start_ms + utterance.offset(offset_ms)
         if utterance.words:
             last = utterance.words[-1]
             start = max(start, last.start_ms)
             if last.end_estimated or last.end_ms > start:
                 last.end_ms = start
                 self._revise(utterance, len(utterance.words) - 1)
-        known = end_ms is not None and _plausible(utterance, end_ms)
+        known = end_ms is not None and utterance.plausible(end_ms)
         if end_ms is None or not known:
             end = start + max(120, _MS_PER_LETTER * len(text))
         else:
@@ -254,8 +199,7 @@ class Utterances:
         if utterance is None:
             return []
         utterance.source = wire.TimingSource.TIMING_SOURCE_ESTIMATED
-        del utterance.words[first:]
-        utterance.text = utterance.text[: utterance.words[-1].char_end if first else 0]
+        utterance.keep(first)
         placed = [
             self._append(utterance, text, start, end, estimated=True) for text, start, end in words
         ]
@@ -273,77 +217,17 @@ class Utterances:
         estimated: bool,
         own_spaces: bool = False,
     ) -> PlacedWord:
-        body = sendable(text.strip())
-        spaced = utterance.space_after or text[:1].isspace()
-        if not (own_spaces and utterance.own_spaces):  # as Pipecat joins texts into the context
-            spaced = True
-        gap = " " if spaced and utterance.text else ""
-        char_start = len(utterance.text) + len(gap)
-        utterance.text += gap + body
-        utterance.own_spaces, utterance.space_after = own_spaces, text[-1:].isspace()
-        word = PlacedWord(body, char_start, len(utterance.text), start, end, estimated, not gap)
-        utterance.words.append(word)
-        self._touch(utterance)
+        word = utterance.append(text, start, end, estimated=estimated, own_spaces=own_spaces)
+        self._batches.touch(utterance)
         return word
 
     def _revise(self, utterance: Utterance, index: int) -> None:
-        if index < utterance.sent:
-            before = utterance.revised_from
-            utterance.revised_from = index if before is None else min(before, index)
-        self._touch(utterance)
-
-    def _touch(self, utterance: Utterance) -> None:
-        self._dirty[utterance.utterance_id] = utterance
-        if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(_BATCH_SECS, self.flush_words)
+        utterance.revise(index)
+        self._batches.touch(utterance)
 
     def flush_words(self) -> None:
         """Send the words that wait for their batch."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        dirty, self._dirty = self._dirty, {}
-        for utterance in dirty.values():
-            first = utterance.sent if utterance.revised_from is None else utterance.revised_from
-            if not utterance.announced or first >= len(utterance.words):
-                continue
-            try:
-                self._send_words(utterance, first)
-            except Exception as error:
-                if self._dropped is None:
-                    raise
-                self._dropped(f"words of {utterance.utterance_id}", error)
-            utterance.sent = len(utterance.words)
-            utterance.revised_from = None
-
-    def _send_words(self, utterance: Utterance, first: int) -> None:
-        words = utterance.words[first:]
-        base = words[0].start_ms
-        offset = words[0].char_start
-        if utterance.revised_from is not None:
-            utterance.revision += 1
-        self._emit(
-            utterance_words=wire.UtteranceWords(
-                utterance_id=utterance.utterance_id,
-                first_index=first,
-                base_media_ms=base,
-                text_offset=offset,
-                text=utterance.text[offset:],
-                revision=0 if utterance.revised_from is None else utterance.revision,
-                source=utterance.source,
-                words=[
-                    wire.Word(
-                        char_start=w.char_start,
-                        char_end=w.char_end,
-                        start_ms=w.start_ms - base,
-                        end_ms=w.end_ms - base,
-                        end_estimated=w.end_estimated,
-                    )
-                    for w in words
-                ],
-            )
-        )
+        self._batches.flush()
 
     def end(
         self,
@@ -390,25 +274,8 @@ class Utterances:
         for utterance in self._open.values():
             self._remember(utterance)
         self._open.clear()
-        self._dirty.clear()
+        self._batches.forget()
 
     def close(self) -> None:
         """Stop the batch timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-
-def _plausible(utterance: Utterance, offset_ms: float) -> bool:
-    """Whether a time from the context's first sample can be one of its words'."""
-    ahead_ms = utterance.start_ms + offset_ms - utterance.end_ms
-    return math.isfinite(offset_ms) and ahead_ms < _MAX_AHEAD_MS
-
-
-def _offset(utterance: Utterance, offset_ms: float | None) -> int:
-    if offset_ms is not None and _plausible(utterance, offset_ms):
-        return max(0, round(offset_ms))
-    if not utterance.warned:
-        utterance.warned = True
-        _log.warning("a word of %s has no usable time: %s ms", utterance.utterance_id, offset_ms)
-    return utterance.words[-1].start_ms - utterance.start_ms if utterance.words else 0
+        self._batches.close()

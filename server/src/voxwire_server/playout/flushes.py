@@ -1,13 +1,12 @@
 """Silencing the bot, and learning what was heard of it."""
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 from voxwire_protocol import wire
-from voxwire_server.playout.placed import Cut
-
-if TYPE_CHECKING:
-    from voxwire_server.session.session import Session
+from voxwire_server.playout.placed import Playout
+from voxwire_server.ports import Cut, MediaPath, SessionPort
 
 __all__ = ["Flushes"]
 
@@ -17,49 +16,64 @@ _SERVER_CLOCK: Final = wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK
 
 
 class Flushes:
-    """The flushes of one session: said at once, answered by the client's report.
+    """The flushes of one session: said at once, answered by the listener's report.
 
     Args:
-        session: The session.
+        port: The session.
+        playout: What was placed.
+        path: The path in use, asked at each flush.
+        in_gap: Whether nobody is there to hear more, or to answer.
+        answers: Whether the listener of the path in use answers a flush with a report.
     """
 
-    def __init__(self, session: "Session") -> None:
-        self._session = session
+    def __init__(
+        self,
+        port: SessionPort,
+        playout: Playout,
+        *,
+        path: Callable[[], MediaPath | None],
+        in_gap: Callable[[], bool],
+        answers: Callable[[], bool],
+    ) -> None:
+        self._port = port
+        self._playout = playout
+        self._path = path
+        self._in_gap = in_gap
+        self._answers = answers
         self._waiting: dict[int, asyncio.Future[float]] = {}
         self._unsaid: tuple[Cut, str] | None = None
 
     async def flush(self, utterance_id: str) -> tuple[float, wire.HeardSource] | None:
         """Silence the bot now and learn what was heard.
 
-        Waits at most 150 ms for the client's final report, then believes the estimate.
+        Waits at most 150 ms for the listener's final report, then believes the estimate.
 
         Returns:
             The heard position in milliseconds of the media clock and its source, or None when
             nothing placed was unheard.
         """
-        session = self._session
-        before = session.playout.heard.at(session.now_ms())
-        cut = session.playout.flush(session.now_ms())
+        playout, clock = self._playout, self._port.clock
+        before = playout.heard.at(clock.now_ms())
+        cut = playout.flush(clock.now_ms())
         if cut is None:
             return None
-        if session.link is not None:
-            session.link.drop_audio()
-        path = session.path
-        result = before
+        path, result = self._path(), before
         if path is None:
             self._unsaid = cut, utterance_id  # said on the next path, before any audio
         else:
-            path.wake()
+            gap = self._in_gap()
+            answer = self._expect(cut) if not gap and self._answers() else None
+            path.void(cut)
             self._say(cut, path.path_id, utterance_id)
-            if session.absence.active:  # nobody is there to hear more, or to answer
-                result = session.playout.heard.certain_ms(session.now_ms()), before[1]
-            elif wire.Feature.FEATURE_FLUSH in session.features and session.link is not None:
-                result = await self._report(cut)
-        session.playout.finish_flush(cut, session.now_ms())
+            if gap:
+                result = playout.heard.certain_ms(clock.now_ms()), before[1]
+            elif answer is not None:
+                result = await self._report(cut, answer)
+        playout.finish_flush(cut, clock.now_ms())
         return result
 
     def answered(self, flush_id: int, heard_ms: float) -> None:
-        """The client's report named a flush; ``heard_ms`` is what is believed of it."""
+        """The listener's report named a flush; ``heard_ms`` is what is believed of it."""
         waiting = self._waiting.pop(flush_id, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(heard_ms)
@@ -76,7 +90,7 @@ class Flushes:
             future.cancel()
 
     def _say(self, cut: Cut, path_id: int, utterance_id: str) -> None:
-        self._session.emit(
+        self._port.emit(
             flush=wire.Flush(
                 path_id=path_id,
                 flush_id=cut.flush_id,
@@ -85,14 +99,18 @@ class Flushes:
             )
         )
 
-    async def _report(self, cut: Cut) -> tuple[float, wire.HeardSource]:
-        session = self._session
-        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self._waiting[cut.flush_id] = future
+    def _expect(self, cut: Cut) -> "asyncio.Future[float]":
+        """A path may answer while it is told."""
+        self._waiting[cut.flush_id] = asyncio.get_running_loop().create_future()
+        return self._waiting[cut.flush_id]
+
+    async def _report(
+        self, cut: Cut, answer: "asyncio.Future[float]"
+    ) -> tuple[float, wire.HeardSource]:
         try:
-            heard = await asyncio.wait_for(future, _REPORT_MS / 1000)
+            heard = await asyncio.wait_for(answer, _REPORT_MS / 1000)
         except TimeoutError:
-            return session.playout.heard_ms(session.now_ms()), _SERVER_CLOCK
+            return self._playout.heard_ms(self._port.clock.now_ms()), _SERVER_CLOCK
         finally:
             self._waiting.pop(cut.flush_id, None)
         return heard, _CLIENT_REPORT

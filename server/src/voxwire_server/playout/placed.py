@@ -6,40 +6,18 @@ once, when it is placed; sending it again never moves it; a flush never rewinds
 """
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 from voxwire_server.playout.heard import HeardPosition
+from voxwire_server.ports import Block, Cut
 
-__all__ = ["MAX_BACKLOG_MS", "Block", "Cut", "Playout"]
+__all__ = ["MAX_BACKLOG_MS", "Playout"]
 
 MAX_BACKLOG_MS: Final = 10_000
 """Placed, unheard audio that is kept; beyond it the synthesiser waits."""
 
 _CONTIGUOUS_SLACK_MS: Final = 1000
 """A continuous source that is late by less than this goes on without a gap."""
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A stretch of placed audio: int16 little-endian mono PCM from ``start`` (samples)."""
-
-    start: int
-    pcm: bytes
-    live: bool = False
-
-    @property
-    def end(self) -> int:
-        """Position behind its last sample, samples."""
-        return self.start + len(self.pcm) // 2
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A flush: audio at positions before ``until_ms`` is void."""
-
-    flush_id: int
-    until_ms: int
 
 
 class Playout:
@@ -60,7 +38,10 @@ class Playout:
         self._clock_base = 0.0
         self._clock_at_ms = 0.0
         self._attached = False
-        self._flush_id = 0
+        self.flush_id = 0
+        """Number of the newest flush; 0 = none yet."""
+        self.concealed_ms = 0
+        """Sound that the listener on this path had to make up so far."""
 
     # positions
 
@@ -95,6 +76,7 @@ class Playout:
         heard = self._certain(now_ms)
         self.heard.reports = reports
         self.heard.attach(now_ms)
+        self.concealed_ms = 0
         self._clock_base = float(self.clock_samples(now_ms))
         self._clock_at_ms = now_ms
         self._attached = True
@@ -232,8 +214,8 @@ class Playout:
             return None
         self._blocks.clear()
         self._cursor = self._end
-        self._flush_id += 1
-        return Cut(self._flush_id, -(-self._end * 1000 // self.sample_rate))
+        self.flush_id += 1
+        return Cut(self.flush_id, -(-self._end * 1000 // self.sample_rate))
 
     def finish_flush(self, cut: Cut, now_ms: float) -> None:
         """The flush is answered (or given up): the position is behind the cut."""

@@ -2,83 +2,77 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from voxwire_protocol import wire
-from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.clock import ClockSync
+from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 from voxwire_server.capture.capture import Capture
-from voxwire_server.capture.speech_end import VoiceTail
 from voxwire_server.config import Settings
 from voxwire_server.control.intake import Intake
 from voxwire_server.control.link import ControlLink
-from voxwire_server.control.numbered import Control
-from voxwire_server.control.reception import Reception
+from voxwire_server.control.numbered import NumberedChannel
 from voxwire_server.conversation.history import History
-from voxwire_server.conversation.lane import Lane
+from voxwire_server.conversation.keys import Keys
+from voxwire_server.conversation.lane import Errand, Lane
 from voxwire_server.conversation.requests import Requests
 from voxwire_server.conversation.states import ConversationState
+from voxwire_server.conversation.texts import Texts
 from voxwire_server.conversation.turn_timer import TurnTimer
-from voxwire_server.logs import trace
-from voxwire_server.media.base import MediaPath
-from voxwire_server.outgoing import sendable
-from voxwire_server.playout.flushes import Flushes
-from voxwire_server.playout.gap import Absence
-from voxwire_server.playout.paths import Paths
+from voxwire_server.ice_servers import IceServers
+from voxwire_server.lifecycle import Event, Life, State
+from voxwire_server.media.carriers import make_carriers
 from voxwire_server.playout.placed import Playout
+from voxwire_server.playout.voice import Voice
+from voxwire_server.ports import (
+    ControlChannel,
+    MediaPath,
+    PathSink,
+    Pipeline,
+    SessionFacts,
+    Sound,
+)
+from voxwire_server.session.bot_task import BotTask, Ending
+from voxwire_server.session.features import SERVER_FEATURES
+from voxwire_server.session.grace import Grace
 from voxwire_server.session.ice import SessionIce
-from voxwire_server.session.limits import Over, SessionLimits
+from voxwire_server.session.limits import SessionLimits
+from voxwire_server.session.listening import Listening, carrier_settings, voice_limits
+from voxwire_server.session.outlet import Outlet
+from voxwire_server.session.router import Doors, Router
+from voxwire_server.session.tasks import GuardedClock, Tasks
+from voxwire_server.session.watch import Rhythm, Watch
 from voxwire_server.tools.client_tools import SessionTools
 
-__all__ = ["BotRunner", "PipelinePort", "Session"]
+__all__ = ["BotRunner", "Session"]
 
 _log = logging.getLogger("voxwire.session")
 
-_WEBSOCKET: Final = wire.Carrier.CARRIER_WEBSOCKET
 _SNAPSHOT_BYTES: Final = 32_768
-_MAX_REASON_CHARS: Final = 500
-_GONE: Final = 4000 + wire.ErrorCode.ERROR_CODE_CONNECTION_LOST
-
-
-class PipelinePort(Protocol):
-    """What a session needs of the pipeline behind it."""
-
-    def user_audio(self, pcm: bytes) -> None:
-        """Take a block of the user's voice: int16 little-endian mono PCM. Never blocks."""
-        ...
-
-    def heard_changed(self) -> None:
-        """The listener's position moved."""
-        ...
-
-    async def send_text(
-        self,
-        text: str,
-        *,
-        run_immediately: bool,
-        audio_response: bool,
-        is_void: Callable[[], bool],
-    ) -> None:
-        """The user typed; no answer is wanted any more once ``is_void`` is true."""
-        ...
-
-    async def keys(self, digits: str) -> None:
-        """The user pressed keys: ``0``-``9``, ``*``, ``#``."""
-        ...
-
-    async def interrupt(self, *, settle: bool = False) -> None:
-        """Cut the bot off; with ``settle`` wait until the pipeline knows."""
-        ...
-
-    async def cancel(self) -> None:
-        """End the pipeline."""
-        ...
+_NOBODY: Final = SessionFacts()
 
 
 BotRunner = Callable[["Session"], Awaitable[None]]
 """Runs the bot of a session until it ends."""
+
+_ENDS: Final = {
+    wire.EndReason.END_REASON_CLIENT: Event.BYE,
+    wire.EndReason.END_REASON_BOT: Event.BOT_ENDS,
+    wire.EndReason.END_REASON_SERVER: Event.SERVER_ENDS,
+    wire.EndReason.END_REASON_EXPIRED: Event.GRACE_OVER,
+}
+"""What ends a session for which reason; every other one is a limit or a failure."""
+
+_LOST: Final = wire.Error(
+    code=wire.ErrorCode.ERROR_CODE_CONNECTION_LOST, reason="the control channel closed"
+)
+_FAILED: Final = wire.Error(
+    code=wire.ErrorCode.ERROR_CODE_INTERNAL,
+    reason="a part of the server's session failed; see its log",
+    action=wire.RecoveryAction.RECOVERY_ACTION_RECONNECT,
+    fatal=True,
+)
 
 
 class Session:
@@ -88,7 +82,10 @@ class Session:
         session_id: ``owner.random``; opaque to everybody else.
         settings: The server's settings.
         run_bot: Runs the bot; when it returns the session ends.
-        features: What both sides can do.
+        facts: All that it is born with: who, bot, features, limits, origin.
+        ice_servers: The STUN and TURN servers; None = none, host candidates only.
+        channel: The control channel; one for our own clients where none is given.
+        clock: The clock to run by.
 
     The registry owns the session and awaits :meth:`run`; when that returns, no task, socket or
     thread of the session remains.
@@ -100,96 +97,152 @@ class Session:
         *,
         settings: Settings,
         run_bot: BotRunner,
-        features: frozenset[wire.Feature],
+        facts: SessionFacts = _NOBODY,
+        ice_servers: IceServers | None = None,
+        channel: ControlChannel | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.id = session_id
+        self.clock: Clock = GuardedClock(clock, self._failed)
+        self.tasks = Tasks(self._failed)
         self.settings = settings
-        self.features = features
-        self.control = Control()
+        self.facts = facts
+        self.features = SERVER_FEATURES & facts.features
+        """What both sides can do."""
+        if channel is None:
+            channel = NumberedChannel(self.features, clock=clock)
+        self.control: ControlChannel = channel
+        self.life = Life()
+        """What it is; everything that happens to it is looked up there."""
         self.history = History()
-        self.clock = ClockSync()
-        self.playout = Playout(sample_rate=settings.audio_out_sample_rate)
+        self.outlet = Outlet(self.control, self.history, session_id=session_id)
+        self.clock_sync = ClockSync()
         self.state = ConversationState()
         self.turns = TurnTimer()
-        self.voice = VoiceTail(sample_rate=settings.audio_in_sample_rate)
-        self.path: MediaPath | None = None
-        self.paths = Paths(self)
-        self.flushes = Flushes(self)
-        self.absence = Absence(self)
-        self.lane = Lane(self)
-        self.capture = Capture(self)
-        self.reception = Reception(self)
-        self.tools = SessionTools(self)
-        self.requests = Requests(self)
-        self.port: PipelinePort | None = None
-        self.interruption_source = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
+        self.grace = Grace(self.clock, grace_ms=settings.grace_ms, over=self._expired)
+        self.port: Pipeline | None = None
         self.pipeline_ready = asyncio.Event()
         self.ended = asyncio.Event()
-        self.metadata_json = ""
-        self.client = wire.ClientInfo()
-        self.muted = False
-        self.user = ""
-        """Who the token names; empty where none was needed."""
-        self.origin = b""
-        """Origin of the web page that opened the session; empty for a program."""
-        self.bot = ""
-        """Name of the bot that runs."""
-        self.examples: tuple[str, ...] = ()
-        """Phrases worth trying with it."""
-        self.nonce = b""
-        """``attach_nonce`` of the Hello that opened the session."""
-        self.token_expires_at_s: float | None = None
-        """End of the token's life, seconds since the epoch; None where none was needed."""
-        self.ice: SessionIce | None = None
-        """Its STUN and TURN servers; None = none, host candidates only."""
         self._run_bot = run_bot
         self._started_ms = self.now_ms()
-        self._ending: asyncio.Future[tuple[wire.EndReason, wire.Error | None]] = (
-            asyncio.get_running_loop().create_future()
-        )
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._over = False
-        self._farewell_said = False
+        self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self.limits = SessionLimits(
             self._started_ms, max_duration_s=settings.max_duration_s, idle_s=settings.idle_s
         )
-        self.intake = Intake()
+        self.limits.allow_s(facts.max_duration_s)
+        self.intake = self.numbered.intake if self.numbered is not None else Intake()
+        self.capture = Capture(
+            self,
+            sample_rate=settings.audio_in_sample_rate,
+            block_ms=settings.block_ms,
+            kept=wire.Feature.FEATURE_KEPT_CAPTURE in self.features,
+            pipeline=lambda: self.port,
+            path_in_use=lambda: self.path.path_id if self.path is not None else 0,
+        )
+        self.tools = SessionTools(self)
+        self.lane = Lane(
+            self, session_id=session_id, ready=self.pipeline_ready, over=lambda: self.over
+        )
+        self.keys = Keys(
+            self,
+            self.lane,
+            pipeline=lambda: self.port,
+            may_answer=self._may_answer,
+            active=self._used,
+        )
+        self.requests = Requests(
+            self, session_id=session_id, press=self.keys.press, may_answer=self._may_answer
+        )
+        self.texts = Texts(self, self.lane, pipeline=lambda: self.port)
+        self.ice = SessionIce(
+            self,
+            IceServers.parse() if ice_servers is None else ice_servers,
+            session_id=session_id,
+            policy=settings.server_ice,
+            token_expires_at_s=facts.token_expires_at_s,
+            max_duration_ms=self.limits.duration_ms,
+        )
+        self.voice = Voice(
+            self,
+            voice_limits(settings),
+            features=self.features,
+            carriers=lambda voice: make_carriers(
+                voice,
+                self,
+                carrier_settings(settings),
+                link=lambda: self.link,
+                ice=self.ice,
+            ),
+            user=self.capture,
+            listener=Listening(self),
+            session_id=session_id,
+        )
+        if wire.Feature.FEATURE_CLIENT_TOOLS in self.features:
+            self.tools.declare(facts.tools)
+        self.router = Router(self, self._doors(), session_id=session_id)
+        self.message = self.router.take
+        self.alive = self.voice.alive
+        self.watch = Watch(
+            self,
+            self.control,
+            self.voice,
+            clock_sync=self.clock_sync,
+            limits=self.limits,
+            busy=lambda: self.state.busy or self.playout.backlog_ms(self.now_ms()) > 0,
+            rhythm=Rhythm(settings.heartbeat_ms, settings.dead_after_ms),
+        )
+        self.control.begin(self)
 
-    @staticmethod
-    def now_ms() -> float:
+    def now_ms(self) -> float:
         """Monotonic clock, milliseconds."""
-        return time.monotonic() * 1000
+        return self.clock.now_ms()
+
+    @property
+    def playout(self) -> Playout:
+        """What was placed of the bot's voice."""
+        return self.voice.playout
+
+    @property
+    def path(self) -> MediaPath | None:
+        """The media path in use; None while there is none."""
+        return self.voice.path
+
+    def _doors(self) -> Doors:
+        return Doors(
+            voice=self.voice,
+            paths=self.voice.paths,
+            capture=self.capture,
+            lane=self.lane,
+            texts=self.texts,
+            requests=self.requests,
+            tools=self.tools,
+            interrupt=self._interrupt,
+            used=self._used,
+            candidate=self.ice.remote_candidate,
+            clock_sync=self.clock_sync,
+        )
+
+    def _used(self) -> None:
+        self.limits.active(self.now_ms())
+
+    def _may_answer(self) -> bool:
+        return self.intake.may_answer(self.now_ms())
 
     # sending
 
     def emit(self, **payload: Any) -> None:
         """Send one payload of the envelope to the client, for instance ``emit(flush=Flush())``."""
-        self.emit_envelope(wire.Envelope(**payload))
+        self.outlet.send(wire.Envelope(**payload))
 
-    def emit_envelope(self, envelope: wire.Envelope) -> None:
-        """Send an envelope; it is numbered and kept for replay as its payload asks.
-
-        Nothing goes out behind ``SessionEnded``. One that is too large for the channel is left
-        out, and the client is told so.
-        """
-        if self._farewell_said:
-            return
-        trace("sent", envelope, self.id)
-        try:
-            self.control.send(envelope)
-        except ChannelError as error:
-            kind = envelope.WhichOneof("payload")
-            reason = f"{kind} of {envelope.ByteSize()} bytes was not sent: {error.reason}"
-            _log.warning("%s", reason, extra={"session": self.id})
-            if kind != "error":
-                self.emit_error(error.code, reason)
-        else:
-            self.history.note(envelope)
+    @property
+    def numbered(self) -> NumberedChannel | None:
+        """The control channel of one of our own clients; None for every other kind."""
+        return self.control if isinstance(self.control, NumberedChannel) else None
 
     @property
     def link(self) -> ControlLink | None:
         """The socket of the control channel; None while there is none."""
-        return self.control.link
+        return self.numbered.link if self.numbered is not None else None
 
     def emit_state(self, change: wire.StateChanged | None) -> None:
         """Send a state change, if there is one."""
@@ -208,16 +261,13 @@ class Session:
         retry_after_ms: int = 0,
     ) -> None:
         """Tell the client what went wrong."""
-        self.emit(
-            error=wire.Error(
-                code=code,
-                reason=sendable(reason)[:_MAX_REASON_CHARS],
-                subject_id=sendable(subject)[:_MAX_REASON_CHARS],
-                fatal=fatal,
-                action=wire.RecoveryAction.RECOVERY_ACTION_NONE,
-                retryable=retryable,
-                retry_after_ms=retry_after_ms,
-            )
+        self.outlet.error(
+            code,
+            reason,
+            subject=subject,
+            fatal=fatal,
+            retryable=retryable,
+            retry_after_ms=retry_after_ms,
         )
 
     # the control channel
@@ -225,64 +275,82 @@ class Session:
     @property
     def over(self) -> bool:
         """True when the session ends or has ended."""
-        return self._over or self._ending.done()
+        return self.life.over
 
     @property
     def resumable(self) -> bool:
         """True when the session outlives its control channel."""
         return wire.Feature.FEATURE_RESUME in self.features
 
-    def attach(self, link: ControlLink, hello: wire.Hello, welcome: wire.Welcome) -> None:
-        """Go on over a new socket; an older one is superseded.
+    def overrun(self) -> None:
+        """The user's audio came too fast."""
+        self.capture.overrun()
 
-        Raises:
-            ChannelError: The client's numbers cannot be. Nothing has changed then.
-        """
-        older, first = self.link, not self.control.epoch
-        since = self.control.last_received_ms
-        if not self.control.attach(link, hello, welcome, self._snapshot):
-            _log.info("resumed with a loss", extra={"session": self.id})
-        self.reception.begin()
-        trace("attached", wire.Envelope(welcome=welcome), self.id)
-        self.absence.stop_grace()
-        if older is not None:
-            self._leave_socket(since)
-        if not first:
-            self.tools.on_resumed()
+    def back(self, since_ms: float | None) -> None:
+        """Something carries the channel again; with ``since_ms`` in place of what did."""
+        if since_ms is not None:
+            self._leave_socket(since_ms)
+        self.tools.calls.on_resumed()
 
-    def _snapshot(self, max_bytes: int) -> wire.Snapshot:
+    def snapshot(self, max_bytes: int) -> wire.Snapshot:
+        """The state to go on from where messages are lost."""
         heard_ms = self.playout.heard_ms(self.now_ms())
         max_bytes = min(max_bytes, _SNAPSHOT_BYTES)
         return self.history.snapshot(
             heard_ms=heard_ms,
-            muted=self.muted,
+            muted=self.capture.muted,
             max_bytes=max_bytes,
-            tool_calls=self.tools.snapshot(),
+            tool_calls=self.tools.reports.open_calls(),
         )
 
-    def lost(self, link: ControlLink) -> None:
-        """A socket is gone. The session waits for another one, or ends."""
-        since = self.control.last_received_ms
-        if not self.control.lost(link):
-            return
-        if not self.resumable:
-            self.end(
-                wire.EndReason.END_REASON_ERROR,
-                wire.Error(
-                    code=wire.ErrorCode.ERROR_CODE_CONNECTION_LOST,
-                    reason="the control channel closed",
-                ),
-            )
-        elif not self.over:
-            self._leave_socket(since)
-            self.absence.start_grace()
+    def lost(self, since_ms: float, *, silent: bool = False) -> None:
+        """Nothing carries the channel. The session waits for something that does, or ends."""
+        event = Event.SILENT if silent else Event.LOST
+        self.life.on(event if self.resumable else Event.LOST_FOR_GOOD)
+        if self.life.over:
+            self._decide(wire.EndReason.END_REASON_ERROR, _LOST)
+        elif self.life.state is State.PARKED:
+            self._leave_socket(since_ms)
+            self.grace.start()
+            _log.info("control channel lost", extra={"session": self.id})
 
     def _leave_socket(self, since_ms: float) -> None:
         """What travelled on the socket does not any more; what has its own wire stays."""
-        self.tools.on_lost()
-        if self.path is not None and self.path.carrier == _WEBSOCKET:
-            self.absence.begin(since_ms)
-            self.spawn(self.paths.drop(self.path.path_id))
+        self.tools.calls.on_lost()
+        self.voice.channel_lost(since_ms)
+
+    def _expired(self) -> None:
+        self.end(wire.EndReason.END_REASON_EXPIRED)
+
+    # media paths that no client asked for with PathOpen
+
+    def path_sink(self, path_id: int) -> PathSink:
+        """Where all that comes by a path goes that a front door opens itself.
+
+        Raises:
+            ValueError: The number is used already, or is not one.
+        """
+        return self.voice.paths.sink(path_id)
+
+    def path_sound(self, path_id: int, sample_rate: int) -> Sound:
+        """The bot's voice for that path, at a rate of its own in Hz."""
+        return self.voice.paths.sound(path_id, sample_rate)
+
+    def path_opened(self, path: MediaPath) -> None:
+        """Have that path carry the conversation, in place of the one in use.
+
+        Raises:
+            LookupError: :meth:`path_sink` was not asked for one of its number, or it was opened.
+        """
+        self.voice.paths.use(path)
+
+    def _interrupt(self) -> None:
+        async def cut(_: Errand) -> None:
+            if self.port is not None:
+                source = wire.InterruptionSource.INTERRUPTION_SOURCE_CLIENT
+                await self.port.interrupt(source, settle=True)
+
+        self.lane.cut(cut)
 
     # owner
 
@@ -292,156 +360,95 @@ class Session:
         Returns:
             Its task, or None when the session is over already: nothing is begun then.
         """
-        if self._over:
-            work.close()
-            return None
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._reap)
-        return task
-
-    def _reap(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._failed(error)
-
-    def guarded(self, work: Callable[[], None]) -> Callable[[], None]:
-        """``work``, for a timer of this session: the session ends when it raises."""
-
-        def guard() -> None:
-            try:
-                work()
-            except Exception as error:
-                self._failed(error)
-
-        return guard
+        return self.tasks.spawn(work)
 
     def _failed(self, error: BaseException) -> None:
         """A part of the session is dead: the rest cannot go on without it."""
         _log.error("session task failed", exc_info=error, extra={"session": self.id})
-        self.end(
-            wire.EndReason.END_REASON_ERROR,
-            wire.Error(
-                code=wire.ErrorCode.ERROR_CODE_INTERNAL,
-                reason="a part of the server's session failed; see its log",
-                action=wire.RecoveryAction.RECOVERY_ACTION_RECONNECT,
-                fatal=True,
-            ),
-        )
+        self.end(wire.EndReason.END_REASON_ERROR, _FAILED)
+
+    def when_ending(self, work: Callable[[], object]) -> None:
+        """Have ``work`` called, once, as soon as it is decided that the session ends."""
+        self._ending.add_done_callback(lambda _: work())
 
     def end(self, reason: wire.EndReason, error: wire.Error | None = None) -> None:
         """End the session. The first reason counts."""
+        malformed = error is not None and error.code == wire.ErrorCode.ERROR_CODE_MALFORMED
+        self.life.on(Event.BAD_MESSAGES if malformed else _ENDS.get(reason, Event.FAILS))
+        if self.life.over:
+            self._decide(reason, error)
+
+    def _decide(self, reason: wire.EndReason, error: wire.Error | None) -> None:
         if not self._ending.done():
             self._ending.set_result((reason, error))
 
     async def run(self) -> None:
         """Own the session: run the bot until it ends or the session does, then leave nothing."""
-        self.tools.begin()
-        bot: asyncio.Task[None] = asyncio.get_running_loop().create_task(self._bot())
-        self.spawn(self._heartbeat())
-        _log.info("session started", extra={"session": self.id})
         try:
-            await asyncio.wait({bot, self._ending}, return_when=asyncio.FIRST_COMPLETED)
-            reason, error = self._ending.result() if self._ending.done() else self._outcome(bot)
-            await self._stop_bot(bot)
-            self._farewell(reason, error)
-        finally:
-            await self._stop_bot(bot)
-            await self._release()
-        self.absence.stop_grace()
-        if self.link is not None:
-            self.link.close(1000 if error is None else 4000 + error.code, "session ended")
+            reason, error = await self._live()
+        except Exception as failure:
+            reason, error = await self._crash(failure)
+        self.grace.stop()
+        self.control.close(1000 if error is None else 4000 + error.code, "session ended")
         self.ended.set()
-        fields = {"session": self.id, "reason": int(reason), **self.intake.counters()}
+        dropped = {**self.intake.counters(), **self.capture.counters()}
+        fields = {"session": self.id, "reason": int(reason), **dropped}
         _log.info("session ended", extra=fields)
+
+    def pipeline_started(self, pipeline: Pipeline) -> None:
+        """The bot's pipeline has started: from here on the session drives it. Once.
+
+        Raises:
+            RuntimeError: It has one already.
+        """
+        if self.port is not None:
+            raise RuntimeError("a session has one pipeline")
+        self.port = pipeline
+        self.pipeline_ready.set()
+        self.emit_state(self.state.ready())
+
+    async def _live(self) -> Ending:
+        settings = self.settings
+        bot = BotTask(self._bot(), session_id=self.id, end_timeout_ms=settings.end_timeout_ms)
+        bot.task.add_done_callback(lambda _: self.end(*bot.outcome()))
+        try:
+            self.tools.begin()
+            self.ice.start()
+            self.spawn(self.watch.run())
+            _log.info("session started", extra={"session": self.id})
+            await asyncio.wait({self._ending})
+            await bot.stop(self.port)
+            self._farewell(*self._ending.result())
+        finally:
+            await bot.stop(self.port)
+            await self._release()
+        return self._ending.result()
+
+    async def _crash(self, failure: Exception) -> Ending:
+        """The owner itself is dead: tell the client all the same, and leave nothing."""
+        self._failed(failure)
+        try:
+            await self._release()
+        except Exception:
+            _log.exception("a failed session could not be released", extra={"session": self.id})
+            self.tasks.cancel()
+        try:
+            self._farewell(wire.EndReason.END_REASON_ERROR, _FAILED)
+        except Exception:
+            _log.exception("a failed session was not told so", extra={"session": self.id})
+        return wire.EndReason.END_REASON_ERROR, _FAILED
 
     async def _bot(self) -> None:
         await self._run_bot(self)
 
-    def _outcome(self, bot: "asyncio.Task[None]") -> tuple[wire.EndReason, wire.Error | None]:
-        failure = bot.exception() if not bot.cancelled() else None
-        if failure is None:
-            return wire.EndReason.END_REASON_BOT, None
-        _log.error("bot failed", exc_info=failure, extra={"session": self.id})
-        return wire.EndReason.END_REASON_ERROR, wire.Error(
-            code=wire.ErrorCode.ERROR_CODE_BOT_FAILED,
-            reason=f"the bot raised {type(failure).__name__}; see the server's log",
-            action=wire.RecoveryAction.RECOVERY_ACTION_RECONNECT,
-            fatal=True,
-        )
-
-    async def _stop_bot(self, bot: "asyncio.Task[None]") -> None:
-        timeout = self.settings.end_timeout_ms / 1000
-        if not bot.done() and self.port is not None:
-            try:
-                async with asyncio.timeout(timeout):
-                    await self.port.cancel()
-                    if self.pipeline_ready.is_set():
-                        await asyncio.wait({bot})
-            except TimeoutError:
-                _log.warning("bot did not end in time", extra={"session": self.id})
-            except Exception:
-                _log.exception("pipeline could not be ended", extra={"session": self.id})
-        if not bot.done():
-            bot.cancel()
-            await asyncio.wait({bot}, timeout=timeout)
-
     async def _release(self) -> None:
-        self._over = True  # what the client still sends begins nothing
-        self.tools.close()
-        self.reception.close()
-        self.flushes.cancel()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
+        tasks = self.tasks.cancel()  # what the client still sends begins nothing
+        self.tools.calls.close()
+        self.voice.close()
         if tasks:
             await asyncio.wait(tasks, timeout=self.settings.end_timeout_ms / 1000)
-        await self.paths.release()
+        await self.voice.paths.release()
         self.port = None
 
     def _farewell(self, reason: wire.EndReason, error: wire.Error | None) -> None:
-        if error is not None:
-            self.emit(error=error)
-        duration = int(self.now_ms() - self._started_ms)
-        self.emit(session_ended=wire.SessionEnded(reason=reason, duration_ms=duration))
-        self._farewell_said = True
-
-    async def _heartbeat(self) -> None:
-        while True:
-            await asyncio.sleep(min(self.settings.heartbeat_ms, self._dead_in_ms()) / 1000)
-            now = self.now_ms()
-            self._watch_link(now)
-            self._watch_limits(now)
-            if self.link is not None:
-                self.emit(ping=self.clock.ping(int(now * 1000)))
-                self.link.pinged(now)
-
-    def _dead_in_ms(self) -> float:
-        """When a client that stays silent from here on is gone; infinite without a socket."""
-        if self.link is None:
-            return float("inf")
-        silent_ms = self.now_ms() - self.control.last_received_ms
-        return max(10.0, self.settings.dead_after_ms - silent_ms + 1)
-
-    def _watch_link(self, now: float) -> None:
-        """Give up a socket whose other side is gone or does not read; look after the voice."""
-        link, silent = self.link, now - self.control.last_received_ms
-        if link is not None and silent > self.settings.dead_after_ms:
-            link.give_up(_GONE, "nothing was heard from the client for too long")
-            self.lost(link)
-        elif link is not None and link.overflowing:
-            link.give_up(_GONE, "the client stopped reading")
-            self.lost(link)
-        elif silent > self.settings.voice_gap_ms and self.playout.heard.out_of_reach(now):
-            self.absence.begin(self.control.last_received_ms)
-        self.absence.tick()
-
-    def _watch_limits(self, now: float) -> None:
-        """End a session that is too long, or that nobody uses; warn in time."""
-        if self.state.busy or self.playout.backlog_ms(now) > 0:
-            self.limits.active(now)
-        due = self.limits.watch(now)
-        if isinstance(due, Over):
-            self.end(due.reason, due.error)
-        elif due is not None:
-            self.emit(go_away=due)
+        self.outlet.farewell(reason, error, int(self.now_ms() - self._started_ms))

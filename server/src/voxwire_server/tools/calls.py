@@ -1,17 +1,16 @@
 """Tool calls on a clock: requests out, one timer, one end for each call.
 
-The driver around the pure ``ToolCalls`` (protocol/spec/tools.md); what the client says comes in
-through ``SessionTools``.
+The driver around the pure ``ToolCalls`` (protocol/spec/tools.md).
 """
 
 import asyncio
-import logging
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 from voxwire_protocol import wire
+from voxwire_protocol.clocks import Timer
 from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.event_enums import ToolOutcome
 from voxwire_protocol.json_text import MAX_JSON_BYTES, JsonTextError, dump_json
@@ -20,6 +19,7 @@ from voxwire_protocol.tools import (
     AskPolicy,
     Call,
     CallError,
+    CallState,
     Effect,
     Executor,
     Late,
@@ -30,18 +30,14 @@ from voxwire_protocol.tools import (
     ToolUseError,
 )
 from voxwire_server.outgoing import sendable
+from voxwire_server.ports import SessionPort
+from voxwire_server.tools.ids import CallIds
 from voxwire_server.tools.reports import ToolReports
-from voxwire_server.tools.values import (
-    Outcome,
-    ServerCall,
-)
+from voxwire_server.tools.values import Outcome
 
-__all__ = ["INTERRUPTED", "CallDriver", "ToolPort", "Waiting"]
-
-_log = logging.getLogger("voxwire.session")
+__all__ = ["INTERRUPTED", "Calls", "Waiting"]
 
 _MAX_SUBJECT_CHARS: Final = 128
-_NOTHING: Final = "null"
 INTERRUPTED: Final = "the bot was interrupted"
 """Reason of a call that an interruption cancelled."""
 _REFUSALS: Final = {
@@ -50,250 +46,269 @@ _REFUSALS: Final = {
 }
 
 
-class ToolPort(Protocol):
-    """What the driver needs of its session."""
-
-    def emit(self, **payload: Any) -> None:
-        """Send a payload of the envelope to the client."""
-        ...
-
-    def emit_error(self, code: wire.ErrorCode, reason: str, *, subject: str = "") -> None:
-        """Tell the client what went wrong."""
-        ...
-
-    def now_ms(self) -> float:
-        """Monotonic clock, milliseconds."""
-        ...
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
-        """Run work as part of the session."""
-        ...
-
-    def guarded(self, work: Callable[[], None]) -> Callable[[], None]:
-        """``work``, for a timer of the session: it ends when that raises."""
-        ...
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Waiting:
-    """A call that somebody waits for; ``spec`` is None when the server runs it."""
+    """A call and its end, which somebody waits for.
 
-    future: "asyncio.Future[Outcome]"
-    name: str
-    model_id: str
-    spec: ToolSpec | None
-    value: Any = None
+    Attributes:
+        call_id: The id that the client knows.
+        spec: The tool.
+        by: Who runs it.
+        end: Done when the call has ended.
+    """
+
+    call_id: str
+    spec: ToolSpec
+    by: Executor
+    end: "asyncio.Future[Outcome]"
 
 
-class CallDriver:
-    """Begins calls, lets time pass and ends them; part of ``SessionTools``."""
+class Calls:
+    """Begins the calls of one session, lets time pass and ends them, whoever runs them.
 
-    def __init__(self, port: ToolPort) -> None:
-        """Creates a driver without calls, with the client attached.
+    It makes each call's id and says each call's one end: to who waits for it, to the client that
+    holds it, and to the reports. Calls that run elsewhere it knows by the pipeline's word alone.
 
-        Args:
-            port: The session.
-        """
+    Args:
+        port: The session.
+        reports: Shows the calls to the client.
+        late: Told of a genuine result of a call that had ended without one.
+        ask: Told of a call that an interruption leaves to the bot.
+    """
+
+    def __init__(
+        self,
+        port: SessionPort,
+        reports: ToolReports,
+        *,
+        late: Callable[[Late], None],
+        ask: Callable[[AskPolicy], None],
+    ) -> None:
         self._port = port
-        self._calls = ToolCalls(max_result_bytes=MAX_JSON_BYTES)
-        self.reports = ToolReports(port.emit)
+        self._reports = reports
+        self._late = late
+        self._ask = ask
+        self._machine = ToolCalls(max_result_bytes=MAX_JSON_BYTES)
+        self._ids = CallIds()
         self._waiting: dict[str, Waiting] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._attached = True
         self._closed = False
 
-    # calls
+    # what the pipeline tells
 
-    async def run_client(
-        self,
-        call_id: str,
-        spec: ToolSpec,
-        arguments: Mapping[str, Any],
-        *,
-        timeout_ms: int = 0,
-        policy: OnInterruption | None = None,
-    ) -> Outcome:
-        """Have the client run one of its tools. A cancelled wait withdraws the call.
+    def called(self, model_id: str, name: str, arguments: object, *, response_id: str) -> None:
+        """The model calls a tool, whoever runs it.
 
         Args:
-            call_id: The model's id of the call.
-            spec: The tool.
-            arguments: What the model gives it; checked here.
-            timeout_ms: Longest run; 0 = the tool's own, or the default.
-            policy: What an interruption does; None = what the tool says.
-
-        Returns:
-            How it ended; never raises for what the client does.
+            model_id: The model's id of the call.
+            name: The tool.
+            arguments: What the model gives it.
+            response_id: The response that it is part of; empty = of none.
         """
-        try:
-            text = dump_json(dict(arguments))
-        except JsonTextError as error:
-            return self._failed(call_id, CallError(error.code, f"the arguments: {error.reason}"))
-        misfit = spec.check_arguments(dict(arguments))
-        if misfit is not None:
-            return self._failed(call_id, misfit)
-        own_id = self.reports.client_id(call_id)
-        try:
-            call = self._calls.request(
-                own_id,
-                spec.name,
-                executor=Executor.CLIENT,
-                arguments=text,
-                now_ms=self._now(),
-                timeout_ms=timeout_ms or spec.timeout_ms,
-                policy=policy or spec.on_interruption,
-                call_token=secrets.token_bytes(16),
-            )
-        except ToolUseError as error:
-            return self._failed(call_id, CallError(error.code, error.reason))
-        if self._attached:
-            self._request(call)
-        return await self._outcome(own_id, Waiting(_new_future(), spec.name, call_id, spec))
+        call_id = self._ids.called(model_id, name)
+        self._reports.started(call_id, name, arguments, response_id=response_id)
 
-    async def run_server(
-        self,
-        call_id: str,
-        spec: ToolSpec,
-        arguments: Mapping[str, Any],
-        work: Callable[[ServerCall], Awaitable[Any]],
-    ) -> Outcome:
-        """Run a tool of the server's. A cancelled wait cancels it.
-
-        Args:
-            call_id: The model's id of the call.
-            spec: The tool.
-            arguments: What the model gives it; checked here.
-            work: Runs it; what it returns is the result, unless it finished the call before.
-        """
-        misfit = spec.check_arguments(dict(arguments))
-        if misfit is not None:
-            return self._failed(call_id, misfit)
-        own_id = self.reports.client_id(call_id)
-        try:
-            self._calls.request(
-                own_id,
-                spec.name,
-                executor=Executor.SERVER,
-                arguments="",
-                now_ms=self._now(),
-                timeout_ms=spec.timeout_ms,
-                policy=spec.on_interruption,
-            )
-        except ToolUseError as error:
-            return self._failed(call_id, CallError(error.code, error.reason))
-        waiting = Waiting(_new_future(), spec.name, call_id, None)
-        self._waiting[own_id] = waiting
-        task = self._port.spawn(self._work(own_id, waiting, work))
-        if task is None:
-            self.cancel(own_id, "the session is over")
-        try:
-            outcome = await self._outcome(own_id, waiting)
-        except asyncio.CancelledError:
-            if task is not None:
-                task.cancel()
-            raise
-        if task is not None and outcome.outcome is not ToolOutcome.DONE:
-            task.cancel()  # a function that finished its call before its end may go on
-        return outcome
-
-    async def _outcome(self, own_id: str, waiting: Waiting) -> Outcome:
-        self._waiting[own_id] = waiting
-        self._arm()
-        try:
-            return await waiting.future
-        except asyncio.CancelledError:
-            self.cancel(own_id, INTERRUPTED)  # only an interruption or the end does that
-            raise
-        finally:
-            self._waiting.pop(own_id, None)
-
-    async def _work(
-        self, own_id: str, waiting: Waiting, work: Callable[[ServerCall], Awaitable[Any]]
+    def ended_elsewhere(
+        self, model_id: str, name: str, outcome: wire.ToolOutcome, result: object = None
     ) -> None:
-        me = Executor.SERVER
-
-        def end(result: str | CallError) -> None:
-            if not waiting.future.done():
-                self._apply(self._calls.result(own_id, result, now_ms=self._now(), by=me), me)
-
-        def finish(value: Any) -> None:
-            waiting.value = value
-            end(_NOTHING)
-
-        def progress(note: Any) -> None:
-            if not waiting.future.done():
-                self._apply(self._calls.progress(own_id, now_ms=self._now(), by=me), me)
-                self.reports.progress(waiting.model_id, note)
-
-        self._apply(self._calls.accept(own_id, now_ms=self._now(), by=me), me)
-        try:
-            finish(await work(ServerCall(finish, progress)))
-        except asyncio.CancelledError:
-            self.cancel(own_id, "the tool was cancelled")
-            raise
-        except Exception as error:
-            _log.warning("a tool raised", exc_info=error, extra={"tool": waiting.name})
-            end(CallError(ErrorCode.TOOL_FAILED, type(error).__name__))
-
-    def cancel(self, call_id: str, reason: str) -> None:
-        """Withdraw a call, by the id that the client knows; nothing when it has ended.
-
-        Args:
-            call_id: The call.
-            reason: Why, one sentence; the client sees it.
-        """
-        if self._calls.state(call_id) is not None:
-            self._apply(self._calls.cancel(call_id, reason, now_ms=self._now()))
+        """The pipeline says that a call ended; of one that runs here it says nothing new."""
+        call_id = self._ids.elsewhere(model_id, name)
+        if call_id is not None:
+            self._over(call_id, outcome, result)
 
     def interrupted(self) -> None:
         """The bot was interrupted: apply each open call's policy."""
-        self._apply(self._calls.interrupted(self._now()))
+        self._apply(self._machine.interrupted(self._now()))
+
+    # who waits for a call
+
+    def begin(
+        self,
+        model_id: str,
+        spec: ToolSpec,
+        arguments: Mapping[str, Any],
+        by: Executor,
+        *,
+        timeout_ms: int = 0,
+        policy: OnInterruption | None = None,
+    ) -> Waiting:
+        """Begin a call; a client is asked to run it. Whoever begins one awaits ``outcome``.
+
+        Args:
+            model_id: The model's id of the call.
+            spec: The tool.
+            arguments: What the model gives it; what does not fit fails the call at once.
+            by: Who runs it.
+            timeout_ms: Longest run; 0 = the tool's own, or the default.
+            policy: What an interruption does; None = what the tool says.
+        """
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        waiting = Waiting(self._ids.run(model_id, spec.name), spec, by, future)
+        call = self._open(waiting, arguments, timeout_ms, policy or spec.on_interruption)
+        if isinstance(call, CallError):
+            self._over(waiting.call_id, wire.ToolOutcome.TOOL_OUTCOME_FAILED)
+            future.set_result(Outcome(ToolOutcome.FAILED, error=call))
+            return waiting
+        self._waiting[waiting.call_id] = waiting
+        if by is Executor.CLIENT and self._attached:
+            self._request(call)
+        self._arm()
+        return waiting
+
+    async def outcome(self, waiting: Waiting) -> Outcome:
+        """Wait for the end of a call. A cancelled wait withdraws it.
+
+        Returns:
+            How it ended; never raises for what the executor does.
+        """
+        try:
+            return await waiting.end
+        except asyncio.CancelledError:
+            self.cancel(waiting.call_id, INTERRUPTED)  # only an interruption or the end does that
+            raise
+        finally:
+            self._waiting.pop(waiting.call_id, None)
+
+    def _open(
+        self,
+        waiting: Waiting,
+        arguments: Mapping[str, Any],
+        timeout_ms: int,
+        policy: OnInterruption,
+    ) -> Call | CallError:
+        spec, asks_client = waiting.spec, waiting.by is Executor.CLIENT
+        try:
+            text = dump_json(dict(arguments)) if asks_client else ""
+        except JsonTextError as error:
+            return CallError(error.code, f"the arguments: {error.reason}")
+        misfit = spec.check_arguments(dict(arguments))
+        if misfit is not None:
+            return misfit
+        try:
+            return self._machine.request(
+                waiting.call_id,
+                spec.name,
+                executor=waiting.by,
+                arguments=text,
+                now_ms=self._now(),
+                timeout_ms=timeout_ms or spec.timeout_ms,
+                policy=policy,
+                call_token=secrets.token_bytes(16) if asks_client else None,
+            )
+        except ToolUseError as error:
+            return CallError(error.code, error.reason)
+
+    # what is said about a call; ``by`` says who says it
+
+    def client_spec(self, call_id: str) -> ToolSpec | None:
+        """The tool of an open call that the client runs; None for any other call."""
+        waiting = self._waiting.get(call_id)
+        return waiting.spec if waiting is not None and waiting.by is Executor.CLIENT else None
+
+    def accept(self, call_id: str, by: Executor) -> None:
+        """The call was taken."""
+        self._apply(self._machine.accept(call_id, now_ms=self._now(), by=by), by)
+
+    def progress(self, call_id: str, by: Executor, note: object = None) -> bool:
+        """The call runs; True when it does.
+
+        Args:
+            call_id: The call.
+            by: Who says so.
+            note: What the server's tool tells of it, for the client.
+        """
+        self._apply(self._machine.progress(call_id, now_ms=self._now(), by=by), by)
+        if by is Executor.SERVER:
+            self._reports.progress(call_id, note)
+        return self._machine.state(call_id) is CallState.RUNNING
+
+    def result(
+        self,
+        call_id: str,
+        result: str | CallError,
+        by: Executor,
+        *,
+        value: Any = None,
+        call_token: bytes = b"",
+    ) -> CallError | None:
+        """How the call went; it counts if it may.
+
+        Args:
+            call_id: The call.
+            result: JSON text, or the error.
+            by: Who says so.
+            value: The result, read.
+            call_token: The token that came with it.
+
+        Returns:
+            Why the call failed, when this failed it.
+        """
+        now = self._now()
+        effects = self._machine.result(call_id, result, now_ms=now, call_token=call_token, by=by)
+        self._apply(effects, by, value=value)
+        ends = (effect.error for effect in effects if isinstance(effect, Terminal))
+        return next((error for error in ends if error is not None), None)
+
+    def cancel(self, call_id: str, reason: str, by: Executor = Executor.SERVER) -> None:
+        """Withdraw a call; nothing when it has ended.
+
+        Args:
+            call_id: The call, by the id that the client knows.
+            reason: Why, one sentence; the client sees it.
+            by: Who withdraws it.
+        """
+        self._apply(self._machine.cancel(call_id, reason, now_ms=self._now(), by=by), by)
+
+    def tell_error(self, code: ErrorCode, reason: str, *, subject: str) -> None:
+        """Tell the client what is wrong with a tool, or with what it says of a call."""
+        if not self._closed:
+            wire_code = cast("wire.ErrorCode", code.value)  # the numbers are the same
+            self._port.emit_error(wire_code, reason, subject=subject[:_MAX_SUBJECT_CHARS])
 
     # the control channel
 
     def on_lost(self) -> None:
         """The control channel is gone: deadlines run on, acceptance waits."""
         self._attached = False
-        self._calls.on_lost()
+        self._machine.on_lost()
         self._arm()
 
     def on_resumed(self) -> None:
         """The client is back: send it again what it has not taken."""
         now = self._now()
-        self._apply(self._calls.tick(now))
+        self._apply(self._machine.tick(now))
         self._attached = True
-        for call in self._calls.redeliver(now):
+        for call in self._machine.redeliver(now):
             self._request(call)
         self._arm()
 
-    def snapshot(self) -> list[wire.ToolCallStarted]:
-        """Open calls, as far as the client sees them."""
-        return self.reports.open_calls()
-
     def close(self) -> None:
-        """End every call without telling anybody; the session is over."""
+        """End every call without telling the client; the session is over."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for waiting in list(self._waiting.values()):
-            if not waiting.future.done():
+        for waiting in self._waiting.values():
+            if not waiting.end.done():
                 reason = "the session ended"
-                waiting.future.set_result(Outcome(ToolOutcome.CANCELLED, reason=reason))
+                waiting.end.set_result(Outcome(ToolOutcome.CANCELLED, reason=reason))
 
     # effects
 
     def _now(self) -> int:
-        return int(self._port.now_ms())
+        return int(self._port.clock.now_ms())
 
-    def _apply(self, effects: Iterable[Effect], by: Executor = Executor.CLIENT) -> None:
-        """Acts on what the core says; the client is told of a refusal of its own messages."""
+    def _apply(
+        self, effects: Iterable[Effect], by: Executor = Executor.SERVER, *, value: Any = None
+    ) -> None:
+        """Act on what the machine says; the client is told of a refusal of its own messages."""
         for effect in effects:
             match effect:
                 case Terminal():
-                    self._ended(effect)
+                    self._ended(effect, value)
                 case Refused() if by is Executor.CLIENT:
-                    self._error(effect.code, _REFUSALS[effect.code], effect.call_id)
+                    self.tell_error(effect.code, _REFUSALS[effect.code], subject=effect.call_id)
                 case Late():
                     self._late(effect)
                 case AskPolicy():
@@ -306,47 +321,37 @@ class CallDriver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due = self._calls.next_due_ms
+        due = self._machine.next_due_ms
         if due is not None and not self._closed:
             delay_ms = max(1, due - self._now())
-            tick = self._port.guarded(self._tick)
-            self._timer = asyncio.get_running_loop().call_later(delay_ms / 1000, tick)
+            self._timer = self._port.clock.call_later(delay_ms, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
-        self._apply(self._calls.tick(self._now()))
+        self._apply(self._machine.tick(self._now()))
 
-    def _ended(self, terminal: Terminal) -> None:
-        waiting = self._waiting.get(terminal.call_id)
+    def _ended(self, terminal: Terminal, value: Any) -> None:
+        call_id = terminal.call_id
         if terminal.withdraw and not self._closed:
             reason = terminal.reason or (terminal.error.reason if terminal.error else "")
-            self._port.emit(
-                tool_cancel=wire.ToolCancel(call_id=terminal.call_id, reason=sendable(reason))
-            )
-        if waiting is None:
-            return
-        done = terminal.outcome is ToolOutcome.DONE
+            self._port.emit(tool_cancel=wire.ToolCancel(call_id=call_id, reason=sendable(reason)))
         outcome = Outcome(
             terminal.outcome,
-            value=waiting.value if done else None,
+            value=value if terminal.outcome is ToolOutcome.DONE else None,
             error=terminal.error,
             reason=terminal.reason,
             interrupted=terminal.reason == INTERRUPTED,
         )
-        shown = outcome.value if done else None
-        self.reports.ended(waiting.model_id, _wire_outcome(terminal.outcome), shown)
-        if not waiting.future.done():
-            waiting.future.set_result(outcome)
+        wire_outcome = wire.ToolOutcome.Value(f"TOOL_OUTCOME_{terminal.outcome.name}")
+        self._over(call_id, wire_outcome, outcome.value)
+        waiting = self._waiting.get(call_id)
+        if waiting is not None and not waiting.end.done():
+            waiting.end.set_result(outcome)
 
-    def _failed(self, call_id: str, error: CallError) -> Outcome:
-        self.reports.ended(call_id, _wire_outcome(ToolOutcome.FAILED))
-        return Outcome(ToolOutcome.FAILED, error=error)
-
-    def _late(self, late: Late) -> None:
-        """A genuine result came for a call that had ended without one."""
-
-    def _ask(self, ask: AskPolicy) -> None:
-        """The bot was interrupted and is to decide about a call."""
+    def _over(self, call_id: str, outcome: wire.ToolOutcome, result: object = None) -> None:
+        self._ids.ended(call_id)
+        if not self._closed:
+            self._reports.ended(call_id, outcome, result)
 
     def _request(self, call: Call) -> None:
         self._port.emit(
@@ -358,16 +363,3 @@ class CallDriver:
                 call_token=call.call_token or b"",
             )
         )
-
-    def _error(self, code: ErrorCode, reason: str, subject: str) -> None:
-        if not self._closed:
-            wire_code = cast("wire.ErrorCode", code.value)  # the numbers are the same
-            self._port.emit_error(wire_code, reason, subject=subject[:_MAX_SUBJECT_CHARS])
-
-
-def _new_future() -> "asyncio.Future[Outcome]":
-    return asyncio.get_running_loop().create_future()
-
-
-def _wire_outcome(outcome: ToolOutcome) -> wire.ToolOutcome:
-    return wire.ToolOutcome.Value(f"TOOL_OUTCOME_{outcome.name}")

@@ -11,16 +11,11 @@ from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.json_text import JsonTextError, parse_json
 from voxwire_protocol.tool_spec import MAX_DECLARATIONS, ToolSpec, read_declaration
-from voxwire_protocol.tools import (
-    AskPolicy,
-    CallError,
-    CallState,
-    Executor,
-    Late,
-    Terminal,
-    ToolUseError,
-)
-from voxwire_server.tools.calls import INTERRUPTED, CallDriver, ToolPort
+from voxwire_protocol.tools import AskPolicy, Executor, Late, ToolUseError
+from voxwire_server.ports import SessionPort
+from voxwire_server.tools.calls import INTERRUPTED, Calls
+from voxwire_server.tools.reports import ToolReports
+from voxwire_server.tools.runner import ToolRunner
 from voxwire_server.tools.values import (
     MAX_REASON_CHARS,
     Checked,
@@ -36,22 +31,24 @@ from voxwire_server.tools.values import (
 __all__ = ["SessionTools"]
 
 _MAX_NOTE_BYTES: Final = 4096
+_CLIENT: Final = Executor.CLIENT
 
 
-class SessionTools(CallDriver):
-    """Every tool call of one session, whoever runs it. Owned by the session.
+class SessionTools:
+    """What one session has to do with tools. Owned by the session; not thread-safe.
 
-    Not thread-safe. ``on_lost`` and ``on_resumed`` are for whoever loses and finds the control
-    channel; nothing else here knows whether there is one.
+    Args:
+        port: The session.
     """
 
-    def __init__(self, port: ToolPort) -> None:
-        """Creates a driver without calls, with the client attached.
-
-        Args:
-            port: The session.
-        """
-        super().__init__(port)
+    def __init__(self, port: SessionPort) -> None:
+        self._port = port
+        self.reports = ToolReports(port.emit, port.clock)
+        """What the client is shown of calls."""
+        self.calls = Calls(port, self.reports, late=self._late, ask=self._ask)
+        """Every call, whoever runs it."""
+        self.runner = ToolRunner(port, self.calls)
+        """Runs the tools that the bot was given."""
         self.declared: dict[str, ToolSpec] = {}
         """What the client declared and may be used, by name."""
         self.on_late: Hook | None = None
@@ -81,7 +78,7 @@ class SessionTools(CallDriver):
     def begin(self) -> None:
         """The client has its Welcome: tell it which of its tools cannot be used."""
         for name, reason in self._unusable:
-            self._error(ErrorCode.INVALID_ARGUMENT, reason, name)
+            self.calls.tell_error(ErrorCode.INVALID_ARGUMENT, reason, subject=name)
         self._unusable.clear()
 
     def reserve(self, name: str) -> None:
@@ -92,57 +89,51 @@ class SessionTools(CallDriver):
     def refuse_declared(self, name: str, reason: str) -> None:
         """Leave out a tool of the client's after all, and tell it why."""
         del self.declared[name]
-        self._error(ErrorCode.INVALID_ARGUMENT, reason, name)
+        self.calls.tell_error(ErrorCode.INVALID_ARGUMENT, reason, subject=name)
 
     # the client
 
     def on_message(self, message: wire.Envelope) -> None:
         """Take a message about a call. Never raises; what does not count is answered."""
         kind = message.WhichOneof("payload")
-        now = self._now()
         if kind == "tool_accepted":
-            self._apply(self._calls.accept(message.tool_accepted.call_id, now_ms=now))
+            self.calls.accept(message.tool_accepted.call_id, _CLIENT)
         elif kind == "tool_progress":
-            self._progress(message.tool_progress, now)
+            self._progress(message.tool_progress)
         elif kind == "tool_result":
-            self._result(message.tool_result, now)
+            self._result(message.tool_result)
         elif kind == "tool_cancel":
             reason = message.tool_cancel.reason[:MAX_REASON_CHARS] or "the client withdrew it"
-            call_id = message.tool_cancel.call_id
-            self._apply(self._calls.cancel(call_id, reason, now_ms=now, by=Executor.CLIENT))
+            self.calls.cancel(message.tool_cancel.call_id, reason, _CLIENT)
 
-    def _progress(self, message: wire.ToolProgress, now: int) -> None:
-        effects = self._calls.progress(message.call_id, now_ms=now)
-        self._apply(effects)
-        waiting = self._waiting.get(message.call_id)
-        open_state = self._calls.state(message.call_id) is CallState.RUNNING
-        if waiting is None or waiting.spec is None or not open_state or self.on_progress is None:
+    def _progress(self, message: wire.ToolProgress) -> None:
+        runs = self.calls.progress(message.call_id, _CLIENT)
+        spec = self.calls.client_spec(message.call_id)
+        if not runs or spec is None or self.on_progress is None:
             return
         try:
             note = parse_json(message.note_json, max_bytes=_MAX_NOTE_BYTES)
         except JsonTextError as error:
-            self._error(error.code, error.reason, message.call_id)
+            self.calls.tell_error(error.code, error.reason, subject=message.call_id)
             return
-        self._call_hook(self.on_progress, ToolProgress(message.call_id, waiting.name, note))
+        self._call_hook(self.on_progress, ToolProgress(message.call_id, spec.name, note))
 
-    def _result(self, message: wire.ToolResult, now: int) -> None:
-        call_id = message.call_id
-        waiting = self._waiting.get(call_id)
-        result, own_fault = result_of(message), False
-        if isinstance(result, str) and waiting is not None and waiting.spec is not None:
-            checked = check_result(waiting.spec, result)
-            if isinstance(checked, CallError):
+    def _result(self, message: wire.ToolResult) -> None:
+        call_id, value = message.call_id, None
+        spec = self.calls.client_spec(call_id)
+        result, own_fault = result_of(message), message.WhichOneof("outcome") is None
+        if isinstance(result, str) and spec is not None:
+            checked = check_result(spec, result)
+            if isinstance(checked, Checked):
+                value = checked.value
+            else:
                 own_fault = True
                 # what is too large the core fails by itself; a digest of it is all that is kept
                 result = result if checked.code is ErrorCode.TOO_LARGE else checked
-            elif not waiting.future.done():
-                waiting.value = checked.value
-        own_fault = own_fault or message.WhichOneof("outcome") is None
-        effects = self._calls.result(call_id, result, now_ms=now, call_token=message.call_token)
-        self._apply(effects)
-        for effect in effects:
-            if own_fault and isinstance(effect, Terminal) and effect.error is not None:
-                self._error(effect.error.code, effect.error.reason, call_id)
+        token = message.call_token
+        error = self.calls.result(call_id, result, _CLIENT, value=value, call_token=token)
+        if own_fault and error is not None:
+            self.calls.tell_error(error.code, error.reason, subject=call_id)
 
     # hooks
 
@@ -169,7 +160,7 @@ class SessionTools(CallDriver):
 
     async def _decide(self, hook: Hook, ask: AskPolicy) -> None:
         if await call_hook(hook, InterruptedTool(ask.call_id, ask.name)):
-            self.cancel(ask.call_id, INTERRUPTED)
+            self.calls.cancel(ask.call_id, INTERRUPTED)
 
     def _call_hook(self, hook: Hook, value: Any) -> None:
         async def run() -> None:

@@ -1,12 +1,11 @@
 """What the client is shown of tool calls: each one once begun and once ended, as far as allowed."""
 
-import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from voxwire_protocol import wire
+from voxwire_protocol.clocks import Clock
 from voxwire_server.outgoing import sendable, shown_json
 
 __all__ = ["ToolReports"]
@@ -15,32 +14,30 @@ _HIDDEN: Final = wire.ToolReportLevel.TOOL_REPORT_LEVEL_HIDDEN
 _NAME: Final = wire.ToolReportLevel.TOOL_REPORT_LEVEL_NAME
 _ARGUMENTS: Final = wire.ToolReportLevel.TOOL_REPORT_LEVEL_ARGUMENTS
 _FULL: Final = wire.ToolReportLevel.TOOL_REPORT_LEVEL_FULL
-_KEPT_IDS: Final = 1024
 
 
 @dataclass(slots=True)
 class _Open:
     started: wire.ToolCallStarted
     level: wire.ToolReportLevel
-    began_s: float
+    began_ms: float
 
 
 class ToolReports:
-    """The calls of a session as its client sees them.
-
-    A model may use one id twice; the client's ids are unique in the session.
+    """The calls of a session as its client sees them, by the ids that ``CallIds`` gave them.
 
     Args:
         emit: Sends a payload of the envelope.
+        clock: Measures how long a call takes.
     """
 
-    def __init__(self, emit: Callable[..., None]) -> None:
+    def __init__(self, emit: Callable[..., None], clock: Clock) -> None:
         self._emit = emit
+        self._clock = clock
         self.levels: dict[str, wire.ToolReportLevel] = {}
         """Report level by tool name; ``*`` is the default. Arguments and results are hidden
         unless a tool's level shows them."""
         self._open: dict[str, _Open] = {}
-        self._used: OrderedDict[str, int] = OrderedDict()
 
     def level(self, name: str) -> wire.ToolReportLevel:
         """How much of a tool's calls is shown."""
@@ -51,33 +48,21 @@ class ToolReports:
         if call_id in self._open:
             return
         level = self.level(name)
-        uses = self._used[call_id] = self._used.pop(call_id, 0) + 1
-        if len(self._used) > _KEPT_IDS:
-            self._used.popitem(last=False)
         started = wire.ToolCallStarted(
-            call_id=sendable(call_id if uses == 1 else f"{call_id}~{uses}"),
+            call_id=call_id,
             name=sendable(name),
             arguments_json=shown_json(arguments) if level >= _ARGUMENTS else "",
             response_id=response_id,
         )
-        self._open[call_id] = _Open(started, level, time.monotonic())
+        self._open[call_id] = _Open(started, level, self._clock.now_ms())
         if level != _HIDDEN:
             self._emit(tool_call_started=started)
-
-    def client_id(self, call_id: str) -> str:
-        """The id by which the client knows an open call."""
-        opened = self._open.get(call_id)
-        return opened.started.call_id if opened else sendable(call_id)
 
     def progress(self, call_id: str, note: object) -> None:
         """A call that the server runs has something to tell; shown where results are."""
         opened = self._open.get(call_id)
         if opened is not None and opened.level >= _FULL:
-            self._emit(
-                tool_progress=wire.ToolProgress(
-                    call_id=opened.started.call_id, note_json=shown_json(note)
-                )
-            )
+            self._emit(tool_progress=wire.ToolProgress(call_id=call_id, note_json=shown_json(note)))
 
     def ended(self, call_id: str, outcome: wire.ToolOutcome, result: object = None) -> None:
         """A call ended; only the first time counts."""
@@ -87,11 +72,11 @@ class ToolReports:
         shown = opened.level >= _FULL and result is not None
         self._emit(
             tool_call_ended=wire.ToolCallEnded(
-                call_id=opened.started.call_id,
+                call_id=call_id,
                 name=opened.started.name,
                 outcome=outcome,
                 result_json=shown_json(result) if shown else "",
-                duration_ms=int((time.monotonic() - opened.began_s) * 1000),
+                duration_ms=int(self._clock.now_ms() - opened.began_ms),
             )
         )
 

@@ -93,7 +93,7 @@ class MemoryInput(BaseInputTransport):
                 InputAudioRawFrame(piece.ljust(len(SILENCE), b"\0"), IN_RATE, 1)
             )
             due += FRAME_MS / 1000
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await asyncio.sleep(max(0.0, due - time.monotonic()))  # real time: pace
 
     async def cleanup(self) -> None:
         await super().cleanup()
@@ -120,7 +120,7 @@ class MemoryOutput(BaseOutputTransport):
         if any(frame.audio):
             self.first_sound_at.append(now)
         self._due = max(self._due, now) + frame.num_frames / frame.sample_rate
-        await asyncio.sleep(self._due - now)
+        await asyncio.sleep(self._due - now)  # real time: pace
         self.played += frame.audio
         return True
 
@@ -148,7 +148,7 @@ class Probe(FrameProcessor):
     def of(self, *kinds: type[Frame], since: int = 0) -> list[Any]:
         return [frame for frame in self.frames[since:] if isinstance(frame, kinds)]
 
-    async def wait(self, ready: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+    async def wait(self, ready: Callable[[], Any], timeout_s: float = 60) -> Any:
         """Wait until ``ready`` says so, looking after every frame."""
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(ready)
@@ -175,7 +175,7 @@ class Call:
     def text(self, since: int = 0) -> str:
         return " ".join(word["text"] for word in self.words(since))
 
-    async def until_said(self, ending: str, since: int = 0, timeout_s: float = 20.0) -> str:
+    async def until_said(self, ending: str, since: int = 0, timeout_s: float = 60) -> str:
         """Wait until the words since a position end with a text."""
         await self.spoken.wait(lambda: self.text(since).endswith(ending), timeout_s)
         return self.text(since)
@@ -204,7 +204,7 @@ async def run_steps(
         yield worker
     finally:
         await worker.cancel()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await running
 
 

@@ -111,7 +111,7 @@ async def test_a_request_that_is_left_early_stops_and_the_next_one_works(espeak)
         async for piece in pieces:
             if isinstance(piece, PcmChunk):
                 break
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         _, words = await collect(espeak, "still here")
     assert [word.text for word in words] == ["still", "here"]
 
@@ -270,7 +270,7 @@ def test_the_helper_exits_when_its_input_closes():
     with start_worker() as process:
         assert receive(process)[0] is Kind.READY
         process.stdin.close()
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_a_request_that_comes_byte_by_byte_is_read_whole():
@@ -287,7 +287,7 @@ def test_a_request_that_comes_byte_by_byte_is_read_whole():
             kinds.add(kind)
         assert kinds == {Kind.AUDIO, Kind.WORDS, Kind.DONE}
         process.stdin.close()
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=60) == 0
 
 
 class Trickle(io.RawIOBase):
@@ -313,7 +313,7 @@ def test_a_helper_whose_input_is_broken_says_so_and_fails():
         assert receive(process)[0] is Kind.READY
         process.stdin.write(encode(Kind.CANCEL, 1)[:5])
         process.stdin.close()
-        assert process.wait(timeout=5) == 1
+        assert process.wait(timeout=60) == 1
         said = process.stderr.read().decode()
     assert said.splitlines()[-1] == "EOFError: the pipe ended after 4 of 8 bytes"
 
@@ -325,7 +325,7 @@ def test_the_helper_exits_when_its_parent_dies_in_the_middle_of_a_sentence():
         assert receive(process)[0] is Kind.AUDIO
         process.stdin.close()
         process.stdout.close()
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_a_cancelled_sentence_stops_after_the_chunk_it_is_in():
@@ -342,7 +342,7 @@ def test_a_cancelled_sentence_stops_after_the_chunk_it_is_in():
             if kind is Kind.DONE:
                 answers[request_id] = decode(payload)
         process.stdin.close()
-        process.wait(timeout=5)
+        process.wait(timeout=60)
     assert answers[1]["cancelled"]
     assert answers[1]["num_samples"] < 30 * SAMPLE_RATE
     assert not answers[2]["cancelled"]
@@ -353,7 +353,7 @@ def test_the_server_side_never_imports_espeak():
         "import sys, voxwire_server.bots.offline.bot as bot;"
         "assert 'espeakng_loader' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env=ENV, timeout=30)
+    subprocess.run([sys.executable, "-c", code], check=True, env=ENV, timeout=60)
 
 
 def test_the_helper_imports_neither_pipecat_nor_numpy():
@@ -361,7 +361,7 @@ def test_the_helper_imports_neither_pipecat_nor_numpy():
         f"import sys, {espeak_worker.__name__};"
         "assert not {'pipecat', 'numpy', 'asyncio', 'fastapi'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env=ENV, timeout=30)
+    subprocess.run([sys.executable, "-c", code], check=True, env=ENV, timeout=60)
 
 
 async def test_a_phrase_is_rendered_to_a_wav_at_any_rate(espeak, tmp_path):

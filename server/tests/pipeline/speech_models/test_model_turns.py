@@ -12,7 +12,8 @@ from pipecat.frames.frames import (
 )
 from pipecat.utils.text.base_text_aggregator import TextType
 
-from voxwire_server.pipeline.speech_models.model_turns import SPOKEN_KEY, ModelTurns, is_live
+from voxwire_server.pipeline.contexts import is_live
+from voxwire_server.pipeline.speech_models.model_turns import SPOKEN_KEY, ModelTurns
 from voxwire_server.pipeline.speech_models.openai import Item, cut_items
 from voxwire_server.pipeline.troubles import trouble_of
 

@@ -21,8 +21,11 @@ from pipecat.audio.utils import exp_smoothing
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
 
-from voxwire_server.pipeline.vad import analyzer as vad
-from voxwire_server.pipeline.vad.analyzer import BatchedSileroVADAnalyzer, SharedSileroVAD
+from voxwire_server.pipeline.vad import model as vad
+from voxwire_server.pipeline.vad import volume
+from voxwire_server.pipeline.vad.analyzer import BatchedSileroVADAnalyzer
+from voxwire_server.pipeline.vad.model import SharedSileroVAD
+from voxwire_server.pipeline.vad.volume import SmoothedVolume
 
 STREAMS = 8
 
@@ -444,7 +447,7 @@ LEVELS = st.sampled_from([0.0, 0.4, 0.55, 0.6, 0.65, 0.8, 1.0]) | st.floats(0, 1
 def test_smoothed_volume_answers_as_if_every_window_were_measured(
     steps: list[tuple[float, float | None]],
 ) -> None:
-    lazy = vad._SmoothedVolume()
+    lazy = SmoothedVolume()
     number = {(index + 1).to_bytes(4, "little") * 256: index for index in range(len(steps))}
 
     def measured(audio: bytes, sample_rate: int) -> float:
@@ -452,7 +455,7 @@ def test_smoothed_volume_answers_as_if_every_window_were_measured(
 
     eager = 0.0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vad, "calculate_audio_volume", measured)
+        patch.setattr(volume, "calculate_audio_volume", measured)
         for index, (frame, (level, threshold)) in enumerate(zip(number, steps, strict=True)):
             lazy.push(frame, 16000)
             eager = exp_smoothing(level if index >= 12 else 0.0, eager, 0.2)
@@ -461,7 +464,7 @@ def test_smoothed_volume_answers_as_if_every_window_were_measured(
 
 
 def test_a_change_of_sample_rate_keeps_the_smoothed_volume() -> None:
-    lazy = vad._SmoothedVolume()
+    lazy = SmoothedVolume()
     rng = np.random.default_rng(0)
     stock = BatchedSileroVADAnalyzer(model=SharedSileroVAD())
     for rate, samples in ((16000, 512), (8000, 256), (16000, 512)):

@@ -8,7 +8,7 @@ import { sleep } from "../e2e/times.js";
 import { FOLDER } from "./page.js";
 
 const PYTHON = process.env.PYTHON ?? join(ROOT, ".venv/bin/python");
-const READY_MS = 30_000;
+const READY_MS = 90_000;
 const run = promisify(execFile);
 const support = (name: string) => join(ROOT, "tests/support", name);
 

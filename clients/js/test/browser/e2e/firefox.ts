@@ -14,7 +14,7 @@ const PREFERENCES = {
 };
 /** A Firefox that does not end in this time is killed. */
 const CLOSE_MS = 5000;
-const SINK_MS = 10_000;
+const SINK_MS = 60_000;
 
 const absent = Object.entries(PROGRAMS).filter(([, path]) => !existsSync(path));
 /** Why there is no Firefox to try; undefined = there is one. */

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { ROOT } from "./folders.js";
 import { sleep } from "./times.js";
 
-const READY_MS = 30_000;
+const READY_MS = 90_000;
 
 export interface ServerOptions {
   readonly bot?: "clicks" | "offline";

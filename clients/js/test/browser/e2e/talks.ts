@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import type { ClientEventMap } from "../../../packages/client/src/index.js";
 import type { Noted } from "./page/page.js";
 
-const UNTIL_MS = 25_000;
+const UNTIL_MS = 90_000;
 
 export interface Told<K extends keyof ClientEventMap> {
   readonly event: ClientEventMap[K];
@@ -47,10 +47,10 @@ export async function noTrouble(page: Page & { foreign?: string[] }): Promise<vo
   expect(page.foreign ?? []).toEqual([]);
 }
 
-/** Nothing of a client is left in the page, at the latest a second from now. */
+/** Nothing of a client is left in the page, at the latest in a moment. */
 export async function nothingHeld(page: Page): Promise<void> {
   const nothing = { contexts: 0, tracks: 0, connections: 0, sockets: 0, timers: 0, listeners: 0 };
   await expect
-    .poll(() => page.evaluate(() => window.e2e.held()), { timeout: 2000 })
+    .poll(() => page.evaluate(() => window.e2e.held()), { timeout: 30_000 })
     .toEqual(nothing);
 }

@@ -1,14 +1,14 @@
 """What a person sees while a conversation runs: a live view, or plain lines."""
 
-import os
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from typing import IO, Protocol
 
 from voxwire.cli.captions import Captions
+from voxwire.cli.lines import plain_line, spoken_line
 from voxwire_protocol import events
 
-__all__ = ["PlainView", "View", "make_view", "spoken_line"]
+__all__ = ["PlainView", "View", "make_view"]
 
 
 class View(AbstractContextManager["View"], Protocol):
@@ -53,78 +53,3 @@ class PlainView(AbstractContextManager["PlainView"]):
     def spoken(self, name: str, done_ms: int, length_ms: int | None) -> None:
         """Prints how far the file is."""
         print(f"     {spoken_line(name, done_ms, length_ms)}", file=self._out, flush=True)
-
-
-def plain_line(event: events.Event, captions: Captions) -> str:
-    """The line for an event; empty = none."""
-    match event:
-        case events.SessionStarted():
-            hint = f" Try: {', '.join(event.examples)}" if event.examples else ""
-            return f"-- connected to {f'the bot {event.bot!r}' if event.bot else 'the bot'}.{hint}"
-        case events.PathChanged():
-            return f"-- audio over {event.carrier}"
-        case events.ConnectionChanged():
-            return connection_line(event)
-        case events.EventsSkipped():
-            return f"-- {skipped_line(event)}"
-        case events.UserTranscript(final=True):
-            return f"you: {event.text}"
-        case events.UtteranceEnded():
-            heard, unheard = captions.text_of(event.utterance_id, event.heard_char_end)
-            cut = " --" if event.end == events.UtteranceEnd.INTERRUPTED and unheard else ""
-            return f"bot: {heard}{cut}" if heard or cut else ""
-        case events.ToolCallStarted() | events.ToolCallEnded():
-            return f"     {tool_line(event)}"
-        case events.TurnMetrics():
-            return f"     {turn_line(event)}"
-        case events.Interrupted():
-            return "     [interrupted]"
-        case events.ErrorEvent():
-            return f"error: {event.code.name}: {event.reason}"
-        case events.SessionEnded():
-            return f"-- ended by the {event.reason} after {event.duration_ms / 1000:.1f} s"
-        case _:
-            return ""
-
-
-def spoken_line(name: str, done_ms: int, length_ms: int | None) -> str:
-    """How much of a file was spoken."""
-    whole = "" if length_ms is None else f" of {_clock(length_ms)}"
-    return f"[{os.path.basename(name)}: {_clock(done_ms)}{whole}]"
-
-
-def _clock(duration_ms: int) -> str:
-    minutes, seconds = divmod(duration_ms // 1000, 60)
-    return f"{minutes}:{seconds:02}"
-
-
-def tool_line(event: events.ToolCallStarted | events.ToolCallEnded) -> str:
-    """A tool call in a few words."""
-    if isinstance(event, events.ToolCallStarted):
-        return (
-            f"[{event.name} {event.arguments if event.arguments is not None else ''}".strip() + "]"
-        )
-    return f"[{event.name}: {event.outcome}, {event.duration_ms} ms]"
-
-
-def connection_line(event: events.ConnectionChanged) -> str:
-    """A lost connection, once, and that it is back; empty = nothing worth saying."""
-    if event.state == events.ConnectionState.RECONNECTING:
-        return "-- reconnecting..." if event.attempt == 1 else ""
-    return f"-- back after {event.after_ms / 1000:.1f} s" if event.attempt else ""
-
-
-def skipped_line(event: events.EventsSkipped) -> str:
-    """That something was lost."""
-    return f"{event.count} events were lost" if event.count else "some events were lost"
-
-
-def turn_line(event: events.TurnMetrics) -> str:
-    """How long the user waited."""
-    total_ms = event.total_ms
-    if total_ms is None:
-        total_ms = event.response_ms + event.playout_delay_ms
-    since = "your text" if event.typed else "your last word"
-    stages = ", ".join(f"{name} {ms}" for name, ms in event.stages.items() if ms)
-    whole = f"{total_ms} ms from {since} to the bot's first sound"
-    return f"({whole}: {stages})" if stages else f"({whole})"

@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from voxwire.cli.captions import Caption
-from voxwire.cli.live import connection_line, skipped_line, spoken_line, tool_line, turn_line
+from voxwire.cli.lines import connection_line, skipped_line, spoken_line, tool_line, turn_line
 from voxwire_protocol import events
 
 __all__ = ["RichView"]

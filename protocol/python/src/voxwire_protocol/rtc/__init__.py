@@ -3,24 +3,31 @@
 Import this package only when WebRTC is used: it brings in aiortc and PyAV (about 0.3 s). Nothing
 outside it needs to import either.
 
-A session of one side, in the order that loses nothing:
-
-1. `check_offer`, `strip_candidates`, then aiortc's `setRemoteDescription`;
-2. `pc.addTrack(PacketTrack(...))` and `track.bind(sender)`; `attach(receiver, ...)`;
-3. `createAnswer`, `setLocalDescription`, and `with_opus_fmtp` on the answer that is sent.
+:class:`Peer` is one side of a connection, for whoever offers and whoever answers; the rest is what
+it is made of, and for tests that play a stranger.
 """
 
 from importlib.util import find_spec
 
 __all__ = [
+    "MAX_MESSAGE_BYTES",
+    "BadSdpError",
+    "DataCarrier",
+    "DataChannel",
+    "Here",
     "InboundAudio",
     "InboundStats",
     "MissingExtraError",
     "OpusDecoder",
     "OpusEncoder",
     "PacketTrack",
+    "Peer",
+    "PeerCandidates",
+    "PeerStats",
+    "TurnError",
     "attach",
     "check_offer",
+    "own_addresses",
     "packet_samples",
     "strip_candidates",
     "with_opus_fmtp",
@@ -37,11 +44,20 @@ for _name in ("aiortc", "av", "numpy"):
             f"WebRTC needs {_name}: pip install 'voxwire-protocol[webrtc]'", name=_name
         )
 
+from voxwire_protocol.rtc.data import (  # noqa: E402
+    MAX_MESSAGE_BYTES,
+    DataCarrier,
+    DataChannel,
+)
+from voxwire_protocol.rtc.ice import own_addresses  # noqa: E402
 from voxwire_protocol.rtc.inbound import InboundAudio, InboundStats, attach  # noqa: E402
 from voxwire_protocol.rtc.opus import OpusDecoder, OpusEncoder, packet_samples  # noqa: E402
 from voxwire_protocol.rtc.outbound import PacketTrack  # noqa: E402
+from voxwire_protocol.rtc.peer import BadSdpError, Here, Peer, PeerStats  # noqa: E402
+from voxwire_protocol.rtc.relay import PeerCandidates  # noqa: E402
 from voxwire_protocol.rtc.sdp import (  # noqa: E402
     check_offer,
     strip_candidates,
     with_opus_fmtp,
 )
+from voxwire_protocol.rtc.turn_servers import TurnError  # noqa: E402

@@ -6,8 +6,8 @@ are made on the connection's own agents, never on the library.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
-from types import MethodType
 from typing import Any
 
 from aioice import ice
@@ -15,23 +15,34 @@ from aiortc import RTCPeerConnection
 
 __all__ = ["agents", "close_wholly", "connect_promptly", "own_addresses", "use_addresses"]
 
+_log = logging.getLogger(__name__)
+
 _LOOPBACK = ("127.0.0.1", "::1")
 
 _CHECK_INTERVAL_SECS = 0.02
 
 
 def agents(connection: RTCPeerConnection) -> list[Any]:
-    """The aioice agents of a connection whose tracks were added.
+    """The aioice agents of a connection whose tracks were added, each once.
 
     Raises:
+        LookupError: A section has no transport: the offer named one that is not there.
         RuntimeError: This version of aiortc is built differently.
     """
-    inside: Any = connection
+    transports = [part.transport for part in _parts(connection)]
+    if None in transports:
+        raise LookupError("a section without a transport")
     try:
-        transports = inside._RTCPeerConnection__iceTransports
-        return [transport.iceGatherer._connection for transport in transports]
+        found = [transport.transport.iceGatherer._connection for transport in transports]
     except AttributeError as error:
         raise RuntimeError("this version of aiortc is not supported (1.16 is)") from error
+    return list(dict.fromkeys(found))
+
+
+def _parts(connection: RTCPeerConnection) -> list[Any]:
+    """What has a DTLS transport: the receiver of each media section, and the data section."""
+    sctp = [] if connection.sctp is None else [connection.sctp]
+    return [*(transceiver.receiver for transceiver in connection.getTransceivers()), *sctp]
 
 
 def own_addresses() -> list[str]:
@@ -87,55 +98,66 @@ def _ignore_others(protocol: Any, known: set[str]) -> None:
 def connect_promptly(connection: RTCPeerConnection) -> None:
     """Let ICE go on the moment a pair is nominated.
 
-    ``aioice.Connection.connect`` looks for the outcome only every 20 ms; waiting for the outcome
-    itself saves about 20 ms of connecting on a fast network. The interval between checks
-    (RFC 8445 §14.2) is kept. Call it as :func:`use_addresses`.
+    ``aioice.Connection.connect`` begins its checks and looks for their outcome in one loop, every
+    20 ms. Here a timer of the same interval (RFC 8445 §14.2) begins the checks, so that ``connect``
+    waits for the outcome itself: that saves about 20 ms of connecting on a fast network. Call it as
+    :func:`use_addresses`.
     """
     for agent in agents(connection):
-        agent.connect = MethodType(_connect, agent)
+        _begin_checks_apart(agent)
+        _ask_consent_while_open(agent)
+
+
+class _Awaited(list[Any]):
+    """A check list that is true while it is empty: its first pair may come with a peer's check."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def _begin_checks_apart(agent: Any) -> None:
+    begin_next = agent._check_periodic
+    agent._check_list = _Awaited(agent._check_list)
+
+    def begin_and_go_on() -> bool:
+        if begin_next():
+            asyncio.get_running_loop().call_later(_CHECK_INTERVAL_SECS, begin_and_go_on)
+        else:
+            agent._check_list_maybe_fail()  # with no pair at all, nothing else would say so
+        return False  # `connect` need not come back for the next one
+
+    agent._check_periodic = begin_and_go_on
+
+
+def _ask_consent_while_open(agent: Any) -> None:
+    """An agent that is closed while its outcome is on the way would ask for consent for ever."""
+    ask = agent.query_consent
+
+    async def ask_while_open() -> None:
+        if not agent._closing:
+            await ask()
+
+    agent.query_consent = ask_while_open
 
 
 async def close_wholly(connection: RTCPeerConnection) -> None:
-    """Close a connection that may be in the middle of its handshake.
+    """Close a connection that may be in the middle of its handshake, or whose offer was refused.
 
     ``RTCPeerConnection.close`` of 1.16 stops senders and receivers before DTLS. A handshake that
     ends between the two starts them once more, and their RTCP tasks run for ever; so they are
-    stopped again when nothing can start them any more. To be run in a task that nobody cancels.
+    stopped again when nothing can start them any more. A refused offer leaves transceivers without
+    a transport, at the first of which ``close`` stops. To be run in a task that nobody cancels.
     """
-    await connection.close()
-    for transceiver in connection.getTransceivers():
-        await transceiver.stop()
-
-
-async def _connect(agent: Any) -> None:
-    """``aioice.Connection.connect`` of 0.13, with the wait described above."""
-    if not agent._local_candidates_end:
-        raise ConnectionError("local candidates were not gathered")
-    if agent.remote_username is None or agent.remote_password is None:
-        raise ConnectionError("the remote credentials are missing")
-    for candidate in agent._remote_candidates:
-        agent._pair_remote_candidate(candidate)
-    agent.sort_check_list()
-    agent._unfreeze_initial()
-    for early in agent._early_checks:
-        agent.check_incoming(*early)
-    agent._early_checks.clear()
-    agent._early_checks_done = True
-
-    outcome = asyncio.ensure_future(agent._check_list_state.get())
     try:
-        while not outcome.done() and agent._check_periodic():
-            await asyncio.wait({outcome}, timeout=_CHECK_INTERVAL_SECS)
-        if not agent._check_list and not outcome.done():
-            raise ConnectionError("ICE found no pair to check")
-        result = await outcome
-    finally:
-        outcome.cancel()
-    for check in agent._check_list:
-        if check.task:
-            check.task.cancel()
-    if result != ice.ICE_COMPLETED:
-        raise ConnectionError("ICE found no pair that works")
-    if agent._closing:  # while the outcome was on its way here: nobody would end the task below
-        raise ConnectionError("ICE was closed")
-    agent._query_consent_task = asyncio.create_task(agent.query_consent())
+        await connection.close()
+    except AttributeError as error:
+        _log.debug("connection closed piece by piece", exc_info=error)
+        for part in _parts(connection):
+            if part.transport is not None:
+                if part is connection.sctp:
+                    await part.stop()
+                await part.transport.stop()
+                await part.transport.transport.stop()
+    else:
+        for transceiver in connection.getTransceivers():
+            await transceiver.stop()

@@ -9,12 +9,11 @@ receiving call returns; a timer runs only while a hole is pending. What aiortc d
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiortc import RTCRtpReceiver, clock
-from aiortc.rtcrtpreceiver import StreamStatistics
+from aiortc import RTCRtpReceiver
 
 from voxwire_protocol.jitter import Gap, Item, JitterBuffer, JitterStats
 from voxwire_protocol.rtc.opus import OpusDecoder, Pcm, packet_samples
@@ -101,8 +100,8 @@ class InboundAudio:
         self._decode_errors = self._callback_errors = 0
         self._closed = False
 
-        for packet in self._inside.take_over(self._handle_rtp_packet):
-            self._take(packet)  # counted by aiortc when it came
+        for packet in self._inside.take_over(self._take):
+            self._take(packet)
 
     @property
     def last_packet_ms(self) -> float | None:
@@ -119,11 +118,6 @@ class InboundAudio:
             self._closed = True
             self._inside.give_back()
             self._cancel_timer()
-
-    async def _handle_rtp_packet(self, packet: Any, arrival_time_ms: int) -> None:
-        """Stands in for the receiver's method of this name."""
-        if self._inside.account(packet):
-            self._take(packet)
 
     def _take(self, packet: Any) -> None:
         """Put a packet in order and deliver what is ready."""
@@ -207,64 +201,55 @@ class InboundAudio:
 
 
 class _Receiver:
-    """The one place that knows the inside of `RTCRtpReceiver` (aiortc 1.16)."""
+    """The one place that knows the inside of `RTCRtpReceiver` (aiortc 1.16).
+
+    Packets are taken where aiortc would put them in order, so all that it does before that
+    (reports, statistics, retransmissions) it does itself.
+    """
 
     def __init__(self, receiver: RTCRtpReceiver) -> None:
         self._receiver: Any = receiver
         if self._private("kind") != "audio":
             raise ValueError("not an audio receiver")
-        if "_handle_rtp_packet" in vars(receiver):
+        self._theirs = self._private("jitter_buffer")
+        if isinstance(self._theirs, _Tap):
             raise RuntimeError("this receiver has been taken over already")
         self._codecs: dict[int, Any] = self._private("codecs")
-        self._streams: dict[int, StreamStatistics] = self._private("remote_streams")
-        self._active: dict[int, Any] = self._private("active_ssrc")
         self._stop_decoder: Callable[[], None] = self._private("stop_decoder")
         self._receive = receiver.receive
-        self._opus_type: int | None = None
 
-    def take_over(self, handler: Callable[[Any, int], Coroutine[Any, Any, None]]) -> list[Any]:
-        """Route packets to `handler` and stop the decoder thread.
+    def take_over(self, take: Callable[[Any], None]) -> list[Any]:
+        """Route Opus packets to `take` and stop the decoder thread.
 
         Returns:
             The Opus packets that aiortc's jitter buffer still held, in order.
         """
-        self._receiver._handle_rtp_packet = handler
+
+        def take_opus(packet: Any) -> None:
+            if self._is_opus(packet):
+                take(packet)
+
+        self._receiver._RTCRtpReceiver__jitter_buffer = _Tap(take_opus)
         self._receiver.receive = self._receive_without_thread
         self._stop_decoder()
-        buffer = self._private("jitter_buffer")
+        buffer = self._theirs
         held = [packet for packet in buffer._packets if packet is not None]
         held.sort(key=lambda packet: (packet.sequence_number - buffer._origin) & 0xFFFF)
-        return [packet for packet in held if self._is_opus(packet.payload_type)]
+        return [packet for packet in held if self._is_opus(packet)]
 
     def give_back(self) -> None:
         """Undo `take_over`, but for the decoder thread: what still comes, aiortc drops."""
-        for name in ("_handle_rtp_packet", "receive"):
-            delattr(self._receiver, name)
-
-    def account(self, packet: Any) -> bool:
-        """Do what aiortc does with every packet; False for one that is not ours to decode."""
-        if not self._receiver._enabled:
-            return False
-        self._active[packet.ssrc] = clock.current_datetime()
-        if packet.payload_type != self._opus_type and not self._is_opus(packet.payload_type):
-            return False
-        stream = self._streams.get(packet.ssrc)
-        if stream is None:
-            stream = self._streams[packet.ssrc] = StreamStatistics(_CLOCK_RATE)
-        stream.add(packet)
-        return True
+        self._receiver._RTCRtpReceiver__jitter_buffer = self._theirs
+        del self._receiver.receive
 
     async def _receive_without_thread(self, parameters: Any) -> None:
         """`RTCRtpReceiver.receive`, and no decoder thread."""
         await self._receive(parameters)
         self._stop_decoder()
 
-    def _is_opus(self, payload_type: int) -> bool:
-        codec = self._codecs.get(payload_type)
-        if codec is None or codec.name.lower() != "opus":
-            return False
-        self._opus_type = payload_type
-        return True
+    def _is_opus(self, packet: Any) -> bool:
+        codec = self._codecs.get(packet.payload_type)
+        return codec is not None and codec.name.lower() == "opus"
 
     def _private(self, name: str) -> Any:
         """Read a name-mangled attribute."""
@@ -274,3 +259,15 @@ class _Receiver:
             raise RuntimeError(
                 f"RTCRtpReceiver has no {name}: this version of aiortc is not supported (1.16 is)"
             ) from error
+
+
+class _Tap:
+    """Stands where a receiver keeps its `JitterBuffer`, and keeps nothing."""
+
+    def __init__(self, take: Callable[[Any], None]) -> None:
+        self._take = take
+
+    def add(self, packet: Any) -> tuple[bool, None]:
+        """Take a packet: no picture is wanted again, and no frame is whole."""
+        self._take(packet)
+        return False, None

@@ -20,7 +20,7 @@ from voxwire_server.pipeline.bot import ToolReport
 if TYPE_CHECKING:
     from pipecat.pipeline.worker import PipelineWorker
 
-    from voxwire_server import BotSession
+    from voxwire_server.pipeline.bot import BotSession
 
 __all__ = ["EXAMPLES", "bot", "build_services", "close", "warm"]
 

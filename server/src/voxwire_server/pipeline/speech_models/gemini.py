@@ -9,7 +9,7 @@ goes on using ``GeminiLiveLLMService``, whose instances are adopted where they s
 import asyncio
 import re
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from google.genai.types import (  # pyright: ignore[reportMissingImports]
     LiveServerContent,
@@ -20,12 +20,10 @@ from pipecat.services.google.gemini_live.llm import GeminiLiveLLMService
 
 from voxwire_server.pipeline.output_frames import CutTurn
 from voxwire_server.pipeline.speech_models.adoption import adopt_as
+from voxwire_server.pipeline.speech_models.care import Care
 from voxwire_server.pipeline.speech_models.gemini_connection import GeminiConnections
 from voxwire_server.pipeline.speech_models.kept_voice import KEPT_SECS, Owed
 from voxwire_server.pipeline.speech_models.model_turns import AllSaid
-
-if TYPE_CHECKING:
-    from voxwire_server.pipeline.speech_models.finder import Live
 
 __all__ = ["SteadyGeminiLive", "adopt"]
 
@@ -106,7 +104,7 @@ class SteadyGeminiLive(GeminiConnections):
             if self._watch.owed is not Owed.CALL and not content.interrupted:
                 self._watch.answered()
         if content.input_transcription and self._user_transcription_buffer:
-            self._live.said_so_far(self._user_transcription_buffer)
+            self._care.said_so_far(self._user_transcription_buffer)
 
     async def _leave(self, left_secs: float) -> None:
         """Change the connection before it ends: at a quiet moment, or else at a harmless one."""
@@ -122,7 +120,7 @@ class SteadyGeminiLive(GeminiConnections):
 
     @property
     def _quiet(self) -> bool:
-        at_work = self._turn_open or self._live.busy or self._since_handle
+        at_work = self._turn_open or self._care.busy or self._since_handle
         return self._harmless and not at_work
 
     @property
@@ -161,7 +159,7 @@ class SteadyGeminiLive(GeminiConnections):
     # what the user says
 
     async def _send_user_audio(self, frame: InputAudioRawFrame) -> None:
-        waiting = self._live.busy or self._watch.owed is Owed.TURN
+        waiting = self._care.busy or self._watch.owed is Owed.TURN
         self._turn_audio.keep(frame, KEPT_SECS if waiting else _PREROLL_SECS)
         if self._vad_disabled or self._audio_input_paused:
             await super()._send_user_audio(frame)
@@ -180,7 +178,7 @@ class SteadyGeminiLive(GeminiConnections):
 
     def _resend_turn(self) -> None:
         """If the server may not have heard the user's turn, send it again before what follows."""
-        if not self._live.user_speaks and (self._watch.owed is not Owed.TURN or self._resent):
+        if not self._care.user_speaks and (self._watch.owed is not Owed.TURN or self._resent):
             return
         self._resent = True
         self._since_handle.drop_user()
@@ -232,8 +230,8 @@ def _seconds(duration: str | None) -> float:
     return float(match.group()) if match else 0.0
 
 
-def adopt(service: GeminiLiveLLMService, live: "Live") -> SteadyGeminiLive:
+def adopt(service: GeminiLiveLLMService, care: Care) -> SteadyGeminiLive:
     """Turn an instance, of whatever subclass, into one that is steady."""
     steadied = adopt_as(service, SteadyGeminiLive, GeminiLiveLLMService)
-    steadied.begin_care(live)
+    steadied.begin_care(care)
     return steadied

@@ -1,13 +1,13 @@
 """Gemini Live's connections: held, lost, left and dialled again.
 
-The lower half of :class:`gemini_live.SteadyGeminiLive`: what must go on over whichever connection.
+The lower half of :class:`gemini.SteadyGeminiLive`: what must go on over whichever connection.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from google.genai.errors import APIError  # pyright: ignore[reportMissingImports]
 from google.genai.types import LiveConnectConfig  # pyright: ignore[reportMissingImports]
@@ -23,12 +23,10 @@ from pipecat.utils.errors import ErrorCategory
 from websockets.exceptions import ConnectionClosed
 
 from voxwire_server.pipeline.speech_models.answer_watch import AnswerWatch
+from voxwire_server.pipeline.speech_models.care import Care
 from voxwire_server.pipeline.speech_models.kept_voice import KeptVoice, Owed
 from voxwire_server.pipeline.speech_models.since_handle import SinceHandle
 from voxwire_server.pipeline.troubles import MALFORMED, SILENT, Trouble, trouble_of
-
-if TYPE_CHECKING:
-    from voxwire_server.pipeline.speech_models.finder import Live
 
 __all__ = ["GeminiConnections"]
 
@@ -42,9 +40,9 @@ _MOST_UNREADABLE: Final = 5
 class GeminiConnections(GeminiLiveLLMService):
     """Gemini Live that outlives its connections."""
 
-    def begin_care(self, live: "Live") -> None:
+    def begin_care(self, care: Care) -> None:
         """Start to look after this instance, in place of a constructor."""
-        self._live = live
+        self._care = care
         self._unsent = KeptVoice()
         self._turn_audio = KeptVoice()
         self._later: list[Callable[[], Awaitable[None]]] = []

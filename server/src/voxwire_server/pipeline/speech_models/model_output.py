@@ -6,10 +6,12 @@ from typing import Final
 
 from pipecat.frames.frames import Frame, TextFrame, TTSStoppedFrame, TTSTextFrame
 
+from voxwire_server.pipeline.contexts import is_live
 from voxwire_server.pipeline.output_frames import CutTurn
-from voxwire_server.pipeline.speech_models.model_turns import SPOKEN_KEY, AllSaid, is_live
+from voxwire_server.pipeline.speech_models.model_turns import SPOKEN_KEY, AllSaid
 from voxwire_server.pipeline.speech_models.model_words import LiveWords
-from voxwire_server.pipeline.utterances import Utterance, Utterances
+from voxwire_server.pipeline.utterance import Utterance
+from voxwire_server.pipeline.utterances import Utterances
 
 __all__ = ["LiveOutput"]
 

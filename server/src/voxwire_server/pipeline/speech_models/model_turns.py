@@ -19,12 +19,12 @@ from pipecat.frames.frames import (
     TTSTextFrame,
 )
 
-__all__ = ["SPOKEN_KEY", "AllSaid", "ModelTurns", "is_live"]
+from voxwire_server.pipeline.contexts import LIVE_PREFIX
+
+__all__ = ["SPOKEN_KEY", "AllSaid", "ModelTurns"]
 
 SPOKEN_KEY: Final = "voxwire_spoken"
 """Metadata key on a text frame of the model: the context whose transcript it continues."""
-
-_PREFIX: Final = "live-"
 
 
 @dataclass
@@ -32,11 +32,6 @@ class AllSaid(ControlFrame):
     """The model has said all of its turn, audio and transcript; the turn itself may go on."""
 
     context_id: str | None = None
-
-
-def is_live(context_id: str | None) -> bool:
-    """Whether a context is a turn of a speech-to-speech model: its words must be estimated."""
-    return context_id is not None and context_id.startswith(_PREFIX)
 
 
 class ModelTurns:
@@ -52,7 +47,7 @@ class ModelTurns:
     @property
     def context_id(self) -> str:
         """The context of the turn that runs, or ran last."""
-        return f"{_PREFIX}{self._number}"
+        return f"{LIVE_PREFIX}{self._number}"
 
     def note(self, frame: Frame) -> None:
         """A frame leaves the service: give it its context, before it is pushed."""

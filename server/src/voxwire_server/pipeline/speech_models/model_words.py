@@ -14,7 +14,8 @@ from pipecat.frames.frames import TTSTextFrame
 from pipecat.utils.text.base_text_aggregator import TextType
 
 from voxwire_server.pipeline.timing.fitting import Fitting
-from voxwire_server.pipeline.utterances import PlacedWord, Utterance, Utterances
+from voxwire_server.pipeline.utterance import PlacedWord, Utterance
+from voxwire_server.pipeline.utterances import Utterances
 
 __all__ = ["LiveWord", "LiveWords"]
 

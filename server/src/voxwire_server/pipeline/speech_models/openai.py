@@ -8,7 +8,7 @@ cut, and falls silent for good after an error event or the end of its connection
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from pipecat.frames.frames import (
     ErrorFrame,
@@ -25,10 +25,8 @@ from pipecat.utils.errors import ErrorCategory
 
 from voxwire_server.pipeline.output_frames import CutTurn
 from voxwire_server.pipeline.speech_models.adoption import adopt_as
+from voxwire_server.pipeline.speech_models.care import Care
 from voxwire_server.pipeline.troubles import MALFORMED, SILENT, Trouble, trouble_of
-
-if TYPE_CHECKING:
-    from voxwire_server.pipeline.speech_models.finder import Live
 
 __all__ = ["Item", "SteadyOpenAIRealtime", "adopt", "cut_items"]
 
@@ -69,9 +67,9 @@ def cut_items(items: list[Item], heard_ms: int) -> list[tuple[Item, int]]:
 class SteadyOpenAIRealtime(OpenAIRealtimeLLMService):
     """OpenAI Realtime whose memory ends where the listener stopped it."""
 
-    def begin_care(self, live: "Live") -> None:
+    def begin_care(self, care: Care) -> None:
         """Start to look after this instance, in place of a constructor."""
-        self._live = live
+        self._care = care
         self._items: dict[str, list[Item]] = {}
         self._cut_responses: set[str] = set()
         self._response_id = ""
@@ -156,7 +154,7 @@ class SteadyOpenAIRealtime(OpenAIRealtimeLLMService):
             return
         self._response_id = evt.response_id
         await super()._handle_evt_audio_delta(evt)
-        items = self._items.setdefault(self._live.turns.context_id, [])
+        items = self._items.setdefault(self._care.turns.context_id, [])
         if not items or items[-1].item_id != evt.item_id:
             items.append(Item(evt.item_id, evt.content_index))
         items[-1].audio_ms += len(evt.delta) * 3 // 4 / _BYTES_PER_MS
@@ -176,7 +174,7 @@ class SteadyOpenAIRealtime(OpenAIRealtimeLLMService):
     async def _handle_evt_speech_started(self, evt: Any) -> None:
         """OpenAI heard the user: if nobody else did, the bot is cut now."""
         await super()._handle_evt_speech_started(evt)
-        if self._live.bot_speaks:
+        if self._care.bot_speaks:
             await self.broadcast_interruption()
 
     async def turn_cut(self, turn: CutTurn) -> None:
@@ -208,8 +206,8 @@ class SteadyOpenAIRealtime(OpenAIRealtimeLLMService):
         await self.push_error_frame(frame)
 
 
-def adopt(service: OpenAIRealtimeLLMService, live: "Live") -> SteadyOpenAIRealtime:
+def adopt(service: OpenAIRealtimeLLMService, care: Care) -> SteadyOpenAIRealtime:
     """Turn an instance, of whatever subclass, into one that is steady."""
     steadied = adopt_as(service, SteadyOpenAIRealtime, OpenAIRealtimeLLMService)
-    steadied.begin_care(live)
+    steadied.begin_care(care)
     return steadied

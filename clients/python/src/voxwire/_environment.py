@@ -1,0 +1,29 @@
+"""What a session finds around it: the way to a server, and time. Tests give others."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voxwire._websocket import Dial, dial_websocket
+from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
+
+__all__ = ["Environment"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What a session finds around it.
+
+    Attributes:
+        dial: Opens the WebSocket of a control channel.
+        clock: Tells the time of everything that a session judges, and wakes it. Where it is no
+            clock of the machine the event loop must go by it, too (`VirtualTime`).
+        jitter: Returns a number from 0 to 1: how far the waits between two tries are shortened
+            (0) or prolonged (1).
+        webrtc: False = there is no WebRTC here, whatever is installed.
+    """
+
+    dial: Dial = dial_websocket
+    clock: Clock = SYSTEM_CLOCK
+    jitter: Callable[[], float] = random.random
+    webrtc: bool = True

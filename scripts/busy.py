@@ -1,0 +1,31 @@
+"""Keeps processors busy until Ctrl-C: `busy.py [N]`, four loops by default.
+
+`python scripts/busy.py & make test TIMING=0` shows that no test needs a quiet machine.
+"""
+
+import contextlib
+import multiprocessing
+import sys
+import time
+
+
+def spin() -> None:
+    """Use all of a processor that the machine gives."""
+    while True:
+        pass
+
+
+def main(arguments: list[str]) -> int:
+    """Run the loops."""
+    number = int(arguments[0]) if arguments else 4
+    loops = [multiprocessing.Process(target=spin, daemon=True) for _ in range(number)]
+    for loop in loops:
+        loop.start()
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(3600)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,131 @@
+"""Who opens a media path over which carrier."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from voxwire_protocol import wire
+from voxwire_server.control.link import ControlLink
+from voxwire_server.media.websocket import WebSocketPath
+from voxwire_server.playout.voice import Voice
+from voxwire_server.ports import (
+    Format,
+    Formats,
+    IcePort,
+    Opened,
+    Opener,
+    PathError,
+    PathSink,
+    SessionPort,
+    Sound,
+)
+
+__all__ = ["CarrierSettings", "make_carriers"]
+
+_log = logging.getLogger("voxwire.session")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierSettings:
+    """The settings that media paths obey.
+
+    Attributes:
+        capture_rate: Of the user's audio, Hz.
+        playout_rate: Of the bot's voice, Hz.
+        block_ms: Length of a block, both ways.
+        host: Where the server listens.
+        ice_addresses: Addresses that it is reached at, comma-separated; empty = its own.
+        dead_after_ms: Silence after which a peer is gone.
+    """
+
+    capture_rate: int
+    playout_rate: int
+    block_ms: int
+    host: str
+    ice_addresses: str
+    dead_after_ms: int
+
+    def formats(self, codec: wire.Codec) -> Formats:
+        """What both ways of a path carry with that codec."""
+        return Formats(
+            capture=Format(codec, self.capture_rate, self.block_ms),
+            playout=Format(codec, self.playout_rate, self.block_ms),
+        )
+
+
+def make_carriers(
+    voice: Voice,
+    port: SessionPort,
+    settings: CarrierSettings,
+    *,
+    link: Callable[[], ControlLink | None],
+    ice: IcePort | None,
+) -> Mapping[wire.Carrier, Opener]:
+    """The carriers of this server, each with what opens it.
+
+    Args:
+        voice: The bot's voice.
+        port: The session.
+        settings: The settings that media paths obey.
+        link: The wire of the control channel now; None = none, or none that carries audio.
+        ice: The session's STUN and TURN servers; None = none.
+    """
+
+    async def open_websocket(
+        request: wire.PathOpen, _: PathSink, __: Callable[[int], Sound], /
+    ) -> Opened:
+        wire_now = link()
+        if wire_now is None:
+            code = wire.ErrorCode.ERROR_CODE_CONNECTION_LOST
+            raise PathError(code, "the control channel that carries the audio was lost")
+        path = WebSocketPath(
+            request.path_id,
+            wire_now,
+            playout=voice.playout,
+            formats=settings.formats(wire.Codec.CODEC_PCM_S16LE),
+            port=port,
+        )
+        return Opened(path=path, connected=path.begin, on_channel=True)
+
+    async def open_webrtc(
+        request: wire.PathOpen, sink: PathSink, __: Callable[[int], Sound], /
+    ) -> Opened:
+        return await _open_webrtc(request, sink, voice, port, settings, ice)
+
+    return {
+        wire.Carrier.CARRIER_WEBSOCKET: open_websocket,
+        wire.Carrier.CARRIER_WEBRTC: open_webrtc,
+    }
+
+
+async def _open_webrtc(
+    request: wire.PathOpen,
+    sink: PathSink,
+    voice: Voice,
+    port: SessionPort,
+    settings: CarrierSettings,
+    ice: IcePort | None,
+) -> Opened:
+    try:
+        from voxwire_server.media.peer import Reachable
+        from voxwire_server.media.webrtc import WebRtcPath
+    except ImportError as error:
+        reason = "WebRTC needs: pip install 'voxwire-server[webrtc]'"
+        _log.warning(reason, exc_info=error)
+        raise PathError(wire.ErrorCode.ERROR_CODE_MISSING_EXTRA, reason) from error
+    path = WebRtcPath(
+        request.path_id,
+        sink=sink,
+        playout=voice.playout,
+        listener=voice,
+        port=port,
+        formats=settings.formats(wire.Codec.CODEC_OPUS),
+        reachable=Reachable(settings.host, settings.ice_addresses, ice),
+        dead_after_ms=settings.dead_after_ms,
+    )
+    try:
+        answer = await path.answer(request.sdp_offer)
+    except BaseException:
+        await path.close()
+        raise
+    return Opened(path=path, sdp_answer=answer, connected=path.connected)

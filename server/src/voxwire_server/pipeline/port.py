@@ -1,0 +1,146 @@
+"""A pipeline that runs, as its session drives it (:class:`voxwire_server.ports.Pipeline`)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+from pipecat.audio.dtmf.types import KeypadEntry
+from pipecat.frames.frames import InputDTMFFrame, LLMConfigureOutputFrame
+
+from voxwire_protocol import wire
+from voxwire_server.pipeline.alarm import Alarm
+from voxwire_server.pipeline.input import SessionInput
+from voxwire_server.pipeline.taps import Taps
+from voxwire_server.pipeline.typed import push_typed
+from voxwire_server.pipeline.utterances import Utterances
+from voxwire_server.pipeline.wires import Wires
+
+__all__ = ["RunningPipeline"]
+
+_DRAIN_SECS: Final = 5.0
+_SETTLE_SECS: Final = 1.0
+_USER: Final = wire.InterruptionSource.INTERRUPTION_SOURCE_USER
+
+
+class RunningPipeline:
+    """Turns what the session asks into frames of the pipeline.
+
+    Args:
+        wires: Of the pipeline to its session.
+        entry: The pipeline's first processor.
+        taps: What is known of the conversation.
+        utterances: What the bot says.
+        began: Rings when an utterance has begun.
+        heard: Tells the output that the listener's position moved.
+        end: Ends the pipeline.
+    """
+
+    def __init__(
+        self,
+        wires: Wires,
+        entry: SessionInput,
+        *,
+        taps: Taps,
+        utterances: Utterances,
+        began: Alarm,
+        heard: Callable[[], None],
+        end: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._wires = wires
+        self._entry = entry
+        self._taps = taps
+        self._utterances = utterances
+        self._began = began
+        self._heard = heard
+        self._end = end
+
+    def user_audio(self, pcm: bytes) -> None:
+        """Take a block of the user's voice. Never blocks."""
+        self._entry.take(pcm)
+
+    def heard(self) -> None:
+        """The listener's position moved."""
+        self._heard()
+
+    async def interrupt(self, source: wire.InterruptionSource, *, settle: bool = False) -> None:
+        """Cut the bot off; nobody waits for the rest of what it was asked.
+
+        Args:
+            source: Who does it.
+            settle: Wait, 1 s at most, until the interruption has gone through the pipeline.
+        """
+        wires, taps = self._wires, self._taps
+        wires.turns.drop()
+        wires.emit_state(wires.state.answer_dropped())
+        turn = taps.turn_id
+        await self._entry.interrupt(source)
+        if settle:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SETTLE_SECS):
+                    await self._entry.pipeline_worker.flush_pipeline()
+            if taps.turn_id == turn and not taps.answering:
+                wires.emit_state(wires.state.answer_dropped())
+
+    async def text(
+        self,
+        text: str,
+        *,
+        run_immediately: bool,
+        audio_response: bool,
+        is_void: Callable[[], bool],
+    ) -> None:
+        """The user typed: interrupt, then ask (RTVI 2.2 ``send-text``), or only take note.
+
+        A text that was voided while the bot was cut off is in the context, and is not answered.
+        """
+        wires, entry = self._wires, self._entry
+        if run_immediately:
+            asked_ms = wires.port.clock.now_ms()
+            self._taps.user.typed(text)
+            await self._cut_off()
+            if audio_response:
+                wires.turns.typed(asked_ms)
+            run_immediately = not is_void()
+        else:
+            self._taps.user.noted(text)
+        if run_immediately:
+            wires.emit_state(wires.state.answer_owed())
+        if not audio_response:
+            await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
+        await push_typed(entry, text, run=run_immediately)
+        if not audio_response:
+            await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
+
+    async def keys(self, digits: str) -> None:
+        """The user pressed keys: Pipecat's ``InputDTMFFrame``, one each."""
+        for digit in digits:
+            await self._entry.push_frame(InputDTMFFrame(button=KeypadEntry(digit)))
+
+    async def end(self) -> None:
+        """End it: the session is over."""
+        await self._end()
+
+    async def _cut_off(self) -> None:
+        """Interrupt the bot, and wait until the pipeline has drained.
+
+        What was on its way before (a greeting that is being written) may reach the output after
+        the interruption, and the probe then waits behind all of its sound: that is cut off too.
+        A pipeline that hangs is waited for in vain, but not for ever.
+        """
+        self._began.silence()
+        await self._entry.interrupt(_USER)
+        drained = asyncio.ensure_future(self._entry.pipeline_worker.flush_pipeline())
+        drained.add_done_callback(lambda _: self._began.ring())
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DRAIN_SECS):
+                    while not drained.done():
+                        await self._began.wait(None)
+                        self._began.silence()
+                        if self._utterances.open and not drained.done():
+                            await self._entry.interrupt(_USER)
+            if drained.done():
+                await drained
+        finally:
+            drained.cancel()

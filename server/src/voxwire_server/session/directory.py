@@ -1,0 +1,401 @@
+"""The one way in: whoever comes, by whatever door, is put on a session here, or refused.
+
+Everything that is asked of the store may take its time, and anything may happen meanwhile. So each
+step reserves what it needs and gives it back when nothing comes of it; the session is born, bound
+and started at the very end, without a pause.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+from voxwire_protocol import wire
+from voxwire_protocol.channel import ChannelError
+from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock, Timer
+from voxwire_server.config import Settings
+from voxwire_server.control.attaches import REFUSALS as TOLD
+from voxwire_server.ice_servers import IceServers
+from voxwire_server.lifecycle import Answer, Event
+from voxwire_server.ports import SessionFacts
+from voxwire_server.session.admission import Admission, Admitted
+from voxwire_server.session.features import SERVER_FEATURES
+from voxwire_server.session.local_store import LocalStore
+from voxwire_server.session.refusals import (
+    REFUSALS,
+    ClosingError,
+    ElsewhereError,
+    LeftError,
+    NotYoursError,
+    refusal_of,
+)
+from voxwire_server.session.registry import CapacityError, SessionRegistry
+from voxwire_server.session.session import Session
+from voxwire_server.session.single_file import SingleFile
+from voxwire_server.session.store import Owner, SessionStore, StoreUnreachableError, Use
+from voxwire_server.session.ticket import Arrival, At, Here, Refused, Ticket
+from voxwire_server.tokens import Claims, TokenError
+
+__all__ = ["BEAT_MS", "Directory"]
+
+_log = logging.getLogger("voxwire.session")
+
+BEAT_MS: Final = 2000
+"""How often the store is told that this process lives, milliseconds."""
+_USED: Final = "the token was used already"
+_TOO_MANY: Final = "this token allows no more sessions at once"
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Attempt:
+    ticket: Ticket
+    facts: SessionFacts
+    arrival: Arrival
+    left: bool = False
+
+
+class Directory:
+    """Puts whoever comes on a session.
+
+    Args:
+        registry: The sessions of this process.
+        admission: Who may begin one.
+        settings: How sessions run.
+        ice: The STUN and TURN servers.
+        store: Where processes agree; None = this one is alone.
+        url: Where clients reach this one process; empty = it has no URL of its own.
+        clock: The clock to run by.
+        wall_s: The wall clock, seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        registry: SessionRegistry,
+        admission: Admission,
+        *,
+        settings: Settings,
+        ice: IceServers | None = None,
+        store: SessionStore | None = None,
+        url: str = "",
+        clock: Clock = SYSTEM_CLOCK,
+        wall_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._registry = registry
+        self._admission = admission
+        self._settings = settings
+        self._ice = IceServers.parse() if ice is None else ice
+        self._store: SessionStore = LocalStore(now_s=wall_s) if store is None else store
+        self._me = Owner(registry.name, url)
+        self._clock = clock
+        self._wall_s = wall_s
+        self._attempts = SingleFile()
+        self._users = SingleFile()
+        self._work: set[asyncio.Task[Any]] = set()
+        self._next_beat: Timer | None = None
+
+    @property
+    def closing(self) -> bool:
+        """True when no session is begun or resumed any more."""
+        return self._registry.closing
+
+    async def attach(
+        self, ticket: Ticket, facts: SessionFacts, arrival: Arrival
+    ) -> Here | At | Refused:
+        """Begin a session, or put one that there is on what its client came by.
+
+        Decided in this order: capacity, token, bot, what the token is bound to, quota, one-time
+        use; for a resume: whether the session is here and the client's. The same nonce within 60 s
+        is the same attach: of several attempts with it one begins the session, the others get it.
+
+        Cancel-safe: who is cancelled has gone. What was reserved is given back, unless the session
+        had just begun; then it waits for its client as if the socket had been lost.
+
+        Args:
+            ticket: Who comes.
+            facts: What a new session is born with; bot, user and limits are filled in here. The
+                origin is held against that of a session which there is.
+            arrival: What the client came by.
+
+        Returns:
+            Whether the session is here, in another process, or nowhere.
+        """
+        attempt = _Attempt(ticket, facts, arrival)
+        task = self._spawn(self._decide(attempt))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            attempt.left = True
+            if task.done() and not task.cancelled() and task.exception() is None:
+                answer = task.result()
+                if isinstance(answer, Here):
+                    arrival.leave(answer.session)
+            raise
+
+    async def _decide(self, attempt: _Attempt) -> Here | At | Refused:
+        try:
+            async with AsyncExitStack() as turn:
+                if attempt.ticket.nonce:
+                    await turn.enter_async_context(self._attempts.of(attempt.ticket.nonce))
+                if attempt.ticket.session_id:
+                    return Here(await self._resume(attempt))
+                return Here(await self._begin(attempt))
+        except ElsewhereError as elsewhere:
+            return At(elsewhere.url)
+        except REFUSALS as error:
+            return refusal_of(error)
+
+    # resuming
+
+    async def _resume(self, attempt: _Attempt) -> Session:
+        ticket = attempt.ticket
+        if self.closing:
+            raise ClosingError
+        session = self._registry.get(ticket.session_id)
+        if session is None:
+            await self._elsewhere(ticket.session_id)
+            raise NotYoursError
+        if session.facts.origin != attempt.facts.origin:
+            _refuse(session, Event.OTHER_ORIGIN)
+        if session.numbered is None or not session.numbered.may_resume(ticket.resume_token):
+            _refuse(session, Event.WRONG_TOKEN)
+        # not needed; one that comes along must be the same user's
+        if ticket.token and self._user_of(ticket.token, session) != session.facts.user:
+            _refuse(session, Event.OTHER_USER)
+        return self._bound(session, attempt)
+
+    def _user_of(self, token: str, session: Session) -> str | None:
+        """Who a token names; None for one that is not good, where nothing may be told of that."""
+        try:
+            return self._admission.user_of(token, now_s=self._wall_s())
+        except TokenError:
+            if session.over:
+                return None
+            raise
+
+    async def _elsewhere(self, session_id: str = "", *, nonce: bytes = b"") -> str:
+        """The session of a nonce, if it is of this process; empty = there is none.
+
+        Raises:
+            ElsewhereError: Another process owns it.
+        """
+        located = await self._store.locate(session_id, nonce=nonce)
+        if located is None:
+            return ""
+        if located.owner.name != self._me.name and located.owner.url:
+            raise ElsewhereError(located.owner.url)
+        return located.session_id
+
+    # beginning
+
+    async def _begin(self, attempt: _Attempt) -> Session:
+        nonce = attempt.ticket.nonce
+        known = await self._elsewhere(nonce=nonce) if nonce else ""
+        session = self._registry.get(known)
+        if session is not None and self._goes_on(session, attempt):
+            return await self._again(session, attempt)
+        async with AsyncExitStack() as turn, AsyncExitStack() as held:
+            session_id = self._registry.reserve()
+            held.callback(self._registry.give_back, session_id)
+            admitted = self._admission.check(attempt.ticket, now_s=self._wall_s())
+            if admitted.claims is not None:
+                await turn.enter_async_context(self._users.of(admitted.claims.user))
+            held.push_async_callback(self._forget, session_id)
+            await self._store.take(session_id, of=None, by=self._me, nonce=nonce)
+            if admitted.claims is not None:
+                await self._reserve(session_id, nonce, admitted.claims, held)
+            session = self._born(session_id, attempt, admitted)
+            held.pop_all()  # all of it is the session's now
+        return session
+
+    def _goes_on(self, session: Session, attempt: _Attempt) -> bool:
+        """True when this attempt has opened that session already; its Welcome was lost."""
+        ours = (
+            session.facts.origin == attempt.facts.origin
+            and session.numbered is not None
+            and session.numbered.knows(attempt.ticket.nonce)
+        )
+        event = (attempt.arrival.coming(session) if ours else None) or Event.HELLO_NEW
+        if session.life.would(event) is not Answer.OTHER_SESSION:
+            return True
+        session.life.on(event)
+        return False
+
+    async def _again(self, session: Session, attempt: _Attempt) -> Session:
+        """The same attach once more: it counts for itself only, and needs its token still."""
+        claims = self._admission.check(attempt.ticket, now_s=self._wall_s()).claims
+        async with AsyncExitStack() as held:
+            if claims is not None:
+                use = _use_of(claims, attempt.ticket.nonce, session.id)
+                claim = await self._store.claim(use)
+                if claim is None:
+                    raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
+                if claim.first:
+                    held.push_async_callback(self._unclaim, use)
+            if self._goes_on(session, attempt):
+                self._bound(session, attempt)
+                held.pop_all()
+                return session
+        return await self._begin(attempt)  # it has ended meanwhile
+
+    async def _reserve(
+        self, session_id: str, nonce: bytes, claims: Claims, held: AsyncExitStack
+    ) -> None:
+        """Reserve a place among the sessions of the user, then use the token up."""
+        limit = claims.limits.max_sessions
+        if not await self._store.count(claims.user, session_id, limit=limit):
+            raise TokenError(wire.ErrorCode.ERROR_CODE_CAPACITY, _TOO_MANY)
+        use = _use_of(claims, nonce, session_id)
+        held.push_async_callback(self._unclaim, use)
+        claim = await self._store.claim(use)
+        if claim is not None and claim.session_id != session_id:
+            earlier = self._registry.get(await self._elsewhere(claim.session_id))
+            if earlier is None or earlier.over:
+                claim = await self._store.claim(use, after=claim.session_id)
+        if claim is None or claim.session_id != session_id:
+            raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
+
+    def _born(self, session_id: str, attempt: _Attempt, admitted: Admitted) -> Session:
+        """Make, bind and start a session in one go: everything that it needs is reserved."""
+        if self.closing:
+            raise CapacityError
+        facts = _facts_of(attempt.facts, admitted)
+        session = Session(
+            session_id,
+            settings=self._settings,
+            run_bot=admitted.bot.run,
+            facts=facts,
+            ice_servers=self._ice,
+            channel=attempt.arrival.channel(SERVER_FEATURES & facts.features, self._clock),
+            clock=self._clock,
+        )
+        self._bound(session, attempt)
+        session.when_ending(lambda: self._spawn(self._leave(session)))
+        self._registry.start(session)
+        return session
+
+    @staticmethod
+    def _bound(session: Session, attempt: _Attempt) -> Session:
+        if attempt.left:
+            raise LeftError
+        attempt.arrival.bind(session)
+        return session
+
+    # giving back
+
+    async def _leave(self, session: Session) -> None:
+        """A session ends; who of its user comes behind it finds its place free."""
+        async with AsyncExitStack() as turn:
+            if session.facts.user:
+                await turn.enter_async_context(self._users.of(session.facts.user))
+            await self._forget(session.id)
+
+    async def _forget(self, session_id: str) -> None:
+        try:
+            await self._store.take(session_id, of=self._me, by=None)
+        except StoreUnreachableError:  # its lease runs out
+            _log.warning("a session could not be taken out of the store")
+
+    async def _unclaim(self, use: Use) -> None:
+        try:
+            await self._store.claim(use, back=True)
+        except StoreUnreachableError:
+            _log.warning("a token could not be given back")
+
+    # the process
+
+    def begin(self) -> None:
+        """Tell the store that this process lives, from now on. Idempotent."""
+        if self._next_beat is None:
+            self._beat_later()
+
+    def _beat_later(self) -> None:
+        self._next_beat = self._clock.call_later(BEAT_MS, lambda: self._spawn(self._beat()))
+
+    async def _beat(self) -> None:
+        try:
+            await self.beat()
+        except StoreUnreachableError:
+            _log.warning("the store of sessions cannot be reached")
+        if not self.closing:
+            self._beat_later()
+
+    async def beat(self) -> None:
+        """Renew the leases of this process, and end the sessions that another one has taken.
+
+        Raises:
+            StoreUnreachableError: Nothing has changed.
+        """
+        lost = await self._store.beat(self._me, [session.id for session in self._registry])
+        for session_id in lost:
+            session = self._registry.get(session_id)
+            if session is not None:
+                session.end(wire.EndReason.END_REASON_ERROR, _TAKEN)
+
+    async def close(self, timeout_ms: int) -> None:
+        """End every session, and wait until nothing of them remains, here and in the store."""
+        await self._registry.close(timeout_ms)
+        if self._next_beat is not None:
+            self._next_beat.cancel()
+        if self._work:
+            _, left = await asyncio.wait(self._work, timeout=timeout_ms / 1000)
+            for task in left:
+                task.cancel()
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        task = asyncio.get_running_loop().create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._reap)
+        return task
+
+    def _reap(self, task: "asyncio.Task[Any]") -> None:
+        self._work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("the directory failed", exc_info=error)
+
+
+def _refuse(session: Session, event: Event) -> None:
+    """Have a client turned away that the table refuses.
+
+    Raises:
+        ChannelError: It does; what the client is told is what stands in the cell.
+    """
+    answer = session.life.would(event)
+    if answer in TOLD:
+        session.life.on(event)
+        raise ChannelError(*TOLD[answer])
+
+
+_TAKEN: Final = wire.Error(
+    code=wire.ErrorCode.ERROR_CODE_SUPERSEDED,
+    reason="another process has taken the session over",
+    action=wire.RecoveryAction.RECOVERY_ACTION_NONE,
+    fatal=True,
+)
+
+
+def _use_of(claims: Claims, nonce: bytes, session_id: str) -> Use:
+    return Use(
+        token_id=claims.token_id,
+        nonce=nonce,
+        session_id=session_id,
+        expires_at_s=claims.expires_at_s,
+    )
+
+
+def _facts_of(facts: SessionFacts, admitted: Admitted) -> SessionFacts:
+    """What a session is born with: what its door said, and what was decided."""
+    bot, claims = admitted
+    facts = replace(facts, bot=bot.name, examples=bot.examples)
+    if claims is None:
+        return facts
+    return replace(
+        facts,
+        user=claims.user,
+        token_expires_at_s=claims.expires_at_s,
+        max_duration_s=claims.limits.max_duration_s,
+    )

@@ -1,0 +1,78 @@
+"""Why nobody is put on a session, and what he is told of it."""
+
+from typing import Final
+
+from voxwire_protocol import wire
+from voxwire_protocol.channel import ChannelError
+from voxwire_server.session.admission import NoSuchBotError
+from voxwire_server.session.registry import CapacityError
+from voxwire_server.session.store import StoreUnreachableError
+from voxwire_server.session.ticket import Refused
+from voxwire_server.tokens import TokenError
+
+__all__ = [
+    "REFUSALS",
+    "ClosingError",
+    "ElsewhereError",
+    "LeftError",
+    "NotYoursError",
+    "refusal_of",
+]
+
+_FULL_MS: Final = 2000
+_UNREACHABLE_MS: Final = 1000
+
+
+class NotYoursError(Exception):
+    """No such session, or not the caller's: nobody is told which."""
+
+
+class ClosingError(Exception):
+    """The process is shutting down."""
+
+
+class LeftError(Exception):
+    """Whoever came has gone meanwhile."""
+
+
+class ElsewhereError(Exception):
+    """Another process owns the session."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+
+REFUSALS: Final = (
+    CapacityError,
+    ChannelError,
+    NoSuchBotError,
+    StoreUnreachableError,
+    TokenError,
+    ClosingError,
+    LeftError,
+    NotYoursError,
+)
+"""Everything that :func:`refusal_of` knows."""
+
+
+def refusal_of(error: Exception) -> Refused:
+    """What is told of each reason."""
+    code = wire.ErrorCode
+    match error:
+        case TokenError() | ChannelError():
+            return Refused(error.code, error.reason)
+        case NoSuchBotError():
+            return Refused(code.ERROR_CODE_INVALID_ARGUMENT, str(error))
+        case CapacityError():
+            return Refused(code.ERROR_CODE_CAPACITY, "the server is full", _FULL_MS)
+        case StoreUnreachableError():
+            reason = "the server cannot decide just now"
+            return Refused(code.ERROR_CODE_CAPACITY, reason, _UNREACHABLE_MS)
+        case ClosingError():
+            return Refused(code.ERROR_CODE_GOING_AWAY, "the server is shutting down")
+        case LeftError():
+            return Refused(code.ERROR_CODE_CONNECTION_LOST, "the client has gone")
+        case _:
+            reason = "the session is over, or it is not yours"
+            return Refused(code.ERROR_CODE_SESSION_EXPIRED, reason)

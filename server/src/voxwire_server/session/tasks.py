@@ -1,0 +1,79 @@
+"""The tasks and timers of one session: none of them dies unseen, and none outlives it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from voxwire_protocol.clocks import Clock, Timer
+
+__all__ = ["GuardedClock", "Tasks"]
+
+
+class Tasks:
+    """The tasks of a session.
+
+    Args:
+        failed: Told what one of them raised.
+
+    Attributes:
+        over: True once nothing is begun any more.
+    """
+
+    def __init__(self, failed: Callable[[BaseException], None]) -> None:
+        self.over = False
+        self._failed = failed
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
+        """Begin a task; None when nothing is begun any more."""
+        if self.over:
+            work.close()
+            return None
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+        return task
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+
+    def cancel(self) -> list["asyncio.Task[None]"]:
+        """Begin nothing more, and cancel all that there are; those."""
+        self.over = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        return tasks
+
+
+class GuardedClock:
+    """The clock of a session, which ends when a timer's work raises.
+
+    Args:
+        clock: The clock behind it.
+        failed: Told what was raised.
+    """
+
+    def __init__(self, clock: Clock, failed: Callable[[BaseException], None]) -> None:
+        self._clock = clock
+        self._failed = failed
+
+    def now_ms(self) -> float:
+        """Monotonic time, milliseconds."""
+        return self._clock.now_ms()
+
+    def call_later(self, delay_ms: float, work: Callable[[], object]) -> Timer:
+        """Have ``work`` called after ``delay_ms``."""
+
+        def guarded() -> None:
+            try:
+                work()
+            except Exception as error:
+                self._failed(error)
+
+        return self._clock.call_later(delay_ms, guarded)

@@ -1,0 +1,95 @@
+"""What a front door says of whoever comes, and what it is answered."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from voxwire_protocol import wire
+from voxwire_protocol.clocks import Clock
+from voxwire_server.lifecycle import Event
+from voxwire_server.ports import ControlChannel
+
+if TYPE_CHECKING:
+    from voxwire_server.session.session import Session
+
+__all__ = ["Arrival", "At", "Here", "Refused", "Ticket"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """Who comes, and why he may: the credentials, never what the session is like.
+
+    Attributes:
+        token: Connect token; empty = none.
+        nonce: What says that two attempts are the same one, 16 random bytes; empty = none.
+        bot: Name of the bot that is wanted; empty = the only one.
+        session_id: The session that is resumed; empty = a new one.
+        resume_token: Proof that it is the client's.
+        is_local: True for a program of this machine, no web page and no proxy.
+    """
+
+    token: str = field(default="", repr=False)
+    nonce: bytes = field(default=b"", repr=False)
+    bot: str = ""
+    session_id: str = ""
+    resume_token: bytes = field(default=b"", repr=False)
+    is_local: bool = False
+
+
+class Arrival(Protocol):
+    """What a client came by: one socket, one call; not yet a session's."""
+
+    def channel(self, features: frozenset["wire.Feature"], clock: Clock) -> ControlChannel:
+        """The control channel of a new session that it begins.
+
+        Args:
+            features: What both sides can do.
+            clock: The clock to run by.
+        """
+        ...
+
+    def bind(self, session: "Session") -> None:
+        """Have the session go on over it: a new one, or one that this client comes back to.
+
+        Never blocks. What the client is told first goes out here.
+
+        Raises:
+            ChannelError: It cannot be. Nothing has changed then.
+        """
+        ...
+
+    def coming(self, session: "Session") -> Event | None:
+        """What it is, in the table of sessions, that this client comes to the session."""
+        ...
+
+    def leave(self, session: "Session") -> None:
+        """It was bound, and was lost before anybody served it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The session is in this process, and whoever came is on it."""
+
+    session: "Session"
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Another process owns the session: ``url`` is where it is resumed."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was begun, nothing was used up.
+
+    Attributes:
+        code: Why.
+        reason: One sentence for a developer.
+        retry_after_ms: When the same may succeed, milliseconds; 0 = it will not.
+    """
+
+    code: wire.ErrorCode
+    reason: str
+    retry_after_ms: int = 0

@@ -1,0 +1,270 @@
+"""The front door without sockets: a directory, those who come to it, and a store that dawdles."""
+
+import asyncio
+import os
+import random
+from collections.abc import Awaitable, Callable, Collection
+from functools import cache
+from typing import Any
+
+from voxwire_protocol import wire
+from voxwire_protocol.channel import Channel
+from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
+from voxwire_server.config import Settings
+from voxwire_server.control.link import ControlLink
+from voxwire_server.control.numbered import NumberedChannel
+from voxwire_server.keys import KeyRing
+from voxwire_server.lifecycle import Event
+from voxwire_server.ports import ControlChannel, SessionFacts
+from voxwire_server.session.admission import Admission, ChosenBot, NoSuchBotError
+from voxwire_server.session.directory import Directory
+from voxwire_server.session.local_store import LocalStore
+from voxwire_server.session.registry import SessionRegistry
+from voxwire_server.session.session import Session
+from voxwire_server.session.store import Claim, Located, Owner, Saved, Use
+from voxwire_server.session.ticket import Ticket
+from voxwire_server.tokens import Claims, Limits, TokenIssuer, TokenVerifier
+
+__all__ = ["KEY", "NOW_S", "RESUME", "Caller", "House", "Process", "SlowStore", "token_of"]
+
+KEY = "an operator's secret of more than 32 characters"
+NOW_S = 1_800_000_000.0
+RESUME = frozenset({wire.Feature.FEATURE_RESUME})
+
+
+def token_of(user: str = "ada", *, token_id: str = "token-of-ada", **claims: Any) -> str:
+    """A token that is good at ``NOW_S``."""
+    issuer = TokenIssuer(_ring(KEY), new_id=lambda: token_id)
+    limits = Limits(**{k: v for k, v in claims.items() if k.startswith("max_")})
+    rest = {k: v for k, v in claims.items() if not k.startswith("max_")}
+    return issuer.issue(user, now_s=NOW_S, limits=limits, **rest)
+
+
+@cache
+def _settings(**settings: Any) -> Settings:
+    return Settings(**settings)
+
+
+@cache
+def _ring(key: str) -> KeyRing:
+    return KeyRing.parse(key=key)
+
+
+class _Verified(TokenVerifier):
+    """Remembers what it has verified: the same tokens come thousands of times."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        super().__init__(ring)
+        self._known: dict[str, Claims] = {}
+
+    def verify(self, token: str, *, now_s: float) -> Claims:
+        if token not in self._known:
+            self._known[token] = super().verify(token, now_s=now_s)
+        return self._known[token]
+
+
+@cache
+def _verified(key: str) -> _Verified:
+    return _Verified(_ring(key))
+
+
+def _admission(key: str, house: "House") -> Admission:
+    admission = Admission(_ring(key), loopback=True, bots=house)
+    vars(admission)["_verifier"] = _verified(key)
+    return admission
+
+
+async def _wait_for_ever(_: Session) -> None:
+    await asyncio.Event().wait()
+
+
+class House:
+    """The bots ``a`` and ``b``."""
+
+    def __init__(self, run: Callable[[Session], Awaitable[None]] = _wait_for_ever) -> None:
+        self._run = run
+
+    def choose(self, name: str) -> ChosenBot:
+        if name not in ("a", "b"):
+            raise NoSuchBotError("name one of: a, b")
+        return ChosenBot(name, (f"hello {name}",), self._run)
+
+
+class SlowStore(LocalStore):
+    """A store whose every verb takes its time, before it acts and after.
+
+    Args:
+        seed: Of its delays.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__(now_s=lambda: NOW_S)
+        self._random = random.Random(seed)
+
+    async def pause(self) -> None:
+        """Let anything happen."""
+        pause_ms = self._random.choice((None, 0, 2, 5, 20))
+        if pause_ms is not None:
+            await asyncio.sleep(pause_ms / 1000)  # real time: slow
+
+    async def beat(self, me: Owner, sessions: Collection[str]) -> frozenset[str]:
+        return await self._slowly(super().beat(me, sessions))
+
+    async def locate(self, session_id: str = "", *, nonce: bytes = b"") -> Located | None:
+        return await self._slowly(super().locate(session_id, nonce=nonce))
+
+    async def take(
+        self, session_id: str, *, of: Owner | None, by: Owner | None, nonce: bytes = b""
+    ) -> Saved | None:
+        return await self._slowly(super().take(session_id, of=of, by=by, nonce=nonce))
+
+    async def count(self, user: str, session_id: str, *, limit: int | None) -> bool:
+        return await self._slowly(super().count(user, session_id, limit=limit))
+
+    async def claim(self, use: Use, *, after: str = "", back: bool = False) -> Claim | None:
+        return await self._slowly(super().claim(use, after=after, back=back))
+
+    async def save(self, session_id: str, me: Owner, snapshot: bytes) -> bool:
+        return await self._slowly(super().save(session_id, me, snapshot))
+
+    async def _slowly(self, verb: Awaitable[Any]) -> Any:
+        await self.pause()
+        result = await verb
+        await self.pause()
+        return result
+
+
+class Process:
+    """What one process of a service has: its sessions, and the door to them."""
+
+    def __init__(
+        self,
+        store: LocalStore | None = None,
+        *,
+        key: str = KEY,
+        house: House | None = None,
+        url: str = "",
+        clock: Clock = SYSTEM_CLOCK,
+        **settings: Any,
+    ) -> None:
+        made = _settings(**settings)
+        self.store = LocalStore(now_s=lambda: NOW_S) if store is None else store
+        self.registry = SessionRegistry(made.max_sessions)
+        self.directory = Directory(
+            self.registry,
+            _admission(key, house or House()),
+            settings=made,
+            store=self.store,
+            url=url,
+            clock=clock,
+            wall_s=lambda: NOW_S,
+        )
+
+    @property
+    def sessions(self) -> list[Session]:
+        """Its sessions."""
+        return list(self.registry)
+
+    @property
+    def idle(self) -> bool:
+        """True when nobody is on the way in or out, and nothing is reserved."""
+        inside = vars(self.directory)
+        return not (inside["_work"] or inside["_attempts"] or inside["_users"]) and (
+            not self.registry.reserved
+        )
+
+    async def close(self) -> None:
+        """End every session; nothing may remain, here or in the store."""
+        await self.directory.close(5000)
+        assert self.idle
+        assert len(self.registry) == 0
+        assert not vars(self.registry)["_tasks"]
+
+
+class Caller:
+    """Somebody who comes with a Hello, and reads what the session says.
+
+    Args:
+        token: Connect token.
+        token_id: Its ``jti``.
+        nonce: Attach nonce; None = a new one.
+        bot: The bot that is asked for.
+        back: The Welcome of the session that is resumed.
+        origin: The page's.
+        fields: Further fields of the Hello.
+    """
+
+    def __init__(
+        self,
+        token: str = "",
+        *,
+        token_id: str = "",
+        nonce: bytes | None = None,
+        bot: str = "a",
+        back: wire.Welcome | None = None,
+        origin: bytes = b"",
+        **fields: Any,
+    ) -> None:
+        if back is not None:
+            fields = {"session_id": back.session_id, "epoch": back.epoch, **fields}
+            fields = {"resume_token": back.resume_token, **fields}
+        nonce = os.urandom(16) if nonce is None else nonce
+        self.hello = wire.Hello(token=token, attach_nonce=nonce, bot=bot, **fields)
+        self.token_id = token_id
+        self.ticket = Ticket(
+            token=token,
+            nonce=nonce,
+            bot=bot,
+            session_id=self.hello.session_id,
+            resume_token=self.hello.resume_token,
+        )
+        self.facts = SessionFacts(features=RESUME, origin=origin)
+        self.link = ControlLink(self._send)
+        self.events: list[wire.Envelope] = []
+        self.closed: tuple[int, str] | None = None
+        self.bound: Session | None = None
+        self.left = False
+        self._channel = Channel(allowed=wire.SERVER_PAYLOADS)
+
+    async def _send(self, event: dict[str, Any]) -> None:
+        if event["type"] == "websocket.close":
+            self.closed = (event["code"], event["reason"])
+        else:
+            self.events += self._channel.receive(event["bytes"], 0)
+
+    def channel(self, features: frozenset[wire.Feature], clock: Clock) -> ControlChannel:
+        """Ours."""
+        return NumberedChannel(features, clock=clock)
+
+    def bind(self, session: Session) -> None:
+        """The session goes on here."""
+        welcome = wire.Welcome(session_id=session.id)
+        assert session.numbered is not None
+        session.numbered.rebind(self.link, self.hello, welcome)
+        self.bound = session
+
+    def coming(self, session: Session) -> Event | None:
+        """What it is that comes."""
+        assert session.numbered is not None
+        return session.numbered.coming(self.hello)
+
+    def leave(self, session: Session) -> None:
+        """Gone before it was served."""
+        self.left = True
+        assert session.numbered is not None
+        session.numbered.lost(self.link)
+
+    async def come(self, process: Process) -> Any:
+        """Ask to be let in."""
+        return await process.directory.attach(self.ticket, self.facts, self)
+
+    async def read(self) -> list[wire.Envelope]:
+        """Read until the session closes its link; the messages."""
+        await self.link.write()
+        return self.events
+
+    @property
+    def welcome(self) -> wire.Welcome:
+        """The Welcome that waits to be read."""
+        data = vars(self.link)["_events"][0]
+        return wire.Envelope.FromString(data).welcome
