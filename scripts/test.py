@@ -95,7 +95,8 @@ def pages(*names: str) -> tuple[str, ...]:
 SHARES = [
     Share("cores", "", 45, busy=True),
     Share("cores", "rtc", 30, ("protocol/python/tests/test_rtc.py",)),
-    Share("server", "", 100, busy=True),
+    Share("server", "bots", 75, ("server/tests/bots",), busy=True),
+    Share("server", "", 60, busy=True),
     Share("clients", "python", 50),
     Share("clients", "js", 60, vitest=UNIT, busy=True),
     Share("browser", "talk", 60, pages("talk", "microphone", "console-words"), vitest=BROWSER),

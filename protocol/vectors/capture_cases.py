@@ -96,6 +96,24 @@ _CASES: dict[str, tuple[str, list[Step]]] = {
             _state(200, 0, 100),
         ],
     ),
+    "gap-too-long-sent-late": (
+        "What was not said to be lost is sent, though the loop was late; 200 ms later it is not.",
+        [
+            _resume(0, 0),
+            _capture(20),
+            _send(20, (0, 20)),
+            {"op": "park"},
+            *_captures(40, 200),
+            _resume(225, 20, 100),
+            _capture(230),
+            _send(424, (120, 20), (140, 20), (160, 20), (180, 20), (200, 20)),
+            {"op": "park"},
+            _capture(440),
+            _resume(445, 220, 0),
+            _send(645),
+            _state(240, 0, 120),
+        ],
+    ),
     "too-old": (
         "What a microphone gave before it stood still is not sent late.",
         [

@@ -95,3 +95,25 @@ def test_gaps_that_are_no_longer_than_what_is_kept_leave_no_hole(
         line.act("back", 0)
     assert line.heard == line.said
     assert line.kept.lost_samples == 0
+
+
+@given(late_ms=st.integers(0, 199))
+def test_what_is_not_said_to_be_lost_is_sent(late_ms: int) -> None:
+    """The loop may be late between the two, and the microphone goes on."""
+    line = Line()
+    line.talk(400)
+    lost = line.kept.resume(0, line.now_ms)
+    line.talk(late_ms // 20)
+    line.now_ms += late_ms % 20
+    piece = line.kept.peek(line.now_ms)
+    assert piece is not None
+    assert piece.index == lost == 400 * BLOCK - KEPT_MS * RATE // 1000
+    assert line.kept.lost_samples == lost
+
+
+def test_a_path_that_sends_nothing_does_not_keep_more_for_long() -> None:
+    line = Line()
+    line.talk(400)
+    line.kept.resume(0, line.now_ms)
+    line.talk(100)
+    assert line.kept.waiting_samples == KEPT_MS * RATE // 1000

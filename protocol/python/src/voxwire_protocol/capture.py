@@ -10,6 +10,7 @@ Pure: no clock is read. Every `now_ms` is milliseconds of one monotonic clock, o
 
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 __all__ = ["KEPT_MS", "SEAM_MS", "KeptCapture", "Piece"]
@@ -19,6 +20,9 @@ KEPT_MS: Final = 3000
 
 SEAM_MS: Final = 60
 """What is left out where it is not known which sample came last: rather a hole than twice."""
+
+_GRACE_MS: Final = 200
+"""How much longer it is kept once it was said what is lost: the rest is on its way by then."""
 
 _SAMPLE_BYTES: Final = 2
 
@@ -68,6 +72,8 @@ class KeptCapture:
         self._floor = 0  # nothing before it is owed: the user was muted there
         self._counted = 0  # what is lost before it has been counted
         self._cursor: int | None = None  # what is sent next; None = no path takes audio
+        self._owed_until_ms = -inf  # until then what was there when a path began is not let go
+        self._owed_end = 0
 
     @property
     def waiting_samples(self) -> int:
@@ -107,13 +113,15 @@ class KeptCapture:
             now_ms: Now.
 
         Returns:
-            Samples from there on that are not kept any more; they count as lost.
+            Samples from there on that are not kept any more; they count as lost. The rest is kept
+            until a path that sends it at once has done so.
         """
-        self._cursor = None
+        self._cursor, self._owed_until_ms = None, -inf
         self._trim(now_ms)
         start = min(max(index, self._floor), self.next_index)
         first = self._blocks[0].index if self._blocks else self.next_index
         self._cursor = max(start, first)
+        self._owed_until_ms, self._owed_end = now_ms + _GRACE_MS, self.next_index
         self._count(start, self._cursor)
         return self._cursor - start
 
@@ -146,10 +154,13 @@ class KeptCapture:
     def _trim(self, now_ms: float) -> None:
         """Lets go of what is too old or too much; the newest block stays while it is young."""
         blocks = self._blocks
+        owed_end = self._owed_end if now_ms < self._owed_until_ms else 0
         while blocks:
             oldest = blocks[0]
             young = now_ms - oldest.at_ms <= self._kept_ms
             if young and (len(blocks) == 1 or self.next_index - oldest.index <= self._max_samples):
+                break
+            if oldest.end <= owed_end:
                 break
             blocks.popleft()
             if self._cursor is not None and oldest.end > self._cursor:

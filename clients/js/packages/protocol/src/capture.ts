@@ -11,6 +11,8 @@
 export const KEPT_MS = 3000;
 /** What is left out where it is not known which sample came last: rather a hole than twice. */
 export const SEAM_MS = 60;
+/** How much longer it is kept once it was said what is lost: the rest is on its way by then. */
+const GRACE_MS = 200;
 
 /** Audio that is to be sent: int16 mono, and the number of its first sample. */
 export interface CapturePiece {
@@ -46,6 +48,9 @@ export class KeptCapture {
   #counted = 0;
   /** What is sent next; undefined = no path takes audio. */
   #cursor: number | undefined;
+  /** Until then what was there when a path began is not let go. */
+  #owedUntilMs = 0;
+  #owedEnd = 0;
 
   constructor({ sampleRate, keptMs = KEPT_MS }: KeptCaptureOptions) {
     this.#rate = sampleRate;
@@ -82,13 +87,17 @@ export class KeptCapture {
   }
 
   /** A path takes audio, and the server wants it from `index` on. Returns how many samples from
-   * there on are not kept any more; they count as lost. */
+   * there on are not kept any more; they count as lost. The rest is kept until a path that sends it
+   * at once has done so. */
   resume(index: number, nowMs: number): number {
     this.#cursor = undefined;
+    this.#owedUntilMs = 0;
     this.#trim(nowMs);
     const start = Math.min(Math.max(index, this.#floor), this.nextIndex);
     const cursor = Math.max(start, this.#blocks[0]?.index ?? this.nextIndex);
     this.#cursor = cursor;
+    this.#owedUntilMs = nowMs + GRACE_MS;
+    this.#owedEnd = this.nextIndex;
     this.#count(start, cursor);
     return cursor - start;
   }
@@ -122,10 +131,12 @@ export class KeptCapture {
   /** Lets go of what is too old or too much; the newest block stays while it is young. */
   #trim(nowMs: number): void {
     let drop = 0;
+    const owedEnd = nowMs < this.#owedUntilMs ? this.#owedEnd : 0;
     for (const [at, block] of this.#blocks.entries()) {
       const young = nowMs - block.atMs <= this.#keptMs;
       const newest = at === this.#blocks.length - 1;
       if (young && (newest || this.nextIndex - block.index <= this.#maxSamples)) break;
+      if (block.end <= owedEnd) break;
       drop = at + 1;
       if (this.#cursor !== undefined && block.end > this.#cursor) {
         this.#count(this.#cursor, block.end);
