@@ -85,6 +85,7 @@ class SteadyGeminiLive(GeminiConnections):
         """Take out of a message what belongs to a turn that was cut here already."""
         if content.model_turn or content.output_transcription:
             self._generating = self._turn_open = True
+            self._since_handle.spoke()
         if not self._cut_here:
             if content.model_turn:
                 self._content_at = time.monotonic()

@@ -99,6 +99,7 @@ class GeminiConnections(GeminiLiveLLMService):
     async def _tell_what_came_since(self, session: Any) -> None:
         """A session is resumed as it was when its handle was made: tell it what was said since."""
         turns = self._since_handle.turns()
+        self._since_handle.told()
         if turns:  # they are kept until a handle knows of them
             await self._try(session.send_client_content(turns=turns, turn_complete=False))
         else:

@@ -11,6 +11,7 @@ class SinceHandle:
     def __init__(self) -> None:
         """Starts with nothing said."""
         self._said: list[tuple[str, str]] = []
+        self._told = False  # on this connection, and the model has not spoken since
 
     def __bool__(self) -> bool:
         return bool(self._said)
@@ -21,9 +22,18 @@ class SinceHandle:
             text = self._said.pop()[1] + text
         self._said.append((role, text))
 
+    def told(self) -> None:
+        """A session that was resumed was told; the handle that greets it was made before that."""
+        self._told = bool(self.turns())
+
+    def spoke(self) -> None:
+        """The model speaks: handles from here on know of what it was told."""
+        self._told = False
+
     def known(self) -> None:
-        """A new handle knows of everything."""
-        self._said.clear()
+        """A new handle knows of everything, unless it may be older than what was told."""
+        if not self._told:
+            self._said.clear()
 
     def cut(self, heard: str) -> None:
         """Of what the model said last, this was heard."""
