@@ -4,39 +4,11 @@
 them and no other test, so a failure says how long the process was not woken meanwhile.
 """
 
-import threading
-import time
 from collections.abc import Iterator
-from typing import Final
 
 import pytest
 
-STEP_S: Final = 0.005
-
-
-class StallProbe:
-    """Measures the longest stall of this process while it is entered."""
-
-    def __init__(self) -> None:
-        self.worst_ms = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="stall probe", daemon=True)
-
-    def __enter__(self) -> "StallProbe":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        before = time.monotonic()
-        while not self._stop.is_set():
-            time.sleep(STEP_S)
-            now = time.monotonic()
-            self.worst_ms = max(self.worst_ms, (now - before - STEP_S) * 1000)
-            before = now
+from scripts.stalls import Stalls
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,7 +29,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     mark = item.get_closest_marker("timing")
     if mark is None:
         return (yield)
-    with StallProbe() as probe:
+    with Stalls() as probe:
         try:
             return (yield)
         finally:
@@ -65,5 +37,5 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
                 "call",
                 "timing",
                 f"judges moments: {mark.kwargs['reason']}\n"
-                f"longest stall of the machine meanwhile: {probe.worst_ms:.0f} ms",
+                f"longest stall of this process meanwhile: {probe.worst_ms:.0f} ms",
             )
