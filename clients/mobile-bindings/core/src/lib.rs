@@ -1,0 +1,21 @@
+//! The cores of a Voxwire client: everything that can be decided without a socket, a thread or a
+//! clock. Time is an argument; what goes out and comes in is bytes and values.
+//!
+//! | module | what it decides |
+//! |---|---|
+//! | [`wire`] | the messages of `voxwire.v1`; who may send them and how they are delivered |
+//! | [`channel`] | numbered delivery: acknowledgements, replay, chunks, resuming |
+//! | [`timeline`] | words on the media clock: which are due, which were heard |
+//! | [`tools`] | tool calls: every one ends exactly once |
+//! | [`capture`] | the kept microphone: what is sent again after a gap |
+//! | [`clock`] | the peer's clock |
+//! | [`jitter`] | RTP packets in order |
+//! | [`playout`] | bot audio by position, handed to a speaker in blocks |
+//! | [`conversation`] | the log of turns |
+//! | [`text_join`] | texts that follow each other, as one |
+//!
+//! Python (`voxwire_protocol`, `voxwire`) and TypeScript (`@voxwire/protocol`, `@voxwire/client`)
+//! have the same; `protocol/vectors` holds all of them to it. `protocol/spec` is the authority.
+
+pub mod channel;
+pub mod wire;

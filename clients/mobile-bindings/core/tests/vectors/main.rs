@@ -1,0 +1,13 @@
+//! The golden cases of `protocol/vectors` hold for this implementation (see the README there).
+
+mod channel;
+mod support;
+mod wire;
+
+/// rtvi/ belongs to the server's gateway.
+const FOLDERS: [&str; 6] = ["capture", "channel", "rtvi", "tools", "wire", "words"];
+
+#[test]
+fn every_folder_of_vectors_has_a_reader() {
+    assert_eq!(support::folders(), FOLDERS);
+}
