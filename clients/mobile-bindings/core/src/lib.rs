@@ -17,5 +17,9 @@
 //! Python (`voxwire_protocol`, `voxwire`) and TypeScript (`@voxwire/protocol`, `@voxwire/client`)
 //! have the same; `protocol/vectors` holds all of them to it. `protocol/spec` is the authority.
 
+pub mod capture;
 pub mod channel;
+pub mod text_join;
+pub mod timeline;
+pub mod tools;
 pub mod wire;

@@ -1,8 +1,11 @@
 //! The golden cases of `protocol/vectors` hold for this implementation (see the README there).
 
+mod capture;
 mod channel;
 mod support;
+mod tools;
 mod wire;
+mod words;
 
 /// rtvi/ belongs to the server's gateway.
 const FOLDERS: [&str; 6] = ["capture", "channel", "rtvi", "tools", "wire", "words"];
