@@ -89,7 +89,7 @@ def environment() -> dict[str, str]:
 def write_lock() -> None:
     """Writes Cargo.lock from the pins, unless it is so already."""
     text = PINS.read_text("utf-8")
-    with_source = re.sub(r'^checksum = ', f'source = "{CRATES_IO}"\n\\g<0>', text, flags=re.M)
+    with_source = re.sub(r"^checksum = ", f'source = "{CRATES_IO}"\n\\g<0>', text, flags=re.M)
     if not LOCK.exists() or LOCK.read_text("utf-8") != with_source:
         LOCK.write_text(with_source, "utf-8")
 
@@ -122,7 +122,13 @@ def fetch() -> None:
     if path is None:
         raise StepError(missing_cargo() or "no cargo")
     write_lock()
-    command: list[str | Path] = [path, "fetch", "--locked", "--manifest-path", WORKSPACE / "Cargo.toml"]
+    command: list[str | Path] = [
+        path,
+        "fetch",
+        "--locked",
+        "--manifest-path",
+        WORKSPACE / "Cargo.toml",
+    ]
     if capture([*command, "--offline"], env=environment())[0] == 0:
         return
     total = PINS.read_text("utf-8").count("\nchecksum = ")

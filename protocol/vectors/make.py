@@ -12,12 +12,26 @@ from pathlib import Path
 
 import capture_cases
 import channel_cases
+import clock_cases
+import conversation_cases
+import jitter_cases
+import playout_cases
 import tool_cases
 import wire_cases
 import word_cases
 
 ROOT = Path(__file__).resolve().parent
-FOLDERS = ("wire", "channel", "words", "tools", "capture")
+SCRIPTS = {
+    "channel": channel_cases,
+    "words": word_cases,
+    "tools": tool_cases,
+    "capture": capture_cases,
+    "clock": clock_cases,
+    "jitter": jitter_cases,
+    "playout": playout_cases,
+    "conversation": conversation_cases,
+}
+FOLDERS = ("wire", *SCRIPTS)
 
 
 def files() -> Iterator[tuple[str, bytes]]:
@@ -25,14 +39,9 @@ def files() -> Iterator[tuple[str, bytes]]:
     for name, message, data in wire_cases.cases():
         yield f"wire/{name}.json", _json(message)
         yield f"wire/{name}.binpb", data
-    for name, case in channel_cases.cases():
-        yield f"channel/{name}.json", _json(case)
-    for name, case in word_cases.cases():
-        yield f"words/{name}.json", _json(case)
-    for name, case in tool_cases.cases():
-        yield f"tools/{name}.json", _json(case)
-    for name, case in capture_cases.cases():
-        yield f"capture/{name}.json", _json(case)
+    for folder, module in SCRIPTS.items():
+        for name, case in module.cases():
+            yield f"{folder}/{name}.json", _json(case)
 
 
 def _json(value: object) -> bytes:

@@ -19,6 +19,10 @@
 
 pub mod capture;
 pub mod channel;
+pub mod clock;
+pub mod conversation;
+pub mod jitter;
+pub mod playout;
 pub mod text_join;
 pub mod timeline;
 pub mod tools;

@@ -17,10 +17,16 @@ mod generated {
 
 mod unknown;
 
+#[allow(clippy::match_same_arms, reason = "generated: tables of the schema, a row for each payload")]
+mod payloads {
+    use super::{Delivery, Payload, Sender};
+
+    include!(concat!(env!("OUT_DIR"), "/payloads.rs"));
+}
+
 pub use envelope::Payload;
 pub use generated::*;
-
-include!(concat!(env!("OUT_DIR"), "/payloads.rs"));
+pub use payloads::PayloadKind;
 
 /// WebSocket subprotocol of `WS /v1/session` (RFC 6455 §1.9).
 pub const SUBPROTOCOL: &str = "voxwire.v1";

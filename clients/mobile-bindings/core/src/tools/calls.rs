@@ -223,7 +223,7 @@ impl ToolCalls {
         let (state, end) = match result {
             _ if too_large => {
                 let error = error_of(ErrorCode::TooLarge, "the result is above the size limit");
-                (CallState::Failed, End { error, result: kept, ..End::default() })
+                (CallState::Failed, End { error: Some(error), result: kept, ..End::default() })
             }
             Ok(output) => {
                 (CallState::Done, End { output: Some(output), result: kept, ..End::default() })
@@ -379,7 +379,7 @@ impl ToolCalls {
             let reason = "the call passed its deadline";
             (CallState::TimedOut, error_of(ErrorCode::Timeout, reason))
         };
-        vec![self.end(at, state, now_ms, End { error, ..End::default() })]
+        vec![self.end(at, state, now_ms, End { error: Some(error), ..End::default() })]
     }
 
     fn answer_ended(&mut self, call_id: &str, result: CallResult, now_ms: u64) -> Vec<Effect> {
@@ -437,8 +437,8 @@ fn refused(call_id: &str, code: ErrorCode) -> Effect {
     Effect::Refused { call_id: call_id.to_owned(), code }
 }
 
-fn error_of(code: ErrorCode, reason: &str) -> Option<CallError> {
-    Some(CallError { code, reason: reason.to_owned(), retryable: false })
+fn error_of(code: ErrorCode, reason: &str) -> CallError {
+    CallError { code, reason: reason.to_owned(), retryable: false }
 }
 
 const fn invalid(reason: &'static str) -> ToolUseError {
@@ -447,14 +447,12 @@ const fn invalid(reason: &'static str) -> ToolUseError {
 
 /// Refuses a token that no call can have.
 fn check_token(request: &Request) -> Result<(), ToolUseError> {
-    match &request.call_token {
-        None => Ok(()),
-        Some(_) if request.executor == Executor::Server => {
-            Err(invalid("a call that the server runs has no call_token"))
-        }
-        Some(token) if token.len() < MIN_TOKEN_BYTES => {
-            Err(invalid("call_token must have at least 16 bytes"))
-        }
-        Some(_) => Ok(()),
+    let Some(token) = &request.call_token else { return Ok(()) };
+    if request.executor == Executor::Server {
+        return Err(invalid("a call that the server runs has no call_token"));
     }
+    if token.len() < MIN_TOKEN_BYTES {
+        return Err(invalid("call_token must have at least 16 bytes"));
+    }
+    Ok(())
 }
