@@ -259,7 +259,7 @@ function restored(state: LogState, snapshot: Snapshot): LogState {
     const at = turns.findLastIndex((turn) => turn.id === id);
     const same = turns[at];
     if (role === "user") {
-      const whole = same?.role === "user" ? `${same.text} ${text}` : text;
+      const whole = joinTexts(same?.role === "user" ? same.text : "", text);
       const turn: UserTurn = { id, role, text: whole, final: true, typed: false };
       turns.splice(at < 0 ? turns.length : at, at < 0 ? 0 : 1, turn);
     } else {

@@ -12,17 +12,23 @@ function placed(text: string, offset: number, piece: string): string {
   return before + piece + points.slice(offset + [...piece].length).join("");
 }
 
-/** Adds words that are known now; a word that was heard stays as it is. */
+/** Adds words that are known now; a word that was heard stays as it is. A word that lies outside
+ * the piece of text in the event is a piece of what came before. */
 export function withWords(utterance: LoggedUtterance, event: UtteranceWords): LoggedUtterance {
   const words = [...utterance.words];
-  for (const { index, text, startMs, endMs } of event.words) {
+  const whole = placed(utterance.text, event.textOffset, event.text);
+  const points = [...whole];
+  const end = event.textOffset + [...event.text].length;
+  for (const { index, text: piece, charStart, charEnd, startMs, endMs } of event.words) {
+    const within = event.textOffset <= charStart && charStart < end;
+    const text = within ? piece : points.slice(charStart, charEnd).join("");
     const before = words.findIndex((word) => word.index >= index);
     const at = before < 0 ? words.length : before;
     const known = words[at]?.index === index ? words[at] : undefined;
     if (known && known.state !== "unheard") continue;
     words.splice(at, known ? 1 : 0, { index, text, startMs, endMs, state: "unheard" });
   }
-  return { ...utterance, words, text: placed(utterance.text, event.textOffset, event.text) };
+  return { ...utterance, words, text: whole };
 }
 
 /** The own speaker reached a word. */
