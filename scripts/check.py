@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import rust
 from javascript import JS, build
 from steps import BIN, NODE_BIN, OUT, PYTHON, ROOT, StepError, capture, tracked_files
 
@@ -179,6 +180,36 @@ NPM_CHECKS: dict[str, Callable[[], Outcome]] = {
 }
 
 
+def cargo(*arguments: str) -> Outcome:
+    """Runs a command of cargo's on the mobile bindings as a check."""
+    manifest = ["--manifest-path", str(rust.WORKSPACE / "Cargo.toml")]
+    command = [rust.cargo() or "cargo", arguments[0], *manifest, *arguments[1:]]
+    code, output = capture(command, env=rust.environment())
+    return Outcome(code == 0, output)
+
+
+def rustfmt() -> Outcome:
+    """Formatting of the Rust."""
+    return cargo("fmt", "--check")
+
+
+def clippy() -> Outcome:
+    """Lint rules of the Rust, and a comment on every public item."""
+    try:
+        rust.fetch()
+    except StepError as error:
+        return Outcome(False, str(error))
+    return cargo("clippy", "--locked", "--offline", "-j1", "--all-targets", "--", "-Dwarnings")
+
+
+RUST_CHECKS: dict[str, Callable[[], Outcome]] = {"rustfmt": rustfmt, "clippy": clippy}
+
+
+def has_rust_tools() -> bool:
+    """Whether cargo is here with rustfmt and clippy."""
+    return rust.missing_cargo() is None and rust.has("fmt") and rust.has("clippy")
+
+
 def has_npm_tools() -> bool:
     """Whether setup could install buf and pyright."""
     return shutil.which("npm") is not None and (NODE_BIN / "buf").exists()
@@ -191,6 +222,10 @@ def run_checks() -> tuple[int, int]:
         checks |= NPM_CHECKS
     else:
         print(f"  not checked without npm: {', '.join(NPM_CHECKS)}", flush=True)
+    if has_rust_tools():
+        checks |= RUST_CHECKS
+    else:
+        print(f"  not checked without cargo: {', '.join(RUST_CHECKS)}", flush=True)
     failed: list[str] = []
     for name, check in checks.items():
         started = time.monotonic()
@@ -221,6 +256,8 @@ def fix() -> int:
     if has_npm_tools():
         commands.append([NODE_BIN / "buf", "format", "--write"])
         commands.append([NODE_BIN / "biome", "check", "--write", "clients/js", "examples"])
+    if has_rust_tools():
+        commands.append([sys.executable, ROOT / "scripts" / "rust.py", "fmt"])
     code = 0
     for command in commands:
         status, output = capture(command)

@@ -1,5 +1,6 @@
-"""What test programs came to, from the JUnit files that they wrote."""
+"""What test programs came to, from the JUnit files that they wrote, or from what they printed."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -53,4 +54,18 @@ def count_pytest(part: str, name: str, status: int) -> Count:
         count += Count(total - errors - failures - skipped, errors + failures, skipped)
     if status not in (0, NO_TESTS) and count.failed == 0:
         count.failed = 1  # a crash, a leaked task, a usage error: never green
+    return count
+
+
+CARGO_RESULT = re.compile(
+    r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;", re.MULTILINE
+)
+
+
+def count_cargo(log: Path, status: int) -> Count:
+    """What `cargo test` came to, from what it printed: a line for each of its programs."""
+    found = CARGO_RESULT.findall(log.read_text("utf-8", errors="replace"))
+    count = sum((Count(*map(int, numbers)) for numbers in found), Count())
+    if (status != 0 and count.failed == 0) or not found:
+        count.failed += 1  # it did not compile, or a program crashed
     return count

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 
 from steps import Line, capture, stream, tail
 
@@ -15,9 +16,13 @@ TOOLS = {
 }
 
 
-def install_debian_tools() -> None:
-    """Installs what is missing; prints why when it cannot."""
-    missing = sorted(package for program, package in TOOLS.items() if not shutil.which(program))
+def install_debian_tools(tools: Mapping[str, str] = TOOLS) -> None:
+    """Installs what is missing; prints why when it cannot.
+
+    Args:
+        tools: The package of each program.
+    """
+    missing = sorted(package for program, package in tools.items() if not shutil.which(program))
     if not missing:
         return
     names = " ".join(missing)

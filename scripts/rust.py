@@ -1,7 +1,8 @@
-"""Cargo for the mobile bindings: `rust.py test|pins|CARGO ARGUMENTS...`; for example `rust.py clippy`.
+"""Cargo for the mobile bindings: `rust.py test [ARGUMENTS...]`, `rust.py pins`, or any command of
+cargo's, as in `rust.py clippy`.
 
-`Cargo.pins` is the workspace's Cargo.lock without the lines that say where a crate comes from, which
-is cargo's own configuration's to say; Cargo.lock is written from it, and every build is `--locked`.
+`Cargo.pins` is the workspace's Cargo.lock without the lines that say where a crate comes from: that
+is for cargo's own configuration to say. Cargo.lock is written from it, and builds are `--locked`;
 `rust.py pins` writes the pins after a version was changed in a Cargo.toml. Products are kept in the
 user's cache, by pins and compiler, so that a second clone has less to build.
 """
@@ -17,6 +18,7 @@ from functools import cache
 from pathlib import Path
 
 import install
+from debian import install_debian_tools
 from steps import ROOT, Line, StepError, capture, stream, tail
 
 WORKSPACE = ROOT / "clients" / "mobile-bindings"
@@ -26,13 +28,15 @@ MIN_RUST = (1, 88)
 KEPT_DAYS = 30
 """Products of other pins and compilers that nobody has used for so long are removed."""
 
+DEBIAN = {"cargo": "cargo-web"}
+
 # What a lock file calls crates.io, whatever serves it; nothing is fetched from there.
 CRATES_IO = "registry+https://" + "/".join(("github.com", "rust-lang", "crates.io-index"))
 
 
 @cache
 def cargo() -> Path | None:
-    """The cargo to use: $CARGO, the one on the path (rustup's or Debian's), rustup's; None = none."""
+    """The cargo to use: $CARGO, the one on the path, rustup's; None = there is none."""
     home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
     named = os.environ.get("CARGO")
     for found in (named, shutil.which("cargo"), shutil.which("cargo", path=home / "bin")):
@@ -60,6 +64,37 @@ def missing_cargo() -> str | None:
     if (int(found[1]), int(found[2])) < MIN_RUST:
         return f"Rust {found[1]}.{found[2]} here; {advice}"
     return None
+
+
+def prepare() -> bool:
+    """Has all that the tests are built from: cargo (as root on Debian) and the crates.
+
+    Returns:
+        False when something is missing and this is CI; elsewhere what is left out is said.
+    """
+    try:
+        root = hasattr(os, "geteuid") and os.geteuid() == 0
+        if missing_cargo() and shutil.which("apt-get") and root:
+            install_debian_tools(DEBIAN)
+            cargo.cache_clear()
+            compiler.cache_clear()
+        if reason := missing_cargo():
+            raise StepError(reason)
+        fetch()
+    except StepError as error:
+        print(f"test: the Rust tests are left out: {error}", flush=True)
+        return not os.environ.get("CI")
+    return True
+
+
+def is_ready() -> bool:
+    """Whether the tests can be built: `prepare` got everything."""
+    path = cargo()
+    return (
+        path is not None
+        and not missing_cargo()
+        and capture(_fetch(path, "--offline"), env=environment())[0] == 0
+    )
 
 
 def has(tool: str) -> bool:
@@ -112,6 +147,11 @@ def write_pins() -> int:
     return code
 
 
+def _fetch(path: Path, *options: str) -> list[str | Path]:
+    """The command that has every crate in cargo's cache."""
+    return [path, "fetch", "--locked", *options, "--manifest-path", WORKSPACE / "Cargo.toml"]
+
+
 def fetch() -> None:
     """Has every crate in cargo's cache; asks the network for nothing that is there.
 
@@ -140,7 +180,7 @@ def fetch() -> None:
         seen += text.lstrip().startswith("Downloaded ")
         line.update(f"{seen} of {total} crates")
 
-    code, output = stream(command, on_line, env=environment())
+    code, output = stream(_fetch(path), on_line, env=environment())
     if code != 0:
         raise StepError(f"cargo could not get the crates that Cargo.pins names:\n{tail(output)}")
     line.done("done")

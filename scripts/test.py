@@ -1,5 +1,6 @@
-"""Every check and test: `test.py [PART...] [-- PYTEST ARGUMENTS]`; parts: checks, cores, server,
-clients, browser, interop, faults, timing. Ends with the time of each part and `N passed, N failed`.
+"""Every check and test: `test.py [PART...] [-- PYTEST ARGUMENTS]`; parts: checks, cores, mobile,
+server, clients, browser, interop, faults, timing. Ends with the time of each part and
+`N passed, N failed`.
 
 What keeps a processor busy runs first, side by side; then what mostly waits for sound, as many at
 a time as the machine bears. The timing group, tests that judge moments of real time, runs last and
@@ -18,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import npm
-from counts import Count, count_pytest, report_of
+import rust
+from counts import Count, count_cargo, count_pytest, report_of
 from javascript import build, has_packages, missing_node
 from jobs import Job, run_jobs
 from stalls import Stalls
@@ -26,6 +28,7 @@ from steps import NODE_BIN, OUT, PYTHON, ROOT, StepError
 
 PARTS = {
     "cores": ["protocol/python/tests"],
+    "mobile": [],
     "server": ["server/tests"],
     "clients": ["clients/python/tests"],
     "browser": [],
@@ -58,9 +61,10 @@ OTHERS = f"not timing and {LEFT_OUT}"
 class Share:
     """Tests of a part that run in one process: what no other share of the part has, if `paths` is
     empty. `seconds` is about what it takes; the longest starts first. `vitest` names the
-    configuration of vitest that runs it instead of pytest; `apart`: in a network of its own;
-    `consumers`: with what the lock file of `npm.CONSUMERS` names; `busy`: it works all the time,
-    and nothing in it takes place in real time; `alone`: it takes all that the machine has.
+    configuration of vitest that runs it instead of pytest; `cargo`: cargo runs it; `apart`: in a
+    network of its own; `consumers`: with what the lock file of `npm.CONSUMERS` names; `busy`: it
+    works all the time, and nothing in it takes place in real time; `alone`: it takes all that the
+    machine has.
     """
 
     part: str
@@ -68,6 +72,7 @@ class Share:
     seconds: int
     paths: tuple[str, ...] = ()
     vitest: str = ""
+    cargo: bool = False
     apart: bool = False
     consumers: bool = False
     busy: bool = False
@@ -95,6 +100,7 @@ def pages(*names: str) -> tuple[str, ...]:
 
 SHARES = [
     Share("cores", "", 45, busy=True),
+    Share("mobile", "", 60, cargo=True, busy=True),
     Share("cores", "rtc", 30, ("protocol/python/tests/test_rtc.py",)),
     Share("server", "bots", 75, ("server/tests/bots",), busy=True),
     Share("server", "", 60, busy=True),
@@ -182,6 +188,12 @@ def vitest_job(share: Share) -> Job:
     return Job(share.part, share.name, command, log)
 
 
+def cargo_job(share: Share) -> Job:
+    """A process of cargo that builds and runs the Rust tests."""
+    command = [sys.executable, "-u", ROOT / "scripts" / "rust.py", "test"]
+    return Job(share.part, share.name, command, OUT / f"test-{share.part}.txt")
+
+
 def arguments_of(share: Share) -> list[str]:
     """Where pytest finds the tests of a share; nothing if there are none."""
     if share.paths:
@@ -208,6 +220,9 @@ def plan(wanted: Sequence[str]) -> dict[str, list[Job]]:
         if share.vitest:
             if has_packages() and (not share.consumers or npm.is_installed(npm.CONSUMERS)):
                 jobs[share.phase].append(vitest_job(share))
+        elif share.cargo:
+            if rust.is_ready():
+                jobs[share.phase].append(cargo_job(share))
         elif arguments := arguments_of(share):
             arguments = ["-m", OTHERS, *arguments]
             jobs[share.phase].append(pytest_job(share.part, share.name, arguments))
@@ -282,8 +297,12 @@ def run_jobs_of(wanted: Sequence[str]) -> dict[str, Count]:
     counts = {part: Count() for part in wanted}
 
     def take(job: Job) -> None:
-        checks = job.part == "checks"
-        count = count_checks(job) if checks else count_pytest(job.part, job.name, job.status)
+        if job.part == "checks":
+            count = count_checks(job)
+        elif job.part == "mobile":
+            count = count_cargo(job.log, job.status)
+        else:
+            count = count_pytest(job.part, job.name, job.status)
         count.seconds, count.cpu_s = job.seconds, job.cpu_s
         counts[job.part] += count
         show(job, count)
@@ -365,6 +384,8 @@ def main(arguments: list[str]) -> int:
     wanted = wanted_of(named, extra)
     pages = {"browser", "clients", TIMING} & set(wanted)
     if not prepare_javascript(wanted=bool(pages), browser="browser" in wanted):
+        return 1
+    if "mobile" in wanted and not extra and not rust.prepare():
         return 1
     # a shell that starts us in the background ignores SIGINT, which some tests send
     signal.signal(signal.SIGINT, signal.default_int_handler)

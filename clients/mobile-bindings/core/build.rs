@@ -28,9 +28,7 @@ fn main() -> Result<()> {
     compiler.open_file(ROOT_FILE)?;
     // The tests read it: they translate between the vectors' JSON and bytes.
     fs::write(out.join("voxwire.descriptors"), compiler.encode_file_descriptor_set())?;
-    prost_build::Config::new()
-        .out_dir(&out)
-        .compile_fds(compiler.file_descriptor_set())?;
+    prost_build::Config::new().out_dir(&out).compile_fds(compiler.file_descriptor_set())?;
     let pool = compiler.descriptor_pool();
     write_payloads(&pool, &out)?;
     write_fields(&pool, &out)
@@ -38,10 +36,8 @@ fn main() -> Result<()> {
 
 /// Which fields a message has, so that those which it does not have can be told.
 fn write_fields(pool: &DescriptorPool, out: &Path) -> Result<()> {
-    let messages: Vec<MessageDescriptor> = pool
-        .all_messages()
-        .filter(|message| message.package_name() == "voxwire.v1")
-        .collect();
+    let messages: Vec<MessageDescriptor> =
+        pool.all_messages().filter(|message| message.package_name() == "voxwire.v1").collect();
     let place = |wanted: &MessageDescriptor| messages.iter().position(|one| one == wanted);
     let root = messages
         .iter()
@@ -91,17 +87,13 @@ struct Arm {
 }
 
 fn write_payloads(pool: &DescriptorPool, out: &Path) -> Result<()> {
-    let envelope = pool
-        .get_message_by_name("voxwire.v1.Envelope")
-        .ok_or("the schema has no Envelope")?;
+    let envelope =
+        pool.get_message_by_name("voxwire.v1.Envelope").ok_or("the schema has no Envelope")?;
     let payload = envelope
         .oneofs()
         .find(|oneof| oneof.name() == "payload")
         .ok_or("an Envelope has no payload")?;
-    let arms = payload
-        .fields()
-        .map(|field| arm(pool, &field))
-        .collect::<Result<Vec<Arm>>>()?;
+    let arms = payload.fields().map(|field| arm(pool, &field)).collect::<Result<Vec<Arm>>>()?;
 
     let mut code = String::from("/// What an envelope carries: the arms of `Envelope.payload`.\n");
     code += "#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]\n";
@@ -129,7 +121,10 @@ fn write_payloads(pool: &DescriptorPool, out: &Path) -> Result<()> {
         }),
     ];
     for (name, kind, about, value) in tables {
-        write!(code, "\n    /// {about}\n    #[must_use]\n    pub const fn {name}(self) -> {kind} ")?;
+        write!(
+            code,
+            "\n    /// {about}\n    #[must_use]\n    pub const fn {name}(self) -> {kind} "
+        )?;
         code += "{\n        match self {\n";
         for arm in &arms {
             writeln!(code, "            Self::{} => {},", arm.variant, value(arm))?;
@@ -167,9 +162,7 @@ fn option(pool: &DescriptorPool, options: &DynamicMessage, name: &str) -> Result
         .ok_or_else(|| format!("{name} is no enum"))?;
     let kind = extension.kind();
     let known = kind.as_enum().ok_or_else(|| format!("{name} is no enum"))?;
-    let value = known
-        .get_value(number)
-        .ok_or_else(|| format!("{name} has no value {number}"))?;
+    let value = known.get_value(number).ok_or_else(|| format!("{name} has no value {number}"))?;
     let prefix = format!("{}_", name.to_uppercase());
     let word = value.name().trim_start_matches(&prefix).to_lowercase();
     Ok(camel(&word))
@@ -179,10 +172,7 @@ fn option(pool: &DescriptorPool, options: &DynamicMessage, name: &str) -> Result
 fn comment_of(field: &FieldDescriptor) -> Option<String> {
     let file = field.parent_file();
     let info = file.file_descriptor_proto().source_code_info.as_ref()?;
-    let at = info
-        .location
-        .iter()
-        .find(|location| location.path == field.path())?;
+    let at = info.location.iter().find(|location| location.path == field.path())?;
     Some(at.leading_comments().trim().lines().next()?.to_owned())
 }
 

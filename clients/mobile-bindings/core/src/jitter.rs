@@ -268,12 +268,10 @@ impl JitterBuffer {
         let missing = i64::from(following.wrapping_sub(self.end_timestamp).cast_signed());
         let lost = count * i64::from(self.packet_ticks);
         let max_gap = i64::from(self.options.clock_rate) * i64::from(MAX_GAP_MS) / 1000;
-        let samples = u32::try_from(missing.min(lost).min(max_gap)).ok().filter(|ticks| *ticks > 0)?;
-        let timestamp = if lost > max_gap {
-            self.end_timestamp
-        } else {
-            following.wrapping_sub(samples)
-        };
+        let samples =
+            u32::try_from(missing.min(lost).min(max_gap)).ok().filter(|ticks| *ticks > 0)?;
+        let timestamp =
+            if lost > max_gap { self.end_timestamp } else { following.wrapping_sub(samples) };
         self.concealed_ticks += u64::from(samples);
         Some(Gap { timestamp, samples })
     }

@@ -102,7 +102,9 @@ impl Timeline {
     pub fn heard(&self, utterance_id: &str, media_ms: u64) -> Heard {
         match self.find(utterance_id) {
             Some(utterance) => utterance.heard(media_ms),
-            None => Heard { utterance_id: utterance_id.to_owned(), words: 0, char_end: 0, media_ms },
+            None => {
+                Heard { utterance_id: utterance_id.to_owned(), words: 0, char_end: 0, media_ms }
+            }
         }
     }
 

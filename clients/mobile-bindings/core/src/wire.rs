@@ -17,7 +17,10 @@ mod generated {
 
 mod unknown;
 
-#[allow(clippy::match_same_arms, reason = "generated: tables of the schema, a row for each payload")]
+#[allow(
+    clippy::match_same_arms,
+    reason = "generated: tables of the schema, a row for each payload"
+)]
 mod payloads {
     use super::{Delivery, Payload, Sender};
 

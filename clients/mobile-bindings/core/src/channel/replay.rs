@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::error::{ChannelError, malformed};
 use super::CHUNK_BYTES;
+use super::error::{ChannelError, malformed};
 
 /// How much is kept for a replay, and how much is held that arrived early.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -181,11 +181,11 @@ mod tests {
         let deep = [&[0x0b; 200][..], &[0x0c; 200]].concat();
         let broken: [&[u8]; 7] = [
             &[0xff],
-            &[0x00],                         // field 0
-            &[0x0c],                         // the end of no group
-            &[0xc3, 0x3e, 0x0c],             // a group that another ends
-            &[0x1a, 0x05, 0x00],             // shorter than it says
-            &[0x0e],                         // wire type 6
+            &[0x00],             // field 0
+            &[0x0c],             // the end of no group
+            &[0xc3, 0x3e, 0x0c], // a group that another ends
+            &[0x1a, 0x05, 0x00], // shorter than it says
+            &[0x0e],             // wire type 6
             &deep,
         ];
         for data in broken {

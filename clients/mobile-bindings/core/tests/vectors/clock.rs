@@ -28,9 +28,8 @@ fn run(clock: &mut ClockSync, op: &str, step: &Step) {
                 t2_us: step.number("t2_us"),
             };
             let sample = clock.receive(&pong, step.number("now_us"));
-            let sample = sample.map(|sample| {
-                json!({"offset_us": sample.offset_us, "rtt_us": sample.rtt_us})
-            });
+            let sample = sample
+                .map(|sample| json!({"offset_us": sample.offset_us, "rtt_us": sample.rtt_us}));
             step.expect("sample", json!(sample));
         }
         "next_ping_ms" => step.expect("value", clock.next_ping_ms(step.number("now_ms"))),

@@ -62,7 +62,8 @@ pub fn run_scripts<T>(
         }
         let mut subject = make(&case);
         for (at, value) in case["steps"].as_array().unwrap().iter().enumerate() {
-            let one = Step { fields: value.as_object().unwrap(), place: format!("{name}, step {at}") };
+            let one =
+                Step { fields: value.as_object().unwrap(), place: format!("{name}, step {at}") };
             step(&mut subject, one.text("op"), &one);
         }
         count += 1;
@@ -111,7 +112,7 @@ impl Step<'_> {
 }
 
 pub fn hex(data: &[u8]) -> String {
-    data.iter().map(|byte| format!("{byte:02x}")).collect()
+    data.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 pub fn unhex(text: &str) -> Vec<u8> {

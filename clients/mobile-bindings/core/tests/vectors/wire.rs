@@ -19,8 +19,7 @@ fn there_is_one_case_for_every_payload() {
 fn json_and_bytes_of_an_envelope_are_the_same_message() {
     for kind in PayloadKind::ALL {
         let name = kind.name();
-        let json: Value =
-            serde_json::from_slice(&read("wire", &format!("{name}.json"))).unwrap();
+        let json: Value = serde_json::from_slice(&read("wire", &format!("{name}.json"))).unwrap();
         let data = read("wire", &format!("{name}.binpb"));
         let decoded = decode(&data).unwrap();
         assert_eq!(decoded.envelope, message_of("voxwire.v1.Envelope", &json), "{name}");
