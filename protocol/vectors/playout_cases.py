@@ -136,6 +136,20 @@ _CASES: dict[str, tuple[str, list[Step]]] = {
             _state(240, target_ms=100, underruns=2, concealed_ms=40),
         ],
     ),
+    "underrun-in-pieces": (
+        "What is made up goes on in the next block, however long a block is.",
+        [
+            *_play(0, 40),
+            _push(40, 15),
+            _pull(("played", 40, 15), ("concealed", 55, 5)),
+            _pull(("concealed", 55, 7), samples=7),
+            _state(55, playing=False),
+            _pull(("concealed", 55, 8), ("silent", 55, 12)),
+            _push(55, 80),
+            _state(55, playing=False, buffered_ms=80, target_ms=72, underruns=1, concealed_ms=20),
+            _played(55),
+        ],
+    ),
     "underrun-at-most": (
         "The target has a highest value.",
         [

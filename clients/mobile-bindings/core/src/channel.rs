@@ -7,16 +7,18 @@
 
 mod assembly;
 mod error;
+mod options;
 mod replay;
 
 use std::collections::HashMap;
 
 use prost::Message as _;
 
-use crate::wire::{self, DEFAULT_MAX_MESSAGE_BYTES, Envelope, Payload, PayloadKind, Side};
+use crate::wire::{self, Envelope, Payload, PayloadKind};
 use assembly::{Assembly, split};
 pub use error::ChannelError;
 use error::{malformed, too_large, unexpected, unusable};
+pub use options::{ChannelOptions, Received, UnknownCounts};
 use replay::Replay;
 pub use replay::ReplayLimits;
 
@@ -38,55 +40,6 @@ const CHUNK_BYTES: usize = 64;
 
 const SEQ_TAG: u8 = 0x08;
 const ACK_TAG: u8 = 0x10;
-
-/// Sizes and limits of a [`Channel`].
-#[derive(Clone, Debug)]
-pub struct ChannelOptions {
-    /// Who the other side is: it decides which payloads may be received.
-    pub peer: Side,
-    /// Largest envelope that the peer accepts, bytes; a larger reliable message goes out in chunks.
-    pub max_send_bytes: usize,
-    /// Largest envelope accepted from the peer, bytes.
-    pub max_receive_bytes: usize,
-    /// Largest chunked message in either direction, bytes.
-    pub max_message_bytes: usize,
-    /// Bounds of what is kept and held.
-    pub limits: ReplayLimits,
-}
-
-impl ChannelOptions {
-    /// What the specification says unless `Hello` or `Welcome` says otherwise.
-    #[must_use]
-    pub const fn new(peer: Side) -> Self {
-        Self {
-            peer,
-            max_send_bytes: DEFAULT_MAX_MESSAGE_BYTES,
-            max_receive_bytes: DEFAULT_MAX_MESSAGE_BYTES,
-            max_message_bytes: wire::MAX_CHUNKED_MESSAGE_BYTES,
-            limits: ReplayLimits::DEFAULT,
-        }
-    }
-}
-
-/// A message that was delivered.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Received {
-    /// The message, with the numbers that it came with; a chunked one has the number of its last
-    /// chunk and no ack.
-    pub envelope: Envelope,
-    /// The bytes as they came, when there are fields in them that this version does not know: who
-    /// has a newer schema may read them.
-    pub encoded: Option<Box<[u8]>>,
-}
-
-/// What a peer of a newer version has sent.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct UnknownCounts {
-    /// Envelopes with a payload that this version does not know.
-    pub payloads: u64,
-    /// Fields that it does not know, at any depth, of envelopes that were read.
-    pub fields: u64,
-}
 
 /// One side of a session's numbered message exchange.
 #[derive(Debug)]

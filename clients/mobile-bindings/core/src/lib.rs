@@ -16,6 +16,24 @@
 //!
 //! Python (`voxwire_protocol`, `voxwire`) and TypeScript (`@voxwire/protocol`, `@voxwire/client`)
 //! have the same; `protocol/vectors` holds all of them to it. `protocol/spec` is the authority.
+//!
+//! ```
+//! use voxwire_core::channel::{Channel, ChannelOptions};
+//! use voxwire_core::wire::{Envelope, Payload, SendText, Side};
+//!
+//! let mut client = Channel::new(ChannelOptions::new(Side::Server))?;
+//! let mut server = Channel::new(ChannelOptions::new(Side::Client))?;
+//! let text = SendText { text: "Hello!".into(), ..SendText::default() };
+//! for data in client.send(&Envelope::of(Payload::SendText(text)), 0)? {
+//!     let delivered = server.receive(&data, 5)?; // a socket would carry it
+//!     assert_eq!(delivered[0].envelope.seq, 1);
+//! }
+//! let due_ms = server.next_due_ms().unwrap();
+//! let ack = server.outgoing(due_ms).unwrap();
+//! client.receive(&ack, due_ms)?;
+//! assert_eq!(client.unacknowledged(), 0);
+//! # Ok::<(), voxwire_core::channel::ChannelError>(())
+//! ```
 
 pub mod capture;
 pub mod channel;

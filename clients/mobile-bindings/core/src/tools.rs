@@ -7,11 +7,13 @@
 
 mod call;
 mod calls;
+mod request;
 mod runs;
 
 pub use call::{
     Call, CallError, CallResult, CallState, Effect, Executor, MIN_TOKEN_BYTES, OnInterruption,
     ToolUseError,
 };
-pub use calls::{KEPT_CALLS, Request, ToolCalls, ToolCallsOptions};
+pub use calls::{KEPT_CALLS, ToolCalls};
+pub use request::{Request, ToolCallsOptions};
 pub use runs::{KEPT_RESULT_BYTES, KEPT_RUNS, Run, ToolRuns};

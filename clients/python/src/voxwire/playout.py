@@ -111,7 +111,8 @@ class PlayoutBuffer:
         self._continuous = continuous
         self._queue: list[tuple[int, Samples]] = []
         self._buffered = 0
-        self._tail: list[tuple[int, Samples]] = []
+        # what sounds before anything else: the end of what was flushed, or what is made up
+        self._tail: tuple[int, Samples, SpanKind] | None = None
         self._void_until = 0
         self._waited = 0
         self._dry: int | None = None  # samples since it ran dry; None = it did not
@@ -158,8 +159,8 @@ class PlayoutBuffer:
         spans: list[Span] = []
         filled = 0
         while filled < num_samples:
-            if self._tail:
-                span = self._take_tail(out, filled)
+            if self._tail is not None:
+                span = self._take_tail(*self._tail, out, filled)
             elif self.playing or self._start(num_samples - filled):
                 span = self._take(out, filled)
             else:
@@ -258,6 +259,7 @@ class PlayoutBuffer:
             return
         self.underruns += 1
         self._concealed += self._made_up
+        self._made_up = 0
         self._since_underrun = 0
         late_ms = dry * 1000 // self._rate
         self.target_ms = min(self._max_target_ms, self.target_ms + max(STEP_MS, late_ms))
@@ -314,11 +316,10 @@ class PlayoutBuffer:
 
     def _conceal(self, out: Samples, filled: int) -> Span:
         """Repeats the last sound once, fading, and stops playing."""
-        length = min(len(out) - filled, len(self._last))
-        out[filled : filled + length] = _fade_out(self._last[:length])
         self.playing = False
-        self._dry = self._made_up = length
-        return Span(filled, length, self.position, SpanKind.CONCEALED)
+        self._dry = self._made_up = 0
+        made_up = _fade_out(self._last)
+        return self._take_tail(self.position, made_up, SpanKind.CONCEALED, out, filled)
 
     def _trim(self) -> None:
         """Gives up one quiet piece at the head when a continuous stream has fallen behind."""
@@ -344,14 +345,18 @@ class PlayoutBuffer:
             need -= len(pieces[-1])
             end += len(pieces[-1])
         if pieces:
-            self._tail = [(self.position, _fade_out(np.concatenate(pieces)))]
+            self._tail = self.position, _fade_out(np.concatenate(pieces)), SpanKind.PLAYED
             self.position = end
 
-    def _take_tail(self, out: Samples, filled: int) -> Span:
-        """Hands out the fading tail of what was flushed."""
-        start, samples = self._tail.pop()
+    def _take_tail(
+        self, start: int, samples: Samples, kind: SpanKind, out: Samples, filled: int
+    ) -> Span:
+        """Hands out what sounds before anything else; the rest of it stays."""
         length = min(len(out) - filled, len(samples))
         out[filled : filled + length] = samples[:length]
-        if length < len(samples):
-            self._tail.append((start + length, samples[length:]))
-        return Span(filled, length, start, SpanKind.PLAYED)
+        rest = start + length if kind.moves else start
+        self._tail = (rest, samples[length:], kind) if length < len(samples) else None
+        if kind is SpanKind.CONCEALED:
+            self._made_up += length
+            self._dry = None if self._dry is None else self._dry + length
+        return Span(filled, length, start, kind)
