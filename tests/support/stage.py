@@ -155,7 +155,7 @@ class Stage:
 
     async def cut(self) -> None:
         if self.cut_takes_s:
-            await asyncio.sleep(self.cut_takes_s)
+            await asyncio.sleep(self.cut_takes_s)  # real time: slow
         heard = await self.voice.flush("u1")
         if heard is not None:
             self.cuts.append(heard[0])

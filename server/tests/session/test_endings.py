@@ -66,7 +66,7 @@ async def starting(bot: BotSession) -> None:
 @in_virtual_time
 async def test_a_server_that_shuts_down_tells_a_client_whose_bot_starts(time: VirtualTime) -> None:
     line = Line(time, starting)
-    closing = asyncio.ensure_future(line.registry.close(TIMEOUT_MS))
+    closing = asyncio.ensure_future(line.registry.close(TIMEOUT_MS + 2000))
     assert await line.until(closing.done) <= 1000
     assert line.told()
     assert line.link.closed == (1000, "session ended")
@@ -99,7 +99,7 @@ async def test_a_bot_that_tidies_up_for_long_is_cut_short_and_told_once(time: Vi
     line = Line(time, tidies)
     await line.until(lambda: line.session.port is not None)
     line.session.end(wire.EndReason.END_REASON_CLIENT)
-    closing = asyncio.ensure_future(line.registry.close(TIMEOUT_MS))
+    closing = asyncio.ensure_future(line.registry.close(TIMEOUT_MS + 2000))
     assert await line.until(line.told) == TIMEOUT_MS
     assert await line.until(line.session.ended.is_set) <= 1000
     assert await line.until(closing.done) <= 1000

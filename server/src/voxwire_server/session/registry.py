@@ -16,8 +16,6 @@ _log = logging.getLogger("voxwire.session")
 
 _NAME_BYTES: Final = 5
 _ID_BYTES: Final = 16
-_FAREWELL_SECS: Final = 2.0
-"""What a session is given to say goodbye and be gone once its bot was waited for."""
 _FAILED: Final = 4000 + wire.ErrorCode.ERROR_CODE_INTERNAL
 
 
@@ -108,7 +106,7 @@ class SessionRegistry:
             session.end(wire.EndReason.END_REASON_SERVER)
         tasks = list(self._tasks)
         if tasks:
-            _, left = await asyncio.wait(tasks, timeout=timeout_ms / 1000 + _FAREWELL_SECS)
+            _, left = await asyncio.wait(tasks, timeout=timeout_ms / 1000)
             for task in left:
                 task.cancel()
             if left:
