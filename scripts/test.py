@@ -42,9 +42,9 @@ SHOWN_LINES = 400
 
 PHASES = ("busy", "sound")
 """They follow each other."""
-WORKERS = {0.9: {"busy": 3, "sound": 5}, 0.6: {"busy": 3, "sound": 3}, 0.0: {"busy": 2, "sound": 1}}
+WORKERS = {0.9: {"busy": 3, "sound": 5}, 0.6: {"busy": 3, "sound": 3}, 0.0: {"busy": 2, "sound": 2}}
 """Jobs at a time, by phase, for two processors, by how much of a processor a process is given at
-least: on a busy machine one at a time, but for those that only work."""
+least."""
 
 TIMING = "timing"
 GROUP = 25

@@ -77,6 +77,11 @@ class FakePort:
         """The codes of all errors, oldest first."""
         return [error.code for error in self.errors]
 
+    def cancel(self) -> None:
+        """Cancel every task that there is."""
+        for task in list(self._tasks):
+            task.cancel()
+
     async def settle(self, turns: int = 20) -> None:
         """Let everything run that is due now."""
         for _ in range(turns):

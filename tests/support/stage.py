@@ -121,6 +121,7 @@ class Stage:
         self.reports: list[Report] = []
         self.moves = 0
         self.is_attached = True
+        self.cut_takes_s = 0.0
         self.runs = asyncio.Event()
         self.runs.set()
         self.paths: dict[int, FakePath] = {}
@@ -153,6 +154,8 @@ class Stage:
         await self.runs.wait()
 
     async def cut(self) -> None:
+        if self.cut_takes_s:
+            await asyncio.sleep(self.cut_takes_s)  # real time: slow
         heard = await self.voice.flush("u1")
         if heard is not None:
             self.cuts.append(heard[0])

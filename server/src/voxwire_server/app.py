@@ -78,7 +78,7 @@ def wires_of(session: Session) -> Wires:
         requests=session.requests,
         lane=session.lane,
         over=lambda: session.over,
-        attached=lambda: session.link is not None,
+        attached=lambda: session.control.attached,
         may_answer=lambda: session.intake.may_answer(session.now_ms()),
         audio_lost=session.capture.allowance.lost,
         started=session.pipeline_started,

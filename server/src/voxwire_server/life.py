@@ -5,13 +5,16 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from voxwire_server.bots.house import Bots
 
 __all__ = ["Life", "lifespan"]
 
 _log = logging.getLogger("voxwire.server")
+
+_FAREWELL_MS: Final = 2000
+"""What a session is given to say goodbye and be gone once its bot was waited for."""
 
 
 def _import_pipeline() -> None:
@@ -97,7 +100,7 @@ class Life:
 
     async def end_sessions(self) -> None:
         """End every session and tell their clients; none is begun any more."""
-        await self._sessions.close(self._end_timeout_ms)
+        await self._sessions.close(self._end_timeout_ms + _FAREWELL_MS)
 
     async def close(self) -> None:
         """End every session, tell their clients, and let the bots go."""

@@ -349,3 +349,15 @@ async def test_a_channel_has_one_session_and_no_socket_before_it(time: VirtualTi
     channel.begin(FakeInbox())
     with pytest.raises(RuntimeError):
         channel.begin(FakeInbox())
+
+
+@on_a_line
+async def test_to_ask_what_a_hello_is_takes_no_acknowledgement_away(
+    time: VirtualTime, line: Line
+) -> None:
+    """The Hello may be refused: the socket that is there goes on."""
+    line.channel.send(wire.Envelope(app_message=wire.AppMessage(type="n")))
+    line.client.say(send_text=wire.SendText(text="hi"))
+    line.channel.coming(wire.Hello(attach_nonce=bytes(16)))
+    await time.advance(5000)
+    assert [e.ack for e in line.client.link.sent if e.HasField("ack_only")] == [1]

@@ -394,3 +394,44 @@ async def test_a_use_of_a_token_is_bound_to_attach_and_session(time: VirtualTime
     assert claim is not None
     assert claim.session_id == session.id
     await process.close()
+
+
+class Forgetful(LocalStore):
+    """Enters again with a beat what it has forgotten, as it may, and fails when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(now_s=lambda: NOW_S)
+        self.beats: list[list[str]] = []
+        self.fails = False
+
+    async def beat(self, me: Owner, sessions: Collection[str]) -> frozenset[str]:
+        self.beats.append(list(sessions))
+        if self.fails:
+            raise RuntimeError("a fault of the store")
+        return await super().beat(me, sessions)
+
+
+@in_virtual_time
+async def test_a_session_that_is_ending_is_not_entered_again(time: VirtualTime) -> None:
+    store = Forgetful()
+    process = Process(clock=time, store=store)
+    process.directory.begin()
+    session = await let_in(Caller(token_of()), process)
+    await time.advance(BEAT_MS)
+    assert store.beats[-1] == [session.id]
+    session.end(wire.EndReason.END_REASON_BOT)
+    await process.directory.beat()
+    assert session.id in [other.id for other in process.registry]
+    assert store.beats[-1] == []
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_beat_that_fails_is_not_the_last(time: VirtualTime) -> None:
+    store = Forgetful()
+    process = Process(clock=time, store=store)
+    process.directory.begin()
+    store.fails = True
+    await time.advance(10 * BEAT_MS)
+    assert len(store.beats) >= 9
+    await process.close()

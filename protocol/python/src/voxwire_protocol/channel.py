@@ -254,7 +254,7 @@ class Channel:
             return None
         if not missing:
             return []
-        ack = varint_field(0x10, self._take_ack())
+        ack = varint_field(0x10, self._received)  # still owed: the replay may never be sent
         return [varint_field(0x08, seq) + ack + body for seq, body in missing]
 
     def _send_reliable(self, body: bytes, now_ms: int) -> list[bytes]:

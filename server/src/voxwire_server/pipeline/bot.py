@@ -247,6 +247,7 @@ class BotSession:
 
         runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
         await runner.add_workers(worker)
+        self.transport.begins()
         await runner.run()
         if failures:
             raise failures[0]
@@ -318,9 +319,9 @@ Bot = Callable[[BotSession], Awaitable[None]]
 async def run_bot(bot: Bot, session: BotSession) -> None:
     """Run a bot until it ends.
 
-    Cancelled while the bot's pipeline starts, it lets it start and ends it: Pipecat, cancelled
-    while it sets processors up, leaves their tasks behind. Otherwise, and when it is cancelled
-    again, it cancels the bot and waits until that has ended.
+    Cancelled while the bot's pipeline starts, it lets it start, and ends it, within 4 s: Pipecat,
+    cancelled while it sets processors up, leaves their tasks behind. Otherwise, and when it is
+    cancelled again, it cancels the bot and waits until that has ended.
     """
     running = asyncio.ensure_future(bot(session))
     try:
@@ -331,8 +332,8 @@ async def run_bot(bot: Bot, session: BotSession) -> None:
     await running
 
 
-_LEAVE_SECS = 2.0
-"""How long a pipeline may take to end before its bot is cancelled."""
+_LEAVE_SECS = 1.0
+"""How long a pipeline that was ended as it started may take before its bot is cancelled."""
 
 
 async def _leave(running: "asyncio.Future[None]", transport: SessionTransport) -> None:

@@ -60,6 +60,8 @@ class SessionInput(BaseInputTransport):
         **kwargs: Any,
     ) -> None:
         super().__init__(params, **kwargs)
+        self.prepared = False
+        """Set once its pipeline begins to start."""
         self.ending = False
         """Set once the pipeline ends: it is not interrupted any more."""
         self._wires = wires
@@ -79,6 +81,7 @@ class SessionInput(BaseInputTransport):
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Pipecat's set-up; the session's rate is the input's rate."""
+        self.prepared = True
         await super().setup(setup)
         self._sample_rate = self._rate
 

@@ -73,7 +73,7 @@ class SessionOutput(BaseOutputTransport):
         params: Pipecat's transport parameters; a mixer is not supported.
         drops: Tells of frames that could not be used.
         utterances: What the bot says, as the client is told.
-        began: Rung when an utterance has begun.
+        began: Rung when an utterance has begun, and when an interruption has ended some.
         cut_turn: Told of each turn of a speech-to-speech model that was cut, first of all.
         writing: Asked whether more is to be said before a silent voice is taken to be done.
     """
@@ -141,6 +141,7 @@ class SessionOutput(BaseOutputTransport):
             began=began,
             volume=params.audio_out_volume,
         )
+        self._began = began
         self._cut = Cutting(
             wires,
             utterances=utterances,
@@ -352,6 +353,8 @@ class SessionOutput(BaseOutputTransport):
             except Exception as error:
                 self._drops.tell("a part of an interruption", error)
                 self._utterances.forget()
+            self._utterances.num_cuts += 1
+            self._began.ring()
             await self._bot_stopped()
             self._last_word_ms = 0.0
             await FrameProcessor.process_frame(self, frame, _DOWN)

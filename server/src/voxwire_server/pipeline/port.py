@@ -31,7 +31,7 @@ class RunningPipeline:
         entry: The pipeline's first processor.
         taps: What is known of the conversation.
         utterances: What the bot says.
-        began: Rings when an utterance has begun.
+        began: Rings when an utterance has begun, and when an interruption has ended some.
         heard: Tells the output that the listener's position moved.
         end: Ends the pipeline.
     """
@@ -126,9 +126,11 @@ class RunningPipeline:
 
         What was on its way before (a greeting that is being written) may reach the output after
         the interruption, and the probe then waits behind all of its sound: that is cut off too.
-        A pipeline that hangs is waited for in vain, but not for ever.
+        So is what begins meanwhile, once the interruption before has passed the output: it may be
+        what that will cut. A pipeline that hangs is waited for in vain, but not for ever.
         """
         self._began.silence()
+        cuts = self._utterances.num_cuts
         await self._entry.interrupt(_USER)
         drained = asyncio.ensure_future(self._entry.pipeline_worker.flush_pipeline())
         drained.add_done_callback(lambda _: self._began.ring())
@@ -138,7 +140,9 @@ class RunningPipeline:
                     while not drained.done():
                         await self._began.wait(None)
                         self._began.silence()
-                        if self._utterances.open and not drained.done():
+                        passed = self._utterances.num_cuts > cuts
+                        if passed and self._utterances.open and not drained.done():
+                            cuts = self._utterances.num_cuts
                             await self._entry.interrupt(_USER)
             if drained.done():
                 await drained

@@ -18,7 +18,8 @@ from voxwire_server.pipeline.wires import Wires
 
 __all__ = ["SessionInput", "SessionTransport"]
 
-_START_SECS: Final = 10.0
+_START_SECS: Final = 3.0
+"""How long a pipeline that is cancelled as it starts may take to have started."""
 
 
 class SessionTransport(BaseTransport):
@@ -114,18 +115,23 @@ class SessionTransport(BaseTransport):
             await self._running.interrupt(source, settle=settle)
 
     async def _end(self) -> None:
-        if self._input is not None:
+        if self._input is not None and not self._input.ending:
             self._input.ending = True
             await self._call_event_handler("on_client_disconnected", self._wires.facts.client)
             await self._input.pipeline_worker.cancel(reason="session ended")
 
+    def begins(self) -> None:
+        """The pipeline begins to start."""
+        if self._input is not None:
+            self._input.prepared = True
+
     async def end_starting(self) -> bool:
-        """End the pipeline; one that starts just now, once it has started.
+        """End a pipeline that starts just now, once it has started.
 
         Returns:
-            False when none has started within 10 s.
+            False when none starts, or has started before, or will not have within 3 s.
         """
-        if self._input is None:
+        if self._input is None or not self._input.prepared or self._started.is_set():
             return False
         try:
             await asyncio.wait_for(self._started.wait(), _START_SECS)

@@ -41,6 +41,8 @@ class Utterances:
         """What contexts said in utterances that have ended."""
         self.source = wire.TimingSource.TIMING_SOURCE_UNSPECIFIED
         """Where the pipeline's synthesiser takes its word times from, as far as it is known."""
+        self.num_cuts = 0
+        """Interruptions that have reached the voice."""
         self.turn_id = "t0"
         self.response_id = ""
 

@@ -46,9 +46,9 @@ class Cues:
 
     def moved(self) -> None:
         """The listener's position may have moved: call what is due, look again in time."""
-        self._disarm()
         clock = self._port.clock
         self._call_until(self._playout.heard_ms(clock.now_ms()))
+        self._disarm()  # here: what was called may have asked for more
         if not self._due:
             return
         wait_ms = self._playout.heard.eta_ms(self._due[0][0], clock.now_ms())

@@ -69,6 +69,11 @@ class Gap:
         """True while the listener is there and cannot play, also when the voice was cut for it."""
         return self._suspended_since_ms is not None
 
+    @property
+    def cutting(self) -> bool:
+        """True while the bot is interrupted because of a gap, though its listener may be back."""
+        return self._cutting is not None
+
     async def changed(self) -> None:
         """Wait until the voice does something else than now. Cancel-safe."""
         if self._changed is None:
@@ -137,8 +142,8 @@ class Gap:
         self._look()
         if self._state is VoiceState.CUT:
             self._begin_cut()
-            if self._cutting is not None:
-                await asyncio.wait({self._cutting})
+        if self._cutting is not None:
+            await asyncio.wait({self._cutting})
 
     def close(self) -> None:
         """The session is over."""
@@ -162,6 +167,7 @@ class Gap:
         """What the listener said of playing still holds, as soon as it is in reach."""
         if self.suspended and self.since_ms is None:
             self._happens(GapEvent.SUSPENDED)
+            self._await(GapEvent.SUSPENDED_OVER)  # it may have been over where that meant nothing
 
     # time: a limit that is reached is an event like any other; the table knows if it means anything
 

@@ -21,6 +21,7 @@ class PathLine:
         on_channel: Whether it travels on the control channel.
         ready: Whether the client was told that it is ready.
         opening: What opens it; None when nothing does.
+        begun: Whether that has taken its first step.
         error: Why it went before it was in use.
     """
 
@@ -31,6 +32,7 @@ class PathLine:
         self.on_channel = False
         self.ready = False
         self.opening: asyncio.Task[None] | None = None
+        self.begun = False
         self.error: PathError | None = None
 
     def opened(self) -> None:
@@ -40,7 +42,7 @@ class PathLine:
     def fail(self, error: PathError) -> None:
         """It is gone before it was in use: what opens it ends with ``error``."""
         self.error = error
-        if self.opening is not None:
+        if self.opening is not None and self.opening is not asyncio.current_task():
             self.opening.cancel()
 
     def check(self) -> None:

@@ -111,6 +111,7 @@ class Paths:
         self._closing: set[MediaPath] = set()
         self._used: set[int] = set()
         self._current: PathLine | None = None
+        self._released = False
 
     @property
     def current(self) -> MediaPath | None:
@@ -190,11 +191,14 @@ class Paths:
         """Have ``path`` carry the conversation as soon as the bot's pipeline has started.
 
         Raises:
-            LookupError: :meth:`sink` was not asked for one of that number, or it is used already.
+            LookupError: :meth:`sink` was not asked for one of that number, it is used already, or
+                the session is over: the path is still the caller's to close.
         """
-        line = self._lines.get(path.path_id)
+        line = self._lines.get(path.path_id) if not self._released else None
         if line is None or line.path is not None or line.opening is not None:
             raise LookupError(f"path {path.path_id} is not one to be used")
+
+        line.path = path
 
         async def made() -> Opened:
             return Opened(path=path)
@@ -213,9 +217,15 @@ class Paths:
         task = self._port.spawn(self._open(line, make, answer=answer))
         if task is not None:
             line.opening = task
-            task.add_done_callback(lambda _: line.opened())
+            task.add_done_callback(lambda _: self._opening_ended(line))
+
+    def _opening_ended(self, line: PathLine) -> None:
+        line.opened()
+        if not line.begun:  # cancelled before its first step
+            self._port.spawn(self._give_up(line))
 
     async def _open(self, line: PathLine, make: _Make, *, answer: bool) -> None:
+        line.begun = True
         try:
             with line.unless_gone():
                 made = await make()
@@ -230,8 +240,8 @@ class Paths:
                 line.ready = True
                 await self._put_in_use(line, made.path)
         except PathError as error:
-            await self._give_up(line)
             self._refuse(line.path_id, error)
+            await self._give_up(line)
         except BaseException:
             await self._give_up(line)
             raise
@@ -325,7 +335,7 @@ class Paths:
 
     async def release(self) -> None:
         """Close whatever is left. The session has cancelled its tasks before."""
-        self._current = None
+        self._current, self._released = None, True
         left = {line.path for line in self._lines.values() if line.path is not None}
         left |= self._closing
         self._lines.clear()

@@ -112,7 +112,7 @@ class Voice:
             port,
             self.playout,
             path=lambda: self.path,
-            in_gap=lambda: self.state is not VoiceState.PLAYING,
+            in_gap=lambda: self.state is not VoiceState.PLAYING or self._gap.cutting,
             answers=self._answers_flushes,
         )
         self.paths = Paths(
@@ -198,8 +198,8 @@ class Voice:
             placed was unheard.
         """
         result = await self._flushes.flush(utterance_id)
+        self._cues.cut(self.heard_ms() if result is None else result[0])
         if result is not None:
-            self._cues.cut(result[0])
             self._gap.flushed()
         return result
 

@@ -81,13 +81,13 @@ def facts_of(hello: wire.Hello, *, origin: bytes) -> SessionFacts:
         origin: Origin of the web page that it comes from; empty for a program.
     """
     client = wire.ClientInfo()
-    client.CopyFrom(hello.client)
+    client.CopyFrom(hello.client)  # a part of the Hello would keep all of it, its token too
     return SessionFacts(
         features=frozenset(hello.features),
         origin=origin,
         client=client,
         metadata_json=hello.metadata_json,
-        tools=tuple(hello.tools),
+        tools=tuple(wire.ToolDeclaration.FromString(t.SerializeToString()) for t in hello.tools),
     )
 
 

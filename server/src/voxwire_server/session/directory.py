@@ -321,8 +321,9 @@ class Directory:
             await self.beat()
         except StoreUnreachableError:
             _log.warning("the store of sessions cannot be reached")
-        if not self.closing:
-            self._beat_later()
+        finally:  # whatever went wrong: a process that is not heard of loses its sessions
+            if not self.closing:
+                self._beat_later()
 
     async def beat(self) -> None:
         """Renew the leases of this process, and end the sessions that another one has taken.
@@ -330,7 +331,8 @@ class Directory:
         Raises:
             StoreUnreachableError: Nothing has changed.
         """
-        lost = await self._store.beat(self._me, [session.id for session in self._registry])
+        mine = [session.id for session in self._registry if not session.over]
+        lost = await self._store.beat(self._me, mine)
         for session_id in lost:
             session = self._registry.get(session_id)
             if session is not None:

@@ -6,12 +6,11 @@ from typing import Any, Final, Protocol
 from voxwire_protocol import wire
 from voxwire_protocol.clock import ClockSync
 from voxwire_server.config import Settings
-from voxwire_server.control.link import ControlLink
 from voxwire_server.conversation.keys import Keys
 from voxwire_server.conversation.turn_timer import TurnTimer
 from voxwire_server.media.carriers import CarrierSettings
 from voxwire_server.playout.voice import Voice, VoiceLimits
-from voxwire_server.ports import Pipeline, Report
+from voxwire_server.ports import ControlChannel, Pipeline, Report
 
 __all__ = ["Listening", "carrier_settings", "voice_limits"]
 
@@ -29,8 +28,8 @@ class Owner(Protocol):
     pipeline_ready: asyncio.Event
 
     @property
-    def link(self) -> ControlLink | None:
-        """What carries the control channel."""
+    def control(self) -> ControlChannel:
+        """The control channel."""
         ...
 
     def now_ms(self) -> float:
@@ -54,7 +53,7 @@ class Listening:
 
     def attached(self) -> bool:
         """Whether anything carries the control channel now."""
-        return self._session.link is not None
+        return self._session.control.attached
 
     async def started(self) -> None:
         """Wait until the bot's pipeline has started."""
