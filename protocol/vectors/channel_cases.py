@@ -23,6 +23,7 @@ def cases() -> Iterator[tuple[str, Case]]:
         _chunk_refused,
         _overflow,
         _resume,
+        _resume_owes,
         _restart,
         _refused,
         _long_numbers,
@@ -369,6 +370,19 @@ def _resume() -> Case:
         _replay(7, 4),
         _state(2, 4, 0, 256),
         _gone(8, 3),
+    )
+
+
+def _resume_owes() -> Case:
+    return _case(
+        "An ack that is owed is owed after a replay too, which may never be sent.",
+        _send(0, _app("a"), _app("a", seq=1)),
+        _receive(1, _app("x", seq=1), _app("x", seq=1)),
+        _replay(2, 0, _app("a", seq=1, ack=1)),
+        _state(1, 1, 1, 251),
+        _replay(3, 0, _app("a", seq=1, ack=1)),
+        _outgoing(251, _ack(1)),
+        _state(1, 1, 1, None),
     )
 
 

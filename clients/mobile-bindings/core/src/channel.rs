@@ -273,7 +273,7 @@ impl Channel {
         if self.replay.is_empty() {
             return Ok(Some(Vec::new()));
         }
-        let ack = self.take_ack();
+        let ack = self.received; // still owed: the replay may never be sent
         let missing = self.replay.kept();
         Ok(Some(missing.map(|(seq, body)| numbered(seq, ack, body)).collect()))
     }

@@ -231,7 +231,7 @@ export class Channel {
     this.#replay.expire(nowMs);
     const missing = this.#replay.after(lastSeq);
     if (missing === undefined || missing.length === 0) return missing && [];
-    const ack = this.#takeAck();
+    const ack = this.#received; // still owed: the replay may never be sent
     return missing.map(([seq, body]) => framed(seq, ack, body));
   }
 
