@@ -1,0 +1,81 @@
+"""What scripts/ do about Rust: pins and lock file, counts, and a machine without cargo."""
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WORKSPACE = ROOT / "clients" / "mobile-bindings"
+
+PRINTED = """\
+test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+test one ... FAILED
+test result: FAILED. 2 passed; 1 failed; 3 ignored; 0 measured; 0 filtered out; finished in 0.00s
+"""
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A way to import a script."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module
+
+
+def test_the_pins_name_no_registry_and_every_direct_version_exactly() -> None:
+    pins = (WORKSPACE / "Cargo.pins").read_text()
+    assert "source" not in pins
+    assert "://" not in pins
+    packages = re.findall(r"^name = \"(.+)\"\nversion = \"(.+)\"(\nchecksum)?", pins, re.MULTILINE)
+    assert {name for name, _, checksum in packages if not checksum} == {"voxwire-core"}
+    manifest = (WORKSPACE / "Cargo.toml").read_text()
+    wanted = re.findall(r"^([\w-]+) = .*\"(=?)(\d+\.\d+\.\d+)\"", manifest, re.MULTILINE)
+    wanted = [entry for entry in wanted if entry[0] not in ("version", "rust-version")]
+    assert wanted
+    for name, exact, version in wanted:
+        assert exact, name
+        assert (name, version) in {(name, version) for name, version, _ in packages}
+
+
+def test_the_lock_file_is_the_pins_and_where_crates_come_from(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rust = script("rust")
+    monkeypatch.setattr(rust, "LOCK", tmp_path / "Cargo.lock")
+    rust.write_lock()
+    lock = (tmp_path / "Cargo.lock").read_text()
+    pins = rust.PINS.read_text()
+    assert re.sub(r"^source = .*\n", "", lock, flags=re.MULTILINE) == pins
+    assert lock.count("\nsource = ") == pins.count("\nchecksum = ") > 0
+
+
+def test_what_cargo_printed_is_counted(script: Any, tmp_path: Path) -> None:
+    count_cargo = script("counts").count_cargo
+    log = tmp_path / "log.txt"
+    log.write_text(PRINTED)
+    assert str(count_cargo(log, 101)) == "6 passed, 1 failed, 3 skipped"
+    log.write_text(PRINTED.splitlines()[0])
+    assert str(count_cargo(log, 0)) == "4 passed, 0 failed"
+    assert str(count_cargo(log, 101)) == "4 passed, 1 failed"
+    log.write_text("error: could not compile `voxwire-core`")
+    assert str(count_cargo(log, 101)) == "0 passed, 1 failed"
+    log.write_text("")
+    assert count_cargo(log, 0).failed == 1
+
+
+def test_without_cargo_one_line_says_so_and_ci_fails(
+    script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rust = script("rust")
+    monkeypatch.setattr(rust, "cargo", lambda: None)
+    monkeypatch.setattr(rust, "compiler", lambda: "")
+    monkeypatch.setattr(rust.shutil, "which", lambda *_: None)
+    monkeypatch.delenv("CI", raising=False)
+    assert rust.prepare()
+    assert not rust.is_ready()
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("test: the Rust tests are left out: no cargo here; install Rust")
+    monkeypatch.setenv("CI", "true")
+    assert not rust.prepare()
