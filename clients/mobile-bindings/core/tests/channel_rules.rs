@@ -6,6 +6,11 @@ use proptest::prelude::*;
 use voxwire_core::channel::{ACK_DELAY_MS, Channel, ChannelOptions, ReplayLimits};
 use voxwire_core::wire::{AppMessage, Envelope, Payload, Ping, Side};
 
+/// A failure is printed with the least that makes it; nothing is written.
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 /// What happens next, in the life of a session.
 #[derive(Clone, Debug)]
 enum Event {
@@ -166,7 +171,7 @@ impl Session {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(config())]
 
     #[test]
     fn everything_reliable_arrives_once_and_in_order(events in vec(event(), 0..120)) {

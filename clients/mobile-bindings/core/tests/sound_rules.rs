@@ -10,6 +10,11 @@ use voxwire_core::playout::{PlayoutBuffer, PlayoutOptions};
 use voxwire_core::timeline::{TimedWord, Timeline};
 use voxwire_core::wire::TimingSource;
 
+/// A failure is printed with the least that makes it; nothing is written.
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 /// 20 ms at 48 kHz.
 const TICKS: u32 = 960;
 
@@ -32,6 +37,8 @@ fn arrivals() -> impl Strategy<Value = Vec<(Option<u32>, bool)>> {
 }
 
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn packets_come_in_order_once_and_a_hole_waits_no_longer_than_the_longest_target(
         arrivals in arrivals(),
@@ -128,6 +135,8 @@ fn told(position: u64) -> i16 {
 }
 
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn a_block_is_always_full_and_each_sample_stands_at_its_position(
         events in vec(playout(), 0..150),
@@ -205,6 +214,8 @@ fn word() -> impl Strategy<Value = Word> {
 }
 
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn a_word_fires_once_in_order_and_never_behind_a_cut(events in vec(word(), 0..120)) {
         let mut timeline = Timeline::new();

@@ -1,8 +1,11 @@
 //! Fields that this version of the schema does not know: they are counted, and leave nothing else
 //! unread. prost drops them without a word, and refuses a known field of another wire type, which
-//! Python and TypeScript take for an unknown one (ADR 12).
+//! Python and TypeScript take for an unknown one (ADR 12). It refuses numbers with bits beyond 64,
+//! too, which nobody else looks at.
 
 use std::borrow::Cow;
+
+use prost::encoding::encode_varint;
 
 /// A field that a message of the schema has.
 struct KnownField {
@@ -17,8 +20,8 @@ struct KnownField {
 
 include!(concat!(env!("OUT_DIR"), "/fields.rs"));
 
-/// How deep messages and groups may be within each other; as in protobuf's own libraries.
-const MAX_DEPTH: usize = 100;
+/// How deep messages and groups may be within each other, the envelope counted; as in Python.
+const MAX_DEPTH: usize = 101;
 
 const VARINT: u8 = 0;
 const EIGHT_BYTES: u8 = 1;
@@ -47,7 +50,6 @@ fn known_part<'a>(
     while !reader.0.is_empty() {
         let before = data.len() - reader.0.len();
         let (number, wire) = reader.tag()?;
-        let head = data.len() - reader.0.len();
         let value = reader.value(number, wire, depth)?;
         let end = data.len() - reader.0.len();
         let field = fields.iter().find(|field| {
@@ -59,18 +61,24 @@ fn known_part<'a>(
             known.get_or_insert_with(|| data[..before].to_vec());
             continue;
         };
-        if let Some(message) = field.message {
+        let again = if let Some(message) = field.message {
             let (inner, count) = known_part(value, MESSAGES[message], depth)?;
-            if count > 0 {
-                unknown += count;
-                let out = known.get_or_insert_with(|| data[..before].to_vec());
-                prost::encoding::encode_varint(u64::from(number << 3 | u32::from(wire)), out);
-                prost::encoding::encode_varint(inner.len() as u64, out);
-                out.extend_from_slice(&inner);
-                continue;
+            unknown += count;
+            matches!(inner, Cow::Owned(_)).then_some(inner)
+        } else if field.wire == VARINT {
+            shortened(value)?.map(Cow::Owned)
+        } else {
+            None
+        };
+        if let Some(value) = again {
+            let out = known.get_or_insert_with(|| data[..before].to_vec());
+            encode_varint(u64::from(number << 3 | u32::from(wire)), out);
+            if wire == WITH_LENGTH {
+                encode_varint(value.len() as u64, out);
             }
+            out.extend_from_slice(&value);
+            continue;
         }
-        debug_assert!(before < head && head <= end);
         if let Some(out) = &mut known {
             out.extend_from_slice(&data[before..end]);
         }
@@ -79,13 +87,30 @@ fn known_part<'a>(
     Some((known, unknown))
 }
 
+/// Varints one after the other without the bits that are beyond 64, which a tenth byte may have:
+/// prost refuses them, and others do not look at them. `None` inside = there are none.
+#[expect(clippy::option_option, reason = "the outer one is for what is no varint")]
+fn shortened(varints: &[u8]) -> Option<Option<Vec<u8>>> {
+    let mut reader = Reader(varints);
+    let mut out = Vec::new();
+    let mut odd = false;
+    while !reader.0.is_empty() {
+        let before = reader.0;
+        let value = reader.varint(10)?;
+        let length = before.len() - reader.0.len();
+        odd |= length == 10 && before[9] > 1;
+        encode_varint(value, &mut out);
+    }
+    Some(odd.then_some(out))
+}
+
 /// What is left to read.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     /// Number and wire type of the next field.
     fn tag(&mut self) -> Option<(u32, u8)> {
-        let tag = u32::try_from(self.varint()?).ok()?;
+        let tag = u32::try_from(self.varint(5)?).ok()?;
         let number = tag >> 3;
         (number != 0).then_some((number, (tag & 7) as u8))
     }
@@ -95,12 +120,12 @@ impl<'a> Reader<'a> {
         let start = self.0;
         match wire {
             VARINT => {
-                self.varint()?;
+                self.varint(10)?;
                 Some(&start[..start.len() - self.0.len()])
             }
             EIGHT_BYTES => self.take(8),
             WITH_LENGTH => {
-                let length = usize::try_from(self.varint()?).ok()?;
+                let length = usize::try_from(self.varint(10)?).ok()?;
                 self.take(length)
             }
             GROUP => {
@@ -124,8 +149,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn varint(&mut self) -> Option<u64> {
-        prost::encoding::decode_varint(&mut self.0).ok()
+    /// A number of at most so many bytes; bits beyond 64 are not looked at.
+    fn varint(&mut self, max_bytes: usize) -> Option<u64> {
+        let mut value = 0;
+        for (at, byte) in self.0.iter().take(max_bytes).enumerate() {
+            value |= u64::from(byte & 0x7f) << (7 * at);
+            if *byte < 0x80 {
+                self.0 = &self.0[at + 1..];
+                return Some(value);
+            }
+        }
+        None
     }
 
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
@@ -139,7 +173,7 @@ impl<'a> Reader<'a> {
 mod tests {
     use prost::Message as _;
 
-    use crate::wire::{AppMessage, Envelope, NotAnEnvelope, Payload, decode};
+    use crate::wire::{AppMessage, Envelope, Hello, NotAnEnvelope, Payload, Ping, decode};
 
     fn app() -> Envelope {
         Envelope::of(Payload::AppMessage(AppMessage { r#type: "a".into(), ..Default::default() }))
@@ -174,6 +208,31 @@ mod tests {
         assert!(decode(&[0x08, 0x02, 0xc2, 0x3e, 0x00]).unwrap().unknown_payload);
         assert!(!decode(&[0x08, 0x02]).unwrap().unknown_payload);
         assert!(decode(&[0xc3, 0x3e, 0x08, 0x01, 0xc4, 0x3e]).unwrap().unknown_payload); // a group
+    }
+
+    #[test]
+    fn numbers_of_ten_bytes_are_read_whatever_is_beyond_their_64_bits() {
+        let mut data = vec![0x62, 0x10, 0x08, 0x01, 0x10]; // a ping; its t0_us
+        data.extend([0xff; 9]);
+        data.extend([0x7f, 0xc0, 0x3e, 0x01]); // and its field 1000
+        data.extend([0x10, 0x85, 0x80, 0x00]); // ack, longer than it has to be
+        let decoded = decode(&data).unwrap();
+        let ping = Payload::Ping(Ping { number: 1, t0_us: u64::MAX });
+        assert_eq!(decoded.envelope, Envelope { seq: 0, ack: 5, payload: Some(ping) });
+        assert_eq!(decoded.unknown_fields, 1);
+        let mut data = vec![0x82, 0x01, 0x0d, 0x3a, 0x0b, 0x01, 0x82]; // a hello; its features
+        data.extend([0x80; 8]);
+        data.push(0x02);
+        let hello = Payload::Hello(Hello { features: vec![1, 2], ..Default::default() });
+        assert_eq!(decode(&data).unwrap().envelope, Envelope::of(hello));
+    }
+
+    #[test]
+    fn groups_may_be_a_hundred_deep() {
+        let groups =
+            |depth: usize| [[0xc3, 0x3e].repeat(depth), [0xc4, 0x3e].repeat(depth)].concat();
+        assert!(decode(&groups(100)).is_ok());
+        assert!(decode(&groups(101)).is_err());
     }
 
     #[test]
