@@ -12,12 +12,16 @@ from pathlib import Path
 
 import capture_cases
 import channel_cases
+import rtvi_cases
+import rtvi_models
+import rtvi_peers
 import tool_cases
 import wire_cases
 import word_cases
 
 ROOT = Path(__file__).resolve().parent
-FOLDERS = ("wire", "channel", "words", "tools", "capture")
+FOLDERS = ("wire", "channel", "words", "tools", "capture", "rtvi")
+KEPT = {"rtvi/payloads.json"}  # written by hand
 
 
 def files() -> Iterator[tuple[str, bytes]]:
@@ -33,6 +37,11 @@ def files() -> Iterator[tuple[str, bytes]]:
         yield f"tools/{name}.json", _json(case)
     for name, case in capture_cases.cases():
         yield f"capture/{name}.json", _json(case)
+    for name, case in rtvi_cases.cases():
+        yield f"rtvi/{name}.json", _json(case)
+    yield "rtvi/corpus-pipecat.json", _json(rtvi_models.corpus())
+    yield "rtvi/corpus-clients.json", _json(rtvi_peers.CLIENTS)
+    yield "rtvi/corpus-older.json", _json(rtvi_peers.OLDER)
 
 
 def _json(value: object) -> bytes:
@@ -49,7 +58,7 @@ def main() -> int:
         path.relative_to(ROOT).as_posix()
         for folder in FOLDERS
         for path in (ROOT / folder).glob("*")
-    }
+    } - KEPT
     stale = sorted(present - wanted.keys())
     changed = sorted(
         name

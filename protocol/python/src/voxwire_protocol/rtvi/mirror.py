@@ -33,6 +33,9 @@ _OPEN: Final = frozenset(
 _BARE: Final = frozenset({"NoData", "BotInterrupted"})
 """Payloads that stock peers send without data, or with one that says nothing."""
 
+_WITH_LISTS: Final = frozenset({"BotLlmMarker"})
+"""Payloads whose lists pipecat writes when they are empty."""
+
 
 class Direction(Enum):
     """Who sends a message."""
@@ -60,10 +63,14 @@ class MessageType:
     deprecated_since: Version | None
 
 
-def _arms() -> dict[str, FieldDescriptor]:
-    oneof = message_pb2.Message.DESCRIPTOR.oneofs_by_name["payload"]
-    options = {field: field.GetOptions().Extensions for field in oneof.fields}
-    return {said[options_pb2.type]: f for f, said in options.items() if said[options_pb2.type]}
+def _arms() -> dict[str, list[FieldDescriptor]]:
+    """The fields that hold each type, those of a narrow shape first."""
+    found: dict[str, list[FieldDescriptor]] = {}
+    for field in message_pb2.Message.DESCRIPTOR.oneofs_by_name["payload"].fields:
+        name: str = field.GetOptions().Extensions[options_pb2.type]
+        if name:
+            found.setdefault(name, []).insert(0, field)
+    return found
 
 
 _ARMS: Final = _arms()
@@ -81,7 +88,7 @@ def _message_type(name: str, field: FieldDescriptor) -> MessageType:
 
 
 MESSAGE_TYPES: Final[Mapping[str, MessageType]] = {
-    name: _message_type(name, field) for name, field in _ARMS.items()
+    name: _message_type(name, arms[0]) for name, arms in _ARMS.items()
 }
 """Every type of RTVI 1.x to 2.2, by name."""
 
@@ -95,7 +102,7 @@ def pack(message: RtviMessage) -> bytes:
     Raises:
         RtviError: MALFORMED: the message cannot be written as JSON either.
     """
-    packed = _exact(message)
+    packed = next(filter(None, (_exact(message, arm) for arm in _ARMS.get(message.type, []))), None)
     if packed is None:
         packed = message_pb2.Message()
         packed.opaque.type = message.type
@@ -139,10 +146,9 @@ def is_opaque(data: bytes) -> bool:
     return packed.WhichOneof("payload") == "opaque"
 
 
-def _exact(message: RtviMessage) -> message_pb2.Message | None:
-    """The message in the schema; None when that would lose anything."""
-    field = _ARMS.get(message.type)
-    if field is None or message.extra or value_is_deeper(message.data, _MAX_TREE_DEPTH):
+def _exact(message: RtviMessage, field: FieldDescriptor) -> message_pb2.Message | None:
+    """The message in a field of the schema; None when that would lose anything."""
+    if message.extra or value_is_deeper(message.data, _MAX_TREE_DEPTH):
         return None
     packed = message_pb2.Message()
     if message.id is not None:
@@ -172,7 +178,12 @@ def _read(packed: message_pb2.Message) -> RtviMessage | None:
         return None
     payload = cast(Message, getattr(packed, field.name))
     try:
-        data: Any = _narrow(json_format.MessageToDict(payload))
+        data: Any = _narrow(
+            json_format.MessageToDict(
+                payload,
+                always_print_fields_with_no_presence=payload.DESCRIPTOR.name in _WITH_LISTS,
+            )
+        )
     except (json_format.Error, ValueError, TypeError):
         return None
     if data == {}:

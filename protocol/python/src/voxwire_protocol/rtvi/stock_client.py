@@ -29,7 +29,7 @@ _V12: Final = Version(1, 2)
 _V20: Final = Version(2, 0)
 _MAX_REQUESTS: Final = 256
 _SENTENCE_END: Final = re.compile(r"[.!?…。！？](?=\s|$)|\n")
-_MOBILE: Final = re.compile(r"ios|swift|android|kotlin", re.IGNORECASE)
+_MOBILE: Final = re.compile(r"ios|ipados|swift|android|kotlin", re.IGNORECASE)
 
 
 class StockClient:
@@ -54,7 +54,7 @@ class StockClient:
         """What is spoken; until ``client-ready``, our own version, as pipecat does."""
         self.calls = OfferedCalls()
         """The calls that the client was asked to run."""
-        self._library = ""
+        self._is_mobile = False
         self._spoken = Spoken(RTVI_VERSION)
         self._position_ms = 0
         self._state = wire.StateChanged()
@@ -106,7 +106,7 @@ class StockClient:
         if agreement.speaks != self.agreement.speaks:
             self._spoken = Spoken(agreement.speaks)
         self.agreement = agreement
-        self._library = ready.library
+        self._is_mobile = _is_mobile(ready)
 
     # what the client is told
 
@@ -258,7 +258,7 @@ class StockClient:
         data: dict[str, Any] = {"function_name": message.name, "tool_call_id": message.call_id}
         arguments = _value(message.arguments_json or "{}")
         # Stock iOS and Android clients know the first generation of calls only.
-        if self.agreement.speaks < _V12 or _MOBILE.search(self._library):
+        if self.agreement.speaks < _V12 or self._is_mobile:
             return [RtviMessage("llm-function-call", {**data, "args": arguments})]
         return [RtviMessage("llm-function-call-in-progress", {**data, "arguments": arguments})]
 
@@ -309,6 +309,14 @@ class StockClient:
     def _service_metrics(self, message: wire.ServiceMetrics) -> list[RtviMessage]:
         data = metrics_to_rtvi(message)
         return [RtviMessage("metrics", data)] if data else []
+
+
+def _is_mobile(ready: ClientReady) -> bool:
+    """Whether the client is a native one; pages on a phone name an npm package as their library."""
+    about = cast("dict[str, Any]", ready.about) if isinstance(ready.about, dict) else {}
+    if ready.library.startswith("@"):
+        return False
+    return bool(_MOBILE.search(f"{ready.library} {about.get('platform')}"))
 
 
 def error_response(message_id: str, reason: str) -> RtviMessage:

@@ -1,0 +1,375 @@
+"""RTVI: nothing is lost in either form, a stock client and a stock bot say what the vectors say."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import MessageToDict, ParseDict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxwire_protocol import rtvi, wire
+from voxwire_protocol.errors import ErrorCode
+from voxwire_protocol.rtvi.message import message_of
+
+VECTORS = Path(__file__).parents[2] / "vectors" / "rtvi"
+NOW = "2026-08-21T10:11:12.345Z"
+
+
+def load(name: str) -> Any:
+    return json.loads((VECTORS / f"{name}.json").read_text("utf-8"))
+
+
+def corpus() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The version of the peer, and a message."""
+    wheel = load("corpus-pipecat")
+    for entry in wheel["messages"]:
+        yield wheel["rtvi"], entry["message"]
+    for group in [*load("corpus-clients"), *load("corpus-older")]:
+        for message in group["messages"]:
+            yield group["rtvi"], message
+    for entry in load("payloads"):
+        message = {"label": "rtvi-ai", "type": entry["type"]}
+        yield "2.2.0", message | ({"data": entry["data"]} if "data" in entry else {})
+
+
+CORPUS = list(corpus())
+
+
+def dumps(message: Any) -> str:
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+
+def sorted_text(text: str) -> str:
+    """JSON to compare by: 1 and 1.0 are one number there, True is none."""
+
+    def number(digits: str) -> float | int:
+        value = float(digits)
+        return int(value) if value.is_integer() else value
+
+    return json.dumps(json.loads(text, parse_float=number), sort_keys=True)
+
+
+def says_nothing(message: rtvi.RtviMessage) -> bool:
+    """Whether its data is the empty one of a message that says all by its type."""
+    return message.data in (None, {}) and message.type in {
+        "disconnect-bot",
+        "user-started-speaking",
+        "bot-interrupted",
+    }
+
+
+# the corpus
+
+
+@pytest.mark.parametrize(("version", "message"), CORPUS)
+def test_a_message_comes_back_from_text_and_from_bytes(
+    version: str, message: dict[str, Any]
+) -> None:
+    read = rtvi.decode(dumps(message))
+    assert json.loads(rtvi.encode(read)) == message
+    assert rtvi.decode(rtvi.encode(read).encode()) == read
+    unpacked = rtvi.unpack(rtvi.pack(read))
+    if says_nothing(read):
+        assert (unpacked.type, unpacked.id, unpacked.data) == (read.type, read.id, rtvi.ABSENT)
+    else:
+        assert sorted_text(rtvi.encode(unpacked)) == sorted_text(rtvi.encode(read))
+
+
+def test_no_message_of_rtvi_2_needs_the_fallback_and_bytes_are_small(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    json_bytes = packed_bytes = opaque = 0
+    for version, message in CORPUS:
+        packed = rtvi.pack(rtvi.decode(dumps(message)))
+        json_bytes += len(dumps(message).encode())
+        packed_bytes += len(packed)
+        opaque += rtvi.is_opaque(packed)
+        if version.startswith("2."):
+            assert not rtvi.is_opaque(packed), message
+    types = {message["type"] for _, message in CORPUS}
+    with capsys.disabled():
+        print(
+            f"\n  rtvi: {len(CORPUS)} messages of {len(types)} types, 0 lossy, {opaque} through the"
+            f" fallback (0 of RTVI 2), {packed_bytes} of {json_bytes} bytes"
+            f" ({100 * packed_bytes / json_bytes:.1f} %)"
+        )
+    assert packed_bytes <= 0.4 * json_bytes
+
+
+def test_the_corpus_has_every_type_of_the_schema() -> None:
+    assert {message["type"] for _, message in CORPUS} >= set(rtvi.MESSAGE_TYPES)
+
+
+def test_what_the_models_of_the_wheel_write_is_in_the_schema() -> None:
+    wheel = {entry["message"]["type"] for entry in load("corpus-pipecat")["messages"]}
+    assert wheel <= set(rtvi.MESSAGE_TYPES)
+
+
+@pytest.mark.parametrize("entry", load("refused"))
+def test_what_is_no_message_is_a_typed_error(entry: dict[str, Any]) -> None:
+    text = "".join(piece * times for piece, times in entry["text"])
+    for form in (text, text.encode()):
+        with pytest.raises(rtvi.RtviError) as caught:
+            rtvi.decode(form)
+        assert caught.value.code.name == entry["error"]
+
+
+def test_a_limit_is_the_callers() -> None:
+    text = dumps({"label": "rtvi-ai", "type": "x", "data": "é" * 40_000})
+    assert rtvi.decode(text, max_bytes=100_000).data == "é" * 40_000
+    with pytest.raises(rtvi.RtviError, match="above 100 bytes"):
+        rtvi.decode(text.encode(), max_bytes=100)
+
+
+# the two peers
+
+
+def _scripts(peer: str) -> list[Any]:
+    names = sorted(path.stem for path in VECTORS.glob(f"{peer}-*.json"))
+    return [pytest.param(load(name), id=name) for name in names]
+
+
+def _messages(messages: list[rtvi.RtviMessage]) -> list[Any]:
+    return [json.loads(rtvi.encode(message)) for message in messages]
+
+
+def _envelope(value: dict[str, Any]) -> wire.Envelope:
+    return ParseDict(value, wire.Envelope())
+
+
+def _value(said: Any) -> Any:
+    assert is_dataclass(said)
+    found = {"kind": type(said).__name__}
+    if isinstance(said, rtvi.Foreign):
+        return found | {"message": json.loads(rtvi.encode(said.message))}
+    for name, value in asdict(said).items():  # type: ignore[call-overload]
+        plain = value.hex() if isinstance(value, bytes) else value
+        found[name] = str(value) if isinstance(value, rtvi.Version) else plain
+    if isinstance(said, rtvi.ClientReady) and said.version is not None:
+        found["version"] = str(said.version)
+    return found
+
+
+@pytest.mark.parametrize("script", _scripts("client"))
+def test_a_stock_client_is_understood_and_answered(script: dict[str, Any]) -> None:
+    tools = frozenset(script["options"].get("client_tools", []))
+    client = rtvi.StockClient(client_tools=tools)
+    for at, step in enumerate(script["steps"]):
+        where = f"step {at}: {step}"
+        match step["op"]:
+            case "read":
+                _client_reads(client, step, where)
+            case "write":
+                found = client.write(_envelope(step["envelope"]), timestamp=NOW)
+                assert _messages(found) == step["messages"], where
+            case "advance":
+                assert _messages(client.advance(step["media_ms"])) == step["messages"], where
+            case "bot_ready":
+                found = client.bot_ready(
+                    step["message_id"], about=step["about"], capabilities=step["capabilities"]
+                )
+                assert _messages(found) == step["messages"], where
+            case "text_only":
+                client.text_only = step["value"]
+
+
+def _client_reads(client: rtvi.StockClient, step: dict[str, Any], where: str) -> None:
+    message = rtvi.decode(dumps(step["message"]))
+    if "error" in step:
+        with pytest.raises(rtvi.RtviError) as caught:
+            client.read(message)
+        assert (caught.value.code.name, caught.value.message_id) == (
+            step["error"],
+            step["message_id"],
+        ), where
+        return
+    found = client.read(message)
+    assert found.message_id == step["message_id"], where
+    if "envelope" in step:
+        assert isinstance(found.said, wire.Envelope), where
+        assert found.said == _envelope(step["envelope"]), where
+    else:
+        assert _value(found.said) == step["value"], where
+
+
+def _same_id(found: list[Any], wanted: list[Any]) -> list[Any]:
+    """The wanted messages, with an id that a script leaves open ("id-+")."""
+    if len(found) != len(wanted):
+        return wanted
+    return [
+        {**want, "id": have["id"]} if want.get("id") == "id-+" else want
+        for have, want in zip(found, wanted, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("script", _scripts("bot"))
+def test_a_stock_bot_is_understood_and_asked(script: dict[str, Any]) -> None:
+    ids = iter(range(1, 1000))
+    tools = frozenset(script["options"].get("tools", []))
+    bot = rtvi.StockBot(new_id=lambda: f"id-{next(ids)}", tools=tools)
+    for at, step in enumerate(script["steps"]):
+        where = f"step {at}: {step}"
+        if step["op"] == "state":
+            assert str(bot.version) == step["version"]
+            assert bot.capabilities == step["capabilities"]
+        elif step["op"] == "read":
+            message = rtvi.decode(dumps(step["message"]))
+            if "error" in step:
+                with pytest.raises(rtvi.RtviError) as caught:
+                    bot.read(message, media_ms=step["media_ms"])
+                assert caught.value.code.name == step["error"], where
+                continue
+            found = bot.read(message, media_ms=step["media_ms"])
+            if "envelopes" in step:
+                wanted = [MessageToDict(_envelope(value)) for value in step["envelopes"]]
+                assert [MessageToDict(envelope) for envelope in found] == wanted, where
+        elif "error" in step:
+            with pytest.raises(rtvi.RtviError) as caught:
+                bot.write(_envelope(step["envelope"]))
+            assert caught.value.code.name == step["error"], where
+        else:
+            sent = _messages(bot.write(_envelope(step["envelope"])))
+            assert sent == _same_id(sent, step["messages"]), where
+
+
+def test_a_file_goes_to_a_bot_that_takes_files() -> None:
+    bot = rtvi.StockBot(new_id=lambda: "f")
+    message = bot.requests.send_file(
+        "See", media_type="image/png", name="a.png", data=b"\x00\x01", version=bot.version
+    )
+    said = rtvi.StockClient().read(rtvi.decode(rtvi.encode(message))).said
+    assert isinstance(said, rtvi.SendFile)
+    assert (said.data, said.media_type, said.name, said.text) == (
+        b"\x00\x01",
+        "image/png",
+        "a.png",
+        "See",
+    )
+    link = bot.requests.send_file("", media_type="a/b", url="https://x.test/a", version=bot.version)
+    assert link.data["file"] == {
+        "format": "a/b",
+        "source": {"type": "url", "url": "https://x.test/a"},
+    }
+    with pytest.raises(rtvi.RtviError) as caught:
+        bot.requests.send_file("", media_type="a/b", url="x", version=rtvi.Version(2, 1))
+    assert caught.value.code is ErrorCode.UNSUPPORTED
+
+
+def test_every_payload_of_a_server_is_written_or_left_to_the_carrier() -> None:
+    client = rtvi.StockClient()
+    for name in wire.SERVER_PAYLOADS:
+        envelope = wire.Envelope()
+        getattr(envelope, name).SetInParent()
+        for message in client.write(envelope, timestamp=NOW):
+            rtvi.encode(message)
+
+
+def test_every_message_of_a_bot_is_read_with_nothing_lost_that_has_no_envelope() -> None:
+    for _, message in CORPUS:
+        read = rtvi.decode(dumps(message))
+        bot = rtvi.StockBot(new_id=lambda: "x")
+        try:
+            found = bot.read(read, media_ms=0)
+        except rtvi.RtviError:
+            continue
+        for envelope in found:
+            if envelope.app_message.type == rtvi.LABEL:
+                assert json.loads(envelope.app_message.data_json) == message
+                assert bot.write(envelope)[0].type == read.type
+
+
+# any bytes
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["text", "t", "d", "arguments", "x", "", "é"]), inner)
+    ),
+    max_leaves=12,
+)
+TYPES = sorted(rtvi.MESSAGE_TYPES)
+NAMES = sorted(
+    {
+        field
+        for _, message in CORPUS
+        if isinstance(message.get("data"), dict)
+        for field in message["data"]
+    }
+)
+MESSAGES = st.builds(
+    lambda kind, data, message_id, extra: {
+        "label": "rtvi-ai",
+        "type": kind,
+        **({"data": data} if data != "absent" else {}),
+        **({"id": message_id} if message_id is not None else {}),
+        **extra,
+    },
+    st.sampled_from(TYPES) | st.text(min_size=1, max_size=20),
+    st.just("absent") | JSON | st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6),
+    st.none() | st.text(max_size=12),
+    st.just({}) | st.dictionaries(st.sampled_from(["x", "metrics"]), JSON, max_size=2),
+)
+
+
+@given(st.binary(max_size=400) | st.text(max_size=200))
+def test_any_bytes_are_a_message_or_a_typed_error(data: bytes | str) -> None:
+    with suppress(rtvi.RtviError):
+        rtvi.encode(rtvi.decode(data))
+    if isinstance(data, bytes):
+        with suppress(rtvi.RtviError):
+            rtvi.encode(rtvi.unpack(data))
+
+
+@given(MESSAGES)
+def test_any_message_survives_text_and_bytes(message: dict[str, Any]) -> None:
+    read = rtvi.decode(dumps(message))
+    assert read == message_of(message)
+    assert json.loads(rtvi.encode(read)) == message
+    back = rtvi.unpack(rtvi.pack(read))
+    assert (back.type, back.id, back.extra) == (read.type, read.id, read.extra)
+    if read.data not in (None, {}, rtvi.ABSENT):
+        pruned = rtvi.unpack(rtvi.pack(back))
+        assert back == pruned
+        assert _without_nulls(back.data) == _without_nulls(read.data)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+    return value
+
+
+@given(st.lists(MESSAGES, max_size=12))
+def test_no_message_of_a_peer_raises_anything_but_the_typed_error(
+    messages: list[dict[str, Any]],
+) -> None:
+    client = rtvi.StockClient(client_tools=frozenset({"", "x"}))
+    bot = rtvi.StockBot(new_id=lambda: "1", tools=frozenset({"", "x"}))
+    for message in messages:
+        read = rtvi.decode(dumps(message))
+        try:
+            said = client.read(read).said
+            if isinstance(said, wire.Envelope):
+                said.SerializeToString()
+        except rtvi.RtviError:
+            pass
+        try:
+            for envelope in bot.read(read, media_ms=10):
+                wire.Envelope.FromString(envelope.SerializeToString())
+                for told in client.write(envelope, timestamp=NOW):
+                    rtvi.encode(told)
+        except rtvi.RtviError:
+            pass
+    client.advance(1 << 40)
