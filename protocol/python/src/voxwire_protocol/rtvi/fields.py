@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from voxwire_protocol.errors import ErrorCode
-from voxwire_protocol.rtvi.message import RtviError, RtviMessage
+from voxwire_protocol.rtvi.message import ABSENT, RtviError, RtviMessage
 
 __all__ = ["Fields", "fields_of"]
 
@@ -78,7 +78,7 @@ def fields_of(message: RtviMessage) -> Fields:
     Raises:
         RtviError: MALFORMED: the data is no object.
     """
-    data: object = message.data or {}
+    data: object = {} if message.data is ABSENT or message.data is None else message.data
     if not isinstance(data, dict):
         raise RtviError(
             ErrorCode.MALFORMED,

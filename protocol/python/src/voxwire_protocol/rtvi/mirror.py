@@ -159,7 +159,7 @@ def _exact(message: RtviMessage, field: FieldDescriptor) -> message_pb2.Message 
     if payload.DESCRIPTOR.full_name not in _OPEN:
         wanted = _wanted(message.data, cast(Descriptor, payload.DESCRIPTOR))
         if payload.DESCRIPTOR.name in _BARE:
-            wanted = wanted or ABSENT
+            wanted = ABSENT if wanted is None or wanted == {} else wanted
     try:
         if wanted is not ABSENT:
             json_format.ParseDict(wanted, payload)
