@@ -420,19 +420,24 @@ def _client_typed() -> list[dict[str, Any]]:
         ),
         write(
             "responseText",
-            {"text": "Hello."},
-            m("bot-llm-text", {"text": "Hello."}),
+            {"text": "3."},
+            m("bot-llm-text", {"text": "3."}),
+        ),
+        write("responseText", {"text": "14."}, m("bot-llm-text", {"text": "14."})),
+        write(
+            "responseEnded",
+            {},
             m(
                 "bot-output",
                 {
-                    "text": "Hello.", "output_type": "sentence", "text_type": "sentence",
+                    "text": "3.14.", "output_type": "sentence", "text_type": "sentence",
                     "aggregated_by": "sentence", "spoken": False, "will_be_spoken": False,
                     "segment_id": 1, "spoken_status": "new",
                 },
             ),
-            m("bot-transcription", {"text": "Hello."}),
+            m("bot-transcription", {"text": "3.14."}),
+            m("bot-llm-stopped"),
         ),
-        write("responseEnded", {}, m("bot-llm-stopped")),
     ]  # fmt: skip
 
 
@@ -734,6 +739,26 @@ def _bot_speech() -> list[dict[str, Any]]:
             },
         ),
     ]  # fmt: skip
+
+
+def _bot_unspaced() -> list[dict[str, Any]]:
+    arrival = "TIMING_SOURCE_ARRIVAL"
+
+    def words(index: int, start: int, text: str) -> dict[str, Any]:
+        end = start + len(text)
+        value: dict[str, Any] = {"utteranceId": "s1", "text": text, "source": arrival}
+        value["words"] = [{"charStart": start, "charEnd": end, "endEstimated": True}]
+        return {"utteranceWords": value | {"firstIndex": index, "textOffset": start}}
+
+    return [
+        heard(
+            m("bot-tts-text", {"text": "你好"}),
+            {"utteranceStarted": {"utteranceId": "s1", "source": arrival}},
+            words(0, 0, "你好"),
+        ),
+        heard(m("bot-tts-text", {"text": "世界。"}), words(1, 2, "世界。")),
+        heard(m("bot-tts-text", {"text": "OK"}), words(2, 6, "OK")),
+    ]
 
 
 def _bot_cut() -> list[dict[str, Any]]:
@@ -1109,6 +1134,7 @@ def cases() -> Iterator[tuple[str, Any]]:
     }
     bot = {
         "speech": ("a turn: words when they arrive", {}, _bot_speech()),
+        "unspaced": ("a script without spaces", {}, _bot_unspaced()),
         "cut": ("interruptions, told and not told", {}, _bot_cut()),
         "tools": ("calls of every generation", {"tools": ["open"]}, _bot_tools()),
         "app": ("the application's messages, errors, measurements", {}, _bot_app()),

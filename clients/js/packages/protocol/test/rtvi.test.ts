@@ -201,7 +201,7 @@ function codeOf(call: () => unknown): string {
 const sameId = (want: Json, have: RtviMessage | undefined): Json =>
   want.id === "id-+" ? { ...want, id: have?.id ?? null } : want;
 
-test.each(["speech", "cut", "tools", "app", "asked"])("a stock bot: %s", (name) => {
+test.each(["speech", "unspaced", "cut", "tools", "app", "asked"])("a stock bot: %s", (name) => {
   const script: Script = load(`bot-${name}`);
   let ids = 0;
   const bot = new StockBot({

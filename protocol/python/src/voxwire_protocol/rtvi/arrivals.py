@@ -4,10 +4,14 @@ import re
 from typing import Final
 
 from voxwire_protocol import wire
+from voxwire_protocol.text_join import join_texts
 
 __all__ = ["Arrivals"]
 
 _MAX_TEXT_CHARS: Final = 262_144
+_TAIL_CHARS: Final = 16
+"""How much of the text so far decides how the next word joins it."""
+
 _WORD: Final = re.compile(r"\S+")
 _BOT: Final = wire.BotState
 _USER: Final = wire.UserState
@@ -29,7 +33,8 @@ class Arrivals:
         self._response_id = ""
         self._utterances = 0
         self._utterance_id = ""
-        self._text = ""
+        self._chars = 0
+        self._tail = ""
         self._words = 0
         self._transcripts = 0
         self._transcript_open = False
@@ -118,14 +123,15 @@ class Arrivals:
     def words(self, text: str, media_ms: int) -> list[wire.Envelope]:
         """A word or a sentence sounds about now."""
         spans = [found.span() for found in _WORD.finditer(text)]
-        if not spans or len(self._text) + len(text) > _MAX_TEXT_CHARS:
+        if not spans or self._chars + len(text) >= _MAX_TEXT_CHARS:
             return []
         begun = self._begin(media_ms)
         body = text[spans[0][0] : spans[-1][1]]
-        glued = not self._text
-        offset = len(self._text) + (0 if glued else 1)
-        self._text += body if glued else f" {body}"
+        gap = len(join_texts(self._tail, body)) - len(self._tail) - len(body)
+        offset = self._chars + gap
         shift = offset - spans[0][0]
+        self._chars = offset + len(body)
+        self._tail = body[-_TAIL_CHARS:]
         message = wire.UtteranceWords(
             utterance_id=self._utterance_id,
             first_index=self._words,
@@ -152,7 +158,7 @@ class Arrivals:
             return []
         self._utterances += 1
         self._utterance_id = f"s{self._utterances}"
-        self._text, self._words = "", 0
+        self._chars, self._tail, self._words = 0, "", 0
         started = wire.UtteranceStarted(
             utterance_id=self._utterance_id,
             turn_id=self._turn_id,
@@ -171,7 +177,7 @@ class Arrivals:
             utterance_id=name,
             end=how.UTTERANCE_END_INTERRUPTED if was_cut else how.UTTERANCE_END_COMPLETED,
             heard_media_ms=media_ms,
-            heard_char_end=len(self._text),
+            heard_char_end=self._chars,
             heard_words=self._words,
         )
         return [wire.Envelope(utterance_ended=ended)]

@@ -28,7 +28,7 @@ MAX_SENTENCE_CHARS: Final = 2000
 _V12: Final = Version(1, 2)
 _V20: Final = Version(2, 0)
 _MAX_REQUESTS: Final = 256
-_SENTENCE_END: Final = re.compile(r"[.!?…。！？](?=\s|$)|\n")
+_SENTENCE_END: Final = re.compile("[.!?\u2026](?=\\s)|[\u3002\uff01\uff1f\\n]")
 _MOBILE: Final = re.compile(r"ios|ipados|swift|android|kotlin", re.IGNORECASE)
 
 

@@ -2,8 +2,10 @@
 import { codePointsOf } from "../code-points.js";
 import { envelope, type PayloadInit } from "../envelope.js";
 import { BotState, type Envelope, TimingSource, UserState, UtteranceEnd } from "../messages.js";
+import { joinTexts } from "../text-join.js";
 
 const MAX_TEXT_CHARS = 262_144;
+const TAIL_UNITS = 16;
 
 /**
  * Who speaks, and names for what is said, in the order in which messages arrive.
@@ -21,6 +23,8 @@ export class Arrivals {
   #utteranceId = "";
   /** Code points of the utterance's text so far. */
   #chars = 0;
+  /** The end of that text: it decides how the next word joins it. */
+  #tail = "";
   #words = 0;
   #transcripts = 0;
   #isTranscriptOpen = false;
@@ -103,7 +107,8 @@ export class Arrivals {
     const { length } = codePointsOf(body);
     if (!body || this.#chars + length >= MAX_TEXT_CHARS) return [];
     const begun = this.#begin(mediaMs);
-    const textOffset = this.#chars === 0 ? 0 : this.#chars + 1;
+    const gap = joinTexts(this.#tail, body).length - this.#tail.length - body.length;
+    const textOffset = this.#chars + gap;
     const words = [...body.matchAll(/\S+/g)].map(({ 0: word, index }) => {
       const charStart = textOffset + codePointsOf(body.slice(0, index)).length;
       return { charStart, charEnd: charStart + codePointsOf(word).length, endEstimated: true };
@@ -118,6 +123,7 @@ export class Arrivals {
       source: TimingSource.ARRIVAL,
     };
     this.#chars = textOffset + length;
+    this.#tail = body.slice(-TAIL_UNITS);
     this.#words += words.length;
     return [...begun, ...made({ case: "utteranceWords", value })];
   }
@@ -135,6 +141,7 @@ export class Arrivals {
     this.#utterances += 1;
     this.#utteranceId = `s${this.#utterances}`;
     this.#chars = 0;
+    this.#tail = "";
     this.#words = 0;
     const value = {
       utteranceId: this.#utteranceId,
