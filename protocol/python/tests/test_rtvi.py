@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from voxwire_protocol import rtvi, wire
 from voxwire_protocol.errors import ErrorCode
+from voxwire_protocol.rtvi import Direction
 from voxwire_protocol.rtvi.message import message_of
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "rtvi"
@@ -117,6 +118,17 @@ def test_what_is_no_message_is_a_typed_error(entry: dict[str, Any]) -> None:
         with pytest.raises(rtvi.RtviError) as caught:
             rtvi.decode(form)
         assert caught.value.code.name == entry["error"]
+
+
+def test_the_spec_says_what_becomes_of_every_type() -> None:
+    spec = (VECTORS.parents[1] / "spec" / "rtvi.md").read_text("utf-8")
+    tables = {
+        Direction.CLIENT_TO_SERVER: "## Client to server",
+        Direction.SERVER_TO_CLIENT: "## Server to client",
+    }
+    for name, kind in rtvi.MESSAGE_TYPES.items():
+        section = spec.split(tables[kind.direction])[1].split("\n## ")[0]
+        assert f"`{name}`" in section, name
 
 
 def test_a_limit_is_the_callers() -> None:
