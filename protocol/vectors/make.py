@@ -38,6 +38,8 @@ def files() -> Iterator[tuple[str, bytes]]:
     for name, case in capture_cases.cases():
         yield f"capture/{name}.json", _json(case)
     for name, case in rtvi_cases.cases():
+        for sender, message in rtvi_cases.written(name, case):
+            rtvi_models.check(sender, message)
         yield f"rtvi/{name}.json", _json(case)
     yield "rtvi/corpus-pipecat.json", _json(rtvi_models.corpus())
     yield "rtvi/corpus-clients.json", _json(rtvi_peers.CLIENTS)

@@ -1119,6 +1119,17 @@ REFUSED: list[dict[str, Any]] = [
 REFUSED.append({"text": [[_X_DATA + '"', 1], ["é", 32_768], ['"}', 1]], "error": "TOO_LARGE"})
 
 
+def written(name: str, case: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What we write to stock peers in a script, with who is said to send it."""
+    if name == "refused":
+        return
+    for step in case["steps"]:
+        for message in step.get("messages", ()):
+            if message.get("data") == {"button": "1"} or message.get("data") == {"button": "#"}:
+                continue  # RTVI 2.0 only
+            yield ("client" if name.startswith("bot-") else "bot"), message
+
+
 def cases() -> Iterator[tuple[str, Any]]:
     """Every file of ``rtvi/`` that is a script or a list of what is refused."""
     client = {

@@ -78,6 +78,27 @@ def corpus() -> dict[str, Any]:
     }
 
 
+def check(sender: str, message: dict[str, Any]) -> None:
+    """Holds a message against the wheel's model of it.
+
+    Raises:
+        ValueError: The model refuses it.
+    """
+    if sender == "client":
+        models.Message(**message)
+        model = CLIENT_DATA.get(message["type"])
+        if model is not None:
+            model.model_validate(message["data"])
+        return
+    for model in vars(models).values():
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            kind = getattr(model.model_fields.get("type"), "default", None)
+            if kind == message["type"] and "label" in model.model_fields:
+                model.model_validate(message)
+                return
+    raise ValueError(f"pipecat has no message {message['type']}")
+
+
 def _of_clients() -> Iterator[dict[str, Any]]:
     for kind, model in CLIENT_DATA.items():
         for data in _variants(model):

@@ -295,6 +295,52 @@ def test_every_message_of_a_bot_is_read_with_nothing_lost_that_has_no_envelope()
                 assert bot.write(envelope)[0].type == read.type
 
 
+# the data channel of SmallWebRTC
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ping: 1755771072123", rtvi.Ping(1755771072123)),
+        (
+            '{"type":"signalling","message":{"type":"trackStatus","receiver_index":1,"enabled":false}}',
+            rtvi.TrackStatus(1, enabled=False),
+        ),
+        ('{"type":"signalling","message":{"type":"renegotiate"}}', rtvi.Renegotiate()),
+        ('{"type":"signalling","message":{"type":"peerLeft"}}', rtvi.PeerLeft()),
+        ('{"label":"rtvi-ai","type":"bot-llm-started"}', rtvi.RtviMessage("bot-llm-started")),
+        (
+            '{"label":"rtvi-ai","type":"signalling","data":1}',
+            rtvi.RtviMessage("signalling", 1),
+        ),
+    ],
+)
+def test_the_chat_channel_carries_pings_and_signaling_too(text: str, said: rtvi.ChatText) -> None:
+    assert rtvi.read_chat(text) == rtvi.read_chat(text.encode()) == said
+    assert rtvi.write_chat(said) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pingpong",
+        "ping: " + "9" * 50,
+        '{"type":"signalling"}',
+        '{"type":"signalling","message":[]}',
+        '{"type":"signalling","message":{"type":"x"}}',
+        '{"type":"signalling","message":{"type":"trackStatus","receiver_index":true,"enabled":true}}',
+        '{"type":"signalling","message":{"type":"trackStatus","receiver_index":3,"enabled":true}}',
+        '{"type":"signalling","message":{"type":"trackStatus","receiver_index":0,"enabled":1}}',
+        '{"type":"renegotiate"}',
+    ],
+)
+def test_other_texts_of_the_chat_channel_are_typed_errors(text: str) -> None:
+    for form in (text, text.encode()):
+        with pytest.raises(rtvi.RtviError) as caught:
+            rtvi.read_chat(form)
+        assert caught.value.code is ErrorCode.MALFORMED
+
+
 # any bytes
 
 JSON = st.recursive(
@@ -337,6 +383,8 @@ MESSAGES = st.builds(
 def test_any_bytes_are_a_message_or_a_typed_error(data: bytes | str) -> None:
     with suppress(rtvi.RtviError):
         rtvi.encode(rtvi.decode(data))
+    with suppress(rtvi.RtviError):
+        rtvi.write_chat(rtvi.read_chat(data))
     if isinstance(data, bytes):
         with suppress(rtvi.RtviError):
             rtvi.encode(rtvi.unpack(data))

@@ -39,6 +39,7 @@ test("RTVI is an entry of its own, without protobuf's library", async () => {
   expect(main.filter((name) => name.includes("rtvi"))).toEqual([]);
   expect(Object.keys(rtvi).sort()).toEqual([
     "BotRequests",
+    "CHAT_LABEL",
     "LABEL",
     "MAX_MESSAGE_BYTES",
     "MAX_MESSAGE_DEPTH",
@@ -48,6 +49,9 @@ test("RTVI is an entry of its own, without protobuf's library", async () => {
     "decode",
     "encode",
     "parseVersion",
+    "pingText",
+    "readChat",
+    "trackStatusText",
     "versionText",
   ]);
 });

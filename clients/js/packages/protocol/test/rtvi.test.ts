@@ -8,9 +8,12 @@ import type { JsonValue } from "../src/json-text.js";
 import {
   decode,
   encode,
+  pingText,
   RtviError,
   type RtviMessage,
+  readChat,
   StockBot,
+  trackStatusText,
   versionText,
 } from "../src/rtvi/index.js";
 import * as wire from "../src/wire.js";
@@ -255,6 +258,26 @@ test("a file goes to a bot that takes files", () => {
   const link = requests.sendFile("", { mediaType: "a/b", url: "https://x.test/a" });
   expect(link.data).toMatchObject({ file: { source: { type: "url", url: "https://x.test/a" } } });
   expect(codeOf(() => requests.sendFile("", file, [2, 1, 0]))).toBe("unsupported");
+});
+
+describe("the channel of a SmallWebRTC bot", () => {
+  test("signaling is told from messages", () => {
+    const signaling = (type: string) => `{"type": "signalling", "message": {"type": "${type}"}}`;
+    expect(readChat(signaling("renegotiate"))).toEqual({ kind: "renegotiate" });
+    expect(readChat(signaling("peerLeft"))).toEqual({ kind: "peerLeft" });
+    expect(codeOf(() => readChat(signaling("x")))).toBe("malformed");
+    expect(codeOf(() => readChat('{"type":"signalling"}'))).toBe("malformed");
+    expect(codeOf(() => readChat("ping: 5"))).toBe("malformed");
+    const said = '{"label":"rtvi-ai","type":"signalling","message":{"type":"peerLeft"}}';
+    expect(readChat(said)).toMatchObject({ kind: "message", message: { type: "signalling" } });
+  });
+
+  test("a client says that it is there and what it sends", () => {
+    expect(pingText(1755771072123)).toBe("ping: 1755771072123");
+    expect(trackStatusText("screen", false)).toBe(
+      '{"type":"signalling","message":{"type":"trackStatus","receiver_index":2,"enabled":false}}',
+    );
+  });
 });
 
 describe("anything", () => {

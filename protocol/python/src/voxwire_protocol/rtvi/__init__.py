@@ -7,6 +7,16 @@ they say as envelopes of ours, and what ours say as messages of theirs.
 
 from voxwire_protocol.rtvi.bot_requests import BotRequests
 from voxwire_protocol.rtvi.calls import OfferedCalls
+from voxwire_protocol.rtvi.chat import (
+    CHAT_LABEL,
+    ChatText,
+    PeerLeft,
+    Ping,
+    Renegotiate,
+    TrackStatus,
+    read_chat,
+    write_chat,
+)
 from voxwire_protocol.rtvi.client_inputs import (
     AppendToContext,
     ClientInput,
@@ -47,6 +57,7 @@ from voxwire_protocol.rtvi.version import (
 
 __all__ = [
     "ABSENT",
+    "CHAT_LABEL",
     "LABEL",
     "MAX_MESSAGE_BYTES",
     "MESSAGE_TYPES",
@@ -56,6 +67,7 @@ __all__ = [
     "Agreement",
     "AppendToContext",
     "BotRequests",
+    "ChatText",
     "ClientInput",
     "ClientReady",
     "Direction",
@@ -63,13 +75,17 @@ __all__ = [
     "Foreign",
     "MessageType",
     "OfferedCalls",
+    "PeerLeft",
+    "Ping",
     "RawAudio",
+    "Renegotiate",
     "RtviError",
     "RtviMessage",
     "Said",
     "SendFile",
     "StockBot",
     "StockClient",
+    "TrackStatus",
     "Version",
     "agree",
     "decode",
@@ -78,5 +94,7 @@ __all__ = [
     "is_opaque",
     "pack",
     "parse_version",
+    "read_chat",
     "unpack",
+    "write_chat",
 ]

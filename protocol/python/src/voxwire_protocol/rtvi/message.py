@@ -19,6 +19,7 @@ __all__ = [
     "decode",
     "encode",
     "message_of",
+    "read_json",
 ]
 
 LABEL: Final = "rtvi-ai"
@@ -112,7 +113,7 @@ def decode(text: str | bytes, *, max_bytes: int = MAX_MESSAGE_BYTES) -> RtviMess
             number beyond a double, nested more than 128 deep, a lone surrogate, or no RTVI message
             (no object with the label, a type and, if any, an id that is a string).
     """
-    value = _read(text, max_bytes)
+    value = read_json(text, max_bytes)
     found = message_of(value)
     if found is None:
         raise _malformed(_fault(value))
@@ -153,8 +154,12 @@ def encode(message: RtviMessage) -> str:
     return text
 
 
-def _read(text: str | bytes, max_bytes: int) -> object:
-    """The value of a JSON text; what may be wrong with it is in ``decode``."""
+def read_json(text: str | bytes, max_bytes: int) -> object:
+    """The value of a JSON text; what may be wrong with it is in `decode`.
+
+    Raises:
+        RtviError: TOO_LARGE or MALFORMED.
+    """
     if len(text) > max_bytes:
         raise RtviError(ErrorCode.TOO_LARGE, f"the message is above {max_bytes} bytes")
     try:

@@ -313,7 +313,8 @@ class StockClient:
 
 def _is_mobile(ready: ClientReady) -> bool:
     """Whether the client is a native one; pages on a phone name an npm package as their library."""
-    about = cast("dict[str, Any]", ready.about) if isinstance(ready.about, dict) else {}
+    said: object = ready.about
+    about = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
     if ready.library.startswith("@"):
         return False
     return bool(_MOBILE.search(f"{ready.library} {about.get('platform')}"))

@@ -4,6 +4,7 @@
  * talks to Voxwire servers only does not load it.
  */
 export { BotRequests, type RtviFile } from "./bot-requests.js";
+export { CHAT_LABEL, type ChatText, pingText, readChat, trackStatusText } from "./chat.js";
 export {
   decode,
   encode,
