@@ -50,7 +50,7 @@ def parse_version(text: object) -> Version | None:
 def agree(client: Version | None) -> Agreement:
     """What to speak with a client of that version; None = it said none, or none that is valid.
 
-    As pipecat does (RTVI 2.2 ``RTVIProcessor``, protocol.md §1.3): the same major version is
+    As pipecat does (RTVI 2.2 ``RTVIProcessor``): the same major version is
     spoken, 1.x is spoken too and hears its own version back, anything else is told of it and the
     session goes on. Unlike pipecat, an older minor version is not sent what it does not know.
     """
