@@ -16,6 +16,9 @@ import clock_cases
 import conversation_cases
 import jitter_cases
 import playout_cases
+import rtvi_cases
+import rtvi_models
+import rtvi_peers
 import tool_cases
 import wire_cases
 import word_cases
@@ -31,7 +34,8 @@ SCRIPTS = {
     "playout": playout_cases,
     "conversation": conversation_cases,
 }
-FOLDERS = ("wire", *SCRIPTS)
+FOLDERS = ("wire", *SCRIPTS, "rtvi")
+KEPT = {"rtvi/payloads.json"}  # written by hand
 
 
 def files() -> Iterator[tuple[str, bytes]]:
@@ -42,6 +46,13 @@ def files() -> Iterator[tuple[str, bytes]]:
     for folder, module in SCRIPTS.items():
         for name, case in module.cases():
             yield f"{folder}/{name}.json", _json(case)
+    for name, case in rtvi_cases.cases():
+        for sender, message in rtvi_cases.written(name, case):
+            rtvi_models.check(sender, message)
+        yield f"rtvi/{name}.json", _json(case)
+    yield "rtvi/corpus-pipecat.json", _json(rtvi_models.corpus())
+    yield "rtvi/corpus-clients.json", _json(rtvi_peers.CLIENTS)
+    yield "rtvi/corpus-older.json", _json(rtvi_peers.OLDER)
 
 
 def _json(value: object) -> bytes:
@@ -58,7 +69,7 @@ def main() -> int:
         path.relative_to(ROOT).as_posix()
         for folder in FOLDERS
         for path in (ROOT / folder).glob("*")
-    }
+    } - KEPT
     stale = sorted(present - wanted.keys())
     changed = sorted(
         name

@@ -1,4 +1,6 @@
-"""The wire types: the one module of this package that imports generated code.
+"""The wire types: the one module of this package that imports the generated ``voxwire.v1``.
+
+(The mirror of RTVI is read in ``rtvi/mirror.py`` alone.)
 
 Everything else imports messages and enums from here, and asks here who may send a payload and
 how it is delivered; both are options of the schema (``protocol/proto/voxwire/v1/options.proto``).

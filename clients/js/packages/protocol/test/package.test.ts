@@ -3,12 +3,13 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { expect, test } from "vitest";
 import * as protocol from "../src/index.js";
+import * as rtvi from "../src/rtvi/index.js";
 
 const SOURCE = fileURLToPath(new URL("../src/", import.meta.url));
 
-async function made(names: string) {
+async function made(names: string, entry = "./index.js") {
   const result = await build({
-    stdin: { contents: `export ${names} from "./index.js"`, resolveDir: SOURCE, loader: "ts" },
+    stdin: { contents: `export ${names} from "${entry}"`, resolveDir: SOURCE, loader: "ts" },
     bundle: true,
     format: "esm",
     minify: true,
@@ -28,6 +29,31 @@ test("no protobuf library is in a bundle, nor its descriptors, and it is small",
   expect(text).not.toMatch(/^import|\bimport\(/m);
   const wire = await bundle("wire");
   expect(gzipSync(wire, { level: 9 }).length).toBeLessThan(7000);
+});
+
+test("RTVI is an entry of its own, without protobuf's library", async () => {
+  const { text, inputs } = await made("*", "./rtvi/index.js");
+  expect(inputs.filter((name) => /node_modules|_pb\./.test(name))).toEqual([]);
+  expect(gzipSync(text, { level: 9 }).length).toBeLessThan(12_000);
+  const { inputs: main } = await made("*");
+  expect(main.filter((name) => name.includes("rtvi"))).toEqual([]);
+  expect(Object.keys(rtvi).sort()).toEqual([
+    "BotRequests",
+    "CHAT_LABEL",
+    "LABEL",
+    "MAX_MESSAGE_BYTES",
+    "MAX_MESSAGE_DEPTH",
+    "RTVI_VERSION",
+    "RtviError",
+    "StockBot",
+    "decode",
+    "encode",
+    "parseVersion",
+    "pingText",
+    "readChat",
+    "trackStatusText",
+    "versionText",
+  ]);
 });
 
 test("a client's bundle has the executing side of tools only", async () => {

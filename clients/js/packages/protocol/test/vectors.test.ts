@@ -17,11 +17,11 @@ function consume(path: string): string {
   return readRepo(`${VECTORS}/${path}`);
 }
 
-const READ = ["capture", "channel", "clock", "tools", "wire", "words"];
+const READ = ["capture", "channel", "clock", "rtvi", "tools", "wire", "words"];
 /** Tests of @voxwire/client. */
 const READ_BY_THE_CLIENT = ["conversation", "playout"];
-/** rtvi/ belongs to the gateway, which is Python only; jitter/ to who decodes RTP itself. */
-const NOT_HERE = ["jitter", "rtvi"];
+/** For who decodes RTP itself. */
+const NOT_HERE = ["jitter"];
 
 const payloads = EnvelopeSchema.oneofs.flatMap(({ fields }) => fields);
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoxwire/rtvi/v2/speech.proto\x12\x0fvoxwire.rtvi.v2\"*\n\nAudioLevel\x12\x12\n\x05value\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_value\"\x10\n\x0e\x42otInterruptedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoxwire/rtvi/v2/speech.proto\x12\x0fvoxwire.rtvi.v2\"*\n\nAudioLevel\x12\x12\n\x05value\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_value\"\xb8\x01\n\x0e\x42otInterrupted\x12\'\n\x0cutterance_id\x18\x01 \x01(\tH\x00R\x0cutterance_id\x88\x01\x01\x12\x1f\n\x08heard_ms\x18\x02 \x01(\rH\x01R\x08heard_ms\x88\x01\x01\x12+\n\x0eheard_char_end\x18\x03 \x01(\rH\x02R\x0eheard_char_end\x88\x01\x01\x42\x0f\n\r_utterance_idB\x0b\n\t_heard_msB\x11\n\x0f_heard_char_endb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,6 +33,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_AUDIOLEVEL']._serialized_start=49
   _globals['_AUDIOLEVEL']._serialized_end=91
-  _globals['_BOTINTERRUPTED']._serialized_start=93
-  _globals['_BOTINTERRUPTED']._serialized_end=109
+  _globals['_BOTINTERRUPTED']._serialized_start=94
+  _globals['_BOTINTERRUPTED']._serialized_end=278
 # @@protoc_insertion_point(module_scope)

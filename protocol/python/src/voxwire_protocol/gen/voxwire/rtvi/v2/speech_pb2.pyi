@@ -33,13 +33,35 @@ global___AudioLevel = AudioLevel
 @typing.final
 class BotInterrupted(google.protobuf.message.Message):
     """Data of `bot-interrupted`. RTVI 2.2 says nothing about where: neither text nor position.
-    A message of its own, so that members can be added without a change of type.
+    A message of its own, so that members can be added without a change of type: Voxwire servers add
+    those below, and stock clients ignore them.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    UTTERANCE_ID_FIELD_NUMBER: builtins.int
+    HEARD_MS_FIELD_NUMBER: builtins.int
+    HEARD_CHAR_END_FIELD_NUMBER: builtins.int
+    utterance_id: builtins.str
+    """The utterance that was cut."""
+    heard_ms: builtins.int
+    """End of what was heard, milliseconds of the media clock."""
+    heard_char_end: builtins.int
+    """End of the heard prefix of the utterance's text, Unicode code points."""
     def __init__(
         self,
+        *,
+        utterance_id: builtins.str | None = ...,
+        heard_ms: builtins.int | None = ...,
+        heard_char_end: builtins.int | None = ...,
     ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_heard_char_end", b"_heard_char_end", "_heard_ms", b"_heard_ms", "_utterance_id", b"_utterance_id", "heard_char_end", b"heard_char_end", "heard_ms", b"heard_ms", "utterance_id", b"utterance_id"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_heard_char_end", b"_heard_char_end", "_heard_ms", b"_heard_ms", "_utterance_id", b"_utterance_id", "heard_char_end", b"heard_char_end", "heard_ms", b"heard_ms", "utterance_id", b"utterance_id"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_heard_char_end", b"_heard_char_end"]) -> typing.Literal["heard_char_end"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_heard_ms", b"_heard_ms"]) -> typing.Literal["heard_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_utterance_id", b"_utterance_id"]) -> typing.Literal["utterance_id"] | None: ...
 
 global___BotInterrupted = BotInterrupted

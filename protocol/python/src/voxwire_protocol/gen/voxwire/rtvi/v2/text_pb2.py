@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from voxwire_protocol.gen.voxwire.rtvi.v2 import options_pb2 as voxwire_dot_rtvi_dot_v2_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1avoxwire/rtvi/v2/text.proto\x12\x0fvoxwire.rtvi.v2\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1dvoxwire/rtvi/v2/options.proto\"\"\n\x04Text\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_text\"(\n\nBotTtsText\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_text\"\x9e\x01\n\x11UserTranscription\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x1d\n\x07user_id\x18\x02 \x01(\tH\x01R\x07user_id\x88\x01\x01\x12\x16\n\ttimestamp\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05\x66inal\x18\x04 \x01(\x08H\x03\x88\x01\x01\x42\x07\n\x05_textB\n\n\x08_user_idB\x0c\n\n_timestampB\x08\n\x06_final\"\x97\x01\n\nSttRawText\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x1d\n\x07user_id\x18\x02 \x01(\tH\x01R\x07user_id\x88\x01\x01\x12\x16\n\ttimestamp\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05\x66inal\x18\x04 \x01(\x08H\x03\x88\x01\x01\x42\x07\n\x05_textB\n\n\x08_user_idB\x0c\n\n_timestampB\x08\n\x06_final\"\xf2\x01\n\tUserInput\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x12#\n\ninput_type\x18\x02 \x01(\tH\x01R\ninput_type\x88\x01\x01\x12\x16\n\ttimestamp\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05\x66inal\x18\x04 \x01(\x08H\x03\x88\x01\x01\x12\x1d\n\x07user_id\x18\x05 \x01(\tH\x04R\x07user_id\x88\x01\x01\x12\x1b\n\x06msg_id\x18\x06 \x01(\tH\x05R\x06msg_id\x88\x01\x01\x42\x07\n\x05_textB\r\n\x0b_input_typeB\x0c\n\n_timestampB\x08\n\x06_finalB\n\n\x08_user_idB\t\n\x07_msg_id\"\xc7\x04\n\tBotOutput\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x30\n\x0boutput_type\x18\x02 \x01(\tB\t\xca\xc1\x18\x05\x32.2.0H\x01R\x0boutput_type\x88\x01\x01\x12\x35\n\ttext_type\x18\x03 \x01(\tB\x12\xca\xc1\x18\x05\x32.2.0\xe2\xc1\x18\x05\x32.2.0H\x02R\ttext_type\x88\x01\x01\x12=\n\raggregated_by\x18\x04 \x01(\tB\x12\xca\xc1\x18\x05\x31.1.0\xe2\xc1\x18\x05\x32.2.0H\x03R\raggregated_by\x88\x01\x01\x12.\n\nsegment_id\x18\x05 \x01(\rB\t\xca\xc1\x18\x05\x32.0.0H\x04R\nsegment_id\x88\x01\x01\x12\x13\n\x06spoken\x18\x06 \x01(\x08H\x05\x88\x01\x01\x12\x36\n\x0ewill_be_spoken\x18\x07 \x01(\x08\x42\t\xca\xc1\x18\x05\x32.0.0H\x06R\x0ewill_be_spoken\x88\x01\x01\x12\x34\n\rspoken_status\x18\x08 \x01(\tB\t\xca\xc1\x18\x05\x32.0.0H\x07R\rspoken_status\x88\x01\x01\x12T\n\x0fspoken_progress\x18\t \x01(\x0b\x32\x1f.voxwire.rtvi.v2.SpokenProgressB\t\xca\xc1\x18\x05\x32.0.0R\x0fspoken_progressB\x07\n\x05_textB\x0e\n\x0c_output_typeB\x0c\n\n_text_typeB\x10\n\x0e_aggregated_byB\r\n\x0b_segment_idB\t\n\x07_spokenB\x11\n\x0f_will_be_spokenB\x10\n\x0e_spoken_status\"\x96\x01\n\x0eSpokenProgress\x12/\n\x10\x61\x63\x63umulated_text\x18\x01 \x01(\tH\x00R\x10\x61\x63\x63umulated_text\x88\x01\x01\x12+\n\x0eremaining_text\x18\x02 \x01(\tH\x01R\x0eremaining_text\x88\x01\x01\x42\x13\n\x11_accumulated_textB\x11\n\x0f_remaining_text\"q\n\x0c\x42otLlmMarker\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04kind\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x10\n\x03raw\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x0f\n\x07markers\x18\x04 \x03(\tB\x07\n\x05_textB\x07\n\x05_kindB\x06\n\x04_raw\"\xc6\x01\n\x14\x42otLlmSearchResponse\x12)\n\rsearch_result\x18\x01 \x01(\tH\x00R\rsearch_result\x88\x01\x01\x12/\n\x10rendered_content\x18\x02 \x01(\tH\x01R\x10rendered_content\x88\x01\x01\x12+\n\x07origins\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.ListValueB\x10\n\x0e_search_resultB\x13\n\x11_rendered_content\"\xa0\x01\n\x0cSearchOrigin\x12\x1f\n\x08site_uri\x18\x01 \x01(\tH\x00R\x08site_uri\x88\x01\x01\x12#\n\nsite_title\x18\x02 \x01(\tH\x01R\nsite_title\x88\x01\x01\x12.\n\x07results\x18\x03 \x03(\x0b\x32\x1d.voxwire.rtvi.v2.SearchResultB\x0b\n\t_site_uriB\r\n\x0b_site_title\">\n\x0cSearchResult\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x12\n\nconfidence\x18\x02 \x03(\x01\x42\x07\n\x05_text\"_\n\x08SendText\x12\x14\n\x07\x63ontent\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x31\n\x07options\x18\x02 \x01(\x0b\x32 .voxwire.rtvi.v2.SendTextOptionsB\n\n\x08_content\"\x94\x01\n\x0fSendTextOptions\x12-\n\x0frun_immediately\x18\x01 \x01(\x08H\x00R\x0frun_immediately\x88\x01\x01\x12+\n\x0e\x61udio_response\x18\x02 \x01(\x08H\x01R\x0e\x61udio_response\x88\x01\x01\x42\x12\n\x10_run_immediatelyB\x11\n\x0f_audio_response\"\x99\x01\n\x0f\x41ppendToContext\x12\x11\n\x04role\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\'\n\x07\x63ontent\x18\x02 \x01(\x0b\x32\x16.google.protobuf.Value\x12-\n\x0frun_immediately\x18\x03 \x01(\x08H\x01R\x0frun_immediately\x88\x01\x01\x42\x07\n\x05_roleB\x12\n\x10_run_immediately\"?\n\x15\x41ppendToContextResult\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.google.protobuf.Valueb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1avoxwire/rtvi/v2/text.proto\x12\x0fvoxwire.rtvi.v2\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1dvoxwire/rtvi/v2/options.proto\"\"\n\x04Text\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_text\"\xce\x02\n\nBotTtsText\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\'\n\x0cutterance_id\x18\x02 \x01(\tH\x01R\x0cutterance_id\x88\x01\x01\x12#\n\nword_index\x18\x03 \x01(\rH\x02R\nword_index\x88\x01\x01\x12#\n\nchar_start\x18\x04 \x01(\rH\x03R\nchar_start\x88\x01\x01\x12\x1f\n\x08\x63har_end\x18\x05 \x01(\rH\x04R\x08\x63har_end\x88\x01\x01\x12\x1f\n\x08start_ms\x18\x06 \x01(\rH\x05R\x08start_ms\x88\x01\x01\x12\x1b\n\x06\x65nd_ms\x18\x07 \x01(\rH\x06R\x06\x65nd_ms\x88\x01\x01\x42\x07\n\x05_textB\x0f\n\r_utterance_idB\r\n\x0b_word_indexB\r\n\x0b_char_startB\x0b\n\t_char_endB\x0b\n\t_start_msB\t\n\x07_end_ms\"\x9e\x01\n\x11UserTranscription\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x1d\n\x07user_id\x18\x02 \x01(\tH\x01R\x07user_id\x88\x01\x01\x12\x16\n\ttimestamp\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05\x66inal\x18\x04 \x01(\x08H\x03\x88\x01\x01\x42\x07\n\x05_textB\n\n\x08_user_idB\x0c\n\n_timestampB\x08\n\x06_final\"\x97\x01\n\nSttRawText\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x1d\n\x07user_id\x18\x02 \x01(\tH\x01R\x07user_id\x88\x01\x01\x12\x16\n\ttimestamp\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05\x66inal\x18\x04 \x01(\x08H\x03\x88\x01\x01\x42\x07\n\x05_textB\n\n\x08_user_idB\x0c\n\n_timestampB\x08\n\x06_final\"\xf2\x01\n\tUserInput\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x12#\n\ninput_type\x18\x02 \x01(\tH\x01R\ninput_type\x88\x01\x01\x12\x16\n\ttimestamp\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05\x66inal\x18\x04 \x01(\x08H\x03\x88\x01\x01\x12\x1d\n\x07user_id\x18\x05 \x01(\tH\x04R\x07user_id\x88\x01\x01\x12\x1b\n\x06msg_id\x18\x06 \x01(\tH\x05R\x06msg_id\x88\x01\x01\x42\x07\n\x05_textB\r\n\x0b_input_typeB\x0c\n\n_timestampB\x08\n\x06_finalB\n\n\x08_user_idB\t\n\x07_msg_id\"\x81\x05\n\tBotOutput\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x30\n\x0boutput_type\x18\x02 \x01(\tB\t\xca\xc1\x18\x05\x32.2.0H\x01R\x0boutput_type\x88\x01\x01\x12\x35\n\ttext_type\x18\x03 \x01(\tB\x12\xca\xc1\x18\x05\x32.2.0\xe2\xc1\x18\x05\x32.2.0H\x02R\ttext_type\x88\x01\x01\x12=\n\raggregated_by\x18\x04 \x01(\tB\x12\xca\xc1\x18\x05\x31.1.0\xe2\xc1\x18\x05\x32.2.0H\x03R\raggregated_by\x88\x01\x01\x12.\n\nsegment_id\x18\x05 \x01(\rB\t\xca\xc1\x18\x05\x32.0.0H\x04R\nsegment_id\x88\x01\x01\x12\x13\n\x06spoken\x18\x06 \x01(\x08H\x05\x88\x01\x01\x12\x36\n\x0ewill_be_spoken\x18\x07 \x01(\x08\x42\t\xca\xc1\x18\x05\x32.0.0H\x06R\x0ewill_be_spoken\x88\x01\x01\x12\x34\n\rspoken_status\x18\x08 \x01(\tB\t\xca\xc1\x18\x05\x32.0.0H\x07R\rspoken_status\x88\x01\x01\x12T\n\x0fspoken_progress\x18\t \x01(\x0b\x32\x1f.voxwire.rtvi.v2.SpokenProgressB\t\xca\xc1\x18\x05\x32.0.0R\x0fspoken_progress\x12\'\n\x0cutterance_id\x18\n \x01(\tH\x08R\x0cutterance_id\x88\x01\x01\x42\x07\n\x05_textB\x0e\n\x0c_output_typeB\x0c\n\n_text_typeB\x10\n\x0e_aggregated_byB\r\n\x0b_segment_idB\t\n\x07_spokenB\x11\n\x0f_will_be_spokenB\x10\n\x0e_spoken_statusB\x0f\n\r_utterance_id\"\x96\x01\n\x0eSpokenProgress\x12/\n\x10\x61\x63\x63umulated_text\x18\x01 \x01(\tH\x00R\x10\x61\x63\x63umulated_text\x88\x01\x01\x12+\n\x0eremaining_text\x18\x02 \x01(\tH\x01R\x0eremaining_text\x88\x01\x01\x42\x13\n\x11_accumulated_textB\x11\n\x0f_remaining_text\"q\n\x0c\x42otLlmMarker\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04kind\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x10\n\x03raw\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x0f\n\x07markers\x18\x04 \x03(\tB\x07\n\x05_textB\x07\n\x05_kindB\x06\n\x04_raw\"\xc6\x01\n\x14\x42otLlmSearchResponse\x12)\n\rsearch_result\x18\x01 \x01(\tH\x00R\rsearch_result\x88\x01\x01\x12/\n\x10rendered_content\x18\x02 \x01(\tH\x01R\x10rendered_content\x88\x01\x01\x12+\n\x07origins\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.ListValueB\x10\n\x0e_search_resultB\x13\n\x11_rendered_content\"\xa0\x01\n\x0cSearchOrigin\x12\x1f\n\x08site_uri\x18\x01 \x01(\tH\x00R\x08site_uri\x88\x01\x01\x12#\n\nsite_title\x18\x02 \x01(\tH\x01R\nsite_title\x88\x01\x01\x12.\n\x07results\x18\x03 \x03(\x0b\x32\x1d.voxwire.rtvi.v2.SearchResultB\x0b\n\t_site_uriB\r\n\x0b_site_title\">\n\x0cSearchResult\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x12\n\nconfidence\x18\x02 \x03(\x01\x42\x07\n\x05_text\"_\n\x08SendText\x12\x14\n\x07\x63ontent\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x31\n\x07options\x18\x02 \x01(\x0b\x32 .voxwire.rtvi.v2.SendTextOptionsB\n\n\x08_content\"\x94\x01\n\x0fSendTextOptions\x12-\n\x0frun_immediately\x18\x01 \x01(\x08H\x00R\x0frun_immediately\x88\x01\x01\x12+\n\x0e\x61udio_response\x18\x02 \x01(\x08H\x01R\x0e\x61udio_response\x88\x01\x01\x42\x12\n\x10_run_immediatelyB\x11\n\x0f_audio_response\"\x99\x01\n\x0f\x41ppendToContext\x12\x11\n\x04role\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\'\n\x07\x63ontent\x18\x02 \x01(\x0b\x32\x16.google.protobuf.Value\x12-\n\x0frun_immediately\x18\x03 \x01(\x08H\x01R\x0frun_immediately\x88\x01\x01\x42\x07\n\x05_roleB\x12\n\x10_run_immediately\"?\n\x15\x41ppendToContextResult\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.google.protobuf.Valueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,32 +49,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BOTOUTPUT'].fields_by_name['spoken_progress']._serialized_options = b'\312\301\030\0052.0.0'
   _globals['_TEXT']._serialized_start=108
   _globals['_TEXT']._serialized_end=142
-  _globals['_BOTTTSTEXT']._serialized_start=144
-  _globals['_BOTTTSTEXT']._serialized_end=184
-  _globals['_USERTRANSCRIPTION']._serialized_start=187
-  _globals['_USERTRANSCRIPTION']._serialized_end=345
-  _globals['_STTRAWTEXT']._serialized_start=348
-  _globals['_STTRAWTEXT']._serialized_end=499
-  _globals['_USERINPUT']._serialized_start=502
-  _globals['_USERINPUT']._serialized_end=744
-  _globals['_BOTOUTPUT']._serialized_start=747
-  _globals['_BOTOUTPUT']._serialized_end=1330
-  _globals['_SPOKENPROGRESS']._serialized_start=1333
-  _globals['_SPOKENPROGRESS']._serialized_end=1483
-  _globals['_BOTLLMMARKER']._serialized_start=1485
-  _globals['_BOTLLMMARKER']._serialized_end=1598
-  _globals['_BOTLLMSEARCHRESPONSE']._serialized_start=1601
-  _globals['_BOTLLMSEARCHRESPONSE']._serialized_end=1799
-  _globals['_SEARCHORIGIN']._serialized_start=1802
-  _globals['_SEARCHORIGIN']._serialized_end=1962
-  _globals['_SEARCHRESULT']._serialized_start=1964
-  _globals['_SEARCHRESULT']._serialized_end=2026
-  _globals['_SENDTEXT']._serialized_start=2028
-  _globals['_SENDTEXT']._serialized_end=2123
-  _globals['_SENDTEXTOPTIONS']._serialized_start=2126
-  _globals['_SENDTEXTOPTIONS']._serialized_end=2274
-  _globals['_APPENDTOCONTEXT']._serialized_start=2277
-  _globals['_APPENDTOCONTEXT']._serialized_end=2430
-  _globals['_APPENDTOCONTEXTRESULT']._serialized_start=2432
-  _globals['_APPENDTOCONTEXTRESULT']._serialized_end=2495
+  _globals['_BOTTTSTEXT']._serialized_start=145
+  _globals['_BOTTTSTEXT']._serialized_end=479
+  _globals['_USERTRANSCRIPTION']._serialized_start=482
+  _globals['_USERTRANSCRIPTION']._serialized_end=640
+  _globals['_STTRAWTEXT']._serialized_start=643
+  _globals['_STTRAWTEXT']._serialized_end=794
+  _globals['_USERINPUT']._serialized_start=797
+  _globals['_USERINPUT']._serialized_end=1039
+  _globals['_BOTOUTPUT']._serialized_start=1042
+  _globals['_BOTOUTPUT']._serialized_end=1683
+  _globals['_SPOKENPROGRESS']._serialized_start=1686
+  _globals['_SPOKENPROGRESS']._serialized_end=1836
+  _globals['_BOTLLMMARKER']._serialized_start=1838
+  _globals['_BOTLLMMARKER']._serialized_end=1951
+  _globals['_BOTLLMSEARCHRESPONSE']._serialized_start=1954
+  _globals['_BOTLLMSEARCHRESPONSE']._serialized_end=2152
+  _globals['_SEARCHORIGIN']._serialized_start=2155
+  _globals['_SEARCHORIGIN']._serialized_end=2315
+  _globals['_SEARCHRESULT']._serialized_start=2317
+  _globals['_SEARCHRESULT']._serialized_end=2379
+  _globals['_SENDTEXT']._serialized_start=2381
+  _globals['_SENDTEXT']._serialized_end=2476
+  _globals['_SENDTEXTOPTIONS']._serialized_start=2479
+  _globals['_SENDTEXTOPTIONS']._serialized_end=2627
+  _globals['_APPENDTOCONTEXT']._serialized_start=2630
+  _globals['_APPENDTOCONTEXT']._serialized_end=2783
+  _globals['_APPENDTOCONTEXTRESULT']._serialized_start=2785
+  _globals['_APPENDTOCONTEXTRESULT']._serialized_end=2848
 # @@protoc_insertion_point(module_scope)

@@ -46,16 +46,53 @@ class BotTtsText(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: builtins.int
+    UTTERANCE_ID_FIELD_NUMBER: builtins.int
+    WORD_INDEX_FIELD_NUMBER: builtins.int
+    CHAR_START_FIELD_NUMBER: builtins.int
+    CHAR_END_FIELD_NUMBER: builtins.int
+    START_MS_FIELD_NUMBER: builtins.int
+    END_MS_FIELD_NUMBER: builtins.int
     text: builtins.str
     """The word or sentence."""
+    utterance_id: builtins.str
+    """Voxwire servers only, as all below; stock clients ignore them. The word's utterance."""
+    word_index: builtins.int
+    """Position of the word in its utterance, from 0."""
+    char_start: builtins.int
+    """First character in the utterance's text, Unicode code points."""
+    char_end: builtins.int
+    """End, exclusive, Unicode code points."""
+    start_ms: builtins.int
+    """When it begins, milliseconds of the media clock."""
+    end_ms: builtins.int
+    """When it ends, milliseconds of the media clock."""
     def __init__(
         self,
         *,
         text: builtins.str | None = ...,
+        utterance_id: builtins.str | None = ...,
+        word_index: builtins.int | None = ...,
+        char_start: builtins.int | None = ...,
+        char_end: builtins.int | None = ...,
+        start_ms: builtins.int | None = ...,
+        end_ms: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_text", b"_text", "text", b"text"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_text", b"_text", "text", b"text"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_char_end", b"_char_end", "_char_start", b"_char_start", "_end_ms", b"_end_ms", "_start_ms", b"_start_ms", "_text", b"_text", "_utterance_id", b"_utterance_id", "_word_index", b"_word_index", "char_end", b"char_end", "char_start", b"char_start", "end_ms", b"end_ms", "start_ms", b"start_ms", "text", b"text", "utterance_id", b"utterance_id", "word_index", b"word_index"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_char_end", b"_char_end", "_char_start", b"_char_start", "_end_ms", b"_end_ms", "_start_ms", b"_start_ms", "_text", b"_text", "_utterance_id", b"_utterance_id", "_word_index", b"_word_index", "char_end", b"char_end", "char_start", b"char_start", "end_ms", b"end_ms", "start_ms", b"start_ms", "text", b"text", "utterance_id", b"utterance_id", "word_index", b"word_index"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_char_end", b"_char_end"]) -> typing.Literal["char_end"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_char_start", b"_char_start"]) -> typing.Literal["char_start"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_end_ms", b"_end_ms"]) -> typing.Literal["end_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_start_ms", b"_start_ms"]) -> typing.Literal["start_ms"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_text", b"_text"]) -> typing.Literal["text"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_utterance_id", b"_utterance_id"]) -> typing.Literal["utterance_id"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_word_index", b"_word_index"]) -> typing.Literal["word_index"] | None: ...
 
 global___BotTtsText = BotTtsText
 
@@ -207,6 +244,7 @@ class BotOutput(google.protobuf.message.Message):
     WILL_BE_SPOKEN_FIELD_NUMBER: builtins.int
     SPOKEN_STATUS_FIELD_NUMBER: builtins.int
     SPOKEN_PROGRESS_FIELD_NUMBER: builtins.int
+    UTTERANCE_ID_FIELD_NUMBER: builtins.int
     text: builtins.str
     """The whole text of the segment."""
     output_type: builtins.str
@@ -225,6 +263,8 @@ class BotOutput(google.protobuf.message.Message):
     """Whether the TTS will speak the text."""
     spoken_status: builtins.str
     """"new", "in-progress" or "completed". A string: the values carry hyphens."""
+    utterance_id: builtins.str
+    """Voxwire servers only: the utterance that the segment is part of."""
     @property
     def spoken_progress(self) -> global___SpokenProgress:
         """How far the voice is. Present when `will_be_spoken` is true."""
@@ -241,9 +281,10 @@ class BotOutput(google.protobuf.message.Message):
         will_be_spoken: builtins.bool | None = ...,
         spoken_status: builtins.str | None = ...,
         spoken_progress: global___SpokenProgress | None = ...,
+        utterance_id: builtins.str | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_aggregated_by", b"_aggregated_by", "_output_type", b"_output_type", "_segment_id", b"_segment_id", "_spoken", b"_spoken", "_spoken_status", b"_spoken_status", "_text", b"_text", "_text_type", b"_text_type", "_will_be_spoken", b"_will_be_spoken", "aggregated_by", b"aggregated_by", "output_type", b"output_type", "segment_id", b"segment_id", "spoken", b"spoken", "spoken_progress", b"spoken_progress", "spoken_status", b"spoken_status", "text", b"text", "text_type", b"text_type", "will_be_spoken", b"will_be_spoken"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_aggregated_by", b"_aggregated_by", "_output_type", b"_output_type", "_segment_id", b"_segment_id", "_spoken", b"_spoken", "_spoken_status", b"_spoken_status", "_text", b"_text", "_text_type", b"_text_type", "_will_be_spoken", b"_will_be_spoken", "aggregated_by", b"aggregated_by", "output_type", b"output_type", "segment_id", b"segment_id", "spoken", b"spoken", "spoken_progress", b"spoken_progress", "spoken_status", b"spoken_status", "text", b"text", "text_type", b"text_type", "will_be_spoken", b"will_be_spoken"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_aggregated_by", b"_aggregated_by", "_output_type", b"_output_type", "_segment_id", b"_segment_id", "_spoken", b"_spoken", "_spoken_status", b"_spoken_status", "_text", b"_text", "_text_type", b"_text_type", "_utterance_id", b"_utterance_id", "_will_be_spoken", b"_will_be_spoken", "aggregated_by", b"aggregated_by", "output_type", b"output_type", "segment_id", b"segment_id", "spoken", b"spoken", "spoken_progress", b"spoken_progress", "spoken_status", b"spoken_status", "text", b"text", "text_type", b"text_type", "utterance_id", b"utterance_id", "will_be_spoken", b"will_be_spoken"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_aggregated_by", b"_aggregated_by", "_output_type", b"_output_type", "_segment_id", b"_segment_id", "_spoken", b"_spoken", "_spoken_status", b"_spoken_status", "_text", b"_text", "_text_type", b"_text_type", "_utterance_id", b"_utterance_id", "_will_be_spoken", b"_will_be_spoken", "aggregated_by", b"aggregated_by", "output_type", b"output_type", "segment_id", b"segment_id", "spoken", b"spoken", "spoken_progress", b"spoken_progress", "spoken_status", b"spoken_status", "text", b"text", "text_type", b"text_type", "utterance_id", b"utterance_id", "will_be_spoken", b"will_be_spoken"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_aggregated_by", b"_aggregated_by"]) -> typing.Literal["aggregated_by"] | None: ...
     @typing.overload
@@ -258,6 +299,8 @@ class BotOutput(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_text", b"_text"]) -> typing.Literal["text"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_text_type", b"_text_type"]) -> typing.Literal["text_type"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_utterance_id", b"_utterance_id"]) -> typing.Literal["utterance_id"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_will_be_spoken", b"_will_be_spoken"]) -> typing.Literal["will_be_spoken"] | None: ...
 

@@ -89,6 +89,27 @@ class UiSnapshot(google.protobuf.message.Message):
 global___UiSnapshot = UiSnapshot
 
 @typing.final
+class TypedUiSnapshot(google.protobuf.message.Message):
+    """Data of `ui-snapshot` whose tree has the documented shape and nothing beside it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TREE_FIELD_NUMBER: builtins.int
+    @property
+    def tree(self) -> global___A11ySnapshot:
+        """The tree."""
+
+    def __init__(
+        self,
+        *,
+        tree: global___A11ySnapshot | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["tree", b"tree"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["tree", b"tree"]) -> None: ...
+
+global___TypedUiSnapshot = TypedUiSnapshot
+
+@typing.final
 class A11ySnapshot(google.protobuf.message.Message):
     """The documented shape of `UiSnapshot.tree` (pipecat `A11ySnapshot`)."""
 

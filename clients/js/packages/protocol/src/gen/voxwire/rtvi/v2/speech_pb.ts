@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file voxwire/rtvi/v2/speech.proto.
  */
 export const file_voxwire_rtvi_v2_speech: GenFile = /*@__PURE__*/
-  fileDesc("Chx2b3h3aXJlL3J0dmkvdjIvc3BlZWNoLnByb3RvEg92b3h3aXJlLnJ0dmkudjIiKgoKQXVkaW9MZXZlbBISCgV2YWx1ZRgBIAEoAUgAiAEBQggKBl92YWx1ZSIQCg5Cb3RJbnRlcnJ1cHRlZGIGcHJvdG8z");
+  fileDesc("Chx2b3h3aXJlL3J0dmkvdjIvc3BlZWNoLnByb3RvEg92b3h3aXJlLnJ0dmkudjIiKgoKQXVkaW9MZXZlbBISCgV2YWx1ZRgBIAEoAUgAiAEBQggKBl92YWx1ZSK4AQoOQm90SW50ZXJydXB0ZWQSJwoMdXR0ZXJhbmNlX2lkGAEgASgJSABSDHV0dGVyYW5jZV9pZIgBARIfCghoZWFyZF9tcxgCIAEoDUgBUghoZWFyZF9tc4gBARIrCg5oZWFyZF9jaGFyX2VuZBgDIAEoDUgCUg5oZWFyZF9jaGFyX2VuZIgBAUIPCg1fdXR0ZXJhbmNlX2lkQgsKCV9oZWFyZF9tc0IRCg9faGVhcmRfY2hhcl9lbmRiBnByb3RvMw");
 
 /**
  * Data of `user-audio-level` and `bot-audio-level` (pipecat `AudioLevelMessageData`).
@@ -37,11 +37,32 @@ export const AudioLevelSchema: GenMessage<AudioLevel> = /*@__PURE__*/
 
 /**
  * Data of `bot-interrupted`. RTVI 2.2 says nothing about where: neither text nor position.
- * A message of its own, so that members can be added without a change of type.
+ * A message of its own, so that members can be added without a change of type: Voxwire servers add
+ * those below, and stock clients ignore them.
  *
  * @generated from message voxwire.rtvi.v2.BotInterrupted
  */
 export type BotInterrupted = Message<"voxwire.rtvi.v2.BotInterrupted"> & {
+  /**
+   * The utterance that was cut.
+   *
+   * @generated from field: optional string utterance_id = 1 [json_name = "utterance_id"];
+   */
+  utteranceId?: string | undefined;
+
+  /**
+   * End of what was heard, milliseconds of the media clock.
+   *
+   * @generated from field: optional uint32 heard_ms = 2 [json_name = "heard_ms"];
+   */
+  heardMs?: number | undefined;
+
+  /**
+   * End of the heard prefix of the utterance's text, Unicode code points.
+   *
+   * @generated from field: optional uint32 heard_char_end = 3 [json_name = "heard_char_end"];
+   */
+  heardCharEnd?: number | undefined;
 };
 
 /**

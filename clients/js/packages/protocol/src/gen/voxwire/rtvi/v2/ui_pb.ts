@@ -14,7 +14,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file voxwire/rtvi/v2/ui.proto.
  */
 export const file_voxwire_rtvi_v2_ui: GenFile = /*@__PURE__*/
-  fileDesc("Chh2b3h3aXJlL3J0dmkvdjIvdWkucHJvdG8SD3ZveHdpcmUucnR2aS52MiJQCgdVaUV2ZW50EhIKBWV2ZW50GAEgASgJSACIAQESJwoHcGF5bG9hZBgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUIICgZfZXZlbnQiVgoJVWlDb21tYW5kEhQKB2NvbW1hbmQYASABKAlIAIgBARInCgdwYXlsb2FkGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlQgoKCF9jb21tYW5kIjMKClVpU25hcHNob3QSJQoEdHJlZRgBIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QioQEKDEExMXlTbmFwc2hvdBInCgRyb290GAEgASgLMhkudm94d2lyZS5ydHZpLnYyLkExMXlOb2RlEiUKC2NhcHR1cmVkX2F0GAIgASgBSABSC2NhcHR1cmVkX2F0iAEBEjEKCXNlbGVjdGlvbhgDIAEoCzIeLnZveHdpcmUucnR2aS52Mi5BMTF5U2VsZWN0aW9uQg4KDF9jYXB0dXJlZF9hdCKcAgoIQTExeU5vZGUSEAoDcmVmGAEgASgJSACIAQESEQoEcm9sZRgCIAEoCUgBiAEBEhEKBG5hbWUYAyABKAlIAogBARISCgV2YWx1ZRgEIAEoCUgDiAEBEg0KBXN0YXRlGAUgAygJEhIKBWxldmVsGAYgASgNSASIAQESFQoIY29sY291bnQYByABKA1IBYgBARIVCghyb3djb3VudBgIIAEoDUgGiAEBEisKCGNoaWxkcmVuGAkgAygLMhkudm94d2lyZS5ydHZpLnYyLkExMXlOb2RlQgYKBF9yZWZCBwoFX3JvbGVCBwoFX25hbWVCCAoGX3ZhbHVlQggKBl9sZXZlbEILCglfY29sY291bnRCCwoJX3Jvd2NvdW50IrMBCg1BMTF5U2VsZWN0aW9uEhAKA3JlZhgBIAEoCUgAiAEBEhEKBHRleHQYAiABKAlIAYgBARInCgxzdGFydF9vZmZzZXQYAyABKA1IAlIMc3RhcnRfb2Zmc2V0iAEBEiMKCmVuZF9vZmZzZXQYBCABKA1IA1IKZW5kX29mZnNldIgBAUIGCgRfcmVmQgcKBV90ZXh0Qg8KDV9zdGFydF9vZmZzZXRCDQoLX2VuZF9vZmZzZXQiWgoQVWlDYW5jZWxKb2JHcm91cBIbCgZqb2JfaWQYASABKAlIAFIGam9iX2lkiAEBEhMKBnJlYXNvbhgCIAEoCUgBiAEBQgkKB19qb2JfaWRCCQoHX3JlYXNvbiLoAgoKVWlKb2JHcm91cBIRCgRraW5kGAEgASgJSACIAQESGwoGam9iX2lkGAIgASgJSAFSBmpvYl9pZIgBARIPCgJhdBgDIAEoAUgCiAEBEg8KB3dvcmtlcnMYBCADKAkSEgoFbGFiZWwYBSABKAlIA4gBARIYCgtjYW5jZWxsYWJsZRgGIAEoCEgEiAEBEiUKC3dvcmtlcl9uYW1lGAcgASgJSAVSC3dvcmtlcl9uYW1liAEBEiQKBGRhdGEYCCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSEwoGc3RhdHVzGAkgASgJSAaIAQESKAoIcmVzcG9uc2UYCiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVCBwoFX2tpbmRCCQoHX2pvYl9pZEIFCgNfYXRCCAoGX2xhYmVsQg4KDF9jYW5jZWxsYWJsZUIOCgxfd29ya2VyX25hbWVCCQoHX3N0YXR1cyLiAQoMVG9hc3RDb21tYW5kEhIKBXRpdGxlGAEgASgJSACIAQESFQoIc3VidGl0bGUYAiABKAlIAYgBARIYCgtkZXNjcmlwdGlvbhgDIAEoCUgCiAEBEiEKCWltYWdlX3VybBgEIAEoCUgDUglpbWFnZV91cmyIAQESJQoLZHVyYXRpb25fbXMYBSABKA1IBFILZHVyYXRpb25fbXOIAQFCCAoGX3RpdGxlQgsKCV9zdWJ0aXRsZUIOCgxfZGVzY3JpcHRpb25CDAoKX2ltYWdlX3VybEIOCgxfZHVyYXRpb25fbXMiVgoPTmF2aWdhdGVDb21tYW5kEhEKBHZpZXcYASABKAlIAIgBARInCgZwYXJhbXMYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0QgcKBV92aWV3IoABCg9TY3JvbGxUb0NvbW1hbmQSEAoDcmVmGAEgASgJSACIAQESIQoJdGFyZ2V0X2lkGAIgASgJSAFSCXRhcmdldF9pZIgBARIVCghiZWhhdmlvchgDIAEoCUgCiAEBQgYKBF9yZWZCDAoKX3RhcmdldF9pZEILCglfYmVoYXZpb3IilAEKEEhpZ2hsaWdodENvbW1hbmQSEAoDcmVmGAEgASgJSACIAQESIQoJdGFyZ2V0X2lkGAIgASgJSAFSCXRhcmdldF9pZIgBARIlCgtkdXJhdGlvbl9tcxgDIAEoDUgCUgtkdXJhdGlvbl9tc4gBAUIGCgRfcmVmQgwKCl90YXJnZXRfaWRCDgoMX2R1cmF0aW9uX21zIlkKDEZvY3VzQ29tbWFuZBIQCgNyZWYYASABKAlIAIgBARIhCgl0YXJnZXRfaWQYAiABKAlIAVIJdGFyZ2V0X2lkiAEBQgYKBF9yZWZCDAoKX3RhcmdldF9pZCJZCgxDbGlja0NvbW1hbmQSEAoDcmVmGAEgASgJSACIAQESIQoJdGFyZ2V0X2lkGAIgASgJSAFSCXRhcmdldF9pZIgBAUIGCgRfcmVmQgwKCl90YXJnZXRfaWQioQEKFFNldElucHV0VmFsdWVDb21tYW5kEhIKBXZhbHVlGAEgASgJSACIAQESEAoDcmVmGAIgASgJSAGIAQESIQoJdGFyZ2V0X2lkGAMgASgJSAJSCXRhcmdldF9pZIgBARIUCgdyZXBsYWNlGAQgASgISAOIAQFCCAoGX3ZhbHVlQgYKBF9yZWZCDAoKX3RhcmdldF9pZEIKCghfcmVwbGFjZSLMAQoRU2VsZWN0VGV4dENvbW1hbmQSEAoDcmVmGAEgASgJSACIAQESIQoJdGFyZ2V0X2lkGAIgASgJSAFSCXRhcmdldF9pZIgBARInCgxzdGFydF9vZmZzZXQYAyABKA1IAlIMc3RhcnRfb2Zmc2V0iAEBEiMKCmVuZF9vZmZzZXQYBCABKA1IA1IKZW5kX29mZnNldIgBAUIGCgRfcmVmQgwKCl90YXJnZXRfaWRCDwoNX3N0YXJ0X29mZnNldEINCgtfZW5kX29mZnNldGIGcHJvdG8z", [file_google_protobuf_struct]);
+  fileDesc("Chh2b3h3aXJlL3J0dmkvdjIvdWkucHJvdG8SD3ZveHdpcmUucnR2aS52MiJQCgdVaUV2ZW50EhIKBWV2ZW50GAEgASgJSACIAQESJwoHcGF5bG9hZBgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUIICgZfZXZlbnQiVgoJVWlDb21tYW5kEhQKB2NvbW1hbmQYASABKAlIAIgBARInCgdwYXlsb2FkGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlQgoKCF9jb21tYW5kIjMKClVpU25hcHNob3QSJQoEdHJlZRgBIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiPgoPVHlwZWRVaVNuYXBzaG90EisKBHRyZWUYASABKAsyHS52b3h3aXJlLnJ0dmkudjIuQTExeVNuYXBzaG90IqEBCgxBMTF5U25hcHNob3QSJwoEcm9vdBgBIAEoCzIZLnZveHdpcmUucnR2aS52Mi5BMTF5Tm9kZRIlCgtjYXB0dXJlZF9hdBgCIAEoAUgAUgtjYXB0dXJlZF9hdIgBARIxCglzZWxlY3Rpb24YAyABKAsyHi52b3h3aXJlLnJ0dmkudjIuQTExeVNlbGVjdGlvbkIOCgxfY2FwdHVyZWRfYXQinAIKCEExMXlOb2RlEhAKA3JlZhgBIAEoCUgAiAEBEhEKBHJvbGUYAiABKAlIAYgBARIRCgRuYW1lGAMgASgJSAKIAQESEgoFdmFsdWUYBCABKAlIA4gBARINCgVzdGF0ZRgFIAMoCRISCgVsZXZlbBgGIAEoDUgEiAEBEhUKCGNvbGNvdW50GAcgASgNSAWIAQESFQoIcm93Y291bnQYCCABKA1IBogBARIrCghjaGlsZHJlbhgJIAMoCzIZLnZveHdpcmUucnR2aS52Mi5BMTF5Tm9kZUIGCgRfcmVmQgcKBV9yb2xlQgcKBV9uYW1lQggKBl92YWx1ZUIICgZfbGV2ZWxCCwoJX2NvbGNvdW50QgsKCV9yb3djb3VudCKzAQoNQTExeVNlbGVjdGlvbhIQCgNyZWYYASABKAlIAIgBARIRCgR0ZXh0GAIgASgJSAGIAQESJwoMc3RhcnRfb2Zmc2V0GAMgASgNSAJSDHN0YXJ0X29mZnNldIgBARIjCgplbmRfb2Zmc2V0GAQgASgNSANSCmVuZF9vZmZzZXSIAQFCBgoEX3JlZkIHCgVfdGV4dEIPCg1fc3RhcnRfb2Zmc2V0Qg0KC19lbmRfb2Zmc2V0IloKEFVpQ2FuY2VsSm9iR3JvdXASGwoGam9iX2lkGAEgASgJSABSBmpvYl9pZIgBARITCgZyZWFzb24YAiABKAlIAYgBAUIJCgdfam9iX2lkQgkKB19yZWFzb24i6AIKClVpSm9iR3JvdXASEQoEa2luZBgBIAEoCUgAiAEBEhsKBmpvYl9pZBgCIAEoCUgBUgZqb2JfaWSIAQESDwoCYXQYAyABKAFIAogBARIPCgd3b3JrZXJzGAQgAygJEhIKBWxhYmVsGAUgASgJSAOIAQESGAoLY2FuY2VsbGFibGUYBiABKAhIBIgBARIlCgt3b3JrZXJfbmFtZRgHIAEoCUgFUgt3b3JrZXJfbmFtZYgBARIkCgRkYXRhGAggASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEhMKBnN0YXR1cxgJIAEoCUgGiAEBEigKCHJlc3BvbnNlGAogASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlQgcKBV9raW5kQgkKB19qb2JfaWRCBQoDX2F0QggKBl9sYWJlbEIOCgxfY2FuY2VsbGFibGVCDgoMX3dvcmtlcl9uYW1lQgkKB19zdGF0dXMi4gEKDFRvYXN0Q29tbWFuZBISCgV0aXRsZRgBIAEoCUgAiAEBEhUKCHN1YnRpdGxlGAIgASgJSAGIAQESGAoLZGVzY3JpcHRpb24YAyABKAlIAogBARIhCglpbWFnZV91cmwYBCABKAlIA1IJaW1hZ2VfdXJsiAEBEiUKC2R1cmF0aW9uX21zGAUgASgNSARSC2R1cmF0aW9uX21ziAEBQggKBl90aXRsZUILCglfc3VidGl0bGVCDgoMX2Rlc2NyaXB0aW9uQgwKCl9pbWFnZV91cmxCDgoMX2R1cmF0aW9uX21zIlYKD05hdmlnYXRlQ29tbWFuZBIRCgR2aWV3GAEgASgJSACIAQESJwoGcGFyYW1zGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEIHCgVfdmlldyKAAQoPU2Nyb2xsVG9Db21tYW5kEhAKA3JlZhgBIAEoCUgAiAEBEiEKCXRhcmdldF9pZBgCIAEoCUgBUgl0YXJnZXRfaWSIAQESFQoIYmVoYXZpb3IYAyABKAlIAogBAUIGCgRfcmVmQgwKCl90YXJnZXRfaWRCCwoJX2JlaGF2aW9yIpQBChBIaWdobGlnaHRDb21tYW5kEhAKA3JlZhgBIAEoCUgAiAEBEiEKCXRhcmdldF9pZBgCIAEoCUgBUgl0YXJnZXRfaWSIAQESJQoLZHVyYXRpb25fbXMYAyABKA1IAlILZHVyYXRpb25fbXOIAQFCBgoEX3JlZkIMCgpfdGFyZ2V0X2lkQg4KDF9kdXJhdGlvbl9tcyJZCgxGb2N1c0NvbW1hbmQSEAoDcmVmGAEgASgJSACIAQESIQoJdGFyZ2V0X2lkGAIgASgJSAFSCXRhcmdldF9pZIgBAUIGCgRfcmVmQgwKCl90YXJnZXRfaWQiWQoMQ2xpY2tDb21tYW5kEhAKA3JlZhgBIAEoCUgAiAEBEiEKCXRhcmdldF9pZBgCIAEoCUgBUgl0YXJnZXRfaWSIAQFCBgoEX3JlZkIMCgpfdGFyZ2V0X2lkIqEBChRTZXRJbnB1dFZhbHVlQ29tbWFuZBISCgV2YWx1ZRgBIAEoCUgAiAEBEhAKA3JlZhgCIAEoCUgBiAEBEiEKCXRhcmdldF9pZBgDIAEoCUgCUgl0YXJnZXRfaWSIAQESFAoHcmVwbGFjZRgEIAEoCEgDiAEBQggKBl92YWx1ZUIGCgRfcmVmQgwKCl90YXJnZXRfaWRCCgoIX3JlcGxhY2UizAEKEVNlbGVjdFRleHRDb21tYW5kEhAKA3JlZhgBIAEoCUgAiAEBEiEKCXRhcmdldF9pZBgCIAEoCUgBUgl0YXJnZXRfaWSIAQESJwoMc3RhcnRfb2Zmc2V0GAMgASgNSAJSDHN0YXJ0X29mZnNldIgBARIjCgplbmRfb2Zmc2V0GAQgASgNSANSCmVuZF9vZmZzZXSIAQFCBgoEX3JlZkIMCgpfdGFyZ2V0X2lkQg8KDV9zdGFydF9vZmZzZXRCDQoLX2VuZF9vZmZzZXRiBnByb3RvMw", [file_google_protobuf_struct]);
 
 /**
  * Data of `ui-event` (pipecat `UIEventData`): something happened in the interface.
@@ -95,6 +95,27 @@ export const UiSnapshotSchema: GenMessage<UiSnapshot> = /*@__PURE__*/
   messageDesc(file_voxwire_rtvi_v2_ui, 2);
 
 /**
+ * Data of `ui-snapshot` whose tree has the documented shape and nothing beside it.
+ *
+ * @generated from message voxwire.rtvi.v2.TypedUiSnapshot
+ */
+export type TypedUiSnapshot = Message<"voxwire.rtvi.v2.TypedUiSnapshot"> & {
+  /**
+   * The tree.
+   *
+   * @generated from field: voxwire.rtvi.v2.A11ySnapshot tree = 1;
+   */
+  tree?: A11ySnapshot | undefined;
+};
+
+/**
+ * Describes the message voxwire.rtvi.v2.TypedUiSnapshot.
+ * Use `create(TypedUiSnapshotSchema)` to create a new message.
+ */
+export const TypedUiSnapshotSchema: GenMessage<TypedUiSnapshot> = /*@__PURE__*/
+  messageDesc(file_voxwire_rtvi_v2_ui, 3);
+
+/**
  * The documented shape of `UiSnapshot.tree` (pipecat `A11ySnapshot`).
  *
  * @generated from message voxwire.rtvi.v2.A11ySnapshot
@@ -127,7 +148,7 @@ export type A11ySnapshot = Message<"voxwire.rtvi.v2.A11ySnapshot"> & {
  * Use `create(A11ySnapshotSchema)` to create a new message.
  */
 export const A11ySnapshotSchema: GenMessage<A11ySnapshot> = /*@__PURE__*/
-  messageDesc(file_voxwire_rtvi_v2_ui, 3);
+  messageDesc(file_voxwire_rtvi_v2_ui, 4);
 
 /**
  * One node of an accessibility tree (pipecat `A11yNode`).
@@ -204,7 +225,7 @@ export type A11yNode = Message<"voxwire.rtvi.v2.A11yNode"> & {
  * Use `create(A11yNodeSchema)` to create a new message.
  */
 export const A11yNodeSchema: GenMessage<A11yNode> = /*@__PURE__*/
-  messageDesc(file_voxwire_rtvi_v2_ui, 4);
+  messageDesc(file_voxwire_rtvi_v2_ui, 5);
 
 /**
  * The user's text selection (pipecat `A11ySelection`).
@@ -246,7 +267,7 @@ export type A11ySelection = Message<"voxwire.rtvi.v2.A11ySelection"> & {
  * Use `create(A11ySelectionSchema)` to create a new message.
  */
 export const A11ySelectionSchema: GenMessage<A11ySelection> = /*@__PURE__*/
-  messageDesc(file_voxwire_rtvi_v2_ui, 5);
+  messageDesc(file_voxwire_rtvi_v2_ui, 6);
 
 /**
  * Data of `ui-cancel-job-group` (pipecat `UICancelJobGroupData`): the client wants it cancelled.
@@ -274,7 +295,7 @@ export type UiCancelJobGroup = Message<"voxwire.rtvi.v2.UiCancelJobGroup"> & {
  * Use `create(UiCancelJobGroupSchema)` to create a new message.
  */
 export const UiCancelJobGroupSchema: GenMessage<UiCancelJobGroup> = /*@__PURE__*/
-  messageDesc(file_voxwire_rtvi_v2_ui, 6);
+  messageDesc(file_voxwire_rtvi_v2_ui, 7);
 
 /**
  * Data of `ui-job-group`, all four kinds (pipecat `UIJobGroupStartedData`, `UIJobUpdateData`,
@@ -359,7 +380,7 @@ export type UiJobGroup = Message<"voxwire.rtvi.v2.UiJobGroup"> & {
  * Use `create(UiJobGroupSchema)` to create a new message.
  */
 export const UiJobGroupSchema: GenMessage<UiJobGroup> = /*@__PURE__*/
-  messageDesc(file_voxwire_rtvi_v2_ui, 7);
+  messageDesc(file_voxwire_rtvi_v2_ui, 8);
 
 /**
  * Payload of the command "toast" (pipecat `Toast`): show a short notice.
@@ -408,7 +429,7 @@ export type ToastCommand = Message<"voxwire.rtvi.v2.ToastCommand"> & {
  * Use `create(ToastCommandSchema)` to create a new message.
  */
 export const ToastCommandSchema: GenMessage<ToastCommand> = /*@__PURE__*/
-  messageDesc(file_voxwire_rtvi_v2_ui, 8);
+  messageDesc(file_voxwire_rtvi_v2_ui, 9);
 
 /**
  * Payload of the command "navigate" (pipecat `Navigate`): show a view.
@@ -436,7 +457,7 @@ export type NavigateCommand = Message<"voxwire.rtvi.v2.NavigateCommand"> & {
  * Use `create(NavigateCommandSchema)` to create a new message.
  */
 export const NavigateCommandSchema: GenMessage<NavigateCommand> = /*@__PURE__*/
-  messageDesc(file_voxwire_rtvi_v2_ui, 9);
+  messageDesc(file_voxwire_rtvi_v2_ui, 10);
 
 /**
  * Payload of the command "scroll_to" (pipecat `ScrollTo`).
@@ -471,7 +492,7 @@ export type ScrollToCommand = Message<"voxwire.rtvi.v2.ScrollToCommand"> & {
  * Use `create(ScrollToCommandSchema)` to create a new message.
  */
 export const ScrollToCommandSchema: GenMessage<ScrollToCommand> = /*@__PURE__*/
-  messageDesc(file_voxwire_rtvi_v2_ui, 10);
+  messageDesc(file_voxwire_rtvi_v2_ui, 11);
 
 /**
  * Payload of the command "highlight" (pipecat `Highlight`).
@@ -506,7 +527,7 @@ export type HighlightCommand = Message<"voxwire.rtvi.v2.HighlightCommand"> & {
  * Use `create(HighlightCommandSchema)` to create a new message.
  */
 export const HighlightCommandSchema: GenMessage<HighlightCommand> = /*@__PURE__*/
-  messageDesc(file_voxwire_rtvi_v2_ui, 11);
+  messageDesc(file_voxwire_rtvi_v2_ui, 12);
 
 /**
  * Payload of the command "focus" (pipecat `Focus`).
@@ -534,7 +555,7 @@ export type FocusCommand = Message<"voxwire.rtvi.v2.FocusCommand"> & {
  * Use `create(FocusCommandSchema)` to create a new message.
  */
 export const FocusCommandSchema: GenMessage<FocusCommand> = /*@__PURE__*/
-  messageDesc(file_voxwire_rtvi_v2_ui, 12);
+  messageDesc(file_voxwire_rtvi_v2_ui, 13);
 
 /**
  * Payload of the command "click" (pipecat `Click`). Disabled elements are left alone.
@@ -562,7 +583,7 @@ export type ClickCommand = Message<"voxwire.rtvi.v2.ClickCommand"> & {
  * Use `create(ClickCommandSchema)` to create a new message.
  */
 export const ClickCommandSchema: GenMessage<ClickCommand> = /*@__PURE__*/
-  messageDesc(file_voxwire_rtvi_v2_ui, 13);
+  messageDesc(file_voxwire_rtvi_v2_ui, 14);
 
 /**
  * Payload of the command "set_input_value" (pipecat `SetInputValue`). Disabled, read-only and
@@ -605,7 +626,7 @@ export type SetInputValueCommand = Message<"voxwire.rtvi.v2.SetInputValueCommand
  * Use `create(SetInputValueCommandSchema)` to create a new message.
  */
 export const SetInputValueCommandSchema: GenMessage<SetInputValueCommand> = /*@__PURE__*/
-  messageDesc(file_voxwire_rtvi_v2_ui, 14);
+  messageDesc(file_voxwire_rtvi_v2_ui, 15);
 
 /**
  * Payload of the command "select_text" (pipecat `SelectText`). Without offsets: the whole element.
@@ -647,5 +668,5 @@ export type SelectTextCommand = Message<"voxwire.rtvi.v2.SelectTextCommand"> & {
  * Use `create(SelectTextCommandSchema)` to create a new message.
  */
 export const SelectTextCommandSchema: GenMessage<SelectTextCommand> = /*@__PURE__*/
-  messageDesc(file_voxwire_rtvi_v2_ui, 15);
+  messageDesc(file_voxwire_rtvi_v2_ui, 16);
 

@@ -1,0 +1,18 @@
+/**
+ * RTVI, the protocol of stock Pipecat bots (protocol/spec/rtvi.md): their JSON text as messages, a
+ * stock bot as envelopes of ours and ours as messages of its. An entry of its own: a page that
+ * talks to Voxwire servers only does not load it.
+ */
+export { BotRequests, type RtviFile } from "./bot-requests.js";
+export { CHAT_LABEL, type ChatText, pingText, readChat, trackStatusText } from "./chat.js";
+export {
+  decode,
+  encode,
+  LABEL,
+  MAX_MESSAGE_BYTES,
+  MAX_MESSAGE_DEPTH,
+  RtviError,
+  type RtviMessage,
+} from "./message.js";
+export { type BotCapabilities, StockBot, type StockBotOptions } from "./stock-bot.js";
+export { parseVersion, RTVI_VERSION, type Version, versionText } from "./version.js";
