@@ -195,10 +195,6 @@ def rustfmt() -> Outcome:
 
 def clippy() -> Outcome:
     """Lint rules of the Rust, and a comment on every public item."""
-    try:
-        rust.fetch()
-    except StepError as error:
-        return Outcome(False, str(error))
     return cargo("clippy", "--locked", "--offline", "-j1", "--all-targets", "--", "-Dwarnings")
 
 
@@ -206,8 +202,15 @@ RUST_CHECKS: dict[str, Callable[[], Outcome]] = {"rustfmt": rustfmt, "clippy": c
 
 
 def has_rust_tools() -> bool:
-    """Whether cargo is here with rustfmt and clippy."""
-    return rust.missing_cargo() is None and rust.has("fmt") and rust.has("clippy")
+    """Whether cargo is here with rustfmt, clippy and the crates."""
+    if rust.missing_cargo() or not (rust.has("fmt") and rust.has("clippy")):
+        return False
+    try:
+        rust.fetch()
+    except StepError as error:
+        print(f"  {error}", flush=True)
+        return False
+    return True
 
 
 def has_npm_tools() -> bool:
@@ -225,7 +228,7 @@ def run_checks() -> tuple[int, int]:
     if has_rust_tools():
         checks |= RUST_CHECKS
     else:
-        print(f"  not checked without cargo: {', '.join(RUST_CHECKS)}", flush=True)
+        print(f"  not checked without cargo and its crates: {', '.join(RUST_CHECKS)}", flush=True)
     failed: list[str] = []
     for name, check in checks.items():
         started = time.monotonic()

@@ -66,11 +66,9 @@ def missing_cargo() -> str | None:
     return None
 
 
-def prepare() -> bool:
-    """Has all that the tests are built from: cargo (as root on Debian) and the crates.
-
-    Returns:
-        False when something is missing and this is CI; elsewhere what is left out is said.
+def prepare() -> None:
+    """Has all that the tests are built from: cargo (as root on Debian) and the crates; says what is
+    left out where something is missing.
     """
     try:
         root = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -83,8 +81,6 @@ def prepare() -> bool:
         fetch()
     except StepError as error:
         print(f"test: the Rust tests are left out: {error}", flush=True)
-        return not os.environ.get("CI")
-    return True
 
 
 def is_ready() -> bool:

@@ -65,17 +65,14 @@ def test_what_cargo_printed_is_counted(script: Any, tmp_path: Path) -> None:
     assert count_cargo(log, 0).failed == 1
 
 
-def test_without_cargo_one_line_says_so_and_ci_fails(
+def test_without_cargo_one_line_says_so(
     script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rust = script("rust")
     monkeypatch.setattr(rust, "cargo", lambda: None)
     monkeypatch.setattr(rust, "compiler", lambda: "")
     monkeypatch.setattr(rust.shutil, "which", lambda *_: None)
-    monkeypatch.delenv("CI", raising=False)
-    assert rust.prepare()
+    rust.prepare()
     assert not rust.is_ready()
     [line] = capsys.readouterr().out.splitlines()
     assert line.startswith("test: the Rust tests are left out: no cargo here; install Rust")
-    monkeypatch.setenv("CI", "true")
-    assert not rust.prepare()
