@@ -317,6 +317,7 @@ def client_ios() -> list[dict[str, Any]]:
     about = {"library": "pipecat-client-ios", "library_version": "1.3.0"}
     page = {"library": "@pipecat-ai/client-js", "platform": "Android"}
     value = {"kind": "ClientReady", "version": "2.0.0", "library": "pipecat-client-ios"}
+    studio = {"library": "axios-studios", "platform": "Windows"}
     call = {"function_name": "open", "tool_call_id": "c1"}
     request = {"callId": "c1", "name": "open", "argumentsJson": "{}"}
     return [
@@ -327,6 +328,20 @@ def client_ios() -> list[dict[str, Any]]:
             message_id="r",
             value={**value, "library": "@pipecat-ai/client-js", "about": page},
         ),
+        write(
+            "toolRequest",
+            request,
+            m("llm-function-call-in-progress", {**call, "arguments": {}}),
+        ),
+        # not a native client, and its utterances go on under their numbers
+        write("utteranceStarted", _STARTED, m("bot-tts-started")),
+        write("utteranceWords", _WORDS, _output("new", "", "Grüezi 👋 Anna", "aggregated_by")),
+        said(
+            ready("2.2.0", studio),
+            message_id="r",
+            value={**value, "version": "2.2.0", "library": "axios-studios", "about": studio},
+        ),
+        advance(1000, _tts(0), _output("in-progress", "Grüezi", " 👋 Anna")),
         write(
             "toolRequest",
             request,

@@ -56,11 +56,15 @@ class Spoken:
     """
 
     def __init__(self, speaks: Version) -> None:
-        self._v2 = speaks >= _V2
-        self._type_names = _type_names(speaks)
+        self.speak(speaks)
         self._timeline = Timeline()
         self._utterances: dict[str, _Utterance] = {}
         self._segments = 0
+
+    def speak(self, version: Version) -> None:
+        """Writes another version from now on."""
+        self._v2 = version >= _V2
+        self._type_names = _type_names(version)
 
     def started(self, message: wire.UtteranceStarted) -> list[RtviMessage]:
         """An utterance begins."""

@@ -28,8 +28,9 @@ MAX_SENTENCE_CHARS: Final = 2000
 _V12: Final = Version(1, 2)
 _V20: Final = Version(2, 0)
 _MAX_REQUESTS: Final = 256
+_TYPED_CHARS: Final = 256
 _SENTENCE_END: Final = re.compile("[.!?\u2026](?=\\s)|[\u3002\uff01\uff1f\\n]")
-_MOBILE: Final = re.compile(r"ios|ipados|swift|android|kotlin", re.IGNORECASE)
+_MOBILE: Final = re.compile(r"\b(?:ios|ipados|swift|android|kotlin)\b", re.IGNORECASE)
 
 
 class StockClient:
@@ -96,16 +97,14 @@ class StockClient:
             self._meet(said)
         elif isinstance(said, wire.Envelope) and found.message_id:
             if said.WhichOneof("payload") == "send_text":
-                self._typed.append((said.send_text.text, found.message_id))
+                self._typed.append((said.send_text.text[:_TYPED_CHARS], found.message_id))
             elif said.app_message.request_id:
                 self._requests.append(found.message_id)
         return found
 
     def _meet(self, ready: ClientReady) -> None:
-        agreement = agree(ready.version)
-        if agreement.speaks != self.agreement.speaks:
-            self._spoken = Spoken(agreement.speaks)
-        self.agreement = agreement
+        self.agreement = agree(ready.version)
+        self._spoken.speak(self.agreement.speaks)
         self._is_mobile = _is_mobile(ready)
 
     # what the client is told
@@ -189,7 +188,8 @@ class StockClient:
             self._user_texts.append(message.text)
             del self._user_texts[:-32]
         if message.typed:
-            known = next((item for item in self._typed if item[0] == message.text), None)
+            start = message.text[:_TYPED_CHARS]
+            known = next((item for item in self._typed if item[0] == start), None)
             if known is not None:
                 self._typed.remove(known)
                 data["msg_id"] = known[1]
