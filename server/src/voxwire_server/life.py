@@ -73,6 +73,10 @@ class Life:
         """True while new sessions are taken without a wait."""
         return self._warm.is_set() and not self._sessions.closing
 
+    async def warmed(self) -> None:
+        """Wait until sessions are taken without a wait."""
+        await self._warm.wait()
+
     def begin(self) -> None:
         """Warm up, unless that has begun. Needs a running event loop."""
         if self._task is None:
