@@ -10,6 +10,7 @@ import pytest
 from peer import UNIT_S, Peer, serving
 
 import voxwire
+from voxwire import _devices
 from voxwire._devices import WINDOW, GuardedSpeaker, Pace
 from voxwire._player import Player
 from voxwire._user import UserAudio
@@ -298,3 +299,20 @@ def test_a_recording_is_whole_at_any_moment(tmp_path: Path) -> None:
         assert int.from_bytes(data[4:8], "little") == len(data) - 8
     assert played > 0
     speaker.close()
+
+
+def test_a_machine_that_is_busy_with_others_is_not_the_device_s_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half of every block is spent on others' work, in the middle of a call."""
+    taken = iter(range(10**6))
+    clock, pace = HandClock(), Pace("read()", "be quick")
+    monkeypatch.setattr(_devices, "preemptions", lambda: next(taken))
+    for _ in range(3 * WINDOW):
+        with pace.call(clock):
+            clock.at_ms += 15
+    monkeypatch.setattr(_devices, "preemptions", lambda: 7)
+    with pytest.raises(voxwire.MediaError, match="too slow"):
+        for _ in range(WINDOW):
+            with pace.call(clock):
+                clock.at_ms += 15

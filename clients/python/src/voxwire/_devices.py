@@ -2,6 +2,8 @@
 
 import logging
 from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -11,6 +13,20 @@ from voxwire._samples import to_int16, unsupported
 from voxwire.playout import Block, Samples
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 from voxwire_protocol.errors import ErrorCode, MediaError, VoxwireError
+
+try:
+    from resource import RUSAGE_THREAD, getrusage
+except ImportError:  # not Linux
+
+    def preemptions() -> int:
+        """How often the system gave this thread's processor to another; not known here."""
+        return 0
+else:
+
+    def preemptions() -> int:
+        """How often the system gave this thread's processor to another."""
+        return getrusage(RUSAGE_THREAD).ru_nivcsw
+
 
 if TYPE_CHECKING:
     from voxwire.audio import Speaker
@@ -43,6 +59,19 @@ class Pace:
         self._call = call
         self._instead = instead
         self._took_ms: deque[float] = deque(maxlen=WINDOW)
+
+    @contextmanager
+    def call(self, clock: Clock) -> Generator[None]:
+        """Times a call. One in which somebody else got the processor says nothing of the device.
+
+        Raises:
+            MediaError: As `note` does.
+        """
+        before, began_ms = preemptions(), clock.now_ms()
+        yield
+        took_ms = clock.now_ms() - began_ms
+        if preemptions() == before:
+            self.note(took_ms)
 
     def note(self, took_ms: float) -> None:
         """Takes how long a call held the event loop, milliseconds.
@@ -124,13 +153,12 @@ class GuardedSpeaker:
         Raises:
             MediaError: It failed, or it is too slow.
         """
-        began_ms = self._clock.now_ms()
-        try:
-            self._speaker.write(block, at)
-        except Exception as error:
-            made = device_error("the speaker", error)
-            raise made from made.__cause__
-        self._pace.note(self._clock.now_ms() - began_ms)
+        with self._pace.call(self._clock):
+            try:
+                self._speaker.write(block, at)
+            except Exception as error:
+                made = device_error("the speaker", error)
+                raise made from made.__cause__
 
     def close(self) -> None:
         """Ends; a failure is logged, since nothing is to be played any more."""

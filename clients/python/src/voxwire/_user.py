@@ -110,10 +110,9 @@ class UserAudio:
     def _read(self, num_samples: int) -> bytes | None:
         if self._microphone is None or self._failure is not None:
             return None
-        began_ms = self._clock.now_ms()
         try:
-            samples = block_of(self._microphone.read(num_samples), num_samples)
-            self._pace.note(self._clock.now_ms() - began_ms)
+            with self._pace.call(self._clock):
+                samples = block_of(self._microphone.read(num_samples), num_samples)
         except Exception as error:
             self._fail(error)
             return None
