@@ -42,11 +42,7 @@ SHOWN_LINES = 400
 
 PHASES = ("busy", "sound")
 """They follow each other."""
-WORKERS = {
-    0.85: {"busy": 3, "sound": 5},
-    0.6: {"busy": 3, "sound": 3},
-    0.0: {"busy": 2, "sound": 2},
-}
+WORKERS = {0.6: {"busy": 3, "sound": 3}, 0.0: {"busy": 2, "sound": 2}}
 """Jobs at a time, by phase, for two processors, by how fast the machine is at least."""
 TURNS = 5_500_000
 """What :func:`turns` is on the machine that these numbers were found on, when it is quiet."""
