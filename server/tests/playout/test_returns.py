@@ -127,3 +127,17 @@ async def test_a_path_that_is_given_up_before_it_began_to_open_is_forgotten(
     assert stage.closes == []
     await stage.open(20)
     assert stage.voice.path is stage.paths[20]
+
+
+@in_virtual_time
+async def test_a_path_that_is_gone_before_it_began_to_open_is_refused_and_closed(
+    time: VirtualTime,
+) -> None:
+    """A carrier that is there already may hang up at once."""
+    stage = Stage()
+    path = FakePath(7, stage.voice.paths.sink(7), stage.voice.paths.sound(7, 8000))
+    stage.voice.paths.use(path)
+    path.sink.gone(PathError(CONNECTION_LOST, "hung up"))
+    await time.advance(0)
+    assert stage.closes == [(7, CONNECTION_LOST)]
+    assert path.closed

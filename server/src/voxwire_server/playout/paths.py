@@ -221,8 +221,11 @@ class Paths:
 
     def _opening_ended(self, line: PathLine) -> None:
         line.opened()
-        if not line.begun:  # cancelled before its first step
-            self._port.spawn(self._give_up(line))
+        if line.begun:
+            return
+        if line.error is not None:  # cancelled before its first step
+            self._refuse(line.path_id, line.error)
+        self._port.spawn(self._give_up(line))
 
     async def _open(self, line: PathLine, make: _Make, *, answer: bool) -> None:
         line.begun = True
