@@ -64,8 +64,7 @@ class Share:
     empty. `seconds` is about what it takes; the longest starts first. `vitest` names the
     configuration of vitest that runs it instead of pytest; `cargo`: cargo runs it; `apart`: in a
     network of its own; `consumers`: with what the lock file of `npm.CONSUMERS` names; `busy`: it
-    works all the time, and nothing in it takes place in real time; `alone`: it takes all that the
-    machine has.
+    works all the time, and nothing in it takes place in real time.
     """
 
     part: str

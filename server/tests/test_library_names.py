@@ -8,7 +8,6 @@ import ast
 import functools
 import importlib
 import inspect
-import pkgutil
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from typing import Any
 
 import pytest
 
-OURS = ("voxwire_protocol", "voxwire_server", "voxwire")
+from tests.support.classes import OURS, our_classes
+
 NOT_LIBRARIES = {*OURS, "builtins", "typing", "abc", "enum", "google", *sys.stdlib_module_names}
 GEMINI = "pipecat.services.google.gemini_live.llm.GeminiLiveLLMService"
 OPENAI = "pipecat.services.openai.realtime.llm.OpenAIRealtimeLLMService"
@@ -200,21 +200,6 @@ def plain(name: str) -> str:
     """A mangled name as its class writes it: `_RTCRtpSender__packet_count`, `__packet_count`."""
     head, mark, tail = name.partition("__")
     return f"__{tail}" if mark and head.startswith("_") and head[1:2].isupper() else name
-
-
-def our_classes() -> Iterator[type]:
-    for name in OURS:
-        package = importlib.import_module(name)
-        for info in pkgutil.walk_packages(package.__path__, f"{name}."):
-            if info.name.endswith("__main__"):
-                continue
-            try:
-                module = importlib.import_module(info.name)
-            except ImportError:  # an SDK that this Python has no package of
-                continue
-            for found in vars(module).values():
-                if inspect.isclass(found) and found.__module__ == info.name:
-                    yield found
 
 
 def test_no_private_name_of_a_class_that_we_extend_is_used_that_is_not_listed() -> None:

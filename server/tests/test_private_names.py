@@ -4,15 +4,13 @@ Such names come and go with the interpreter: Python 3.13 gave `threading.Thread`
 """
 
 import ast
-import importlib
 import inspect
-import pkgutil
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
 
-OURS = ("voxwire_protocol", "voxwire_server", "voxwire")
+from tests.support.classes import our_classes
+
 APART = {"enum", "typing", "abc"}
 """Their bases put such names into every class that extends them; that is how they work."""
 APART_NAMES = ("__", "_abc_")
@@ -48,21 +46,6 @@ def taken(owner: type) -> list[str]:
             theirs = private({*vars(base), *assigned(base)})
             found += [f"{owner.__qualname__} / {base.__qualname__}.{n}" for n in mine & theirs]
     return sorted(found)
-
-
-def our_classes() -> Iterator[type]:
-    for name in OURS:
-        package = importlib.import_module(name)
-        for info in pkgutil.walk_packages(package.__path__, f"{name}."):
-            if info.name.endswith("__main__"):
-                continue
-            try:
-                module = importlib.import_module(info.name)
-            except ImportError:  # an SDK that this Python has no package of
-                continue
-            for found in vars(module).values():
-                if inspect.isclass(found) and found.__module__ == info.name:
-                    yield found
 
 
 class Clashing(threading.Thread):
