@@ -1,4 +1,8 @@
-"""Runs jobs side by side: the output of each into a file, a line when one ends, Ctrl-C ends all."""
+"""Runs jobs side by side: the output of each into a file, a line when one ends, Ctrl-C ends all.
+
+Jobs that mostly wait leave a processor time that jobs which only compute can have: `beside` takes
+those. They run at the lowest priority, so that they never make the others late.
+"""
 
 import contextlib
 import os
@@ -24,12 +28,13 @@ GRACE_S = 15.0
 
 @dataclass
 class Job:
-    """One process to run. `log` takes what it prints."""
+    """One process to run. `log` takes what it prints; `patient`: it gives way to all others."""
 
     part: str
     name: str
     command: Sequence[str | Path]
     log: Path
+    patient: bool = False
     status: int = 0
     seconds: float = 0.0
     cpu_s: float = 0.0
@@ -54,6 +59,17 @@ class Job:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        if self.patient:
+            self._give_way()
+
+    def _give_way(self) -> None:
+        """Puts the job behind all others. Where Linux shares a processor out by session first
+        (sched_autogroup_enabled), the niceness of the session is what counts.
+        """
+        assert self.process is not None
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PGRP, self.process.pid, 19)
+            Path(f"/proc/{self.process.pid}/autogroup").write_text("19")
 
     def ended(self) -> bool:
         """Whether the process has ended; notes how."""
@@ -83,21 +99,37 @@ class Job:
             os.killpg(self.process.pid, number)
 
 
-def run_jobs(jobs: Sequence[Job], *, workers: int, on_end: Callable[[Job], None]) -> None:
+def run_jobs(
+    jobs: Sequence[Job],
+    *,
+    workers: int,
+    on_end: Callable[[Job], None],
+    beside: Sequence[Job] = (),
+) -> None:
     """Runs all jobs in the order given, so many at a time; `on_end` is called as each ends.
+
+    One job of `beside` runs with them, and as many as there are workers free once none waits.
 
     Raises:
         KeyboardInterrupt: On SIGINT, SIGTERM or SIGHUP, once every job has ended.
     """
-    waiting = deque(jobs)
+    waiting, patient = deque(jobs), deque(beside)
     running: list[Job] = []
     began = shown = time.monotonic()
+
+    def next_job() -> Job | None:
+        first = [job for job in running if not job.patient]
+        if waiting and len(first) < workers:
+            return waiting.popleft()
+        room = max(1, workers - len(first)) if not waiting else 1
+        return patient.popleft() if patient and len(running) - len(first) < room else None
+
     with _interruptible():
         try:
-            while waiting or running:
-                while waiting and len(running) < workers:
-                    running.append(waiting.popleft())
-                    running[-1].start()
+            while waiting or patient or running:
+                while (job := next_job()) is not None:
+                    running.append(job)
+                    job.start()
                 time.sleep(POLL_S)
                 for job in [job for job in running if job.ended()]:
                     running.remove(job)

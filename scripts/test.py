@@ -2,10 +2,10 @@
 server, clients, browser, interop, faults, timing. Ends with the time of each part and
 `N passed, N failed`.
 
-What keeps a processor busy runs first, side by side; then what mostly waits for sound, as many at
-a time as the machine bears. The timing group, tests that judge moments of real time, runs last and
-alone, or not at all with TIMING=0. With pytest arguments the parts run one after the other and
-print as they go.
+What mostly waits for sound runs as many at a time as the machine bears; what computes all the time
+runs beside it, in the time of the processors that is left. The timing group, tests that judge
+moments of real time, runs last and alone, or not at all with TIMING=0. With pytest arguments the
+parts run one after the other and print as they go.
 """
 
 import os
@@ -40,10 +40,8 @@ SHOWN_LINES = 400
 """Most lines of a failed job that are printed; its file has them all."""
 
 
-PHASES = ("busy", "sound")
-"""They follow each other."""
-WORKERS = {0.6: {"busy": 3, "sound": 3}, 0.0: {"busy": 2, "sound": 2}}
-"""Jobs at a time, by phase, for two processors, by how fast the machine is at least."""
+WORKERS = {0.6: 4, 0.0: 2}
+"""Jobs at a time that wait for sound, for two processors, by how fast the machine is at least."""
 TURNS = 5_500_000
 """What :func:`turns` is on the machine that these numbers were found on, when it is quiet."""
 
@@ -64,7 +62,7 @@ class Share:
     empty. `seconds` is about what it takes; the longest starts first. `vitest` names the
     configuration of vitest that runs it instead of pytest; `cargo`: cargo runs it; `apart`: in a
     network of its own; `consumers`: with what the lock file of `npm.CONSUMERS` names; `busy`: it
-    works all the time, and nothing in it takes place in real time.
+    computes all the time.
     """
 
     part: str
@@ -76,11 +74,6 @@ class Share:
     apart: bool = False
     consumers: bool = False
     busy: bool = False
-
-    @property
-    def phase(self) -> str:
-        """When it runs."""
-        return "busy" if self.busy else "sound"
 
 
 UNIT = "clients/js/vitest.config.ts"
@@ -102,7 +95,7 @@ SHARES = [
     Share("cores", "", 45, busy=True),
     Share("mobile", "", 60, cargo=True, busy=True),
     Share("cores", "rtc", 30, ("protocol/python/tests/test_rtc.py",)),
-    Share("server", "bots", 75, ("server/tests/bots",), busy=True),
+    Share("server", "bots", 80, ("server/tests/bots",)),
     Share("server", "", 60, busy=True),
     Share("clients", "python", 50),
     Share("clients", "js", 60, vitest=UNIT, busy=True),
@@ -208,25 +201,29 @@ def inner(part: str) -> list[str]:
     return PARTS["faults"] if part == "interop" else []
 
 
-def plan(wanted: Sequence[str]) -> dict[str, list[Job]]:
-    """The jobs of the parts that are wanted, by phase, in the order of their start."""
-    jobs: dict[str, list[Job]] = {phase: [] for phase in PHASES}
+def plan(wanted: Sequence[str]) -> list[Job]:
+    """The jobs of the parts that are wanted, in the order of their start."""
+    jobs: list[Job] = []
     if "checks" in wanted:
         command = [sys.executable, "-u", ROOT / "scripts" / "check.py"]
-        jobs["busy"].append(Job("checks", "", command, OUT / "test-checks.txt"))
+        jobs.append(Job("checks", "", command, OUT / "test-checks.txt", patient=True))
     for share in sorted(SHARES, key=lambda share: -share.seconds):
-        if share.part not in wanted:
-            continue
-        if share.vitest:
-            if has_packages() and (not share.consumers or npm.is_installed(npm.CONSUMERS)):
-                jobs[share.phase].append(vitest_job(share))
-        elif share.cargo:
-            if rust.is_ready():
-                jobs[share.phase].append(cargo_job(share))
-        elif arguments := arguments_of(share):
-            arguments = ["-m", OTHERS, *arguments]
-            jobs[share.phase].append(pytest_job(share.part, share.name, arguments))
+        if share.part in wanted and (job := job_of(share)) is not None:
+            job.patient = share.busy
+            jobs.append(job)
     return jobs
+
+
+def job_of(share: Share) -> Job | None:
+    """What runs a share; None where what it needs is not there."""
+    if share.vitest:
+        ready = has_packages() and (not share.consumers or npm.is_installed(npm.CONSUMERS))
+        return vitest_job(share) if ready else None
+    if share.cargo:
+        return cargo_job(share) if rust.is_ready() else None
+    if arguments := arguments_of(share):
+        return pytest_job(share.part, share.name, ["-m", OTHERS, *arguments])
+    return None
 
 
 def turns() -> int:
@@ -237,11 +234,11 @@ def turns() -> int:
     return count
 
 
-def workers() -> dict[str, int]:
-    """Jobs that run at a time, by phase."""
+def workers() -> int:
+    """Jobs that wait for sound and run at a time."""
     speed = sorted(turns() for _ in range(3))[1] / TURNS
     print(f"test: a process has {speed:.0%} of the speed that the plan is made for", flush=True)
-    return next(numbers for least, numbers in WORKERS.items() if speed >= least)
+    return next(number for least, number in WORKERS.items() if speed >= least)
 
 
 def timing_group() -> list[Callable[[], Job]]:
@@ -307,12 +304,13 @@ def run_jobs_of(wanted: Sequence[str]) -> dict[str, Count]:
         counts[job.part] += count
         show(job, count)
 
-    numbers = workers()
-    for phase, jobs in plan(wanted).items():
-        if jobs:
-            names = ", ".join(job.title for job in jobs)
-            print(f"== {numbers[phase]} at a time: {names}", flush=True)
-            run_jobs(jobs, workers=numbers[phase], on_end=take)
+    number, jobs = workers(), plan(wanted)
+    first = [job for job in jobs if not job.patient]
+    beside = [job for job in jobs if job.patient]
+    for where, found in ((f"{number} at a time", first), ("beside them", beside)):
+        if found:
+            print(f"== {where}: {', '.join(job.title for job in found)}", flush=True)
+    run_jobs(first, workers=number, on_end=take, beside=beside)
     if TIMING not in wanted:
         return counts
     run_timing_group(take)
