@@ -234,9 +234,9 @@ RUN_S = 2.0
 
 
 async def listen(
-    session: voxwire.Session, seconds: float
+    session: voxwire.Session, seconds: float, ended: Callable[[], None]
 ) -> tuple[list[voxwire.ToolCallEnded], list[voxwire.ErrorEvent]]:
-    """Ends of calls, and errors, until so long after the first end."""
+    """Ends of calls, and errors, until so long after the first end; `ended` is told of an end."""
     ends: list[voxwire.ToolCallEnded] = []
     errors: list[voxwire.ErrorEvent] = []
     with contextlib.suppress(TimeoutError):
@@ -244,6 +244,7 @@ async def listen(
             async for event in session:
                 if isinstance(event, voxwire.ToolCallEnded):
                     ends.append(event)
+                    ended()
                     limit.reschedule(asyncio.get_running_loop().time() + seconds)
                 elif isinstance(event, voxwire.ErrorEvent):
                     errors.append(event)
@@ -272,14 +273,16 @@ async def barge_in(
             await session.send_text("and hello")
         else:
             await session.interrupt()
-        ends, errors = await listen(session, 1.0)
+        before_end: list[str] = []
+        ends, errors = await listen(session, 1.0, lambda: before_end.extend(effects))
         [came] = await settled(contexts[session.id])
     assert [end.call_id for end in ends] == [started.call_id], (policy, point, ends)
     crossed = [e for e in errors if (e.code, e.subject_id) == (CLOSED, started.call_id)]
     assert errors == crossed, (policy, point)  # a result that met the end on its way is told so
     assert len(crossed) <= len(effects) <= 1
     outcome = str(ends[0].outcome)
-    assert bool(effects) == (outcome == "done" or bool(crossed)), (policy, point, outcome)
+    assert effects or outcome != "done", (policy, point)
+    assert effects == before_end, (policy, point, outcome)  # nothing runs on after the end
     return outcome, came
 
 

@@ -316,10 +316,11 @@ async def test_a_server_that_stops_says_so() -> None:
 
 async def test_a_client_that_stops_reading_is_gone_in_the_end() -> None:
     """Its socket's window is full: not even a close frame goes through."""
+    deaf = asyncio.Event()
 
     async def talkative(session: BotSession) -> None:
         running = asyncio.ensure_future(make_bot()(session))
-        await asyncio.sleep(0.5)  # real time: slow
+        await deaf.wait()
         for _ in range(300):
             session.send("noise", "x" * 50_000)
         await running
@@ -334,6 +335,7 @@ async def test_a_client_that_stops_reading_is_gone_in_the_end() -> None:
         async with peer(server, sock=plain) as client:
             await client.open()
             client.socket.transport.pause_reading()
+            deaf.set()
             await until(lambda: not len(server.registry))
             await descriptors_at_most(before + 1)
             client.socket.transport.abort()
