@@ -95,37 +95,39 @@ def _is_mark(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and ast.unparse(node).endswith("mark.timing")
 
 
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr)
+LOOPS = (ast.For, ast.comprehension)
+
+
 class Module:
     """One file of tests.
 
     Args:
         path: Where it is.
-        helpers: Names of functions elsewhere that return what they have measured.
     """
 
-    def __init__(self, path: Path, helpers: Iterable[str] = ()) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.lines = path.read_text("utf-8").splitlines()
         self.tree = ast.parse("\n".join(self.lines))
-        self.parents = {
-            child: parent
-            for parent in ast.walk(self.tree)
-            for child in ast.iter_child_nodes(parent)
-        }
-        self.measuring = set(helpers)
+        self.parents: dict[ast.AST, ast.AST] = {}
+        self.functions: dict[ast.AST, ast.AST] = {self.tree: self.tree}
+        for parent in ast.walk(self.tree):  # parents before their parts
+            outer = self.functions[parent]
+            inner = parent if outer is self.tree and isinstance(parent, FUNCTIONS) else outer
+            for child in ast.iter_child_nodes(parent):
+                self.parents[child] = parent
+                self.functions[child] = inner
+        self.measuring: set[str] = set()
         self.scopes: dict[ast.AST, Scope] = {}
-        self._spread()
+        self.follow(())
 
     # what was measured
 
     def _function_of(self, node: ast.AST) -> ast.AST:
         """The outermost function that it is in; the module if none."""
-        found: ast.AST = self.tree
-        while node in self.parents:
-            node = self.parents[node]
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                found = node
-        return found
+        return self.functions[node]
 
     def _measured(self, node: ast.AST, scope: Scope) -> bool:
         if isinstance(node, ast.Name):
@@ -147,33 +149,42 @@ class Module:
             return not call.args
         return name in self.measuring
 
-    def _spread(self) -> None:
-        """Follow what was measured through assignments, appends and returns."""
+    def follow(self, helpers: Iterable[str]) -> None:
+        """Follow what was measured through assignments, appends and returns.
+
+        Args:
+            helpers: Names of functions elsewhere that return what they have measured.
+        """
+        self.measuring = set(helpers)
+        self.scopes = {function: Scope() for function in self.functions.values()}
+        kinds = (*ASSIGNMENTS, *LOOPS, ast.Call, ast.Return)
+        carriers = [node for node in self.functions if isinstance(node, kinds)]
         while True:
             before = self._size()
-            for node in ast.walk(self.tree):
-                function = self._function_of(node)
-                scope = self.scopes.setdefault(function, Scope())
-                if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr)):
-                    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                    for target in targets if node.value is not None else []:
-                        self._assign(target, node.value, scope)
-                elif isinstance(node, ast.Call) and _called(node) in ("append", "add", "extend"):
-                    if isinstance(node.func, ast.Attribute) and any(
-                        self._measured(argument, scope) for argument in node.args
-                    ):
-                        self._taint(node.func.value, scope)
-                elif isinstance(node, (ast.For, ast.comprehension)):
-                    if self._measured(node.iter, scope):
-                        self._taint(node.target, scope)
-                elif isinstance(node, ast.Return) and node.value is not None:
-                    inner = self.parents[node]
-                    while not isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                        inner = self.parents[inner]
-                    if self._measured(node.value, scope):
-                        self.measuring.add(inner.name)
+            for node in carriers:
+                self._carry(node, self.scopes[self._function_of(node)])
             if self._size() == before:
                 return
+
+    def _carry(self, node: ast.AST, scope: Scope) -> None:
+        if isinstance(node, ASSIGNMENTS):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets if node.value is not None else []:
+                self._assign(target, node.value, scope)
+        elif isinstance(node, ast.Call) and _called(node) in ("append", "add", "extend"):
+            if isinstance(node.func, ast.Attribute) and any(
+                self._measured(argument, scope) for argument in node.args
+            ):
+                self._taint(node.func.value, scope)
+        elif isinstance(node, LOOPS):
+            if self._measured(node.iter, scope):
+                self._taint(node.target, scope)
+        elif isinstance(node, ast.Return) and node.value is not None:
+            inner = self.parents[node]
+            while not isinstance(inner, FUNCTIONS):
+                inner = self.parents[inner]
+            if self._measured(node.value, scope):
+                self.measuring.add(inner.name)
 
     def _size(self) -> tuple[int, int]:
         return sum(len(scope.names) for scope in self.scopes.values()), len(self.measuring)
@@ -195,8 +206,7 @@ class Module:
 
     def defined(self) -> set[str]:
         """Names of its functions."""
-        kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-        return {node.name for node in ast.walk(self.tree) if isinstance(node, kinds)}
+        return {node.name for node in self.functions if isinstance(node, FUNCTIONS)}
 
     # what is found
 
@@ -228,13 +238,13 @@ class Module:
             node = self.parents[node]
             if isinstance(node, ast.While):
                 return not (isinstance(node.test, ast.Constant) and node.test.value is True)
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.For, ast.AsyncFor)):
+            if isinstance(node, (*FUNCTIONS, ast.For, ast.AsyncFor)):
                 return False
         return False
 
     def findings(self) -> Iterator[str]:
         """What is wrong, with its place."""
-        for node in ast.walk(self.tree):
+        for node in self.functions:
             if _is_mark(node) and not self._has_reason(node):
                 yield self._at(node, "pytest.mark.timing without reason=")
             elif isinstance(node, ast.Assert):
@@ -279,7 +289,7 @@ class Module:
             return False
         callers = [
             self._function_of(node)
-            for node in ast.walk(self.tree)
+            for node in self.functions
             if isinstance(node, ast.Name) and node.id == name and node is not function
         ]
         callers = [caller for caller in callers if caller is not function]
@@ -314,7 +324,8 @@ def python_findings(paths: Iterable[Path]) -> Iterator[str]:
     shared = {name for module in support for name in module.measuring}
     shared -= {name for module in support for name in module.defined() - module.measuring}
     for module in modules:
-        yield from Module(module.path, shared).findings()
+        module.follow(shared)
+        yield from module.findings()
 
 
 def javascript_findings(paths: Iterable[Path]) -> Iterator[str]:

@@ -3,6 +3,12 @@ import { configDefaults, defineConfig } from "vitest/config";
 
 const source = (path: string) => fileURLToPath(new URL(`./packages/${path}`, import.meta.url));
 
+const files = (ending: string) => [
+  `packages/*/src/**/*.test.${ending}`,
+  `packages/*/test/**/*.test.${ending}`,
+  `apps/*/src/**/*.test.${ending}`,
+];
+
 export default defineConfig({
   resolve: {
     // Tests run on the sources; the built packages have tests of their own.
@@ -18,13 +24,14 @@ export default defineConfig({
   },
   test: {
     root: fileURLToPath(new URL(".", import.meta.url)),
-    include: [
-      "packages/*/src/**/*.test.{ts,tsx}",
-      "packages/*/test/**/*.test.{ts,tsx}",
-      "apps/*/src/**/*.test.{ts,tsx}",
-    ],
     exclude: ["**/*.timing.test.ts", ...configDefaults.exclude],
     testTimeout: 60_000,
+    unstubGlobals: true,
     dangerouslyIgnoreUnhandledErrors: false,
+    // What needs no page of its own shares the modules that it imports: half the time.
+    projects: [
+      { extends: true, test: { name: "modules", include: files("ts"), isolate: false } },
+      { extends: true, test: { name: "pages", include: files("tsx") } },
+    ],
   },
 });

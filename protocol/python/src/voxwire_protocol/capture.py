@@ -140,10 +140,14 @@ class KeptCapture:
         cursor = self._cursor
         if cursor is None:
             return None
-        for block in self._blocks if cursor < self.next_index else ():
-            if block.end > cursor:
-                return Piece(cursor, block.pcm[(cursor - block.index) * _SAMPLE_BYTES :])
-        return None
+        found: _Block | None = None
+        for block in reversed(self._blocks):  # it is one of the newest, but after a break
+            if block.end <= cursor:
+                break
+            found = block
+        if found is None:
+            return None
+        return Piece(cursor, found.pcm[(cursor - found.index) * _SAMPLE_BYTES :])
 
     def sent(self, piece: Piece) -> None:
         """What `peek` returned is on its way."""
