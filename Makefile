@@ -4,7 +4,7 @@ PORT ?= $(or $(VOXWIRE_PORT),7860)
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run talk test timing test-pythons test-nodes check gen bench soak screenshots fmt clean
+.PHONY: help setup build run talk test system timing test-pythons test-nodes check gen bench soak screenshots fmt clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ talk: ## Hold a three-turn conversation with the bot; writes out/bot.wav, events
 test: ## Lint, generated code, every test (ARGS= to pytest, PARTS="cores server", TIMING=0: no timing)
 	@$(PYTHON) scripts/setup.py --npm
 	@$(PYTHON) scripts/test.py $(PARTS) -- $(ARGS)
+
+system: ## Whole programs at length: what make test has no time for; notes the run in tests/
+	@$(PYTHON) scripts/setup.py --npm
+	@$(PYTHON) scripts/test.py --system
 
 timing: ## The tests that judge moments of real time, alone (make test ends with them)
 	@$(PYTHON) scripts/setup.py --npm

@@ -1,6 +1,6 @@
 """Every check and test: `test.py [PART...] [-- PYTEST ARGUMENTS]`; parts: checks, cores, mobile,
 server, clients, browser, interop, faults, timing. Ends with the time of each part and
-`N passed, N failed`.
+`N passed, N failed`. `test.py --system` runs the system tests instead, whole programs at length.
 
 What mostly waits for sound runs as many at a time as the machine bears; what computes all the time
 runs beside it, in the time of the processors that is left. The timing group, tests that judge
@@ -24,7 +24,7 @@ from counts import Count, count_cargo, count_pytest, report_of
 from javascript import build, has_packages, missing_node
 from jobs import Job, run_jobs
 from stalls import Stalls
-from steps import NODE_BIN, OUT, PYTHON, ROOT, StepError
+from steps import NODE_BIN, OUT, PYTHON, ROOT, StepError, capture
 
 PARTS = {
     "cores": ["protocol/python/tests"],
@@ -45,6 +45,10 @@ WORKERS = {0.6: 4, 0.0: 2}
 TURNS = 5_500_000
 """What :func:`turns` is on the machine that these numbers were found on, when it is quiet."""
 
+RECORD = ROOT / "tests" / "system-runs.md"
+RECORDED = 20
+"""Most runs that are kept there."""
+
 TIMING = "timing"
 GROUP = 25
 """Most tests of the timing group."""
@@ -62,7 +66,7 @@ class Share:
     empty. `seconds` is about what it takes; the longest starts first. `vitest` names the
     configuration of vitest that runs it instead of pytest; `cargo`: cargo runs it; `apart`: in a
     network of its own; `consumers`: with what the lock file of `npm.CONSUMERS` names; `busy`: it
-    computes all the time.
+    computes all the time; `system`: `make system` runs it, and `make test` does not.
     """
 
     part: str
@@ -74,6 +78,7 @@ class Share:
     apart: bool = False
     consumers: bool = False
     busy: bool = False
+    system: bool = False
 
 
 UNIT = "clients/js/vitest.config.ts"
@@ -103,10 +108,6 @@ SHARES = [
     Share("browser", "cuts", 40, pages("cuts"), vitest=BROWSER),
     Share("browser", "lifecycle", 35, pages("lifecycle"), vitest=BROWSER),
     Share("browser", "cycles", 40, pages("cycles", "suspended"), vitest=BROWSER),
-    Share("browser", "firefox", 45, pages("firefox"), vitest=BROWSER, apart=True),
-    Share(
-        "browser", "consumers", 45, pages("consumers"), vitest=BROWSER, consumers=True, busy=True
-    ),
     Share(
         "browser",
         "console",
@@ -114,8 +115,8 @@ SHARES = [
         pages("console-looks", "console-talk", "react-app"),
         vitest=BROWSER,
     ),
-    Share("interop", "bot", 115, whole("offline_bot", "wheels")),
-    Share("interop", "talk", 90, whole("talk", "words", "turn_metrics")),
+    Share("interop", "bot", 100, whole("offline_bot", "wheels")),
+    Share("interop", "talk", 110, whole("talk", "words", "turn_metrics")),
     Share(
         "interop",
         "cuts",
@@ -128,16 +129,11 @@ SHARES = [
         "gemini",
         55,
         whole(
-            *("gemini_bot", "gemini_peer", "gemini_readme", "gemini_stock", "openai_realtime_bot")
+            *("gemini_bot", "gemini_peer", "gemini_readme", "gemini_stock"),
+            *("openai_realtime_bot", "s2s_words"),
         ),
     ),
-    Share("interop", "speech to speech", 75, whole("s2s_words", "s2s_cuts", "s2s_endings")),
-    Share(
-        "interop",
-        "readmes",
-        90,
-        whole("readme_programs", "example_bots", "readmes", "tarballs"),
-    ),
+    Share("interop", "readmes", 90, whole("readme_programs", "readmes", "tarballs")),
     Share(
         "interop",
         "answers",
@@ -147,11 +143,25 @@ SHARES = [
             *("odd_frames", "voice_shapes"),
         ),
     ),
-    Share("interop", "sessions", 100, whole("races", "resume", "reports", "toys", "fake_server")),
+    Share("interop", "sessions", 105, whole("races", "resume", "reports", "toys", "fake_server")),
     Share("interop", "rest", 130),
     Share("faults", "cuts", 55, ("tests/faults/test_cuts.py",)),
-    Share("faults", "ends", 70, ("tests/faults/test_ungraceful.py",)),
-    Share("faults", "rest", 65),
+    Share("faults", "rest", 35),
+    # whole programs at length: make system
+    Share(
+        "browser", "consumers", 80, pages("consumers"), vitest=BROWSER, consumers=True, system=True
+    ),
+    Share("browser", "firefox", 45, pages("firefox"), vitest=BROWSER, apart=True, system=True),
+    Share("interop", "example bots", 65, whole("example_bots"), system=True),
+    Share("interop", "speech to speech", 80, whole("s2s_cuts", "s2s_endings"), system=True),
+    Share("faults", "ends", 65, ("tests/faults/test_ungraceful.py",), system=True),
+    Share(
+        "faults",
+        "parting",
+        65,
+        ("tests/faults/test_parting.py", "tests/faults/test_dead_peers.py"),
+        system=True,
+    ),
 ]
 
 
@@ -201,14 +211,16 @@ def inner(part: str) -> list[str]:
     return PARTS["faults"] if part == "interop" else []
 
 
-def plan(wanted: Sequence[str]) -> list[Job]:
+def plan(wanted: Sequence[str], *, system: bool) -> list[Job]:
     """The jobs of the parts that are wanted, in the order of their start."""
     jobs: list[Job] = []
-    if "checks" in wanted:
+    if "checks" in wanted and not system:
         command = [sys.executable, "-u", ROOT / "scripts" / "check.py"]
         jobs.append(Job("checks", "", command, OUT / "test-checks.txt", patient=True))
     for share in sorted(SHARES, key=lambda share: -share.seconds):
-        if share.part in wanted and (job := job_of(share)) is not None:
+        if share.part not in wanted or share.system != system:
+            continue
+        if (job := job_of(share)) is not None:
             job.patient = share.busy
             jobs.append(job)
     return jobs
@@ -289,7 +301,7 @@ def show(job: Job, count: Count) -> None:
         print(f"== end of {job.title}", flush=True)
 
 
-def run_jobs_of(wanted: Sequence[str]) -> dict[str, Count]:
+def run_jobs_of(wanted: Sequence[str], *, system: bool) -> dict[str, Count]:
     """Runs the parts as jobs; the seconds of a part are those of its jobs together."""
     counts = {part: Count() for part in wanted}
 
@@ -304,15 +316,15 @@ def run_jobs_of(wanted: Sequence[str]) -> dict[str, Count]:
         counts[job.part] += count
         show(job, count)
 
-    number, jobs = workers(), plan(wanted)
+    number, jobs = workers(), plan(wanted, system=system)
     first = [job for job in jobs if not job.patient]
     beside = [job for job in jobs if job.patient]
     for where, found in ((f"{number} at a time", first), ("beside them", beside)):
         if found:
             print(f"== {where}: {', '.join(job.title for job in found)}", flush=True)
     run_jobs(first, workers=number, on_end=take, beside=beside)
-    if TIMING not in wanted:
-        return counts
+    if TIMING not in wanted or system:
+        return {part: count for part, count in counts.items() if count.passed or count.failed}
     run_timing_group(take)
     if (size := counts[TIMING].passed + counts[TIMING].failed) > GROUP:
         print(f"test: the timing group has {size} tests, more than {GROUP}", file=sys.stderr)
@@ -338,7 +350,7 @@ def run_in_turn(wanted: Sequence[str], extra: Sequence[str]) -> dict[str, Count]
     return counts
 
 
-def prepare_javascript(*, wanted: bool, browser: bool) -> bool:
+def prepare_javascript(*, wanted: bool, consumers: bool) -> bool:
     """Builds what the tests of the JavaScript side run on, and installs what those of the browser
     build apps with; false when that failed.
     """
@@ -349,7 +361,7 @@ def prepare_javascript(*, wanted: bool, browser: bool) -> bool:
         return True
     try:
         build()
-        if browser:
+        if consumers:
             npm.install(
                 npm.CONSUMERS,
                 what="Vite, Next and Jest for the tests of apps, about 500 MB",
@@ -371,8 +383,29 @@ def wanted_of(named: Sequence[str], extra: Sequence[str]) -> list[str]:
     return [part for part in KNOWN if part != TIMING]
 
 
+def record(system: Count, seconds: float) -> None:
+    """Keeps how the system tests ended: the newest run first, with the commit that it ran on."""
+    _, commit = capture(["git", "rev-parse", "--short", "HEAD"])
+    _, changed = capture(["git", "status", "--porcelain", "--untracked-files=no"])
+    row = "| {} | {}{} | {} | {} | {:.0f} |".format(
+        time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
+        commit.strip(),
+        " and changes" if changed.strip() else "",
+        system.passed,
+        system.failed,
+        seconds,
+    )
+    lines = RECORD.read_text("utf-8").splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("|---")) + 1
+    lines[first:] = [row, *lines[first:]][:RECORDED]
+    RECORD.write_text("\n".join(lines) + "\n", "utf-8")
+    print(f"test: noted in {RECORD.relative_to(ROOT)}; commit it with what it was run on")
+
+
 def main(arguments: list[str]) -> int:
     """Runs the parts that were asked for, or all."""
+    system = "--system" in arguments
+    arguments = [argument for argument in arguments if argument != "--system"]
     split = arguments.index("--") if "--" in arguments else len(arguments)
     named, extra = arguments[:split], arguments[split + 1 :]
     if unknown := sorted(set(named) - set(KNOWN)):
@@ -381,15 +414,19 @@ def main(arguments: list[str]) -> int:
     OUT.mkdir(exist_ok=True)
     wanted = wanted_of(named, extra)
     pages = {"browser", "clients", TIMING} & set(wanted)
-    if not prepare_javascript(wanted=bool(pages), browser="browser" in wanted):
+    consumers = "browser" in wanted and (system or bool(extra))
+    if not prepare_javascript(wanted=bool(pages), consumers=consumers):
         return 1
-    if "mobile" in wanted and not extra:
+    if "mobile" in wanted and not extra and not system:
         rust.prepare()
     # a shell that starts us in the background ignores SIGINT, which some tests send
     signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
     try:
-        counts = run_in_turn(wanted, extra) if extra else run_jobs_of(wanted)
+        if extra:
+            counts = run_in_turn(wanted, extra)
+        else:
+            counts = run_jobs_of(wanted, system=system)
     except KeyboardInterrupt:
         print("\ntest: interrupted", file=sys.stderr)
         return 130
@@ -399,6 +436,8 @@ def main(arguments: list[str]) -> int:
     total = sum(counts.values(), Count())
     elapsed = time.monotonic() - started
     print(f"{'all':<8} {elapsed:6.1f} s ({total.cpu_s:5.1f} s of a processor)\n\n{total}")
+    if system and not named and not extra:
+        record(total, elapsed)
     return 1 if total.failed or not total.passed else 0
 
 
