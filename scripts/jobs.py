@@ -22,6 +22,9 @@ POLL_S = 0.1
 SHOW_S = 15.0
 """How often it is said what runs."""
 
+BESIDE = 2
+"""Jobs that give way and run at a time, while others wait."""
+
 GRACE_S = 15.0
 """What a job has to end in order once it is interrupted."""
 
@@ -108,7 +111,7 @@ def run_jobs(
 ) -> None:
     """Runs all jobs in the order given, so many at a time; `on_end` is called as each ends.
 
-    One job of `beside` runs with them, and as many as there are workers free once none waits.
+    Two jobs of `beside` run with them, and as many as there are workers free once none waits.
 
     Raises:
         KeyboardInterrupt: On SIGINT, SIGTERM or SIGHUP, once every job has ended.
@@ -121,7 +124,7 @@ def run_jobs(
         first = [job for job in running if not job.patient]
         if waiting and len(first) < workers:
             return waiting.popleft()
-        room = max(1, workers - len(first)) if not waiting else 1
+        room = max(BESIDE, workers - len(first)) if not waiting else BESIDE
         return patient.popleft() if patient and len(running) - len(first) < room else None
 
     with _interruptible():
