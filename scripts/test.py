@@ -211,6 +211,10 @@ def inner(part: str) -> list[str]:
     return PARTS["faults"] if part == "interop" else []
 
 
+LONG_MOMENTS = {ROOT / path for path in whole("s2s_words", "turn_metrics")}
+"""Files whose tests of the timing group run in `make system`, as the page's waterfall does."""
+
+
 def plan(wanted: Sequence[str], *, system: bool) -> list[Job]:
     """The jobs of the parts that are wanted, in the order of their start."""
     jobs: list[Job] = []
@@ -253,25 +257,27 @@ def workers() -> int:
     return next(number for least, number in WORKERS.items() if speed >= least)
 
 
-def timing_group() -> list[Callable[[], Job]]:
-    """Makers of the jobs of the timing group."""
+def timing_group(*, system: bool) -> list[Callable[[], Job]]:
+    """Makers of the jobs of the timing group, or of those of its long tests."""
     folders = [ROOT / folder for part in PARTS.values() for folder in part]
     found = sorted({path for folder in folders for path in folder.rglob("test_*.py")})
     marked = [path for path in found if "mark.timing" in path.read_text("utf-8")]
+    marked = [path for path in marked if (path in LONG_MOMENTS) == system]
     makers: list[Callable[[], Job]] = []
     if marked:
         arguments = ["-m", f"timing and {LEFT_OUT}", *map(str, marked)]
         makers.append(lambda: pytest_job(TIMING, "python", arguments))
     if has_packages():
-        makers.append(lambda: vitest_job(Share(TIMING, "javascript", 0, vitest=MOMENTS)))
+        paths = pages("console-waterfall") if system else pages("clicks", "console-words")
+        makers.append(lambda: vitest_job(Share(TIMING, "javascript", 0, paths, vitest=MOMENTS)))
     return makers
 
 
-def run_timing_group(take: Callable[[Job], None]) -> None:
+def run_timing_group(take: Callable[[Job], None], *, system: bool) -> None:
     """Runs the timing group. A machine that stands still proves nothing about us: what failed
     meanwhile is run once more, and again, but not a fourth time.
     """
-    for make in timing_group():
+    for make in timing_group(system=system):
         for tries in range(1, TRIES + 1):
             job = make()
             print(f"== alone: {job.title}", flush=True)
@@ -323,9 +329,10 @@ def run_jobs_of(wanted: Sequence[str], *, system: bool) -> dict[str, Count]:
         if found:
             print(f"== {where}: {', '.join(job.title for job in found)}", flush=True)
     run_jobs(first, workers=number, on_end=take, beside=beside)
-    if TIMING not in wanted or system:
-        return {part: count for part, count in counts.items() if count.passed or count.failed}
-    run_timing_group(take)
+    if TIMING not in wanted:
+        return counts
+    for long in (False, True) if list(wanted) == [TIMING] else (system,):
+        run_timing_group(take, system=long)
     if (size := counts[TIMING].passed + counts[TIMING].failed) > GROUP:
         print(f"test: the timing group has {size} tests, more than {GROUP}", file=sys.stderr)
         counts[TIMING].failed += 1
@@ -432,6 +439,8 @@ def main(arguments: list[str]) -> int:
         return 130
     print()
     for part, count in counts.items():
+        if not count.seconds:
+            continue
         print(f"{part:<8} {count.seconds:6.1f} s ({count.cpu_s:5.1f} s of a processor)  {count}")
     total = sum(counts.values(), Count())
     elapsed = time.monotonic() - started
