@@ -1,7 +1,7 @@
 """Runs jobs side by side: the output of each into a file, a line when one ends, Ctrl-C ends all.
 
 Jobs that mostly wait leave a processor time that jobs which only compute can have: `beside` takes
-those. They run at the lowest priority, so that they never make the others late.
+those. They run at a lower priority, so that they seldom make the others late.
 """
 
 import contextlib
@@ -24,6 +24,10 @@ SHOW_S = 15.0
 
 BESIDE = 2
 """Jobs that give way and run at a time, while others wait."""
+
+NICENESS = 5
+"""Of a job that gives way: a third of another's share; the lowest would get nothing beside others
+that never wait."""
 
 GRACE_S = 15.0
 """What a job has to end in order once it is interrupted."""
@@ -71,8 +75,8 @@ class Job:
         """
         assert self.process is not None
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PGRP, self.process.pid, 19)
-            Path(f"/proc/{self.process.pid}/autogroup").write_text("19")
+            os.setpriority(os.PRIO_PGRP, self.process.pid, NICENESS)
+            Path(f"/proc/{self.process.pid}/autogroup").write_text(str(NICENESS))
 
     def ended(self) -> bool:
         """Whether the process has ended; notes how."""
