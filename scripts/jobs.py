@@ -25,23 +25,19 @@ SHOW_S = 15.0
 BESIDE = 2
 """Jobs that give way and run at a time, while others wait."""
 
-NICENESS = 5
-"""Of a job that gives way: a third of another's share; the lowest would get nothing beside others
-that never wait."""
-
 GRACE_S = 15.0
 """What a job has to end in order once it is interrupted."""
 
 
 @dataclass
 class Job:
-    """One process to run. `log` takes what it prints; `patient`: it gives way to all others."""
+    """One process to run. `log` takes what it prints; `niceness`: how far it gives way."""
 
     part: str
     name: str
     command: Sequence[str | Path]
     log: Path
-    patient: bool = False
+    niceness: int = 0
     status: int = 0
     seconds: float = 0.0
     cpu_s: float = 0.0
@@ -66,7 +62,7 @@ class Job:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        if self.patient:
+        if self.niceness:
             self._give_way()
 
     def _give_way(self) -> None:
@@ -75,8 +71,8 @@ class Job:
         """
         assert self.process is not None
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PGRP, self.process.pid, NICENESS)
-            Path(f"/proc/{self.process.pid}/autogroup").write_text(str(NICENESS))
+            os.setpriority(os.PRIO_PGRP, self.process.pid, self.niceness)
+            Path(f"/proc/{self.process.pid}/autogroup").write_text(str(self.niceness))
 
     def ended(self) -> bool:
         """Whether the process has ended; notes how."""
@@ -125,7 +121,7 @@ def run_jobs(
     began = shown = time.monotonic()
 
     def next_job() -> Job | None:
-        first = [job for job in running if not job.patient]
+        first = [job for job in running if not job.niceness]
         if waiting and len(first) < workers:
             return waiting.popleft()
         room = max(BESIDE, workers - len(first)) if not waiting else BESIDE

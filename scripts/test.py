@@ -40,8 +40,11 @@ SHOWN_LINES = 400
 """Most lines of a failed job that are printed; its file has them all."""
 
 
-WORKERS = {0.6: 4, 0.0: 2}
-"""Jobs at a time that wait for sound, for two processors, by how fast the machine is at least."""
+WORKERS = {0.75: (4, 19), 0.5: (3, 10), 0.0: (2, 5)}
+"""Jobs at a time that wait for sound, for two processors, by how fast the machine is at least, and
+the niceness of those that run beside them: at 19 they would get nothing beside others that never
+wait.
+"""
 TURNS = 5_500_000
 """What :func:`turns` is on the machine that these numbers were found on, when it is quiet."""
 
@@ -215,17 +218,20 @@ LONG_MOMENTS = {ROOT / path for path in whole("s2s_words", "turn_metrics")}
 """Files whose tests of the timing group run in `make system`, as the page's waterfall does."""
 
 
-def plan(wanted: Sequence[str], *, system: bool) -> list[Job]:
-    """The jobs of the parts that are wanted, in the order of their start."""
+def plan(wanted: Sequence[str], *, system: bool, niceness: int) -> list[Job]:
+    """The jobs of the parts that are wanted, in the order of their start; those that compute all
+    the time have the niceness.
+    """
     jobs: list[Job] = []
     if "checks" in wanted and not system:
         command = [sys.executable, "-u", ROOT / "scripts" / "check.py"]
-        jobs.append(Job("checks", "", command, OUT / "test-checks.txt", patient=True))
+        jobs.append(Job("checks", "", command, OUT / "test-checks.txt"))
+        jobs[-1].niceness = niceness
     for share in sorted(SHARES, key=lambda share: -share.seconds):
         if share.part not in wanted or share.system != system:
             continue
         if (job := job_of(share)) is not None:
-            job.patient = share.busy
+            job.niceness = niceness if share.busy else 0
             jobs.append(job)
     return jobs
 
@@ -250,11 +256,11 @@ def turns() -> int:
     return count
 
 
-def workers() -> int:
-    """Jobs that wait for sound and run at a time."""
+def workers() -> tuple[int, int]:
+    """Jobs that wait for sound and run at a time; the niceness of those beside them."""
     speed = sorted(turns() for _ in range(3))[1] / TURNS
     print(f"test: a process has {speed:.0%} of the speed that the plan is made for", flush=True)
-    return next(number for least, number in WORKERS.items() if speed >= least)
+    return next(found for least, found in WORKERS.items() if speed >= least)
 
 
 def timing_group(*, system: bool) -> list[Callable[[], Job]]:
@@ -322,9 +328,10 @@ def run_jobs_of(wanted: Sequence[str], *, system: bool) -> dict[str, Count]:
         counts[job.part] += count
         show(job, count)
 
-    number, jobs = workers(), plan(wanted, system=system)
-    first = [job for job in jobs if not job.patient]
-    beside = [job for job in jobs if job.patient]
+    number, niceness = workers()
+    jobs = plan(wanted, system=system, niceness=niceness)
+    first = [job for job in jobs if not job.niceness]
+    beside = [job for job in jobs if job.niceness]
     for where, found in ((f"{number} at a time", first), ("beside them", beside)):
         if found:
             print(f"== {where}: {', '.join(job.title for job in found)}", flush=True)

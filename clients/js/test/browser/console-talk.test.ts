@@ -61,7 +61,8 @@ async function byVoice(console: Console): Promise<void> {
   expect(new Set(order).size).toBe(order.length);
   const answer = lit.filter(({ index }) => index > (words.findLast(isCut)?.index ?? -1));
   const [first, last] = [answer[0]?.atMs ?? 0, answer.at(-1)?.atMs ?? 0];
-  expect(soundBetween(heard, behind, first, last)).toBeGreaterThan(0.5);
+  // a machine that is too slow for real time leaves holes in it; words that are not spoken have none
+  expect(soundBetween(heard, behind, first, last)).toBeGreaterThan(0.25);
 }
 
 const isCut = ({ state }: { readonly state: string }) => state === "cut";
