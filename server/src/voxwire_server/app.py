@@ -20,9 +20,11 @@ from voxwire_server.pipeline.wires import Wires
 from voxwire_server.routes.check import check_route
 from voxwire_server.routes.console import console_routes
 from voxwire_server.routes.control import ControlRoute
+from voxwire_server.routes.entrance import Entrance
 from voxwire_server.routes.health import health_router
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
+from voxwire_server.routes.stock_sockets import STOCK_PATHS, StockSocketRoute
 from voxwire_server.routes.tokens import secret_check, tokens_router
 from voxwire_server.session.admission import Admission, ChosenBot, NoSuchBotError
 from voxwire_server.session.directory import Directory
@@ -173,16 +175,22 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         ice=_ice_servers(settings),
     )
     life = Life(directory, bots, end_timeout_ms=settings.end_timeout_ms)
-    control = ControlRoute(
-        directory,
+    entrance = Entrance(
         gate,
         refusals=refusals,
         pending=PendingSockets(
             per_address=settings.max_pending_per_address, total=settings.max_pending
         ),
+        begin=life.begin,
+    )
+    control = ControlRoute(
+        directory,
+        entrance,
         hello_timeout_ms=settings.hello_timeout_ms,
         server=f"voxwire-server {server_version()}",
-        begin=life.begin,
+    )
+    stock = StockSocketRoute(
+        directory, entrance, first_timeout_ms=settings.hello_timeout_ms, version=server_version()
     )
     app = FastAPI(lifespan=life.run, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.registry, app.state.life = registry, life
@@ -199,6 +207,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     )
     routes = app.router.routes
     routes.append(WebSocketRoute(SESSION_PATH, control))
+    routes.extend(WebSocketRoute(path, stock) for path in STOCK_PATHS)
     routes.append(WebSocketRoute("/{path:path}", NotHere(refusals)))
     routes.append(check_route([] if settings.has_key else bots.names))
     routes.extend(console_routes())
