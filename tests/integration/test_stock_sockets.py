@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 import websockets
 from pipecat.frames.protobufs import frames_pb2
@@ -78,6 +79,31 @@ async def test_rtvi_as_text_holds_a_conversation_without_sound() -> None:
             assert client.of("user-input")[0]["msg_id"] == "m3"
             await client.say("client-message", {"t": "eval-cancel", "d": {}})
             assert await client.closed() == 1000
+
+
+async def test_a_tool_of_the_page_is_run_there_and_answered_once() -> None:
+    """Declared in the body of the start: a stock client has no other place for it."""
+    parameters = {"type": "object", "properties": {"place": {"type": "string"}}}
+    tool = {"name": "show_on_map", "description": "Shows a place.", "parameters": parameters}
+    silent = {"run_immediately": True, "audio_response": False}
+    async with running_server(HOUSE, **PATIENT) as server:
+        url = f"http://127.0.0.1:{server.port}/start"
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+            asked = {"transport": "websocket", "body": {"tools": [tool]}}
+            started = (await http.post(url, json=asked)).json()
+        async with dialled(started["wsUrl"], as_text=True) as client:
+            await client.ready()
+            await client.say("send-text", {"content": "show paris on the map", "options": silent})
+            await client.until(lambda: client.of("llm-function-call-in-progress"))
+            [call] = client.of("llm-function-call-in-progress")
+            assert call["arguments"]["place"].lower() == "paris"
+            for found in ("here it is", "and again"):
+                await client.say("llm-function-call-result", {**call, "result": found})
+            await client.until(
+                lambda: any("here it is" in data["text"] for data in client.of("bot-output"))
+            )
+            assert len(client.of("error-response")) == 1
+            assert client.of("llm-function-call-stopped")[0]["result"] == "here it is"
 
 
 @pytest.fixture

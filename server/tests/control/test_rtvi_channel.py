@@ -8,9 +8,12 @@ import pytest
 
 from tests.support.inbox import FakeInbox
 from voxwire_protocol import rtvi, wire
+from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
-from voxwire_server.control.rtvi import RtviChannel, Surroundings
+from voxwire_server.control.rtvi import RtviChannel
+from voxwire_server.control.rtvi_wire import Surroundings
+from voxwire_server.lifecycle import Event
 from voxwire_server.ports import ControlChannel
 
 SPEAKING = wire.BotState.BOT_STATE_SPEAKING
@@ -30,13 +33,17 @@ class FakeWire:
     """
 
     overflowing = False
+    max_bytes = 65_536
 
     def __init__(self, *, answers_pings: bool = True) -> None:
         self.answers_pings = answers_pings
         self.sent: list[rtvi.RtviMessage] = []
         self.pings = 0
         self.closed: tuple[int, str] | None = None
-        self.given_up = False
+        self.given_up = self.told_the_end = False
+
+    def over(self) -> None:
+        self.told_the_end = True
 
     def send(self, text: str) -> None:
         self.sent.append(rtvi.decode(text))
@@ -68,14 +75,27 @@ class Peer:
         heard: Audio that came as messages.
     """
 
-    def __init__(self, time: VirtualTime, *, evals: bool = False, pings: bool = True) -> None:
+    def __init__(
+        self,
+        time: VirtualTime,
+        *,
+        evals: bool = False,
+        pings: bool = True,
+        features: frozenset[wire.Feature] = frozenset(),
+    ) -> None:
         self.wire, self.inbox = FakeWire(answers_pings=pings), FakeInbox()
         self.cues: list[tuple[float, Callable[[], object]]] = []
         self.answered: set[str] = set()
         self.busy = False
+        self.tools: set[str] = set()
         self.heard: list[rtvi.RawAudio] = []
         self.channel = RtviChannel(
-            self.wire, about={"library": "test"}, evals=evals, clock=time, timestamp=lambda: NOW
+            self.wire,
+            features=features,
+            about={"library": "test"},
+            evals=evals,
+            clock=time,
+            timestamp=lambda: NOW,
         )
         self.channel.begin(self.inbox)
         self.channel.follow(
@@ -84,6 +104,7 @@ class Peer:
                 answers=lambda name: name in self.answered,
                 hear=self.heard.append,
                 busy=lambda: self.busy,
+                client_tools=lambda: self.tools,
             )
         )
 
@@ -171,6 +192,17 @@ async def test_a_text_that_is_not_to_be_spoken_is_told_as_it_is_written(time: Vi
     peer.tell(transcript=wire.Transcript(text="and", final=True))
     peer.tell(response_text=wire.ResponseText(text="No. "))
     assert len(peer.wire.of("bot-output")) == 1
+
+
+@in_virtual_time
+async def test_in_a_silent_session_all_text_is_told_as_it_is_written(time: VirtualTime) -> None:
+    wire_, inbox = FakeWire(), FakeInbox()
+    channel = RtviChannel(wire_, silent=True, clock=time)
+    channel.begin(inbox)
+    channel.send(wire.Envelope(response_text=wire.ResponseText(text="One. ")))
+    channel.send(wire.Envelope(transcript=wire.Transcript(text="and", final=True)))
+    channel.send(wire.Envelope(response_text=wire.ResponseText(text="Two. ")))
+    assert [data["text"] for data in wire_.of("bot-output")] == ["One.", "Two."]
 
 
 @in_virtual_time
@@ -376,3 +408,79 @@ async def test_a_channel_begins_once_and_not_before_its_session(time: VirtualTim
     channel.begin(FakeInbox())
     with pytest.raises(RuntimeError):
         channel.begin(FakeInbox())
+
+
+RESUME = frozenset({wire.Feature.FEATURE_RESUME})
+
+
+@in_virtual_time
+async def test_what_is_said_while_nothing_carries_it_comes_first_on_the_next_wire(
+    time: VirtualTime,
+) -> None:
+    peer = Peer(time, features=RESUME)
+    peer.channel.lost(peer.wire)
+    peer.tell(response_started=wire.ResponseStarted())
+    await time.advance(3000)
+    peer.tell(response_text=wire.ResponseText(text="Yes"))
+    again = FakeWire()
+    peer.channel.rebind(again)
+    peer.tell(response_ended=wire.ResponseEnded())
+    assert peer.wire.sent == []
+    assert again.types == [
+        *("bot-llm-started", "bot-llm-text", "bot-transcription", "bot-llm-stopped")
+    ]
+    assert peer.inbox.told[-1] == "back None"
+    newer = FakeWire()
+    before_ms = time.now_ms()
+    peer.channel.rebind(newer)
+    assert again.closed is not None
+    assert peer.inbox.told[-1] == f"back {before_ms}"
+    peer.channel.lost(again)  # the one before is told of late
+    assert peer.channel.attached
+
+
+@in_virtual_time
+async def test_a_session_that_is_over_takes_no_new_wire(time: VirtualTime) -> None:
+    peer = Peer(time, features=RESUME)
+    peer.inbox.life.on(Event.BYE)
+    with pytest.raises(ChannelError) as refused:
+        peer.channel.rebind(FakeWire())
+    assert refused.value.code == wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED
+    peer.tell(session_ended=wire.SessionEnded())
+    assert peer.wire.told_the_end
+
+
+@in_virtual_time
+async def test_a_message_above_the_wires_limit_is_not_sent(time: VirtualTime) -> None:
+    peer = Peer(time)
+    large = json.dumps("x" * 70_000)
+    with pytest.raises(ChannelError) as refused:
+        peer.tell(app_message=wire.AppMessage(type="t", data_json=large))
+    assert refused.value.code == wire.ErrorCode.ERROR_CODE_TOO_LARGE
+    assert peer.wire.sent == []
+
+
+@in_virtual_time
+async def test_a_tool_of_the_clients_is_asked_for_once(time: VirtualTime) -> None:
+    peer = Peer(time)
+    peer.tools = {"look"}
+    peer.tell(tool_call_started=wire.ToolCallStarted(call_id="c", name="look"))
+    peer.tell(tool_request=wire.ToolRequest(call_id="c", name="look"))
+    peer.tell(tool_call_started=wire.ToolCallStarted(call_id="d", name="pay"))
+    calls = [data["tool_call_id"] for data in peer.wire.of("llm-function-call-in-progress")]
+    assert calls == ["c", "d"]
+
+
+@in_virtual_time
+async def test_a_request_counts_as_taken_when_a_wire_has_it(time: VirtualTime) -> None:
+    peer = Peer(time, features=RESUME)
+    peer.tell(tool_request=wire.ToolRequest(call_id="c", name="look"))
+    assert peer.inbox.messages == []  # not before the session has asked
+    await time.advance(1)
+    assert [m.tool_accepted.call_id for m in peer.inbox.messages] == ["c"]
+    peer.channel.lost(peer.wire)
+    peer.tell(tool_request=wire.ToolRequest(call_id="d", name="look"))
+    await time.advance(1)
+    again = FakeWire()
+    peer.channel.rebind(again)
+    assert (len(peer.inbox.messages), again.sent) == (1, [])  # the session asks again itself

@@ -1,24 +1,29 @@
 """The control channel of a stock Pipecat client: RTVI messages, over whatever carries them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final
 
 from voxwire_protocol import rtvi, wire
 from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock, Timer
-from voxwire_protocol.json_text import load_json
 from voxwire_server.control.bad_messages import BadMessages
 from voxwire_server.control.intake import Intake
+from voxwire_server.control.rtvi_told import is_ours, moments
+from voxwire_server.control.rtvi_wire import RtviWire, Surroundings
+from voxwire_server.lifecycle import Event
 from voxwire_server.ports import Inbox
 
-__all__ = ["RtviChannel", "RtviWire", "Surroundings"]
+__all__ = ["RtviChannel"]
 
 _ANSWERS_PINGS: Final[frozenset["wire.Feature"]] = frozenset({wire.Feature.FEATURE_SEQUENCE})
+_TO_THE_WIRE: Final = frozenset({"ping", "session_ended"})
+_KEPT_BYTES: Final = 1_048_576
+"""Most that is kept for a client until something carries the channel again, bytes."""
 _EVAL: Final = "eval-"
 _LEAVE_MS: Final = 30_000
 """How long a bot that was asked to go may take to say what it has to say, milliseconds."""
+_SUPERSEDED: Final = 4000 + wire.ErrorCode.ERROR_CODE_SUPERSEDED
 _UNSUPPORTED: Final = "this server does not take messages of this type"
 _CAPABILITIES: Final = {
     "audio_in": True,
@@ -28,80 +33,6 @@ _CAPABILITIES: Final = {
     "video_out": False,
     "metrics": True,
 }
-_OURS: Final = frozenset(
-    {
-        "bot-ready",
-        "user-started-speaking",
-        "user-stopped-speaking",
-        "bot-started-speaking",
-        "bot-stopped-speaking",
-        "bot-interrupted",
-        "user-input",
-        "user-transcription",
-        "user-llm-text",
-        "bot-llm-started",
-        "bot-llm-text",
-        "bot-llm-stopped",
-        "bot-transcription",
-        "bot-tts-started",
-        "bot-tts-text",
-        "bot-tts-stopped",
-        "bot-output",
-        "llm-function-call",
-        "llm-function-call-started",
-        "llm-function-call-in-progress",
-        "llm-function-call-stopped",
-        "metrics",
-    }
-)
-"""What this channel tells by itself: the same of a pipeline's own RTVI would come twice."""
-
-
-class RtviWire(Protocol):
-    """What carries RTVI messages to one client, and is gone one day."""
-
-    @property
-    def answers_pings(self) -> bool:
-        """Whether something comes back for every :meth:`ping`."""
-        ...
-
-    @property
-    def overflowing(self) -> bool:
-        """Whether the client has stopped reading."""
-        ...
-
-    def send(self, text: str) -> None:
-        """Send the JSON text of one message. Never blocks."""
-        ...
-
-    def ping(self) -> None:
-        """Ask for a sign of life."""
-        ...
-
-    def close(self, code: int, reason: str) -> None:
-        """Close it, behind everything that was sent."""
-        ...
-
-    def give_up(self, code: int, reason: str) -> None:
-        """Close it; the other side is taken for gone."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What the channel needs of the session whose client it speaks with.
-
-    Attributes:
-        when_heard: Calls when the listener has heard so far, milliseconds of the media clock.
-        answers: Whether the bot answers requests of that type.
-        hear: Takes the user's audio that comes as messages.
-        busy: Whether somebody speaks, or an answer is owed or on its way to the ear.
-    """
-
-    when_heard: Callable[[float, Callable[[], object]], None]
-    answers: Callable[[str], bool]
-    hear: Callable[[rtvi.RawAudio], None]
-    busy: Callable[[], bool]
 
 
 def _now_iso() -> str:
@@ -121,6 +52,7 @@ class RtviChannel:
         about: What ``bot-ready`` says of this server.
         evals: Whether the client is Pipecat's evaluation harness, whose control messages are
             messages of an application to anybody else.
+        silent: Whether the bot speaks nothing at all.
         clock: The clock to run by.
         timestamp: The wall clock, ISO 8601.
 
@@ -135,6 +67,7 @@ class RtviChannel:
         features: frozenset["wire.Feature"] = frozenset(),
         about: dict[str, Any] | None = None,
         evals: bool = False,
+        silent: bool = False,
         clock: Clock = SYSTEM_CLOCK,
         timestamp: Callable[[], str] = _now_iso,
     ) -> None:
@@ -145,12 +78,16 @@ class RtviChannel:
         self._evals = evals
         self._clock = clock
         self._timestamp = timestamp
-        self._client = rtvi.StockClient()
+        self._silent = silent
+        self._client = rtvi.StockClient(text_only=silent)
         self._last_sign_ms = clock.now_ms()
         self._inbox: Inbox | None = None
         self._bad: BadMessages | None = None
         self._around: Surroundings | None = None
         self._leaving: Timer | None = None
+        self._comes_back = wire.Feature.FEATURE_RESUME in features
+        self._kept: list[str] = []
+        self._kept_bytes = 0
 
     # the door
 
@@ -192,18 +129,28 @@ class RtviChannel:
         self._around = around
 
     def send(self, envelope: wire.Envelope) -> None:
-        """Tell the client what RTVI has a message for; words and states when they are heard."""
+        """Tell the client what RTVI has a message for; words and states when they are heard.
+
+        Raises:
+            ChannelError: It is too large for the wire; nothing is sent.
+        """
         payload = envelope.WhichOneof("payload")
-        if payload == "ping":
+        if payload in _TO_THE_WIRE:
             if self._wire is not None:
-                self._wire.ping()
+                (self._wire.ping if payload == "ping" else self._wire.over)()
             return
-        if payload == "app_message" and _is_ours(envelope.app_message):
+        if payload == "tool_call_started" and self._around is not None:
+            self._client.client_tools = frozenset(self._around.client_tools())
+        if payload == "app_message" and is_ours(envelope.app_message):
+            return
+        if payload == "tool_request" and not self._asks(envelope.tool_request):
             return
         if payload == "transcript" and envelope.transcript.final:
-            self._client.text_only &= envelope.transcript.typed
-        self._tell(self._client.write(envelope, timestamp=self._timestamp()))
-        for media_ms in _moments(envelope):
+            typed = self._client.text_only and envelope.transcript.typed
+            self._client.text_only = self._silent or typed
+        messages = self._client.write(envelope, timestamp=self._timestamp())
+        self._say([self._fitting(rtvi.encode(message)) for message in messages])
+        for media_ms in moments(envelope):
             self._cue(media_ms)
         if payload == "state_changed":
             self._leave_if_quiet()
@@ -230,6 +177,24 @@ class RtviChannel:
 
     # the wire
 
+    def rebind(self, carrier: RtviWire) -> None:
+        """Go on over a new wire, beginning with what nothing has carried meanwhile.
+
+        Raises:
+            ChannelError: The session is over. Nothing has changed then.
+        """
+        inbox, _ = self._begun()
+        if inbox.life.over:
+            raise ChannelError(wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED, "the session is over")
+        inbox.life.on(Event.RESUME)
+        since_ms, old = self._last_sign_ms, self._wire
+        self._wire, self._last_sign_ms = carrier, self._clock.now_ms()
+        if old is not None:
+            old.close(_SUPERSEDED, "a newer connection took the session over")
+        kept, self._kept, self._kept_bytes = self._kept, [], 0
+        self._say(kept)
+        inbox.back(since_ms if old is not None else None)
+
     def lost(self, carrier: RtviWire) -> None:
         """The wire is gone without a word; the session is told when it was the one in use."""
         self._lost(carrier, silent=False)
@@ -254,8 +219,17 @@ class RtviChannel:
 
     # what the client says
 
-    def receive(self, text: str | bytes) -> float:
+    def receive(
+        self,
+        text: str | bytes,
+        read: Callable[[str | bytes], rtvi.RtviMessage | None] = rtvi.decode,
+    ) -> float:
         """Take the JSON text of one message. Never raises; bad input is answered or counted.
+
+        Args:
+            text: The text.
+            read: Reads it; None = it is something between the client and the wire. It may raise
+                ``RtviError``.
 
         Returns:
             How long the reader should wait before the next one, milliseconds.
@@ -265,7 +239,8 @@ class RtviChannel:
         self.alive()
         wait_ms = self.intake.hold_back(len(text), now_ms, reliable=True)
         try:
-            found = self._client.read(rtvi.decode(text))
+            message = read(text)
+            found = None if message is None else self._client.read(message)
         except rtvi.RtviError as error:
             self.intake.dropped.bad += 1
             if error.message_id:
@@ -274,7 +249,7 @@ class RtviChannel:
                 bad.answer(wire.ErrorCode.ValueType(error.code.value), error.reason, now_ms)
         else:
             bad.in_a_row = 0
-            if self._leaving is None:
+            if found is not None and self._leaving is None:
                 self._take(found, inbox)
         return wait_ms
 
@@ -331,7 +306,7 @@ class RtviChannel:
             if not answers:  # RTVI does not say whether an answer is wanted
                 message.request_id = ""
         elif payload == "send_text":
-            self._client.text_only = not envelope.send_text.audio_response
+            self._client.text_only = self._silent or not envelope.send_text.audio_response
         inbox.message(envelope)
 
     def _leave_if_quiet(self) -> None:
@@ -357,27 +332,35 @@ class RtviChannel:
             tell = self._client.advance
             self._around.when_heard(media_ms, lambda: self._tell(tell(media_ms)))
 
+    def _asks(self, request: wire.ToolRequest) -> bool:
+        """Whether the client is asked to run a tool now; RTVI has no word for taking a request.
+
+        Without a wire it is not: the session asks again when there is one, and a page that was
+        asked twice would do it twice.
+        """
+        inbox, _ = self._begun()
+        if self._wire is None:
+            return False
+        taken = wire.Envelope(tool_accepted=wire.ToolAccepted(call_id=request.call_id))
+        inbox.clock.call_later(0, lambda: inbox.message(taken))
+        return True
+
+    def _fitting(self, text: str) -> str:
+        if self._wire is not None and len(text.encode()) > self._wire.max_bytes:
+            code = wire.ErrorCode.ERROR_CODE_TOO_LARGE
+            raise ChannelError(code, f"above the client's limit of {self._wire.max_bytes} bytes")
+        return text
+
     def _tell(self, messages: list[rtvi.RtviMessage]) -> None:
-        if self._wire is not None:
-            for message in messages:
-                self._wire.send(rtvi.encode(message))
+        self._say([rtvi.encode(message) for message in messages])
 
-
-def _is_ours(message: wire.AppMessage) -> bool:
-    """Whether a pipeline's own RTVI says what this channel says by itself."""
-    if message.type != rtvi.PIPELINE_MESSAGE:
-        return False
-    data = load_json(message.data_json or "null")
-    members = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
-    return members.get("label") == rtvi.LABEL and members.get("type") in _OURS
-
-
-def _moments(envelope: wire.Envelope) -> list[int]:
-    """Where on the media clock something of an envelope becomes due."""
-    if envelope.HasField("state_changed"):
-        return [envelope.state_changed.media_ms] if envelope.state_changed.media_ms else []
-    words = envelope.utterance_words
-    return [words.base_media_ms + word.start_ms for word in words.words]
+    def _say(self, texts: list[str]) -> None:
+        for text in texts:
+            if self._wire is not None:
+                self._wire.send(text)
+            elif self._comes_back and self._kept_bytes + len(text) <= _KEPT_BYTES:
+                self._kept.append(text)
+                self._kept_bytes += len(text)
 
 
 def _leave(inbox: Inbox) -> None:

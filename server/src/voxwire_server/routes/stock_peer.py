@@ -1,11 +1,13 @@
 """A stock client on a WebSocket: what arrives at the front door, and what carries its session."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from voxwire_protocol import rtvi, wire
 from voxwire_protocol.clocks import Clock
-from voxwire_server.control.link import ControlLink
-from voxwire_server.control.rtvi import RtviChannel, Surroundings
+from voxwire_server.control.link import MAX_EVENT_BYTES, ControlLink
+from voxwire_server.control.rtvi import RtviChannel
+from voxwire_server.control.rtvi_wire import Surroundings
 from voxwire_server.lifecycle import Event
 from voxwire_server.media.stock_frames import (
     FrameError,
@@ -19,8 +21,9 @@ from voxwire_server.ports import ControlChannel
 from voxwire_server.routes.entrance import Send
 from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.session.session import Session
+from voxwire_server.strict_json import load_json
 
-__all__ = ["StockSocket", "client_of", "message_to"]
+__all__ = ["StockSocket", "client_of", "message_to", "surroundings", "wants_silence"]
 
 _PATH_ID = 1
 _MAX_NAME_CHARS = 128
@@ -38,6 +41,7 @@ class StockSocket:
         send: ASGI ``send`` of the accepted socket.
         socket: What else can be done to it.
         as_text: The client reads RTVI as JSON text and no audio; else frames.
+        silent: The bot speaks nothing at all.
         about: What ``bot-ready`` says of this server.
 
     Attributes:
@@ -45,7 +49,13 @@ class StockSocket:
     """
 
     def __init__(
-        self, send: Send, socket: SocketControl, *, as_text: bool, about: dict[str, Any]
+        self,
+        send: Send,
+        socket: SocketControl,
+        *,
+        as_text: bool,
+        silent: bool,
+        about: dict[str, Any],
     ) -> None:
         async def send_text(event: dict[str, Any]) -> None:
             data: bytes | None = event.pop("bytes", None)
@@ -54,6 +64,7 @@ class StockSocket:
         self.link = ControlLink(send_text if as_text else send, abort=socket.abort)
         self._socket = socket
         self._as_text = as_text
+        self._silent = silent
         self._about = about
         self._channel: RtviChannel | None = None
         self._path: StockSocketPath | None = None
@@ -63,7 +74,12 @@ class StockSocket:
     def channel(self, features: frozenset["wire.Feature"], clock: Clock) -> ControlChannel:
         """A channel that ends with this socket."""
         self._channel = RtviChannel(
-            self, features=features, about=self._about, evals=self._as_text, clock=clock
+            self,
+            features=features,
+            about=self._about,
+            evals=self._as_text,
+            silent=self._silent,
+            clock=clock,
         )
         return self._channel
 
@@ -81,14 +97,7 @@ class StockSocket:
         )
         session.path_opened(path)
         if self._channel is not None:
-            self._channel.follow(
-                Surroundings(
-                    when_heard=session.voice.when_heard,
-                    answers=session.requests.handlers.__contains__,
-                    hear=path.hear,
-                    busy=lambda: session.state.busy,
-                )
-            )
+            self._channel.follow(surroundings(session, path.hear))
 
     def coming(self, session: Session) -> Event | None:
         """It never comes back."""
@@ -108,6 +117,11 @@ class StockSocket:
     def overflowing(self) -> bool:
         """Whether the client has stopped reading."""
         return self.link.overflowing
+
+    max_bytes = MAX_EVENT_BYTES
+
+    def over(self) -> None:
+        """Nothing but the close says so."""
 
     def send(self, text: str) -> None:
         """Send the JSON text of one message."""
@@ -167,19 +181,48 @@ class StockSocket:
             self._path.alive()
 
 
+def surroundings(session: Session, hear: Callable[[rtvi.RawAudio], None]) -> Surroundings:
+    """What a stock client's channel needs of its session.
+
+    Args:
+        session: The session.
+        hear: Takes the user's audio that comes as messages.
+    """
+    return Surroundings(
+        when_heard=session.voice.when_heard,
+        answers=session.requests.handlers.__contains__,
+        hear=hear,
+        busy=lambda: session.state.busy,
+        client_tools=lambda: session.tools.declared,
+    )
+
+
 def _voice(pcm: bytes) -> bytes:
     return audio_frame(pcm, PLAYOUT_RATE)
 
 
 def client_of(first: str | bytes) -> wire.ClientInfo:
     """What the client says of itself, if that is the first thing that it says."""
-    try:
-        text = first if isinstance(first, str) else read_frame(first)
-        ready = rtvi.StockClient().read(rtvi.decode(text)).said if isinstance(text, str) else None
-    except (FrameError, rtvi.RtviError):
-        return wire.ClientInfo()
+    ready = _said(first)
     about: object = ready.about if isinstance(ready, rtvi.ClientReady) else None
     said = cast("dict[str, Any]", about) if isinstance(about, dict) else {}
     names = ("library", "library_version", "platform", "platform_version")
     known = {name: str(said.get(name) or "")[:_MAX_NAME_CHARS] for name in names}
     return wire.ClientInfo(**known)
+
+
+def wants_silence(first: str | bytes) -> bool:
+    """Whether it is Pipecat's evaluation harness, and wants text alone (``eval-connect``)."""
+    said = _said(first) if isinstance(first, str) else None
+    if not isinstance(said, wire.Envelope) or said.app_message.type != "eval-connect":
+        return False
+    flags = load_json(said.app_message.data_json)
+    return isinstance(flags, dict) and cast("dict[str, Any]", flags).get("skip_tts") is True
+
+
+def _said(first: str | bytes) -> rtvi.Said | None:
+    try:
+        text = first if isinstance(first, str) else read_frame(first)
+        return rtvi.StockClient().read(rtvi.decode(text)).said if isinstance(text, str) else None
+    except (FrameError, rtvi.RtviError):
+        return None

@@ -8,6 +8,7 @@ ever logged.
 
 import asyncio
 import logging
+import time
 from itertools import count
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -17,7 +18,8 @@ from voxwire_server.control.link import ControlLink
 from voxwire_server.ports import SessionFacts
 from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.sockets import SocketControl
-from voxwire_server.routes.stock_peer import StockSocket, client_of, message_to
+from voxwire_server.routes.stock_peer import StockSocket, client_of, message_to, wants_silence
+from voxwire_server.routes.stock_starts import Asked, Starts
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.session import Session
 from voxwire_server.session.ticket import At, Here, Refused, Ticket
@@ -33,6 +35,7 @@ _MESSAGES_A_TURN: Final = 64
 _CLOSE_SECS: Final = 2.0
 _LEFT: Final = (1000, 1001)
 _FEATURES: Final = frozenset({wire.Feature.FEATURE_WORDS, wire.Feature.FEATURE_WEBSOCKET_AUDIO})
+_WITH_TOOLS: Final = _FEATURES | {wire.Feature.FEATURE_CLIENT_TOOLS}
 _STRANGERS: Final = frozenset(
     {wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, wire.ErrorCode.ERROR_CODE_FORBIDDEN}
 )
@@ -49,17 +52,25 @@ class StockSocketRoute:
     Args:
         directory: Puts clients on sessions.
         entrance: Lets WebSockets in.
+        starts: What ``POST /start`` promised.
         first_timeout_ms: Longest wait for the first message.
-        version: Of the server.
+        about: What ``bot-ready`` says of this server.
     """
 
     def __init__(
-        self, directory: Directory, entrance: Entrance, *, first_timeout_ms: int, version: str
+        self,
+        directory: Directory,
+        entrance: Entrance,
+        starts: Starts,
+        *,
+        first_timeout_ms: int,
+        about: dict[str, Any],
     ) -> None:
         self._directory = directory
         self._entrance = entrance
+        self._starts = starts
         self._first_timeout_ms = first_timeout_ms
-        self._about = {"library": "voxwire-server", "library_version": version}
+        self._about = about
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Serve one WebSocket."""
@@ -78,11 +89,21 @@ class StockSocketRoute:
                 await _turn_away(send, first, as_text=False)
             return
         as_text = isinstance(first, str)
-        client = StockSocket(send, socket, as_text=as_text, about=self._about)
+        silent = wants_silence(first)
+        client = StockSocket(send, socket, as_text=as_text, silent=silent, about=self._about)
+        ticket = _ticket_of(scope, is_local=self._entrance.gate.is_local_program(scope))
+        start = self._starts.take(ticket.token, _origin(scope), time.monotonic() * 1000)
+        asked = Asked() if start is None else start.asked
+        facts = SessionFacts(
+            features=_WITH_TOOLS if asked.tools else _FEATURES,
+            origin=_origin(scope),
+            client=client_of(first),
+            metadata_json=asked.metadata_json,
+            tools=asked.tools,
+            speaks=not silent,
+        )
         answer = await self._directory.attach(
-            _ticket_of(scope, is_local=self._entrance.gate.is_local_program(scope)),
-            SessionFacts(features=_FEATURES, origin=_origin(scope), client=client_of(first)),
-            client,
+            ticket if start is None else start.ticket, facts, client
         )
         match answer:
             case Here(session):
