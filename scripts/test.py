@@ -126,6 +126,12 @@ SHARES = [
         55,
         whole("interruptions", "client_tools", "forged_results", "hostile"),
     ),
+    Share(
+        "interop",
+        "stock clients",
+        75,
+        (*whole("stock_sockets", "stock_webrtc"), "tests/interop"),
+    ),
     Share("interop", "leaks", 50, whole("leaks", "kept_microphone")),
     Share(
         "interop",

@@ -22,6 +22,7 @@ from voxwire_protocol import wire
 from voxwire_server.app import create_app
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
+from voxwire_server.media.stock_frames import message_frame
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -143,10 +144,12 @@ async def knock(server: Server) -> None:
         writer.close()
 
 
-async def dial(server: Server, first: bytes | str | None, **options: Any) -> None:
+async def dial(
+    server: Server, first: bytes | str | None, path: str = "/v1/session", **options: Any
+) -> None:
     """Open a control channel, say one thing and read what comes."""
     options = {"subprotocols": [wire.SUBPROTOCOL], "proxy": None, **options}
-    url = f"{server.url}/v1/session?token={CANARY}"
+    url = f"{server.url}{path}?token={CANARY}"
     with contextlib.suppress(websockets.WebSocketException, TimeoutError):
         async with websockets.connect(url, **options) as socket:
             if first is not None:
@@ -169,6 +172,11 @@ async def strangers(server: Server) -> None:
     await dial(server, None, subprotocols=[CANARY])
     for envelope in envelopes(wire.CLIENT_PAYLOADS - {"hello"}):
         await dial(server, envelope.SerializeToString())
+    said = json.dumps({"label": "rtvi-ai", "type": CANARY, "id": CANARY, "data": {CANARY: CANARY}})
+    for path in (f"/ws-client/{CANARY}", f"/ws/{CANARY}", "/ws-client", "/ws"):
+        for origin in (None, page):  # a program of this machine gets a session, a page does not
+            for first in (said, said[:-1], CANARY.encode(), message_frame(said)):
+                await dial(server, first, path, subprotocols=None, origin=origin)
 
 
 def offers() -> list[str]:

@@ -20,9 +20,14 @@ from voxwire_server.pipeline.wires import Wires
 from voxwire_server.routes.check import check_route
 from voxwire_server.routes.console import console_routes
 from voxwire_server.routes.control import ControlRoute
+from voxwire_server.routes.entrance import Entrance
 from voxwire_server.routes.health import health_router
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
+from voxwire_server.routes.stock_http import StockHttp
+from voxwire_server.routes.stock_offers import Offers
+from voxwire_server.routes.stock_sockets import STOCK_PATHS, StockSocketRoute
+from voxwire_server.routes.stock_starts import Starts
 from voxwire_server.routes.tokens import secret_check, tokens_router
 from voxwire_server.session.admission import Admission, ChosenBot, NoSuchBotError
 from voxwire_server.session.directory import Directory
@@ -166,23 +171,33 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     refusals, gate = Refusals(), _gate(settings)
     registry = SessionRegistry(settings.max_sessions)
     ring = KeyRing.parse(key=settings.key, keys=settings.keys)
+    ice = _ice_servers(settings)
     directory = Directory(
         registry,
         Admission(ring, loopback=is_loopback(settings.host), bots=_House(bots)),
         settings=settings,
-        ice=_ice_servers(settings),
+        ice=ice,
     )
     life = Life(directory, bots, end_timeout_ms=settings.end_timeout_ms)
-    control = ControlRoute(
-        directory,
+    entrance = Entrance(
         gate,
         refusals=refusals,
         pending=PendingSockets(
             per_address=settings.max_pending_per_address, total=settings.max_pending
         ),
+        begin=life.begin,
+    )
+    control = ControlRoute(
+        directory,
+        entrance,
         hello_timeout_ms=settings.hello_timeout_ms,
         server=f"voxwire-server {server_version()}",
-        begin=life.begin,
+    )
+    about = {"library": "voxwire-server", "library_version": server_version()}
+    offers = Offers(directory, settings, ice, about=about)
+    starts = Starts(offers.carries)
+    stock = StockSocketRoute(
+        directory, entrance, starts, first_timeout_ms=settings.hello_timeout_ms, about=about
     )
     app = FastAPI(lifespan=life.run, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.registry, app.state.life = registry, life
@@ -197,8 +212,11 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
             check_bot=bots.choose,
         )
     )
+    life.when_ending(offers.close)
     routes = app.router.routes
+    routes.extend(StockHttp(directory, gate, offers, starts, ice).routes())
     routes.append(WebSocketRoute(SESSION_PATH, control))
+    routes.extend(WebSocketRoute(path, stock) for path in STOCK_PATHS)
     routes.append(WebSocketRoute("/{path:path}", NotHere(refusals)))
     routes.append(check_route([] if settings.has_key else bots.names))
     routes.extend(console_routes())

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
 from typing import Any, Final, Protocol
@@ -67,6 +67,11 @@ class Life:
         self._end_timeout_ms = end_timeout_ms
         self._task: asyncio.Task[None] | None = None
         self._warm = asyncio.Event()
+        self._doors: list[Callable[[], Awaitable[None]]] = []
+
+    def when_ending(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Have a front door closed, which keeps something of its own, before the sessions end."""
+        self._doors.append(close)
 
     @property
     def ready(self) -> bool:
@@ -104,6 +109,8 @@ class Life:
 
     async def end_sessions(self) -> None:
         """End every session and tell their clients; none is begun any more."""
+        for close in self._doors:
+            await close()
         await self._sessions.close(self._end_timeout_ms + _FAREWELL_MS)
 
     async def close(self) -> None:

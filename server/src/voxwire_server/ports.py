@@ -147,6 +147,7 @@ class SessionFacts:
         client: The client's program, as it names itself.
         metadata_json: What the client sent along; empty or a JSON object.
         tools: The tools that the client declares.
+        speaks: Whether the bot speaks its answers; else they are text, unless the bot insists.
     """
 
     bot: str = ""
@@ -159,6 +160,7 @@ class SessionFacts:
     client: wire.ClientInfo = field(default_factory=wire.ClientInfo)
     metadata_json: str = ""
     tools: tuple[wire.ToolDeclaration, ...] = ()
+    speaks: bool = True
 
 
 # the session, as its parts see it

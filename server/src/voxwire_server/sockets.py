@@ -8,6 +8,7 @@ sender's own TCP window.
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -58,6 +59,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._control = TokenBucket(_CONTROL_FRAMES)
         self._wait_ms = 0.0
+        self._takes_texts = False
+        self._ponged: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -73,11 +76,22 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             scope: Any = self.scope
-            scope["extensions"][EXTENSION] = SocketControl(self._admitted, self.transport.abort)
+            scope["extensions"][EXTENSION] = SocketControl(
+                self._admitted, self.transport.abort, self._take_texts, self._ping
+            )
 
     def _admitted(self) -> None:
         self.close_timeout = _CLOSE_SECS
         self.pending.leave(self.transport)
+
+    def _take_texts(self) -> None:
+        self._takes_texts = True
+
+    def _ping(self, ponged: Callable[[], None]) -> None:
+        if not (self.close_sent or self.transport.is_closing()):
+            self._ponged = ponged
+            self.conn.send_ping(b"")
+            self.transport.write(b"".join(self.conn.data_to_send()))
 
     def data_received(self, data: bytes) -> None:
         self._unread += data
@@ -144,6 +158,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     def handle_pong(self, event: "Frame") -> None:
         self._charge()
+        if self._ponged is not None:
+            self._ponged()
 
     def _charge(self) -> None:
         self._wait_ms = max(self._wait_ms, self._control.charge(1, _now_ms()))
@@ -155,7 +171,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self.frames = [b"".join(self.frames)]
 
     def send_receive_event_to_app(self) -> None:
-        if self.curr_msg_data_type == "text":
+        if self.curr_msg_data_type == "text" and self._takes_texts:
+            # what is no UTF-8 is a bad message, not the end of its socket
+            text = b"".join(self.frames).decode(errors="replace")
+            self.frames = [text.encode()]
+        elif self.curr_msg_data_type == "text":
             self.frames = [b""]  # no text message is part of the protocol: what it says is not read
         super().send_receive_event_to_app()
 

@@ -168,9 +168,7 @@ class Intake:
     def admit(self, data: bytes, now_ms: float) -> Verdict:
         """Judge one message by its size and kind, before it is parsed."""
         buckets = self._buckets
-        wait_ms = max(
-            buckets["messages"].charge(1, now_ms), buckets["bytes"].charge(len(data), now_ms)
-        )
+        wait_ms = self._charge(len(data), now_ms)
         number = payload_number(data)
         if number in _RELIABLE:
             wait_ms = max(wait_ms, buckets["reliable"].charge(1, now_ms))
@@ -178,6 +176,23 @@ class Intake:
             self.dropped.messages += 1
             return Verdict(False, wait_ms, number == _AUDIO)
         return Verdict(True, wait_ms) if wait_ms else _ACCEPTED
+
+    def hold_back(self, num_bytes: int, now_ms: float, *, reliable: bool) -> float:
+        """Charge a message that is none of the protocol's own; nothing of it is dropped.
+
+        Returns:
+            How long to wait before the next one is read, milliseconds.
+        """
+        wait_ms = self._charge(num_bytes, now_ms)
+        if reliable:
+            wait_ms = max(wait_ms, self._buckets["reliable"].charge(1, now_ms))
+        return wait_ms
+
+    def _charge(self, num_bytes: int, now_ms: float) -> float:
+        buckets = self._buckets
+        return max(
+            buckets["messages"].charge(1, now_ms), buckets["bytes"].charge(num_bytes, now_ms)
+        )
 
     def fits(self, message: wire.Envelope) -> bool:
         """True when a message is not larger than its kind may be; counted otherwise."""

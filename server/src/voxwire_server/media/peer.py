@@ -68,6 +68,7 @@ class ServerPeer:
         pull: Gives a block of the bot's voice, None for silence.
         on_audio: Takes the user's audio and its RTP timestamp.
         on_lost: Called once when the connection is lost.
+        on_data: Called with the data channel that the client opens, before any message of it.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class ServerPeer:
         pull: Pull,
         on_audio: OnAudio,
         on_lost: Callable[[], None],
+        on_data: Callable[[rtc.DataChannel], None] | None = None,
     ) -> None:
         self._path_id = path_id
         self._reachable = reachable
@@ -86,6 +88,7 @@ class ServerPeer:
         self._pull = pull
         self._on_audio = on_audio
         self._on_lost = on_lost
+        self._on_data = on_data
         self._peer: rtc.Peer | None = None
 
     async def answer(self, offer: str) -> str:
@@ -116,6 +119,7 @@ class ServerPeer:
             receive_rate=self._formats.capture.sample_rate,
             block_ms=self._formats.playout.block_ms,
             here=here,
+            on_data=self._on_data,
             on_closed=self._on_lost,
         )
 

@@ -6,7 +6,13 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final
 
-from pipecat.frames.frames import Frame, InputAudioRawFrame, InterruptionFrame, StartFrame
+from pipecat.frames.frames import (
+    Frame,
+    InputAudioRawFrame,
+    InterruptionFrame,
+    LLMConfigureOutputFrame,
+    StartFrame,
+)
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import TransportParams
@@ -99,6 +105,8 @@ class SessionInput(BaseInputTransport):
         await super().start(frame)
         await self.set_transport_ready(frame)
         self._started(self)
+        if not self._wires.facts.speaks:
+            await self.push_frame(LLMConfigureOutputFrame(skip_tts=True))
 
     async def interrupt(self, source: wire.InterruptionSource) -> None:
         """Interrupt the pipeline by Pipecat's ``broadcast_interruption``, in somebody's name.

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any, Final
 
@@ -11,11 +10,11 @@ from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
 from voxwire_server.control.link import ControlLink
 from voxwire_server.control.numbered import NumberedChannel
-from voxwire_server.gate import Gate, Refusal
+from voxwire_server.gate import Refusal
 from voxwire_server.lifecycle import Event
+from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.hello import RefusedError, facts_of, read_hello, ticket_of
-from voxwire_server.routes.refusals import TOO_MANY, Refusals
-from voxwire_server.routes.sockets import PendingSockets, SocketControl
+from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.session import Session
 from voxwire_server.session.ticket import At, Here, Refused
@@ -30,9 +29,6 @@ _NO_SUBPROTOCOL: Final = Refusal(
 )
 _CLOSE_SECS: Final = 2.0
 _ELSEWHERE: Final = "another process of this service has the session"
-
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class _Socket:
@@ -94,56 +90,26 @@ class ControlRoute:
 
     Args:
         directory: Puts clients on sessions.
-        gate: Looks at the head of every WebSocket.
-        refusals: Answers those that are turned away before they said one.
-        pending: Counts the sockets that have said none, on a server that is not ours (ours counts
-            them itself, from the first byte).
+        entrance: Lets WebSockets in.
         hello_timeout_ms: Longest wait for a Hello.
         server: Name and version of the server.
-        begin: Called for every WebSocket, before anything else.
     """
 
     def __init__(
-        self,
-        directory: Directory,
-        gate: Gate,
-        *,
-        refusals: Refusals,
-        pending: PendingSockets,
-        hello_timeout_ms: int,
-        server: str,
-        begin: Callable[[], None],
+        self, directory: Directory, entrance: Entrance, *, hello_timeout_ms: int, server: str
     ) -> None:
         self._directory = directory
-        self._gate = gate
-        self._refusals = refusals
-        self._pending = pending
+        self._entrance = entrance
         self._hello_timeout_ms = hello_timeout_ms
         self._server = server
-        self._begin = begin
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Serve one WebSocket."""
-        self._begin()
-        await receive()  # websocket.connect
-        refusal = self._gate.check(scope)
-        if refusal is None and wire.SUBPROTOCOL not in scope.get("subprotocols", ()):
-            refusal = _NO_SUBPROTOCOL
-        if refusal is not None:
-            await self._refusals.tell(scope, send, refusal)
-            return
-        socket = SocketControl.of(scope)
-        if socket is not None:
-            await self._talk(scope, receive, send, socket)
-            return
-        socket = self._pending.control_of(scope, time.monotonic() * 1000)
-        if socket is None:
-            await self._refusals.tell(scope, send, TOO_MANY)
-            return
-        try:
-            await self._talk(scope, receive, send, socket)
-        finally:
-            socket.admitted()
+        ours = wire.SUBPROTOCOL in scope.get("subprotocols", ())
+        refusal = None if ours else _NO_SUBPROTOCOL
+        async with self._entrance.let_in(scope, receive, send, refusal) as socket:
+            if socket is not None:
+                await self._talk(scope, receive, send, socket)
 
     async def _talk(
         self, scope: dict[str, Any], receive: Receive, send: Send, socket: SocketControl
@@ -160,7 +126,7 @@ class ControlRoute:
         link = ControlLink(send, abort=socket.abort)
         origin = next((value for name, value in scope["headers"] if name == b"origin"), b"")
         answer = await self._directory.attach(
-            ticket_of(hello, is_local=self._gate.is_local_program(scope)),
+            ticket_of(hello, is_local=self._entrance.gate.is_local_program(scope)),
             facts_of(hello, origin=origin),
             _Socket(link, hello, self._server),
         )

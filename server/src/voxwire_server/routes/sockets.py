@@ -28,10 +28,14 @@ class SocketControl(NamedTuple):
     Attributes:
         admitted: The client has said who it is: its socket no longer counts as pending.
         abort: Reset the connection now.
+        take_texts: Have text messages read, too: no client of the protocol itself sends any.
+        ping: Send a WebSocket ping (RFC 6455 §5.5.2), and have a pong told; None = it cannot.
     """
 
     admitted: Callable[[], None] = _nothing
     abort: Callable[[], None] = _nothing
+    take_texts: Callable[[], None] = _nothing
+    ping: Callable[[Callable[[], None]], None] | None = None
 
     @classmethod
     def of(cls, scope: dict[str, Any]) -> "SocketControl | None":

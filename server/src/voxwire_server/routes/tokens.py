@@ -1,6 +1,5 @@
 """``POST /v1/tokens``: the operator's backend asks for a token for one of its users."""
 
-import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable
@@ -9,10 +8,16 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import ClientDisconnect
 
 from voxwire_protocol import wire
 from voxwire_server.bots.house import UnknownBotError
+from voxwire_server.routes.bodies import (
+    NO_STORE,
+    RefusedRequestError,
+    check_length,
+    invalid,
+    read_json_body,
+)
 from voxwire_server.strict_json import checked, load_json
 from voxwire_server.tokens import Limits, Name, TokenIssuer
 
@@ -20,9 +25,7 @@ __all__ = ["secret_check", "tokens_router"]
 
 _MAX_BODY_BYTES: Final = 4096
 _MAX_TTL_S: Final = 3600
-_BODY_TIMEOUT_MS: Final = 5000
 _SHAPE: Final = "the body must be a JSON object: user and, if wanted, bot, ttl_s, limits"
-_NO_STORE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class _TokenRequest(BaseModel):
@@ -34,75 +37,19 @@ class _TokenRequest(BaseModel):
     limits: Limits = Limits()
 
 
-class _Refused(Exception):
-    """The request is turned away; the reason is fixed text or names one of our own fields."""
-
-    def __init__(self, status: int, code: wire.ErrorCode, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.code = code
-        self.reason = reason
-
-    def response(self) -> JSONResponse:
-        code = wire.ErrorCode.Name(self.code).removeprefix("ERROR_CODE_")
-        challenge = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
-        return JSONResponse(
-            {"code": code, "reason": self.reason}, self.status, {**_NO_STORE, **challenge}
-        )
-
-
-def _too_large() -> _Refused:
-    return _Refused(413, wire.ErrorCode.ERROR_CODE_TOO_LARGE, "the body is limited to 4096 bytes")
-
-
-def _invalid(reason: str) -> _Refused:
-    return _Refused(422, wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT, reason)
-
-
-def _check_length(request: Request) -> None:
-    lengths = request.headers.getlist("content-length")
-    if any(
-        len(text) > 9 or not text.isdecimal() or int(text) > _MAX_BODY_BYTES for text in lengths
-    ):
-        raise _too_large()
-
-
 def _check_key(request: Request, key_check: Callable[[bytes], bool]) -> None:
     values = [value for name, value in request.scope["headers"] if name == b"authorization"]
     scheme, _, given = values[0].partition(b" ") if len(values) == 1 else (b"", b"", b"")
     if scheme.lower() != b"bearer" or not key_check(given.strip()):
-        raise _Refused(
+        raise RefusedRequestError(
             401, wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, "Authorization must be: Bearer VOXWIRE_KEY"
         )
-
-
-def _check_encoding(request: Request) -> None:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if "content-encoding" in request.headers or media_type != "application/json":
-        raise _Refused(
-            415,
-            wire.ErrorCode.ERROR_CODE_UNSUPPORTED,
-            "the body must be application/json without a Content-Encoding",
-        )
-
-
-async def _read(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_TIMEOUT_MS / 1000):
-            async for part in request.stream():
-                body += part
-                if len(body) > _MAX_BODY_BYTES:
-                    raise _too_large()
-    except (TimeoutError, ClientDisconnect):
-        raise _Refused(408, wire.ErrorCode.ERROR_CODE_TIMEOUT, "no body within 5 s") from None
-    return bytes(body)
 
 
 def _parse(body: bytes) -> _TokenRequest:
     asked = checked(_TokenRequest, load_json(body))
     if isinstance(asked, str):
-        raise _invalid(f"{asked} is missing or not valid" if asked else _SHAPE)
+        raise invalid(f"{asked} is missing or not valid" if asked else _SHAPE)
     return asked
 
 
@@ -148,27 +95,26 @@ def tokens_router(
         return router
 
     async def answer(request: Request) -> dict[str, str | int]:
-        _check_length(request)
+        check_length(request, _MAX_BODY_BYTES)
         _check_key(request, key_check)
-        _check_encoding(request)
-        asked = _parse(await _read(request))
+        asked = _parse(await read_json_body(request, _MAX_BODY_BYTES))
         if asked.bot is not None:
             try:
                 check_bot(asked.bot)
             except UnknownBotError as error:
-                raise _invalid(str(error)) from None
+                raise invalid(str(error)) from None
         now = int(now_s())
         token = _issue(issuer, asked, now)
         if token is None:
-            raise _invalid("user, bot and limits are too long for one token")
+            raise invalid("user, bot and limits are too long for one token")
         where = {"url": url} if url else {}
         return {"token": token, "expires_at": now + asked.ttl_s, **where}
 
     @router.post("/v1/tokens")
     async def post_tokens(request: Request) -> JSONResponse:
         try:
-            return JSONResponse(await answer(request), headers=_NO_STORE)
-        except _Refused as refused:
+            return JSONResponse(await answer(request), headers=NO_STORE)
+        except RefusedRequestError as refused:
             return refused.response()
 
     return router

@@ -136,6 +136,20 @@ class Directory:
                     arrival.leave(answer.session)
             raise
 
+    def refusal_of(self, ticket: Ticket) -> Refused | None:
+        """Why nobody would begin a session with that ticket now; None = somebody may.
+
+        For a door that has to do something before it attaches. Nothing is used up or promised.
+        """
+        try:
+            if self.closing:
+                raise ClosingError
+            self._registry.give_back(self._registry.reserve())
+            self._admission.check(ticket, now_s=self._wall_s())
+        except REFUSALS as error:
+            return refusal_of(error)
+        return None
+
     async def _decide(self, attempt: _Attempt) -> Here | At | Refused:
         try:
             async with AsyncExitStack() as turn:

@@ -13,6 +13,7 @@ from voxwire_server.config import Settings
 from voxwire_server.control.intake import Intake
 from voxwire_server.control.link import ControlLink
 from voxwire_server.control.numbered import NumberedChannel
+from voxwire_server.control.rtvi import RtviChannel
 from voxwire_server.conversation.history import History
 from voxwire_server.conversation.keys import Keys
 from voxwire_server.conversation.lane import Errand, Lane
@@ -130,7 +131,8 @@ class Session:
             self._started_ms, max_duration_s=settings.max_duration_s, idle_s=settings.idle_s
         )
         self.limits.allow_s(facts.max_duration_s)
-        self.intake = self.numbered.intake if self.numbered is not None else Intake()
+        speaks = isinstance(channel, NumberedChannel | RtviChannel)
+        self.intake = channel.intake if speaks else Intake()
         self.capture = Capture(
             self,
             sample_rate=settings.audio_in_sample_rate,

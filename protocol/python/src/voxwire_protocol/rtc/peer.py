@@ -212,6 +212,9 @@ class Peer:
         connection, here = self._connection, self._here
         self._track.bind(connection.addTrack(self._track))
         audio = next(t for t in connection.getTransceivers() if t.kind == "audio")
+        for other in connection.getTransceivers():
+            if other is not audio:  # a camera, a screen, a second microphone: nobody takes it
+                other.direction = "inactive"
         self._inbound = InboundAudio(
             audio.receiver, sample_rate=self._receive_rate, on_audio=self._on_audio
         )

@@ -1,0 +1,53 @@
+"""What of a session's envelopes an RTVI channel tells, and when. Pure."""
+
+from typing import Any, Final, cast
+
+from voxwire_protocol import rtvi, wire
+from voxwire_protocol.json_text import load_json
+
+__all__ = ["is_ours", "moments"]
+
+_OURS: Final = frozenset(
+    {
+        "bot-ready",
+        "user-started-speaking",
+        "user-stopped-speaking",
+        "bot-started-speaking",
+        "bot-stopped-speaking",
+        "bot-interrupted",
+        "user-input",
+        "user-transcription",
+        "user-llm-text",
+        "bot-llm-started",
+        "bot-llm-text",
+        "bot-llm-stopped",
+        "bot-transcription",
+        "bot-tts-started",
+        "bot-tts-text",
+        "bot-tts-stopped",
+        "bot-output",
+        "llm-function-call",
+        "llm-function-call-started",
+        "llm-function-call-in-progress",
+        "llm-function-call-stopped",
+        "metrics",
+    }
+)
+"""What this channel tells by itself: the same of a pipeline's own RTVI would come twice."""
+
+
+def is_ours(message: wire.AppMessage) -> bool:
+    """Whether a pipeline's own RTVI says what this channel says by itself."""
+    if message.type != rtvi.PIPELINE_MESSAGE:
+        return False
+    data = load_json(message.data_json or "null")
+    members = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+    return members.get("label") == rtvi.LABEL and members.get("type") in _OURS
+
+
+def moments(envelope: wire.Envelope) -> list[int]:
+    """Where on the media clock something of an envelope becomes due."""
+    if envelope.HasField("state_changed"):
+        return [envelope.state_changed.media_ms] if envelope.state_changed.media_ms else []
+    words = envelope.utterance_words
+    return [words.base_media_ms + word.start_ms for word in words.words]

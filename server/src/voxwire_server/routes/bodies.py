@@ -1,0 +1,82 @@
+"""Bodies of HTTP requests: read within a size and a time, and refused with a reason."""
+
+import asyncio
+from typing import Final
+
+from fastapi import Request
+from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+
+from voxwire_protocol import wire
+
+__all__ = ["NO_STORE", "RefusedRequestError", "check_length", "invalid", "read_json_body"]
+
+_BODY_TIMEOUT_MS: Final = 5000
+NO_STORE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class RefusedRequestError(Exception):
+    """The request is turned away; the reason is fixed text or names one of our own fields."""
+
+    def __init__(self, status: int, code: wire.ErrorCode, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.code = code
+        self.reason = reason
+
+    def response(self) -> JSONResponse:
+        """The answer, with ``code`` and ``reason``."""
+        code = wire.ErrorCode.Name(self.code).removeprefix("ERROR_CODE_")
+        challenge = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
+        return JSONResponse(
+            {"code": code, "reason": self.reason}, self.status, {**NO_STORE, **challenge}
+        )
+
+
+def invalid(reason: str) -> RefusedRequestError:
+    """A body that is not what it must be."""
+    return RefusedRequestError(422, wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT, reason)
+
+
+def check_length(request: Request, max_bytes: int) -> None:
+    """Refuse a body that says it is too long.
+
+    Raises:
+        RefusedRequestError: It does.
+    """
+    lengths = request.headers.getlist("content-length")
+    if any(len(text) > 9 or not text.isdecimal() or int(text) > max_bytes for text in lengths):
+        raise _too_large(max_bytes)
+
+
+async def read_json_body(request: Request, max_bytes: int, *, may_be_empty: bool = False) -> bytes:
+    """Read a body that is JSON without an encoding, within 5 s.
+
+    Raises:
+        RefusedRequestError: It is too long, too slow, or says that it is something else.
+    """
+    check_length(request, max_bytes)
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    said = media_type == "application/json" or (may_be_empty and not media_type)
+    if "content-encoding" in request.headers or not said:
+        raise RefusedRequestError(
+            415,
+            wire.ErrorCode.ERROR_CODE_UNSUPPORTED,
+            "the body must be application/json without a Content-Encoding",
+        )
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_TIMEOUT_MS / 1000):
+            async for part in request.stream():
+                body += part
+                if len(body) > max_bytes:
+                    raise _too_large(max_bytes)
+    except (TimeoutError, ClientDisconnect):
+        code = wire.ErrorCode.ERROR_CODE_TIMEOUT
+        raise RefusedRequestError(408, code, "no body within 5 s") from None
+    return bytes(body)
+
+
+def _too_large(max_bytes: int) -> RefusedRequestError:
+    code = wire.ErrorCode.ERROR_CODE_TOO_LARGE
+    return RefusedRequestError(413, code, f"the body is limited to {max_bytes} bytes")

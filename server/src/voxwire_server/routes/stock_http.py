@@ -1,0 +1,266 @@
+"""``POST /start``, ``/api/offer``, ``/sessions/{id}/api/offer``, ``GET /status``: stock clients.
+
+The shapes are those of Pipecat's runner (pipecat 1.14 ``runner/run.py``) as its clients need them.
+A page of another origin reads the answers where the gate lets that origin in.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.routing import Route
+
+from voxwire_protocol import wire
+from voxwire_server.gate import Gate
+from voxwire_server.ice_servers import IceServers
+from voxwire_server.routes.bodies import (
+    NO_STORE,
+    RefusedRequestError,
+    invalid,
+    read_json_body,
+)
+from voxwire_server.routes.refusals import cors_headers
+from voxwire_server.routes.stock_offers import Offers, http_status
+from voxwire_server.routes.stock_starts import Asked, Owner, Start, Starts, asked_of
+from voxwire_server.session.directory import Directory
+from voxwire_server.session.ticket import Ticket
+from voxwire_server.strict_json import checked, load_json
+
+__all__ = ["MAX_BODY_BYTES", "StockHttp"]
+
+MAX_BODY_BYTES: Final = 16_384
+_ALLOWED: Final = {
+    "Access-Control-Allow-Methods": "GET, POST, PATCH",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Max-Age": "600",
+}
+_NOT_FOUND: Final = RefusedRequestError(
+    404, wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED, "no such session or connection"
+)
+_Answer = Callable[[Request], Awaitable[Any]]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+_Asks = TypeVar("_Asks", bound=_Body)
+
+
+class _StartBody(_Body):
+    transport: str = "webrtc"
+    enableDefaultIceServers: bool = False
+    createDailyRoom: bool = False
+    body: Any = None
+
+
+class _OfferBody(_Body):
+    sdp: Annotated[str, Field(max_length=MAX_BODY_BYTES)]
+    type: Literal["offer"]
+    pc_id: Annotated[str, Field(max_length=128)] | None = None
+    restart_pc: bool | None = None
+    request_data: Any = None
+    requestData: Any = None
+
+
+class _Candidate(_Body):
+    candidate: Annotated[str, Field(max_length=512)]
+    sdp_mid: Annotated[str, Field(max_length=64)] | None = None
+    sdp_mline_index: Annotated[int, Field(ge=0, le=64)] | None = None
+
+
+class _CandidatesBody(_Body):
+    pc_id: Annotated[str, Field(max_length=128)]
+    candidates: Annotated[list[_Candidate], Field(max_length=16)] = []
+
+
+class StockHttp:
+    """The HTTP routes of stock clients.
+
+    Args:
+        directory: Who may begin a session.
+        gate: Says who is a program of this machine.
+        offers: The connections.
+        starts: The promises.
+        ice: The STUN and TURN servers.
+    """
+
+    def __init__(
+        self, directory: Directory, gate: Gate, offers: Offers, starts: Starts, ice: IceServers
+    ) -> None:
+        self._directory = directory
+        self._gate = gate
+        self._offers = offers
+        self._starts = starts
+        self._ice = ice
+
+    def routes(self) -> list[Route]:
+        """The routes; a preflight of any of them is answered, too."""
+        ways: list[tuple[str, dict[str, _Answer]]] = [
+            ("/status", {"GET": self._status}),
+            ("/start", {"POST": self._start}),
+            ("/api/offer", {"POST": self._offer, "PATCH": self._candidates}),
+            ("/sessions/{start}/api/offer", {"POST": self._offer, "PATCH": self._candidates}),
+        ]
+        return [Route(path, _endpoint(to), methods=[*to, "OPTIONS"]) for path, to in ways]
+
+    async def _status(self, _: Request) -> dict[str, Any]:
+        return {"status": "ready", "transports": _transports()}
+
+    async def _start(self, request: Request) -> dict[str, Any]:
+        asked = _parsed(
+            _StartBody, await read_json_body(request, MAX_BODY_BYTES, may_be_empty=True)
+        )
+        transport = "daily" if asked.createDailyRoom else asked.transport
+        if transport not in _transports():
+            reason = f"this server serves {' and '.join(_transports())}"
+            raise RefusedRequestError(400, wire.ErrorCode.ERROR_CODE_UNSUPPORTED, reason)
+        ticket = self._ticket(request)
+        refused = self._directory.refusal_of(ticket)
+        if refused is not None:
+            raise RefusedRequestError(http_status(refused.code), refused.code, refused.reason)
+        start = self._starts.add(ticket, _origin(request), _asked(asked.body), _now_ms())
+        if start is None:
+            code = wire.ErrorCode.ERROR_CODE_RATE_LIMITED
+            raise RefusedRequestError(429, code, "too many starts wait for their clients")
+        if transport == "websocket":  # the stock client takes no other member
+            return {"wsUrl": _ws_url(request, start)}
+        return {"sessionId": start.id, **self._ice_config()}
+
+    def _ice_config(self) -> dict[str, Any]:
+        servers = self._ice.mint(f"start.{time.time_ns():x}", now_s=time.time(), ttl_s=None)
+        listed = [
+            {
+                "urls": list(server.urls),
+                **({"username": server.username} if server.username else {}),
+                **({"credential": server.credential} if server.credential else {}),
+            }
+            for server in servers
+        ]
+        return {"iceConfig": {"iceServers": listed}} if listed else {}
+
+    async def _offer(self, request: Request) -> dict[str, Any]:
+        asked = _parsed(_OfferBody, await read_json_body(request, MAX_BODY_BYTES))
+        start = self._start_of(request)
+        again = asked.pc_id or ""
+        if again and not asked.restart_pc:
+            code = wire.ErrorCode.ERROR_CODE_UNSUPPORTED
+            reason = "a connection is not renegotiated here: offer a new one with restart_pc"
+            raise RefusedRequestError(409, code, reason)
+        if start is not None and not again and self._offers.carries(start.owner):
+            code = wire.ErrorCode.ERROR_CODE_INVALID_STATE
+            raise RefusedRequestError(409, code, "this session has its client already")
+        data = asked.request_data if asked.request_data is not None else asked.requestData
+        wish = _asked(data) if start is None or data else start.asked
+        ticket = self._ticket(request) if start is None else start.ticket
+        owner = self._owner(request, start)
+        answer, pc_id = await self._offers.answer(asked.sdp, ticket, owner, wish, again=again)
+        return {"sdp": answer, "type": "answer", "pc_id": pc_id}
+
+    async def _candidates(self, request: Request) -> dict[str, Any]:
+        asked = _parsed(_CandidatesBody, await read_json_body(request, MAX_BODY_BYTES))
+        owner = self._owner(request, self._start_of(request))
+        lines = [each.candidate for each in asked.candidates if each.candidate]
+        if not self._offers.candidates(asked.pc_id, owner, lines):
+            raise _NOT_FOUND
+        return {"status": "success"}
+
+    # who
+
+    def _start_of(self, request: Request) -> Start | None:
+        """The start that the path names; None = the path names none.
+
+        Raises:
+            RefusedRequestError: It is not there, or another page's.
+        """
+        name = request.path_params.get("start")
+        if name is None:
+            return None
+        start = self._starts.get(str(name), _origin(request), _now_ms())
+        if start is None:
+            raise _NOT_FOUND
+        return start
+
+    def _ticket(self, request: Request) -> Ticket:
+        return Ticket(
+            token=_bearer(request),
+            bot=request.query_params.get("bot", ""),
+            is_local=self._gate.is_local_program(request.scope),
+        )
+
+    @staticmethod
+    def _owner(request: Request, start: Start | None) -> Owner:
+        return Owner.of(_origin(request), _bearer(request)) if start is None else start.owner
+
+
+def _transports() -> list[str]:
+    return ["webrtc", "websocket"] if find_spec("aiortc") is not None else ["websocket"]
+
+
+def _endpoint(ways: dict[str, _Answer]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        origin = request.headers.get("origin")
+        cors = cors_headers(origin) if origin is not None else {}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={**cors, **_ALLOWED})
+        try:
+            said = await ways[request.method](request)
+        except RefusedRequestError as refused:
+            answer = _told(refused)
+        else:
+            answer = JSONResponse(said, headers=NO_STORE)
+        answer.headers.update(cors)
+        return answer
+
+    return endpoint
+
+
+def _told(refused: RefusedRequestError) -> JSONResponse:
+    """The answer to a request that is turned away; ``detail`` is what stock clients show."""
+    code = wire.ErrorCode.Name(refused.code).removeprefix("ERROR_CODE_")
+    headers = dict(NO_STORE)
+    if refused.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if refused.status == 429:
+        headers["Retry-After"] = "1"
+    said = {"code": code, "reason": refused.reason, "detail": refused.reason}
+    return JSONResponse(said, refused.status, headers)
+
+
+def _parsed(model: type[_Asks], body: bytes) -> _Asks:
+    asked = checked(model, load_json(body or b"{}"))
+    if isinstance(asked, str):
+        names = ", ".join(model.model_fields)
+        what = f"{asked} is missing or not valid" if asked else f"its members are: {names}"
+        raise invalid(f"the body must be a JSON object; {what}")
+    return asked
+
+
+def _asked(body: object) -> Asked:
+    try:
+        return asked_of(body)
+    except ValueError as error:
+        raise RefusedRequestError(413, wire.ErrorCode.ERROR_CODE_TOO_LARGE, str(error)) from None
+
+
+def _ws_url(request: Request, start: Start) -> str:
+    base = str(request.base_url)
+    return f"ws{base.removeprefix('http')}ws-client/{start.id}"
+
+
+def _bearer(request: Request) -> str:
+    given = request.headers.getlist("authorization")
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _origin(request: Request) -> bytes:
+    return request.headers.get("origin", "").encode("latin-1")
+
+
+def _now_ms() -> float:
+    return time.monotonic() * 1000

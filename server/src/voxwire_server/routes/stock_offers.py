@@ -1,0 +1,292 @@
+"""Offers of stock clients: answered at once, and a session begun when the connection is up."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from voxwire_protocol import rtvi, wire
+from voxwire_protocol.channel import ChannelError
+from voxwire_server.config import Settings
+from voxwire_server.control.intake import Rate, TokenBucket
+from voxwire_server.ice_servers import IceServers
+from voxwire_server.ports import PathError, SessionFacts
+from voxwire_server.routes.bodies import RefusedRequestError
+from voxwire_server.routes.stock_call import StockCall
+from voxwire_server.routes.stock_starts import Asked, Owner
+from voxwire_server.session.directory import Directory
+from voxwire_server.session.listening import carrier_settings
+from voxwire_server.session.ticket import Here, Refused, Ticket
+
+if TYPE_CHECKING:
+    from voxwire_server.media.stock_rtc import StockConnection
+
+__all__ = ["Offers", "http_status"]
+
+_log = logging.getLogger("voxwire.control")
+
+_MAX_PENDING: Final = 50
+"""Offers whose connection has not come about; a connection has 15 s for that."""
+_RATE: Final = Rate(20, 50)
+_FEATURES: Final = frozenset(
+    {wire.Feature.FEATURE_WORDS, wire.Feature.FEATURE_WEBRTC, wire.Feature.FEATURE_RESUME}
+)
+_STATUS: Final = {
+    wire.ErrorCode.ERROR_CODE_UNAUTHORIZED: 401,
+    wire.ErrorCode.ERROR_CODE_FORBIDDEN: 403,
+    wire.ErrorCode.ERROR_CODE_CAPACITY: 429,
+    wire.ErrorCode.ERROR_CODE_RATE_LIMITED: 429,
+    wire.ErrorCode.ERROR_CODE_GOING_AWAY: 503,
+    wire.ErrorCode.ERROR_CODE_ICE_FAILED: 503,
+    wire.ErrorCode.ERROR_CODE_TURN_FAILED: 503,
+    wire.ErrorCode.ERROR_CODE_MISSING_EXTRA: 501,
+    wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED: 404,
+}
+
+
+def http_status(code: wire.ErrorCode) -> int:
+    """The HTTP status of a refusal."""
+    return _STATUS.get(code, 400)
+
+
+class _OfferIce:
+    """The STUN and TURN servers of this side of one connection (``ports.IcePort``).
+
+    Args:
+        servers: Those of the settings.
+        policy: What the server is reached by.
+    """
+
+    def __init__(self, servers: IceServers, policy: str) -> None:
+        self.policy = policy
+        self._servers = servers
+        self._user = secrets.token_hex(8)
+        self._take: Any = None
+
+    def for_server(self) -> list[wire.IceServer]:
+        """With fresh credentials."""
+        return self._servers.mint(f"{self._user}.server", now_s=time.time(), ttl_s=None)
+
+    def listen(self, path_id: int, take: Any) -> None:
+        """Hand the client's candidates to ``take``."""
+        self._take = take
+
+    def forget(self, path_id: int) -> None:
+        """The connection is closed."""
+        self._take = None
+
+    def candidate(self, line: str) -> None:
+        """A candidate of the client; nothing is sent to it unless this side is behind TURN."""
+        if self._take is not None and self.policy != "host":
+            self._take(line)
+
+
+@dataclass(slots=True)
+class _Connection:
+    """A connection that was answered.
+
+    Attributes:
+        owner: Whose it is.
+        ice: Its servers.
+        call: The session that it carries or goes on with; None = it is still coming about.
+    """
+
+    owner: Owner
+    ice: _OfferIce
+    call: StockCall | None = None
+
+
+class Offers:
+    """The connections of stock clients, by ``pc_id``: 192 random bits, of use to their owner alone.
+
+    Args:
+        directory: Puts clients on sessions.
+        settings: The server's settings.
+        ice: The STUN and TURN servers.
+        about: What ``bot-ready`` says of this server.
+    """
+
+    def __init__(
+        self, directory: Directory, settings: Settings, ice: IceServers, *, about: dict[str, Any]
+    ) -> None:
+        self._directory = directory
+        self._settings = settings
+        self._ice = ice
+        self._about = about
+        self._connections: dict[str, _Connection] = {}
+        self._rate = TokenBucket(_RATE)
+        self._pending = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._living: set[asyncio.Task[None]] = set()  # those end with their sessions
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    async def answer(
+        self, sdp: str, ticket: Ticket, owner: Owner, asked: Asked, *, again: str = ""
+    ) -> tuple[str, str]:
+        """Answer an offer.
+
+        Args:
+            sdp: The offer.
+            ticket: Who may begin a session.
+            owner: Who offers.
+            asked: What he asks of a new session.
+            again: The ``pc_id`` of a connection that the new one takes the place of; one that is
+                not there, or is not the owner's, is none.
+
+        Returns:
+            The answer, and the ``pc_id`` of the connection.
+
+        Raises:
+            RefusedRequestError: It cannot be answered.
+        """
+        known = self._owned(again, owner)
+        call = known.call if known is not None and known.call is not None else None
+        if call is not None and call.over:
+            call = None
+        if call is None:
+            _raise(self._directory.refusal_of(ticket))
+        if self._pending >= _MAX_PENDING or not self._rate.take(time.monotonic() * 1000):
+            code = wire.ErrorCode.ERROR_CODE_RATE_LIMITED
+            raise RefusedRequestError(429, code, "too many offers at once; try again in a second")
+        self._pending += 1
+        try:
+            connection, ice, answer = await self._connection(sdp)
+        except BaseException:
+            self._pending -= 1
+            raise
+        pc_id = secrets.token_urlsafe(24)
+        entry = self._connections[pc_id] = _Connection(owner, ice, call)
+        self._spawn(self._begin(pc_id, entry, connection, ticket, asked))
+        return answer, pc_id
+
+    async def _connection(self, sdp: str) -> tuple["StockConnection", _OfferIce, str]:
+        try:
+            from voxwire_server.media.peer import Reachable
+            from voxwire_server.media.stock_rtc import StockConnection
+        except ImportError:
+            reason = "WebRTC needs: pip install 'voxwire-server[webrtc]'"
+            code = wire.ErrorCode.ERROR_CODE_MISSING_EXTRA
+            raise RefusedRequestError(501, code, reason) from None
+        carrier = carrier_settings(self._settings)
+        ice = _OfferIce(self._ice, self._settings.server_ice)
+        reachable = Reachable(carrier.host, carrier.ice_addresses, ice)
+        connection = StockConnection(reachable, carrier.formats(wire.Codec.CODEC_OPUS))
+        try:
+            return connection, ice, await connection.answer(sdp)
+        except BaseException as error:
+            await connection.close()
+            if isinstance(error, PathError):
+                status = http_status(error.code)
+                raise RefusedRequestError(status, error.code, error.reason) from None
+            raise
+
+    async def _begin(
+        self,
+        pc_id: str,
+        entry: _Connection,
+        connection: "StockConnection",
+        ticket: Ticket,
+        asked: Asked,
+    ) -> None:
+        """Wait until the connection is up, then have a session go on over it, to its end."""
+        carried = False
+        try:
+            try:
+                await connection.connected()
+                carried = await self._carry(entry, connection, ticket, asked)
+            except PathError:
+                _log.info("a stock client's connection did not come about")
+            finally:
+                self._pending -= 1
+            if carried and entry.call is not None and entry.call.session is not None:
+                self._living.add(self._moved())
+                await entry.call.session.ended.wait()
+        finally:
+            self._connections.pop(pc_id, None)
+            await connection.close()
+
+    def _moved(self) -> "asyncio.Task[None]":
+        """This task, which is none of those any more that end with the door."""
+        task: Any = asyncio.current_task()
+        self._tasks.discard(task)
+        return task
+
+    async def _carry(
+        self, entry: _Connection, connection: "StockConnection", ticket: Ticket, asked: Asked
+    ) -> bool:
+        from voxwire_server.media.peer import Reachable
+
+        if entry.call is not None:
+            try:
+                entry.call.again(connection)
+            except ChannelError:
+                return False
+            for pc_id, other in list(self._connections.items()):
+                if other.call is entry.call and other is not entry:
+                    del self._connections[pc_id]
+            return True
+        reachable = Reachable(self._settings.host, self._settings.ice_addresses, entry.ice)
+        call = StockCall(connection, reachable, about=self._about)
+        features = _FEATURES | {wire.Feature.FEATURE_CLIENT_TOOLS} if asked.tools else _FEATURES
+        facts = SessionFacts(
+            features=features,
+            origin=entry.owner.origin,
+            metadata_json=asked.metadata_json,
+            tools=asked.tools,
+        )
+        answer = await self._directory.attach(ticket, facts, call)
+        if isinstance(answer, Here):
+            entry.call = call
+            return True
+        reason = answer.reason if isinstance(answer, Refused) else "the session is elsewhere"
+        said = {"error": reason, "message": reason, "fatal": True}
+        connection.send(rtvi.encode(rtvi.RtviMessage("error", said)))
+        connection.send(rtvi.write_chat(rtvi.PeerLeft()))
+        return False
+
+    def candidates(self, pc_id: str, owner: Owner, lines: Iterable[str]) -> bool:
+        """Take candidates of a client; False = there is no such connection of his."""
+        entry = self._owned(pc_id, owner)
+        if entry is not None:
+            for line in lines:
+                entry.ice.candidate(line)
+        return entry is not None
+
+    def carries(self, owner: Owner) -> bool:
+        """Whether a session of that owner lives, or is about to."""
+        return any(
+            entry.owner.same(owner) and not (entry.call is not None and entry.call.over)
+            for entry in self._connections.values()
+        )
+
+    def _owned(self, pc_id: str, owner: Owner) -> _Connection | None:
+        entry = self._connections.get(pc_id)
+        return entry if entry is not None and entry.owner.same(owner) else None
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        self._living.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a stock client's connection failed", exc_info=error)
+
+    async def close(self) -> None:
+        """The server ends: no connection comes about any more."""
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+def _raise(refused: Refused | None) -> None:
+    if refused is not None:
+        raise RefusedRequestError(http_status(refused.code), refused.code, refused.reason)
