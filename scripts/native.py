@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ KOTLIN = rust.WORKSPACE / "kotlin" / "voxwire-kotlin"
 DEBIAN_C = {"cmake": "cmake", "c++": "g++"}
 DEBIAN_KOTLIN = {"javac": "default-jdk-headless", "mvn": "maven"}
 
+MIN_JAVA = 17
+
 LIBRARY = {"Darwin": "libvoxwire.dylib"}.get(platform.system(), "libvoxwire.so")
 
 
@@ -28,6 +31,13 @@ def _missing(tools: dict[str, str]) -> str | None:
     return f"no {', '.join(missing)} here (Debian: {packages})" if missing else None
 
 
+def _old_java() -> str | None:
+    found = re.search(r"javac (\d+)", capture(["javac", "-version"])[1])
+    if found and int(found[1]) >= MIN_JAVA:
+        return None
+    return f"Java {found[1] if found else 'of no version'} here, {MIN_JAVA} is wanted"
+
+
 def missing_c() -> str | None:
     """What is missing for the C side; None = nothing."""
     return _missing(DEBIAN_C)
@@ -35,7 +45,7 @@ def missing_c() -> str | None:
 
 def missing_kotlin() -> str | None:
     """What is missing for the Kotlin side; None = nothing."""
-    if reason := _missing(DEBIAN_KOTLIN):
+    if reason := _missing(DEBIAN_KOTLIN) or _old_java():
         return reason
     return None if _maven_stamp().exists() else "Maven could not get what pom.xml names"
 
@@ -46,7 +56,7 @@ def prepare() -> None:
     for missing, tools in ((missing_c, DEBIAN_C), (lambda: _missing(DEBIAN_KOTLIN), DEBIAN_KOTLIN)):
         if missing() and shutil.which("apt-get") and root:
             install_debian_tools(tools)
-    if not _missing(DEBIAN_KOTLIN):
+    if not (_missing(DEBIAN_KOTLIN) or _old_java()):
         _prepare_maven()
     for name, missing in (("C", missing_c), ("Kotlin", missing_kotlin)):
         if reason := missing():
