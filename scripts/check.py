@@ -190,7 +190,7 @@ def cargo(*arguments: str) -> Outcome:
 
 def rustfmt() -> Outcome:
     """Formatting of the Rust."""
-    return cargo("fmt", "--check")
+    return cargo("fmt", "--all", "--check")
 
 
 def clippy() -> Outcome:

@@ -1,6 +1,7 @@
 """What test programs came to, from the JUnit files that they wrote, or from what they printed."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -57,15 +58,25 @@ def count_pytest(part: str, name: str, status: int) -> Count:
     return count
 
 
-CARGO_RESULT = re.compile(
-    r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;", re.MULTILINE
-)
+MOBILE_RESULTS: dict[str, Callable[..., tuple[int, ...]]] = {
+    # cargo test, a line for each of its programs
+    r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;": lambda p, f, s: (p, f, s),
+    # the programs of the C interface, and the scripts
+    r"^\w+: (\d+) passed, (\d+) failed$": lambda p, f: (p, f),
+    # Maven's Surefire
+    r"^(?:\[\w+\] +)?Tests run: (\d+), Failures: (\d+), Errors: (\d+), Skipped: (\d+)$": (
+        lambda n, f, e, s: (n - f - e - s, f + e, s)
+    ),
+}
 
 
-def count_cargo(log: Path, status: int) -> Count:
-    """What `cargo test` came to, from what it printed: a line for each of its programs."""
-    found = CARGO_RESULT.findall(log.read_text("utf-8", errors="replace"))
-    count = sum((Count(*map(int, numbers)) for numbers in found), Count())
-    if (status != 0 and count.failed == 0) or not found:
-        count.failed += 1  # it did not compile, or a program crashed
+def count_mobile(log: Path, status: int) -> Count:
+    """What the mobile bindings came to, from what their test programs printed."""
+    text = log.read_text("utf-8", errors="replace")
+    count = Count()
+    for pattern, read in MOBILE_RESULTS.items():
+        for numbers in re.findall(pattern, text, re.MULTILINE):
+            count += Count(*read(*map(int, numbers)))
+    if (status != 0 and count.failed == 0) or count.passed == 0:
+        count.failed += 1  # something did not compile, or a program crashed
     return count

@@ -3,7 +3,8 @@
 Python: protoc 29 (grpcio-tools) writes messages, mypy-protobuf writes stubs. Both name other
 generated modules from the top (`voxwire.v1...`), so imports are moved under
 `voxwire_protocol.gen`. TypeScript: buf runs protoc-gen-es for the types, gen_tables.py writes what
-the codec reads; without npm's tools both are left out.
+the codec reads; without npm's tools both are left out. C: cbindgen writes the header of the mobile
+bindings, where cargo is; a test there compares it.
 """
 
 import filecmp
@@ -14,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import rust
 from steps import BIN, NODE_BIN, PYTHON, ROOT, StepError, capture, tail
 
 PROTO = ROOT / "protocol" / "proto"
@@ -174,6 +176,14 @@ def main(arguments: list[str]) -> int:
             else:
                 count = bring(fresh, target)
                 print(f"gen: {target.relative_to(ROOT)}: {count} files changed")
+    if "--check" not in arguments:
+        if rust.is_ready():
+            rust.build()
+            code, output = capture([rust.target() / "debug" / "voxwire-bindgen", "header"])
+            print(f"gen: the C header: {output or 'written'}")
+            failed = code != 0 or failed
+        else:
+            print("gen: the C header is left out: no cargo, or not its crates")
     return int(failed)
 
 

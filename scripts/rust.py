@@ -8,6 +8,7 @@ user's cache, by pins and compiler, so that a second clone has less to build.
 """
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -69,6 +70,9 @@ def missing_cargo() -> str | None:
 def prepare() -> None:
     """Has all that the tests are built from: cargo (as root on Debian) and the crates; says what is
     left out where something is missing.
+
+    Raises:
+        StepError: Something is missing, and this is CI.
     """
     try:
         root = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -80,7 +84,9 @@ def prepare() -> None:
             raise StepError(reason)
         fetch()
     except StepError as error:
-        print(f"test: the Rust tests are left out: {error}", flush=True)
+        if os.environ.get("CI"):
+            raise
+        print(f"test: the mobile bindings are left out: {error}", flush=True)
 
 
 def is_ready() -> bool:
@@ -158,14 +164,7 @@ def fetch() -> None:
     if path is None:
         raise StepError(missing_cargo() or "no cargo")
     write_lock()
-    command: list[str | Path] = [
-        path,
-        "fetch",
-        "--locked",
-        "--manifest-path",
-        WORKSPACE / "Cargo.toml",
-    ]
-    if capture([*command, "--offline"], env=environment())[0] == 0:
+    if capture(_fetch(path, "--offline"), env=environment())[0] == 0:
         return
     total = PINS.read_text("utf-8").count("\nchecksum = ")
     line = Line(f"download {total} crates")
@@ -182,8 +181,31 @@ def fetch() -> None:
     line.done("done")
 
 
+BUILD: list[str | Path] = [
+    *("build", "--workspace", "--all-targets", "--locked", "--offline", "-j1"),
+    *("--manifest-path", WORKSPACE / "Cargo.toml"),
+]
+"""Builds the library for C and Kotlin, what writes the header and the Kotlin, and every test."""
+
+
+def built_schema() -> Path:
+    """The descriptors of the schema that the build has written.
+
+    Raises:
+        StepError: The build is not done.
+    """
+    path = cargo()
+    assert path is not None
+    command = [path, *BUILD, "--message-format=json", "--quiet"]
+    for line in capture(command, env=environment())[1].splitlines():
+        message = json.loads(line) if line.startswith("{") else {}
+        if message.get("reason") == "build-script-executed" and "core#" in message["package_id"]:
+            return Path(message["out_dir"]) / "voxwire.descriptors"
+    raise StepError("cargo does not say where the schema is")
+
+
 def build() -> None:
-    """Builds the tests, with a line of progress when that takes time.
+    """Builds all of it, with a line of progress when that takes time.
 
     Raises:
         StepError: A crate cannot be had, or does not compile.
@@ -201,11 +223,7 @@ def build() -> None:
 
     path = cargo()
     assert path is not None
-    options = ["--locked", "--offline", "--no-run", "-j1"]
-    manifest = WORKSPACE / "Cargo.toml"
-    code, output = stream(
-        [path, "test", *options, "--manifest-path", manifest], on_line, env=environment()
-    )
+    code, output = stream([path, *BUILD], on_line, env=environment())
     if code != 0:
         raise StepError(f"the Rust crates do not compile:\n{tail(output, 60)}")
     line.done(f"{seen} crates built" if seen else "nothing to do")

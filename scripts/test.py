@@ -18,9 +18,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import mobile
 import npm
 import rust
-from counts import Count, count_cargo, count_pytest, report_of
+from counts import Count, count_mobile, count_pytest, report_of
 from javascript import build, has_packages, missing_node
 from jobs import Job, run_jobs
 from stalls import Stalls
@@ -67,9 +68,9 @@ OTHERS = f"not timing and {LEFT_OUT}"
 class Share:
     """Tests of a part that run in one process: what no other share of the part has, if `paths` is
     empty. `seconds` is about what it takes; the longest starts first. `vitest` names the
-    configuration of vitest that runs it instead of pytest; `cargo`: cargo runs it; `apart`: in a
-    network of its own; `consumers`: with what the lock file of `npm.CONSUMERS` names; `busy`: it
-    computes all the time; `system`: `make system` runs it, and `make test` does not.
+    configuration of vitest that runs it instead of pytest; `cargo`: it is what `mobile.py` runs;
+    `apart`: in a network of its own; `consumers`: with what the lock file of `npm.CONSUMERS` names;
+    `busy`: it computes all the time; `system`: `make system` runs it, and `make test` does not.
     """
 
     part: str
@@ -201,8 +202,8 @@ def vitest_job(share: Share) -> Job:
 
 
 def cargo_job(share: Share) -> Job:
-    """A process of cargo that builds and runs the Rust tests."""
-    command = [sys.executable, "-u", ROOT / "scripts" / "rust.py", "test"]
+    """A process that builds the mobile bindings and runs their tests."""
+    command = [sys.executable, "-u", ROOT / "scripts" / "mobile.py"]
     return Job(share.part, share.name, command, OUT / f"test-{share.part}.txt")
 
 
@@ -327,7 +328,7 @@ def run_jobs_of(wanted: Sequence[str], *, system: bool) -> dict[str, Count]:
         if job.part == "checks":
             count = count_checks(job)
         elif job.part == "mobile":
-            count = count_cargo(job.log, job.status)
+            count = count_mobile(job.log, job.status)
         else:
             count = count_pytest(job.part, job.name, job.status)
         count.seconds, count.cpu_s = job.seconds, job.cpu_s
@@ -438,7 +439,11 @@ def main(arguments: list[str]) -> int:
     if not prepare_javascript(wanted=bool(pages), consumers=consumers):
         return 1
     if "mobile" in wanted and not extra and not system:
-        rust.prepare()
+        try:
+            mobile.prepare()
+        except StepError as error:
+            print(f"test: {error}", file=sys.stderr)
+            return 1
     # a shell that starts us in the background ignores SIGINT, which some tests send
     signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()

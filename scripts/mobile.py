@@ -1,0 +1,92 @@
+"""The tests of the mobile bindings, in Rust, C and Kotlin: `mobile.py`, or some: `mobile.py c`.
+
+Each language whose tools are missing is left out with one line; `prepare` gets them on Debian.
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+import native
+import rust
+from steps import StepError
+
+LANGUAGES = ("rust", "c", "kotlin")
+
+
+def prepare() -> None:
+    """Has all that the tests are built from; says what is left out where something is missing.
+
+    Raises:
+        StepError: Rust is missing, and this is CI.
+    """
+    rust.prepare()
+    if rust.missing_cargo():
+        return
+    native.prepare()
+
+
+def run_rust() -> int:
+    """The tests of the crates, and what is written from the library for other languages."""
+    code = rust.run(["test", "--workspace", "--locked", "--offline", "-j1"])
+    return native.run_written() or code
+
+
+RUNNERS: dict[str, Callable[[], int]] = {
+    "rust": run_rust,
+    "c": native.run_c,
+    "kotlin": native.run_kotlin,
+}
+MISSING: dict[str, Callable[[], str | None]] = {
+    "rust": rust.missing_cargo,
+    "c": native.missing_c,
+    "kotlin": native.missing_kotlin,
+}
+
+
+def used_s() -> float:
+    """Processor time of the processes that have ended, seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def timed(name: str, run: Callable[[], int]) -> int:
+    """Runs a language's tests and says what they took; returns the exit code."""
+    started, used = time.monotonic(), used_s()
+    code = run()
+    took = f"{time.monotonic() - started:.1f} s, {used_s() - used:.1f} s of a processor"
+    print(f"== {name}: {'ok' if code == 0 else 'FAILED'} ({took})", flush=True)
+    return code
+
+
+def build() -> int:
+    """Builds the crates."""
+    rust.build()
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the languages that were asked for, or all; returns the exit code."""
+    if unknown := set(arguments) - set(LANGUAGES):
+        print(f"mobile: no such language: {', '.join(sorted(unknown))}", file=sys.stderr)
+        return 2
+    try:
+        if reason := rust.missing_cargo():
+            raise StepError(reason)
+        code = timed("build", build)
+        for name in LANGUAGES:
+            if name not in (arguments or LANGUAGES):
+                continue
+            if reason := MISSING[name]():
+                print(f"== {name}: left out: {reason}", flush=True)
+                continue
+            code = timed(name, RUNNERS[name]) or code
+    except StepError as error:
+        print(f"mobile: {error}", file=sys.stderr)
+        return 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
