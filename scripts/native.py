@@ -72,7 +72,8 @@ def _maven_stamp() -> Path:
 def maven(goal: str, folder: Path, *properties: str) -> list[str | Path]:
     """A command of Maven's; products go to the folder."""
     options = ["-B", "-ntp", "-q", "-Dstyle.color=never", f"-Dvoxwire.build={folder}", *properties]
-    return ["mvn", *options, "-f", KOTLIN / "pom.xml", goal]
+    waits = ["-Daether.connector.connectTimeout=10000", "-Daether.connector.requestTimeout=60000"]
+    return ["mvn", *options, *waits, "-f", KOTLIN / "pom.xml", goal]
 
 
 def _maven_environment() -> dict[str, str]:
