@@ -11,11 +11,14 @@ from pathlib import Path
 
 import rust
 from debian import install_debian_tools
-from steps import ROOT, Line, StepError, capture, stream, tail
+from steps import OUT, ROOT, Line, StepError, capture, stream, tail
 
 VECTORS = ROOT / "protocol" / "vectors"
 C = rust.WORKSPACE / "c"
 KOTLIN = rust.WORKSPACE / "kotlin" / "voxwire-kotlin"
+
+BUILT = OUT / "mobile"
+"""What is built of one clone, and of no other: CMake and the Kotlin compiler note its path."""
 
 DEBIAN_C = {"cmake": "cmake", "c++": "g++"}
 DEBIAN_KOTLIN = {"javac": "default-jdk-headless", "mvn": "maven"}
@@ -124,7 +127,7 @@ def _step(*command: str | Path, env: dict[str, str] | None = None) -> None:
 
 def run_c() -> int:
     """Builds the C tests and runs them: the interface as C sees it, the vectors, the packages."""
-    build = rust.target() / "c"
+    build = BUILT / "c"
     options = [f"-DVOXWIRE_LIBRARY={library()}", "-DVOXWIRE_TESTS=ON", "-DCMAKE_BUILD_TYPE=Debug"]
     _step("cmake", "-S", C, "-B", build, *options)
     _step("cmake", "--build", build)
@@ -168,7 +171,7 @@ def run_written() -> int:
     for language in ("kotlin", "swift"):
         texts: list[list[str]] = []
         for name in ("once", "again"):
-            folder = rust.target() / "written" / name / language
+            folder = BUILT / "written" / name / language
             shutil.rmtree(folder, ignore_errors=True)
             texts.append([path.read_text("utf-8") for path in _write(language, folder)])
         if not texts[0] or texts[0] != texts[1]:
@@ -181,7 +184,7 @@ def run_written() -> int:
 
 def run_kotlin() -> int:
     """Writes the Kotlin of the library that was built, and runs Maven on it and its tests."""
-    folder = rust.target() / "kotlin"
+    folder = BUILT / "kotlin"
     written, fresh = folder / "written", folder / "fresh"
     for path in _write("kotlin", fresh):
         kept = written / path.relative_to(fresh)

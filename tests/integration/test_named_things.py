@@ -15,7 +15,7 @@ from tests.support.readmes import MARKDOWN_LINKS, anchors, fences, headings, mar
 from voxwire_server.config import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = (".py", ".ts", ".tsx", ".mjs", ".proto")
+SOURCES = (".py", ".ts", ".tsx", ".mjs", ".proto", ".h")
 CLONE = "../voxwire/"
 """How README.md names this clone from an app beside it."""
 

@@ -29,7 +29,9 @@ def test_the_pins_name_no_registry_and_every_direct_version_exactly() -> None:
     assert "source" not in pins
     assert "://" not in pins
     packages = re.findall(r"^name = \"(.+)\"\nversion = \"(.+)\"(\nchecksum)?", pins, re.MULTILINE)
-    assert {name for name, _, checksum in packages if not checksum} == {"voxwire-core"}
+    assert {name for name, _, checksum in packages if not checksum} == {
+        *("voxwire-core", "voxwire-ffi", "voxwire-bindgen"),
+    }
     manifest = (WORKSPACE / "Cargo.toml").read_text()
     wanted = re.findall(r"^([\w-]+) = .*\"(=?)(\d+\.\d+\.\d+)\"", manifest, re.MULTILINE)
     wanted = [entry for entry in wanted if entry[0] not in ("version", "rust-version")]
@@ -51,18 +53,22 @@ def test_the_lock_file_is_the_pins_and_where_crates_come_from(
     assert lock.count("\nsource = ") == pins.count("\nchecksum = ") > 0
 
 
-def test_what_cargo_printed_is_counted(script: Any, tmp_path: Path) -> None:
-    count_cargo = script("counts").count_cargo
+def test_what_the_test_programs_printed_is_counted(script: Any, tmp_path: Path) -> None:
+    count_mobile = script("counts").count_mobile
     log = tmp_path / "log.txt"
     log.write_text(PRINTED)
-    assert str(count_cargo(log, 101)) == "6 passed, 1 failed, 3 skipped"
+    assert str(count_mobile(log, 101)) == "6 passed, 1 failed, 3 skipped"
     log.write_text(PRINTED.splitlines()[0])
-    assert str(count_cargo(log, 0)) == "4 passed, 0 failed"
-    assert str(count_cargo(log, 101)) == "4 passed, 1 failed"
+    assert str(count_mobile(log, 0)) == "4 passed, 0 failed"
+    assert str(count_mobile(log, 101)) == "4 passed, 1 failed"
     log.write_text("error: could not compile `voxwire-core`")
-    assert str(count_cargo(log, 101)) == "0 passed, 1 failed"
+    assert str(count_mobile(log, 101)) == "0 passed, 1 failed"
     log.write_text("")
-    assert count_cargo(log, 0).failed == 1
+    assert count_mobile(log, 0).failed == 1
+    log.write_text(PRINTED + "vectors: 163 passed, 2 failed\n")
+    assert str(count_mobile(log, 1)) == "169 passed, 3 failed, 3 skipped"
+    log.write_text("[INFO] Tests run: 10, Failures: 1, Errors: 2, Skipped: 3\n")
+    assert str(count_mobile(log, 1)) == "4 passed, 3 failed, 3 skipped"
 
 
 def test_without_cargo_one_line_says_so(
@@ -72,7 +78,17 @@ def test_without_cargo_one_line_says_so(
     monkeypatch.setattr(rust, "cargo", lambda: None)
     monkeypatch.setattr(rust, "compiler", lambda: "")
     monkeypatch.setattr(rust.shutil, "which", lambda *_: None)
-    rust.prepare()
+    monkeypatch.delenv("CI", raising=False)
+    script("mobile").prepare()
     assert not rust.is_ready()
     [line] = capsys.readouterr().out.splitlines()
-    assert line.startswith("test: the Rust tests are left out: no cargo here; install Rust")
+    assert line.startswith("test: the mobile bindings are left out: no cargo here; install Rust")
+
+
+def test_without_cargo_ci_fails(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rust = script("rust")
+    monkeypatch.setattr(rust, "compiler", lambda: "")
+    monkeypatch.setattr(rust.shutil, "which", lambda *_: None)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(script("steps").StepError, match="no cargo here"):
+        script("mobile").prepare()
