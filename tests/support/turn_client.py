@@ -1,6 +1,7 @@
 """A conversation by text, told as one line of JSON: ``turn_client.py JSON``.
 
-The JSON holds ``url``, ``texts``, ``pause_s`` between them, and arguments of ``connect``.
+The JSON holds ``url``, ``texts``, ``age_s`` (how old the session is at least before the second of
+them), and arguments of ``connect``.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import voxwire
 from tests.support.listening import click_onsets_ms
 
 
-async def talk(url: str, texts: list[str], pause_s: float, options: dict[str, Any]) -> Any:
+async def talk(url: str, texts: list[str], older_s: float, options: dict[str, Any]) -> Any:
     """Hold the conversation.
 
     Returns:
@@ -32,7 +33,8 @@ async def talk(url: str, texts: list[str], pause_s: float, options: dict[str, An
         age_s = 0.0
         for number, text in enumerate(texts):
             if number:
-                await asyncio.sleep(pause_s)  # real time: moment
+                age_s = asyncio.get_running_loop().time() - ready
+                await asyncio.sleep(max(0.0, older_s - age_s))  # real time: timeout
                 age_s = asyncio.get_running_loop().time() - ready
             await session.send_text(text)
             words: list[str] = []
@@ -56,9 +58,9 @@ async def talk(url: str, texts: list[str], pause_s: float, options: dict[str, An
 
 async def main(options: dict[str, Any]) -> None:
     url, texts = options.pop("url"), options.pop("texts", ["say 6"])
-    pause_s = options.pop("pause_s", 0)
+    older_s = options.pop("age_s", 0)
     try:
-        result = await talk(url, texts, pause_s, options)
+        result = await talk(url, texts, older_s, options)
     except voxwire.VoxwireError as error:
         result = {"error": error.code.name, "reason": error.reason}
     print(json.dumps(result))
