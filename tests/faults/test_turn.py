@@ -119,7 +119,9 @@ def test_without_a_route_a_conversation_goes_through_turn_and_outlives_its_crede
     with pytest.raises(AssertionError, match="unreachable"):
         net.ip("client", "route", "get", SERVER)
     result = talk(net, HOST, texts=["say 6", "say 4"], age_s=TTL_S + 0.5)
-    assert result.get("turns") == [[f"w{i}" for i in range(6)], [f"w{i}" for i in range(6, 10)]], result
+    assert result.get("turns") == [[f"w{i}" for i in range(6)], [f"w{i}" for i in range(6, 10)]], (
+        result
+    )
     assert result["clicks"] == 10 and result["transport"] == "webrtc"
     assert result["age_s"] > TTL_S, "too soon"  # real time: order
     assert "ALLOCATE processed, success" in net.log("coturn.log")
