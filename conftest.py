@@ -6,16 +6,23 @@ and no other test, so a failure says how long the process was not woken meanwhil
 
 The garbage collector looks at what was imported once, and not again: that is an eighth to a
 quarter of the tests' processor time.
+
+Hypothesis judges no moments either: an example may take as long as the machine wants.
 """
 
 import gc
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from scripts.stalls import Stalls
 
 gc.disable()  # until everything is imported
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_collection_finish() -> None:
