@@ -96,7 +96,7 @@ async def test_a_blackout_of_three_seconds_without_a_ping_loses_nothing(
 
 
 async def test_a_client_that_goes_for_good_ends_its_session(
-    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("voxwire_server.routes.stock_call.AWAY_MS", 100)
     async with stock_client(server.port) as client:
@@ -105,6 +105,7 @@ async def test_a_client_that_goes_for_good_ends_its_session(
         await client.ready()
         await client.close()
         await until(lambda: len(server.registry) == 0)
+        assert not [record for record in caplog.records if record.exc_info]
         assert (await client.offer(pc_id=client.pc_id, restart_pc=True)).status_code == 200
 
 

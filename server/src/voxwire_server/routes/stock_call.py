@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from voxwire_protocol import rtvi, wire
 from voxwire_protocol.clocks import Clock
 from voxwire_server.control.link import MAX_EVENT_BYTES
-from voxwire_server.control.rtvi import RtviChannel
+from voxwire_server.control.rtvi import RtviChannel, leave
 from voxwire_server.lifecycle import Event
 from voxwire_server.ports import ControlChannel, PathError, PathSink, Report
 from voxwire_server.routes.stock_peer import surroundings
@@ -135,7 +135,7 @@ class StockCall:
 
     def leave(self, session: Session) -> None:
         """Nobody waited for the session."""
-        session.end(wire.EndReason.END_REASON_CLIENT)
+        leave(session)
 
     # again
 
@@ -210,6 +210,6 @@ class StockCall:
 
         def look() -> None:
             if not channel.attached and chat is self._wire:
-                session.end(wire.EndReason.END_REASON_CLIENT)
+                leave(session)
 
         session.clock.call_later(AWAY_MS, look)
