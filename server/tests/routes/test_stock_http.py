@@ -50,6 +50,15 @@ async def test_status_says_what_is_served(client: httpx.AsyncClient) -> None:
     assert answer.json() == {"status": "ready", "transports": ["webrtc", "websocket"]}
 
 
+async def test_a_method_that_a_route_does_not_have_is_no_servers_error(
+    client: httpx.AsyncClient,
+) -> None:
+    for path in ("/status", "/start", "/api/offer", "/sessions/x/api/offer"):
+        for method in ("HEAD", "GET", "PUT", "PATCH", "DELETE", "POST"):
+            assert (await client.request(method, path)).status_code < 500, (method, path)
+    assert (await client.head("/status")).status_code == 200
+
+
 async def test_a_start_is_answered_in_the_shape_that_its_transport_takes(
     client: httpx.AsyncClient,
 ) -> None:

@@ -208,7 +208,9 @@ def _endpoint(ways: dict[str, _Answer]) -> Callable[[Request], Awaitable[Respons
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={**cors, **_ALLOWED})
         try:
-            said = await ways[request.method](request)
+            # Starlette answers HEAD where there is a GET; no body of it is ever sent
+            method = "GET" if request.method == "HEAD" else request.method
+            said = await ways[method](request)
         except RefusedRequestError as refused:
             answer = _told(refused)
         else:
