@@ -192,6 +192,14 @@ async def test_a_first_message_begins_a_session_or_is_refused(
             await until(lambda: len(server.registry) == 1)
 
 
+async def test_a_query_with_too_many_fields_is_not_read(
+    server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with dialled(f"{server.url}/ws-client?" + "bot=none&" * 17) as client:
+        await client.ready()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_a_socket_that_says_nothing_is_closed() -> None:
     async with running_server(make_bot(), hello_timeout_ms=100) as server:
         async with dialled(f"{server.url}/ws-client") as client:
