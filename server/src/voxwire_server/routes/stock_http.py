@@ -151,14 +151,13 @@ class StockHttp:
             code = wire.ErrorCode.ERROR_CODE_UNSUPPORTED
             reason = "a connection is not renegotiated here: offer a new one with restart_pc"
             raise RefusedRequestError(409, code, reason)
-        if start is not None and not again and self._offers.carries(start.owner):
-            code = wire.ErrorCode.ERROR_CODE_INVALID_STATE
-            raise RefusedRequestError(409, code, "this session has its client already")
         data = asked.request_data if asked.request_data is not None else asked.requestData
         wish = _asked(data) if start is None or data else start.asked
         ticket = self._ticket(request) if start is None else start.ticket
         owner = self._owner(request, start)
-        answer, pc_id = await self._offers.answer(asked.sdp, ticket, owner, wish, again=again)
+        answer, pc_id = await self._offers.answer(
+            asked.sdp, ticket, owner, wish, again=again, once=start is not None
+        )
         return {"sdp": answer, "type": "answer", "pc_id": pc_id}
 
     async def _candidates(self, request: Request) -> dict[str, Any]:
