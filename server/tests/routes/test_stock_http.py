@@ -84,6 +84,15 @@ async def test_starts_that_wait_are_bounded(client: httpx.AsyncClient) -> None:
     assert (await client.post("/start", json={}, headers=PAGE)).status_code == 200
 
 
+async def test_a_page_that_is_loaded_again_and_again_is_served(client: httpx.AsyncClient) -> None:
+    for _ in range(9):
+        answer = await client.post("/start", json={})
+        assert answer.status_code == 200
+        path = f"/sessions/{answer.json()['sessionId']}/api/offer"
+        answer = await client.post(path, json={"sdp": sdp(), "type": "offer"})
+        assert answer.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "method", "body"),
     [

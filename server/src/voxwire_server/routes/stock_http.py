@@ -158,6 +158,8 @@ class StockHttp:
         answer, pc_id = await self._offers.answer(
             asked.sdp, ticket, owner, wish, again=again, once=start is not None
         )
+        if start is not None:
+            self._starts.came(start)
         return {"sdp": answer, "type": "answer", "pc_id": pc_id}
 
     async def _candidates(self, request: Request) -> dict[str, Any]:

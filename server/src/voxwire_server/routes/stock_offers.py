@@ -168,7 +168,7 @@ class Offers:
         known = self._owned(again, owner)
         if known is not None and known.call is not None and known.call.over:
             known = None
-        if known is None and once and self.carries(owner):
+        if known is None and once and owner in self.owners():
             code = wire.ErrorCode.ERROR_CODE_INVALID_STATE
             raise RefusedRequestError(409, code, "this session has its client already")
         if known is None or known.call is None:
@@ -291,14 +291,11 @@ class Offers:
                 entry.ice.candidate(line)
         return entry is not None
 
-    def carries(self, owner: Owner) -> bool:
-        """Whether a session of that owner lives, or is about to."""
-        owners = [
-            entry.owner
-            for entry in self._connections.values()
-            if entry.call is None or not entry.call.over
-        ]
-        return any(other.same(owner) for other in [*owners, *self._answering])
+    def owners(self) -> set[Owner]:
+        """Whose sessions live, or are about to."""
+        entries = self._connections.values()
+        living = {entry.owner for entry in entries if entry.call is None or not entry.call.over}
+        return living.union(self._answering)
 
     def _owned(self, pc_id: str, owner: Owner) -> _Connection | None:
         entry = self._connections.get(pc_id)
