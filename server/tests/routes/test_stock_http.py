@@ -126,6 +126,10 @@ async def test_a_body_with_anything_wrong_is_refused_without_its_text(
         (b"{", {}, 422),
         (b"[" * 5000, {}, 422),
         (b'{"transport":"webrtc","transport":"webrtc"}', {}, 422),
+        (b'{"body":{"tools":[{"name":"\\ud800"}]}}', {}, 422),
+        (b'{"body":{"a":"\\ud800"}}', {}, 422),
+        (b'{"body":{"a":1e999}}', {}, 422),
+        (b'{"body":{"a":"' + b"x" * 9000 + b'"}}', {}, 413),
         (b"{}" + b" " * MAX_BODY_BYTES, {}, 413),
         (b"{}", {"Content-Length": "99999999"}, 413),
         (b"{}", {"Content-Type": "text/plain"}, 415),
@@ -138,6 +142,7 @@ async def test_a_body_that_cannot_be_read_is_refused(
     headers = {"Content-Type": "application/json", **headers}
     answer = await client.post("/start", content=content, headers=headers)
     assert answer.status_code == status
+    assert "d800" not in answer.text
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import Route
 
 from voxwire_protocol import wire
+from voxwire_protocol.errors import ErrorCode
+from voxwire_protocol.json_text import JsonTextError
 from voxwire_server.gate import Gate
 from voxwire_server.ice_servers import IceServers
 from voxwire_server.routes.bodies import (
@@ -246,8 +248,11 @@ def _parsed(model: type[_Asks], body: bytes) -> _Asks:
 def _asked(body: object) -> Asked:
     try:
         return asked_of(body)
-    except ValueError as error:
-        raise RefusedRequestError(413, wire.ErrorCode.ERROR_CODE_TOO_LARGE, str(error)) from None
+    except JsonTextError as error:
+        if error.code == ErrorCode.TOO_LARGE:
+            code = wire.ErrorCode.ERROR_CODE_TOO_LARGE
+            raise RefusedRequestError(413, code, error.reason) from None
+        raise invalid(error.reason) from None
 
 
 def _ws_url(request: Request, start: Start) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, cast
 
 from voxwire_protocol import wire
+from voxwire_protocol.json_text import parse_json
 from voxwire_server.session.ticket import Ticket
 
 __all__ = ["START_TTL_MS", "Asked", "Owner", "Start", "Starts", "asked_of"]
@@ -58,14 +59,13 @@ def asked_of(body: object) -> Asked:
     """Read the free part of a body.
 
     Raises:
-        ValueError: It is above 8 KB.
+        JsonTextError: It is above 8 KB, or holds what cannot be sent on.
     """
     if not isinstance(body, dict) or not body:
         return Asked()
     members = cast("dict[str, Any]", body)
     text = json.dumps(members, ensure_ascii=False, separators=(",", ":"))
-    if len(text.encode("utf-8", "replace")) > _MAX_METADATA_BYTES:
-        raise ValueError(f"body has at most {_MAX_METADATA_BYTES} bytes")
+    parse_json(text, max_bytes=_MAX_METADATA_BYTES)  # as what a Hello sends along
     tools: object = members.get("tools")
     listed = cast("list[object]", tools)[:_MAX_TOOLS] if isinstance(tools, list) else []
     found = (_tool(cast("dict[str, Any]", tool)) for tool in listed if isinstance(tool, dict))
