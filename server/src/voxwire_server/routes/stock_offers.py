@@ -104,7 +104,8 @@ class _Connection:
 
     def line(self) -> "list[_Connection]":
         """This one, and those whose place it takes, the newest first."""
-        found, before = [self], self.before
+        found: list[_Connection] = [self]
+        before = self.before
         while before is not None:
             found.append(before)
             before = before.before
