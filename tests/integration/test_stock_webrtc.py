@@ -109,6 +109,24 @@ async def test_a_client_that_goes_for_good_ends_its_session(
         assert (await client.offer(pc_id=client.pc_id, restart_pc=True)).status_code == 200
 
 
+async def test_a_client_that_was_given_up_sees_it_and_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It did not read for a while; its sound went on meanwhile, and would have for ever."""
+    async with running_server(make_bot(), heartbeat_ms=20, **PATIENT) as server:
+        async with stock_client(server.port) as client:
+            await client.connect()
+            await client.ready()
+            with monkeypatch.context() as patched:
+                patched.setattr("voxwire_server.routes.stock_call.MAX_EVENT_BYTES", -1)
+                assert client.peer is not None and client.peer.data is not None
+                channel = client.peer.data
+                await until(lambda: not channel.is_open)
+            await client.take(await client.restart())
+            await client.ready()
+            assert len(server.registry) == 1
+
+
 async def test_a_connection_is_nobodys_but_its_owners(server: RunningServer) -> None:
     async with stock_client(server.port) as victim, stock_client(server.port) as thief:
         await victim.start()

@@ -27,13 +27,21 @@ _PEER_LEFT: Final = rtvi.write_chat(rtvi.PeerLeft())
 
 
 class _ChatWire:
-    """The data channel of one connection (``control.rtvi_wire.RtviWire``)."""
+    """The data channel of one connection (``control.rtvi_wire.RtviWire``).
+
+    Args:
+        connection: The connection.
+        hang_up: Closes it.
+    """
 
     answers_pings = True  # by its own, every second, and by its sound
     max_bytes = rtvi.MAX_MESSAGE_BYTES
 
-    def __init__(self, connection: "StockConnection") -> None:
+    def __init__(
+        self, connection: "StockConnection", hang_up: Callable[["StockConnection"], None]
+    ) -> None:
         self.connection = connection
+        self._hang_up = hang_up
         self.free_at_ms = 0.0
 
     @property
@@ -56,7 +64,8 @@ class _ChatWire:
         """Nothing: the connection is the path's."""
 
     def give_up(self, code: int, reason: str) -> None:
-        """Nothing: the connection is the path's."""
+        """Close the connection, too: a client that is there after all sees it, and comes back."""
+        self._hang_up(self.connection)
 
 
 class _Ear:
@@ -105,7 +114,7 @@ class StockCall:
         self, connection: "StockConnection", reachable: "Reachable", *, about: dict[str, Any]
     ) -> None:
         self.session: Session | None = None
-        self._wire = _ChatWire(connection)
+        self._wire = _ChatWire(connection, self._hang_up)
         self._reachable = reachable
         self._about = about
         self._channel: RtviChannel | None = None
@@ -146,7 +155,7 @@ class StockCall:
             ChannelError: The session is over. Nothing has changed then.
         """
         if self.session is not None and self._channel is not None:
-            newer = _ChatWire(connection)
+            newer = _ChatWire(connection, self._hang_up)
             self._channel.rebind(newer)
             self._wire = newer
             self._carry(newer, self.session)
@@ -178,6 +187,10 @@ class StockCall:
         session.spawn(open_path())
         chat.connection.listen(lambda message: self._message(chat, message))
         chat.connection.when_gone(lambda: self._gone(chat))
+
+    def _hang_up(self, connection: "StockConnection") -> None:
+        if self.session is not None:
+            self.session.spawn(connection.close())
 
     def _alive(self) -> None:
         if self._channel is not None:
