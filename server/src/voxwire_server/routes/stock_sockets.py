@@ -115,6 +115,8 @@ class StockSocketRoute:
                 reason = "another process of this service has the session"
                 await _turn_away(send, Refused(code, reason), as_text=as_text)
             case Refused():
+                if start is not None:
+                    self._starts.give_back(start)
                 await _turn_away(send, answer, as_text=as_text)
 
     async def _first(self, receive: Receive) -> str | bytes | Refused | None:

@@ -165,6 +165,10 @@ class Starts:
             self._forget(start)
         return start
 
+    def give_back(self, start: Start) -> None:
+        """Nothing came of taking it: its client may come with it again, in its time."""
+        self._starts[start.id] = start
+
     def _forget(self, start: Start) -> None:
         del self._starts[start.id]
         self._came.discard(start.id)
