@@ -192,6 +192,32 @@ async def test_a_first_message_begins_a_session_or_is_refused(
             await until(lambda: len(server.registry) == 1)
 
 
+async def test_a_query_with_too_many_fields_is_not_read(
+    server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with dialled(f"{server.url}/ws-client?" + "bot=none&" * 17) as client:
+        await client.ready()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_refusal_uses_no_start_up() -> None:
+    async with running_server(make_bot(), key=KEY, max_sessions=1, **PATIENT) as server:
+        page = {"Origin": f"http://127.0.0.1:{server.port}"}
+        bearer = {"Authorization": f"Bearer {await fetch_token(server)}"}
+        url = f"http://127.0.0.1:{server.port}/start"
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+            asked = {"transport": "websocket"}
+            started = (await http.post(url, json=asked, headers={**page, **bearer})).json()
+        async with dialled(f"{server.url}/ws-client") as other:  # a program needs no token here
+            await other.ready()
+            async with dialled(started["wsUrl"], origin=page["Origin"]) as client:
+                await client.say("client-ready", {"version": "2.1.0"})
+                assert await client.closed() == 4022  # the server is full
+        await until(lambda: len(server.registry) == 0)
+        async with dialled(started["wsUrl"], origin=page["Origin"]) as client:
+            await client.ready()
+
+
 async def test_a_socket_that_says_nothing_is_closed() -> None:
     async with running_server(make_bot(), hello_timeout_ms=100) as server:
         async with dialled(f"{server.url}/ws-client") as client:

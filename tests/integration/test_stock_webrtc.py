@@ -96,7 +96,7 @@ async def test_a_blackout_of_three_seconds_without_a_ping_loses_nothing(
 
 
 async def test_a_client_that_goes_for_good_ends_its_session(
-    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("voxwire_server.routes.stock_call.AWAY_MS", 100)
     async with stock_client(server.port) as client:
@@ -105,7 +105,26 @@ async def test_a_client_that_goes_for_good_ends_its_session(
         await client.ready()
         await client.close()
         await until(lambda: len(server.registry) == 0)
+        assert not [record for record in caplog.records if record.exc_info]
         assert (await client.offer(pc_id=client.pc_id, restart_pc=True)).status_code == 200
+
+
+async def test_a_client_that_was_given_up_sees_it_and_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It did not read for a while; its sound went on meanwhile, and would have for ever."""
+    async with running_server(make_bot(), heartbeat_ms=20, **PATIENT) as server:
+        async with stock_client(server.port) as client:
+            await client.connect()
+            await client.ready()
+            with monkeypatch.context() as patched:
+                patched.setattr("voxwire_server.routes.stock_call.MAX_EVENT_BYTES", -1)
+                assert client.peer is not None and client.peer.data is not None
+                channel = client.peer.data
+                await until(lambda: not channel.is_open)
+            await client.take(await client.restart())
+            await client.ready()
+            assert len(server.registry) == 1
 
 
 async def test_a_connection_is_nobodys_but_its_owners(server: RunningServer) -> None:
@@ -144,6 +163,60 @@ async def test_a_session_has_one_client_and_no_connection_is_renegotiated(
         assert (await second.offer(pc_id=client.pc_id)).status_code == 409
         second.endpoint = "/sessions/none/api/offer"
         assert (await second.offer()).status_code == 404
+
+
+async def test_a_start_is_one_session_whatever_order_its_offers_come_in(
+    server: RunningServer,
+) -> None:
+    async with stock_client(server.port) as client, stock_client(server.port) as second:
+        await client.start()
+        second.endpoint = client.endpoint
+        answers = await asyncio.gather(client.offer(), second.offer())
+        assert sorted(answer.status_code for answer in answers) == [200, 409]
+        first = client if answers[0].status_code == 200 else second
+        await first.take(next(answer for answer in answers if answer.status_code == 200))
+        await until(lambda: len(server.registry) == 1)
+        stray = second if first is client else client
+        assert (await stray.offer(pc_id="none", restart_pc=True)).status_code == 409
+
+
+def connections_carried() -> int:
+    """How many connections of stock clients something is kept of."""
+    return sum("Offers._begin" in str(task.get_coro()) for task in asyncio.all_tasks())
+
+
+async def test_nothing_is_kept_of_a_connection_that_another_took_the_place_of(
+    server: RunningServer,
+) -> None:
+    async with stock_client(server.port) as client:
+        await client.connect()
+        await client.ready()
+        for _ in range(2):
+            await client.take(await client.restart())
+            await client.ready()
+            await until(lambda: connections_carried() == 1)
+        assert len(server.registry) == 1
+
+
+async def test_a_restart_before_the_connection_is_up_goes_on_with_what_it_began() -> None:
+    """The client gives its first connection up; the server's side of it comes about."""
+    async with running_server(make_bot(), key=KEY, **PATIENT) as server:
+        origin = f"http://127.0.0.1:{server.port}"
+        token = await fetch_token(server)
+        page = {"Origin": origin, "Authorization": f"Bearer {token}"}
+        async with (
+            stock_client(server.port, **page) as early,
+            stock_client(server.port, **page) as client,
+        ):
+            slow = await early.offer()
+            answer = await client.offer(pc_id=slow.json()["pc_id"], restart_pc=True)
+            await early.take(slow)
+            await until(lambda: len(server.registry) == 1)
+            await client.take(answer)
+            await client.ready()
+            assert len(server.registry) == 1
+            assert not client.of("error")
+            await until(lambda: connections_carried() == 1)
 
 
 async def test_a_muted_track_is_silence_and_chat_that_is_none_changes_nothing(

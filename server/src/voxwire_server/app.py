@@ -195,7 +195,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     )
     about = {"library": "voxwire-server", "library_version": server_version()}
     offers = Offers(directory, settings, ice, about=about)
-    starts = Starts(offers.carries)
+    starts = Starts(offers.owners)
     stock = StockSocketRoute(
         directory, entrance, starts, first_timeout_ms=settings.hello_timeout_ms, about=about
     )

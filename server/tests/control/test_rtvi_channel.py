@@ -13,7 +13,7 @@ from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.control.rtvi import RtviChannel
 from voxwire_server.control.rtvi_wire import Surroundings
-from voxwire_server.lifecycle import Event
+from voxwire_server.lifecycle import Event, State
 from voxwire_server.ports import ControlChannel
 
 SPEAKING = wire.BotState.BOT_STATE_SPEAKING
@@ -324,6 +324,26 @@ async def test_a_bot_that_never_stops_is_not_waited_for_for_ever(time: VirtualTi
     assert peer.inbox.ended == []
     await time.advance(1)
     assert peer.inbox.ended == [CLIENT]
+
+
+@in_virtual_time
+async def test_who_asked_the_bot_to_go_and_is_gone_first_ends_a_parked_session(
+    time: VirtualTime,
+) -> None:
+    """A parked session takes no Bye: it ends as one whose client does not come back."""
+    expired = wire.EndReason.END_REASON_EXPIRED
+    for quiet in (True, False):
+        peer = Peer(time, features=frozenset({wire.Feature.FEATURE_RESUME}))
+        peer.busy = True
+        peer.say("disconnect-bot")
+        peer.channel.lost(peer.wire)
+        assert peer.inbox.life.state is State.PARKED
+        if quiet:
+            peer.busy = False
+            peer.tell(state_changed=state(IDLE))
+        else:
+            await time.advance(30_000)
+        assert peer.inbox.ended == [expired]
 
 
 @in_virtual_time

@@ -50,6 +50,15 @@ async def test_status_says_what_is_served(client: httpx.AsyncClient) -> None:
     assert answer.json() == {"status": "ready", "transports": ["webrtc", "websocket"]}
 
 
+async def test_a_method_that_a_route_does_not_have_is_no_servers_error(
+    client: httpx.AsyncClient,
+) -> None:
+    for path in ("/status", "/start", "/api/offer", "/sessions/x/api/offer"):
+        for method in ("HEAD", "GET", "PUT", "PATCH", "DELETE", "POST"):
+            assert (await client.request(method, path)).status_code < 500, (method, path)
+    assert (await client.head("/status")).status_code == 200
+
+
 async def test_a_start_is_answered_in_the_shape_that_its_transport_takes(
     client: httpx.AsyncClient,
 ) -> None:
@@ -73,6 +82,15 @@ async def test_starts_that_wait_are_bounded(client: httpx.AsyncClient) -> None:
     codes = [(await client.post("/start", json={})).status_code for _ in range(9)]
     assert codes == [200] * 8 + [429]
     assert (await client.post("/start", json={}, headers=PAGE)).status_code == 200
+
+
+async def test_a_page_that_is_loaded_again_and_again_is_served(client: httpx.AsyncClient) -> None:
+    for _ in range(9):
+        answer = await client.post("/start", json={})
+        assert answer.status_code == 200
+        path = f"/sessions/{answer.json()['sessionId']}/api/offer"
+        answer = await client.post(path, json={"sdp": sdp(), "type": "offer"})
+        assert answer.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -108,6 +126,10 @@ async def test_a_body_with_anything_wrong_is_refused_without_its_text(
         (b"{", {}, 422),
         (b"[" * 5000, {}, 422),
         (b'{"transport":"webrtc","transport":"webrtc"}', {}, 422),
+        (b'{"body":{"tools":[{"name":"\\ud800"}]}}', {}, 422),
+        (b'{"body":{"a":"\\ud800"}}', {}, 422),
+        (b'{"body":{"a":1e999}}', {}, 422),
+        (b'{"body":{"a":"' + b"x" * 9000 + b'"}}', {}, 413),
         (b"{}" + b" " * MAX_BODY_BYTES, {}, 413),
         (b"{}", {"Content-Length": "99999999"}, 413),
         (b"{}", {"Content-Type": "text/plain"}, 415),
@@ -120,6 +142,7 @@ async def test_a_body_that_cannot_be_read_is_refused(
     headers = {"Content-Type": "application/json", **headers}
     answer = await client.post("/start", content=content, headers=headers)
     assert answer.status_code == status
+    assert "d800" not in answer.text
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from voxwire_server.session.ticket import Ticket
 
 
 def test_a_start_waits_a_minute_for_its_page_and_for_nobody_else() -> None:
-    starts = Starts(lambda _: False)
+    starts = Starts(set)
     start = starts.add(Ticket(bot="a"), b"https://a.example", Asked(), 0)
     assert start is not None
     assert len(start.id) == 32
@@ -23,11 +23,15 @@ def test_a_start_waits_a_minute_for_its_page_and_for_nobody_else() -> None:
     assert starts.get(start.id, b"https://a.example", START_TTL_MS - 1) is start
     assert starts.get(start.id, b"https://a.example", START_TTL_MS) is None
     assert len(starts) == 0
+    other = starts.add(Ticket(), b"", Asked(), 0)
+    assert other is not None
+    assert starts.add(Ticket(), b"", Asked(), START_TTL_MS) is not None
+    assert len(starts) == 1
 
 
 def test_a_start_whose_session_lives_is_kept() -> None:
     alive: list[Owner] = []
-    starts = Starts(lambda owner: any(owner.same(other) for other in alive))
+    starts = Starts(lambda: set(alive))
     start = starts.add(Ticket(), b"", Asked(), 0)
     assert start is not None
     alive.append(start.owner)
@@ -37,7 +41,7 @@ def test_a_start_whose_session_lives_is_kept() -> None:
 
 
 def test_a_start_for_a_socket_is_used_once() -> None:
-    starts = Starts(lambda _: False)
+    starts = Starts(set)
     start = starts.add(Ticket(), b"", Asked(), 0)
     assert start is not None
     assert starts.take(start.id, b"x", 0) is None
@@ -46,7 +50,7 @@ def test_a_start_for_a_socket_is_used_once() -> None:
 
 
 def test_eight_of_one_token_and_256_in_all_wait_at_once() -> None:
-    starts = Starts(lambda _: False)
+    starts = Starts(set)
     taken = [
         starts.add(Ticket(token=f"t{number // 9}"), b"", Asked(), 0) is not None
         for number in range(288)
@@ -55,6 +59,43 @@ def test_eight_of_one_token_and_256_in_all_wait_at_once() -> None:
     assert len(starts) == 256
     assert starts.add(Ticket(token="another"), b"", Asked(), 0) is None
     assert starts.add(Ticket(token="t0"), b"", Asked(), START_TTL_MS) is not None
+
+
+def test_a_start_whose_client_came_counts_for_nobody_else() -> None:
+    """A page that is loaded nine times within a minute, and one with very many sessions."""
+    starts = Starts(set)
+    for _ in range(20):
+        start = starts.add(Ticket(), b"", Asked(), 0)
+        assert start is not None
+        starts.came(start)
+        assert starts.get(start.id, b"", 0) is start
+    alive: set[Owner] = set()
+    starts = Starts(lambda: alive)
+    for number in range(300):
+        start = starts.add(Ticket(token=str(number)), b"", Asked(), 0)
+        assert start is not None
+        alive.add(start.owner)
+    assert len(starts) == 300
+
+
+def test_a_stranger_costs_nothing_of_the_sessions_that_live() -> None:
+    """An id is looked up, however many starts are kept for clients that may come back."""
+    looked: list[None] = []
+
+    def living() -> set[Owner]:
+        looked.append(None)
+        return alive
+
+    alive: set[Owner] = set()
+    starts = Starts(living)
+    start = starts.add(Ticket(), b"", Asked(), 0)
+    assert start is not None
+    alive.add(start.owner)
+    looked.clear()
+    assert starts.get("unknown", b"", 10 * START_TTL_MS) is None
+    assert starts.get(start.id, b"https://b.example", 10 * START_TTL_MS) is None
+    assert not looked
+    assert starts.get(start.id, b"", 10 * START_TTL_MS) is start
 
 
 def test_an_owner_is_a_page_and_a_credential() -> None:

@@ -11,10 +11,10 @@ from voxwire_server.control.bad_messages import BadMessages
 from voxwire_server.control.intake import Intake
 from voxwire_server.control.rtvi_told import is_ours, moments
 from voxwire_server.control.rtvi_wire import RtviWire, Surroundings
-from voxwire_server.lifecycle import Event
+from voxwire_server.lifecycle import Event, State
 from voxwire_server.ports import Inbox
 
-__all__ = ["RtviChannel"]
+__all__ = ["RtviChannel", "leave"]
 
 _ANSWERS_PINGS: Final[frozenset["wire.Feature"]] = frozenset({wire.Feature.FEATURE_SEQUENCE})
 _TO_THE_WIRE: Final = frozenset({"ping", "session_ended"})
@@ -286,7 +286,7 @@ class RtviChannel:
                     )
                 )
             case rtvi.DisconnectBot():
-                self._leaving = inbox.clock.call_later(_LEAVE_MS, lambda: _leave(inbox))
+                self._leaving = inbox.clock.call_later(_LEAVE_MS, lambda: leave(inbox))
                 self._leave_if_quiet()
             case rtvi.RawAudio():
                 if self._around is not None:
@@ -314,7 +314,7 @@ class RtviChannel:
         busy = self._around is not None and self._around.busy()
         if self._leaving is not None and self._inbox is not None and not busy:
             self._leaving.cancel()
-            _leave(self._inbox)
+            leave(self._inbox)
 
     def _begun(self) -> tuple[Inbox, BadMessages]:
         if self._inbox is None or self._bad is None:
@@ -363,5 +363,8 @@ class RtviChannel:
                 self._kept_bytes += len(text)
 
 
-def _leave(inbox: Inbox) -> None:
-    inbox.end(wire.EndReason.END_REASON_CLIENT)
+def leave(inbox: Inbox) -> None:
+    """Its client has left: the session ends, whether or not something carries its channel."""
+    reasons = wire.EndReason
+    here = inbox.life.state is not State.PARKED
+    inbox.end(reasons.END_REASON_CLIENT if here else reasons.END_REASON_EXPIRED)

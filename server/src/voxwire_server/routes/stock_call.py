@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from voxwire_protocol import rtvi, wire
 from voxwire_protocol.clocks import Clock
 from voxwire_server.control.link import MAX_EVENT_BYTES
-from voxwire_server.control.rtvi import RtviChannel
+from voxwire_server.control.rtvi import RtviChannel, leave
 from voxwire_server.lifecycle import Event
 from voxwire_server.ports import ControlChannel, PathError, PathSink, Report
 from voxwire_server.routes.stock_peer import surroundings
@@ -27,13 +27,21 @@ _PEER_LEFT: Final = rtvi.write_chat(rtvi.PeerLeft())
 
 
 class _ChatWire:
-    """The data channel of one connection (``control.rtvi_wire.RtviWire``)."""
+    """The data channel of one connection (``control.rtvi_wire.RtviWire``).
+
+    Args:
+        connection: The connection.
+        hang_up: Closes it.
+    """
 
     answers_pings = True  # by its own, every second, and by its sound
     max_bytes = rtvi.MAX_MESSAGE_BYTES
 
-    def __init__(self, connection: "StockConnection") -> None:
+    def __init__(
+        self, connection: "StockConnection", hang_up: Callable[["StockConnection"], None]
+    ) -> None:
         self.connection = connection
+        self._hang_up = hang_up
         self.free_at_ms = 0.0
 
     @property
@@ -56,7 +64,8 @@ class _ChatWire:
         """Nothing: the connection is the path's."""
 
     def give_up(self, code: int, reason: str) -> None:
-        """Nothing: the connection is the path's."""
+        """Close the connection, too: a client that is there after all sees it, and comes back."""
+        self._hang_up(self.connection)
 
 
 class _Ear:
@@ -105,7 +114,7 @@ class StockCall:
         self, connection: "StockConnection", reachable: "Reachable", *, about: dict[str, Any]
     ) -> None:
         self.session: Session | None = None
-        self._wire = _ChatWire(connection)
+        self._wire = _ChatWire(connection, self._hang_up)
         self._reachable = reachable
         self._about = about
         self._channel: RtviChannel | None = None
@@ -135,7 +144,7 @@ class StockCall:
 
     def leave(self, session: Session) -> None:
         """Nobody waited for the session."""
-        session.end(wire.EndReason.END_REASON_CLIENT)
+        leave(session)
 
     # again
 
@@ -146,7 +155,7 @@ class StockCall:
             ChannelError: The session is over. Nothing has changed then.
         """
         if self.session is not None and self._channel is not None:
-            newer = _ChatWire(connection)
+            newer = _ChatWire(connection, self._hang_up)
             self._channel.rebind(newer)
             self._wire = newer
             self._carry(newer, self.session)
@@ -179,6 +188,10 @@ class StockCall:
         chat.connection.listen(lambda message: self._message(chat, message))
         chat.connection.when_gone(lambda: self._gone(chat))
 
+    def _hang_up(self, connection: "StockConnection") -> None:
+        if self.session is not None:
+            self.session.spawn(connection.close())
+
     def _alive(self) -> None:
         if self._channel is not None:
             self._channel.alive()
@@ -210,6 +223,6 @@ class StockCall:
 
         def look() -> None:
             if not channel.attached and chat is self._wire:
-                session.end(wire.EndReason.END_REASON_CLIENT)
+                leave(session)
 
         session.clock.call_later(AWAY_MS, look)

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import Route
 
 from voxwire_protocol import wire
+from voxwire_protocol.errors import ErrorCode
+from voxwire_protocol.json_text import JsonTextError
 from voxwire_server.gate import Gate
 from voxwire_server.ice_servers import IceServers
 from voxwire_server.routes.bodies import (
@@ -151,14 +153,15 @@ class StockHttp:
             code = wire.ErrorCode.ERROR_CODE_UNSUPPORTED
             reason = "a connection is not renegotiated here: offer a new one with restart_pc"
             raise RefusedRequestError(409, code, reason)
-        if start is not None and not again and self._offers.carries(start.owner):
-            code = wire.ErrorCode.ERROR_CODE_INVALID_STATE
-            raise RefusedRequestError(409, code, "this session has its client already")
         data = asked.request_data if asked.request_data is not None else asked.requestData
         wish = _asked(data) if start is None or data else start.asked
         ticket = self._ticket(request) if start is None else start.ticket
         owner = self._owner(request, start)
-        answer, pc_id = await self._offers.answer(asked.sdp, ticket, owner, wish, again=again)
+        answer, pc_id = await self._offers.answer(
+            asked.sdp, ticket, owner, wish, again=again, once=start is not None
+        )
+        if start is not None:
+            self._starts.came(start)
         return {"sdp": answer, "type": "answer", "pc_id": pc_id}
 
     async def _candidates(self, request: Request) -> dict[str, Any]:
@@ -208,7 +211,9 @@ def _endpoint(ways: dict[str, _Answer]) -> Callable[[Request], Awaitable[Respons
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={**cors, **_ALLOWED})
         try:
-            said = await ways[request.method](request)
+            # Starlette answers HEAD where there is a GET; no body of it is ever sent
+            method = "GET" if request.method == "HEAD" else request.method
+            said = await ways[method](request)
         except RefusedRequestError as refused:
             answer = _told(refused)
         else:
@@ -243,8 +248,11 @@ def _parsed(model: type[_Asks], body: bytes) -> _Asks:
 def _asked(body: object) -> Asked:
     try:
         return asked_of(body)
-    except ValueError as error:
-        raise RefusedRequestError(413, wire.ErrorCode.ERROR_CODE_TOO_LARGE, str(error)) from None
+    except JsonTextError as error:
+        if error.code == ErrorCode.TOO_LARGE:
+            code = wire.ErrorCode.ERROR_CODE_TOO_LARGE
+            raise RefusedRequestError(413, code, error.reason) from None
+        raise invalid(error.reason) from None
 
 
 def _ws_url(request: Request, start: Start) -> str:

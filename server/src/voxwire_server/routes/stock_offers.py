@@ -84,19 +84,32 @@ class _OfferIce:
             self._take(line)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Connection:
     """A connection that was answered.
 
     Attributes:
         owner: Whose it is.
         ice: Its servers.
-        call: The session that it carries or goes on with; None = it is still coming about.
+        before: The one whose place it takes, until it has taken it.
+        call: The session that it carries; None = it is still coming about.
+        task: What carries it, from the answer to its end.
     """
 
     owner: Owner
     ice: _OfferIce
+    before: "_Connection | None" = None
     call: StockCall | None = None
+    task: "asyncio.Task[None] | None" = None
+
+    def line(self) -> "list[_Connection]":
+        """This one, and those whose place it takes, the newest first."""
+        found: list[_Connection] = [self]
+        before = self.before
+        while before is not None:
+            found.append(before)
+            before = before.before
+        return found
 
 
 class Offers:
@@ -119,6 +132,7 @@ class Offers:
         self._connections: dict[str, _Connection] = {}
         self._rate = TokenBucket(_RATE)
         self._pending = 0
+        self._answering: list[Owner] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._living: set[asyncio.Task[None]] = set()  # those end with their sessions
 
@@ -126,7 +140,14 @@ class Offers:
         return len(self._connections)
 
     async def answer(
-        self, sdp: str, ticket: Ticket, owner: Owner, asked: Asked, *, again: str = ""
+        self,
+        sdp: str,
+        ticket: Ticket,
+        owner: Owner,
+        asked: Asked,
+        *,
+        again: str = "",
+        once: bool = False,
     ) -> tuple[str, str]:
         """Answer an offer.
 
@@ -137,6 +158,7 @@ class Offers:
             asked: What he asks of a new session.
             again: The ``pc_id`` of a connection that the new one takes the place of; one that is
                 not there, or is not the owner's, is none.
+            once: The owner may have one session at a time.
 
         Returns:
             The answer, and the ``pc_id`` of the connection.
@@ -145,23 +167,28 @@ class Offers:
             RefusedRequestError: It cannot be answered.
         """
         known = self._owned(again, owner)
-        call = known.call if known is not None and known.call is not None else None
-        if call is not None and call.over:
-            call = None
-        if call is None:
+        if known is not None and known.call is not None and known.call.over:
+            known = None
+        if known is None and once and owner in self.owners():
+            code = wire.ErrorCode.ERROR_CODE_INVALID_STATE
+            raise RefusedRequestError(409, code, "this session has its client already")
+        if known is None or known.call is None:
             _raise(self._directory.refusal_of(ticket))
         if self._pending >= _MAX_PENDING or not self._rate.take(time.monotonic() * 1000):
             code = wire.ErrorCode.ERROR_CODE_RATE_LIMITED
             raise RefusedRequestError(429, code, "too many offers at once; try again in a second")
         self._pending += 1
+        self._answering.append(owner)
         try:
             connection, ice, answer = await self._connection(sdp)
         except BaseException:
             self._pending -= 1
             raise
+        finally:
+            self._answering.remove(owner)
         pc_id = secrets.token_urlsafe(24)
-        entry = self._connections[pc_id] = _Connection(owner, ice, call)
-        self._spawn(self._begin(pc_id, entry, connection, ticket, asked))
+        entry = self._connections[pc_id] = _Connection(owner, ice, known)
+        entry.task = self._spawn(self._begin(pc_id, entry, connection, ticket, asked))
         return answer, pc_id
 
     async def _connection(self, sdp: str) -> tuple["StockConnection", _OfferIce, str]:
@@ -221,14 +248,13 @@ class Offers:
     ) -> bool:
         from voxwire_server.media.peer import Reachable
 
-        if entry.call is not None:
+        known = next((each.call for each in entry.line() if each.call is not None), None)
+        if known is not None:
             try:
-                entry.call.again(connection)
+                known.again(connection)
             except ChannelError:
                 return False
-            for pc_id, other in list(self._connections.items()):
-                if other.call is entry.call and other is not entry:
-                    del self._connections[pc_id]
+            self._take_over(entry, known)
             return True
         reachable = Reachable(self._settings.host, self._settings.ice_addresses, entry.ice)
         call = StockCall(connection, reachable, about=self._about)
@@ -241,13 +267,22 @@ class Offers:
         )
         answer = await self._directory.attach(ticket, facts, call)
         if isinstance(answer, Here):
-            entry.call = call
+            self._take_over(entry, call)
             return True
         reason = answer.reason if isinstance(answer, Refused) else "the session is elsewhere"
         said = {"error": reason, "message": reason, "fatal": True}
         connection.send(rtvi.encode(rtvi.RtviMessage("error", said)))
         connection.send(rtvi.write_chat(rtvi.PeerLeft()))
         return False
+
+    def _take_over(self, entry: _Connection, call: StockCall) -> None:
+        """A connection carries that session: those before it are of no use any more."""
+        line, entry.before, entry.call = entry.line(), None, call
+        for pc_id, other in list(self._connections.items()):
+            if other is not entry and (other.call is call or other in line):
+                del self._connections[pc_id]
+                if other.task is not None:
+                    other.task.cancel()
 
     def candidates(self, pc_id: str, owner: Owner, lines: Iterable[str]) -> bool:
         """Take candidates of a client; False = there is no such connection of his."""
@@ -257,21 +292,21 @@ class Offers:
                 entry.ice.candidate(line)
         return entry is not None
 
-    def carries(self, owner: Owner) -> bool:
-        """Whether a session of that owner lives, or is about to."""
-        return any(
-            entry.owner.same(owner) and not (entry.call is not None and entry.call.over)
-            for entry in self._connections.values()
-        )
+    def owners(self) -> set[Owner]:
+        """Whose sessions live, or are about to."""
+        entries = self._connections.values()
+        living = {entry.owner for entry in entries if entry.call is None or not entry.call.over}
+        return living.union(self._answering)
 
     def _owned(self, pc_id: str, owner: Owner) -> _Connection | None:
         entry = self._connections.get(pc_id)
         return entry if entry is not None and entry.owner.same(owner) else None
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._reap)
+        return task
 
     def _reap(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)

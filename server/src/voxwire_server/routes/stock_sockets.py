@@ -31,6 +31,7 @@ _log = logging.getLogger("voxwire.control")
 STOCK_PATHS: Final = ("/ws-client", "/ws-client/{token}", "/ws", "/ws/{token}")
 
 _MAX_FIRST_BYTES: Final = 16_384
+_MAX_FIELDS: Final = 16
 _MESSAGES_A_TURN: Final = 64
 _CLOSE_SECS: Final = 2.0
 _LEFT: Final = (1000, 1001)
@@ -114,6 +115,8 @@ class StockSocketRoute:
                 reason = "another process of this service has the session"
                 await _turn_away(send, Refused(code, reason), as_text=as_text)
             case Refused():
+                if start is not None:
+                    self._starts.give_back(start)
                 await _turn_away(send, answer, as_text=as_text)
 
     async def _first(self, receive: Receive) -> str | bytes | Refused | None:
@@ -195,8 +198,16 @@ def _origin(scope: dict[str, Any]) -> bytes:
     return next((value for name, value in scope["headers"] if name == b"origin"), b"")
 
 
+def _query_of(scope: dict[str, Any]) -> dict[str, list[str]]:
+    """The fields of the query; of one with more than 16 nothing is read."""
+    try:
+        return parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        return {}
+
+
 def _ticket_of(scope: dict[str, Any], *, is_local: bool) -> Ticket:
-    query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=16)
+    query = _query_of(scope)
     bearer = b"".join(value for name, value in scope["headers"] if name == b"authorization")
     scheme, _, given = bearer.decode("latin-1").partition(" ")
     token: str = scope.get("path_params", {}).get("token", "")

@@ -8,11 +8,12 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, cast
 
 from voxwire_protocol import wire
+from voxwire_protocol.json_text import parse_json
 from voxwire_server.session.ticket import Ticket
 
 __all__ = ["START_TTL_MS", "Asked", "Owner", "Start", "Starts", "asked_of"]
@@ -58,14 +59,13 @@ def asked_of(body: object) -> Asked:
     """Read the free part of a body.
 
     Raises:
-        ValueError: It is above 8 KB.
+        JsonTextError: It is above 8 KB, or holds what cannot be sent on.
     """
     if not isinstance(body, dict) or not body:
         return Asked()
     members = cast("dict[str, Any]", body)
     text = json.dumps(members, ensure_ascii=False, separators=(",", ":"))
-    if len(text.encode("utf-8", "replace")) > _MAX_METADATA_BYTES:
-        raise ValueError(f"body has at most {_MAX_METADATA_BYTES} bytes")
+    parse_json(text, max_bytes=_MAX_METADATA_BYTES)  # as what a Hello sends along
     tools: object = members.get("tools")
     listed = cast("list[object]", tools)[:_MAX_TOOLS] if isinstance(tools, list) else []
     found = (_tool(cast("dict[str, Any]", tool)) for tool in listed if isinstance(tool, dict))
@@ -107,28 +107,36 @@ class Start:
 
 
 class Starts:
-    """The promises of one server, at most 256, and 8 of one token or origin.
+    """The promises of one server.
+
+    At most 256 are kept by which no session lives, and 8 of one token or origin wait for a client.
 
     Args:
-        lives: Whether a session lives by a start: that is kept, for a client that comes back.
+        living: Whose sessions live: their starts are kept, for clients that come back.
     """
 
-    def __init__(self, lives: Callable[[Owner], bool]) -> None:
-        self._lives = lives
+    def __init__(self, living: Callable[[], Set[Owner]]) -> None:
+        self._living = living
         self._starts: dict[str, Start] = {}
+        self._came: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._starts)
 
     def add(self, ticket: Ticket, origin: bytes, asked: Asked, now_ms: float) -> Start | None:
         """Promise one more; None = there are too many."""
-        self._forget(now_ms)
+        living = self._living()
+        idle = [start for start in self._starts.values() if start.owner not in living]
+        for start in idle:
+            if start.ends_at_ms <= now_ms:
+                self._forget(start)
+        idle = [start for start in idle if start.ends_at_ms > now_ms]
         same = sum(
             (start.ticket.token, start.origin) == (ticket.token, origin)
-            for start in self._starts.values()
-            if start.ends_at_ms > now_ms
+            for start in idle
+            if start.id not in self._came
         )
-        if len(self._starts) >= _MAX_STARTS or same >= _MAX_OF_ONE:
+        if len(idle) >= _MAX_STARTS or same >= _MAX_OF_ONE:
             return None
         name = secrets.token_urlsafe(24)
         start = Start(name, ticket, origin, asked, now_ms + START_TTL_MS)
@@ -137,17 +145,30 @@ class Starts:
 
     def get(self, name: str, origin: bytes, now_ms: float) -> Start | None:
         """The start of that id, for a client of the same origin."""
-        self._forget(now_ms)
         start = self._starts.get(name)
-        return start if start is not None and start.origin == origin else None
+        if start is None or start.origin != origin:
+            return None
+        if start.ends_at_ms <= now_ms and start.owner not in self._living():
+            self._forget(start)
+            return None
+        return start
+
+    def came(self, start: Start) -> None:
+        """Its client is there: nobody waits for him any more, and he may come again."""
+        if start.id in self._starts:
+            self._came.add(start.id)
 
     def take(self, name: str, origin: bytes, now_ms: float) -> Start | None:
         """The same, used up."""
         start = self.get(name, origin, now_ms)
-        return None if start is None else self._starts.pop(name)
+        if start is not None:
+            self._forget(start)
+        return start
 
-    def _forget(self, now_ms: float) -> None:
-        late = [start for start in self._starts.values() if start.ends_at_ms <= now_ms]
-        for start in late:
-            if not self._lives(start.owner):
-                del self._starts[start.id]
+    def give_back(self, start: Start) -> None:
+        """Nothing came of taking it: its client may come with it again, in its time."""
+        self._starts[start.id] = start
+
+    def _forget(self, start: Start) -> None:
+        del self._starts[start.id]
+        self._came.discard(start.id)
