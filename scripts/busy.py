@@ -6,6 +6,7 @@
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 import time
 
@@ -25,6 +26,8 @@ def main(arguments: list[str]) -> int:
     loops = [multiprocessing.Process(target=spin, daemon=True) for _ in range(number)]
     for loop in loops:
         loop.start()
+    for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores the first
+        signal.signal(ending, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             time.sleep(3600)
