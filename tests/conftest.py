@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+import voxwire
 from tests.support.tarballs import FreshApp, fresh_app
+from tests.support.waiting import DEADLINE_S
 
 TRANSPORTS = ["websocket", "webrtc"]
 
@@ -16,6 +18,7 @@ def pytest_configure() -> None:
 
     logger.remove()
     logging.getLogger("aioice").setLevel(logging.WARNING)
+    voxwire.Session.wait_for.__defaults__ = (DEADLINE_S,)  # a busy machine takes longer than 10 s
 
 
 @pytest.fixture(params=TRANSPORTS)

@@ -21,6 +21,7 @@ async def test_the_context_keeps_as_many_words_as_the_client_was_told(
     """Word times before the first sound put up to 7 words too many into the context."""
     script = Script(answers={"go": [TEXT]}, order=order, piece_ms=150)
     told: list[int] = []
+    fired: list[int] = []
     async with running_server(odd_bot(script)) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, transport=transport) as session:
             for count in (1, 3, 6):
@@ -29,12 +30,24 @@ async def test_the_context_keeps_as_many_words_as_the_client_was_told(
                 while (await session.wait_for(voxwire.BotWord)).index < count - 1:
                     pass
                 await session.interrupt()
-                told.append((await session.wait_for(voxwire.UtteranceEnded)).heard_words)
+                words, ended = await words_until_end(session)
+                fired.append(count + words)  # a slow machine hears more before it stops
+                told.append(ended.heard_words)
             await session.send_text("again")  # the cuts before it are in the context by then
             await session.wait_for(voxwire.UtteranceEnded)
     kept = [len(said.split()) for said in script.answers_kept()[:3]]
     assert kept == told
-    assert all(0 <= words - count <= 1 for words, count in zip(told, (1, 3, 6), strict=True))
+    assert all(abs(heard - words) <= 1 for heard, words in zip(told, fired, strict=True))
+
+
+async def words_until_end(session: voxwire.Session) -> tuple[int, voxwire.UtteranceEnded]:
+    """How many words are heard before the utterance ends, and its end."""
+    words = 0
+    async for event in session:
+        if isinstance(event, voxwire.UtteranceEnded):
+            return words, event
+        words += isinstance(event, voxwire.BotWord)
+    raise AssertionError("the session ended")
 
 
 async def test_nothing_of_a_voice_that_stays_silent_is_remembered() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import voxwire
+from tests.support.waiting import PATIENT
 from voxwire_server import BotSession, ToolReport
 from voxwire_server.bots.offline import bot as offline
 from voxwire_server.bots.offline.intents import parse
@@ -35,7 +36,7 @@ async def open_bot(session: BotSession) -> None:
 @pytest.fixture
 async def server() -> AsyncIterator[RunningServer]:
     bot = LoadedBot(name="offline", run=open_bot, warm=offline.warm, close=offline.close)
-    async with running_server(bot) as server:
+    async with running_server(bot, answer_timeout_ms=60_000, **PATIENT) as server:
         yield server
 
 
@@ -132,7 +133,7 @@ async def test_spoken_phrases_run_their_tools_and_are_answered_with_the_data(
             await session.wait_for(voxwire.UserTranscript)
             check(phrase, await until_idle(session))
 
-    async with asyncio.timeout(100), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(300), asyncio.TaskGroup() as group:
         for phrase in phrases:
             group.create_task(ask(phrase))
 

@@ -160,9 +160,11 @@ export class Console {
     const { page, troubles, foreign } = this;
     page.on("pageerror", (error) => troubles.push(String(error)));
     page.on("console", (line) => {
+      const { url } = line.location();
       const network = /^WebSocket connection to 'ws:\/\/127\.0\.0\.1/.test(line.text());
-      if (line.type() === "error" && !network)
-        troubles.push(`${line.text()} ${line.location().url}`);
+      const own = url.endsWith("/favicon.svg"); // the browser asks when it has time, cut or not
+      if (line.type() === "error" && !network && !own)
+        troubles.push(`${line.text()} ${url}`);
     });
     await page.route("**/*", (route) => {
       const asked = new URL(route.request().url());
