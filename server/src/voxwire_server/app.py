@@ -29,6 +29,7 @@ from voxwire_server.routes.stock_offers import Offers
 from voxwire_server.routes.stock_sockets import STOCK_PATHS, StockSocketRoute
 from voxwire_server.routes.stock_starts import Starts
 from voxwire_server.routes.tokens import secret_check, tokens_router
+from voxwire_server.sent_files import Acceptance, types_of
 from voxwire_server.session.admission import Admission, ChosenBot, NoSuchBotError
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.registry import SessionRegistry
@@ -102,8 +103,10 @@ def _runner_of(bot: LoadedBot) -> Callable[[Session], Awaitable[None]]:
 class _House:
     """The bots, as sessions need them."""
 
-    def __init__(self, bots: Bots) -> None:
+    def __init__(self, bots: Bots, settings: Settings) -> None:
         self._bots = bots
+        self._types = types_of(settings.accepts)
+        self._max_bytes = settings.file_max_bytes
 
     def choose(self, name: str) -> ChosenBot:
         """The bot that a client means.
@@ -115,7 +118,9 @@ class _House:
             bot = self._bots.choose(name)
         except UnknownBotError as error:
             raise NoSuchBotError(str(error)) from None
-        return ChosenBot(bot.name, bot.examples, _runner_of(bot))
+        types = self._types if bot.accepts is None else types_of(",".join(bot.accepts))
+        accepts = Acceptance(types, self._max_bytes)
+        return ChosenBot(bot.name, bot.examples, _runner_of(bot), accepts)
 
 
 def _gate(settings: Settings) -> Gate:
@@ -174,7 +179,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     ice = _ice_servers(settings)
     directory = Directory(
         registry,
-        Admission(ring, loopback=is_loopback(settings.host), bots=_House(bots)),
+        Admission(ring, loopback=is_loopback(settings.host), bots=_House(bots, settings)),
         settings=settings,
         ice=ice,
     )
