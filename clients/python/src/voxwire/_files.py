@@ -8,7 +8,7 @@ from typing import cast
 
 from voxwire._arguments import flag, invalid, text
 from voxwire_protocol import wire
-from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError, make_error
+from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError, code_from_wire, make_error
 from voxwire_protocol.files import (
     MAX_NAME_CHARS,
     MAX_TEXT_CHARS,
@@ -182,7 +182,7 @@ class Files:
         if not ended.code:
             transfer.done.set_result(None)
             return
-        code = ErrorCode(ended.code) if ended.code in ErrorCode else ErrorCode.INTERNAL
+        code = code_from_wire(ended.code)
         error = make_error(code, ended.reason, retryable=ended.retryable)
         transfer.done.set_exception(error)
 
