@@ -22,7 +22,6 @@ import type {
   FileAcceptance,
   Logger,
   Quality,
-  SendFileOptions,
   SendTextOptions,
   Simulate,
   Tool,
@@ -169,14 +168,8 @@ export class CoreClient implements Client {
     });
   }
 
-  async sendFile(
-    name: string,
-    type: string,
-    data: Blob | ArrayBuffer | Uint8Array,
-    options: SendFileOptions = {},
-  ): Promise<void> {
-    const files = await this.#session().files.load();
-    await files.sendFile(name, type, data, this.accepts.get(), options);
+  async sendFile(...file: Parameters<Client["sendFile"]>): Promise<void> {
+    return (await this.#session().files.load()).sendFile(this.accepts.get(), ...file);
   }
 
   async interrupt(): Promise<void> {

@@ -18,13 +18,8 @@ export class FileLoader {
     return this.#files;
   }
 
-  /** Takes `fileTaken` or `fileEnded`. */
-  receive(payload: Payload): void {
+  /** Takes `fileTaken` or `fileEnded`; nothing = messages were lost, both ways. */
+  receive(payload?: Payload): void {
     this.#files?.receive(payload);
-  }
-
-  /** Messages were lost, both ways. */
-  again(): void {
-    this.#files?.again();
   }
 }

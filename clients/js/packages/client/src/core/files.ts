@@ -42,11 +42,11 @@ export class Files {
   /** Sends a file; resolves when the bot has it, rejects with why it was refused. Aborted, the file
    * is given up. */
   async sendFile(
+    accepts: FileAcceptance | undefined,
     name: string,
     type: string,
     data: FileData,
-    accepts: FileAcceptance | undefined,
-    options: SendFileOptions,
+    options: SendFileOptions = {},
   ): Promise<void> {
     const { text = "", run = true, speak = true, signal, onProgress } = options;
     const size = data instanceof Blob ? data.size : data.byteLength;
@@ -88,9 +88,11 @@ export class Files {
     });
   }
 
-  /** Takes `fileTaken` or `fileEnded`; one about no file of these is ignored. */
-  receive(payload: Payload): void {
-    if (payload.case === "fileEnded") {
+  /** Takes `fileTaken` or `fileEnded`, and ignores one about no file of these. Nothing = messages
+   * were lost, both ways. */
+  receive(payload?: Payload): void {
+    if (payload === undefined) this.#again();
+    else if (payload.case === "fileEnded") {
       const { fileId, code, reason, retryable } = payload.value;
       const error = code ? makeError(codeFromWire(code), reason, { retryable }) : undefined;
       this.#open.get(fileId)?.end(error);
@@ -100,8 +102,8 @@ export class Files {
     }
   }
 
-  /** Messages were lost, both ways: asks how far every file has come. */
-  again(): void {
+  /** Asks how far every file has come. */
+  #again(): void {
     for (const transfer of this.#open.values()) {
       transfer.sent = undefined;
       this.#tell(transfer.begin, transfer);

@@ -298,7 +298,7 @@ export class Session implements ControlHandler {
   /** Goes on from a snapshot, since what happened meanwhile is lost. */
   #skip(snapshot: wire.Snapshot, unsent: number): void {
     const skipped = { count: 0, unsent, snapshot: snapshotOf(snapshot) };
-    this.files.again();
+    this.files.receive();
     const said = spoken(snapshot);
     const state = snapshot.state && ({ case: "stateChanged", value: snapshot.state } as const);
     if (this.#begun) {
