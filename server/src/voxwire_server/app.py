@@ -24,10 +24,12 @@ from voxwire_server.routes.entrance import Entrance
 from voxwire_server.routes.health import health_router
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
+from voxwire_server.routes.stock_files import StockFiles
 from voxwire_server.routes.stock_http import StockHttp
 from voxwire_server.routes.stock_offers import Offers
 from voxwire_server.routes.stock_sockets import STOCK_PATHS, StockSocketRoute
 from voxwire_server.routes.stock_starts import Starts
+from voxwire_server.routes.stock_uploads import Uploads
 from voxwire_server.routes.tokens import secret_check, tokens_router
 from voxwire_server.sent_files import Acceptance, types_of
 from voxwire_server.session.admission import Admission, ChosenBot, NoSuchBotError
@@ -199,10 +201,16 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         server=f"voxwire-server {server_version()}",
     )
     about = {"library": "voxwire-server", "library_version": server_version()}
-    offers = Offers(directory, settings, ice, about=about)
+    uploads = Uploads(directory.file_room)
+    offers = Offers(directory, settings, ice, uploads=uploads, about=about)
     starts = Starts(offers.owners)
     stock = StockSocketRoute(
-        directory, entrance, starts, first_timeout_ms=settings.hello_timeout_ms, about=about
+        directory,
+        entrance,
+        starts,
+        uploads,
+        first_timeout_ms=settings.hello_timeout_ms,
+        about=about,
     )
     app = FastAPI(lifespan=life.run, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.registry, app.state.life = registry, life
@@ -219,7 +227,8 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     )
     life.when_ending(offers.close)
     routes = app.router.routes
-    routes.extend(StockHttp(directory, gate, offers, starts, ice).routes())
+    files = StockFiles(uploads)
+    routes.extend(StockHttp(directory, gate, offers, starts, ice, files).routes())
     routes.append(WebSocketRoute(SESSION_PATH, control))
     routes.extend(WebSocketRoute(path, stock) for path in STOCK_PATHS)
     routes.append(WebSocketRoute("/{path:path}", NotHere(refusals)))

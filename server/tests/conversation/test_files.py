@@ -130,7 +130,7 @@ async def test_no_more_is_on_its_way_than_the_window_and_not_faster_than_allowed
 async def test_the_window_stays_small_where_the_way_is_narrow(
     bench: Bench, time: VirtualTime
 ) -> None:
-    """50 000 bytes a second: a window of 128 KiB would be 2.6 s of waiting for what comes behind."""
+    """50 000 bytes a second: behind 128 KiB, everything else would be 2.6 s late."""
     data = data_of(400_000)
     file = bench.begin("f", data)
     waiting: list[wire.Envelope] = []

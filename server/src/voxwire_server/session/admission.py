@@ -86,6 +86,13 @@ class Admission:
         """
         return self._verifier.verify(token, now_s=now_s).user
 
+    def accepts(self, bot: str) -> Acceptance:
+        """What the bot that is meant takes of files; nothing, when none is."""
+        try:
+            return self._bots.choose(bot).accepts
+        except NoSuchBotError:
+            return NO_FILES
+
     def check(self, ticket: Ticket, *, now_s: float) -> Admitted:
         """Decide about who wants to begin a session.
 

@@ -21,7 +21,7 @@ from voxwire_server.control.attaches import REFUSALS as TOLD
 from voxwire_server.ice_servers import IceServers
 from voxwire_server.lifecycle import Answer, Event
 from voxwire_server.ports import SessionFacts
-from voxwire_server.sent_files import FileRoom
+from voxwire_server.sent_files import Acceptance, FileRoom
 from voxwire_server.session.admission import Admission, Admitted
 from voxwire_server.session.features import SERVER_FEATURES
 from voxwire_server.session.local_store import LocalStore
@@ -152,6 +152,17 @@ class Directory:
         except REFUSALS as error:
             return refusal_of(error)
         return None
+
+    def accepts_of(self, ticket: Ticket) -> Acceptance | Refused:
+        """What the bot takes of files that whoever has that ticket talks to; nothing is used up."""
+        try:
+            return self._admission.check(ticket, now_s=self._wall_s()).bot.accepts
+        except REFUSALS as error:
+            return refusal_of(error)
+
+    def accepts(self, bot: str) -> Acceptance:
+        """What the bot that is meant takes of files."""
+        return self._admission.accepts(bot)
 
     async def _decide(self, attempt: _Attempt) -> Here | At | Refused:
         try:
