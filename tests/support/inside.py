@@ -13,6 +13,7 @@ from voxwire_server.control.attaches import Attaches
 from voxwire_server.control.link import ControlLink
 from voxwire_server.control.numbered import NumberedChannel
 from voxwire_server.playout import flushes
+from voxwire_server.sent_files import FileRoom
 from voxwire_server.session.outlet import Outlet
 from voxwire_server.session.router import Router
 from voxwire_server.session.session import Session
@@ -28,6 +29,7 @@ __all__ = [
     "epoch",
     "every_resume_loses",
     "file_bytes",
+    "file_room",
     "is_attached",
     "is_held",
     "last_received",
@@ -164,6 +166,11 @@ def every_resume_loses() -> AbstractContextManager[Any]:
 def file_bytes(server: RunningServer) -> int:
     """Memory that files of its sessions hold."""
     return sum(session.files._held_bytes for session in sessions(server))
+
+
+def file_room(session: Session) -> FileRoom:
+    """The memory that files of its server hold, of sessions and of uploads."""
+    return session.files._room
 
 
 # its voice and its bot

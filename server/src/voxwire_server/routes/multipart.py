@@ -37,7 +37,7 @@ def boundary_of(content_type: str) -> bytes:
         MultipartError: It is another type, or names none.
     """
     said = Message()
-    said["Content-Type"] = content_type.replace("\r", "").replace("\n", "")
+    said["Content-Type"] = content_type
     boundary = said.get_param("boundary")
     named = isinstance(boundary, str) and _BOUNDARY.fullmatch(boundary)
     if said.get_content_type() != "multipart/form-data" or not named:

@@ -197,9 +197,7 @@ class Offers:
             self._answering.remove(owner)
         pc_id = secrets.token_urlsafe(24)
         entry = self._connections[pc_id] = _Connection(owner, ice, known)
-        entry.task = self._spawn(
-            self._begin(pc_id, entry, connection, ticket, asked, once=once)
-        )
+        entry.task = self._spawn(self._begin(pc_id, entry, connection, ticket, asked, once=once))
         return answer, pc_id
 
     async def _connection(self, sdp: str) -> tuple["StockConnection", _OfferIce, str]:
