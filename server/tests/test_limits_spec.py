@@ -5,14 +5,16 @@ from pathlib import Path
 
 from voxwire_protocol import json_text, wire
 from voxwire_protocol.channel import Channel
+from voxwire_protocol.files import MAX_NAME_CHARS, MAX_TEXT_CHARS, PIECE_BYTES
 from voxwire_protocol.json_text import parse_json
 from voxwire_server import serving, sockets
 from voxwire_server.capture import allowance
 from voxwire_server.config import Settings
 from voxwire_server.control import bad_messages, intake, link
+from voxwire_server.conversation import file_arrival, files
 from voxwire_server.pipeline import input as pipeline_input
 from voxwire_server.playout import path_formats
-from voxwire_server.routes import hello
+from voxwire_server.routes import hello, stock_files, stock_uploads
 from voxwire_server.strict_json import load_json
 
 SPEC = (Path(__file__).resolve().parents[2] / "protocol" / "spec" / "limits.md").read_text("utf-8")
@@ -56,6 +58,19 @@ def test_every_limit_is_the_code_s() -> None:
         "write to a client that does not read": link.MAX_STUCK_MS,
         "ping unanswered by a client that sends": link.MAX_DEAF_MS,
         "events queued for a client": link.MAX_EVENT_BYTES,
+        "file": settings.file_max_bytes,
+        "name of a file": MAX_NAME_CHARS,
+        "text beside a file": MAX_TEXT_CHARS,
+        "piece of a file": PIECE_BYTES,
+        "of a file on its way": file_arrival.MAX_WINDOW_BYTES,
+        "files of a session at once": files.MAX_OPEN,
+        "files of a session, in all": 2 * settings.file_max_bytes,
+        "files of all sessions, in all": settings.files_total_bytes,
+        "no piece of a file": files.STALL_MS,
+        "uploads at once": stock_files.MAX_UPLOADING,
+        "uploads that wait, of one client": stock_uploads._MAX_OF_ONE,
+        "uploads that wait": stock_uploads._MAX_UPLOADS,
+        "an upload waits": stock_uploads.UPLOAD_TTL_MS,
     }
     assert {name: float(cells[0]) for name, cells in rows("limit").items()} == expected
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from voxwire_protocol import wire
+from voxwire_server.sent_files import SentFile
 
 
 class FakePipeline:
@@ -35,6 +36,9 @@ class FakePipeline:
         await asyncio.sleep(self.busy_ms / 1000)  # real time: slow
         asks = run_immediately and not is_void()
         self.told.append(("text", (text, asks, audio_response)))
+
+    async def file(self, file: SentFile) -> None:
+        self.told.append(("file", file))
 
     async def keys(self, digits: str) -> None:
         await asyncio.sleep(self.busy_ms / 1000)  # real time: slow

@@ -9,9 +9,11 @@ from typing import Any
 from unittest import mock
 
 from voxwire_protocol import wire
+from voxwire_server.control.attaches import Attaches
 from voxwire_server.control.link import ControlLink
 from voxwire_server.control.numbered import NumberedChannel
 from voxwire_server.playout import flushes
+from voxwire_server.sent_files import FileRoom
 from voxwire_server.session.outlet import Outlet
 from voxwire_server.session.router import Router
 from voxwire_server.session.session import Session
@@ -25,6 +27,9 @@ __all__ = [
     "emitted_messages",
     "end_reason",
     "epoch",
+    "every_resume_loses",
+    "file_bytes",
+    "file_room",
     "is_attached",
     "is_held",
     "last_received",
@@ -148,6 +153,24 @@ def receive(session: Session, data: bytes, link: ControlLink | None = None) -> f
 def lose(session: Session, link: ControlLink) -> None:
     """A socket is gone."""
     channel(session).lost(link)
+
+
+def every_resume_loses() -> AbstractContextManager[Any]:
+    """Nothing that a client has missed is kept any more: it is given a snapshot."""
+    return mock.patch.object(Attaches, "_missing", return_value=None)
+
+
+# its files
+
+
+def file_bytes(server: RunningServer) -> int:
+    """Memory that files of its sessions hold."""
+    return sum(session.files._held_bytes for session in sessions(server))
+
+
+def file_room(session: Session) -> FileRoom:
+    """The memory that files of its server hold, of sessions and of uploads."""
+    return session.files._room
 
 
 # its voice and its bot

@@ -24,11 +24,14 @@ from voxwire_server.routes.entrance import Entrance
 from voxwire_server.routes.health import health_router
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
+from voxwire_server.routes.stock_files import StockFiles
 from voxwire_server.routes.stock_http import StockHttp
 from voxwire_server.routes.stock_offers import Offers
 from voxwire_server.routes.stock_sockets import STOCK_PATHS, StockSocketRoute
 from voxwire_server.routes.stock_starts import Starts
+from voxwire_server.routes.stock_uploads import Uploads
 from voxwire_server.routes.tokens import secret_check, tokens_router
+from voxwire_server.sent_files import Acceptance, types_of
 from voxwire_server.session.admission import Admission, ChosenBot, NoSuchBotError
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.registry import SessionRegistry
@@ -102,8 +105,10 @@ def _runner_of(bot: LoadedBot) -> Callable[[Session], Awaitable[None]]:
 class _House:
     """The bots, as sessions need them."""
 
-    def __init__(self, bots: Bots) -> None:
+    def __init__(self, bots: Bots, settings: Settings) -> None:
         self._bots = bots
+        self._types = types_of(settings.accepts)
+        self._max_bytes = settings.file_max_bytes
 
     def choose(self, name: str) -> ChosenBot:
         """The bot that a client means.
@@ -115,7 +120,9 @@ class _House:
             bot = self._bots.choose(name)
         except UnknownBotError as error:
             raise NoSuchBotError(str(error)) from None
-        return ChosenBot(bot.name, bot.examples, _runner_of(bot))
+        types = self._types if bot.accepts is None else types_of(",".join(bot.accepts))
+        accepts = Acceptance(types, self._max_bytes)
+        return ChosenBot(bot.name, bot.examples, _runner_of(bot), accepts)
 
 
 def _gate(settings: Settings) -> Gate:
@@ -174,7 +181,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     ice = _ice_servers(settings)
     directory = Directory(
         registry,
-        Admission(ring, loopback=is_loopback(settings.host), bots=_House(bots)),
+        Admission(ring, loopback=is_loopback(settings.host), bots=_House(bots, settings)),
         settings=settings,
         ice=ice,
     )
@@ -194,10 +201,16 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         server=f"voxwire-server {server_version()}",
     )
     about = {"library": "voxwire-server", "library_version": server_version()}
-    offers = Offers(directory, settings, ice, about=about)
+    uploads = Uploads(directory.file_room)
+    offers = Offers(directory, settings, ice, uploads=uploads, about=about)
     starts = Starts(offers.owners)
     stock = StockSocketRoute(
-        directory, entrance, starts, first_timeout_ms=settings.hello_timeout_ms, about=about
+        directory,
+        entrance,
+        starts,
+        uploads,
+        first_timeout_ms=settings.hello_timeout_ms,
+        about=about,
     )
     app = FastAPI(lifespan=life.run, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.registry, app.state.life = registry, life
@@ -214,7 +227,8 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     )
     life.when_ending(offers.close)
     routes = app.router.routes
-    routes.extend(StockHttp(directory, gate, offers, starts, ice).routes())
+    files = StockFiles(uploads)
+    routes.extend(StockHttp(directory, gate, offers, starts, ice, files).routes())
     routes.append(WebSocketRoute(SESSION_PATH, control))
     routes.extend(WebSocketRoute(path, stock) for path in STOCK_PATHS)
     routes.append(WebSocketRoute("/{path:path}", NotHere(refusals)))

@@ -72,6 +72,13 @@ class Settings(BaseSettings):
     """How long the bot's voice waits for a listener; after that it is cut, milliseconds."""
     suspended_ms: int = Field(default=60_000, ge=0)
     """The same for a listener who is there and says that it cannot play, milliseconds."""
+    accepts: str = ""
+    """Types of files that bots take which do not say it themselves, separated by commas:
+    ``image/*,application/pdf``; empty = none."""
+    file_max_bytes: int = Field(default=10_485_760, ge=0, le=104_857_600)
+    """Largest file that a client may send, bytes; 0 = no files."""
+    files_total_bytes: int = Field(default=268_435_456, ge=0)
+    """Memory that files of all sessions take together until their bots have them, bytes."""
     answer_timeout_ms: int = Field(default=15_000, ge=0)
     """How long the services that owe an answer may be silent; 0 = for ever, milliseconds."""
     end_timeout_ms: int = 5000

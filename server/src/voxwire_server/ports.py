@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
 from voxwire_server.lifecycle import Life
+from voxwire_server.sent_files import NO_FILES, Acceptance, SentFile
 
 __all__ = [
     "Block",
@@ -148,6 +149,7 @@ class SessionFacts:
         metadata_json: What the client sent along; empty or a JSON object.
         tools: The tools that the client declares.
         speaks: Whether the bot speaks its answers; else they are text, unless the bot insists.
+        accepts: What the bot takes of files.
     """
 
     bot: str = ""
@@ -161,6 +163,7 @@ class SessionFacts:
     metadata_json: str = ""
     tools: tuple[wire.ToolDeclaration, ...] = ()
     speaks: bool = True
+    accepts: Acceptance = NO_FILES
 
 
 # the session, as its parts see it
@@ -425,6 +428,10 @@ class Pipeline(Protocol):
         is_void: Callable[[], bool],
     ) -> None:
         """The user typed; no answer is wanted any more once ``is_void`` is true."""
+        ...
+
+    async def file(self, file: SentFile) -> None:
+        """The user sent a file."""
         ...
 
     async def keys(self, digits: str) -> None:

@@ -15,6 +15,7 @@ from voxwire_server.control.rtvi import RtviChannel
 from voxwire_server.control.rtvi_wire import Surroundings
 from voxwire_server.lifecycle import Event, State
 from voxwire_server.ports import ControlChannel
+from voxwire_server.sent_files import NO_FILES, Acceptance, FileRefusal
 
 SPEAKING = wire.BotState.BOT_STATE_SPEAKING
 IDLE = wire.BotState.BOT_STATE_IDLE
@@ -73,6 +74,8 @@ class Peer:
         answered: Requests that the bot answers.
         busy: Whether somebody speaks.
         heard: Audio that came as messages.
+        files: Files that came.
+        refusal: What they are answered with; None = they are taken.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Peer:
         evals: bool = False,
         pings: bool = True,
         features: frozenset[wire.Feature] = frozenset(),
+        accepts: Acceptance = NO_FILES,
     ) -> None:
         self.wire, self.inbox = FakeWire(answers_pings=pings), FakeInbox()
         self.cues: list[tuple[float, Callable[[], object]]] = []
@@ -89,6 +93,8 @@ class Peer:
         self.busy = False
         self.tools: set[str] = set()
         self.heard: list[rtvi.RawAudio] = []
+        self.files: list[rtvi.SendFile] = []
+        self.refusal: FileRefusal | None = None
         self.channel = RtviChannel(
             self.wire,
             features=features,
@@ -105,8 +111,14 @@ class Peer:
                 hear=self.heard.append,
                 busy=lambda: self.busy,
                 client_tools=lambda: self.tools,
+                accepts=accepts,
+                send_file=self._file,
             )
         )
+
+    def _file(self, file: rtvi.SendFile) -> FileRefusal | None:
+        self.files.append(file)
+        return self.refusal
 
     def say(self, kind: str, data: object = None, message_id: str = "m1") -> float:
         message = {"label": "rtvi-ai", "type": kind, "id": message_id, "data": data}
@@ -244,12 +256,10 @@ async def test_a_forged_tool_result_is_refused(time: VirtualTime) -> None:
 @in_virtual_time
 async def test_what_the_server_does_not_take_is_answered_by_its_id(time: VirtualTime) -> None:
     peer = Peer(time)
-    file = {"format": "text/plain", "source": {"type": "bytes", "bytes": "aGk="}}
-    peer.say("send-file", {"content": "", "file": file}, "a")
     peer.say("update-config", {}, "b")
     peer.say("append-to-context", {"role": "user", "content": "x"}, "c")
-    assert peer.wire.types == ["error-response"] * 3
-    assert [message.id for message in peer.wire.sent] == ["a", "b", "c"]
+    assert peer.wire.types == ["error-response"] * 2
+    assert [message.id for message in peer.wire.sent] == ["b", "c"]
     assert peer.inbox.messages == []
 
 
@@ -504,3 +514,32 @@ async def test_a_request_counts_as_taken_when_a_wire_has_it(time: VirtualTime) -
     again = FakeWire()
     peer.channel.rebind(again)
     assert (len(peer.inbox.messages), again.sent) == (1, [])  # the session asks again itself
+
+
+@in_virtual_time
+async def test_a_file_is_handed_on_or_refused_with_the_id_of_its_message(
+    time: VirtualTime,
+) -> None:
+    peer = Peer(time)
+    source = {"type": "bytes", "bytes": "AAEC"}
+    data = {"content": "what is it?", "file": {"format": "image/png", "source": source}}
+    peer.say("send-file", data, "f1")
+    assert (peer.files[0].data, peer.files[0].text) == (b"\0\1\2", "what is it?")
+    assert peer.wire.sent == []
+    code = wire.ErrorCode.ERROR_CODE_UNSUPPORTED
+    peer.refusal = FileRefusal(code, "this bot takes no files")
+    peer.say("send-file", data, "f2")
+    assert peer.wire.types == ["error-response"]
+    assert peer.wire.sent[0].id == "f2"
+    assert peer.wire.of("error-response") == [{"error": "this bot takes no files"}]
+
+
+@in_virtual_time
+async def test_bot_ready_says_what_the_bot_takes_of_files(time: VirtualTime) -> None:
+    peer = Peer(time, accepts=Acceptance(("image/*",), 100))
+    peer.say("client-ready", {"version": "2.2.0"})
+    [ready] = peer.wire.of("bot-ready")
+    assert ready["about"] == {
+        "library": "test",
+        "accepts": {"types": ["image/*"], "max_bytes": 100},
+    }

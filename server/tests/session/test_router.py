@@ -58,6 +58,7 @@ class Hall:
                 capture=door("capture"),
                 lane=self.lane,
                 texts=door("texts"),
+                files=door("files"),
                 requests=door("requests"),
                 tools=door("tools"),
                 interrupt=door("lane").cut,
@@ -108,6 +109,23 @@ def test_a_message_goes_through_its_door(kind: str) -> None:
 async def test_a_typed_text_is_a_use_of_the_session() -> None:
     text = wire.SendText(text="hello")
     assert Hall().take(send_text=text) == [("limits.active", []), ("texts.take", text)]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"file_begin": wire.FileBegin(file_id="f")},
+        {"file_piece": wire.FilePiece(file_id="f", data=b"x")},
+        {"file_cancel": wire.FileCancel(file_id="f")},
+    ],
+)
+def test_a_file_is_a_use_of_the_session(message: dict[str, Any]) -> None:
+    @in_virtual_time
+    async def run() -> None:
+        taken = ("files.take", wire.Envelope(**message))
+        assert Hall().take(**message) == [("limits.active", []), taken]
+
+    run()
 
 
 @in_virtual_time

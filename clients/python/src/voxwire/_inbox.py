@@ -7,6 +7,7 @@ from typing import Final
 from voxwire._attach import lost
 from voxwire._control import Control
 from voxwire._events import EventQueue
+from voxwire._files import Files
 from voxwire._opening import Opening
 from voxwire._paths import Paths
 from voxwire._playback import Playback
@@ -31,6 +32,7 @@ class Parts:
 
     control: Control
     events: EventQueue
+    files: Files
     opening: Opening
     paths: Paths
     playback: Playback
@@ -119,6 +121,7 @@ class Inbox:
     def _skip(self, snapshot: wire.Snapshot, unsent: int) -> None:
         """Goes on from a snapshot, since what happened meanwhile is lost."""
         self._parts.playback.forget_flushes()
+        self._parts.files.again()
         skipped = events.EventsSkipped(0, unsent, snapshot_of(snapshot))
         said: list[wire.Envelope] = []
         if snapshot.HasField("utterance"):
@@ -153,6 +156,8 @@ class Inbox:
                 self._parts.control.clock.receive(envelope.pong, self._now_us())
             case "ice_servers_update":
                 self._parts.opening.update_ice(envelope.ice_servers_update.ice_servers)
+            case "file_taken" | "file_ended":
+                self._parts.files.receive(envelope)
             case "tool_request" | "tool_cancel":
                 self._parts.tools.receive(envelope)
             case name if name in _PATH_PAYLOADS:

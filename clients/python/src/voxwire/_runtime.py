@@ -8,6 +8,7 @@ from voxwire._attach import Greeting, lost
 from voxwire._control import Control
 from voxwire._environment import Environment
 from voxwire._events import EventQueue
+from voxwire._files import Files
 from voxwire._ice import IceChoice
 from voxwire._inbox import Inbox, Parts
 from voxwire._opening import Opened, Opening, Options, ladder, path_name
@@ -73,6 +74,7 @@ class Runtime:
         self.failure: VoxwireError | None = None
         self.simulation = Simulation(gate, drop_control=control.drop, drop_media=self._drop_media)
         self._tools = ToolRunner(options.tools, control.send, clock=clock)
+        self.files = Files(self.send)
         self.user = UserAudio(microphone, clock=clock)
         self._playback = Playback(speaker, emit=self.events.put, send=control.send, clock=clock)
         loopback = is_loopback(url)
@@ -93,6 +95,7 @@ class Runtime:
         parts = Parts(
             control=control,
             events=self.events,
+            files=self.files,
             opening=self._opening,
             paths=self._paths,
             playback=self._playback,
@@ -233,6 +236,7 @@ class Runtime:
             stack.callback(self._ready.set)
             stack.callback(self._over.set)
             stack.callback(self.events.close, failure)
+            stack.callback(self.files.close, failure)
             stack.push_async_callback(self._control.close)
             stack.push_async_callback(self._paths.close)
             stack.push_async_callback(self._tools.close)

@@ -1,10 +1,12 @@
 """A session: one conversation with a bot, as a program sees it."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
 from voxwire._arguments import flag, invalid, json_text, number
 from voxwire._arguments import text as checked_text
+from voxwire._files import FileAcceptance, acceptance_of, begin_of
 from voxwire._opening import path_name
 from voxwire._runtime import Runtime
 from voxwire._simulate import Simulation
@@ -46,6 +48,11 @@ class Session:
     def bot(self) -> str:
         """Name of the bot."""
         return self._runtime.inbox.welcome.bot
+
+    @property
+    def accepts(self) -> FileAcceptance | None:
+        """What the bot takes of files; None = none."""
+        return acceptance_of(self._runtime.inbox.welcome)
 
     @property
     def transport(self) -> str:
@@ -157,6 +164,49 @@ class Session:
             audio_response=flag(audio_response, "audio_response"),
         )
         self._runtime.send(wire.Envelope(send_text=message))
+
+    async def send_file(
+        self,
+        name: str,
+        type: str,
+        data: bytes | bytearray | memoryview,
+        *,
+        text: str = "",
+        run_immediately: bool = True,
+        audio_response: bool = True,
+        on_progress: Callable[[int, int], object] | None = None,
+    ) -> None:
+        """Sends a file to the bot, and waits until it has it. Cancelled, the file is given up.
+
+        It goes at the pace that the server sets, so that nothing else is late for it, and
+        outlives a lost connection.
+
+        Args:
+            name: Its name, without a path; may be empty.
+            type: Its media type: ``image/png``. `accepts` says what the bot takes.
+            data: Its bytes.
+            text: What the user writes beside it.
+            run_immediately: False = add it to the conversation without asking for an answer.
+            audio_response: False = answer in text only.
+            on_progress: Called with how much the server has, and with the whole, bytes. What it
+                raises, this raises.
+
+        Raises:
+            UsageError: INVALID_ARGUMENT; UNSUPPORTED when the bot takes no such file.
+            ProtocolError: TOO_LARGE.
+            VoxwireError: CAPACITY or RATE_LIMITED when there is too much at once; TIMEOUT when the
+                server waited in vain; why the session ended.
+        """
+        begin, copied = begin_of(
+            name,
+            type,
+            data,
+            beside=text,
+            run_immediately=run_immediately,
+            audio_response=audio_response,
+            accepts=self.accepts,
+        )
+        await self._runtime.files.send(begin, copied, on_progress)
 
     async def interrupt(self) -> None:
         """Cuts the bot off, as if the user had spoken."""

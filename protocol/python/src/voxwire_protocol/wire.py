@@ -11,6 +11,14 @@ from typing import Final
 from voxwire_protocol.gen.voxwire.v1 import options_pb2
 from voxwire_protocol.gen.voxwire.v1.envelope_pb2 import Envelope
 from voxwire_protocol.gen.voxwire.v1.error_pb2 import Error, ErrorCode, RecoveryAction
+from voxwire_protocol.gen.voxwire.v1.files_pb2 import (
+    FileAcceptance,
+    FileBegin,
+    FileCancel,
+    FileEnded,
+    FilePiece,
+    FileTaken,
+)
 from voxwire_protocol.gen.voxwire.v1.input_pb2 import AppMessage, Interrupt, Mute, SendText
 from voxwire_protocol.gen.voxwire.v1.media_pb2 import (
     AudioChunk,
@@ -109,6 +117,12 @@ __all__ = [
     "Error",
     "ErrorCode",
     "Feature",
+    "FileAcceptance",
+    "FileBegin",
+    "FileCancel",
+    "FileEnded",
+    "FilePiece",
+    "FileTaken",
     "Flush",
     "GoAway",
     "HeardSource",

@@ -39,6 +39,8 @@ class LoadedBot:
     warm: Callable[[], Awaitable[None]] = _nothing
     close: Callable[[], Awaitable[None]] = _nothing
     examples: tuple[str, ...] = field(default=())
+    accepts: tuple[str, ...] | None = None
+    """Types of files that it takes; None = those of the server's settings."""
 
 
 def load_bot(name: str) -> LoadedBot:
@@ -69,12 +71,14 @@ def load_bot(name: str) -> LoadedBot:
     run: Any = getattr(module, "bot", None)
     if run is None:
         raise BotNotFoundError(f"{name} has no function 'async def bot(session)'")
+    accepts: Any = getattr(module, "ACCEPTS", None)
     return LoadedBot(
         name=path.stem,
         run=run,
         warm=getattr(module, "warm", _nothing),
         close=getattr(module, "close", _nothing),
         examples=tuple(getattr(module, "EXAMPLES", ())),
+        accepts=None if accepts is None else tuple(accepts),
     )
 
 
@@ -91,6 +95,7 @@ def _offline() -> LoadedBot:
         warm=offline.warm,
         close=offline.close,
         examples=tuple(offline.EXAMPLES),
+        accepts=offline.ACCEPTS,
     )
 
 

@@ -30,9 +30,11 @@ PAYLOAD_BYTES: Final = {
     "send_text": 262_208,
     "app_message": 65_536,
     "path_open": 65_536,
+    "file_begin": 65_536,
+    "file_piece": 16_640,
 }
 """Largest message by kind, bytes, put together if it came in chunks: 48 KiB of a tool's result,
-65 536 characters of text."""
+65 536 characters of text, 16 KiB of a file."""
 
 
 class Rate(NamedTuple):
@@ -48,10 +50,12 @@ RATES: Final = {
     "reliable": Rate(50, 100),
     "messages": Rate(1000, 500),
     "bytes": Rate(524_288, 524_288),
+    "file_bytes": Rate(1_048_576, 262_144),
     "errors": Rate(10, 50),
 }
 """Rates of one session: audio blocks, other messages that may be lost, numbered ones, all of them,
-their bytes, and the errors that they are answered with."""
+their bytes without those of files, the bytes of files, and the errors that they are answered
+with."""
 
 
 class TokenBucket:
@@ -142,6 +146,7 @@ class Verdict(NamedTuple):
 _ACCEPTED: Final = Verdict(True, 0.0)
 _FIELDS: Final = wire.Envelope.DESCRIPTOR.fields_by_name
 _AUDIO: Final = _FIELDS["audio"].number
+_PIECE: Final = _FIELDS["file_piece"].number
 _RELIABLE: Final = frozenset(_FIELDS[name].number for name in wire.RELIABLE_PAYLOADS)
 
 
@@ -168,8 +173,14 @@ class Intake:
     def admit(self, data: bytes, now_ms: float) -> Verdict:
         """Judge one message by its size and kind, before it is parsed."""
         buckets = self._buckets
-        wait_ms = self._charge(len(data), now_ms)
         number = payload_number(data)
+        if number == _PIECE:  # as much as the client was let send, so that nothing waits behind it
+            wait_ms = max(
+                buckets["messages"].charge(1, now_ms),
+                buckets["file_bytes"].charge(len(data), now_ms),
+            )
+            return Verdict(True, wait_ms)
+        wait_ms = self._charge(len(data), now_ms)
         if number in _RELIABLE:
             wait_ms = max(wait_ms, buckets["reliable"].charge(1, now_ms))
         elif not buckets["audio" if number == _AUDIO else "lossy"].take(now_ms):

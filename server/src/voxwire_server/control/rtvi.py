@@ -282,7 +282,7 @@ class RtviChannel:
             case rtvi.ClientReady():
                 self._tell(
                     self._client.bot_ready(
-                        found.message_id, about=self._about, capabilities=_CAPABILITIES
+                        found.message_id, about=self._about_us(), capabilities=_CAPABILITIES
                     )
                 )
             case rtvi.DisconnectBot():
@@ -291,8 +291,29 @@ class RtviChannel:
             case rtvi.RawAudio():
                 if self._around is not None:
                     self._around.hear(found.said)
+            case rtvi.SendFile():
+                self._send_file(found.message_id, found.said)
             case _:
                 self._answer(found.message_id, _UNSUPPORTED)
+
+    def _about_us(self) -> dict[str, Any]:
+        """What ``bot-ready`` says; RTVI's capabilities have no place for files."""
+        accepts = None if self._around is None else self._around.accepts
+        if accepts is None or not accepts.any:
+            return self._about
+        files = {"types": list(accepts.types), "max_bytes": accepts.max_bytes}
+        return {**self._about, "accepts": files}
+
+    def _send_file(self, message_id: str, file: rtvi.SendFile) -> None:
+        around = self._around
+        refusal = None if around is None else around.send_file(file)
+        if around is None:
+            self._answer(message_id, _UNSUPPORTED)
+        elif refusal is not None:
+            self.intake.dropped.bad += 1
+            self._answer(message_id, refusal.reason)
+        elif file.run_immediately:
+            self._client.text_only = self._silent or not file.audio_response
 
     def _pass_on(self, envelope: wire.Envelope, inbox: Inbox) -> None:
         payload = envelope.WhichOneof("payload")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from voxwire_protocol import rtvi
+from voxwire_server.sent_files import Acceptance, FileRefusal
 
 __all__ = ["RtviWire", "Surroundings"]
 
@@ -58,6 +59,8 @@ class Surroundings:
         hear: Takes the user's audio that comes as messages.
         busy: Whether somebody speaks, or an answer is owed or on its way to the ear.
         client_tools: Names of the tools that the client runs.
+        accepts: What the bot takes of files.
+        send_file: Hands a file of the client to the bot; why not, if it does not.
     """
 
     when_heard: Callable[[float, Callable[[], object]], None]
@@ -65,3 +68,5 @@ class Surroundings:
     hear: Callable[[rtvi.RawAudio], None]
     busy: Callable[[], bool]
     client_tools: Callable[[], Collection[str]]
+    accepts: Acceptance
+    send_file: Callable[[rtvi.SendFile], FileRefusal | None]

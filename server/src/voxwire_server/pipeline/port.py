@@ -6,15 +6,17 @@ from contextlib import suppress
 from typing import Final
 
 from pipecat.audio.dtmf.types import KeypadEntry
-from pipecat.frames.frames import InputDTMFFrame, LLMConfigureOutputFrame
+from pipecat.frames.frames import InputDTMFFrame, LLMConfigureOutputFrame, LLMRunFrame
 
 from voxwire_protocol import wire
 from voxwire_server.pipeline.alarm import Alarm
+from voxwire_server.pipeline.files import frame_of
 from voxwire_server.pipeline.input import SessionInput
 from voxwire_server.pipeline.taps import Taps
 from voxwire_server.pipeline.typed import push_typed
 from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.wires import Wires
+from voxwire_server.sent_files import SentFile
 
 __all__ = ["RunningPipeline"]
 
@@ -111,6 +113,33 @@ class RunningPipeline:
         await push_typed(entry, text, run=run_immediately)
         if not audio_response and wires.facts.speaks:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
+
+    async def file(self, file: SentFile) -> None:
+        """The user sent a file: RTVI 2.2 ``send-file``, the frames that Pipecat makes of it.
+
+        An answer in text alone is asked for when the pipeline has passed the file on: the frame
+        asks from behind the output, and by then the model would speak again.
+        """
+        wires, entry = self._wires, self._entry
+        asks, speaks = file.run_immediately, file.audio_response
+        if asks:
+            asked_ms = wires.port.clock.now_ms()
+            self._taps.user.sent(file.text)
+            await self._cut_off()
+            if speaks:
+                wires.turns.typed(asked_ms)
+            wires.emit_state(wires.state.answer_owed())
+        elif file.text:
+            self._taps.user.noted(file.text)
+        await entry.push_frame(await frame_of(file, run_llm=asks and speaks))
+        if asks and not speaks:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DRAIN_SECS):
+                    await entry.pipeline_worker.flush_pipeline()
+            await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
+            await entry.push_frame(LLMRunFrame())
+            if wires.facts.speaks:
+                await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
 
     async def keys(self, digits: str) -> None:
         """The user pressed keys: Pipecat's ``InputDTMFFrame``, one each."""

@@ -89,6 +89,14 @@ class UserTaps:
         self._segment += 1
         self._transcript(text, final=True, typed=True)
 
+    def sent(self, text: str) -> None:
+        """The user sent a file and, unless it is empty, ``text`` beside it."""
+        if text:
+            self.typed(text)
+        else:
+            self._wordless.words()
+            self._next_turn()
+
     def noted(self, text: str) -> None:
         """The user typed ``text`` that nobody is to answer: a turn beside the one that runs."""
         self._noted += 1

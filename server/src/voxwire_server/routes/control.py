@@ -79,6 +79,7 @@ class _Socket:
             bot=facts.bot,
             server=self._server,
             examples=facts.examples,
+            accepts=facts.accepts.told(),
         )
 
 

@@ -10,6 +10,7 @@ from voxwire_server.control.rtvi import RtviChannel, leave
 from voxwire_server.lifecycle import Event
 from voxwire_server.ports import ControlChannel, PathError, PathSink, Report
 from voxwire_server.routes.stock_peer import surroundings
+from voxwire_server.routes.stock_uploads import TakeUpload
 from voxwire_server.session.listening import carrier_settings
 from voxwire_server.session.session import Session
 
@@ -105,18 +106,25 @@ class StockCall:
         connection: The connection, which is up.
         reachable: Where this server can be reached.
         about: What ``bot-ready`` says of this server.
+        take_upload: Takes a file that this client has uploaded.
 
     Attributes:
         session: The session, once there is one.
     """
 
     def __init__(
-        self, connection: "StockConnection", reachable: "Reachable", *, about: dict[str, Any]
+        self,
+        connection: "StockConnection",
+        reachable: "Reachable",
+        *,
+        about: dict[str, Any],
+        take_upload: TakeUpload,
     ) -> None:
         self.session: Session | None = None
         self._wire = _ChatWire(connection, self._hang_up)
         self._reachable = reachable
         self._about = about
+        self._take_upload = take_upload
         self._channel: RtviChannel | None = None
         self._paths = 0
 
@@ -136,7 +144,7 @@ class StockCall:
         """The session speaks and hears by this connection."""
         self.session = session
         if self._channel is not None:
-            self._channel.follow(surroundings(session, lambda _: None))
+            self._channel.follow(surroundings(session, lambda _: None, self._take_upload))
         self._carry(self._wire, session)
 
     def coming(self, session: Session) -> Event | None:

@@ -1,4 +1,4 @@
-"""``POST /start``, ``/api/offer``, ``/sessions/{id}/api/offer``, ``GET /status``: stock clients.
+"""``POST /start``, ``/api/offer``, ``/files``, ``GET /status``: stock clients.
 
 The shapes are those of Pipecat's runner (pipecat 1.14 ``runner/run.py``) as its clients need them.
 A page of another origin reads the answers where the gate lets that origin in.
@@ -26,10 +26,11 @@ from voxwire_server.routes.bodies import (
     read_json_body,
 )
 from voxwire_server.routes.refusals import cors_headers
+from voxwire_server.routes.stock_files import StockFiles
 from voxwire_server.routes.stock_offers import Offers, http_status
 from voxwire_server.routes.stock_starts import Asked, Owner, Start, Starts, asked_of
 from voxwire_server.session.directory import Directory
-from voxwire_server.session.ticket import Ticket
+from voxwire_server.session.ticket import Refused, Ticket
 from voxwire_server.strict_json import checked, load_json
 
 __all__ = ["MAX_BODY_BYTES", "StockHttp"]
@@ -89,16 +90,24 @@ class StockHttp:
         offers: The connections.
         starts: The promises.
         ice: The STUN and TURN servers.
+        files: Takes uploads.
     """
 
     def __init__(
-        self, directory: Directory, gate: Gate, offers: Offers, starts: Starts, ice: IceServers
+        self,
+        directory: Directory,
+        gate: Gate,
+        offers: Offers,
+        starts: Starts,
+        ice: IceServers,
+        files: StockFiles,
     ) -> None:
         self._directory = directory
         self._gate = gate
         self._offers = offers
         self._starts = starts
         self._ice = ice
+        self._files = files
 
     def routes(self) -> list[Route]:
         """The routes; a preflight of any of them is answered, too."""
@@ -107,6 +116,8 @@ class StockHttp:
             ("/start", {"POST": self._start}),
             ("/api/offer", {"POST": self._offer, "PATCH": self._candidates}),
             ("/sessions/{start}/api/offer", {"POST": self._offer, "PATCH": self._candidates}),
+            ("/files", {"POST": self._upload}),
+            ("/sessions/{start}/files", {"POST": self._upload}),
         ]
         return [Route(path, _endpoint(to), methods=[*to, "OPTIONS"]) for path, to in ways]
 
@@ -131,7 +142,10 @@ class StockHttp:
             raise RefusedRequestError(429, code, "too many starts wait for their clients")
         if transport == "websocket":  # the stock client takes no other member
             return {"wsUrl": _ws_url(request, start)}
-        return {"sessionId": start.id, **self._ice_config()}
+        said = {"sessionId": start.id, **self._ice_config()}
+        if self._directory.accepts(ticket.bot).any:
+            said["fileUploadUrl"] = f"/sessions/{start.id}/files"
+        return said
 
     def _ice_config(self) -> dict[str, Any]:
         servers = self._ice.mint(f"start.{time.time_ns():x}", now_s=time.time(), ttl_s=None)
@@ -171,6 +185,17 @@ class StockHttp:
         if not self._offers.candidates(asked.pc_id, owner, lines):
             raise _NOT_FOUND
         return {"status": "success"}
+
+    async def _upload(self, request: Request) -> dict[str, Any]:
+        start = self._start_of(request)
+        if start is not None:
+            accepts = self._directory.accepts(start.ticket.bot)
+            return await self._files.take(request, start.owner, accepts)
+        admitted = self._directory.accepts_of(self._ticket(request))
+        if isinstance(admitted, Refused):
+            status = http_status(admitted.code)
+            raise RefusedRequestError(status, admitted.code, admitted.reason)
+        return await self._files.take(request, self._owner(request, None), admitted)
 
     # who
 

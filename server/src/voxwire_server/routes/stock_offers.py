@@ -17,6 +17,7 @@ from voxwire_server.ports import PathError, SessionFacts
 from voxwire_server.routes.bodies import RefusedRequestError
 from voxwire_server.routes.stock_call import StockCall
 from voxwire_server.routes.stock_starts import Asked, Owner
+from voxwire_server.routes.stock_uploads import Upload, Uploads
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.listening import carrier_settings
 from voxwire_server.session.ticket import Here, Refused, Ticket
@@ -119,16 +120,24 @@ class Offers:
         directory: Puts clients on sessions.
         settings: The server's settings.
         ice: The STUN and TURN servers.
+        uploads: The files that stock clients have uploaded.
         about: What ``bot-ready`` says of this server.
     """
 
     def __init__(
-        self, directory: Directory, settings: Settings, ice: IceServers, *, about: dict[str, Any]
+        self,
+        directory: Directory,
+        settings: Settings,
+        ice: IceServers,
+        *,
+        uploads: Uploads,
+        about: dict[str, Any],
     ) -> None:
         self._directory = directory
         self._settings = settings
         self._ice = ice
         self._about = about
+        self._uploads = uploads
         self._connections: dict[str, _Connection] = {}
         self._rate = TokenBucket(_RATE)
         self._pending = 0
@@ -188,7 +197,7 @@ class Offers:
             self._answering.remove(owner)
         pc_id = secrets.token_urlsafe(24)
         entry = self._connections[pc_id] = _Connection(owner, ice, known)
-        entry.task = self._spawn(self._begin(pc_id, entry, connection, ticket, asked))
+        entry.task = self._spawn(self._begin(pc_id, entry, connection, ticket, asked, once=once))
         return answer, pc_id
 
     async def _connection(self, sdp: str) -> tuple["StockConnection", _OfferIce, str]:
@@ -219,6 +228,8 @@ class Offers:
         connection: "StockConnection",
         ticket: Ticket,
         asked: Asked,
+        *,
+        once: bool,
     ) -> None:
         """Wait until the connection is up, then have a session go on over it, to its end."""
         carried = False
@@ -233,6 +244,8 @@ class Offers:
             if carried and entry.call is not None and entry.call.session is not None:
                 self._living.add(self._moved())
                 await entry.call.session.ended.wait()
+                if once:
+                    self._uploads.forget(entry.owner)
         finally:
             self._connections.pop(pc_id, None)
             await connection.close()
@@ -257,7 +270,12 @@ class Offers:
             self._take_over(entry, known)
             return True
         reachable = Reachable(self._settings.host, self._settings.ice_addresses, entry.ice)
-        call = StockCall(connection, reachable, about=self._about)
+        owners = [entry.owner, Owner.of(entry.owner.origin, ticket.token)]
+
+        def take_upload(url: str) -> Upload | None:
+            return self._uploads.take(url, owners, time.monotonic() * 1000)
+
+        call = StockCall(connection, reachable, about=self._about, take_upload=take_upload)
         features = _FEATURES | {wire.Feature.FEATURE_CLIENT_TOOLS} if asked.tools else _FEATURES
         facts = SessionFacts(
             features=features,

@@ -1,10 +1,11 @@
 """A stock client on a WebSocket: what arrives at the front door, and what carries its session."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from voxwire_protocol import rtvi, wire
 from voxwire_protocol.clocks import Clock
+from voxwire_protocol.files import media_type_of
 from voxwire_server.control.link import MAX_EVENT_BYTES, ControlLink
 from voxwire_server.control.rtvi import RtviChannel
 from voxwire_server.control.rtvi_wire import Surroundings
@@ -20,6 +21,8 @@ from voxwire_server.media.stock_socket import PLAYOUT_RATE, StockSocketPath
 from voxwire_server.ports import ControlChannel
 from voxwire_server.routes.entrance import Send
 from voxwire_server.routes.sockets import SocketControl
+from voxwire_server.routes.stock_uploads import TakeUpload
+from voxwire_server.sent_files import FileRefusal, SentFile
 from voxwire_server.session.session import Session
 from voxwire_server.strict_json import load_json
 
@@ -27,6 +30,10 @@ __all__ = ["StockSocket", "client_of", "message_to", "surroundings", "wants_sile
 
 _PATH_ID = 1
 _MAX_NAME_CHARS = 128
+_NO_UPLOAD: Final = FileRefusal(
+    wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT,
+    "no file of this session was uploaded to that url; other urls are not fetched",
+)
 
 
 def message_to(text: str, *, as_text: bool) -> dict[str, str | bytes]:
@@ -43,6 +50,7 @@ class StockSocket:
         as_text: The client reads RTVI as JSON text and no audio; else frames.
         silent: The bot speaks nothing at all.
         about: What ``bot-ready`` says of this server.
+        take_upload: Takes a file that this client has uploaded.
 
     Attributes:
         link: What writes to it.
@@ -56,6 +64,7 @@ class StockSocket:
         as_text: bool,
         silent: bool,
         about: dict[str, Any],
+        take_upload: TakeUpload,
     ) -> None:
         async def send_text(event: dict[str, Any]) -> None:
             data: bytes | None = event.pop("bytes", None)
@@ -66,6 +75,7 @@ class StockSocket:
         self._as_text = as_text
         self._silent = silent
         self._about = about
+        self._take_upload = take_upload
         self._channel: RtviChannel | None = None
         self._path: StockSocketPath | None = None
 
@@ -97,7 +107,7 @@ class StockSocket:
         )
         session.path_opened(path)
         if self._channel is not None:
-            self._channel.follow(surroundings(session, path.hear))
+            self._channel.follow(surroundings(session, path.hear, self._take_upload))
 
     def coming(self, session: Session) -> Event | None:
         """It never comes back."""
@@ -181,19 +191,49 @@ class StockSocket:
             self._path.alive()
 
 
-def surroundings(session: Session, hear: Callable[[rtvi.RawAudio], None]) -> Surroundings:
+def surroundings(
+    session: Session, hear: Callable[[rtvi.RawAudio], None], take_upload: TakeUpload
+) -> Surroundings:
     """What a stock client's channel needs of its session.
 
     Args:
         session: The session.
         hear: Takes the user's audio that comes as messages.
+        take_upload: Takes a file that its client has uploaded.
     """
+
+    def send_file(said: rtvi.SendFile) -> FileRefusal | None:
+        file = _file_of(said, take_upload)
+        return _NO_UPLOAD if file is None else session.files.give(file)
+
     return Surroundings(
         when_heard=session.voice.when_heard,
         answers=session.requests.handlers.__contains__,
         hear=hear,
         busy=lambda: session.state.busy,
         client_tools=lambda: session.tools.declared,
+        accepts=session.facts.accepts,
+        send_file=send_file,
+    )
+
+
+def _file_of(said: rtvi.SendFile, take_upload: TakeUpload) -> SentFile | None:
+    """The file that a client sends: by value, or one that it has uploaded; None = it has not."""
+    name, data = said.name, said.data
+    if data is None:
+        upload = take_upload(said.url)
+        if upload is None:
+            return None
+        name, data = name or upload.name, upload.data
+    return SentFile(
+        name=name,
+        media_type=media_type_of(said.media_type),
+        data=data,
+        text=said.text,
+        run_immediately=said.run_immediately,
+        audio_response=said.audio_response,
+        image_size=(said.width, said.height),
+        custom_options=said.custom_options or None,
     )
 
 

@@ -19,7 +19,8 @@ from voxwire_server.ports import SessionFacts
 from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.routes.stock_peer import StockSocket, client_of, message_to, wants_silence
-from voxwire_server.routes.stock_starts import Asked, Starts
+from voxwire_server.routes.stock_starts import Asked, Owner, Starts
+from voxwire_server.routes.stock_uploads import Upload, Uploads
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.session import Session
 from voxwire_server.session.ticket import At, Here, Refused, Ticket
@@ -54,6 +55,7 @@ class StockSocketRoute:
         directory: Puts clients on sessions.
         entrance: Lets WebSockets in.
         starts: What ``POST /start`` promised.
+        uploads: The files that stock clients have uploaded.
         first_timeout_ms: Longest wait for the first message.
         about: What ``bot-ready`` says of this server.
     """
@@ -63,6 +65,7 @@ class StockSocketRoute:
         directory: Directory,
         entrance: Entrance,
         starts: Starts,
+        uploads: Uploads,
         *,
         first_timeout_ms: int,
         about: dict[str, Any],
@@ -70,6 +73,7 @@ class StockSocketRoute:
         self._directory = directory
         self._entrance = entrance
         self._starts = starts
+        self._uploads = uploads
         self._first_timeout_ms = first_timeout_ms
         self._about = about
 
@@ -91,9 +95,21 @@ class StockSocketRoute:
             return
         as_text = isinstance(first, str)
         silent = wants_silence(first)
-        client = StockSocket(send, socket, as_text=as_text, silent=silent, about=self._about)
         ticket = _ticket_of(scope, is_local=self._entrance.gate.is_local_program(scope))
         start = self._starts.take(ticket.token, _origin(scope), time.monotonic() * 1000)
+        owner = Owner.of(_origin(scope), (ticket if start is None else start.ticket).token)
+
+        def take_upload(url: str) -> Upload | None:
+            return self._uploads.take(url, [owner], time.monotonic() * 1000)
+
+        client = StockSocket(
+            send,
+            socket,
+            as_text=as_text,
+            silent=silent,
+            about=self._about,
+            take_upload=take_upload,
+        )
         asked = Asked() if start is None else start.asked
         facts = SessionFacts(
             features=_WITH_TOOLS if asked.tools else _FEATURES,

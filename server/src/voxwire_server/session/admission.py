@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from voxwire_server.keys import KeyRing
+from voxwire_server.sent_files import NO_FILES, Acceptance
 from voxwire_server.session.ticket import Ticket
 from voxwire_server.tokens import Claims, TokenVerifier
 
@@ -28,11 +29,13 @@ class ChosenBot(NamedTuple):
         name: Its name.
         examples: Phrases worth trying with it.
         run: Runs it in a session until it ends.
+        accepts: What it takes of files.
     """
 
     name: str
     examples: tuple[str, ...]
     run: "Callable[[Session], Awaitable[None]]"
+    accepts: Acceptance = NO_FILES
 
 
 class BotHouse(Protocol):
@@ -82,6 +85,13 @@ class Admission:
             TokenError: UNAUTHORIZED.
         """
         return self._verifier.verify(token, now_s=now_s).user
+
+    def accepts(self, bot: str) -> Acceptance:
+        """What the bot that is meant takes of files; nothing, when none is."""
+        try:
+            return self._bots.choose(bot).accepts
+        except NoSuchBotError:
+            return NO_FILES
 
     def check(self, ticket: Ticket, *, now_s: float) -> Admitted:
         """Decide about who wants to begin a session.

@@ -21,6 +21,7 @@ from voxwire_server.control.attaches import REFUSALS as TOLD
 from voxwire_server.ice_servers import IceServers
 from voxwire_server.lifecycle import Answer, Event
 from voxwire_server.ports import SessionFacts
+from voxwire_server.sent_files import Acceptance, FileRoom
 from voxwire_server.session.admission import Admission, Admitted
 from voxwire_server.session.features import SERVER_FEATURES
 from voxwire_server.session.local_store import LocalStore
@@ -93,6 +94,8 @@ class Directory:
         self._me = Owner(registry.name, url)
         self._clock = clock
         self._wall_s = wall_s
+        self.file_room = FileRoom(settings.files_total_bytes)
+        """The memory for files of all sessions."""
         self._attempts = SingleFile()
         self._users = SingleFile()
         self._work: set[asyncio.Task[Any]] = set()
@@ -149,6 +152,17 @@ class Directory:
         except REFUSALS as error:
             return refusal_of(error)
         return None
+
+    def accepts_of(self, ticket: Ticket) -> Acceptance | Refused:
+        """What the bot takes of files that whoever has that ticket talks to; nothing is used up."""
+        try:
+            return self._admission.check(ticket, now_s=self._wall_s()).bot.accepts
+        except REFUSALS as error:
+            return refusal_of(error)
+
+    def accepts(self, bot: str) -> Acceptance:
+        """What the bot that is meant takes of files."""
+        return self._admission.accepts(bot)
 
     async def _decide(self, attempt: _Attempt) -> Here | At | Refused:
         try:
@@ -285,6 +299,7 @@ class Directory:
             facts=facts,
             ice_servers=self._ice,
             channel=attempt.arrival.channel(SERVER_FEATURES & facts.features, self._clock),
+            file_room=self.file_room,
             clock=self._clock,
         )
         self._bound(session, attempt)
@@ -406,7 +421,7 @@ def _use_of(claims: Claims, nonce: bytes, session_id: str) -> Use:
 def _facts_of(facts: SessionFacts, admitted: Admitted) -> SessionFacts:
     """What a session is born with: what its door said, and what was decided."""
     bot, claims = admitted
-    facts = replace(facts, bot=bot.name, examples=bot.examples)
+    facts = replace(facts, bot=bot.name, examples=bot.examples, accepts=bot.accepts)
     if claims is None:
         return facts
     return replace(

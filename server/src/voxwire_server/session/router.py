@@ -43,6 +43,10 @@ class _Texts(Protocol):
     def take(self, message: wire.SendText) -> None: ...
 
 
+class _Files(Protocol):
+    def take(self, message: wire.Envelope) -> None: ...
+
+
 class _Requests(Protocol):
     def take(self, message: wire.AppMessage) -> None: ...
 
@@ -63,6 +67,7 @@ class Doors:
         capture: The user's audio.
         lane: Keeps in order what the client asks of the pipeline.
         texts: What the user types.
+        files: The files that the user sends.
         requests: Messages of the application.
         tools: The tool calls.
         interrupt: The client cuts the bot off.
@@ -76,6 +81,7 @@ class Doors:
     capture: _Capture
     lane: _Lane
     texts: _Texts
+    files: _Files
     requests: _Requests
     tools: _Tools
     interrupt: Callable[[], object]
@@ -111,6 +117,9 @@ class Router:
                 "path_close": lambda m: to.paths.close(m.path_close.path_id),
                 "ice_candidate": lambda m: to.candidate(m.ice_candidate),
                 "send_text": lambda m: self._text(m.send_text),
+                "file_begin": self._file,
+                "file_piece": self._file,
+                "file_cancel": self._file,
                 "app_message": lambda m: to.requests.take(m.app_message),
                 "error": lambda m: to.requests.refused(m.error),
                 "interrupt": lambda _: to.interrupt(),
@@ -138,6 +147,10 @@ class Router:
     def _text(self, text: wire.SendText) -> None:
         self._doors.used()
         self._doors.texts.take(text)
+
+    def _file(self, message: wire.Envelope) -> None:
+        self._doors.used()
+        self._doors.files.take(message)
 
     def _playout_report(self, report: wire.PlayoutReport) -> None:
         if report.track_id:

@@ -14,6 +14,7 @@ from voxwire_server.control.intake import Intake
 from voxwire_server.control.link import ControlLink
 from voxwire_server.control.numbered import NumberedChannel
 from voxwire_server.control.rtvi import RtviChannel
+from voxwire_server.conversation.files import Files
 from voxwire_server.conversation.history import History
 from voxwire_server.conversation.keys import Keys
 from voxwire_server.conversation.lane import Errand, Lane
@@ -34,6 +35,7 @@ from voxwire_server.ports import (
     SessionFacts,
     Sound,
 )
+from voxwire_server.sent_files import FileRoom
 from voxwire_server.session.bot_task import BotTask, Ending
 from voxwire_server.session.features import SERVER_FEATURES
 from voxwire_server.session.grace import Grace
@@ -86,6 +88,7 @@ class Session:
         facts: All that it is born with: who, bot, features, limits, origin.
         ice_servers: The STUN and TURN servers; None = none, host candidates only.
         channel: The control channel; one for our own clients where none is given.
+        file_room: The memory for files that all sessions share; None = it has its own.
         clock: The clock to run by.
 
     The registry owns the session and awaits :meth:`run`; when that returns, no task, socket or
@@ -101,6 +104,7 @@ class Session:
         facts: SessionFacts = _NOBODY,
         ice_servers: IceServers | None = None,
         channel: ControlChannel | None = None,
+        file_room: FileRoom | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.id = session_id
@@ -156,6 +160,15 @@ class Session:
             self, session_id=session_id, press=self.keys.press, may_answer=self._may_answer
         )
         self.texts = Texts(self, self.lane, pipeline=lambda: self.port)
+        self.files = Files(
+            self,
+            self.lane,
+            accepts=facts.accepts,
+            room=file_room or FileRoom(settings.files_total_bytes),
+            pipeline=lambda: self.port,
+            attached=lambda: self.control.attached,
+            may_answer=self._may_answer,
+        )
         self.ice = SessionIce(
             self,
             IceServers.parse() if ice_servers is None else ice_servers,
@@ -216,6 +229,7 @@ class Session:
             capture=self.capture,
             lane=self.lane,
             texts=self.texts,
+            files=self.files,
             requests=self.requests,
             tools=self.tools,
             interrupt=self._interrupt,
@@ -293,6 +307,7 @@ class Session:
         if since_ms is not None:
             self._leave_socket(since_ms)
         self.tools.calls.on_resumed()
+        self.files.back()
 
     def snapshot(self, max_bytes: int) -> wire.Snapshot:
         """The state to go on from where messages are lost."""
@@ -446,6 +461,7 @@ class Session:
     async def _release(self) -> None:
         tasks = self.tasks.cancel()  # what the client still sends begins nothing
         self.tools.calls.close()
+        self.files.close()
         self.voice.close()
         if tasks:
             await asyncio.wait(tasks, timeout=self.settings.end_timeout_ms / 1000)

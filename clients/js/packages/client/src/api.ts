@@ -111,6 +111,26 @@ export interface SendTextOptions {
   run?: boolean | undefined;
 }
 
+/** What the bot takes of files. */
+export interface FileAcceptance {
+  /** Media types, such as "application/pdf"; "image/*" stands for all of a kind. */
+  readonly types: readonly string[];
+  readonly maxBytes: number;
+}
+
+export interface SendFileOptions {
+  /** What the user writes beside it. */
+  text?: string | undefined;
+  /** True = the bot answers aloud; default true. */
+  speak?: boolean | undefined;
+  /** False = added to the conversation without asking for an answer; default true. */
+  run?: boolean | undefined;
+  /** Aborted, the file is given up. */
+  signal?: AbortSignal | undefined;
+  /** Told how much the server has, and of how much, bytes. */
+  onProgress?: ((takenBytes: number, bytes: number) => void) | undefined;
+}
+
 export interface CallOptions {
   signal?: AbortSignal | undefined;
   /** Longest wait for the answer, milliseconds; default 10 000. */
@@ -249,6 +269,8 @@ export interface Client {
   readonly status: Readable<ClientStatus>;
   readonly activity: Readable<Activity>;
   readonly conversation: Readable<Conversation>;
+  /** What the bot takes of files; undefined = none, or there is no session. */
+  readonly accepts: Readable<FileAcceptance | undefined>;
   readonly devices: Devices;
   readonly microphone: Microphone;
   readonly quality: Readable<Quality | undefined>;
@@ -270,6 +292,15 @@ export interface Client {
   tap(listener: (direction: "in" | "out", envelope: wire.Envelope) => void): () => void;
 
   sendText(text: string, options?: SendTextOptions): Promise<void>;
+  /** Sends a file to the bot, at the pace that the server sets; resolves when the bot has it. It
+   * outlives a lost connection. Rejects with "unsupported", "too_large", "invalid_argument" when
+   * the bot does not take it, "capacity" or "rate_limited" when there is too much at once. */
+  sendFile(
+    name: string,
+    type: string,
+    data: Blob | ArrayBuffer | Uint8Array,
+    options?: SendFileOptions,
+  ): Promise<void>;
   interrupt(): Promise<void>;
   /** Asks the bot's program for something; rejects with its error or on timeout. */
   call(method: string, payload?: JsonValue, options?: CallOptions): Promise<JsonValue>;

@@ -23,6 +23,8 @@ from pipecat.frames.frames import (
     LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
+    UserFileRawFrame,
+    UserImageRawFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
@@ -30,6 +32,7 @@ from pipecat.services.llm_service import LLMService
 from pipecat.services.settings import LLMSettings
 
 from voxwire_server.bots.offline import replies, tools
+from voxwire_server.bots.offline.file_words import about
 from voxwire_server.bots.offline.intents import (
     CLIENT_TOOLS,
     EXAMPLES,
@@ -87,6 +90,7 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
         self._jokes_told = 0
         self._restaurant = ""
         self._place = ""
+        self._file = ""
         self._open_calls: dict[str, str] = {}
         self._settled = asyncio.Event()
         self._answers: Mapping[str, Callable[[Understood], str]] = {
@@ -108,6 +112,8 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
             direction: Where it goes.
         """
         await super().process_frame(frame, direction)
+        if isinstance(frame, UserImageRawFrame | UserFileRawFrame):
+            self._file = about(frame)
         if isinstance(frame, LLMContextFrame):
             await self._answer(frame.context)
         else:
@@ -121,6 +127,9 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
                 if message.get("content") != "IN_PROGRESS":
                     await self._answer_tool(message)
                     return
+            elif role == "user" and _has_file(message) and self._file:
+                await self._respond(f"I got {self._file}.", remember=True)
+                return
             elif role == "user":
                 await self._answer_user(_text_of(message), context)
                 return
@@ -284,6 +293,11 @@ def _text_of(message: Mapping[str, Any]) -> str:
     if isinstance(content, str):
         return content
     return " ".join(str(part["text"]) for part in content if part.get("type") == "text")
+
+
+def _has_file(message: Mapping[str, Any]) -> bool:
+    content: str | Sequence[Mapping[str, Any]] = message.get("content") or ""
+    return not isinstance(content, str) and any(part.get("type") != "text" for part in content)
 
 
 def _result_of(message: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
     from voxwire_server.pipeline.bot import BotSession
 
-__all__ = ["EXAMPLES", "bot", "build_services", "close", "warm"]
+__all__ = ["ACCEPTS", "EXAMPLES", "bot", "build_services", "close", "warm"]
+
+
+ACCEPTS = ("image/*", "text/*", "application/pdf")
+"""Files that it takes: it says what came."""
 
 
 def build_services() -> tuple[SphinxSTTService, ConciergeLLMService, EspeakTTSService]:

@@ -19,6 +19,7 @@ import type {
   Conversation,
   Diagnosis,
   EventType,
+  FileAcceptance,
   Logger,
   Quality,
   SendTextOptions,
@@ -53,6 +54,7 @@ export class CoreClient implements Client {
   readonly activity: Store<Activity>;
   readonly conversation: Store<Conversation>;
   readonly quality: Store<Quality | undefined>;
+  readonly accepts: Store<FileAcceptance | undefined>;
   readonly simulate: Simulate;
   readonly #options: CoreOptions;
   readonly #media: Media;
@@ -79,6 +81,7 @@ export class CoreClient implements Client {
     this.activity = new Store(QUIET, report);
     this.conversation = new Store<Conversation>(EMPTY_LOG.conversation, report);
     this.quality = new Store<Quality | undefined>(undefined, report);
+    this.accepts = new Store<FileAcceptance | undefined>(undefined, report);
     this.#emitter = new Emitter(options.env, (error, type) => this.#report(error, type));
     this.simulate = simulation(this.#gate, () => this.#run?.session);
     this.#media.onPlaybackBlocked = (blocked) => this.#emitter.emit("playbackBlocked", { blocked });
@@ -163,6 +166,10 @@ export class CoreClient implements Client {
       case: "sendText",
       value: { text, runImmediately: run, audioResponse: speak },
     });
+  }
+
+  async sendFile(...file: Parameters<Client["sendFile"]>): Promise<void> {
+    return (await this.#session().files.load()).sendFile(this.accepts.get(), ...file);
   }
 
   async interrupt(): Promise<void> {
@@ -301,8 +308,10 @@ export class CoreClient implements Client {
       logger.info("session closed", { reason, code: error?.code });
       this.activity.set(QUIET);
       this.quality.set(undefined);
+      this.accepts.set(undefined);
     } else if (status.status === "ready") {
       logger.info("session ready", { sessionId: status.sessionId, bot: status.bot });
+      this.accepts.set(this.#run?.session?.welcome?.accepts);
     } else {
       logger.debug("status", { status: status.status });
     }
@@ -324,8 +333,7 @@ export class CoreClient implements Client {
     } else if (type === "sessionStarted") {
       this.#setActivity({ bot: "starting", userSpeaking: false });
     }
-    const noted = NOTED[type]?.(event as never);
-    if (noted) this.#journal.note(type, noted);
+    this.#journal.event(type, event);
     this.#emitter.emit(type, event as never);
   }
 
@@ -378,19 +386,6 @@ export class CoreClient implements Client {
     });
   }
 }
-
-/** What the journal says of events. */
-const NOTED: {
-  readonly [K in keyof ClientEvents]?: (
-    event: ClientEvents[K],
-  ) => Readonly<Record<string, string | number>>;
-} = {
-  pathChanged: ({ pathId, carrier, resentMs, lostMs }) => ({ pathId, carrier, resentMs, lostMs }),
-  connectionChanged: ({ state, attempt, epoch, afterMs }) => ({ state, attempt, epoch, afterMs }),
-  eventsSkipped: ({ count, unsent }) => ({ count, unsent }),
-  error: ({ code, reason, subjectId }) => ({ code, reason, subjectId }),
-  goingAway: ({ reason, timeLeftMs }) => ({ reason, timeLeftMs }),
-};
 
 function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error;

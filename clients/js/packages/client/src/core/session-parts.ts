@@ -1,9 +1,14 @@
 /** What messages mean for a session, and how it went. */
 import { type VoxwireError, wire } from "@voxwire/protocol";
 import type { CloseReason } from "../api.js";
-import type { MediaPath, Payload } from "../media/media.js";
+import type { Media, MediaPath, Payload } from "../media/media.js";
 import { lost } from "./attach.js";
 import type { Control } from "./control.js";
+import type { Scope } from "./scope.js";
+
+/** How long audio that was received may still play after the session ended, milliseconds. */
+const DRAIN_MS = 300;
+const DRAIN_STEP_MS = 50;
 
 /** How a session ended. */
 export interface SessionEnd {
@@ -38,6 +43,19 @@ export function spoken(snapshot: wire.Snapshot): Payload[] {
     ...snapshot.words.map((value) => ({ case: "utteranceWords", value }) as const),
     ...snapshot.toolCalls.map((value) => ({ case: "toolCallStarted", value }) as const),
   ];
+}
+
+/** Waits until what was received has played. */
+export async function drain(scope: Scope, media: Media): Promise<void> {
+  try {
+    for (let leftMs = DRAIN_MS; leftMs > 0; leftMs -= DRAIN_STEP_MS) {
+      const before = media.positionMs;
+      await scope.sleep(DRAIN_STEP_MS);
+      if (media.positionMs === before) return;
+    }
+  } catch {
+    // this side hung up meanwhile
+  }
 }
 
 /** Figures of a session for a bug report. */

@@ -12,21 +12,19 @@ import type { CarrierName, Media, MediaPath, Payload } from "../media/media.js";
 import { asError, Greeting, type GreetingOptions } from "./attach.js";
 import { Control, type ControlHandler } from "./control.js";
 import type { Tap } from "./dialler.js";
+import { FileLoader } from "./file-loader.js";
 import type { Gate } from "./gate.js";
 import { IceChoice } from "./ice.js";
 import { Opening } from "./opening.js";
 import { Paths } from "./paths.js";
 import { type Handler, Requests } from "./requests.js";
 import { Scope } from "./scope.js";
-import { endOf, figuresOf, Outcome, type SessionEnd, spoken } from "./session-parts.js";
+import { drain, endOf, figuresOf, Outcome, type SessionEnd, spoken } from "./session-parts.js";
 import { declarationsOf, ToolRunner, type ToolsHost } from "./tool-runner.js";
 import { isLoopback } from "./url.js";
 
 /** How long the server may take to answer Bye, milliseconds. */
 const BYE_MS = 1000;
-/** How long audio that was received may still play after the session ended, milliseconds. */
-const DRAIN_MS = 300;
-const DRAIN_STEP_MS = 50;
 
 export interface SessionOptions extends Omit<GreetingOptions, "tools" | "webrtc"> {
   readonly carriers: readonly CarrierName[];
@@ -55,6 +53,7 @@ export class Session implements ControlHandler {
   readonly control: Control;
   readonly paths: Paths;
   readonly requests: Requests;
+  readonly files: FileLoader;
   welcome: wire.Welcome | undefined;
   readonly #scope: Scope;
   readonly #opening: Opening;
@@ -93,6 +92,7 @@ export class Session implements ControlHandler {
         if (!this.control.failure) this.#down(1, error);
       },
     });
+    this.files = new FileLoader(scope, send);
     this.requests = new Requests(scope, {
       send,
       handler: (method) => host.requestHandler(method),
@@ -235,6 +235,10 @@ export class Session implements ControlHandler {
       case "iceServersUpdate":
         this.#opening.updateIce(payload.value.iceServers);
         return;
+      case "fileTaken":
+      case "fileEnded":
+        this.files.receive(payload);
+        return;
       case "toolRequest":
       case "toolCancel":
         this.#tools.receive(payload);
@@ -294,6 +298,7 @@ export class Session implements ControlHandler {
   /** Goes on from a snapshot, since what happened meanwhile is lost. */
   #skip(snapshot: wire.Snapshot, unsent: number): void {
     const skipped = { count: 0, unsent, snapshot: snapshotOf(snapshot) };
+    this.files.receive();
     const said = spoken(snapshot);
     const state = snapshot.state && ({ case: "stateChanged", value: snapshot.state } as const);
     if (this.#begun) {
@@ -366,23 +371,10 @@ export class Session implements ControlHandler {
     this.control.finish();
     const end = endOf(message.reason, this.#lastError);
     this.#outcome.decide(end);
-    if (!end.error && !this.#saidBye && this.#begun) await this.#drain();
+    if (!end.error && !this.#saidBye && this.#begun) await drain(this.#scope, this.host.media);
     if (this.#scope.closed) return;
     if (this.#begun) this.#emitOf(payload);
     this.#outcome.settle();
-  }
-
-  async #drain(): Promise<void> {
-    const { media } = this.host;
-    try {
-      for (let leftMs = DRAIN_MS; leftMs > 0; leftMs -= DRAIN_STEP_MS) {
-        const before = media.positionMs;
-        await this.#scope.sleep(DRAIN_STEP_MS);
-        if (media.positionMs === before) return;
-      }
-    } catch {
-      // this side hung up meanwhile
-    }
   }
 
   #controlOver(error: VoxwireError): void {

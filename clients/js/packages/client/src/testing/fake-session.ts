@@ -11,6 +11,7 @@ import {
   wire,
 } from "@voxwire/protocol";
 import type { Clock } from "../media/headless-media.js";
+import { type FakeFile, FileShelf } from "./file-shelf.js";
 import type { LoopbackSocket } from "./loopback.js";
 import { Speech } from "./speech.js";
 
@@ -25,6 +26,10 @@ export interface ScriptedBot {
   onText?(text: string, session: FakeSession): void | Promise<void>;
   /** The client asks; what is returned is the answer, what is thrown is its error. */
   onRequest?(method: string, payload: JsonValue, session: FakeSession): unknown;
+  /** What the bot takes of files; absent = none. */
+  accepts?: { readonly types: string[]; readonly maxBytes: number };
+  /** The user sent a file. */
+  onFile?(file: FakeFile, session: FakeSession): void | Promise<void>;
   /** A message of the application that asks nothing. */
   onMessage?(type: string, data: JsonValue, session: FakeSession): void;
 }
@@ -68,6 +73,8 @@ export class FakeSession {
   #greeted = false;
   #requests = new Map<string, (message: wire.AppMessage | wire.Error) => void>();
   #calls = new Map<string, (outcome: ToolOutcome) => void>();
+  /** The files that are on their way. */
+  readonly files: FileShelf;
   readonly #speech: Speech;
   #numbers = 0;
 
@@ -78,6 +85,10 @@ export class FakeSession {
   ) {
     this.hello = hello;
     this.channel = new Channel({ allowed: wire.CLIENT_PAYLOADS });
+    this.files = new FileShelf(
+      (payload) => this.send(payload),
+      (file) => this.#do(() => host.bot.onFile?.(file, this)),
+    );
     this.#speech = new Speech((payload) => this.send(payload), host.clock);
   }
 
@@ -212,6 +223,7 @@ export class FakeSession {
         graceMs: 60_000,
         bot: "scripted",
         server: "fake",
+        ...(this.host.bot.accepts ? { accepts: this.host.bot.accepts } : {}),
         ...snapshot,
       },
     });
@@ -266,6 +278,15 @@ export class FakeSession {
       }
       case "sendText":
         this.#do(() => bot.onText?.(payload.value.text, this));
+        return;
+      case "fileBegin":
+        this.files.begin(payload.value);
+        return;
+      case "filePiece":
+        this.files.piece(payload.value);
+        return;
+      case "fileCancel":
+        this.files.cancel(payload.value);
         return;
       case "appMessage":
         this.#message(payload.value);

@@ -7,5 +7,6 @@ export {
   type ScriptedBot,
   type ToolOutcome,
 } from "./fake-session.js";
+export type { FakeFile } from "./file-shelf.js";
 export { LoopbackNetwork, LoopbackSocket, type NetworkState } from "./loopback.js";
 export { settled, VirtualTime } from "./virtual-time.js";

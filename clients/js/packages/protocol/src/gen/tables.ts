@@ -8,6 +8,7 @@ import {
 } from "../schema.js";
 import type * as envelope from "./voxwire/v1/envelope_pb.js";
 import type * as error from "./voxwire/v1/error_pb.js";
+import type * as files from "./voxwire/v1/files_pb.js";
 import type * as input from "./voxwire/v1/input_pb.js";
 import type * as media from "./voxwire/v1/media_pb.js";
 import type * as metrics from "./voxwire/v1/metrics_pb.js";
@@ -260,10 +261,16 @@ export const SnapshotSchema: MessageSchema<session.Snapshot> = /*@__PURE__*/ mes
 );
 export type Snapshot = session.Snapshot;
 
+export const FileAcceptanceSchema: MessageSchema<files.FileAcceptance> = /*@__PURE__*/ messageSchema(
+  "FileAcceptance",
+  "types:s* maxBytes:u",
+);
+export type FileAcceptance = files.FileAcceptance;
+
 export const WelcomeSchema: MessageSchema<session.Welcome> = /*@__PURE__*/ messageSchema(
   "Welcome",
-  "protocolVersion:u sessionId:s epoch:u resumed:b resumeToken:y resumeUrl:s lastSeq:U features:e* iceServers:m* heartbeatMs:u graceMs:u maxMessageBytes:u sessionStartUnixUs:U bot:s server:s snapshot:m examples:s*",
-  [FeatureSchema, IceServerSchema, SnapshotSchema],
+  "protocolVersion:u sessionId:s epoch:u resumed:b resumeToken:y resumeUrl:s lastSeq:U features:e* iceServers:m* heartbeatMs:u graceMs:u maxMessageBytes:u sessionStartUnixUs:U bot:s server:s snapshot:m examples:s* accepts:m",
+  [FeatureSchema, IceServerSchema, SnapshotSchema, FileAcceptanceSchema],
 );
 export type Welcome = session.Welcome;
 
@@ -428,6 +435,37 @@ export const AppMessageSchema: MessageSchema<input.AppMessage> = /*@__PURE__*/ m
 );
 export type AppMessage = input.AppMessage;
 
+export const FileBeginSchema: MessageSchema<files.FileBegin> = /*@__PURE__*/ messageSchema(
+  "FileBegin",
+  "fileId:s name:s type:s size:u text:s runImmediately:b? audioResponse:b?",
+);
+export type FileBegin = files.FileBegin;
+
+export const FilePieceSchema: MessageSchema<files.FilePiece> = /*@__PURE__*/ messageSchema(
+  "FilePiece",
+  "fileId:s offset:u data:y",
+);
+export type FilePiece = files.FilePiece;
+
+export const FileCancelSchema: MessageSchema<files.FileCancel> = /*@__PURE__*/ messageSchema(
+  "FileCancel",
+  "fileId:s",
+);
+export type FileCancel = files.FileCancel;
+
+export const FileTakenSchema: MessageSchema<files.FileTaken> = /*@__PURE__*/ messageSchema(
+  "FileTaken",
+  "fileId:s offset:u limit:u",
+);
+export type FileTaken = files.FileTaken;
+
+export const FileEndedSchema: MessageSchema<files.FileEnded> = /*@__PURE__*/ messageSchema(
+  "FileEnded",
+  "fileId:s code:e reason:s retryable:b",
+  [ErrorCodeSchema],
+);
+export type FileEnded = files.FileEnded;
+
 export const ServiceMetricSchema: MessageSchema<metrics.ServiceMetric> = /*@__PURE__*/ messageSchema(
   "ServiceMetric",
   "kind:e processor:s model:s value:d",
@@ -451,13 +489,13 @@ export type TurnMetrics = metrics.TurnMetrics;
 
 export const EnvelopeSchema: MessageSchema<envelope.Envelope> = /*@__PURE__*/ messageSchema(
   "Envelope",
-  "seq:U ack:U payload:{ audio:m playoutReport:m utteranceWords:m ackOnly:m mediaAnchor:m flush:m transcript:m responseText:m stateChanged:m ping:m pong:m 16hello:m welcome:m chunk:m goAway:m bye:m sessionEnded:m error:m 30pathOpen:m pathAnswer:m iceCandidate:m pathReady:m pathClose:m iceServersUpdate:m 40responseStarted:m responseEnded:m interrupted:m utteranceStarted:m utteranceEnded:m 50toolCallStarted:m toolCallEnded:m toolRequest:m toolAccepted:m toolProgress:m toolResult:m toolCancel:m 60sendText:m interrupt:m mute:m appMessage:m 70serviceMetrics:m turnMetrics:m}",
-  [AudioChunkSchema, PlayoutReportSchema, UtteranceWordsSchema, AckSchema, MediaAnchorSchema, FlushSchema, TranscriptSchema, ResponseTextSchema, StateChangedSchema, PingSchema, PongSchema, HelloSchema, WelcomeSchema, ChunkSchema, GoAwaySchema, ByeSchema, SessionEndedSchema, ErrorSchema, PathOpenSchema, PathAnswerSchema, IceCandidateSchema, PathReadySchema, PathCloseSchema, IceServersUpdateSchema, ResponseStartedSchema, ResponseEndedSchema, InterruptedSchema, UtteranceStartedSchema, UtteranceEndedSchema, ToolCallStartedSchema, ToolCallEndedSchema, ToolRequestSchema, ToolAcceptedSchema, ToolProgressSchema, ToolResultSchema, ToolCancelSchema, SendTextSchema, InterruptSchema, MuteSchema, AppMessageSchema, ServiceMetricsSchema, TurnMetricsSchema],
+  "seq:U ack:U payload:{ audio:m playoutReport:m utteranceWords:m ackOnly:m mediaAnchor:m flush:m transcript:m responseText:m stateChanged:m ping:m pong:m 16hello:m welcome:m chunk:m goAway:m bye:m sessionEnded:m error:m 30pathOpen:m pathAnswer:m iceCandidate:m pathReady:m pathClose:m iceServersUpdate:m 40responseStarted:m responseEnded:m interrupted:m utteranceStarted:m utteranceEnded:m 50toolCallStarted:m toolCallEnded:m toolRequest:m toolAccepted:m toolProgress:m toolResult:m toolCancel:m 60sendText:m interrupt:m mute:m appMessage:m fileBegin:m filePiece:m fileCancel:m fileTaken:m fileEnded:m 70serviceMetrics:m turnMetrics:m}",
+  [AudioChunkSchema, PlayoutReportSchema, UtteranceWordsSchema, AckSchema, MediaAnchorSchema, FlushSchema, TranscriptSchema, ResponseTextSchema, StateChangedSchema, PingSchema, PongSchema, HelloSchema, WelcomeSchema, ChunkSchema, GoAwaySchema, ByeSchema, SessionEndedSchema, ErrorSchema, PathOpenSchema, PathAnswerSchema, IceCandidateSchema, PathReadySchema, PathCloseSchema, IceServersUpdateSchema, ResponseStartedSchema, ResponseEndedSchema, InterruptedSchema, UtteranceStartedSchema, UtteranceEndedSchema, ToolCallStartedSchema, ToolCallEndedSchema, ToolRequestSchema, ToolAcceptedSchema, ToolProgressSchema, ToolResultSchema, ToolCancelSchema, SendTextSchema, InterruptSchema, MuteSchema, AppMessageSchema, FileBeginSchema, FilePieceSchema, FileCancelSchema, FileTakenSchema, FileEndedSchema, ServiceMetricsSchema, TurnMetricsSchema],
 );
 export type Envelope = envelope.Envelope;
 
 /** Who may send a payload (1 client, 2 server, 3 both), by ascending number. */
-export const PAYLOAD_SENDER = "312322222331232123123232222222221313111322";
+export const PAYLOAD_SENDER = "31232222233123212312323222222222131311131112222";
 
 /** How it is delivered (1 reliable, 2 lossy), likewise. */
-export const PAYLOAD_DELIVERY = "221211111222211111111111111111111111111111";
+export const PAYLOAD_DELIVERY = "22121111122221111111111111111111111111111111111";

@@ -180,3 +180,54 @@ test("useTool offers a tool once, runs the last render's function, and takes it 
   unmount();
   expect(client.tools.size).toBe(0);
 });
+
+test("useFiles tells what the bot takes and how far a file is", async () => {
+  const { result } = renderHook(() => react.useFiles(), { wrapper });
+  expect(result.current).toMatchObject({ accepts: undefined, sending: [] });
+  act(() => client.accepts.set({ types: ["image/*"], maxBytes: 100 }));
+  expect(result.current.accepts?.types.join()).toBe("image/*");
+  let arrive = () => {};
+  let progress: (takenBytes: number, bytes: number) => void = () => {};
+  client.onSendFile = (_, options) => {
+    progress = options.onProgress ?? progress;
+    return new Promise((resolve) => {
+      arrive = resolve;
+    });
+  };
+  let sent: Promise<boolean> | undefined;
+  act(() => {
+    sent = result.current.send(new File(["12345"], "a.png", { type: "image/png" }), { text: "?" });
+  });
+  expect(result.current.sending).toMatchObject([{ name: "a.png", size: 5, takenBytes: 0 }]);
+  act(() => progress(3, 5));
+  act(() => progress(4, 5));
+  expect(result.current.sending).toMatchObject([{ name: "a.png", takenBytes: 4 }]);
+  await act(async () => {
+    arrive();
+    expect(await sent).toBe(true);
+  });
+  expect(result.current).toMatchObject({ sending: [], error: undefined });
+  expect(client.calls[0]?.slice(0, 3)).toEqual(["sendFile", "a.png", "image/png"]);
+});
+
+test("useFiles keeps why a file was refused, and not that it was given up", async () => {
+  const { result } = renderHook(() => react.useFiles(), { wrapper });
+  const file = new File(["1"], "a.bin");
+  const refused = new Error("too large");
+  client.onSendFile = () => Promise.reject(refused);
+  await act(async () => expect(await result.current.send(file)).toBe(false));
+  expect(result.current).toMatchObject({ sending: [], error: refused });
+  client.onSendFile = (_, { signal }) =>
+    new Promise((_resolve, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason));
+    });
+  let sent: Promise<boolean> | undefined;
+  act(() => {
+    sent = result.current.send(file);
+  });
+  await act(async () => {
+    result.current.sending[0]?.cancel();
+    expect(await sent).toBe(false);
+  });
+  expect(result.current).toMatchObject({ sending: [], error: undefined });
+});

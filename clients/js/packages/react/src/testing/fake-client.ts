@@ -10,9 +10,11 @@ import type {
   DevicesState,
   Diagnosis,
   EventType,
+  FileAcceptance,
   Levels,
   Microphone,
   Quality,
+  SendFileOptions,
   Tool,
 } from "@voxwire/client";
 import { Value } from "./value.js";
@@ -34,6 +36,7 @@ export class FakeClient implements Client {
   readonly activity = new Value<Activity>({ bot: "idle", userSpeaking: false });
   readonly conversation = new Value<Conversation>({ turns: [], skipped: 0 });
   readonly quality = new Value<Quality | undefined>(undefined);
+  readonly accepts = new Value<FileAcceptance | undefined>(undefined);
   readonly devicesState = new Value<DevicesState>(NO_DEVICES);
   readonly devices = {
     get: () => this.devicesState.get(),
@@ -127,6 +130,19 @@ export class FakeClient implements Client {
     return () => {};
   }
 
+  /** What `sendFile` does; set it to hold a file up, or to refuse it. */
+  onSendFile: (name: string, options: SendFileOptions) => void | Promise<void> = () => {};
+
+  async sendFile(
+    name: string,
+    type: string,
+    data: Blob | ArrayBuffer | Uint8Array,
+    options: SendFileOptions = {},
+  ): Promise<void> {
+    this.calls.push(["sendFile", name, type, data, options]);
+    await this.onSendFile(name, options);
+  }
+
   async sendText(text: string, ...rest: unknown[]): Promise<void> {
     this.calls.push(["sendText", text, ...rest]);
   }
@@ -183,7 +199,10 @@ export class FakeClient implements Client {
   /** Number of handlers and listeners that are left, for tests against leaks. */
   get listenerCount(): number {
     const handlers = [...this.#listeners.values()].reduce((sum, set) => sum + set.size, 0);
-    const stores = [this.status, this.activity, this.conversation, this.quality, this.devicesState];
+    const stores = [
+      ...[this.status, this.activity, this.conversation, this.quality, this.accepts],
+      this.devicesState,
+    ];
     return handlers + this.#all.size + stores.reduce((sum, store) => sum + store.size, 0);
   }
 }

@@ -8,6 +8,7 @@ import google.protobuf.descriptor
 import google.protobuf.message
 import typing
 import voxwire_protocol.gen.voxwire.v1.error_pb2
+import voxwire_protocol.gen.voxwire.v1.files_pb2
 import voxwire_protocol.gen.voxwire.v1.input_pb2
 import voxwire_protocol.gen.voxwire.v1.media_pb2
 import voxwire_protocol.gen.voxwire.v1.metrics_pb2
@@ -67,6 +68,11 @@ class Envelope(google.protobuf.message.Message):
     INTERRUPT_FIELD_NUMBER: builtins.int
     MUTE_FIELD_NUMBER: builtins.int
     APP_MESSAGE_FIELD_NUMBER: builtins.int
+    FILE_BEGIN_FIELD_NUMBER: builtins.int
+    FILE_PIECE_FIELD_NUMBER: builtins.int
+    FILE_CANCEL_FIELD_NUMBER: builtins.int
+    FILE_TAKEN_FIELD_NUMBER: builtins.int
+    FILE_ENDED_FIELD_NUMBER: builtins.int
     SERVICE_METRICS_FIELD_NUMBER: builtins.int
     TURN_METRICS_FIELD_NUMBER: builtins.int
     seq: builtins.int
@@ -234,6 +240,26 @@ class Envelope(google.protobuf.message.Message):
         """A message of the application."""
 
     @property
+    def file_begin(self) -> voxwire_protocol.gen.voxwire.v1.files_pb2.FileBegin:
+        """A file is to come."""
+
+    @property
+    def file_piece(self) -> voxwire_protocol.gen.voxwire.v1.files_pb2.FilePiece:
+        """A piece of it."""
+
+    @property
+    def file_cancel(self) -> voxwire_protocol.gen.voxwire.v1.files_pb2.FileCancel:
+        """It will not come."""
+
+    @property
+    def file_taken(self) -> voxwire_protocol.gen.voxwire.v1.files_pb2.FileTaken:
+        """How far it has come."""
+
+    @property
+    def file_ended(self) -> voxwire_protocol.gen.voxwire.v1.files_pb2.FileEnded:
+        """The bot gets it, or it was refused."""
+
+    @property
     def service_metrics(self) -> voxwire_protocol.gen.voxwire.v1.metrics_pb2.ServiceMetrics:
         """Measurements of services."""
 
@@ -286,11 +312,16 @@ class Envelope(google.protobuf.message.Message):
         interrupt: voxwire_protocol.gen.voxwire.v1.input_pb2.Interrupt | None = ...,
         mute: voxwire_protocol.gen.voxwire.v1.input_pb2.Mute | None = ...,
         app_message: voxwire_protocol.gen.voxwire.v1.input_pb2.AppMessage | None = ...,
+        file_begin: voxwire_protocol.gen.voxwire.v1.files_pb2.FileBegin | None = ...,
+        file_piece: voxwire_protocol.gen.voxwire.v1.files_pb2.FilePiece | None = ...,
+        file_cancel: voxwire_protocol.gen.voxwire.v1.files_pb2.FileCancel | None = ...,
+        file_taken: voxwire_protocol.gen.voxwire.v1.files_pb2.FileTaken | None = ...,
+        file_ended: voxwire_protocol.gen.voxwire.v1.files_pb2.FileEnded | None = ...,
         service_metrics: voxwire_protocol.gen.voxwire.v1.metrics_pb2.ServiceMetrics | None = ...,
         turn_metrics: voxwire_protocol.gen.voxwire.v1.metrics_pb2.TurnMetrics | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["ack_only", b"ack_only", "app_message", b"app_message", "audio", b"audio", "bye", b"bye", "chunk", b"chunk", "error", b"error", "flush", b"flush", "go_away", b"go_away", "hello", b"hello", "ice_candidate", b"ice_candidate", "ice_servers_update", b"ice_servers_update", "interrupt", b"interrupt", "interrupted", b"interrupted", "media_anchor", b"media_anchor", "mute", b"mute", "path_answer", b"path_answer", "path_close", b"path_close", "path_open", b"path_open", "path_ready", b"path_ready", "payload", b"payload", "ping", b"ping", "playout_report", b"playout_report", "pong", b"pong", "response_ended", b"response_ended", "response_started", b"response_started", "response_text", b"response_text", "send_text", b"send_text", "service_metrics", b"service_metrics", "session_ended", b"session_ended", "state_changed", b"state_changed", "tool_accepted", b"tool_accepted", "tool_call_ended", b"tool_call_ended", "tool_call_started", b"tool_call_started", "tool_cancel", b"tool_cancel", "tool_progress", b"tool_progress", "tool_request", b"tool_request", "tool_result", b"tool_result", "transcript", b"transcript", "turn_metrics", b"turn_metrics", "utterance_ended", b"utterance_ended", "utterance_started", b"utterance_started", "utterance_words", b"utterance_words", "welcome", b"welcome"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["ack", b"ack", "ack_only", b"ack_only", "app_message", b"app_message", "audio", b"audio", "bye", b"bye", "chunk", b"chunk", "error", b"error", "flush", b"flush", "go_away", b"go_away", "hello", b"hello", "ice_candidate", b"ice_candidate", "ice_servers_update", b"ice_servers_update", "interrupt", b"interrupt", "interrupted", b"interrupted", "media_anchor", b"media_anchor", "mute", b"mute", "path_answer", b"path_answer", "path_close", b"path_close", "path_open", b"path_open", "path_ready", b"path_ready", "payload", b"payload", "ping", b"ping", "playout_report", b"playout_report", "pong", b"pong", "response_ended", b"response_ended", "response_started", b"response_started", "response_text", b"response_text", "send_text", b"send_text", "seq", b"seq", "service_metrics", b"service_metrics", "session_ended", b"session_ended", "state_changed", b"state_changed", "tool_accepted", b"tool_accepted", "tool_call_ended", b"tool_call_ended", "tool_call_started", b"tool_call_started", "tool_cancel", b"tool_cancel", "tool_progress", b"tool_progress", "tool_request", b"tool_request", "tool_result", b"tool_result", "transcript", b"transcript", "turn_metrics", b"turn_metrics", "utterance_ended", b"utterance_ended", "utterance_started", b"utterance_started", "utterance_words", b"utterance_words", "welcome", b"welcome"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["payload", b"payload"]) -> typing.Literal["audio", "playout_report", "utterance_words", "ack_only", "media_anchor", "flush", "transcript", "response_text", "state_changed", "ping", "pong", "hello", "welcome", "chunk", "go_away", "bye", "session_ended", "error", "path_open", "path_answer", "ice_candidate", "path_ready", "path_close", "ice_servers_update", "response_started", "response_ended", "interrupted", "utterance_started", "utterance_ended", "tool_call_started", "tool_call_ended", "tool_request", "tool_accepted", "tool_progress", "tool_result", "tool_cancel", "send_text", "interrupt", "mute", "app_message", "service_metrics", "turn_metrics"] | None: ...
+    def HasField(self, field_name: typing.Literal["ack_only", b"ack_only", "app_message", b"app_message", "audio", b"audio", "bye", b"bye", "chunk", b"chunk", "error", b"error", "file_begin", b"file_begin", "file_cancel", b"file_cancel", "file_ended", b"file_ended", "file_piece", b"file_piece", "file_taken", b"file_taken", "flush", b"flush", "go_away", b"go_away", "hello", b"hello", "ice_candidate", b"ice_candidate", "ice_servers_update", b"ice_servers_update", "interrupt", b"interrupt", "interrupted", b"interrupted", "media_anchor", b"media_anchor", "mute", b"mute", "path_answer", b"path_answer", "path_close", b"path_close", "path_open", b"path_open", "path_ready", b"path_ready", "payload", b"payload", "ping", b"ping", "playout_report", b"playout_report", "pong", b"pong", "response_ended", b"response_ended", "response_started", b"response_started", "response_text", b"response_text", "send_text", b"send_text", "service_metrics", b"service_metrics", "session_ended", b"session_ended", "state_changed", b"state_changed", "tool_accepted", b"tool_accepted", "tool_call_ended", b"tool_call_ended", "tool_call_started", b"tool_call_started", "tool_cancel", b"tool_cancel", "tool_progress", b"tool_progress", "tool_request", b"tool_request", "tool_result", b"tool_result", "transcript", b"transcript", "turn_metrics", b"turn_metrics", "utterance_ended", b"utterance_ended", "utterance_started", b"utterance_started", "utterance_words", b"utterance_words", "welcome", b"welcome"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["ack", b"ack", "ack_only", b"ack_only", "app_message", b"app_message", "audio", b"audio", "bye", b"bye", "chunk", b"chunk", "error", b"error", "file_begin", b"file_begin", "file_cancel", b"file_cancel", "file_ended", b"file_ended", "file_piece", b"file_piece", "file_taken", b"file_taken", "flush", b"flush", "go_away", b"go_away", "hello", b"hello", "ice_candidate", b"ice_candidate", "ice_servers_update", b"ice_servers_update", "interrupt", b"interrupt", "interrupted", b"interrupted", "media_anchor", b"media_anchor", "mute", b"mute", "path_answer", b"path_answer", "path_close", b"path_close", "path_open", b"path_open", "path_ready", b"path_ready", "payload", b"payload", "ping", b"ping", "playout_report", b"playout_report", "pong", b"pong", "response_ended", b"response_ended", "response_started", b"response_started", "response_text", b"response_text", "send_text", b"send_text", "seq", b"seq", "service_metrics", b"service_metrics", "session_ended", b"session_ended", "state_changed", b"state_changed", "tool_accepted", b"tool_accepted", "tool_call_ended", b"tool_call_ended", "tool_call_started", b"tool_call_started", "tool_cancel", b"tool_cancel", "tool_progress", b"tool_progress", "tool_request", b"tool_request", "tool_result", b"tool_result", "transcript", b"transcript", "turn_metrics", b"turn_metrics", "utterance_ended", b"utterance_ended", "utterance_started", b"utterance_started", "utterance_words", b"utterance_words", "welcome", b"welcome"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["payload", b"payload"]) -> typing.Literal["audio", "playout_report", "utterance_words", "ack_only", "media_anchor", "flush", "transcript", "response_text", "state_changed", "ping", "pong", "hello", "welcome", "chunk", "go_away", "bye", "session_ended", "error", "path_open", "path_answer", "ice_candidate", "path_ready", "path_close", "ice_servers_update", "response_started", "response_ended", "interrupted", "utterance_started", "utterance_ended", "tool_call_started", "tool_call_ended", "tool_request", "tool_accepted", "tool_progress", "tool_result", "tool_cancel", "send_text", "interrupt", "mute", "app_message", "file_begin", "file_piece", "file_cancel", "file_taken", "file_ended", "service_metrics", "turn_metrics"] | None: ...
 
 global___Envelope = Envelope

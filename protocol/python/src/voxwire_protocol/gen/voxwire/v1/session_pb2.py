@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from voxwire_protocol.gen.voxwire.v1 import files_pb2 as voxwire_dot_v1_dot_files__pb2
 from voxwire_protocol.gen.voxwire.v1 import options_pb2 as voxwire_dot_v1_dot_options__pb2
 from voxwire_protocol.gen.voxwire.v1 import signaling_pb2 as voxwire_dot_v1_dot_signaling__pb2
 from voxwire_protocol.gen.voxwire.v1 import speech_pb2 as voxwire_dot_v1_dot_speech__pb2
@@ -29,7 +30,7 @@ from voxwire_protocol.gen.voxwire.v1 import tools_pb2 as voxwire_dot_v1_dot_tool
 from voxwire_protocol.gen.voxwire.v1 import words_pb2 as voxwire_dot_v1_dot_words__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18voxwire/v1/session.proto\x12\nvoxwire.v1\x1a\x18voxwire/v1/options.proto\x1a\x1avoxwire/v1/signaling.proto\x1a\x17voxwire/v1/speech.proto\x1a\x16voxwire/v1/tools.proto\x1a\x16voxwire/v1/words.proto\"b\n\nClientInfo\x12\x0f\n\x07library\x18\x01 \x01(\t\x12\x17\n\x0flibrary_version\x18\x02 \x01(\t\x12\x10\n\x08platform\x18\x03 \x01(\t\x12\x18\n\x10platform_version\x18\x04 \x01(\t\"\xdd\x02\n\x05Hello\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x14\n\x0c\x61ttach_nonce\x18\x02 \x01(\x0c\x12\x13\n\x05token\x18\x03 \x01(\tB\x04\xb0\xbb\x18\x02\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12\x1a\n\x0cresume_token\x18\x05 \x01(\x0c\x42\x04\xb0\xbb\x18\x02\x12\x10\n\x08last_seq\x18\x06 \x01(\x04\x12%\n\x08\x66\x65\x61tures\x18\x07 \x03(\x0e\x32\x13.voxwire.v1.Feature\x12&\n\x06\x63lient\x18\x08 \x01(\x0b\x32\x16.voxwire.v1.ClientInfo\x12\x0b\n\x03\x62ot\x18\t \x01(\t\x12*\n\x05tools\x18\n \x03(\x0b\x32\x1b.voxwire.v1.ToolDeclaration\x12\x19\n\x11max_message_bytes\x18\x0b \x01(\r\x12\x1b\n\rmetadata_json\x18\x0c \x01(\tB\x04\xb0\xbb\x18\x01\x12\r\n\x05\x65poch\x18\r \x01(\r\"\xa5\x03\n\x07Welcome\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\r\x12\x0f\n\x07resumed\x18\x04 \x01(\x08\x12\x1a\n\x0cresume_token\x18\x05 \x01(\x0c\x42\x04\xb0\xbb\x18\x02\x12\x12\n\nresume_url\x18\x06 \x01(\t\x12\x10\n\x08last_seq\x18\x07 \x01(\x04\x12%\n\x08\x66\x65\x61tures\x18\x08 \x03(\x0e\x32\x13.voxwire.v1.Feature\x12*\n\x0bice_servers\x18\t \x03(\x0b\x32\x15.voxwire.v1.IceServer\x12\x14\n\x0cheartbeat_ms\x18\n \x01(\r\x12\x10\n\x08grace_ms\x18\x0b \x01(\r\x12\x19\n\x11max_message_bytes\x18\x0c \x01(\r\x12\x1d\n\x15session_start_unix_us\x18\r \x01(\x04\x12\x0b\n\x03\x62ot\x18\x0e \x01(\t\x12\x0e\n\x06server\x18\x0f \x01(\t\x12&\n\x08snapshot\x18\x10 \x01(\x0b\x32\x14.voxwire.v1.Snapshot\x12\x10\n\x08\x65xamples\x18\x11 \x03(\t\"k\n\x04Turn\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\"\n\x04role\x18\x02 \x01(\x0e\x32\x14.voxwire.v1.TurnRole\x12\x12\n\x04text\x18\x03 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x1a\n\x0cunheard_text\x18\x04 \x01(\tB\x04\xb0\xbb\x18\x01\"\xc6\x02\n\x08Snapshot\x12\x1f\n\x05turns\x18\x01 \x03(\x0b\x32\x10.voxwire.v1.Turn\x12/\n\tutterance\x18\x02 \x01(\x0b\x32\x1c.voxwire.v1.UtteranceStarted\x12)\n\x05words\x18\x03 \x03(\x0b\x32\x1a.voxwire.v1.UtteranceWords\x12\x16\n\x0eheard_media_ms\x18\x04 \x01(\x04\x12/\n\ntool_calls\x18\x05 \x03(\x0b\x32\x1b.voxwire.v1.ToolCallStarted\x12\'\n\x05state\x18\x06 \x01(\x0b\x32\x18.voxwire.v1.StateChanged\x12\x12\n\nuser_muted\x18\x07 \x01(\x08\x12\x37\n\x11queued_utterances\x18\x08 \x03(\x0b\x32\x1c.voxwire.v1.UtteranceStarted\"\x05\n\x03\x41\x63k\"%\n\x04Ping\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\r\n\x05t0_us\x18\x02 \x01(\x04\"C\n\x04Pong\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\r\n\x05t0_us\x18\x02 \x01(\x04\x12\r\n\x05t1_us\x18\x03 \x01(\x04\x12\r\n\x05t2_us\x18\x04 \x01(\x04\"G\n\x05\x43hunk\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04last\x18\x02 \x01(\x08\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"B\n\x06GoAway\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x14\n\x0ctime_left_ms\x18\x02 \x01(\r\x12\x12\n\nresume_url\x18\x03 \x01(\t\"\x15\n\x03\x42ye\x12\x0e\n\x06reason\x18\x01 \x01(\t\"J\n\x0cSessionEnded\x12%\n\x06reason\x18\x01 \x01(\x0e\x32\x15.voxwire.v1.EndReason\x12\x13\n\x0b\x64uration_ms\x18\x02 \x01(\x04*\x9b\x02\n\x07\x46\x65\x61ture\x12\x17\n\x13\x46\x45\x41TURE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46\x45\x41TURE_PLAYOUT_REPORTS\x10\x01\x12\x11\n\rFEATURE_FLUSH\x10\x02\x12\x11\n\rFEATURE_WORDS\x10\x03\x12\x14\n\x10\x46\x45\x41TURE_SEQUENCE\x10\x04\x12\x12\n\x0e\x46\x45\x41TURE_RESUME\x10\x05\x12\x12\n\x0e\x46\x45\x41TURE_CHUNKS\x10\x06\x12\x18\n\x14\x46\x45\x41TURE_CLIENT_TOOLS\x10\x07\x12\x1b\n\x17\x46\x45\x41TURE_WEBSOCKET_AUDIO\x10\x08\x12\x12\n\x0e\x46\x45\x41TURE_WEBRTC\x10\t\x12\x11\n\rFEATURE_DAILY\x10\n\x12\x18\n\x14\x46\x45\x41TURE_KEPT_CAPTURE\x10\x0b*L\n\x08TurnRole\x12\x19\n\x15TURN_ROLE_UNSPECIFIED\x10\x00\x12\x12\n\x0eTURN_ROLE_USER\x10\x01\x12\x11\n\rTURN_ROLE_BOT\x10\x02*\xac\x01\n\tEndReason\x12\x1a\n\x16\x45ND_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45ND_REASON_CLIENT\x10\x01\x12\x12\n\x0e\x45ND_REASON_BOT\x10\x02\x12\x15\n\x11\x45ND_REASON_SERVER\x10\x03\x12\x14\n\x10\x45ND_REASON_ERROR\x10\x04\x12\x16\n\x12\x45ND_REASON_EXPIRED\x10\x05\x12\x13\n\x0f\x45ND_REASON_IDLE\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18voxwire/v1/session.proto\x12\nvoxwire.v1\x1a\x16voxwire/v1/files.proto\x1a\x18voxwire/v1/options.proto\x1a\x1avoxwire/v1/signaling.proto\x1a\x17voxwire/v1/speech.proto\x1a\x16voxwire/v1/tools.proto\x1a\x16voxwire/v1/words.proto\"b\n\nClientInfo\x12\x0f\n\x07library\x18\x01 \x01(\t\x12\x17\n\x0flibrary_version\x18\x02 \x01(\t\x12\x10\n\x08platform\x18\x03 \x01(\t\x12\x18\n\x10platform_version\x18\x04 \x01(\t\"\xdd\x02\n\x05Hello\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x14\n\x0c\x61ttach_nonce\x18\x02 \x01(\x0c\x12\x13\n\x05token\x18\x03 \x01(\tB\x04\xb0\xbb\x18\x02\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12\x1a\n\x0cresume_token\x18\x05 \x01(\x0c\x42\x04\xb0\xbb\x18\x02\x12\x10\n\x08last_seq\x18\x06 \x01(\x04\x12%\n\x08\x66\x65\x61tures\x18\x07 \x03(\x0e\x32\x13.voxwire.v1.Feature\x12&\n\x06\x63lient\x18\x08 \x01(\x0b\x32\x16.voxwire.v1.ClientInfo\x12\x0b\n\x03\x62ot\x18\t \x01(\t\x12*\n\x05tools\x18\n \x03(\x0b\x32\x1b.voxwire.v1.ToolDeclaration\x12\x19\n\x11max_message_bytes\x18\x0b \x01(\r\x12\x1b\n\rmetadata_json\x18\x0c \x01(\tB\x04\xb0\xbb\x18\x01\x12\r\n\x05\x65poch\x18\r \x01(\r\"\xd2\x03\n\x07Welcome\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\r\x12\x0f\n\x07resumed\x18\x04 \x01(\x08\x12\x1a\n\x0cresume_token\x18\x05 \x01(\x0c\x42\x04\xb0\xbb\x18\x02\x12\x12\n\nresume_url\x18\x06 \x01(\t\x12\x10\n\x08last_seq\x18\x07 \x01(\x04\x12%\n\x08\x66\x65\x61tures\x18\x08 \x03(\x0e\x32\x13.voxwire.v1.Feature\x12*\n\x0bice_servers\x18\t \x03(\x0b\x32\x15.voxwire.v1.IceServer\x12\x14\n\x0cheartbeat_ms\x18\n \x01(\r\x12\x10\n\x08grace_ms\x18\x0b \x01(\r\x12\x19\n\x11max_message_bytes\x18\x0c \x01(\r\x12\x1d\n\x15session_start_unix_us\x18\r \x01(\x04\x12\x0b\n\x03\x62ot\x18\x0e \x01(\t\x12\x0e\n\x06server\x18\x0f \x01(\t\x12&\n\x08snapshot\x18\x10 \x01(\x0b\x32\x14.voxwire.v1.Snapshot\x12\x10\n\x08\x65xamples\x18\x11 \x03(\t\x12+\n\x07\x61\x63\x63\x65pts\x18\x12 \x01(\x0b\x32\x1a.voxwire.v1.FileAcceptance\"k\n\x04Turn\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\"\n\x04role\x18\x02 \x01(\x0e\x32\x14.voxwire.v1.TurnRole\x12\x12\n\x04text\x18\x03 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x1a\n\x0cunheard_text\x18\x04 \x01(\tB\x04\xb0\xbb\x18\x01\"\xc6\x02\n\x08Snapshot\x12\x1f\n\x05turns\x18\x01 \x03(\x0b\x32\x10.voxwire.v1.Turn\x12/\n\tutterance\x18\x02 \x01(\x0b\x32\x1c.voxwire.v1.UtteranceStarted\x12)\n\x05words\x18\x03 \x03(\x0b\x32\x1a.voxwire.v1.UtteranceWords\x12\x16\n\x0eheard_media_ms\x18\x04 \x01(\x04\x12/\n\ntool_calls\x18\x05 \x03(\x0b\x32\x1b.voxwire.v1.ToolCallStarted\x12\'\n\x05state\x18\x06 \x01(\x0b\x32\x18.voxwire.v1.StateChanged\x12\x12\n\nuser_muted\x18\x07 \x01(\x08\x12\x37\n\x11queued_utterances\x18\x08 \x03(\x0b\x32\x1c.voxwire.v1.UtteranceStarted\"\x05\n\x03\x41\x63k\"%\n\x04Ping\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\r\n\x05t0_us\x18\x02 \x01(\x04\"C\n\x04Pong\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\r\n\x05t0_us\x18\x02 \x01(\x04\x12\r\n\x05t1_us\x18\x03 \x01(\x04\x12\r\n\x05t2_us\x18\x04 \x01(\x04\"G\n\x05\x43hunk\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04last\x18\x02 \x01(\x08\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"B\n\x06GoAway\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x14\n\x0ctime_left_ms\x18\x02 \x01(\r\x12\x12\n\nresume_url\x18\x03 \x01(\t\"\x15\n\x03\x42ye\x12\x0e\n\x06reason\x18\x01 \x01(\t\"J\n\x0cSessionEnded\x12%\n\x06reason\x18\x01 \x01(\x0e\x32\x15.voxwire.v1.EndReason\x12\x13\n\x0b\x64uration_ms\x18\x02 \x01(\x04*\x9b\x02\n\x07\x46\x65\x61ture\x12\x17\n\x13\x46\x45\x41TURE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46\x45\x41TURE_PLAYOUT_REPORTS\x10\x01\x12\x11\n\rFEATURE_FLUSH\x10\x02\x12\x11\n\rFEATURE_WORDS\x10\x03\x12\x14\n\x10\x46\x45\x41TURE_SEQUENCE\x10\x04\x12\x12\n\x0e\x46\x45\x41TURE_RESUME\x10\x05\x12\x12\n\x0e\x46\x45\x41TURE_CHUNKS\x10\x06\x12\x18\n\x14\x46\x45\x41TURE_CLIENT_TOOLS\x10\x07\x12\x1b\n\x17\x46\x45\x41TURE_WEBSOCKET_AUDIO\x10\x08\x12\x12\n\x0e\x46\x45\x41TURE_WEBRTC\x10\t\x12\x11\n\rFEATURE_DAILY\x10\n\x12\x18\n\x14\x46\x45\x41TURE_KEPT_CAPTURE\x10\x0b*L\n\x08TurnRole\x12\x19\n\x15TURN_ROLE_UNSPECIFIED\x10\x00\x12\x12\n\x0eTURN_ROLE_USER\x10\x01\x12\x11\n\rTURN_ROLE_BOT\x10\x02*\xac\x01\n\tEndReason\x12\x1a\n\x16\x45ND_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45ND_REASON_CLIENT\x10\x01\x12\x12\n\x0e\x45ND_REASON_BOT\x10\x02\x12\x15\n\x11\x45ND_REASON_SERVER\x10\x03\x12\x14\n\x10\x45ND_REASON_ERROR\x10\x04\x12\x16\n\x12\x45ND_REASON_EXPIRED\x10\x05\x12\x13\n\x0f\x45ND_REASON_IDLE\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,34 +49,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TURN'].fields_by_name['text']._serialized_options = b'\260\273\030\001'
   _globals['_TURN'].fields_by_name['unheard_text']._loaded_options = None
   _globals['_TURN'].fields_by_name['unheard_text']._serialized_options = b'\260\273\030\001'
-  _globals['_FEATURE']._serialized_start=1837
-  _globals['_FEATURE']._serialized_end=2120
-  _globals['_TURNROLE']._serialized_start=2122
-  _globals['_TURNROLE']._serialized_end=2198
-  _globals['_ENDREASON']._serialized_start=2201
-  _globals['_ENDREASON']._serialized_end=2373
-  _globals['_CLIENTINFO']._serialized_start=167
-  _globals['_CLIENTINFO']._serialized_end=265
-  _globals['_HELLO']._serialized_start=268
-  _globals['_HELLO']._serialized_end=617
-  _globals['_WELCOME']._serialized_start=620
-  _globals['_WELCOME']._serialized_end=1041
-  _globals['_TURN']._serialized_start=1043
-  _globals['_TURN']._serialized_end=1150
-  _globals['_SNAPSHOT']._serialized_start=1153
-  _globals['_SNAPSHOT']._serialized_end=1479
-  _globals['_ACK']._serialized_start=1481
-  _globals['_ACK']._serialized_end=1486
-  _globals['_PING']._serialized_start=1488
-  _globals['_PING']._serialized_end=1525
-  _globals['_PONG']._serialized_start=1527
-  _globals['_PONG']._serialized_end=1594
-  _globals['_CHUNK']._serialized_start=1596
-  _globals['_CHUNK']._serialized_end=1667
-  _globals['_GOAWAY']._serialized_start=1669
-  _globals['_GOAWAY']._serialized_end=1735
-  _globals['_BYE']._serialized_start=1737
-  _globals['_BYE']._serialized_end=1758
-  _globals['_SESSIONENDED']._serialized_start=1760
-  _globals['_SESSIONENDED']._serialized_end=1834
+  _globals['_FEATURE']._serialized_start=1906
+  _globals['_FEATURE']._serialized_end=2189
+  _globals['_TURNROLE']._serialized_start=2191
+  _globals['_TURNROLE']._serialized_end=2267
+  _globals['_ENDREASON']._serialized_start=2270
+  _globals['_ENDREASON']._serialized_end=2442
+  _globals['_CLIENTINFO']._serialized_start=191
+  _globals['_CLIENTINFO']._serialized_end=289
+  _globals['_HELLO']._serialized_start=292
+  _globals['_HELLO']._serialized_end=641
+  _globals['_WELCOME']._serialized_start=644
+  _globals['_WELCOME']._serialized_end=1110
+  _globals['_TURN']._serialized_start=1112
+  _globals['_TURN']._serialized_end=1219
+  _globals['_SNAPSHOT']._serialized_start=1222
+  _globals['_SNAPSHOT']._serialized_end=1548
+  _globals['_ACK']._serialized_start=1550
+  _globals['_ACK']._serialized_end=1555
+  _globals['_PING']._serialized_start=1557
+  _globals['_PING']._serialized_end=1594
+  _globals['_PONG']._serialized_start=1596
+  _globals['_PONG']._serialized_end=1663
+  _globals['_CHUNK']._serialized_start=1665
+  _globals['_CHUNK']._serialized_end=1736
+  _globals['_GOAWAY']._serialized_start=1738
+  _globals['_GOAWAY']._serialized_end=1804
+  _globals['_BYE']._serialized_start=1806
+  _globals['_BYE']._serialized_end=1827
+  _globals['_SESSIONENDED']._serialized_start=1829
+  _globals['_SESSIONENDED']._serialized_end=1903
 # @@protoc_insertion_point(module_scope)

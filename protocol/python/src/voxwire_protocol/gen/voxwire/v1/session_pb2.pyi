@@ -11,6 +11,7 @@ import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import sys
 import typing
+import voxwire_protocol.gen.voxwire.v1.files_pb2
 import voxwire_protocol.gen.voxwire.v1.signaling_pb2
 import voxwire_protocol.gen.voxwire.v1.speech_pb2
 import voxwire_protocol.gen.voxwire.v1.tools_pb2
@@ -275,6 +276,7 @@ class Welcome(google.protobuf.message.Message):
     SERVER_FIELD_NUMBER: builtins.int
     SNAPSHOT_FIELD_NUMBER: builtins.int
     EXAMPLES_FIELD_NUMBER: builtins.int
+    ACCEPTS_FIELD_NUMBER: builtins.int
     protocol_version: builtins.int
     """Version of this protocol that both speak."""
     session_id: builtins.str
@@ -317,6 +319,10 @@ class Welcome(google.protobuf.message.Message):
     def examples(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Phrases worth trying, for people who do not know the bot yet."""
 
+    @property
+    def accepts(self) -> voxwire_protocol.gen.voxwire.v1.files_pb2.FileAcceptance:
+        """What the bot takes of files; absent = none."""
+
     def __init__(
         self,
         *,
@@ -337,9 +343,10 @@ class Welcome(google.protobuf.message.Message):
         server: builtins.str = ...,
         snapshot: global___Snapshot | None = ...,
         examples: collections.abc.Iterable[builtins.str] | None = ...,
+        accepts: voxwire_protocol.gen.voxwire.v1.files_pb2.FileAcceptance | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["snapshot", b"snapshot"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["bot", b"bot", "epoch", b"epoch", "examples", b"examples", "features", b"features", "grace_ms", b"grace_ms", "heartbeat_ms", b"heartbeat_ms", "ice_servers", b"ice_servers", "last_seq", b"last_seq", "max_message_bytes", b"max_message_bytes", "protocol_version", b"protocol_version", "resume_token", b"resume_token", "resume_url", b"resume_url", "resumed", b"resumed", "server", b"server", "session_id", b"session_id", "session_start_unix_us", b"session_start_unix_us", "snapshot", b"snapshot"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["accepts", b"accepts", "snapshot", b"snapshot"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["accepts", b"accepts", "bot", b"bot", "epoch", b"epoch", "examples", b"examples", "features", b"features", "grace_ms", b"grace_ms", "heartbeat_ms", b"heartbeat_ms", "ice_servers", b"ice_servers", "last_seq", b"last_seq", "max_message_bytes", b"max_message_bytes", "protocol_version", b"protocol_version", "resume_token", b"resume_token", "resume_url", b"resume_url", "resumed", b"resumed", "server", b"server", "session_id", b"session_id", "session_start_unix_us", b"session_start_unix_us", "snapshot", b"snapshot"]) -> None: ...
 
 global___Welcome = Welcome
 

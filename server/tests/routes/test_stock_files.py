@@ -1,0 +1,160 @@
+"""Uploads of stock clients: who may, how large, and for how long; without a socket."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.test_tokens import KEY
+from tests.support.clicks import make_bot
+from voxwire_server.app import create_app, lifespan
+from voxwire_server.bots.registry import LoadedBot
+from voxwire_server.config import Settings
+from voxwire_server.routes.stock_starts import Owner
+from voxwire_server.routes.stock_uploads import UPLOAD_TTL_MS, Upload, Uploads
+from voxwire_server.sent_files import FileRoom
+
+HOST = "http://127.0.0.1:7860"
+PNG = ("a.png", b"\x89PNG", "image/png")
+
+
+def made(bot_accepts: tuple[str, ...] = ("image/*",), **settings: Any) -> Any:
+    """The application, with a bot that takes such files."""
+    bot = LoadedBot(name="test", run=make_bot(), accepts=bot_accepts)
+    return create_app(Settings(**{"file_max_bytes": 1000, **settings}), bot)
+
+
+def program(app: Any) -> httpx.AsyncClient:
+    """A program of the server's machine."""
+    transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 5))
+    return httpx.AsyncClient(transport=transport, base_url=HOST)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """A program, and a server whose bot takes images."""
+    app = made()
+    async with lifespan(app)(app), program(app) as http:
+        yield http
+
+
+async def upload(http: httpx.AsyncClient, file: Any = PNG, path: str = "/files") -> httpx.Response:
+    return await http.post(path, files={"file": file})
+
+
+async def test_an_upload_is_answered_with_the_file_of_a_send_file(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await upload(client)
+    assert answer.status_code == 200
+    said = answer.json()
+    url = said["source"].pop("url")
+    assert said == {"name": "a.png", "source": {"type": "url"}, "format": "image/png"}
+    assert url.startswith("voxwire:")
+    assert (await upload(client)).json()["source"]["url"] != url
+
+
+async def test_a_start_says_where_to_upload_and_its_id_is_the_credential(
+    client: httpx.AsyncClient,
+) -> None:
+    started = (await client.post("/start", json={})).json()
+    path = started["fileUploadUrl"]
+    assert path == f"/sessions/{started['sessionId']}/files"
+    assert (await upload(client, path=path)).status_code == 200
+    assert (await upload(client, path="/sessions/other/files")).status_code == 404
+    page = await client.post(path, files={"file": PNG}, headers={"Origin": HOST})
+    assert page.status_code == 404  # a start of a program is no page's
+    socket = (await client.post("/start", json={"transport": "websocket"})).json()
+    assert list(socket) == ["wsUrl"]  # the stock client throws on any other member
+
+
+@pytest.mark.parametrize(
+    ("file", "status", "code"),
+    [
+        (("a.mp4", b"x", "video/mp4"), 415, "UNSUPPORTED"),
+        (("a.exe", b"x", "image/png"), 415, "UNSUPPORTED"),  # by its name, as the runner does
+        (("a.png", b"x" * 1001, "image/png"), 413, "TOO_LARGE"),
+        (("a.png", b"x" * 40_000, "image/png"), 413, "TOO_LARGE"),
+        (("a.png", b"", "image/png"), 422, "INVALID_ARGUMENT"),
+        (("../a.png", b"x", "image/png"), 422, "INVALID_ARGUMENT"),
+        (("a" * 300 + ".png", b"x", "image/png"), 422, "INVALID_ARGUMENT"),
+    ],
+)
+async def test_what_the_bot_does_not_take_is_refused(
+    client: httpx.AsyncClient, file: Any, status: int, code: str
+) -> None:
+    answer = await upload(client, file)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert set(answer.json()) == {"code", "reason", "detail"}
+
+
+async def test_a_body_that_is_no_upload_is_refused(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/files")).status_code == 422
+    assert (await client.post("/files", json={})).status_code == 422
+    assert (await client.post("/files", files={"x": PNG})).status_code == 422
+    zipped = {"Content-Encoding": "gzip"}
+    assert (await client.post("/files", files={"file": PNG}, headers=zipped)).status_code == 415
+    assert (await client.get("/files")).status_code == 405
+
+
+async def test_uploads_that_wait_are_bounded_and_their_memory_is_shared(
+    client: httpx.AsyncClient,
+) -> None:
+    codes = [(await upload(client)).status_code for _ in range(5)]
+    assert codes == [200] * 4 + [429]
+    app = made(files_total_bytes=600)
+    async with lifespan(app)(app), program(app) as http:
+        room = app.state.directory.file_room
+        for _ in range(3):
+            assert (await upload(http, ("a.png", b"x" * 500, "image/png"))).status_code == 429
+            assert room.used_bytes == 0
+        assert (await upload(http)).status_code == 200
+        assert room.used_bytes == len(PNG[1])
+
+
+async def test_a_bot_that_takes_no_files_takes_no_uploads() -> None:
+    app = made(())
+    async with lifespan(app)(app), program(app) as http:
+        answer = await upload(http)
+        assert (answer.status_code, answer.json()["code"]) == (415, "UNSUPPORTED")
+        assert "fileUploadUrl" not in (await http.post("/start", json={})).json()
+
+
+async def test_beyond_loopback_a_token_is_needed() -> None:
+    app = made(host="0.0.0.0", key=KEY)
+    async with lifespan(app)(app), program(app) as http:
+        answer = await upload(http)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_page_of_another_origin_may_not(client: httpx.AsyncClient) -> None:
+    page = {"Origin": "https://evil.example"}
+    assert (await client.post("/files", files={"file": PNG}, headers=page)).status_code == 403
+
+
+def test_an_upload_is_of_use_once_to_its_owner_and_for_a_while() -> None:
+    uploads = Uploads(FileRoom(100))
+    ann, bob = Owner.of(b"", "ann"), Owner.of(b"", "bob")
+
+    def add(now_ms: float) -> str:
+        assert uploads.has_place(ann, now_ms)
+        assert uploads.room.take(3)
+        return uploads.add(Upload(ann, "a", "image/png", b"123", now_ms + UPLOAD_TTL_MS))
+
+    url = add(0)
+    assert uploads.take(url, [bob], 1) is None
+    assert uploads.take("http://127.0.0.1/", [ann], 1) is None
+    taken = uploads.take(url, [bob, ann], 1)
+    assert taken is not None
+    assert taken.data == b"123"
+    assert uploads.take(url, [ann], 1) is None
+    url = add(0)
+    assert uploads.take(url, [ann], UPLOAD_TTL_MS) is None
+    add(0)
+    add(0)
+    uploads.forget(bob)
+    assert (len(uploads), uploads.room.used_bytes) == (2, 6)
+    uploads.forget(ann)
+    assert (len(uploads), uploads.room.used_bytes) == (0, 0)
