@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import voxwire
 from tests.support.clicks import word_ms
-from tests.support.inside import lose, only_session
 from tests.support.listening import Ear, click_onsets_ms
+from tests.support.proxy import proxied
 from tests.support.stock_socket import dialled
 from tests.support.waiting import PATIENT, until
 from voxwire_protocol.errors import ErrorCode
@@ -115,16 +114,21 @@ async def test_a_stock_client_cuts_a_stock_bot_at_the_heard_word() -> None:
 
 
 async def test_a_session_outlives_its_socket_and_the_bot_does_not_notice() -> None:
-    async with serving("quickstart", grace_ms=30_000) as (server, module):
-        async with voxwire.connect(server.url, transport="websocket") as session:
+    async with (
+        serving("quickstart", grace_ms=60_000) as (server, module),
+        proxied(server.port) as proxy,
+    ):
+        async with voxwire.connect(proxy.url, transport="websocket") as session:
             assert await words_until_quiet(session) == ["w0."]
-            inside, conversations = only_session(server), len(module.CONTEXTS)
-            lose(inside)
-            await session.wait_for(voxwire.Resumed)
-            await session.send_text("say 2")
-            assert await words_until_quiet(session) == ["w1", "w2."]
+            conversations = len(module.CONTEXTS)
+            await session.send_text("say 8")
+            await session.wait_for(voxwire.BotWord)
+            proxy.cut()
+            words = await words_until_quiet(session)
+            assert words == [f"w{number}" for number in range(2, 8)] + ["w8."]
             assert len(module.CONTEXTS) == conversations
-        await until(lambda: module.ENDED[-1:] == [inside.id])
+            name = session.id
+        await until(lambda: module.ENDED[-1:] == [name])
 
 
 async def test_messages_requests_and_errors_go_both_ways() -> None:
@@ -157,7 +161,8 @@ async def test_messages_requests_and_errors_go_both_ways() -> None:
             await session.send_message("add", [], request_id="r3")
             assert (await session.wait_for(voxwire.AppMessage)).data == 0
         heard = module.HEARD
-        assert heard[0] == ("client-ready", True) or ("add", [1, 2, 3]) in heard
+        assert ("client-ready", True) in heard
+        assert ("add", [1, 2, 3]) in heard
         assert ("click", {"x": 1}) in heard
         assert ("client-message", True) in heard
         assert ("llm-function-call-result", True) not in heard
@@ -198,22 +203,15 @@ async def test_calls_are_told_as_far_as_the_bot_lets_them_be() -> None:
         assert ended.result == {"conditions": "sunny"}
 
 
-class _Tone(voxwire.ClipMicrophone):
-    """A microphone with a second of sound in it."""
-
-    def __init__(self) -> None:
-        super().__init__(sample_rate=16_000)
-        t = np.arange(16_000) / 16_000
-        self.clip: NDArray[np.int16] = (np.sin(2 * np.pi * 300 * t) * 9000).astype(np.int16)
-
-
 async def test_a_transport_made_by_hand_has_the_rates_and_the_body_of_the_page() -> None:
     async with serving("by_hand") as (server, module):
-        ear, microphone = Ear(), _Tone()
+        ear, microphone = Ear(), voxwire.ClipMicrophone()
+        t = np.arange(16_000) / 16_000
+        tone = (np.sin(2 * np.pi * 300 * t) * 9000).astype(np.int16)
         options: dict[str, Any] = {"speaker": ear, "microphone": microphone}
         async with voxwire.connect(server.url, metadata={"name": "Ann"}, **options) as session:
             assert await words_until_quiet(session) == ["hello", "Ann"]
-            await microphone.play(microphone.clip).wait()
+            await microphone.play(tone, sample_rate=16_000).wait()
             await until(lambda: sum(module.SAMPLES) >= 8000)
         assert module.RATES == {8000}
         first, second = click_onsets_ms(ear.samples, ear.sample_rate)[:2]

@@ -74,6 +74,7 @@ def as_session_bot(run: Callable[[Any], Awaitable[None]], path: Path) -> Bot:
     async def bot(session: BotSession) -> None:
         connection = SessionConnection(session)
         session.transport.client = connection
+        session.transport.rtvi.expect()
         arguments = SessionArguments(
             connection, session=session, body=session.metadata, session_id=session.id
         )

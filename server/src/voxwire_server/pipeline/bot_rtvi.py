@@ -29,6 +29,8 @@ _UNASKED: Final = "voxwire-"
 _OF_AN_INTERFACE: Final = frozenset({"ui-event", "ui-snapshot", "ui-cancel-job-group"})
 _SERVER_MESSAGE: Final = "server-message"
 _KEPT_TROUBLES: Final = 16
+_MOST_EARLY: Final = 64
+"""Most messages that wait for a pipeline to start."""
 _NONE: Final = RTVIFunctionCallReportLevel.NONE
 _LEVELS: Final = {
     RTVIFunctionCallReportLevel.DISABLED: wire.ToolReportLevel.TOOL_REPORT_LEVEL_HIDDEN,
@@ -51,11 +53,32 @@ class BotRtvi:
         self._wires = wires
         self._hear = hear
         self._troubles: deque[str] = deque(maxlen=_KEPT_TROUBLES)
+        self._early: list[wire.AppMessage] = []
+
+    def expect(self) -> None:
+        """The bot will have RTVI: what the client says before its pipeline has started is kept."""
+        self._wires.requests.relay = self._keep
 
     def begin(self, worker: Any) -> None:
         """The pipeline has started: if it has an ``RTVIProcessor``, the client is ready for it."""
-        if not any(isinstance(one, RTVIProcessor) for one in walk([worker.pipeline])):
+        early, self._early = self._early, []
+        self._wires.requests.relay = None
+        if any(isinstance(one, RTVIProcessor) for one in walk([worker.pipeline])):
+            self._meet(worker)
+        for message in early:
+            self._wires.requests.take(message)
+
+    def _keep(self, message: wire.AppMessage, _: Any) -> None:
+        if len(self._early) < _MOST_EARLY:
+            self._early.append(message)
             return
+        self._wires.port.emit_error(
+            wire.ErrorCode.ERROR_CODE_RATE_LIMITED,
+            "too many messages wait for the bot to start",
+            subject=message.request_id,
+        )
+
+    def _meet(self, worker: Any) -> None:
         self._report_as(worker)
         self._wires.requests.relay = self.take
         about = self._wires.facts.client

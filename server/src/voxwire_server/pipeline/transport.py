@@ -58,7 +58,8 @@ class SessionTransport(BaseTransport):
         self._began = Alarm()
         self.client: Any = wires.facts.client
         """What ``on_client_connected`` is given."""
-        self._rtvi = BotRtvi(wires, hear=self._app_message)
+        self.rtvi = BotRtvi(wires, hear=self._app_message)
+        """What is left to say to the bot's own RTVI, and by it."""
         self.taps = Taps(
             wires, drops=self._drops, utterances=self._utterances, interrupt=self._interrupt
         )
@@ -114,7 +115,7 @@ class SessionTransport(BaseTransport):
                 began=self._began,
                 cut_turn=self.taps.model.cut,
                 writing=lambda: self.taps.answering,
-                tell=self._rtvi.tell,
+                tell=self.rtvi.tell,
                 name=self._output_name,
             )
         return self._output
@@ -145,7 +146,7 @@ class SessionTransport(BaseTransport):
     async def _client_connected(self, entry: SessionInput) -> None:
         await self._call_event_handler("on_client_connected", self.client)
         await entry.push_frame(ClientConnectedFrame())
-        self._rtvi.begin(entry.pipeline_worker)
+        self.rtvi.begin(entry.pipeline_worker)
 
     async def _app_message(self, message: dict[str, Any]) -> None:
         if self._input is not None and not self._input.ending:
@@ -155,7 +156,7 @@ class SessionTransport(BaseTransport):
     def _upstream(self, frame: Frame) -> None:
         self.taps.upstream(frame)
         if isinstance(frame, ErrorFrame):
-            self._rtvi.failed(frame.error)
+            self.rtvi.failed(frame.error)
 
     def _heard(self) -> None:
         if self._output is not None:
