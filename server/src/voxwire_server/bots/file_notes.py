@@ -24,10 +24,7 @@ def of_entries(source: str, name: str, served: Collection[str]) -> tuple[str, ..
     if not others:
         return ()
     told = ", ".join(repr(key) for key in others)
-    which = f"the entry {told} of" if len(others) == 1 else f"the entries {told} of"
-    return (
-        f"{name}: {which} transport_params waits for a transport that this server does not have",
-    )
+    return (f"{name}: of transport_params this server does not serve yet: {told}",)
 
 
 def of_keys(source: str, path: Path, environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -28,8 +28,6 @@ _log = logging.getLogger("voxwire.bots")
 
 SERVED: Final = ("webrtc", "websocket")
 """The entries of ``transport_params`` that fit a session, the first one that a bot has counts."""
-_IGNORED: Final = ("eval",)
-"""Entries for what comes to a session as every client does."""
 _DIRECT: Final = "SmallWebRTCTransport"
 _REPLACED: Final = "voxwire_replaced"
 
@@ -137,10 +135,9 @@ def _params(entries: Mapping[str, Callable[[], Any]]) -> TransportParams:
     for name in SERVED:
         if name in entries:
             return entries[name]()
-    others = [repr(name) for name in entries if name not in _IGNORED]
-    has = f"has only {', '.join(others)}" if others else "is empty"
+    has = ", ".join(map(repr, entries)) or "nothing"
     raise NotConfiguredError(
-        f"transport_params {has}, which this server does not serve: add the entry"
+        f"transport_params has {has}, and no entry that this server serves: add"
         ' "webrtc": lambda: TransportParams(audio_in_enabled=True, audio_out_enabled=True)'
     )
 
