@@ -1,8 +1,8 @@
-"""Makes `.venv-pipecat` for `make test`: Pipecat's own command line, as its users have it.
+"""Makes `.venv-pipecat` for `make test`: Pipecat's own command line and runner.
 
-It cannot share .venv, as it wants an older `rich` than our command line has. So it is an environment
-of its own that sees .venv behind its own packages: `pipecat` and all that is heavy is there already,
-and what is downloaded are 2 MB.
+It cannot share .venv, as it wants an older `rich` than our command line has. So it is an
+environment of its own that sees .venv behind its own packages: `pipecat` and all that is heavy is
+there already, and what is downloaded are 3 MB.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ def install(pip: Pip, wheels: Path) -> bool:
     stamp = TOOLS / ".voxwire"
     if TOOLS_PYTHON.exists() and stamp.exists() and stamp.read_text("utf-8") == stamp_text():
         return True
-    line = Line(f"install Pipecat's command line into {TOOLS.name}, 16 MB (2 MB to download)")
+    line = Line(f"install Pipecat's own tools into {TOOLS.name}, 20 MB (3 MB to download)")
     reason = make() or fill(pip, wheels)
     if not reason:
         stamp.write_text(stamp_text(), "utf-8")
@@ -52,7 +52,7 @@ def install(pip: Pip, wheels: Path) -> bool:
     if os.environ.get("CI"):
         raise StepError(reason)
     line.done("not there")
-    print(f"setup: left out: tests of bots that `pipecat init` writes: {reason}", flush=True)
+    print(f"setup: left out: tests with `pipecat init` and Pipecat's runner: {reason}", flush=True)
     return False
 
 
@@ -61,14 +61,15 @@ def make() -> str:
     code, output = capture([sys.executable, "-m", "venv", "--clear", "--without-pip", TOOLS])
     if code != 0:
         return tail(output)
-    places = []
+    places, ask = [], "import sysconfig; print(sysconfig.get_path('purelib'))"
     for python in (TOOLS_PYTHON, PYTHON):
-        code, place = capture([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
+        code, place = capture([python, "-c", ask])
         if code != 0:
             return tail(place)
         places.append(place.strip())
     own, ours = places
-    (Path(own) / "voxwire-behind.pth").write_text(ours + "\n", "utf-8")
+    line = f"import site; site.addsitedir({ours!r})\n"  # what is editable in .venv is seen, too
+    (Path(own) / "voxwire-behind.pth").write_text(line, "utf-8")
     return ""
 
 

@@ -213,7 +213,7 @@ async def test_a_transport_made_by_hand_has_the_rates_and_the_body_of_the_page()
             assert await words_until_quiet(session) == ["hello", "Ann"]
             await microphone.play(tone, sample_rate=16_000).wait()
             await until(lambda: sum(module.SAMPLES) >= 8000)
-        assert module.RATES == {8000}
+        assert sorted(module.RATES) == [8000]
         first, second = click_onsets_ms(ear.samples, ear.sample_rate)[:2]
         assert abs(second - first - word_ms(0)) <= 45
 

@@ -58,9 +58,8 @@ def with_services(source: str) -> str:
             names[imported.name] = kind
             cuts.append((node, OURS[kind]))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if node.func.id in names:
-                cuts.append((node, f"{names[node.func.id]}()"))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in names:
+            cuts.append((node, f"{names[ast.unparse(node.func)]}()"))
     for node, text in sorted(cuts, key=lambda cut: cut[0].lineno, reverse=True):
         first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
         head = lines[first].encode()[: node.col_offset].decode()

@@ -1,5 +1,6 @@
 """Loading a bot's file: both kinds, and what is said when it cannot be loaded."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -151,11 +152,7 @@ def test_a_file_may_take_away_what_pipecat_logs_to(write: Write) -> None:
         "quiet_pipecat('INFO')\n"
         "logger.info('by itself')\n"
     )
-    import subprocess
-
-    ran = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout == "mine by itself\n"
     assert "through the server" in ran.stderr
     assert "by itself" not in ran.stderr
@@ -192,10 +189,9 @@ def test_entries_in_the_call_itself_are_seen_too(write: Write) -> None:
 class Session:
     """As much of a session as arguments and a transport are made of."""
 
-    id = "s1"
-    metadata: dict[str, Any] = {"name": "Ann"}
-
     def __init__(self) -> None:
+        self.id = "s1"
+        self.metadata = {"name": "Ann"}
         self.transport = self
         self.params: Any = None
         self.rtvi = self
@@ -228,9 +224,7 @@ async def test_the_first_entry_that_fits_is_used(write: Write) -> None:
         ("{}", 'has nothing, and no entry that this server serves: add "webrtc": lambda'),
     ],
 )
-async def test_a_bot_with_no_entry_that_fits_says_so(
-    entries: str, said: str, write: Write
-) -> None:
+async def test_a_bot_with_no_entry_that_fits_says_so(entries: str, said: str, write: Write) -> None:
     text = STOCK.replace('{"daily": object, "twilio": object, "webrtc": object}', entries)
     with pytest.raises(NotConfiguredError, match=said):
         await run(write(text))

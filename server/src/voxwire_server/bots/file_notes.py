@@ -3,12 +3,14 @@
 import ast
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from voxwire_server.bots.needs import how_to_set
 
 __all__ = ["of_entries", "of_keys"]
 
-_ENTRIES = "transport_params"
+_ENTRIES: Final = "transport_params"
+_ASKS: Final = ("os.getenv", "os.environ.get")
 
 
 def of_entries(source: str, name: str, served: Collection[str]) -> tuple[str, ...]:
@@ -66,11 +68,9 @@ def _variable(node: ast.AST) -> str:
     argument: ast.AST | None = None
     if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
         argument = node.slice if isinstance(node.ctx, ast.Load) else None
-    elif isinstance(node, ast.Call) and len(node.args) == 1:
-        if ast.unparse(node.func) in ("os.getenv", "os.environ.get"):
-            argument = node.args[0]
-            if not str(getattr(argument, "value", "")).endswith("_API_KEY"):
-                return ""
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) in _ASKS and len(node.args) == 1:
+        name = getattr(node.args[0], "value", "")
+        argument = node.args[0] if str(name).endswith("_API_KEY") else None
     found = argument.value if isinstance(argument, ast.Constant) else ""
     return found if isinstance(found, str) else ""
 

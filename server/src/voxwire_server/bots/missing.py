@@ -34,9 +34,7 @@ def missing_package(error: BaseException, name: str) -> str:
         return ""
     extra = _extra(cause)
     install = f"'{_PIPECAT}[{extra}]'" if extra else cause.name.partition(".")[0]
-    return (
-        f"{name} needs the module {cause.name}, which is not installed: pip install {install}"
-    )
+    return f"{name} needs the module {cause.name}, which is not installed: pip install {install}"
 
 
 def missing_key(error: BaseException, path: Path) -> str:

@@ -101,7 +101,7 @@ def install(source: str) -> None:
     if _DIRECT in source:
         from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
-        SmallWebRTCTransport.__new__ = _new_transport
+        SmallWebRTCTransport.__new__ = _new_transport  # type: ignore[assignment]
 
 
 def _create_transport(stock: Callable[..., Any]) -> Callable[..., Any]:
@@ -120,7 +120,7 @@ def _create_transport(stock: Callable[..., Any]) -> Callable[..., Any]:
 def _new_transport(
     kind: type[Any], webrtc_connection: Any = None, params: Any = None, **_: Any
 ) -> Any:
-    """``SmallWebRTCTransport.__new__``: what it gives is no such transport, so Python leaves it be."""
+    """``SmallWebRTCTransport.__new__``; what it gives is none: Python calls no ``__init__``."""
     if isinstance(webrtc_connection, SessionConnection):
         return _transport(webrtc_connection.session, params or TransportParams())
     return object.__new__(kind)

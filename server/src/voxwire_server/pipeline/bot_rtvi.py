@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
-from pipecat.processors.frameworks.rtvi import RTVIObserver, RTVIProcessor
+from pipecat.processors.frameworks.rtvi import RTVIObserver, RTVIObserverParams, RTVIProcessor
 from pipecat.processors.frameworks.rtvi.observer import RTVIFunctionCallReportLevel
 
 from voxwire_protocol import rtvi, wire
@@ -93,7 +93,8 @@ class BotRtvi:
         observers = worker._observer._observers
         for observer in observers:
             if isinstance(observer, RTVIObserver):
-                levels = {"*": _NONE, **observer._params.function_call_report_level}
+                params: RTVIObserverParams = cast(Any, observer)._params
+                levels = {"*": _NONE, **params.function_call_report_level}
                 for name, level in levels.items():
                     self._wires.tools.reports.levels.setdefault(name, _LEVELS[level])
 
