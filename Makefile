@@ -26,11 +26,11 @@ talk: ## Hold a three-turn conversation with the bot; writes out/bot.wav, events
 	@PORT=$(PORT) $(VENV)/python scripts/talk.py
 
 test: ## Lint, generated code, every test (ARGS= to pytest, PARTS="cores server", TIMING=0: no timing)
-	@$(PYTHON) scripts/setup.py --npm
+	@$(PYTHON) scripts/setup.py --npm --pipecat
 	@$(PYTHON) scripts/test.py $(PARTS) -- $(ARGS)
 
 system: ## Whole programs at length: what make test has no time for; notes the run in tests/
-	@$(PYTHON) scripts/setup.py --npm
+	@$(PYTHON) scripts/setup.py --npm --pipecat
 	@$(PYTHON) scripts/test.py --system
 
 timing: ## The tests that judge moments of real time, alone (make test ends with them)

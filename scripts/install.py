@@ -16,6 +16,7 @@ import tomllib
 from pathlib import Path
 
 import npm
+import pipecat_tools
 from debian import install_debian_tools
 from javascript import missing_node
 from steps import BIN, PYTHON, ROOT, VENV, Line, StepError, capture, stream, tail
@@ -258,6 +259,8 @@ def main(arguments: list[str]) -> int:
         install_python(mode)
         if "--npm" in arguments:
             install_npm()
+        if "--pipecat" in arguments:
+            pipecat_tools.install(pip, cache("wheels"))
         if mode == "dev":
             install_debian_tools()
         del lock

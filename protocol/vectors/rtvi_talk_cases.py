@@ -373,6 +373,8 @@ def client_app() -> list[dict[str, Any]]:
             m("server-message", {"any": "thing"}),
         ),
         write("appMessage", app("pipecat", "null"), m("server-message", {})),
+        write("appMessage", app("server-message", "[1]"), m("server-message", [1])),
+        write("appMessage", app("server-message", "null"), m("server-message", {})),
         write(
             "appMessage",
             app(

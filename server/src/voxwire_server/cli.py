@@ -27,9 +27,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "bot",
         nargs="*",
-        help="Python file with 'async def bot(session)', or a built-in bot: offline (default),"
-        " gemini, openai-realtime, nova-sonic; clients choose among several by name, a file's is"
-        " that of the file without .py",
+        help="Python file with 'async def bot(session)', or one for Pipecat's runner, with 'async"
+        " def bot(runner_args)'; or a built-in bot: offline (default), gemini, openai-realtime,"
+        " nova-sonic; clients choose among several by name, a file's is that of the file without"
+        " .py",
     )
     run.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     run.add_argument("--port", type=int, help="port to listen on (default 7860; 0 = any free)")
@@ -147,6 +148,8 @@ def _announce(bots: "Bots", url: str) -> None:
     for bot in bots.all:
         for example in bot.examples:
             print(f'  say "{example}"')
+        for note in bot.notes:
+            print(f"  {note}")
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:

@@ -7,6 +7,7 @@ only the place and the template of such a record are shown, never its text.
 
 import json
 import logging
+import os
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -26,6 +27,8 @@ __all__ = [
     "trace",
 ]
 
+_taken: set[int] = set()
+"""The handlers that loguru was given by :func:`configure_logging`."""
 TRACE: Final = 5
 """The lowest level: every message of the protocol, redacted."""
 
@@ -98,10 +101,12 @@ def configure_logging(level: str, log_format: str = "text") -> None:
     for each in {handler, *logging.getLogger().handlers}:
         each.addFilter(LibraryFilter())
         each.addFilter(OneLineFilter())
+    # What a program adds first has number 0, which a bot's file may take away to log as it likes.
+    os.environ.setdefault("LOGURU_AUTOINIT", "False")
     from loguru import logger
 
     logger.remove()
-    _take_loguru(handler.handle, level)
+    _taken.add(_take_loguru(handler.handle, level))
 
 
 def quiet_pipecat(level: str) -> None:
@@ -112,6 +117,8 @@ def quiet_pipecat(level: str) -> None:
     """
     from loguru import logger
 
+    if 0 in _taken:
+        return
     try:
         logger.remove(0)
     except ValueError:
@@ -127,7 +134,7 @@ def quiet_pipecat(level: str) -> None:
     _take_loguru(handle, level)
 
 
-def _take_loguru(handle: Callable[[logging.LogRecord], object], level: str) -> None:
+def _take_loguru(handle: Callable[[logging.LogRecord], object], level: str) -> int:
     from loguru import logger
 
     def forward(message: Any) -> None:
@@ -145,4 +152,4 @@ def _take_loguru(handle: Callable[[logging.LogRecord], object], level: str) -> N
         record.levelname = said["level"].name
         handle(record)
 
-    logger.add(forward, level=level, format="{message}", diagnose=False, backtrace=False)
+    return logger.add(forward, level=level, format="{message}", diagnose=False, backtrace=False)

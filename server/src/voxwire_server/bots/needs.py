@@ -1,18 +1,29 @@
 """Keys of providers: from the environment, or from a file ``.env`` where the server was started."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from dotenv import load_dotenv
 
-__all__ = ["Needs", "NotConfiguredError"]
+__all__ = ["Needs", "NotConfiguredError", "how_to_set"]
 
 
 class NotConfiguredError(Exception):
     """A bot cannot start: a package or a key is missing; the message says what to do."""
+
+
+def how_to_set(names: Sequence[str], file: Path) -> str:
+    """What to do about environment variables that are not set.
+
+    Args:
+        names: Their names.
+        file: The file that is read for them.
+    """
+    line = " ".join(f"{name}=..." for name in names)
+    return f"set it in the environment, or write the line {line} into the file {file.resolve()}"
 
 
 @dataclass(frozen=True)
@@ -51,10 +62,9 @@ class Needs:
         missing = [names for names in self.keys if not self.find(names, os.environ)]
         if missing:
             names = " and ".join(names.partition("|")[0] for names in missing)
-            line = " ".join(f"{names.partition('|')[0]}=..." for names in missing)
+            how = how_to_set([names.partition("|")[0] for names in missing], Path(".env"))
             raise NotConfiguredError(
-                f"the {self.bot} bot needs {names}: set it in the environment, or write the line "
-                f"{line} into the file {Path('.env').resolve()}; get one at {self.get_key}"
+                f"the {self.bot} bot needs {names}: {how}; get one at {self.get_key}"
             )
 
     @staticmethod

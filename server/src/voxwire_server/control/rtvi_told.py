@@ -5,9 +5,9 @@ from typing import Any, Final, cast
 from voxwire_protocol import rtvi, wire
 from voxwire_protocol.json_text import load_json
 
-__all__ = ["is_ours", "moments"]
+__all__ = ["TOLD_BY_SESSION", "is_ours", "moments"]
 
-_OURS: Final = frozenset(
+TOLD_BY_SESSION: Final = frozenset(
     {
         "bot-ready",
         "user-started-speaking",
@@ -33,7 +33,7 @@ _OURS: Final = frozenset(
         "metrics",
     }
 )
-"""What this channel tells by itself: the same of a pipeline's own RTVI would come twice."""
+"""What a session tells by itself: the same of a pipeline's own RTVI would come twice."""
 
 
 def is_ours(message: wire.AppMessage) -> bool:
@@ -42,7 +42,7 @@ def is_ours(message: wire.AppMessage) -> bool:
         return False
     data = load_json(message.data_json or "null")
     members = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
-    return members.get("label") == rtvi.LABEL and members.get("type") in _OURS
+    return members.get("label") == rtvi.LABEL and members.get("type") in TOLD_BY_SESSION
 
 
 def moments(envelope: wire.Envelope) -> list[int]:

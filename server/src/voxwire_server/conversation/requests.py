@@ -53,6 +53,13 @@ class Requests:
         """What answers the client's requests, by method."""
         self.on_message: Callable[[str, Any], Any] | None = None
         """Is told of messages that ask nothing: their type and data."""
+        self.relay: Callable[[wire.AppMessage, Any], None] | None = None
+        """Takes the messages, with their data, and the requests that no handler answers: what is
+        answered of those, and when, is its own affair."""
+
+    def answers(self, method: str) -> bool:
+        """Whether the client's requests of this name are for somebody."""
+        return method in self.handlers or self.relay is not None
 
     def take(self, message: wire.AppMessage) -> None:
         """Take a message of the client. What is no JSON is answered with an error."""
@@ -68,6 +75,10 @@ class Requests:
                 self._press(_digits(data))
             if self.on_message is not None:
                 self._port.spawn(self._tell(self.on_message, message.type, data))
+            if self.relay is not None and message.type != _DTMF:
+                self.relay(message, data)
+        elif self.relay is not None and message.type not in self.handlers:
+            self.relay(message, data)
         elif message.type not in self.handlers:
             self._refuse(message, ErrorCode.UNSUPPORTED, "the bot answers no such request")
         elif self._answering >= _MAX_ANSWERING:

@@ -53,8 +53,12 @@ class BotSession:
     def __init__(self, wires: Wires) -> None:
         self._wires = wires
         self.transport = SessionTransport(wires)
-        self.worker: PipelineWorker | None = None
-        """The pipeline's worker, once :meth:`run` has begun."""
+        self._worker: PipelineWorker | None = None
+
+    @property
+    def worker(self) -> PipelineWorker | None:
+        """The pipeline's worker, once :meth:`run` has begun, or a pipeline of your own."""
+        return self._worker or self.transport.worker
 
     @property
     def id(self) -> str:
@@ -222,7 +226,6 @@ class BotSession:
                 "audio_out_sample_rate": self._wires.audio_out_sample_rate,
             }
         )
-        self.transport.taps.find_live(processors)
         worker = PipelineWorker(
             Pipeline(list(processors)),
             params=params,
@@ -232,7 +235,7 @@ class BotSession:
             cancel_on_idle_timeout=False,
             check_dangling_tasks=False,
         )
-        self.worker = worker
+        self._worker = worker
         failures: list[Exception] = []
         if on_ready is not None:
             ready = on_ready

@@ -18,6 +18,7 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import TransportParams
 
 from voxwire_protocol import wire
+from voxwire_server.capture.resampled import Resampled
 from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.output_frames import SourcedInterruption
 from voxwire_server.pipeline.voice_format import VoiceFormat
@@ -52,6 +53,7 @@ class SessionInput(BaseInputTransport):
         params: Pipecat's transport parameters.
         drops: Tells of what could not be used.
         upstream: Told of every frame that reaches the input from below.
+        preparing: Called as the pipeline begins to start, before any service of it connects.
         started: Called when the pipeline has started.
     """
 
@@ -62,6 +64,7 @@ class SessionInput(BaseInputTransport):
         *,
         drops: Drops,
         upstream: Callable[[Frame], None],
+        preparing: Callable[[Any], None],
         started: Callable[["SessionInput"], None],
         **kwargs: Any,
     ) -> None:
@@ -73,11 +76,14 @@ class SessionInput(BaseInputTransport):
         self._wires = wires
         self._drops = drops
         self._upstream = upstream
+        self._preparing = preparing
         self._started = started
         self._blocks: deque[bytes] = deque(maxlen=_MAX_QUEUED_BLOCKS)
         self._wake = asyncio.Event()
         self._feeder: asyncio.Task[None] | None = None
         self._rate = wires.audio_in_sample_rate
+        self._resampled: Resampled | None = None
+        self._streams = params.audio_in_stream_on_start
         self._brought = VoiceSource(
             VoiceFormat(sample_rate=self._rate, volume=1.0),
             place=self._take_brought,
@@ -86,10 +92,17 @@ class SessionInput(BaseInputTransport):
         )
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
-        """Pipecat's set-up; the session's rate is the input's rate."""
+        """Pipecat's set-up; what the pipeline wants at another rate than the session's gets it."""
         self.prepared = True
+        self._preparing(setup.pipeline_worker)
         await super().setup(setup)
-        self._sample_rate = self._rate
+        if self._sample_rate != self._rate:
+            self._resampled = Resampled(self._rate, self._sample_rate)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether anybody hears the bot."""
+        return self._wires.facts.speaks and self._params.audio_out_enabled
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Pass frames on; what travels upstream to here is news for the client."""
@@ -105,7 +118,7 @@ class SessionInput(BaseInputTransport):
         await super().start(frame)
         await self.set_transport_ready(frame)
         self._started(self)
-        if not self._wires.facts.speaks:
+        if not self.speaks:
             await self.push_frame(LLMConfigureOutputFrame(skip_tts=True))
 
     async def interrupt(self, source: wire.InterruptionSource) -> None:
@@ -133,6 +146,9 @@ class SessionInput(BaseInputTransport):
         if self._feeder is None and self._params.audio_in_enabled:
             self._feeder = self._wires.port.spawn(self._feed())
 
+    async def _start_audio_in_streaming(self) -> None:
+        self._streams = True
+
     async def _cancel_audio_task(self) -> None:
         if self._feeder is not None:
             self._feeder.cancel()
@@ -152,7 +168,7 @@ class SessionInput(BaseInputTransport):
 
     def take(self, pcm: bytes) -> None:
         """Queue a block of the user's voice: int16 mono PCM; of more than 250 the oldest goes."""
-        if not self._paused:
+        if not self._paused and self._streams and self._params.audio_in_enabled:
             if len(self._blocks) == _MAX_QUEUED_BLOCKS:
                 self._wires.audio_lost(len(self._blocks[0]) * 500 / self._rate)
             self._blocks.append(pcm)
@@ -173,7 +189,9 @@ class SessionInput(BaseInputTransport):
                     await asyncio.sleep(len(pcm) / 2 / self._rate / _BURST_FACTOR)
 
     async def _push_block(self, pcm: bytes) -> None:
+        if self._resampled is not None:
+            pcm = self._resampled.take(pcm)
         if self._params.audio_in_filter:
             pcm = await self._params.audio_in_filter.filter(pcm)
         if pcm and self._params.audio_in_passthrough:
-            await self.push_frame(_UserAudio(pcm, self._rate, 1))
+            await self.push_frame(_UserAudio(pcm, self._sample_rate, 1))

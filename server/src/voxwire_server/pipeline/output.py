@@ -43,7 +43,6 @@ from voxwire_server.pipeline.output_frames import (
     BotStarts,
     CutTurn,
     FirstSound,
-    app_message,
     is_heard_behind,
     source_of,
 )
@@ -76,6 +75,7 @@ class SessionOutput(BaseOutputTransport):
         began: Rung when an utterance has begun, and when an interruption has ended some.
         cut_turn: Told of each turn of a speech-to-speech model that was cut, first of all.
         writing: Asked whether more is to be said before a silent voice is taken to be done.
+        tell: Sends a message of the pipeline's own to the client's application.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class SessionOutput(BaseOutputTransport):
         began: Alarm,
         cut_turn: Callable[[CutTurn], Awaitable[None]],
         writing: Callable[[], bool],
+        tell: Callable[[Any], None],
         **kwargs: Any,
     ) -> None:
         if params.audio_out_mixer is not None:
@@ -99,6 +100,7 @@ class SessionOutput(BaseOutputTransport):
         self._drops = drops
         self._utterances = utterances
         self._writing = writing
+        self._tell = tell
         self._releasing = Releasing[Frame | BotStarts | FirstSound](
             wires.voice,
             wires.port.clock,
@@ -214,7 +216,7 @@ class SessionOutput(BaseOutputTransport):
         if isinstance(frame, OutputAudioRawFrame):
             await self._audio(frame)
         elif isinstance(frame, OutputTransportMessageUrgentFrame):
-            self._wires.port.emit(app_message=app_message(frame.message))
+            self._tell(frame.message)
         elif isinstance(frame, SystemFrame):
             await self.push_frame(frame, _DOWN)
         elif (self._cutting and frame.interruptible) or (
@@ -252,7 +254,7 @@ class SessionOutput(BaseOutputTransport):
     # audio
 
     async def _audio(self, frame: OutputAudioRawFrame) -> None:
-        if self._cutting and frame.interruptible:
+        if (self._cutting and frame.interruptible) or not self._params.audio_out_enabled:
             return
         if await self._places.take(frame) and self._passes_audio:
             self._releasing.hold(frame, float(self._playout.end_ms))
@@ -303,7 +305,7 @@ class SessionOutput(BaseOutputTransport):
         elif isinstance(frame, LLMFullResponseEndFrame):
             self._wires.emit_state(self._wires.state.response_ended())
         elif isinstance(frame, OutputTransportMessageFrame):
-            self._wires.port.emit(app_message=app_message(frame.message))
+            self._tell(frame.message)
             return
         elif isinstance(frame, OutputAudioRawFrame) and self._speaking:
             await self.push_frame(BotSpeakingFrame(), FrameDirection.UPSTREAM)

@@ -111,7 +111,7 @@ class RunningPipeline:
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
         await push_typed(entry, text, run=run_immediately)
-        if not audio_response and wires.facts.speaks:
+        if not audio_response and entry.speaks:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
 
     async def file(self, file: SentFile) -> None:

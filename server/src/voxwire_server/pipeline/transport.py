@@ -1,22 +1,34 @@
 """A Pipecat transport on a session: any pipeline written for stock Pipecat runs on it."""
 
 import asyncio
+import logging
 from typing import Any, Final
 
-from pipecat.frames.frames import EndFrame
+from pipecat.frames.frames import (
+    ClientConnectedFrame,
+    EndFrame,
+    ErrorFrame,
+    Frame,
+    InputTransportMessageFrame,
+)
+from pipecat.pipeline.worker import PipelineWorker
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from voxwire_protocol import wire
 from voxwire_server.pipeline.alarm import Alarm
+from voxwire_server.pipeline.bot_rtvi import BotRtvi
 from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.input import SessionInput
 from voxwire_server.pipeline.output import SessionOutput
 from voxwire_server.pipeline.port import RunningPipeline
 from voxwire_server.pipeline.taps import Taps
+from voxwire_server.pipeline.transport_params import not_served
 from voxwire_server.pipeline.utterances import Utterances
 from voxwire_server.pipeline.wires import Wires
 
 __all__ = ["SessionInput", "SessionTransport"]
+
+_log = logging.getLogger("voxwire.pipeline")
 
 _START_SECS: Final = 3.0
 """How long a pipeline that is cancelled as it starts may take to have started."""
@@ -30,8 +42,9 @@ class SessionTransport(BaseTransport):
         params: Pipecat's transport parameters; by default audio both ways.
 
     Events (as Pipecat's transports name them): ``on_client_connected(transport, client)`` when
-    the first media path carries audio, ``on_client_disconnected(transport, client)`` when the
-    session ends.
+    the pipeline has started, ``on_client_disconnected(transport, client)`` when the session ends;
+    to a bot with RTVI, ``on_app_message(transport, message, sender)`` for what the client's
+    program sends, as RTVI has it.
     """
 
     def __init__(self, wires: Wires, params: TransportParams | None = None) -> None:
@@ -43,6 +56,10 @@ class SessionTransport(BaseTransport):
             wires.port.emit, sample_rate=wires.audio_out_sample_rate, dropped=self._drops.tell
         )
         self._began = Alarm()
+        self.client: Any = wires.facts.client
+        """What ``on_client_connected`` is given."""
+        self.rtvi = BotRtvi(wires, hear=self._app_message)
+        """What is left to say to the bot's own RTVI, and by it."""
         self.taps = Taps(
             wires, drops=self._drops, utterances=self._utterances, interrupt=self._interrupt
         )
@@ -52,6 +69,26 @@ class SessionTransport(BaseTransport):
         self._started = asyncio.Event()
         self._register_event_handler("on_client_connected")
         self._register_event_handler("on_client_disconnected")
+        self._register_event_handler("on_app_message")
+
+    def configure(self, params: TransportParams) -> None:
+        """Go by the parameters that a bot has for its transport, before it is built upon.
+
+        Raises:
+            RuntimeError: Its input or its output is in use.
+        """
+        if self._input is not None or self._output is not None:
+            raise RuntimeError("a session has one transport, and it is in use")
+        self.params = params
+        if names := not_served(params):
+            fields = {"session": self._wires.session_id}
+            told = ", ".join(names)
+            _log.warning("transport parameters that are not served: %s", told, extra=fields)
+
+    @property
+    def worker(self) -> PipelineWorker | None:
+        """The worker of the pipeline, once it has started."""
+        return self._input.pipeline_worker if self._input and self._started.is_set() else None
 
     def input(self) -> SessionInput:
         """The input processor."""
@@ -60,7 +97,8 @@ class SessionTransport(BaseTransport):
                 self._wires,
                 self.params,
                 drops=self._drops,
-                upstream=self.taps.upstream,
+                upstream=self._upstream,
+                preparing=lambda worker: self.taps.find_live([worker.pipeline]),
                 started=self._pipeline_started,
                 name=self._input_name,
             )
@@ -77,6 +115,7 @@ class SessionTransport(BaseTransport):
                 began=self._began,
                 cut_turn=self.taps.model.cut,
                 writing=lambda: self.taps.answering,
+                tell=self.rtvi.tell,
                 name=self._output_name,
             )
         return self._output
@@ -102,9 +141,22 @@ class SessionTransport(BaseTransport):
             )
             self._wires.started(self._running)
         self._started.set()
-        self._wires.port.spawn(
-            self._call_event_handler("on_client_connected", self._wires.facts.client)
-        )
+        self._wires.port.spawn(self._client_connected(entry))
+
+    async def _client_connected(self, entry: SessionInput) -> None:
+        await self._call_event_handler("on_client_connected", self.client)
+        await entry.push_frame(ClientConnectedFrame())
+        self.rtvi.begin(entry.pipeline_worker)
+
+    async def _app_message(self, message: dict[str, Any]) -> None:
+        if self._input is not None and not self._input.ending:
+            await self._input.broadcast_frame(InputTransportMessageFrame, message=message)
+            await self._call_event_handler("on_app_message", message, self._wires.session_id)
+
+    def _upstream(self, frame: Frame) -> None:
+        self.taps.upstream(frame)
+        if isinstance(frame, ErrorFrame):
+            self.rtvi.failed(frame.error)
 
     def _heard(self) -> None:
         if self._output is not None:
@@ -117,7 +169,7 @@ class SessionTransport(BaseTransport):
     async def _end(self) -> None:
         if self._input is not None and not self._input.ending:
             self._input.ending = True
-            await self._call_event_handler("on_client_disconnected", self._wires.facts.client)
+            await self._call_event_handler("on_client_disconnected", self.client)
             await self._input.pipeline_worker.cancel(reason="session ended")
 
     def begins(self) -> None:

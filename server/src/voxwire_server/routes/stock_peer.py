@@ -208,7 +208,7 @@ def surroundings(
 
     return Surroundings(
         when_heard=session.voice.when_heard,
-        answers=session.requests.handlers.__contains__,
+        answers=session.requests.answers,
         hear=hear,
         busy=lambda: session.state.busy,
         client_tools=lambda: session.tools.declared,

@@ -20,6 +20,7 @@ from voxwire_protocol.rtvi.version import RTVI_VERSION, Agreement, Version, agre
 __all__ = ["PIPELINE_MESSAGE", "StockClient", "error_response"]
 
 PIPELINE_MESSAGE: Final = "pipecat"
+SERVER_MESSAGE: Final = "server-message"
 """``AppMessage.type`` of what a Pipecat pipeline sends by itself (its transport messages)."""
 
 MAX_SENTENCE_CHARS: Final = 2000
@@ -289,8 +290,10 @@ class StockClient:
             return [RtviMessage("server-response", answer, message.request_id)]
         if message.type in (LABEL, PIPELINE_MESSAGE):
             # Stock iOS clients fail on a message without data.
-            return [message_of(data) or RtviMessage("server-message", {} if data is None else data)]
-        return [RtviMessage("server-message", {"t": message.type, "d": data})]
+            return [message_of(data) or RtviMessage(SERVER_MESSAGE, {} if data is None else data)]
+        if message.type == SERVER_MESSAGE:  # as StockBot names one that is not {t, d}
+            return [RtviMessage(SERVER_MESSAGE, {} if data is None else data)]
+        return [RtviMessage(SERVER_MESSAGE, {"t": message.type, "d": data})]
 
     def _error(self, message: wire.Error) -> list[RtviMessage]:
         if message.subject_id and self._answered(message.subject_id):

@@ -1,0 +1,41 @@
+"""A bot that a server can run, and why one cannot be had."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voxwire_server.pipeline.bot import Bot
+
+__all__ = ["BotNotFoundError", "LoadedBot", "nothing"]
+
+
+class BotNotFoundError(Exception):
+    """There is no such bot; the message says what to do."""
+
+
+async def nothing() -> None:
+    """What a bot does that has nothing to load, or to close."""
+
+
+@dataclass(frozen=True)
+class LoadedBot:
+    """A bot and what goes with it.
+
+    Attributes:
+        name: What clients call it.
+        run: Holds one conversation.
+        warm: Loads what the first session would otherwise wait for.
+        close: Ends what ``warm`` began.
+        examples: Phrases to try.
+        accepts: Types of files that it takes; None = those of the server's settings.
+        notes: What whoever starts the server should know of it, a sentence each.
+    """
+
+    name: str
+    run: "Bot"
+    warm: Callable[[], Awaitable[None]] = nothing
+    close: Callable[[], Awaitable[None]] = nothing
+    examples: tuple[str, ...] = field(default=())
+    accepts: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = field(default=())

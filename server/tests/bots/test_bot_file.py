@@ -1,0 +1,256 @@
+"""Loading a bot's file: both kinds, and what is said when it cannot be loaded."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipecat.transports.base_transport import TransportParams
+
+from voxwire_server.bots import runner_file
+from voxwire_server.bots.needs import NotConfiguredError
+from voxwire_server.bots.registry import BotNotFoundError, LoadedBot, load_bot
+
+STOCK = """
+import os
+from pipecat.runner.types import RunnerArguments
+from pipecat.runner.utils import create_transport
+
+async def bot(runner_args: RunnerArguments):
+    transport_params = {"daily": object, "twilio": object, "webrtc": object}
+    await create_transport(runner_args, transport_params)
+"""
+
+Write = Callable[[str], str]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Writes a bot's file into an empty folder and gives its path."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("ENV", "local")
+
+    def write(text: str) -> str:
+        path = tmp_path / "mybot.py"
+        path.write_text(text, "utf-8")
+        return str(path)
+
+    return write
+
+
+def refusal(path: str) -> str:
+    with pytest.raises(BotNotFoundError) as failure:
+        load_bot(path)
+    return str(failure.value)
+
+
+def is_stock(bot: LoadedBot) -> bool:
+    return bot.run.__qualname__.startswith("as_session_bot")
+
+
+@pytest.mark.parametrize(
+    ("head", "signature", "stock"),
+    [
+        ("from pipecat.runner.types import RunnerArguments", "args: RunnerArguments", True),
+        (
+            "from pipecat.runner.types import DailyRunnerArguments",
+            "args: DailyRunnerArguments",
+            True,
+        ),
+        (
+            "from __future__ import annotations\nimport pipecat.runner.types as types",
+            "args: types.RunnerArguments",
+            True,
+        ),
+        ("from pipecat.runner.utils import create_transport", "args", True),
+        ("", "runner_args", True),
+        ("", "runner_args, more=None", True),
+        ("", "session", False),
+        ("from voxwire_server import BotSession", "session: BotSession", False),
+        ("from voxwire_server import BotSession", "runner_args: 'BotSession'", False),
+        ("from pipecat.runner.utils import create_transport", "session: 'BotSession'", False),
+    ],
+)
+def test_a_file_is_known_by_what_its_bot_takes(
+    head: str, signature: str, stock: bool, write: Write
+) -> None:
+    bot = load_bot(write(f"{head}\nasync def bot({signature}): pass\n"))
+    assert bot.name == "mybot"
+    assert is_stock(bot) == stock
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1", "mybot.py has no function 'bot': write 'async def bot(session)', or"),
+        ("def bot(session): pass", "'bot' of mybot.py is not async: write"),
+        ("bot = 7", "'bot' of mybot.py is not async"),
+        ("async def bot(): pass", "is called with one argument, and is 'bot()'"),
+        ("async def bot(a, b): pass", "is called with one argument, and is 'bot(a, b)'"),
+        ("async def bot(session:\n", "mybot.py, line 1: "),
+        ("\nprint(\n", "mybot.py, line 2: "),
+        ("\nx = 1 / 0", "mybot.py, line 2: ZeroDivisionError: division by zero"),
+        ("raise SystemExit(2)", "ends the program as it is loaded: put what starts a runner"),
+        ("import no_such_module", "needs the module no_such_module, which is not installed: pip"),
+        ("import os\nos.environ['A_KEY']", "mybot.py needs A_KEY: set it in the environment, or"),
+        ("raise KeyError('A_KEY')", "mybot.py, line 1: KeyError: 'A_KEY'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(text: str, said: str, write: Write) -> None:
+    message = refusal(write(text))
+    assert said in message
+    assert "\n" not in message
+
+
+def test_a_service_of_pipecat_names_the_extra_that_it_comes_with(write: Write) -> None:
+    message = refusal(write("from pipecat.services.deepgram.stt import DeepgramSTTService\n"))
+    assert message.startswith("mybot.py needs the module ")
+    assert message.endswith("pip install 'pipecat-ai[deepgram]'")
+
+
+def test_a_key_that_is_missing_names_the_file_to_write_it_into(
+    write: Write, tmp_path: Path
+) -> None:
+    message = refusal(write("import os\nos.environ['A_KEY']"))
+    assert message.endswith(f"write the line A_KEY=... into the file {tmp_path / '.env'}")
+
+
+def test_dot_env_beside_the_file_is_read_and_the_environment_wins(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRST_OF_TWO", "environment")
+    monkeypatch.setenv("SECOND_OF_TWO", "")
+    monkeypatch.delenv("SECOND_OF_TWO")
+    (tmp_path / ".env").write_text("FIRST_OF_TWO=file\nSECOND_OF_TWO=file\n")
+    load_bot(
+        write(
+            "import os\n"
+            "SEEN = os.environ['FIRST_OF_TWO'], os.environ['SECOND_OF_TWO']\n"
+            "async def bot(session): pass\n"
+        )
+    )
+    assert sys.modules["voxwire_bot_mybot"].SEEN == ("environment", "file")
+
+
+def test_what_stands_under_main_is_not_run(write: Write) -> None:
+    text = "async def bot(session): pass\nif __name__ == '__main__': raise SystemExit(3)\n"
+    assert load_bot(write(text)).name == "mybot"
+
+
+def test_a_file_may_take_away_what_pipecat_logs_to(write: Write) -> None:
+    """Many of Pipecat's examples begin so; the server's own handler stands in the first place."""
+    script = (
+        "import sys\n"
+        "from voxwire_server.logs import configure_logging, quiet_pipecat\n"
+        "configure_logging('INFO')\n"
+        "from loguru import logger\n"
+        "logger.info('through the server')\n"
+        "logger.remove(0)\n"
+        "logger.add(sys.stdout, format='mine {message}')\n"
+        "quiet_pipecat('INFO')\n"
+        "logger.info('by itself')\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == "mine by itself\n"
+    assert "through the server" in ran.stderr
+    assert "by itself" not in ran.stderr
+
+
+def test_notes_say_which_entries_wait_and_which_keys_are_not_set(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SET_API_KEY", "1")
+    for name in ("OTHER_API_KEY", "NEEDED", "OPTIONAL"):
+        monkeypatch.delenv(name, raising=False)
+    text = STOCK + (
+        "    os.getenv('SET_API_KEY'), os.getenv('OTHER_API_KEY'), os.environ['NEEDED']\n"
+        "    os.getenv('OPTIONAL'), os.getenv('DEFAULT_API_KEY', 'x')\n"
+    )
+    entries, first, second = load_bot(write(text)).notes
+    assert entries == (
+        "mybot.py: of transport_params this server does not serve yet: 'daily', 'twilio'"
+    )
+    assert first.startswith("mybot.py reads OTHER_API_KEY, which is not set: set it in")
+    assert second.startswith("mybot.py reads NEEDED, which is not set: ")
+
+
+def test_entries_in_the_call_itself_are_seen_too(write: Write) -> None:
+    text = (
+        "from pipecat.runner.utils import create_transport\n"
+        "async def bot(runner_args):\n"
+        "    await create_transport(runner_args, {'exotel': object, 'webrtc': object})\n"
+    )
+    [note] = load_bot(write(text)).notes
+    assert note.endswith("does not serve yet: 'exotel'")
+
+
+class Session:
+    """As much of a session as arguments and a transport are made of."""
+
+    def __init__(self) -> None:
+        self.id = "s1"
+        self.metadata = {"name": "Ann"}
+        self.transport = self
+        self.params: Any = None
+        self.rtvi = self
+
+    def expect(self) -> None:
+        pass
+
+    def configure(self, params: Any) -> None:
+        self.params = params
+
+
+async def run(path: str) -> Any:
+    session: Any = Session()
+    await load_bot(path).run(session)
+    return session
+
+
+async def test_the_first_entry_that_fits_is_used(write: Write) -> None:
+    entry = "lambda: TransportParams(audio_out_sample_rate=8000)"
+    text = "from pipecat.transports.base_transport import TransportParams\n" + STOCK.replace(
+        '"webrtc": object', f'"websocket": object, "webrtc": {entry}'
+    )
+    assert (await run(write(text))).params == TransportParams(audio_out_sample_rate=8000)
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ('{"daily": object, "twilio": object}', "has 'daily', 'twilio', and no entry"),
+        ("{}", 'has nothing, and no entry that this server serves: add "webrtc": lambda'),
+    ],
+)
+async def test_a_bot_with_no_entry_that_fits_says_so(entries: str, said: str, write: Write) -> None:
+    text = STOCK.replace('{"daily": object, "twilio": object, "webrtc": object}', entries)
+    with pytest.raises(NotConfiguredError, match=said):
+        await run(write(text))
+
+
+async def test_a_key_that_is_missed_in_a_session_is_said_in_a_sentence(write: Write) -> None:
+    text = "import os\nasync def bot(runner_args): os.environ['NO_SUCH_KEY']\n"
+    with pytest.raises(NotConfiguredError, match=r"mybot.py needs NO_SUCH_KEY: set it"):
+        await run(write(text))
+
+
+async def test_the_arguments_are_those_of_pipecat_s_runner(write: Write) -> None:
+    text = "async def bot(runner_args): SEEN.append(runner_args)\nSEEN = []\n"
+    await run(write(text))
+    [arguments] = sys.modules["voxwire_bot_mybot"].SEEN
+    assert (arguments.body, arguments.session_id) == ({"name": "Ann"}, "s1")
+    assert (arguments.handle_sigint, arguments.handle_sigterm) == (False, False)
+    assert arguments.pipeline_idle_timeout_secs is None
+    assert arguments.webrtc_connection.pc_id == "s1"
+    assert arguments.session.id == "s1"
+
+
+async def test_other_arguments_go_where_pipecat_sends_them() -> None:
+    runner_file.install("")
+    from pipecat.runner.types import RunnerArguments
+    from pipecat.runner.utils import create_transport
+
+    with pytest.raises(ValueError, match="Unsupported runner arguments type"):
+        await create_transport(RunnerArguments(), {})
