@@ -189,7 +189,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
                 yield (*path, key)
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(st.data())
 def test_both_readers_read_and_refuse_the_same(tmp_path_factory: Any, data: st.DataObject) -> None:
     document = copy.deepcopy(data.draw(st.sampled_from(DOCUMENTS)))
@@ -344,7 +344,7 @@ async def by_ours(timeline: Timeline, wanted: list[dict[str, Any]]) -> list[str]
     return told
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.sampled_from([0, 30, 300]), SEEN), max_size=8),
     st.lists(expectations(), min_size=1, max_size=4),
