@@ -142,9 +142,10 @@ def load_yaml(path: Path, *, folder: Path | None = None, depth: int = 0) -> Any:
         ScenarioError: It is no YAML.
         OSError: It cannot be read.
     """
-    loader = _Loader(path.read_bytes())
-    loader.path, loader.folder, loader.depth = path, folder or path.parent, depth
+    text = path.read_bytes()
     try:
+        loader = _Loader(text)
+        loader.path, loader.folder, loader.depth = path, folder or path.parent, depth
         return loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -154,5 +155,3 @@ def load_yaml(path: Path, *, folder: Path | None = None, depth: int = 0) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         what = " ".join(str(error).split())[:200] or type(error).__name__
         raise ScenarioError(Lines(path, 1), f"this is no YAML: {what}") from error
-    finally:
-        loader.dispose()
