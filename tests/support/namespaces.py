@@ -68,10 +68,14 @@ class Network:
 
     def start(self, place: str, *command: str | Path, log: str) -> subprocess.Popen[bytes]:
         """Start a program in a place; it is killed with the network. Its output goes to a file."""
+        return self.start_here(*self._in(place, command), log=log)
+
+    def start_here(self, *command: str | Path, log: str) -> subprocess.Popen[bytes]:
+        """The same outside of all places."""
         file = (self.folder / log).open("wb")
         self._files.append(file)
         process = subprocess.Popen(
-            self._in(place, command),
+            list(map(str, command)),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=file,

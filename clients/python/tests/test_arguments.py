@@ -51,6 +51,7 @@ CONNECT: list[tuple[str, Any, str]] = [
     ("token", "x" * 20_000, "at most"),
     ("token", "x" * 16_000, "above 15872 bytes: token 16000"),
     ("bot", 5, "a str, not int"),
+    ("audio_response", 0, "True or False"),
     ("bot", "\ud800", "surrogate"),
     ("bot", "x" * 300, "at most 256"),
     ("url", None, "ws://127.0.0.1:7860"),

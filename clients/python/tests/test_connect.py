@@ -183,7 +183,7 @@ async def test_hello_says_who_we_are_and_the_path_is_asked_for_without_waiting()
     async with (
         serving(script) as url,
         voxwire.connect(
-            url, transport="websocket", token="t", bot="b", metadata={"a": 1}
+            url, transport="websocket", token="t", bot="b", metadata={"a": 1}, audio_response=False
         ) as session,
     ):
         assert (session.id, session.bot) == ("test.session", "scripted")
@@ -196,6 +196,7 @@ async def test_hello_says_who_we_are_and_the_path_is_asked_for_without_waiting()
     assert len(hello.attach_nonce) == 16
     assert (hello.token, hello.bot, hello.metadata_json) == ("t", "b", '{"a":1}')
     assert wire.Feature.FEATURE_FLUSH in hello.features
+    assert hello.HasField("audio_response") and not hello.audio_response
 
 
 @pytest.mark.parametrize(

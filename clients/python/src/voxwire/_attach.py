@@ -83,6 +83,7 @@ class Greeting:
         resume: bool,
         resume_ms: int | None = None,
         tools: tuple[wire.ToolDeclaration, ...] = (),
+        audio_response: bool = True,
     ) -> None:
         """Prepares the Hello of a new session.
 
@@ -95,12 +96,14 @@ class Greeting:
             resume: True when a lost control channel is to be resumed.
             resume_ms: Longest time to try; None = the server's grace.
             tools: What the client executes.
+            audio_response: False = the bot's answers are text.
         """
         self.url = url
         self._token = token
         self._bot = bot
         self._metadata_json = metadata_json
         self._tools = tools
+        self._audio_response = audio_response
         self._features = list(_FEATURES)
         if webrtc:
             self._features.append(wire.Feature.FEATURE_WEBRTC)
@@ -147,6 +150,8 @@ class Greeting:
             message.bot = self._bot
             message.metadata_json = self._metadata_json
             message.tools.extend(self._tools)
+            if not self._audio_response:
+                message.audio_response = False
         else:
             message.session_id = held.session_id
             message.resume_token = held.resume_token

@@ -43,6 +43,7 @@ def connect(
     ice_servers: Sequence[IceServer] | None = None,
     ice_policy: str = "all",
     tools: Iterable[Tool | Callable[..., Any]] = (),
+    audio_response: bool = True,
     connect_timeout: float = 10.0,
     resume: bool = True,
     resume_timeout: float | None = None,
@@ -66,6 +67,7 @@ def connect(
         ice_policy: ``all``, or ``relay``: WebRTC goes through TURN or not at all.
         tools: Functions that the bot may have called here, as far as it allows their names; see
             `tool`.
+        audio_response: False = the bot answers in text only, its greeting included.
         connect_timeout: Longest wait until the session is ready, seconds.
         resume: True = a lost connection is dialled again and the session goes on, as long as the
             server keeps it; False = the session ends with it.
@@ -93,6 +95,7 @@ def connect(
         ice_servers=None if ice_servers is None else check_servers(ice_servers),
         ice_policy=ice_policy,
         tools=_distinct(items(tools, "tools")),
+        audio_response=flag(audio_response, "audio_response"),
         resume=flag(resume, "resume"),
         resume_ms=None if resume_timeout is None else max(1, round(resume_timeout * 1000)),
     )

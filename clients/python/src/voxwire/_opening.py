@@ -37,6 +37,7 @@ class Options:
     ice_servers: Sequence[IceServer] | None = None
     ice_policy: str = "all"
     tools: tuple[Tool, ...] = ()
+    audio_response: bool = True
     resume: bool = True
     resume_ms: int | None = None
 

@@ -49,6 +49,7 @@ def _greeting(url: str, options: Options, carriers: tuple[wire.Carrier.ValueType
         resume=options.resume,
         resume_ms=options.resume_ms,
         tools=tuple(declaration_of(tool.spec) for tool in options.tools),
+        audio_response=options.audio_response,
     )
 
 

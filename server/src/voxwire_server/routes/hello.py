@@ -88,6 +88,7 @@ def facts_of(hello: wire.Hello, *, origin: bytes) -> SessionFacts:
         client=client,
         metadata_json=hello.metadata_json,
         tools=tuple(wire.ToolDeclaration.FromString(t.SerializeToString()) for t in hello.tools),
+        speaks=hello.audio_response or not hello.HasField("audio_response"),
     )
 
 

@@ -1,8 +1,9 @@
-"""The command line of the client: ``voxwire talk URL``."""
+"""The command line of the client: ``voxwire talk URL``, ``voxwire eval FILE...``."""
 
 import sys
 
 from voxwire.cli.arguments import parser
+from voxwire.cli.evaluate import run_eval
 from voxwire.cli.talk import run_talk
 
 __all__ = ["main"]
@@ -15,11 +16,13 @@ def main(argv: list[str] | None = None) -> int:
         argv: Arguments without the program's name; None = those of the process.
 
     Returns:
-        The exit code: 0 after a normal end, else as ``voxwire talk --help`` lists them.
+        The exit code: 0 after a normal end, else as ``--help`` of the command lists them.
     """
     commands = parser()
     options = commands.parse_args(argv)
-    if options.command != "talk":
-        commands.print_help(sys.stderr)
-        return 2
-    return run_talk(options)
+    if options.command == "talk":
+        return run_talk(options)
+    if options.command == "eval":
+        return run_eval(options)
+    commands.print_help(sys.stderr)
+    return 2

@@ -9,6 +9,7 @@ from typing import Any, Final
 from voxwire._attach import library_version
 from voxwire._ice import ICE_POLICIES
 from voxwire._opening import TRANSPORTS
+from voxwire.cli.evaluate import add_eval
 
 __all__ = ["DEFAULT_TIMEOUT_S", "Step", "parser"]
 
@@ -91,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_talk(talk)
+    add_eval(group)
     return commands
 
 

@@ -223,7 +223,7 @@ export type ToolDeclaration = tools.ToolDeclaration;
 
 export const HelloSchema: MessageSchema<session.Hello> = /*@__PURE__*/ messageSchema(
   "Hello",
-  "protocolVersion:u attachNonce:y token:s sessionId:s resumeToken:y lastSeq:U features:e* client:m bot:s tools:m* maxMessageBytes:u metadataJson:s epoch:u",
+  "protocolVersion:u attachNonce:y token:s sessionId:s resumeToken:y lastSeq:U features:e* client:m bot:s tools:m* maxMessageBytes:u metadataJson:s epoch:u audioResponse:b?",
   [FeatureSchema, ClientInfoSchema, ToolDeclarationSchema],
 );
 export type Hello = session.Hello;

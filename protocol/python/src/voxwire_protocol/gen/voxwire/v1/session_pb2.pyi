@@ -195,6 +195,7 @@ class Hello(google.protobuf.message.Message):
     MAX_MESSAGE_BYTES_FIELD_NUMBER: builtins.int
     METADATA_JSON_FIELD_NUMBER: builtins.int
     EPOCH_FIELD_NUMBER: builtins.int
+    AUDIO_RESPONSE_FIELD_NUMBER: builtins.int
     protocol_version: builtins.int
     """Version of this protocol that the client speaks; 1."""
     attach_nonce: builtins.bytes
@@ -218,6 +219,10 @@ class Hello(google.protobuf.message.Message):
     epoch: builtins.int
     """On a resume: epoch of the last Welcome that the client read; last_seq counts in its
     numbering.
+    """
+    audio_response: builtins.bool
+    """False = the bot answers in text only, its greeting included; counts when the session begins.
+    Absent = true.
     """
     @property
     def features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___Feature]:
@@ -247,9 +252,11 @@ class Hello(google.protobuf.message.Message):
         max_message_bytes: builtins.int = ...,
         metadata_json: builtins.str = ...,
         epoch: builtins.int = ...,
+        audio_response: builtins.bool | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["client", b"client"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attach_nonce", b"attach_nonce", "bot", b"bot", "client", b"client", "epoch", b"epoch", "features", b"features", "last_seq", b"last_seq", "max_message_bytes", b"max_message_bytes", "metadata_json", b"metadata_json", "protocol_version", b"protocol_version", "resume_token", b"resume_token", "session_id", b"session_id", "token", b"token", "tools", b"tools"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_audio_response", b"_audio_response", "audio_response", b"audio_response", "client", b"client"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_audio_response", b"_audio_response", "attach_nonce", b"attach_nonce", "audio_response", b"audio_response", "bot", b"bot", "client", b"client", "epoch", b"epoch", "features", b"features", "last_seq", b"last_seq", "max_message_bytes", b"max_message_bytes", "metadata_json", b"metadata_json", "protocol_version", b"protocol_version", "resume_token", b"resume_token", "session_id", b"session_id", "token", b"token", "tools", b"tools"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_audio_response", b"_audio_response"]) -> typing.Literal["audio_response"] | None: ...
 
 global___Hello = Hello
 
