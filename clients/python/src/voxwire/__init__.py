@@ -8,6 +8,7 @@
 """
 
 from voxwire._connect import Connection, connect
+from voxwire._features import Feature
 from voxwire._ice import IceServer
 from voxwire._simulate import Simulation
 from voxwire.audio import Audio, ClipMicrophone, FileSpeaker, Microphone, Recording, Speaker
@@ -90,6 +91,7 @@ __all__ = [
     "ErrorEvent",
     "Event",
     "EventsSkipped",
+    "Feature",
     "FileSpeaker",
     "Flushed",
     "GoingAway",

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from voxwire._attach import library_version
 from voxwire._ice import ICE_POLICIES
-from voxwire._opening import TRANSPORTS
+from voxwire._options import TRANSPORTS
 
 __all__ = ["DEFAULT_TIMEOUT_S", "Step", "parser"]
 
