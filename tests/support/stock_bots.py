@@ -1,12 +1,13 @@
 """Pipecat's runner with `tests/interop/stock_bot.py`, in a process of its own."""
 
-import asyncio
 import contextlib
 import re
 import socket
+import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,17 +15,18 @@ from typing import Final
 from tests.support.programs import environment
 from tests.support.waiting import DEADLINE_S
 
-__all__ = ["StockBotProcess", "stock_bot"]
+__all__ = ["StockBotProcess", "running_stock_bot", "stock_bot"]
 
 _BOT: Final = Path(__file__).resolve().parents[1] / "interop/stock_bot.py"
 _LISTENS: Final = re.compile(rb"Uvicorn running on")
 _TAIL_CHARS: Final = 6000
 _TRIES: Final = 3
+_END_S: Final = 2.0
 
 
 @dataclass(frozen=True)
 class StockBotProcess:
-    """A runner that listens.
+    """A runner that listens. It belongs to no event loop: a fixture of many tests may hold it.
 
     Attributes:
         url: Where its routes are, ``http://localhost:PORT``.
@@ -33,7 +35,7 @@ class StockBotProcess:
     """
 
     url: str
-    process: asyncio.subprocess.Process
+    process: subprocess.Popen[bytes]
     log_path: Path
 
     @property
@@ -46,10 +48,10 @@ class StockBotProcess:
         self.process.kill()
 
 
-@contextlib.asynccontextmanager
-async def stock_bot(
+@contextlib.contextmanager
+def running_stock_bot(
     transport: str = "", *, arguments: tuple[str, ...] = (), script: Path = _BOT
-) -> AsyncIterator[StockBotProcess]:
+) -> Iterator[StockBotProcess]:
     """Runs the bot until the block ends; its log is shown when the block fails.
 
     Args:
@@ -59,41 +61,47 @@ async def stock_bot(
     """
     chosen = ("-t", transport) if transport else ()
     with tempfile.TemporaryDirectory() as folder:
-        bot = await _started(script, (*chosen, *arguments), Path(folder))
+        bot = _started(script, (*chosen, *arguments), Path(folder))
         try:
             yield bot
         except BaseException:
             print(bot.log, file=sys.stderr)
             raise
         finally:
-            await _end(bot.process)
+            _end(bot.process)
 
 
-async def _started(script: Path, arguments: tuple[str, ...], folder: Path) -> StockBotProcess:
+@contextlib.asynccontextmanager
+async def stock_bot(
+    transport: str = "", *, arguments: tuple[str, ...] = (), script: Path = _BOT
+) -> AsyncIterator[StockBotProcess]:
+    """The same for one test, whose event loop stands still until the bot listens."""
+    with running_stock_bot(transport, arguments=arguments, script=script) as bot:
+        yield bot
+
+
+def _started(script: Path, arguments: tuple[str, ...], folder: Path) -> StockBotProcess:
     """A runner on a free port: it takes no socket, so another program may be faster."""
     for number in range(_TRIES):
         port = _free_port()
-        bot = await _start(
-            script, ("--port", str(port), *arguments), folder / f"{number}.log", port
-        )
+        given = ("--port", str(port), *arguments)
+        bot = _start(script, given, folder / f"{number}.log", port)
         try:
-            if await _listens(bot):
+            if _listens(bot):
                 return bot
         except BaseException:
-            await _end(bot.process)
+            _end(bot.process)
             raise
     raise AssertionError(f"the stock bot did not start:\n{bot.log}")
 
 
-async def _start(
-    script: Path, arguments: tuple[str, ...], log_path: Path, port: int
-) -> StockBotProcess:
+def _start(script: Path, arguments: tuple[str, ...], log_path: Path, port: int) -> StockBotProcess:
     with log_path.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(script), *arguments),
+        process = subprocess.Popen(
+            [sys.executable, str(script), *arguments],
             cwd=log_path.parent,
             env=environment(),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
@@ -101,26 +109,30 @@ async def _start(
     return StockBotProcess(f"http://localhost:{port}", process, log_path)
 
 
-async def _listens(bot: StockBotProcess) -> bool:
-    """Waits until it listens; False = it has ended."""
-    async with asyncio.timeout(DEADLINE_S):
-        while bot.process.returncode is None:
-            if _LISTENS.search(bot.log_path.read_bytes()):
-                return True
-            await asyncio.sleep(0.05)  # real time: poll
+def _listens(bot: StockBotProcess) -> bool:
+    """Waits until it listens; False = it has ended.
+
+    Raises:
+        TimeoutError: It does neither.
+    """
+    deadline_s = time.monotonic() + DEADLINE_S
+    while bot.process.poll() is None:
+        if _LISTENS.search(bot.log_path.read_bytes()):
+            return True
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"the stock bot does not start:\n{bot.log}")
+        time.sleep(0.05)  # real time: poll
     return False
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """As Ctrl-C does; a session that is open would be waited for, so not for long."""
-    if process.returncode is None:
-        process.terminate()
-        try:
-            async with asyncio.timeout(2):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-    await process.wait()
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """As a supervisor does; it would wait for sessions that are open, so not for long."""
+    process.terminate()
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _free_port() -> int:

@@ -295,16 +295,15 @@ class StockControl:
                 raise loss.error
             if self._over or not self.resumable or is_final(loss.error, attaching=False):
                 raise loss.error
-            await self._redial(loss.error, handler)
+            await self._redial(line, loss.error, handler)
         finally:
             await asyncio.wait({closing})
 
-    async def _redial(self, cause: VoxwireError, handler: Handler) -> None:
+    async def _redial(self, line: Line, cause: VoxwireError, handler: Handler) -> None:
         began_ms = self._now_ms()
         for attempt in range(1, TRIES + 1):
             handler.lost(attempt)
-            if attempt > 1:
-                await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(line.trusted_s if attempt == 1 else AGAIN_S)
             left_ms = DIAL_MS
             if self._resume_ms is not None:
                 left_ms = min(DIAL_MS, self._resume_ms - (self._now_ms() - began_ms))

@@ -72,6 +72,11 @@ class Line(Protocol):
         """
         ...
 
+    @property
+    def trusted_s(self) -> float:
+        """For how long the bot may still take this line for good if nothing is said on it."""
+        ...
+
     def mute(self, muted: bool) -> None:
         """The user is heard no more, or again."""
         ...

@@ -40,6 +40,10 @@ _log = logging.getLogger("voxwire")
 PING_S: Final = 1.0
 """A stock bot loses what it hears, and drops what it wants to say, 3 s after the last ping."""
 
+TRUSTED_S: Final = 3.3
+"""So long after a ping a stock bot writes its voice (3 s, and what the ping takes). One that is
+given another connection in the middle of a write waits for it for ever (pipecat 1.14)."""
+
 SILENT_LOOKS: Final = 5
 """After so many seconds with neither a packet nor a message the connection is taken for lost (as
 small-webrtc-transport waits for a connection that is "disconnected")."""
@@ -155,6 +159,11 @@ class RtcLine:
     def is_lost(self) -> bool:
         """True once it is gone."""
         return self._end is not None
+
+    @property
+    def trusted_s(self) -> float:
+        """For how long the bot may still take this line for good if nothing is said on it."""
+        return max(0.0, self._pinged_s + TRUSTED_S - time.monotonic())
 
     @property
     def _trouble(self) -> VoxwireError | None:

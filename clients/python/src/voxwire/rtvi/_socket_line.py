@@ -59,6 +59,7 @@ class SocketLine:
     """A WebSocket to ``/ws-client`` of a runner."""
 
     carrier = wire.Carrier.CARRIER_WEBSOCKET
+    trusted_s = 0.0
 
     def __init__(self, socket: WebSocket, *, name: str, inflow: Inflow, gate: Gate) -> None:
         """Takes an open one; use `dial`."""
