@@ -200,9 +200,9 @@ class RtcLine:
 
     def _write(self, text: str) -> bool:
         data = self._peer.data
+        if data is None or self._dropped:
+            return False
         try:
-            if data is None or self._dropped:
-                return self._dropped
             data.send(text)
         except ConnectionError:
             return False
