@@ -31,6 +31,7 @@ PUBLIC = [
     "ErrorEvent",
     "Event",
     "EventsSkipped",
+    "Feature",
     "FileSpeaker",
     "Flushed",
     "GoingAway",

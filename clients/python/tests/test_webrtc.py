@@ -223,7 +223,7 @@ async def test_a_missing_extra_names_the_command_and_auto_does_without(
     def without_aiortc(name: str, *rest: str) -> object:
         return None if name == "aiortc" else find_spec(name, *rest)
 
-    monkeypatch.setattr("voxwire._opening.find_spec", without_aiortc)
+    monkeypatch.setattr("voxwire._options.find_spec", without_aiortc)
 
     async def script(peer: Peer) -> None:
         await peer.ready()

@@ -8,6 +8,7 @@
 """
 
 from voxwire._connect import Connection, connect
+from voxwire._features import Feature
 from voxwire._files import FileAcceptance
 from voxwire._ice import IceServer
 from voxwire._simulate import Simulation
@@ -91,6 +92,7 @@ __all__ = [
     "ErrorEvent",
     "Event",
     "EventsSkipped",
+    "Feature",
     "FileAcceptance",
     "FileSpeaker",
     "Flushed",

@@ -22,7 +22,17 @@ from voxwire_protocol.errors import (
     make_error,
 )
 
-__all__ = ["Greeting", "Refusal", "backoff_s", "expired", "is_final", "library_version", "refused"]
+__all__ = [
+    "Greeting",
+    "Refusal",
+    "backoff_s",
+    "client_info",
+    "expired",
+    "is_final",
+    "library_version",
+    "lost",
+    "refused",
+]
 
 GRACE_MS: Final = 60_000
 """How long a session waits for its client when Welcome does not say."""
@@ -50,6 +60,16 @@ def library_version() -> str:
         return version("voxwire")
     except PackageNotFoundError:
         return "0.0.0"
+
+
+def client_info() -> wire.ClientInfo:
+    """Which software speaks."""
+    return wire.ClientInfo(
+        library="voxwire-python",
+        library_version=library_version(),
+        platform=platform.system().lower(),
+        platform_version=platform.release(),
+    )
 
 
 class Refusal(Exception):
@@ -137,12 +157,7 @@ class Greeting:
             protocol_version=wire.PROTOCOL_VERSION,
             attach_nonce=self._nonce,
             features=self._features,
-            client=wire.ClientInfo(
-                library="voxwire-python",
-                library_version=library_version(),
-                platform=platform.system().lower(),
-                platform_version=platform.release(),
-            ),
+            client=client_info(),
             max_message_bytes=wire.DEFAULT_MAX_MESSAGE_BYTES,
         )
         if held is None:

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from voxwire._arguments import (
-    check_hello,
     flag,
     invalid,
     items,
@@ -16,18 +15,17 @@ from voxwire._arguments import (
 )
 from voxwire._environment import Environment
 from voxwire._ice import IceServer, check_policy, check_servers
-from voxwire._opening import Options, ladder
+from voxwire._options import Options
+from voxwire._peer import Peer
 from voxwire._runtime import Runtime
-from voxwire._url import normalise_url
+from voxwire._voxwire_server import VoxwireServer
 from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
 from voxwire.session import Session
 from voxwire.tools import Tool, as_tool
 from voxwire_protocol.errors import ErrorCode, UsageError
-from voxwire_protocol.tool_spec import MAX_DECLARATIONS, declaration_of
 
 __all__ = ["Connection", "connect"]
 
-_MAX_DECLARED_BYTES = 12 * 1024
 _MAX_BOT_CHARS = 256
 
 
@@ -47,6 +45,7 @@ def connect(
     connect_timeout: float = 10.0,
     resume: bool = True,
     resume_timeout: float | None = None,
+    peer: Peer | None = None,
     environment: Environment | None = None,
 ) -> "Connection":
     """Connects to a bot; use it with ``async with``.
@@ -72,6 +71,8 @@ def connect(
         resume: True = a lost connection is dialled again and the session goes on, as long as the
             server keeps it; False = the session ends with it.
         resume_timeout: Longest time to try, seconds; None = as long as the server keeps a session.
+        peer: Who is at the other end; None = a Voxwire server. `voxwire.rtvi.PipecatBot` is a bot
+            of Pipecat's own runner; what that cannot do is not in `Session.features`.
         environment: For tests: another network and another time, see `voxwire.testing`.
 
     Returns:
@@ -83,7 +84,7 @@ def connect(
             says what to pass.
     """
     around = _environment(environment)
-    ladder(transport, webrtc=around.webrtc)
+    other = VoxwireServer() if peer is None else _peer(peer)
     check_policy(ice_policy)
     if resume_timeout is not None:
         number(resume_timeout, "resume_timeout")
@@ -99,15 +100,10 @@ def connect(
         resume=flag(resume, "resume"),
         resume_ms=None if resume_timeout is None else max(1, round(resume_timeout * 1000)),
     )
-    check_hello(
-        token=options.token,
-        bot=options.bot,
-        metadata_json=options.metadata_json,
-        tools_bytes=_declared_bytes(options.tools),
-    )
     return Connection(
-        normalise_url(url),
+        other.check(url, options, around),
         options,
+        peer=other,
         microphone=microphone,
         speaker=speaker,
         timeout_ms=round(number(connect_timeout, "connect_timeout", above=0) * 1000),
@@ -125,6 +121,7 @@ class Connection:
         *,
         microphone: MicrophoneLike,
         speaker: SpeakerLike,
+        peer: Peer,
         timeout_ms: int,
         environment: Environment,
     ) -> None:
@@ -134,6 +131,7 @@ class Connection:
         self._microphone = as_microphone(microphone)
         self._speaker = as_speaker(speaker)
         self._timeout_ms = timeout_ms
+        self._peer = peer
         self._environment = environment
         self._runtime: Runtime | None = None
         self._entered = False
@@ -156,6 +154,7 @@ class Connection:
             self._options,
             microphone=self._microphone,
             speaker=self._speaker,
+            peer=self._peer,
             environment=self._environment,
         )
         await runtime.dial(self._timeout_ms)
@@ -196,19 +195,16 @@ def _environment(given: object) -> Environment:
     return given
 
 
-def _declared_bytes(tools: tuple[Tool, ...]) -> int:
-    return sum(declaration_of(tool.spec).ByteSize() for tool in tools)
+def _peer(given: object) -> Peer:
+    if not callable(getattr(given, "link", None)):
+        kind = type(given).__name__
+        raise invalid(f"a {kind} is nobody to talk to: pass voxwire.rtvi.PipecatBot(), or None")
+    return cast("Peer", given)
 
 
 def _distinct(values: Iterable[Tool | Callable[..., Any]]) -> tuple[Tool, ...]:
-    """The tools, when they can be declared together."""
+    """The tools, when they can be told apart."""
     tools = tuple(as_tool(value) for value in values)
     if len({tool.name for tool in tools}) < len(tools):
         raise invalid("two tools have the same name")
-    if len(tools) > MAX_DECLARATIONS:
-        raise invalid(f"a client has at most {MAX_DECLARATIONS} tools")
-    if _declared_bytes(tools) > _MAX_DECLARED_BYTES:
-        raise invalid(
-            f"the tools' names, descriptions and schemas are above {_MAX_DECLARED_BYTES} bytes"
-        )
     return tools

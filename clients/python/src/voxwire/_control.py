@@ -3,12 +3,14 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from voxwire._attach import Greeting, Refusal, is_final, lost
 from voxwire._dial import DIAL_MS, Attached, Dialler, abort_unused
 from voxwire._environment import Environment
+from voxwire._features import Feature, features_of
 from voxwire._patience import Patience
+from voxwire._peer import Handler
 from voxwire._simulate import Gate
 from voxwire._socket import Lost, Socket
 from voxwire_protocol import wire
@@ -16,7 +18,7 @@ from voxwire_protocol.channel import Channel, ChannelError, ReplayLimits
 from voxwire_protocol.clock import ClockSync
 from voxwire_protocol.errors import ErrorCode, VoxwireError, make_error
 
-__all__ = ["Control", "Handler"]
+__all__ = ["Control"]
 
 MAX_LOSSY_QUEUED: Final = 50
 """Unsent messages above which audio and reports are dropped (1 s of 20 ms blocks)."""
@@ -38,22 +40,6 @@ WATCH_S: Final = 0.1
 _LIMITS: Final = ReplayLimits(age_ms=600_000)  # the grace of the session bounds the age
 
 
-class Handler(Protocol):
-    """What the control channel tells its session; nothing of it may block."""
-
-    def handle(self, envelope: wire.Envelope) -> None:
-        """Takes one message of the server, in order, once."""
-        ...
-
-    def lost(self, attempt: int) -> None:
-        """The socket is gone (``attempt`` 1), or was not to be had back and is tried again."""
-        ...
-
-    def attached(self, welcome: wire.Welcome, *, attempt: int, after_ms: int, unsent: int) -> None:
-        """The channel is there: for the first time, or again."""
-        ...
-
-
 class Control:
     """The control channel of one session. `dial` first, then `run`, then `close`."""
 
@@ -65,6 +51,8 @@ class Control:
         self.dropped_messages = 0
         self.failure: VoxwireError | None = None
         """Why there is no socket now; None while there is one."""
+        self.features: frozenset[Feature] = frozenset()
+        """What the server does in this session; empty until it was welcomed."""
         self._greeting = greeting
         self._channel = Channel(
             allowed=wire.SERVER_PAYLOADS,
@@ -199,6 +187,7 @@ class Control:
         self.failure = self._verdict = None
         self._moving = False
         self._greeting.welcomed(welcome)
+        self.features = features_of(welcome)
         self._take_limits(welcome)
         unsent = 0
         if not attached.eager:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from voxwire._attach import lost
-from voxwire._control import Control
 from voxwire._events import EventQueue
 from voxwire._files import Files
 from voxwire._opening import Opening
 from voxwire._paths import Paths
+from voxwire._peer import ControlChannel
 from voxwire._playback import Playback
 from voxwire._player import Player
 from voxwire._tool_runner import ToolRunner
@@ -30,7 +30,7 @@ _PATH_PAYLOADS: Final = frozenset(
 class Parts:
     """What a session consists of."""
 
-    control: Control
+    control: ControlChannel
     events: EventQueue
     files: Files
     opening: Opening
@@ -75,6 +75,11 @@ class Inbox:
     def player(self) -> Player | None:
         """What plays the bot; None until the first path is there."""
         return self._parts.playback.player
+
+    @property
+    def position_ms(self) -> int:
+        """Where playout is on the media clock, milliseconds."""
+        return self.player.position_ms if self.player else 0
 
     def begin(self, changed: events.PathChanged) -> None:
         """The session is up: tells so, and what came before it was."""

@@ -1,22 +1,17 @@
 """The ladder of media paths: one after the other is asked for, until one is ready."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Final
 
-from voxwire._ice import IceChoice, IceServer
-from voxwire._path import Capture, MediaPath
-from voxwire._websocket_path import WebSocketPath
-from voxwire.tools import Tool
+from voxwire._ice import IceChoice
+from voxwire._options import path_name
+from voxwire._path import MediaPath
 from voxwire_protocol import wire
-from voxwire_protocol.errors import ErrorCode, TransportError, UsageError, VoxwireError
+from voxwire_protocol.errors import ErrorCode, TransportError, VoxwireError
 
-__all__ = ["TRANSPORTS", "Opened", "Opening", "Options", "ladder", "path_name"]
-
-TRANSPORTS: Final = ("auto", "webrtc", "websocket")
-"""What `connect` can be asked for."""
+__all__ = ["Opened", "Opening"]
 
 RUNG_MS: Final = 3000
 """How long a path may take while there is another one to try."""
@@ -24,22 +19,6 @@ RUNG_MS: Final = 3000
 
 AGAIN_MS: Final = 700
 """The same once the session is up: the bot's voice waits for 2 s, whatever carries it then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the caller of `connect` wants."""
-
-    transport: str = "auto"
-    token: str = ""
-    bot: str = ""
-    metadata_json: str = ""
-    ice_servers: Sequence[IceServer] | None = None
-    ice_policy: str = "all"
-    tools: tuple[Tool, ...] = ()
-    audio_response: bool = True
-    resume: bool = True
-    resume_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,57 +35,26 @@ class Opened:
     ready: wire.PathReady
 
 
-def ladder(transport: str, *, webrtc: bool = True) -> tuple[wire.Carrier.ValueType, ...]:
-    """The carriers to try, in order.
-
-    Args:
-        transport: What the caller of `connect` wants.
-        webrtc: False = it is not to be had here.
-
-    Raises:
-        UsageError: No such transport, or MISSING_EXTRA with the command that installs it.
-    """
-    rtc, websocket = wire.Carrier.CARRIER_WEBRTC, wire.Carrier.CARRIER_WEBSOCKET
-    match transport:
-        case "websocket":
-            return (websocket,)
-        case "webrtc" if not webrtc:
-            raise UsageError(ErrorCode.UNSUPPORTED, "there is no WebRTC in this environment")
-        case "webrtc":
-            if find_spec("aiortc") is None:
-                reason = "WebRTC is not installed: pip install 'voxwire[webrtc]'"
-                raise UsageError(ErrorCode.MISSING_EXTRA, reason)
-            return (rtc,)
-        case "auto":
-            return (rtc, websocket) if webrtc and find_spec("aiortc") else (websocket,)
-        case "daily":
-            raise UsageError(ErrorCode.UNSUPPORTED, "this version does not join Daily rooms")
-        case _:
-            reason = f"transport is one of {', '.join(TRANSPORTS)}"
-            raise UsageError(ErrorCode.INVALID_ARGUMENT, reason)
-
-
 class Opening:
     """Asks for media paths, one after the other, until one is ready. One climb at a time."""
 
     def __init__(
         self,
         *,
-        capture: Capture,
+        make: Callable[[wire.Carrier.ValueType, int], MediaPath],
         send: Callable[[wire.Envelope], bool],
         ice: IceChoice,
-        loopback: bool = False,
+        awaited: str,
     ) -> None:
         """Prepares; nothing is sent yet.
 
         Args:
-            capture: Reads the user's audio, for the paths.
+            make: Makes the path of a carrier and a number.
             send: Sends a message.
-            ice: Which STUN and TURN servers are used.
-            loopback: True when the server is on this machine: no other network is used then.
+            ice: Which STUN and TURN servers the paths use.
+            awaited: What did not happen when there is no Welcome: half a sentence.
         """
-        self._loopback = loopback
-        self._capture = capture
+        self._make = make
         self._send = send
         self._ice = ice
         self._welcomed = asyncio.Event()
@@ -115,7 +63,7 @@ class Opening:
         self._ready = wire.PathReady()
         self.given_up: wire.PathClose | None = None
         """The server's word that it gave the path up which was tried last, ready or not."""
-        self.stage = "the server did not answer Hello"
+        self.stage = awaited
 
     @property
     def path_id(self) -> int:
@@ -212,21 +160,3 @@ class Opening:
         await self._welcomed.wait()
         self.stage = f"the {path_name(carrier)} media path did not become ready"
         return Opened(path_id, path, await path.wait_ready(), self._ready)
-
-    def _make(self, carrier: wire.Carrier.ValueType, path_id: int) -> MediaPath:
-        if carrier == wire.Carrier.CARRIER_WEBSOCKET:
-            return WebSocketPath(path_id, capture=self._capture, send=self._send)
-        from voxwire._webrtc_path import WebRtcPath  # brings in aiortc
-
-        return WebRtcPath(
-            path_id,
-            capture=self._capture,
-            ice=self._ice,
-            send=self._send,
-            loopback=self._loopback,
-        )
-
-
-def path_name(carrier: wire.Carrier.ValueType) -> str:
-    """The word for a carrier, as `transport` takes it."""
-    return "webrtc" if carrier == wire.Carrier.CARRIER_WEBRTC else "websocket"

@@ -4,15 +4,17 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any, Final, cast
 
-from voxwire._attach import Greeting, lost
-from voxwire._control import Control
+from voxwire._attach import lost
 from voxwire._environment import Environment
 from voxwire._events import EventQueue
+from voxwire._features import Feature
 from voxwire._files import Files
 from voxwire._ice import IceChoice
 from voxwire._inbox import Inbox, Parts
-from voxwire._opening import Opened, Opening, Options, ladder, path_name
+from voxwire._opening import Opened, Opening
+from voxwire._options import Options, path_name
 from voxwire._paths import Paths
+from voxwire._peer import Peer
 from voxwire._playback import Playback
 from voxwire._player import Player
 from voxwire._simulate import Gate, Simulation
@@ -23,7 +25,6 @@ from voxwire.audio import Microphone, Speaker
 from voxwire_protocol import events, wire
 from voxwire_protocol.clock import ClockSync
 from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError, make_error
-from voxwire_protocol.tool_spec import declaration_of
 
 __all__ = ["Runtime"]
 
@@ -38,21 +39,6 @@ class _Over(Exception):
     """Ends the task group of a session that ended in order."""
 
 
-def _greeting(url: str, options: Options, carriers: tuple[wire.Carrier.ValueType, ...]) -> Greeting:
-    """What is said to get the session."""
-    return Greeting(
-        url,
-        token=options.token,
-        bot=options.bot,
-        metadata_json=options.metadata_json,
-        webrtc=wire.Carrier.CARRIER_WEBRTC in carriers,
-        resume=options.resume,
-        resume_ms=options.resume_ms,
-        tools=tuple(declaration_of(tool.spec) for tool in options.tools),
-        audio_response=options.audio_response,
-    )
-
-
 class Runtime:
     """The owner of everything that a session uses: socket, path, player, microphone."""
 
@@ -63,14 +49,14 @@ class Runtime:
         *,
         microphone: Microphone | None,
         speaker: Speaker,
+        peer: Peer,
         environment: Environment,
     ) -> None:
         """Prepares; `dial`, then `start` do the rest."""
         clock = environment.clock
         gate = Gate(clock)
-        carriers = ladder(options.transport, webrtc=environment.webrtc)
-        greeting = _greeting(url, options, carriers)
-        self._control = control = Control(greeting, gate, environment=environment)
+        link = peer.link(url, options, gate=gate, environment=environment)
+        self._control = control = link.control
         self.events = EventQueue()
         self.failure: VoxwireError | None = None
         self.simulation = Simulation(gate, drop_control=control.drop, drop_media=self._drop_media)
@@ -78,16 +64,16 @@ class Runtime:
         self.files = Files(self.send)
         self.user = UserAudio(microphone, clock=clock)
         self._playback = Playback(speaker, emit=self.events.put, send=control.send, clock=clock)
-        loopback = is_loopback(url)
+        ice = IceChoice(options.ice_servers, policy=options.ice_policy, loopback=is_loopback(url))
         self._opening = Opening(
-            capture=self.user,
+            make=lambda carrier, number: link.path(carrier, number, capture=self.user, ice=ice),
             send=control.send,
-            ice=IceChoice(options.ice_servers, policy=options.ice_policy, loopback=loopback),
-            loopback=loopback,
+            ice=ice,
+            awaited=link.awaited,
         )
         self._paths = Paths(
             self._opening,
-            carriers,
+            link.carriers,
             use=self._use_path,
             send=control.send,
             keep=options.resume,
@@ -114,6 +100,11 @@ class Runtime:
     def clock(self) -> ClockSync:
         """The server's clock."""
         return self._control.clock
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What the other end does in this session."""
+        return self._control.features
 
     @property
     def player(self) -> Player | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -18,6 +17,7 @@ from voxwire._path import (
     audio_format,
     capture_format,
 )
+from voxwire._relaying import Relaying
 from voxwire.audio import CAPTURE_RATE
 from voxwire.playout import Samples
 from voxwire_protocol import wire
@@ -34,11 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["WebRtcPath"]
 
-_log = logging.getLogger("voxwire")
-
-TURN_GRACE_S: Final = 2.0
-"""When TURN gave nothing, how long a direct connection may still take."""
-
 MAX_EARLY: Final = 100
 """Blocks that are kept until the session takes audio (2 s)."""
 
@@ -51,9 +46,6 @@ TICKS_PER_SAMPLE: Final = 48_000 // PLAYOUT_RATE
 
 RECENT: Final = 50
 """Blocks that are placed again when their anchor comes behind them (1 s)."""
-
-CLOSE_S: Final = 1.0
-"""How long the search for a TURN server may take to stop."""
 
 PEER_CLOSE_S: Final = 2.0
 """How long the connection's closing is waited for; it goes on alone after that."""
@@ -96,7 +88,7 @@ class WebRtcPath:
         self._loopback = loopback
         self._ice = ice
         self._send = send
-        self._relaying: asyncio.Task[None] | None = None
+        self._relaying: Relaying | None = None
         self._path_id = path_id
         self._capture = capture
         self._anchors = AnchorMap(sample_rate=PLAYOUT_RATE)
@@ -108,7 +100,6 @@ class WebRtcPath:
         self._answer = ""
         self._peer: Peer | None = None
         self._broken = asyncio.Event()
-        self.trouble: VoxwireError | None = None
         self._received = False  # a packet came since it was looked at last
         self._doubted = False
         self._dropped = False
@@ -136,7 +127,7 @@ class WebRtcPath:
             on_closed=self._broken.set,
         )
         sdp = await self._peer.offer(relay_follows=True)
-        self._relaying = asyncio.create_task(self._relay(self._peer))
+        self._relaying = Relaying(self._peer, self._ice, self._tell)
         return wire.PathOpen(
             path_id=self._path_id,
             carrier=self.carrier,
@@ -145,27 +136,16 @@ class WebRtcPath:
             sdp_offer=sdp,
         )
 
-    async def _relay(self, peer: "Peer") -> None:
-        """Gets a relayed candidate where there is a TURN server; tells the server about it."""
-        from voxwire_protocol.rtc import TurnError
+    @property
+    def trouble(self) -> VoxwireError | None:
+        """What is known to be wrong with a path that is not ready; None = nothing."""
+        return self._relaying.trouble if self._relaying is not None else None
 
-        servers = await self._ice.servers()
-        try:
-            candidate = await peer.relay(servers)
-        except TurnError as error:
-            if any(url.startswith("turn") for server in servers for url in server.urls):
-                _log.warning("TURN gave no relay: %s", error)
-            elif not self._ice.relay_only:
-                return
-            reason = f"no direct network path for WebRTC, and none through TURN: {error}"
-            if self._ice.relay_only:
-                reason = f"no path through TURN, and ice_policy='relay' allows no other: {error}"
-            self.trouble = SignalingError(ErrorCode.TURN_FAILED, reason)
-            return
-        if candidate is not None:
-            message = wire.IceCandidate(path_id=self._path_id, candidate=candidate, sdp_mid="0")
-            with contextlib.suppress(VoxwireError):  # a wire that broke is said elsewhere
-                self._send(wire.Envelope(ice_candidate=message))
+    def _tell(self, candidate: str) -> None:
+        """Tells the server where this side can be reached as well."""
+        message = wire.IceCandidate(path_id=self._path_id, candidate=candidate, sdp_mid="0")
+        with contextlib.suppress(VoxwireError):  # a wire that broke is said elsewhere
+            self._send(wire.Envelope(ice_candidate=message))
 
     def _pull(self, first_sample: int, num_samples: int) -> bytes | None:
         assert self._peer is not None, "it asks"
@@ -247,36 +227,16 @@ class WebRtcPath:
             SignalingError: The answer cannot be used, or no connection came about: TURN_FAILED
                 when a TURN server was needed and gave nothing, else ICE_FAILED.
         """
-        peer = self._peer
-        assert peer is not None, "offer comes first"
+        peer, relaying = self._peer, self._relaying
+        assert peer is not None and relaying is not None, "offer comes first"
         await self._answered.wait()
         try:
             await peer.accept(self._answer)
         except ValueError as error:
             raise SignalingError(ErrorCode.BAD_SDP, "the answer cannot be used") from error
-        if not await self._wait_connected(peer):
-            raise self.trouble or SignalingError(
-                ErrorCode.ICE_FAILED,
-                "no network path for WebRTC was found: try transport='websocket'",
-                retryable=True,
-            )
+        await relaying.connected()
         await self._ready.wait()
         return PLAYOUT_RATE
-
-    async def _wait_connected(self, peer: "Peer") -> bool:
-        """Waits for the connection; only a moment longer than TURN's failure. Cancel-safe."""
-        assert self._relaying is not None, "offer comes first"
-        connected = asyncio.create_task(peer.connected())
-        try:
-            done, _ = await asyncio.wait(
-                {connected, self._relaying}, return_when=asyncio.FIRST_COMPLETED
-            )
-            if connected not in done:
-                grace_s = 0.0 if self._ice.relay_only else TURN_GRACE_S
-                await asyncio.wait({connected}, timeout=grace_s if self.trouble else None)
-            return connected.done() and connected.exception() is None
-        finally:
-            connected.cancel()
 
     async def run(self, sink: Sink) -> None:
         """Passes audio on until cancelled. The user's audio is pulled by the connection.
@@ -333,8 +293,7 @@ class WebRtcPath:
         self._sink = None
         try:
             if self._relaying is not None:
-                self._relaying.cancel()
-                await asyncio.wait({self._relaying}, timeout=CLOSE_S)
+                await self._relaying.close()
         finally:
             if self._peer is not None:
                 with contextlib.suppress(TimeoutError):

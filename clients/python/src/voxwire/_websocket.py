@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -28,7 +29,15 @@ from voxwire_protocol.errors import (
     make_error,
 )
 
-__all__ = ["Dial", "SocketClosed", "WebSocket", "dial_websocket", "refusal"]
+__all__ = [
+    "CLOSE_MS",
+    "Dial",
+    "SocketClosed",
+    "WebSocket",
+    "dial_websocket",
+    "open_websocket",
+    "refusal",
+]
 
 CLOSE_MS: Final = 500
 """How long the closing handshake may take."""
@@ -142,7 +151,38 @@ class _NetworkSocket:
 
 
 async def dial_websocket(url: str, *, timeout_ms: int) -> WebSocket:
-    """Dials over the network. Cancel-safe.
+    """Dials a Voxwire server over the network. Cancel-safe.
+
+    Raises:
+        VoxwireError: Nothing answers, or it refuses.
+    """
+    return await open_websocket(
+        url,
+        timeout_ms=timeout_ms,
+        subprotocol=wire.SUBPROTOCOL,
+        max_bytes=wire.DEFAULT_MAX_MESSAGE_BYTES + _SLACK_BYTES,
+    )
+
+
+async def open_websocket(
+    url: str,
+    *,
+    timeout_ms: int,
+    subprotocol: str | None,
+    max_bytes: int,
+    headers: Mapping[str, str] | None = None,
+    ping_s: float | None = None,
+) -> WebSocket:
+    """Opens a WebSocket over the network. Cancel-safe.
+
+    Args:
+        url: ``ws`` or ``wss``.
+        timeout_ms: How long that may take.
+        subprotocol: What the other side has to speak; None = not said.
+        max_bytes: Largest message that is read.
+        headers: More of the request.
+        ping_s: The other side is pinged so often, and gone when it does not answer for as long;
+            None = not pinged.
 
     Raises:
         VoxwireError: Nothing answers, or it refuses.
@@ -150,21 +190,24 @@ async def dial_websocket(url: str, *, timeout_ms: int) -> WebSocket:
     options: dict[str, Any] = {}
     if is_loopback(url):
         options["proxy"] = None
+    if subprotocol is not None:
+        options["subprotocols"] = [subprotocol]
     try:
         connection = await connect(
             url,
-            subprotocols=[wire.SUBPROTOCOL],  # pyright: ignore[reportArgumentType]
             compression=None,
-            max_size=wire.DEFAULT_MAX_MESSAGE_BYTES + _SLACK_BYTES,
+            max_size=max_bytes,
             open_timeout=timeout_ms / 1000,
             close_timeout=CLOSE_MS / 1000,
-            ping_interval=None,
+            ping_interval=ping_s,
+            ping_timeout=ping_s,
             user_agent_header=None,
+            additional_headers=headers,
             **options,
         )
     except (OSError, WebSocketException, TimeoutError) as error:
         raise refusal(error, url) from error
-    if connection.subprotocol != wire.SUBPROTOCOL:
+    if connection.subprotocol != subprotocol:
         connection.transport.abort()
         raise refusal(InvalidHandshake(), url)
     return _NetworkSocket(connection)

@@ -6,8 +6,9 @@ from typing import Any, Final, TypeVar, cast
 
 from voxwire._arguments import flag, invalid, json_text, number
 from voxwire._arguments import text as checked_text
+from voxwire._features import Feature
 from voxwire._files import FileAcceptance, acceptance_of, begin_of
-from voxwire._opening import path_name
+from voxwire._options import path_name
 from voxwire._runtime import Runtime
 from voxwire._simulate import Simulation
 from voxwire_protocol import events, wire
@@ -64,6 +65,11 @@ class Session:
     def connection(self) -> events.ConnectionState:
         """``connected``, or ``reconnecting`` while the control channel is lost."""
         return self._runtime.inbox.connection
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What the other end does in this session; what is not in it is not made up."""
+        return self._runtime.features
 
     @property
     def simulate(self) -> Simulation:
@@ -209,7 +215,11 @@ class Session:
         await self._runtime.files.send(begin, copied, on_progress)
 
     async def interrupt(self) -> None:
-        """Cuts the bot off, as if the user had spoken."""
+        """Cuts the bot off, as if the user had spoken.
+
+        Raises:
+            UsageError: UNSUPPORTED: the bot cannot be cut off so (`Feature.INTERRUPT`).
+        """
         self._runtime.send(wire.Envelope(interrupt=wire.Interrupt()))
 
     async def mute(self, muted: bool = True) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from voxwire._attach import library_version
 from voxwire._ice import ICE_POLICIES
-from voxwire._opening import TRANSPORTS
+from voxwire._options import TRANSPORTS
 from voxwire.cli.evaluate import add_eval
 
 __all__ = ["DEFAULT_TIMEOUT_S", "Step", "parser"]
@@ -20,6 +20,7 @@ examples:
   voxwire talk ws://127.0.0.1:7860 --in question.wav --out bot.wav --events events.jsonl
   voxwire talk ws://127.0.0.1:7860 --in story.wav --in stop.wav@1500 --in goodbye.wav
   voxwire talk ws://127.0.0.1:7860 --text "What is the weather in Paris?"
+  voxwire talk http://localhost:7860 --peer pipecat --text "Hello!"
 
 exit codes:
   0 the conversation ended normally    1 unexpected failure    2 wrong usage
@@ -156,5 +157,11 @@ def _add_talk(talk: argparse.ArgumentParser) -> None:
         "--token",
         default=os.environ.get("VOXWIRE_TOKEN"),
         help="connect token (default: the environment variable VOXWIRE_TOKEN)",
+    )
+    talk.add_argument(
+        "--peer",
+        choices=["voxwire", "pipecat"],
+        default="voxwire",
+        help="who is there: a Voxwire server, or a bot of Pipecat's own runner (default voxwire)",
     )
     talk.add_argument("--bot", help="name of the bot, where the server has several")

@@ -14,6 +14,7 @@ from voxwire.cli.live import View, make_view
 from voxwire.cli.record import EventLog, LoggedSpeaker
 from voxwire.cli.script_microphone import ScriptMicrophone, duration_ms
 from voxwire.cli.turns import TurnWatch
+from voxwire.rtvi import PipecatBot
 from voxwire.session import Session
 from voxwire_protocol.errors import (
     BotError,
@@ -77,6 +78,7 @@ async def _talk(options: argparse.Namespace) -> int:
             resume_timeout=options.resume_timeout,
             token=options.token,
             bot=options.bot,
+            peer=PipecatBot() if options.peer == "pipecat" else None,
         )
         try:
             async with asyncio.timeout(timeout_s):

@@ -1,0 +1,67 @@
+"""What the caller of `connect` wants, and in which order carriers are tried for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Final
+
+from voxwire._ice import IceServer
+from voxwire.tools import Tool
+from voxwire_protocol import wire
+from voxwire_protocol.errors import ErrorCode, UsageError
+
+__all__ = ["TRANSPORTS", "Options", "ladder", "path_name"]
+
+TRANSPORTS: Final = ("auto", "webrtc", "websocket")
+"""What `connect` can be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the caller of `connect` wants."""
+
+    transport: str = "auto"
+    token: str = ""
+    bot: str = ""
+    metadata_json: str = ""
+    ice_servers: Sequence[IceServer] | None = None
+    ice_policy: str = "all"
+    tools: tuple[Tool, ...] = ()
+    audio_response: bool = True
+    resume: bool = True
+    resume_ms: int | None = None
+
+
+def ladder(transport: str, *, webrtc: bool = True) -> tuple[wire.Carrier.ValueType, ...]:
+    """The carriers to try, in order.
+
+    Args:
+        transport: What the caller of `connect` wants.
+        webrtc: False = it is not to be had here.
+
+    Raises:
+        UsageError: No such transport, or MISSING_EXTRA with the command that installs it.
+    """
+    rtc, websocket = wire.Carrier.CARRIER_WEBRTC, wire.Carrier.CARRIER_WEBSOCKET
+    match transport:
+        case "websocket":
+            return (websocket,)
+        case "webrtc" if not webrtc:
+            raise UsageError(ErrorCode.UNSUPPORTED, "there is no WebRTC in this environment")
+        case "webrtc":
+            if find_spec("aiortc") is None:
+                reason = "WebRTC is not installed: pip install 'voxwire[webrtc]'"
+                raise UsageError(ErrorCode.MISSING_EXTRA, reason)
+            return (rtc,)
+        case "auto":
+            return (rtc, websocket) if webrtc and find_spec("aiortc") else (websocket,)
+        case "daily":
+            raise UsageError(ErrorCode.UNSUPPORTED, "this version does not join Daily rooms")
+        case _:
+            reason = f"transport is one of {', '.join(TRANSPORTS)}"
+            raise UsageError(ErrorCode.INVALID_ARGUMENT, reason)
+
+
+def path_name(carrier: wire.Carrier.ValueType) -> str:
+    """The word for a carrier, as `transport` takes it."""
+    return "webrtc" if carrier == wire.Carrier.CARRIER_WEBRTC else "websocket"
