@@ -204,6 +204,7 @@ async def test_volume_levels_and_push_to_talk(time: VirtualTime) -> None:
             session.audio.volume = 2
         async with session.push_to_talk():
             await time.advance(50)
+        await time.advance(50)
         said = server.session.said("mute")
     assert [mute.muted for mute in said] == [True, False, True]
 

@@ -92,6 +92,7 @@ class UserAudio:
         self._muted = muted
         if muted:
             self._kept.mute()
+            self._unsent_from = self._kept.next_index
 
     async def run(self) -> None:
         """Runs the microphone and reads it in real time, until cancelled.
@@ -142,6 +143,7 @@ class UserAudio:
             return None
         if self._muted:
             self._kept.mute(num_samples)
+            self._unsent_from = self._kept.next_index
             return None
         if len(samples) < num_samples:
             samples = np.concatenate((samples, np.zeros(num_samples - len(samples), np.int16)))

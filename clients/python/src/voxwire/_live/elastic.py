@@ -31,10 +31,10 @@ MAX_MARGIN_MS: Final = 200
 MAX_OVER_MS: Final = 200
 """What waits this far beyond what it should is left by a stall: the oldest of it is dropped."""
 
-SETTLE_MS: Final = 10_000
-"""A length that is off comes back with this time constant: 10 ms are 1000 ppm at most."""
+SETTLE_MS: Final = 4000
+"""A length that is off comes back with this time constant: 10 ms are 2500 ppm at most."""
 
-SMOOTH_MS: Final = 2000
+SMOOTH_MS: Final = 1000
 """What is measured is smoothed over this time, since blocks and threads jitter."""
 
 _QUALITY: Final = "LQ"
