@@ -31,11 +31,17 @@ MAX_MARGIN_MS: Final = 200
 MAX_OVER_MS: Final = 200
 """What waits this far beyond what it should is left by a stall: the oldest of it is dropped."""
 
-SETTLE_MS: Final = 4000
-"""A length that is off comes back with this time constant: 10 ms are 2500 ppm at most."""
+SMOOTH_MS: Final = (100, 1000)
+"""What is measured is smoothed over this time, since blocks and threads jitter: the first in the
+beginning, so that two clocks agree before anybody speaks; a tenth of the age after that; at most
+the second.
+"""
 
-SMOOTH_MS: Final = 1000
-"""What is measured is smoothed over this time, since blocks and threads jitter."""
+SETTLE: Final = 4
+"""A length that is off comes back in so many times what it is smoothed over: 10 ms are 2500 ppm."""
+
+LEARN: Final = 4
+"""An error that stays for so many times what it takes to settle is a drift, and is remembered."""
 
 _QUALITY: Final = "LQ"
 """soxr's: flat up to 3/4 of the lower rate's band, and 17 ms sooner than the better ones."""
@@ -92,7 +98,10 @@ class ElasticBuffer:
         self._ready = 0  # samples that can be pulled
         self._owed = 0.0  # those, and what the resampler still holds back
         self._primed = False
+        self._began_ms: float | None = None
+        self._smooth_ms: float = SMOOTH_MS[0]
         self._error_ms: float | None = None
+        self._drift = 0.0
         self._pushed_ms: float | None = None
         self._piece_ms = 0.0
         self._pulled_ms = 0.0
@@ -160,6 +169,7 @@ class ElasticBuffer:
         if silent >= num_samples or self._ready < num_samples - silent:
             return _NOTHING
         self._primed, self._pulled_ms, self._pulled = True, now_ms, num_samples
+        self._began_ms = now_ms if self._began_ms is None else self._began_ms
         return np.concatenate((np.zeros(silent, np.int16), self._take(num_samples - silent)))
 
     def _take(self, num_samples: int) -> Samples:
@@ -186,15 +196,21 @@ class ElasticBuffer:
             return
         pulled_ms = self._pulled * 1000 / self._to_rate
         playing_ms = min(max(0.0, pulled_ms - (now_ms - self._pulled_ms)), pulled_ms)
+        assert self._began_ms is not None
+        first_ms, last_ms = SMOOTH_MS
+        self._smooth_ms = min(last_ms, first_ms + (now_ms - self._began_ms) / 10)
         error_ms = self.waiting_ms + playing_ms - self.target_ms
         if self._error_ms is None:
             self._error_ms = error_ms
         else:
-            self._error_ms += (error_ms - self._error_ms) * min(1.0, passed_ms / SMOOTH_MS)
+            self._error_ms += (error_ms - self._error_ms) * min(1.0, passed_ms / self._smooth_ms)
+            settle_ms = SETTLE * self._smooth_ms
+            drift = self._drift + self._error_ms / settle_ms * passed_ms / (LEARN * settle_ms)
+            self._drift = min(max(drift, -MAX_DRIFT), MAX_DRIFT)
 
     def _ratio(self) -> float:
-        error_ms = self._error_ms or 0.0
-        return 1 - min(max(error_ms / SETTLE_MS, -MAX_DRIFT), MAX_DRIFT)
+        wanted = self._drift + (self._error_ms or 0.0) / (SETTLE * self._smooth_ms)
+        return 1 - min(max(wanted, -MAX_DRIFT), MAX_DRIFT)
 
     def _convert(self, samples: Samples, ratio: float) -> Samples:
         """Both steps, the fine one at the higher rate, where it costs nothing that is heard."""
