@@ -11,6 +11,8 @@ from voxwire._connect import Connection, connect
 from voxwire._features import Feature
 from voxwire._files import FileAcceptance
 from voxwire._ice import IceServer
+from voxwire._live.audio import Levels, LiveAudio, list_devices
+from voxwire._live.backend import Device, DeviceInfo
 from voxwire._simulate import Simulation
 from voxwire.audio import Audio, ClipMicrophone, FileSpeaker, Microphone, Recording, Speaker
 from voxwire.playout import Block, Span, SpanKind
@@ -36,9 +38,15 @@ from voxwire_protocol.events import (
     BotResponseText,
     BotState,
     BotWord,
+    CaptureDropped,
     Carrier,
     ConnectionChanged,
     ConnectionState,
+    DeviceChanged,
+    DeviceKind,
+    DeviceState,
+    EchoControl,
+    EchoControlChanged,
     EndReason,
     ErrorEvent,
     Event,
@@ -82,11 +90,19 @@ __all__ = [
     "BotResponseText",
     "BotState",
     "BotWord",
+    "CaptureDropped",
     "Carrier",
     "ClipMicrophone",
     "Connection",
     "ConnectionChanged",
     "ConnectionState",
+    "Device",
+    "DeviceChanged",
+    "DeviceInfo",
+    "DeviceKind",
+    "DeviceState",
+    "EchoControl",
+    "EchoControlChanged",
     "EndReason",
     "ErrorCode",
     "ErrorEvent",
@@ -101,6 +117,8 @@ __all__ = [
     "IceServer",
     "Interrupted",
     "InterruptionSource",
+    "Levels",
+    "LiveAudio",
     "MediaError",
     "MetricKind",
     "Microphone",
@@ -143,6 +161,7 @@ __all__ = [
     "VoxwireError",
     "connect",
     "event_name",
+    "list_devices",
     "to_dict",
     "tool",
 ]

@@ -15,6 +15,7 @@ from voxwire._arguments import (
 )
 from voxwire._environment import Environment
 from voxwire._ice import IceServer, check_policy, check_servers
+from voxwire._live.audio import LiveAudio, device_of
 from voxwire._options import Options
 from voxwire._peer import Peer
 from voxwire._runtime import Runtime
@@ -42,6 +43,7 @@ def connect(
     ice_policy: str = "all",
     tools: Iterable[Tool | Callable[..., Any]] = (),
     audio_response: bool = True,
+    echo: str = "auto",
     connect_timeout: float = 10.0,
     resume: bool = True,
     resume_timeout: float | None = None,
@@ -52,12 +54,13 @@ def connect(
 
     Args:
         url: ``ws://host:port``, ``https://host``, or with the path that the server is mounted at.
-        microphone: What the bot hears: a WAV (path, bytes or a file open for reading), an array
-            or an async iterator of audio at 16 kHz, `Audio` for any other rate, or an object
-            like `Microphone`. None = the user is not heard.
-        speaker: What plays the bot: a path for a WAV of the media timeline, a function (async or
-            not), or an object like `Recording`. None = it plays to nobody, in real time all the
-            same.
+        microphone: What the bot hears: True for the system's microphone, a `Device` or its index
+            for another one (``voxwire[audio]``); a WAV (path, bytes or a file open for reading),
+            an array or an async iterator of audio at 16 kHz, `Audio` for any other rate, or an
+            object like `Microphone`. None = the user is not heard.
+        speaker: What plays the bot: True, a `Device` or its index; a path for a WAV of the media
+            timeline, a function (async or not), or an object like `Recording`. None = it plays to
+            nobody, in real time all the same.
         transport: ``webrtc``, ``websocket``, or ``auto``: the first of them that works.
         token: Connect token; None where the server asks for none.
         bot: Name of the bot; None = the only one of the server.
@@ -67,6 +70,9 @@ def connect(
         tools: Functions that the bot may have called here, as far as it allows their names; see
             `tool`.
         audio_response: False = the bot answers in text only, its greeting included.
+        echo: What keeps the bot from hearing itself where both sides are live: ``cancel``
+            (``voxwire[aec]``), ``gate`` (the microphone is off while the bot sounds), ``none``
+            (headphones), or ``auto``: the first of them that is installed.
         connect_timeout: Longest wait until the session is ready, seconds.
         resume: True = a lost connection is dialled again and the session goes on, as long as the
             server keeps it; False = the session ends with it.
@@ -106,6 +112,7 @@ def connect(
         peer=other,
         microphone=microphone,
         speaker=speaker,
+        echo=echo,
         timeout_ms=round(number(connect_timeout, "connect_timeout", above=0) * 1000),
         environment=around,
     )
@@ -122,14 +129,21 @@ class Connection:
         microphone: MicrophoneLike,
         speaker: SpeakerLike,
         peer: Peer,
+        echo: str,
         timeout_ms: int,
         environment: Environment,
     ) -> None:
         """Keeps the arguments; use `connect`."""
         self._url = url
         self._options = options
-        self._microphone = as_microphone(microphone)
-        self._speaker = as_speaker(speaker)
+        self._live = live = LiveAudio(
+            microphone=device_of(microphone),
+            speaker=device_of(speaker),
+            echo=echo,
+            environment=environment,
+        )
+        self._microphone = live.microphone or as_microphone(microphone)
+        self._speaker = live.speaker or as_speaker(speaker)
         self._timeout_ms = timeout_ms
         self._peer = peer
         self._environment = environment
@@ -155,6 +169,7 @@ class Connection:
             microphone=self._microphone,
             speaker=self._speaker,
             peer=self._peer,
+            live=self._live,
             environment=self._environment,
         )
         await runtime.dial(self._timeout_ms)

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from voxwire._live.backend import DeviceBackend
 from voxwire._websocket import Dial, dial_websocket
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 
@@ -21,9 +22,11 @@ class Environment:
         jitter: Returns a number from 0 to 1: how far the waits between two tries are shortened
             (0) or prolonged (1).
         webrtc: False = there is no WebRTC here, whatever is installed.
+        devices: Where live audio comes from and goes to; None = the devices of this machine.
     """
 
     dial: Dial = dial_websocket
     clock: Clock = SYSTEM_CLOCK
     jitter: Callable[[], float] = random.random
     webrtc: bool = True
+    devices: DeviceBackend | None = None

@@ -11,6 +11,7 @@ from voxwire._features import Feature
 from voxwire._files import Files
 from voxwire._ice import IceChoice
 from voxwire._inbox import Inbox, Parts
+from voxwire._live.audio import LiveAudio
 from voxwire._opening import Opened, Opening
 from voxwire._options import Options, path_name
 from voxwire._paths import Paths
@@ -50,9 +51,11 @@ class Runtime:
         microphone: Microphone | None,
         speaker: Speaker,
         peer: Peer,
+        live: LiveAudio,
         environment: Environment,
     ) -> None:
         """Prepares; `dial`, then `start` do the rest."""
+        self.live = live
         clock = environment.clock
         gate = Gate(clock)
         link = peer.link(url, options, gate=gate, environment=environment)
@@ -95,6 +98,7 @@ class Runtime:
         self._over = asyncio.Event()
         self._owner: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._devices: asyncio.Task[None] | None = None
 
     @property
     def clock(self) -> ClockSync:
@@ -122,6 +126,8 @@ class Runtime:
         Raises:
             VoxwireError: Nothing answers, or it refuses.
         """
+        if self.live.active:
+            self._devices = asyncio.create_task(self.live.run(), name="voxwire-devices")
         if self.user.live:
             self._listening = asyncio.create_task(self.user.run(), name="voxwire-microphone")
         try:
@@ -131,9 +137,12 @@ class Runtime:
             raise
 
     async def _stop_listening(self) -> None:
-        if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+        early = [task for task in (self._listening, self._devices) if task is not None]
+        for task in early:
+            task.cancel()
+        await asyncio.gather(*early, return_exceptions=True)
+        if self.player is None:
+            self.user.say_dropped("the session did not begin")
 
     def start(self) -> None:
         """Starts the owner task."""
@@ -201,8 +210,9 @@ class Runtime:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                if self._listening is not None:
-                    group.create_task(self._listen(self._listening))
+                for early in (self._listening, self._devices):
+                    if early is not None:
+                        group.create_task(self._keep(early))
                 group.create_task(self._supervise())
                 group.create_task(self._run_control())
                 group.create_task(self._run_paths())
@@ -216,9 +226,9 @@ class Runtime:
         finally:
             await self._clean_up(failure)
 
-    async def _listen(self, listening: asyncio.Task[None]) -> None:
-        """Keeps the microphone that was opened before the session was; ends with it."""
-        await listening
+    async def _keep(self, early: asyncio.Task[None]) -> None:
+        """Keeps a device that was opened before the session was; ends with it."""
+        await early
 
     async def _clean_up(self, failure: VoxwireError | None) -> None:
         if failure is None and self.player is None:
@@ -283,6 +293,7 @@ class Runtime:
     def _begin(self, player: Player, changed: events.PathChanged) -> None:
         """Starts what needs the session to be up."""
         self.inbox.begin(changed)
+        self.live.begin(self.events.put)
         assert self._group is not None
         self._group.create_task(player.run())
         if self._listening is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Generator
 from typing import Final
 
@@ -11,11 +12,13 @@ from voxwire._devices import Pace, block_of, device_error
 from voxwire._path import BLOCK_MS, Resent
 from voxwire.audio import CAPTURE_RATE, Microphone
 from voxwire_protocol import wire
-from voxwire_protocol.capture import KeptCapture, Piece
+from voxwire_protocol.capture import KEPT_MS, KeptCapture, Piece
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 from voxwire_protocol.errors import VoxwireError
 
 __all__ = ["UserAudio"]
+
+_log = logging.getLogger("voxwire")
 
 MAX_BURST_MS: Final = 200
 """After a stall at most this much of the user's audio is read at once; the rest comes later."""
@@ -46,6 +49,7 @@ class UserAudio:
         self._muted = False
         self._due_ms = 0.0
         self._pulling = 0  # connections that read by their own clock
+        self._unsent_from = 0  # no path has carried what was captured from here on
         self._send: Callable[[Piece], bool] | None = None
 
     @property
@@ -63,11 +67,32 @@ class UserAudio:
         """True while the user is not heard; what waited then is not sent any more."""
         return self._muted
 
+    @property
+    def unsent_ms(self) -> int:
+        """What was captured while no path carried audio and is still kept, milliseconds."""
+        if self._send is not None or self._pulling:
+            return 0
+        unsent = self._kept.next_index - self._unsent_from
+        return min(unsent * 1000 // CAPTURE_RATE, KEPT_MS)
+
+    def say_dropped(self, reason: str) -> int:
+        """What is kept will not be sent; says so in the log if there is a live microphone.
+
+        Returns:
+            How much it was, milliseconds; 0 for a microphone that waits.
+        """
+        dropped_ms = self.unsent_ms if self.live else 0
+        if dropped_ms:
+            self._unsent_from = self._kept.next_index
+            _log.warning("%d ms of the user's audio were dropped: %s", dropped_ms, reason)
+        return dropped_ms
+
     @muted.setter
     def muted(self, muted: bool) -> None:
         self._muted = muted
         if muted:
             self._kept.mute()
+            self._unsent_from = self._kept.next_index
 
     async def run(self) -> None:
         """Runs the microphone and reads it in real time, until cancelled.
@@ -118,6 +143,7 @@ class UserAudio:
             return None
         if self._muted:
             self._kept.mute(num_samples)
+            self._unsent_from = self._kept.next_index
             return None
         if len(samples) < num_samples:
             samples = np.concatenate((samples, np.zeros(num_samples - len(samples), np.int16)))
@@ -139,6 +165,7 @@ class UserAudio:
             yield
         finally:
             self._pulling -= 1
+            self._unsent_from = self._kept.next_index
 
     def resume(self, ready: wire.PathReady) -> Resent:
         """A path takes audio: what of the past is sent first, and what is gone."""
@@ -179,6 +206,7 @@ class UserAudio:
             if self._send == send:  # no other path has taken over
                 self._send = None
                 self._kept.park()
+                self._unsent_from = self._kept.next_index
 
     def _send_kept(self) -> None:
         if self._send is None:

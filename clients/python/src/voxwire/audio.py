@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxwire._arguments import invalid
+from voxwire._live.backend import Device
 from voxwire._microphones import CAPTURE_RATE, ClipMicrophone, StreamMicrophone, WavMicrophone
 from voxwire._samples import MAX_CHANNELS, check_rate, unsupported
 from voxwire._speakers import (
@@ -104,6 +105,8 @@ class Audio:
 
 MicrophoneLike = (
     bool
+    | int
+    | Device
     | str
     | os.PathLike[str]
     | bytes
@@ -114,11 +117,14 @@ MicrophoneLike = (
     | Microphone
     | None
 )
-"""A WAV (path, bytes, or a file that is open for reading), an array (16 kHz), an async iterator of
-audio (16 kHz), `Audio` (any rate), a `Microphone`, or none."""
+"""A live device (True = the default one, an index, `Device`), a WAV (path, bytes, or a file that is
+open for reading), an array (16 kHz), an async iterator of audio (16 kHz), `Audio` (any rate), a
+`Microphone`, or none."""
 
 SpeakerLike = (
     bool
+    | int
+    | Device
     | str
     | os.PathLike[str]
     | Callable[[Samples, int], object]
@@ -126,13 +132,14 @@ SpeakerLike = (
     | Speaker
     | None
 )
-"""A WAV path, a function (async or not), a `Speaker` (for instance `Recording()`), or none."""
+"""A live device (True = the default one, an index, `Device`), a WAV path, a function (async or
+not), a `Speaker` (for instance `Recording()`), or none."""
 
 
 def _no_device(what: str) -> UsageError:
     return UsageError(
         ErrorCode.UNSUPPORTED,
-        f"this version opens no live {what}: pass a WAV path, or an object with its methods",
+        f"a live {what} belongs to a session: connect({what}=True) makes it",
     )
 
 
@@ -155,7 +162,7 @@ def as_microphone(source: MicrophoneLike) -> Microphone | None:
     """
     if source is None or source is False:
         return None
-    if source is True:
+    if source is True or isinstance(source, Device):
         raise _no_device("microphone")
     if isinstance(source, type):
         raise invalid(f"the class {source.__name__} is no microphone: pass an instance")
@@ -243,7 +250,7 @@ def as_speaker(sink: SpeakerLike) -> Speaker:
     """
     if sink is None or sink is False:
         return NoSpeaker()
-    if sink is True:
+    if sink is True or isinstance(sink, Device):
         raise _no_device("speaker")
     if isinstance(sink, type):
         raise invalid(f"the class {sink.__name__} is no speaker: pass an instance")

@@ -1,13 +1,15 @@
 """A session: one conversation with a bot, as a program sees it."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final, TypeVar, cast
 
 from voxwire._arguments import flag, invalid, json_text, number
 from voxwire._arguments import text as checked_text
 from voxwire._features import Feature
 from voxwire._files import FileAcceptance, acceptance_of, begin_of
+from voxwire._live.audio import LiveAudio
 from voxwire._options import path_name
 from voxwire._runtime import Runtime
 from voxwire._simulate import Simulation
@@ -25,6 +27,8 @@ MAX_DATA_BYTES: Final = 60 * 1024
 """The same for the JSON of a message, which is 64 KB at most with its names."""
 
 MAX_NAME_CHARS: Final = 500
+
+_MUTED: Final = "the microphone was muted"
 
 
 class Session:
@@ -70,6 +74,11 @@ class Session:
     def features(self) -> frozenset[Feature]:
         """What the other end does in this session; what is not in it is not made up."""
         return self._runtime.features
+
+    @property
+    def audio(self) -> LiveAudio:
+        """The live devices: levels, volume, and others in their place."""
+        return self._runtime.live
 
     @property
     def simulate(self) -> Simulation:
@@ -228,9 +237,24 @@ class Session:
         Raises:
             UsageError: INVALID_ARGUMENT: it is no bool.
         """
-        flag(muted, "muted")
-        self._runtime.user.muted = muted
+        user = self._runtime.user
+        if flag(muted, "muted") and (dropped_ms := user.say_dropped(_MUTED)):
+            self._runtime.events.put(events.CaptureDropped(dropped_ms, _MUTED))
+        user.muted = muted
         self._runtime.send(wire.Envelope(mute=wire.Mute(muted=muted)))
+
+    @contextlib.asynccontextmanager
+    async def push_to_talk(self) -> AsyncGenerator[None]:
+        """The user is heard while this is entered, and muted before and after.
+
+        Mute the session once at its beginning. What is said into it while the connection is lost
+        is dropped when it is left, as by `mute`.
+        """
+        await self.mute(False)
+        try:
+            yield
+        finally:
+            await self.mute(True)
 
     async def send_message(
         self, type: str, data: Any = None, *, request_id: str = "", response: bool = False

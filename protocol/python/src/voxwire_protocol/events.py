@@ -1,8 +1,8 @@
 """Typed events: what a client tells its program, in place of wire messages.
 
 Every event is a frozen dataclass made for ``match``. ``event_codec.from_envelope`` makes them of
-what a server sends; `BotWord`, `Flushed`, `PathChanged`, `ConnectionChanged` and `EventsSkipped`
-are made by the client itself, since they happen on its side.
+what a server sends; `BotWord`, `Flushed`, `PathChanged`, `ConnectionChanged`, `EventsSkipped` and
+those about devices are made by the client itself, since they happen on its side.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,14 @@ from voxwire_protocol.event_connection import (
     EventsSkipped,
     Snapshot,
     Turn,
+)
+from voxwire_protocol.event_devices import (
+    CaptureDropped,
+    DeviceChanged,
+    DeviceKind,
+    DeviceState,
+    EchoControl,
+    EchoControlChanged,
 )
 from voxwire_protocol.event_enums import (
     BotState,
@@ -37,9 +45,15 @@ __all__ = [
     "BotResponseText",
     "BotState",
     "BotWord",
+    "CaptureDropped",
     "Carrier",
     "ConnectionChanged",
     "ConnectionState",
+    "DeviceChanged",
+    "DeviceKind",
+    "DeviceState",
+    "EchoControl",
+    "EchoControlChanged",
     "EndReason",
     "ErrorEvent",
     "Event",
@@ -388,6 +402,9 @@ Event = (
     | PathChanged
     | ConnectionChanged
     | EventsSkipped
+    | DeviceChanged
+    | EchoControlChanged
+    | CaptureDropped
     | StateChanged
     | UserTranscript
     | BotResponseStarted

@@ -23,6 +23,7 @@ from voxwire.testing.network import Network, NetworkState
 from voxwire.testing.server import FakeServer
 from voxwire.testing.session import FakeSession, ScriptedBot
 from voxwire.testing.sound import loud_ms, onsets_ms, spoken_words, tone
+from voxwire.testing.sound_card import FakeDevice, FakeDevices
 from voxwire.testing.speech import Heard
 from voxwire.testing.tool_calls import ToolAnswer
 from voxwire_protocol.clocks import Clock, Timer
@@ -37,6 +38,8 @@ __all__ = [
     "Clock",
     "Dial",
     "Environment",
+    "FakeDevice",
+    "FakeDevices",
     "FakeMicrophone",
     "FakeServer",
     "FakeSession",

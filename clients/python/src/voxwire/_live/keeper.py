@@ -1,0 +1,340 @@
+"""Keeps the devices of a session at work: opens, watches, reopens and swaps them. One task does it.
+
+PortAudio's list of devices is frozen from its initialisation on. So where a device cannot be had
+from the list as it is, the session's other device is closed for a moment too, and the list is made
+anew; that is tried after 1, 2, 4 ... 30 s, since each time the other side is interrupted.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from voxwire._live.backend import Device, DeviceBackend, DeviceInfo, DeviceStream, choose
+from voxwire._live.microphone import LiveMicrophone
+from voxwire._live.speaker import LiveSpeaker
+from voxwire._threads import in_thread, leave_to_thread
+from voxwire.playout import Samples
+from voxwire_protocol.clocks import Clock
+from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError
+from voxwire_protocol.events import DeviceChanged, DeviceKind, DeviceState
+
+__all__ = ["CLOSE_MS", "FIRST_MS", "SILENT_MS", "Keeper", "Slot"]
+
+SILENT_MS: Final = 500
+"""A device that has not called back for so long is opened again."""
+
+FIRST_MS: Final = 3000
+"""The same for its first call: some take their time to begin."""
+
+ARMED_MS: Final = 50
+"""How soon the first call is noticed, from which on the shorter time counts."""
+
+CLOSE_MS: Final = 2000
+"""A device that does not close within this time is left to a thread."""
+
+RETRY_MS: Final = (0.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0, 30_000.0)
+"""How long a device that is missing is waited for between two tries; the last stays."""
+
+
+class _Swap(NamedTuple):
+    """A device that a program asked for, and its answer."""
+
+    device: Device
+    done: "asyncio.Future[None]"
+
+
+@dataclass(eq=False)
+class Slot:
+    """One side: the device that is wanted, and the one that is at work."""
+
+    kind: DeviceKind
+    wanted: Device
+    end: LiveMicrophone | LiveSpeaker
+    stream: DeviceStream | None = None
+    info: DeviceInfo | None = None
+    number: int = 0
+    """Of the stream; what an older one still calls back is nobody's."""
+    called_ms: float | None = None
+    opened_ms: float = 0.0
+    ended: bool = False
+    why: str = ""
+    tries: int = 0
+    retry_ms: float = 0.0
+    swaps: list[_Swap] = field(default_factory=list[_Swap])
+
+    def due_ms(self) -> float:
+        """When something is to be done about it, unless it calls back, milliseconds."""
+        if self.stream is None:
+            return self.retry_ms
+        if self.called_ms is None:
+            return self.opened_ms + FIRST_MS
+        return self.called_ms + SILENT_MS
+
+    def trouble(self, now_ms: float) -> str:
+        """What is wrong with a device at work; empty = nothing."""
+        if self.ended:
+            return "the system ended it"
+        if now_ms < self.due_ms():
+            return ""
+        waited_ms = FIRST_MS if self.called_ms is None else SILENT_MS
+        return f"it has not called back for {waited_ms} ms"
+
+
+class Keeper:
+    """Owns the streams of one session. `run` is their only user."""
+
+    def __init__(
+        self,
+        backend: DeviceBackend,
+        slots: list[Slot],
+        *,
+        clock: Clock,
+        tell: Callable[[DeviceChanged], None],
+    ) -> None:
+        """Takes what it keeps; nothing is opened yet.
+
+        Args:
+            backend: The system's devices.
+            slots: The sides that are live.
+            clock: Tells when a device is late.
+            tell: Takes the events.
+        """
+        self._backend = backend
+        self._slots = slots
+        self._clock = clock
+        self._tell = tell
+        self._wake = asyncio.Event()
+        self._refreshes: list[asyncio.Future[None]] = []
+
+    async def run(self) -> None:
+        """Keeps the devices open until cancelled.
+
+        Raises:
+            VoxwireError: One cannot be opened at the beginning.
+        """
+        try:
+            for slot in self._slots:
+                await self._open(slot, slot.wanted)
+            while True:
+                await self._wait()
+                await self._mend()
+        finally:
+            self._give_up()
+            await self._close_all()
+
+    async def swap(self, slot: Slot, device: Device) -> None:
+        """Has another device used from now on; the one before stays where that fails.
+
+        Raises:
+            VoxwireError: It cannot be opened.
+        """
+        done = asyncio.get_running_loop().create_future()
+        slot.swaps.append(_Swap(device, done))
+        self._wake.set()
+        await done
+
+    async def refresh(self) -> None:
+        """Lists the devices anew; those in use are closed for that and opened again."""
+        done = asyncio.get_running_loop().create_future()
+        self._refreshes.append(done)
+        self._wake.set()
+        await done
+
+    def _give_up(self) -> None:
+        """Tells those who wait that nothing comes of it."""
+        waiting = [done for slot in self._slots for _, done in slot.swaps] + self._refreshes
+        for done in waiting:
+            _settle(done, UsageError(ErrorCode.INVALID_STATE, "the session has ended"))
+
+    async def _wait(self) -> None:
+        """Waits until a device is late, or somebody wants something."""
+        self._wake.clear()
+        if self._asked():
+            return
+        wait_ms = min(slot.due_ms() for slot in self._slots) - self._clock.now_ms()
+        if any(slot.stream is not None and slot.called_ms is None for slot in self._slots):
+            wait_ms = min(wait_ms, ARMED_MS)
+        try:
+            async with asyncio.timeout(max(0.0, wait_ms) / 1000):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _asked(self) -> bool:
+        return bool(self._refreshes) or any(slot.ended or slot.swaps for slot in self._slots)
+
+    async def _mend(self) -> None:
+        for slot in self._slots:
+            if slot.stream is not None and (reason := slot.trouble(self._clock.now_ms())):
+                await self._lose(slot, reason)
+        for slot in self._slots:
+            while slot.swaps:
+                device, done = slot.swaps.pop(0)
+                await self._swap(slot, device, done)
+        if self._refreshes:
+            asking, self._refreshes = self._refreshes, []
+            await self._anew("the devices are listed anew")
+            for done in asking:
+                _settle(done, None)
+        for slot in self._slots:
+            if slot.stream is None and slot.retry_ms <= self._clock.now_ms():
+                await self._recover(slot)
+
+    async def _lose(self, slot: Slot, reason: str) -> None:
+        name = slot.info.name if slot.info else ""
+        await self._close(slot)
+        slot.why, slot.tries, slot.retry_ms = reason, 0, self._clock.now_ms()
+        self._tell(DeviceChanged(slot.kind, DeviceState.LOST, name, reason))
+
+    async def _recover(self, slot: Slot) -> None:
+        """Opens what was lost: from the list as it is, else from a new one."""
+        try:
+            await self._open(slot, slot.wanted)
+        except VoxwireError:
+            if slot.tries:
+                await self._anew(f"a {slot.kind.value} is looked for")
+        if slot.stream is None:
+            slot.tries += 1
+            wait_ms = RETRY_MS[min(slot.tries, len(RETRY_MS)) - 1]
+            slot.retry_ms = self._clock.now_ms() + wait_ms
+
+    async def _anew(self, reason: str) -> None:
+        """Closes all, has the list made anew, opens all that can be had."""
+        names = {slot.kind: slot.info.name for slot in self._slots if slot.stream and slot.info}
+        await self._close_all()
+        await in_thread(self._backend.refresh)
+        for slot in self._slots:
+            was = names.get(slot.kind)
+            slot.why = slot.why or reason
+            try:
+                await self._open(slot, slot.wanted, quiet=was)
+            except VoxwireError as error:
+                if was is not None:
+                    slot.tries, slot.retry_ms = 0, self._clock.now_ms()
+                    self._tell(DeviceChanged(slot.kind, DeviceState.LOST, was, error.reason))
+
+    async def _swap(self, slot: Slot, device: Device, done: "asyncio.Future[None]") -> None:
+        slot.why = "the program chose it"
+        await self._close(slot)
+        try:
+            await self._open(slot, device)
+        except VoxwireError as error:
+            slot.why, slot.retry_ms = "the one that was chosen cannot be had", 0.0
+            _settle(done, error)
+        else:
+            _settle(done, None)
+
+    async def _open(self, slot: Slot, device: Device, *, quiet: str | None = None) -> None:
+        """Opens a device and says so, unless it is the one that is named `quiet`.
+
+        Raises:
+            VoxwireError: It cannot be had.
+        """
+        info = await in_thread(lambda: choose(self._backend, slot.kind, device))
+        slot.number += 1
+        slot.called_ms, slot.ended = None, False
+        slot.end.attach(info.sample_rate)
+        opening = _Opening(self._opener(slot, info))
+        try:
+            slot.stream = await in_thread(opening.run)
+        except asyncio.CancelledError:
+            opening.abandon()
+            raise
+        except VoxwireError:
+            slot.end.detach()
+            raise
+        slot.info, slot.wanted, slot.opened_ms = info, device, self._clock.now_ms()
+        if quiet != info.name:
+            latency_ms = round(slot.stream.latency_ms + _buffered_ms(slot.end))
+            opened = DeviceState.OPENED
+            self._tell(
+                DeviceChanged(slot.kind, opened, info.name, slot.why, info.sample_rate, latency_ms)
+            )
+        slot.why, slot.tries = "", 0
+
+    def _opener(self, slot: Slot, info: DeviceInfo) -> Callable[[], DeviceStream]:
+        """What opens a device; its callbacks are noted."""
+        loop, end, clock, number = asyncio.get_running_loop(), slot.end, self._clock, slot.number
+
+        def stopped() -> None:
+            if slot.number == number and not loop.is_closed():
+                slot.ended = True
+                loop.call_soon_threadsafe(self._wake.set)
+
+        if isinstance(end, LiveMicrophone):
+
+            def take(samples: Samples) -> None:
+                if slot.number == number:
+                    slot.called_ms = clock.now_ms()
+                    end.take(samples)
+
+            return lambda: self._backend.open_input(info, take, stopped)
+
+        def give(num_samples: int) -> Samples:
+            if slot.number != number:
+                return np.zeros(num_samples, np.int16)
+            slot.called_ms = clock.now_ms()
+            return end.give(num_samples)
+
+        return lambda: self._backend.open_output(info, give, stopped)
+
+    async def _close(self, slot: Slot) -> None:
+        stream, slot.stream = slot.stream, None
+        slot.number += 1
+        slot.end.detach()
+        if stream is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_MS / 1000):
+                await in_thread(stream.close)
+        except TimeoutError:
+            return
+
+    async def _close_all(self) -> None:
+        for slot in self._slots:
+            await self._close(slot)
+            slot.ended = False
+
+
+class _Opening:
+    """A device that is being opened in a thread, and closed there if nobody wants it any more."""
+
+    def __init__(self, open_device: Callable[[], DeviceStream]) -> None:
+        self._open = open_device
+        self._lock = threading.Lock()
+        self._stream: DeviceStream | None = None
+        self._abandoned = False
+
+    def run(self) -> DeviceStream:
+        stream = self._open()
+        with self._lock:
+            self._stream = stream
+            if not self._abandoned:
+                return stream
+        stream.close()
+        return stream
+
+    def abandon(self) -> None:
+        with self._lock:
+            self._abandoned = True
+            stream = self._stream
+        if stream is not None:
+            leave_to_thread(stream.close)
+
+
+def _buffered_ms(end: LiveMicrophone | LiveSpeaker) -> float:
+    return end.buffer.target_ms if end.buffer is not None else 0.0
+
+
+def _settle(done: "asyncio.Future[None]", error: VoxwireError | None) -> None:
+    """Answers somebody who may have gone."""
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)

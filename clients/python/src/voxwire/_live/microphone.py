@@ -1,0 +1,94 @@
+"""A device that hears the user, as a session's `Microphone`."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from voxwire._live.echo import FRAME, EchoFilter, level_db
+from voxwire._live.elastic import ElasticBuffer
+from voxwire._microphones import CAPTURE_RATE
+from voxwire.playout import Samples
+from voxwire_protocol.clocks import Clock
+
+__all__ = ["LiveMicrophone"]
+
+_BLOCK_MS: Final = 20
+
+
+class LiveMicrophone:
+    """Takes what a device brings by its clock, gives it to the session by the session's.
+
+    Attributes:
+        live: True: it is read from `connect` on.
+        level_db: How loud the last 10 ms were before echo was taken out, dB of full scale.
+        filter: What deals with echo.
+    """
+
+    live = True
+
+    def __init__(
+        self, clock: Clock, echo: EchoFilter, reference: Callable[[int], Samples] | None
+    ) -> None:
+        """Creates it without a device: it hears silence.
+
+        Args:
+            clock: The session's.
+            echo: Takes the bot's sound out.
+            reference: Gives that many samples of what a live speaker played; None = there is none.
+        """
+        self.level_db = -np.inf
+        self.filter = echo
+        self._clock = clock
+        self._reference = reference
+        self._buffer: ElasticBuffer | None = None
+        self._rest = np.zeros(0, np.int16)
+
+    @property
+    def buffer(self) -> ElasticBuffer | None:
+        """What waits for the session; None while there is no device."""
+        return self._buffer
+
+    def attach(self, sample_rate: int) -> None:
+        """A device of that rate, Hz, is about to bring audio."""
+        self._buffer = ElasticBuffer(sample_rate, CAPTURE_RATE, block_ms=_BLOCK_MS)
+
+    def detach(self) -> None:
+        """There is no device any more."""
+        self._buffer = None
+
+    def take(self, samples: Samples) -> None:
+        """The device's callback."""
+        if (buffer := self._buffer) is not None:
+            buffer.push(samples, self._clock.now_ms())
+
+    def read(self, num_samples: int) -> Samples:
+        """The next samples, silence where the device brought none."""
+        missing = num_samples - len(self._rest)
+        frames = max(0, -(-missing // FRAME))
+        heard = self._pull(frames * FRAME)
+        far = self._far(frames * FRAME)
+        parts = [self._rest]
+        for start in range(0, frames * FRAME, FRAME):
+            near = heard[start : start + FRAME]
+            parts.append(self.filter.process(near, far[start : start + FRAME]))
+        if frames:
+            self.level_db = level_db(heard[-FRAME:])
+        samples = np.concatenate(parts)
+        self._rest = samples[num_samples:]
+        return samples[:num_samples]
+
+    async def run(self) -> None:
+        """Nothing to do: the session's `LiveAudio` keeps the device."""
+
+    def _pull(self, num_samples: int) -> Samples:
+        if self._buffer is not None:
+            heard = self._buffer.pull(num_samples, self._clock.now_ms())
+            if len(heard):
+                return heard
+        return np.zeros(num_samples, np.int16)
+
+    def _far(self, num_samples: int) -> Samples:
+        if self._reference is None:
+            return np.zeros(num_samples, np.int16)
+        return self._reference(num_samples)

@@ -1,0 +1,176 @@
+"""The devices of this machine by way of PortAudio (sounddevice, extra ``voxwire[audio]``)."""
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxwire._live.backend import BLOCK_MS, DeviceInfo, DeviceStream
+from voxwire.playout import Samples
+from voxwire_protocol.errors import ErrorCode, MediaError, UsageError
+from voxwire_protocol.events import DeviceKind
+
+__all__ = ["machine_devices"]
+
+_log = logging.getLogger("voxwire")
+
+MAX_CHANNELS: Final = 2
+"""A device that cannot be opened with one channel is opened with this many."""
+
+_NO_LIBRARY: Final = {
+    "linux": "Debian, Ubuntu: apt-get install libportaudio2; Fedora: dnf install portaudio",
+    "darwin": "pip install --force-reinstall sounddevice, or brew install portaudio",
+}
+
+
+@cache
+def machine_devices() -> "PortAudioDevices":
+    """The devices of this machine, one for the whole process: PortAudio's list belongs to it.
+
+    Raises:
+        UsageError: UNSUPPORTED: sounddevice or PortAudio is missing; the reason says what to
+            install.
+    """
+    try:
+        import sounddevice
+    except ImportError as error:
+        reason = "live audio needs sounddevice: pip install 'voxwire[audio]'"
+        raise UsageError(ErrorCode.UNSUPPORTED, reason) from error
+    except OSError as error:  # sounddevice is there, the library that it loads is not
+        advice = _NO_LIBRARY.get(sys.platform, "install PortAudio")
+        reason = f"live audio needs PortAudio, which is not installed ({advice})"
+        raise UsageError(ErrorCode.UNSUPPORTED, reason) from error
+    return PortAudioDevices(sounddevice)
+
+
+class PortAudioDevices:
+    """A `DeviceBackend`. Thread-safe; PortAudio itself is not."""
+
+    def __init__(self, sounddevice: Any) -> None:
+        """Takes the module, which has initialised PortAudio."""
+        self._sd = sounddevice
+        self._lock = threading.Lock()
+        self._open = 0
+
+    def devices(self) -> Sequence[DeviceInfo]:
+        """What there is, as of the last `refresh`."""
+        with self._lock:
+            defaults = tuple(self._sd.default.device)
+            return [
+                DeviceInfo(
+                    index=index,
+                    name=str(found["name"]),
+                    microphones=int(found["max_input_channels"]),
+                    speakers=int(found["max_output_channels"]),
+                    sample_rate=round(found["default_samplerate"]),
+                    is_default=index in defaults,
+                )
+                for index, found in enumerate(self._sd.query_devices())
+            ]
+
+    def default(self, kind: DeviceKind) -> int | None:
+        """Index of the system's default; None = there is none."""
+        with self._lock:
+            index = int(self._sd.default.device[kind is DeviceKind.SPEAKER])
+        return None if index < 0 else index
+
+    def refresh(self) -> bool:
+        """Has PortAudio list the devices anew, which it does only when it is initialised."""
+        with self._lock:
+            if self._open:
+                return False
+            self._sd._terminate()
+            self._sd._initialize()
+            return True
+
+    def open_input(
+        self, device: DeviceInfo, take: Callable[[Samples], None], ended: Callable[[], None]
+    ) -> DeviceStream:
+        """Records at the device's rate.
+
+        Raises:
+            MediaError: DEVICE: it cannot be opened.
+        """
+
+        def callback(data: NDArray[np.int16], frames: int, at: Any, status: Any) -> None:
+            mono = data[:, 0].copy() if data.shape[1] == 1 else _mixed(data)
+            take(mono)
+
+        return self._start(self._sd.InputStream, device, callback, ended)
+
+    def open_output(
+        self, device: DeviceInfo, give: Callable[[int], Samples], ended: Callable[[], None]
+    ) -> DeviceStream:
+        """Plays at the device's rate.
+
+        Raises:
+            MediaError: DEVICE: it cannot be opened.
+        """
+
+        def callback(data: NDArray[np.int16], frames: int, at: Any, status: Any) -> None:
+            data[:] = give(frames)[:, np.newaxis]
+
+        return self._start(self._sd.OutputStream, device, callback, ended)
+
+    def _start(
+        self, kind: Any, device: DeviceInfo, callback: Any, ended: Callable[[], None]
+    ) -> DeviceStream:
+        with self._lock:
+            for channels in (1, MAX_CHANNELS):
+                stream = None
+                try:
+                    stream = kind(
+                        device=device.index,
+                        samplerate=device.sample_rate,
+                        blocksize=device.sample_rate * BLOCK_MS // 1000,
+                        channels=channels,
+                        dtype="int16",
+                        latency="low",
+                        callback=callback,
+                        finished_callback=ended,
+                    )
+                    stream.start()
+                except self._sd.PortAudioError as error:
+                    if stream is not None:
+                        stream.close(ignore_errors=True)
+                    if channels == MAX_CHANNELS:
+                        reason = f"{device.name} cannot be opened: {error}"
+                        raise MediaError(ErrorCode.DEVICE, reason) from error
+                else:
+                    self._open += 1
+                    return _PortAudioStream(stream, self._closed)
+        raise AssertionError("a device is opened or raises")
+
+    def _closed(self) -> None:
+        with self._lock:
+            self._open -= 1
+
+
+class _PortAudioStream:
+    """A running stream, closed once."""
+
+    def __init__(self, stream: Any, closed: Callable[[], None]) -> None:
+        self._stream: Any = stream
+        self._closed = closed
+        self._lock = threading.Lock()
+
+    @property
+    def latency_ms(self) -> float:
+        stream = self._stream
+        return 0.0 if stream is None else float(stream.latency) * 1000
+
+    def close(self) -> None:
+        with self._lock:
+            stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close(ignore_errors=True)
+            self._closed()
+
+
+def _mixed(frames: NDArray[np.int16]) -> Samples:
+    return np.rint(frames.mean(axis=1)).astype(np.int16)

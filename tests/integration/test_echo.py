@@ -1,0 +1,165 @@
+"""The bot does not hear itself: by cancellation, or by a gate. The long form: test_echo_long.py."""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import voxwire
+from tests.support.double_talk import bot_speech, recognised, user_phrases
+from tests.support.room import CAPTURE_RATE, ROOMS, Air, Rig, impulse_response, music
+from voxwire._live import echo
+from voxwire._live.echo import EchoCanceller, EchoFilter, HalfDuplexGate, NoFilter
+from voxwire.playout import Samples
+from voxwire.testing import (
+    FakeDevice,
+    FakeDevices,
+    FakeServer,
+    FakeSession,
+    in_virtual_time,
+    tone,
+)
+from voxwire_protocol.errors import ErrorCode, UsageError
+from voxwire_protocol.events import EchoControl
+
+TURNS = 20
+SENTENCE = "I would like to tell you something long about the weather"
+DELAY_MS = 120
+
+
+@pytest.mark.parametrize(
+    ("far", "room", "delay_ms"),
+    [("speech", "desk", 20), ("speech", "meeting room", 300), ("music", "living room", 150)],
+)
+async def test_echo_is_20_db_quieter_across_a_drift_of_200_ppm(
+    far: str, room: str, delay_ms: float
+) -> None:
+    rig = Rig(EchoCanceller(), ROOMS[room], delay_ms, drift_ppm=200)
+    rig.run(await bot_speech(12) if far == "speech" else music(12))
+    assert rig.echo_loss_db(after_s=8) >= 20
+    plain = Rig(NoFilter(), ROOMS[room], delay_ms, drift_ppm=200)
+    plain.run(music(2))
+    assert plain.echo_loss_db(after_s=1) == pytest.approx(0, abs=2)
+
+
+async def test_a_user_who_speaks_over_the_bot_is_understood() -> None:
+    """He is 6 dB louder than the bot at the microphone."""
+    phrases, far = await user_phrases(8), await bot_speech(15)
+    right, of = recognised(Rig(EchoCanceller(), ROOMS["desk"], 80, 200), far, phrases)
+    assert right >= 0.9 * of
+    right, of = recognised(Rig(NoFilter(), ROOMS["desk"], 80, 200), far, phrases)
+    assert right < 0.9 * of, "without cancellation there is nothing to show"
+
+
+def the_same_room(mic: FakeDevice, out: FakeDevice) -> None:
+    """What the speaker plays is heard by the microphone, over what the user says."""
+    rate = mic.sample_rate
+    response = impulse_response(ROOMS["living room"], rate)
+    air = Air(response, delay_samples=DELAY_MS * rate // 1000, ratio=1.0)
+    said = mic.hear
+
+    def hear(num_samples: int) -> Samples:
+        sound = air.hear(num_samples) + said(num_samples)
+        return np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
+
+    out.on_play, mic.hear = air.play, hear
+
+
+async def interruptions_of(
+    how: str, bot: Callable[[FakeSession], object], during: Callable[[FakeDevice], object]
+) -> list[voxwire.Event]:
+    """The events of a session in a room."""
+    mic = FakeDevice("mic", microphone=True, sample_rate=CAPTURE_RATE)
+    out = FakeDevice("speaker", speaker=True, sample_rate=CAPTURE_RATE)
+    the_same_room(mic, out)
+    async with FakeServer(bot) as server:  # type: ignore[arg-type]
+        environment = dataclasses.replace(server.environment, devices=FakeDevices(mic, out))
+        async with voxwire.connect(
+            server.url, microphone=True, speaker=True, echo=how, environment=environment
+        ) as session:
+            during(mic)
+            return [event async for event in session]
+
+
+def nothing(_: FakeDevice) -> None:
+    """The user is silent."""
+
+
+async def talks_a_lot(session: FakeSession) -> None:
+    voice = await asyncio.get_running_loop().run_in_executor(None, _voice)
+    for _ in range(TURNS):
+        await session.say(SENTENCE, audio=voice)
+        await asyncio.sleep(0.3)  # real time: pace - a turn behind another, in virtual time
+
+
+def _voice() -> Samples:
+    return asyncio.run(bot_speech(1.2))
+
+
+@pytest.mark.parametrize("how", ["cancel", "gate"])
+@in_virtual_time
+async def test_a_bot_does_not_interrupt_itself_in_20_turns(how: str) -> None:
+    """It hears what is loud, and nothing else: a test's ears take any sound for a user."""
+    events = await interruptions_of(how, talks_a_lot, nothing)
+    ended = [event for event in events if isinstance(event, voxwire.UtteranceEnded)]
+    assert len(ended) == TURNS
+    assert not [event for event in events if isinstance(event, voxwire.Interrupted)]
+
+
+@in_virtual_time
+async def test_without_either_it_does() -> None:
+    events = await interruptions_of("none", talks_a_lot, nothing)
+    assert [event for event in events if isinstance(event, voxwire.Interrupted)]
+
+
+@in_virtual_time
+async def test_behind_the_gate_the_user_is_heard_when_the_bot_is_quiet(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is without the extra: the gate is on, and an event and one line say so."""
+
+    def missing() -> EchoFilter:
+        raise UsageError(ErrorCode.UNSUPPORTED, "not installed")
+
+    monkeypatch.setattr(echo, "EchoCanceller", missing)
+
+    async def bot(session: FakeSession) -> None:
+        await session.say("one two three four five")
+        await session.listen("now you hear me")
+
+    def speaks_during_and_after(mic: FakeDevice) -> None:
+        speech, pause = (
+            tone(400, sample_rate=CAPTURE_RATE, hz=200),
+            np.zeros(CAPTURE_RATE, np.int16),
+        )
+        for sound in (pause[: CAPTURE_RATE // 2], speech, pause, speech):  # over the bot, behind it
+            mic.speak(sound)
+
+    with caplog.at_level(logging.WARNING, "voxwire"):
+        events = await interruptions_of("auto", bot, speaks_during_and_after)
+    (said,) = [event for event in events if isinstance(event, voxwire.EchoControlChanged)]
+    assert said.control is EchoControl.GATE
+    assert "voxwire[aec]" in said.reason
+    lines = [record for record in caplog.records if "half duplex" in record.getMessage()]
+    assert len(lines) == 1
+    assert not [event for event in events if isinstance(event, voxwire.Interrupted)]
+    heard = [event.text for event in events if isinstance(event, voxwire.UserTranscript)]
+    assert heard == ["now you hear me"]
+
+
+def test_the_gate_stays_closed_for_as_long_as_a_room_rings() -> None:
+    gate, near = HalfDuplexGate(), np.ones(160, np.int16)
+    loud, quiet = tone(10, sample_rate=CAPTURE_RATE), np.zeros(160, np.int16)
+    assert gate.process(near, quiet).any()
+    assert not gate.process(near, loud).any()
+    closed = [not gate.process(near, quiet).any() for _ in range(60)]
+    assert closed.index(False) == 39
+    assert not any(closed[39:])
+
+
+def test_a_kind_of_echo_control_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="'auto', 'cancel', 'gate' or 'none'"):
+        voxwire.connect("ws://127.0.0.1:1", echo="loud")

@@ -1,0 +1,85 @@
+"""The bot's voice and the user's, spoken beforehand, and what a recogniser makes of the user's."""
+
+import difflib
+from dataclasses import dataclass
+
+import numpy as np
+
+from tests.support.room import CAPTURE_RATE, PLAYOUT_RATE, Rig
+from voxwire.playout import Samples
+from voxwire_server.bots.offline.decoders import SLICE_BYTES, Decoder
+from voxwire_server.bots.offline.espeak import shared_espeak
+from voxwire_server.bots.offline.phrases import random_phrases, render_pcm
+
+LEAD_S = 4.0
+"""The bot speaks alone for so long, as it does before it is interrupted."""
+PAUSE = 6400
+AROUND = (640, 4960)
+"""What a recogniser gets around a phrase: the buffers are 60 ms late."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A phrase of the user, 16 kHz."""
+
+    text: str
+    samples: Samples
+
+
+async def bot_speech(seconds: float, seed: int = 3) -> Samples:
+    """The bot's voice, 24 kHz, with short pauses."""
+    need, said = round(seconds * PLAYOUT_RATE), [np.zeros(0, np.int16)]
+    for phrase in random_phrases(seed, 60):
+        if sum(map(len, said)) >= need:
+            break
+        pcm, _ = await render_pcm(phrase.text, sample_rate=PLAYOUT_RATE)
+        said += [np.frombuffer(pcm, np.int16), np.zeros(PLAYOUT_RATE // 10, np.int16)]
+    await shared_espeak().aclose()
+    return np.concatenate(said)[:need]
+
+
+async def user_phrases(count: int, seed: int = 8) -> list[Spoken]:
+    """Phrases that the offline bot understands."""
+    spoken: list[Spoken] = []
+    for phrase in random_phrases(seed, count):
+        pcm, _ = await render_pcm(phrase.text, sample_rate=CAPTURE_RATE)
+        spoken.append(Spoken(phrase.text, np.frombuffer(pcm, np.int16)))
+    await shared_espeak().aclose()
+    return spoken
+
+
+def recognised(rig: Rig, far: Samples, phrases: list[Spoken]) -> tuple[int, int]:
+    """Has the user speak over the bot; how many of his words were understood, and of how many.
+
+    Args:
+        rig: At 16 kHz.
+        far: The bot, 24 kHz; repeated or cut to the length that is needed.
+        phrases: What he says.
+    """
+    line, starts, at = [np.zeros(round(LEAD_S * CAPTURE_RATE), np.int16)], list[int](), 0
+    at = len(line[0])
+    for phrase in phrases:
+        starts.append(at)
+        line += [phrase.samples, np.zeros(PAUSE, np.int16)]
+        at += len(phrase.samples) + PAUSE
+    said = iter(np.concatenate([*line, np.zeros(CAPTURE_RATE, np.int16)]).reshape(-1))
+    rig.near = lambda size: np.fromiter(said, np.float64, size)
+    rig.run(np.resize(far, at * PLAYOUT_RATE // CAPTURE_RATE))
+    heard, decoder, right = np.concatenate(rig.heard), Decoder(), 0
+    for phrase, start in zip(phrases, starts, strict=True):
+        piece = heard[start - AROUND[0] : start + len(phrase.samples) + AROUND[1]]
+        right += _right_words(phrase.text, _recognise(decoder, piece))
+    return right, sum(len(phrase.text.split()) for phrase in phrases)
+
+
+def _recognise(decoder: Decoder, samples: Samples) -> str:
+    decoder.start()
+    pcm = samples.astype("<i2").tobytes()
+    for start in range(0, len(pcm), SLICE_BYTES):
+        decoder.feed(pcm[start : start + SLICE_BYTES])
+    return decoder.finish().text
+
+
+def _right_words(said: str, heard: str) -> int:
+    matcher = difflib.SequenceMatcher(None, said.split(), heard.split())
+    return sum(block.size for block in matcher.get_matching_blocks())
