@@ -5,6 +5,7 @@
  */
 import type { ClientEvents, JsonValue, VoxwireError, wire } from "@voxwire/protocol";
 import type { PartialEnvironment } from "./core/environment.js";
+import type { Peer } from "./core/peer.js";
 import type {
   DeviceFailure,
   DeviceInfo,
@@ -33,6 +34,26 @@ export type ClientStatus =
 /** Who ended the session, or that it failed. */
 export type CloseReason = "client" | "bot" | "server" | "expired" | "idle" | "error";
 
+/** What the other end of a session can do. What is not among its features it cannot do, and nothing
+ * is made up in its place: a page hides it. */
+export type Feature =
+  /** `interrupt()` cuts the bot off. */
+  | "interrupt"
+  /** A lost connection comes back, and the session goes on. */
+  | "reconnect"
+  /** And nothing that was said meanwhile is lost. */
+  | "replay"
+  /** Words have times of their own; else those of their arrival (source "arrival"). */
+  | "word_times"
+  /** The bot is told what was heard, and remembers that. */
+  | "heard_words"
+  /** Tools of this client are told to the bot; else it must have them under the same names. */
+  | "tool_declarations"
+  /** `ToolCall.progress` reaches the bot. */
+  | "tool_progress"
+  /** Round trips are measured on the control channel. */
+  | "clock";
+
 export type TransportChoice = "auto" | "webrtc" | "websocket";
 
 export interface TokenRequest {
@@ -60,6 +81,8 @@ export interface ClientOptions {
   bot?: string | undefined;
   metadata?: JsonValue | undefined;
   transport?: TransportChoice | undefined;
+  /** What is there, when it is no Voxwire server: `pipecatBot()` of `@voxwire/client/rtvi`. */
+  peer?: Peer | undefined;
   iceServers?: readonly RTCIceServer[] | undefined;
   icePolicy?: RTCIceTransportPolicy | undefined;
   /** Microphone, speaker and processing; `false` = text only. In Node: `wavMedia(…)`. */
@@ -252,6 +275,8 @@ export interface Client {
   readonly devices: Devices;
   readonly microphone: Microphone;
   readonly quality: Readable<Quality | undefined>;
+  /** What the other end can do; empty without a session. */
+  readonly features: Readable<ReadonlySet<Feature>>;
   /** Where this client's speaker is on the media clock, milliseconds. */
   readonly positionMs: number;
   /** What the bot's voice goes through last, for visualizers and tests; undefined in Node. */

@@ -19,6 +19,7 @@ import type {
   Conversation,
   Diagnosis,
   EventType,
+  Feature,
   Logger,
   Quality,
   SendTextOptions,
@@ -39,6 +40,7 @@ import type { Session } from "./session.js";
 import { Store } from "./store.js";
 import { VERSION } from "./version.js";
 
+const NO_FEATURES: ReadonlySet<Feature> = new Set();
 const QUIET: Activity = { bot: "idle", userSpeaking: false };
 
 /** What `createClient` makes of its options. */
@@ -53,6 +55,7 @@ export class CoreClient implements Client {
   readonly activity: Store<Activity>;
   readonly conversation: Store<Conversation>;
   readonly quality: Store<Quality | undefined>;
+  readonly features: Store<ReadonlySet<Feature>>;
   readonly simulate: Simulate;
   readonly #options: CoreOptions;
   readonly #media: Media;
@@ -79,6 +82,7 @@ export class CoreClient implements Client {
     this.activity = new Store(QUIET, report);
     this.conversation = new Store<Conversation>(EMPTY_LOG.conversation, report);
     this.quality = new Store<Quality | undefined>(undefined, report);
+    this.features = new Store(NO_FEATURES, report);
     this.#emitter = new Emitter(options.env, (error, type) => this.#report(error, type));
     this.simulate = simulation(this.#gate, () => this.#run?.session);
     this.#media.onPlaybackBlocked = (blocked) => this.#emitter.emit("playbackBlocked", { blocked });
@@ -301,7 +305,9 @@ export class CoreClient implements Client {
       logger.info("session closed", { reason, code: error?.code });
       this.activity.set(QUIET);
       this.quality.set(undefined);
+      this.features.set(NO_FEATURES);
     } else if (status.status === "ready") {
+      this.features.set(this.#session().control.features);
       logger.info("session ready", { sessionId: status.sessionId, bot: status.bot });
     } else {
       logger.debug("status", { status: status.status });

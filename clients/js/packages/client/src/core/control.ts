@@ -7,10 +7,12 @@ import {
   type VoxwireError,
   wire,
 } from "@voxwire/protocol";
+import type { Feature } from "../api.js";
 import type { Payload } from "../media/media.js";
 import { asError, type Greeting, isFinal, Lost, lost } from "./attach.js";
 import { type Attached, Dialler, type Tap } from "./dialler.js";
 import type { Gate } from "./gate.js";
+import type { ControlChannel } from "./peer.js";
 import { Scope } from "./scope.js";
 import type { Received, Socket } from "./socket.js";
 import { Watch } from "./watch.js";
@@ -37,7 +39,25 @@ export interface ControlHandler {
   ignored(reason: string): void;
 }
 
-export class Control {
+/** What a server's own features mean for a program. */
+const FEATURES: Readonly<Record<Feature, keyof typeof wire.Feature>> = {
+  interrupt: "SEQUENCE",
+  reconnect: "RESUME",
+  replay: "RESUME",
+  word_times: "WORDS",
+  heard_words: "PLAYOUT_REPORTS",
+  tool_declarations: "CLIENT_TOOLS",
+  tool_progress: "CLIENT_TOOLS",
+  clock: "SEQUENCE",
+};
+
+function featuresOf({ features }: wire.Welcome): ReadonlySet<Feature> {
+  const names = Object.keys(FEATURES) as Feature[];
+  return new Set(names.filter((name) => features.includes(wire.Feature[FEATURES[name]])));
+}
+
+export class Control implements ControlChannel {
+  features: ReadonlySet<Feature> = new Set();
   readonly clock = new ClockSync();
   droppedMessages = 0;
   /** Why there is no socket now; undefined while there is one. */
@@ -192,6 +212,7 @@ export class Control {
     this.failure = this.#verdict = undefined;
     this.#moving = false;
     this.greeting.welcomed(welcome);
+    this.features = featuresOf(welcome);
     this.#channel.maxSendBytes = Math.max(
       128,
       Math.min(welcome.maxMessageBytes || wire.DEFAULT_MAX_MESSAGE_BYTES, 1 << 20),

@@ -3,7 +3,7 @@ import { type VoxwireError, wire } from "@voxwire/protocol";
 import type { CloseReason } from "../api.js";
 import type { MediaPath, Payload } from "../media/media.js";
 import { lost } from "./attach.js";
-import type { Control } from "./control.js";
+import type { ControlChannel } from "./peer.js";
 
 /** How a session ended. */
 export interface SessionEnd {
@@ -43,7 +43,7 @@ export function spoken(snapshot: wire.Snapshot): Payload[] {
 /** Figures of a session for a bug report. */
 export function figuresOf(
   welcome: wire.Welcome | undefined,
-  { clock, droppedMessages, numbers }: Control,
+  { clock, droppedMessages, numbers }: ControlChannel,
   path: MediaPath | undefined,
 ) {
   const { sessionId = "", epoch = 0, bot = "", server = "" } = welcome ?? {};

@@ -10,6 +10,7 @@ import type {
   DevicesState,
   Diagnosis,
   EventType,
+  Feature,
   Levels,
   Microphone,
   Quality,
@@ -34,6 +35,7 @@ export class FakeClient implements Client {
   readonly activity = new Value<Activity>({ bot: "idle", userSpeaking: false });
   readonly conversation = new Value<Conversation>({ turns: [], skipped: 0 });
   readonly quality = new Value<Quality | undefined>(undefined);
+  readonly features = new Value<ReadonlySet<Feature>>(new Set());
   readonly devicesState = new Value<DevicesState>(NO_DEVICES);
   readonly devices = {
     get: () => this.devicesState.get(),
@@ -183,7 +185,8 @@ export class FakeClient implements Client {
   /** Number of handlers and listeners that are left, for tests against leaks. */
   get listenerCount(): number {
     const handlers = [...this.#listeners.values()].reduce((sum, set) => sum + set.size, 0);
-    const stores = [this.status, this.activity, this.conversation, this.quality, this.devicesState];
+    const { status, activity, conversation, quality, features, devicesState } = this;
+    const stores = [status, activity, conversation, quality, features, devicesState];
     return handlers + this.#all.size + stores.reduce((sum, store) => sum + store.size, 0);
   }
 }
