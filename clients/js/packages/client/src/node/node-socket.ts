@@ -1,7 +1,11 @@
 import { makeError } from "@voxwire/protocol";
 import type { WebSocketLike } from "../core/environment.js";
 
-type Constructor = new (url: string, protocol: string | string[], options?: object) => WebSocketLike;
+type Constructor = new (
+  url: string,
+  protocol: string | string[],
+  options?: object,
+) => WebSocketLike;
 
 /** Opens a WebSocket with the package `ws`, which `npm install ws` brings, else with Node's own
  * (Node >= 22). Rejects with "missing_extra" when there is neither. */

@@ -1,5 +1,11 @@
 /** A stock bot over SmallWebRTC: offers over HTTP, audio over WebRTC, messages on its data channel. */
-import { codeToWire, type JsonValue, makeError, VoxwireError, type wire } from "@voxwire/protocol";
+import {
+  codeToWire,
+  type JsonValue,
+  makeError,
+  type VoxwireError,
+  type wire,
+} from "@voxwire/protocol";
 import { type ChatText, MAX_MESSAGE_BYTES, type RtviMessage } from "@voxwire/protocol/rtvi";
 import type { Feature } from "../api.js";
 import { asError } from "../core/attach.js";
@@ -141,10 +147,15 @@ export class ChatLine implements Line, ChatOwner {
       this.#attempts += 1;
       host.reconnecting(this.#attempts);
     }
-    const asked = { sdp, ...again, ...(requestData !== undefined && { request_data: requestData }) };
+    const asked = {
+      sdp,
+      ...again,
+      ...(requestData !== undefined && { request_data: requestData }),
+    };
     try {
       const { sdp: sdpAnswer, pcId } = await runner.offer(asked, signal);
       chat.pcId = this.#pcId = pcId;
+      if (signal.aborted) return;
       host.tell({ case: "pathAnswer", value: { pathId, sdpAnswer } });
       this.#tellCandidates(chat);
     } catch (error) {

@@ -93,7 +93,9 @@ class Opened {
     const { url, token } = this.parts.options;
     const { endpoint = "/ws-client" } = this.own;
     const { wsUrl } = this.#started;
-    const place = wsUrl ? socketUrl(wsUrl, url) : asWebSocket(`${url}/${endpoint.replace(/^\//, "")}`);
+    const place = wsUrl
+      ? socketUrl(wsUrl, url)
+      : asWebSocket(`${url}/${endpoint.replace(/^\//, "")}`);
     const socket = new URL(place);
     const credential = this.#started.token || (wsUrl ? "" : token);
     if (credential) socket.searchParams.set("token", credential);

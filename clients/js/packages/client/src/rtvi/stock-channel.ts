@@ -80,7 +80,7 @@ export class StockChannel implements ControlChannel, LineHost {
   }
 
   get positionMs(): number {
-    return Math.max(0, Math.floor(this.#options.parts.host.media.positionMs));
+    return Math.floor(this.#options.parts.host.media.positionMs);
   }
 
   get microphoneOn(): boolean {
@@ -143,7 +143,9 @@ export class StockChannel implements ControlChannel, LineHost {
   heard(message: RtviMessage): void {
     this.#received += 1;
     try {
-      for (const { payload } of this.#bot.read(message, this.positionMs)) this.tell(payload);
+      // where the last sample sounded: the next one may be a while
+      const heardMs = Math.max(0, this.positionMs - 1);
+      for (const { payload } of this.#bot.read(message, heardMs)) this.tell(payload);
     } catch (error) {
       if (!(error instanceof VoxwireError)) throw error;
       this.ignored(error.reason);
