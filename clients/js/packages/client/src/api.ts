@@ -5,7 +5,8 @@
  */
 import type { ClientEvents, JsonValue, VoxwireError, wire } from "@voxwire/protocol";
 import type { PartialEnvironment } from "./core/environment.js";
-import type { Peer } from "./core/peer.js";
+import type { Feature, Peer } from "./core/peer.js";
+import type { Tool } from "./core/tool-shape.js";
 import type {
   DeviceFailure,
   DeviceInfo,
@@ -19,6 +20,8 @@ import type {
 } from "./media/devices.js";
 import type { Media } from "./media/media.js";
 
+export type { Feature } from "./core/peer.js";
+export type * from "./core/tool-shape.js";
 export type * from "./media/devices.js";
 
 /** What a client is doing. Steps: protocol/spec/session.md, "Opening", "Resuming", "Ending". */
@@ -33,26 +36,6 @@ export type ClientStatus =
 
 /** Who ended the session, or that it failed. */
 export type CloseReason = "client" | "bot" | "server" | "expired" | "idle" | "error";
-
-/** What the other end of a session can do. What is not among its features it cannot do, and nothing
- * is made up in its place: a page hides it. */
-export type Feature =
-  /** `interrupt()` cuts the bot off. */
-  | "interrupt"
-  /** A lost connection comes back, and the session goes on. */
-  | "reconnect"
-  /** And nothing that was said meanwhile is lost. */
-  | "replay"
-  /** Words have times of their own; else those of their arrival (source "arrival"). */
-  | "word_times"
-  /** The bot is told what was heard, and remembers that. */
-  | "heard_words"
-  /** Tools of this client are told to the bot; else it must have them under the same names. */
-  | "tool_declarations"
-  /** `ToolCall.progress` reaches the bot. */
-  | "tool_progress"
-  /** Round trips are measured on the control channel. */
-  | "clock";
 
 export type TransportChoice = "auto" | "webrtc" | "websocket";
 
@@ -138,30 +121,6 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
   /** Longest wait for the answer, milliseconds; default 10 000. */
   timeoutMs?: number | undefined;
-}
-
-/** A function of the page that the bot may use; `tool(…)` makes one. */
-export interface Tool {
-  readonly name: string;
-  readonly description: string;
-  /** JSON Schema of the arguments, an object. */
-  readonly parameters: JsonValue;
-  readonly timeoutMs?: number | undefined;
-  /** What an interruption of the bot does to a call; default "cancel". */
-  readonly onInterruption?: "cancel" | "finish" | "ask" | undefined;
-  /** Checks and converts the arguments; of a zod or other Standard Schema object. */
-  readonly parse?: ((value: JsonValue) => Promise<unknown>) | undefined;
-  run(args: never, call: ToolCall): unknown;
-}
-
-/** One use of a tool. */
-export interface ToolCall {
-  readonly id: string;
-  readonly name: string;
-  /** Aborted when the call is cancelled, times out, or the session ends. */
-  readonly signal: AbortSignal;
-  /** Tells the bot how far it is; the text is shown, not spoken. */
-  progress(message: string, fraction?: number): void;
 }
 
 /** Handlers by event type: the server's events, and this client's own. Loudness is no event: read

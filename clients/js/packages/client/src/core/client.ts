@@ -13,7 +13,6 @@ import type {
   CallOptions,
   Client,
   ClientEventMap,
-  ClientOptions,
   ClientStatus,
   ConnectOptions,
   Conversation,
@@ -330,8 +329,7 @@ export class CoreClient implements Client {
     } else if (type === "sessionStarted") {
       this.#setActivity({ bot: "starting", userSpeaking: false });
     }
-    const noted = NOTED[type]?.(event as never);
-    if (noted) this.#journal.note(type, noted);
+    this.#journal.event(type, event);
     this.#emitter.emit(type, event as never);
   }
 
@@ -385,21 +383,6 @@ export class CoreClient implements Client {
   }
 }
 
-/** What the journal says of events. */
-const NOTED: {
-  readonly [K in keyof ClientEvents]?: (
-    event: ClientEvents[K],
-  ) => Readonly<Record<string, string | number>>;
-} = {
-  pathChanged: ({ pathId, carrier, resentMs, lostMs }) => ({ pathId, carrier, resentMs, lostMs }),
-  connectionChanged: ({ state, attempt, epoch, afterMs }) => ({ state, attempt, epoch, afterMs }),
-  eventsSkipped: ({ count, unsent }) => ({ count, unsent }),
-  error: ({ code, reason, subjectId }) => ({ code, reason, subjectId }),
-  goingAway: ({ reason, timeLeftMs }) => ({ reason, timeLeftMs }),
-};
-
 function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error;
 }
-
-export type { ClientOptions };

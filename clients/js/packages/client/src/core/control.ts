@@ -7,12 +7,10 @@ import {
   type VoxwireError,
   wire,
 } from "@voxwire/protocol";
-import type { Feature } from "../api.js";
 import type { Payload } from "../media/media.js";
 import { asError, type Greeting, isFinal, Lost, lost } from "./attach.js";
-import { type Attached, Dialler, type Tap } from "./dialler.js";
-import type { Gate } from "./gate.js";
-import type { ControlChannel } from "./peer.js";
+import { type Attached, Dialler } from "./dialler.js";
+import type { ControlChannel, ControlHandler, Feature, Passage, Tap } from "./peer.js";
 import { Scope } from "./scope.js";
 import type { Received, Socket } from "./socket.js";
 import { Watch } from "./watch.js";
@@ -23,21 +21,6 @@ const MAX_LOSSY_QUEUED_BYTES = 36_000;
 const MAX_QUEUED_BYTES = 4_194_304;
 /** A close this long after an error of the server has that error as its reason, milliseconds. */
 const VERDICT_MS = 2000;
-
-/** What the control channel tells its session. */
-export interface ControlHandler {
-  /** Takes one message of the server, in order, once. */
-  handle(envelope: wire.Envelope): void;
-  /** The socket is gone (attempt 1), or was not to be had back and is tried again. */
-  lost(attempt: number, cause: VoxwireError): void;
-  /** The channel is there: for the first time, or again. */
-  attached(
-    welcome: wire.Welcome,
-    how: { readonly attempt: number; readonly afterMs: number; readonly unsent: number },
-  ): void;
-  /** A message that is broken or makes no sense. */
-  ignored(reason: string): void;
-}
 
 /** What a server's own features mean for a program. */
 const FEATURES: Readonly<Record<Feature, keyof typeof wire.Feature>> = {
@@ -76,7 +59,7 @@ export class Control implements ControlChannel {
   constructor(
     private readonly scope: Scope,
     private readonly greeting: Greeting,
-    gate: Gate,
+    gate: Passage,
     private readonly handler: ControlHandler,
     private readonly tap: Tap,
   ) {

@@ -7,8 +7,8 @@ import { Dialler } from "./dialler.js";
 import type { Environment } from "./environment.js";
 import { Gate } from "./gate.js";
 import { IceChoice } from "./ice.js";
+import type { SessionOptions } from "./peer.js";
 import { Scope } from "./scope.js";
-import type { SessionOptions } from "./session.js";
 import type { Socket } from "./socket.js";
 import { isLoopback } from "./url.js";
 

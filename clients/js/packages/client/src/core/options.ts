@@ -2,7 +2,7 @@ import { dumpJson, type JsonValue, makeError, VoxwireError } from "@voxwire/prot
 import type { ClientOptions, TokenRequest } from "../api.js";
 import type { Media } from "../media/media.js";
 import type { Environment } from "./environment.js";
-import type { SessionOptions } from "./session.js";
+import type { SessionOptions } from "./peer.js";
 import { voxwirePeer } from "./voxwire-peer.js";
 
 const MAX_METADATA_BYTES = 8192;

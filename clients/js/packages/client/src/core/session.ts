@@ -8,15 +8,12 @@ import {
   type VoxwireError,
   wire,
 } from "@voxwire/protocol";
-import type { CarrierName, Media, MediaPath, Payload } from "../media/media.js";
-import { asError, type GreetingOptions } from "./attach.js";
-import type { ControlHandler } from "./control.js";
-import type { Tap } from "./dialler.js";
-import type { Gate } from "./gate.js";
+import type { MediaPath, Payload } from "../media/media.js";
+import { asError } from "./attach.js";
 import { IceChoice } from "./ice.js";
 import { Opening } from "./opening.js";
 import { Paths } from "./paths.js";
-import type { ControlChannel, Peer } from "./peer.js";
+import type { ControlChannel, ControlHandler, PeerHost, SessionOptions } from "./peer.js";
 import { type Handler, Requests } from "./requests.js";
 import { Scope } from "./scope.js";
 import { endOf, figuresOf, Outcome, type SessionEnd, spoken } from "./session-parts.js";
@@ -29,21 +26,10 @@ const BYE_MS = 1000;
 const DRAIN_MS = 300;
 const DRAIN_STEP_MS = 50;
 
-export interface SessionOptions extends Omit<GreetingOptions, "tools" | "webrtc"> {
-  readonly carriers: readonly CarrierName[];
-  readonly iceServers: readonly RTCIceServer[] | undefined;
-  readonly icePolicy: RTCIceTransportPolicy;
-  readonly peer: Peer;
-}
-
 /** What a session tells its client. */
-export interface SessionHost extends ToolsHost {
-  readonly media: Media;
-  readonly gate: Gate;
+export interface SessionHost extends ToolsHost, PeerHost {
   /** Resolves when microphone and output are there. */
   readonly mediaStarted: Promise<void>;
-  readonly tap: Tap;
-  emit<K extends keyof ClientEvents>(type: K, event: ClientEvents[K]): void;
   ignored(reason: string): void;
   stage(stage: string): void;
   reconnecting(attempt: number, cause: VoxwireError): void;

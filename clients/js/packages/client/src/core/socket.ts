@@ -1,7 +1,7 @@
 import { errorFromClose, makeError, type VoxwireError, wire } from "@voxwire/protocol";
 import { Lost, lost } from "./attach.js";
 import type { WebSocketLike } from "./environment.js";
-import type { Gate } from "./gate.js";
+import type { Passage } from "./peer.js";
 import { refused } from "./refusal.js";
 import type { Scope } from "./scope.js";
 
@@ -37,7 +37,7 @@ export class Socket {
   private constructor(
     private readonly socket: WebSocketLike,
     private readonly now: () => number,
-    private readonly gate: Gate,
+    private readonly gate: Passage,
   ) {
     this.openedMs = this.lastReceivedMs = now();
     socket.onmessage = (event: { readonly data: unknown }) => {
@@ -59,7 +59,7 @@ export class Socket {
     scope: Scope,
     url: string,
     timeoutMs: number,
-    gate: Gate,
+    gate: Passage,
     protocol: string = wire.SUBPROTOCOL,
   ): Promise<Socket> {
     const where = new URL(url).host;

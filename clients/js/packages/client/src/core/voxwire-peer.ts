@@ -1,6 +1,4 @@
 /** A Voxwire server as what a client talks to. */
-import { wire } from "@voxwire/protocol";
-import type { Feature } from "../api.js";
 import { Greeting } from "./attach.js";
 import { Control } from "./control.js";
 import type { Peer } from "./peer.js";

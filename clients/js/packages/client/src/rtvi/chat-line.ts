@@ -7,8 +7,8 @@ import {
   type wire,
 } from "@voxwire/protocol";
 import { type ChatText, MAX_MESSAGE_BYTES, type RtviMessage } from "@voxwire/protocol/rtvi";
-import type { Feature } from "../api.js";
 import { asError } from "../core/attach.js";
+import type { Feature } from "../core/peer.js";
 import type { PathWiring, Payload } from "../media/media.js";
 import { Chat, type ChatOwner } from "./chat.js";
 import type { Line, LineHost } from "./line.js";
@@ -166,15 +166,16 @@ export class ChatLine implements Line, ChatOwner {
   /** A first offer that is refused is the end, and a later one that always will be. */
   #refused(pathId: number, error: VoxwireError): void {
     const { host } = this.#options;
-    if (!this.#welcomed) return host.failed(error);
-    if (!error.retryable) {
+    if (!this.#welcomed) {
+      host.failed(error);
+    } else if (error.retryable) {
+      const { code, reason } = error;
+      host.tell({ case: "pathClose", value: { pathId, code: codeToWire(code), reason } });
+    } else {
       const reason = `the bot's runner did not take the session back (${error.reason})`;
-      return host.failed(
-        makeError("session_expired", reason, { action: "reconnect", cause: error }),
-      );
+      const details = { action: "reconnect", cause: error } as const;
+      host.failed(makeError("session_expired", reason, details));
     }
-    const { code, reason } = error;
-    host.tell({ case: "pathClose", value: { pathId, code: codeToWire(code), reason } });
   }
 
   /** The bot asks for another offer on the connection that there is. */

@@ -8,8 +8,7 @@ import {
   type RtviMessage,
   readFrame,
 } from "@voxwire/protocol/rtvi";
-import type { Feature } from "../api.js";
-import type { Gate } from "../core/gate.js";
+import type { Feature, Passage } from "../core/peer.js";
 import type { Scope } from "../core/scope.js";
 import { type Received, Socket } from "../core/socket.js";
 import type { Payload } from "../media/media.js";
@@ -24,7 +23,7 @@ const IN_ORDER: readonly (number | undefined)[] = [1000, 1001];
 
 export interface FrameLineOptions {
   readonly host: LineHost;
-  readonly gate: Gate;
+  readonly gate: Passage;
   /** Where the bot is; asked for when the path is opened. */
   url(): string;
   readonly dialMs: number;
@@ -107,18 +106,21 @@ export class FrameLine implements Line {
 
   #receive(data: Received): void {
     const { host } = this.#options;
-    if (typeof data === "string") return host.ignored("a text message");
-    let frame: BotFrame;
     try {
-      frame = readFrame(data);
+      this.#take(typeof data === "string" ? undefined : readFrame(data));
     } catch (error) {
       if (!(error instanceof VoxwireError)) throw error;
-      return host.ignored(error.reason);
+      host.ignored(error.reason);
     }
-    if (frame.kind === "message") host.heard(frame.message);
-    else if (frame.kind === "audio") this.#play(frame);
-    else if (frame.kind === "interruption") this.#interrupted();
-    else host.ignored("a frame that no bot sends");
+  }
+
+  /** @param frame - undefined = a text, which no bot sends. */
+  #take(frame: BotFrame | undefined): void {
+    const { host } = this.#options;
+    if (frame?.kind === "message") host.heard(frame.message);
+    else if (frame?.kind === "audio") this.#play(frame);
+    else if (frame?.kind === "interruption") this.#interrupted();
+    else host.ignored(frame ? "a frame that no bot sends" : "a text message");
   }
 
   #play({ data, sampleRate, numChannels }: Extract<BotFrame, { kind: "audio" }>): void {
@@ -129,7 +131,10 @@ export class FrameLine implements Line {
       const playout = { codec: wire.Codec.PCM_S16LE, sampleRate, numChannels: 1 };
       host.tell({ case: "pathAnswer", value: { pathId, playout } });
     }
-    if (sampleRate !== this.#rate) return host.ignored("audio at another rate than before");
+    if (sampleRate !== this.#rate) {
+      host.ignored("audio at another rate than before");
+      return;
+    }
     const mono = numChannels === 1 ? data : firstChannel(data, numChannels);
     const sampleIndex = BigInt(this.#placed);
     this.#placed += mono.length >> 1;

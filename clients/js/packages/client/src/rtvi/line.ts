@@ -1,7 +1,7 @@
 /** One way to a stock bot: a connection that carries both its messages and its audio. */
 import type { VoxwireError, wire } from "@voxwire/protocol";
 import type { RtviMessage } from "@voxwire/protocol/rtvi";
-import type { Feature } from "../api.js";
+import type { Feature } from "../core/peer.js";
 import type { Scope } from "../core/scope.js";
 import type { PathWiring, Payload } from "../media/media.js";
 

@@ -1,7 +1,6 @@
 /** A stock Pipecat bot as what a client talks to. */
 import { type JsonValue, makeError } from "@voxwire/protocol";
-import type { Peer, PeerParts } from "../core/peer.js";
-import type { SessionOptions } from "../core/session.js";
+import type { Peer, PeerParts, SessionOptions } from "../core/peer.js";
 import { serverUrl } from "../core/url.js";
 import { ChatLine } from "./chat-line.js";
 import { FrameLine } from "./frame-line.js";

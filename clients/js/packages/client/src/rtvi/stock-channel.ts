@@ -2,8 +2,7 @@
  * Voxwire server on the other (protocol/spec/rtvi.md). */
 import { type JsonValue, makeError, utf8Length, VoxwireError, wire } from "@voxwire/protocol";
 import { encode, type RtviMessage, StockBot } from "@voxwire/protocol/rtvi";
-import type { Feature } from "../api.js";
-import type { ControlChannel, PeerParts } from "../core/peer.js";
+import type { ControlChannel, Feature, PeerParts } from "../core/peer.js";
 import type { Scope } from "../core/scope.js";
 import { VERSION } from "../core/version.js";
 import type { PathWiring } from "../media/media.js";
@@ -155,7 +154,10 @@ export class StockChannel implements ControlChannel, LineHost {
   tell(payload: wire.PayloadInit): void {
     const envelope = wire.envelope(payload);
     const told = envelope.payload;
-    if (told.case === "welcome") return this.#welcome(told.value);
+    if (told.case === "welcome") {
+      this.#welcome(told.value);
+      return;
+    }
     if (told.case === "toolRequest") this.#limit(told.value);
     if (told.case === "toolCallEnded") this.#settle(told.value.callId);
     // what a bot says of itself is about no path that is being opened
@@ -244,8 +246,9 @@ export class StockChannel implements ControlChannel, LineHost {
     if (bytes > maxMessageBytes) {
       const reason = `a stock bot takes ${maxMessageBytes} bytes a message, this has ${bytes}`;
       const failed = failedResult(message, reason);
-      if (failed) return this.#say(failed);
-      throw makeError("too_large", reason);
+      if (!failed) throw makeError("too_large", reason);
+      this.#say(failed);
+      return;
     }
     if (this.#line.say(message)) {
       this.#sent += 1;
