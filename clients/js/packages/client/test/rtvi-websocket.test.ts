@@ -325,6 +325,15 @@ test("what is no frame is ignored and counted, and the session goes on", async (
   expect(client.status.get().status).toBe("ready");
 });
 
+test("a diagnosis begins no session with a bot", async () => {
+  const { client, sockets, time } = setUp();
+  const { ok, checks } = await time.until(client.diagnose());
+  expect(ok).toBe(true);
+  const skipped = checks.filter(({ state }) => state === "skipped").map(({ name }) => name);
+  expect(skipped).toEqual(expect.arrayContaining(["server", "token", "rtt"]));
+  expect(sockets).toEqual([]);
+});
+
 describe("before the session", () => {
   test("a start names the socket and its token; both are used, the client's token is not", async () => {
     const asked: unknown[] = [];

@@ -17,7 +17,10 @@ export async function makeSite(): Promise<Site> {
   const common = { bundle: true, format: "esm", target: "es2022", logLevel: "warning" } as const;
   await build({
     ...common,
-    alias: { "@voxwire/protocol": join(JS, "packages/protocol/src/index.ts") },
+    alias: {
+      "@voxwire/protocol/rtvi": join(JS, "packages/protocol/src/rtvi/index.ts"),
+      "@voxwire/protocol": join(JS, "packages/protocol/src/index.ts"),
+    },
     entryPoints: [join(HERE, "page/page.ts")],
     outfile: join(folder, "page.js"),
   });
