@@ -1,20 +1,23 @@
 /** A page that talks to an unmodified bot of Pipecat's runner: the whole list, over both of its
  * transports, and over a token. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FAKE_DEVICE, FAKE_USER, LOCALHOST, launch, openPage } from "./e2e/chromium.js";
-import { makeSite, type Site } from "./e2e/site.js";
-import { type Heard, soundBetween } from "./e2e/sounds.js";
+import { ROOT } from "./e2e/folders.js";
+import { addProgram, makeSite, type Site } from "./e2e/site.js";
+import { soundBetween } from "./e2e/sounds.js";
 import { type StaticSite, serveStatic } from "./e2e/static-site.js";
 import { StockBot } from "./e2e/stock-bot.js";
 import { noTrouble, nothingHeld, of, snapshot, until } from "./e2e/talks.js";
 
 /** Spoken into the greeting: the bot is interrupted by voice. */
 const QUESTION = "show me paris on the map";
-const ANSWER = "It is on your map: Paris, <img src=x onerror=pwn()> pinned.";
-/** A sound that is longer than a hole between two words, seconds of the page's AudioContext. */
-const PAUSE_S = 0.4;
+const ANSWER = "It is on your map: Paris.";
+/** From the news of a barge-in to silence at the latest, and before a word its sound may begin. */
+const SILENT_MS = 300;
+const EARLY_MS = 100;
 let site: Site;
 let pages: StaticSite;
 let bot: StockBot;
@@ -84,12 +87,6 @@ async function over(page: Page): Promise<void> {
   await page.close();
 }
 
-/** The longest time without a sound, seconds. */
-function longestPause(heard: Heard): number {
-  const loud = heard.filter(([, peak]) => peak > 0.0015).map(([at]) => at);
-  return Math.max(...loud.map((at, index) => at - (loud[index - 1] ?? at)));
-}
-
 describe.each(["websocket", "webrtc"] as const)("over %s", (transport) => {
   test("ready, output, barge-in, transcripts, a tool of the page, requests, disconnect", async () => {
     const { page, features } = await connected(transport, bot.url);
@@ -107,12 +104,11 @@ describe.each(["websocket", "webrtc"] as const)("over %s", (transport) => {
       ...{ type: "sessionStarted", event: { server: expect.stringMatching(/^pipecat-ai 1\./) } },
     });
 
-    // the greeting was cut by the user's voice, and then it was silent until the answer
+    // the greeting was cut by the user's voice
     const [greeting, answer] = of(events, "utteranceEnded").map(({ event }) => event);
     expect(greeting).toMatchObject({ end: "interrupted", heardSource: "unknown" });
     expect(of(events, "interrupted")).toHaveLength(1);
     expect(of(events, "flushed")).toHaveLength(1);
-    expect(longestPause(heard)).toBeGreaterThan(PAUSE_S);
 
     expect(of(events, "userTranscript").at(-1)?.event).toMatchObject({
       ...{ text: QUESTION, final: true, typed: false },
@@ -122,7 +118,7 @@ describe.each(["websocket", "webrtc"] as const)("over %s", (transport) => {
       { name: "show_on_map", outcome: "done" },
     ]);
 
-    // every word of the answer once and in order, with the time of its arrival, while it sounded
+    // it was silent then, until every word of the answer came once and in order, with its sound
     const words = of(events, "botWord").filter(
       ({ event }) => event.utteranceId === answer?.utteranceId,
     );
@@ -131,6 +127,10 @@ describe.each(["websocket", "webrtc"] as const)("over %s", (transport) => {
       new Set(["arrival"]),
     );
     const [first, last] = [words[0], words.at(-1)];
+    const cutMs = (of(events, "interrupted")[0]?.atMs ?? 0) + SILENT_MS;
+    const answerMs = (first?.atMs ?? 0) - EARLY_MS;
+    expect(cutMs).toBeLessThan(answerMs);
+    expect(soundBetween(heard, behind, cutMs, answerMs)).toBe(0);
     const sounding = soundBetween(heard, behind, first?.atMs ?? 0, last?.atMs ?? 0);
     expect(sounding).toBeGreaterThan(0.3);
     expect(turns.map(({ role }) => role)).toEqual(["bot", "user", "bot"]);
@@ -183,9 +183,7 @@ test("a WebRTC connection that breaks comes back, and the bot remembers", async 
     "connected",
   ]);
   expect(of(events, "pathChanged").map(({ event }) => event.pathId)).toEqual([1, 2]);
-  expect(of(events, "eventsSkipped").map(({ event }) => event)).toEqual([
-    { count: 0, unsent: 0 },
-  ]);
+  expect(of(events, "eventsSkipped").map(({ event }) => event)).toEqual([{ count: 0, unsent: 0 }]);
   expect(of(events, "sessionStarted")).toHaveLength(1);
   await over(page);
 });
@@ -205,6 +203,24 @@ test("a WebSocket that breaks is the end of the session, and says so", async () 
   expect(status).toEqual(["error", "connection_lost"]);
   await nothingHeld(page);
   await noTrouble(page);
+  await page.close();
+});
+
+test("the program of the client's README", async () => {
+  const readme = readFileSync(join(ROOT, "clients/js/packages/client/README.md"), "utf8");
+  const [, code = ""] =
+    /^<!-- program of \S+stock-bot.test.ts -->\n```ts\n(.*?)^```/ms.exec(readme) ?? [];
+  const body = "<button>Talk</button><button>Stop</button><button>Cut</button><p></p><p></p>";
+  const address = "http://localhost:7860";
+  expect(code).toContain(address);
+  await addProgram(site, "readme", code.replace(address, bot.url), body);
+  const page = await browser.newPage();
+  await page.goto(`${pages.url}/page/readme.html`);
+  await page.getByText("Talk").click();
+  await page.locator("p").nth(1).getByText("Hello,").waitFor({ timeout: 90_000 });
+  expect(await page.getByText("Cut").isVisible()).toBe(false);
+  await page.getByText("Stop").click();
+  await page.getByText("closed").waitFor();
   await page.close();
 });
 

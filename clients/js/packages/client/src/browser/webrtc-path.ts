@@ -281,7 +281,7 @@ export class WebRtcPath implements BrowserPath {
   }
 
   #look(nowMs: number): void {
-    if (nowMs - this.#lookedAtMs < LOOK_MS || this.#dropped) return;
+    if (nowMs - this.#lookedAtMs < LOOK_MS || this.#dropped || this.#closed) return;
     this.#lookedAtMs = nowMs;
     this.#options.graph.clock.observe();
     const [source] = this.#peer.receiver.getSynchronizationSources();

@@ -146,8 +146,7 @@ export class Talk {
     } as const;
     const run = async ({ place }: { place: string }) => {
       this.calls.push({ name: "show_on_map", args: { place } });
-      const result = `${place}, <img src=x onerror=pwn()> pinned`;
-      return this.wrapsResults ? { result } : result;
+      return this.wrapsResults ? { result: place } : `${place}, <img src=x onerror=pwn()> pinned`;
     };
     return tool("show_on_map", parameters, run, { description: "Shows a place on the map." });
   }
