@@ -20,7 +20,7 @@ import type {
 } from "./media/devices.js";
 import type { Media } from "./media/media.js";
 
-export type { Feature } from "./core/peer.js";
+export type { Feature, Peer } from "./core/peer.js";
 export type * from "./core/tool-shape.js";
 export type * from "./media/devices.js";
 
