@@ -9,12 +9,13 @@ import signal
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.support.ice_cutter import Cutter
+
+BOT = Path(__file__).resolve().parents[1] / "interop/stock_bot.py"
 
 if __name__ == "__main__":
     cutter = Cutter()
     signal.signal(signal.SIGUSR1, lambda *_: cutter.cut())
-    runpy.run_path(str(ROOT / "tests/interop/stock_bot.py"), run_name="__main__")
+    runpy.run_path(str(BOT), run_name="__main__")

@@ -1,8 +1,8 @@
 """A stock bot for a browser: ``stock_bot_for_pages.py JSON``; prints ``listening URL``.
 
 The JSON may hold ``arguments`` of Pipecat's runner and ``speech`` (a file for each text that is to
-be spoken into it). A line ``cut`` on the standard input loses every packet of the WebRTC connections
-that there are; it ends with its standard input.
+be spoken into it). A line ``cut`` on the standard input loses every packet of the WebRTC
+connections that there are; it ends with its standard input.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ import wave
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.support.stock_bots import stock_bot
 from voxwire_server.bots.offline.espeak import shared_espeak
 from voxwire_server.bots.offline.phrases import render_pcm
 
+DEAF = Path(__file__).with_name("deaf_stock_bot.py")
 RATE = 48_000
 
 
@@ -40,8 +40,7 @@ async def speak(texts: dict[str, str]) -> None:
 async def main(options: dict[str, Any]) -> None:
     """Run until the standard input ends."""
     await speak(options.get("speech", {}))
-    script = ROOT / "tests/support/deaf_stock_bot.py"
-    async with stock_bot(arguments=tuple(options.get("arguments", ())), script=script) as bot:
+    async with stock_bot(arguments=tuple(options.get("arguments", ())), script=DEAF) as bot:
         print("listening", bot.url, flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             if line.strip() == "cut":

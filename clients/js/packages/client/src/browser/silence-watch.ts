@@ -7,8 +7,8 @@
 const LOOK_MS = 250;
 /** Looks without a packet. */
 const SILENT_LOOKS = 4;
-/** A stock bot takes a client for gone after 3 s, and greets one that comes back. */
-export const PATIENT_LOOKS = 12;
+/** For a bot that greets whoever comes back, as stock ones do: a stall of its own is none. */
+export const PATIENT_LOOKS = 20;
 const DOUBTED_LOOKS = 2;
 
 export class SilenceWatch {
