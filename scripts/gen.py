@@ -117,7 +117,7 @@ def generate_typescript(folder: Path) -> int:
     if code != 0:
         raise StepError(f"buf generate failed:\n{tail(output, 40)}")
     script = ROOT / "scripts" / "gen_tables.py"
-    code, output = capture([PYTHON, script, PROTO, folder / "tables.ts"])
+    code, output = capture([PYTHON, script, PROTO, folder])
     if code != 0:
         raise StepError(f"gen_tables failed:\n{tail(output, 40)}")
     return len(list(folder.rglob("*.ts")))

@@ -111,6 +111,7 @@ SHARES = [
     Share("browser", "talk", 95, pages("talk", "microphone", "console-words"), vitest=BROWSER),
     Share("browser", "cuts", 40, pages("cuts"), vitest=BROWSER),
     Share("browser", "lifecycle", 35, pages("lifecycle"), vitest=BROWSER),
+    Share("browser", "stock bot", 35, pages("stock-bot"), vitest=BROWSER),
     Share("browser", "cycles", 40, pages("cycles", "suspended"), vitest=BROWSER),
     Share(
         "browser",

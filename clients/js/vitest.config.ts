@@ -17,6 +17,7 @@ export default defineConfig({
       "@voxwire/protocol": source("protocol/src/index.ts"),
       "@voxwire/client/testing": source("client/src/testing/index.ts"),
       "@voxwire/client/node": source("client/src/node/index.ts"),
+      "@voxwire/client/rtvi": source("client/src/rtvi/index.ts"),
       "@voxwire/client": source("client/src/index.ts"),
       "@voxwire/react/testing": source("react/src/testing/index.ts"),
       "@voxwire/react": source("react/src/index.ts"),

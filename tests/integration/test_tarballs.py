@@ -14,6 +14,7 @@ ENTRIES = {
     "@voxwire/protocol": {"Channel", "ClockSync", "VoxwireError", "wire"},
     "@voxwire/client": {"VoxwireError", "createClient", "tool"},
     "@voxwire/client/node": {"createClient", "nodeSocket", "wavMedia"},
+    "@voxwire/client/rtvi": {"pipecatBot"},
     "@voxwire/client/testing": {"FakeServer", "VirtualTime", "fakeMedia"},
     "@voxwire/react": {"Captions", "MicToggle", "VoxwireProvider", "useConnection"},
     "@voxwire/react/testing": {"FakeClient"},

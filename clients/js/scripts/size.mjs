@@ -13,6 +13,11 @@ const GATES = [
     code: 'export * from "@voxwire/client"; export * from "@voxwire/react";',
     limit: 52_000,
   },
+  {
+    name: "client + rtvi",
+    code: 'export * from "@voxwire/client"; export * from "@voxwire/client/rtvi";',
+    limit: 57_000,
+  },
 ];
 
 /** Modules that are imported when they are asked for; Rollup and Vite make files of their own. */

@@ -5,6 +5,8 @@
  */
 import type { ClientEvents, JsonValue, VoxwireError, wire } from "@voxwire/protocol";
 import type { PartialEnvironment } from "./core/environment.js";
+import type { Feature, Peer } from "./core/peer.js";
+import type { Tool } from "./core/tool-shape.js";
 import type {
   DeviceFailure,
   DeviceInfo,
@@ -18,6 +20,8 @@ import type {
 } from "./media/devices.js";
 import type { Media } from "./media/media.js";
 
+export type { Feature, Peer } from "./core/peer.js";
+export type * from "./core/tool-shape.js";
 export type * from "./media/devices.js";
 
 /** What a client is doing. Steps: protocol/spec/session.md, "Opening", "Resuming", "Ending". */
@@ -60,6 +64,8 @@ export interface ClientOptions {
   bot?: string | undefined;
   metadata?: JsonValue | undefined;
   transport?: TransportChoice | undefined;
+  /** What is there, when it is no Voxwire server: `pipecatBot()` of `@voxwire/client/rtvi`. */
+  peer?: Peer | undefined;
   iceServers?: readonly RTCIceServer[] | undefined;
   icePolicy?: RTCIceTransportPolicy | undefined;
   /** Microphone, speaker and processing; `false` = text only. In Node: `wavMedia(…)`. */
@@ -135,30 +141,6 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
   /** Longest wait for the answer, milliseconds; default 10 000. */
   timeoutMs?: number | undefined;
-}
-
-/** A function of the page that the bot may use; `tool(…)` makes one. */
-export interface Tool {
-  readonly name: string;
-  readonly description: string;
-  /** JSON Schema of the arguments, an object. */
-  readonly parameters: JsonValue;
-  readonly timeoutMs?: number | undefined;
-  /** What an interruption of the bot does to a call; default "cancel". */
-  readonly onInterruption?: "cancel" | "finish" | "ask" | undefined;
-  /** Checks and converts the arguments; of a zod or other Standard Schema object. */
-  readonly parse?: ((value: JsonValue) => Promise<unknown>) | undefined;
-  run(args: never, call: ToolCall): unknown;
-}
-
-/** One use of a tool. */
-export interface ToolCall {
-  readonly id: string;
-  readonly name: string;
-  /** Aborted when the call is cancelled, times out, or the session ends. */
-  readonly signal: AbortSignal;
-  /** Tells the bot how far it is; the text is shown, not spoken. */
-  progress(message: string, fraction?: number): void;
 }
 
 /** Handlers by event type: the server's events, and this client's own. Loudness is no event: read
@@ -274,6 +256,8 @@ export interface Client {
   readonly devices: Devices;
   readonly microphone: Microphone;
   readonly quality: Readable<Quality | undefined>;
+  /** What the other end can do; empty without a session. */
+  readonly features: Readable<ReadonlySet<Feature>>;
   /** Where this client's speaker is on the media clock, milliseconds. */
   readonly positionMs: number;
   /** What the bot's voice goes through last, for visualizers and tests; undefined in Node. */

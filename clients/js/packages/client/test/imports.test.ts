@@ -11,7 +11,10 @@ const source = (path: string) => fileURLToPath(new URL(`../../${path}`, import.m
 async function bundled(entry: string): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [source(entry)],
-    alias: { "@voxwire/protocol": source("protocol/src/index.ts") },
+    alias: {
+      "@voxwire/protocol/rtvi": source("protocol/src/rtvi/index.ts"),
+      "@voxwire/protocol": source("protocol/src/index.ts"),
+    },
     ...{ bundle: true, write: false, format: "iife", globalName: "voxwire", target: "es2022" },
     logLevel: "silent",
   });
@@ -89,4 +92,15 @@ test("the public names are these", async () => {
       "tool",
     ]
   `);
+});
+
+test("what speaks to stock bots is in an entry of its own, and loads where there is no page", async () => {
+  const main = await bundled("client/src/index.ts");
+  expect(main).not.toContain("rtvi-ai");
+  const context = bare();
+  runInContext(await bundled("client/src/rtvi/index.ts"), context);
+  expect(runInContext("Object.keys(voxwire).join()", context)).toBe("pipecatBot");
+  expect(runInContext("voxwire.pipecatBot().locate('/voice/', 'https://a.test/')", context)).toBe(
+    "https://a.test/voice",
+  );
 });

@@ -6,6 +6,7 @@ import {
   type ClientOptions,
   type ConnectOptions,
   createClient,
+  type Feature,
   type LoggedTurn,
   type MediaOptions,
   type SendTextOptions,
@@ -15,6 +16,7 @@ import {
   VoxwireError,
 } from "../src/index.js";
 import type { WavMediaOptions } from "../src/node/index.js";
+import { type PipecatBotOptions, pipecatBot } from "../src/rtvi/index.js";
 import type { FakeMediaOptions, FakeServerOptions, SayOptions } from "../src/testing/index.js";
 
 type Equal<A, B> =
@@ -91,6 +93,11 @@ function words(turn: LoggedTurn): number {
 }
 void words;
 
+createClient({ url: "/", peer: pipecatBot({ start: { createDailyRoom: false } }) });
+// @ts-expect-error functions are no JSON
+pipecatBot({ start: { warm: () => 1 } });
+same<ReturnType<typeof client.features.get>, ReadonlySet<Feature>>(true);
+
 // @ts-expect-error the server is needed
 createClient({});
 // @ts-expect-error there is no such transport
@@ -112,6 +119,7 @@ same<Refused<CallOptions>, never>(true);
 same<Refused<Tool>, never>(true);
 same<Refused<ToolOptions>, never>(true);
 same<Refused<WavMediaOptions>, never>(true);
+same<Refused<PipecatBotOptions>, never>(true);
 same<Refused<FakeMediaOptions>, never>(true);
 same<Refused<FakeServerOptions>, never>(true);
 same<Refused<SayOptions>, never>(true);

@@ -92,6 +92,7 @@ function wireTypeOf(kind: Kind): number {
 /**
  * Reads a message from the string that scripts/gen_tables.py describes.
  *
+ * @param name - In its package; of `voxwire.v1` unless it names one.
  * @param held - What fields of kind m and e hold, in their order.
  */
 export function messageSchema<T extends Message>(
@@ -137,5 +138,6 @@ export function messageSchema<T extends Message>(
     else members.push(field);
     if (label === "}") oneof = "";
   }
-  return { typeName: `voxwire.v1.${name}` as T["$typeName"], fields, byNumber, members };
+  const typeName = (name.includes(".") ? name : `voxwire.v1.${name}`) as T["$typeName"];
+  return { typeName, fields, byNumber, members };
 }

@@ -13,6 +13,7 @@ export { type Connection, useConnection } from "./hooks/use-connection.js";
 export { useConversation } from "./hooks/use-conversation.js";
 export { type DeviceMenu, useDevices } from "./hooks/use-devices.js";
 export { type FileControl, type FileOnItsWay, useFiles } from "./hooks/use-files.js";
+export { useFeatures } from "./hooks/use-features.js";
 export { type MicrophoneControl, useMicrophone } from "./hooks/use-microphone.js";
 export { useQuality } from "./hooks/use-quality.js";
 export { useTool } from "./hooks/use-tool.js";

@@ -1,4 +1,5 @@
 import { createClient } from "@voxwire/client";
+import { pipecatBot } from "@voxwire/client/rtvi";
 import { FakeServer, fakeMedia, VirtualTime } from "@voxwire/client/testing";
 
 test("the bot repeats what was typed", async () => {
@@ -14,4 +15,9 @@ test("the bot repeats what was typed", async () => {
   const [turn] = client.conversation.get().turns;
   expect(turn.utterances[0]).toMatchObject({ text: "you said hello", end: "completed" });
   await clock.until(client.disconnect());
+});
+
+test("a stock bot is another peer", () => {
+  const client = createClient({ url: "http://127.0.0.1:7860", peer: pipecatBot(), media: false });
+  expect([...client.features.get()]).toEqual([]);
 });

@@ -19,7 +19,6 @@ import type { check } from "./check.js";
 import { DeviceStore } from "./device-store.js";
 import { BrowserMicrophone } from "./microphone.js";
 import type { BrowserPath } from "./path.js";
-import { VideoSources } from "./video.js";
 import { WebRtcPath } from "./webrtc-path.js";
 import { WebSocketPath } from "./websocket-path.js";
 import { ZeroWatch } from "./zero-watch.js";
@@ -55,8 +54,6 @@ async function aborted(signal: AbortSignal, work: Promise<void>): Promise<void> 
 export class BrowserMedia implements Media {
   readonly devices: DeviceStore;
   readonly microphone: BrowserMicrophone;
-  /** Camera and screen; no path sends them yet. */
-  readonly video: VideoSources;
   onPlaybackBlocked: ((blocked: boolean) => void) | undefined;
   readonly #options: MediaOptions;
   readonly #logger: Logger;
@@ -87,7 +84,6 @@ export class BrowserMedia implements Media {
     this.#volume = options.volume ?? 1;
     this.devices = new DeviceStore(options.rememberDevices ?? true);
     this.microphone = new BrowserMicrophone(options, this.devices);
-    this.video = new VideoSources(this.devices);
     this.microphone.onTrack = (track) => this.#useTrack(track);
     this.devices.onSelect("speaker", (device) => this.#useSpeaker(device));
   }
@@ -228,7 +224,6 @@ export class BrowserMedia implements Media {
     this.microphone.close();
     this.#capture?.close();
     this.#capture = this.#user = undefined;
-    this.video.close();
     const graph = this.#graph;
     this.#graph = undefined;
     this.#host = undefined;

@@ -24,14 +24,19 @@ class FakeConnection {
 }
 
 let failures: VoxwireError[];
+let prepared: unknown[];
 let peer: Peer;
 
 beforeEach(() => {
   vi.useFakeTimers();
   vi.stubGlobal("RTCPeerConnection", FakeConnection);
   failures = [];
+  prepared = [];
   peer = new Peer(
-    { pathId: 1, iceServers: [], icePolicy: "all" },
+    {
+      ...{ pathId: 1, iceServers: [], icePolicy: "all" },
+      prepare: (connection) => prepared.push(connection),
+    },
     {
       candidate: () => {},
       stream: () => {},
@@ -46,6 +51,10 @@ afterEach(() => {
   expect(vi.getTimerCount()).toBe(0);
   vi.useRealTimers();
   vi.unstubAllGlobals();
+});
+
+it("has the connection prepared before its offer, once", async () => {
+  expect(prepared).toEqual([FakeConnection.last]);
 });
 
 it("fails when both sides are known and no candidates pair", async () => {

@@ -37,6 +37,7 @@ export class Peer {
     });
     this.connection = connection;
     this.#transceiver = connection.addTransceiver("audio", { direction: "sendrecv" });
+    options.prepare?.(connection);
     connection.ontrack = (event) => handlers.stream(new MediaStream([event.track]));
     connection.onicecandidate = (event) => this.#gathered(event.candidate);
     connection.onicecandidateerror = (event) => this.#noteTrouble(event);

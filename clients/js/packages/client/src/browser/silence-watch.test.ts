@@ -1,21 +1,27 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { SilenceWatch } from "./silence-watch.js";
+import { PATIENT_LOOKS, SilenceWatch } from "./silence-watch.js";
 
 let packets = 0;
 let silent: number | undefined;
 let watch: SilenceWatch;
 
-beforeEach(() => {
-  vi.useFakeTimers();
-  packets = 0;
-  silent = undefined;
-  watch = new SilenceWatch(
+function watching(looks?: number): SilenceWatch {
+  const made = new SilenceWatch(
     async () => packets,
     () => {
       silent = performance.now();
     },
+    looks,
   );
-  watch.start();
+  made.start();
+  return made;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  packets = 0;
+  silent = undefined;
+  watch = watching();
 });
 
 afterEach(() => {
@@ -47,6 +53,16 @@ it("is quicker when there is another reason to think so", async () => {
   watch.doubt();
   await pass(3000, false);
   expect((silent ?? 0) - stopped).toBeLessThanOrEqual(750);
+});
+
+it("waits 5 s where coming back too early costs something", async () => {
+  watch.stop();
+  watch = watching(PATIENT_LOOKS);
+  await pass(3000, true);
+  await pass(4500, false);
+  expect(silent).toBeUndefined();
+  await pass(1000, false);
+  expect(silent).toBeDefined();
 });
 
 it("believes packets that are received though nothing is seen to play", async () => {

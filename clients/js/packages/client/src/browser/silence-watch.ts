@@ -7,6 +7,8 @@
 const LOOK_MS = 250;
 /** Looks without a packet. */
 const SILENT_LOOKS = 4;
+/** For a bot that greets whoever comes back, as stock ones do: a stall of its own is none. */
+export const PATIENT_LOOKS = 20;
 const DOUBTED_LOOKS = 2;
 
 export class SilenceWatch {
@@ -22,8 +24,13 @@ export class SilenceWatch {
   /**
    * @param packets Number of packets received so far; asked only when nothing is seen to play.
    * @param onSilent Called once.
+   * @param silentLooks Looks without a packet until then.
    */
-  constructor(packets: () => Promise<number>, onSilent: () => void) {
+  constructor(
+    packets: () => Promise<number>,
+    onSilent: () => void,
+    private readonly silentLooks = SILENT_LOOKS,
+  ) {
     this.#packets = packets;
     this.#onSilent = onSilent;
   }
@@ -59,7 +66,7 @@ export class SilenceWatch {
     this.#silentLooks = this.#received ? 0 : this.#silentLooks + 1;
     this.#doubted &&= !this.#received;
     this.#received = false;
-    if (this.#timer && this.#silentLooks >= (this.#doubted ? DOUBTED_LOOKS : SILENT_LOOKS)) {
+    if (this.#timer && this.#silentLooks >= (this.#doubted ? DOUBTED_LOOKS : this.silentLooks)) {
       this.stop();
       this.#onSilent();
     }

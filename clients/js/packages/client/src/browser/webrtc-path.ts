@@ -9,7 +9,7 @@ import { Gate } from "./gate.js";
 import { audioFormat, type BrowserPath, CAPTURE_RATE, PLAYOUT_RATE } from "./path.js";
 import { Peer } from "./peer.js";
 import { Readiness } from "./readiness.js";
-import { SilenceWatch } from "./silence-watch.js";
+import { PATIENT_LOOKS, SilenceWatch } from "./silence-watch.js";
 
 /** Decoded sound is this much behind its timestamp: libopus looks 6.5 ms ahead. */
 const LOOKAHEAD_MS = 6.5;
@@ -75,6 +75,7 @@ export class WebRtcPath implements BrowserPath {
     this.#watch = new SilenceWatch(
       () => this.#packets(),
       () => this.#fail(broken()),
+      options.unanchored ? PATIENT_LOOKS : undefined,
     );
   }
 
@@ -128,7 +129,8 @@ export class WebRtcPath implements BrowserPath {
     this.#started = true;
     this.#floorMs = fromMs;
     this.#listen();
-    this.#watch.start();
+    // a bot that has nothing to say need not send silence, unless it is ours
+    if (!this.#options.unanchored) this.#watch.start();
   }
 
   setTrack(track: MediaStreamTrack | undefined): void {
@@ -265,10 +267,7 @@ export class WebRtcPath implements BrowserPath {
 
   #anchor(message: wire.MediaAnchor): void {
     if (message.trackId !== 0 || message.position.case !== "rtpTimestamp") return;
-    if (this.#standing && !this.suspended) {
-      this.#anchors.forget();
-      this.#standing = false;
-    }
+    if (this.#standing && !this.suspended) this.#goOn();
     this.#anchors.add(message.position.value, Number(message.mediaMs), message.clockRate);
     clearTimeout(this.#timer);
     this.#awaitSound();
@@ -282,14 +281,18 @@ export class WebRtcPath implements BrowserPath {
   }
 
   #look(nowMs: number): void {
-    if (nowMs - this.#lookedAtMs < LOOK_MS || this.#dropped) return;
+    if (nowMs - this.#lookedAtMs < LOOK_MS || this.#dropped || this.#closed) return;
     this.#lookedAtMs = nowMs;
     this.#options.graph.clock.observe();
     const [source] = this.#peer.receiver.getSynchronizationSources();
     if (!source) return;
-    const atMs = onPageClock(source.timestamp);
-    this.#rtp.note(this.#anchors.advance(source.rtpTimestamp), atMs);
-    this.#watch.saw(source.rtpTimestamp);
+    const { rtpTimestamp } = source;
+    const ticks = this.#anchors.advance(rtpTimestamp);
+    this.#rtp.note(ticks, onPageClock(source.timestamp));
+    this.#watch.saw(rtpTimestamp);
+    if (!this.#options.unanchored) return;
+    this.#watch.start();
+    if (!this.#anchors.where(ticks)) this.#anchors.add(rtpTimestamp, this.#floorMs);
   }
 
   #delayMs(): number {
@@ -319,7 +322,14 @@ export class WebRtcPath implements BrowserPath {
   /** True while the page cannot play, and until the server has said where it goes on. */
   #stands(): boolean {
     if (this.#started && this.suspended) this.#standing = true;
+    else if (this.#standing && this.#options.unanchored) this.#goOn();
     return this.#standing;
+  }
+
+  /** What was said of the stream is not so any more. */
+  #goOn(): void {
+    this.#anchors.forget();
+    this.#standing = false;
   }
 
   /** Lets sound through again where the stream has come to what the flush did not void. */

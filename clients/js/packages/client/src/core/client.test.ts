@@ -16,6 +16,8 @@ function made(bot: ScriptedBot = {}, options: Partial<ClientOptions> = {}, token
   return { clock, server, media, client };
 }
 
+const NOTHING = { description: "", parameters: { type: "object" }, run: () => null };
+
 async function up(bot: ScriptedBot = {}, options: Partial<ClientOptions> = {}) {
   const all = made(bot, options);
   await all.clock.until(all.client.connect());
@@ -45,6 +47,20 @@ test("a conversation over the loopback, in virtual time", async () => {
   await clock.until(client.disconnect());
   expect(client.status.get()).toEqual({ status: "closed", reason: "client" });
   expect([clock.pending, server.network.open.size]).toEqual([0, 0]);
+});
+
+test("what the server can do is told while there is a session", async () => {
+  const { clock, client } = await up({}, { resume: false });
+  const told: string[][] = [];
+  client.features.subscribe(() => told.push([...client.features.get()]));
+  const both = ["interrupt", "word_times", "heard_words", "clock"];
+  expect([...client.features.get()]).toEqual(both); // no tools were declared, and no resume asked for
+  await clock.until(client.disconnect());
+  expect(told).toEqual([[]]);
+  const { client: other } = await up({}, { tools: [{ ...NOTHING, name: "look" }] });
+  expect([...other.features.get()].sort()).toEqual(
+    [...both, "reconnect", "replay", "tool_declarations", "tool_progress"].sort(),
+  );
 });
 
 test("the bot is asked for by name; a name that is not there is an argument's fault", async () => {

@@ -13,13 +13,13 @@ import type {
   CallOptions,
   Client,
   ClientEventMap,
-  ClientOptions,
   ClientStatus,
   ConnectOptions,
   Conversation,
   Diagnosis,
   EventType,
   FileAcceptance,
+  Feature,
   Logger,
   Quality,
   SendTextOptions,
@@ -40,6 +40,7 @@ import type { Session } from "./session.js";
 import { Store } from "./store.js";
 import { VERSION } from "./version.js";
 
+const NO_FEATURES: ReadonlySet<Feature> = new Set();
 const QUIET: Activity = { bot: "idle", userSpeaking: false };
 
 /** What `createClient` makes of its options. */
@@ -55,6 +56,7 @@ export class CoreClient implements Client {
   readonly conversation: Store<Conversation>;
   readonly quality: Store<Quality | undefined>;
   readonly accepts: Store<FileAcceptance | undefined>;
+  readonly features: Store<ReadonlySet<Feature>>;
   readonly simulate: Simulate;
   readonly #options: CoreOptions;
   readonly #media: Media;
@@ -82,6 +84,7 @@ export class CoreClient implements Client {
     this.conversation = new Store<Conversation>(EMPTY_LOG.conversation, report);
     this.quality = new Store<Quality | undefined>(undefined, report);
     this.accepts = new Store<FileAcceptance | undefined>(undefined, report);
+    this.features = new Store(NO_FEATURES, report);
     this.#emitter = new Emitter(options.env, (error, type) => this.#report(error, type));
     this.simulate = simulation(this.#gate, () => this.#run?.session);
     this.#media.onPlaybackBlocked = (blocked) => this.#emitter.emit("playbackBlocked", { blocked });
@@ -309,7 +312,9 @@ export class CoreClient implements Client {
       this.activity.set(QUIET);
       this.quality.set(undefined);
       this.accepts.set(undefined);
+      this.features.set(NO_FEATURES);
     } else if (status.status === "ready") {
+      this.features.set(this.#session().control.features);
       logger.info("session ready", { sessionId: status.sessionId, bot: status.bot });
       this.accepts.set(this.#run?.session?.welcome?.accepts);
     } else {
@@ -390,5 +395,3 @@ export class CoreClient implements Client {
 function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error;
 }
-
-export type { ClientOptions };

@@ -9,8 +9,8 @@ import {
 } from "@voxwire/protocol";
 import type { Payload } from "../media/media.js";
 import { asError, type Greeting, isFinal, Lost, lost } from "./attach.js";
-import { type Attached, Dialler, type Tap } from "./dialler.js";
-import type { Gate } from "./gate.js";
+import { type Attached, Dialler } from "./dialler.js";
+import type { ControlChannel, ControlHandler, Feature, Passage, Tap } from "./peer.js";
 import { Scope } from "./scope.js";
 import type { Received, Socket } from "./socket.js";
 import { Watch } from "./watch.js";
@@ -22,22 +22,25 @@ const MAX_QUEUED_BYTES = 4_194_304;
 /** A close this long after an error of the server has that error as its reason, milliseconds. */
 const VERDICT_MS = 2000;
 
-/** What the control channel tells its session. */
-export interface ControlHandler {
-  /** Takes one message of the server, in order, once. */
-  handle(envelope: wire.Envelope): void;
-  /** The socket is gone (attempt 1), or was not to be had back and is tried again. */
-  lost(attempt: number, cause: VoxwireError): void;
-  /** The channel is there: for the first time, or again. */
-  attached(
-    welcome: wire.Welcome,
-    how: { readonly attempt: number; readonly afterMs: number; readonly unsent: number },
-  ): void;
-  /** A message that is broken or makes no sense. */
-  ignored(reason: string): void;
+/** What a server's own features mean for a program. */
+const FEATURES: Readonly<Record<Feature, keyof typeof wire.Feature>> = {
+  interrupt: "SEQUENCE",
+  reconnect: "RESUME",
+  replay: "RESUME",
+  word_times: "WORDS",
+  heard_words: "PLAYOUT_REPORTS",
+  tool_declarations: "CLIENT_TOOLS",
+  tool_progress: "CLIENT_TOOLS",
+  clock: "SEQUENCE",
+};
+
+function featuresOf({ features }: wire.Welcome): ReadonlySet<Feature> {
+  const names = Object.keys(FEATURES) as Feature[];
+  return new Set(names.filter((name) => features.includes(wire.Feature[FEATURES[name]])));
 }
 
-export class Control {
+export class Control implements ControlChannel {
+  features: ReadonlySet<Feature> = new Set();
   readonly clock = new ClockSync();
   droppedMessages = 0;
   /** Why there is no socket now; undefined while there is one. */
@@ -56,7 +59,7 @@ export class Control {
   constructor(
     private readonly scope: Scope,
     private readonly greeting: Greeting,
-    gate: Gate,
+    gate: Passage,
     private readonly handler: ControlHandler,
     private readonly tap: Tap,
   ) {
@@ -192,6 +195,7 @@ export class Control {
     this.failure = this.#verdict = undefined;
     this.#moving = false;
     this.greeting.welcomed(welcome);
+    this.features = featuresOf(welcome);
     this.#channel.maxSendBytes = Math.max(
       128,
       Math.min(welcome.maxMessageBytes || wire.DEFAULT_MAX_MESSAGE_BYTES, 1 << 20),

@@ -7,16 +7,18 @@ import { Dialler } from "./dialler.js";
 import type { Environment } from "./environment.js";
 import { Gate } from "./gate.js";
 import { IceChoice } from "./ice.js";
+import type { SessionOptions } from "./peer.js";
 import { Scope } from "./scope.js";
-import type { SessionOptions } from "./session.js";
 import type { Socket } from "./socket.js";
 import { isLoopback } from "./url.js";
+import { voxwirePeer } from "./voxwire-peer.js";
 
 type Check = Diagnosis["checks"][number];
 type Name = Check["name"];
 
 const CHECK_MS = 5000;
 const PINGS = 3;
+const SERVER_CHECKS = ["server", "token", "rtt"] as const;
 
 export interface DiagnoseOptions {
   readonly env: Environment;
@@ -76,6 +78,11 @@ class Diagnoser {
   async #server(): Promise<void> {
     const { media, env } = this.options;
     let dialler: Dialler | undefined;
+    if (this.options.sessionOptions().peer !== voxwirePeer) {
+      // what else there is to try would begin a session with a bot
+      for (const name of SERVER_CHECKS) await this.#check(name, async () => undefined);
+      return;
+    }
     await this.#check("server", async () => {
       const session = this.options.sessionOptions();
       const token = await this.options.token(this.scope.signal);

@@ -10,7 +10,7 @@ import {
   lost,
   Refusal,
 } from "./attach.js";
-import type { Gate } from "./gate.js";
+import type { Passage, Tap } from "./peer.js";
 import { explained } from "./refusal.js";
 import { Scope } from "./scope.js";
 import { Socket } from "./socket.js";
@@ -30,13 +30,10 @@ export interface Attached {
   readonly eager: boolean;
 }
 
-/** Sees the handshake, which is not the channel's. */
-export type Tap = (direction: "in" | "out", envelope: wire.Envelope) => void;
-
 export class Dialler {
   constructor(
     private readonly greeting: Greeting,
-    private readonly gate: Gate,
+    private readonly gate: Passage,
     private readonly lastReceived: () => number,
     private readonly tap: Tap,
   ) {}

@@ -22,7 +22,7 @@ export interface Environment {
   now(): number;
   /** Calls `fn` after `ms` milliseconds; returns what calls it off. */
   after(ms: number, fn: () => void): () => void;
-  /** Begins to open a WebSocket. */
+  /** Begins to open a WebSocket; an empty protocol asks for none. */
   openSocket(url: string, protocol: string): WebSocketLike | Promise<WebSocketLike>;
   /** Asks the server over HTTP why it does not open a WebSocket; rejects when nothing answers. */
   ask?(url: string, signal: AbortSignal): Promise<HttpAnswer>;
@@ -55,7 +55,7 @@ interface Leaving {
 
 interface Globals {
   readonly location?: { readonly href?: string };
-  readonly WebSocket?: new (url: string, protocol: string) => WebSocketLike;
+  readonly WebSocket?: new (url: string, protocol: string | string[]) => WebSocketLike;
   readonly process?: { readonly versions?: { readonly node?: string } };
   readonly document?: unknown;
   addEventListener?(type: string, listener: (event: Leaving) => void): void;
@@ -75,7 +75,7 @@ export const realEnvironment = (): Environment => {
       if (globals.WebSocket === undefined) {
         throw new ReferenceError("there is no WebSocket here");
       }
-      return new globals.WebSocket(url, protocol);
+      return new globals.WebSocket(url, protocol || []);
     },
     ask: askOverHttp,
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),

@@ -1,6 +1,6 @@
 /** The ladder of media paths: one after the other is asked for, until one is ready. */
 import { codeFromWire, makeError, VoxwireError, wire } from "@voxwire/protocol";
-import type { CarrierName, Media, MediaPath, Payload } from "../media/media.js";
+import type { CarrierName, Media, MediaPath, PathWiring, Payload } from "../media/media.js";
 import type { IceChoice } from "./ice.js";
 import { Scope } from "./scope.js";
 
@@ -27,6 +27,7 @@ export class Opening {
     private readonly media: Media,
     private readonly ice: IceChoice,
     private readonly send: Send,
+    private readonly wiring?: PathWiring,
   ) {}
 
   /** Notes that Welcome came, and which STUN and TURN servers it names. */
@@ -113,7 +114,8 @@ export class Opening {
       this.givenUp = undefined;
       // Relayed candidates need the servers that Welcome names; a loopback needs none.
       if (carrier === "webrtc" && this.ice.wanted) await this.#welcome(scope);
-      const path = this.media.path(carrier, { pathId: this.#pathId, ...this.ice.options });
+      const options = { pathId: this.#pathId, ...this.ice.options, ...this.wiring };
+      const path = this.media.path(carrier, options);
       this.#path = path;
       path.ready.catch(() => {}); // it may fail while nobody waits
       const offered = path.offer(scope.signal);

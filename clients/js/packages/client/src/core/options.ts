@@ -2,8 +2,8 @@ import { dumpJson, type JsonValue, makeError, VoxwireError } from "@voxwire/prot
 import type { ClientOptions, TokenRequest } from "../api.js";
 import type { Media } from "../media/media.js";
 import type { Environment } from "./environment.js";
-import type { SessionOptions } from "./session.js";
-import { controlUrl } from "./url.js";
+import type { SessionOptions } from "./peer.js";
+import { voxwirePeer } from "./voxwire-peer.js";
 
 const MAX_METADATA_BYTES = 8192;
 
@@ -17,6 +17,7 @@ export function sessionOptions(
   media: Media,
 ): Omit<SessionOptions, "token"> {
   const { bot = "", metadata, transport = "auto", iceServers, icePolicy = "all" } = options;
+  const { peer = voxwirePeer } = options;
   if (!["auto", "webrtc", "websocket"].includes(transport)) {
     throw makeError("invalid_argument", "transport is one of auto, webrtc, websocket");
   }
@@ -25,10 +26,11 @@ export function sessionOptions(
     throw makeError("unsupported", `this client's media has no ${transport}`);
   }
   return {
-    url: controlUrl(options.url, env.baseUrl()),
+    url: peer.locate(options.url, env.baseUrl()),
+    peer,
     bot,
     metadataJson: metadata === undefined ? "" : metadataText(metadata),
-    carriers,
+    carriers: carriers.slice(0, peer.maxCarriers),
     iceServers,
     icePolicy,
     resume: options.resume ?? true,

@@ -4,8 +4,9 @@ import type { ClientStatus, CloseReason, ConnectOptions } from "../api.js";
 import type { Media, MediaHost } from "../media/media.js";
 import { asError } from "./attach.js";
 import type { Environment } from "./environment.js";
+import type { SessionOptions } from "./peer.js";
 import { Scope } from "./scope.js";
-import { Session, type SessionHost, type SessionOptions } from "./session.js";
+import { Session, type SessionHost } from "./session.js";
 import { isLoopback } from "./url.js";
 
 const CONNECT_MS = 15_000;

@@ -3,7 +3,7 @@ import { type VoxwireError, wire } from "@voxwire/protocol";
 import type { CloseReason } from "../api.js";
 import type { Media, MediaPath, Payload } from "../media/media.js";
 import { lost } from "./attach.js";
-import type { Control } from "./control.js";
+import type { ControlChannel } from "./peer.js";
 import type { Scope } from "./scope.js";
 
 /** How long audio that was received may still play after the session ended, milliseconds. */
@@ -61,7 +61,7 @@ export async function drain(scope: Scope, media: Media): Promise<void> {
 /** Figures of a session for a bug report. */
 export function figuresOf(
   welcome: wire.Welcome | undefined,
-  { clock, droppedMessages, numbers }: Control,
+  { clock, droppedMessages, numbers }: ControlChannel,
   path: MediaPath | undefined,
 ) {
   const { sessionId = "", epoch = 0, bot = "", server = "" } = welcome ?? {};

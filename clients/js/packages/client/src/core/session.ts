@@ -8,38 +8,26 @@ import {
   type VoxwireError,
   wire,
 } from "@voxwire/protocol";
-import type { CarrierName, Media, MediaPath, Payload } from "../media/media.js";
-import { asError, Greeting, type GreetingOptions } from "./attach.js";
-import { Control, type ControlHandler } from "./control.js";
-import type { Tap } from "./dialler.js";
+import type { MediaPath, Payload } from "../media/media.js";
+import { asError } from "./attach.js";
 import { FileLoader } from "./file-loader.js";
-import type { Gate } from "./gate.js";
 import { IceChoice } from "./ice.js";
 import { Opening } from "./opening.js";
 import { Paths } from "./paths.js";
+import type { ControlChannel, ControlHandler, PeerHost, SessionOptions } from "./peer.js";
 import { type Handler, Requests } from "./requests.js";
 import { Scope } from "./scope.js";
 import { drain, endOf, figuresOf, Outcome, type SessionEnd, spoken } from "./session-parts.js";
-import { declarationsOf, ToolRunner, type ToolsHost } from "./tool-runner.js";
+import { ToolRunner, type ToolsHost } from "./tool-runner.js";
 import { isLoopback } from "./url.js";
 
 /** How long the server may take to answer Bye, milliseconds. */
 const BYE_MS = 1000;
 
-export interface SessionOptions extends Omit<GreetingOptions, "tools" | "webrtc"> {
-  readonly carriers: readonly CarrierName[];
-  readonly iceServers: readonly RTCIceServer[] | undefined;
-  readonly icePolicy: RTCIceTransportPolicy;
-}
-
 /** What a session tells its client. */
-export interface SessionHost extends ToolsHost {
-  readonly media: Media;
-  readonly gate: Gate;
+export interface SessionHost extends ToolsHost, PeerHost {
   /** Resolves when microphone and output are there. */
   readonly mediaStarted: Promise<void>;
-  readonly tap: Tap;
-  emit<K extends keyof ClientEvents>(type: K, event: ClientEvents[K]): void;
   ignored(reason: string): void;
   stage(stage: string): void;
   reconnecting(attempt: number, cause: VoxwireError): void;
@@ -50,7 +38,7 @@ export interface SessionHost extends ToolsHost {
 }
 
 export class Session implements ControlHandler {
-  readonly control: Control;
+  readonly control: ControlChannel;
   readonly paths: Paths;
   readonly requests: Requests;
   readonly files: FileLoader;
@@ -77,12 +65,9 @@ export class Session implements ControlHandler {
     this.#scope = scope;
     const send = (payload: wire.PayloadInit) => this.send(payload);
     this.#tools = new ToolRunner(scope, host, send);
-    const webrtc = options.carriers.includes("webrtc");
-    const tools = declarationsOf(host.tools);
-    const greeting = new Greeting(env, { ...options, tools, webrtc });
-    this.control = new Control(scope, greeting, host.gate, this, host.tap);
+    this.control = options.peer.open({ scope, options, host, handler: this });
     const ice = new IceChoice(options.iceServers, options.icePolicy, isLoopback(options.url));
-    this.#opening = new Opening(host.media, ice, send);
+    this.#opening = new Opening(host.media, ice, send, this.control.wiring);
     this.paths = new Paths(scope, this.#opening, {
       carriers: options.carriers,
       keep: options.resume,
@@ -114,7 +99,7 @@ export class Session implements ControlHandler {
   start(dialMs: number): void {
     this.host.stage("server");
     this.control.run(dialMs).catch((error) => this.#controlOver(asError(error)));
-    this.host.mediaStarted
+    Promise.all([this.host.mediaStarted, this.control.started])
       .then(() => this.paths.run())
       .catch((error) => {
         if (!this.#scope.closed) this.#fail(asError(error));

@@ -1,7 +1,7 @@
 import { errorFromClose, makeError, type VoxwireError, wire } from "@voxwire/protocol";
 import { Lost, lost } from "./attach.js";
 import type { WebSocketLike } from "./environment.js";
-import type { Gate } from "./gate.js";
+import type { Passage } from "./peer.js";
 import { refused } from "./refusal.js";
 import type { Scope } from "./scope.js";
 
@@ -14,7 +14,8 @@ export type Received = Uint8Array | string;
 /** What takes a socket's messages. */
 export interface SocketOwner {
   received(data: Received): void;
-  lost(error: VoxwireError): void;
+  /** @param closeCode - Of the WebSocket; undefined = the connection broke. */
+  lost(error: VoxwireError, closeCode?: number): void;
 }
 
 interface CloseEventLike {
@@ -29,13 +30,14 @@ export class Socket {
   #owner: SocketOwner | undefined;
   #inbox: Received[] = [];
   #error: VoxwireError | undefined;
+  #closeCode: number | undefined;
   #closed: (() => void) | undefined;
   #gone = false;
 
   private constructor(
     private readonly socket: WebSocketLike,
     private readonly now: () => number,
-    private readonly gate: Gate,
+    private readonly gate: Passage,
   ) {
     this.openedMs = this.lastReceivedMs = now();
     socket.onmessage = (event: { readonly data: unknown }) => {
@@ -44,23 +46,32 @@ export class Socket {
       gate.in.let(() => this.#receive(bytes));
     };
     socket.onclose = (event: CloseEventLike) => {
-      gate.in.let(() => this.#end(errorFromClose(event.code ?? 1006, event.reason)));
+      const { code, reason } = event;
+      gate.in.let(() => this.#end(errorFromClose(code ?? 1006, reason), code));
     };
     socket.onerror = () => {};
   }
 
-  /** Opens a socket; gives up when the scope ends. Rejects with a VoxwireError. */
-  static async dial(scope: Scope, url: string, timeoutMs: number, gate: Gate): Promise<Socket> {
+  /** Opens a socket; gives up when the scope ends. Rejects with a VoxwireError.
+   *
+   * @param protocol - What both must speak; "" = no subprotocol. */
+  static async dial(
+    scope: Scope,
+    url: string,
+    timeoutMs: number,
+    gate: Passage,
+    protocol: string = wire.SUBPROTOCOL,
+  ): Promise<Socket> {
     const where = new URL(url).host;
     const { env } = scope;
     let pending: WebSocketLike | undefined;
     let gaveUp = false;
     const opening = (async () => {
-      const socket = await env.openSocket(url, wire.SUBPROTOCOL);
+      const socket = await env.openSocket(url, protocol);
       pending = socket;
       if (gaveUp) return discard(socket);
       socket.binaryType = "arraybuffer";
-      await opened(socket, where);
+      await opened(socket, where, protocol);
       return new Socket(socket, () => env.now(), gate);
     })();
     try {
@@ -88,7 +99,7 @@ export class Socket {
     while (this.#owner === owner && owner && this.#inbox.length > 0) {
       owner.received(this.#inbox.shift() as Received);
     }
-    if (this.#owner === owner && this.#error) owner?.lost(this.#error);
+    if (this.#owner === owner && this.#error) owner?.lost(this.#error, this.#closeCode);
   }
 
   send(data: Uint8Array<ArrayBuffer>): void {
@@ -151,21 +162,22 @@ export class Socket {
     else this.#inbox.push(data);
   }
 
-  #end(error: VoxwireError): void {
+  #end(error: VoxwireError, closeCode?: number): void {
     if (this.#gone || this.#error) return;
     this.#error = error;
+    this.#closeCode = closeCode;
     this.#closed?.();
-    if (this.#inbox.length === 0) this.#owner?.lost(error);
+    if (this.#inbox.length === 0) this.#owner?.lost(error, closeCode);
   }
 }
 
-/** Resolves when the WebSocket is open and speaks our protocol. */
-function opened(socket: WebSocketLike, where: string): Promise<void> {
+/** Resolves when the WebSocket is open and speaks the protocol. */
+function opened(socket: WebSocketLike, where: string, protocol: string): Promise<void> {
   return new Promise((resolve, reject) => {
     let status = 0;
     socket.onopen = () => {
-      if (socket.protocol === wire.SUBPROTOCOL) resolve();
-      else reject(makeError("version", `${where} does not speak ${wire.SUBPROTOCOL}`));
+      if (socket.protocol === protocol) resolve();
+      else reject(makeError("version", `${where} does not speak ${protocol}`));
     };
     socket.onerror = (event: { readonly message?: string }) => {
       status = Number(/response: (\d{3})/.exec(event.message ?? "")?.[1] ?? 0);

@@ -10,12 +10,12 @@ import {
   VoxwireError,
   wire,
 } from "@voxwire/protocol";
-import type { Tool, ToolCall } from "../api.js";
 import type { Payload } from "../media/media.js";
 import type { OwnCall } from "./conversation.js";
 import type { Send } from "./opening.js";
 import { Scope } from "./scope.js";
 import { ToolError } from "./tool.js";
+import type { Tool, ToolCall } from "./tool-shape.js";
 
 /** Most tools that run at once. */
 const MAX_RUNNING = 32;

@@ -16,6 +16,14 @@ const PATH = "/v1/session";
  * the page's origin. A path is where the server is mounted: `/v1/session` is added to it unless it
  * ends so. */
 export function controlUrl(url: string | URL, base: string | undefined): string {
+  const { protocol, host, pathname, search } = serverUrl(url, base);
+  const mount = pathname.replace(/\/+$/, "");
+  const path = mount.endsWith(PATH) ? mount : `${mount}${PATH}`;
+  return `${SCHEMES[protocol]}//${host}${path}${search}`;
+}
+
+/** The absolute URL of what a program names; throws a UsageError where it names no server. */
+export function serverUrl(url: string | URL, base: string | undefined): URL {
   const text = String(url);
   const absolute = /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
   const relative = /^(\.{0,2}\/|\.{1,2}$)/.test(text);
@@ -31,16 +39,13 @@ export function controlUrl(url: string | URL, base: string | undefined): string 
         : "the URL must look like wss://host, https://host, ws://127.0.0.1:7860 or /",
     );
   }
-  const scheme = SCHEMES[parsed.protocol];
-  if (scheme === undefined || parsed.hostname === "") {
+  if (!(parsed.protocol in SCHEMES) || parsed.hostname === "") {
     throw makeError("invalid_argument", "the URL's scheme must be ws, wss, http or https");
   }
   if (parsed.username || parsed.password) {
     throw makeError("invalid_argument", "the URL must not carry credentials; use token");
   }
-  const mount = parsed.pathname.replace(/\/+$/, "");
-  const path = mount.endsWith(PATH) ? mount : `${mount}${PATH}`;
-  return `${scheme}//${parsed.host}${path}${parsed.search}`;
+  return parsed;
 }
 
 /** True when the URL names this machine. */

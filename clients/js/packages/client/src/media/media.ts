@@ -22,7 +22,15 @@ export interface MediaHost {
   readonly signal: AbortSignal;
 }
 
-export interface PathOptions {
+/** What a path needs whose peer is no Voxwire server. */
+export interface PathWiring {
+  /** Adds what the peer wants in an offer beside one line of audio, such as a data channel. */
+  prepare?(connection: RTCPeerConnection): void;
+  /** True = no anchors come: the time of the stream itself is the media clock. */
+  readonly unanchored?: boolean;
+}
+
+export interface PathOptions extends PathWiring {
   readonly pathId: number;
   readonly iceServers: readonly RTCIceServer[];
   readonly icePolicy: RTCIceTransportPolicy;

@@ -5,6 +5,7 @@
  */
 export { BotRequests, type RtviFile } from "./bot-requests.js";
 export { CHAT_LABEL, type ChatText, pingText, readChat, trackStatusText } from "./chat.js";
+export { audioFrame, type BotFrame, MAX_FRAME_BYTES, messageFrame, readFrame } from "./frames.js";
 export {
   decode,
   encode,

@@ -106,6 +106,13 @@ test("a word that is heard does not change the others' keys or text", () => {
   );
 });
 
+test("useFeatures tells what the other end can do, as it becomes known", () => {
+  const { result } = renderHook(() => react.useFeatures(), { wrapper });
+  expect(result.current.has("interrupt")).toBe(false);
+  act(() => client.features.set(new Set(["interrupt", "reconnect"])));
+  expect([...result.current]).toEqual(["interrupt", "reconnect"]);
+});
+
 test("useMicrophone toggles, and holds for push-to-talk", async () => {
   const { result } = renderHook(() => react.useMicrophone(), { wrapper });
   await act(() => result.current.toggle());

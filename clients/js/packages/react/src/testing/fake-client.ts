@@ -11,6 +11,7 @@ import type {
   Diagnosis,
   EventType,
   FileAcceptance,
+  Feature,
   Levels,
   Microphone,
   Quality,
@@ -37,6 +38,7 @@ export class FakeClient implements Client {
   readonly conversation = new Value<Conversation>({ turns: [], skipped: 0 });
   readonly quality = new Value<Quality | undefined>(undefined);
   readonly accepts = new Value<FileAcceptance | undefined>(undefined);
+  readonly features = new Value<ReadonlySet<Feature>>(new Set());
   readonly devicesState = new Value<DevicesState>(NO_DEVICES);
   readonly devices = {
     get: () => this.devicesState.get(),
@@ -199,10 +201,8 @@ export class FakeClient implements Client {
   /** Number of handlers and listeners that are left, for tests against leaks. */
   get listenerCount(): number {
     const handlers = [...this.#listeners.values()].reduce((sum, set) => sum + set.size, 0);
-    const stores = [
-      ...[this.status, this.activity, this.conversation, this.quality, this.accepts],
-      this.devicesState,
-    ];
+    const { status, activity, conversation, quality, accepts, features, devicesState } = this;
+    const stores = [status, activity, conversation, quality, accepts, features, devicesState];
     return handlers + this.#all.size + stores.reduce((sum, store) => sum + store.size, 0);
   }
 }

@@ -8,9 +8,11 @@ import type {
   ConnectOptions,
 } from "../../../../packages/client/src/index.js";
 import { createClient, tool } from "../../../../packages/client/src/index.js";
+import { pipecatBot } from "../../../../packages/client/src/rtvi/index.js";
 import { VoxwireError, wire } from "../../../../packages/protocol/src/index.js";
 import { held, troubles } from "./counting.js";
 import { show } from "./log.js";
+import { Mouth } from "./mouth.js";
 import { tapOutput } from "./tap.js";
 
 export interface Noted {
@@ -35,6 +37,9 @@ export class Talk {
   readonly calls: { readonly name: string; readonly args: unknown }[] = [];
   readonly flushes: number[] = [];
   readonly sound: ReturnType<typeof tapOutput>;
+  /** Results as a bot gets them from a Voxwire server: the offline bot looks for that, and a stock
+   * runner passes on what a client says. */
+  wrapsResults = false;
   counted = 0;
   #counter: ReturnType<typeof setInterval> | undefined;
 
@@ -141,7 +146,7 @@ export class Talk {
     } as const;
     const run = async ({ place }: { place: string }) => {
       this.calls.push({ name: "show_on_map", args: { place } });
-      return `${place}, <img src=x onerror=pwn()> pinned`;
+      return this.wrapsResults ? { result: place } : `${place}, <img src=x onerror=pwn()> pinned`;
     };
     return tool("show_on_map", parameters, run, { description: "Shows a place on the map." });
   }
@@ -204,7 +209,18 @@ async function act(
   return { connect: await connecting, parting, status: client.status.get().status };
 }
 
-const e2e = { act, make, talk, talks, outcome, held, troubles };
+let mouth: Mouth | undefined;
+
+/** Gives the page a microphone that says what `say` tells it to. */
+function giveMouth(): void {
+  mouth ??= new Mouth();
+}
+
+async function say(url: string): Promise<void> {
+  await mouth?.say(url);
+}
+
+const e2e = { act, giveMouth, make, pipecatBot, say, talk, talks, outcome, held, troubles };
 declare global {
   interface Window {
     e2e: typeof e2e;
