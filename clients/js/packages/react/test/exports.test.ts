@@ -23,6 +23,7 @@ test("the package exports this and nothing else", () => {
     "useConversation",
     "useDevices",
     "useFeatures",
+    "useFiles",
     "useMicrophone",
     "useQuality",
     "useTool",
