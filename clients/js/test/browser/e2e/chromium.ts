@@ -21,6 +21,9 @@ export const ELSEWHERE = "voxwire.test";
 export const STRANGER = "stranger.test";
 const NAMES = `MAP ${ELSEWHERE} 127.0.0.1, MAP ${STRANGER} 127.0.0.1`;
 export const NAMED = `--host-resolver-rules=${NAMES}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1`;
+/** `localhost`, as Pipecat's runner calls itself, and no other name. */
+export const LOCALHOST =
+  "--host-resolver-rules=MAP localhost 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1";
 /** Names other than this machine's do not resolve. */
 export const NO_NAMES = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1";
 
@@ -31,20 +34,23 @@ export function launch(flags: readonly string[] = [FAKE_DEVICE, FAKE_USER]): Pro
   });
 }
 
-/** A page of the tests' site; requests to any other origin are aborted and noted. */
+/** A page of the tests' site; requests to any other origin are aborted and noted.
+ *
+ * @param peers - Origins that the page has business with. */
 export async function openPage(
   browser: Browser,
   url: string,
+  peers: readonly string[] = [],
 ): Promise<Page & { foreign: string[] }> {
   const page = Object.assign(await browser.newPage(), { foreign: [] as string[] });
-  const { host } = new URL(url);
+  const known = [url, ...peers].map((one) => new URL(one).host);
   await page.route("**/*", (route) => {
-    if (new URL(route.request().url()).host === host) return route.continue();
+    if (known.includes(new URL(route.request().url()).host)) return route.continue();
     page.foreign.push(route.request().url());
     return route.abort();
   });
   page.on("websocket", (socket) => {
-    if (new URL(socket.url()).host !== host) page.foreign.push(socket.url());
+    if (!known.includes(new URL(socket.url()).host)) page.foreign.push(socket.url());
   });
   page.on("pageerror", (error) => process.stdout.write(`page error: ${error.message}\n`));
   await page.goto(`${url}/page/`);

@@ -82,7 +82,7 @@ export class Stock {
   /** Waits until something is true in the page. */
   async until<A>(what: string, test: (given: A) => unknown, given?: A): Promise<void> {
     try {
-      const options = { timeout: 25000, polling: 20 };
+      const options = { timeout: UNTIL_MS, polling: 20 };
       await this.page.waitForFunction(test as () => unknown, given as never, options);
     } catch (cause) {
       const last = await this.run(() =>

@@ -51,7 +51,7 @@ function make(transport: Transport): PipecatClient {
   const made = new PipecatClient({ transport: carrier, enableMic: true, callbacks: callbacks() });
   made.registerFunctionCallHandler("show_on_map", async ({ arguments: given }) => {
     calls.push(given);
-    return `${given["place"]}, pinned by the page`;
+    return `${given.place}, pinned by the page`;
   });
   return made;
 }
