@@ -25,6 +25,7 @@ const CALLBACKS = [
 /** Samples that the WebSocket transport sends at a time, in bytes, and their rate. */
 const CHUNK_BYTES = 512;
 const SOCKET_RATE = 16_000;
+const REQUEST_MS = 60_000;
 
 const events: Noted[] = [];
 const calls: unknown[] = [];
@@ -83,7 +84,7 @@ const page: StockPage = {
   of,
   sendText: (text, options) => client.sendText(text, options),
   sendMessage: (type, data) => client.sendClientMessage(type, data),
-  request: (type, data) => client.sendClientRequest(type, data),
+  request: (type, data) => client.sendClientRequest(type, data, REQUEST_MS),
   disconnect: () => client.disconnect(),
   disconnectBot: () => client.disconnectBot(),
   state: () => client.state,
