@@ -15,6 +15,7 @@ const MAP = {
   parameters: { type: "object", properties: { place: { type: "string" } } },
 };
 const PATIENT = { voice_gap_ms: 60_000, hello_timeout_ms: 60_000, dead_after_ms: 120_000 };
+const TRIES = 3;
 
 let site: Site;
 let open: Server;
@@ -76,11 +77,25 @@ interface Message {
   readonly tool_calls?: unknown;
 }
 
+/** Says the question; what was understood. */
+async function say(stock: Stock): Promise<string> {
+  const before = await stock.mark();
+  await stock.run(() => window.stock.say("question.wav"));
+  const final = (before: number) =>
+    window.stock.events
+      .slice(before)
+      .find(({ type, data }) => type === "onUserTranscript" && data.final)?.data.text;
+  await stock.until("a spoken question is understood, somehow", final, before);
+  return stock.run(final, before);
+}
+
 /** A spoken question cuts the greeting; a tool of the page answers it. */
 async function askByVoice(stock: Stock): Promise<void> {
   await stock.speaks("Hello");
   await stock.until("the greeting is heard", () => window.stock.ear.lastLoud() > 0);
-  await stock.run(() => window.stock.say("question.wav"));
+  // A page that has no processor for a while records holes.
+  for (let tries = 1; (await say(stock)) !== QUESTION; tries += 1)
+    expect(tries).toBeLessThan(TRIES);
   await stock.speaks("pinned by the page");
   await stock.until("it is over", () => {
     const { events } = window.stock;
@@ -88,8 +103,6 @@ async function askByVoice(stock: Stock): Promise<void> {
     return events.slice(called).some(({ type }) => type === "onBotStoppedSpeaking");
   });
 
-  const said = (await stock.of("onUserTranscript")).filter(({ final }) => final);
-  expect(said.map(({ text }) => text)).toEqual([QUESTION]);
   expect(await stock.run(() => window.stock.calls)).toEqual([{ place: "Paris" }]);
   const [asked] = await stock.of("onLLMFunctionCallInProgress");
   expect(asked).toMatchObject({ function_name: "show_on_map", arguments: { place: "Paris" } });
@@ -164,14 +177,13 @@ async function typesAndAsks(stock: Stock, greeting: string): Promise<void> {
   const notes = await stock.run(() => window.stock.request("notes"));
   expect(notes).toEqual([0, 1, 2].map((n) => ["note", { n }]));
   const mind = (await stock.run(() => window.stock.request("context"))) as Message[];
-  expect(mind.map(({ role }) => role)).toEqual([
-    ...["assistant", "user", "assistant", "tool", "assistant", "user", "assistant", "user"],
-    "assistant",
+  expect(mind[0]).toMatchObject({ role: "assistant", content: greeting });
+  const asked = mind.slice(mind.findIndex(({ content }) => content === QUESTION));
+  expect(asked.map(({ role }) => role)).toEqual([
+    ...["user", "assistant", "tool", "assistant", "user", "assistant", "user", "assistant"],
   ]);
-  expect(mind[0]?.content).toBe(greeting);
-  expect(mind[1]?.content).toBe(QUESTION);
-  expect(mind[3]?.content).toContain("pinned by the page");
-  expect(mind.at(-1)?.content).toBe("Your name is Emma.");
+  expect(asked[2]?.content).toContain("pinned by the page");
+  expect(asked.at(-1)?.content).toBe("Your name is Emma.");
 }
 
 /** The whole of it. */
@@ -205,10 +217,8 @@ const TRANSPORTS = ["webrtc", "websocket"] as const;
 
 describe.skipIf(!INSTALLED)("pages of Pipecat's own clients", () => {
   test("hold a conversation, with a token and without one", async () => {
-    await Promise.all([
-      ...TRANSPORTS.map((transport) => converse(transport, "start", guarded)),
-      ...TRANSPORTS.map((transport) => converse(transport, "connect", open)),
-    ]);
+    await Promise.all(TRANSPORTS.map((transport) => converse(transport, "start", guarded)));
+    await Promise.all(TRANSPORTS.map((transport) => converse(transport, "connect", open)));
     await Promise.all([guarded, open].map(nobodyIsThere));
   });
 
