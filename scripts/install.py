@@ -222,7 +222,7 @@ def install_python(mode: str) -> None:
     stamp_path(mode).write_text(fingerprint(mode == "dev"), "utf-8")
 
 
-def install_npm() -> None:
+def install_npm(*, dev: bool) -> None:
     """Installs what comes from npm; without Node it is left out, and this says so."""
     if (reason := missing_node()) is not None:
         print(f"setup: {reason}. Left out: the console, the JavaScript packages, buf, pyright")
@@ -232,6 +232,12 @@ def install_npm() -> None:
         what="the JavaScript tools from npm, about 450 MB",
         without="the console, buf and pyright",
     )
+    if dev:
+        npm.install(
+            npm.STOCK,
+            what="Pipecat's own JavaScript clients, about 130 MB",
+            without="the tests of their pages",
+        )
 
 
 def locked() -> object:
@@ -258,7 +264,7 @@ def main(arguments: list[str]) -> int:
         fresh = is_current(mode) or (mode == "runtime" and is_current("dev"))
         install_python(mode)
         if "--npm" in arguments:
-            install_npm()
+            install_npm(dev=mode == "dev")
         if "--pipecat" in arguments:
             pipecat_tools.install(pip, cache("wheels"))
         if mode == "dev":

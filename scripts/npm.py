@@ -11,6 +11,10 @@ CONSUMERS = ROOT / "clients" / "js" / "test" / "consumers"
 """Apps that use the packages as their users do; with a lock file of its own."""
 
 
+STOCK = ROOT / "clients" / "js" / "test" / "stock"
+"""Pipecat's own clients, for pages that talk to our server; with a lock file of its own, too."""
+
+
 def digest_of(folder: Path) -> str:
     """Changes whenever something else has to be installed."""
     names = ("package.json", "package-lock.json")

@@ -120,6 +120,9 @@ SHARES = [
         pages("console-looks", "console-talk", "react-app"),
         vitest=BROWSER,
     ),
+    Share("browser", "stock talk", 35, pages("stock-talk"), vitest=BROWSER),
+    Share("browser", "stock restart", 30, pages("stock-restart"), vitest=BROWSER),
+    Share("browser", "stock heard", 25, pages("stock-heard"), vitest=BROWSER),
     Share("interop", "bot", 100, whole("offline_bot", "wheels")),
     Share("interop", "talk", 110, whole("talk", "words", "turn_metrics")),
     Share(
@@ -162,6 +165,7 @@ SHARES = [
     Share(
         "browser", "consumers", 80, pages("consumers"), vitest=BROWSER, consumers=True, system=True
     ),
+    Share("browser", "stock cuts", 150, pages("stock-cuts"), vitest=BROWSER, system=True),
     Share("browser", "firefox", 45, pages("firefox"), vitest=BROWSER, apart=True, system=True),
     Share("interop", "example bots", 65, whole("example_bots"), system=True),
     Share("interop", "speech to speech", 80, whole("s2s_cuts", "s2s_endings"), system=True),

@@ -1,6 +1,8 @@
 """Stock WebSocket clients on the real server: conversations, strangers, and hostile frames."""
 
 import asyncio
+import base64
+import json
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,6 +17,7 @@ from tests.integration.test_tokens import KEY, fetch_token
 from tests.support.clicks import make_bot
 from tests.support.stock_socket import dialled, frame
 from tests.support.waiting import PATIENT, until
+from voxwire_protocol import wire
 from voxwire_server.bots.offline import bot as offline
 from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.registry import LoadedBot
@@ -23,6 +26,11 @@ from voxwire_server.testing import RunningServer, running_server
 HOUSE = LoadedBot(name="offline", run=offline.bot, warm=offline.warm, close=offline.close)
 SECOND = 48_000
 """Bytes of a second of the bot's voice."""
+
+
+def in_address(body: object) -> str:
+    """A body as it stands in an address."""
+    return base64.b64encode(json.dumps(body).encode()).decode()
 
 
 def heard_by(client: Any) -> list[str]:
@@ -81,17 +89,21 @@ async def test_rtvi_as_text_holds_a_conversation_without_sound() -> None:
             assert await client.closed() == 1000
 
 
-async def test_a_tool_of_the_page_is_run_there_and_answered_once() -> None:
-    """Declared in the body of the start: a stock client has no other place for it."""
+@pytest.mark.parametrize("way", ["start", "body"])
+async def test_a_tool_of_the_page_is_run_there_and_answered_once(way: str) -> None:
+    """Declared in the body of the start, or in the address: a stock client has no other place."""
     parameters = {"type": "object", "properties": {"place": {"type": "string"}}}
-    tool = {"name": "show_on_map", "description": "Shows a place.", "parameters": parameters}
+    tool = {"name": "show_on_map", "description": "Shows a place?>", "parameters": parameters}
     silent = {"run_immediately": True, "audio_response": False}
     async with running_server(HOUSE, **PATIENT) as server:
-        url = f"http://127.0.0.1:{server.port}/start"
-        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
-            asked = {"transport": "websocket", "body": {"tools": [tool]}}
-            started = (await http.post(url, json=asked)).json()
-        async with dialled(started["wsUrl"], as_text=True) as client:
+        if way == "start":
+            url = f"http://127.0.0.1:{server.port}/start"
+            async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+                asked = {"transport": "websocket", "body": {"tools": [tool]}}
+                url = (await http.post(url, json=asked)).json()["wsUrl"]
+        else:
+            url = f"{server.url}/ws-client?body={in_address({'tools': [tool]})}"
+        async with dialled(url, as_text=True) as client:
             await client.ready()
             await client.say("send-text", {"content": "show paris on the map", "options": silent})
             await client.until(lambda: client.of("llm-function-call-in-progress"))
@@ -158,6 +170,21 @@ async def test_three_frames_of_garbage_in_a_row_end_the_session(server: RunningS
             await client.socket.send(b"\xff\xff\xff")
         assert await client.closed() == 4070
         assert client.of("error")[-1]["fatal"]
+
+
+@pytest.mark.parametrize(
+    "body", ["?", "e30", "bnVsbA==", "eyJhIjpOYU59", "e\u00e9", in_address({"x": "y" * 9000})[:7999]]
+)
+async def test_an_address_with_a_bad_body_is_refused_and_a_good_one_is_not(
+    server: RunningServer, body: str
+) -> None:
+    async with dialled(f"{server.url}/ws-client?body={body}") as client:
+        if body == "e30":  # {}, without its padding
+            await client.ready()
+            return
+        await client.say("client-ready", {"version": "2.1.0"})
+        assert await client.closed() == 4000 + wire.ErrorCode.ERROR_CODE_MALFORMED
+        assert client.of("error")[0]["fatal"]
 
 
 async def test_who_closes_the_socket_ends_the_session(server: RunningServer) -> None:

@@ -84,6 +84,8 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
             await rtvi.send_error_response(message, "it failed, as asked")
         elif message.type == "announce":
             await rtvi.send_server_message(message.data)
+        elif message.type == "context":
+            await rtvi.send_server_response(message, context.get_messages())
         else:
             body = {"asked": message.data, "body": runner_args.body}
             await rtvi.send_server_response(message, body)

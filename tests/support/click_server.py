@@ -20,19 +20,20 @@ from voxwire_server.config import Settings
 from voxwire_server.logs import configure_logging
 from voxwire_server.serving import bind, make_server, run_server
 
-POLICY = b"default-src 'self'; script-src 'self'"
+POLICY = "default-src 'self'; script-src 'self'"
 
 
 class StrictFiles:
-    """Static files that allow a page nothing but its own origin."""
+    """Static files that allow a page nothing but its own origin, or what a policy says."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, policy: str | None = None) -> None:
+        self._policy = (policy or POLICY).encode()
         self._files = StaticFiles(directory=folder, html=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def strictly(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"].append((b"content-security-policy", POLICY))
+                message["headers"].append((b"content-security-policy", self._policy))
                 message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
 

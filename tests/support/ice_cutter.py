@@ -39,6 +39,11 @@ class Cutter:
         self._dead |= self._alive
         self._alive.clear()
 
+    def heal(self) -> None:
+        """What was cut works again."""
+        self._alive |= self._dead
+        self._dead.clear()
+
 
 class _Sending:
     """A transport whose ``sendto`` is another one."""

@@ -1,12 +1,14 @@
 """The real server for a browser: ``page_server.py JSON``; prints ``listening PORT``.
 
-The JSON may hold ``bot`` (``clicks``, the default, or ``offline``), ``folder`` (files that are
-served below /page/ on the same origin, under the strictest Content-Security-Policy),
+The JSON may hold ``bot`` (``clicks``, the default, ``offline``, or ``open``, see
+:mod:`tests.support.open_bot`), ``folder`` (files that are served below /page/ on the same origin,
+under the strictest Content-Security-Policy, or under ``policy``),
 ``public_port`` (where browsers find it, when that is a proxy), ``public_host`` (any name by which
 they do; needs a key), ``ledger`` (a file: a line for every reliable message, see
-:mod:`tests.support.fault_server`), ``wav`` (``path`` and ``text`` of a WAV to speak first) and
-``settings``. A line ``cut`` on the standard input makes every UDP socket of ICE deaf and dumb that
-exists then, ``block`` those to come as well, until ``open``.
+:mod:`tests.support.fault_server`), ``wav`` (``path`` and ``text`` of a WAV to speak first),
+``texts`` (more of them, see :mod:`tests.support.spoken`, for the folder) and ``settings``. A line
+``cut`` on the standard input makes every UDP socket of ICE deaf and dumb that exists then,
+``block`` those to come as well, until ``open``; ``heal`` brings all of them back.
 """
 
 import asyncio
@@ -32,6 +34,8 @@ from tests.support.click_server import StrictFiles
 from tests.support.clicks import ClickTTS, ScriptedLLM
 from tests.support.fault_server import recording
 from tests.support.ice_cutter import Cutter
+from tests.support.open_bot import OPEN
+from tests.support.spoken import speak as speak_all
 from voxwire_server import BotSession
 from voxwire_server.bots.registry import LoadedBot, load_bot
 from voxwire_server.config import Settings
@@ -65,6 +69,13 @@ async def clicks(session: BotSession) -> None:
     await session.run([session.input(), user, EchoLLM(), ClickTTS(), session.output(), assistant])
 
 
+BOTS = {
+    "clicks": lambda: LoadedBot(name="clicks", run=clicks),
+    "offline": lambda: load_bot("offline"),
+    "open": lambda: OPEN,
+}
+
+
 async def speak(path: str, text: str, *, rate: int = 48000) -> None:
     """Speak a text into a WAV, with silence around it."""
     from voxwire_server.bots.offline.espeak import shared_espeak
@@ -85,7 +96,9 @@ def obey(cutter: Cutter) -> None:
     """Read the standard input; its end changes nothing."""
     for line in sys.stdin:
         cutter.blocks = line.strip() == "block"
-        if line.strip() != "open":
+        if line.strip() == "heal":
+            cutter.heal()
+        elif line.strip() != "open":
             cutter.cut()
 
 
@@ -93,6 +106,8 @@ def main(options: dict[str, Any]) -> None:
     configure_logging("WARNING")
     if "wav" in options:
         asyncio.run(speak(**options["wav"]))
+    if "texts" in options:
+        asyncio.run(speak_all(Path(options["folder"]), options["texts"]))
     with contextlib.ExitStack() as stack:
         if "ledger" in options:
             path = Path(options["ledger"])
@@ -108,8 +123,7 @@ def run(options: dict[str, Any]) -> None:
     listener = bind(settings)
     port = listener.getsockname()[1]
     public = options.get("public_port", port)
-    offline = options.get("bot") == "offline"
-    bot = load_bot("offline") if offline else LoadedBot(name="clicks", run=clicks)
+    bot = BOTS[options.get("bot", "clicks")]()
     if "public_host" in options:  # the gate of a server on the network, without being there
         names = ("127.0.0.1", options["public_host"])
         origins = ",".join(f"http://{name}:{public}" for name in names)
@@ -117,7 +131,7 @@ def run(options: dict[str, Any]) -> None:
     server = make_server(settings, bot, port=public)
     if "folder" in options:
         application: Any = server.config.app
-        files = StrictFiles(Path(options["folder"]))
+        files = StrictFiles(Path(options["folder"]), options.get("policy"))
         application.router.routes.insert(0, Mount("/page", app=files))
     threading.Thread(target=obey, args=(cutter,), daemon=True).start()
     print("listening", port, flush=True)

@@ -200,6 +200,28 @@ async def test_a_callback_that_raises_is_logged_once_and_ends_nothing(
     assert sum("data channel" in record.message for record in caplog.records) == 1
 
 
+async def test_what_the_peer_has_not_confirmed_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lose(_: bytes) -> None: ...
+
+    async with connected("rtvi") as (left, right):
+        await until(lambda: "open" in left.told)
+        left.data.send("before")
+        await until(lambda: right.messages == ["before"] and left.data.unconfirmed == 0)
+        dtls = left.data._channel.transport.transport
+        with monkeypatch.context() as dark:
+            dark.setattr(dtls, "_send_data", lose)
+            for message in ("one", "x" * 5000, b"three"):  # the second in five pieces
+                left.data.send(message)
+            assert left.data.unconfirmed == 3
+        await until(lambda: len(right.messages) == 4)
+        await until(lambda: left.data.unconfirmed == 0)
+        with monkeypatch.context() as dark:
+            dark.setattr(dtls, "_send_data", lose)
+            left.data.send("never")
+            await left.peer.close()
+            assert left.data.unconfirmed == 1
+
+
 async def test_without_a_label_there_is_no_data_section() -> None:
     async with connected() as (left, right):
         assert left.peer.data is None

@@ -31,6 +31,7 @@ class FakeWire:
         pings: How many signs of life were asked for.
         closed: Code and reason, once it was closed.
         given_up: Whether its other side was taken for gone.
+        confirmed: How many messages it has brought; None = all.
     """
 
     overflowing = False
@@ -42,12 +43,17 @@ class FakeWire:
         self.pings = 0
         self.closed: tuple[int, str] | None = None
         self.given_up = self.told_the_end = False
+        self.confirmed: int | None = None
 
     def over(self) -> None:
         self.told_the_end = True
 
     def send(self, text: str) -> None:
         self.sent.append(rtvi.decode(text))
+
+    def undelivered(self) -> list[str]:
+        late = [] if self.confirmed is None else self.sent[self.confirmed :]
+        return [rtvi.encode(message) for message in late]
 
     def ping(self) -> None:
         self.pings += 1
@@ -467,6 +473,45 @@ async def test_what_is_said_while_nothing_carries_it_comes_first_on_the_next_wir
     assert peer.inbox.told[-1] == f"back {before_ms}"
     peer.channel.lost(again)  # the one before is told of late
     assert peer.channel.attached
+
+
+@pytest.mark.parametrize("noticed", [False, True])
+@in_virtual_time
+async def test_what_a_wire_took_and_did_not_bring_comes_again(
+    time: VirtualTime, noticed: bool
+) -> None:
+    """All but a call that the page runs: it would run it twice, if it had it after all."""
+    peer = Peer(time, features=RESUME)
+    peer.tools = {"look"}
+    peer.tell(response_started=wire.ResponseStarted())
+    peer.wire.confirmed = len(peer.wire.sent)
+    peer.tell(tool_call_started=wire.ToolCallStarted(call_id="c", name="look"))
+    peer.tell(tool_call_started=wire.ToolCallStarted(call_id="d", name="pay"))
+    peer.tell(response_text=wire.ResponseText(text="Yes"))
+    if noticed:
+        peer.channel.lost(peer.wire)
+    again = FakeWire()
+    peer.channel.rebind(again)
+    peer.tell(response_ended=wire.ResponseEnded())
+    calls = [data["tool_call_id"] for data in again.of("llm-function-call-in-progress")]
+    assert calls == ["d"]
+    assert [kind for kind in again.types if kind.startswith("bot-llm")] == [
+        *("bot-llm-text", "bot-llm-stopped")
+    ]
+    third = FakeWire()
+    peer.channel.rebind(third)
+    assert third.sent == []  # all of it had come
+
+
+@in_virtual_time
+async def test_a_client_that_comes_back_is_within_reach_before_it_says_anything(
+    time: VirtualTime,
+) -> None:
+    peer = Peer(time, features=RESUME)
+    await time.advance(9000)
+    peer.channel.rebind(FakeWire())
+    assert [told.split()[0] for told in peer.inbox.told] == ["alive", "back"]
+    assert peer.channel.last_sign_ms == time.now_ms()
 
 
 @in_virtual_time

@@ -68,6 +68,18 @@ async def test_who_cannot_answer_is_not_asked(without: str, time: VirtualTime) -
 
 
 @in_virtual_time
+async def test_who_drops_nothing_hears_all_that_he_was_sent(time: VirtualTime) -> None:
+    stage = Stage(features=frozenset())
+    path = await stage.open(1)
+    stage.say(1000)
+    await time.advance(100)
+    assert stage.voice.heard_ms() == 100
+    sent_ms = 20 * len(path.blocks)
+    assert sent_ms > 200
+    await flush(stage, time, expected=(sent_ms, SERVER_CLOCK), after_ms=0)
+
+
+@in_virtual_time
 async def test_in_a_gap_only_what_was_reported_is_certain(time: VirtualTime) -> None:
     stage = Stage()
     await stage.open(1)

@@ -9,7 +9,7 @@ from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock, Timer
 from voxwire_server.control.bad_messages import BadMessages
 from voxwire_server.control.intake import Intake
-from voxwire_server.control.rtvi_told import is_ours, moments
+from voxwire_server.control.rtvi_told import is_ours, may_come_twice, moments
 from voxwire_server.control.rtvi_wire import RtviWire, Surroundings
 from voxwire_server.lifecycle import Event, State
 from voxwire_server.ports import Inbox
@@ -169,8 +169,8 @@ class RtviChannel:
         if carrier is None:
             return
         if gone:
-            carrier.give_up(code, reason)
             self._lost(carrier, silent=True)
+            carrier.give_up(code, reason)
         else:
             self._wire = None
             carrier.close(code, reason)
@@ -178,7 +178,7 @@ class RtviChannel:
     # the wire
 
     def rebind(self, carrier: RtviWire) -> None:
-        """Go on over a new wire, beginning with what nothing has carried meanwhile.
+        """Go on over a new wire, beginning with what the client may not have.
 
         Raises:
             ChannelError: The session is over. Nothing has changed then.
@@ -188,7 +188,10 @@ class RtviChannel:
             raise ChannelError(wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED, "the session is over")
         inbox.life.on(Event.RESUME)
         since_ms, old = self._last_sign_ms, self._wire
-        self._wire, self._last_sign_ms = carrier, self._clock.now_ms()
+        if old is not None:
+            self._keep(old.undelivered())
+        self._wire = carrier
+        self.alive()  # before its first message: a path that opens finds it within reach
         if old is not None:
             old.close(_SUPERSEDED, "a newer connection took the session over")
         kept, self._kept, self._kept_bytes = self._kept, [], 0
@@ -208,6 +211,7 @@ class RtviChannel:
     def _lost(self, carrier: RtviWire, *, silent: bool) -> None:
         if self._wire is carrier:
             self._wire = None
+            self._keep(carrier.undelivered())
             if self._inbox is not None:
                 self._inbox.lost(self._last_sign_ms, silent=silent)
 
@@ -379,9 +383,20 @@ class RtviChannel:
         for text in texts:
             if self._wire is not None:
                 self._wire.send(text)
-            elif self._comes_back and self._kept_bytes + len(text) <= _KEPT_BYTES:
-                self._kept.append(text)
-                self._kept_bytes += len(text)
+            else:
+                self._keep_one(text)
+
+    def _keep(self, texts: list[str]) -> None:
+        """What a wire took and may not have brought."""
+        tools = () if self._around is None else self._around.client_tools()
+        for text in texts:
+            if may_come_twice(text, tools):
+                self._keep_one(text)
+
+    def _keep_one(self, text: str) -> None:
+        if self._comes_back and self._kept_bytes + len(text) <= _KEPT_BYTES:
+            self._kept.append(text)
+            self._kept_bytes += len(text)
 
 
 def leave(inbox: Inbox) -> None:

@@ -1,11 +1,12 @@
 """What of a session's envelopes an RTVI channel tells, and when. Pure."""
 
+from collections.abc import Collection
 from typing import Any, Final, cast
 
 from voxwire_protocol import rtvi, wire
 from voxwire_protocol.json_text import load_json
 
-__all__ = ["TOLD_BY_SESSION", "is_ours", "moments"]
+__all__ = ["TOLD_BY_SESSION", "is_ours", "may_come_twice", "moments"]
 
 TOLD_BY_SESSION: Final = frozenset(
     {
@@ -34,6 +35,7 @@ TOLD_BY_SESSION: Final = frozenset(
     }
 )
 """What a session tells by itself: the same of a pipeline's own RTVI would come twice."""
+_CALLS: Final = frozenset({"llm-function-call", "llm-function-call-in-progress"})
 
 
 def is_ours(message: wire.AppMessage) -> bool:
@@ -43,6 +45,13 @@ def is_ours(message: wire.AppMessage) -> bool:
     data = load_json(message.data_json or "null")
     members = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
     return members.get("label") == rtvi.LABEL and members.get("type") in TOLD_BY_SESSION
+
+
+def may_come_twice(text: str, client_tools: Collection[str]) -> bool:
+    """Whether a client may be told that again: it would run a call of its own tools again, too."""
+    message = rtvi.decode(text)
+    data = cast("dict[str, Any]", message.data) if isinstance(message.data, dict) else {}
+    return message.type not in _CALLS or data.get("function_name") not in client_tools
 
 
 def moments(envelope: wire.Envelope) -> list[int]:

@@ -32,6 +32,10 @@ class RtviWire(Protocol):
         """Send the JSON text of one message. Never blocks."""
         ...
 
+    def undelivered(self) -> list[str]:
+        """What was sent and may not have come, oldest first; nothing where none can be told."""
+        ...
+
     def over(self) -> None:
         """The session is over: tell the client, where there is a way to."""
         ...

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 from voxwire_protocol import rtc
@@ -118,8 +117,10 @@ class StockConnection:
         if self._data is None:
             self._unsent.append(text)
             return
-        with suppress(ConnectionError, ValueError):  # it is gone; whoever comes back is told
+        try:
             self._data.send(text)
+        except ConnectionError:  # it is gone; whoever comes back is told
+            self._unsent.append(text)
 
     @property
     def waiting_bytes(self) -> int:
@@ -127,6 +128,11 @@ class StockConnection:
         if self._data is None:
             return sum(map(len, self._unsent))
         return self._data.waiting_bytes
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many messages were sent that the client may not have."""
+        return len(self._unsent) + (0 if self._data is None else self._data.unconfirmed)
 
     def _opened(self, channel: rtc.DataChannel) -> None:
         self._data = channel

@@ -46,7 +46,9 @@ class Flushes:
     async def flush(self, utterance_id: str) -> tuple[float, wire.HeardSource] | None:
         """Silence the bot now and learn what was heard.
 
-        Waits at most 150 ms for the listener's final report, then believes the estimate.
+        Waits at most 150 ms for the listener's final report, then believes the estimate. One who
+        reports nothing drops nothing, either: he hears all that he was sent, which may be more
+        than his time says, as a track catches up after a stall.
 
         Returns:
             The heard position in milliseconds of the media clock and its source, or None when
@@ -69,6 +71,8 @@ class Flushes:
                 result = playout.heard.certain_ms(clock.now_ms()), before[1]
             elif answer is not None:
                 result = await self._report(cut, answer)
+            elif not playout.heard.reports:
+                result = max(before[0], playout.heard.sent_ms), before[1]
         playout.finish_flush(cut, clock.now_ms())
         return result
 

@@ -1,5 +1,6 @@
 """A stock client over WebRTC: one session, over connections that follow each other."""
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,6 +45,7 @@ class _ChatWire:
         self.connection = connection
         self._hang_up = hang_up
         self.free_at_ms = 0.0
+        self._sent: deque[str] = deque()
 
     @property
     def overflowing(self) -> bool:
@@ -53,6 +55,14 @@ class _ChatWire:
     def send(self, text: str) -> None:
         """Send a message."""
         self.connection.send(text)
+        self._sent.append(text)
+        while len(self._sent) > self.connection.unconfirmed:
+            self._sent.popleft()
+
+    def undelivered(self) -> list[str]:
+        """What the client has not confirmed: it is lost with the connection, most likely."""
+        number = min(len(self._sent), self.connection.unconfirmed)
+        return list(self._sent)[len(self._sent) - number :]
 
     def over(self) -> None:
         """Say that the bot has left."""

@@ -137,6 +137,10 @@ class StockSocket:
         """Send the JSON text of one message."""
         self.link.send_event(text.encode() if self._as_text else message_frame(text))
 
+    def undelivered(self) -> list[str]:
+        """Nothing: no client of these comes back."""
+        return []
+
     def ping(self) -> None:
         """Ask for a sign of life."""
         if self._socket.ping is not None:

@@ -3,10 +3,11 @@
 Which of the two a client speaks its first message says: ``@pipecat-ai/websocket-transport`` and
 Pipecat's own clients send binary frames, ``pipecat eval`` sends text. The token comes as bearer, as
 ``?token=`` or as the last segment of the path, as Pipecat's runner takes it; no part of a path is
-ever logged.
+ever logged. What a page asks of its session stands in ``?body=``, as Pipecat Cloud takes it.
 """
 
 import asyncio
+import base64
 import logging
 import time
 from itertools import count
@@ -19,11 +20,12 @@ from voxwire_server.ports import SessionFacts
 from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.routes.stock_peer import StockSocket, client_of, message_to, wants_silence
-from voxwire_server.routes.stock_starts import Asked, Owner, Starts
+from voxwire_server.routes.stock_starts import Asked, Owner, Starts, asked_of
 from voxwire_server.routes.stock_uploads import Upload, Uploads
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.session import Session
 from voxwire_server.session.ticket import At, Here, Refused, Ticket
+from voxwire_server.strict_json import load_json
 
 __all__ = ["STOCK_PATHS", "StockSocketRoute"]
 
@@ -110,7 +112,13 @@ class StockSocketRoute:
             about=self._about,
             take_upload=take_upload,
         )
-        asked = Asked() if start is None else start.asked
+        try:
+            asked = _asked_of(scope) or (Asked() if start is None else start.asked)
+        except ValueError:
+            code = wire.ErrorCode.ERROR_CODE_MALFORMED
+            reason = "?body= must be base64 of JSON, of at most 8 KB"
+            await _turn_away(send, Refused(code, reason), as_text=as_text)
+            return
         facts = SessionFacts(
             features=_WITH_TOOLS if asked.tools else _FEATURES,
             origin=_origin(scope),
@@ -220,6 +228,22 @@ def _query_of(scope: dict[str, Any]) -> dict[str, list[str]]:
         return parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=_MAX_FIELDS)
     except ValueError:
         return {}
+
+
+def _asked_of(scope: dict[str, Any]) -> Asked | None:
+    """What ``?body=`` asks: base64 of the JSON that a start has as its ``body``; None = nothing.
+
+    Raises:
+        ValueError: It is none.
+    """
+    given = _query_of(scope).get("body", [""])[0]
+    if not given:
+        return None
+    plain = given.replace(" ", "+").replace("-", "+").replace("_", "/")  # either alphabet
+    body = load_json(base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True))
+    if body is None:
+        raise ValueError
+    return asked_of(body)
 
 
 def _ticket_of(scope: dict[str, Any], *, is_local: bool) -> Ticket:

@@ -9,8 +9,10 @@ import { sleep } from "./times.js";
 const READY_MS = 90_000;
 
 export interface ServerOptions {
-  readonly bot?: "clicks" | "offline";
+  readonly bot?: "clicks" | "offline" | "open";
   readonly folder?: string;
+  readonly policy?: string;
+  readonly texts?: Readonly<Record<string, string>>;
   readonly public_port?: number;
   readonly public_host?: string;
   readonly ledger?: string;
@@ -70,6 +72,11 @@ export class Server {
   /** Loses every packet of those to come, too, or no longer. */
   blockMedia(blocks: boolean): void {
     this.child.stdin?.write(blocks ? "block\n" : "open\n");
+  }
+
+  /** What was cut works again. */
+  healMedia(): void {
+    this.child.stdin?.write("heal\n");
   }
 
   kill(): Promise<void> {
