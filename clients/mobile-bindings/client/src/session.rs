@@ -180,7 +180,7 @@ impl Session {
     ///
     /// `INVALID_ARGUMENT`: it is too large.
     pub fn send_message(&self, kind: &str, data: &Value) -> Result<(), Error> {
-        self.send(self.message(kind, data, String::new(), false)?)
+        self.send(message(kind, data, String::new(), false)?)
     }
 
     /// Answers a request of the bot's program, whose name is the `request_id` of its message.
@@ -189,7 +189,7 @@ impl Session {
     ///
     /// `INVALID_ARGUMENT`: it is too large.
     pub fn answer(&self, request: &AppMessage, data: &Value) -> Result<(), Error> {
-        self.send(self.message(&request.r#type, data, request.request_id.clone(), true)?)
+        self.send(message(&request.r#type, data, request.request_id.clone(), true)?)
     }
 
     /// Asks the bot's program for something. Cancel-safe.
@@ -198,9 +198,8 @@ impl Session {
     ///
     /// The bot's error, or `TIMEOUT` when it does not answer `within`.
     pub async fn call(&self, method: &str, data: &Value, within: Duration) -> Result<Value, Error> {
-        let request_id: String =
-            random::<12>().iter().map(|byte| format!("{byte:02x}")).collect();
-        let message = self.message(method, data, request_id.clone(), false)?;
+        let request_id = format!("{:032x}", u128::from_be_bytes(random()));
+        let message = message(method, data, request_id.clone(), false)?;
         let answer = self.shared.with(|core, now_us| {
             core.send(message, now_us).map(|()| core.requests.open(request_id.clone()))
         })?;
@@ -228,7 +227,7 @@ impl Session {
         });
         let over = self.shared.until(|core| core.is_over());
         let _ = timeout(BYE, over).await; // a server that does not answer is not waited for
-        self.shared.with(|core, now_us| core.finish(now_us));
+        self.shared.with(crate::core::Core::finish);
         let _ = timeout(SHUTDOWN, self.shared.until(|core| core.is_closed())).await;
     }
 
@@ -239,23 +238,6 @@ impl Session {
 
     fn send(&self, payload: Payload) -> Result<(), Error> {
         self.shared.with(|core, now_us| core.send(payload, now_us))
-    }
-
-    fn message(
-        &self,
-        kind: &str,
-        data: &Value,
-        request_id: String,
-        response: bool,
-    ) -> Result<Payload, Error> {
-        checked(kind, "the kind of a message", MAX_NAME_CHARS)?;
-        let data_json = data.to_string();
-        if data_json.len() > MAX_DATA_BYTES {
-            let reason = format!("data is above {MAX_DATA_BYTES} bytes as JSON");
-            return Err(Error::invalid(reason));
-        }
-        let kind = kind.to_owned();
-        Ok(Payload::AppMessage(AppMessage { r#type: kind, data_json, request_id, response }))
     }
 }
 
@@ -272,4 +254,16 @@ fn checked(text: &str, name: &str, max_chars: usize) -> Result<(), Error> {
         return Err(Error::invalid(reason));
     }
     Ok(())
+}
+
+/// A message of the application.
+fn message(kind: &str, data: &Value, request_id: String, response: bool) -> Result<Payload, Error> {
+    checked(kind, "the kind of a message", MAX_NAME_CHARS)?;
+    let data_json = data.to_string();
+    if data_json.len() > MAX_DATA_BYTES {
+        let reason = format!("data is above {MAX_DATA_BYTES} bytes as JSON");
+        return Err(Error::invalid(reason));
+    }
+    let kind = kind.to_owned();
+    Ok(Payload::AppMessage(AppMessage { r#type: kind, data_json, request_id, response }))
 }

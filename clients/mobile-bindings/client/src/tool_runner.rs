@@ -45,7 +45,7 @@ impl ToolRunner {
     pub(crate) fn perform(&self, commands: Vec<Command>) {
         for command in commands {
             match command {
-                Command::Run(request) => self.start(request),
+                Command::Run(request) => self.start(&request),
                 Command::Stop(call_id) => {
                     if let Some(task) = lock(&self.running).remove(&call_id) {
                         task.abort();
@@ -55,9 +55,9 @@ impl ToolRunner {
         }
     }
 
-    fn start(&self, request: ToolRequest) {
+    fn start(&self, request: &ToolRequest) {
         let call_id = request.call_id.clone();
-        match self.prepare(&request) {
+        match self.prepare(request) {
             Err(error) => finish(&self.shared, &call_id, Err(error)),
             Ok((tool, arguments)) => {
                 let call = ToolCall { id: call_id.clone(), shared: Arc::clone(&self.shared) };

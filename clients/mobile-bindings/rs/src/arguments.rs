@@ -64,6 +64,8 @@ pub(crate) struct Talk {
     pub(crate) token: String,
     pub(crate) bot: String,
     pub(crate) roots: Option<PathBuf>,
+    /// Of `drive`: tools whose calls stdin answers.
+    pub(crate) tools: Vec<String>,
 }
 
 /// Reads the arguments behind the name of the program.
@@ -110,6 +112,7 @@ fn option(name: &str, parser: &mut lexopt::Parser, talk: &mut Talk) -> Result<()
         "token" => talk.token = value.string().map_err(said)?,
         "bot" => talk.bot = value.string().map_err(said)?,
         "roots" => talk.roots = Some(value.into()),
+        "tool" => talk.tools.push(value.string().map_err(said)?),
         "transport" if value == "auto" || value == "websocket" => {}
         "transport" if value == "webrtc" || value == "daily" => {
             return Err("this version carries audio over WebSocket only".into());
@@ -154,7 +157,8 @@ mod tests {
 
     #[test]
     fn steps_keep_the_order_in_which_they_were_given() {
-        let asked = parsed("talk ws://h --in a.wav --text hi --in b.wav@1500 --in c@d.wav").unwrap();
+        let asked =
+            parsed("talk ws://h --in a.wav --text hi --in b.wav@1500 --in c@d.wav").unwrap();
         let Asked::Talk(talk) = asked else { panic!("{asked:?}") };
         assert_eq!(
             talk.steps,
@@ -170,8 +174,12 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_said() {
         for line in [
-            "sing", "talk", "talk ws://h --timeout 0", "talk ws://h --transport webrtc",
-            "talk ws://h --what x", "talk ws://h ws://i",
+            "sing",
+            "talk",
+            "talk ws://h --timeout 0",
+            "talk ws://h --transport webrtc",
+            "talk ws://h --what x",
+            "talk ws://h ws://i",
         ] {
             assert!(parsed(line).is_err(), "{line}");
         }

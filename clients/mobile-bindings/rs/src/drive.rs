@@ -3,14 +3,19 @@
 //!
 //! | stdin | |
 //! |---|---|
-//! | `{"op": "send_text", "text": T}`, `{"op": "interrupt"}`, `{"op": "mute", "muted": B}` | the verb |
-//! | `{"op": "clock", "echo": X}` | answered by `{"type": "clock", "echo": X, "t_s": S}`: the clock of `block` |
-//! | `{"op": "drop_control"}` | the socket breaks |
-//! | `{"op": "close"}`, end of file | the session ends |
+//! | `send_text {text}`, `interrupt`, `mute {muted}`, `send_message {type, data}` | the verb |
+//! | `call {method, data}` | answered by `answered {method, data}`, or `error` in its place |
+//! | `tool_result {id, result}`, or `error`; `tool_progress {id, note}` | a call of `--tool` |
+//! | `clock {echo}` | answered by `clock {echo, t_s}`: the clock of `block` |
+//! | `drop_control` | the socket breaks |
+//! | `close`, end of file | the session ends |
 //!
 //! Beside the events stdout has `ready {session_id, sample_rate}`, `block {at_s, position, spans,
-//! samples}` for every block that was played, and `received {data}` for every reliable message of
-//! the server: the envelope without its numbers, in hex.
+//! samples}` for every block that was played, `tool_call {id, name, arguments}` and `tool_stopped
+//! {id}`, and `received {data}` for every reliable message of the server: the envelope without its
+//! numbers, in hex.
+
+mod tools;
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +24,7 @@ use std::time::{Duration, Instant};
 use prost::Message as _;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tools::{Calls, text};
 use voxwire_client::wire::{Envelope, ErrorCode, PayloadKind};
 use voxwire_client::{Block, Error, Session, SpanKind, Tap};
 
@@ -28,6 +34,9 @@ use crate::{Stopped, connected, held, sound};
 
 /// Longest session.
 const TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How long an answer of the bot's program is waited for.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Runs the command.
 ///
@@ -43,7 +52,9 @@ pub(crate) async fn run(talk: Talk) -> Result<(), Stopped> {
             say(&told, "received", json!({"data": hex(envelope)}));
         }
     });
-    let session = connected(&talk, Some(tap)).await?;
+    let calls = Calls::default();
+    let tools = talk.tools.iter().map(|name| calls.tool(name, &log)).collect();
+    let session = connected(&talk, Some(tap), tools).await?;
     let ready = json!({"session_id": session.id(), "sample_rate": session.playout_rate()});
     say(&log, "ready", ready);
     let work = async {
@@ -51,7 +62,7 @@ pub(crate) async fn run(talk: Talk) -> Result<(), Stopped> {
             say(&log, "block", block_json(block, at.duration_since(zero)));
         });
         let directed = async {
-            direct(&session, &log, zero).await?;
+            direct(&session, &log, &calls, zero).await?;
             session.end().await;
             std::future::pending::<Result<(), Error>>().await
         };
@@ -67,7 +78,7 @@ pub(crate) async fn run(talk: Talk) -> Result<(), Stopped> {
             () = playing => Ok(()),
         }
     };
-    held(&session, TIMEOUT, work).await
+    held(&session, zero, TIMEOUT, work).await
 }
 
 type Log = Arc<Mutex<EventLog>>;
@@ -85,18 +96,27 @@ fn say(log: &Log, kind: &str, fields: Value) {
 }
 
 /// Does what stdin says, until it ends or says so.
-async fn direct(session: &Session, log: &Log, zero: Instant) -> Result<(), Error> {
+async fn direct(session: &Session, log: &Log, calls: &Calls, zero: Instant) -> Result<(), Error> {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let asked: Map<String, Value> = serde_json::from_str(&line)
             .map_err(|error| Error::new(ErrorCode::InvalidArgument, error.to_string()))?;
-        match asked.get("op").and_then(Value::as_str).unwrap_or_default() {
-            "send_text" => {
-                let text = asked.get("text").and_then(Value::as_str).unwrap_or_default();
-                session.send_text(text)?;
-            }
+        let data = asked.get("data").unwrap_or(&Value::Null);
+        match text(&asked, "op") {
+            "send_text" => session.send_text(text(&asked, "text"))?,
             "interrupt" => session.interrupt()?,
             "mute" => session.mute(asked.get("muted") == Some(&Value::Bool(true)))?,
+            "send_message" => session.send_message(text(&asked, "type"), data)?,
+            "call" => {
+                let method = text(&asked, "method");
+                let answered = match session.call(method, data, ANSWER).await {
+                    Ok(data) => json!({"method": method, "data": data}),
+                    Err(error) => json!({"method": method, "error": error.name()}),
+                };
+                say(log, "answered", answered);
+            }
+            "tool_result" => calls.answer(&asked),
+            "tool_progress" => calls.progress(&asked),
             "drop_control" => session.drop_control(),
             "clock" => {
                 let t_s = zero.elapsed().as_secs_f64();

@@ -99,10 +99,9 @@ fn spoken(event: &Event) -> (&'static str, Value) {
                 "confidence": it.confidence,
             }),
         ),
-        Event::BotResponseStarted(it) => (
-            "bot_response_started",
-            json!({"response_id": it.response_id, "turn_id": it.turn_id}),
-        ),
+        Event::BotResponseStarted(it) => {
+            ("bot_response_started", json!({"response_id": it.response_id, "turn_id": it.turn_id}))
+        }
         Event::BotResponseText(it) => {
             ("bot_response_text", json!({"response_id": it.response_id, "text": it.text}))
         }

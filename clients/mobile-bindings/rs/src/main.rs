@@ -11,11 +11,11 @@ mod turns;
 mod wav;
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arguments::{Asked, HELP, Talk, parse};
 use voxwire_client::wire::ErrorCode;
-use voxwire_client::{Error, Family, Options, Roots, Session, Tap, connect};
+use voxwire_client::{Error, Family, Options, Roots, Session, Tap, Tool, connect};
 
 /// The exit code of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -56,7 +56,11 @@ fn run(work: impl Future<Output = Result<(), Stopped>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime
         .map_err(|error| Error::new(ErrorCode::Internal, error.to_string()).into())
-        .and_then(|runtime| runtime.block_on(work));
+        .and_then(|runtime| {
+            let result = runtime.block_on(work);
+            runtime.shutdown_background(); // a thread that reads stdin is not waited for
+            result
+        });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stopped::Interrupted) => ExitCode::from(INTERRUPTED),
@@ -72,29 +76,30 @@ fn run(work: impl Future<Output = Result<(), Stopped>>) -> ExitCode {
 /// # Errors
 ///
 /// The session cannot be had.
-async fn connected(talk: &Talk, tap: Option<Tap>) -> Result<Session, Stopped> {
-    let options = Options { tap, ..options(talk)? };
+async fn connected(talk: &Talk, tap: Option<Tap>, tools: Vec<Tool>) -> Result<Session, Stopped> {
+    let options = Options { tap, tools, ..options(talk)? };
     tokio::select! {
         session = connect(&talk.url, options) => Ok(session?),
         _ = tokio::signal::ctrl_c() => Err(Stopped::Interrupted),
     }
 }
 
-/// Does something with a session, unless Ctrl-C ends that, or it takes longer than `within`; then
-/// the session is ended in order.
+/// Does something with a session, unless Ctrl-C ends that, or it takes longer than `within` from
+/// `started` on; then the session is ended in order.
 ///
 /// # Errors
 ///
 /// That fails, or takes too long.
 async fn held(
     session: &Session,
+    started: Instant,
     within: Duration,
     work: impl Future<Output = Result<(), Error>>,
 ) -> Result<(), Stopped> {
     let result = tokio::select! {
         result = work => result.map_err(Stopped::from),
         _ = tokio::signal::ctrl_c() => Err(Stopped::Interrupted),
-        () = tokio::time::sleep(within) => {
+        () = tokio::time::sleep_until((started + within).into()) => {
             let reason = format!("the conversation did not end within {} s", within.as_secs_f64());
             Err(Error::new(ErrorCode::Timeout, reason).into())
         }

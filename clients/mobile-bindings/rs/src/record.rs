@@ -1,7 +1,8 @@
 //! The record of a conversation: events as JSON lines, the playout beside them, and the sound.
 
+use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ const PLAYOUT_EVERY_MS: u64 = 100;
 
 /// Writes one JSON object a line; `t_ms` counts from the making of the log.
 pub(crate) struct EventLog {
-    out: Option<Box<dyn Write + Send>>,
+    out: Option<Box<dyn io::Write + Send>>,
     zero: Instant,
 }
 
@@ -33,7 +34,7 @@ impl EventLog {
                 Error::new(ErrorCode::Device, format!("cannot write {}: {error}", path.display()))
             })
         });
-        let out = file.transpose()?.map(|file| Box::new(file) as Box<dyn Write + Send>);
+        let out = file.transpose()?.map(|file| Box::new(file) as Box<dyn io::Write + Send>);
         Ok(Self { out, zero: Instant::now() })
     }
 
@@ -64,7 +65,7 @@ impl EventLog {
         // look for `"type": "` as its json writes it.
         let mut line = format!("{{\"t_ms\": {t_ms}, \"type\": \"{kind}\"");
         for (name, value) in fields {
-            line += &format!(", \"{name}\": {value}");
+            let _ = write!(line, ", \"{name}\": {value}"); // a String takes everything
         }
         line += "}\n";
         if out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_err() {

@@ -23,7 +23,9 @@ pub(crate) fn resample(samples: &[f32], from: u32, to: u32) -> Vec<i16> {
         let sum: f64 = near
             .iter()
             .zip(first..)
-            .map(|(sample, place)| f64::from(*sample) * kernel(place as f64 - center, cutoff, reach))
+            .map(|(sample, place)| {
+                f64::from(*sample) * kernel(place as f64 - center, cutoff, reach)
+            })
             .sum();
         int16(sum)
     };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Map;
 use voxwire_client::wire::ErrorCode;
@@ -39,16 +39,15 @@ pub(crate) async fn run(talk: Talk) -> Result<(), Stopped> {
     let spoken = Duration::from_secs_f64(spoken as f64 / f64::from(CAPTURE_RATE));
     let within = talk.timeout.unwrap_or(TIMEOUT + spoken);
     let log = EventLog::create(talk.events.as_deref())?;
-    let started = std::time::Instant::now();
-    let session = connected(&talk, None).await?;
+    let started = Instant::now();
+    let session = connected(&talk, None, Vec::new()).await?;
     let conversation = Conversation {
         session: &session,
         files,
         microphone: Mutex::default(),
         record: Mutex::new(Record { log, watch: TurnWatch::default() }),
     };
-    let left = within.saturating_sub(started.elapsed());
-    held(&session, left, conversation.hold(&talk.steps, talk.out.as_deref())).await
+    held(&session, started, within, conversation.hold(&talk.steps, talk.out.as_deref())).await
 }
 
 type Files = HashMap<PathBuf, Vec<i16>>;
@@ -185,9 +184,8 @@ impl Conversation<'_> {
     /// Waits the greeting out, if one begins within 4 s.
     async fn wait_greeting(&self) {
         let until_ms = self.record().log.now_ms() + GREETING_MS;
-        let over = |watch: &TurnWatch, now_ms| {
-            watch.ended(now_ms) || (now_ms >= until_ms && !watch.spoke)
-        };
+        let over =
+            |watch: &TurnWatch, now_ms| watch.ended(now_ms) || (now_ms >= until_ms && !watch.spoke);
         self.until(over).await;
     }
 

@@ -124,7 +124,10 @@ mod tests {
         assert!(!watch.ended(9_999));
         assert!(watch.ended(10_000));
         let away = ConnectionChanged {
-            state: ConnectionState::Reconnecting, attempt: 1, epoch: 1, after_ms: 0,
+            state: ConnectionState::Reconnecting,
+            attempt: 1,
+            epoch: 1,
+            after_ms: 0,
         };
         watch.feed(&Event::ConnectionChanged(away), 5_000);
         assert!(!watch.ended(100_000));

@@ -192,7 +192,12 @@ mod tests {
         let begin =
             UtteranceStarted { utterance_id: "u".into(), media_ms: 100, ..Default::default() };
         cues.begin(&begin);
-        let word = |at: u32| Word { char_start: at, char_end: at + 1, start_ms: 100 * at, ..Word::default() };
+        let word = |at: u32| Word {
+            char_start: at,
+            char_end: at + 1,
+            start_ms: 100 * at,
+            ..Word::default()
+        };
         cues.add(&UtteranceWords {
             utterance_id: "u".into(),
             base_media_ms: 100,

@@ -182,10 +182,8 @@ pub(crate) fn is_final(error: &Error, attaching: bool) -> bool {
 /// The error for a session that could not be had back within its grace.
 pub(crate) fn expired(waited_ms: u64, cause: &Error) -> Error {
     let waited_s = waited_ms as f64 / 1000.0;
-    let reason = format!(
-        "the connection was lost and not back within {waited_s:.1} s ({})",
-        cause.reason
-    );
+    let reason =
+        format!("the connection was lost and not back within {waited_s:.1} s ({})", cause.reason);
     Error::new(ErrorCode::SessionExpired, reason).reconnect()
 }
 
@@ -233,10 +231,7 @@ mod tests {
         assert_eq!((again.resume_token, again.last_seq, again.epoch), (vec![7], 9, 1));
         assert_ne!(again.attach_nonce, first.attach_nonce);
         let other = Welcome { session_id: "x".into(), ..welcome(2) };
-        assert_eq!(
-            greeting.welcomed(&other, [3; 16]).unwrap_err().code,
-            ErrorCode::SessionExpired
-        );
+        assert_eq!(greeting.welcomed(&other, [3; 16]).unwrap_err().code, ErrorCode::SessionExpired);
     }
 
     #[test]

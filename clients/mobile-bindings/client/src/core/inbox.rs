@@ -50,7 +50,7 @@ impl Core {
         let skipped = self.welcome.snapshot.is_some() || (again && !self.welcome.resumed);
         if skipped {
             let snapshot = self.welcome.snapshot.clone().unwrap_or_default();
-            self.skip(snapshot, unsent, now_us);
+            self.skip(&snapshot, unsent, now_us);
         }
         self.paths.attached(skipped);
         self.tick(now_us);
@@ -96,12 +96,12 @@ impl Core {
             self.outbox.put(Event::EventsSkipped(skipped));
         }
         for payload in std::mem::take(&mut self.early) {
-            self.happen(payload, now_us);
+            self.happen(&payload, now_us);
         }
     }
 
     /// Goes on from a snapshot, since what happened meanwhile is lost.
-    fn skip(&mut self, snapshot: Snapshot, unsent: u64, now_us: u64) {
+    fn skip(&mut self, snapshot: &Snapshot, unsent: u64, now_us: u64) {
         self.unreported.clear();
         let spoken = snapshot.utterance.iter().chain(&snapshot.queued_utterances);
         let mut said: Vec<Payload> = spoken.cloned().map(Payload::UtteranceStarted).collect();
@@ -117,7 +117,7 @@ impl Core {
             for event in said.into_iter().filter_map(Event::of) {
                 self.outbox.put(event);
             }
-            player.restore(&snapshot, now_us);
+            player.restore(snapshot, now_us);
             player.handle(&state, now_us);
             self.tell(now_us);
         } else {
@@ -163,19 +163,19 @@ impl Core {
             },
             // Positions of WebSocket audio are sample indexes; there is no ICE on this path.
             Payload::MediaAnchor(_) | Payload::IceServersUpdate(_) | Payload::IceCandidate(_) => {}
-            Payload::Error(_) | Payload::SessionEnded(_) => self.happen(payload, now_us),
+            Payload::Error(_) | Payload::SessionEnded(_) => self.happen(&payload, now_us),
             payload if self.player.is_none() => self.early.push(payload),
-            payload => self.happen(payload, now_us),
+            payload => self.happen(&payload, now_us),
         }
     }
 
     /// Takes what the program is told, or the speaker.
-    fn happen(&mut self, payload: Payload, now_us: u64) {
-        if let Payload::Flush(flush) = &payload {
+    fn happen(&mut self, payload: &Payload, now_us: u64) {
+        if let Payload::Flush(flush) = payload {
             self.flushed_on = flush.path_id;
         }
         let at_the_speaker = matches!(payload, Payload::Flush(_) | Payload::StateChanged(_));
-        match &payload {
+        match payload {
             Payload::GoAway(message) if !message.resume_url.is_empty() => {
                 self.link.follow(&message.resume_url);
             }
@@ -183,9 +183,11 @@ impl Core {
             Payload::SessionEnded(message) => {
                 if message.reason() == EndReason::Error {
                     let why = self.last_error.clone();
-                    self.fatal = self.fatal.take().or(why).or_else(|| {
-                        Some(Error::lost("the server ended the session"))
-                    });
+                    self.fatal = self
+                        .fatal
+                        .take()
+                        .or(why)
+                        .or_else(|| Some(Error::lost("the server ended the session")));
                 }
                 self.ended = Some(*message);
                 self.finish(now_us);
@@ -197,7 +199,7 @@ impl Core {
             self.put(payload.clone());
         }
         if let Some(player) = &mut self.player {
-            player.handle(&payload, now_us);
+            player.handle(payload, now_us);
         }
         self.tell(now_us);
     }

@@ -267,10 +267,10 @@ impl Link {
         let acknowledged = self.channel.last_sent() - self.channel.unacknowledged();
         let since_ms = since_ms.max(self.opened_ms);
         let rtt_us = self.clock.rtt_us().unwrap_or(0);
-        match self.patience.is_over(now_ms, since_ms, acknowledged, rtt_us) {
-            true => Health::Stuck,
-            false => Health::Good,
+        if self.patience.is_over(now_ms, since_ms, acknowledged, rtt_us) {
+            return Health::Stuck;
         }
+        Health::Good
     }
 
     fn take_limits(&mut self, welcome: &Welcome) -> Result<(), Error> {

@@ -194,7 +194,12 @@ mod tests {
         let mut player = Player::new(1000);
         let started = UtteranceStarted { utterance_id: "u".into(), ..Default::default() };
         player.handle(&Payload::UtteranceStarted(started), 0);
-        let word = |at: u32| Word { char_start: at, char_end: at + 1, start_ms: 100 * at, ..Word::default() };
+        let word = |at: u32| Word {
+            char_start: at,
+            char_end: at + 1,
+            start_ms: 100 * at,
+            ..Word::default()
+        };
         let words = UtteranceWords {
             utterance_id: "u".into(),
             text: "0123456789".into(),
@@ -245,7 +250,9 @@ mod tests {
         let happened = player.take_happened();
         let [report] = &happened.reports[..] else { panic!("{happened:?}") };
         assert_eq!((report.flush_id, report.playing), (7, false));
-        assert!(matches!(happened.events.last(), Some(Event::Flushed(it)) if it.media_ms == report.media_ms));
+        assert!(
+            matches!(happened.events.last(), Some(Event::Flushed(it)) if it.media_ms == report.media_ms)
+        );
         let tail = player.pull(20, 21 * BLOCK_US, 21 * BLOCK_US);
         assert_eq!(tail.samples[11..], [0; 9]);
         play(&mut player, 22..70);

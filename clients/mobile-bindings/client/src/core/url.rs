@@ -115,7 +115,14 @@ mod tests {
     #[test]
     fn a_url_that_cannot_be_meant_is_a_usage_error() {
         for typed in [
-            "", "ftp://host", "ws://", "ws://h:0", "ws://h:x", "ws://a b", "ws://me@host", "ws://[::1",
+            "",
+            "ftp://host",
+            "ws://",
+            "ws://h:0",
+            "ws://h:x",
+            "ws://a b",
+            "ws://me@host",
+            "ws://[::1",
         ] {
             assert!(Url::parse(typed).is_err(), "{typed}");
         }

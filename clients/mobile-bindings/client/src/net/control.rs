@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval, sleep_until, Instant};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use voxwire_core::wire::Payload;
 
 use super::dialler::{Attached, Dialler, Unattached, read_welcome};
@@ -33,7 +33,7 @@ enum Served {
     /// It is gone; the session may not be.
     Lost(Error),
     /// Another one was welcomed in its place.
-    Replaced(Attached),
+    Replaced(Box<Attached>),
 }
 
 impl Control {
@@ -71,7 +71,7 @@ impl Control {
                 Served::Replaced(second) => {
                     self.shared.lock().link.patience.grow();
                     (attempt, after_ms) = (0, 0);
-                    second
+                    *second
                 }
                 Served::Lost(error) => {
                     let cause = self.shared.with(|core, now_us| core.lose(error, now_us))?;
@@ -203,7 +203,7 @@ impl Control {
                 attached = attaching => {
                     second = None;
                     match attached {
-                        Ok(attached) => return Served::Replaced(attached),
+                        Ok(attached) => return Served::Replaced(Box::new(attached)),
                         Err(_) => self.shared.lock().link.patience.grow(),
                     }
                 }

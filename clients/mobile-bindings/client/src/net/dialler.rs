@@ -72,14 +72,11 @@ impl Dialler {
         if !url.encrypted {
             return Ok((url, None));
         }
-        let made = match self.tls.get() {
-            Some(made) => Arc::clone(made),
-            None => {
-                let made = tls::configuration(&self.roots)?;
-                Arc::clone(self.tls.get_or_init(|| made))
-            }
-        };
-        Ok((url, Some(made)))
+        if let Some(made) = self.tls.get() {
+            return Ok((url, Some(Arc::clone(made))));
+        }
+        let made = tls::configuration(&self.roots)?;
+        Ok((url, Some(Arc::clone(self.tls.get_or_init(|| made)))))
     }
 
     /// Opens a socket. Cancel-safe.

@@ -33,9 +33,7 @@ pub(crate) fn refusal(error: &SocketError, url: &Url) -> Error {
     match error {
         SocketError::Http(response) => refused(response, url),
         SocketError::Url(_) => Error::invalid("the URL cannot be used"),
-        SocketError::Tls(error) => {
-            tls(&error.to_string(), url)
-        }
+        SocketError::Tls(error) => tls(&error.to_string(), url),
         SocketError::Io(error) => {
             // What rustls finds wrong comes as an error of its stream.
             match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
@@ -66,7 +64,9 @@ fn refused(response: &Response<Option<Vec<u8>>>, url: &Url) -> Error {
         _ => ErrorCode::Unreachable,
     };
     let untold = match status {
-        403 => "it did not say why; is the path right, and lets a proxy on the way WebSockets through?",
+        403 => {
+            "it did not say why; is the path right, and lets a proxy on the way WebSockets through?"
+        }
         404 => "nothing is at that path",
         _ => "",
     };

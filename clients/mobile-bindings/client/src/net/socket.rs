@@ -12,9 +12,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
-use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
-};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use voxwire_core::wire::{DEFAULT_MAX_MESSAGE_BYTES, SUBPROTOCOL};
 
 use super::refusal::{late, refusal, unknown_host, unreachable};
@@ -74,12 +72,9 @@ async fn open(url: &Url, tls: Option<Arc<ClientConfig>>) -> Result<Stream, Error
     let _ = stream.set_nodelay(true); // a socket that cannot be told so is only slower
     let request = url.text.as_str().into_client_request();
     let mut request = request.map_err(|error| refusal(&error, url))?;
-    request
-        .headers_mut()
-        .insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
+    request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
     let max_bytes = Some(DEFAULT_MAX_MESSAGE_BYTES + SLACK_BYTES);
-    let config =
-        WebSocketConfig::default().max_message_size(max_bytes).max_frame_size(max_bytes);
+    let config = WebSocketConfig::default().max_message_size(max_bytes).max_frame_size(max_bytes);
     let connector = Some(tls.map_or(Connector::Plain, Connector::Rustls));
     let opened = client_async_tls_with_config(request, stream, Some(config), connector).await;
     opened.map(|(stream, _)| stream).map_err(|error| refusal(&error, url))
