@@ -234,6 +234,18 @@ async def test_a_path_that_the_server_gives_up_is_replaced(resuming: Any, sound:
     assert any(isinstance(event, voxwire.BotWord) for event in events)
 
 
+async def test_a_microphone_that_is_closed_is_told_to_the_server(resuming: Any) -> None:
+    async def script(server: Any) -> None:
+        peer = await server.first()
+        assert (await peer.heard("mute")).mute.muted
+        await peer.goodbye()
+
+    async with resuming.keeping(script) as url, drive(url) as session:
+        await session.do(op="mute", muted=True)
+        kinds = [type(event) async for event in session]
+    assert kinds[-1] is voxwire.SessionEnded
+
+
 async def test_what_ends_with_an_error_of_the_server_is_that_error(resuming: Any) -> None:
     async def script(server: Any) -> None:
         await server.refuse(await server.dial(), "CAPACITY")

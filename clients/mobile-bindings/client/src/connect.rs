@@ -73,15 +73,10 @@ async fn ended(shared: &Shared) {
     while !shared.lock().is_drained(shared.now_us()) {
         tokio::time::sleep(DRAIN).await;
     }
-    let _ = timeout(FLUSH, async {
-        while !shared.lock().link.is_flushed() {
-            shared.flushed.notified().await;
-        }
-    })
-    .await; // a server that reads no more is not waited for
-    if shared.with(|core, _| core.hang_up()) {
-        let _ = timeout(CLOSE, shared.changed.notified()).await; // nor one that does not answer
-    }
+    // A server that reads no more is not waited for.
+    let _ = timeout(FLUSH, shared.until(|core| core.link.is_flushed())).await;
+    shared.with(|core, _| core.hang_up());
+    let _ = timeout(CLOSE, shared.until(|core| core.is_hung_up())).await;
 }
 
 /// What the session is asked for with.

@@ -15,6 +15,7 @@ mod tools;
 mod url;
 mod user_audio;
 
+use std::fmt::{self, Debug, Formatter};
 use std::time::Duration;
 
 use voxwire_core::playout::Block;
@@ -42,8 +43,8 @@ const DRAIN_US: u64 = 2_000_000;
 /// After this many blocks without sound everything has been played.
 const IDLE_BLOCKS: u32 = 3;
 
-/// Everything that a session consists of.
-#[derive(Debug)]
+/// Everything that a session consists of. `Debug` shows nothing of it: it has secrets, and what was
+/// said.
 pub(crate) struct Core {
     pub(crate) link: Link,
     pub(crate) requests: Requests,
@@ -75,10 +76,27 @@ pub(crate) struct Core {
     /// When the session was over.
     over_us: Option<u64>,
     idle_blocks: u32,
-    /// The socket is to be closed with a word.
-    closing: bool,
+    /// Whether the socket is closed with a word.
+    farewell: Farewell,
     /// The end was told.
     closed: bool,
+}
+
+/// Whether the socket is closed with a word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Farewell {
+    /// Nobody wants that yet.
+    Unasked,
+    /// It is to be.
+    Asked,
+    /// It was, or there is none.
+    Said,
+}
+
+impl Debug for Core {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Core").finish_non_exhaustive()
+    }
 }
 
 impl Core {
@@ -107,7 +125,7 @@ impl Core {
             leaving: false,
             over_us: None,
             idle_blocks: 0,
-            closing: false,
+            farewell: Farewell::Unasked,
             closed: false,
         }
     }
@@ -137,15 +155,24 @@ impl Core {
         self.closed
     }
 
-    /// True when the socket is to be closed with a word.
-    pub(crate) const fn is_closing(&self) -> bool {
-        self.closing
+    /// The socket is to be closed with a word, if there is one.
+    pub(crate) const fn hang_up(&mut self) {
+        self.farewell = if self.link.is_connected() { Farewell::Asked } else { Farewell::Said };
     }
 
-    /// The socket is to be closed with a word; false when there is none.
-    pub(crate) const fn hang_up(&mut self) -> bool {
-        self.closing = self.link.is_connected();
-        self.closing
+    /// True when the socket is to be closed with a word.
+    pub(crate) fn is_hanging_up(&self) -> bool {
+        self.farewell == Farewell::Asked
+    }
+
+    /// The socket was closed with a word.
+    pub(crate) const fn hung_up(&mut self) {
+        self.farewell = Farewell::Said;
+    }
+
+    /// True when nothing is to be said any more.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        self.farewell == Farewell::Said
     }
 
     /// Rate of the blocks, Hz; `None` before the session is up.

@@ -41,8 +41,8 @@ impl Debug for Tap {
     }
 }
 
-/// What the caller of [`connect`](crate::connect) wants.
-#[derive(Clone, Debug)]
+/// What the caller of [`connect`](crate::connect) wants. `Debug` shows neither token nor metadata.
+#[derive(Clone)]
 pub struct Options {
     /// Connect token; empty where the server asks for none.
     pub token: String,
@@ -78,5 +78,12 @@ impl Default for Options {
             roots: Roots::System,
             tap: None,
         }
+    }
+}
+
+impl Debug for Options {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Options");
+        shown.field("bot", &self.bot).field("tools", &self.tools).finish_non_exhaustive()
     }
 }

@@ -16,8 +16,6 @@ pub(crate) struct Shared {
     pub(crate) wake: Notify,
     /// Something has changed for whoever waits for the session: up, over, an event.
     pub(crate) changed: Notify,
-    /// Everything was written.
-    pub(crate) flushed: Notify,
     /// The socket in use is to be dropped, as a broken network would.
     pub(crate) dropped: Notify,
 }
@@ -29,7 +27,6 @@ impl Shared {
             zero: Instant::now(),
             wake: Notify::new(),
             changed: Notify::new(),
-            flushed: Notify::new(),
             dropped: Notify::new(),
         }
     }

@@ -31,7 +31,6 @@ const FEATURES: [Feature; 7] = [
 pub(crate) type Nonce = [u8; 16];
 
 /// What proves that the session is ours.
-#[derive(Debug)]
 struct Held {
     session_id: String,
     resume_token: Vec<u8>,
@@ -39,7 +38,7 @@ struct Held {
 }
 
 /// What a new session is asked for with.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Wanted {
     pub(crate) token: String,
     pub(crate) bot: String,
@@ -49,8 +48,8 @@ pub(crate) struct Wanted {
     pub(crate) resume_ms: Option<u64>,
 }
 
-/// Makes the Hello of every attach of one session; the same nonce until it is welcomed.
-#[derive(Debug)]
+/// Makes the Hello of every attach of one session; the same nonce until it is welcomed. It has no
+/// `Debug`: tokens are in it.
 pub(crate) struct Greeting {
     url: Url,
     wanted: Wanted,

@@ -90,7 +90,14 @@ impl Core {
 
     /// The session is up: tells so, and what came before it was.
     pub(super) fn begin(&mut self, changed: PathChanged, now_us: u64) {
-        self.outbox.put(Event::SessionStarted(Box::new(self.welcome.clone())));
+        // What proves that the session is ours is nobody else's.
+        let started = Welcome {
+            resume_token: Vec::new(),
+            ice_servers: Vec::new(),
+            snapshot: None,
+            ..self.welcome.clone()
+        };
+        self.outbox.put(Event::SessionStarted(Box::new(started)));
         self.outbox.put(Event::PathChanged(changed));
         if let Some(skipped) = self.early_skip.take() {
             self.outbox.put(Event::EventsSkipped(skipped));

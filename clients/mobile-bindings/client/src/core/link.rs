@@ -41,7 +41,6 @@ pub(crate) enum Health {
 }
 
 /// One `Channel` for the whole life of a session; sockets come and go.
-#[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) greeting: Greeting,
     pub(crate) clock: ClockSync,

@@ -272,9 +272,11 @@ fn or(said: &str, otherwise: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use voxwire_core::wire::{AudioChunk, ErrorCode, PathClose, PathReady, Payload};
+    use voxwire_core::wire::{
+        AudioChunk, AudioFormat, ErrorCode, PathAnswer, PathClose, PathReady, Payload,
+    };
 
-    use super::Paths;
+    use super::{Paths, close_of};
 
     fn asks(paths: &mut Paths, now_us: u64) -> Option<u32> {
         let out = paths.tick(now_us).unwrap();
@@ -299,8 +301,11 @@ mod tests {
         let chunk = |path_id| AudioChunk { path_id, ..AudioChunk::default() };
         assert_eq!(paths.audio(chunk(1)), None);
         assert_eq!(paths.audio(chunk(2)), None, "no such path");
+        let playout = Some(AudioFormat { sample_rate: 16_000, ..AudioFormat::default() });
+        paths.answered(&PathAnswer { path_id: 1, playout, ..PathAnswer::default() });
         let ready = PathReady { path_id: 1, ..PathReady::default() };
-        assert_eq!(paths.ready(ready).unwrap().unwrap().early.len(), 1);
+        let opened = paths.ready(ready).unwrap().unwrap();
+        assert_eq!((opened.early.len(), opened.sample_rate), (1, 16_000));
         assert!(paths.audio(chunk(1)).is_some());
     }
 
@@ -323,6 +328,11 @@ mod tests {
         paths.attached(false);
         assert_eq!(asks(&mut paths, 20), Some(2));
         assert_eq!(asks(&mut paths, 20), None, "asked for already");
+        paths.detached();
+        paths.attached(false);
+        let out = paths.tick(30).unwrap();
+        assert_eq!(out[0], close_of(2), "what was asked for is given up");
+        assert!(matches!(&out[1..], [Payload::PathOpen(open)] if open.path_id == 3));
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Player {
     pub(crate) fn pull(&mut self, num_samples: usize, at_us: u64, now_us: u64) -> Block {
         self.release(self.position.reached(at_us), now_us);
         let block = self.buffer.pull(num_samples);
-        self.position.note(at_us, block.clone());
+        self.position.note(at_us, &block);
         let sounding = block.spans.iter().any(|span| span.kind == SpanKind::Played);
         if sounding != self.sounding {
             self.sounding = sounding;

@@ -1,6 +1,6 @@
 //! Where the speaker is on the media clock, between one block and the next.
 
-use voxwire_core::playout::Block;
+use voxwire_core::playout::{Block, Span};
 
 /// A peer may round the end of its audio up by this much, milliseconds.
 const ROUNDING_MS: u64 = 1;
@@ -23,31 +23,35 @@ pub(crate) struct Reached {
 pub(crate) struct PositionClock {
     rate: f64,
     at_us: u64,
-    block: Option<Block>,
+    /// Of the block that sounds; none = there is none yet.
+    spans: Vec<Span>,
+    /// Position behind the block.
+    end: u64,
+    /// Position in front of it.
     before: u64,
 }
 
 impl PositionClock {
     /// A clock at position 0 that stands still; `sample_rate` is that of the blocks, Hz.
     pub(crate) fn new(sample_rate: u32) -> Self {
-        Self { rate: sample_rate.into(), at_us: 0, block: None, before: 0 }
+        Self { rate: sample_rate.into(), at_us: 0, spans: Vec::new(), end: 0, before: 0 }
     }
 
     /// Takes the next block; its first sample sounds at `at_us`.
-    pub(crate) fn note(&mut self, at_us: u64, block: Block) {
-        self.before = self.block.as_ref().map_or(0, |block| block.position);
+    pub(crate) fn note(&mut self, at_us: u64, block: &Block) {
+        self.before = self.end;
         self.at_us = at_us;
-        self.block = Some(block);
+        self.spans.clone_from(&block.spans);
+        self.end = block.position;
     }
 
     /// Position in samples, and whether it moves.
     fn place(&self, now_us: u64) -> (f64, bool) {
-        let Some(block) = &self.block else { return (self.before as f64, false) };
         if now_us < self.at_us {
             return (self.before as f64, false);
         }
         let elapsed = (now_us - self.at_us) as f64 * self.rate / 1e6;
-        for span in &block.spans {
+        for span in &self.spans {
             if elapsed < (span.offset + span.length) as f64 {
                 if !span.kind.moves() {
                     return (span.position as f64, false);
@@ -55,7 +59,7 @@ impl PositionClock {
                 return (span.position as f64 + (elapsed - span.offset as f64).max(0.0), true);
             }
         }
-        (block.position as f64, false)
+        (self.end as f64, false)
     }
 
     /// Position of the next sample to sound, milliseconds.
@@ -78,11 +82,10 @@ impl PositionClock {
     /// When the sample at a position sounds; `None` = not within this block.
     pub(crate) fn time_of(&self, media_ms: u64) -> Option<u64> {
         let wanted = media_ms as f64 * self.rate / 1000.0;
-        let block = self.block.as_ref()?;
-        let holds = |span: &&voxwire_core::playout::Span| {
+        let holds = |span: &&Span| {
             span.kind.moves() && wanted < (span.position + span.length as u64) as f64
         };
-        let span = block.spans.iter().find(holds)?;
+        let span = self.spans.iter().find(holds)?;
         let offset = span.offset as f64 + (wanted - span.position as f64).max(0.0);
         Some(self.at_us + (offset * 1e6 / self.rate).ceil() as u64)
     }
@@ -108,12 +111,12 @@ mod tests {
     fn between_blocks_the_position_is_interpolated_and_never_runs_ahead() {
         let mut clock = PositionClock::new(1000);
         assert_eq!(clock.reached(5), Reached { sounded_ms: None, passed_ms: 1 });
-        clock.note(1_000_000, block(0, &[(SpanKind::Played, 20)]));
+        clock.note(1_000_000, &block(0, &[(SpanKind::Played, 20)]));
         assert_eq!(clock.reached(1_010_000), Reached { sounded_ms: Some(10), passed_ms: 10 });
         assert_eq!(clock.reached(1_030_000), Reached { sounded_ms: Some(19), passed_ms: 21 });
         assert_eq!(clock.time_of(15), Some(1_015_000));
         assert_eq!(clock.time_of(20), None);
-        clock.note(1_020_000, block(20, &[(SpanKind::Silent, 10), (SpanKind::Played, 10)]));
+        clock.note(1_020_000, &block(20, &[(SpanKind::Silent, 10), (SpanKind::Played, 10)]));
         assert_eq!(clock.reached(1_025_000), Reached { sounded_ms: Some(19), passed_ms: 21 });
         assert!((clock.position_ms(1_035_000) - 25.0).abs() < 1e-9);
         assert_eq!(clock.time_of(20), Some(1_030_000));

@@ -84,3 +84,43 @@ impl UserAudio {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use voxwire_core::wire::{PathReady, path_ready};
+
+    use super::{Resent, UserAudio};
+
+    fn sent(user: &mut UserAudio, now_ms: u64) -> Vec<(u64, usize)> {
+        let mut sent = Vec::new();
+        user.send(1, now_ms, |chunk| {
+            sent.push((chunk.sample_index, chunk.data.len()));
+            true
+        });
+        sent
+    }
+
+    #[test]
+    fn what_was_said_before_a_path_is_sent_when_it_is_ready() {
+        let mut user = UserAudio::new();
+        user.capture(&[1; 320], 0);
+        assert!(sent(&mut user, 0).is_empty());
+        let capture = Some(path_ready::Capture::CaptureIndex(0));
+        let resent = user.resume(&PathReady { path_id: 1, capture }, 10);
+        assert_eq!(resent, Resent { resent_ms: 20, lost_ms: 0 });
+        assert_eq!(sent(&mut user, 10), [(0, 640)]);
+    }
+
+    #[test]
+    fn a_muted_microphone_sends_nothing_and_its_samples_count() {
+        let mut user = UserAudio::new();
+        user.resume(&PathReady::default(), 0);
+        user.capture(&[1; 320], 0);
+        user.mute(true);
+        user.capture(&[1; 320], 20);
+        assert!(sent(&mut user, 20).is_empty(), "what waited is not sent any more");
+        user.mute(false);
+        user.capture(&[1; 320], 40);
+        assert_eq!(sent(&mut user, 40), [(640, 640)]);
+    }
+}

@@ -150,10 +150,10 @@ impl Control {
                 self.shared.lock().link.written();
                 continue;
             }
-            self.shared.flushed.notify_waiters();
-            if self.shared.lock().is_closing() {
+            self.shared.changed.notify_waiters();
+            if self.shared.lock().is_hanging_up() {
                 writer.close().await;
-                self.shared.changed.notify_waiters();
+                self.shared.with(|core, _| core.hung_up());
             }
             self.wait_due().await;
         }
