@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 import voxwire
+from tests.support.clients import TRANSPORTS
 from tests.support.tarballs import FreshApp, fresh_app
 from tests.support.waiting import DEADLINE_S
-
-TRANSPORTS = ["websocket", "webrtc"]
 
 
 def pytest_configure() -> None:
