@@ -55,7 +55,7 @@ class FileBegin(google.protobuf.message.Message):
     file_id: builtins.str
     """Names the file in this session; 1 to 64 characters, chosen by the client."""
     name: builtins.str
-    """Its name, without a path; at most 255 characters."""
+    """Its name, without a path; at most 255 characters, may be empty."""
     type: builtins.str
     """Its media type, for instance "image/png"."""
     size: builtins.int

@@ -60,7 +60,7 @@ export type FileBegin = Message<"voxwire.v1.FileBegin"> & {
   fileId: string;
 
   /**
-   * Its name, without a path; at most 255 characters.
+   * Its name, without a path; at most 255 characters, may be empty.
    *
    * @generated from field: string name = 2;
    */
