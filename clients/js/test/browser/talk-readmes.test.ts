@@ -157,6 +157,7 @@ test("the tool of the client's README runs in the page", async () => {
 test("the file of the client's README reaches the bot, which says what it got", async () => {
   const page = await open(of("clients/js/packages/client/README.md", "sendFile"));
   const input = page.locator("input[accept*='image/*']");
+  await page.locator("#talk").click();
   await input.waitFor({ ...WAIT, state: "attached" });
   await page.locator("#words").getByText("Hello").waitFor(WAIT);
   const buffer = Buffer.alloc(1_234_567, "voxwire");
