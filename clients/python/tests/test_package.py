@@ -31,6 +31,7 @@ PUBLIC = [
     "ErrorEvent",
     "Event",
     "EventsSkipped",
+    "FileAcceptance",
     "FileSpeaker",
     "Flushed",
     "GoingAway",
