@@ -96,7 +96,7 @@ async def test_a_refusal_of_the_server_is_the_error(time: VirtualTime) -> None:
     async with server, connected(server) as session:
 
         def refuse(done: int, _: int) -> None:
-            [file_id] = server.session.files.open
+            file_id = server.session.said("file_begin")[0].file_id
             if done:
                 code = wire.ErrorCode.ERROR_CODE_CAPACITY
                 server.session.files.refuse(file_id, code, "no room")
