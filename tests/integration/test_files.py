@@ -15,7 +15,9 @@ import voxwire
 from tests.support.clicks import ClickTTS, ScriptedLLM
 from tests.support.inside import every_resume_loses, file_bytes
 from tests.support.listening import Ear, click_onsets_ms
+from tests.support.raw import dial
 from tests.support.waiting import PATIENT, until
+from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server import BotSession
 from voxwire_server.bots.registry import LoadedBot
@@ -291,6 +293,66 @@ async def test_too_many_at_once_are_refused_and_the_others_come_in_order() -> No
         assert {outcome.code for outcome in outcomes if outcome} == {ErrorCode.RATE_LIMITED}
         await until(lambda: len(bot.noted.files) == 4)
     assert [file.filename for file in bot.noted.files] == [f"{n}.bin" for n in range(4)]
+
+
+async def test_whatever_is_wrong_with_a_file_it_ends_that_file_and_nothing_else() -> None:
+    bot, codes = Taker(), wire.ErrorCode
+    async with bot.served("a/*", file_max_bytes=100_000) as server, dial(server.url) as client:
+
+        async def begin(file_id: str, size: int = 50_000, **fields: Any) -> None:
+            about = {"name": "a", "type": "a/b", "run_immediately": False, **fields}
+            await client.send(file_begin=wire.FileBegin(file_id=file_id, size=size, **about))
+
+        async def piece(file_id: str, offset: int, data: bytes) -> None:
+            message = wire.FilePiece(file_id=file_id, offset=offset, data=data)
+            await client.send(file_piece=message)
+
+        async def over(file_id: str) -> wire.ErrorCode:
+            def ends() -> list[wire.FileEnded]:
+                return [end for end in client.of("file_ended") if end.file_id == file_id]
+
+            await client.until(lambda: bool(ends()))
+            return wire.ErrorCode.ValueType(ends()[-1].code)
+
+        async def granted(file_id: str) -> None:
+            await client.until(lambda: file_id in {t.file_id for t in client.of("file_taken")})
+
+        for number in range(200):
+            await begin(f"flood{number}")
+        assert await over("flood199") == codes.ERROR_CODE_RATE_LIMITED
+        for number in range(200):
+            await client.send(file_cancel=wire.FileCancel(file_id=f"flood{number}"))
+        await piece("nobody's", 0, b"x")
+        assert await over("nobody's") == codes.ERROR_CODE_INVALID_STATE
+        for name in ("../a", "/etc/passwd", "c:\\a", "a\0b", "\u202e\u0000"):
+            await begin("path", name=name)
+            assert await over("path") == codes.ERROR_CODE_INVALID_ARGUMENT
+        for file_id, first, offset, data in (
+            ("gap", b"x", 2, b"x"),
+            ("overlap", b"xyz", 1, b"xyz"),
+            ("empty", b"x", 1, b""),
+            ("beyond", b"x", 1, b"x" * 16_384),
+            ("far", b"x", 2**32 - 1, b"x"),
+        ):
+            await begin(file_id)
+            await granted(file_id)
+            await piece(file_id, 0, first)
+            await piece(file_id, offset, data)
+            assert await over(file_id) == codes.ERROR_CODE_MALFORMED
+        await begin("lie", 3)
+        await granted("lie")
+        await piece("lie", 0, b"four")
+        assert await over("lie") == codes.ERROR_CODE_MALFORMED
+        await all_free(server)
+        await begin("good", 3)
+        await granted("good")
+        await piece("good", 0, b"abc")
+        assert await over("good") == 0
+        await client.open_path(1)
+        await client.send(send_text=wire.SendText(text="say 1"))
+        await client.until(lambda: bool(client.of("utterance_ended")))
+        assert client.close_code is None
+    assert [bot.whole()] == [b"abc"]
 
 
 async def test_a_session_that_ends_ends_what_is_being_sent() -> None:

@@ -35,6 +35,9 @@ EXPECTED = {
     "clients/python/README.md, voxwire, python": (
         "SessionStarted(", f"text='{QUESTION}'", "UtteranceEnded(",
     ),
+    "clients/python/README.md, Files, python": (
+        "the bot takes FileAcceptance(", "I got list.txt, a text of 14 bytes.",
+    ),
     "clients/js/packages/client/README.md, Node, ts": (
         f"you: {QUESTION}", "In Paris it is sunny today, with a high of 22",
     ),
@@ -73,7 +76,8 @@ async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The README's bot, which everything here talks to."""
     folder = tmp_path_factory.mktemp("bot")
     (folder / "bot.py").write_text(PROGRAMS[BOT].text, "utf-8")
-    async with serving(("python", "bot.py"), folder, VOXWIRE_KEY=KEY) as url:
+    fields = {"VOXWIRE_KEY": KEY, "VOXWIRE_ACCEPTS": "text/plain"}
+    async with serving(("python", "bot.py"), folder, **fields) as url:
         yield url
 
 

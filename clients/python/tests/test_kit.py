@@ -34,6 +34,7 @@ PUBLIC = [
     "Clock",
     "Dial",
     "Environment",
+    "FakeFile",
     "FakeMicrophone",
     "FakeServer",
     "FakeSession",

@@ -132,21 +132,26 @@ async def test_the_window_stays_small_where_the_way_is_narrow(
 ) -> None:
     """50 000 bytes a second: behind 128 KiB, everything else would be 2.6 s late."""
     data = data_of(400_000)
+    began_ms = bench.port.clock.now_ms()
     file = bench.begin("f", data)
     waiting: list[wire.Envelope] = []
-    read, most = 0, 0
+    read, delays_ms = 0, []
     while not bench.ended:
         for kind, message in bench.port.sent[read:]:
             if kind == "file_taken":
                 waiting.extend(file.taken(message))
         read = len(bench.port.sent)
-        most = max(most, len(waiting) * PIECE_BYTES)
-        await time.advance(PIECE_BYTES / 50)
+        delays_ms.append(sum(len(each.file_piece.data) for each in waiting) / 50)
         if waiting:
+            await time.advance(len(waiting[0].file_piece.data) / 50)
             bench.say(waiting.pop(0))
+        else:
+            await time.advance(1)
     await bench.port.settle()
     assert bench.got[0].data == data
-    assert most <= 3 * PIECE_BYTES
+    assert max(delays_ms) <= 330
+    assert sum(delays_ms) / len(delays_ms) <= 200
+    assert bench.port.clock.now_ms() - began_ms < len(data) / 50 * 1.1  # and it is all used
 
 
 @in_virtual_time

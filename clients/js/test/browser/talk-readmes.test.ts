@@ -16,7 +16,7 @@ const READMES = [
 ];
 /** What the programs find in their page. */
 const BODY = `<div id="root"></div><button id="talk"></button><button></button><button></button>
-<p id="words"></p><p></p>`;
+<p id="words"></p><p></p><input type="file" />`;
 const WAIT = { timeout: 90_000 };
 
 interface Program {
@@ -109,6 +109,7 @@ test("every program in a page has its test here", () => {
     "README.md tsx",
     "clients/js/packages/client/README.md ts",
     "clients/js/packages/client/README.md ts",
+    "clients/js/packages/client/README.md ts",
     "clients/js/packages/react/README.md tsx",
   ]);
 });
@@ -149,6 +150,20 @@ test("the page of the client's README shows its state, talks and stops", async (
 test("the tool of the client's README runs in the page", async () => {
   const page = await open(of("clients/js/packages/client/README.md", "showOnMap"));
   await page.waitForFunction(() => document.title === "Paris", undefined, WAIT);
+  expect(page.trouble).toEqual([]);
+  await page.close();
+});
+
+test("the file of the client's README reaches the bot, which says what it got", async () => {
+  const page = await open(of("clients/js/packages/client/README.md", "sendFile"));
+  const input = page.locator("input[accept*='image/*']");
+  await page.locator("#talk").click();
+  await input.waitFor({ ...WAIT, state: "attached" });
+  await page.locator("#words").getByText("Hello").waitFor(WAIT);
+  const buffer = Buffer.alloc(1_234_567, "voxwire");
+  await input.setInputFiles({ name: "cat.png", mimeType: "image/png", buffer });
+  await page.locator("#words").getByText("cat.png, an image of 1 megabyte").waitFor(WAIT);
+  expect(await input.getAttribute("title")).toMatch(/^\d+ of 1234567$/);
   expect(page.trouble).toEqual([]);
   await page.close();
 });

@@ -15,6 +15,8 @@ FILE_BYTES_PER_SECOND: Final = 1_000_000
 """How fast a client is let send; its intake takes 1 048 576 a second before it holds back."""
 MAX_WINDOW_BYTES: Final = 131_072
 """Most of a file that may be on its way."""
+_STEP_BYTES: Final = 4096
+"""Least of a file that may be on its way."""
 _FASTER_BELOW_MS: Final = 50
 _SLOWER_ABOVE_MS: Final = 100
 
@@ -85,12 +87,14 @@ class Pace:
     """How much of a file may be on its way, so that what is said beside it is not late.
 
     A file's pieces wait in front of tool results and playout reports wherever the way to this
-    server is narrow. The window grows by a piece while they come as soon as they ever did, and is
-    halved when they take more than 100 ms longer: they queue then (the idea of RFC 6817).
+    server is narrow. The window grows while they come as soon as they ever did, and is halved when
+    they take more than 100 ms longer: they queue then (the idea of RFC 6817). It doubles until that
+    happens for the first time, and grows by 4 KiB a round from then on.
     """
 
     def __init__(self) -> None:
-        self.window_bytes = PIECE_BYTES
+        self.window_bytes = _STEP_BYTES
+        self._was_late = False
         self._free_at_ms = 0.0
         self._quickest_ms: float | None = None
         self._asked: tuple[int, float] | None = None
@@ -115,9 +119,11 @@ class Pace:
             self._quickest_ms = took_ms
         late_ms = took_ms - self._quickest_ms
         if late_ms > _SLOWER_ABOVE_MS:
-            self.window_bytes = max(PIECE_BYTES, self.window_bytes // 2)
+            self._was_late = True
+            self.window_bytes = max(_STEP_BYTES, self.window_bytes // 2)
         elif late_ms < _FASTER_BELOW_MS:
-            self.window_bytes = min(MAX_WINDOW_BYTES, self.window_bytes + PIECE_BYTES)
+            step = _STEP_BYTES if self._was_late else self.window_bytes
+            self.window_bytes = min(MAX_WINDOW_BYTES, self.window_bytes + step)
 
     def again(self) -> None:
         """Another file, or another wire: what was asked for last tells nothing."""

@@ -25,6 +25,8 @@ const HANDLED_INSIDE = [
   "ping",
   "pong",
   "chunk",
+  "fileTaken",
+  "fileEnded",
   "pathAnswer",
   "iceCandidate",
   "pathReady",

@@ -38,6 +38,7 @@ test("RTVI is an entry of its own, without protobuf's library", async () => {
   const { inputs: main } = await made("*");
   expect(main.filter((name) => name.includes("rtvi"))).toEqual([]);
   expect(Object.keys(rtvi).sort()).toEqual([
+    "BotFiles",
     "BotRequests",
     "CHAT_LABEL",
     "LABEL",

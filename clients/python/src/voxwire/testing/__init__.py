@@ -19,6 +19,7 @@ network. README.md of the client says what the server does like the real one, an
 from voxwire._environment import Environment
 from voxwire._websocket import Dial, SocketClosed, WebSocket
 from voxwire.testing.devices import FakeMicrophone, FakeSpeaker, Played, PushSpeaker
+from voxwire.testing.file_shelf import FakeFile
 from voxwire.testing.network import Network, NetworkState
 from voxwire.testing.server import FakeServer
 from voxwire.testing.session import FakeSession, ScriptedBot
@@ -40,6 +41,7 @@ __all__ = [
     "Environment",
     "FakeDevice",
     "FakeDevices",
+    "FakeFile",
     "FakeMicrophone",
     "FakeServer",
     "FakeSession",

@@ -41,6 +41,8 @@ class FakeServer:
         mute: Hellos are read and not answered.
         forgetful: The next resume is answered with a Snapshot.
         features: What it can do.
+        accepts: Types of files that its bot takes; none = no files.
+        file_max_bytes: Largest of them.
         deaf_to: Carriers whose paths are never answered.
         refused_paths: Carriers whose paths are refused, with the reason.
         grace_ms: How long a session waits for its client.
@@ -80,6 +82,8 @@ class FakeServer:
             wire.Feature.FEATURE_WEBRTC,
             wire.Feature.FEATURE_DAILY,
         }
+        self.accepts: tuple[str, ...] = ()
+        self.file_max_bytes = 10_485_760
         self.deaf_to: set[wire.Carrier.ValueType] = set()
         self.refused_paths: dict[wire.Carrier.ValueType, ErrorCode] = {}
         self.grace_ms = 60_000

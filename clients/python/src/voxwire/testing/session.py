@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol, cast
 
 from voxwire.playout import Samples
 from voxwire.testing.conversation import Conversation
+from voxwire.testing.file_shelf import FakeFile, FileShelf
 from voxwire.testing.line import Line
 from voxwire.testing.messages import Answers, Messages, wire_error
 from voxwire.testing.network import End
@@ -38,6 +39,8 @@ class Host(Protocol):
     answers: Answers
     clock: Clock
     features: set["wire.Feature"]
+    accepts: tuple[str, ...]
+    file_max_bytes: int
     deaf_to: set["wire.Carrier"]
     refused_paths: dict["wire.Carrier", ErrorCode]
     grace_ms: int
@@ -52,6 +55,7 @@ class FakeSession:
         hello: What the client said first.
         received: Everything that the client has said since, in order.
         over: True once it has ended.
+        files: The files that are on their way.
     """
 
     def __init__(self, session_id: str, hello: wire.Hello, server: Host) -> None:
@@ -69,6 +73,7 @@ class FakeSession:
         )
         self._talk = Conversation(self.send, self._clock)
         self._tools = ToolCalls(self.send, self._clock)
+        self.files = FileShelf(self.send)
         self._messages = Messages(self.send, server.answers)
         self._running: asyncio.Task[None] | None = None
         self._began_ms = self._clock.now_ms()
@@ -91,6 +96,10 @@ class FakeSession:
     async def text(self) -> str:
         """Waits for the next thing that the user types. Cancel-safe."""
         return await self._talk.texts.get()
+
+    async def file(self) -> FakeFile:
+        """Waits for the next file that the user sends. Cancel-safe."""
+        return await self.files.came.get()
 
     async def listen(self, transcript: str = "") -> str:
         """Waits until the user has spoken and is quiet again. Cancel-safe.
@@ -272,6 +281,10 @@ class FakeSession:
             self.nonces = {hello.attach_nonce}
             self.tokens.append(f"token {len(self.tokens) + 1}".encode().ljust(16, b"."))
         common = [it for it in self._server.features if it in hello.features]
+        accepts = None
+        if self._server.accepts:
+            limit = self._server.file_max_bytes
+            accepts = wire.FileAcceptance(types=self._server.accepts, max_bytes=limit)
         return wire.Welcome(
             protocol_version=wire.PROTOCOL_VERSION,
             session_id=self.id,
@@ -285,6 +298,7 @@ class FakeSession:
             max_message_bytes=wire.DEFAULT_MAX_MESSAGE_BYTES,
             bot=hello.bot or "scripted",
             server="voxwire.testing",
+            accepts=accepts,
         )
 
     def _snapshot(self) -> wire.Snapshot:
@@ -323,6 +337,8 @@ class FakeSession:
                 self._talk.hear(envelope.audio)
             case "send_text":
                 self._talk.type(envelope.send_text)
+            case "file_begin" | "file_piece" | "file_cancel":
+                self.files.take(envelope)
             case "app_message":
                 self._messages.take(envelope.app_message)
             case "tool_result":

@@ -5,6 +5,7 @@ protobuf. `StockClient` is a stock client of our server, `StockBot` a stock bot 
 they say as envelopes of ours, and what ours say as messages of theirs.
 """
 
+from voxwire_protocol.rtvi.bot_files import BotFiles, FileStep
 from voxwire_protocol.rtvi.bot_requests import BotRequests
 from voxwire_protocol.rtvi.calls import OfferedCalls
 from voxwire_protocol.rtvi.chat import (
@@ -66,12 +67,14 @@ __all__ = [
     "Absent",
     "Agreement",
     "AppendToContext",
+    "BotFiles",
     "BotRequests",
     "ChatText",
     "ClientInput",
     "ClientReady",
     "Direction",
     "DisconnectBot",
+    "FileStep",
     "Foreign",
     "MessageType",
     "OfferedCalls",

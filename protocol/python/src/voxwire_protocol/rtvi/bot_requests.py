@@ -82,6 +82,8 @@ class BotRequests:
         data: bytes | None = None,
         url: str = "",
         version: Version | None,
+        run_immediately: bool = True,
+        audio_response: bool = True,
     ) -> RtviMessage:
         """A file for the model, by value or by address (``send-file``).
 
@@ -99,7 +101,11 @@ class BotRequests:
         file: dict[str, Any] = {"format": media_type, "source": source}
         if name:
             file["name"] = name
-        return self._request("send-file", {"content": text, "file": file})
+        said: dict[str, Any] = {"content": text, "file": file}
+        if not (run_immediately and audio_response):
+            options = {"run_immediately": run_immediately, "audio_response": audio_response}
+            said["options"] = options
+        return self._request("send-file", said)
 
     def _send_text(self, message: wire.SendText, version: Version) -> RtviMessage:
         run = message.run_immediately if message.HasField("run_immediately") else True

@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 from voxwire_protocol import wire
 from voxwire_protocol.json_text import JsonTextError, dump_json
 from voxwire_protocol.rtvi.arrivals import Arrivals
+from voxwire_protocol.rtvi.bot_files import BotFiles, FileStep
 from voxwire_protocol.rtvi.bot_requests import BotRequests
 from voxwire_protocol.rtvi.calls import TakenCalls
 from voxwire_protocol.rtvi.fields import fields_of
@@ -37,9 +38,17 @@ class StockBot:
     Args:
         new_id: Makes the id of a message, from 8 hex digits to a UUID; unique in the session.
         tools: Names of the tools that this client runs.
+        max_message_bytes: Largest message that the carrier takes, which bounds the files that are
+            sent to the bot (`Welcome.accepts`); 0 = no files.
     """
 
-    def __init__(self, *, new_id: Callable[[], str], tools: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        *,
+        new_id: Callable[[], str],
+        tools: frozenset[str] = frozenset(),
+        max_message_bytes: int = 0,
+    ) -> None:
         self.version: Version | None = None
         """What the bot speaks; None until ``bot-ready``, or when that names no version."""
         self.capabilities: dict[str, bool] = {}
@@ -50,6 +59,7 @@ class StockBot:
         self._arrivals = Arrivals()
         self._calls = TakenCalls()
         self._requests = BotRequests(self._calls, new_id=new_id)
+        self._files = BotFiles(self._requests, max_message_bytes=max_message_bytes)
         self._tells_input = False
         self._readers: dict[str, Callable[[RtviMessage, int], list[wire.Envelope]]] = {
             "bot-ready": self._bot_ready,
@@ -100,6 +110,12 @@ class StockBot:
         """
         return self._requests.write(envelope, version=self.version)
 
+    def take_file(self, envelope: wire.Envelope) -> FileStep:
+        """What comes of ``file_begin``, ``file_piece`` and ``file_cancel``; `write` has nothing
+        for them, since the client has to be answered.
+        """
+        return self._files.take(envelope, version=self.version)
+
     @property
     def requests(self) -> BotRequests:
         """What only a stock bot is asked, such as to take a file."""
@@ -119,6 +135,9 @@ class StockBot:
         welcome = wire.Welcome()
         welcome.CopyFrom(_READY)
         welcome.server = _software(self.about)
+        accepts = self._files.acceptance(self.version)
+        if accepts is not None:
+            welcome.accepts.CopyFrom(accepts)
         return [wire.Envelope(welcome=welcome), *self._arrivals.ready()]
 
     def _error(self, message: RtviMessage, _: int) -> list[wire.Envelope]:

@@ -15,6 +15,10 @@ export interface RtviFile {
   readonly base64?: string;
   /** Where the bytes are, when they are not given. */
   readonly url?: string;
+  /** False = no answer is asked for; default true. */
+  readonly runImmediately?: boolean | undefined;
+  /** False = the answer is not spoken; default true. */
+  readonly audioResponse?: boolean | undefined;
 }
 
 /** Writes what a client asks of a stock bot. */
@@ -79,9 +83,12 @@ export class BotRequests {
   sendFile(text: string, file: RtviFile, version: Version = RTVI_VERSION): RtviMessage {
     if (!isAtLeast(version, 2, 2)) throw unsupported("to take files (RTVI 2.2)");
     const { mediaType: format, name, base64, url = "" } = file;
+    const { runImmediately: run_immediately = true, audioResponse: audio_response = true } = file;
     const source = base64 === undefined ? { type: "url", url } : { type: "bytes", bytes: base64 };
     const said = { format, source, ...(name ? { name } : {}) };
-    return this.#request("send-file", { content: text, file: said });
+    const plain = run_immediately && audio_response;
+    const options = plain ? {} : { options: { run_immediately, audio_response } };
+    return this.#request("send-file", { content: text, file: said, ...options });
   }
 
   #sendText(message: SendText, version: Version): RtviMessage {

@@ -10,6 +10,7 @@ import { VoxwireError } from "../errors.js";
 import { dumpJson, type JsonValue } from "../json-text.js";
 import { type Envelope, ErrorCode, RecoveryAction, ToolOutcome } from "../messages.js";
 import { Arrivals } from "./arrivals.js";
+import { BotFiles, type FileStep } from "./bot-files.js";
 import { BotRequests } from "./bot-requests.js";
 import { TakenCalls } from "./calls.js";
 import { Fields } from "./fields.js";
@@ -44,6 +45,9 @@ export interface StockBotOptions {
   readonly newId: () => string;
   /** Names of the tools that this client runs. */
   readonly tools?: ReadonlySet<string>;
+  /** Largest message that the carrier takes, which bounds the files that are sent to the bot
+   * (`Welcome.accepts`); default 0 = no files. */
+  readonly maxMessageBytes?: number;
 }
 
 /**
@@ -60,13 +64,15 @@ export class StockBot {
   /** What only a stock bot is asked, such as to take a file. */
   readonly requests: BotRequests;
   readonly #tools: ReadonlySet<string>;
+  readonly #files: BotFiles;
   readonly #arrivals = new Arrivals();
   readonly #calls = new TakenCalls();
   #tellsInput = false;
 
-  constructor({ newId, tools = new Set() }: StockBotOptions) {
+  constructor({ newId, tools = new Set(), maxMessageBytes = 0 }: StockBotOptions) {
     this.#tools = tools;
     this.requests = new BotRequests(this.#calls, newId);
+    this.#files = new BotFiles(this.requests, maxMessageBytes);
   }
 
   /**
@@ -76,6 +82,12 @@ export class StockBot {
    */
   write(message: Envelope): RtviMessage[] {
     return this.requests.write(message, this.version);
+  }
+
+  /** What comes of `fileBegin`, `filePiece` and `fileCancel`; `write` has nothing for them, since
+   * the client has to be answered. */
+  takeFile(message: Envelope): FileStep {
+    return this.#files.take(message, this.version);
   }
 
   /**
@@ -152,7 +164,8 @@ export class StockBot {
         members[name] === true,
       ]),
     );
-    const value = { protocolVersion: 1, epoch: 1, server: softwareOf(this.about) };
+    const accepts = this.#files.acceptance(this.version);
+    const value = { protocolVersion: 1, epoch: 1, server: softwareOf(this.about), accepts };
     return [envelope({ case: "welcome", value }), ...this.#arrivals.ready()];
   }
 
