@@ -1,8 +1,9 @@
-"""The control channel of a session with a stock bot, on a line that a test holds, in virtual time."""
+"""The control channel of a session with a stock bot, on a line that a test holds."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -233,10 +234,7 @@ async def test_three_tries_and_it_is_over(time: VirtualTime) -> None:
         failure = await held.failure()
     assert failure.code == ErrorCode.SESSION_EXPIRED
     assert "nobody there" in failure.reason
-    gaps = [
-        after - before
-        for before, after in zip(held.dialling.asked_ms, held.dialling.asked_ms[1:], strict=False)
-    ]
+    gaps = [after - before for before, after in pairwise(held.dialling.asked_ms)]
     assert gaps == [AGAIN_S * 1000] * (TRIES - 1)
 
 
