@@ -100,6 +100,8 @@ def pages(*names: str) -> tuple[str, ...]:
     return tuple(f"test/browser/{name}" for name in names)
 
 
+STOCK_BOTS = ("stock_bot", "stock_readme", "false_bots", "frames")
+
 SHARES = [
     Share("cores", "", 45, busy=True),
     Share("mobile", "", 60, cargo=True, busy=True),
@@ -135,7 +137,13 @@ SHARES = [
         "interop",
         "stock clients",
         75,
-        (*whole("stock_sockets", "stock_webrtc"), "tests/interop"),
+        (*whole("stock_sockets", "stock_webrtc"), "tests/interop/test_scenarios.py"),
+    ),
+    Share(
+        "interop",
+        "stock bots",
+        75,
+        tuple(f"tests/interop/test_{name}.py" for name in STOCK_BOTS),
     ),
     Share("interop", "leaks", 50, whole("leaks", "kept_microphone")),
     Share(

@@ -172,6 +172,7 @@ async def open_websocket(
     max_bytes: int,
     headers: Mapping[str, str] | None = None,
     ping_s: float | None = None,
+    pong_s: float | None = None,
 ) -> WebSocket:
     """Opens a WebSocket over the network. Cancel-safe.
 
@@ -181,8 +182,8 @@ async def open_websocket(
         subprotocol: What the other side has to speak; None = not said.
         max_bytes: Largest message that is read.
         headers: More of the request.
-        ping_s: The other side is pinged so often, and gone when it does not answer for as long;
-            None = not pinged.
+        ping_s: The other side is pinged so often; None = never.
+        pong_s: How long it may take to answer that.
 
     Raises:
         VoxwireError: Nothing answers, or it refuses.
@@ -200,7 +201,7 @@ async def open_websocket(
             open_timeout=timeout_ms / 1000,
             close_timeout=CLOSE_MS / 1000,
             ping_interval=ping_s,
-            ping_timeout=ping_s,
+            ping_timeout=pong_s,
             user_agent_header=None,
             additional_headers=headers,
             **options,

@@ -18,7 +18,7 @@ from voxwire.rtvi._inflow import Inflow
 from voxwire.rtvi._line import LineLost
 from voxwire.rtvi._offers import Offers
 from voxwire_protocol import wire
-from voxwire_protocol.errors import ErrorCode, SignalingError, VoxwireError
+from voxwire_protocol.errors import ErrorCode, SignalingError, TransportError, VoxwireError
 from voxwire_protocol.rtc import BadSdpError, Here, Peer
 from voxwire_protocol.rtvi import (
     CHAT_LABEL,
@@ -125,9 +125,7 @@ class RtcLine:
         except BaseException as error:
             await line.close()
             if isinstance(error, TimeoutError):
-                raise line._trouble or SignalingError(
-                    ErrorCode.ICE_FAILED, "no WebRTC connection to the bot came about in time"
-                ) from None
+                raise line._too_late() from None
             raise
         return line
 
@@ -165,9 +163,17 @@ class RtcLine:
         """For how long the bot may still take this line for good if nothing is said on it."""
         return max(0.0, self._pinged_s + TRUSTED_S - time.monotonic())
 
-    @property
-    def _trouble(self) -> VoxwireError | None:
-        return self._relaying.trouble if self._relaying is not None else None
+    def _too_late(self) -> VoxwireError:
+        """The error for a line that did not open in time."""
+        if self._relaying is None:
+            return TransportError(
+                ErrorCode.TIMEOUT, "the bot did not answer the offer in time", retryable=True
+            )
+        return self._relaying.trouble or SignalingError(
+            ErrorCode.ICE_FAILED,
+            "no WebRTC connection to the bot came about in time: try transport='websocket'",
+            retryable=True,
+        )
 
     def _tell(self, candidate: str) -> None:
         """Tells the bot where this side can be reached as well."""

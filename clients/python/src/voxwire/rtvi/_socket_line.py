@@ -42,9 +42,10 @@ MAX_AUDIO_QUEUED: Final = 50
 WRITE_MS: Final = 10_000
 """A write that takes longer means that the bot does not read any more."""
 
-PING_S: Final = 2.5
-"""The bot's side is asked so often whether it is there, and gone after as long without an answer.
-A browser cannot ask."""
+PING_S: Final = 5.0
+PONG_S: Final = 10.0
+"""How often the bot's side is asked whether it is there, and how long it may take to answer. A
+browser cannot ask."""
 
 _ENDED: Final = (1000, 1001)
 """Close codes of a bot that hangs up; its process that dies closes with none."""
@@ -98,6 +99,7 @@ class SocketLine:
             max_bytes=MAX_MESSAGE_BYTES + _SLACK_BYTES,
             headers=headers,
             ping_s=PING_S,
+            pong_s=PONG_S,
         )
         return cls(socket, name=name, inflow=inflow, gate=gate)
 

@@ -1,0 +1,374 @@
+"""The control channel of a session with a stock bot, on a line that a test holds."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from voxwire import ErrorCode, Feature, TransportError, UsageError, VoxwireError
+from voxwire._attach import lost
+from voxwire._environment import Environment
+from voxwire._path import Capture
+from voxwire.rtvi._control import AGAIN_S, MAX_QUEUED, TRIES, StockControl
+from voxwire.rtvi._frames import Interruption
+from voxwire.rtvi._inflow import Inflow
+from voxwire.rtvi._line import LineLost
+from voxwire_protocol import wire
+from voxwire_protocol.rtvi import RtviMessage, decode
+from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
+
+RTC, SOCKET = wire.Carrier.CARRIER_WEBRTC, wire.Carrier.CARRIER_WEBSOCKET
+READY = RtviMessage("bot-ready", {"version": "2.2.0"}, "1")
+TRUSTED_S = 3.0
+
+
+class FakeLine:
+    """A line whose bot is the test."""
+
+    def __init__(self, carrier: wire.Carrier.ValueType) -> None:
+        self.carrier = carrier
+        self.name = "s-1"
+        self.bad_messages = 0
+        self.is_lost = False
+        self.trusted_s = TRUSTED_S
+        self.written: list[RtviMessage] = []
+        self.muted: list[bool] = []
+        self.closed = False
+        self._said: asyncio.Queue[RtviMessage | Interruption | LineLost] = asyncio.Queue()
+
+    def say(self, *said: RtviMessage | Interruption) -> None:
+        for each in said:
+            self._said.put_nowait(each)
+
+    def lose(self, error: VoxwireError | None = None, *, ended: bool = False) -> None:
+        self.is_lost = True
+        self._said.put_nowait(LineLost(error or lost("it broke"), ended=ended))
+
+    async def send(self, text: str) -> None:
+        self.written.append(decode(text, max_bytes=1 << 20))
+
+    async def receive(self) -> RtviMessage | Interruption:
+        said = await self._said.get()
+        if isinstance(said, LineLost):
+            raise said
+        return said
+
+    async def carry(self, capture: Capture) -> None:
+        await asyncio.Event().wait()
+
+    def mute(self, muted: bool) -> None:
+        self.muted.append(muted)
+
+    def drop(self) -> None:
+        self.is_lost = True
+
+    async def close(self) -> None:
+        self.closed = True
+
+    @property
+    def kinds(self) -> list[str]:
+        return [message.type for message in self.written]
+
+
+class FakeDialling:
+    """Opens the lines that a test has, or fails as it says."""
+
+    def __init__(self, time: VirtualTime, *lines: FakeLine | VoxwireError) -> None:
+        self.asked_ms: list[float] = []
+        self.muted: list[bool] = []
+        self._time = time
+        self._lines = list(lines)
+
+    async def open(self, timeout_ms: int) -> FakeLine:
+        return self._next()
+
+    async def reopen(self, timeout_ms: int, *, muted: bool) -> FakeLine:
+        self.asked_ms.append(self._time.now_ms())
+        self.muted.append(muted)
+        return self._next()
+
+    def _next(self) -> FakeLine:
+        line = self._lines.pop(0)
+        if isinstance(line, VoxwireError):
+            raise line
+        return line
+
+
+class FakeHandler:
+    """Notes what its session is told."""
+
+    def __init__(self) -> None:
+        self.position_ms = 0
+        self.envelopes: list[wire.Envelope] = []
+        self.told: list[str] = []
+        self.welcome = wire.Welcome()
+
+    def handle(self, envelope: wire.Envelope) -> None:
+        self.envelopes.append(envelope)
+
+    def lost(self, attempt: int) -> None:
+        self.told.append(f"lost {attempt}")
+
+    def attached(self, welcome: wire.Welcome, *, attempt: int, after_ms: int, unsent: int) -> None:
+        self.told.append(f"attached {attempt} {after_ms}")
+        self.welcome.CopyFrom(welcome)
+
+    def of(self, payload: str) -> list[Any]:
+        return [getattr(e, payload) for e in self.envelopes if e.WhichOneof("payload") == payload]
+
+
+class Held:
+    """A control channel that runs."""
+
+    def __init__(
+        self,
+        time: VirtualTime,
+        *lines: FakeLine | VoxwireError,
+        max_bytes: int = 65_536,
+        resume_ms: int | None = None,
+    ) -> None:
+        self.handler = FakeHandler()
+        self.inflow = Inflow()
+        self.dialling = FakeDialling(time, *lines)
+        self.control = StockControl(
+            self.dialling,  # type: ignore[arg-type]
+            tools=frozenset({"show"}),
+            inflow=self.inflow,
+            max_bytes=max_bytes,
+            resume_ms=resume_ms,
+            environment=Environment(clock=time),
+        )
+        self.running: asyncio.Task[None] | None = None
+
+    async def failure(self) -> VoxwireError:
+        """Waits until it is over; why."""
+        assert self.running is not None
+        with pytest.raises(VoxwireError) as failed:
+            await self.running
+        return failed.value
+
+    def send(self, **payload: Any) -> None:
+        self.control.send(wire.Envelope(**payload))
+
+
+@asynccontextmanager
+async def running(held: Held, time: VirtualTime, *, ready: bool = True) -> AsyncIterator[FakeLine]:
+    """Runs it on its first line until the block ends."""
+    await held.control.dial(1000)
+    line = held.control.line
+    assert isinstance(line, FakeLine)
+    held.running = asyncio.create_task(held.control.run(held.handler))
+    if ready:
+        line.say(READY)
+    await time.settle()
+    try:
+        yield line
+    finally:
+        held.running.cancel()
+        await asyncio.gather(held.running, return_exceptions=True)
+        await held.control.close()
+
+
+@in_virtual_time
+async def test_the_client_says_that_it_is_ready_and_is_attached_when_the_bot_is(
+    time: VirtualTime,
+) -> None:
+    held = Held(time, FakeLine(RTC))
+    async with running(held, time, ready=False) as line:
+        assert line.kinds == ["client-ready"]
+        assert held.control.features == frozenset()
+        line.say(READY, READY)
+        await time.settle()
+        assert held.handler.told == ["attached 0 0"]
+        assert held.handler.welcome.session_id == "s-1"
+        assert held.control.features == {Feature.RECONNECT}
+    assert line.closed
+
+
+@pytest.mark.parametrize(("carrier", "resume_ms"), [(SOCKET, None), (RTC, 0)])
+@in_virtual_time
+async def test_what_cannot_come_back_says_so_and_ends(
+    time: VirtualTime, carrier: wire.Carrier.ValueType, resume_ms: int | None
+) -> None:
+    held = Held(time, FakeLine(carrier), resume_ms=resume_ms)
+    async with running(held, time) as line:
+        assert held.control.features == frozenset()
+        line.lose()
+        failure = await held.failure()
+    assert failure.code == ErrorCode.CONNECTION_LOST
+    assert held.handler.told == ["attached 0 0"]
+
+
+@in_virtual_time
+async def test_another_line_is_asked_for_once_the_bot_has_given_this_one_up(
+    time: VirtualTime,
+) -> None:
+    after = FakeLine(RTC)
+    held = Held(time, FakeLine(RTC), after)
+    async with running(held, time) as line:
+        held.send(mute=wire.Mute(muted=True))
+        began_ms = time.now_ms()
+        line.lose()
+        await time.settle()
+        held.send(send_text=wire.SendText(text="hello"))
+        await time.advance(TRUSTED_S * 1000 + 1)
+        assert held.dialling.asked_ms == [began_ms + TRUSTED_S * 1000]
+        assert held.dialling.muted == [True]
+        assert held.handler.told == ["attached 0 0", "lost 1", "attached 1 3000"]
+        assert (held.handler.welcome.epoch, held.handler.welcome.resumed) == (2, True)
+        assert line.closed
+        assert after.kinds == ["send-text"]  # and not client-ready once more
+        assert await held.control.wait_line() is after  # type: ignore[comparison-overlap]
+
+
+@in_virtual_time
+async def test_three_tries_and_it_is_over(time: VirtualTime) -> None:
+    refused = TransportError(ErrorCode.UNREACHABLE, "nobody there", retryable=True)
+    held = Held(time, FakeLine(RTC), *([refused] * TRIES))
+    async with running(held, time) as line:
+        line.lose()
+        await time.advance((TRUSTED_S + AGAIN_S * TRIES) * 1000)
+        failure = await held.failure()
+    assert failure.code == ErrorCode.SESSION_EXPIRED
+    assert "nobody there" in failure.reason
+    gaps = [after - before for before, after in pairwise(held.dialling.asked_ms)]
+    assert gaps == [AGAIN_S * 1000] * (TRIES - 1)
+
+
+@in_virtual_time
+async def test_a_refusal_that_is_final_is_not_tried_again(time: VirtualTime) -> None:
+    refused = UsageError(ErrorCode.UNSUPPORTED, "no such session")
+    held = Held(time, FakeLine(RTC), refused)
+    async with running(held, time) as line:
+        line.lose()
+        await time.advance(TRUSTED_S * 1000 + 1)
+        failure = await held.failure()
+    assert failure.code == ErrorCode.SESSION_EXPIRED
+    assert len(held.dialling.asked_ms) == 1
+
+
+@in_virtual_time
+async def test_no_longer_than_the_caller_wants(time: VirtualTime) -> None:
+    held = Held(time, FakeLine(RTC), resume_ms=1000)
+    async with running(held, time) as line:
+        line.lose()
+        await time.advance(TRUSTED_S * 1000 + 1)
+        assert (await held.failure()).code == ErrorCode.SESSION_EXPIRED
+    assert held.dialling.asked_ms == []
+
+
+@in_virtual_time
+async def test_a_bot_that_hangs_up_ends_the_session_in_order(time: VirtualTime) -> None:
+    held = Held(time, FakeLine(RTC))
+    async with running(held, time) as line:
+        await time.advance(1500)
+        line.lose(ended=True)
+        await held.failure()
+    [ended] = held.handler.of("session_ended")
+    assert ended.reason == wire.EndReason.END_REASON_BOT
+    assert ended.duration_ms == 1500
+
+
+@in_virtual_time
+async def test_who_hangs_up_does_not_wait_for_the_end_of_a_sentence(time: VirtualTime) -> None:
+    held = Held(time, FakeLine(SOCKET))
+    async with running(held, time) as line:
+        held.send(bye=wire.Bye())
+        await time.settle()
+        assert line.kinds[-1] == "disconnect-bot"
+        [ended] = held.handler.of("session_ended")
+        assert ended.reason == wire.EndReason.END_REASON_CLIENT
+
+
+@in_virtual_time
+async def test_what_the_bot_has_no_message_for_is_refused_at_the_call(time: VirtualTime) -> None:
+    held = Held(time, FakeLine(RTC))
+    async with running(held, time) as line:
+        with pytest.raises(UsageError) as refused:
+            held.send(interrupt=wire.Interrupt())
+        assert refused.value.code == ErrorCode.UNSUPPORTED
+        held.send(playout_report=wire.PlayoutReport(media_ms=1))
+        held.send(path_open=wire.PathOpen(path_id=1))
+        await time.settle()
+        assert line.kinds == ["client-ready"]
+
+
+@in_virtual_time
+async def test_what_is_too_large_is_refused_and_a_tool_is_answered_all_the_same(
+    time: VirtualTime,
+) -> None:
+    held = Held(time, FakeLine(RTC), max_bytes=1000)
+    async with running(held, time) as line:
+        with pytest.raises(VoxwireError) as refused:
+            held.send(send_text=wire.SendText(text="x" * 1000))
+        assert refused.value.code == ErrorCode.TOO_LARGE
+        call = {"tool_call_id": "c", "function_name": "show", "arguments": {"a": 1}}
+        line.say(RtviMessage("llm-function-call-in-progress", call))
+        await time.settle()
+        [request] = held.handler.of("tool_request")
+        assert request.timeout_ms == 600_000
+        held.send(tool_result=wire.ToolResult(call_id="c", result_json='"' + "y" * 1000 + '"'))
+        await time.settle()
+        [result] = [m.data for m in line.written if m.type == "llm-function-call-result"]
+        assert result["result"]["error"]["code"] == "too_large"
+        assert result["arguments"] == {"a": 1}
+
+
+@in_virtual_time
+async def test_no_more_than_so_much_waits_for_a_line(time: VirtualTime) -> None:
+    held = Held(time, FakeLine(RTC), FakeLine(RTC))
+    async with running(held, time) as line:
+        line.lose()
+        await time.settle()
+        for _ in range(MAX_QUEUED):
+            held.send(send_text=wire.SendText(text="x"))
+        with pytest.raises(VoxwireError) as refused:
+            held.send(send_text=wire.SendText(text="x"))
+        assert refused.value.code == ErrorCode.CAPACITY
+
+
+@in_virtual_time
+async def test_an_interruption_voids_what_came_and_has_not_sounded(time: VirtualTime) -> None:
+    held = Held(time, FakeLine(SOCKET))
+    async with running(held, time) as line:
+        line.say(Interruption())  # of nothing
+        held.inflow.end = 24_010
+        line.say(Interruption(), Interruption())
+        await time.settle()
+        [flush] = held.handler.of("flush")
+        assert (flush.flush_id, flush.until_media_ms) == (1, 1001)
+        assert held.inflow.end == 24_024
+
+
+@in_virtual_time
+async def test_over_webrtc_a_message_says_it_if_there_is_something_to_cut(
+    time: VirtualTime,
+) -> None:
+    held = Held(time, FakeLine(RTC))
+    async with running(held, time) as line:
+        held.inflow.end = 2400
+        line.say(RtviMessage("bot-interrupted"))
+        await time.settle()
+        assert not held.handler.of("flush")
+        line.say(RtviMessage("bot-started-speaking"), RtviMessage("bot-interrupted"))
+        await time.settle()
+        kinds = [e.WhichOneof("payload") for e in held.handler.envelopes]
+        assert kinds[-3:] == ["flush", "utterance_ended", "interrupted"]
+
+
+@in_virtual_time
+async def test_a_word_is_where_the_last_sample_sounded(time: VirtualTime) -> None:
+    held = Held(time, FakeLine(SOCKET))
+    async with running(held, time) as line:
+        held.handler.position_ms = 500
+        line.say(
+            RtviMessage("bot-tts-text", {"text": 7}), RtviMessage("bot-tts-text", {"text": "hi"})
+        )
+        await time.settle()
+        [words] = held.handler.of("utterance_words")
+        assert words.base_media_ms == 499
+        assert words.source == wire.TimingSource.TIMING_SOURCE_ARRIVAL
+        assert held.control.bad_messages == 1
