@@ -131,7 +131,17 @@ SHARES = [
         "interop",
         "stock clients",
         75,
-        (*whole("stock_sockets", "stock_webrtc"), "tests/interop"),
+        (*whole("stock_sockets", "stock_webrtc"), "tests/interop/test_scenarios.py"),
+    ),
+    Share(
+        "interop",
+        "bot files",
+        70,
+        (
+            "tests/interop/test_bot_files.py",
+            "tests/interop/test_pipecat_init.py",
+            "tests/interop/test_from_pipecat.py",
+        ),
     ),
     Share("interop", "leaks", 50, whole("leaks", "kept_microphone")),
     Share(

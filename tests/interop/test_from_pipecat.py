@@ -38,10 +38,14 @@ CLIENT_REACT: Final = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder as the document has it: the example's bot, and another file."""
+    """A folder as the document has it: the example's bot, and another one, whose runner is not told
+    to leave the signals alone.
+    """
     source = (ROOT / "examples/from-pipecat/bot.py").read_text("utf-8")
-    for name in ("bot.py", "support.py"):
-        (tmp_path / name).write_text(source, "utf-8")
+    (tmp_path / "bot.py").write_text(source, "utf-8")
+    careless = source.replace("handle_sigint=runner_args.handle_sigint", "")
+    assert careless != source
+    (tmp_path / "support.py").write_text(careless, "utf-8")
     return tmp_path
 
 
@@ -111,7 +115,7 @@ async def test_beyond_loopback_a_page_needs_its_origin_and_a_token(folder: Path)
             assert answer.status_code == status, answer.text
 
 
-async def test_several_files_are_several_bots(folder: Path) -> None:
+async def test_several_files_are_several_bots_and_ctrl_c_is_the_servers(folder: Path) -> None:
     async with serving(command("voxwire-server run bot.py support.py"), folder) as url:
         async with dialled(f"{url}/ws-client?bot=support") as client:
             await client.ready()

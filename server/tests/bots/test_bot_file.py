@@ -199,6 +199,9 @@ class Session:
     def expect(self) -> None:
         pass
 
+    def add_event_handler(self, _: str, __: Any) -> None:
+        pass
+
     def configure(self, params: Any) -> None:
         self.params = params
 
