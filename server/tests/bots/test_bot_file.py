@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pipecat.transports.base_transport import TransportParams
 
+from voxwire_server import cli
 from voxwire_server.bots import runner_file
 from voxwire_server.bots.needs import NotConfiguredError
 from voxwire_server.bots.registry import BotNotFoundError, LoadedBot, load_bot
@@ -257,3 +258,17 @@ async def test_other_arguments_go_where_pipecat_sends_them() -> None:
 
     with pytest.raises(ValueError, match="Unsupported runner arguments type"):
         await create_transport(RunnerArguments(), {})
+
+
+def test_the_command_says_it_in_one_line(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", write("async def bot(): pass"), "--port", "0"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("voxwire-server: 'bot' of mybot.py is called with one argument")
+
+
+def test_the_help_names_both_kinds_of_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "async def bot(session)" in text
+    assert "async def bot(runner_args)" in text

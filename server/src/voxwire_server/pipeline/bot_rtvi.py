@@ -54,6 +54,8 @@ class BotRtvi:
         self._hear = hear
         self._troubles: deque[str] = deque(maxlen=_KEPT_TROUBLES)
         self._early: list[wire.AppMessage] = []
+        self._outbox: deque[dict[str, Any]] = deque()
+        self._passing = False
 
     def expect(self) -> None:
         """The bot will have RTVI: what the client says before its pipeline has started is kept."""
@@ -112,10 +114,16 @@ class BotRtvi:
     def _pass(self, kind: str, data: Any, request_id: str) -> None:
         message_id = request_id or _UNASKED + secrets.token_hex(6)
         message = {"label": rtvi.LABEL, "type": kind, "id": message_id, "data": data}
-        self._wires.port.spawn(self._said(message))
+        self._outbox.append(message)
+        if not self._passing:
+            self._passing = True
+            self._wires.port.spawn(self._pass_on())
 
-    async def _said(self, message: dict[str, Any]) -> None:
-        await self._hear(message)
+    async def _pass_on(self) -> None:
+        """One after the other, in the order in which they came."""
+        while self._outbox:
+            await self._hear(self._outbox.popleft())
+        self._passing = False
 
     # from the bot
 
