@@ -213,10 +213,11 @@ async def run(path: str) -> Any:
     return session
 
 
-async def test_the_first_entry_that_fits_is_used(write: Write) -> None:
+@pytest.mark.parametrize("others", ['"websocket": object, "webrtc"', '"websocket"'])
+async def test_the_first_entry_that_fits_is_used(others: str, write: Write) -> None:
     entry = "lambda: TransportParams(audio_out_sample_rate=8000)"
     text = "from pipecat.transports.base_transport import TransportParams\n" + STOCK.replace(
-        '"webrtc": object', f'"websocket": object, "webrtc": {entry}'
+        '"webrtc": object', f"{others}: {entry}"
     )
     assert (await run(write(text))).params == TransportParams(audio_out_sample_rate=8000)
 

@@ -57,8 +57,7 @@ class SessionArguments(SmallWebRTCRunnerArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.pipeline_idle_timeout_secs = None
-        """The server's ``--idle-s`` ends sessions in which nothing happens."""
+        self.pipeline_idle_timeout_secs = None  # the server's --idle-s is for that
 
 
 def as_session_bot(run: Callable[[Any], Awaitable[None]], path: Path) -> Bot:
@@ -96,6 +95,8 @@ def _keep_interrupt(transport: SessionTransport) -> None:
     kept = signal.getsignal(signal.SIGINT)
 
     async def give_back(_: Any, __: Any) -> None:
+        if signal.getsignal(signal.SIGINT) is kept:
+            return
         if asyncio.get_running_loop().remove_signal_handler(signal.SIGINT):
             signal.signal(signal.SIGINT, kept)
 
