@@ -145,6 +145,16 @@ SHARES = [
         75,
         tuple(f"tests/interop/test_{name}.py" for name in STOCK_BOTS),
     ),
+    Share(
+        "interop",
+        "bot files",
+        70,
+        (
+            "tests/interop/test_bot_files.py",
+            "tests/interop/test_pipecat_init.py",
+            "tests/interop/test_from_pipecat.py",
+        ),
+    ),
     Share("interop", "leaks", 50, whole("leaks", "kept_microphone")),
     Share(
         "interop",

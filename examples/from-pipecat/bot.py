@@ -7,6 +7,7 @@ Its services come from the offline bot, so that it needs no keys; any that Pipec
 """
 
 from dotenv import load_dotenv
+from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.frames.frames import LLMRunFrame
 from pipecat.pipeline.pipeline import Pipeline
@@ -44,10 +45,16 @@ async def get_weather(params: FunctionCallParams, city: str, day: str = "today")
     await params.result_callback({"city": city, "day": day, "found": True, **weather})
 
 
+def tools_of_the_page(runner_args: RunnerArguments) -> list[FunctionSchema]:
+    """On Voxwire's server the arguments have its session, too: what the page may bring."""
+    session = getattr(runner_args, "session", None)
+    return session.client_tools(["show_on_map"]) if session else []
+
+
 async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> None:
     """Hold one conversation; the bot speaks first."""
     stt, llm, tts = build_services()
-    context = LLMContext(tools=[get_weather])
+    context = LLMContext(tools=[get_weather, *tools_of_the_page(runner_args)])
     user, assistant = LLMContextAggregatorPair(
         context, user_params=LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer())
     )

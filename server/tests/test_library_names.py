@@ -55,8 +55,12 @@ USED: dict[str, str] = {
         _handle_vad_user_started_speaking(frame) _handle_vad_user_stopped_speaking(frame) _user_id
     """,
     "pipecat.transports.base_input.BaseInputTransport": """
-        _create_audio_task() _cancel_audio_task() _params _paused _sample_rate
+        _create_audio_task() _cancel_audio_task() _start_audio_in_streaming() _params _paused
+        _sample_rate
     """,
+    "pipecat.pipeline.worker.PipelineWorker": "_observer",
+    "pipecat.pipeline.worker_observer.WorkerObserver": "_observers",
+    "pipecat.processors.frameworks.rtvi.observer.RTVIObserver": "_params",
     "pipecat.transports.base_output.BaseOutputTransport": "_sample_rate",
     "pipecat.transports.base_transport.BaseTransport": "_input_name _output_name",
     "pipecat.utils.base_object.BaseObject": """

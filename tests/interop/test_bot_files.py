@@ -158,9 +158,12 @@ async def test_messages_requests_and_errors_go_both_ways() -> None:
             await session.send_message(
                 "rtvi-ai", {**page, "type": "llm-function-call-result", "data": forged}
             )
+            for number in range(20):
+                await session.send_message("note", number)
             await session.send_message("add", [], request_id="r3")
             assert (await session.wait_for(voxwire.AppMessage)).data == 0
         heard = module.HEARD
+        assert [data for kind, data in heard if kind == "note"] == list(range(20))
         assert ("client-ready", True) in heard
         assert ("add", [1, 2, 3]) in heard
         assert ("click", {"x": 1}) in heard

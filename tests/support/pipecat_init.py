@@ -1,14 +1,20 @@
-"""Bots that ``pipecat init`` writes, by Pipecat's own command line in ``.venv-pipecat``."""
+"""Pipecat's own command line and runner, in ``.venv-pipecat``."""
 
 import ast
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.support.programs import ROOT, run
+from tests.support.programs import ROOT, environment, run
+from tests.support.waiting import DEADLINE_S, until
 
-__all__ = ["OURS", "generated", "needs_pipecat_tools", "with_services"]
+__all__ = ["OURS", "generated", "needs_pipecat_tools", "served_by_pipecat", "with_services"]
 
 _PYTHON: Final = ROOT / ".venv-pipecat" / "bin" / "python"
 needs_pipecat_tools = pytest.mark.skipif(
@@ -39,6 +45,45 @@ async def generated(folder: Path, name: str, *options: str) -> Path:
     ended = await run((_PYTHON, "-m", module, "init", name, *fixed, *options), folder)
     assert ended.status == 0, ended.out + ended.err
     return folder / name / "server" / "bot.py"
+
+
+@asynccontextmanager
+async def served_by_pipecat(command: Sequence[str], folder: Path) -> AsyncIterator[str]:
+    """Run a bot by Pipecat's runner until the block ends.
+
+    Args:
+        command: Of a shell, the last word a line to which the runner's options are added;
+            ``python`` in it is that of Pipecat's tools.
+        folder: Where.
+
+    Yields:
+        The server's URL.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:  # the runner does not tell its port
+        port = free.getsockname()[1]
+    *shell, line = command
+    process = await asyncio.create_subprocess_exec(
+        *shell,
+        f"{line.strip()} --host 127.0.0.1 --port {port}",
+        cwd=folder,
+        env=environment(PATH=f"{_PYTHON.parent}:{environment()['PATH']}"),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await until(lambda: process.returncode is not None or _listens(port))
+        assert process.returncode is None
+        yield f"ws://127.0.0.1:{port}"
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+            async with asyncio.timeout(DEADLINE_S):
+                await process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
 def with_services(source: str) -> str:

@@ -62,14 +62,23 @@ async def run(command: Sequence[str | Path], folder: Path, **env: str) -> Ended:
 
 
 @contextlib.asynccontextmanager
-async def serving(command: Sequence[str | Path], folder: Path, **env: str) -> AsyncIterator[str]:
-    """Runs a server on a port from the OS; gives its URL, and ends it as Ctrl-C does, in order."""
+async def serving(
+    command: Sequence[str | Path], folder: Path, *, timeout_s: float = TIMEOUT_S, **env: str
+) -> AsyncIterator[str]:
+    """Runs a server on a port from the OS; gives its URL, and ends it as Ctrl-C does, in order.
+
+    Args:
+        command: What to run.
+        folder: Where; its log is ``server.log`` there.
+        timeout_s: For all of it, the block included.
+        **env: Its environment, beside this one's.
+    """
     log = folder / "server.log"
     with log.open("wb") as stderr:
         process = await _start(command, folder, {"VOXWIRE_PORT": "0", **env}, stderr)
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             async for line in process.stdout:
                 if found := re.search(rb"ws://127\.0\.0\.1:\d+", line):
                     break

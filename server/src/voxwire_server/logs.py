@@ -12,6 +12,7 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any, Final
 
 from voxwire_protocol import wire
@@ -29,6 +30,7 @@ __all__ = [
 
 _taken: set[int] = set()
 """The handlers that loguru was given by :func:`configure_logging`."""
+_AUTOINIT: Final = "LOGURU_AUTOINIT"
 TRACE: Final = 5
 """The lowest level: every message of the protocol, redacted."""
 
@@ -101,12 +103,25 @@ def configure_logging(level: str, log_format: str = "text") -> None:
     for each in {handler, *logging.getLogger().handlers}:
         each.addFilter(LibraryFilter())
         each.addFilter(OneLineFilter())
-    # What a program adds first has number 0, which a bot's file may take away to log as it likes.
-    os.environ.setdefault("LOGURU_AUTOINIT", "False")
+    _import_loguru()
     from loguru import logger
 
     logger.remove()
     _taken.add(_take_loguru(handler.handle, level))
+
+
+def _import_loguru() -> None:
+    """Import it, for the first time, without a handler: the one that is added first has number 0,
+    which a bot's file may take away to log as it likes.
+    """
+    kept = os.environ.get(_AUTOINIT)
+    os.environ[_AUTOINIT] = "False"
+    try:
+        import_module("loguru")
+    finally:
+        del os.environ[_AUTOINIT]
+        if kept is not None:
+            os.environ[_AUTOINIT] = kept
 
 
 def quiet_pipecat(level: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pipecat.transports.base_transport import TransportParams
 
+from voxwire_server import cli
 from voxwire_server.bots import runner_file
 from voxwire_server.bots.needs import NotConfiguredError
 from voxwire_server.bots.registry import BotNotFoundError, LoadedBot, load_bot
@@ -199,6 +200,9 @@ class Session:
     def expect(self) -> None:
         pass
 
+    def add_event_handler(self, _: str, __: Any) -> None:
+        pass
+
     def configure(self, params: Any) -> None:
         self.params = params
 
@@ -209,10 +213,11 @@ async def run(path: str) -> Any:
     return session
 
 
-async def test_the_first_entry_that_fits_is_used(write: Write) -> None:
+@pytest.mark.parametrize("others", ['"websocket": object, "webrtc"', '"websocket"'])
+async def test_the_first_entry_that_fits_is_used(others: str, write: Write) -> None:
     entry = "lambda: TransportParams(audio_out_sample_rate=8000)"
     text = "from pipecat.transports.base_transport import TransportParams\n" + STOCK.replace(
-        '"webrtc": object', f'"websocket": object, "webrtc": {entry}'
+        '"webrtc": object', f"{others}: {entry}"
     )
     assert (await run(write(text))).params == TransportParams(audio_out_sample_rate=8000)
 
@@ -254,3 +259,17 @@ async def test_other_arguments_go_where_pipecat_sends_them() -> None:
 
     with pytest.raises(ValueError, match="Unsupported runner arguments type"):
         await create_transport(RunnerArguments(), {})
+
+
+def test_the_command_says_it_in_one_line(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", write("async def bot(): pass"), "--port", "0"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("voxwire-server: 'bot' of mybot.py is called with one argument")
+
+
+def test_the_help_names_both_kinds_of_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "async def bot(session)" in text
+    assert "async def bot(runner_args)" in text

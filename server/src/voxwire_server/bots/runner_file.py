@@ -5,9 +5,11 @@ the session's own transport here: ``create_transport(runner_args, transport_para
 ``SmallWebRTCTransport`` of the arguments' ``webrtc_connection``.
 """
 
+import asyncio
 import functools
-import logging
 import os
+import signal
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +25,6 @@ from voxwire_server.pipeline.bot import Bot, BotSession
 from voxwire_server.pipeline.transport import SessionTransport
 
 __all__ = ["SERVED", "SessionArguments", "as_session_bot", "install"]
-
-_log = logging.getLogger("voxwire.bots")
 
 SERVED: Final = ("webrtc", "websocket")
 """The entries of ``transport_params`` that fit a session, the first one that a bot has counts."""
@@ -57,8 +57,7 @@ class SessionArguments(SmallWebRTCRunnerArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.pipeline_idle_timeout_secs = None
-        """The server's ``--idle-s`` ends sessions in which nothing happens."""
+        self.pipeline_idle_timeout_secs = None  # the server's --idle-s is for that
 
 
 def as_session_bot(run: Callable[[Any], Awaitable[None]], path: Path) -> Bot:
@@ -73,6 +72,7 @@ def as_session_bot(run: Callable[[Any], Awaitable[None]], path: Path) -> Bot:
         connection = SessionConnection(session)
         session.transport.client = connection
         session.transport.rtvi.expect()
+        _keep_interrupt(session.transport)
         arguments = SessionArguments(
             connection, session=session, body=session.metadata, session_id=session.id
         )
@@ -84,6 +84,23 @@ def as_session_bot(run: Callable[[Any], Awaitable[None]], path: Path) -> Bot:
             raise
 
     return bot
+
+
+def _keep_interrupt(transport: SessionTransport) -> None:
+    """Ctrl-C ends the server, whatever a bot's runner makes of it (``handle_sigint`` is True where
+    a file does not pass on the runner's own).
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    kept = signal.getsignal(signal.SIGINT)
+
+    async def give_back(_: Any, __: Any) -> None:
+        if signal.getsignal(signal.SIGINT) is kept:
+            return
+        if asyncio.get_running_loop().remove_signal_handler(signal.SIGINT):
+            signal.signal(signal.SIGINT, kept)
+
+    transport.add_event_handler("on_client_connected", give_back)
 
 
 def install(source: str) -> None:

@@ -7,9 +7,11 @@ interface reports; from it come its messages, its answers, and its own errors. N
 client sends becomes a message that writes a context or ends a call (protocol/spec/rtvi.md).
 """
 
+import logging
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import fields
 from typing import Any, Final, cast
 
 from pipecat.processors.frameworks.rtvi import RTVIObserver, RTVIObserverParams, RTVIProcessor
@@ -24,10 +26,13 @@ from voxwire_server.pipeline.words import walk
 
 __all__ = ["BotRtvi"]
 
+_log = logging.getLogger("voxwire.pipeline")
+
 _UNASKED: Final = "voxwire-"
 """Begins the ids of messages that no client waits for an answer to."""
 _OF_AN_INTERFACE: Final = frozenset({"ui-event", "ui-snapshot", "ui-cancel-job-group"})
 _SERVER_MESSAGE: Final = "server-message"
+_LEAVES_OUT: Final = ("ignored_sources", "skip_text_types", "bot_output_transforms")
 _KEPT_TROUBLES: Final = 16
 _MOST_EARLY: Final = 64
 """Most messages that wait for a pipeline to start."""
@@ -54,6 +59,8 @@ class BotRtvi:
         self._hear = hear
         self._troubles: deque[str] = deque(maxlen=_KEPT_TROUBLES)
         self._early: list[wire.AppMessage] = []
+        self._outbox: deque[dict[str, Any]] = deque()
+        self._passing = False
 
     def expect(self) -> None:
         """The bot will have RTVI: what the client says before its pipeline has started is kept."""
@@ -94,9 +101,23 @@ class BotRtvi:
         for observer in observers:
             if isinstance(observer, RTVIObserver):
                 params: RTVIObserverParams = cast(Any, observer)._params
+                self._warn_of(params)
                 levels = {"*": _NONE, **params.function_call_report_level}
                 for name, level in levels.items():
                     self._wires.tools.reports.levels.setdefault(name, _LEVELS[level])
+
+    def _warn_of(self, params: RTVIObserverParams) -> None:
+        """What an observer was to leave out, the session tells by itself."""
+        usual = RTVIObserverParams()
+        off = (f.name for f in fields(params) if getattr(usual, f.name) is True)
+        hidden = [name for name in off if not getattr(params, name)]
+        hidden += [name for name in _LEAVES_OUT if getattr(params, name)]
+        if hidden:
+            _log.warning(
+                "RTVIObserverParams of no effect, the session tells all the same: %s",
+                ", ".join(hidden),
+                extra={"session": self._wires.session_id},
+            )
 
     # to the bot
 
@@ -112,10 +133,16 @@ class BotRtvi:
     def _pass(self, kind: str, data: Any, request_id: str) -> None:
         message_id = request_id or _UNASKED + secrets.token_hex(6)
         message = {"label": rtvi.LABEL, "type": kind, "id": message_id, "data": data}
-        self._wires.port.spawn(self._said(message))
+        self._outbox.append(message)
+        if not self._passing:
+            self._passing = True
+            self._wires.port.spawn(self._pass_on())
 
-    async def _said(self, message: dict[str, Any]) -> None:
-        await self._hear(message)
+    async def _pass_on(self) -> None:
+        """One after the other, in the order in which they came."""
+        while self._outbox:
+            await self._hear(self._outbox.popleft())
+        self._passing = False
 
     # from the bot
 
