@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.support.seen import record_if_asked
 from tests.support.tarballs import FreshApp, fresh_app
 
 TRANSPORTS = ["websocket", "webrtc"]
@@ -14,6 +15,7 @@ TRANSPORTS = ["websocket", "webrtc"]
 def pytest_configure() -> None:
     from loguru import logger
 
+    record_if_asked()
     logger.remove()
     logging.getLogger("aioice").setLevel(logging.WARNING)
 

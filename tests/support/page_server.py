@@ -32,6 +32,7 @@ from starlette.routing import Mount
 from tests.support.click_server import StrictFiles
 from tests.support.clicks import ClickTTS, ScriptedLLM
 from tests.support.fault_server import recording
+from tests.support.seen import record_if_asked
 from voxwire_server import BotSession
 from voxwire_server.bots.registry import LoadedBot, load_bot
 from voxwire_server.config import Settings
@@ -134,6 +135,7 @@ def obey(cutter: Cutter) -> None:
 
 
 def main(options: dict[str, Any]) -> None:
+    record_if_asked()
     configure_logging("WARNING")
     if "wav" in options:
         asyncio.run(speak(**options["wav"]))
