@@ -155,6 +155,15 @@ SHARES = [
             "tests/interop/test_from_pipecat.py",
         ),
     ),
+    Share(
+        "interop",
+        "evals and strangers",
+        60,
+        tuple(
+            f"tests/interop/test_{name}.py"
+            for name in ("eval", "eval_format", "hostile_http", "hostile_frames", "hostile_cases")
+        ),
+    ),
     Share("interop", "leaks", 50, whole("leaks", "kept_microphone")),
     Share(
         "interop",
@@ -232,10 +241,13 @@ def cargo_job(share: Share) -> Job:
 
 def arguments_of(share: Share) -> list[str]:
     """Where pytest finds the tests of a share; nothing if there are none."""
+    others = [other for other in SHARES if other.part == share.part and other is not share]
     if share.paths:
-        return list(share.paths)
+        taken = [path for other in others for path in other.paths]
+        below = [path for path in taken if any(path.startswith(f"{own}/") for own in share.paths)]
+        return [*share.paths, *(f"--ignore={path}" for path in below)]
     folders = [folder for folder in PARTS[share.part] if (ROOT / folder).is_dir()]
-    named = [path for other in SHARES if other.part == share.part for path in other.paths]
+    named = [path for other in others for path in other.paths]
     return folders and [*folders, *(f"--ignore={path}" for path in [*named, *inner(share.part)])]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import voxwire
 from tests.support.clients import TRANSPORTS
+from tests.support.seen import record_if_asked
 from tests.support.tarballs import FreshApp, fresh_app
 from tests.support.waiting import DEADLINE_S
 
@@ -15,6 +16,7 @@ from tests.support.waiting import DEADLINE_S
 def pytest_configure() -> None:
     from loguru import logger
 
+    record_if_asked()
     logger.remove()
     logging.getLogger("aioice").setLevel(logging.WARNING)
     voxwire.Session.wait_for.__defaults__ = (DEADLINE_S,)  # a busy machine takes longer than 10 s

@@ -36,6 +36,7 @@ from tests.support.fault_server import recording
 from tests.support.ice_cutter import Cutter
 from tests.support.open_bot import OPEN
 from tests.support.spoken import speak as speak_all
+from tests.support.seen import record_if_asked
 from voxwire_server import BotSession
 from voxwire_server.bots.registry import LoadedBot, load_bot
 from voxwire_server.config import Settings
@@ -103,6 +104,7 @@ def obey(cutter: Cutter) -> None:
 
 
 def main(options: dict[str, Any]) -> None:
+    record_if_asked()
     configure_logging("WARNING")
     if "wav" in options:
         asyncio.run(speak(**options["wav"]))

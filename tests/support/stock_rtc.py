@@ -31,10 +31,14 @@ class StockRtcClient:
         signals: Signaling that came.
         audio: Samples of the bot's voice that came.
         pings: Whether it says every second that it is there.
+        address: Its own.
     """
 
-    def __init__(self, http: httpx.AsyncClient, **headers: str) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, *, address: str = "127.0.0.1", **headers: str
+    ) -> None:
         self.http = http
+        self.address = address
         self.headers = headers
         self.peer: Peer | None = None
         self.pc_id = ""
@@ -71,7 +75,7 @@ class StockRtcClient:
             on_audio=lambda pcm, _: self._hear(pcm),
             send_rate=RATE,
             receive_rate=RATE,
-            here=Here(addresses=("127.0.0.1",)),
+            here=Here(addresses=(self.address,)),
             data_label=rtvi.CHAT_LABEL,
         )
         self._open.clear()

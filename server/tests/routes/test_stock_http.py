@@ -158,6 +158,8 @@ async def test_a_body_that_cannot_be_read_is_refused(
         sdp(tail="m=video 9 UDP/TLS/RTP/SAVPF 96\r\n" * 20),
         sdp(tail="a=x:" + "y" * 2000 + "\r\n"),
         sdp(head="v=0\r\no=bogus\r\n"),
+        sdp(tail="a=fmtp:99 x=y\r\n"),
+        sdp(tail="a=rtcp-fb:99 nack\r\n"),
         sdp(tail="m=application 99999 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:1\r\n"),
     ],
 )

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from voxwire.cli.evals.driving import Progress
 from voxwire.cli.evals.results import Failure, Result
@@ -37,9 +37,13 @@ exit codes:
 """
 
 
-def add_eval(group: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the command's arguments."""
-    parser = group.add_parser(
+def add_eval(commands: Any) -> None:
+    """Adds the command and its arguments.
+
+    Args:
+        commands: What ``ArgumentParser.add_subparsers`` returned.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
         "eval",
         help="run Pipecat's evaluation scenarios against a bot",
         description="Run Pipecat's evaluation scenarios (YAML) against a bot, each in a session of"

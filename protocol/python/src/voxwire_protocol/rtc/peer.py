@@ -38,9 +38,11 @@ _CLOCK_RATE: Final = 48_000
 _UNUSABLE: Final = (
     ValueError,
     AssertionError,
+    ArithmeticError,
     LookupError,
     AttributeError,
     TypeError,
+    RuntimeError,  # what a StopIteration in a coroutine becomes (PEP 479)
     InternalError,
     InvalidAccessError,
     InvalidStateError,

@@ -1,13 +1,15 @@
 """Members of a scenario file: their types, and what is said when they are wrong."""
 
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from voxwire.cli.evals.yaml_lines import Lines, Listed, Mapped, ScenarioError
 
 __all__ = ["Notes", "list_of", "mapping", "member", "text_of"]
 
 T = TypeVar("T")
+
+_WANTED: Final[dict[type, str]] = {bool: "true or false", int: "a whole number", str: "a text"}
 
 
 class Notes:
@@ -79,8 +81,7 @@ def member(found: Mapped, key: str, kind: type[T]) -> T | None:
         return None
     if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
-    name = {bool: "true or false", int: "a whole number", str: "a text"}.get(kind, kind.__name__)
-    reason = f"'{key}' must be {name}, not {_kind(value)}"
+    reason = f"'{key}' must be {_WANTED.get(kind, kind.__name__)}, not {_kind(value)}"
     raise ScenarioError(found.lines.at(key), reason)
 
 

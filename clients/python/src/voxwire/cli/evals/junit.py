@@ -26,10 +26,11 @@ def write_junit(path: Path, results: list[Result], *, transport: str) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    root = Element("testsuites", name="voxwire eval", **_counts(results))
+    root = Element("testsuites", {"name": "voxwire eval", **_counts(results)})
     for file in dict.fromkeys(result.path for result in results):
         of_file = [result for result in results if result.path == file]
-        suite = SubElement(root, "testsuite", name=f"{file} ({transport})", **_counts(of_file))
+        named = {"name": f"{file} ({transport})", **_counts(of_file)}
+        suite = SubElement(root, "testsuite", named)
         for result in of_file:
             _add_case(suite, result)
     indent(root)

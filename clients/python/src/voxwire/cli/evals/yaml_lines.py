@@ -75,7 +75,7 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:int"]
     for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
+cast(Any, _Loader).add_implicit_resolver(
     "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9_]*)$"), list("-+0123456789")
 )
 
@@ -87,12 +87,12 @@ def _mapping(loader: _Loader, node: yaml.Node) -> Mapped:
     found = Mapped()
     found.lines = _place(loader, node)
     for key_node, value_node in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
-        key = loader.construct_object(key_node, deep=True)
+        key = _construct(loader, key_node)
         try:
             found.lines.of[key] = key_node.start_mark.line + 1
         except TypeError:
             raise ScenarioError(_place(loader, key_node), "a key must be a plain text") from None
-        found[key] = loader.construct_object(value_node, deep=True)
+        found[key] = _construct(loader, value_node)
     return found
 
 
@@ -103,7 +103,7 @@ def _list(loader: _Loader, node: yaml.Node) -> Listed:
     found.lines = _place(loader, node)
     for number, item in enumerate(cast("list[yaml.Node]", node.value)):
         found.lines.of[number] = item.start_mark.line + 1
-        found.append(loader.construct_object(item, deep=True))
+        found.append(_construct(loader, item))
     return found
 
 
@@ -119,6 +119,10 @@ def _include(loader: _Loader, node: yaml.Node) -> Any:
     except OSError as error:
         reason = f"cannot read the included file {path}: {error.strerror}"
         raise ScenarioError(place, reason) from error
+
+
+def _construct(loader: _Loader, node: yaml.Node) -> Any:
+    return cast(Any, loader).construct_object(node, deep=True)
 
 
 def _place(loader: _Loader, node: yaml.Node) -> Lines:
