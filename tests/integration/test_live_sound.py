@@ -71,7 +71,7 @@ async def test_a_question_spoken_into_the_microphone_is_answered_by_the_speaker(
         finally:
             process.send_signal(signal.SIGINT)
             _, errors = await process.communicate()
-    assert b"Error" not in errors.replace(b"KeyboardInterrupt", b""), errors.decode()
+    assert errors.rstrip().endswith(b"KeyboardInterrupt"), errors.decode()
     assert len(loud_spans(tmp_path / "answer.raw")) > 25, "half a second of speech at least"
 
 
