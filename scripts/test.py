@@ -154,6 +154,7 @@ SHARES = [
         ),
     ),
     Share("interop", "sessions", 105, whole("races", "resume", "reports", "toys", "fake_server")),
+    Share("interop", "echo", 40, whole("echo"), busy=True),
     Share("interop", "rest", 130),
     Share("faults", "cuts", 55, ("tests/faults/test_cuts.py",)),
     Share("faults", "rest", 35),
@@ -162,6 +163,8 @@ SHARES = [
         "browser", "consumers", 80, pages("consumers"), vitest=BROWSER, consumers=True, system=True
     ),
     Share("browser", "firefox", 45, pages("firefox"), vitest=BROWSER, apart=True, system=True),
+    Share("interop", "rooms", 90, whole("echo_long"), busy=True, system=True),
+    Share("interop", "live sound", 60, whole("live_sound"), system=True),
     Share("interop", "example bots", 65, whole("example_bots"), system=True),
     Share("interop", "speech to speech", 80, whole("s2s_cuts", "s2s_endings"), system=True),
     Share("faults", "ends", 65, ("tests/faults/test_ungraceful.py",), system=True),

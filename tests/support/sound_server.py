@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import wave
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from ctypes.util import find_library
 from glob import glob
 from pathlib import Path
@@ -74,10 +74,30 @@ class SoundServer:
         await self.control("set-default-sink", "ears")
         await self.control("set-default-source", "mouth.monitor")
         for sink in SINKS:
-            silent = ("--playback", "--raw", f"--device={sink}", "--latency-msec=20", "/dev/zero")
-            await self._run("pacat", *silent)
-        while (await self.control("list", "short", "sinks")).count("RUNNING") < len(SINKS):
+            await self._hold(sink)
+
+    async def add_sink(self, name: str) -> None:
+        """Plugs a speaker in; it is the default from now on."""
+        await self.control("load-module", "module-null-sink", f"sink_name={name}", f"rate={RATE}")
+        await self.control("set-default-sink", name)
+        await self._hold(name)
+
+    async def remove_sink(self, name: str) -> None:
+        """Unplugs a speaker."""
+        listed = (await self.control("list", "short", "modules")).splitlines()
+        (module,) = [line.split()[0] for line in listed if f"sink_name={name} " in f"{line} "]
+        await self.control("unload-module", module)
+
+    async def _hold(self, sink: str) -> None:
+        """Holds a silent stream on a sink, and waits until it runs."""
+        silent = ("--playback", "--raw", f"--device={sink}", "--latency-msec=20", "/dev/zero")
+        await self._run("pacat", *silent)
+        while not await self._runs(sink):
             await asyncio.sleep(0.05)  # real time: poll
+
+    async def _runs(self, sink: str) -> bool:
+        listed = (await self.control("list", "short", "sinks")).splitlines()
+        return any(sink in line.split() and "RUNNING" in line for line in listed)
 
     async def control(self, *command: str) -> str:
         """Runs pactl; returns what it prints."""
@@ -95,9 +115,10 @@ class SoundServer:
         assert await process.wait() == 0
         self._programs.remove(process)
 
-    async def record(self, path: Path) -> asyncio.subprocess.Process:
-        """Records what the speaker plays, until `stop`."""
-        options = ("--record", "--raw", "--device=ears.monitor", "--format=s16le", "--channels=1")
+    async def record(self, path: Path, sink: str) -> asyncio.subprocess.Process:
+        """Records what a speaker plays, until `stop`."""
+        device = f"--device={sink}.monitor"
+        options = ("--record", "--raw", device, "--format=s16le", "--channels=1")
         with path.open("wb") as file:
             return await self._run("pacat", *options, f"--rate={RATE}", stdout=file.fileno())
 
@@ -127,12 +148,11 @@ class SoundServer:
         return {**os.environ, **self.environment}
 
 
-def loud_spans(path: Path, *, threshold: int = 500) -> Sequence[float]:
-    """When a raw recording is loud, seconds from its beginning, one entry for every 20 ms."""
+def loud_blocks(path: Path, *, threshold: int = 500) -> int:
+    """How much of a raw recording is loud, blocks of 20 ms."""
     samples = np.fromfile(path, "<i2")
-    blocks = samples[: len(samples) // 960 * 960].reshape(-1, 960)
-    peaks = np.abs(blocks.astype(np.int32)).max(axis=1)
-    return [float(at) * 0.02 for at in np.flatnonzero(peaks > threshold)]
+    blocks = samples[: len(samples) // 960 * 960].reshape(-1, 960).astype(np.int32)
+    return int((np.abs(blocks).max(axis=1) > threshold).sum())
 
 
 def write_wav(path: Path, samples: np.ndarray, sample_rate: int) -> None:
