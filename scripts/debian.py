@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping
+from glob import glob
 
 from steps import Line, capture, stream, tail
 
@@ -13,16 +14,25 @@ TOOLS = {
     "chromium": "chromium",
     "firefox-esr": "firefox-esr",
     "pulseaudio": "pulseaudio",  # a sound card for Firefox, whose audio stands still without one
+    "pactl": "pulseaudio-utils",
+    # and the way of the Python client to it
+    "/usr/lib/*/libportaudio.so.2": "libportaudio2",
+    "/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so": "libasound2-plugins",
 }
+
+
+def is_there(tool: str) -> bool:
+    """Whether a program is on the path, or a file where its pattern says."""
+    return bool(glob(tool) if "/" in tool else shutil.which(tool))
 
 
 def install_debian_tools(tools: Mapping[str, str] = TOOLS) -> None:
     """Installs what is missing; prints why when it cannot.
 
     Args:
-        tools: The package of each program.
+        tools: The package of each program, or of a file that a pattern finds.
     """
-    missing = sorted(package for program, package in tools.items() if not shutil.which(program))
+    missing = sorted(package for tool, package in tools.items() if not is_there(tool))
     if not missing:
         return
     names = " ".join(missing)

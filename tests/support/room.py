@@ -102,6 +102,7 @@ class Rig:
         delay_ms: From the speaker's callback to the microphone's, devices included.
         drift_ppm: How much faster the microphone's clock is than the speaker's.
         device_rate: Of both, Hz.
+        volume: Of the speaker.
         noise: Standard deviation of the microphone's own noise.
     """
 
@@ -110,6 +111,7 @@ class Rig:
     delay_ms: float
     drift_ppm: float = 0.0
     device_rate: int = CAPTURE_RATE
+    volume: float = 1.0
     noise: float = 5.0
     heard: list[Samples] = field(default_factory=list)
     """What the session is given."""
@@ -124,6 +126,7 @@ class Rig:
         self.microphone = LiveMicrophone(self.clock, self.echo, self.speaker.take_reference)
         self.speaker.attach(self.device_rate)
         self.speaker.open(PLAYOUT_RATE)
+        self.speaker.volume = self.volume
         self.microphone.attach(self.device_rate)
         self._speed = (1 - self.drift_ppm / 2e6, 1 + self.drift_ppm / 2e6)
         self._air = Air(

@@ -14,7 +14,15 @@ import voxwire
 from voxwire._live import portaudio
 from voxwire._live.backend import Device, choose
 from voxwire._live.portaudio import machine_devices
-from voxwire.testing import FakeDevices, FakeServer, FakeSession, VirtualTime, tone
+from voxwire.testing import (
+    FakeDevices,
+    FakeServer,
+    FakeSession,
+    NetworkState,
+    VirtualTime,
+    loud_ms,
+    tone,
+)
 from voxwire_protocol.events import DeviceKind, DeviceState
 
 MIC, SPEAKER = "Built-in Mic", "Built-in Speaker"
@@ -325,3 +333,77 @@ def test_portaudio_is_asked_for_10_ms_and_is_made_anew_while_nothing_runs() -> N
     stream.close()
     assert devices.refresh()
     assert module.log == ["terminate", "initialize"]
+
+
+@virtual
+async def test_what_is_said_while_connecting_comes_first_and_whole(time: VirtualTime) -> None:
+    mic = microphone()
+    async with FakeServer(listens) as server:
+        server.network.latency_ms = 250
+        mic.speak(np.zeros(9600, np.int16))
+        mic.speak(tone(800, sample_rate=48_000, hz=200))  # begun half a second before it is ready
+        async with live(server, FakeDevices(mic), speaker=None) as session:
+            changed = await session.wait_for(voxwire.PathChanged)
+            await time.advance(2000)
+            heard = server.session.user_samples
+    assert changed.resent_ms >= 700
+    assert loud_ms(heard, sample_rate=16_000) == pytest.approx(800, abs=2)
+
+
+@virtual
+async def test_no_more_than_three_seconds_are_kept(time: VirtualTime) -> None:
+    mic = microphone()
+    async with FakeServer(listens) as server:
+        server.network.latency_ms = 1300
+        mic.speak(tone(9000, sample_rate=48_000, hz=200))
+        async with live(server, FakeDevices(mic), speaker=None) as session:
+            changed = await session.wait_for(voxwire.PathChanged)
+            assert 2900 <= changed.resent_ms <= 3000
+
+
+@virtual
+async def test_a_refusal_drops_what_was_said_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    mic = microphone()
+    async with FakeServer(listens) as server:
+        server.network.latency_ms = 200
+        server.refuse_with(voxwire.ErrorCode.UNAUTHORIZED)
+        with pytest.raises(voxwire.SessionError):
+            async with live(server, FakeDevices(mic), speaker=None):
+                pass
+    assert "ms of the user's audio were dropped: the session did not begin" in caplog.text
+    assert not mic.running
+
+
+@virtual
+async def test_a_mute_drops_what_waits_and_an_event_says_so(time: VirtualTime) -> None:
+    mic = microphone()
+    async with FakeServer(listens) as server:
+        async with live(server, FakeDevices(mic), speaker=None) as session:
+            log = Log(session, time)
+            await time.advance(500)
+            server.network.state = NetworkState.REFUSED
+            server.network.cut()
+            await time.advance(800)
+            await session.mute()
+            server.network.state = NetworkState.UP
+            await time.advance(5000)
+        await log.over()
+    (dropped,) = log.of(voxwire.CaptureDropped)
+    assert dropped.dropped_ms == pytest.approx(800, abs=100)
+    assert dropped.reason == "the microphone was muted"
+
+
+@virtual
+async def test_a_session_that_is_closed_while_it_waits_says_what_is_dropped(
+    time: VirtualTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    mic = microphone()
+    async with FakeServer(listens) as server:
+        async with live(server, FakeDevices(mic), speaker=None):
+            await time.advance(500)
+            server.network.state = NetworkState.REFUSED
+            server.network.cut()
+            await time.advance(800)
+    assert "ms of the user's audio were dropped: the session was closed" in caplog.text

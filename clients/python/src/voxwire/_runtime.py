@@ -141,8 +141,8 @@ class Runtime:
         for task in early:
             task.cancel()
         await asyncio.gather(*early, return_exceptions=True)
-        if self.player is None:
-            self.user.say_dropped("the session did not begin")
+        begun = self.player is not None
+        self.user.say_dropped("the session was closed" if begun else "the session did not begin")
 
     def start(self) -> None:
         """Starts the owner task."""

@@ -23,6 +23,9 @@ _log = logging.getLogger("voxwire")
 MAX_BURST_MS: Final = 200
 """After a stall at most this much of the user's audio is read at once; the rest comes later."""
 
+SYLLABLE_MS: Final = 100
+"""Less than this is no speech that could be missed."""
+
 _MAX_PIECE_BYTES: Final = CAPTURE_RATE // 5 * 2
 _BLOCK_SAMPLES: Final = CAPTURE_RATE * BLOCK_MS // 1000
 
@@ -79,12 +82,14 @@ class UserAudio:
         """What is kept will not be sent; says so in the log if there is a live microphone.
 
         Returns:
-            How much it was, milliseconds; 0 for a microphone that waits.
+            How much it was, milliseconds; 0 for a microphone that waits, and for less than what
+            anybody could have said.
         """
         dropped_ms = self.unsent_ms if self.live else 0
-        if dropped_ms:
-            self._unsent_from = self._kept.next_index
-            _log.warning("%d ms of the user's audio were dropped: %s", dropped_ms, reason)
+        if dropped_ms < SYLLABLE_MS:
+            return 0
+        self._unsent_from = self._kept.next_index
+        _log.warning("%d ms of the user's audio were dropped: %s", dropped_ms, reason)
         return dropped_ms
 
     @muted.setter

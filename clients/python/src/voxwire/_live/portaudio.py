@@ -22,6 +22,11 @@ _log = logging.getLogger("voxwire")
 MAX_CHANNELS: Final = 2
 """A device that cannot be opened with one channel is opened with this many."""
 
+LATENCY_S: Final = 0.05 if sys.platform == "linux" else "low"
+"""What PortAudio is asked to buffer. What it calls low on ALSA, 9 ms, is less than a sound server
+needs: the sound breaks up as soon as the machine is busy.
+"""
+
 _NO_LIBRARY: Final = {
     "linux": "Debian, Ubuntu: apt-get install libportaudio2; Fedora: dnf install portaudio",
     "darwin": "pip install --force-reinstall sounddevice, or brew install portaudio",
@@ -130,7 +135,7 @@ class PortAudioDevices:
                         blocksize=device.sample_rate * BLOCK_MS // 1000,
                         channels=channels,
                         dtype="int16",
-                        latency="low",
+                        latency=LATENCY_S,
                         callback=callback,
                         finished_callback=ended,
                     )

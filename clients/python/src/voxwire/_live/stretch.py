@@ -35,7 +35,7 @@ class Stretch:
 
     A windowed sinc, flat to 0.9 of the band whatever the fraction: a filter that let the treble
     come and go as the clocks slide past each other would be an echo path that never stands still.
-    soxr does the nominal rates; its variable rate is not in every version that the client runs with.
+    soxr does the nominal rates; the versions that the client runs with have no variable one.
     """
 
     def __init__(self) -> None:
