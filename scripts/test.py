@@ -133,6 +133,7 @@ SHARES = [
         75,
         (*whole("stock_sockets", "stock_webrtc"), "tests/interop"),
     ),
+    Share("interop", "files", 45, whole("files", "stock_files")),
     Share("interop", "leaks", 50, whole("leaks", "kept_microphone")),
     Share(
         "interop",
