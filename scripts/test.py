@@ -164,6 +164,7 @@ SHARES = [
             for name in ("eval", "eval_format", "hostile_http", "hostile_frames", "hostile_cases")
         ),
     ),
+    Share("interop", "files", 45, whole("files", "stock_files")),
     Share("interop", "leaks", 50, whole("leaks", "kept_microphone")),
     Share(
         "interop",
