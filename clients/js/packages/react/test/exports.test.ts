@@ -22,6 +22,7 @@ test("the package exports this and nothing else", () => {
     "useConnection",
     "useConversation",
     "useDevices",
+    "useFiles",
     "useMicrophone",
     "useQuality",
     "useTool",
