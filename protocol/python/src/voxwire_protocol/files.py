@@ -28,6 +28,10 @@ MAX_NAME_CHARS: Final = 255
 MAX_TEXT_CHARS: Final = 16_000
 """Longest text beside a file."""
 
+_NO_NAME: Final = re.compile(
+    "[/\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What no name has in it: paths, controls, breaks of lines, what turns the order of text around."""
 _TOKEN: Final = r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}"  # RFC 6838 §4.2
 _MEDIA_TYPE: Final = re.compile(f"{_TOKEN}/{_TOKEN}")
 
@@ -40,12 +44,8 @@ def media_type_of(text: str) -> str:
 
 def is_name(text: str) -> bool:
     """True for the name of a file: one that can be shown, without a path."""
-    return (
-        0 < len(text) <= MAX_NAME_CHARS
-        and text.isprintable()
-        and not set(text) & {"/", "\\"}
-        and text not in (".", "..")
-    )
+    fits = 0 < len(text) <= MAX_NAME_CHARS
+    return fits and not _NO_NAME.search(text) and text not in (".", "..")
 
 
 def takes(types: Iterable[str], media_type: str) -> bool:

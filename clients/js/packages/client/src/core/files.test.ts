@@ -71,6 +71,7 @@ test.each([
   ["a/b.png", "image/png", bytes(1), "invalid_argument"],
   ["a\u0000.png", "image/png", bytes(1), "invalid_argument"],
   ["..", "image/png", bytes(1), "invalid_argument"],
+  ["\u202egnp.exe", "image/png", bytes(1), "invalid_argument"],
   ["a".repeat(256), "image/png", bytes(1), "invalid_argument"],
 ])("%s of type %s is refused where it is sent", async (name, type, data, code) => {
   const { client, server, done } = await up();

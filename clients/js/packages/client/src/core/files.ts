@@ -10,6 +10,8 @@ import type { Scope } from "./scope.js";
 const PIECE_BYTES = 16_384;
 const MAX_NAME_CHARS = 255;
 const MAX_TEXT_CHARS = 16_000;
+/** What no name has in it: paths, controls, breaks of lines, what turns the order of text around. */
+const NO_NAME = /[/\\\p{Cc}\p{Cs}\u2028-\u202e\u2066-\u2069]|^\.\.?$/u;
 const TOKEN = "[a-z0-9][a-z0-9!#$&^_.+-]{0,62}"; // RFC 6838 §4.2
 const MEDIA_TYPE = new RegExp(`^${TOKEN}/${TOKEN}$`);
 
@@ -151,7 +153,7 @@ function check(
 ): void {
   const wrong = (reason: string): VoxwireError => makeError("invalid_argument", reason);
   if (!accepts) throw makeError("unsupported", "the bot takes no files");
-  if ([...name].length > MAX_NAME_CHARS || /[/\\\p{C}]/u.test(name) || /^\.\.?$/.test(name)) {
+  if ([...name].length > MAX_NAME_CHARS || NO_NAME.test(name)) {
     throw wrong("name must be the name of a file, without a path");
   }
   if (!type) throw wrong('type must be a media type, for instance "image/png"');
