@@ -281,6 +281,10 @@ async def test_who_hangs_up_does_not_wait_for_the_end_of_a_sentence(time: Virtua
         assert line.kinds[-1] == "disconnect-bot"
         [ended] = held.handler.of("session_ended")
         assert ended.reason == wire.EndReason.END_REASON_CLIENT
+        line.say(RtviMessage("bot-started-speaking"), Interruption())
+        line.lose(ended=True)
+        await held.failure()
+        assert held.handler.envelopes[-1].HasField("session_ended")
 
 
 @in_virtual_time

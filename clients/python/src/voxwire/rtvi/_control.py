@@ -86,6 +86,7 @@ class StockControl:
         self._muted = False
         self._over = False
         self._left = False
+        self._ended = False  # the session has been told, and hears nothing more
         self._queue: deque[str] = deque()
         self._wake = asyncio.Event()
         self._dialled = asyncio.Event()
@@ -241,6 +242,8 @@ class StockControl:
             await self._wake.wait()
 
     def _take(self, message: RtviMessage, line: Line, handler: Handler) -> None:
+        if self._ended:
+            return
         # The newest sample that has sounded: where playout stands still, the next one has not.
         media_ms = max(0, handler.position_ms - 1)
         try:
@@ -261,7 +264,7 @@ class StockControl:
     def _cut(self, handler: Handler) -> None:
         """Has what was received and has not sounded thrown away."""
         until_ms = self._inflow.cut()
-        if until_ms is not None:
+        if until_ms is not None and not self._ended:
             self._flushes += 1
             flush = wire.Flush(flush_id=self._flushes, until_media_ms=until_ms)
             handler.handle(wire.Envelope(flush=flush))
@@ -326,6 +329,9 @@ class StockControl:
         raise expired(self._now_ms() - began_ms, cause)
 
     def _tell_end(self, handler: Handler) -> None:
+        if self._ended:
+            return
+        self._ended = True
         reasons = wire.EndReason
         reason = reasons.END_REASON_CLIENT if self._left else reasons.END_REASON_BOT
         lasted_ms = max(0, self._now_ms() - self._began_ms) if self._began_ms else 0

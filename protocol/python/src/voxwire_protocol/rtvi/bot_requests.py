@@ -59,7 +59,7 @@ class BotRequests:
             case "bye":
                 return [self._request("disconnect-bot", {})]
             case "interrupt":
-                raise _unsupported("to be interrupted by a message")
+                raise _unsupported("that interrupts it")
             case _:
                 return []
 

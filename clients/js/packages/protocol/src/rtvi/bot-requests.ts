@@ -59,7 +59,7 @@ export class BotRequests {
       case "bye":
         return [this.#request("disconnect-bot", {})];
       case "interrupt":
-        throw unsupported("to be interrupted by a message");
+        throw unsupported("that interrupts it");
       default:
         return [];
     }
