@@ -66,6 +66,9 @@ USED: dict[str, str] = {
     "pipecat.utils.base_object.BaseObject": """
         _call_event_handler(event_name) _register_event_handler(event_name)
     """,
+    "pipecat.audio.vad.vad_controller.VADController": "_audio_idle_timeout",
+    "pipecat.processors.aggregators.llm_response_universal.LLMUserAggregator": "_vad_controller",
+    "pipecat.processors.audio.vad_processor.VADProcessor": "_vad_controller",
     "pipecat.audio.vad.vad_analyzer.VADAnalyzer": """
         _init_sample_rate _params _vad_buffer _vad_frames_num_bytes _vad_start_frames
         _vad_starting_count _vad_state _vad_stop_frames _vad_stopping_count

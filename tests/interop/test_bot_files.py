@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tests.support.clicks import word_ms
 from tests.support.listening import Ear, click_onsets_ms
 from tests.support.proxy import proxied
 from tests.support.stock_socket import dialled
-from tests.support.waiting import PATIENT, until
+from tests.support.waiting import DEADLINE_S, PATIENT, until
 from voxwire_protocol.errors import ErrorCode
 from voxwire_server.bots.house import Bots
 from voxwire_server.bots.registry import load_bot
@@ -36,6 +36,11 @@ async def serving(*names: str, **settings: Any) -> AsyncIterator[tuple[RunningSe
     bots = [load_bot(str(FILES / f"{name}.py")) for name in names]
     async with asyncio.timeout(90), running_server(Bots(bots), **PATIENT, **settings) as server:
         yield server, sys.modules[f"voxwire_bot_{names[0]}"]
+
+
+def connect(url: str, **options: Any) -> AbstractAsyncContextManager[voxwire.Session]:
+    """Our client; a bot's first session imports what a busy machine takes its time for."""
+    return voxwire.connect(url, connect_timeout=DEADLINE_S, **options)
 
 
 def answers(module: Any) -> list[str]:
@@ -62,7 +67,7 @@ async def words_until_quiet(session: voxwire.Session) -> list[str]:
 async def test_a_bot_greets_answers_and_remembers_what_was_heard(name: str, transport: str) -> None:
     async with serving(name) as (server, module):
         ear = Ear()
-        async with voxwire.connect(server.url, speaker=ear, transport=transport) as session:
+        async with connect(server.url, speaker=ear, transport=transport) as session:
             assert await words_until_quiet(session) == ["w0."]
             await session.send_text("say 30")
             started = await session.wait_for(voxwire.UtteranceStarted)
@@ -83,7 +88,7 @@ async def test_nothing_is_told_twice(name: str) -> None:
     """Pipecat's observer tells of a pipeline what the session tells by itself."""
     async with serving(name) as (server, _):
         events: list[Any] = []
-        async with voxwire.connect(server.url) as session:
+        async with connect(server.url) as session:
             async for event in session:
                 events.append(event)
                 if isinstance(event, voxwire.UtteranceEnded):
@@ -118,7 +123,7 @@ async def test_a_session_outlives_its_socket_and_the_bot_does_not_notice() -> No
         serving("quickstart", grace_ms=60_000) as (server, module),
         proxied(server.port) as proxy,
     ):
-        async with voxwire.connect(proxy.url, transport="websocket") as session:
+        async with connect(proxy.url, transport="websocket") as session:
             assert await words_until_quiet(session) == ["w0."]
             conversations = len(module.CONTEXTS)
             await session.send_text("say 8")
@@ -133,7 +138,7 @@ async def test_a_session_outlives_its_socket_and_the_bot_does_not_notice() -> No
 
 async def test_messages_requests_and_errors_go_both_ways() -> None:
     async with serving("messages") as (server, module):
-        async with voxwire.connect(server.url, transport="websocket") as session:
+        async with connect(server.url, transport="websocket") as session:
             await session.send_message("add", [1, 2, 3], request_id="r1")
             answer = await session.wait_for(voxwire.AppMessage)
             assert (answer.type, answer.data, answer.request_id) == ("add", 6, "r1")
@@ -193,7 +198,7 @@ async def test_calls_are_told_as_far_as_the_bot_lets_them_be() -> None:
     """By ``function_call_report_level``: one is shown whole, all others are hidden."""
     async with serving("messages") as (server, _):
         events: list[Any] = []
-        async with voxwire.connect(server.url, transport="websocket") as session:
+        async with connect(server.url, transport="websocket") as session:
             for name in ("get_secret", "get_weather"):
                 await session.send_text(name)
                 async for event in session:
@@ -212,7 +217,7 @@ async def test_a_transport_made_by_hand_has_the_rates_and_the_body_of_the_page()
         t = np.arange(16_000) / 16_000
         tone = (np.sin(2 * np.pi * 300 * t) * 9000).astype(np.int16)
         options: dict[str, Any] = {"speaker": ear, "microphone": microphone}
-        async with voxwire.connect(server.url, metadata={"name": "Ann"}, **options) as session:
+        async with connect(server.url, metadata={"name": "Ann"}, **options) as session:
             assert await words_until_quiet(session) == ["hello", "Ann"]
             await microphone.play(tone, sample_rate=16_000).wait()
             await until(lambda: sum(module.SAMPLES) >= 8000)
@@ -224,7 +229,7 @@ async def test_a_transport_made_by_hand_has_the_rates_and_the_body_of_the_page()
 async def test_a_bot_that_speaks_and_hears_nothing_answers_in_writing() -> None:
     async with serving("silent") as (server, _):
         ear = Ear()
-        async with voxwire.connect(server.url, speaker=ear, transport="websocket") as session:
+        async with connect(server.url, speaker=ear, transport="websocket") as session:
             for said in ("w0 w1. ", "w2 w3. "):
                 await session.send_text("say 2")
                 text = ""
@@ -240,5 +245,5 @@ async def test_a_bot_that_speaks_and_hears_nothing_answers_in_writing() -> None:
 async def test_several_files_are_chosen_by_name() -> None:
     async with serving("quickstart", "classic", "silent") as (server, _):
         for name in GREETS:
-            async with voxwire.connect(server.url, bot=name) as session:
+            async with connect(server.url, bot=name) as session:
                 assert await words_until_quiet(session) == ["w0."]

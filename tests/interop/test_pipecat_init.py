@@ -75,7 +75,6 @@ async def ask_for_the_story(talk: Talk) -> int:
         understood = await talk.until(voxwire.UserTranscript, final=True)
         if understood.text.lower().strip(" .?!") == STORY:
             return first
-        await talk.answer()
     raise AssertionError(f"{STORY!r} was not understood: {talk.of(voxwire.UserTranscript)}")
 
 

@@ -18,20 +18,17 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from voxwire_protocol import wire
-from voxwire_protocol.capture import KEPT_MS
 from voxwire_protocol.errors import ErrorCode, make_error
 from voxwire_protocol.json_text import JsonTextError, load_json
 from voxwire_protocol.tools import OnInterruption
 from voxwire_server.outgoing import app_json, sendable
 from voxwire_server.pipeline.bot_tools import client_schema, server_schema
+from voxwire_server.pipeline.idle_voice import IDLE_SECS
 from voxwire_server.pipeline.transport import SessionInput, SessionTransport
 from voxwire_server.pipeline.wires import Wires
 from voxwire_server.tools.values import InterruptedTool, LateResult, ToolProgress
 
 __all__ = ["Bot", "BotSession", "ToolReport", "run_bot"]
-
-_SPARE_MS = 1000
-"""Beyond what a client keeps of its microphone, before its silence counts as the end of speech."""
 
 
 class ToolReport:
@@ -195,8 +192,7 @@ class BotSession:
                 stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0)],
             ),
         )
-        # a client that comes back by then goes on in the middle of a word
-        user_params.setdefault("audio_idle_timeout", (KEPT_MS + _SPARE_MS) / 1000)
+        user_params.setdefault("audio_idle_timeout", IDLE_SECS)
         if "vad_analyzer" not in user_params:
             user_params["vad_analyzer"] = BatchedSileroVADAnalyzer()
         pair = LLMContextAggregatorPair(context, user_params=LLMUserAggregatorParams(**user_params))

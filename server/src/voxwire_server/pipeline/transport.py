@@ -18,6 +18,7 @@ from voxwire_protocol import wire
 from voxwire_server.pipeline.alarm import Alarm
 from voxwire_server.pipeline.bot_rtvi import BotRtvi
 from voxwire_server.pipeline.drops import Drops
+from voxwire_server.pipeline.idle_voice import wait_for_voice
 from voxwire_server.pipeline.input import SessionInput
 from voxwire_server.pipeline.output import SessionOutput
 from voxwire_server.pipeline.port import RunningPipeline
@@ -98,7 +99,7 @@ class SessionTransport(BaseTransport):
                 self.params,
                 drops=self._drops,
                 upstream=self._upstream,
-                preparing=lambda worker: self.taps.find_live([worker.pipeline]),
+                preparing=self._pipeline_prepares,
                 started=self._pipeline_started,
                 name=self._input_name,
             )
@@ -125,6 +126,11 @@ class SessionTransport(BaseTransport):
         return self._wires.session_id
 
     # the life of the pipeline
+
+    def _pipeline_prepares(self, worker: PipelineWorker) -> None:
+        """The pipeline begins to start; nothing in it has connected or heard anything."""
+        self.taps.find_live([worker.pipeline])
+        wait_for_voice([worker.pipeline])
 
     def _pipeline_started(self, entry: SessionInput) -> None:
         """The input saw the StartFrame: tap the pipeline and let the client in."""
