@@ -158,7 +158,7 @@ SHARES = [
     Share(
         "interop",
         "evals and strangers",
-        60,
+        70,
         tuple(
             f"tests/interop/test_{name}.py"
             for name in ("eval", "eval_format", "hostile_http", "hostile_frames", "hostile_cases")
@@ -189,7 +189,7 @@ SHARES = [
     Share("interop", "echo", 40, whole("echo"), busy=True),
     Share("interop", "rest", 130),
     Share("faults", "cuts", 55, ("tests/faults/test_cuts.py",)),
-    Share("faults", "rest", 35),
+    Share("faults", "rest", 65),
     # whole programs at length: make system
     Share(
         "browser", "consumers", 80, pages("consumers"), vitest=BROWSER, consumers=True, system=True

@@ -380,6 +380,15 @@ async def test_what_a_turn_talks_over_is_not_its_answer() -> None:
     assert (await stream.next("response", until)).text == "new"
 
 
+async def test_a_call_whose_arguments_are_hidden_or_no_object_has_none() -> None:
+    stream = EventStream(lambda _: None)
+    hearing = Hearing(stream, Ear())
+    until = asyncio.get_running_loop().time() + 60
+    for arguments, args in ((None, {}), ([1], {}), ({"a": 1}, {"a": 1})):
+        hearing.take(events.ToolCallStarted("c", "f", arguments, "r"))
+        assert (await stream.next("function_call", until)).args == args
+
+
 # the user's voice
 
 

@@ -1,7 +1,7 @@
 """What a session tells, as events of the format."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -114,9 +114,9 @@ class Hearing:
             case events.UtteranceEnded():
                 self._utterance_ended(event)
             case events.ToolCallStarted():
-                self.stream.append(
-                    Seen("function_call", name=event.name or None, args=event.arguments or {})
-                )
+                known = isinstance(event.arguments, dict)
+                args: dict[str, Any] = event.arguments if known else {}
+                self.stream.append(Seen("function_call", name=event.name or None, args=args))
             case events.ToolCallEnded():
                 self._call_ended(event)
             case _:
