@@ -146,11 +146,11 @@ class LiveAudio:
             UsageError: The session has no live microphone, or the name fits several.
             MediaError: DEVICE: it cannot be opened; the one before is used on.
         """
-        await self._swap(self._microphone, DeviceKind.MICROPHONE, device)
+        await self._swap(self._microphone, DeviceKind.MICROPHONE, device=device)
 
     async def set_speaker(self, device: Device | int | str | None = None) -> None:
         """Plays the bot with another device from now on; see `set_microphone`."""
-        await self._swap(self._speaker, DeviceKind.SPEAKER, device)
+        await self._swap(self._speaker, DeviceKind.SPEAKER, device=device)
 
     async def devices(self) -> list[DeviceInfo]:
         """What there is, as of the last `refresh`."""
@@ -196,7 +196,7 @@ class LiveAudio:
             self._emit(event)
 
     async def _swap(
-        self, slot: Slot | None, kind: DeviceKind, device: Device | int | str | None
+        self, slot: Slot | None, kind: DeviceKind, *, device: Device | int | str | None
     ) -> None:
         if slot is None or self._keeper is None:
             raise _missing(kind)
