@@ -94,10 +94,10 @@ CONNECT: list[tuple[str, Any, str]] = [
     ("ice_servers", [voxwire.IceServer(urls="http://a")], "begins with stun:"),
     ("ice_servers", [voxwire.IceServer(urls=[5])], "begins with stun:"),  # type: ignore[list-item]
     ("ice_servers", [voxwire.IceServer("turn:a", "\ud800")], "surrogate"),
-    ("speaker", 5, "an object like Recording()"),
+    ("speaker", 5.5, "an object like Recording()"),
     ("speaker", "", "not empty"),
     ("speaker", voxwire.Recording, "pass an instance"),
-    ("microphone", 5, "voxwire.Audio"),
+    ("microphone", 5.5, "voxwire.Audio"),
 ]
 
 

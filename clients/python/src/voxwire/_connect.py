@@ -140,7 +140,8 @@ class Connection:
             microphone=device_of(microphone),
             speaker=device_of(speaker),
             echo=echo,
-            environment=environment,
+            clock=environment.clock,
+            devices=environment.devices,
         )
         self._microphone = live.microphone or as_microphone(microphone)
         self._speaker = live.speaker or as_speaker(speaker)

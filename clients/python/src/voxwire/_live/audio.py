@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from voxwire._arguments import invalid, number
-from voxwire._environment import Environment
 from voxwire._live.backend import Device, DeviceBackend, DeviceInfo
 from voxwire._live.echo import echo_filter
 from voxwire._live.keeper import Keeper, Slot
@@ -13,6 +12,7 @@ from voxwire._live.microphone import LiveMicrophone
 from voxwire._live.portaudio import machine_devices
 from voxwire._live.speaker import LiveSpeaker
 from voxwire._threads import in_thread
+from voxwire_protocol.clocks import Clock
 from voxwire_protocol.errors import ErrorCode, UsageError
 from voxwire_protocol.events import (
     DeviceChanged,
@@ -72,7 +72,8 @@ class LiveAudio:
         microphone: Device | None,
         speaker: Device | None,
         echo: str = "auto",
-        environment: Environment,
+        clock: Clock,
+        devices: DeviceBackend | None,
     ) -> None:
         """Prepares; nothing is opened yet.
 
@@ -80,15 +81,17 @@ class LiveAudio:
             microphone: The device that hears the user; None = it is no device.
             speaker: The device that plays the bot; None = it is no device.
             echo: ``auto``, ``cancel``, ``gate`` or ``none``.
-            environment: The session's.
+            clock: The session's.
+            devices: Where they are; None = on this machine.
 
         Raises:
             UsageError: Live audio, or echo cancellation, is not installed; the reason says how.
         """
         both = microphone is not None and speaker is not None
-        clock = environment.clock
         filter_, self._reason = echo_filter(echo, both_live=both)
-        self._backend = self._backend_of(microphone or speaker, environment)
+        self._backend: DeviceBackend | None = None
+        if microphone is not None or speaker is not None:
+            self._backend = devices or machine_devices()
         self.speaker = None if speaker is None else LiveSpeaker(clock)
         reference = self.speaker.take_reference if self.speaker else None
         self.microphone = None if microphone is None else LiveMicrophone(clock, filter_, reference)
@@ -101,12 +104,6 @@ class LiveAudio:
         self.echo = filter_.control
         self._early: list[Event] = []
         self._emit: Callable[[Event], None] | None = None
-
-    @staticmethod
-    def _backend_of(wanted: Device | None, environment: Environment) -> DeviceBackend | None:
-        if wanted is None:
-            return None
-        return environment.devices or machine_devices()
 
     @property
     def active(self) -> bool:
@@ -149,11 +146,11 @@ class LiveAudio:
             UsageError: The session has no live microphone, or the name fits several.
             MediaError: DEVICE: it cannot be opened; the one before is used on.
         """
-        await self._swap(self._microphone, DeviceKind.MICROPHONE, device)
+        await self._swap(self._microphone, DeviceKind.MICROPHONE, device=device)
 
     async def set_speaker(self, device: Device | int | str | None = None) -> None:
         """Plays the bot with another device from now on; see `set_microphone`."""
-        await self._swap(self._speaker, DeviceKind.SPEAKER, device)
+        await self._swap(self._speaker, DeviceKind.SPEAKER, device=device)
 
     async def devices(self) -> list[DeviceInfo]:
         """What there is, as of the last `refresh`."""
@@ -199,7 +196,7 @@ class LiveAudio:
             self._emit(event)
 
     async def _swap(
-        self, slot: Slot | None, kind: DeviceKind, device: Device | int | str | None
+        self, slot: Slot | None, kind: DeviceKind, *, device: Device | int | str | None
     ) -> None:
         if slot is None or self._keeper is None:
             raise _missing(kind)
