@@ -173,7 +173,8 @@ async def test_three_frames_of_garbage_in_a_row_end_the_session(server: RunningS
 
 
 @pytest.mark.parametrize(
-    "body", ["?", "e30", "bnVsbA==", "eyJhIjpOYU59", "e\u00e9", in_address({"x": "y" * 9000})[:7999]]
+    "body",
+    ["?", "e30", "bnVsbA==", "eyJhIjpOYU59", "e\u00e9", in_address({"x": "y" * 9000})[:7999]],
 )
 async def test_an_address_with_a_bad_body_is_refused_and_a_good_one_is_not(
     server: RunningServer, body: str

@@ -50,8 +50,9 @@ def is_ours(message: wire.AppMessage) -> bool:
 def may_come_twice(text: str, client_tools: Collection[str]) -> bool:
     """Whether a client may be told that again: it would run a call of its own tools again, too."""
     message = rtvi.decode(text)
-    data = cast("dict[str, Any]", message.data) if isinstance(message.data, dict) else {}
-    return message.type not in _CALLS or data.get("function_name") not in client_tools
+    data: object = message.data
+    members = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+    return message.type not in _CALLS or members.get("function_name") not in client_tools
 
 
 def moments(envelope: wire.Envelope) -> list[int]:

@@ -38,8 +38,14 @@ function wordsHeld(context: readonly Message[]): number {
 const isSilent = ({ since, ms }: { readonly since: number; readonly ms: number }) =>
   window.stock.ear.silentFrom(since, ms) >= 0;
 
-/** Has the bot tell its story, and cuts it when so much of it was heard in the page. */
-export async function cutStory(stock: Stock, story: Story, afterMs: number): Promise<Cut> {
+/** Has the bot tell its story, and cuts it when so much of it was heard in the page.
+ *
+ * @returns undefined when what was played cannot be found in the story. */
+export async function cutStory(
+  stock: Stock,
+  story: Story,
+  afterMs: number,
+): Promise<Cut | undefined> {
   const before = await stock.run(() => window.stock.ear.length);
   await stock.until("it is silent", isSilent, { since: before, ms: SILENT_MS });
   const from = await stock.run(() => window.stock.ear.length);
@@ -66,8 +72,10 @@ export async function cutStory(stock: Stock, story: Story, afterMs: number): Pro
     },
     { from, cut, tailMs: TAIL_MS, ms: SILENT_MS },
   );
-  const { endMs, likeness } = story.find(tail, ((last - first) * 1000) / rate);
+  const found = story.find(tail, ((last - first) * 1000) / rate);
   const context = (await stock.run(() => window.stock.request("context"))) as Message[];
+  if (!found) return undefined;
+  const { endMs, likeness } = found;
   return { played: story.wordsBy(endMs), held: wordsHeld(context), likeness };
 }
 
