@@ -1,0 +1,124 @@
+//! `connect`: from a URL to a session that is ready.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::core::{Core, Greeting, Url, Wanted};
+use crate::error::Error;
+use crate::net::control::Control;
+use crate::net::dialler::Dialler;
+use crate::net::random;
+use crate::net::socket::Socket;
+use crate::options::Options;
+use crate::session::Session;
+use crate::shared::Shared;
+use crate::tool_runner::ToolRunner;
+
+/// How long what is queued may take to be written at the end, and the closing handshake.
+const FLUSH: Duration = Duration::from_secs(1);
+const CLOSE: Duration = Duration::from_millis(500);
+
+/// How often it is looked whether everything was played, once a session has ended.
+const DRAIN: Duration = Duration::from_millis(20);
+
+/// A server takes no larger Hello, bytes (protocol/spec/limits.md); and what of it is left for
+/// token, bot, metadata and tools.
+const MAX_HELLO_BYTES: usize = 16_384 - 512;
+
+const MAX_METADATA_BYTES: usize = 8192;
+
+/// Connects to a bot and waits until the session is ready. Cancel-safe: nothing is left behind.
+///
+/// `url` is `ws://host:port`, `https://host`, or with the path that the server is mounted at.
+///
+/// # Errors
+///
+/// An argument cannot be used, or the session cannot be had within
+/// [`connect_timeout`](Options::connect_timeout).
+pub async fn connect(url: &str, options: Options) -> Result<Session, Error> {
+    let deadline = Instant::now() + options.connect_timeout;
+    let url = Url::parse(url)?;
+    let greeting = Greeting::new(url, wanted(&options)?, random());
+    let shared = Arc::new(Shared::new(Core::new(greeting, options.resume, options.tap)));
+    let dialler = Dialler::new(Arc::clone(&shared), options.roots);
+    let tools = ToolRunner::new(Arc::clone(&shared), options.tools);
+    let control = Control::new(Arc::clone(&shared), dialler, tools);
+    let socket = control.dial(options.connect_timeout).await?;
+    let owner = tokio::spawn(own(control, socket, Arc::clone(&shared)));
+    let session = Session::new(Arc::clone(&shared), owner); // dropped, it ends
+    let ready = shared.until(|core| core.is_ready() || core.is_closed());
+    if timeout_at(deadline, ready).await.is_err() {
+        return Err(shared.lock().timed_out(options.connect_timeout));
+    }
+    match shared.lock().failure() {
+        Some(failure) => Err(failure.clone()),
+        None => Ok(session),
+    }
+}
+
+/// Runs a session until it is over, and tells the end.
+async fn own(control: Control, socket: Socket, shared: Arc<Shared>) {
+    tokio::select! {
+        error = control.run(socket) => shared.with(|core, now_us| core.fail(error, now_us)),
+        () = ended(&shared) => {}
+    }
+    shared.with(|core, _| core.close());
+}
+
+/// Waits for the end of a session: what was received is played out, what is queued is written.
+async fn ended(shared: &Shared) {
+    shared.until(|core| core.is_over()).await;
+    while !shared.lock().is_drained(shared.now_us()) {
+        tokio::time::sleep(DRAIN).await;
+    }
+    // A server that reads no more is not waited for.
+    let _ = timeout(FLUSH, shared.until(|core| core.link.is_flushed())).await;
+    shared.with(|core, _| core.hang_up());
+    let _ = timeout(CLOSE, shared.until(|core| core.is_hung_up())).await;
+}
+
+/// What the session is asked for with.
+fn wanted(options: &Options) -> Result<Wanted, Error> {
+    if !options.token.chars().all(|char| char.is_ascii_graphic()) {
+        let reason = "token must be printable ASCII without spaces, as the server gave it";
+        return Err(Error::invalid(reason));
+    }
+    let metadata_json = match &options.metadata {
+        None => String::new(),
+        Some(value) if value.is_object() => value.to_string(),
+        Some(_) => return Err(Error::invalid("metadata must be a JSON object")),
+    };
+    if metadata_json.len() > MAX_METADATA_BYTES {
+        let reason = format!("metadata is above {MAX_METADATA_BYTES} bytes as JSON");
+        return Err(Error::invalid(reason));
+    }
+    let tools: Result<Vec<_>, Error> =
+        options.tools.iter().map(crate::tool::Tool::declaration).collect();
+    let tools = tools?;
+    for (at, tool) in tools.iter().enumerate() {
+        if tools[..at].iter().any(|other| other.name == tool.name) {
+            return Err(Error::invalid(format!("two tools are called {}", tool.name)));
+        }
+    }
+    let declared: usize = tools
+        .iter()
+        .map(|tool| tool.name.len() + tool.description.len() + tool.parameters_json.len() + 32)
+        .sum();
+    let bytes = options.token.len() + options.bot.len() + metadata_json.len() + declared;
+    if bytes > MAX_HELLO_BYTES {
+        let reason = format!("what is sent to connect is above {MAX_HELLO_BYTES} bytes: {bytes}");
+        return Err(Error::invalid(reason));
+    }
+    Ok(Wanted {
+        token: options.token.clone(),
+        bot: options.bot.clone(),
+        metadata_json,
+        tools,
+        resume: options.resume,
+        resume_ms: options
+            .resume_timeout
+            .map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX).max(1)),
+    })
+}

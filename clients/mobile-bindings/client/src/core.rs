@@ -1,0 +1,388 @@
+//! A session without sockets, tasks and clocks: what it takes, what it gives, when it wants to be
+//! called again. Every `now_us` is microseconds of one monotonic clock, of any origin.
+
+mod cues;
+mod greeting;
+mod inbox;
+mod link;
+mod outbox;
+mod paths;
+mod patience;
+mod player;
+mod position;
+mod requests;
+mod tools;
+mod url;
+mod user_audio;
+
+use std::fmt::{self, Debug, Formatter};
+use std::time::Duration;
+
+use voxwire_core::playout::Block;
+use voxwire_core::wire::{
+    Carrier, Envelope, ErrorCode, Mute, Payload, PlayoutReport, SessionEnded, Welcome,
+};
+
+pub(crate) use greeting::{Greeting, Nonce, Wanted, backoff_ms, expired, is_final};
+pub(crate) use link::{Health, Link};
+use outbox::Outbox;
+use paths::{Opened, Paths, close_of};
+use player::Player;
+pub(crate) use requests::Requests;
+pub(crate) use tools::{Command, Tools};
+pub(crate) use url::Url;
+use user_audio::UserAudio;
+
+use crate::error::Error;
+use crate::event::{ConnectionState, Event, EventsSkipped, PathChanged};
+use crate::options::Tap;
+
+/// How long audio that was received may still play after the session ended, microseconds.
+const DRAIN_US: u64 = 2_000_000;
+
+/// After this many blocks without sound everything has been played.
+const IDLE_BLOCKS: u32 = 3;
+
+/// Everything that a session consists of. `Debug` shows nothing of it: it has secrets, and what was
+/// said.
+pub(crate) struct Core {
+    pub(crate) link: Link,
+    pub(crate) requests: Requests,
+    pub(crate) tools: Tools,
+    tap: Option<Tap>,
+    outbox: Outbox,
+    paths: Paths,
+    player: Option<Player>,
+    user: UserAudio,
+    /// The newest one.
+    welcome: Welcome,
+    connection: ConnectionState,
+    /// What was said before the session was up.
+    early: Vec<Payload>,
+    early_skip: Option<EventsSkipped>,
+    /// Number of the path in use, or of the last one.
+    path_id: u32,
+    /// Number of the path that the last flush was about.
+    flushed_on: u32,
+    /// Answers to flushes that wait for a path.
+    unreported: Vec<PlayoutReport>,
+    last_error: Option<Error>,
+    /// Why there is no connection now.
+    trouble: Option<Error>,
+    fatal: Option<Error>,
+    ended: Option<SessionEnded>,
+    /// Bye was said: it is said again if it was lost.
+    leaving: bool,
+    /// When the session was over.
+    over_us: Option<u64>,
+    idle_blocks: u32,
+    /// Whether the socket is closed with a word.
+    farewell: Farewell,
+    /// The end was told.
+    closed: bool,
+}
+
+/// Whether the socket is closed with a word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Farewell {
+    /// Nobody wants that yet.
+    Unasked,
+    /// It is to be.
+    Asked,
+    /// It was, or there is none.
+    Said,
+}
+
+impl Debug for Core {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Core").finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// A session that is not dialled yet. `keep` = a lost connection is not the end.
+    pub(crate) fn new(greeting: Greeting, keep: bool, tap: Option<Tap>) -> Self {
+        Self {
+            link: Link::new(greeting),
+            requests: Requests::default(),
+            tools: Tools::default(),
+            tap,
+            outbox: Outbox::default(),
+            paths: Paths::new(keep),
+            player: None,
+            user: UserAudio::new(),
+            welcome: Welcome::default(),
+            connection: ConnectionState::Connected,
+            early: Vec::new(),
+            early_skip: None,
+            path_id: 0,
+            flushed_on: 0,
+            unreported: Vec::new(),
+            last_error: None,
+            trouble: None,
+            fatal: None,
+            ended: None,
+            leaving: false,
+            over_us: None,
+            idle_blocks: 0,
+            farewell: Farewell::Unasked,
+            closed: false,
+        }
+    }
+
+    /// What the server said when it welcomed this client last.
+    pub(crate) const fn welcome(&self) -> &Welcome {
+        &self.welcome
+    }
+
+    /// Whether the control channel is there.
+    pub(crate) const fn connection(&self) -> ConnectionState {
+        self.connection
+    }
+
+    /// True once the session was up.
+    pub(crate) const fn is_ready(&self) -> bool {
+        self.player.is_some()
+    }
+
+    /// True once it is over, or as good as over: nothing is dialled again.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.over_us.is_some()
+    }
+
+    /// True once the end was told: nothing of it is left.
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The socket is to be closed with a word, if there is one.
+    pub(crate) const fn hang_up(&mut self) {
+        self.farewell = if self.link.is_connected() { Farewell::Asked } else { Farewell::Said };
+    }
+
+    /// True when the socket is to be closed with a word.
+    pub(crate) fn is_hanging_up(&self) -> bool {
+        self.farewell == Farewell::Asked
+    }
+
+    /// The socket was closed with a word.
+    pub(crate) const fn hung_up(&mut self) {
+        self.farewell = Farewell::Said;
+    }
+
+    /// True when nothing is to be said any more.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        self.farewell == Farewell::Said
+    }
+
+    /// Rate of the blocks, Hz; `None` before the session is up.
+    pub(crate) fn playout_rate(&self) -> Option<u32> {
+        self.player.as_ref().map(Player::sample_rate)
+    }
+
+    /// Position of the sample that sounds now, milliseconds of the media clock.
+    pub(crate) fn position_ms(&mut self, now_us: u64) -> u64 {
+        self.player.as_mut().map_or(0, |player| player.position_ms(now_us))
+    }
+
+    /// Audio made up so far, milliseconds.
+    pub(crate) fn concealed_ms(&self) -> u64 {
+        self.player.as_ref().map_or(0, Player::concealed_ms)
+    }
+
+    /// The next event for the program: see [`Outbox::take`].
+    pub(crate) fn take_event(&mut self) -> Option<Result<Option<Event>, Error>> {
+        self.outbox.take()
+    }
+
+    /// Sends what the program asks for.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_STATE` when the session is over, `CAPACITY` when too much waits.
+    pub(crate) fn send(&mut self, payload: Payload, now_us: u64) -> Result<(), Error> {
+        if self.is_over() {
+            return Err(Error::new(ErrorCode::InvalidState, "the session has ended"));
+        }
+        self.link.send(payload, now_us / 1000).map(|_| ())
+    }
+
+    /// Closes or opens the microphone.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub(crate) fn mute(&mut self, muted: bool, now_us: u64) -> Result<(), Error> {
+        self.send(Payload::Mute(Mute { muted }), now_us)?;
+        self.user.mute(muted);
+        Ok(())
+    }
+
+    /// Takes what the microphone gave, int16 mono at 16 kHz.
+    pub(crate) fn push(&mut self, samples: &[i16], now_us: u64) {
+        self.user.capture(samples, now_us / 1000);
+        self.send_audio(now_us);
+    }
+
+    /// Hands out the block that sounds from `at_us` on: silence before the session is up.
+    pub(crate) fn pull(&mut self, num_samples: usize, at_us: u64, now_us: u64) -> Block {
+        let Some(player) = &mut self.player else {
+            return Block { samples: vec![0; num_samples], spans: Vec::new(), position: 0 };
+        };
+        let block = player.pull(num_samples, at_us, now_us);
+        self.idle_blocks = if player.is_idle() { self.idle_blocks + 1 } else { 0 };
+        self.tell(now_us);
+        block
+    }
+
+    /// Does what is due.
+    pub(crate) fn tick(&mut self, now_us: u64) {
+        match self.paths.tick(now_us) {
+            Ok(out) => self.say(out, now_us),
+            Err(error) => self.fail(error, now_us),
+        }
+        if let Some(player) = &mut self.player {
+            player.happen(now_us);
+            self.tell(now_us);
+        }
+    }
+
+    /// When [`tick`](Self::tick) has something to do, or something is to be written.
+    pub(crate) fn next_due_us(&self) -> Option<u64> {
+        let player = self.player.as_ref().and_then(Player::next_due_us);
+        let paths = if self.is_over() { None } else { self.paths.next_due_us() };
+        [player, paths].into_iter().flatten().min()
+    }
+
+    /// The program leaves: what comes from here on is no failure.
+    pub(crate) const fn leave(&mut self) {
+        self.leaving = true;
+    }
+
+    /// The session is over: nothing is dialled again.
+    pub(crate) fn finish(&mut self, now_us: u64) {
+        self.link.finish();
+        self.over_us.get_or_insert(now_us);
+    }
+
+    /// True when everything that was received has been played after the end, or nobody waits.
+    pub(crate) fn is_drained(&self, now_us: u64) -> bool {
+        let Some(over_us) = self.over_us else { return false };
+        let heard_out = self.idle_blocks >= IDLE_BLOCKS;
+        let hung_up = self.fatal.is_some() || self.leaving || self.player.is_none();
+        hung_up || heard_out || now_us - over_us >= DRAIN_US
+    }
+
+    /// The wire is gone for good: the session fails with it, unless it was over already.
+    pub(crate) fn fail(&mut self, error: Error, now_us: u64) {
+        let told = self.leaving || self.ended.is_some() || self.fatal.is_some();
+        if !told {
+            self.fatal = Some(error);
+        }
+        self.finish(now_us);
+    }
+
+    /// Tells the end: nothing comes behind it.
+    pub(crate) fn close(&mut self) {
+        if self.fatal.is_none() && self.player.is_none() {
+            self.fatal = Some(Error::lost("the session ended before it was ready"));
+        }
+        if let Some(ended) = self.ended.take() {
+            self.outbox.put(Event::SessionEnded(ended));
+        }
+        let failure = self.fatal.clone();
+        self.requests.close(failure.as_ref());
+        self.outbox.close(failure);
+        self.closed = true;
+    }
+
+    /// Why the session failed.
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        self.fatal.as_ref()
+    }
+
+    /// The error for a session that did not open in time: what is known to be wrong, else what was
+    /// waited for.
+    pub(crate) fn timed_out(&self, timeout: Duration) -> Error {
+        if let Some(trouble) = &self.trouble {
+            return trouble.clone();
+        }
+        let stage = match self.welcome.session_id.as_str() {
+            "" => "the server did not answer Hello",
+            _ => "the websocket media path did not become ready",
+        };
+        let reason = format!("{stage} within {} s", timeout.as_secs_f64());
+        Error::new(ErrorCode::Timeout, reason).retryable()
+    }
+
+    /// Plays another path from now on; with the first one the session is up.
+    fn use_path(&mut self, opened: Opened, now_us: u64) {
+        let Opened { path_id, sample_rate, ready, early, replaces } = opened;
+        self.say(replaces.map(close_of), now_us);
+        self.path_id = path_id;
+        let resent = self.user.resume(&ready, now_us / 1000);
+        let changed = PathChanged {
+            path_id,
+            carrier: Carrier::Websocket,
+            resent_ms: resent.resent_ms,
+            lost_ms: resent.lost_ms,
+        };
+        if let Some(player) = &mut self.player {
+            self.outbox.put(Event::PathChanged(changed));
+            player.take_over(now_us);
+            self.tell(now_us);
+        } else {
+            self.player = Some(Player::new(sample_rate));
+            self.begin(changed, now_us);
+        }
+        for mut report in std::mem::take(&mut self.unreported) {
+            report.path_id = path_id;
+            self.say([Payload::PlayoutReport(report)], now_us);
+        }
+        for chunk in early {
+            self.play(&chunk);
+        }
+        self.send_audio(now_us);
+    }
+
+    /// Passes on what happened at the speaker.
+    fn tell(&mut self, now_us: u64) {
+        let Some(player) = &mut self.player else { return };
+        let happened = player.take_happened();
+        for event in happened.events {
+            self.outbox.put(event);
+        }
+        for mut report in happened.reports {
+            let waits = self.paths.open().is_none() || self.flushed_on > self.path_id;
+            if report.flush_id != 0 && waits {
+                self.unreported.push(report);
+                continue;
+            }
+            report.path_id = self.path_id;
+            self.say([Payload::PlayoutReport(report)], now_us);
+        }
+    }
+
+    /// Sends what the session itself has to say. What cannot be sent any more is not missed: the
+    /// server reads nothing, and the socket is about to go.
+    fn say(&mut self, payloads: impl IntoIterator<Item = Payload>, now_us: u64) {
+        for payload in payloads {
+            let _ = self.link.send(payload, now_us / 1000);
+        }
+    }
+
+    /// Sends of the user's audio what waits, while a path takes it.
+    fn send_audio(&mut self, now_us: u64) {
+        let Some(path_id) = self.paths.open() else { return };
+        let link = &mut self.link;
+        let now_ms = now_us / 1000;
+        self.user.send(path_id, now_ms, |chunk| {
+            link.send(Payload::Audio(chunk), now_ms).unwrap_or(false)
+        });
+    }
+
+    /// The Hello for a socket that was dialled.
+    pub(crate) fn hello(&mut self) -> Envelope {
+        self.link.hello()
+    }
+}

@@ -1,0 +1,123 @@
+//! One socket of a control channel.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use rustls::ClientConfig;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
+use voxwire_core::wire::{DEFAULT_MAX_MESSAGE_BYTES, SUBPROTOCOL};
+
+use super::refusal::{late, refusal, unknown_host, unreachable};
+use crate::core::Url;
+use crate::error::Error;
+
+/// A write that takes longer means that the peer does not read any more.
+const WRITE: Duration = Duration::from_secs(10);
+
+/// How much larger than a message a frame may be, bytes.
+const SLACK_BYTES: usize = 4096;
+
+type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// An open WebSocket of subprotocol `voxwire.v1`; dropped, it is closed without a word.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) reader: Reader,
+    pub(crate) writer: Writer,
+}
+
+/// The half that reads.
+#[derive(Debug)]
+pub(crate) struct Reader(SplitStream<Stream>);
+
+/// The half that writes.
+#[derive(Debug)]
+pub(crate) struct Writer(SplitSink<Stream, Message>);
+
+impl Socket {
+    /// Opens a socket. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// Nothing answers within `within`, or it refuses.
+    pub(crate) async fn dial(
+        url: &Url,
+        tls: Option<Arc<ClientConfig>>,
+        within: Duration,
+    ) -> Result<Self, Error> {
+        let opened = timeout(within, open(url, tls)).await;
+        let (sink, stream) = opened.unwrap_or_else(|_| Err(late(url)))?.split();
+        Ok(Self { reader: Reader(stream), writer: Writer(sink) })
+    }
+}
+
+async fn open(url: &Url, tls: Option<Arc<ClientConfig>>) -> Result<Stream, Error> {
+    let addresses = lookup_host((url.host.as_str(), url.port)).await;
+    let mut found = None;
+    for address in addresses.map_err(|_| unknown_host(url))? {
+        if let Ok(stream) = TcpStream::connect(address).await {
+            found = Some(stream);
+            break;
+        }
+    }
+    let stream = found.ok_or_else(|| unreachable(url))?;
+    let _ = stream.set_nodelay(true); // a socket that cannot be told so is only slower
+    let request = url.text.as_str().into_client_request();
+    let mut request = request.map_err(|error| refusal(&error, url))?;
+    request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
+    let max_bytes = Some(DEFAULT_MAX_MESSAGE_BYTES + SLACK_BYTES);
+    let config = WebSocketConfig::default().max_message_size(max_bytes).max_frame_size(max_bytes);
+    let connector = Some(tls.map_or(Connector::Plain, Connector::Rustls));
+    let opened = client_async_tls_with_config(request, stream, Some(config), connector).await;
+    opened.map(|(stream, _)| stream).map_err(|error| refusal(&error, url))
+}
+
+impl Reader {
+    /// Reads one binary message; others are passed over. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// The socket closed; the close code says why.
+    pub(crate) async fn receive(&mut self) -> Result<Vec<u8>, Error> {
+        loop {
+            match self.0.next().await {
+                Some(Ok(Message::Binary(data))) => return Ok(data.to_vec()),
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    return Err(Error::of_close(frame.code.into(), &frame.reason));
+                }
+                Some(Ok(Message::Close(None))) => return Err(Error::of_close(1005, "")),
+                Some(Ok(_)) => {}
+                Some(Err(SocketError::Capacity(_))) => return Err(Error::of_close(1009, "")),
+                Some(Err(_)) | None => return Err(Error::of_close(1006, "")),
+            }
+        }
+    }
+}
+
+impl Writer {
+    /// Writes one message. A cancelled write may have happened.
+    ///
+    /// # Errors
+    ///
+    /// The peer does not read. When the socket is closed it never returns: the reader knows why.
+    pub(crate) async fn send(&mut self, data: Vec<u8>) -> Result<(), Error> {
+        match timeout(WRITE, self.0.send(Message::Binary(data.into()))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => std::future::pending().await,
+            Err(_) => Err(Error::lost("the server does not read what is sent to it")),
+        }
+    }
+
+    /// Says that the socket is done with.
+    pub(crate) async fn close(&mut self) {
+        let _ = self.0.close().await; // it is gone already
+    }
+}

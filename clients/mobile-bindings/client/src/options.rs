@@ -1,0 +1,89 @@
+//! What the caller of [`connect`](crate::connect) wants.
+
+use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use voxwire_core::wire::Envelope;
+
+use crate::tool::Tool;
+
+/// What a server's certificate is checked against.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Roots {
+    /// The certificates that the system trusts.
+    #[default]
+    System,
+    /// These, and no others: certificates in PEM.
+    Pem(Vec<u8>),
+}
+
+/// Sees every message of the server as it is delivered: in order, once. For logs and tests; it must
+/// not wait, and calls no verb.
+#[derive(Clone)]
+pub struct Tap(Arc<dyn Fn(&Envelope) + Send + Sync>);
+
+impl Tap {
+    /// A tap that calls this.
+    pub fn new(see: impl Fn(&Envelope) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(see))
+    }
+
+    pub(crate) fn see(&self, envelope: &Envelope) {
+        (self.0)(envelope);
+    }
+}
+
+impl Debug for Tap {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Tap")
+    }
+}
+
+/// What the caller of [`connect`](crate::connect) wants. `Debug` shows neither token nor metadata.
+#[derive(Clone)]
+pub struct Options {
+    /// Connect token; empty where the server asks for none.
+    pub token: String,
+    /// Name of the bot; empty = the only one of the server.
+    pub bot: String,
+    /// Application data for the bot, a JSON object of at most 8192 bytes.
+    pub metadata: Option<Value>,
+    /// What the bot may have called here.
+    pub tools: Vec<Tool>,
+    /// Longest wait until the session is ready.
+    pub connect_timeout: Duration,
+    /// True = a lost connection is dialled again and the session goes on, as long as the server
+    /// keeps it.
+    pub resume: bool,
+    /// Longest time to try; `None` = as long as the server keeps a session.
+    pub resume_timeout: Option<Duration>,
+    /// What the server's certificate is checked against.
+    pub roots: Roots,
+    /// Sees what the server says.
+    pub tap: Option<Tap>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            token: String::new(),
+            bot: String::new(),
+            metadata: None,
+            tools: Vec::new(),
+            connect_timeout: Duration::from_secs(10),
+            resume: true,
+            resume_timeout: None,
+            roots: Roots::System,
+            tap: None,
+        }
+    }
+}
+
+impl Debug for Options {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Options");
+        shown.field("bot", &self.bot).field("tools", &self.tools).finish_non_exhaustive()
+    }
+}
