@@ -1,4 +1,5 @@
-"""The tests of the mobile bindings, in Rust, C and Kotlin: `mobile.py`, or some: `mobile.py c`.
+"""The tests of the mobile bindings, in Rust, C and Kotlin, and of the client in Rust as other
+clients are tested: `mobile.py`, or some: `mobile.py c`.
 
 Each language whose tools are missing is left out with one line; `prepare` gets them on Debian.
 """
@@ -8,11 +9,12 @@ import sys
 import time
 from collections.abc import Callable
 
+import driven
 import native
 import rust
 from steps import StepError
 
-LANGUAGES = ("rust", "c", "kotlin")
+LANGUAGES = ("rust", "c", "kotlin", "client")
 
 
 def prepare() -> None:
@@ -37,11 +39,13 @@ RUNNERS: dict[str, Callable[[], int]] = {
     "rust": run_rust,
     "c": native.run_c,
     "kotlin": native.run_kotlin,
+    "client": driven.run_client,
 }
 MISSING: dict[str, Callable[[], str | None]] = {
     "rust": rust.missing_cargo,
     "c": native.missing_c,
     "kotlin": native.missing_kotlin,
+    "client": driven.missing_client,
 }
 
 

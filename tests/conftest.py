@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.support.clients import TRANSPORTS
 from tests.support.tarballs import FreshApp, fresh_app
-
-TRANSPORTS = ["websocket", "webrtc"]
 
 
 def pytest_configure() -> None:

@@ -17,8 +17,8 @@ from aioice.ice import StunProtocol
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 import voxwire
-from tests.conftest import TRANSPORTS
 from tests.support.clicks import make_bot
+from tests.support.clients import TRANSPORTS, connect
 from tests.support.ledger import Ledger, Talk
 from tests.support.listening import Ear
 from tests.support.proxy import Proxy, proxied
@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 BACK_S = 2.0
 """From the return of the network to a path that carries audio, on a machine that is quiet."""
+
+NEEDS_WEBRTC = pytest.mark.skipif("webrtc" not in TRANSPORTS, reason="the client has no WebRTC")
 
 SESSIONS, CUTS = 5, 4
 SENTENCE, SHORT = 20, 14
@@ -56,7 +58,7 @@ async def line(server: RunningServer, transport: str, **options: object) -> Asyn
     """Hold a session until the block ends."""
     ear = Ear()
     async with proxied(server.port) as proxy:
-        connection = voxwire.connect(proxy.url, transport=transport, speaker=ear, **options)  # type: ignore[arg-type]
+        connection = connect(proxy.url, transport=transport, speaker=ear, **options)
         async with connection as session, Talk(session, ear) as talk:
             yield Line(talk, proxy)
 
@@ -144,6 +146,7 @@ async def test_a_control_connection_cut_in_mid_sentence_costs_nothing(
         assert len(str(context.get_messages()[-1]["content"]).split()) == SENTENCE
 
 
+@NEEDS_WEBRTC
 async def test_a_media_path_cut_alone_costs_nothing(ledger: Ledger) -> None:
     async def one(server: RunningServer, seed: int) -> list[float]:
         chance = random.Random(seed)
@@ -204,6 +207,7 @@ def udp(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return blocked
 
 
+@NEEDS_WEBRTC
 async def test_a_session_resumes_on_the_other_path(ledger: Ledger, udp: set[str]) -> None:
     async def one(it: Line, epoch: int, carrier: str) -> float:
         paths = len(it.talk.of(voxwire.PathChanged))
@@ -309,7 +313,7 @@ async def test_a_welcome_that_is_never_read_costs_nothing(transport: str, ledger
     async with running_server(make_bot(), **PATIENT) as server, proxied(server.port) as proxy:
         proxy.welcomes_to_kill = 1
         ear = Ear()
-        connection = voxwire.connect(proxy.url, transport=transport, speaker=ear)
+        connection = connect(proxy.url, transport=transport, speaker=ear)
         async with connection as session, Talk(session, ear) as talk:
             assert proxy.killed == 1
             await session.send_text("say 10")

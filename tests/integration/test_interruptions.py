@@ -11,6 +11,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 
 import voxwire
 from tests.support.clicks import make_bot
+from tests.support.clients import connect
 from tests.support.inside import patient
 from tests.support.listening import Ear, click_onsets_ms, monotonic
 from tests.support.waiting import PATIENT, until
@@ -71,11 +72,11 @@ async def test_the_context_holds_what_was_heard(transport: str) -> None:
 
     async def one(server: RunningServer, after_ms: float) -> None:
         ear = Ear()
-        async with gate, voxwire.connect(server.url, speaker=ear, transport=transport) as session:
+        async with gate, connect(server.url, speaker=ear, transport=transport) as session:
             await cut_once(session, ear, after_ms)
             heard = len(click_onsets_ms(ear.samples, ear.sample_rate))
             await until(lambda: committed(session) or heard <= 1)
-            assert abs(committed(session) - heard) <= 1, (after_ms, contexts[session.id], heard)
+            assert abs(committed(session) - heard) <= 1, (after_ms, committed(session), heard)
 
     with patient():
         async with running_server(bot, **PATIENT) as server, asyncio.TaskGroup() as group:
@@ -90,7 +91,7 @@ async def test_a_flush_is_silence(transport: str) -> None:
     async with running_server(make_bot()) as server:
         for number in range(TIMED_ROUNDS):
             ear = Ear()
-            async with voxwire.connect(server.url, speaker=ear, transport=transport) as session:
+            async with connect(server.url, speaker=ear, transport=transport) as session:
                 cut = await cut_once(session, ear, rng.uniform(60, 1000))
                 delays.append((cut.silent_at - cut.flushed_at) * 1000)
                 tail = ear.last_sound(cut.flushed_at + 0.06)
@@ -104,7 +105,7 @@ async def test_the_next_answer_has_all_its_words_and_none_of_the_cut_one(transpo
     contexts: list[LLMContext] = []
     async with running_server(make_bot(contexts)) as server, asyncio.timeout(60):
         ear = Ear()
-        async with voxwire.connect(server.url, speaker=ear, transport=transport) as session:
+        async with connect(server.url, speaker=ear, transport=transport) as session:
             cut = await cut_once(session, ear, 700)
             await session.send_text("say 5")
             words = [await session.wait_for(voxwire.BotWord) for _ in range(5)]
@@ -122,7 +123,7 @@ async def test_the_next_answer_has_all_its_words_and_none_of_the_cut_one(transpo
 async def test_an_interruption_of_nothing_changes_nothing(transport: str) -> None:
     contexts: list[LLMContext] = []
     async with running_server(make_bot(contexts)) as server, asyncio.timeout(60):
-        async with voxwire.connect(server.url, transport=transport) as session:
+        async with connect(server.url, transport=transport) as session:
             for _ in range(3):
                 await session.interrupt()
             await session.send_text("say 3")

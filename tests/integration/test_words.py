@@ -7,6 +7,7 @@ import pytest
 
 import voxwire
 from tests.support.clicks import PlainTTS, make_bot
+from tests.support.clients import connect
 from tests.support.listening import Ear, click_onsets_ms
 from voxwire_server.testing import running_server
 
@@ -17,7 +18,7 @@ async def converse(url: str, transport: str, text: str) -> tuple[list[voxwire.Bo
     words: list[voxwire.BotWord] = []
     spoke = False
     async with asyncio.timeout(60):
-        async with voxwire.connect(url, speaker=ear, transport=transport) as session:
+        async with connect(url, speaker=ear, transport=transport) as session:
             await session.send_text(text)
             async for event in session:
                 if isinstance(event, voxwire.BotWord):

@@ -12,8 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 __all__ = ["make_certificate", "server_context"]
 
 
-def make_certificate(path: Path) -> None:
-    """Write a key and its self-signed certificate, good for two days, to one PEM file."""
+def make_certificate(path: Path, *, ca: bool = True) -> None:
+    """Write a key and its self-signed certificate, good for two days, to one PEM file.
+
+    rustls takes none that may sign others (``ca``) for a server's own.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "local Gemini Live peer")])
     now = datetime.now(UTC)
@@ -27,7 +30,7 @@ def make_certificate(path: Path) -> None:
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
         .add_extension(address, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     path.touch(mode=0o600)

@@ -12,6 +12,7 @@ from unittest import mock
 import numpy as np
 
 import voxwire
+from tests.support.driven import Driven
 from tests.support.inside import emitted_messages
 from tests.support.listening import Ear, click_onsets_ms
 from voxwire._inbox import Inbox
@@ -44,7 +45,14 @@ class Ledger:
         def send(session_id: str, envelope: wire.Envelope) -> None:
             _note(self.sent[session_id], envelope)
 
-        with emitted_messages(send), mock.patch.object(Inbox, "handle", take):
+        def delivered(driven: Driven, data: bytes) -> None:
+            self.received[driven.id].append(bare(wire.Envelope.FromString(data)))
+
+        with (
+            emitted_messages(send),
+            mock.patch.object(Inbox, "handle", take),
+            mock.patch.object(Driven, "delivered", delivered),
+        ):
             yield
 
     async def settled(self, session_id: str, *, timeout_s: float = 60) -> list[bytes]:

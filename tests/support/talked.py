@@ -1,8 +1,7 @@
-"""`voxwire talk` in a process of its own, and what its record says."""
+"""`voxwire talk`, or that of another client, in a process of its own, and what its record says."""
 
 import asyncio
 import json
-import sys
 import time
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from tests.support.clients import TALK
 
 __all__ = ["Talk", "firing_errors", "talk"]
 
@@ -34,9 +35,9 @@ async def talk(
     events: Path,
     meanwhile: Callable[[asyncio.subprocess.Process], Awaitable[None]] | None = None,
 ) -> Talk:
-    """Runs `voxwire talk URL --events … arguments`; its time counts from the end of meanwhile."""
+    """Runs `… talk URL --events … arguments`; its time counts from the end of meanwhile."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "voxwire.cli", "talk", url, "--events", str(events)),
+        *(*TALK, url, "--events", str(events)),
         *map(str, arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -1,0 +1,50 @@
+"""Which client a test runs: the Python one, or the program that VOXWIRE_CLIENT names.
+
+Such a program has `talk`, the headless contract, and `drive`: verbs as JSON lines on its stdin,
+events and sound on its stdout (`clients/mobile-bindings/rs/src/drive.rs` says which). It carries
+audio over the transports of VOXWIRE_CLIENT_TRANSPORTS, separated by commas.
+"""
+
+import os
+import sys
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import voxwire
+from tests.support.driven import Driven
+
+__all__ = ["OTHER", "TALK", "TRANSPORTS", "connect"]
+
+OTHER = os.environ.get("VOXWIRE_CLIENT")
+"""The program that takes the Python client's place; None = it is the Python client."""
+
+TRANSPORTS = (
+    os.environ.get("VOXWIRE_CLIENT_TRANSPORTS", "websocket").split(",")
+    if OTHER
+    else ["websocket", "webrtc"]
+)
+
+TALK = [OTHER, "talk"] if OTHER else [sys.executable, "-m", "voxwire.cli", "talk"]
+
+
+def connect(
+    url: str,
+    *,
+    speaker: voxwire.Speaker | None = None,
+    transport: str = "auto",
+    **options: Any,
+) -> AbstractAsyncContextManager[Any]:
+    """`voxwire.connect`, or the other program's session, which has the verbs that tests use.
+
+    Args:
+        url: The server.
+        speaker: Gets every block.
+        transport: What carries the audio.
+        options: Of `voxwire.connect` alone.
+    """
+    if OTHER is None:
+        return voxwire.connect(url, speaker=speaker, transport=transport, **options)
+    if options:
+        raise NotImplementedError(f"{OTHER} is not directed with {', '.join(options)}")
+    command = [OTHER, "drive", url, "--transport", transport]
+    return Driven(command, speaker, transport=transport)
