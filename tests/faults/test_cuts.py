@@ -80,7 +80,8 @@ async def heard_whole(talk: Talk, words: int) -> None:
     onsets = talk.clicks_in_place()
     lost = 0 if talk.session.transport == "websocket" else words // 4
     assert words - lost <= len(onsets) <= words, (onsets, starts)
-    assert max(np.abs(starts - onset).min() for onset in onsets) <= CLICK_MS
+    off = max(np.abs(starts - onset).min() for onset in onsets)
+    assert off <= CLICK_MS, (onsets, starts)
     assert not talk.heard_twice_ms()
 
 

@@ -75,9 +75,13 @@ class Driven:
             limit=_LIMIT_BYTES,
         )
         self._reader = asyncio.create_task(self._read(self._process))
-        await self._ready.wait()
-        if self._failure is not None:
-            raise self._failure
+        try:
+            await self._ready.wait()
+            if self._failure is not None:
+                raise self._failure
+        except BaseException:
+            await self._stop()
+            raise
         return self
 
     async def __aexit__(
@@ -87,18 +91,22 @@ class Driven:
         traceback: TracebackType | None,
     ) -> None:
         """Ends the session and waits for the end of the program."""
-        assert self._process is not None and self._reader is not None
+        assert self._reader is not None
         try:
             await self.close()
             async with asyncio.timeout(30):
-                await self._reader
-        except (TimeoutError, asyncio.CancelledError):
-            self._process.kill()
-            raise
+                await asyncio.wait({self._reader})
         finally:
-            await self._process.wait()
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
+            await self._stop()
+
+    async def _stop(self) -> None:
+        """Leaves nothing of the program."""
+        assert self._process is not None and self._reader is not None
+        if self._process.returncode is None and not self._reader.done():
+            self._process.kill()
+        self._reader.cancel()
+        await asyncio.gather(self._reader, return_exceptions=True)
+        await self._process.wait()
 
     def __aiter__(self) -> "Driven":
         """Iterates over the events until the session ends."""
@@ -210,7 +218,9 @@ class Driven:
         if self._offset_s is None or self._speaker is None:
             return
         spans = tuple(Span(*span[:3], SpanKind(span[3])) for span in line["spans"])
-        block = Block(np.array(line["samples"], np.int16), spans, line["position"])
+        length = sum(span.length for span in spans)
+        samples = np.array(line["samples"] or [0] * length, np.int16)
+        block = Block(samples, spans, line["position"])
         self._speaker.write(block, line["at_s"] + self._offset_s)
 
 

@@ -11,10 +11,11 @@
 //! | `close`, end of file | the session ends |
 //!
 //! Beside the events stdout has `ready {session_id, sample_rate}`, `block {at_s, position, spans,
-//! samples}` for every block that was played, `tool_call {id, name, arguments}` and `tool_stopped
+//! samples}` for every block that was played (no samples: silence), `tool_call {id, name, arguments}` and `tool_stopped
 //! {id}`, and `received {data}` for every reliable message of the server: the envelope without its
 //! numbers, in hex.
 
+mod stdout;
 mod tools;
 
 use std::fmt::Write as _;
@@ -44,7 +45,13 @@ const ANSWER: Duration = Duration::from_secs(10);
 ///
 /// The session cannot be had, or fails.
 pub(crate) async fn run(talk: Talk) -> Result<(), Stopped> {
-    let log = Arc::new(Mutex::new(EventLog::stdout()));
+    let (lines, stdout) = stdout::open();
+    let result = drive(talk, Arc::new(Mutex::new(EventLog::onto(lines)))).await;
+    stdout.finish();
+    result
+}
+
+async fn drive(talk: Talk, log: Log) -> Result<(), Stopped> {
     let zero = Instant::now();
     let told = Arc::clone(&log);
     let tap = Tap::new(move |envelope| {
@@ -144,11 +151,12 @@ fn block_json(block: &Block, at: Duration) -> Value {
         .iter()
         .map(|span| json!([span.offset, span.length, span.position, kind(span.kind)]))
         .collect();
+    let silent = block.samples.iter().all(|sample| *sample == 0);
     json!({
         "at_s": at.as_secs_f64(),
         "position": block.position,
         "spans": spans,
-        "samples": block.samples,
+        "samples": if silent { &[][..] } else { &block.samples },
     })
 }
 

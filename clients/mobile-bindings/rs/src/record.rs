@@ -38,9 +38,9 @@ impl EventLog {
         Ok(Self { out, zero: Instant::now() })
     }
 
-    /// Lines go to stdout.
-    pub(crate) fn stdout() -> Self {
-        Self { out: Some(Box::new(io::stdout())), zero: Instant::now() }
+    /// Lines go where that one takes them.
+    pub(crate) fn onto(out: impl io::Write + Send + 'static) -> Self {
+        Self { out: Some(Box::new(out)), zero: Instant::now() }
     }
 
     /// Milliseconds since the start.
