@@ -1,6 +1,7 @@
 """The control channel of a session with a stock bot, on a line that a test holds."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -11,6 +12,7 @@ import pytest
 from voxwire import ErrorCode, Feature, TransportError, UsageError, VoxwireError
 from voxwire._attach import lost
 from voxwire._environment import Environment
+from voxwire._files import Files
 from voxwire._path import Capture
 from voxwire.rtvi._control import AGAIN_S, MAX_QUEUED, TRIES, StockControl
 from voxwire.rtvi._frames import Interruption
@@ -376,3 +378,35 @@ async def test_a_word_is_where_the_last_sample_sounded(time: VirtualTime) -> Non
         assert words.base_media_ms == 499
         assert words.source == wire.TimingSource.TIMING_SOURCE_ARRIVAL
         assert held.control.bad_messages == 1
+
+
+@in_virtual_time
+async def test_a_file_goes_to_the_bot_in_one_message(time: VirtualTime) -> None:
+    held = Held(time, FakeLine(RTC))
+    async with running(held, time) as line:
+        assert held.handler.welcome.accepts.types == ["*/*"]
+        files = Files(held.control.send)
+        begin = wire.FileBegin(name="a.txt", type="text/plain", text="read this")
+        sending = asyncio.create_task(files.send(begin, b"x" * 20_000))
+        for _ in range(3):
+            await time.settle()
+            for payload in ("file_taken", "file_ended"):
+                for said in held.handler.of(payload):
+                    files.receive(wire.Envelope(**{payload: said}))
+            held.handler.envelopes.clear()
+        await sending
+        [message] = [each for each in line.written if each.type == "send-file"]
+        assert message.data["content"] == "read this"
+        source = message.data["file"]["source"]
+        assert base64.b64decode(source["bytes"]) == b"x" * 20_000
+
+
+@in_virtual_time
+async def test_a_file_that_is_no_message_of_the_carrier_is_refused(time: VirtualTime) -> None:
+    held = Held(time, FakeLine(RTC))
+    async with running(held, time):
+        held.send(file_begin=wire.FileBegin(file_id="f", name="a", type="a/b", size=65_536))
+        assert not held.handler.of("file_ended")  # soon, not at once
+        await time.settle()
+        [ended] = held.handler.of("file_ended")
+        assert ended.code == wire.ErrorCode.ERROR_CODE_TOO_LARGE

@@ -35,6 +35,7 @@ AGAIN_S: Final = 2.0
 small-webrtc-transport does."""
 
 _RTC: Final = wire.Carrier.CARRIER_WEBRTC
+_FILES: Final = frozenset({"file_begin", "file_piece", "file_cancel"})
 
 
 class StockControl:
@@ -75,7 +76,10 @@ class StockControl:
         self.resumable = False
         self.bad_messages = 0
         self._dialling = dialling
-        self._bot = StockBot(new_id=lambda: secrets.token_hex(4), tools=tools)
+        self._bot = StockBot(
+            new_id=lambda: secrets.token_hex(4), tools=tools, max_message_bytes=max_bytes
+        )
+        self._handler: Handler | None = None
         self._inflow = inflow
         self._max_bytes = max_bytes
         self._resume_ms = resume_ms
@@ -107,6 +111,7 @@ class StockControl:
         Raises:
             VoxwireError: Why it is over. Never returns.
         """
+        self._handler = handler
         self.send(wire.Envelope(hello=wire.Hello(client=client_info())))
         while True:
             line = self.line
@@ -132,10 +137,17 @@ class StockControl:
         if envelope.HasField("mute"):
             self._mute(envelope.mute.muted)
         self._left = self._left or envelope.HasField("bye")
+        if envelope.WhichOneof("payload") in _FILES:
+            self._take_file(envelope)
+            return True
         try:
             texts = [self._encoded(message) for message in self._bot.write(envelope)]
         except RtviError as error:
             raise make_error(error.code, error.reason) from error
+        self._put(texts)
+        return True
+
+    def _put(self, texts: list[str]) -> None:
         if len(self._queue) + len(texts) > MAX_QUEUED:
             raise make_error(
                 ErrorCode.CAPACITY, "too much waits for the bot already", retryable=True
@@ -144,7 +156,15 @@ class StockControl:
             self._queue.extend(texts)
             self._idle.clear()
             self._wake.set()
-        return True
+
+    def _take_file(self, envelope: wire.Envelope) -> None:
+        """Puts a file together for one message, and answers as a server would: soon, not at once."""
+        step = self._bot.take_file(envelope)
+        if step.message is not None:
+            self._put([encode(step.message)])
+        if self._handler is not None:
+            for told in step.told:
+                asyncio.get_running_loop().call_soon(self._handler.handle, told)
 
     def _encoded(self, message: RtviMessage) -> str:
         text = encode(message)

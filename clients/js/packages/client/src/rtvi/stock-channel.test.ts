@@ -147,3 +147,29 @@ test("what is malformed is ignored, and reports of playout go nowhere", () => {
   expect(channel.send({ case: "toolProgress", value: { callId: "c1" } })).toBe(true);
   expect(said).toEqual([]);
 });
+
+test("a file goes to the bot in one message, and what is too large for one is refused", async () => {
+  const { channel, hear, host, run, said, time, told } = setUp();
+  void run();
+  await time.advance(0);
+  host.opened(false);
+  hear("bot-ready", { version: "2.2.0" });
+  const data = new Uint8Array(20).fill(1);
+  const begin = { fileId: "f", name: "a.txt", type: "text/plain", text: "read this", size: 20 };
+  channel.send({ case: "fileBegin", value: begin });
+  expect(told.map(([name]) => name)).not.toContain("fileTaken"); // soon, not at once
+  await time.advance(0);
+  channel.send({ case: "filePiece", value: { fileId: "f", offset: 0, data } });
+  channel.send({ case: "fileBegin", value: { ...begin, fileId: "g", size: 65_536 } });
+  await time.advance(0);
+  expect(told.filter(([name]) => name.startsWith("file"))).toMatchObject([
+    ["fileTaken", { fileId: "f", offset: 0, limit: 20 }],
+    ["fileEnded", { fileId: "f", code: 0 }],
+    ["fileEnded", { fileId: "g", code: wire.ErrorCode.TOO_LARGE }],
+  ]);
+  const [file] = said.filter(({ type }) => type === "send-file");
+  expect(file?.data).toMatchObject({
+    content: "read this",
+    file: { name: "a.txt", source: { bytes: btoa("\u0001".repeat(20)) } },
+  });
+});

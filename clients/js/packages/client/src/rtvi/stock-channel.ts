@@ -12,6 +12,7 @@ import type { Line, LineHost } from "./line.js";
 const MAX_WAITING_BYTES = 524_288;
 /** A stock bot names no deadline for a tool: that of the tool, or the longest, milliseconds. */
 const MAX_TOOL_MS = 600_000;
+const OF_FILES = new Set(["fileBegin", "filePiece", "fileCancel"]);
 /** What only lines know of. */
 const OF_LINES = new Set(["pathOpen", "pathClose", "iceCandidate", "audio", "mute"]);
 
@@ -58,14 +59,15 @@ export class StockChannel implements ControlChannel, LineHost {
     const { scope, host } = options.parts;
     this.scope = scope;
     this.#beganMs = scope.env.now();
-    this.#bot = new StockBot({
-      newId: () => this.#newId(),
-      tools: new Set(host.tools.map(({ name }) => name)),
-    });
     this.started = new Promise((resolve) => {
       this.#begin = resolve;
     });
     this.#line = options.makeLine(this);
+    this.#bot = new StockBot({
+      newId: () => this.#newId(),
+      tools: new Set(host.tools.map(({ name }) => name)),
+      maxMessageBytes: this.#line.maxMessageBytes,
+    });
     this.features = new Set(this.#line.features);
     this.waiting("the runner did not answer");
   }
@@ -104,11 +106,21 @@ export class StockChannel implements ControlChannel, LineHost {
     this.#saidBye ||= payload.case === "bye";
     if (envelope.payload.case === "toolResult") this.#settle(envelope.payload.value.callId);
     const isOfLines = OF_LINES.has(String(payload.case));
+    if (OF_FILES.has(String(payload.case))) this.#takeFile(envelope);
     const messages = isOfLines ? [] : this.#bot.write(envelope);
     for (const message of messages) this.#say(message);
     const taken = isOfLines ? this.#line.take(envelope.payload) : true;
     if (taken) this.#options.parts.host.tap("out", envelope);
     return taken;
+  }
+
+  /** Puts a file together for one message, and answers as a server would: soon, not at once. */
+  #takeFile(envelope: wire.Envelope): void {
+    const { message, told } = this.#bot.takeFile(envelope);
+    if (message) this.#say(message);
+    queueMicrotask(() => {
+      for (const { payload } of told) this.tell(payload);
+    });
   }
 
   /** A stock bot has no session to come back to but that of its connection. */
@@ -212,6 +224,7 @@ export class StockChannel implements ControlChannel, LineHost {
       protocolVersion: 1,
       epoch: 1,
       server: said.server,
+      accepts: said.accepts,
       sessionId: this.#sessionId,
       iceServers: this.#iceServers,
     });
