@@ -71,7 +71,9 @@ class BotFiles:
                 return self._piece(envelope.file_piece, version)
             case "file_cancel":
                 self._open.pop(envelope.file_cancel.file_id, None)
-        return FileStep()
+                return FileStep()
+            case _:
+                return FileStep()
 
     def _begin(self, begin: wire.FileBegin, accepts: wire.FileAcceptance | None) -> FileStep:
         codes, file_id = wire.ErrorCode, begin.file_id
