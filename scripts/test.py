@@ -104,7 +104,7 @@ STOCK_BOTS = ("stock_bot", "stock_readme", "false_bots", "frames")
 
 SHARES = [
     Share("cores", "", 45, busy=True),
-    Share("mobile", "", 60, cargo=True, busy=True),
+    Share("mobile", "", 150, cargo=True, busy=True),
     Share("cores", "rtc", 30, ("protocol/python/tests/test_rtc.py",)),
     Share("server", "bots", 80, ("server/tests/bots",)),
     Share("server", "", 60, busy=True),
