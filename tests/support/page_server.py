@@ -35,8 +35,8 @@ from tests.support.clicks import ClickTTS, ScriptedLLM
 from tests.support.fault_server import recording
 from tests.support.ice_cutter import Cutter
 from tests.support.open_bot import OPEN
-from tests.support.spoken import speak as speak_all
 from tests.support.seen import record_if_asked
+from tests.support.spoken import speak as speak_all
 from voxwire_server import BotSession
 from voxwire_server.bots.registry import LoadedBot, load_bot
 from voxwire_server.config import Settings

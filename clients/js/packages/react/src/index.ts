@@ -12,8 +12,8 @@ export { type CaptionLine, captionLine, useCaptions } from "./hooks/use-captions
 export { type Connection, useConnection } from "./hooks/use-connection.js";
 export { useConversation } from "./hooks/use-conversation.js";
 export { type DeviceMenu, useDevices } from "./hooks/use-devices.js";
-export { type FileControl, type FileOnItsWay, useFiles } from "./hooks/use-files.js";
 export { useFeatures } from "./hooks/use-features.js";
+export { type FileControl, type FileOnItsWay, useFiles } from "./hooks/use-files.js";
 export { type MicrophoneControl, useMicrophone } from "./hooks/use-microphone.js";
 export { useQuality } from "./hooks/use-quality.js";
 export { useTool } from "./hooks/use-tool.js";

@@ -163,8 +163,7 @@ export class Console {
       const { url } = line.location();
       const network = /^WebSocket connection to 'ws:\/\/127\.0\.0\.1/.test(line.text());
       const own = url.endsWith("/favicon.svg"); // the browser asks when it has time, cut or not
-      if (line.type() === "error" && !network && !own)
-        troubles.push(`${line.text()} ${url}`);
+      if (line.type() === "error" && !network && !own) troubles.push(`${line.text()} ${url}`);
     });
     await page.route("**/*", (route) => {
       const asked = new URL(route.request().url());

@@ -158,7 +158,7 @@ class StockControl:
             self._wake.set()
 
     def _take_file(self, envelope: wire.Envelope) -> None:
-        """Puts a file together for one message, and answers as a server would: soon, not at once."""
+        """Puts a file together for one message; answered as by a server, soon and not at once."""
         step = self._bot.take_file(envelope)
         if step.message is not None:
             self._put([encode(step.message)])

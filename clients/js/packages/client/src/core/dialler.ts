@@ -11,7 +11,6 @@ import {
   Refusal,
 } from "./attach.js";
 import type { Passage, Tap } from "./peer.js";
-import { explained } from "./refusal.js";
 import { Scope } from "./scope.js";
 import { Socket } from "./socket.js";
 
@@ -48,7 +47,8 @@ export class Dialler {
       return await this.open(scope, timeoutMs);
     } catch (error) {
       if (!(error instanceof VoxwireError)) throw error;
-      throw await explained(scope, this.greeting.url, error);
+      const explain = await import("./explain.js").catch(() => undefined);
+      throw (await explain?.explained(scope, this.greeting.url, error)) ?? error;
     }
   }
 
