@@ -156,7 +156,10 @@ def bot_cut() -> list[dict[str, Any]]:
             {"interrupted": {"utteranceId": "s1"}},
             at=70,
         ),
+        heard(m("bot-tts-text", {"text": "late"}), at=72),
         heard(m("bot-stopped-speaking"), _state("LISTENING", "SPEAKING"), at=75),
+        heard(m("bot-tts-text", {"text": "later"}), at=76),
+        heard(m("bot-tts-started")),
         # a bot of 1.x says nothing of an interruption
         heard(
             m("bot-ready", {"version": "1.2.0"}),

@@ -41,6 +41,7 @@ USED: dict[str, str] = {
     "aiortc.rtcrtpreceiver.RTCRtpReceiver": """
         __kind __codecs __jitter_buffer __stop_decoder() receive(parameters)
     """,
+    "aiortc.rtcsctptransport.RTCSctpTransport": "_data_channel_queue _outbound_queue _sent_queue",
     "aiortc.jitterbuffer.JitterBuffer": "_packets _origin add(packet)",
     "aiortc.rtcrtpsender.RTCRtpSender": "__packet_count __rtp_timestamp",
     "pipecat.services.tts_service.TTSService": """
@@ -101,6 +102,8 @@ APART = {
     "_asdict",
     "_fields",
     "_replace",  # a named tuple's, which are public
+    "_initialize",
+    "_terminate",  # sounddevice's, which its documentation names for a list of devices made anew
     "_transport",  # asyncio's, asked for with a default
 }
 """Names that are no library's private ones, or whose absence is allowed for."""

@@ -93,6 +93,8 @@ def _loaded(path: Path) -> ModuleType:
 
 def _why(error: BaseException, path: Path) -> str:
     if isinstance(error, SystemExit):
+        if isinstance(error.code, str):
+            return error.code
         return (
             f"{path.name} ends the program as it is loaded: put what starts a runner or a server"
             " under 'if __name__ == \"__main__\":'"

@@ -91,8 +91,9 @@ class Files:
 
     def back(self) -> None:
         """Something carries the client's messages again."""
-        self._pace.again()
-        self._watch()
+        if self._open:
+            self._pace.again()
+            self._watch()
 
     def close(self) -> None:
         """The session is over."""

@@ -36,6 +36,7 @@ class Arrivals:
         self._chars = 0
         self._tail = ""
         self._words = 0
+        self._silenced = False
         self._transcripts = 0
         self._transcript_open = False
 
@@ -65,6 +66,7 @@ class Arrivals:
 
     def bot_started(self, media_ms: int) -> list[wire.Envelope]:
         """The bot begins to speak."""
+        self._silenced = False
         begun = self._begin(media_ms)
         return [*begun, *self._states(_BOT.BOT_STATE_SPEAKING, self._user)]
 
@@ -73,8 +75,14 @@ class Arrivals:
         state = _BOT.BOT_STATE_LISTENING if self.user_speaks else _BOT.BOT_STATE_IDLE
         return [*self._end(media_ms, was_cut=was_cut), *self._states(state, self._user)]
 
+    def voice_started(self) -> list[wire.Envelope]:
+        """The bot's voice has something new to say; it may be a while until it sounds."""
+        self._silenced = False
+        return []
+
     def interrupted(self, media_ms: int) -> list[wire.Envelope]:
-        """What the bot was saying is cut off."""
+        """What the bot was saying is cut off; words of it that come late are not said."""
+        self._silenced = True
         if not self._utterance_id:
             return []
         name = self._utterance_id
@@ -123,7 +131,7 @@ class Arrivals:
     def words(self, text: str, media_ms: int) -> list[wire.Envelope]:
         """A word or a sentence sounds about now."""
         spans = [found.span() for found in _WORD.finditer(text)]
-        if not spans or self._chars + len(text) >= _MAX_TEXT_CHARS:
+        if not spans or self._silenced or self._chars + len(text) >= _MAX_TEXT_CHARS:
             return []
         begun = self._begin(media_ms)
         body = text[spans[0][0] : spans[-1][1]]

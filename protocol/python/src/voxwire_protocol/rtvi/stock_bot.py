@@ -72,7 +72,7 @@ class StockBot:
             "bot-started-speaking": lambda _, at: self._arrivals.bot_started(at),
             "bot-stopped-speaking": self._bot_stopped,
             "bot-interrupted": lambda _, at: self._arrivals.interrupted(at),
-            "bot-tts-started": lambda _, __: [],
+            "bot-tts-started": lambda _, __: self._arrivals.voice_started(),
             "bot-tts-stopped": lambda _, __: [],
             "bot-tts-text": lambda said, at: self._arrivals.words(fields_of(said).text("text"), at),
             "user-input": self._user_input,

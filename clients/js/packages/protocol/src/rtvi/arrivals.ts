@@ -26,6 +26,7 @@ export class Arrivals {
   /** The end of that text: it decides how the next word joins it. */
   #tail = "";
   #words = 0;
+  #isSilenced = false;
   #transcripts = 0;
   #isTranscriptOpen = false;
 
@@ -52,6 +53,7 @@ export class Arrivals {
 
   /** The bot begins to speak. */
   botStarted(mediaMs: number): Envelope[] {
+    this.#isSilenced = false;
     return [...this.#begin(mediaMs), ...this.#states(BotState.SPEAKING, this.#user)];
   }
 
@@ -61,8 +63,15 @@ export class Arrivals {
     return [...this.#end(mediaMs, wasCut), ...this.#states(state, this.#user)];
   }
 
-  /** What the bot was saying is cut off. */
+  /** The bot's voice has something new to say; it may be a while until it sounds. */
+  voiceStarted(): Envelope[] {
+    this.#isSilenced = false;
+    return [];
+  }
+
+  /** What the bot was saying is cut off; words of it that come late are not said. */
   interrupted(mediaMs: number): Envelope[] {
+    this.#isSilenced = true;
     const utteranceId = this.#utteranceId;
     if (!utteranceId) return [];
     return [...this.#end(mediaMs, true), ...made({ case: "interrupted", value: { utteranceId } })];
@@ -105,7 +114,7 @@ export class Arrivals {
   words(text: string, mediaMs: number): Envelope[] {
     const body = text.trim();
     const { length } = codePointsOf(body);
-    if (!body || this.#chars + length >= MAX_TEXT_CHARS) return [];
+    if (!body || this.#isSilenced || this.#chars + length >= MAX_TEXT_CHARS) return [];
     const begun = this.#begin(mediaMs);
     const gap = joinTexts(this.#tail, body).length - this.#tail.length - body.length;
     const textOffset = this.#chars + gap;

@@ -139,6 +139,7 @@ export class StockBot {
       case "metrics":
         return this.#metrics(message);
       case "bot-tts-started":
+        return arrivals.voiceStarted();
       case "bot-tts-stopped":
       case "llm-function-call-started": // it names no call; the next one does
         return [];
