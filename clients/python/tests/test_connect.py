@@ -225,10 +225,3 @@ def test_a_url_that_cannot_be_meant_is_a_usage_error(typed: str) -> None:
 def test_a_transport_that_is_not_there_is_a_usage_error(transport: str) -> None:
     with pytest.raises(voxwire.UsageError):
         voxwire.connect("ws://127.0.0.1", transport=transport)
-
-
-def test_live_devices_are_a_usage_error_that_says_what_works() -> None:
-    with pytest.raises(voxwire.UsageError, match="WAV"):
-        voxwire.connect("ws://127.0.0.1", microphone=True)
-    with pytest.raises(voxwire.UsageError, match="WAV"):
-        voxwire.connect("ws://127.0.0.1", speaker=True)

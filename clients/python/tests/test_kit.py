@@ -34,6 +34,8 @@ PUBLIC = [
     "Clock",
     "Dial",
     "Environment",
+    "FakeDevice",
+    "FakeDevices",
     "FakeFile",
     "FakeMicrophone",
     "FakeServer",
