@@ -202,6 +202,7 @@ class _BoundedHttp:
 
     def data_received(self, data: bytes) -> None:
         if not self._refused:
+            self.pending.busy(self.transport)
             super().data_received(data)  # type: ignore[misc]
         elif not self.transport.is_closing():
             # not before the request came: closing a socket with unread bytes resets it
@@ -215,10 +216,14 @@ class _BoundedHttp:
 
     def handle_websocket_upgrade(self, *args: Any) -> None:
         self._stop_deadline()
+        self.pending.busy(self.transport)
         super().handle_websocket_upgrade(*args)  # type: ignore[misc]
 
     def on_response_complete(self) -> None:
+        self.pending.idle(self.transport, self.transport.close)
         super().on_response_complete()  # type: ignore[misc]
+        if not self.cycle.response_complete:  # of the next request, which was waiting already
+            self.pending.busy(self.transport)
         self._await_head()
 
     def _await_head(self) -> None:

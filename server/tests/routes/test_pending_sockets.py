@@ -81,3 +81,25 @@ def test_on_another_server_the_application_counts_and_nothing_fails() -> None:
     control.admitted()
     assert len(sockets) == 0
     assert sockets.control_of({"type": "websocket", "client": None}, 0) is not None
+
+
+def test_what_http_keeps_alive_gives_way_the_oldest_first() -> None:
+    sockets = PendingSockets(per_address=3, total=9)
+    closed: list[str] = []
+    for name in "abc":
+        assert sockets.enter(name, ELSEWHERE, 0)
+    for name in "acb":
+        sockets.idle(name, lambda name=name: closed.append(name))
+    sockets.busy("a")
+    assert entered(sockets, ELSEWHERE, 1) == 1
+    assert closed == ["c"]
+    assert entered(sockets, ELSEWHERE, 5) == 1  # "b"; what asks for something stays
+    assert closed == ["c", "b"]
+
+
+def test_what_has_left_is_not_closed() -> None:
+    sockets = PendingSockets(per_address=1, total=9)
+    assert sockets.enter("a", ELSEWHERE, 0)
+    sockets.leave("a")
+    sockets.idle("a", lambda: pytest.fail("it became a session's"))
+    assert entered(sockets, ELSEWHERE, 2) == 1

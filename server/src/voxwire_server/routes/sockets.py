@@ -63,6 +63,9 @@ class PendingSockets:
     On loopback every client has the same address and all of them may begin in one moment, so there
     only the sockets that have stayed silent for a second count against the address.
 
+    A connection that HTTP keeps alive gives way: it has been answered, and its browser opens
+    another one when it needs it. A page holds up to six of them.
+
     Args:
         per_address: Most sockets of one address (IPv6: of one /64).
         total: Most sockets in all.
@@ -73,6 +76,7 @@ class PendingSockets:
         self._total = total
         self._groups: dict[str, dict[Hashable, float]] = {}
         self._group_of: dict[Hashable, str] = {}
+        self._idle: dict[Hashable, Callable[[], None]] = {}
 
     def __len__(self) -> int:
         return len(self._group_of)
@@ -80,14 +84,9 @@ class PendingSockets:
     def enter(self, socket: Hashable, address: str, now_ms: float) -> bool:
         """Count a new socket; False = there are too many, and it is not counted."""
         group = _group(address)
-        same = self._groups.get(group, {})
-        if is_loopback(address):
-            count = sum(1 for since in same.values() if now_ms - since >= YOUNG_MS)
-        else:
-            count = len(same)
-        if len(self._group_of) >= self._total or count >= self._per_address:
+        if self._full(group, address, now_ms) and not self._make_room(group, address, now_ms):
             return False
-        self._groups.setdefault(group, same)[socket] = now_ms
+        self._groups.setdefault(group, {})[socket] = now_ms
         self._group_of[socket] = group
         return True
 
@@ -99,8 +98,42 @@ class PendingSockets:
             return None
         return SocketControl(admitted=lambda: self.leave(socket))
 
+    def idle(self, socket: Hashable, give_way: Callable[[], None]) -> None:
+        """A socket has been answered and asks for nothing; one that left before stays away.
+
+        Args:
+            socket: The socket.
+            give_way: Closes it, when another one needs its place.
+        """
+        if socket in self._group_of:
+            self._idle[socket] = give_way
+
+    def busy(self, socket: Hashable) -> None:
+        """A socket asks for something again. Idempotent."""
+        self._idle.pop(socket, None)
+
+    def _full(self, group: str, address: str, now_ms: float) -> bool:
+        same = self._groups.get(group, {})
+        if is_loopback(address):
+            count = sum(1 for since in same.values() if now_ms - since >= YOUNG_MS)
+        else:
+            count = len(same)
+        return len(self._group_of) >= self._total or count >= self._per_address
+
+    def _make_room(self, group: str, address: str, now_ms: float) -> bool:
+        """Close what is idle, the oldest first, until there is room for one more."""
+        for socket in list(self._idle):
+            if self._group_of[socket] == group or len(self._group_of) >= self._total:
+                give_way = self._idle[socket]
+                self.leave(socket)
+                give_way()
+                if not self._full(group, address, now_ms):
+                    return True
+        return False
+
     def leave(self, socket: Hashable) -> None:
         """A socket ended or its Hello was accepted. Idempotent."""
+        self._idle.pop(socket, None)
         group = self._group_of.pop(socket, None)
         if group is None:
             return
