@@ -118,3 +118,10 @@ test("the address that a runner says of itself is reached as the runner is", () 
   for (const [said, asked, url] of rows) expect(socketUrl(said, asked)).toBe(url);
   expect(asWebSocket("https://bot.test/x")).toBe("wss://bot.test/x");
 });
+
+test("what a runner says that is no WebSocket's address is malformed", () => {
+  for (const said of ["ws://[bad", "wss://", "ftp://bot.test/x", "ws://me:word@bot.test/"]) {
+    const reading = () => socketUrl(said, "http://bot.test");
+    expect(reading, said).toThrow(expect.objectContaining({ code: "malformed" }));
+  }
+});

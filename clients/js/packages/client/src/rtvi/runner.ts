@@ -157,13 +157,25 @@ function isIceServer(value: unknown): value is RTCIceServer & JsonValue {
  *
  * @param said - What the runner says.
  * @param asked - The runner's own URL.
+ * @throws "malformed": it is no WebSocket's URL.
  */
 export function socketUrl(said: string, asked: string): string {
   const runner = new URL(asked);
-  const url = new URL(said, asked);
+  const url = urlOf(said, asked);
+  if (!url || !/^(ws|http)s?:$/.test(url.protocol) || url.username) {
+    throw makeError("malformed", "the answer to the start names no WebSocket");
+  }
   const isItsOwn = url.host === runner.host || /^(0\.0\.0\.0|\[::\])$/.test(url.hostname);
   if (isItsOwn) return asWebSocket(`${runner.origin}${url.pathname}${url.search}`);
   return asWebSocket(url.href);
+}
+
+function urlOf(said: string, asked: string): URL | undefined {
+  try {
+    return new URL(said, asked);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The URL of a WebSocket at an HTTP URL. */
