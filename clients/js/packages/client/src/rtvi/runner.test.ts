@@ -125,3 +125,11 @@ test("what a runner says that is no WebSocket's address is malformed", () => {
     expect(reading, said).toThrow(expect.objectContaining({ code: "malformed" }));
   }
 });
+
+test("a runner that was asked with TLS cannot send a session elsewhere without it", () => {
+  for (const said of ["ws://cloud.test/ws", "http://cloud.test/ws", "ws://bot.test:8080/ws"]) {
+    const reading = () => socketUrl(said, "https://bot.test");
+    expect(reading, said).toThrow(expect.objectContaining({ code: "malformed" }));
+  }
+  expect(socketUrl("ws://cloud.test/ws", "http://bot.test")).toBe("ws://cloud.test/ws");
+});

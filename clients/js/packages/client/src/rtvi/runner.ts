@@ -157,7 +157,8 @@ function isIceServer(value: unknown): value is RTCIceServer & JsonValue {
  *
  * @param said - What the runner says.
  * @param asked - The runner's own URL.
- * @throws "malformed": it is no WebSocket's URL.
+ * @throws "malformed": it is no WebSocket's URL, or one without TLS on another host though
+ * the runner was asked with TLS.
  */
 export function socketUrl(said: string, asked: string): string {
   const runner = new URL(asked);
@@ -167,6 +168,9 @@ export function socketUrl(said: string, asked: string): string {
   }
   const isItsOwn = url.host === runner.host || /^(0\.0\.0\.0|\[::\])$/.test(url.hostname);
   if (isItsOwn) return asWebSocket(`${runner.origin}${url.pathname}${url.search}`);
+  if (runner.protocol === "https:" && /^(ws|http):$/.test(url.protocol)) {
+    throw makeError("malformed", "the answer to the start gives encryption up");
+  }
   return asWebSocket(url.href);
 }
 
