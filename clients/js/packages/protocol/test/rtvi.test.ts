@@ -209,7 +209,9 @@ function codeOf(call: () => unknown): string {
 const sameId = (want: Json, have: RtviMessage | undefined): Json =>
   want.id === "id-+" ? { ...want, id: have?.id ?? null } : want;
 
-test.each(["speech", "unspaced", "cut", "lost", "tools", "app", "asked"])("a stock bot: %s", (name) => {
+const SCRIPTS = ["speech", "unspaced", "cut", "lost", "tools", "app", "asked"];
+
+test.each(SCRIPTS)("a stock bot: %s", (name) => {
   const script: Script = load(`bot-${name}`);
   let ids = 0;
   const bot = new StockBot({

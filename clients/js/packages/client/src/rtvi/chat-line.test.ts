@@ -199,19 +199,20 @@ test("a runner that does not know the session any more ends it, one that is slow
   ]);
 });
 
+const pcIdOf = (n: number, digit: string) => `SmallWebRTCConnection#${n}-${digit.repeat(32)}`;
 const named = (pc_id: string) => Response.json({ sdp: "an answer", type: "answer", pc_id });
 const EXPIRED = expect.stringMatching(/^failed: session_expired: /);
 
 test("a runner that answers with a bot of another number has not taken the session back", async () => {
   const { answers, asked, offer, ready, told } = setUp();
-  answers.push(named("SmallWebRTCConnection#3-aa"));
+  answers.push(named(pcIdOf(3, "a")));
   await ready();
-  answers.push(named("SmallWebRTCConnection#3-bb"));
+  answers.push(named(pcIdOf(3, "b")));
   await offer();
   expect(told.at(-1)).toMatchObject({ case: "pathAnswer", value: { pathId: 2 } });
-  answers.push(named("SmallWebRTCConnection#0-cc"));
+  answers.push(named(pcIdOf(0, "c")));
   await offer();
-  expect(asked.at(-1)?.body).toMatchObject({ pc_id: "SmallWebRTCConnection#3-bb" });
+  expect(asked.at(-1)?.body).toMatchObject({ pc_id: pcIdOf(3, "b") });
   expect(told.slice(-2)).toEqual(["reconnecting 2", EXPIRED]);
 });
 

@@ -148,10 +148,10 @@ export class Runner {
 
 /**
  * Whether two names are of different connections, as far as they tell: pipecat counts those of a
- * process, "SmallWebRTCConnection#N-<uuid>", and one that is taken back keeps its number only.
+ * process, "SmallWebRTCConnection#N-" and 32 hex digits, of which a restart changes the digits alone.
  */
 export function areOfTwo(pcId: string, other: string): boolean {
-  const [one, two] = [pcId, other].map((name) => /^(\w+#\d+)-/.exec(name)?.[1]);
+  const [one, two] = [pcId, other].map((name) => /^(\w+#\d+)-[\da-f]{32}$/.exec(name)?.[1]);
   return one !== undefined && two !== undefined && one !== two;
 }
 
