@@ -9,6 +9,7 @@ from typing import Any
 
 import rtvi_bot_cases
 import rtvi_client_cases
+import rtvi_lost_cases
 import rtvi_talk_cases
 
 _LABEL = '"label":"rtvi-ai"'
@@ -83,6 +84,7 @@ def cases() -> Iterator[tuple[str, Any]]:
         rtvi_bot_cases.bot_speech,
         rtvi_bot_cases.bot_unspaced,
         rtvi_bot_cases.bot_cut,
+        rtvi_lost_cases.bot_lost,
         rtvi_bot_cases.bot_tools,
         rtvi_bot_cases.bot_app,
         rtvi_bot_cases.bot_asked,

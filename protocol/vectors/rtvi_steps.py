@@ -35,6 +35,11 @@ def heard(message: dict[str, Any], *envelopes: dict[str, Any], at: int = 0) -> d
     return {"op": "read", "media_ms": at, "message": message, "envelopes": list(envelopes)}
 
 
+def lost(*envelopes: dict[str, Any], at: int = 0) -> dict[str, Any]:
+    """Another connection to a bot, and the envelopes that end what the one before left open."""
+    return {"op": "lost", "media_ms": at, "envelopes": list(envelopes)}
+
+
 def ready(version: Any, about: Any = None, message_id: str = "r") -> dict[str, Any]:
     """A handshake of a client, without what the bot answers."""
     return m("client-ready", {"version": version, "about": about or {"library": "x"}}, message_id)

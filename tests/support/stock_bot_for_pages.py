@@ -2,7 +2,7 @@
 
 The JSON may hold ``arguments`` of Pipecat's runner and ``speech`` (a file for each text that is to
 be spoken into it). A line ``cut`` on the standard input loses every packet of the WebRTC
-connections that there are; it ends with its standard input.
+connections that there are, ``kill`` ends the runner without a word; all ends with the input.
 """
 
 import asyncio
@@ -43,8 +43,13 @@ async def main(options: dict[str, Any]) -> None:
     async with stock_bot(arguments=tuple(options.get("arguments", ())), script=DEAF) as bot:
         print("listening", bot.url, flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
-            if line.strip() == "cut":
-                bot.process.send_signal(signal.SIGUSR1)
+            match line.strip():
+                case "cut":
+                    bot.process.send_signal(signal.SIGUSR1)
+                case "kill":
+                    bot.kill()
+                case other:
+                    raise ValueError(f"no such command: {other!r}")
 
 
 if __name__ == "__main__":

@@ -23,22 +23,25 @@ let site: Site;
 let pages: StaticSite;
 let bot: StockBot;
 let guarded: StockBot;
+/** One that does not live to the end. */
+let mortal: StockBot;
 let browser: Browser;
 
 beforeAll(async () => {
   site = await makeSite();
   const speech = { [join(site.folder, "question.wav")]: QUESTION };
-  [bot, guarded] = await Promise.all([
+  [bot, guarded, mortal] = await Promise.all([
     StockBot.start({ speech }),
     StockBot.start({ arguments: ["--ws-auth", "token"] }),
+    StockBot.start(),
   ]);
-  pages = await serveStatic(site.folder, [bot.url, guarded.url]);
+  pages = await serveStatic(site.folder, [bot.url, guarded.url, mortal.url]);
   browser = await launch([FAKE_DEVICE, FAKE_USER, LOCALHOST]);
 });
 
 afterAll(async () => {
   await browser?.close();
-  await Promise.all([bot?.stop(), guarded?.stop(), pages?.stop()]);
+  await Promise.all([bot?.stop(), guarded?.stop(), mortal?.stop(), pages?.stop()]);
   site?.remove();
 });
 
@@ -46,7 +49,7 @@ type Transport = "websocket" | "webrtc";
 
 /** Opens a page whose client is connected to a bot. */
 async function connected(transport: Transport, url: string, options: { start?: boolean } = {}) {
-  const page = await openPage(browser, pages.url, [bot.url, guarded.url]);
+  const page = await openPage(browser, pages.url, [bot.url, guarded.url, mortal.url]);
   const features = await page.evaluate(
     async ({ url, transport, options }) => {
       window.e2e.giveMouth();
@@ -217,19 +220,34 @@ test("a WebRTC connection that breaks comes back, the bot remembers, and is hear
   await over(page);
 });
 
-test("a WebSocket that breaks is the end of the session, and says so", async () => {
-  const { page } = await connected("websocket", bot.url);
-  await page.evaluate(() => window.e2e.talk("talk").client.simulate.dropControl());
+/** Waits for the end of the session; why it ended. */
+async function endOf(page: Page) {
   await until(
     page,
     "the session is over",
     () => window.e2e.talks.talk?.client.status.get().status === "closed",
   );
-  const status = await page.evaluate(() => {
+  return page.evaluate(() => {
     const now = window.e2e.talk("talk").client.status.get();
     return now.status === "closed" ? [now.reason, now.error?.code] : now.status;
   });
-  expect(status).toEqual(["error", "connection_lost"]);
+}
+
+test("a runner that dies takes the session along, and a page does not try again", async () => {
+  const { page } = await connected("webrtc", mortal.url);
+  mortal.kill();
+  expect(await endOf(page)).toEqual(["expired", "session_expired"]);
+  const { events } = await snapshot(page, "talk");
+  const tries = of(events, "connectionChanged").map(({ event }) => [event.state, event.attempt]);
+  expect(tries).toEqual([["reconnecting", 1]]);
+  await nothingHeld(page);
+  await page.close();
+});
+
+test("a WebSocket that breaks is the end of the session, and says so", async () => {
+  const { page } = await connected("websocket", bot.url);
+  await page.evaluate(() => window.e2e.talk("talk").client.simulate.dropControl());
+  expect(await endOf(page)).toEqual(["error", "connection_lost"]);
   await nothingHeld(page);
   await noTrouble(page);
   await page.close();

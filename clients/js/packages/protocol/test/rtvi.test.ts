@@ -165,7 +165,7 @@ test.each(load("refused") as Refused[])("what is no message is a typed error (%#
 });
 
 interface Step {
-  readonly op: "read" | "write" | "state";
+  readonly op: "read" | "lost" | "write" | "state";
   readonly message: Json;
   readonly media_ms: number;
   readonly envelopes?: readonly es.JsonValue[];
@@ -190,6 +190,11 @@ const shown = (envelope: wire.Envelope) =>
     es.fromBinary(reference.EnvelopeSchema, wire.encodeEnvelope(envelope)),
   );
 
+const wanted = ({ envelopes = [] }: Step) =>
+  envelopes.map((json) =>
+    es.toJson(reference.EnvelopeSchema, es.fromJson(reference.EnvelopeSchema, json)),
+  );
+
 function codeOf(call: () => unknown): string {
   try {
     call();
@@ -204,7 +209,9 @@ function codeOf(call: () => unknown): string {
 const sameId = (want: Json, have: RtviMessage | undefined): Json =>
   want.id === "id-+" ? { ...want, id: have?.id ?? null } : want;
 
-test.each(["speech", "unspaced", "cut", "tools", "app", "asked"])("a stock bot: %s", (name) => {
+const SCRIPTS = ["speech", "unspaced", "cut", "lost", "tools", "app", "asked"];
+
+test.each(SCRIPTS)("a stock bot: %s", (name) => {
   const script: Script = load(`bot-${name}`);
   let ids = 0;
   const bot = new StockBot({
@@ -216,6 +223,8 @@ test.each(["speech", "unspaced", "cut", "tools", "app", "asked"])("a stock bot: 
     if (step.op === "state") {
       expect(bot.version && versionText(bot.version)).toBe(step.version);
       expect(bot.capabilities).toEqual(step.capabilities);
+    } else if (step.op === "lost") {
+      expect(bot.lost(step.media_ms).map(shown), where).toEqual(wanted(step));
     } else if (step.op === "read") {
       const read = () => bot.read(decode(text(step.message)), step.media_ms);
       if (step.error) {
@@ -224,11 +233,7 @@ test.each(["speech", "unspaced", "cut", "tools", "app", "asked"])("a stock bot: 
       }
       const found = read();
       if (!step.envelopes) continue;
-      expect(found.map(shown), where).toEqual(
-        step.envelopes.map((json) =>
-          es.toJson(reference.EnvelopeSchema, es.fromJson(reference.EnvelopeSchema, json)),
-        ),
-      );
+      expect(found.map(shown), where).toEqual(wanted(step));
     } else {
       const write = () => bot.write(wire.decodeEnvelope(bytesOf(step.envelope)));
       if (step.error) {

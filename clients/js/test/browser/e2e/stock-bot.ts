@@ -38,6 +38,11 @@ export class StockBot {
     this.child.stdin?.write("cut\n");
   }
 
+  /** Ends the runner in the middle of what it does. */
+  kill(): void {
+    this.child.stdin?.write("kill\n");
+  }
+
   async stop(): Promise<void> {
     const ended = new Promise<void>((resolve) => this.child.once("exit", () => resolve()));
     this.child.stdin?.end();

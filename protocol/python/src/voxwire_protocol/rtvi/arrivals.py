@@ -89,6 +89,12 @@ class Arrivals:
         ended = self._end(media_ms, was_cut=True)
         return [*ended, wire.Envelope(interrupted=wire.Interrupted(utterance_id=name))]
 
+    def lost(self, media_ms: int) -> list[wire.Envelope]:
+        """The connection is another one: what was open has no end that will still be told."""
+        self._silenced = False
+        ended = [*self.response_ended(), *self._end(media_ms, was_cut=True)]
+        return [*ended, *self._states(_BOT.BOT_STATE_IDLE, _USER.USER_STATE_SILENT)]
+
     # what is said
 
     def transcript(self, text: str, *, final: bool, typed: bool) -> list[wire.Envelope]:

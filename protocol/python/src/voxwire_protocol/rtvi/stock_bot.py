@@ -102,6 +102,17 @@ class StockBot:
         read = self._readers.get(message.type)
         return [raw_envelope(message)] if read is None else read(message, media_ms)
 
+    def lost(self, media_ms: int) -> list[wire.Envelope]:
+        """What is over once another connection has taken the place of one that was lost.
+
+        The ends of a response and of an utterance that were open were lost with it, and nobody is
+        known to speak. Calls stay open: their results are still wanted.
+
+        Args:
+            media_ms: As of `read`.
+        """
+        return self._arrivals.lost(media_ms)
+
     def write(self, envelope: wire.Envelope) -> list[RtviMessage]:
         """What the bot is told of an envelope of our client; see `BotRequests.write`.
 

@@ -52,18 +52,23 @@ class Connection {
 }
 
 /** A line with a session that notes what it is told, and a runner that answers as it is set. */
-function setUp({ resume = true } = {}) {
+function setUp({ resume = true, at = "http://bot.test" } = {}) {
   const time = new VirtualTime();
   const scope = new Scope(time as never);
   const asked: { method: string; body: Record<string, unknown> }[] = [];
-  const answers: Response[] = [];
+  const answers: (Response | Error)[] = [];
+  const state = { isListening: true };
   let offers = 0;
-  vi.stubGlobal("fetch", async (_: string, { method, body }: RequestInit) => {
+  vi.stubGlobal("fetch", async (_: string, { method, mode, body }: RequestInit) => {
+    if (mode === "no-cors" && state.isListening) return Response.error();
+    if (mode === "no-cors") throw new TypeError("Failed to fetch");
     asked.push({ method: String(method), body: JSON.parse(String(body)) });
     if (method === "PATCH") return Response.json({ status: "success" });
     offers += 1;
     const answer = { sdp: `answer ${offers}`, type: "answer", pc_id: `pc-${offers}` };
-    return answers.shift() ?? Response.json(answer);
+    const next = answers.shift() ?? Response.json(answer);
+    if (next instanceof Error) throw next;
+    return next;
   });
   const told: (wire.PayloadInit | string)[] = [];
   const heard: string[] = [];
@@ -79,7 +84,7 @@ function setUp({ resume = true } = {}) {
       void told.push(`failed: ${code}: ${reason}`),
     ignored: (reason: string) => void told.push(`ignored: ${reason}`),
   };
-  const url = { url: "http://bot.test", endpoint: "/api/offer" };
+  const url = { url: at, endpoint: "/api/offer" };
   const runner = new Runner({ ...url, token: "", headers: {} });
   const line = new ChatLine({ host, runner, resume, requestData: { shop: 1 } });
   let paths = 0;
@@ -104,7 +109,7 @@ function setUp({ resume = true } = {}) {
     told.length = 0;
     return connection;
   }
-  return { answers, asked, candidate, heard, line, offer, ready, scope, time, told };
+  return { answers, asked, candidate, heard, line, offer, ready, scope, state, time, told };
 }
 
 const signalling = (type: string) => ({ type: "signalling", message: { type } });
@@ -192,6 +197,55 @@ test("a runner that does not know the session any more ends it, one that is slow
     "reconnecting 2",
     expect.stringMatching(/^failed: session_expired: .*HTTP 404/),
   ]);
+});
+
+const pcIdOf = (n: number, digit: string) => `SmallWebRTCConnection#${n}-${digit.repeat(32)}`;
+const named = (pc_id: string) => Response.json({ sdp: "an answer", type: "answer", pc_id });
+const EXPIRED = expect.stringMatching(/^failed: session_expired: /);
+
+test("a runner that answers with a bot of another number has not taken the session back", async () => {
+  const { answers, asked, offer, ready, told } = setUp();
+  answers.push(named(pcIdOf(3, "a")));
+  await ready();
+  answers.push(named(pcIdOf(3, "b")));
+  await offer();
+  expect(told.at(-1)).toMatchObject({ case: "pathAnswer", value: { pathId: 2 } });
+  answers.push(named(pcIdOf(0, "c")));
+  await offer();
+  expect(asked.at(-1)?.body).toMatchObject({ pc_id: pcIdOf(3, "b") });
+  expect(told.slice(-2)).toEqual(["reconnecting 2", EXPIRED]);
+});
+
+test("a runner that has ended took its sessions along: nothing listens, and that can be told", async () => {
+  const refused = new TypeError("fetch failed", { cause: { code: "ECONNREFUSED" } });
+  const inAPage = new TypeError("Failed to fetch");
+  const timedOut = new TypeError("fetch failed", { cause: { code: "ETIMEDOUT" } });
+  const lost = expect.objectContaining({ case: "pathClose" });
+  const rows = [
+    ["http://bot.test", refused, false, EXPIRED],
+    ["http://127.0.0.1:7860", inAPage, false, EXPIRED],
+    ["http://127.0.0.1:7860", inAPage, true, lost], // a failure that the page may not read
+    ["http://bot.test", inAPage, false, lost], // or the network is gone
+    ["http://bot.test", timedOut, false, lost],
+  ] as const;
+  for (const [at, error, isListening, wanted] of rows) {
+    const { answers, offer, ready, state, told } = setUp({ at });
+    await ready();
+    state.isListening = isListening;
+    answers.push(error);
+    await offer();
+    expect(told.at(-1), `${at} ${error} ${isListening}`).toEqual(wanted);
+  }
+});
+
+test("a page that is offline does not take its own machine's runner for gone", async () => {
+  vi.stubGlobal("navigator", { onLine: false });
+  const { answers, offer, ready, state, told } = setUp({ at: "http://localhost:7860" });
+  await ready();
+  state.isListening = false;
+  answers.push(new TypeError("Failed to fetch"));
+  await offer();
+  expect(told.at(-1)).toMatchObject({ case: "pathClose", value: { pathId: 2 } });
 });
 
 test("a first offer that is refused is the error of the connect", async () => {

@@ -12,7 +12,7 @@ import type { Feature } from "../core/peer.js";
 import type { PathWiring, Payload } from "../media/media.js";
 import { Chat, type ChatOwner } from "./chat.js";
 import type { Line, LineHost } from "./line.js";
-import type { Runner } from "./runner.js";
+import { areOfTwo, type Runner } from "./runner.js";
 
 /** Candidates are told together, this long after the first of them. */
 const BATCH_MS = 200;
@@ -154,21 +154,29 @@ export class ChatLine implements Line, ChatOwner {
     };
     try {
       const { sdp: sdpAnswer, pcId } = await runner.offer(asked, signal);
+      if (areOfTwo(this.#pcId, pcId)) {
+        throw makeError("session_expired", "it has begun another one");
+      }
       chat.pcId = this.#pcId = pcId;
       if (signal.aborted) return;
       host.tell({ case: "pathAnswer", value: { pathId, sdpAnswer } });
       this.#tellCandidates(chat);
-    } catch (error) {
-      if (!signal.aborted) this.#refused(pathId, asError(error));
+    } catch (thrown) {
+      if (signal.aborted) return;
+      const error = asError(thrown);
+      const isOver = !error.retryable || (this.#welcomed && (await runner.isGone(error, signal)));
+      if (!signal.aborted) this.#refused(pathId, error, isOver);
     }
   }
 
-  /** A first offer that is refused is the end, and a later one that always will be. */
-  #refused(pathId: number, error: VoxwireError): void {
+  /** A first offer that is refused is the end, and a later one that always will be.
+   *
+   * @param isOver - There is no session any more that could be had back. */
+  #refused(pathId: number, error: VoxwireError, isOver: boolean): void {
     const { host } = this.#options;
     if (!this.#welcomed) {
       host.failed(error);
-    } else if (error.retryable) {
+    } else if (!isOver) {
       const { code, reason } = error;
       host.tell({ case: "pathClose", value: { pathId, code: codeToWire(code), reason } });
     } else {

@@ -8,6 +8,7 @@ import {
   type RtviMessage,
   readFrame,
 } from "@voxwire/protocol/rtvi";
+import { asError } from "../core/attach.js";
 import type { Feature, Passage } from "../core/peer.js";
 import type { Scope } from "../core/scope.js";
 import { type Received, Socket } from "../core/socket.js";
@@ -90,8 +91,9 @@ export class FrameLine implements Line {
         lost: (error, closeCode) => this.#lost(error, closeCode),
       });
       host.opened(false);
-    } catch (error) {
-      if (!(error instanceof VoxwireError)) throw error;
+    } catch (thrown) {
+      if (host.scope.closed) return; // it was given up: whoever did so knows why
+      const error = asError(thrown);
       host.failed(error.code === "unreachable" ? notOpened(this.#options.url(), error) : error);
     }
   }

@@ -118,3 +118,18 @@ test("the address that a runner says of itself is reached as the runner is", () 
   for (const [said, asked, url] of rows) expect(socketUrl(said, asked)).toBe(url);
   expect(asWebSocket("https://bot.test/x")).toBe("wss://bot.test/x");
 });
+
+test("what a runner says that is no WebSocket's address is malformed", () => {
+  for (const said of ["ws://[bad", "wss://", "ftp://bot.test/x", "ws://me:word@bot.test/"]) {
+    const reading = () => socketUrl(said, "http://bot.test");
+    expect(reading, said).toThrow(expect.objectContaining({ code: "malformed" }));
+  }
+});
+
+test("a runner that was asked with TLS cannot send a session elsewhere without it", () => {
+  for (const said of ["ws://cloud.test/ws", "http://cloud.test/ws", "ws://bot.test:8080/ws"]) {
+    const reading = () => socketUrl(said, "https://bot.test");
+    expect(reading, said).toThrow(expect.objectContaining({ code: "malformed" }));
+  }
+  expect(socketUrl("ws://cloud.test/ws", "http://bot.test")).toBe("ws://cloud.test/ws");
+});

@@ -1,6 +1,7 @@
 /** What a Pipecat runner is asked over HTTP: to start a bot, to answer an offer, to take candidates
  * (pipecat 1.14, `runner/run.py` and `transports/smallwebrtc/request_handler.py`). */
-import { type ErrorCode, type JsonValue, makeError } from "@voxwire/protocol";
+import { type ErrorCode, type JsonValue, makeError, type VoxwireError } from "@voxwire/protocol";
+import { isLoopback } from "../core/url.js";
 
 const MAX_ANSWER_CHARS = 1_048_576;
 const MAX_REASON_CHARS = 300;
@@ -82,6 +83,24 @@ export class Runner {
     await this.#ask("PATCH", this.#offers, asked, signal);
   }
 
+  /**
+   * Whether a request failed since nothing listens any more: what the runner ran is gone with it.
+   * Node tells a refused connection from a network that is gone. A browser does not, so that only a
+   * runner on this machine, with no network between, is known to be gone there.
+   */
+  async isGone({ cause }: VoxwireError, signal: AbortSignal): Promise<boolean> {
+    if (!(cause instanceof TypeError)) return false;
+    const { code } = (cause.cause ?? {}) as { readonly code?: unknown };
+    if (code === "ECONNREFUSED") return true;
+    if (!isLoopback(this.options.url) || globalThis.navigator?.onLine === false) return false;
+    // what answers, though this page may not read it, is there
+    const asked = fetch(this.#offers, { mode: "no-cors", cache: "no-store", signal });
+    return asked.then(
+      () => false,
+      () => true,
+    );
+  }
+
   get #host(): string {
     return new URL(this.options.url).host;
   }
@@ -127,6 +146,15 @@ export class Runner {
   }
 }
 
+/**
+ * Whether two names are of different connections, as far as they tell: pipecat counts those of a
+ * process, "SmallWebRTCConnection#N-" and 32 hex digits, of which a restart changes the digits alone.
+ */
+export function areOfTwo(pcId: string, other: string): boolean {
+  const [one, two] = [pcId, other].map((name) => /^(\w+#\d+)-[\da-f]{32}$/.exec(name)?.[1]);
+  return one !== undefined && two !== undefined && one !== two;
+}
+
 function parsed(text: string): Members | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -157,13 +185,29 @@ function isIceServer(value: unknown): value is RTCIceServer & JsonValue {
  *
  * @param said - What the runner says.
  * @param asked - The runner's own URL.
+ * @throws "malformed": it is no WebSocket's URL, or one without TLS on another host though
+ * the runner was asked with TLS.
  */
 export function socketUrl(said: string, asked: string): string {
   const runner = new URL(asked);
-  const url = new URL(said, asked);
+  const url = urlOf(said, asked);
+  if (!url || !/^(ws|http)s?:$/.test(url.protocol) || url.username) {
+    throw makeError("malformed", "the answer to the start names no WebSocket");
+  }
   const isItsOwn = url.host === runner.host || /^(0\.0\.0\.0|\[::\])$/.test(url.hostname);
   if (isItsOwn) return asWebSocket(`${runner.origin}${url.pathname}${url.search}`);
+  if (runner.protocol === "https:" && /^(ws|http):$/.test(url.protocol)) {
+    throw makeError("malformed", "the answer to the start gives encryption up");
+  }
   return asWebSocket(url.href);
+}
+
+function urlOf(said: string, asked: string): URL | undefined {
+  try {
+    return new URL(said, asked);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The URL of a WebSocket at an HTTP URL. */

@@ -101,6 +101,32 @@ test("what is said while there is no connection arrives when there is one, and a
   expect(state.ready).toBe(2);
 });
 
+test("an answer that the loss cut off ends there, and the next one is another utterance", () => {
+  const { hear, host, names, told } = setUp();
+  host.opened(false);
+  hear("bot-ready", { version: "2.2.0" });
+  hear("bot-llm-started");
+  hear("bot-started-speaking");
+  hear("bot-tts-text", { text: "First" });
+  told.length = 0;
+  host.reconnecting(1);
+  host.opened(true);
+  expect(names()).toEqual([
+    ...["connectionChanged", "connectionChanged", "eventsSkipped"],
+    ...["responseEnded", "utteranceEnded", "stateChanged"],
+  ]);
+  const { BotState, UserState, UtteranceEnd } = wire;
+  expect(told.slice(-2)).toMatchObject([
+    ["utteranceEnded", { utteranceId: "s1", end: UtteranceEnd.INTERRUPTED, heardMediaMs: 99n }],
+    ["stateChanged", { bot: BotState.IDLE, user: UserState.SILENT }],
+  ]);
+  told.length = 0;
+  hear("bot-started-speaking");
+  hear("bot-tts-text", { text: "Second" });
+  const words = told.find(([name]) => name === "utteranceWords");
+  expect(words?.[1]).toMatchObject({ utteranceId: "s2", text: "Second", textOffset: 0 });
+});
+
 test("no more waits than half a megabyte", () => {
   const { channel, host, state } = setUp();
   host.opened(false);

@@ -84,6 +84,11 @@ export class StockChannel implements ControlChannel, LineHost {
     return Math.floor(this.#options.parts.host.media.positionMs);
   }
 
+  /** Where the last sample sounded: the next one may be a while. */
+  get #heardMs(): number {
+    return Math.max(0, this.positionMs - 1);
+  }
+
   get microphoneOn(): boolean {
     return this.#options.parts.host.media.microphone.enabled;
   }
@@ -154,9 +159,7 @@ export class StockChannel implements ControlChannel, LineHost {
   heard(message: RtviMessage): void {
     this.#received += 1;
     try {
-      // where the last sample sounded: the next one may be a while
-      const heardMs = Math.max(0, this.positionMs - 1);
-      for (const { payload } of this.#bot.read(message, heardMs)) this.tell(payload);
+      for (const { payload } of this.#bot.read(message, this.#heardMs)) this.tell(payload);
     } catch (error) {
       if (!(error instanceof VoxwireError)) throw error;
       this.ignored(error.reason);
@@ -234,13 +237,15 @@ export class StockChannel implements ControlChannel, LineHost {
     this.#line.ready();
   }
 
-  /** Another connection for the same session: what the bot said meanwhile is lost. */
+  /** Another connection for the same session: what the bot said meanwhile is lost, and so may be
+   * the ends of what it was saying. */
   #returned(): void {
     const nowMs = this.scope.env.now();
     this.#connectionChanged("connected", Math.round(nowMs - (this.#lostAtMs ?? nowMs)));
     this.#lostAtMs = undefined;
     const skipped = { count: 0, unsent: 0, snapshot: undefined };
     this.#options.parts.host.emit("eventsSkipped", skipped);
+    for (const { payload } of this.#bot.lost(this.#heardMs)) this.tell(payload);
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;

@@ -77,6 +77,13 @@ export class Arrivals {
     return [...this.#end(mediaMs, true), ...made({ case: "interrupted", value: { utteranceId } })];
   }
 
+  /** The connection is another one: what was open has no end that will still be told. */
+  lost(mediaMs: number): Envelope[] {
+    this.#isSilenced = false;
+    const ended = [...this.responseEnded(), ...this.#end(mediaMs, true)];
+    return [...ended, ...this.#states(BotState.IDLE, UserState.SILENT)];
+  }
+
   /** What the user said; interim ones and the final one that ends them share a name. */
   transcript(text: string, final: boolean, typed: boolean): Envelope[] {
     if (typed) this.#turns += 1;

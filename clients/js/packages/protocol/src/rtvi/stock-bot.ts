@@ -148,6 +148,18 @@ export class StockBot {
     }
   }
 
+  /**
+   * What is over once another connection has taken the place of one that was lost.
+   *
+   * The ends of a response and of an utterance that were open were lost with it, and nobody is
+   * known to speak. Calls stay open: their results are still wanted.
+   *
+   * @param mediaMs - As of `read`.
+   */
+  lost(mediaMs: number): Envelope[] {
+    return this.#arrivals.lost(mediaMs);
+  }
+
   /** Before 2.0 a bot says nothing when it is cut off; the user speaks, and it stops. */
   get #isOld(): boolean {
     return this.version !== undefined && this.version[0] < 2;

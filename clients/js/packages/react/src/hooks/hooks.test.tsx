@@ -238,3 +238,42 @@ test("useFiles keeps why a file was refused, and not that it was given up", asyn
   });
   expect(result.current).toMatchObject({ sending: [], error: undefined });
 });
+
+test.each(["unmounts", "gets another client"])(
+  "useFiles gives up what is on its way when it %s",
+  async (how) => {
+    const { result, rerender, unmount } = renderHook(() => react.useFiles(), { wrapper });
+    const signals: AbortSignal[] = [];
+    client.onSendFile = (_, { signal }) =>
+      new Promise((_resolve, reject) => {
+        if (!signal) return;
+        signals.push(signal);
+        signal.addEventListener("abort", () => reject(signal.reason));
+      });
+    const { send } = result.current;
+    let sent: Promise<boolean> | undefined;
+    act(() => {
+      sent = send(new File(["1"], "a.bin"));
+    });
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+    await act(async () => {
+      if (how === "unmounts") {
+        unmount();
+      } else {
+        client = new FakeClient();
+        rerender();
+      }
+    });
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+    expect(await sent).toBe(false);
+    if (how !== "unmounts") expect(result.current).toMatchObject({ sending: [], error: undefined });
+  },
+);
+
+test("useFiles sends nothing for a component that is gone", async () => {
+  const { result, unmount } = renderHook(() => react.useFiles(), { wrapper });
+  client.onSendFile = (_, { signal }) => signal?.throwIfAborted();
+  const { send } = result.current;
+  unmount();
+  expect(await send(new File(["1"], "a.bin"))).toBe(false);
+});

@@ -1,7 +1,7 @@
 "use client";
 
 import type { Client, FileAcceptance, SendFileOptions } from "@voxwire/client";
-import { useCallback, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { useVoxwire } from "../context.js";
 import { useReadable } from "../use-readable.js";
 
@@ -21,23 +21,36 @@ export interface FileControl {
   readonly sending: readonly FileOnItsWay[];
   /** Why the last one that was sent did not get there; undefined = it did, or was given up. */
   readonly error: Error | undefined;
-  /** Fit for `onChange`: never rejects (see `error`). True when the bot has it. */
+  /** Fit for `onChange`: never rejects (see `error`). True when the bot has it; false
+   * also for one that was given up. */
   readonly send: (file: File, options?: Omit<SendFileOptions, "signal">) => Promise<boolean>;
 }
 
 type Entry = FileOnItsWay & { readonly client: Client };
 
-/** Sends files to the bot, and tells how far they are. */
+/**
+ * Sends files to the bot, and tells how far they are. A file belongs to the component: it is given
+ * up when that goes, or gets another client. One that is to outlive it goes by `client.sendFile`.
+ */
 export function useFiles(): FileControl {
   const client = useVoxwire();
   const accepts = useReadable(client.accepts);
   const [entries, setEntries] = useState<readonly Entry[]>([]);
   const [failed, setFailed] = useState<{ client: Client; error: Error }>();
+  const lives = useRef(new WeakMap<Client, AbortSignal>());
+  useEffect(() => {
+    const life = new AbortController();
+    lives.current.set(client, life.signal);
+    return () => life.abort();
+  }, [client]);
   const send = useCallback<FileControl["send"]>(
     async (file, { onProgress, ...options } = {}) => {
       const controller = new AbortController();
       const { name, size } = file;
       const cancel = () => controller.abort();
+      const life = lives.current.get(client);
+      life?.addEventListener("abort", cancel);
+      if (life?.aborted) cancel();
       let entry: Entry = { client, name, size, takenBytes: 0, cancel };
       const put = (next: Entry | undefined) => {
         const last = entry;
@@ -60,6 +73,7 @@ export function useFiles(): FileControl {
         if (error instanceof Error && !controller.signal.aborted) setFailed({ client, error });
         return false;
       } finally {
+        life?.removeEventListener("abort", cancel);
         put(undefined);
       }
     },
