@@ -15,7 +15,7 @@ from voxwire_protocol.files import PIECE_BYTES, OutgoingFile
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.conversation.file_arrival import FILE_BYTES_PER_SECOND, MAX_WINDOW_BYTES
 from voxwire_server.conversation.files import MAX_OPEN, STALL_MS, Files
-from voxwire_server.conversation.lane import Lane
+from voxwire_server.conversation.lane import Errand, Kind, Lane
 from voxwire_server.sent_files import Acceptance, FileRefusal, FileRoom, SentFile
 
 MAX_BYTES = 1_000_000
@@ -369,6 +369,31 @@ async def test_a_file_that_came_whole_is_checked_alike(bench: Bench) -> None:
     await bench.port.settle()
     assert len(bench.got) == 1
     assert bench.room.used_bytes == 0
+
+
+@in_virtual_time
+async def test_a_file_behind_the_session_s_end_is_refused_and_leaves_nothing(bench: Bench) -> None:
+    bench.files.close()
+    refusal = bench.files.give(SentFile(name="a.png", media_type="image/png", data=b"x"))
+    assert refusal is not None
+    assert (refusal.code, refusal.retryable) == (ErrorCode.INVALID_STATE, False)
+    assert bench.room.used_bytes == 0
+
+
+@in_virtual_time
+async def test_a_file_that_the_lane_does_not_take_is_refused_and_leaves_nothing(
+    bench: Bench,
+) -> None:
+    async def nothing(_: Errand) -> None: ...
+
+    while bench.lane.put(Kind.CALL, nothing):
+        pass
+    refusal = bench.files.give(SentFile(name="a.png", media_type="image/png", data=b"x"))
+    assert refusal is not None
+    assert (refusal.code, refusal.retryable) == (ErrorCode.CAPACITY, True)
+    assert bench.room.used_bytes == 0
+    await bench.port.settle()
+    assert bench.got == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("abc"), st.integers(0, 70_000))))

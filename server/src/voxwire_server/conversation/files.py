@@ -83,6 +83,9 @@ class Files:
         Returns:
             Why it is not taken; None = the bot gets it.
         """
+        if self._closed:
+            code = wire.ErrorCode.ERROR_CODE_INVALID_STATE
+            return FileRefusal(code, "the session is over")
         size = len(file.data)
         refusal = self._refusal_of(file.name, file.media_type, size, file.text)
         if refusal is None and not self._hold(size):
@@ -172,7 +175,9 @@ class Files:
             self._let_go(len(file.data))
             code, reason = wire.ErrorCode.ERROR_CODE_RATE_LIMITED, "too much waits for the bot"
             return FileRefusal(code, reason, retryable=True)
-        self._lane.put(Kind.INPUT, run)
+        if not self._lane.put(Kind.INPUT, run):
+            self._let_go(len(file.data))
+            return FileRefusal(wire.ErrorCode.ERROR_CODE_CAPACITY, _LATER, retryable=True)
         return None
 
     def _end(self, file_id: str, refusal: FileRefusal | None) -> None:
