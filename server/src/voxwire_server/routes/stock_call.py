@@ -54,7 +54,8 @@ class _ChatWire:
 
     def send(self, text: str) -> None:
         """Send a message."""
-        self.connection.send(text)
+        if not self.connection.send(text):
+            return
         self._sent.append(text)
         while len(self._sent) > self.connection.unconfirmed:
             self._sent.popleft()
