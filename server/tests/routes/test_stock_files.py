@@ -8,12 +8,13 @@ import pytest
 
 from tests.integration.test_tokens import KEY
 from tests.support.clicks import make_bot
+from voxwire_protocol import wire
 from voxwire_server.app import create_app, lifespan
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.routes.stock_starts import Owner
 from voxwire_server.routes.stock_uploads import UPLOAD_TTL_MS, Upload, Uploads
-from voxwire_server.sent_files import FileRoom
+from voxwire_server.sent_files import FileRefusal, FileRoom
 
 HOST = "http://127.0.0.1:7860"
 PNG = ("a.png", b"\x89PNG", "image/png")
@@ -158,3 +159,27 @@ def test_an_upload_is_of_use_once_to_its_owner_and_for_a_while() -> None:
     assert (len(uploads), uploads.room.used_bytes) == (2, 6)
     uploads.forget(ann)
     assert (len(uploads), uploads.room.used_bytes) == (0, 0)
+
+
+def test_an_upload_that_is_refused_for_now_can_be_sent_again() -> None:
+    uploads, ann = Uploads(FileRoom(3)), Owner.of(b"", "ann")
+    given: list[Upload] = []
+    assert uploads.room.take(3)
+    url = uploads.add(Upload(ann, "a", "image/png", b"123", UPLOAD_TTL_MS))
+
+    def answered(refusal: FileRefusal | None) -> FileRefusal | None:
+        def give(upload: Upload) -> FileRefusal | None:
+            assert uploads.room.used_bytes == 0
+            given.append(upload)
+            return refusal
+
+        return uploads.hand_on(url, [ann], 1, give)
+
+    busy = FileRefusal(wire.ErrorCode.ERROR_CODE_RATE_LIMITED, "later", retryable=True)
+    assert answered(busy) is busy
+    assert (len(uploads), uploads.room.used_bytes) == (1, 3)
+    assert answered(None) is None
+    assert (len(given), len(uploads), uploads.room.used_bytes) == (2, 0, 0)
+    gone = answered(None)
+    assert gone is not None
+    assert (gone.code, len(given)) == (wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT, 2)

@@ -117,7 +117,7 @@ class StockCall:
         connection: The connection, which is up.
         reachable: Where this server can be reached.
         about: What ``bot-ready`` says of this server.
-        take_upload: Takes a file that this client has uploaded.
+        take_upload: Hands on a file that this client has uploaded.
 
     Attributes:
         session: The session, once there is one.
