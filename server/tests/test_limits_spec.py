@@ -65,6 +65,7 @@ def test_every_limit_is_the_code_s() -> None:
         "of a file on its way": file_arrival.MAX_WINDOW_BYTES,
         "files of a session at once": files.MAX_OPEN,
         "files of a session, in all": 2 * settings.file_max_bytes,
+        "files that a bot is given in a session": files.MAX_GIVEN_FILES * settings.file_max_bytes,
         "files of all sessions, in all": settings.files_total_bytes,
         "no piece of a file": files.STALL_MS,
         "uploads at once": stock_files.MAX_UPLOADING,

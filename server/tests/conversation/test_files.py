@@ -14,7 +14,7 @@ from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.files import PIECE_BYTES, OutgoingFile
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.conversation.file_arrival import FILE_BYTES_PER_SECOND, MAX_WINDOW_BYTES
-from voxwire_server.conversation.files import MAX_OPEN, STALL_MS, Files
+from voxwire_server.conversation.files import MAX_GIVEN_FILES, MAX_OPEN, STALL_MS, Files
 from voxwire_server.conversation.lane import Errand, Kind, Lane
 from voxwire_server.sent_files import Acceptance, FileRefusal, FileRoom, SentFile
 
@@ -368,6 +368,34 @@ async def test_a_file_that_came_whole_is_checked_alike(bench: Bench) -> None:
     ]
     await bench.port.settle()
     assert len(bench.got) == 1
+    assert bench.room.used_bytes == 0
+
+
+@in_virtual_time
+async def test_a_bot_is_given_four_of_the_largest_files_and_no_more(
+    bench: Bench, time: VirtualTime
+) -> None:
+    """Its context keeps them: with no end to it, so would the memory that it takes."""
+
+    def give(size: int) -> FileRefusal | None:
+        file = SentFile(name="a.png", media_type="image/png", data=bytes(size))
+        return bench.files.give(file)
+
+    for _ in range(MAX_GIVEN_FILES - 1):
+        assert give(MAX_BYTES) is None
+        await bench.port.settle()
+    bench.begin("half", data_of(MAX_BYTES // 2))
+    promised = give(MAX_BYTES // 2 + 1)
+    assert promised is not None
+    assert (promised.code, promised.retryable) == (ErrorCode.CAPACITY, True)
+    await bench.run(time)
+    bench.begin("whole", data_of(MAX_BYTES))
+    [_, ended] = bench.port.of("file_ended")
+    assert (ended.code, ended.retryable) == (ErrorCode.CAPACITY, False)
+    assert give(MAX_BYTES // 2) is None
+    assert give(1) is not None
+    await bench.port.settle()
+    assert sum(len(file.data) for file in bench.got) == MAX_GIVEN_FILES * MAX_BYTES
     assert bench.room.used_bytes == 0
 
 

@@ -10,10 +10,12 @@ from voxwire_server.conversation.lane import Errand, Kind, Lane
 from voxwire_server.ports import Pipeline, SessionPort
 from voxwire_server.sent_files import Acceptance, FileRefusal, FileRoom, SentFile
 
-__all__ = ["MAX_OPEN", "STALL_MS", "Files"]
+__all__ = ["MAX_GIVEN_FILES", "MAX_OPEN", "STALL_MS", "Files"]
 
 MAX_OPEN: Final = 4
 """Files of a session that may be on their way at once; they come one after the other."""
+MAX_GIVEN_FILES: Final = 4
+"""Files of the largest size that a bot is given in one session: its context keeps them."""
 STALL_MS: Final = 30_000
 """How long a client may send nothing of a file that it may send."""
 _MAX_ID_CHARS: Final = 64
@@ -59,6 +61,7 @@ class Files:
         self._open: dict[str, Arriving] = {}
         self._over: dict[str, wire.FileEnded] = {}
         self._held_bytes = 0
+        self._given_bytes = 0
         self._pace = Pace()
         self._later: Timer | None = None
         self._stall: Timer | None = None
@@ -131,12 +134,18 @@ class Files:
         refusal = self.accepts.refusal_of(name=name, media_type=media_type, size=size, text=text)
         if refusal is not None:
             return refusal
+        left = MAX_GIVEN_FILES * self.accepts.max_bytes - self._given_bytes
+        if size > left:
+            reason = "the bot was given as much of files in this session as it may be"
+            return FileRefusal(wire.ErrorCode.ERROR_CODE_CAPACITY, reason)
         to_come = sum(file.size - file.offset for file in self._open.values())
         if len(self._open) >= MAX_OPEN or self._lane.full:
             code, reason = wire.ErrorCode.ERROR_CODE_RATE_LIMITED, "too many files at once"
             return FileRefusal(code, reason, retryable=True)
         mine = self._held_bytes + to_come + size
-        if mine > 2 * self.accepts.max_bytes or not self._room.has(size):
+        promised = sum(file.size for file in self._open.values())
+        full = mine > 2 * self.accepts.max_bytes or size > left - promised
+        if full or not self._room.has(size):
             return FileRefusal(wire.ErrorCode.ERROR_CODE_CAPACITY, _LATER, retryable=True)
         return None
 
@@ -178,6 +187,7 @@ class Files:
         if not self._lane.put(Kind.INPUT, run):
             self._let_go(len(file.data))
             return FileRefusal(wire.ErrorCode.ERROR_CODE_CAPACITY, _LATER, retryable=True)
+        self._given_bytes += len(file.data)
         return None
 
     def _end(self, file_id: str, refusal: FileRefusal | None) -> None:
