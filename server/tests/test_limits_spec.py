@@ -69,7 +69,9 @@ def test_every_limit_is_the_code_s() -> None:
         "files of all sessions, in all": settings.files_total_bytes,
         "no piece of a file": files.STALL_MS,
         "uploads at once": stock_files.MAX_UPLOADING,
-        "uploads that wait, of one client": stock_uploads._MAX_OF_ONE,
+        "uploads at once, of one client": stock_files.MAX_UPLOADING_OF_ONE,
+        "an upload, from its tenth second on": stock_files.LEAST_BYTES_PER_SECOND,
+        "uploads that wait or come, of one client": stock_uploads._MAX_OF_ONE,
         "uploads that wait": stock_uploads._MAX_UPLOADS,
         "an upload waits": stock_uploads.UPLOAD_TTL_MS,
     }

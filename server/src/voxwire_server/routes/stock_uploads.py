@@ -67,11 +67,11 @@ class Uploads:
     def __len__(self) -> int:
         return len(self._uploads)
 
-    def has_place(self, owner: Owner, now_ms: float) -> bool:
-        """Whether one more of that owner is taken."""
+    def has_place(self, owner: Owner, now_ms: float, *, coming: int = 0) -> bool:
+        """Whether one more of that owner is taken, beside those of him that are coming."""
         self.expire(now_ms)
         same = sum(upload.owner.same(owner) for upload in self._uploads.values())
-        return same < _MAX_OF_ONE and len(self._uploads) < _MAX_UPLOADS
+        return same + coming < _MAX_OF_ONE and len(self._uploads) < _MAX_UPLOADS
 
     def add(self, upload: Upload) -> str:
         """Keep an upload.
