@@ -68,6 +68,7 @@ def test_every_limit_is_the_code_s() -> None:
         "files that a bot is given in a session": files.MAX_GIVEN_FILES * settings.file_max_bytes,
         "files of all sessions, in all": settings.files_total_bytes,
         "no piece of a file": files.STALL_MS,
+        "a file, beyond that": files.LEAST_BYTES_PER_SECOND,
         "uploads at once": stock_files.MAX_UPLOADING,
         "uploads at once, of one client": stock_files.MAX_UPLOADING_OF_ONE,
         "an upload, from its tenth second on": stock_files.LEAST_BYTES_PER_SECOND,

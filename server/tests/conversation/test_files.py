@@ -14,7 +14,13 @@ from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.files import PIECE_BYTES, OutgoingFile
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.conversation.file_arrival import FILE_BYTES_PER_SECOND, MAX_WINDOW_BYTES
-from voxwire_server.conversation.files import MAX_GIVEN_FILES, MAX_OPEN, STALL_MS, Files
+from voxwire_server.conversation.files import (
+    LEAST_BYTES_PER_SECOND,
+    MAX_GIVEN_FILES,
+    MAX_OPEN,
+    STALL_MS,
+    Files,
+)
 from voxwire_server.conversation.lane import Errand, Kind, Lane
 from voxwire_server.sent_files import Acceptance, FileRefusal, FileRoom, SentFile
 
@@ -277,6 +283,39 @@ async def test_a_client_that_sends_nothing_any_more_is_waited_for_30_s(
     await time.advance(1000)
     assert bench.ended == {"f": ErrorCode.TIMEOUT}
     assert bench.room.used_bytes == 0
+
+
+@in_virtual_time
+async def test_a_byte_in_a_while_is_not_enough(bench: Bench, time: VirtualTime) -> None:
+    """Nor does a file beside it, or the same begun again, win it time."""
+    file = bench.begin("f", data_of(MAX_BYTES))
+    for second in range(40):
+        if bench.ended:
+            break
+        piece = wire.FilePiece(file_id="f", offset=second, data=b"x")
+        bench.say(wire.Envelope(file_piece=piece))
+        bench.say(file.begin())
+        bench.say(bench.begin("g", data_of(10)).cancel())
+        await time.advance(1000)
+    assert bench.ended == {"f": ErrorCode.TIMEOUT}
+    assert second <= STALL_MS // 1000 + 1
+    assert bench.room.used_bytes == 0
+
+
+@in_virtual_time
+async def test_the_slowest_way_that_is_served_brings_a_file(
+    bench: Bench, time: VirtualTime
+) -> None:
+    size = 3 * STALL_MS * LEAST_BYTES_PER_SECOND // 1000
+    whole = data_of(size)
+    bench.begin("f", whole)
+    for offset in range(0, size, LEAST_BYTES_PER_SECOND):
+        await time.advance(1000)
+        data = whole[offset : offset + LEAST_BYTES_PER_SECOND]
+        bench.say(wire.Envelope(file_piece=wire.FilePiece(file_id="f", offset=offset, data=data)))
+    await bench.port.settle()
+    assert bench.ended == {"f": 0}
+    assert [file.data for file in bench.got] == [whole]
 
 
 @in_virtual_time

@@ -27,9 +27,7 @@ class FakeChannel:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
-        self.transport = SimpleNamespace(
-            _data_channel_queue=[], _sent_queue=[], _outbound_queue=[]
-        )
+        self.transport = SimpleNamespace(_data_channel_queue=[], _sent_queue=[], _outbound_queue=[])
 
     def on(self, event: str, call: Any) -> None: ...
 
