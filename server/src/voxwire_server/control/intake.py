@@ -118,8 +118,11 @@ def _payload_tag(data: bytes) -> tuple[int, int]:
 
 
 def _is_piece(data: bytes) -> bool:
-    """Whether a message is a piece of a file and nothing else: of two payloads the last one counts,
-    and it does not come at the rate of files for what stands in front of it."""
+    """Whether a message is a piece of a file and nothing else.
+
+    Of two payloads the last one counts: it does not come at the rate of files for what stands in
+    front of it.
+    """
     tag, at = _payload_tag(data)
     length, at = _varint(data, at)
     return tag == _PIECE_TAG and at + length == len(data)

@@ -33,7 +33,7 @@ MAX_UPLOADING: Final = 8
 MAX_UPLOADING_OF_ONE: Final = 2
 """Uploads of one owner that may come at once."""
 LEAST_BYTES_PER_SECOND: Final = 16_384
-"""How fast a body must come, from its tenth second on: a few slow ones would keep all others out."""
+"""How fast a body must come from its tenth second on: a few slow ones would keep all others out."""
 _STALL_SECS: Final = 10.0
 _WHOLE_SECS: Final = 120.0
 _STATUS: Final = {

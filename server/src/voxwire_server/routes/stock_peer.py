@@ -1,7 +1,7 @@
 """A stock client on a WebSocket: what arrives at the front door, and what carries its session."""
 
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from voxwire_protocol import rtvi, wire
 from voxwire_protocol.clocks import Clock
