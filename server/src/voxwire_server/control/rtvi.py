@@ -372,7 +372,6 @@ class RtviChannel:
         return True
 
     def _fitting(self, text: str) -> str:
-        """The text, unless no wire like the last one could carry it."""
         if len(text.encode()) > self._max_bytes:
             code = wire.ErrorCode.ERROR_CODE_TOO_LARGE
             raise ChannelError(code, f"above the client's limit of {self._max_bytes} bytes")
