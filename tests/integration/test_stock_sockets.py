@@ -236,6 +236,9 @@ async def test_a_refusal_uses_no_start_up() -> None:
         async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
             asked = {"transport": "websocket"}
             started = (await http.post(url, json=asked, headers={**page, **bearer})).json()
+        async with dialled(started["wsUrl"] + "?body=?", origin=page["Origin"]) as client:
+            await client.say("client-ready", {"version": "2.1.0"})
+            assert await client.closed() == 4000 + wire.ErrorCode.ERROR_CODE_MALFORMED
         async with dialled(f"{server.url}/ws-client") as other:  # a program needs no token here
             await other.ready()
             async with dialled(started["wsUrl"], origin=page["Origin"]) as client:

@@ -222,6 +222,28 @@ async def test_what_the_peer_has_not_confirmed_is_counted(monkeypatch: pytest.Mo
             assert left.data.unconfirmed == 1
 
 
+async def test_what_waits_behind_a_gap_is_not_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The peer acknowledges it, and gives it to nobody before the gap is closed."""
+    async with connected("rtvi") as (left, right):
+        await until(lambda: "open" in left.told and left.data.unconfirmed == 0)
+        sctp = left.data._channel.transport
+        send, lost = sctp.transport._send_data, []
+
+        async def lose_the_first(data: bytes) -> None:
+            if b"first" in data:
+                lost.append(data)
+            else:
+                await send(data)
+
+        monkeypatch.setattr(sctp.transport, "_send_data", lose_the_first)
+        for message in ("first", "second", "third"):
+            left.data.send(message)
+        await until(lambda: sum(chunk._acked for chunk in sctp._sent_queue) == 2)
+        assert lost
+        assert right.messages == []
+        assert left.data.unconfirmed == 3
+
+
 async def test_without_a_label_there_is_no_data_section() -> None:
     async with connected() as (left, right):
         assert left.peer.data is None

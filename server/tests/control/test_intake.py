@@ -85,6 +85,28 @@ def test_a_numbered_message_is_never_dropped_but_the_next_one_waits() -> None:
     assert verdicts[-1].wait_ms == pytest.approx(100 * 1000 / RATES["reliable"].per_second)
 
 
+@pytest.mark.parametrize("as_varint", [False, True])
+def test_a_piece_of_a_file_in_front_lets_nothing_come_at_the_rate_of_files(as_varint: bool) -> None:
+    """protobuf: of several members of a oneof the last one counts."""
+    text = encoded(send_text=wire.SendText(text="x"))
+    front = encoded(file_piece=wire.FilePiece())
+    if as_varint:  # as a field that nobody knows, with a "length" up to the end
+        front = bytes([front[0] & 0xF8, *front[1:-1], len(text)])
+    data = front + text
+    assert wire.Envelope.FromString(data).WhichOneof("payload") == "send_text"
+    intake = Intake()
+    waits = [intake.admit(data, 0).wait_ms > 0 for _ in range(200)]
+    assert waits.index(True) == RATES["reliable"].burst
+
+
+def test_pieces_of_files_count_by_their_own_rate_alone() -> None:
+    intake = Intake()
+    piece = encoded(seq=1, file_piece=wire.FilePiece(file_id="f", offset=300, data=bytes(1000)))
+    verdicts = [intake.admit(piece, 0) for _ in range(200)]
+    assert all(verdict == (True, 0.0, False) for verdict in verdicts)
+    assert intake.admit(MUTE, 0).wait_ms == 0
+
+
 def test_bytes_are_held_back_whatever_they_are() -> None:
     intake = Intake()
     waits = [intake.admit(bytes(65_536), 0).wait_ms for _ in range(9)]

@@ -536,6 +536,22 @@ async def test_a_message_above_the_wires_limit_is_not_sent(time: VirtualTime) ->
 
 
 @in_virtual_time
+async def test_a_message_above_the_limit_is_not_kept_for_a_client_that_is_away(
+    time: VirtualTime,
+) -> None:
+    peer = Peer(time, features=RESUME)
+    peer.channel.lost(peer.wire)
+    with pytest.raises(ChannelError) as refused:
+        peer.tell(app_message=wire.AppMessage(type="t", data_json=json.dumps("x" * 70_000)))
+    assert refused.value.code == wire.ErrorCode.ERROR_CODE_TOO_LARGE
+    peer.tell(app_message=wire.AppMessage(type="t", data_json='"short"'))
+    again = FakeWire()
+    peer.channel.rebind(again)
+    assert [data["d"] for data in again.of("server-message")] == ["short"]
+    assert peer.inbox.told[-1] == "back None"
+
+
+@in_virtual_time
 async def test_a_tool_of_the_clients_is_asked_for_once(time: VirtualTime) -> None:
     peer = Peer(time)
     peer.tools = {"look"}

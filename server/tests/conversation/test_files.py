@@ -14,8 +14,14 @@ from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.files import PIECE_BYTES, OutgoingFile
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.conversation.file_arrival import FILE_BYTES_PER_SECOND, MAX_WINDOW_BYTES
-from voxwire_server.conversation.files import MAX_OPEN, STALL_MS, Files
-from voxwire_server.conversation.lane import Lane
+from voxwire_server.conversation.files import (
+    LEAST_BYTES_PER_SECOND,
+    MAX_GIVEN_FILES,
+    MAX_OPEN,
+    STALL_MS,
+    Files,
+)
+from voxwire_server.conversation.lane import Errand, Kind, Lane
 from voxwire_server.sent_files import Acceptance, FileRefusal, FileRoom, SentFile
 
 MAX_BYTES = 1_000_000
@@ -280,6 +286,39 @@ async def test_a_client_that_sends_nothing_any_more_is_waited_for_30_s(
 
 
 @in_virtual_time
+async def test_a_byte_in_a_while_is_not_enough(bench: Bench, time: VirtualTime) -> None:
+    """Nor does a file beside it, or the same begun again, win it time."""
+    file = bench.begin("f", data_of(MAX_BYTES))
+    for second in range(40):
+        if bench.ended:
+            break
+        piece = wire.FilePiece(file_id="f", offset=second, data=b"x")
+        bench.say(wire.Envelope(file_piece=piece))
+        bench.say(file.begin())
+        bench.say(bench.begin("g", data_of(10)).cancel())
+        await time.advance(1000)
+    assert bench.ended == {"f": ErrorCode.TIMEOUT}
+    assert second <= STALL_MS // 1000 + 1
+    assert bench.room.used_bytes == 0
+
+
+@in_virtual_time
+async def test_the_slowest_way_that_is_served_brings_a_file(
+    bench: Bench, time: VirtualTime
+) -> None:
+    size = 3 * STALL_MS * LEAST_BYTES_PER_SECOND // 1000
+    whole = data_of(size)
+    bench.begin("f", whole)
+    for offset in range(0, size, LEAST_BYTES_PER_SECOND):
+        await time.advance(1000)
+        data = whole[offset : offset + LEAST_BYTES_PER_SECOND]
+        bench.say(wire.Envelope(file_piece=wire.FilePiece(file_id="f", offset=offset, data=data)))
+    await bench.port.settle()
+    assert bench.ended == {"f": 0}
+    assert [file.data for file in bench.got] == [whole]
+
+
+@in_virtual_time
 async def test_time_without_a_connection_does_not_count(bench: Bench, time: VirtualTime) -> None:
     bench.begin("f", data_of(MAX_BYTES))
     bench.answer()
@@ -369,6 +408,59 @@ async def test_a_file_that_came_whole_is_checked_alike(bench: Bench) -> None:
     await bench.port.settle()
     assert len(bench.got) == 1
     assert bench.room.used_bytes == 0
+
+
+@in_virtual_time
+async def test_a_bot_is_given_four_of_the_largest_files_and_no_more(
+    bench: Bench, time: VirtualTime
+) -> None:
+    """Its context keeps them: with no end to it, so would the memory that it takes."""
+
+    def give(size: int) -> FileRefusal | None:
+        file = SentFile(name="a.png", media_type="image/png", data=bytes(size))
+        return bench.files.give(file)
+
+    for _ in range(MAX_GIVEN_FILES - 1):
+        assert give(MAX_BYTES) is None
+        await bench.port.settle()
+    bench.begin("half", data_of(MAX_BYTES // 2))
+    promised = give(MAX_BYTES // 2 + 1)
+    assert promised is not None
+    assert (promised.code, promised.retryable) == (ErrorCode.CAPACITY, True)
+    await bench.run(time)
+    bench.begin("whole", data_of(MAX_BYTES))
+    [_, ended] = bench.port.of("file_ended")
+    assert (ended.code, ended.retryable) == (ErrorCode.CAPACITY, False)
+    assert give(MAX_BYTES // 2) is None
+    assert give(1) is not None
+    await bench.port.settle()
+    assert sum(len(file.data) for file in bench.got) == MAX_GIVEN_FILES * MAX_BYTES
+    assert bench.room.used_bytes == 0
+
+
+@in_virtual_time
+async def test_a_file_behind_the_session_s_end_is_refused_and_leaves_nothing(bench: Bench) -> None:
+    bench.files.close()
+    refusal = bench.files.give(SentFile(name="a.png", media_type="image/png", data=b"x"))
+    assert refusal is not None
+    assert (refusal.code, refusal.retryable) == (ErrorCode.INVALID_STATE, False)
+    assert bench.room.used_bytes == 0
+
+
+@in_virtual_time
+async def test_a_file_that_the_lane_does_not_take_is_refused_and_leaves_nothing(
+    bench: Bench,
+) -> None:
+    async def nothing(_: Errand) -> None: ...
+
+    while bench.lane.put(Kind.CALL, nothing):
+        pass
+    refusal = bench.files.give(SentFile(name="a.png", media_type="image/png", data=b"x"))
+    assert refusal is not None
+    assert (refusal.code, refusal.retryable) == (ErrorCode.CAPACITY, True)
+    assert bench.room.used_bytes == 0
+    await bench.port.settle()
+    assert bench.got == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("abc"), st.integers(0, 70_000))))

@@ -14,8 +14,10 @@ from pipecat.processors.frameworks.rtvi import (
     RTVIProcessor,
 )
 
+from tests.support.session_port import FakePort
 from voxwire_protocol import wire
 from voxwire_server.control.rtvi_told import TOLD_BY_SESSION
+from voxwire_server.conversation.requests import Requests
 from voxwire_server.pipeline.bot_rtvi import BotRtvi
 
 
@@ -29,16 +31,16 @@ class Around:
         self.taken: list[wire.AppMessage] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.levels: dict[str, Any] = {}
-        self.requests = SimpleNamespace(relay=None, take=self.take)
+        self.requests: Any = SimpleNamespace(relay=None, take=self.take)
         port = SimpleNamespace(emit=self.emit, emit_error=self.error, spawn=self.spawn)
-        wires: Any = SimpleNamespace(
+        self.wires: Any = SimpleNamespace(
             port=port,
             requests=self.requests,
             session_id="s1",
             facts=SimpleNamespace(client=wire.ClientInfo(library="page", platform="moon")),
             tools=SimpleNamespace(reports=SimpleNamespace(levels=self.levels)),
         )
-        self.rtvi = BotRtvi(wires, hear=self.hear)
+        self.rtvi = BotRtvi(self.wires, hear=self.hear)
 
     def emit(self, *, app_message: wire.AppMessage) -> None:
         self.sent.append(app_message)
@@ -152,12 +154,32 @@ async def test_what_came_before_the_pipeline_comes_behind_that_and_in_order() ->
 async def test_without_rtvi_it_goes_where_it_went() -> None:
     around = Around()
     around.rtvi.expect()
-    early = wire.AppMessage(type="n", data_json="1")
-    around.take(early)
+    asked = wire.AppMessage(type="n", data_json="1", request_id="r1")
+    around.take(wire.AppMessage(type="n", data_json="0"))  # on_message was told it already
+    around.take(asked)
     around.rtvi.begin(worker(observers=[]))
-    assert around.taken == [early]
+    assert around.taken == [asked]
     assert around.requests.relay is None
     assert not around.heard
+
+
+@pytest.mark.parametrize("has_rtvi", [False, True])
+async def test_on_message_is_told_once_what_came_before_the_pipeline(has_rtvi: bool) -> None:
+    around, told = Around(), []
+    port = FakePort()
+    requests = Requests(port, session_id="s", press=lambda _: None, may_answer=lambda: True)
+    requests.on_message = lambda kind, data: told.append((kind, data))
+    around.requests = around.wires.requests = requests
+    around.rtvi.expect()
+    requests.take(wire.AppMessage(type="n", data_json="1"))
+    if has_rtvi:
+        meet(around)
+    else:
+        around.rtvi.begin(worker(observers=[]))
+    await around.settled()
+    await port.settle()
+    assert told == [("n", 1)]
+    assert [m["data"] for m in around.heard[1:]] == ([{"t": "n", "d": 1}] if has_rtvi else [])
 
 
 @pytest.mark.parametrize("kind", ["ui-event", "ui-snapshot", "ui-cancel-job-group"])

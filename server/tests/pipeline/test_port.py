@@ -9,6 +9,7 @@ from pipecat.frames.frames import (
     InputAudioRawFrame,
     InputDTMFFrame,
     InterruptionFrame,
+    LLMConfigureOutputFrame,
     LLMMessagesAppendFrame,
     LLMRunFrame,
 )
@@ -22,6 +23,7 @@ from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server import BotSession
 from voxwire_server.pipeline.bot import run_bot
 from voxwire_server.ports import Pipeline
+from voxwire_server.sent_files import SentFile
 
 
 def says(pipeline: Pipeline, text: str, **how: Any) -> "asyncio.Task[None]":
@@ -119,6 +121,23 @@ async def test_a_text_that_asks_nothing_cuts_nobody_off(time: VirtualTime) -> No
         assert wired.port.of("interrupted") == []
         [told] = wired.port.of("transcript")
         assert (told.turn_id, told.typed) == ("n1", True)
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+@in_virtual_time
+async def test_a_file_answered_in_text_leaves_a_bot_without_a_voice_silent(
+    time: VirtualTime, speaks: bool
+) -> None:
+    wired, behind = Wired(), Behind()
+    async with wired.running(behind) as pipeline:
+        entry: Any = wired.session.input()
+        entry._params.audio_out_enabled = speaks
+        await pipeline.file(
+            SentFile(name="a.txt", media_type="text/plain", data=b"x", audio_response=False)
+        )
+        await time.settle()
+        told = [f.skip_tts for _, f in behind.seen if isinstance(f, LLMConfigureOutputFrame)]
+        assert told == ([True, False] if speaks else [True])
 
 
 # the life of a bot

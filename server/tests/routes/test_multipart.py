@@ -48,6 +48,8 @@ def test_what_a_browser_sends_is_read() -> None:
         "multipart/mixed; boundary=x",
         "multipart/form-data; boundary=" + "x" * 71,
         'multipart/form-data; boundary="ü"',
+        "multipart/form-data; boundary*=a; boundary*0=b",
+        f"multipart/form-data; boundary*{'9' * 5000}=a",
     ],
 )
 def test_another_type_or_no_boundary_is_refused(content_type: str) -> None:
@@ -73,6 +75,8 @@ GOOD = b"--b\r\n" + HEAD + b"x\r\n--b--\r\n"
         GOOD.replace(b"\r\n\r\n", b"\r\nno header\r\n\r\n"),
         GOOD.replace(b"\r\n\r\n", b"\r\nX: " + b"x" * 9000 + b"\r\n\r\n"),
         GOOD.replace(HEAD, b"\r\n"),
+        GOOD.replace(b'filename="a"', b"filename*=a; filename*0=b"),
+        GOOD.replace(b'filename="a"', b"filename*" + b"9" * 5000 + b"=a"),
         GOOD + b"more",
     ],
 )

@@ -1,19 +1,25 @@
 """Uploads of stock clients: who may, how large, and for how long; without a socket."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import Request
 
 from tests.integration.test_tokens import KEY
 from tests.support.clicks import make_bot
+from voxwire_protocol import wire
+from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.app import create_app, lifespan
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
+from voxwire_server.routes.bodies import RefusedRequestError
+from voxwire_server.routes.stock_files import MAX_UPLOADING, StockFiles
 from voxwire_server.routes.stock_starts import Owner
 from voxwire_server.routes.stock_uploads import UPLOAD_TTL_MS, Upload, Uploads
-from voxwire_server.sent_files import FileRoom
+from voxwire_server.sent_files import Acceptance, FileRefusal, FileRoom
 
 HOST = "http://127.0.0.1:7860"
 PNG = ("a.png", b"\x89PNG", "image/png")
@@ -158,3 +164,101 @@ def test_an_upload_is_of_use_once_to_its_owner_and_for_a_while() -> None:
     assert (len(uploads), uploads.room.used_bytes) == (2, 6)
     uploads.forget(ann)
     assert (len(uploads), uploads.room.used_bytes) == (0, 0)
+
+
+def test_an_upload_that_is_refused_for_now_can_be_sent_again() -> None:
+    uploads, ann = Uploads(FileRoom(3)), Owner.of(b"", "ann")
+    given: list[Upload] = []
+    assert uploads.room.take(3)
+    url = uploads.add(Upload(ann, "a", "image/png", b"123", UPLOAD_TTL_MS))
+
+    def answered(refusal: FileRefusal | None) -> FileRefusal | None:
+        def give(upload: Upload) -> FileRefusal | None:
+            assert uploads.room.used_bytes == 0
+            given.append(upload)
+            return refusal
+
+        return uploads.hand_on(url, [ann], 1, give)
+
+    busy = FileRefusal(wire.ErrorCode.ERROR_CODE_RATE_LIMITED, "later", retryable=True)
+    assert answered(busy) is busy
+    assert (len(uploads), uploads.room.used_bytes) == (1, 3)
+    assert answered(None) is None
+    assert (len(given), len(uploads), uploads.room.used_bytes) == (2, 0, 0)
+    gone = answered(None)
+    assert gone is not None
+    assert (gone.code, len(given)) == (wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT, 2)
+
+
+BODY_HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+BODY_TAIL = b"\r\n--b--\r\n"
+ANN, BOB = Owner.of(b"", "ann"), Owner.of(b"", "bob")
+
+
+def body_of(*parts: bytes, every_s: float) -> Request:
+    """A request whose body comes part by part."""
+    left = [BODY_HEAD, *parts, BODY_TAIL]
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(every_s)
+        return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
+
+    headers = [(b"content-type", b"multipart/form-data; boundary=b")]
+    return Request({"type": "http", "headers": headers}, receive)
+
+
+@in_virtual_time
+async def test_slow_bodies_of_one_client_keep_no_others_out(time: VirtualTime) -> None:
+    """A byte in a while is not enough: their places are free again in 10 s."""
+    files = StockFiles(Uploads(FileRoom(10_000_000)))
+    accepts = Acceptance(("image/*",), 5_000_000)
+    began_ms = time.now_ms()
+    slow = [
+        asyncio.ensure_future(files.take(body_of(*[b"x"] * 100, every_s=5), ANN, accepts))
+        for _ in range(MAX_UPLOADING)
+    ]
+    await time.settle()
+    assert [task.done() for task in slow] == [False] * 2 + [True] * (MAX_UPLOADING - 2)
+    quick = files.take(body_of(*[bytes(20_000)] * 30, every_s=1), BOB, accepts)
+    assert (await quick)["name"] == "a.png"  # 30 s of it, at 20 000 bytes a second
+    statuses: list[int] = []
+    for task in slow:
+        with pytest.raises(RefusedRequestError) as refused:
+            await task
+        statuses.append(refused.value.status)
+    assert statuses == [408] * 2 + [429] * (MAX_UPLOADING - 2)
+    assert time.now_ms() - began_ms < 40_000
+
+
+@in_virtual_time
+async def test_a_body_that_stops_is_given_up_in_10_s_however_fast_it_was(
+    time: VirtualTime,
+) -> None:
+    uploads = Uploads(FileRoom(10_000_000))
+    stopped = body_of(bytes(1_000_000), every_s=0)
+    receive, parts = stopped._receive, iter(range(2))
+
+    async def receive_two() -> Any:
+        return await (receive() if next(parts, None) is not None else asyncio.Future())
+
+    stopped._receive = receive_two
+    began_ms = time.now_ms()
+    with pytest.raises(RefusedRequestError) as refused:
+        await StockFiles(uploads).take(stopped, ANN, Acceptance(("image/*",), 5_000_000))
+    assert refused.value.status == 408
+    assert time.now_ms() - began_ms == pytest.approx(10_000, abs=10)
+    assert uploads.room.used_bytes == 0
+
+
+@in_virtual_time
+async def test_what_comes_counts_with_what_waits(time: VirtualTime) -> None:
+    files = StockFiles(Uploads(FileRoom(10_000_000)))
+    accepts = Acceptance(("image/*",), 1000)
+    for _ in range(3):
+        await files.take(body_of(b"x", every_s=0), ANN, accepts)
+    last = asyncio.ensure_future(files.take(body_of(b"x", every_s=1), ANN, accepts))
+    await time.settle()
+    with pytest.raises(RefusedRequestError) as refused:
+        await files.take(body_of(b"x", every_s=0), ANN, accepts)
+    assert refused.value.status == 429
+    assert (await last)["name"] == "a.png"

@@ -103,13 +103,29 @@ def payload_number(data: bytes) -> int:
     Every encoder writes ``seq`` and ``ack`` first. Bytes in another order are taken for what
     stands first, which only chooses the rate that they count against.
     """
+    return _payload_tag(data)[0] >> 3
+
+
+def _payload_tag(data: bytes) -> tuple[int, int]:
+    """Tag of an envelope's payload (0 = there is none), and where its length begins."""
     at, size = 0, len(data)
     while at < size:
         tag, at = _varint(data, at)
         if tag not in (0x08, 0x10):
-            return tag >> 3
+            return tag, at
         _, at = _varint(data, at)
-    return 0
+    return 0, at
+
+
+def _is_piece(data: bytes) -> bool:
+    """Whether a message is a piece of a file and nothing else.
+
+    Of two payloads the last one counts: it does not come at the rate of files for what stands in
+    front of it.
+    """
+    tag, at = _payload_tag(data)
+    length, at = _varint(data, at)
+    return tag == _PIECE_TAG and at + length == len(data)
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -146,7 +162,7 @@ class Verdict(NamedTuple):
 _ACCEPTED: Final = Verdict(True, 0.0)
 _FIELDS: Final = wire.Envelope.DESCRIPTOR.fields_by_name
 _AUDIO: Final = _FIELDS["audio"].number
-_PIECE: Final = _FIELDS["file_piece"].number
+_PIECE_TAG: Final = _FIELDS["file_piece"].number << 3 | 2  # length-delimited
 _RELIABLE: Final = frozenset(_FIELDS[name].number for name in wire.RELIABLE_PAYLOADS)
 
 
@@ -173,13 +189,13 @@ class Intake:
     def admit(self, data: bytes, now_ms: float) -> Verdict:
         """Judge one message by its size and kind, before it is parsed."""
         buckets = self._buckets
-        number = payload_number(data)
-        if number == _PIECE:  # as much as the client was let send, so that nothing waits behind it
+        if _is_piece(data):  # as much as the client was let send, so that nothing waits behind it
             wait_ms = max(
                 buckets["messages"].charge(1, now_ms),
                 buckets["file_bytes"].charge(len(data), now_ms),
             )
             return Verdict(True, wait_ms)
+        number = payload_number(data)
         wait_ms = self._charge(len(data), now_ms)
         if number in _RELIABLE:
             wait_ms = max(wait_ms, buckets["reliable"].charge(1, now_ms))

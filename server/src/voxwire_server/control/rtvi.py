@@ -73,6 +73,7 @@ class RtviChannel:
     ) -> None:
         self.intake = Intake()
         self._wire: RtviWire | None = carrier
+        self._max_bytes = carrier.max_bytes
         self._features = features | _ANSWERS_PINGS if carrier.answers_pings else features
         self._about = about or {}
         self._evals = evals
@@ -190,7 +191,7 @@ class RtviChannel:
         since_ms, old = self._last_sign_ms, self._wire
         if old is not None:
             self._keep(old.undelivered())
-        self._wire = carrier
+        self._wire, self._max_bytes = carrier, carrier.max_bytes
         self.alive()  # before its first message: a path that opens finds it within reach
         if old is not None:
             old.close(_SUPERSEDED, "a newer connection took the session over")
@@ -371,9 +372,9 @@ class RtviChannel:
         return True
 
     def _fitting(self, text: str) -> str:
-        if self._wire is not None and len(text.encode()) > self._wire.max_bytes:
+        if len(text.encode()) > self._max_bytes:
             code = wire.ErrorCode.ERROR_CODE_TOO_LARGE
-            raise ChannelError(code, f"above the client's limit of {self._wire.max_bytes} bytes")
+            raise ChannelError(code, f"above the client's limit of {self._max_bytes} bytes")
         return text
 
     def _tell(self, messages: list[rtvi.RtviMessage]) -> None:

@@ -10,12 +10,16 @@ from voxwire_server.conversation.lane import Errand, Kind, Lane
 from voxwire_server.ports import Pipeline, SessionPort
 from voxwire_server.sent_files import Acceptance, FileRefusal, FileRoom, SentFile
 
-__all__ = ["MAX_OPEN", "STALL_MS", "Files"]
+__all__ = ["LEAST_BYTES_PER_SECOND", "MAX_GIVEN_FILES", "MAX_OPEN", "STALL_MS", "Files"]
 
 MAX_OPEN: Final = 4
 """Files of a session that may be on their way at once; they come one after the other."""
+MAX_GIVEN_FILES: Final = 4
+"""Files of the largest size that a bot is given in one session: its context keeps them."""
 STALL_MS: Final = 30_000
 """How long a client may send nothing of a file that it may send."""
+LEAST_BYTES_PER_SECOND: Final = 4096
+"""How fast that time is earned back: the smallest window once a second, over the worst of ways."""
 _MAX_ID_CHARS: Final = 64
 _REMEMBERED: Final = 64
 
@@ -59,9 +63,11 @@ class Files:
         self._open: dict[str, Arriving] = {}
         self._over: dict[str, wire.FileEnded] = {}
         self._held_bytes = 0
+        self._given_bytes = 0
         self._pace = Pace()
         self._later: Timer | None = None
         self._stall: Timer | None = None
+        self._stalled_at_ms = 0.0
         self._closed = False
 
     def take(self, message: wire.Envelope) -> None:
@@ -83,6 +89,9 @@ class Files:
         Returns:
             Why it is not taken; None = the bot gets it.
         """
+        if self._closed:
+            code = wire.ErrorCode.ERROR_CODE_INVALID_STATE
+            return FileRefusal(code, "the session is over")
         size = len(file.data)
         refusal = self._refusal_of(file.name, file.media_type, size, file.text)
         if refusal is None and not self._hold(size):
@@ -129,12 +138,18 @@ class Files:
         refusal = self.accepts.refusal_of(name=name, media_type=media_type, size=size, text=text)
         if refusal is not None:
             return refusal
+        left = MAX_GIVEN_FILES * self.accepts.max_bytes - self._given_bytes
+        if size > left:
+            reason = "the bot was given as much of files in this session as it may be"
+            return FileRefusal(wire.ErrorCode.ERROR_CODE_CAPACITY, reason)
         to_come = sum(file.size - file.offset for file in self._open.values())
         if len(self._open) >= MAX_OPEN or self._lane.full:
             code, reason = wire.ErrorCode.ERROR_CODE_RATE_LIMITED, "too many files at once"
             return FileRefusal(code, reason, retryable=True)
         mine = self._held_bytes + to_come + size
-        if mine > 2 * self.accepts.max_bytes or not self._room.has(size):
+        promised = sum(file.size for file in self._open.values())
+        full = mine > 2 * self.accepts.max_bytes or size > left - promised
+        if full or not self._room.has(size):
             return FileRefusal(wire.ErrorCode.ERROR_CODE_CAPACITY, _LATER, retryable=True)
         return None
 
@@ -151,12 +166,11 @@ class Files:
         if refusal is not None:
             self._end(file.file_id, refusal)
         elif file.add(piece):
-            del self._open[file.file_id]
-            self._pace.again()
+            self._pop(file.file_id)
             self._end(file.file_id, self._hand_over(file.whole()))
         else:
             self._pace.came(file.offset, self._port.clock.now_ms())
-            self._watch()
+            self._watch(earned_bytes=len(piece.data))
 
     def _hand_over(self, file: SentFile) -> FileRefusal | None:
         """Have the bot get a file whose memory is held."""
@@ -173,7 +187,10 @@ class Files:
             self._let_go(len(file.data))
             code, reason = wire.ErrorCode.ERROR_CODE_RATE_LIMITED, "too much waits for the bot"
             return FileRefusal(code, reason, retryable=True)
-        self._lane.put(Kind.INPUT, run)
+        if not self._lane.put(Kind.INPUT, run):
+            self._let_go(len(file.data))
+            return FileRefusal(wire.ErrorCode.ERROR_CODE_CAPACITY, _LATER, retryable=True)
+        self._given_bytes += len(file.data)
         return None
 
     def _end(self, file_id: str, refusal: FileRefusal | None) -> None:
@@ -191,10 +208,17 @@ class Files:
         return ended
 
     def _forget(self, file_id: str) -> None:
+        file = self._pop(file_id)
+        if file is not None:
+            self._let_go(file.offset)
+
+    def _pop(self, file_id: str) -> Arriving | None:
+        if self._current() is self._open.get(file_id):  # the next one has all its time
+            self._unwatch()
         file = self._open.pop(file_id, None)
         if file is not None:
             self._pace.again()
-            self._let_go(file.offset)
+        return file
 
     # memory
 
@@ -218,7 +242,6 @@ class Files:
         """Let more of the file come whose turn it is, when that is due."""
         file, now_ms = self._current(), self._port.clock.now_ms()
         if file is None:
-            self._watch()
             return
         window = self._pace.window_bytes
         if file.limit == file.size or file.limit - file.offset > window // 2:
@@ -233,7 +256,8 @@ class Files:
             self._pace.granted(limit, limit - file.limit, now_ms)
             file.limit = limit
             self._tell(file)
-            self._watch()
+            if self._stall is None:
+                self._watch()
 
     def _when_due(self) -> None:
         self._later = None
@@ -243,19 +267,31 @@ class Files:
         taken = wire.FileTaken(file_id=file.file_id, offset=file.offset, limit=file.limit)
         self._port.emit(file_taken=taken)
 
-    def _watch(self) -> None:
-        """Give the client its time anew."""
+    def _watch(self, *, earned_bytes: int | None = None) -> None:
+        """Give the client its time anew, or as much of it as so many bytes are worth.
+
+        A byte in a while would hold the memory of the whole file otherwise.
+        """
+        now_ms = self._port.clock.now_ms()
+        left_ms = float(STALL_MS)
+        if earned_bytes is not None:
+            earned_ms = earned_bytes * 1000 / LEAST_BYTES_PER_SECOND
+            left_ms = min(left_ms, self._stalled_at_ms - now_ms + earned_ms)
+        self._unwatch()
+        if self._current() is not None:
+            self._stalled_at_ms = now_ms + left_ms
+            self._stall = self._port.clock.call_later(left_ms, self._stalled)
+
+    def _unwatch(self) -> None:
         if self._stall is not None:
             self._stall.cancel()
         self._stall = None
-        if self._current() is not None:
-            self._stall = self._port.clock.call_later(STALL_MS, self._stalled)
 
     def _stalled(self) -> None:
         self._stall = None
         file = self._current()
         if file is not None and self._attached():
-            reason = f"nothing of the file came for {STALL_MS // 1000} s"
+            reason = "too little of the file came for too long"
             code = wire.ErrorCode.ERROR_CODE_TIMEOUT
             self._end(file.file_id, FileRefusal(code, reason, retryable=True))
             self._go_on()

@@ -79,17 +79,22 @@ class Lane:
         taken = (Kind.QUESTION, Kind.INPUT)
         return sum(errand.kind in taken for errand in self._waiting) >= MAX_WAITING
 
-    def put(self, kind: Kind, run: Callable[[Errand], Awaitable[None]]) -> None:
-        """Let ``run`` happen behind everything that waits; nothing when the session is over."""
+    def put(self, kind: Kind, run: Callable[[Errand], Awaitable[None]]) -> bool:
+        """Let ``run`` happen behind everything that waits.
+
+        Returns:
+            False = it never will: the session is over, or too much waits, which the client is told.
+        """
         if self._over():
-            return
+            return False
         if len(self._waiting) >= _MAX_ERRANDS:
             reason = "too much waits for the bot"
             self._port.emit_error(wire.ErrorCode.ERROR_CODE_RATE_LIMITED, reason)
-            return
+            return False
         self._waiting.append(Errand(kind, run))
         if self._task is None or self._task.done():
             self._task = self._port.spawn(self._serve())
+        return True
 
     def cut(self, run: Callable[[Errand], Awaitable[None]]) -> None:
         """Void the questions that wait or are being asked, then let ``run`` cut the bot off.

@@ -1,6 +1,7 @@
 """A stock client's peer connection, which stands before there is a session for it."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -12,6 +13,8 @@ from voxwire_server.media.peer import Reachable, ServerPeer
 from voxwire_server.ports import Formats
 
 __all__ = ["StockConnection"]
+
+_log = logging.getLogger("voxwire.media")
 
 _EARLY_MESSAGES: Final = 64
 _DRAIN_LOOKS: Final = 20
@@ -112,15 +115,24 @@ class StockConnection:
         if self._lost:
             call()
 
-    def send(self, text: str) -> None:
-        """Send a message, at the latest when the client has opened its channel."""
+    def send(self, text: str) -> bool:
+        """Send a message, at the latest when the client has opened its channel.
+
+        Returns:
+            False = it is longer than a data channel carries, and is dropped.
+        """
+        size = len(text.encode())
+        if size > rtc.MAX_MESSAGE_BYTES:
+            _log.warning("a message of %d bytes is too long for a data channel", size)
+            return False
         if self._data is None:
             self._unsent.append(text)
-            return
+            return True
         try:
             self._data.send(text)
         except ConnectionError:  # it is gone; whoever comes back is told
             self._unsent.append(text)
+        return True
 
     @property
     def waiting_bytes(self) -> int:

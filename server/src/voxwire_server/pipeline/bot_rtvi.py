@@ -58,7 +58,7 @@ class BotRtvi:
         self._wires = wires
         self._hear = hear
         self._troubles: deque[str] = deque(maxlen=_KEPT_TROUBLES)
-        self._early: list[wire.AppMessage] = []
+        self._early: list[tuple[wire.AppMessage, Any]] = []
         self._outbox: deque[dict[str, Any]] = deque()
         self._passing = False
 
@@ -67,17 +67,24 @@ class BotRtvi:
         self._wires.requests.relay = self._keep
 
     def begin(self, worker: Any) -> None:
-        """The pipeline has started: if it has an ``RTVIProcessor``, the client is ready for it."""
+        """The pipeline has started: if it has an ``RTVIProcessor``, the client is ready for it.
+
+        Of what was kept, ``BotSession.on_message`` was told all that asks nothing when it came.
+        """
         early, self._early = self._early, []
-        self._wires.requests.relay = None
+        requests = self._wires.requests
+        requests.relay = None
         if any(isinstance(one, RTVIProcessor) for one in walk([worker.pipeline])):
             self._meet(worker)
-        for message in early:
-            self._wires.requests.take(message)
+        for message, data in early:
+            if message.request_id:
+                requests.take(message)
+            elif requests.relay is not None:
+                requests.relay(message, data)
 
-    def _keep(self, message: wire.AppMessage, _: Any) -> None:
+    def _keep(self, message: wire.AppMessage, data: Any) -> None:
         if len(self._early) < _MOST_EARLY:
-            self._early.append(message)
+            self._early.append((message, data))
             return
         self._wires.port.emit_error(
             wire.ErrorCode.ERROR_CODE_RATE_LIMITED,

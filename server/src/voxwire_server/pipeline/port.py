@@ -138,7 +138,7 @@ class RunningPipeline:
                     await entry.pipeline_worker.flush_pipeline()
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
             await entry.push_frame(LLMRunFrame())
-            if wires.facts.speaks:
+            if entry.speaks:
                 await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
 
     async def keys(self, digits: str) -> None:

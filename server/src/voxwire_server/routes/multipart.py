@@ -38,7 +38,7 @@ def boundary_of(content_type: str) -> bytes:
     """
     said = Message()
     said["Content-Type"] = content_type
-    boundary = said.get_param("boundary")
+    boundary = _get(said, "boundary", "content-type")
     named = isinstance(boundary, str) and _BOUNDARY.fullmatch(boundary)
     if said.get_content_type() != "multipart/form-data" or not named:
         raise MultipartError("the body must be multipart/form-data with a boundary")
@@ -80,5 +80,13 @@ def _head_of(head: bytes) -> tuple[str, str]:
 
 def _param(part: Message, name: str) -> str:
     # browsers escape a quotation mark as %22 (WHATWG HTML, multipart/form-data)
-    value = part.get_param(name, "", header="content-disposition")
+    value = _get(part, name, "content-disposition")
     return str(value if isinstance(value, str) else value[2]).replace("%22", '"')
+
+
+def _get(said: Message, name: str, header: str) -> str | tuple[str | None, str | None, str]:
+    """A parameter; RFC 2231 lets one come in numbered parts, which the library reads trustfully."""
+    try:
+        return said.get_param(name, "", header=header)
+    except (TypeError, ValueError):
+        raise MultipartError("a parameter of the multipart/form-data cannot be read") from None

@@ -54,7 +54,8 @@ class _ChatWire:
 
     def send(self, text: str) -> None:
         """Send a message."""
-        self.connection.send(text)
+        if not self.connection.send(text):
+            return
         self._sent.append(text)
         while len(self._sent) > self.connection.unconfirmed:
             self._sent.popleft()
@@ -116,7 +117,7 @@ class StockCall:
         connection: The connection, which is up.
         reachable: Where this server can be reached.
         about: What ``bot-ready`` says of this server.
-        take_upload: Takes a file that this client has uploaded.
+        take_upload: Hands on a file that this client has uploaded.
 
     Attributes:
         session: The session, once there is one.

@@ -26,10 +26,14 @@ from voxwire_server.routes.stock_starts import Owner
 from voxwire_server.routes.stock_uploads import UPLOAD_TTL_MS, Upload, Uploads
 from voxwire_server.sent_files import Acceptance, FileRoom
 
-__all__ = ["MAX_UPLOADING", "StockFiles"]
+__all__ = ["LEAST_BYTES_PER_SECOND", "MAX_UPLOADING", "MAX_UPLOADING_OF_ONE", "StockFiles"]
 
 MAX_UPLOADING: Final = 8
 """Uploads that may come at once."""
+MAX_UPLOADING_OF_ONE: Final = 2
+"""Uploads of one owner that may come at once."""
+LEAST_BYTES_PER_SECOND: Final = 16_384
+"""How fast a body must come from its tenth second on: a few slow ones would keep all others out."""
 _STALL_SECS: Final = 10.0
 _WHOLE_SECS: Final = 120.0
 _STATUS: Final = {
@@ -47,7 +51,7 @@ class StockFiles:
 
     def __init__(self, uploads: Uploads) -> None:
         self._uploads = uploads
-        self._uploading = 0
+        self._coming: list[Owner] = []
 
     async def take(self, request: Request, owner: Owner, accepts: Acceptance) -> dict[str, Any]:
         """Take one upload.
@@ -63,17 +67,22 @@ class StockFiles:
         if not accepts.any:
             code = wire.ErrorCode.ERROR_CODE_UNSUPPORTED
             raise RefusedRequestError(415, code, "this bot takes no files")
-        full = self._uploading >= MAX_UPLOADING or not self._uploads.has_place(owner, _now_ms())
-        if full:
+        if not self._may_come(owner):
             raise _too_many()
         if "content-encoding" in request.headers:
             code = wire.ErrorCode.ERROR_CODE_UNSUPPORTED
             raise RefusedRequestError(415, code, "the body must have no Content-Encoding")
-        self._uploading += 1
+        self._coming.append(owner)
         try:
             return await self._take(request, owner, accepts)
         finally:
-            self._uploading -= 1
+            self._coming.remove(owner)
+
+    def _may_come(self, owner: Owner) -> bool:
+        mine = sum(coming.same(owner) for coming in self._coming)
+        if len(self._coming) >= MAX_UPLOADING or mine >= MAX_UPLOADING_OF_ONE:
+            return False
+        return self._uploads.has_place(owner, _now_ms(), coming=mine)
 
     async def _take(self, request: Request, owner: Owner, accepts: Acceptance) -> dict[str, Any]:
         body = _Body(self._uploads.room, accepts.max_bytes + MAX_FRAME_BYTES)
@@ -136,9 +145,12 @@ async def _read(request: Request, body: _Body) -> FilePart:
         boundary = boundary_of(request.headers.get("content-type", ""))
         check_length(request, body.max_bytes)
         parts = request.stream()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         async with asyncio.timeout(_WHOLE_SECS):
             while True:
-                async with asyncio.timeout(_STALL_SECS):
+                earned = began + len(body.data) / LEAST_BYTES_PER_SECOND
+                async with asyncio.timeout_at(min(loop.time(), earned) + _STALL_SECS):
                     part = await anext(parts, None)
                 if part is None:
                     return file_in(body.data, boundary)

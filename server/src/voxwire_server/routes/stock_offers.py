@@ -17,7 +17,8 @@ from voxwire_server.ports import PathError, SessionFacts
 from voxwire_server.routes.bodies import RefusedRequestError
 from voxwire_server.routes.stock_call import StockCall
 from voxwire_server.routes.stock_starts import Asked, Owner
-from voxwire_server.routes.stock_uploads import Upload, Uploads
+from voxwire_server.routes.stock_uploads import GiveUpload, Uploads
+from voxwire_server.sent_files import FileRefusal
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.listening import carrier_settings
 from voxwire_server.session.ticket import Here, Refused, Ticket
@@ -272,8 +273,8 @@ class Offers:
         reachable = Reachable(self._settings.host, self._settings.ice_addresses, entry.ice)
         owners = [entry.owner, Owner.of(entry.owner.origin, ticket.token)]
 
-        def take_upload(url: str) -> Upload | None:
-            return self._uploads.take(url, owners, time.monotonic() * 1000)
+        def take_upload(url: str, give: GiveUpload) -> FileRefusal | None:
+            return self._uploads.hand_on(url, owners, time.monotonic() * 1000, give)
 
         call = StockCall(connection, reachable, about=self._about, take_upload=take_upload)
         features = _FEATURES | {wire.Feature.FEATURE_CLIENT_TOOLS} if asked.tools else _FEATURES

@@ -1,7 +1,7 @@
 """A stock client on a WebSocket: what arrives at the front door, and what carries its session."""
 
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from voxwire_protocol import rtvi, wire
 from voxwire_protocol.clocks import Clock
@@ -21,7 +21,7 @@ from voxwire_server.media.stock_socket import PLAYOUT_RATE, StockSocketPath
 from voxwire_server.ports import ControlChannel
 from voxwire_server.routes.entrance import Send
 from voxwire_server.routes.sockets import SocketControl
-from voxwire_server.routes.stock_uploads import TakeUpload
+from voxwire_server.routes.stock_uploads import TakeUpload, Upload
 from voxwire_server.sent_files import FileRefusal, SentFile
 from voxwire_server.session.session import Session
 from voxwire_server.strict_json import load_json
@@ -30,10 +30,6 @@ __all__ = ["StockSocket", "client_of", "message_to", "surroundings", "wants_sile
 
 _PATH_ID = 1
 _MAX_NAME_CHARS = 128
-_NO_UPLOAD: Final = FileRefusal(
-    wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT,
-    "no file of this session was uploaded to that url; other urls are not fetched",
-)
 
 
 def message_to(text: str, *, as_text: bool) -> dict[str, str | bytes]:
@@ -50,7 +46,7 @@ class StockSocket:
         as_text: The client reads RTVI as JSON text and no audio; else frames.
         silent: The bot speaks nothing at all.
         about: What ``bot-ready`` says of this server.
-        take_upload: Takes a file that this client has uploaded.
+        take_upload: Hands on a file that this client has uploaded.
 
     Attributes:
         link: What writes to it.
@@ -203,12 +199,17 @@ def surroundings(
     Args:
         session: The session.
         hear: Takes the user's audio that comes as messages.
-        take_upload: Takes a file that its client has uploaded.
+        take_upload: Hands on a file that its client has uploaded.
     """
 
     def send_file(said: rtvi.SendFile) -> FileRefusal | None:
-        file = _file_of(said, take_upload)
-        return _NO_UPLOAD if file is None else session.files.give(file)
+        if said.data is not None:
+            return session.files.give(_file_of(said, said.name, said.data))
+
+        def give(upload: Upload) -> FileRefusal | None:
+            return session.files.give(_file_of(said, said.name or upload.name, upload.data))
+
+        return take_upload(said.url, give)
 
     return Surroundings(
         when_heard=session.voice.when_heard,
@@ -221,14 +222,7 @@ def surroundings(
     )
 
 
-def _file_of(said: rtvi.SendFile, take_upload: TakeUpload) -> SentFile | None:
-    """The file that a client sends: by value, or one that it has uploaded; None = it has not."""
-    name, data = said.name, said.data
-    if data is None:
-        upload = take_upload(said.url)
-        if upload is None:
-            return None
-        name, data = name or upload.name, upload.data
+def _file_of(said: rtvi.SendFile, name: str, data: bytes) -> SentFile:
     return SentFile(
         name=name,
         media_type=media_type_of(said.media_type),

@@ -21,7 +21,8 @@ from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.routes.stock_peer import StockSocket, client_of, message_to, wants_silence
 from voxwire_server.routes.stock_starts import Asked, Owner, Starts, asked_of
-from voxwire_server.routes.stock_uploads import Upload, Uploads
+from voxwire_server.routes.stock_uploads import GiveUpload, Uploads
+from voxwire_server.sent_files import FileRefusal
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.session import Session
 from voxwire_server.session.ticket import At, Here, Refused, Ticket
@@ -97,12 +98,19 @@ class StockSocketRoute:
             return
         as_text = isinstance(first, str)
         silent = wants_silence(first)
+        try:
+            asked = _asked_of(scope)
+        except ValueError:  # before a start is used up for it
+            code = wire.ErrorCode.ERROR_CODE_MALFORMED
+            reason = "?body= must be base64 of JSON, of at most 8 KB"
+            await _turn_away(send, Refused(code, reason), as_text=as_text)
+            return
         ticket = _ticket_of(scope, is_local=self._entrance.gate.is_local_program(scope))
         start = self._starts.take(ticket.token, _origin(scope), time.monotonic() * 1000)
         owner = Owner.of(_origin(scope), (ticket if start is None else start.ticket).token)
 
-        def take_upload(url: str) -> Upload | None:
-            return self._uploads.take(url, [owner], time.monotonic() * 1000)
+        def take_upload(url: str, give: GiveUpload) -> FileRefusal | None:
+            return self._uploads.hand_on(url, [owner], time.monotonic() * 1000, give)
 
         client = StockSocket(
             send,
@@ -112,13 +120,7 @@ class StockSocketRoute:
             about=self._about,
             take_upload=take_upload,
         )
-        try:
-            asked = _asked_of(scope) or (Asked() if start is None else start.asked)
-        except ValueError:
-            code = wire.ErrorCode.ERROR_CODE_MALFORMED
-            reason = "?body= must be base64 of JSON, of at most 8 KB"
-            await _turn_away(send, Refused(code, reason), as_text=as_text)
-            return
+        asked = asked or (Asked() if start is None else start.asked)
         facts = SessionFacts(
             features=_WITH_TOOLS if asked.tools else _FEATURES,
             origin=_origin(scope),

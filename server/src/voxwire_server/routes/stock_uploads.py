@@ -9,10 +9,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
 
+from voxwire_protocol import wire
 from voxwire_server.routes.stock_starts import Owner
-from voxwire_server.sent_files import FileRoom
+from voxwire_server.sent_files import FileRefusal, FileRoom
 
-__all__ = ["UPLOAD_TTL_MS", "TakeUpload", "Upload", "Uploads"]
+__all__ = ["UPLOAD_TTL_MS", "GiveUpload", "TakeUpload", "Upload", "Uploads"]
 
 UPLOAD_TTL_MS: Final = 120_000
 """How long an upload waits to be sent."""
@@ -40,8 +41,16 @@ class Upload:
     ends_at_ms: float
 
 
-TakeUpload = Callable[[str], Upload | None]
-"""Takes the upload of a URL; None = there is no such one of this session."""
+GiveUpload = Callable[[Upload], FileRefusal | None]
+"""Hands an upload to a session; why it does not take it."""
+
+TakeUpload = Callable[[str, GiveUpload], FileRefusal | None]
+"""Has the upload of a URL handed to its session; why it does not get it."""
+
+_NO_UPLOAD: Final = FileRefusal(
+    wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT,
+    "no file of this session was uploaded to that url; other urls are not fetched",
+)
 
 
 class Uploads:
@@ -58,11 +67,11 @@ class Uploads:
     def __len__(self) -> int:
         return len(self._uploads)
 
-    def has_place(self, owner: Owner, now_ms: float) -> bool:
-        """Whether one more of that owner is taken."""
+    def has_place(self, owner: Owner, now_ms: float, *, coming: int = 0) -> bool:
+        """Whether one more of that owner is taken, beside those of him that are coming."""
         self.expire(now_ms)
         same = sum(upload.owner.same(owner) for upload in self._uploads.values())
-        return same < _MAX_OF_ONE and len(self._uploads) < _MAX_UPLOADS
+        return same + coming < _MAX_OF_ONE and len(self._uploads) < _MAX_UPLOADS
 
     def add(self, upload: Upload) -> str:
         """Keep an upload.
@@ -88,6 +97,25 @@ class Uploads:
             return None
         self._forget(url)
         return upload
+
+    def hand_on(
+        self, url: str, owners: Collection[Owner], now_ms: float, give: GiveUpload
+    ) -> FileRefusal | None:
+        """Hand an upload to its session; one that is refused for now can be sent again.
+
+        Args:
+            url: As :meth:`add` gave it.
+            owners: Who the session is that sends it.
+            now_ms: Now.
+            give: Takes it; its memory has been given back.
+        """
+        upload = self.take(url, owners, now_ms)
+        if upload is None:
+            return _NO_UPLOAD
+        refusal = give(upload)
+        if refusal is not None and refusal.retryable and self.room.take(len(upload.data)):
+            self._uploads[url] = upload
+        return refusal
 
     def forget(self, owner: Owner) -> None:
         """The session of that owner is over."""

@@ -78,14 +78,15 @@ class DataChannel:
     def unconfirmed(self) -> int:
         """How many messages were sent that the peer has not confirmed, also when it is closed.
 
-        One whose confirmation (RFC 9260 §6.2) was lost with the connection counts, too. aiortc
+        One whose confirmation (RFC 9260 §6.2) was lost with the connection counts, too, and so does
+        one behind a gap: the peer has it, and gives it to nobody before the gap is closed. aiortc
         has no such number: what is read is its queues.
         """
         sctp: Any = self._channel.transport
         queued = sum(entry[0] is self._channel for entry in sctp._data_channel_queue)
         sent = (*sctp._sent_queue, *sctp._outbound_queue)
-        chunks = [chunk for chunk in sent if chunk.stream_id == self._channel.id]
-        return queued + len({chunk.stream_seq for chunk in chunks if not chunk._acked})
+        mine = {chunk.stream_seq for chunk in sent if chunk.stream_id == self._channel.id}
+        return queued + len(mine)
 
     def send(self, message: str | bytes) -> None:
         """Send a message. Never blocks.
