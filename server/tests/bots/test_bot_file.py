@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pipecat.runner import utils
 from pipecat.transports.base_transport import TransportParams
 
 from voxwire_server import cli
@@ -25,6 +26,11 @@ async def bot(runner_args: RunnerArguments):
 """
 
 Write = Callable[[str], str]
+
+
+async def stock_create_transport(*_: Any) -> Any:
+    """Pipecat's own, as it is before any bot's file was loaded."""
+    raise AssertionError("it is not the session's transport")
 
 
 @pytest.fixture
@@ -135,6 +141,24 @@ def test_dot_env_beside_the_file_is_read_and_the_environment_wins(
     assert sys.modules["voxwire_bot_mybot"].SEEN == ("environment", "file")
 
 
+@pytest.mark.parametrize("other", ["", "environment"])
+def test_a_setting_of_dot_env_that_does_not_count_is_noted(
+    other: str, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SAME_KEY", "OTHER_KEY", "NEW_KEY"):
+        monkeypatch.setenv(name, "same")
+    monkeypatch.setenv("OTHER_KEY", other)
+    monkeypatch.delenv("NEW_KEY")
+    (tmp_path / ".env").write_text("SAME_KEY=same\nOTHER_KEY=secret\nNEW_KEY=new\n")
+    path = write("async def bot(session): pass\n")
+    [note] = load_bot(path).notes
+    assert note == (
+        f"{tmp_path / '.env'} sets OTHER_KEY, which has another value already, in the environment"
+        " or from another bot's .env: mybot.py gets that one"
+    )
+    assert load_bot(path).notes == (note,)  # what it has set itself is not another value
+
+
 def test_what_stands_under_main_is_not_run(write: Write) -> None:
     text = "async def bot(session): pass\nif __name__ == '__main__': raise SystemExit(3)\n"
     assert load_bot(write(text)).name == "mybot"
@@ -218,6 +242,46 @@ async def test_the_first_entry_that_fits_is_used(others: str, write: Write) -> N
     entry = "lambda: TransportParams(audio_out_sample_rate=8000)"
     text = "from pipecat.transports.base_transport import TransportParams\n" + STOCK.replace(
         '"webrtc": object', f"{others}: {entry}"
+    )
+    assert (await run(write(text))).params == TransportParams(audio_out_sample_rate=8000)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "# not a BotSession\n",
+        "'BotSession'\n",
+        "from voxwire_server import BotSession\ndef helper(session: BotSession): pass\n",
+    ],
+)
+async def test_what_a_file_for_the_runner_says_of_ours_changes_nothing(
+    head: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(utils, "create_transport", stock_create_transport)
+    entry = '"webrtc": lambda: TransportParams(audio_out_sample_rate=8000)'
+    text = "from pipecat.transports.base_transport import TransportParams\n" + STOCK.replace(
+        '"webrtc": object', entry
+    )
+    assert (await run(write(head + text))).params == TransportParams(audio_out_sample_rate=8000)
+
+
+def test_a_file_of_ours_leaves_pipecat_s_runner_alone(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(utils, "create_transport", stock_create_transport)
+    load_bot(write("async def bot(session: 'voxwire_server.BotSession'): pass\n"))
+    assert utils.create_transport is stock_create_transport
+
+
+async def test_a_transport_of_the_connection_takes_names_as_the_stock_one_does(
+    write: Write,
+) -> None:
+    text = (
+        "from pipecat.transports.base_transport import TransportParams\n"
+        "from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport\n"
+        "async def bot(runner_args):\n"
+        "    params = TransportParams(audio_out_sample_rate=8000)\n"
+        "    SmallWebRTCTransport(runner_args.webrtc_connection, params, 'in', 'out')\n"
     )
     assert (await run(write(text))).params == TransportParams(audio_out_sample_rate=8000)
 

@@ -19,6 +19,7 @@ from pipecat.runner import utils
 from pipecat.runner.types import SmallWebRTCRunnerArguments
 from pipecat.transports.base_transport import TransportParams
 
+from voxwire_server.bots import file_notes
 from voxwire_server.bots.missing import missing_key
 from voxwire_server.bots.needs import NotConfiguredError
 from voxwire_server.pipeline.bot import Bot, BotSession
@@ -115,7 +116,7 @@ def install(source: str) -> None:
     os.environ.setdefault("ENV", "local")
     if not hasattr(utils.create_transport, _REPLACED):
         utils.create_transport = _create_transport(utils.create_transport)
-    if _DIRECT in source:
+    if file_notes.names(source, _DIRECT):
         from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
         SmallWebRTCTransport.__new__ = _new_transport  # type: ignore[assignment]
@@ -135,7 +136,7 @@ def _create_transport(stock: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _new_transport(
-    kind: type[Any], webrtc_connection: Any = None, params: Any = None, **_: Any
+    kind: type[Any], webrtc_connection: Any = None, params: Any = None, *_: Any, **__: Any
 ) -> Any:
     """``SmallWebRTCTransport.__new__``; what it gives is none: Python calls no ``__init__``."""
     if isinstance(webrtc_connection, SessionConnection):
