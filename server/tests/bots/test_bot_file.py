@@ -1,5 +1,7 @@
 """Loading a bot's file: both kinds, and what is said when it cannot be loaded."""
 
+import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +12,7 @@ import pytest
 from pipecat.runner import utils
 from pipecat.transports.base_transport import TransportParams
 
+from tests.support.waiting import DEADLINE_S
 from voxwire_server import cli
 from voxwire_server.bots import runner_file
 from voxwire_server.bots.needs import NotConfiguredError
@@ -224,15 +227,16 @@ class Session:
     def expect(self) -> None:
         pass
 
-    def add_event_handler(self, _: str, __: Any) -> None:
-        pass
-
     def configure(self, params: Any) -> None:
         self.params = params
 
 
+def any_session() -> Any:
+    return Session()
+
+
 async def run(path: str) -> Any:
-    session: Any = Session()
+    session = any_session()
     await load_bot(path).run(session)
     return session
 
@@ -314,6 +318,42 @@ async def test_the_arguments_are_those_of_pipecat_s_runner(write: Write) -> None
     assert arguments.pipeline_idle_timeout_secs is None
     assert arguments.webrtc_connection.pc_id == "s1"
     assert arguments.session.id == "s1"
+
+
+@pytest.mark.parametrize("kind", ["WorkerRunner", "PipelineRunner"])
+async def test_the_signals_stay_the_server_s_however_many_bots_start_together(
+    kind: str, write: Write
+) -> None:
+    text = (
+        "import asyncio\n"
+        "from pipecat.pipeline.runner import PipelineRunner, WorkerRunner\n"
+        "READY = asyncio.Queue()\n"
+        "async def bot(runner_args):\n"
+        f"    runner = {kind}(handle_sigint=True, handle_sigterm=True)\n"
+        "    @runner.event_handler('on_ready')\n"
+        "    async def on_ready(runner):\n"
+        "        READY.put_nowait(runner)\n"
+        "    await runner.run(auto_end=False)\n"
+    )
+    loop, bot, told = asyncio.get_running_loop(), load_bot(write(text)), asyncio.Event()
+    terminate = signal.getsignal(signal.SIGTERM)
+    loop.add_signal_handler(signal.SIGINT, told.set)  # of a program that embeds the server
+    try:
+        bots = [asyncio.ensure_future(bot.run(any_session())) for _ in range(2)]
+        async with asyncio.timeout(DEADLINE_S):
+            ready = sys.modules["voxwire_bot_mybot"].READY
+            runners = [await ready.get() for _ in bots]
+            signal.raise_signal(signal.SIGINT)
+            telling = asyncio.ensure_future(told.wait())
+            await asyncio.wait([telling, *bots], return_when=asyncio.FIRST_COMPLETED)
+            assert told.is_set()
+            assert signal.getsignal(signal.SIGTERM) is terminate
+            for runner in runners:
+                await runner.cancel()
+            await asyncio.gather(*bots)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
 
 
 async def test_other_arguments_go_where_pipecat_sends_them() -> None:
