@@ -9,7 +9,7 @@ from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock, Timer
 from voxwire_server.control.bad_messages import BadMessages
 from voxwire_server.control.intake import Intake
-from voxwire_server.control.rtvi_told import is_ours, may_come_twice, moments
+from voxwire_server.control.rtvi_told import is_ours, lost_call, moments, own_call
 from voxwire_server.control.rtvi_wire import RtviWire, Surroundings
 from voxwire_server.lifecycle import Event, State
 from voxwire_server.ports import Inbox
@@ -387,11 +387,23 @@ class RtviChannel:
                 self._keep_one(text)
 
     def _keep(self, texts: list[str]) -> None:
-        """What a wire took and may not have brought."""
+        """What a wire took and may not have brought; a call of the page's ends with the wire, as it
+        must not run twice, and nobody may be running it.
+        """
         tools = () if self._around is None else self._around.client_tools()
         for text in texts:
-            if may_come_twice(text, tools):
+            call = own_call(text, tools)
+            if call is None:
                 self._keep_one(text)
+            else:
+                self._fail(*call)
+
+    def _fail(self, call_id: str, name: str) -> None:
+        inbox, _ = self._begun()
+        token = self._client.calls.settle(call_id, name)
+        if token is not None:  # else it is over
+            failed = lost_call(call_id, token)
+            inbox.clock.call_later(0, lambda: inbox.message(failed))  # told on the next wire
 
     def _keep_one(self, text: str) -> None:
         if self._comes_back and self._kept_bytes + len(text) <= _KEPT_BYTES:

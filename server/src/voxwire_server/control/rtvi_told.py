@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 from voxwire_protocol import rtvi, wire
 from voxwire_protocol.json_text import load_json
 
-__all__ = ["TOLD_BY_SESSION", "is_ours", "may_come_twice", "moments"]
+__all__ = ["TOLD_BY_SESSION", "is_ours", "lost_call", "moments", "own_call"]
 
 TOLD_BY_SESSION: Final = frozenset(
     {
@@ -47,12 +47,26 @@ def is_ours(message: wire.AppMessage) -> bool:
     return members.get("label") == rtvi.LABEL and members.get("type") in TOLD_BY_SESSION
 
 
-def may_come_twice(text: str, client_tools: Collection[str]) -> bool:
-    """Whether a client may be told that again: it would run a call of its own tools again, too."""
+def own_call(text: str, client_tools: Collection[str]) -> tuple[str, str] | None:
+    """Id and name of the call that a client is asked to run itself; None = it may be told that
+    again, as it runs nothing of it.
+    """
     message = rtvi.decode(text)
     data: object = message.data
     members = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
-    return message.type not in _CALLS or members.get("function_name") not in client_tools
+    name = members.get("function_name")
+    if message.type not in _CALLS or name not in client_tools:
+        return None
+    return str(members.get("tool_call_id")), str(name)
+
+
+def lost_call(call_id: str, call_token: bytes) -> wire.Envelope:
+    """What a call has come to that may never have come to the client."""
+    error = wire.Error(
+        code=wire.ErrorCode.ERROR_CODE_CONNECTION_LOST, reason="lost with the connection"
+    )
+    result = wire.ToolResult(call_id=call_id, call_token=call_token, error=error)
+    return wire.Envelope(tool_result=result)
 
 
 def moments(envelope: wire.Envelope) -> list[int]:
