@@ -30,6 +30,8 @@ SERVED: Final = ("webrtc", "websocket")
 """The entries of ``transport_params`` that fit a session, the first one that a bot has counts."""
 _DIRECT: Final = "SmallWebRTCTransport"
 _REPLACED: Final = "voxwire_replaced"
+_SETS_UP_SIGNALS: Final = ("_setup_sigint", "_setup_sigterm")
+"""Methods of Pipecat's runner (protocol/adr/0015)."""
 _in_session: Final = ContextVar("in_session", default=False)
 """Whether a bot of a session is what runs: it, and the tasks that it makes."""
 
@@ -93,9 +95,10 @@ def _keep_signals() -> None:
     """The server's signals end the server, whatever a bot's runner makes of them: its
     ``handle_sigint`` is True where a file does not pass on what it was given.
     """
-    if not hasattr(WorkerRunner._setup_sigint, _REPLACED):
-        WorkerRunner._setup_sigint = _unless_in_session(WorkerRunner._setup_sigint)
-        WorkerRunner._setup_sigterm = _unless_in_session(WorkerRunner._setup_sigterm)
+    for name in _SETS_UP_SIGNALS:
+        stock = getattr(WorkerRunner, name)
+        if not hasattr(stock, _REPLACED):
+            setattr(WorkerRunner, name, _unless_in_session(stock))
 
 
 def _unless_in_session(stock: Callable[[WorkerRunner], None]) -> Callable[[WorkerRunner], None]:
