@@ -5,8 +5,17 @@ from typing import Any, Final, cast
 
 from voxwire_protocol import rtvi, wire
 from voxwire_protocol.json_text import load_json
+from voxwire_server.control.rtvi_wire import Surroundings
 
-__all__ = ["TOLD_BY_SESSION", "is_ours", "lost_call", "moments", "own_call"]
+__all__ = [
+    "CAPABILITIES",
+    "TOLD_BY_SESSION",
+    "about_us",
+    "is_ours",
+    "lost_call",
+    "moments",
+    "own_call",
+]
 
 TOLD_BY_SESSION: Final = frozenset(
     {
@@ -35,7 +44,26 @@ TOLD_BY_SESSION: Final = frozenset(
     }
 )
 """What a session tells by itself: the same of a pipeline's own RTVI would come twice."""
+CAPABILITIES: Final = {
+    "audio_in": True,
+    "audio_out": True,
+    "video_in": False,
+    "screen_in": False,
+    "video_out": False,
+    "metrics": True,
+}
 _CALLS: Final = frozenset({"llm-function-call", "llm-function-call-in-progress"})
+
+
+def about_us(server: dict[str, Any], around: Surroundings | None) -> dict[str, Any]:
+    """What ``bot-ready`` says of a server and its bot; RTVI's capabilities have no place for
+    files.
+    """
+    accepts = None if around is None else around.accepts
+    if accepts is None or not accepts.any:
+        return server
+    files = {"types": list(accepts.types), "max_bytes": accepts.max_bytes}
+    return {**server, "accepts": files}
 
 
 def is_ours(message: wire.AppMessage) -> bool:
