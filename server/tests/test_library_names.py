@@ -74,6 +74,7 @@ USED: dict[str, str] = {
         _init_sample_rate _params _vad_buffer _vad_frames_num_bytes _vad_start_frames
         _vad_starting_count _vad_state _vad_stop_frames _vad_stopping_count
     """,
+    "pipecat.workers.runner.WorkerRunner": "_setup_sigint() _setup_sigterm()",
     GEMINI: """
         _audio_input_paused _bot_is_responding _client _complete_turn() _completed_tool_calls
         _connect() _connection_start_time _connection_task _connection_task_handler _context

@@ -48,6 +48,7 @@ class FakePath:
         self.blocks: list[Block] = []
         self.cuts: list[Cut] = []
         self.on_void: Callable[[Cut], None] | None = None
+        self.drops_from_ms: float | None = None
         self.closed = False
         self.closing: Coroutine[Any, Any, Any] | None = None
 
@@ -58,10 +59,11 @@ class FakePath:
                 return
             self.blocks.append(block)
 
-    def void(self, cut: Cut) -> None:
+    def void(self, cut: Cut) -> float | None:
         self.cuts.append(cut)
         if self.on_void is not None:
             self.on_void(cut)
+        return self.drops_from_ms
 
     async def close(self) -> None:
         if self.closing is not None:

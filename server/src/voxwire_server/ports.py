@@ -365,8 +365,13 @@ class MediaPath(Protocol):
         """Audio was placed, or more of it was heard: send what is due. Never blocks."""
         ...
 
-    def void(self, cut: Cut) -> None:
-        """Audio before the cut is void: forget what has not left yet, have the rest dropped."""
+    def void(self, cut: Cut) -> float | None:
+        """Audio before the cut is void: forget what has not left yet, have the rest dropped.
+
+        Returns:
+            Where what it had taken and forgot begins, milliseconds of the media clock: nobody hears
+            that. None = all of it has left.
+        """
         ...
 
     async def close(self) -> None:

@@ -1,5 +1,7 @@
 """Loading a bot's file: both kinds, and what is said when it cannot be loaded."""
 
+import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pipecat.runner import utils
 from pipecat.transports.base_transport import TransportParams
 
+from tests.support.waiting import DEADLINE_S
 from voxwire_server import cli
 from voxwire_server.bots import runner_file
 from voxwire_server.bots.needs import NotConfiguredError
@@ -25,6 +29,11 @@ async def bot(runner_args: RunnerArguments):
 """
 
 Write = Callable[[str], str]
+
+
+async def stock_create_transport(*_: Any) -> Any:
+    """Pipecat's own, as it is before any bot's file was loaded."""
+    raise AssertionError("it is not the session's transport")
 
 
 @pytest.fixture
@@ -135,6 +144,24 @@ def test_dot_env_beside_the_file_is_read_and_the_environment_wins(
     assert sys.modules["voxwire_bot_mybot"].SEEN == ("environment", "file")
 
 
+@pytest.mark.parametrize("other", ["", "environment"])
+def test_a_setting_of_dot_env_that_does_not_count_is_noted(
+    other: str, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SAME_KEY", "OTHER_KEY", "NEW_KEY"):
+        monkeypatch.setenv(name, "same")
+    monkeypatch.setenv("OTHER_KEY", other)
+    monkeypatch.delenv("NEW_KEY")
+    (tmp_path / ".env").write_text("SAME_KEY=same\nOTHER_KEY=secret\nNEW_KEY=new\n")
+    path = write("async def bot(session): pass\n")
+    [note] = load_bot(path).notes
+    assert note == (
+        f"{tmp_path / '.env'} sets OTHER_KEY, which has another value already, in the environment"
+        " or from another bot's .env: mybot.py gets that one"
+    )
+    assert load_bot(path).notes == (note,)  # what it has set itself is not another value
+
+
 def test_what_stands_under_main_is_not_run(write: Write) -> None:
     text = "async def bot(session): pass\nif __name__ == '__main__': raise SystemExit(3)\n"
     assert load_bot(write(text)).name == "mybot"
@@ -200,15 +227,16 @@ class Session:
     def expect(self) -> None:
         pass
 
-    def add_event_handler(self, _: str, __: Any) -> None:
-        pass
-
     def configure(self, params: Any) -> None:
         self.params = params
 
 
+def any_session() -> Any:
+    return Session()
+
+
 async def run(path: str) -> Any:
-    session: Any = Session()
+    session = any_session()
     await load_bot(path).run(session)
     return session
 
@@ -218,6 +246,46 @@ async def test_the_first_entry_that_fits_is_used(others: str, write: Write) -> N
     entry = "lambda: TransportParams(audio_out_sample_rate=8000)"
     text = "from pipecat.transports.base_transport import TransportParams\n" + STOCK.replace(
         '"webrtc": object', f"{others}: {entry}"
+    )
+    assert (await run(write(text))).params == TransportParams(audio_out_sample_rate=8000)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "# not a BotSession\n",
+        "'BotSession'\n",
+        "from voxwire_server import BotSession\ndef helper(session: BotSession): pass\n",
+    ],
+)
+async def test_what_a_file_for_the_runner_says_of_ours_changes_nothing(
+    head: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(utils, "create_transport", stock_create_transport)
+    entry = '"webrtc": lambda: TransportParams(audio_out_sample_rate=8000)'
+    text = "from pipecat.transports.base_transport import TransportParams\n" + STOCK.replace(
+        '"webrtc": object', entry
+    )
+    assert (await run(write(head + text))).params == TransportParams(audio_out_sample_rate=8000)
+
+
+def test_a_file_of_ours_leaves_pipecat_s_runner_alone(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(utils, "create_transport", stock_create_transport)
+    load_bot(write("async def bot(session: 'voxwire_server.BotSession'): pass\n"))
+    assert utils.create_transport is stock_create_transport
+
+
+async def test_a_transport_of_the_connection_takes_names_as_the_stock_one_does(
+    write: Write,
+) -> None:
+    text = (
+        "from pipecat.transports.base_transport import TransportParams\n"
+        "from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport\n"
+        "async def bot(runner_args):\n"
+        "    params = TransportParams(audio_out_sample_rate=8000)\n"
+        "    SmallWebRTCTransport(runner_args.webrtc_connection, params, 'in', 'out')\n"
     )
     assert (await run(write(text))).params == TransportParams(audio_out_sample_rate=8000)
 
@@ -250,6 +318,42 @@ async def test_the_arguments_are_those_of_pipecat_s_runner(write: Write) -> None
     assert arguments.pipeline_idle_timeout_secs is None
     assert arguments.webrtc_connection.pc_id == "s1"
     assert arguments.session.id == "s1"
+
+
+@pytest.mark.parametrize("kind", ["WorkerRunner", "PipelineRunner"])
+async def test_the_signals_stay_the_server_s_however_many_bots_start_together(
+    kind: str, write: Write
+) -> None:
+    text = (
+        "import asyncio\n"
+        "from pipecat.pipeline.runner import PipelineRunner, WorkerRunner\n"
+        "READY = asyncio.Queue()\n"
+        "async def bot(runner_args):\n"
+        f"    runner = {kind}(handle_sigint=True, handle_sigterm=True)\n"
+        "    @runner.event_handler('on_ready')\n"
+        "    async def on_ready(runner):\n"
+        "        READY.put_nowait(runner)\n"
+        "    await runner.run(auto_end=False)\n"
+    )
+    loop, bot, told = asyncio.get_running_loop(), load_bot(write(text)), asyncio.Event()
+    terminate = signal.getsignal(signal.SIGTERM)
+    loop.add_signal_handler(signal.SIGINT, told.set)  # of a program that embeds the server
+    try:
+        bots = [asyncio.ensure_future(bot.run(any_session())) for _ in range(2)]
+        async with asyncio.timeout(DEADLINE_S):
+            ready = sys.modules["voxwire_bot_mybot"].READY
+            runners = [await ready.get() for _ in bots]
+            signal.raise_signal(signal.SIGINT)
+            telling = asyncio.ensure_future(told.wait())
+            await asyncio.wait([telling, *bots], return_when=asyncio.FIRST_COMPLETED)
+            assert told.is_set()
+            assert signal.getsignal(signal.SIGTERM) is terminate
+            for runner in runners:
+                await runner.cancel()
+            await asyncio.gather(*bots)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
 
 
 async def test_other_arguments_go_where_pipecat_sends_them() -> None:

@@ -503,6 +503,49 @@ async def test_what_a_wire_took_and_did_not_bring_comes_again(
     assert third.sent == []  # all of it had come
 
 
+@pytest.mark.parametrize("noticed", [False, True])
+@in_virtual_time
+async def test_a_call_that_was_lost_with_the_wire_has_failed_at_once(
+    time: VirtualTime, noticed: bool
+) -> None:
+    peer = Peer(time, features=RESUME)
+    peer.tools = {"look"}
+    peer.tell(tool_request=wire.ToolRequest(call_id="a", name="look", call_token=b"A"))
+    peer.wire.confirmed = len(peer.wire.sent)
+    peer.tell(tool_request=wire.ToolRequest(call_id="b", name="look", call_token=b"B"))
+    await time.advance(1)
+    if noticed:
+        peer.channel.lost(peer.wire)
+    again = FakeWire()
+    peer.channel.rebind(again)
+    await time.advance(1)
+    assert peer.inbox.kinds == ["tool_accepted", "tool_accepted", "tool_result"]
+    failed = peer.inbox.messages[-1].tool_result
+    assert (failed.call_id, failed.call_token) == ("b", b"B")
+    assert failed.error.code == wire.ErrorCode.ERROR_CODE_CONNECTION_LOST
+    assert failed.error.reason == "lost with the connection"
+    assert again.sent == []
+    for call_id in "ab":  # both had come, after all
+        data = {"tool_call_id": call_id, "function_name": "look", "result": 7}
+        peer.say("llm-function-call-result", data)
+    assert again.types == ["error-response"]
+    assert peer.inbox.messages[-1].tool_result.call_id == "a"
+
+
+@in_virtual_time
+async def test_a_call_that_was_over_when_the_wire_was_lost_does_not_fail(time: VirtualTime) -> None:
+    peer = Peer(time, features=RESUME)
+    peer.tools = {"look"}
+    peer.wire.confirmed = 0
+    peer.tell(tool_request=wire.ToolRequest(call_id="a", name="look", call_token=b"A"))
+    peer.tell(tool_call_ended=wire.ToolCallEnded(call_id="a"))
+    again = FakeWire()
+    peer.channel.rebind(again)
+    await time.advance(1)
+    assert "tool_result" not in peer.inbox.kinds
+    assert "llm-function-call-in-progress" not in again.types
+
+
 @in_virtual_time
 async def test_a_client_that_comes_back_is_within_reach_before_it_says_anything(
     time: VirtualTime,

@@ -58,11 +58,19 @@ class Ear:
     async def _send(self, event: dict[str, bytes]) -> None:
         self.sent.append(event["bytes"])
 
-    async def say(self, length_ms: int) -> None:
+    def place(self, length_ms: int) -> None:
         pcm = bytes(length_ms * PLAYOUT_RATE // 500)
         self.playout.place(pcm, self.clock.now_ms(), new_stretch=True)
         self.path.wake()
+
+    async def say(self, length_ms: int) -> None:
+        self.place(length_ms)
         await self.port.settle(100)
+
+    def interrupt(self) -> float | None:
+        cut = self.playout.flush(self.clock.now_ms())
+        assert cut is not None
+        return self.path.void(cut)
 
     async def close(self) -> None:
         await self.path.close()
@@ -100,15 +108,24 @@ async def test_an_interruption_drops_what_waits_and_tells_a_client_that_knows(
     await ear.say(3000)
     await time.advance(500)
     ear.link.send_audio(b"waits")
-    cut = ear.playout.flush(ear.clock.now_ms())
-    assert cut is not None
-    ear.path.void(cut)
+    ear.interrupt()
     await ear.port.settle(100)
     before = ear.sent_ms
     await time.advance(3000)
     assert ear.sent_ms == before
     assert b"waits" not in ear.sent
     assert ear.sent[-1] == b"drop it"
+    await ear.close()
+
+
+@in_virtual_time
+async def test_what_an_interruption_drops_is_said_to_have_never_left(time: VirtualTime) -> None:
+    ear = Ear()
+    await ear.say(40)
+    assert ear.interrupt() is None  # it is with the socket
+    ear.place(80)
+    assert not ear.link.takes_audio
+    assert ear.interrupt() == 40
     await ear.close()
 
 

@@ -80,6 +80,18 @@ async def test_who_drops_nothing_hears_all_that_he_was_sent(time: VirtualTime) -
 
 
 @in_virtual_time
+async def test_what_a_path_drops_before_it_has_left_is_never_heard(time: VirtualTime) -> None:
+    stage = Stage(features=frozenset())
+    path = await stage.open(1)
+    stage.say(1000)
+    await time.advance(100)
+    sent_ms = 20 * len(path.blocks)
+    path.drops_from_ms = 60  # the socket is slow: the clock has it that some of it was heard
+    assert 60 < stage.voice.heard_ms() < sent_ms
+    await flush(stage, time, expected=(60, SERVER_CLOCK), after_ms=0)
+
+
+@in_virtual_time
 async def test_in_a_gap_only_what_was_reported_is_certain(time: VirtualTime) -> None:
     stage = Stage()
     await stage.open(1)

@@ -14,7 +14,7 @@ from traceback import extract_tb
 from types import ModuleType
 from typing import Any, Final
 
-from dotenv import load_dotenv
+from dotenv.main import DotEnv
 
 from voxwire_server.bots import file_notes
 from voxwire_server.bots.loaded_bot import BotNotFoundError, LoadedBot, nothing
@@ -22,9 +22,6 @@ from voxwire_server.bots.missing import missing_key, missing_package
 
 __all__ = ["load_file"]
 
-_OURS: Final = "BotSession"
-"""What a file of ours names; every other one may import from Pipecat's runner, and whatever it
-imports of itself may."""
 _RUNNER: Final = "pipecat.runner."
 _ARGUMENTS: Final = "RunnerArguments"
 """How the classes end that Pipecat's runner gives to a bot."""
@@ -34,7 +31,8 @@ _SIGNATURES: Final = "'async def bot(session)', or 'async def bot(runner_args)' 
 def load_file(path: Path) -> LoadedBot:
     """Load the function ``bot`` of a Python file.
 
-    ``.env`` beside the file is read first; the environment wins. ``warm``, ``close`` and
+    ``.env`` beside the file is read first; the environment wins, also what another bot's ``.env``
+    has put there, and a note says so where the two differ. ``warm``, ``close`` and
     ``EXAMPLES`` of the file are used where it has them.
 
     Raises:
@@ -44,8 +42,10 @@ def load_file(path: Path) -> LoadedBot:
         source = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BotNotFoundError(f"{path} is not a Python file: {error}") from error
-    load_dotenv(path.parent / ".env")
-    if _OURS not in source:
+    settings = DotEnv(path.parent / ".env", override=False)
+    unused = file_notes.of_settings(settings.dict(), path, os.environ)
+    settings.set_as_environment_variables()
+    if not file_notes.is_ours(source):
         from voxwire_server.bots import runner_file
 
         runner_file.install(source)
@@ -65,7 +65,7 @@ def load_file(path: Path) -> LoadedBot:
         close=getattr(module, "close", nothing),
         examples=tuple(getattr(module, "EXAMPLES", ())),
         accepts=None if accepts is None else tuple(accepts),
-        notes=(*notes, *file_notes.of_keys(source, path, os.environ)),
+        notes=(*notes, *unused, *file_notes.of_keys(source, path, os.environ)),
     )
 
 

@@ -7,10 +7,45 @@ from typing import Final
 
 from voxwire_server.bots.needs import how_to_set
 
-__all__ = ["of_entries", "of_keys"]
+__all__ = ["is_ours", "names", "of_entries", "of_keys", "of_settings"]
 
+_OURS: Final = "BotSession"
+_RUNNER: Final = "pipecat.runner"
 _ENTRIES: Final = "transport_params"
 _ASKS: Final = ("os.getenv", "os.environ.get")
+
+
+def is_ours(source: str) -> bool:
+    """Whether a file names ``BotSession`` and imports nothing of Pipecat's runner itself; every
+    other one may, or whatever it imports.
+    """
+    return names(source, _OURS) and not any(_imports_runner(node) for node in _walk(source))
+
+
+def names(source: str, name: str) -> bool:
+    """Whether a file's code has a name in it: comments and texts do not count, except for an
+    annotation in quotes.
+    """
+    return any(_is_named(node, name) for node in _walk(source))
+
+
+def of_settings(
+    settings: Mapping[str, str | None], path: Path, environment: Mapping[str, str]
+) -> tuple[str, ...]:
+    """A sentence on each variable of a file's ``.env`` that has another value already, which is
+    the one that counts. The values are not told: they may be keys.
+
+    Args:
+        settings: What the ``.env`` beside the file says.
+        path: The bot's file.
+        environment: As it is before that is read.
+    """
+    return tuple(
+        f"{path.parent / '.env'} sets {name}, which has another value already, in the environment"
+        f" or from another bot's .env: {path.name} gets that one"
+        for name, value in settings.items()
+        if value is not None and environment.get(name, value) != value
+    )
 
 
 def of_entries(source: str, name: str, served: Collection[str]) -> tuple[str, ...]:
@@ -39,6 +74,27 @@ def of_keys(source: str, path: Path, environment: Mapping[str, str]) -> tuple[st
         for name in names
         if not environment.get(name)
     )
+
+
+def _is_named(node: ast.AST, name: str) -> bool:
+    match node:
+        case ast.Name(id=found) | ast.Attribute(attr=found) | ast.alias(name=found):
+            return found == name
+        case ast.arg(annotation=ast.Constant(value=str(quoted))):
+            return quoted.rpartition(".")[2] == name
+        case _:
+            return False
+
+
+def _imports_runner(node: ast.AST) -> bool:
+    match node:
+        case ast.ImportFrom(module=str(module)):
+            modules = [module, *(f"{module}.{alias.name}" for alias in node.names)]
+        case ast.Import():
+            modules = [alias.name for alias in node.names]
+        case _:
+            return False
+    return any(f"{module}.".startswith(f"{_RUNNER}.") for module in modules)
 
 
 def _walk(source: str) -> Iterator[ast.AST]:

@@ -5,12 +5,10 @@ the session's own transport here: ``create_transport(runner_args, transport_para
 ``SmallWebRTCTransport`` of the arguments' ``webrtc_connection``.
 """
 
-import asyncio
 import functools
 import os
-import signal
-import threading
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +16,9 @@ from typing import Any, Final
 from pipecat.runner import utils
 from pipecat.runner.types import SmallWebRTCRunnerArguments
 from pipecat.transports.base_transport import TransportParams
+from pipecat.workers.runner import WorkerRunner
 
+from voxwire_server.bots import file_notes
 from voxwire_server.bots.missing import missing_key
 from voxwire_server.bots.needs import NotConfiguredError
 from voxwire_server.pipeline.bot import Bot, BotSession
@@ -30,6 +30,10 @@ SERVED: Final = ("webrtc", "websocket")
 """The entries of ``transport_params`` that fit a session, the first one that a bot has counts."""
 _DIRECT: Final = "SmallWebRTCTransport"
 _REPLACED: Final = "voxwire_replaced"
+_SETS_UP_SIGNALS: Final = ("_setup_sigint", "_setup_sigterm")
+"""Methods of Pipecat's runner (protocol/adr/0015)."""
+_in_session: Final = ContextVar("in_session", default=False)
+"""Whether a bot of a session is what runs: it, and the tasks that it makes."""
 
 
 class SessionConnection:
@@ -67,12 +71,13 @@ def as_session_bot(run: Callable[[Any], Awaitable[None]], path: Path) -> Bot:
         run: ``async def bot(runner_args)``.
         path: Its file.
     """
+    _keep_signals()
 
     async def bot(session: BotSession) -> None:
         connection = SessionConnection(session)
         session.transport.client = connection
         session.transport.rtvi.expect()
-        _keep_interrupt(session.transport)
+        _in_session.set(True)
         arguments = SessionArguments(
             connection, session=session, body=session.metadata, session_id=session.id
         )
@@ -86,21 +91,24 @@ def as_session_bot(run: Callable[[Any], Awaitable[None]], path: Path) -> Bot:
     return bot
 
 
-def _keep_interrupt(transport: SessionTransport) -> None:
-    """Ctrl-C ends the server, whatever a bot's runner makes of it (``handle_sigint`` is True where
-    a file does not pass on the runner's own).
+def _keep_signals() -> None:
+    """The server's signals end the server, whatever a bot's runner makes of them: its
+    ``handle_sigint`` is True where a file does not pass on what it was given.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return
-    kept = signal.getsignal(signal.SIGINT)
+    for name in _SETS_UP_SIGNALS:
+        stock = getattr(WorkerRunner, name)
+        if not hasattr(stock, _REPLACED):
+            setattr(WorkerRunner, name, _unless_in_session(stock))
 
-    async def give_back(_: Any, __: Any) -> None:
-        if signal.getsignal(signal.SIGINT) is kept:
-            return
-        if asyncio.get_running_loop().remove_signal_handler(signal.SIGINT):
-            signal.signal(signal.SIGINT, kept)
 
-    transport.add_event_handler("on_client_connected", give_back)
+def _unless_in_session(stock: Callable[[WorkerRunner], None]) -> Callable[[WorkerRunner], None]:
+    @functools.wraps(stock)
+    def set_up(runner: WorkerRunner) -> None:
+        if not _in_session.get():
+            stock(runner)
+
+    setattr(set_up, _REPLACED, True)
+    return set_up
 
 
 def install(source: str) -> None:
@@ -115,7 +123,7 @@ def install(source: str) -> None:
     os.environ.setdefault("ENV", "local")
     if not hasattr(utils.create_transport, _REPLACED):
         utils.create_transport = _create_transport(utils.create_transport)
-    if _DIRECT in source:
+    if file_notes.names(source, _DIRECT):
         from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
         SmallWebRTCTransport.__new__ = _new_transport  # type: ignore[assignment]
@@ -135,7 +143,7 @@ def _create_transport(stock: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _new_transport(
-    kind: type[Any], webrtc_connection: Any = None, params: Any = None, **_: Any
+    kind: type[Any], webrtc_connection: Any = None, params: Any = None, *_: Any, **__: Any
 ) -> Any:
     """``SmallWebRTCTransport.__new__``; what it gives is none: Python calls no ``__init__``."""
     if isinstance(webrtc_connection, SessionConnection):

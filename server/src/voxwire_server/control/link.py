@@ -109,9 +109,15 @@ class ControlLink:
         self._audio.append(data)
         self._wake.set()
 
-    def drop_audio(self) -> None:
-        """Forget queued audio (a flush)."""
+    def drop_audio(self) -> bool:
+        """Forget queued audio (a flush).
+
+        Returns:
+            Whether there was any.
+        """
+        dropped = bool(self._audio)
         self._audio.clear()
+        return dropped
 
     def close(self, code: int, reason: str) -> None:
         """Close the socket after the queued events; ``reason`` is at most 120 bytes."""

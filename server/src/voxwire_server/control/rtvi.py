@@ -7,9 +7,9 @@ from typing import Any, Final
 from voxwire_protocol import rtvi, wire
 from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock, Timer
+from voxwire_server.control import rtvi_told
 from voxwire_server.control.bad_messages import BadMessages
 from voxwire_server.control.intake import Intake
-from voxwire_server.control.rtvi_told import is_ours, may_come_twice, moments
 from voxwire_server.control.rtvi_wire import RtviWire, Surroundings
 from voxwire_server.lifecycle import Event, State
 from voxwire_server.ports import Inbox
@@ -25,14 +25,6 @@ _LEAVE_MS: Final = 30_000
 """How long a bot that was asked to go may take to say what it has to say, milliseconds."""
 _SUPERSEDED: Final = 4000 + wire.ErrorCode.ERROR_CODE_SUPERSEDED
 _UNSUPPORTED: Final = "this server does not take messages of this type"
-_CAPABILITIES: Final = {
-    "audio_in": True,
-    "audio_out": True,
-    "video_in": False,
-    "screen_in": False,
-    "video_out": False,
-    "metrics": True,
-}
 
 
 def _now_iso() -> str:
@@ -142,7 +134,7 @@ class RtviChannel:
             return
         if payload == "tool_call_started" and self._around is not None:
             self._client.client_tools = frozenset(self._around.client_tools())
-        if payload == "app_message" and is_ours(envelope.app_message):
+        if payload == "app_message" and rtvi_told.is_ours(envelope.app_message):
             return
         if payload == "tool_request" and not self._asks(envelope.tool_request):
             return
@@ -151,7 +143,7 @@ class RtviChannel:
             self._client.text_only = self._silent or typed
         messages = self._client.write(envelope, timestamp=self._timestamp())
         self._say([self._fitting(rtvi.encode(message)) for message in messages])
-        for media_ms in moments(envelope):
+        for media_ms in rtvi_told.moments(envelope):
             self._cue(media_ms)
         if payload == "state_changed":
             self._leave_if_quiet()
@@ -285,11 +277,8 @@ class RtviChannel:
             case wire.Envelope():
                 self._pass_on(found.said, inbox)
             case rtvi.ClientReady():
-                self._tell(
-                    self._client.bot_ready(
-                        found.message_id, about=self._about_us(), capabilities=_CAPABILITIES
-                    )
-                )
+                about, can = rtvi_told.about_us(self._about, self._around), rtvi_told.CAPABILITIES
+                self._tell(self._client.bot_ready(found.message_id, about=about, capabilities=can))
             case rtvi.DisconnectBot():
                 self._leaving = inbox.clock.call_later(_LEAVE_MS, lambda: leave(inbox))
                 self._leave_if_quiet()
@@ -300,14 +289,6 @@ class RtviChannel:
                 self._send_file(found.message_id, found.said)
             case _:
                 self._answer(found.message_id, _UNSUPPORTED)
-
-    def _about_us(self) -> dict[str, Any]:
-        """What ``bot-ready`` says; RTVI's capabilities have no place for files."""
-        accepts = None if self._around is None else self._around.accepts
-        if accepts is None or not accepts.any:
-            return self._about
-        files = {"types": list(accepts.types), "max_bytes": accepts.max_bytes}
-        return {**self._about, "accepts": files}
 
     def _send_file(self, message_id: str, file: rtvi.SendFile) -> None:
         around = self._around
@@ -388,11 +369,23 @@ class RtviChannel:
                 self._keep_one(text)
 
     def _keep(self, texts: list[str]) -> None:
-        """What a wire took and may not have brought."""
+        """What a wire took and may not have brought; a call of the page's ends with the wire, as it
+        must not run twice, and nobody may be running it.
+        """
         tools = () if self._around is None else self._around.client_tools()
         for text in texts:
-            if may_come_twice(text, tools):
+            call = rtvi_told.own_call(text, tools)
+            if call is None:
                 self._keep_one(text)
+            else:
+                self._fail(*call)
+
+    def _fail(self, call_id: str, name: str) -> None:
+        inbox, _ = self._begun()
+        token = self._client.calls.settle(call_id, name)
+        if token is not None:  # else it is over
+            failed = rtvi_told.lost_call(call_id, token)
+            inbox.clock.call_later(0, lambda: inbox.message(failed))  # told on the next wire
 
     def _keep_one(self, text: str) -> None:
         if self._comes_back and self._kept_bytes + len(text) <= _KEPT_BYTES:

@@ -5,8 +5,17 @@ from typing import Any, Final, cast
 
 from voxwire_protocol import rtvi, wire
 from voxwire_protocol.json_text import load_json
+from voxwire_server.control.rtvi_wire import Surroundings
 
-__all__ = ["TOLD_BY_SESSION", "is_ours", "may_come_twice", "moments"]
+__all__ = [
+    "CAPABILITIES",
+    "TOLD_BY_SESSION",
+    "about_us",
+    "is_ours",
+    "lost_call",
+    "moments",
+    "own_call",
+]
 
 TOLD_BY_SESSION: Final = frozenset(
     {
@@ -35,7 +44,26 @@ TOLD_BY_SESSION: Final = frozenset(
     }
 )
 """What a session tells by itself: the same of a pipeline's own RTVI would come twice."""
+CAPABILITIES: Final = {
+    "audio_in": True,
+    "audio_out": True,
+    "video_in": False,
+    "screen_in": False,
+    "video_out": False,
+    "metrics": True,
+}
 _CALLS: Final = frozenset({"llm-function-call", "llm-function-call-in-progress"})
+
+
+def about_us(server: dict[str, Any], around: Surroundings | None) -> dict[str, Any]:
+    """What ``bot-ready`` says of a server and its bot; RTVI's capabilities have no place for
+    files.
+    """
+    accepts = None if around is None else around.accepts
+    if accepts is None or not accepts.any:
+        return server
+    files = {"types": list(accepts.types), "max_bytes": accepts.max_bytes}
+    return {**server, "accepts": files}
 
 
 def is_ours(message: wire.AppMessage) -> bool:
@@ -47,12 +75,26 @@ def is_ours(message: wire.AppMessage) -> bool:
     return members.get("label") == rtvi.LABEL and members.get("type") in TOLD_BY_SESSION
 
 
-def may_come_twice(text: str, client_tools: Collection[str]) -> bool:
-    """Whether a client may be told that again: it would run a call of its own tools again, too."""
+def own_call(text: str, client_tools: Collection[str]) -> tuple[str, str] | None:
+    """Id and name of the call that a client is asked to run itself; None = it may be told that
+    again, as it runs nothing of it.
+    """
     message = rtvi.decode(text)
     data: object = message.data
     members = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
-    return message.type not in _CALLS or members.get("function_name") not in client_tools
+    name = members.get("function_name")
+    if message.type not in _CALLS or name not in client_tools:
+        return None
+    return str(members.get("tool_call_id")), str(name)
+
+
+def lost_call(call_id: str, call_token: bytes) -> wire.Envelope:
+    """What a call has come to that may never have come to the client."""
+    error = wire.Error(
+        code=wire.ErrorCode.ERROR_CODE_CONNECTION_LOST, reason="lost with the connection"
+    )
+    result = wire.ToolResult(call_id=call_id, call_token=call_token, error=error)
+    return wire.Envelope(tool_result=result)
 
 
 def moments(envelope: wire.Envelope) -> list[int]:

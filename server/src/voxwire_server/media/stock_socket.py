@@ -63,6 +63,7 @@ class StockSocketPath:
         self._rate = capture_rate
         self._resampled: Resampled | None = None
         self._comes_at = capture_rate
+        self._newest_ms = 0.0
         self._timer: Timer | None = None
         self._closed = False
         link.on_drained = self.wake
@@ -98,13 +99,15 @@ class StockSocketPath:
                 return
             if self._voice is not None:
                 self._link.send_audio(self._voice(block.pcm))
+                self._newest_ms = block.start * 1000 / PLAYOUT_RATE
 
-    def void(self, cut: Cut) -> None:
+    def void(self, cut: Cut) -> float | None:
         """What waits for the socket is dropped, and the client is told so if it knows how."""
-        self._link.drop_audio()
+        from_ms = self._newest_ms if self._link.drop_audio() else None
         if self._interrupted and not self._closed:
             self._link.send_event(self._interrupted)
         self.wake()
+        return from_ms
 
     def _disarm(self) -> None:
         if self._timer is not None:

@@ -178,8 +178,9 @@ class WebRtcPath:
         if start is not None:
             self._say(self._anchors.placed(start, self._port.clock.now_ms()))
 
-    def void(self, cut: Cut) -> None:
+    def void(self, cut: Cut) -> float | None:
         """Nothing waits here: the track takes what is placed when it is due."""
+        return None
 
     def _say(self, anchor: Anchor | None) -> None:
         timestamp = None if anchor is None else self._peer.rtp_timestamp(anchor.track)

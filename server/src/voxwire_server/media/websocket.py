@@ -43,6 +43,7 @@ class WebSocketPath:
         self._port = port
         self._ahead_ms = _AHEAD_MS
         self._concealed_ms = 0
+        self._newest_ms = 0.0
         self._timer: Timer | None = None
         self._closed = False
         self._chunk = wire.Envelope()
@@ -84,16 +85,18 @@ class WebSocketPath:
                 return
             self._send(block.start, block.pcm)
 
-    def void(self, cut: Cut) -> None:
+    def void(self, cut: Cut) -> float | None:
         """What waits for the socket is dropped; the client drops the rest."""
-        self._link.drop_audio()
+        from_ms = self._newest_ms if self._link.drop_audio() else None
         self.wake()
+        return from_ms
 
     def _send(self, start: int, pcm: bytes) -> None:
         audio = self._chunk.audio
         audio.sample_index = start
         audio.data = pcm
         self._link.send_audio(self._chunk.SerializeToString())
+        self._newest_ms = start * 1000 / self._playout.sample_rate
 
     def _disarm(self) -> None:
         if self._timer is not None:

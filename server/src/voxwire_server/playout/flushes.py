@@ -47,8 +47,8 @@ class Flushes:
         """Silence the bot now and learn what was heard.
 
         Waits at most 150 ms for the listener's final report, then believes the estimate. One who
-        reports nothing drops nothing, either: he hears all that he was sent, which may be more
-        than his time says, as a track catches up after a stall.
+        reports nothing drops nothing, either: he hears all that left for him, which may be more
+        than his time says, as a track catches up after a stall, or less, where a socket is slow.
 
         Returns:
             The heard position in milliseconds of the media clock and its source, or None when
@@ -65,14 +65,15 @@ class Flushes:
         else:
             gap = self._in_gap()
             answer = self._expect(cut) if not gap and self._answers() else None
-            path.void(cut)
+            from_ms = path.void(cut)
             self._say(cut, path.path_id, utterance_id)
             if gap:
                 result = playout.heard.certain_ms(clock.now_ms()), before[1]
             elif answer is not None:
                 result = await self._report(cut, answer)
             elif not playout.heard.reports:
-                result = max(before[0], playout.heard.sent_ms), before[1]
+                sent_ms = playout.heard.sent_ms
+                result = sent_ms if from_ms is None else min(from_ms, sent_ms), before[1]
         playout.finish_flush(cut, clock.now_ms())
         return result
 
