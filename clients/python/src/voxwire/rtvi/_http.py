@@ -1,5 +1,6 @@
 """Requests to a stock bot's runner: JSON there, a JSON object back."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -64,6 +65,7 @@ async def ask(
     where = urlsplit(url).netloc
     try:
         async with (
+            asyncio.timeout(timeout_ms / 1000),  # httpx has a deadline for each read, not for all
             httpx.AsyncClient(timeout=timeout_ms / 1000, trust_env=not is_loopback(url)) as client,
             client.stream(method, url, json=dict(body), headers=dict(headers)) as answer,
         ):
@@ -72,7 +74,7 @@ async def ask(
                 content += piece
                 if len(content) > MAX_ANSWER_BYTES:
                     raise ProtocolError(ErrorCode.TOO_LARGE, f"{where} answers without an end")
-    except httpx.TimeoutException as error:
+    except (httpx.TimeoutException, TimeoutError) as error:
         reason = f"{where} did not answer in time"
         raise TransportError(ErrorCode.TIMEOUT, reason, retryable=True) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
