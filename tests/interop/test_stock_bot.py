@@ -202,7 +202,9 @@ async def test_a_lost_connection_comes_back_and_the_bot_has_noticed_nothing(
         states = [event.state for event in heard.of(voxwire.ConnectionChanged, since=at)]
         assert states == ["reconnecting", "connected"]
         assert heard.of(voxwire.PathChanged, since=at)
-        assert not heard.of(voxwire.EventsSkipped)
+        assert heard.of(voxwire.EventsSkipped) == [voxwire.EventsSkipped(0)]
+        cut, *_ = heard.of(voxwire.UtteranceEnded, since=at)
+        assert cut.end == voxwire.UtteranceEnd.INTERRUPTED
     assert "Reusing existing connection" in runner.log_path.read_text()
 
 
