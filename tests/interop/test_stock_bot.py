@@ -262,6 +262,7 @@ async def test_a_bot_that_is_killed_ends_its_sessions_with_the_reason() -> None:
                 "websocket": voxwire.ErrorCode.CONNECTION_LOST,
             }[transport]
             assert heard.error.code == code
+            assert ("process is gone" in heard.error.reason) is (transport == "webrtc")
             assert not heard.of(voxwire.SessionEnded)
 
         ready: list[str] = []

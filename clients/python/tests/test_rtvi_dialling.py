@@ -28,12 +28,14 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
 
 
 @asynccontextmanager
-async def runner(body: bytes, *, pause_s: float = 0.0) -> AsyncIterator[str]:
-    """Answers every request with `body`, byte by byte if there is a pause; the URL."""
+async def runner(*bodies: bytes, pause_s: float = 0.0) -> AsyncIterator[str]:
+    """Answers one request with each of `bodies`, byte by byte if there is a pause; the URL."""
+    left = iter(bodies)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
+            body = next(left)
             writer.write(HEAD % len(body))
             for at in range(len(body)) if pause_s else ():
                 writer.write(body[at : at + 1])
