@@ -40,7 +40,7 @@ async def runner(*bodies: bytes, pause_s: float = 0.0) -> AsyncIterator[str]:
             for at in range(len(body)) if pause_s else ():
                 writer.write(body[at : at + 1])
                 await writer.drain()
-                await asyncio.sleep(pause_s)
+                await asyncio.sleep(pause_s)  # real time: slow
             if not pause_s:
                 writer.write(body)
             await writer.drain()

@@ -101,7 +101,8 @@ async def ask(
 def _is_refused(error: BaseException | None) -> bool:
     """Whether an address of the host refused, by what httpx's error comes from."""
     if isinstance(error, BaseExceptionGroup):
-        return any(_is_refused(each) for each in cast("tuple[Exception, ...]", error.exceptions))
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return any(_is_refused(each) for each in group.exceptions)
     if error is None or isinstance(error, ConnectionRefusedError):
         return error is not None
     return _is_refused(error.__cause__ or error.__context__)
