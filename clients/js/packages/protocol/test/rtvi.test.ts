@@ -209,43 +209,46 @@ function codeOf(call: () => unknown): string {
 const sameId = (want: Json, have: RtviMessage | undefined): Json =>
   want.id === "id-+" ? { ...want, id: have?.id ?? null } : want;
 
-test.each(["speech", "unspaced", "cut", "lost", "tools", "app", "asked"])("a stock bot: %s", (name) => {
-  const script: Script = load(`bot-${name}`);
-  let ids = 0;
-  const bot = new StockBot({
-    newId: () => `id-${++ids}`,
-    tools: new Set(script.options.tools),
-  });
-  for (const [at, step] of script.steps.entries()) {
-    const where = `step ${at}`;
-    if (step.op === "state") {
-      expect(bot.version && versionText(bot.version)).toBe(step.version);
-      expect(bot.capabilities).toEqual(step.capabilities);
-    } else if (step.op === "lost") {
-      expect(bot.lost(step.media_ms).map(shown), where).toEqual(wanted(step));
-    } else if (step.op === "read") {
-      const read = () => bot.read(decode(text(step.message)), step.media_ms);
-      if (step.error) {
-        expect(codeOf(read), where).toBe(step.error.toLowerCase());
-        continue;
+test.each(["speech", "unspaced", "cut", "lost", "tools", "app", "asked"])(
+  "a stock bot: %s",
+  (name) => {
+    const script: Script = load(`bot-${name}`);
+    let ids = 0;
+    const bot = new StockBot({
+      newId: () => `id-${++ids}`,
+      tools: new Set(script.options.tools),
+    });
+    for (const [at, step] of script.steps.entries()) {
+      const where = `step ${at}`;
+      if (step.op === "state") {
+        expect(bot.version && versionText(bot.version)).toBe(step.version);
+        expect(bot.capabilities).toEqual(step.capabilities);
+      } else if (step.op === "lost") {
+        expect(bot.lost(step.media_ms).map(shown), where).toEqual(wanted(step));
+      } else if (step.op === "read") {
+        const read = () => bot.read(decode(text(step.message)), step.media_ms);
+        if (step.error) {
+          expect(codeOf(read), where).toBe(step.error.toLowerCase());
+          continue;
+        }
+        const found = read();
+        if (!step.envelopes) continue;
+        expect(found.map(shown), where).toEqual(wanted(step));
+      } else {
+        const write = () => bot.write(wire.decodeEnvelope(bytesOf(step.envelope)));
+        if (step.error) {
+          expect(codeOf(write), where).toBe(step.error.toLowerCase());
+          continue;
+        }
+        const sent = write();
+        expect(
+          sent.map((message) => JSON.parse(encode(message))),
+          where,
+        ).toEqual(step.messages.map((want, index) => sameId(want, sent[index])));
       }
-      const found = read();
-      if (!step.envelopes) continue;
-      expect(found.map(shown), where).toEqual(wanted(step));
-    } else {
-      const write = () => bot.write(wire.decodeEnvelope(bytesOf(step.envelope)));
-      if (step.error) {
-        expect(codeOf(write), where).toBe(step.error.toLowerCase());
-        continue;
-      }
-      const sent = write();
-      expect(
-        sent.map((message) => JSON.parse(encode(message))),
-        where,
-      ).toEqual(step.messages.map((want, index) => sameId(want, sent[index])));
     }
-  }
-});
+  },
+);
 
 test("a file goes to a bot that takes files", () => {
   const { requests } = new StockBot({ newId: () => "f" });
