@@ -202,7 +202,9 @@ async def test_a_lost_connection_comes_back_and_the_bot_has_noticed_nothing(
         states = [event.state for event in heard.of(voxwire.ConnectionChanged, since=at)]
         assert states == ["reconnecting", "connected"]
         assert heard.of(voxwire.PathChanged, since=at)
-        assert not heard.of(voxwire.EventsSkipped)
+        assert heard.of(voxwire.EventsSkipped) == [voxwire.EventsSkipped(0)]
+        cut, *_ = heard.of(voxwire.UtteranceEnded, since=at)
+        assert cut.end == voxwire.UtteranceEnd.INTERRUPTED
     assert "Reusing existing connection" in runner.log_path.read_text()
 
 
@@ -260,6 +262,7 @@ async def test_a_bot_that_is_killed_ends_its_sessions_with_the_reason() -> None:
                 "websocket": voxwire.ErrorCode.CONNECTION_LOST,
             }[transport]
             assert heard.error.code == code
+            assert ("process is gone" in heard.error.reason) is (transport == "webrtc")
             assert not heard.of(voxwire.SessionEnded)
 
         ready: list[str] = []

@@ -115,6 +115,13 @@ class Inbox:
             self._skip(welcome.snapshot, unsent)
         self._parts.paths.attached(anew=skipped)
 
+    def skipped(self) -> None:
+        """What was said while the channel was away is lost, and nobody says what it was."""
+        if self.player is None:
+            self._early_skip = events.EventsSkipped(0)
+        else:
+            self._parts.events.put(events.EventsSkipped(0))
+
     def _change(
         self, state: events.ConnectionState, attempt: int, *, after_ms: int = 0, again: bool = True
     ) -> None:

@@ -1,7 +1,7 @@
 """What the caller of `connect` wants, and in which order carriers are tried for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Final
 
@@ -21,9 +21,9 @@ class Options:
     """What the caller of `connect` wants."""
 
     transport: str = "auto"
-    token: str = ""
+    token: str = field(default="", repr=False)
     bot: str = ""
-    metadata_json: str = ""
+    metadata_json: str = field(default="", repr=False)
     ice_servers: Sequence[IceServer] | None = None
     ice_policy: str = "all"
     tools: tuple[Tool, ...] = ()

@@ -35,6 +35,10 @@ class Handler(Protocol):
         """The channel is there: for the first time, or again."""
         ...
 
+    def skipped(self) -> None:
+        """What was said while the channel was away is lost, and nobody says what it was."""
+        ...
+
 
 class ControlChannel(Protocol):
     """Messages of one session, for its whole life: `dial` first, then `run`, then `close`."""

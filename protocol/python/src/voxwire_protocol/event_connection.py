@@ -80,7 +80,8 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class EventsSkipped:
-    """Events were lost: nobody read them in time, or a resume came too late.
+    """Events were lost: nobody read them in time, a resume came too late, or a stock bot was had
+    back, which says nothing twice.
 
     After a resume that came too late, what is the case now follows as ordinary events: the
     utterance that is being spoken, its words, open tool calls, the state.
@@ -88,7 +89,8 @@ class EventsSkipped:
     Attributes:
         count: How many; 0 = not known, which is so after a resume.
         unsent: Messages of this side that the server may not have got, and that were given up.
-        snapshot: The state from which the session goes on; None when only the reader was late.
+        snapshot: The state from which the session goes on; None when only the reader was late,
+            and of a stock bot.
     """
 
     count: int

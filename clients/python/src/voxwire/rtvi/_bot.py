@@ -44,9 +44,9 @@ class PipecatBot:
         headers: Of every request.
     """
 
-    start: bool | Mapping[str, Any] = False
+    start: bool | Mapping[str, Any] = field(default=False, repr=False)
     endpoint: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def check(self, url: str, options: Options, environment: Environment) -> str:
         """Checks what the caller wants of it; the URL that its routes are below.

@@ -264,10 +264,8 @@ class StockControl:
     def _take(self, message: RtviMessage, line: Line, handler: Handler) -> None:
         if self._ended:
             return
-        # The newest sample that has sounded: where playout stands still, the next one has not.
-        media_ms = max(0, handler.position_ms - 1)
         try:
-            envelopes = self._bot.read(message, media_ms=media_ms)
+            envelopes = self._bot.read(message, media_ms=_sounded_ms(handler))
         except RtviError:
             self.bad_messages += 1
             return
@@ -345,6 +343,9 @@ class StockControl:
             self._welcome.resumed = True
             after_ms = self._now_ms() - began_ms
             handler.attached(self._welcome, attempt=attempt, after_ms=after_ms, unsent=0)
+            handler.skipped()
+            for ended in self._bot.lost(_sounded_ms(handler)):
+                handler.handle(ended)
             return
         raise expired(self._now_ms() - began_ms, cause)
 
@@ -360,3 +361,8 @@ class StockControl:
 
     def _now_ms(self) -> int:
         return int(self._time.now_ms())
+
+
+def _sounded_ms(handler: Handler) -> int:
+    """The newest sample that has sounded: where playout stands still, the next one has not."""
+    return max(0, handler.position_ms - 1)

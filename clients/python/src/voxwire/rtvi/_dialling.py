@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from voxwire._environment import Environment
@@ -15,7 +15,15 @@ from voxwire.rtvi._inflow import Inflow
 from voxwire.rtvi._line import Line
 from voxwire.rtvi._offers import MAX_ID_CHARS, Offers
 from voxwire.rtvi._socket_line import SocketLine
-from voxwire.rtvi._url import OFFER, SOCKET, START, route, socket_of, started_socket
+from voxwire.rtvi._url import (
+    OFFER,
+    SOCKET,
+    START,
+    is_same_place,
+    route,
+    socket_of,
+    started_socket,
+)
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, ProtocolError, TransportError
 
@@ -38,8 +46,8 @@ class Ways:
 
     base: str
     endpoint: str
-    start: Mapping[str, Any] | None
-    headers: Mapping[str, str]
+    start: Mapping[str, Any] | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     carrier: wire.Carrier.ValueType
 
 
@@ -124,7 +132,8 @@ class Dialling:
         url = socket_of(route(self._ways.base, self._ways.endpoint or SOCKET))
         if "wsUrl" in started:
             url = started_socket(self._ways.base, started["wsUrl"])
-        headers = dict(self._headers)
+        # What the caller entrusts to its runner is not for whomever an answer names.
+        headers = dict(self._headers) if is_same_place(url, self._ways.base) else {}
         token: object = started.get("token")
         if isinstance(token, str) and token.isascii() and token.isprintable():
             headers["Authorization"] = f"Bearer {token}"

@@ -1,10 +1,12 @@
 """Requests to a stock bot's runner: JSON there, a JSON object back."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from voxwire._url import is_loopback
 from voxwire_protocol.errors import (
@@ -17,7 +19,7 @@ from voxwire_protocol.errors import (
     make_error,
 )
 
-__all__ = ["ask", "check_installed"]
+__all__ = ["NothingListensError", "ask", "check_installed"]
 
 MAX_ANSWER_BYTES: Final = 1 << 20
 """A longer answer is not read."""
@@ -38,6 +40,10 @@ _CODES: Final = {
 _PASSING: Final = (408, 429, 500, 502, 503, 504)
 
 
+class NothingListensError(TransportError):
+    """The host that was asked refuses the connection: no process is there to answer."""
+
+
 def check_installed() -> None:
     """Raises UsageError MISSING_EXTRA unless requests can be sent."""
     if find_spec("httpx") is None:
@@ -56,6 +62,7 @@ async def ask(
     """Sends a request; its answer. Cancel-safe.
 
     Raises:
+        NothingListensError: The host itself refuses the connection.
         VoxwireError: Nothing answers in time; it refuses, by its HTTP status; or MALFORMED: what it
             answers is no JSON object.
     """
@@ -64,6 +71,7 @@ async def ask(
     where = urlsplit(url).netloc
     try:
         async with (
+            asyncio.timeout(timeout_ms / 1000),  # httpx has a deadline for each read, not for all
             httpx.AsyncClient(timeout=timeout_ms / 1000, trust_env=not is_loopback(url)) as client,
             client.stream(method, url, json=dict(body), headers=dict(headers)) as answer,
         ):
@@ -72,11 +80,14 @@ async def ask(
                 content += piece
                 if len(content) > MAX_ANSWER_BYTES:
                     raise ProtocolError(ErrorCode.TOO_LARGE, f"{where} answers without an end")
-    except httpx.TimeoutException as error:
+    except (httpx.TimeoutException, TimeoutError) as error:
         reason = f"{where} did not answer in time"
         raise TransportError(ErrorCode.TIMEOUT, reason, retryable=True) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise TransportError(
+        # A proxy that refuses says nothing of the host behind it.
+        is_direct = is_loopback(url) or not getproxies()
+        kind = NothingListensError if is_direct and _is_refused(error) else TransportError
+        raise kind(
             ErrorCode.UNREACHABLE,
             f"nothing answers at {where}: is the bot running?",
             retryable=True,
@@ -85,6 +96,16 @@ async def ask(
     if answer.status_code >= 300:
         raise _refusal(where, urlsplit(url).path, answer.status_code, content)
     return _object(where, content)
+
+
+def _is_refused(error: BaseException | None) -> bool:
+    """Whether an address of the host refused, by what httpx's error comes from."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return any(_is_refused(each) for each in group.exceptions)
+    if error is None or isinstance(error, ConnectionRefusedError):
+        return error is not None
+    return _is_refused(error.__cause__ or error.__context__)
 
 
 def _object(where: str, content: bytes | bytearray) -> dict[str, Any]:

@@ -314,7 +314,12 @@ class RtcLine:
 
     async def close(self) -> None:
         """Closes the connection, within 4 s; what was said last goes first."""
-        await self._drain()
+        try:
+            await self._drain()
+        finally:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
         self._end = self._end or LineLost(lost("the line was closed"))
         tasks = [task for task in (self._pinging, self._telling) if task is not None]
         for task in tasks:

@@ -6,13 +6,24 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from voxwire._url import normalise_url
 from voxwire_protocol.errors import ErrorCode, ProtocolError
 
-__all__ = ["OFFER", "SOCKET", "START", "base_of", "route", "socket_of", "started_socket"]
+__all__ = [
+    "OFFER",
+    "SOCKET",
+    "START",
+    "base_of",
+    "is_same_place",
+    "route",
+    "socket_of",
+    "started_socket",
+]
 
 START: Final = "/start"
 OFFER: Final = "/api/offer"
 SOCKET: Final = "/ws-client"
 
 _PLAIN: Final = {"ws": "http", "wss": "https"}
+_PORTS: Final = {"ws": 80, "http": 80, "wss": 443, "https": 443}
+_EVERYWHERE: Final = ("0.0.0.0", "::")
 
 
 def base_of(url: str) -> str:
@@ -42,7 +53,8 @@ def started_socket(base: str, said: object) -> str:
     """The WebSocket's URL of the answer to a start.
 
     A runner calls itself ``wss`` for every host but localhost, though it serves without TLS: where
-    it names the host and port that were asked, the scheme is that of the question.
+    it names the host and port that were asked, the scheme is that of the question. One that listens
+    everywhere (``--host 0.0.0.0``) names itself by that: what was asked is meant.
 
     Raises:
         ProtocolError: MALFORMED: it is none.
@@ -51,12 +63,21 @@ def started_socket(base: str, said: object) -> str:
     if parts is None:
         raise ProtocolError(ErrorCode.MALFORMED, "the answer to the start names no WebSocket")
     asked = urlsplit(base)
-    scheme = parts.scheme
-    if parts.netloc == asked.netloc:
-        scheme = "wss" if asked.scheme == "https" else "ws"
-    elif asked.scheme == "https" and scheme == "ws":
+    if parts.netloc == asked.netloc or parts.hostname in _EVERYWHERE:
+        return socket_of(urlunsplit((asked.scheme, asked.netloc, parts.path, parts.query, "")))
+    if asked.scheme == "https" and parts.scheme == "ws":
         raise ProtocolError(ErrorCode.MALFORMED, "the answer to the start gives encryption up")
-    return urlunsplit((scheme, parts.netloc, parts.path, parts.query, ""))
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, parts.query, ""))
+
+
+def is_same_place(socket: str, base: str) -> bool:
+    """Whether a WebSocket's URL is of the host and port that `base` names."""
+    return _place(socket) == _place(base)
+
+
+def _place(url: str) -> tuple[str | None, int]:
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or _PORTS[parts.scheme]
 
 
 def _parts(said: object) -> SplitResult | None:
