@@ -277,6 +277,8 @@ class Keeper:
         except VoxwireError:
             slot.end.detach()
             raise
+        if isinstance(slot.end, LiveMicrophone):
+            slot.end.latency_ms = slot.stream.latency_ms
         slot.info, slot.wanted, slot.opened_ms = info, device, self._clock.now_ms()
         if quiet != info.name:
             latency_ms = round(slot.stream.latency_ms + _buffered_ms(slot.end))
