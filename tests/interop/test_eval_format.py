@@ -100,7 +100,7 @@ def test_what_the_table_says_of_events_is_what_the_reader_does() -> None:
 
 
 def outcome(path: Path) -> tuple[str, list[tuple[str, int]]]:
-    """What the wheel makes of a file: names, and numbers of turns; without any it is refused here."""
+    """What the wheel makes of a file: names, and numbers of turns; without any it is refused."""
     try:
         found = EvalScenarioFile.load(path)
     except (ValueError, TypeError, AttributeError):

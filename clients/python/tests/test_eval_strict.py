@@ -1,12 +1,18 @@
 """Scenarios of `voxwire eval` that could not fail, and bots that could not be caught."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
-from test_eval import HEAD, written
+from test_eval import HEAD, SPEAKS, held, written
 
+from voxwire.cli.evals.matching import Matcher
 from voxwire.cli.evals.reading import find_files, read_file
+from voxwire.cli.evals.scenario import Expectation
+from voxwire.cli.evals.stream import EventStream, Seen
 from voxwire.cli.evals.yaml_lines import ScenarioError
+from voxwire.testing import FakeSession, in_virtual_time
+from voxwire_protocol.errors import ErrorCode
 
 
 @pytest.mark.parametrize(
@@ -39,3 +45,37 @@ def test_a_folder_does_not_pass_over_a_scenario_whose_name_is_misspelt(
 ) -> None:
     path = written(tmp_path, f"nmae: f\n{key}: []")
     assert find_files([tmp_path]) == [path]
+
+
+@in_virtual_time
+async def test_what_came_in_time_counts_however_late_it_is_looked_at() -> None:
+    stream = EventStream(lambda _: None)
+    matcher, now = (
+        Matcher(stream, judge=None, trace=lambda _: None),
+        asyncio.get_running_loop().time,
+    )
+    stream.begin_turn()
+    until = now() + 1
+    stream.append(Seen("bot_interrupted"))
+    await asyncio.sleep(2)
+    stream.append(Seen("llm_started"))
+    interrupted = Expectation(event="bot_interrupted", absent=True)
+    miss = await matcher.match(interrupted, until, 1000)
+    assert miss is not None
+    assert miss.kind == "unexpected_event"
+    started = Expectation(event="llm_started", absent=True)
+    assert await matcher.match(started, until, 1000) is None
+
+
+@in_virtual_time
+async def test_a_bot_that_crashes_has_not_kept_silent(tmp_path: Path) -> None:
+    text = f"name: f\n{SPEAKS}turns:\n- user: a\n  expect: [{{event: response, absent: true}}]"
+    path = written(tmp_path, text)
+
+    async def crashing(session: FakeSession) -> None:
+        await session.text()
+        session.fail(ErrorCode.BOT_FAILED)
+
+    result = await held(path, crashing)
+    assert [failure.kind for failure in result.failures] == ["bot_ended"]
+    assert "the session was lost" in result.failures[0].reason
