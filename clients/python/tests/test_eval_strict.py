@@ -1,14 +1,20 @@
 """Scenarios of `voxwire eval` that could not fail, and bots that could not be caught."""
 
 import asyncio
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
-from test_eval import HEAD, SPEAKS, held, written
+from test_eval import HEAD, SPEAKS, Quiet, held, written
 
+from voxwire.cli.evals.driving import Driver
+from voxwire.cli.evals.hearing import Ear, Hearing
+from voxwire.cli.evals.judging import Ask, Judge
 from voxwire.cli.evals.matching import Matcher
 from voxwire.cli.evals.reading import find_files, read_file
-from voxwire.cli.evals.scenario import Expectation
+from voxwire.cli.evals.results import Result, TurnResult
+from voxwire.cli.evals.scenario import Expectation, Turn
 from voxwire.cli.evals.stream import EventStream, Seen
 from voxwire.cli.evals.yaml_lines import ScenarioError
 from voxwire.testing import FakeSession, in_virtual_time
@@ -79,3 +85,67 @@ async def test_a_bot_that_crashes_has_not_kept_silent(tmp_path: Path) -> None:
     result = await held(path, crashing)
     assert [failure.kind for failure in result.failures] == ["bot_ended"]
     assert "the session was lost" in result.failures[0].reason
+
+
+async def judged(ask: Ask) -> Result:
+    """The run of one expectation that this judge decides."""
+    text = "name: f\nturns:\n- expect: [{event: llm_response, eval: is kind}]"
+    with tempfile.TemporaryDirectory() as folder:
+        [scenario] = read_file(written(Path(folder), text))
+    result = Result(scenario.name, str(scenario.path))
+    result.turns = [TurnResult(turn.sends) for turn in scenario.turns]
+    stream = EventStream(result.trace.append)
+    stream.append(Seen("llm_response", "You are welcome."))
+
+    async def send(number: int, turn: Turn) -> None: ...
+
+    driver = Driver(
+        scenario,
+        result,
+        hearing=Hearing(stream, Ear()),
+        send=send,
+        judge=Judge(ask, {}),
+        timeout_ms=5000,
+        progress=Quiet(),
+    )
+    await driver.run()
+    return result
+
+
+@in_virtual_time
+async def test_a_judge_that_blocks_does_not_hold_the_session_up() -> None:
+    threads: list[threading.Thread] = []
+
+    def blocking(*_: object) -> str:
+        threads.append(threading.current_thread())
+        return "yes"
+
+    assert (await judged(blocking)).passed
+    assert threads[0] is not threading.main_thread()
+
+    async def own_loop(*_: object) -> str:
+        await asyncio.sleep(1)
+        return "yes"
+
+    assert (await judged(own_loop)).passed
+
+
+@in_virtual_time
+async def test_a_judge_that_never_answers_or_raises_is_a_failure_that_says_so() -> None:
+    async def never(*_: object) -> str:
+        await asyncio.sleep(3600)
+        return "yes"
+
+    async def late(*_: object) -> str:
+        raise TimeoutError("its model")
+
+    def raising(*_: object) -> str:
+        raise KeyError("key")
+
+    for ask, reason in (
+        (never, "the judge has not answered for 60 s"),
+        (late, "the judge failed: TimeoutError('its model')"),
+        (raising, "the judge failed: KeyError('key')"),
+    ):
+        [failure] = (await judged(ask)).failures
+        assert (failure.kind, failure.reason, failure.line) == ("error", reason, 3)
