@@ -100,10 +100,12 @@ def test_what_the_table_says_of_events_is_what_the_reader_does() -> None:
 
 
 def outcome(path: Path) -> tuple[str, list[tuple[str, int]]]:
-    """What the wheel makes of a file: names, and numbers of turns."""
+    """What the wheel makes of a file: names, and numbers of turns; without any it is refused."""
     try:
         found = EvalScenarioFile.load(path)
     except (ValueError, TypeError, AttributeError):
+        return "refused", []
+    if any(getattr(one, "turns", None) == [] for one in found.scenarios):
         return "refused", []
     return "read", [(one.name, len(getattr(one, "turns", []))) for one in found.scenarios]
 

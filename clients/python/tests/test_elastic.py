@@ -135,3 +135,15 @@ def test_stretching_changes_the_pitch_by_the_ratio_and_nothing_else(ratio: float
     inside = slice(100, len(got) - 100)
     assert len(got) == pytest.approx(len(sine[:start]) * ratio, abs=20)
     assert np.abs(got - want)[inside].max() < 8
+
+
+def test_an_emptied_buffer_gives_nothing_of_before_and_knows_its_clocks() -> None:
+    buffer, _ = pump(Side(24_000, 20), Side(48_000, 10, 20_000), 30)
+    emptied = buffer.again()
+    assert (emptied.waiting_ms, emptied.target_ms) == (0, buffer.target_ms)
+    assert emptied.drift_ppm == pytest.approx(buffer.drift_ppm, abs=2000)
+    assert emptied.drift_ppm > 1000
+    for number in range(12):
+        emptied.push(np.ones(480, np.int16), number * 20.0)
+        assert set(emptied.pull(480, number * 20.0 + 5).tolist()) <= {0, 1, 2}
+    assert len(emptied.pull(480, 245.0))

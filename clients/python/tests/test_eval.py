@@ -47,19 +47,35 @@ def written(folder: Path, text: str, name: str = "f.yaml") -> Path:
         ("a: \x00", 1, "this is no YAML: unacceptable character"),
         ("a: 2001-99-99", 1, "this is no YAML: month must be in 1..12"),
         ("? [a]\n: b", 1, "a key must be a plain text"),
-        ("turns: []", 1, "the file needs a 'name', a text: name: greeting"),
-        ("name: 5\nturns: []", 1, "the file needs a 'name'"),
+        ("turns: [{user: a}]", 1, "the file needs a 'name', a text: name: greeting"),
+        ("name: 5\nturns: [{user: a}]", 1, "the file needs a 'name'"),
         ("name: a\nscenarios: {}", 2, "'scenarios' must be a list (- ...), not a mapping"),
         ("name: a\nscenarios: []", 2, "'scenarios' needs at least one scenario"),
-        ("name: a\nscenarios:\n- turns: []", 3, "a scenario needs a 'name'"),
-        ("name: a\nscenarios:\n- {name: b, turns: []}\n- 5", 4, "a scenario must be a mapping"),
-        ("name: a\nscenarios:\n- {name: b, turns: []}\n- {name: b, turns: []}", 4, "a second"),
+        ("name: a\nscenarios:\n- turns: [{user: a}]", 3, "a scenario needs a 'name'"),
+        (
+            "name: a\nscenarios:\n- {name: b, turns: [{user: a}]}\n- 5",
+            4,
+            "a scenario must be a mapping",
+        ),
+        (
+            "name: a\nscenarios:\n- {name: b, turns: [{user: a}]}\n- {name: b, turns: [{user: a}]}",
+            4,
+            "a second",
+        ),
         ("name: a\nscenarios:\n- name: b\n  scenarios: []", 4, "holds no 'scenarios' itself"),
         ("name: a\nscenarios:\n- name: b", 3, "a scenario needs 'turns': a list of what"),
-        ("name: a\nturns: []\npersona: x", 3, "not both"),
-        ("name: a\nturns: []\ncontext: x", 3, "'context' must be a list"),
-        ("name: a\nturns: []\nuser: {modality: loud}", 3, "'user.modality' is audio or text"),
-        ("name: a\nturns: []\njudge: {modality: audio}", 3, "'judge.transcription' (Pipecat wants"),
+        ("name: a\nturns: [{user: a}]\npersona: x", 3, "not both"),
+        ("name: a\nturns: [{user: a}]\ncontext: x", 3, "'context' must be a list"),
+        (
+            "name: a\nturns: [{user: a}]\nuser: {modality: loud}",
+            3,
+            "'user.modality' is audio or text",
+        ),
+        (
+            "name: a\nturns: [{user: a}]\njudge: {modality: audio}",
+            3,
+            "'judge.transcription' (Pipecat wants",
+        ),
         ("name: a\nturns: !include none.yaml", 2, "cannot read the included file"),
         (HEAD + "  - user: 5", 5, "'user' is a text, or it must be a list (- ...), not 5"),
         (HEAD + "  - user: [{pause_ms: 5}]", 5, "'user' has pauses but no text: add one"),
@@ -142,13 +158,19 @@ def test_a_mistake_in_an_included_file_is_told_where_it_is(tmp_path: Path) -> No
             ":6: 'text_contain' is no key of an expectation: not read (do you mean"
             " 'text_contains'?)",
         ),
-        ("name: f\nturns: []\ndescription: x", ":3: 'description' is no key of a scenario"),
         (
-            "name: f\nturns: []\nuser: {modality: audio, speech: {service: kokoro}}",
+            "name: f\nturns: [{user: a}]\ndescription: x",
+            ":3: 'description' is no key of a scenario",
+        ),
+        (
+            "name: f\nturns: [{user: a}]\nuser: {modality: audio, speech: {service: kokoro}}",
             ":3: the user speaks with the voice of --voice, not with 'kokoro'",
         ),
-        (f"name: f\nturns: []\n{SPEAKS}", ":3: 'response' is what the speaker played"),
-        ("name: f\nturns: []\ntrigger_disconnect: true", ":3: 'trigger_disconnect' is deprecated"),
+        (f"name: f\nturns: [{{user: a}}]\n{SPEAKS}", ":3: 'response' is what the speaker played"),
+        (
+            "name: f\nturns: [{user: a}]\ntrigger_disconnect: true",
+            ":3: 'trigger_disconnect' is deprecated",
+        ),
     ],
 )
 def test_what_is_read_otherwise_is_noted(tmp_path: Path, text: str, note: str) -> None:
@@ -161,7 +183,7 @@ def test_what_is_read_otherwise_is_noted(tmp_path: Path, text: str, note: str) -
     ("text", "reason"),
     [
         ("name: f\npersona: Jamie\ngoal: x", "a simulation"),
-        ("name: f\nturns: []\ncontext: [{role: user, content: a}]", "'context'"),
+        ("name: f\nturns: [{user: a}]\ncontext: [{role: user, content: a}]", "'context'"),
         (HEAD + "  - {user: a, image: cat.png}", "'image'"),
         (HEAD + "  - expect: [{event: llm_marker, marker: short}]", "'llm_marker'"),
         (HEAD + "  - {user: a, send_after: {event: vad_user_stopped_speaking}}", "'vad_user_stop"),
@@ -179,7 +201,7 @@ def test_what_a_client_cannot_do_is_not_run_and_says_so(
 
 def test_a_folder_gives_its_scenarios_and_not_what_they_include(tmp_path: Path) -> None:
     written(tmp_path, "modality: text", "part.yaml")
-    whole = written(tmp_path, "name: f\nturns: []", "whole.yml")
+    whole = written(tmp_path, "name: f\nturns: [{user: a}]", "whole.yml")
     wrong = written(tmp_path, "a: [", "wrong.yaml")
     assert find_files([tmp_path]) == [whole, wrong]
     with pytest.raises(UsageError, match="there is no file"):
@@ -195,14 +217,14 @@ def test_a_wrong_file_and_a_wrong_option_are_one_line(
     path = written(tmp_path, HEAD + "  - 5")
     assert main(["eval", str(path)]) == 2
     assert re.fullmatch(rf"voxwire: .*{re.escape(str(path))}:5: .*\n", capsys.readouterr().err)
-    good = written(tmp_path, "name: f\nturns: []")
+    good = written(tmp_path, "name: f\nturns: [{user: a}]")
     for judge in ("nothing", "no.such.module:f", "json:nothing", "json:__name__"):
         assert main(["eval", str(good), "--judge", judge]) == 2
         assert capsys.readouterr().err.startswith("voxwire: INVALID_ARGUMENT: --judge")
 
 
 def test_without_pyyaml_it_says_what_to_install(tmp_path: Path) -> None:
-    path = written(tmp_path, "name: f\nturns: []")
+    path = written(tmp_path, "name: f\nturns: [{user: a}]")
     program = (
         "import sys; sys.modules['yaml'] = None\n"
         f"from voxwire.cli import main; sys.exit(main(['eval', {str(path)!r}]))"

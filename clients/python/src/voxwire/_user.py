@@ -67,7 +67,7 @@ class UserAudio:
 
     @property
     def muted(self) -> bool:
-        """True while the user is not heard; what waited then is not sent any more."""
+        """True while the user is not heard; nothing that was said until its end is sent."""
         return self._muted
 
     @property
@@ -94,7 +94,10 @@ class UserAudio:
 
     @muted.setter
     def muted(self, muted: bool) -> None:
-        self._muted = muted
+        opened, self._muted = self._muted and not muted, muted
+        forget: Callable[[], None] | None = getattr(self._microphone, "forget", None)
+        if opened and self.live and forget is not None:
+            forget()
         if muted:
             self._kept.mute()
             self._unsent_from = self._kept.next_index

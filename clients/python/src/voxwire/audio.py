@@ -57,7 +57,8 @@ class Microphone(Protocol):
     """Where the user's audio comes from: int16 mono at 16 kHz.
 
     It is read in real time from when the session is ready. One that has an attribute `live` that is
-    True does not wait: it runs and is read from `connect` on, and the last 3 s are sent first.
+    True does not wait: it runs and is read from `connect` on, and the last 3 s are sent first. If
+    it has a method `forget()`, too, that is called when it is unmuted: drop what was heard before.
     """
 
     def read(self, num_samples: int) -> Samples:

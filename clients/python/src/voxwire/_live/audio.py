@@ -143,7 +143,7 @@ class LiveAudio:
             device: Its name or index; None = the system's default.
 
         Raises:
-            UsageError: The session has no live microphone, or the name fits several.
+            UsageError: The session has no live microphone or has ended, or the name fits several.
             MediaError: DEVICE: it cannot be opened; the one before is used on.
         """
         await self._swap(self._microphone, DeviceKind.MICROPHONE, device=device)
@@ -162,6 +162,10 @@ class LiveAudio:
 
         PortAudio lists devices only while none of them runs: those of this session stop for a
         moment. Where another session of this process runs some, the list stays as it was.
+
+        Raises:
+            UsageError: INVALID_STATE: the session has ended.
+            MediaError: DEVICE: the system does not list them.
         """
         if self._keeper is not None:
             await self._keeper.refresh()

@@ -91,6 +91,7 @@ class ElasticBuffer:
         self._to_rate = to_rate
         self._soxr = None if from_rate == to_rate else _soxr(from_rate, to_rate)
         self._stretch = Stretch()
+        self._block_ms = block_ms
         self._least_ms = _held_back_ms(from_rate, to_rate) + block_ms
         self._margin_ms = float(MARGIN_MS)
         self._lock = threading.Lock()
@@ -106,6 +107,13 @@ class ElasticBuffer:
         self._piece_ms = 0.0
         self._pulled_ms = 0.0
         self._pulled = 0
+
+    def again(self) -> "ElasticBuffer":
+        """An empty one between the same clocks; what was learned of them it knows."""
+        made = ElasticBuffer(self._from_rate, self._to_rate, block_ms=self._block_ms)
+        with self._lock:
+            made._margin_ms, made._drift = self._margin_ms, self._drift
+        return made
 
     @property
     def target_ms(self) -> float:

@@ -109,6 +109,8 @@ class Keeper:
         self._tell = tell
         self._wake = asyncio.Event()
         self._refreshes: list[asyncio.Future[None]] = []
+        self._promised: set[asyncio.Future[None]] = set()
+        self._over = False
 
     async def run(self) -> None:
         """Keeps the devices open until cancelled.
@@ -123,6 +125,7 @@ class Keeper:
                 await self._wait()
                 await self._mend()
         finally:
+            self._over = True
             self._give_up()
             await self._close_all()
 
@@ -130,25 +133,43 @@ class Keeper:
         """Has another device used from now on; the one before stays where that fails.
 
         Raises:
-            VoxwireError: It cannot be opened.
+            MediaError: DEVICE: it cannot be opened.
+            UsageError: The name fits several, or INVALID_STATE: the session has ended.
         """
-        done = asyncio.get_running_loop().create_future()
+        done = self._promise()
         slot.swaps.append(_Swap(device, done))
         self._wake.set()
         await done
 
     async def refresh(self) -> None:
-        """Lists the devices anew; those in use are closed for that and opened again."""
-        done = asyncio.get_running_loop().create_future()
+        """Lists the devices anew; those in use are closed for that and opened again.
+
+        Raises:
+            MediaError: DEVICE: the system does not list them; those in use are used on.
+            UsageError: INVALID_STATE: the session has ended.
+        """
+        done = self._promise()
         self._refreshes.append(done)
         self._wake.set()
         await done
 
+    def _promise(self) -> "asyncio.Future[None]":
+        """An answer that comes, whatever becomes of the session.
+
+        Raises:
+            UsageError: INVALID_STATE: it has ended.
+        """
+        if self._over:
+            raise _ended()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._promised.add(done)
+        done.add_done_callback(self._promised.discard)
+        return done
+
     def _give_up(self) -> None:
         """Tells those who wait that nothing comes of it."""
-        waiting = [done for slot in self._slots for _, done in slot.swaps] + self._refreshes
-        for done in waiting:
-            _settle(done, UsageError(ErrorCode.INVALID_STATE, "the session has ended"))
+        for done in tuple(self._promised):
+            _settle(done, _ended())
 
     async def _wait(self) -> None:
         """Waits until a device is late, or somebody wants something."""
@@ -177,9 +198,9 @@ class Keeper:
                 await self._swap(slot, device, done)
         if self._refreshes:
             asking, self._refreshes = self._refreshes, []
-            await self._anew("the devices are listed anew")
+            error = await self._anew("the devices are listed anew")
             for done in asking:
-                _settle(done, None)
+                _settle(done, error)
         for slot in self._slots:
             if slot.stream is None and slot.retry_ms <= self._clock.now_ms():
                 await self._recover(slot)
@@ -202,11 +223,19 @@ class Keeper:
             wait_ms = RETRY_MS[min(slot.tries, len(RETRY_MS)) - 1]
             slot.retry_ms = self._clock.now_ms() + wait_ms
 
-    async def _anew(self, reason: str) -> None:
-        """Closes all, has the list made anew, opens all that can be had."""
+    async def _anew(self, reason: str) -> VoxwireError | None:
+        """Closes all, has the list made anew, opens all that can be had.
+
+        Returns:
+            Why the list stays as it was; None = it does not.
+        """
         names = {slot.kind: slot.info.name for slot in self._slots if slot.stream and slot.info}
         await self._close_all()
-        await in_thread(self._backend.refresh)
+        failure: VoxwireError | None = None
+        try:
+            await in_thread(self._backend.refresh)
+        except VoxwireError as error:
+            failure = error
         for slot in self._slots:
             was = names.get(slot.kind)
             slot.why = slot.why or reason
@@ -216,6 +245,7 @@ class Keeper:
                 if was is not None:
                     slot.tries, slot.retry_ms = 0, self._clock.now_ms()
                     self._tell(DeviceChanged(slot.kind, DeviceState.LOST, was, error.reason))
+        return failure
 
     async def _swap(self, slot: Slot, device: Device, done: "asyncio.Future[None]") -> None:
         slot.why = "the program chose it"
@@ -247,6 +277,8 @@ class Keeper:
         except VoxwireError:
             slot.end.detach()
             raise
+        if isinstance(slot.end, LiveMicrophone):
+            slot.end.latency_ms = slot.stream.latency_ms
         slot.info, slot.wanted, slot.opened_ms = info, device, self._clock.now_ms()
         if quiet != info.name:
             latency_ms = round(slot.stream.latency_ms + _buffered_ms(slot.end))
@@ -328,6 +360,10 @@ class _Opening:
 
 def _buffered_ms(end: LiveMicrophone | LiveSpeaker) -> float:
     return end.buffer.target_ms if end.buffer is not None else 0.0
+
+
+def _ended() -> UsageError:
+    return UsageError(ErrorCode.INVALID_STATE, "the session has ended")
 
 
 def _settle(done: "asyncio.Future[None]", error: VoxwireError | None) -> None:

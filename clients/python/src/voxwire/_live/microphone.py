@@ -1,5 +1,6 @@
 """A device that hears the user, as a session's `Microphone`."""
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -23,6 +24,7 @@ class LiveMicrophone:
         live: True: it is read from `connect` on.
         level_db: How loud the last 10 ms were before echo was taken out, dB of full scale.
         filter: What deals with echo.
+        latency_ms: How old the first sample of a piece may be when the device brings it.
     """
 
     live = True
@@ -39,9 +41,12 @@ class LiveMicrophone:
         """
         self.level_db = -np.inf
         self.filter = echo
+        self.latency_ms = 0.0
         self._clock = clock
         self._reference = reference
         self._buffer: ElasticBuffer | None = None
+        self._rate = 0
+        self._from_ms = -np.inf  # what was recorded before is not given
         self._rest = np.zeros(0, np.int16)
 
     @property
@@ -51,6 +56,7 @@ class LiveMicrophone:
 
     def attach(self, sample_rate: int) -> None:
         """A device of that rate, Hz, is about to bring audio."""
+        self._rate = sample_rate
         self._buffer = ElasticBuffer(sample_rate, CAPTURE_RATE, block_ms=_BLOCK_MS)
 
     def detach(self) -> None:
@@ -59,8 +65,21 @@ class LiveMicrophone:
 
     def take(self, samples: Samples) -> None:
         """The device's callback."""
-        if (buffer := self._buffer) is not None:
-            buffer.push(samples, self._clock.now_ms())
+        buffer, now_ms = self._buffer, self._clock.now_ms()
+        if buffer is None:
+            return
+        age_ms = max(self.latency_ms, len(samples) * 1000 / self._rate)
+        early_ms = max(0.0, self._from_ms - (now_ms - age_ms))
+        fresh = samples[math.ceil(early_ms * self._rate / 1000) :]
+        if len(fresh):
+            buffer.push(fresh, now_ms)
+
+    def forget(self) -> None:
+        """Gives nothing of what was recorded until now, on its way from the device or here."""
+        self._from_ms = self._clock.now_ms()
+        self._rest = np.zeros(0, np.int16)
+        if self._buffer is not None:
+            self._buffer = self._buffer.again()
 
     def read(self, num_samples: int) -> Samples:
         """The next samples, silence where the device brought none."""

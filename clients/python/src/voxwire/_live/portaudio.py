@@ -1,9 +1,10 @@
 """The devices of this machine by way of PortAudio (sounddevice, extra ``voxwire[audio]``)."""
 
+import contextlib
 import logging
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -61,10 +62,15 @@ class PortAudioDevices:
         self._sd = sounddevice
         self._lock = threading.Lock()
         self._open = 0
+        self._initialized = True
 
     def devices(self) -> Sequence[DeviceInfo]:
-        """What there is, as of the last `refresh`."""
-        with self._lock:
+        """What there is, as of the last `refresh`.
+
+        Raises:
+            MediaError: DEVICE: PortAudio does not say.
+        """
+        with self._asking():
             defaults = tuple(self._sd.default.device)
             return [
                 DeviceInfo(
@@ -80,18 +86,38 @@ class PortAudioDevices:
 
     def default(self, kind: DeviceKind) -> int | None:
         """Index of the system's default; None = there is none."""
-        with self._lock:
+        with self._asking():
             index = int(self._sd.default.device[kind is DeviceKind.SPEAKER])
         return None if index < 0 else index
 
     def refresh(self) -> bool:
-        """Has PortAudio list the devices anew, which it does only when it is initialised."""
-        with self._lock:
+        """Has PortAudio list the devices anew, which it does only when it is initialised.
+
+        Raises:
+            MediaError: DEVICE: it cannot be initialised now; the next refresh tries again.
+        """
+        with self._asking():
             if self._open:
                 return False
-            self._sd._terminate()
+            if self._initialized:
+                self._sd._terminate()
+                self._initialized = False
             self._sd._initialize()
+            self._initialized = True
             return True
+
+    @contextlib.contextmanager
+    def _asking(self) -> Generator[None]:
+        """Has PortAudio to itself.
+
+        Raises:
+            MediaError: DEVICE: it failed.
+        """
+        with self._lock:
+            try:
+                yield
+            except self._sd.PortAudioError as error:
+                raise MediaError(ErrorCode.DEVICE, f"PortAudio failed: {error}") from error
 
     def open_input(
         self, device: DeviceInfo, take: Callable[[Samples], None], ended: Callable[[], None]

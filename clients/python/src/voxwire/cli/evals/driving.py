@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from voxwire.cli.evals.hearing import Hearing
-from voxwire.cli.evals.judging import Judge
+from voxwire.cli.evals.judging import Judge, JudgeError
 from voxwire.cli.evals.matching import Matcher
 from voxwire.cli.evals.results import Failure, Result, TurnResult
 from voxwire.cli.evals.scenario import Expectation, Scenario, SendAfter, Turn
@@ -156,6 +156,8 @@ class Driver:
                 kind, reason = "timeout", f"none came within {budget_ms} ms"
             except BotEndedError as error:
                 kind, reason = "bot_ended", f"{error} before one came"
+            except JudgeError as error:
+                kind, reason = "error", str(error)
             after_ms = round((self._now() - began) * 1000)
             if not kind:
                 record.matched_ms.append(after_ms)

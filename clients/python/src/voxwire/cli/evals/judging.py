@@ -1,5 +1,6 @@
 """Who decides ``eval``: a function of the user's own (``--judge MODULE:FUNCTION``)."""
 
+import asyncio
 import importlib
 import inspect
 import sys
@@ -8,9 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
+from voxwire._threads import in_thread
 from voxwire_protocol.errors import ErrorCode, UsageError
 
-__all__ = ["Ask", "Judge", "Verdict", "load_judge"]
+__all__ = ["ANSWER_S", "Ask", "Judge", "JudgeError", "Verdict", "load_judge"]
+
+ANSWER_S: Final = 60.0
+"""How long a judge may take for one answer, seconds."""
 
 _ANSWERS: Final = ("yes", "no", "continue")
 
@@ -18,7 +23,12 @@ Message = dict[str, str]
 Ask = Callable[[list[Message], str, dict[str, Any]], "object | Awaitable[object]"]
 """``judge(messages, criterion, config)``: messages are ``{"role", "content"}``, oldest first, the
 last of them what is judged; config is ``judge.eval`` of the file. Returns "yes", "no" or "continue"
-(not yet: the answer goes on), or such an answer and one sentence why."""
+(not yet: the answer goes on), or such an answer and one sentence why. One that is no coroutine
+function is called in a thread, and may block."""
+
+
+class JudgeError(Exception):
+    """The judge gave no answer; the reason is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +66,31 @@ class Judge:
 
         Raises:
             UsageError: The function answered something else.
+            JudgeError: It raised, or has not answered after `ANSWER_S`.
         """
-        said = self._ask([dict(message) for message in self._messages], criterion, self._config)
-        if inspect.isawaitable(said):
-            said = await said
+        said = await self._said(criterion)
         answer, why = cast("tuple[object, object]", said) if isinstance(said, tuple) else (said, "")
         if answer not in _ANSWERS:
             reason = f"the judge must say one of {', '.join(_ANSWERS)}, not {answer!r}"
             raise UsageError(ErrorCode.INVALID_ARGUMENT, reason)
         return Verdict(str(answer), str(why))
+
+    async def _said(self, criterion: str) -> object:
+        deadline = asyncio.timeout(ANSWER_S)
+        try:
+            async with deadline:
+                return await self._asked([dict(one) for one in self._messages], criterion)
+        except Exception as error:  # a program's own function may raise anything
+            if deadline.expired():
+                raise JudgeError(f"the judge has not answered for {ANSWER_S:g} s") from error
+            raise JudgeError(f"the judge failed: {error!r}") from error
+
+    async def _asked(self, messages: list[Message], criterion: str) -> object:
+        ask, config = self._ask, self._config
+        if inspect.iscoroutinefunction(ask):
+            return await ask(messages, criterion, config)
+        said = await in_thread(lambda: ask(messages, criterion, config), name="voxwire-judge")
+        return await said if inspect.isawaitable(said) else said
 
 
 def load_judge(name: str) -> Ask:

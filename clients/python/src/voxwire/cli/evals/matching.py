@@ -7,7 +7,7 @@ from typing import Final
 
 from voxwire.cli.evals.judging import Judge, Verdict
 from voxwire.cli.evals.scenario import CALL_EVENTS, Call, Expectation
-from voxwire.cli.evals.stream import BotEndedError, EventStream, Seen
+from voxwire.cli.evals.stream import BotEndedError, EventStream, Seen, SessionLostError
 
 __all__ = ["Matcher", "Miss"]
 
@@ -157,6 +157,8 @@ class Matcher:
             except TimeoutError:
                 self.matched = f"none for {budget_ms} ms"
                 return None
+            except SessionLostError as error:
+                return Miss("bot_ended", f"{error}: whether one would have come is not known")
             except BotEndedError:
                 self.matched = "none before the session ended"
                 return None

@@ -16,6 +16,7 @@ SCENARIO_KEYS: Final = (
     *("name", "turns", "context", "judge", "user", "stop_on_failure", "trigger_disconnect"),
     "scenarios",
 )
+_OF_SCENARIOS: Final = frozenset(("name", "turns", "persona", "scenarios"))
 _SIMULATION: Final = "a simulation: its user is a language model, which this client does not run"
 _SPEECH_KEYS: Final = ("service", "voice", "language", "speed", "sample_rate", "model", "factory")
 
@@ -42,12 +43,15 @@ def find_files(paths: list[Path]) -> list[Path]:
 
 
 def _is_scenario(path: Path) -> bool:
-    """Whether a file is one, and not what others include. What is wrong counts, to be told."""
+    """Whether a file is one, and not what others include. What is wrong counts, to be told.
+
+    So does a scenario whose name is missing or misspelt.
+    """
     try:
         found = load_yaml(path)
     except (ScenarioError, OSError):
         return True
-    return not isinstance(found, Mapped) or "name" in found
+    return not isinstance(found, Mapped) or not _OF_SCENARIOS.isdisjoint(found)
 
 
 def read_file(path: Path) -> list[Scenario]:
@@ -112,6 +116,8 @@ def _scripted(found: Mapped, name: str, path: Path) -> Scenario:
     notes = Notes()
     notes.unknown(found, SCENARIO_KEYS, "a scenario")
     items = list_of(found["turns"], found.lines.at("turns"), "'turns'")
+    if not items:
+        raise ScenarioError(found.lines.at("turns"), "'turns' needs at least one turn")
     turns = [read_turn(item, items.lines.at(i), notes) for i, item in enumerate(items)]
     context = found.get("context")
     if context is not None:

@@ -129,7 +129,7 @@ class _Listening:
             async for event in self._session:
                 self._hearing.take(event)
         except VoxwireError as error:
-            stream.end(f"the session was lost ({' '.join(str(error).split())})")
+            stream.end(f"the session was lost ({' '.join(str(error).split())})", lost=True)
         else:
             stream.end("the bot ended the session")
 

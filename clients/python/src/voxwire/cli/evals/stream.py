@@ -8,9 +8,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-__all__ = ["BotEndedError", "EventStream", "Seen"]
+__all__ = ["BotEndedError", "EventStream", "Seen", "SessionLostError"]
 
 _CUTS: Final = ("user_started_speaking", "bot_interrupted")
 """After these the bot's answer is a new one."""
@@ -18,6 +18,10 @@ _CUTS: Final = ("user_started_speaking", "bot_interrupted")
 
 class BotEndedError(Exception):
     """The session is over: what is waited for cannot come any more."""
+
+
+class SessionLostError(BotEndedError):
+    """It is over by a failure: what would have come is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,13 @@ class Seen:
         return self.text
 
 
+class _Waiting(NamedTuple):
+    """An event that nobody has taken, and when it came."""
+
+    at: float
+    seen: Seen
+
+
 class EventStream:
     """A queue of events and what has to be known of the conversation to fill it.
 
@@ -58,7 +69,7 @@ class EventStream:
         """
         self._trace = trace
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[Seen] = deque()
+        self._queue: deque[_Waiting] = deque()
         self._more = asyncio.Event()
         self._changed = asyncio.Event()
         self._popped: list[Seen] = []
@@ -74,6 +85,7 @@ class EventStream:
         self._told.set()
         self._open: set[str] = set()
         self._ended = ""
+        self._lost = False
 
     @property
     def bot_speaks(self) -> bool:
@@ -99,7 +111,7 @@ class EventStream:
         self.last_at[seen.kind] = self._loop.time()
         shown = str(seen) or seen.name or ""
         self._trace(f"event: {seen.kind}{f'  {shown!r}' if shown else ''}")
-        self._queue.append(seen)
+        self._queue.append(_Waiting(self._loop.time(), seen))
         self._more.set()
         self._wake()
 
@@ -155,13 +167,14 @@ class EventStream:
             return
         self.append(Seen("response", text))
 
-    def end(self, why: str) -> None:
+    def end(self, why: str, *, lost: bool = False) -> None:
         """The session is over.
 
         Args:
             why: One sentence.
+            lost: Whether it failed, and nobody ended it.
         """
-        self._ended = why
+        self._ended, self._lost = why, lost
         self._open.clear()
         self._told.set()
         self._quiet.set()
@@ -183,7 +196,7 @@ class EventStream:
     def drop_pending(self, why: str) -> None:
         """Drops what waits, so that a later turn cannot take it; what the user said stays."""
         self._text = []
-        kept = [seen for seen in self._queue if seen.kind == "user_transcription"]
+        kept = [one for one in self._queue if one.seen.kind == "user_transcription"]
         dropped = len(self._queue) - len(kept)
         self._queue = deque(kept)
         if not kept and not self._ended:
@@ -254,19 +267,27 @@ class EventStream:
                 return seen
 
     async def _pop(self, until: float) -> Seen:
-        if self._ended and not self._queue:
-            raise BotEndedError(self._ended)
+        """The next event that came before a time, however late it is asked for."""
+        if self._queue:
+            if self._queue[0].at >= until:
+                raise TimeoutError
+            return self._take()
+        if self._ended:
+            raise self._over()
         left = until - self._loop.time()
         if left <= 0:
             raise TimeoutError
         async with asyncio.timeout(left):
             await self._more.wait()
         if not self._queue:
-            raise BotEndedError(self._ended)
+            raise self._over()
         return self._take()
 
+    def _over(self) -> BotEndedError:
+        return SessionLostError(self._ended) if self._lost else BotEndedError(self._ended)
+
     def _take(self) -> Seen:
-        seen = self._queue.popleft()
+        _, seen = self._queue.popleft()
         if not self._queue and not self._ended:
             self._more.clear()
         return seen
@@ -289,7 +310,7 @@ class EventStream:
         async with asyncio.timeout(timeout_s):
             while kind not in self.last_at:
                 if self._ended:
-                    raise BotEndedError(self._ended)
+                    raise self._over()
                 await self._changed.wait()
         return self.last_at[kind]
 

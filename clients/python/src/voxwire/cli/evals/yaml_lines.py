@@ -1,7 +1,8 @@
 """YAML as Pipecat's harness reads it, with the line of everything that is in it.
 
 Whole numbers are plain decimals (``012`` stays a text, for keys), ``!include PATH`` puts another
-file in place.
+file in place. Stricter than there: a key that is given twice is an error, since the first of both
+would be held against nothing.
 """
 
 import re
@@ -83,15 +84,22 @@ cast(Any, _Loader).add_implicit_resolver(
 def _mapping(loader: _Loader, node: yaml.Node) -> Mapped:
     if not isinstance(node, yaml.MappingNode):
         raise ScenarioError(_place(loader, node), "this must be a mapping")
+    written = {id(key_node) for key_node, _ in node.value}  # and not merged in by <<
+    own: set[Any] = set()
     loader.flatten_mapping(node)
     found = Mapped()
     found.lines = _place(loader, node)
     for key_node, value_node in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
         key = _construct(loader, key_node)
         try:
-            found.lines.of[key] = key_node.start_mark.line + 1
+            twice = key in own
         except TypeError:
             raise ScenarioError(_place(loader, key_node), "a key must be a plain text") from None
+        if twice:
+            raise ScenarioError(_place(loader, key_node), f"a second {key!r}: keep one of them")
+        if id(key_node) in written:
+            own.add(key)
+        found.lines.of[key] = key_node.start_mark.line + 1
         found[key] = _construct(loader, value_node)
     return found
 
