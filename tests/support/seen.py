@@ -39,7 +39,8 @@ class _Recorder:
         _name_carriers()
 
     def _note(self, peer: Any, messages: Iterable[rtvi.RtviMessage]) -> None:
-        who = os.environ.get("PYTEST_CURRENT_TEST", "").split(" ")[0] or _client_of(peer)
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").split(" ")[0]
+        who = f"{test} {getattr(peer, 'seen_carrier', '')}" if test else _client_of(peer)
         with open(self._path, "a", encoding="utf-8") as file:
             for message in messages:
                 line = f"{who}\t{message.type}\n"
@@ -49,7 +50,8 @@ class _Recorder:
 
 
 def _name_carriers() -> None:
-    """Have each stock client know what carries it."""
+    """Have each stock client and each stock bot know what carries it."""
+    from voxwire.rtvi._control import StockControl
     from voxwire_server.control.rtvi import RtviChannel
 
     begin = RtviChannel.__init__
@@ -60,6 +62,15 @@ def _name_carriers() -> None:
         client.seen_carrier = "webrtc" if "Chat" in type(carrier).__name__ else "websocket"
 
     RtviChannel.__init__ = begun  # type: ignore[method-assign]
+    start = StockControl.__init__
+
+    def started(self: StockControl, dialling: Any, **more: Any) -> None:
+        start(self, dialling, **more)
+        bot: Any = self._bot
+        chat = more["max_bytes"] == rtvi.MAX_MESSAGE_BYTES
+        bot.seen_carrier = "webrtc" if chat else "websocket"
+
+    StockControl.__init__ = started  # type: ignore[method-assign]
 
 
 def _around(peer: type, name: str, note: Callable[[Any, Any, Any], None]) -> None:
