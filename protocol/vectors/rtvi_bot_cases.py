@@ -147,7 +147,12 @@ def bot_cut() -> list[dict[str, Any]]:
         return {"utteranceEnded": {**cut, "heardMediaMs": str(media_ms)}}
 
     return [
+        # cut off before it sounded: what it says of its sound comes behind that
+        heard(m("bot-tts-started")),
         heard(m("bot-interrupted")),
+        heard(m("bot-started-speaking"), _state("SPEAKING", "UNSPECIFIED")),
+        heard(m("bot-tts-text", {"text": "Hello,"})),
+        heard(m("bot-stopped-speaking"), _state("IDLE", "UNSPECIFIED")),
         heard(m("bot-started-speaking"), begun("s1"), _state("SPEAKING", "UNSPECIFIED")),
         heard(m("user-started-speaking"), _state("SPEAKING", "SPEAKING")),
         heard(

@@ -292,6 +292,9 @@ def test_a_user_who_speaks_while_the_bot_does(tmp_path: Path) -> None:
         told = talk.sequence()
         turns.append(told[told.index(began) :])
         turns[-1] = turns[-1][: turns[-1].index(over) + 1]
-    told_by = [[it[:1] + it[2:] if it[0] == "UserTranscript" else it for it in t] for t in turns]
-    assert told_by[1] == told_by[0]  # what a recogniser makes of it is its own
+    # what a recogniser makes of it is its own; a busy machine's report of what was heard comes late
+    told_by = [
+        [it[:1] + it[2:] if it[0] == "UserTranscript" else it[:3] for it in t] for t in turns
+    ]
+    assert told_by[1] == told_by[0]
     assert len(told_by[0]) == 7

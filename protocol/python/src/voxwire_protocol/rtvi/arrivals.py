@@ -36,7 +36,7 @@ class Arrivals:
         self._chars = 0
         self._tail = ""
         self._words = 0
-        self._silenced = False
+        self._silenced = self._stopped = False
         self._transcripts = 0
         self._transcript_open = False
 
@@ -65,13 +65,16 @@ class Arrivals:
         return self._states(bot, _USER.USER_STATE_SILENT)
 
     def bot_started(self, media_ms: int) -> list[wire.Envelope]:
-        """The bot begins to speak."""
+        """The bot begins to speak; what was cut off a moment ago may still say so."""
+        if self._silenced and not self._stopped:
+            return self._states(_BOT.BOT_STATE_SPEAKING, self._user)
         self._silenced = False
         begun = self._begin(media_ms)
         return [*begun, *self._states(_BOT.BOT_STATE_SPEAKING, self._user)]
 
     def bot_stopped(self, media_ms: int, *, was_cut: bool) -> list[wire.Envelope]:
         """The bot is silent, at its end or because it was cut off."""
+        self._stopped = True
         state = _BOT.BOT_STATE_LISTENING if self.user_speaks else _BOT.BOT_STATE_IDLE
         return [*self._end(media_ms, was_cut=was_cut), *self._states(state, self._user)]
 
@@ -82,7 +85,7 @@ class Arrivals:
 
     def interrupted(self, media_ms: int) -> list[wire.Envelope]:
         """What the bot was saying is cut off; words of it that come late are not said."""
-        self._silenced = True
+        self._silenced, self._stopped = True, False
         if not self._utterance_id:
             return []
         name = self._utterance_id

@@ -27,6 +27,7 @@ export class Arrivals {
   #tail = "";
   #words = 0;
   #isSilenced = false;
+  #hasStopped = false;
   #transcripts = 0;
   #isTranscriptOpen = false;
 
@@ -51,14 +52,16 @@ export class Arrivals {
     return this.#states(this.#unlessSpeaking(BotState.THINKING), UserState.SILENT);
   }
 
-  /** The bot begins to speak. */
+  /** The bot begins to speak; what was cut off a moment ago may still say so. */
   botStarted(mediaMs: number): Envelope[] {
+    if (this.#isSilenced && !this.#hasStopped) return this.#states(BotState.SPEAKING, this.#user);
     this.#isSilenced = false;
     return [...this.#begin(mediaMs), ...this.#states(BotState.SPEAKING, this.#user)];
   }
 
   /** The bot is silent, at its end or because it was cut off. */
   botStopped(mediaMs: number, wasCut: boolean): Envelope[] {
+    this.#hasStopped = true;
     const state = this.userSpeaks ? BotState.LISTENING : BotState.IDLE;
     return [...this.#end(mediaMs, wasCut), ...this.#states(state, this.#user)];
   }
@@ -72,6 +75,7 @@ export class Arrivals {
   /** What the bot was saying is cut off; words of it that come late are not said. */
   interrupted(mediaMs: number): Envelope[] {
     this.#isSilenced = true;
+    this.#hasStopped = false;
     const utteranceId = this.#utteranceId;
     if (!utteranceId) return [];
     return [...this.#end(mediaMs, true), ...made({ case: "interrupted", value: { utteranceId } })];
