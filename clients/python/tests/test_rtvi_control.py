@@ -201,7 +201,8 @@ async def test_over_webrtc_a_message_says_it_if_there_is_something_to_cut(
         line.say(RtviMessage("bot-interrupted"))
         await time.settle()
         assert not held.handler.of("flush")
-        line.say(RtviMessage("bot-started-speaking"), RtviMessage("bot-interrupted"))
+        line.say(RtviMessage("bot-tts-started"), RtviMessage("bot-started-speaking"))
+        line.say(RtviMessage("bot-interrupted"))
         await time.settle()
         kinds = [e.WhichOneof("payload") for e in held.handler.envelopes]
         assert kinds[-3:] == ["flush", "utterance_ended", "interrupted"]
