@@ -84,7 +84,7 @@ def state(bot: int, media_ms: int = 0, user: int = 1) -> wire.StateChanged:
     return wire.StateChanged(bot=bot, user=user, media_ms=media_ms)
 
 
-SPEAKING, IDLE, LISTENING = 5, 2, 3
+SPEAKING, IDLE, LISTENING, THINKING = 5, 2, 3, 4
 
 
 def test_words_and_states_happen_in_order_of_position() -> None:
@@ -113,6 +113,25 @@ def test_a_state_whose_position_never_comes_is_applied_in_the_end() -> None:
     cues.change(state(IDLE, 900), 1000)
     assert cues.due(Reached(0, 0), 1000 + HELD_MS - 1) == []
     assert len(cues.due(Reached(0, 0), 1000 + HELD_MS)) == 1
+
+
+def test_a_bot_that_the_server_takes_for_heard_is_not_silent_before_it_spoke() -> None:
+    """The server's clock ran ahead of a speaker that stalled: it was SPEAKING for ever."""
+    cues = Cues()
+    cues.change(state(THINKING), 0)
+    cues.begin(wire.UtteranceStarted(utterance_id="u", media_ms=100))
+    cues.add(words("u", 100, 150))
+    cues.change(state(SPEAKING, 100), 0)
+    cues.end(wire.UtteranceEnded(utterance_id="u"))
+    assert cues.change(state(IDLE), 0) is None
+    assert cues.due(Reached(99, 101), 0) == []
+    assert [type(event).__name__ for event in cues.due(Reached(149, 149), 0)] == [
+        "StateChanged",
+        "BotWord",
+    ]
+    *_, last = cues.due(Reached(160, 160), 0)
+    assert isinstance(last, events.StateChanged)
+    assert last.bot == "idle"
 
 
 def test_a_held_state_does_not_undo_what_the_user_does_meanwhile() -> None:

@@ -96,6 +96,15 @@ impl Timeline {
         self.head().map(|(onset_ms, _)| onset_ms)
     }
 
+    /// Onset of the last word that waits; `None` = no word is waiting.
+    #[must_use]
+    pub fn last_due_ms(&self) -> Option<u64> {
+        let live = self.live.iter().filter_map(|order| self.known.get(order));
+        live.filter(|utterance| utterance.pending().is_some())
+            .filter_map(Utterance::last_ms)
+            .max()
+    }
+
     /// Returns the prefix whose words began before a position of playout. What was cut stays
     /// unheard; an unknown utterance was not heard.
     #[must_use]

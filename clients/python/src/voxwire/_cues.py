@@ -87,6 +87,7 @@ class Cues:
         """Takes a change of state; returns it if it applies at once."""
         event = from_envelope(wire.Envelope(state_changed=message))
         assert isinstance(event, events.StateChanged)
+        event = self._behind_speech(event)
         if event.media_ms:
             self._held.append(_Held(event, now_ms, self._immediate))
             self._held.sort(key=lambda held: held.event.media_ms)
@@ -115,7 +116,7 @@ class Cues:
         for held in tuple(self._held):
             limit_ms = self._limit_ms(held, reached)
             if held.event.media_ms > limit_ms and now_ms - held.since_ms < HELD_MS:
-                continue
+                break
             before_ms = min(held.event.media_ms - 1, reached.sounded_ms)
             due.extend(_bot_word(word) for word in self._timeline.advance(before_ms))
             due.append(self._release(held))
@@ -155,6 +156,19 @@ class Cues:
         if word_ms is not None:
             positions.append(word_ms)
         return min(positions, default=None)
+
+    def _behind_speech(self, event: events.StateChanged) -> events.StateChanged:
+        """A bot that the server takes for heard is not silent before it has spoken here.
+
+        The server's clock may run ahead of a speaker that stalls.
+        """
+        if event.media_ms or event.bot == events.BotState.SPEAKING or event.user != self._user:
+            return event
+        speech = [held for held in self._held if held.event.bot == events.BotState.SPEAKING]
+        begins = [held.event.media_ms for held in speech]
+        word_ms = self._timeline.last_due_ms()
+        last_ms = max(begins if word_ms is None else [*begins, word_ms + 1], default=0)
+        return replace(event, media_ms=last_ms)
 
     @staticmethod
     def _limit_ms(held: _Held, reached: Reached) -> int:

@@ -171,6 +171,11 @@ class Timeline:
         head = self._head()
         return head[0].start_ms if head else None
 
+    def last_due_ms(self) -> int | None:
+        """Onset of the last word that waits, media clock; None = no word is waiting."""
+        waiting = (each for each in self._live.values() if each.pending is not None)
+        return max((each.words[-1].start_ms for each in waiting), default=None)
+
     def heard(self, utterance_id: str, media_ms: int) -> Heard:
         """Returns the prefix whose words began before a position.
 

@@ -74,6 +74,14 @@ export class Timeline {
     return this.#head()?.pending?.startMs;
   }
 
+  /** Onset of the last word that waits; undefined = no word is waiting. */
+  lastDueMs(): number | undefined {
+    const waiting = [...this.#live.values()].filter(({ pending }) => pending);
+    return waiting.length
+      ? Math.max(...waiting.map(({ words }) => words.at(-1)?.startMs ?? 0))
+      : undefined;
+  }
+
   /**
    * Returns the prefix whose words began before a position.
    *

@@ -64,6 +64,7 @@ impl Cues {
 
     /// Takes a change of state; returns it if it applies at once.
     pub(crate) fn change(&mut self, change: StateChanged, now_us: u64) -> Option<Event> {
+        let change = self.behind_speech(change);
         if change.media_ms == 0 {
             self.immediate += 1;
             self.user = change.user;
@@ -89,19 +90,17 @@ impl Cues {
     /// Returns what playout has reached, in order of position.
     pub(crate) fn due(&mut self, reached: Reached, now_us: u64) -> Vec<Event> {
         let mut due = Vec::new();
-        let mut at = 0;
-        while let Some(&held) = self.held.get(at) {
+        while let Some(&held) = self.held.first() {
             let position_ms = held.change.media_ms;
             let waited_us = now_us.saturating_sub(held.since_us);
             if limit_ms(&held, reached) < Some(position_ms) && waited_us < HELD_US {
-                at += 1;
-                continue;
+                break;
             }
             // Words before it; none that has not sounded.
             let before_ms = reached.sounded_ms.map(|sounded_ms| sounded_ms.min(position_ms - 1));
             self.advance(before_ms, &mut due);
             due.push(self.release(held));
-            self.held.remove(at);
+            self.held.remove(0);
         }
         self.advance(reached.sounded_ms, &mut due);
         due
@@ -147,6 +146,19 @@ impl Cues {
         if let Some(media_ms) = media_ms {
             due.extend(self.timeline.advance(media_ms).into_iter().map(Event::BotWord));
         }
+    }
+
+    /// A bot that the server takes for heard is not silent before it has spoken here: the server's
+    /// clock may run ahead of a speaker that stalls.
+    fn behind_speech(&self, change: StateChanged) -> StateChanged {
+        let is_speech = change.bot() == BotState::Speaking;
+        if change.media_ms != 0 || is_speech || change.user != self.user {
+            return change;
+        }
+        let speech = self.held.iter().rfind(|held| held.change.bot() == BotState::Speaking);
+        let begin_ms = speech.map(|held| held.change.media_ms);
+        let word_ms = self.timeline.last_due_ms().map(|onset_ms| onset_ms + 1);
+        StateChanged { media_ms: begin_ms.max(word_ms).unwrap_or(0), ..change }
     }
 
     /// The change as it applies now: what the user does may have changed since.
@@ -246,6 +258,16 @@ mod tests {
         cues.change(state(BotState::Idle, 700), 0);
         cues.change(state(BotState::Thinking, 0), 0);
         assert_eq!(cues.cut(600, 800), None, "something newer is the case");
+    }
+
+    #[test]
+    fn a_bot_that_the_server_takes_for_heard_is_not_silent_before_it_spoke() {
+        let mut cues = Cues::default();
+        cues.change(state(BotState::Thinking, 0), 0);
+        cues.change(state(BotState::Speaking, 100), 0);
+        assert!(cues.change(state(BotState::Idle, 0), 0).is_none());
+        assert!(cues.due(Reached { sounded_ms: Some(99), passed_ms: 101 }, 0).is_empty());
+        assert_eq!(told(cues.due(reached(100), 0)), ["Speaking", "Idle"]);
     }
 
     #[test]

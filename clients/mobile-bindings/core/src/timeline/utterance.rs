@@ -39,6 +39,11 @@ impl Utterance {
         self.words.get(self.delivered)
     }
 
+    /// Onset of its last word.
+    pub(super) fn last_ms(&self) -> Option<u64> {
+        self.words.last().map(|word| word.start_ms)
+    }
+
     pub(super) fn deliver(&mut self) -> Option<TimedWord> {
         let word = self.pending().cloned()?;
         self.delivered += 1;

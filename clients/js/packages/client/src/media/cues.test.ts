@@ -23,7 +23,7 @@ function words(utteranceId: string, ...starts: number[]): wire.UtteranceWords {
 const started = (utteranceId: string, mediaMs = 0, source = SOURCE) =>
   wire.create(wire.UtteranceStartedSchema, { utteranceId, mediaMs: BigInt(mediaMs), source });
 const ended = (utteranceId: string) => wire.create(wire.UtteranceEndedSchema, { utteranceId });
-const { SPEAKING, IDLE, LISTENING } = wire.BotState;
+const { SPEAKING, IDLE, LISTENING, THINKING } = wire.BotState;
 const state = (bot: wire.BotState, mediaMs = 0, user = wire.UserState.SILENT) =>
   wire.create(wire.StateChangedSchema, { bot, user, mediaMs: BigInt(mediaMs) });
 const reached = (soundedMs: number, passedMs = soundedMs) => ({ soundedMs, passedMs });
@@ -51,6 +51,19 @@ it("lets words and states happen in order of position", () => {
   expect(cues.speaking).toBe(false);
   expect(indexes(cues.due(reached(200), 0))).toEqual([2]);
   expect(cues.nextMs()).toBeUndefined();
+});
+
+it("is not silent before it has spoken, though the server takes it for heard", () => {
+  const cues = new Cues();
+  cues.change(state(THINKING), 0);
+  cues.begin(started("u", 100));
+  cues.add(words("u", 100, 150));
+  cues.change(state(SPEAKING, 100), 0);
+  cues.end(ended("u"));
+  expect(cues.change(state(IDLE), 0)).toBeUndefined();
+  expect(cues.due(reached(99, 101), 0)).toEqual([]);
+  expect(types(cues.due(reached(149), 0))).toEqual(["stateChanged", "botWord"]);
+  expect(states(cues.due(reached(160), 0)).map(({ bot }) => bot)).toEqual(["idle"]);
 });
 
 it("applies a state whose position never comes in the end", () => {

@@ -83,7 +83,7 @@ export class Cues {
   change(message: wire.StateChanged, nowMs: number): Cue | undefined {
     const found = fromEnvelope(wire.envelope({ case: "stateChanged", value: message }));
     if (found?.type !== "stateChanged") return undefined;
-    const event = found.event;
+    const event = this.#behindSpeech(found.event);
     if (event.mediaMs > 0) {
       this.#held.push({ event, sinceMs: nowMs, afterImmediate: this.#immediate });
       this.#held.sort((a, b) => a.event.mediaMs - b.event.mediaMs);
@@ -114,7 +114,7 @@ export class Cues {
     for (const held of [...this.#held]) {
       // The bot speaks when a sample sounds; everything else happens once it is passed.
       const limitMs = held.event.bot === "speaking" ? reached.soundedMs : reached.passedMs;
-      if (held.event.mediaMs > limitMs && nowMs - held.sinceMs < HELD_MS) continue;
+      if (held.event.mediaMs > limitMs && nowMs - held.sinceMs < HELD_MS) break;
       const beforeMs = Math.min(held.event.mediaMs - 1, reached.soundedMs);
       due.push(...this.#timeline.advance(beforeMs).map(botWord), this.#release(held));
       this.#held.splice(this.#held.indexOf(held), 1);
@@ -159,6 +159,16 @@ export class Cues {
     const stateMs = this.#held[0]?.event.mediaMs;
     if (wordMs === undefined || stateMs === undefined) return wordMs ?? stateMs;
     return Math.min(wordMs, stateMs);
+  }
+
+  /** A bot that the server takes for heard is not silent before it has spoken here: the server's
+   * clock may run ahead of a speaker that stalls. */
+  #behindSpeech(event: StateChanged): StateChanged {
+    if (event.mediaMs || event.bot === "speaking" || event.user !== this.#user) return event;
+    const speech = this.#held.findLast((held) => held.event.bot === "speaking");
+    const wordMs = this.#timeline.lastDueMs();
+    const mediaMs = Math.max(speech?.event.mediaMs ?? 0, wordMs === undefined ? 0 : wordMs + 1);
+    return { ...event, mediaMs };
   }
 
   /** The change as it applies now: what the user does may have changed since. */
