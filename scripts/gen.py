@@ -198,7 +198,7 @@ def main(arguments: list[str]) -> int:
     if "--check" not in arguments:
         if rust.is_ready():
             rust.build()
-            code, output = capture([rust.target() / "debug" / "voxwire-bindgen", "header"])
+            code, output = capture(rust.bindgen("header"), env=rust.bindgen_environment())
             print(f"gen: the C header: {output or 'written'}")
             failed = code != 0 or failed
         else:

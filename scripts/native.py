@@ -161,7 +161,7 @@ def _run_packages(build: Path) -> int:
 
 def _write(language: str, folder: Path) -> list[Path]:
     """Writes a language from the library that was built; returns the files."""
-    _step(rust.target() / "debug" / "voxwire-bindgen", language, library(), folder)
+    _step(*rust.bindgen(language, library(), folder), env=rust.bindgen_environment())
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 

@@ -123,6 +123,16 @@ def environment() -> dict[str, str]:
     return {**base, "CARGO_TARGET_DIR": str(target()), "CARGO_TERM_COLOR": "never"}
 
 
+def bindgen(*arguments: str | Path) -> list[str | Path]:
+    """The command that writes other languages' bindings."""
+    return [target() / "debug" / "voxwire-bindgen", *arguments]
+
+
+def bindgen_environment() -> dict[str, str]:
+    """What it runs in: it is compiled once for all clones, and told which one it is for."""
+    return {**environment(), "CARGO_MANIFEST_DIR": str(WORKSPACE / "bindgen")}
+
+
 def write_lock() -> None:
     """Writes Cargo.lock from the pins, unless it is so already."""
     text = PINS.read_text("utf-8")

@@ -1,9 +1,10 @@
 //! What other languages see of `voxwire-ffi`: the C header by cbindgen, Kotlin and Swift by
 //! `UniFFI`.
 
+use std::env;
 use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use camino::Utf8PathBuf;
 use uniffi_bindgen::bindings::{GenerateOptions, TargetLanguage, generate_with_bindgen_paths};
@@ -78,8 +79,10 @@ pub fn foreign(language: &str, library: &str, folder: &str) -> Result<()> {
     Ok(generate_with_bindgen_paths(options, paths)?)
 }
 
+/// Of the clone that this runs for: several share what is compiled.
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    let here = env::var_os("CARGO_MANIFEST_DIR");
+    here.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from).join("..")
 }
 
 /// Where `UniFFI` finds its configuration, without asking cargo.

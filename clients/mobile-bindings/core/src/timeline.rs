@@ -100,9 +100,7 @@ impl Timeline {
     #[must_use]
     pub fn last_due_ms(&self) -> Option<u64> {
         let live = self.live.iter().filter_map(|order| self.known.get(order));
-        live.filter(|utterance| utterance.pending().is_some())
-            .filter_map(Utterance::last_ms)
-            .max()
+        live.filter(|utterance| utterance.pending().is_some()).filter_map(Utterance::last_ms).max()
     }
 
     /// Returns the prefix whose words began before a position of playout. What was cut stays
