@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,6 +20,8 @@ class Count:
     skipped: int = 0
     seconds: float = 0.0
     cpu_s: float = 0.0
+    failures: list[str] = field(default_factory=list[str])
+    """What failed, a line each: which test, and the first line of why."""
 
     def __add__(self, other: "Count") -> "Count":
         return Count(
@@ -28,6 +30,7 @@ class Count:
             self.skipped + other.skipped,
             self.seconds + other.seconds,
             self.cpu_s + other.cpu_s,
+            self.failures + other.failures,
         )
 
     def __str__(self) -> str:
@@ -42,19 +45,40 @@ def report_of(part: str, name: str) -> Path:
     return OUT / f"junit-{'-'.join(filter(None, [part, name]))}.xml"
 
 
+WHY = 200
+"""Most characters that are shown of why a test failed."""
+
+
+def failures_in(suite: ElementTree.Element) -> list[str]:
+    """The tests of a suite that failed, each with the first line of why."""
+    found: list[str] = []
+    for case in suite.iter("testcase"):
+        for kind in ("failure", "error"):
+            if (child := case.find(kind)) is not None:
+                why = (child.get("message") or child.text or "").strip().partition("\n")[0]
+                found.append(f"{case.get('classname')}::{case.get('name')}: {why[:WHY]}")
+    return found
+
+
 def count_pytest(part: str, name: str, status: int) -> Count:
-    """What a process of pytest came to, from its JUnit file."""
+    """What a process of pytest or vitest came to, from its JUnit file."""
     report = report_of(part, name)
     if not report.exists():
-        return Count(failed=0 if status == NO_TESTS else 1)
+        count = Count()
+        if status != NO_TESTS:
+            count.failed = 1
+            count.failures.append(f"{part} {name}: ended with {status} and wrote no report")
+        return count
     count = Count()
     for suite in ElementTree.parse(report).iter("testsuite"):
         total, errors, failures, skipped = (
             int(suite.get(key, "0")) for key in ("tests", "errors", "failures", "skipped")
         )
         count += Count(total - errors - failures - skipped, errors + failures, skipped)
+        count.failures += failures_in(suite)
     if status not in (0, NO_TESTS) and count.failed == 0:
         count.failed = 1  # a crash, a leaked task, a usage error: never green
+        count.failures.append(f"{part} {name}: ended with {status}, and no test had failed")
     return count
 
 
@@ -69,6 +93,9 @@ MOBILE_RESULTS: dict[str, Callable[..., tuple[int, ...]]] = {
     ),
 }
 
+MOBILE_FAILED = r"^(test \S+ \.\.\. FAILED|\[ERROR\]   \S.*|error: .*)$"
+"""Lines that name what failed, as cargo, Maven and the compilers print them."""
+
 
 def count_mobile(log: Path, status: int) -> Count:
     """What the mobile bindings came to, from what their test programs printed."""
@@ -79,4 +106,7 @@ def count_mobile(log: Path, status: int) -> Count:
             count += Count(*read(*map(int, numbers)))
     if (status != 0 and count.failed == 0) or count.passed == 0:
         count.failed += 1  # something did not compile, or a program crashed
+    if count.failed:
+        named = re.findall(MOBILE_FAILED, text, re.MULTILINE)
+        count.failures += [f"mobile: {name}" for name in named or [f"ended with {status}"]]
     return count

@@ -344,8 +344,11 @@ def run_timing_group(take: Callable[[Job], None], *, system: bool) -> None:
 
 def count_checks(job: Job) -> Count:
     """What the checks came to, from their last line."""
-    found = re.search(r"^check: (\d+) ok, (\d+) failed", job.log.read_text("utf-8"), re.MULTILINE)
-    return Count(int(found[1]), int(found[2])) if found else Count(failed=1)
+    text = job.log.read_text("utf-8")
+    found = re.search(r"^check: (\d+) ok, (\d+) failed", text, re.MULTILINE)
+    count = Count(int(found[1]), int(found[2])) if found else Count(failed=1)
+    count.failures += [f"check {name}" for name in re.findall(r"^  (.+?) +FAILED", text, re.M)]
+    return count
 
 
 def show(job: Job, count: Count) -> None:
@@ -501,7 +504,10 @@ def main(arguments: list[str]) -> int:
         print(f"{part:<8} {count.seconds:6.1f} s ({count.cpu_s:5.1f} s of a processor)  {count}")
     total = sum(counts.values(), Count())
     elapsed = time.monotonic() - started
-    print(f"{'all':<8} {elapsed:6.1f} s ({total.cpu_s:5.1f} s of a processor)\n\n{total}")
+    print(f"{'all':<8} {elapsed:6.1f} s ({total.cpu_s:5.1f} s of a processor)\n")
+    for failure in total.failures:
+        print(f"failed: {failure}")
+    print(total)
     if system and not named and not extra:
         record(total, elapsed)
     return 1 if total.failed or not total.passed else 0

@@ -27,6 +27,8 @@ export default defineConfig({
     root: fileURLToPath(new URL(".", import.meta.url)),
     exclude: ["**/*.timing.test.ts", ...configDefaults.exclude],
     testTimeout: 60_000,
+    setupFiles: ["./vitest.setup.ts"],
+    expect: { poll: { timeout: 60_000 } },
     unstubGlobals: true,
     dangerouslyIgnoreUnhandledErrors: false,
     // What needs no page of its own shares the modules that it imports: half the time.

@@ -1,4 +1,4 @@
-"""What scripts/ do about Rust: pins and lock file, counts, and a machine without cargo."""
+"""What scripts/ do about Rust: pins and lock file, a machine without cargo; and what is counted."""
 
 import importlib
 import re
@@ -57,7 +57,9 @@ def test_what_the_test_programs_printed_is_counted(script: Any, tmp_path: Path) 
     count_mobile = script("counts").count_mobile
     log = tmp_path / "log.txt"
     log.write_text(PRINTED)
-    assert str(count_mobile(log, 101)) == "6 passed, 1 failed, 3 skipped"
+    count = count_mobile(log, 101)
+    assert str(count) == "6 passed, 1 failed, 3 skipped"
+    assert count.failures == ["mobile: test one ... FAILED"]
     log.write_text(PRINTED.splitlines()[0])
     assert str(count_mobile(log, 0)) == "4 passed, 0 failed"
     assert str(count_mobile(log, 101)) == "4 passed, 1 failed"
@@ -92,3 +94,23 @@ def test_without_cargo_ci_fails(script: Any, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("CI", "true")
     with pytest.raises(script("steps").StepError, match="no cargo here"):
         script("mobile").prepare()
+
+
+REPORT = """<testsuites><testsuite tests="3" errors="0" failures="1" skipped="1">
+<testcase classname="tests.test_a" name="test_one"/>
+<testcase classname="tests.test_a" name="test_two"><failure message="assert 1 == 2&#10;more">long
+</failure></testcase>
+<testcase classname="tests.test_a" name="test_three"><skipped message="no"/></testcase>
+</testsuite></testsuites>"""
+
+
+def test_what_failed_is_named(script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = script("counts")
+    monkeypatch.setattr(counts, "OUT", tmp_path)
+    counts.report_of("part", "name").write_text(REPORT)
+    count = counts.count_pytest("part", "name", 1)
+    assert str(count) == "1 passed, 1 failed, 1 skipped"
+    assert count.failures == ["tests.test_a::test_two: assert 1 == 2"]
+    assert counts.count_pytest("part", "crashed", 139).failures == [
+        "part crashed: ended with 139 and wrote no report"
+    ]

@@ -228,7 +228,7 @@ export class CoreClient implements Client {
     // A token that is good for one session is good for this one and then, with its nonce, again.
     this.#nonce = env.randomBytes(16);
     // loaded when somebody asks: most pages never do
-    const { diagnose } = await import("./diagnose.js");
+    const { diagnose } = await env.load(import("./diagnose.js"));
     return diagnose({
       ...{ env, signal, timeoutMs, media: this.#media, nonce: this.#nonce },
       sessionOptions: () => sessionOptions(this.#options, env, this.#media),

@@ -47,7 +47,7 @@ export class Dialler {
       return await this.open(scope, timeoutMs);
     } catch (error) {
       if (!(error instanceof VoxwireError)) throw error;
-      const explain = await import("./explain.js").catch(() => undefined);
+      const explain = await scope.env.load(import("./explain.js")).catch(() => undefined);
       throw (await explain?.explained(scope, this.greeting.url, error)) ?? error;
     }
   }

@@ -26,6 +26,8 @@ export interface Environment {
   openSocket(url: string, protocol: string): WebSocketLike | Promise<WebSocketLike>;
   /** Asks the server over HTTP why it does not open a WebSocket; rejects when nothing answers. */
   ask?(url: string, signal: AbortSignal): Promise<HttpAnswer>;
+  /** Waits for code that is fetched when it is first needed. */
+  load<T>(code: Promise<T>): Promise<T>;
   randomBytes(length: number): Uint8Array<ArrayBuffer>;
   /** A number from 0 to 1 that spreads retries. */
   jitter(): number;
@@ -78,6 +80,7 @@ export const realEnvironment = (): Environment => {
       return new globals.WebSocket(url, protocol || []);
     },
     ask: askOverHttp,
+    load: (code) => code,
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     jitter: () => Math.random(),
     baseUrl: () => globals.location?.href,

@@ -13,7 +13,7 @@ export class FileLoader {
   ) {}
 
   async load(): Promise<Files> {
-    const { Files } = await import("./files.js");
+    const { Files } = await this.scope.env.load(import("./files.js"));
     this.#files ??= new Files(this.scope, this.send);
     return this.#files;
   }

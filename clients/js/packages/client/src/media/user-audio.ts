@@ -13,7 +13,7 @@ const MAX_BURST_MS = 200;
 export const NOTHING_RESENT: Resent = { resentMs: 0, lostMs: 0 };
 
 /** The clock and timers of a program, or virtual ones. */
-export type Clock = Pick<Environment, "now" | "after">;
+export type Clock = Pick<Environment, "now" | "after"> & Partial<Pick<Environment, "load">>;
 
 const toMs = (samples: number) => Math.floor((samples * 1000) / CAPTURE_RATE);
 

@@ -45,6 +45,7 @@ export class FakeServer implements FakeSessionHost {
       now: () => this.clock.now(),
       after: (ms, fn) => this.clock.after(ms, fn),
       openSocket: this.network.openSocket,
+      load: (code) => this.clock.load?.(code) ?? code,
       ask: () => Promise.reject(new Error("no HTTP here")),
       jitter: () => 0.5,
       onOnline: () => () => {},

@@ -9,10 +9,12 @@ interface Timer {
 export class VirtualTime {
   #nowMs = 1000;
   #timers: Timer[] = [];
+  readonly #loading = new Set<Promise<unknown>>();
 
   constructor() {
     this.now = this.now.bind(this);
     this.after = this.after.bind(this);
+    this.load = this.load.bind(this);
   }
 
   /** Timers that have not fired. */
@@ -33,17 +35,25 @@ export class VirtualTime {
     };
   }
 
+  /** `Environment.load`: time stands still while code is fetched. */
+  load<T>(code: Promise<T>): Promise<T> {
+    const done = () => this.#loading.delete(code);
+    this.#loading.add(code);
+    code.then(done, done);
+    return code;
+  }
+
   /** Lets `ms` pass: fires what is due, in order, and lets promises settle in between. */
   async advance(ms: number): Promise<void> {
     const untilMs = this.#nowMs + ms;
-    await settled();
+    await this.#settled();
     for (;;) {
       const next = this.#timers[0];
       if (next === undefined || next.atMs > untilMs) break;
       this.#timers.shift();
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.fn();
-      await settled();
+      await this.#settled();
     }
     this.#nowMs = untilMs;
   }
@@ -55,10 +65,18 @@ export class VirtualTime {
       done = true;
     };
     promise.then(finish, finish);
-    await settled();
+    await this.#settled();
     for (let leftMs = limitMs; !done && leftMs > 0; leftMs -= 10) await this.advance(10);
     if (!done) throw new Error(`not within ${limitMs} ms of virtual time`);
     return promise;
+  }
+
+  async #settled(): Promise<void> {
+    await settled();
+    while (this.#loading.size > 0) {
+      await Promise.allSettled(this.#loading);
+      await settled();
+    }
   }
 }
 
