@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import voxwire
+from tests.support.pace import SLOW
 from tests.support.waiting import PATIENT
 from voxwire_server import BotSession, ToolReport
 from voxwire_server.bots.offline import bot as offline
@@ -21,7 +22,7 @@ from voxwire_server.testing import RunningServer, running_server
 
 PHRASES = {"websocket": 10, "webrtc": 4}
 """They understand alike; what differs is the way that the voice takes."""
-AT_A_TIME = {"websocket": 5, "webrtc": 2}
+AT_A_TIME = {"websocket": 2, "webrtc": 1} if SLOW else {"websocket": 5, "webrtc": 2}
 """Five WebRTC calls with both of their ends in one process are too much for a slow machine."""
 PAUSE_S = 5.0
 """Longest pause of the bot within a turn."""

@@ -106,6 +106,15 @@ export class Console {
     await this.until(`${count} words ${state}`, test, [count, state] as const);
   }
 
+  /** Until so many words of the last turn are shown, whatever became of them. */
+  async shown(count: number): Promise<void> {
+    const test = (count: number) => {
+      const turn = [...document.querySelectorAll('.turn[data-role="bot"]')].at(-1);
+      return (turn?.querySelectorAll(".word").length ?? 0) >= count;
+    };
+    await this.until(`${count} words`, test, count);
+  }
+
   ears() {
     return this.page.evaluate(() => {
       const { heard, spoken, behind, words, shifts, violations } = window.ears;
