@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-
 AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 """Whether the kernel shares processors out by session before it does so by process."""
 
