@@ -7,6 +7,7 @@ from typing import Final
 __all__ = ["Stalls"]
 
 STEP_S: Final = 0.005
+NOTED_MS: Final = 50.0
 
 
 class Stalls:
@@ -18,6 +19,7 @@ class Stalls:
 
     def __init__(self) -> None:
         self.worst_ms = 0.0
+        self._noted: list[tuple[float, float]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="stall probe", daemon=True)
 
@@ -34,5 +36,14 @@ class Stalls:
         while not self._stop.is_set():
             time.sleep(STEP_S)
             now = time.monotonic()
-            self.worst_ms = max(self.worst_ms, (now - before - STEP_S) * 1000)
+            late_ms = (now - before - STEP_S) * 1000
+            self.worst_ms = max(self.worst_ms, late_ms)
+            if late_ms >= NOTED_MS:
+                self._noted.append((now, late_ms))
             before = now
+
+    def worst_since(self, moment: float) -> float:
+        """The longest stall since a moment of ``time.monotonic()``, milliseconds; 0 = none that
+        is noted (`NOTED_MS`).
+        """
+        return max((late_ms for at, late_ms in self._noted if at >= moment), default=0.0)

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import mobile
@@ -24,24 +23,16 @@ import rust
 from counts import Count, count_mobile, count_pytest, report_of
 from javascript import build, has_packages, missing_node
 from jobs import Job, run_jobs
+from shares import MOMENTS, PARTS, SHARES, Share, pages, whole
 from stalls import Stalls
 from steps import NODE_BIN, OUT, PYTHON, ROOT, StepError, capture
 
-PARTS = {
-    "cores": ["protocol/python/tests"],
-    "mobile": [],
-    "server": ["server/tests"],
-    "clients": ["clients/python/tests"],
-    "browser": [],
-    "interop": ["tests"],
-    "faults": ["tests/faults"],
-}
 KNOWN = ["checks", *PARTS, "timing"]
 SHOWN_LINES = 400
 """Most lines of a failed job that are printed; its file has them all."""
 
 
-WORKERS = {0.75: (4, 19), 0.5: (3, 10), 0.0: (2, 5)}
+WORKERS = {0.5: (3, 19), 0.0: (2, 5)}
 """Jobs at a time that wait for sound, for two processors, by how fast the machine is at least, and
 the niceness of those that run beside them: at 19 they would get nothing beside others that never
 wait.
@@ -57,158 +48,15 @@ TIMING = "timing"
 GROUP = 25
 """Most tests of the timing group."""
 TRIES = 3
+STOOD_MS = 250
+"""A machine on which this process was woken so late has stood still for whole syllables."""
+AGAIN = 4
+"""Most jobs that are run once more."""
 STALL_MS = 40
 """A machine on which a process that only sleeps is woken so late is none to judge moments on."""
 
 LEFT_OUT = "not bench and not soak and not live"
 OTHERS = f"not timing and {LEFT_OUT}"
-
-
-@dataclass(frozen=True)
-class Share:
-    """Tests of a part that run in one process: what no other share of the part has, if `paths` is
-    empty. `seconds` is about what it takes; the longest starts first. `vitest` names the
-    configuration of vitest that runs it instead of pytest; `cargo`: it is what `mobile.py` runs;
-    `apart`: in a network of its own; `consumers`: with what the lock file of `npm.CONSUMERS` names;
-    `busy`: it computes all the time; `system`: `make system` runs it, and `make test` does not.
-    """
-
-    part: str
-    name: str
-    seconds: int
-    paths: tuple[str, ...] = ()
-    vitest: str = ""
-    cargo: bool = False
-    apart: bool = False
-    consumers: bool = False
-    busy: bool = False
-    system: bool = False
-
-
-UNIT = "clients/js/vitest.config.ts"
-BROWSER = "clients/js/vitest.browser.config.ts"
-MOMENTS = "clients/js/vitest.timing.config.ts"
-
-
-def whole(*names: str) -> tuple[str, ...]:
-    """Files of the tests that span packages."""
-    return tuple(f"tests/integration/test_{name}.py" for name in names)
-
-
-def pages(*names: str) -> tuple[str, ...]:
-    """Files of the tests in a browser, by how their names begin."""
-    return tuple(f"test/browser/{name}" for name in names)
-
-
-STOCK_BOTS = ("stock_bot", "stock_readme", "false_bots", "frames", "restarts")
-
-SHARES = [
-    Share("cores", "", 45, busy=True),
-    Share("mobile", "", 150, cargo=True, busy=True),
-    Share("cores", "rtc", 30, ("protocol/python/tests/test_rtc.py",)),
-    Share("server", "bots", 80, ("server/tests/bots",)),
-    Share("server", "", 60, busy=True),
-    Share("clients", "python", 50),
-    Share("clients", "js", 60, vitest=UNIT, busy=True),
-    Share("browser", "talk", 95, pages("talk", "microphone", "console-words"), vitest=BROWSER),
-    Share("browser", "cuts", 40, pages("cuts"), vitest=BROWSER),
-    Share("browser", "lifecycle", 35, pages("lifecycle"), vitest=BROWSER),
-    Share("browser", "stock bot", 35, pages("stock-bot"), vitest=BROWSER),
-    Share("browser", "cycles", 40, pages("cycles", "suspended"), vitest=BROWSER),
-    Share(
-        "browser",
-        "console",
-        60,
-        pages("console-looks", "console-talk", "react-app"),
-        vitest=BROWSER,
-    ),
-    Share("browser", "stock talk", 35, pages("stock-talk"), vitest=BROWSER),
-    Share("browser", "stock restart", 30, pages("stock-restart"), vitest=BROWSER),
-    Share("browser", "stock heard", 25, pages("stock-heard"), vitest=BROWSER),
-    Share("interop", "bot", 100, whole("offline_bot", "wheels")),
-    Share("interop", "talk", 110, whole("talk", "words", "turn_metrics")),
-    Share(
-        "interop",
-        "cuts",
-        55,
-        whole("interruptions", "client_tools", "forged_results", "hostile"),
-    ),
-    Share(
-        "interop",
-        "stock clients",
-        75,
-        (*whole("stock_sockets", "stock_webrtc"), "tests/interop/test_scenarios.py"),
-    ),
-    Share(
-        "interop",
-        "stock bots",
-        75,
-        tuple(f"tests/interop/test_{name}.py" for name in STOCK_BOTS),
-    ),
-    Share(
-        "interop",
-        "bot files",
-        70,
-        (
-            "tests/interop/test_bot_files.py",
-            "tests/interop/test_pipecat_init.py",
-            "tests/interop/test_from_pipecat.py",
-        ),
-    ),
-    Share(
-        "interop",
-        "evals and strangers",
-        70,
-        tuple(
-            f"tests/interop/test_{name}.py"
-            for name in ("eval", "eval_format", "hostile_http", "hostile_frames", "hostile_cases")
-        ),
-    ),
-    Share("interop", "files", 45, whole("files", "stock_files")),
-    Share("interop", "leaks", 50, whole("leaks", "kept_microphone")),
-    Share(
-        "interop",
-        "gemini",
-        55,
-        whole(
-            *("gemini_bot", "gemini_peer", "gemini_readme", "gemini_stock"),
-            *("openai_realtime_bot", "s2s_words"),
-        ),
-    ),
-    Share("interop", "readmes", 90, whole("readme_programs", "readmes", "tarballs")),
-    Share(
-        "interop",
-        "answers",
-        60,
-        whole(
-            *("plain_processors", "verb_order", "answer_timeout", "heard_order"),
-            *("odd_frames", "voice_shapes"),
-        ),
-    ),
-    Share("interop", "sessions", 105, whole("races", "resume", "reports", "toys", "fake_server")),
-    Share("interop", "echo", 40, whole("echo"), busy=True),
-    Share("interop", "rest", 130),
-    Share("faults", "cuts", 55, ("tests/faults/test_cuts.py",)),
-    Share("faults", "rest", 65),
-    # whole programs at length: make system
-    Share(
-        "browser", "consumers", 80, pages("consumers"), vitest=BROWSER, consumers=True, system=True
-    ),
-    Share("browser", "stock cuts", 150, pages("stock-cuts"), vitest=BROWSER, system=True),
-    Share("browser", "firefox", 45, pages("firefox"), vitest=BROWSER, apart=True, system=True),
-    Share("interop", "rooms", 90, whole("echo_long"), busy=True, system=True),
-    Share("interop", "live sound", 60, whole("live_sound"), system=True),
-    Share("interop", "example bots", 65, whole("example_bots"), system=True),
-    Share("interop", "speech to speech", 80, whole("s2s_cuts", "s2s_endings"), system=True),
-    Share("faults", "ends", 65, ("tests/faults/test_ungraceful.py",), system=True),
-    Share(
-        "faults",
-        "parting",
-        65,
-        ("tests/faults/test_parting.py", "tests/faults/test_dead_peers.py"),
-        system=True,
-    ),
-]
 
 
 def pytest_command(part: str, name: str, arguments: Sequence[str]) -> list[str | Path]:
@@ -356,10 +204,48 @@ def show(job: Job, count: Count) -> None:
     used = f"{job.seconds:6.1f} s ({job.cpu_s:5.1f} s of a processor)"
     print(f"  {job.title:<22} {used}  {count}", flush=True)
     if count.failed:
-        lines = job.log.read_text("utf-8", errors="replace").splitlines()
-        print(f"== {job.title}: {job.log.relative_to(ROOT)}", flush=True)
-        print("\n".join(lines[-SHOWN_LINES:]), flush=True)
-        print(f"== end of {job.title}", flush=True)
+        print_output(job)
+
+
+def print_output(job: Job) -> None:
+    """Prints what a job has printed, the last of it."""
+    lines = job.log.read_text("utf-8", errors="replace").splitlines()
+    print(f"== {job.title}: {job.log.relative_to(ROOT)}", flush=True)
+    print("\n".join(lines[-SHOWN_LINES:]), flush=True)
+    print(f"== end of {job.title}", flush=True)
+
+
+class Judge:
+    """Takes jobs that have ended. A machine that stands still proves nothing about what speaks in
+    real time: what failed meanwhile is run once more, by itself. The second word counts.
+    """
+
+    def __init__(self, take: Callable[[Job], None]) -> None:
+        self.stalls = Stalls()
+        self._take = take
+        self._again: list[Job] = []
+
+    def take(self, job: Job) -> None:
+        """Counts a job, or keeps it."""
+        stalled_ms = self.stalls.worst_since(job.started)
+        real = job.part != "checks" and not job.niceness
+        if not job.status or not real or stalled_ms < STOOD_MS or len(self._again) == AGAIN:
+            self._take(job)
+            return
+        self._again.append(job)
+        print(f"  {job.title} failed; meanwhile the machine stood still for {stalled_ms:.0f} ms")
+        print_output(job)
+
+    def repeat(self, *, system: bool) -> None:
+        """Runs what was kept, one after the other."""
+        for kept in self._again:
+            found = [it for it in SHARES if (it.part, it.name) == (kept.part, kept.name)]
+            job = next((job_of(share) for share in found if share.system == system), None)
+            if job is None:
+                self._take(kept)
+                continue
+            print(f"== once more, by itself: {job.title}", flush=True)
+            run_jobs([job], workers=1, on_end=self._take)
 
 
 def run_jobs_of(wanted: Sequence[str], *, system: bool) -> dict[str, Count]:
@@ -377,6 +263,7 @@ def run_jobs_of(wanted: Sequence[str], *, system: bool) -> dict[str, Count]:
         counts[job.part] += count
         show(job, count)
 
+    judged = Judge(take)
     number, niceness = workers()
     if number == min(WORKERS.values())[0]:
         os.environ["VOXWIRE_SLOW"] = "1"  # tests/support/pace.py
@@ -386,7 +273,9 @@ def run_jobs_of(wanted: Sequence[str], *, system: bool) -> dict[str, Count]:
     for where, found in ((f"{number} at a time", first), ("beside them", beside)):
         if found:
             print(f"== {where}: {', '.join(job.title for job in found)}", flush=True)
-    run_jobs(first, workers=number, on_end=take, beside=beside)
+    with judged.stalls:
+        run_jobs(first, workers=number, on_end=judged.take, beside=beside)
+    judged.repeat(system=system)
     if TIMING not in wanted:
         return counts
     for long in (False, True) if list(wanted) == [TIMING] else (system,):

@@ -1,0 +1,162 @@
+"""What the tests are: their parts, and the shares of a part that run in one process."""
+
+from dataclasses import dataclass
+
+__all__ = ["BROWSER", "MOMENTS", "PARTS", "SHARES", "UNIT", "Share", "pages", "whole"]
+
+PARTS = {
+    "cores": ["protocol/python/tests"],
+    "mobile": [],
+    "server": ["server/tests"],
+    "clients": ["clients/python/tests"],
+    "browser": [],
+    "interop": ["tests"],
+    "faults": ["tests/faults"],
+}
+
+
+@dataclass(frozen=True)
+class Share:
+    """Tests of a part that run in one process: what no other share of the part has, if `paths` is
+    empty. `seconds` is about what it takes; the longest starts first. `vitest` names the
+    configuration of vitest that runs it instead of pytest; `cargo`: it is what `mobile.py` runs;
+    `apart`: in a network of its own; `consumers`: with what the lock file of `npm.CONSUMERS` names;
+    `busy`: it computes all the time; `system`: `make system` runs it, and `make test` does not.
+    """
+
+    part: str
+    name: str
+    seconds: int
+    paths: tuple[str, ...] = ()
+    vitest: str = ""
+    cargo: bool = False
+    apart: bool = False
+    consumers: bool = False
+    busy: bool = False
+    system: bool = False
+
+
+UNIT = "clients/js/vitest.config.ts"
+BROWSER = "clients/js/vitest.browser.config.ts"
+MOMENTS = "clients/js/vitest.timing.config.ts"
+
+
+def whole(*names: str) -> tuple[str, ...]:
+    """Files of the tests that span packages."""
+    return tuple(f"tests/integration/test_{name}.py" for name in names)
+
+
+def pages(*names: str) -> tuple[str, ...]:
+    """Files of the tests in a browser, by how their names begin."""
+    return tuple(f"test/browser/{name}" for name in names)
+
+
+STOCK_BOTS = ("stock_bot", "stock_readme", "false_bots", "frames", "restarts")
+
+SHARES = [
+    Share("cores", "", 45, busy=True),
+    Share("mobile", "", 150, cargo=True, busy=True),
+    Share("cores", "rtc", 30, ("protocol/python/tests/test_rtc.py",)),
+    Share("server", "bots", 80, ("server/tests/bots",)),
+    Share("server", "", 60, busy=True),
+    Share("clients", "python", 50),
+    Share("clients", "js", 60, vitest=UNIT, busy=True),
+    Share("browser", "talk", 95, pages("talk", "microphone", "console-words"), vitest=BROWSER),
+    Share("browser", "cuts", 40, pages("cuts"), vitest=BROWSER),
+    Share("browser", "lifecycle", 35, pages("lifecycle"), vitest=BROWSER),
+    Share("browser", "stock bot", 35, pages("stock-bot"), vitest=BROWSER),
+    Share("browser", "cycles", 40, pages("cycles", "suspended"), vitest=BROWSER),
+    Share(
+        "browser",
+        "console",
+        60,
+        pages("console-looks", "console-talk", "react-app"),
+        vitest=BROWSER,
+    ),
+    Share("browser", "stock talk", 35, pages("stock-talk"), vitest=BROWSER),
+    Share("browser", "stock restart", 30, pages("stock-restart"), vitest=BROWSER),
+    Share("browser", "stock heard", 25, pages("stock-heard"), vitest=BROWSER),
+    Share("interop", "bot", 100, whole("offline_bot", "wheels")),
+    Share("interop", "talk", 110, whole("talk", "words", "turn_metrics")),
+    Share(
+        "interop",
+        "cuts",
+        55,
+        whole("interruptions", "client_tools", "forged_results", "hostile"),
+    ),
+    Share(
+        "interop",
+        "stock clients",
+        75,
+        (*whole("stock_sockets", "stock_webrtc"), "tests/interop/test_scenarios.py"),
+    ),
+    Share(
+        "interop",
+        "stock bots",
+        75,
+        tuple(f"tests/interop/test_{name}.py" for name in STOCK_BOTS),
+    ),
+    Share(
+        "interop",
+        "bot files",
+        70,
+        (
+            "tests/interop/test_bot_files.py",
+            "tests/interop/test_pipecat_init.py",
+            "tests/interop/test_from_pipecat.py",
+        ),
+    ),
+    Share(
+        "interop",
+        "evals and strangers",
+        70,
+        tuple(
+            f"tests/interop/test_{name}.py"
+            for name in ("eval", "eval_format", "hostile_http", "hostile_frames", "hostile_cases")
+        ),
+    ),
+    Share("interop", "files", 45, whole("files", "stock_files")),
+    Share("interop", "leaks", 50, whole("leaks", "kept_microphone")),
+    Share(
+        "interop",
+        "gemini",
+        55,
+        whole(
+            *("gemini_bot", "gemini_peer", "gemini_readme", "gemini_stock"),
+            *("openai_realtime_bot", "s2s_words"),
+        ),
+    ),
+    Share("interop", "readmes", 90, whole("readme_programs", "readmes", "tarballs")),
+    Share(
+        "interop",
+        "answers",
+        60,
+        whole(
+            *("plain_processors", "verb_order", "answer_timeout", "heard_order"),
+            *("odd_frames", "voice_shapes"),
+        ),
+    ),
+    Share("interop", "sessions", 105, whole("races", "resume", "reports", "toys", "fake_server")),
+    Share("interop", "echo", 40, whole("echo"), busy=True),
+    Share("interop", "rest", 130),
+    Share("faults", "cuts", 55, ("tests/faults/test_cuts.py",)),
+    Share("faults", "rest", 65),
+    # whole programs at length: make system
+    Share(
+        "browser", "consumers", 80, pages("consumers"), vitest=BROWSER, consumers=True, system=True
+    ),
+    Share("browser", "stock cuts", 150, pages("stock-cuts"), vitest=BROWSER, system=True),
+    Share("browser", "firefox", 45, pages("firefox"), vitest=BROWSER, apart=True, system=True),
+    Share("interop", "rooms", 90, whole("echo_long"), busy=True, system=True),
+    Share("interop", "live sound", 60, whole("live_sound"), system=True),
+    Share("interop", "example bots", 65, whole("example_bots"), system=True),
+    Share("interop", "speech to speech", 80, whole("s2s_cuts", "s2s_endings"), system=True),
+    Share("faults", "ends", 65, ("tests/faults/test_ungraceful.py",), system=True),
+    Share(
+        "faults",
+        "parting",
+        65,
+        ("tests/faults/test_parting.py", "tests/faults/test_dead_peers.py"),
+        system=True,
+    ),
+]
