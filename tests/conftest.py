@@ -19,7 +19,9 @@ def pytest_configure() -> None:
     record_if_asked()
     logger.remove()
     logging.getLogger("aioice").setLevel(logging.WARNING)
-    voxwire.Session.wait_for.__defaults__ = (DEADLINE_S,)  # a busy machine takes longer than 10 s
+    defaults = voxwire.Timeouts.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["wait_ms"] = DEADLINE_S * 1000  # a busy machine takes longer than 10 s
 
 
 @pytest.fixture(params=TRANSPORTS)

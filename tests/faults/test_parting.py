@@ -45,7 +45,7 @@ async def test_sessions_without_a_client_hold_little_and_end_with_their_grace() 
 async def test_a_server_that_is_told_to_stop_says_so_to_everybody_and_is_gone() -> None:
     async def talk(url: str, carrier: str, talking: asyncio.Semaphore) -> list[voxwire.Event]:
         said: list[voxwire.Event] = []
-        async with voxwire.connect(url, transport=carrier, connect_timeout=60) as session:
+        async with voxwire.connect(url, transport=carrier, timeouts=voxwire.Timeouts(connect_ms=60_000)) as session:
             await session.send_text("say 12")
             async for event in session:
                 said.append(event)
@@ -74,7 +74,7 @@ async def test_a_server_that_is_told_to_stop_says_so_to_everybody_and_is_gone() 
 
 async def test_a_storm_of_cancellations_leaves_nothing_in_the_client() -> None:
     async def cancelled(after_s: float) -> None:
-        connecting = voxwire.connect(server.url, transport="webrtc", connect_timeout=60)
+        connecting = voxwire.connect(server.url, transport="webrtc", timeouts=voxwire.Timeouts(connect_ms=60_000))
 
         async def talk() -> None:
             async with connecting:

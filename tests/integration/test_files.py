@@ -124,9 +124,9 @@ async def test_a_file_is_pipecats_file_and_may_ask_for_nothing() -> None:
     async with bot.served("application/pdf") as server:
         async with voxwire.connect(server.url) as session:
             await session.send_file(
-                *("plan.pdf", "Application/PDF; v=1", b"%PDF"), run_immediately=False
+                *("plan.pdf", "Application/PDF; v=1", b"%PDF"), run=False
             )
-            await session.send_file("more.pdf", "application/pdf", b"%PDF2", audio_response=False)
+            await session.send_file("more.pdf", "application/pdf", b"%PDF2", speak=False)
             response = await session.wait_for(voxwire.BotResponseText)
             await session.send_text("say 2")
             assert len(await spoken(session)) == 2
@@ -157,7 +157,7 @@ async def test_a_file_goes_beside_a_conversation_whose_words_stay_in_place(
 
             sending = asyncio.ensure_future(
                 session.send_file(
-                    "big.bin", "application/x-big", data, run_immediately=False, on_progress=note
+                    "big.bin", "application/x-big", data, run=False, on_progress=note
                 )
             )
             await seen.wait()
@@ -165,7 +165,7 @@ async def test_a_file_goes_beside_a_conversation_whose_words_stay_in_place(
                 session.simulate.drop_control()
                 over_socket = transport == "websocket"
                 back = voxwire.PathChanged if over_socket else voxwire.ConnectionChanged
-                await session.wait_for(back, 60)
+                await session.wait_for(back)
             await session.send_text("say 6")
             beside = not sending.done()
             words += await spoken(session)
@@ -196,7 +196,7 @@ async def test_it_outlives_messages_that_are_lost_on_both_sides() -> None:
 
             with every_resume_loses():
                 await session.send_file(
-                    "a.bin", "a/b", data, run_immediately=False, on_progress=note
+                    "a.bin", "a/b", data, run=False, on_progress=note
                 )
             await until(lambda: bot.noted.files)
             skipped = await session.wait_for(voxwire.EventsSkipped)
@@ -218,7 +218,7 @@ async def test_a_file_that_is_cancelled_never_reaches_the_bot_and_the_next_one_d
             sending.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await sending
-            await session.send_file("small.bin", "a/b", b"small", run_immediately=False)
+            await session.send_file("small.bin", "a/b", b"small", run=False)
             await until(lambda: bot.noted.files)
             await all_free(server)
     assert [file.filename for file in bot.noted.files] == ["small.bin"]
@@ -281,7 +281,7 @@ async def test_too_many_at_once_are_refused_and_the_others_come_in_order() -> No
     async with bot.served("*/*") as server, voxwire.connect(server.url) as session:
         outcomes = await asyncio.gather(
             *(
-                session.send_file(f"{n}.bin", "a/b", data_of(60_000), run_immediately=False)
+                session.send_file(f"{n}.bin", "a/b", data_of(60_000), run=False)
                 for n in range(6)
             ),
             return_exceptions=True,
@@ -374,7 +374,7 @@ async def test_the_offline_bot_says_what_it_got() -> None:
 
     async with running_server(load_bot("offline"), **PATIENT) as server:
         async with voxwire.connect(server.url) as session:
-            await session.wait_for(voxwire.BotWord, 60)
+            await session.wait_for(voxwire.BotWord)
             await session.send_file("cat.png", "image/png", IMAGE)
             said = ""
             async with asyncio.timeout(60):
@@ -386,5 +386,5 @@ async def test_the_offline_bot_says_what_it_got() -> None:
             await session.send_file("plan.pdf", "application/pdf", b"x" * 2_000_000)
             response = ""
             while "megabytes" not in response:
-                response += (await session.wait_for(voxwire.BotResponseText, 60)).text
+                response += (await session.wait_for(voxwire.BotResponseText)).text
             assert "plan.pdf, a file of 2 megabytes." in response

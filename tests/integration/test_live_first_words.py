@@ -35,7 +35,7 @@ async def test_speech_begun_before_the_session_is_ready_is_recognised_whole() ->
         ) as session:
             changed = await session.wait_for(voxwire.PathChanged)
             while True:
-                heard = await session.wait_for(voxwire.UserTranscript, timeout=GUARD_S)
+                heard = await session.wait_for(voxwire.UserTranscript, timeout_ms=GUARD_S * 1000)
                 if heard.final:
                     break
     assert changed.resent_ms >= 500

@@ -177,7 +177,7 @@ async def test_in_a_loop_that_runs_the_server_is_a_task_that_can_be_cancelled() 
             await up.wait()
     assert [event.reason for event in ended] == [voxwire.EndReason.SERVER]
     with pytest.raises(voxwire.TransportError):
-        async with voxwire.connect(url, transport="websocket", connect_timeout=60):
+        async with voxwire.connect(url, transport="websocket", timeouts=voxwire.Timeouts(connect_ms=60_000)):
             pass
 
 

@@ -125,7 +125,7 @@ async def test_a_text_that_asks_for_no_answer_is_told_as_a_turn_of_its_own() -> 
     ):
         notes = []
         for text in ("the user is on page 2", "and on page 3"):
-            await session.send_text(text, run_immediately=False)
+            await session.send_text(text, run=False)
             notes.append(await session.wait_for(voxwire.UserTranscript))
     assert [(note.text, note.final, note.typed) for note in notes] == [
         ("the user is on page 2", True, True),

@@ -49,7 +49,7 @@ async def test_language_and_confidence_of_a_transcript_reach_the_client() -> Non
     async with running_server(bot) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, transport="websocket") as session:
             told: list[Any] = [await session.wait_for(voxwire.UserTranscript) for _ in range(4)]
-            await session.send_text("typed", run_immediately=False)
+            await session.send_text("typed", run=False)
     assert [(e.text, e.final, e.language, e.confidence) for e in told] == [
         ("bon", False, "fr", None),
         ("bonjour", True, "fr-CA", 0.875),

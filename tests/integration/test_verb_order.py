@@ -75,7 +75,7 @@ VERBS = {
     "text": Verb("send_text", lambda s, t: s.send_text(t), _text),
     "note": Verb(
         "send_text",
-        lambda s, t: s.send_text(t, run_immediately=False),
+        lambda s, t: s.send_text(t, run=False),
         lambda e, t: e.known.append(t),
     ),
     "interrupt": Verb("interrupt", lambda s, _: s.interrupt(), _cut),
@@ -137,7 +137,7 @@ class Bot:
 async def had_effect(session: voxwire.Session, bot: Bot) -> None:
     """Wait until the bot knows something that was said behind all."""
     marker = f"marker {len(bot.known())}"
-    await session.send_text(marker, run_immediately=False)
+    await session.send_text(marker, run=False)
     while marker not in bot.known():
         await asyncio.sleep(0.01)
 
@@ -217,7 +217,7 @@ async def test_more_than_may_wait_is_refused_and_the_rest_is_kept() -> None:
 
 
 def _note(text: str) -> wire.SendText:
-    return wire.SendText(text=text, run_immediately=False)
+    return wire.SendText(text=text, run=False)
 
 
 MESSAGES: dict[str, dict[str, Any]] = {

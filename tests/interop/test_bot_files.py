@@ -40,7 +40,7 @@ async def serving(*names: str, **settings: Any) -> AsyncIterator[tuple[RunningSe
 
 def connect(url: str, **options: Any) -> AbstractAsyncContextManager[voxwire.Session]:
     """Our client; a bot's first session imports what a busy machine takes its time for."""
-    return voxwire.connect(url, connect_timeout=DEADLINE_S, **options)
+    return voxwire.connect(url, timeouts=voxwire.Timeouts(connect_ms=DEADLINE_S * 1000), **options)
 
 
 def answers(module: Any) -> list[str]:

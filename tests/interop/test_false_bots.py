@@ -48,7 +48,7 @@ async def test_an_offer_that_is_not_answered_fails_with_a_type(name: str) -> Non
     async with answering(status, body) as url:
         patience_s = 1 if body is None else DEADLINE_S
         connection = voxwire.connect(
-            url, peer=PipecatBot(), transport="webrtc", connect_timeout=patience_s
+            url, peer=PipecatBot(), transport="webrtc", timeouts=voxwire.Timeouts(connect_ms=patience_s * 1000)
         )
         with pytest.raises(voxwire.VoxwireError) as failed:
             async with connection:
@@ -99,7 +99,7 @@ async def test_a_bot_that_is_never_ready_is_not_waited_for_for_ever() -> None:
 
     async with on_socket(handler) as url:
         with pytest.raises(voxwire.TransportError) as failed:
-            async with asked(url, connect_timeout=1):
+            async with asked(url, timeouts=voxwire.Timeouts(connect_ms=1_000)):
                 pass
     assert failed.value.code == CODE.TIMEOUT
     assert "ready" in failed.value.reason

@@ -70,7 +70,7 @@ async def test_the_server_runs_the_file_and_a_page_s_tool_is_one_more(folder: Pa
         return "there"
 
     async with serving(command("voxwire-server run bot.py"), folder) as url:
-        async with voxwire.connect(url, tools=[show_on_map], connect_timeout=DEADLINE_S) as session:
+        async with voxwire.connect(url, tools=[show_on_map], timeouts=voxwire.Timeouts(connect_ms=DEADLINE_S * 1000)) as session:
             await session.wait_for(voxwire.BotWord)
             await session.send_text("show Paris on the map")
             while not shown:

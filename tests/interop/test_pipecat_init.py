@@ -53,7 +53,7 @@ async def talking(url: str, transport: str, espeak: EspeakClient) -> AsyncIterat
         microphone=microphone,
         speaker=ear,
         transport=transport,
-        connect_timeout=DEADLINE_S,
+        timeouts=voxwire.Timeouts(connect_ms=DEADLINE_S * 1000),
     ) as session:
         yield Talk(session, microphone, ear, espeak)
 

@@ -38,7 +38,7 @@ async def talking(
     runner: StockBotProcess, transport: str, **options: Any
 ) -> AsyncIterator[tuple[voxwire.Session, Following]]:
     """A session with the bot of the runner, and what happens in it."""
-    options = {"peer": PipecatBot(start=True), "connect_timeout": 60, **options}
+    options = {"peer": PipecatBot(start=True), "timeouts": voxwire.Timeouts(connect_ms=60_000), **options}
     try:
         async with (
             voxwire.connect(runner.url, transport=transport, **options) as session,

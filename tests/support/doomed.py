@@ -31,15 +31,15 @@ async def hang() -> None:
 
 async def _open(url: str, carrier: str, what: str, stack: contextlib.AsyncExitStack) -> None:
     connection = voxwire.connect(
-        url, transport=carrier, tools=[voxwire.tool(hang)], connect_timeout=30
+        url, transport=carrier, tools=[voxwire.tool(hang)], timeouts=voxwire.Timeouts(connect_ms=30_000)
     )
     session = await stack.enter_async_context(connection)
     if what == "speaking":
         await session.send_text("say 12")
-        await session.wait_for(voxwire.BotWord, timeout=60)
+        await session.wait_for(voxwire.BotWord, timeout_ms=60_000)
     elif what == "tool":
         await session.send_text("call hang {}")
-        await session.wait_for(voxwire.ToolCallStarted, timeout=60)
+        await session.wait_for(voxwire.ToolCallStarted, timeout_ms=60_000)
 
 
 async def _hold(url: str, plan: list[list[str]]) -> None:

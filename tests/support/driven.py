@@ -126,18 +126,18 @@ class Driven:
             raise StopAsyncIteration
         return event
 
-    async def wait_for(self, event_type: type[EventT], timeout: float = 10.0) -> EventT:
+    async def wait_for(self, event_type: type[EventT], timeout_ms: float = 10_000) -> EventT:
         """Reads events up to and including the next one of a type."""
         passed: list[Any] = []
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout_ms / 1000):
                 async for event in self:
                     if isinstance(event, event_type):
                         return event
                     passed.append(event)
         except TimeoutError:
             name = event_type.__name__
-            raise AssertionError(f"no {name} within {timeout:g} s, but {passed}") from None
+            raise AssertionError(f"no {name} within {timeout_ms:g} ms, but {passed}") from None
         raise AssertionError(f"the session ended before {event_type.__name__} came")
 
     async def send_text(self, text: str) -> None:

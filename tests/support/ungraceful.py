@@ -96,10 +96,10 @@ OFFER = "\r\n".join(
 
 async def is_reset(url: str, carrier: str) -> None:
     """RST while the bot speaks."""
-    connection = voxwire.connect(url, transport=carrier, connect_timeout=60)
+    connection = voxwire.connect(url, transport=carrier, timeouts=voxwire.Timeouts(connect_ms=60_000))
     async with connection as session:
         await session.send_text("say 12")
-        await session.wait_for(voxwire.BotWord, timeout=60)
+        await session.wait_for(voxwire.BotWord, timeout_ms=60_000)
         await vanish(session)
 
 
@@ -138,17 +138,17 @@ async def leaves_in_mid_tool(url: str, carrier: str) -> None:
     """Gone while a tool runs, in the client or in the server."""
     name = ("hang", "think")[next(_PLACES) % 2]
     connection = voxwire.connect(
-        url, transport=carrier, tools=[voxwire.tool(hang)], connect_timeout=30
+        url, transport=carrier, tools=[voxwire.tool(hang)], timeouts=voxwire.Timeouts(connect_ms=30_000)
     )
     async with connection as session:
         await session.send_text(f"call {name} {{}}")
-        await session.wait_for(voxwire.ToolCallStarted, timeout=60)
+        await session.wait_for(voxwire.ToolCallStarted, timeout_ms=60_000)
         await vanish(session)
 
 
 async def closes_twice(url: str, carrier: str) -> None:
     """Closed from two places at once, then by the block."""
-    connection = voxwire.connect(url, transport=carrier, connect_timeout=60)
+    connection = voxwire.connect(url, transport=carrier, timeouts=voxwire.Timeouts(connect_ms=60_000))
     async with connection as session:
         await session.send_text("say 12")
         await asyncio.gather(session.close("a"), session.close("b"))
@@ -159,7 +159,7 @@ async def is_cancelled_again_and_again(url: str, carrier: str) -> None:
     """Cancelled every few milliseconds from somewhere in ``connect()`` until nothing runs."""
 
     async def talk() -> None:
-        async with voxwire.connect(url, transport=carrier, connect_timeout=60) as session:
+        async with voxwire.connect(url, transport=carrier, timeouts=voxwire.Timeouts(connect_ms=60_000)) as session:
             await session.send_text("say 12")
             await asyncio.Event().wait()
 

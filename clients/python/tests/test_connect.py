@@ -13,6 +13,9 @@ from voxwire_protocol import wire
 
 Step = Callable[[Peer], Awaitable[None]]
 
+ONE = voxwire.Timeouts(connect_ms=1000 * UNIT_S)
+HALF = voxwire.Timeouts(connect_ms=500 * UNIT_S)
+
 
 async def nothing(peer: Peer) -> None:
     await peer.heard("hello")
@@ -75,7 +78,7 @@ async def test_a_server_that_fails_at_any_step_is_a_typed_error_within_the_deadl
 
     async with serving(script) as url:
         with pytest.raises(voxwire.VoxwireError) as caught:
-            async with voxwire.connect(url, transport="websocket", connect_timeout=UNIT_S):
+            async with voxwire.connect(url, transport="websocket", timeouts=ONE):
                 pytest.fail("there is no session")
         assert caught.value.code == code
 
@@ -90,7 +93,7 @@ async def test_a_timeout_says_what_it_waited_for(stage: Step, words: str) -> Non
 
     async with serving(script) as url:
         with pytest.raises(voxwire.TransportError, match=words):
-            async with voxwire.connect(url, transport="websocket", connect_timeout=UNIT_S / 2):
+            async with voxwire.connect(url, transport="websocket", timeouts=HALF):
                 pass
 
 
@@ -145,7 +148,7 @@ async def test_a_socket_that_is_no_websocket_server_is_a_typed_error_within_the_
     async with server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with pytest.raises(voxwire.TransportError) as caught:
-            async with voxwire.connect(url, connect_timeout=UNIT_S / 2):
+            async with voxwire.connect(url, timeouts=HALF):
                 pass
     assert caught.value.code == voxwire.ErrorCode.TIMEOUT
 

@@ -45,7 +45,7 @@ async def test_a_server_that_does_not_answer_hello_is_given_up_at_the_deadline(
     async with FakeServer() as server:
         server.mute = True
         for timeout_s in (10.0, 0.25):
-            error, took_ms = await failing(server, time, connect_timeout=timeout_s)
+            error, took_ms = await failing(server, time, timeouts=voxwire.Timeouts(connect_ms=timeout_s * 1000))
             assert error.code is Code.TIMEOUT
             assert "did not answer Hello" in error.reason
             assert took_ms == timeout_s * 1000 + 2  # the closing handshake
@@ -55,7 +55,7 @@ async def test_a_server_that_does_not_answer_hello_is_given_up_at_the_deadline(
 async def test_a_dark_network_is_given_up_at_the_deadline(time: VirtualTime) -> None:
     async with FakeServer() as server:
         server.network.state = NetworkState.DARK
-        error, took_ms = await failing(server, time, connect_timeout=3)
+        error, took_ms = await failing(server, time, timeouts=voxwire.Timeouts(connect_ms=3_000))
         assert (error.code, took_ms) == (Code.TIMEOUT, 3000)
         assert "voxwire.test did not answer in time" in error.reason
 
@@ -93,7 +93,7 @@ async def test_a_token_is_good_or_it_is_not(time: VirtualTime) -> None:
 async def test_a_path_that_is_never_ready_is_given_up_at_the_deadline(time: VirtualTime) -> None:
     async with FakeServer() as server:
         server.deaf_to.add(wire.Carrier.CARRIER_WEBSOCKET)
-        error, took_ms = await failing(server, time, connect_timeout=2)
+        error, took_ms = await failing(server, time, timeouts=voxwire.Timeouts(connect_ms=2_000))
         assert (error.code, took_ms) == (Code.TIMEOUT, pytest.approx(2000, abs=8))
         assert "media path did not become ready" in error.reason
 
@@ -150,9 +150,10 @@ async def test_tries_come_at_once_and_then_ever_more_slowly(time: VirtualTime) -
 async def test_a_session_that_is_not_back_in_time_has_expired(
     time: VirtualTime, given_s: float | None
 ) -> None:
+    waits = voxwire.Timeouts(resume_ms=None if given_s is None else given_s * 1000)
     async with FakeServer() as server:
         server.grace_ms = 30_000
-        async with session_of(server, resume_timeout=given_s) as session:
+        async with session_of(server, timeouts=waits) as session:
             log = Log(session, time)
             server.network.state = NetworkState.REFUSED
             server.session.drop()

@@ -20,6 +20,7 @@ PUBLIC = [
     "BotResponseStarted",
     "BotResponseText",
     "BotState",
+    "BotTurn",
     "BotWord",
     "CaptureDropped",
     "Carrier",
@@ -27,6 +28,7 @@ PUBLIC = [
     "Connection",
     "ConnectionChanged",
     "ConnectionState",
+    "Conversation",
     "Device",
     "DeviceChanged",
     "DeviceInfo",
@@ -38,6 +40,7 @@ PUBLIC = [
     "ErrorCode",
     "ErrorEvent",
     "Event",
+    "EventStream",
     "EventsSkipped",
     "Feature",
     "FileAcceptance",
@@ -48,8 +51,13 @@ PUBLIC = [
     "IceServer",
     "Interrupted",
     "InterruptionSource",
+    "Latency",
+    "LatencyBucket",
     "Levels",
     "LiveAudio",
+    "LoggedToolCall",
+    "LoggedUtterance",
+    "LoggedWord",
     "MediaError",
     "MetricKind",
     "Microphone",
@@ -71,7 +79,10 @@ PUBLIC = [
     "SpanKind",
     "Speaker",
     "StateChanged",
+    "Timeouts",
     "TimingSource",
+    "TokenEndpoint",
+    "TokenRequest",
     "Tool",
     "ToolCall",
     "ToolCallEnded",
@@ -85,6 +96,7 @@ PUBLIC = [
     "UsageError",
     "UserState",
     "UserTranscript",
+    "UserTurn",
     "UtteranceEnd",
     "UtteranceEnded",
     "UtteranceStarted",
@@ -118,7 +130,9 @@ def test_at_most_two_positional_parameters(name: str) -> None:
     if isinstance(thing, enum.EnumType):
         return
     if inspect.isclass(thing) and thing.__module__.startswith("voxwire."):
-        verbs = [value for key, value in vars(thing).items() if not key.startswith("__")]
+        own = [kind for kind in thing.__mro__ if kind.__module__.startswith("voxwire.")]
+        members = [(key, value) for kind in own for key, value in vars(kind).items()]
+        verbs = [value for key, value in members if not key.startswith("__")]
     else:
         verbs = [thing]
     for verb in verbs:

@@ -387,7 +387,7 @@ async def test_a_session_that_dies_is_a_typed_error_for_whoever_waits(
                 async for _ in session:
                     pass
             elif waiting == "wait_for":
-                await session.wait_for(voxwire.BotWord, timeout=6 * UNIT_S)
+                await session.wait_for(voxwire.BotWord, timeout_ms=6000 * UNIT_S)
             else:
                 with contextlib.suppress(voxwire.UsageError):
                     while True:
@@ -407,7 +407,7 @@ async def test_wait_for_has_a_deadline() -> None:
 
     async with serving(script) as url, connect(url, transport="websocket") as session:
         with pytest.raises(voxwire.TransportError, match="BotWord"):
-            await session.wait_for(voxwire.BotWord, timeout=0.1)
+            await session.wait_for(voxwire.BotWord, timeout_ms=100)
 
 
 @virtual
@@ -418,7 +418,7 @@ async def test_two_tasks_that_read_events_are_told_so() -> None:
 
     async with serving(script) as url, connect(url, transport="websocket") as session:
         await session.wait_for(voxwire.PathChanged)
-        task = asyncio.create_task(session.wait_for(voxwire.BotWord, timeout=5))
+        task = asyncio.create_task(session.wait_for(voxwire.BotWord, timeout_ms=5000))
         await asyncio.sleep(0.05)
         with pytest.raises(voxwire.UsageError, match="another task"):
             await anext(session)

@@ -12,6 +12,8 @@ import voxwire
 from voxwire_protocol import wire
 from voxwire_protocol.rtc import PacketTrack, attach
 
+ONE = voxwire.Timeouts(connect_ms=1000 * UNIT_S)
+
 
 class Media:
     """The server's side of one connection. `play` places audio on the media clock.
@@ -211,7 +213,7 @@ async def test_an_answer_that_is_bad_or_never_comes_is_an_error_within_the_deadl
     async with serving(script) as url:
         with pytest.raises(family):
             async with asyncio.timeout(60):
-                async with voxwire.connect(url, transport="webrtc", connect_timeout=UNIT_S):
+                async with voxwire.connect(url, transport="webrtc", timeouts=ONE):
                     pass
 
 

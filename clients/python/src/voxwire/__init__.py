@@ -11,12 +11,24 @@ from voxwire._connect import Connection, connect
 from voxwire._features import Feature
 from voxwire._files import FileAcceptance
 from voxwire._ice import IceServer
+from voxwire._dispatcher import EventStream
 from voxwire._live.audio import Levels, LiveAudio, list_devices
 from voxwire._live.backend import Device, DeviceInfo
 from voxwire._simulate import Simulation
+from voxwire._timeouts import Timeouts
 from voxwire.audio import Audio, ClipMicrophone, FileSpeaker, Microphone, Recording, Speaker
+from voxwire.conversation import (
+    BotTurn,
+    Conversation,
+    LoggedToolCall,
+    LoggedUtterance,
+    LoggedWord,
+    UserTurn,
+)
+from voxwire.latency import Latency, LatencyBucket
 from voxwire.playout import Block, Span, SpanKind
 from voxwire.session import Session
+from voxwire.tokens import TokenEndpoint, TokenRequest
 from voxwire.tools import Tool, ToolCall, ToolError, tool
 from voxwire_protocol.errors import (
     BotError,
@@ -89,6 +101,7 @@ __all__ = [
     "BotResponseStarted",
     "BotResponseText",
     "BotState",
+    "BotTurn",
     "BotWord",
     "CaptureDropped",
     "Carrier",
@@ -96,6 +109,7 @@ __all__ = [
     "Connection",
     "ConnectionChanged",
     "ConnectionState",
+    "Conversation",
     "Device",
     "DeviceChanged",
     "DeviceInfo",
@@ -107,6 +121,7 @@ __all__ = [
     "ErrorCode",
     "ErrorEvent",
     "Event",
+    "EventStream",
     "EventsSkipped",
     "Feature",
     "FileAcceptance",
@@ -117,8 +132,13 @@ __all__ = [
     "IceServer",
     "Interrupted",
     "InterruptionSource",
+    "Latency",
+    "LatencyBucket",
     "Levels",
     "LiveAudio",
+    "LoggedToolCall",
+    "LoggedUtterance",
+    "LoggedWord",
     "MediaError",
     "MetricKind",
     "Microphone",
@@ -140,7 +160,10 @@ __all__ = [
     "SpanKind",
     "Speaker",
     "StateChanged",
+    "Timeouts",
     "TimingSource",
+    "TokenEndpoint",
+    "TokenRequest",
     "Tool",
     "ToolCall",
     "ToolCallEnded",
@@ -154,6 +177,7 @@ __all__ = [
     "UsageError",
     "UserState",
     "UserTranscript",
+    "UserTurn",
     "UtteranceEnd",
     "UtteranceEnded",
     "UtteranceStarted",

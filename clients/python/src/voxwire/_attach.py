@@ -23,6 +23,7 @@ from voxwire_protocol.errors import (
 )
 
 __all__ = [
+    "BUSY",
     "Greeting",
     "Refusal",
     "backoff_s",
@@ -50,7 +51,8 @@ _FEATURES: Final = (
     wire.Feature.FEATURE_KEPT_CAPTURE,
 )
 
-_BUSY: Final = (ErrorCode.CAPACITY, ErrorCode.RATE_LIMITED)
+BUSY: Final = (ErrorCode.CAPACITY, ErrorCode.RATE_LIMITED)
+"""A server that says so may be asked again."""
 _WIRE: Final = (ErrorCode.CONNECTION_LOST, ErrorCode.TIMEOUT, ErrorCode.UNREACHABLE)
 
 
@@ -196,6 +198,10 @@ class Greeting:
         self.resumable = both and wire.Feature.FEATURE_RESUME in welcome.features
         self.move(welcome.resume_url)
 
+    def renew(self, token: str) -> None:
+        """The first Hello is said again, with another token."""
+        self._token = token
+
     def move(self, url: str) -> None:
         """Dials there from now on; empty = no change. An encrypted session stays encrypted."""
         if url and (urlsplit(url).scheme == "wss" or urlsplit(self.url).scheme == "ws"):
@@ -229,7 +235,7 @@ def is_final(error: VoxwireError, *, attaching: bool) -> bool:
     """
     if error.action == RecoveryAction.RESUME or error.code in _WIRE:
         return False
-    if attaching and error.code in _BUSY:
+    if attaching and error.code in BUSY:
         return False
     return not (attaching and error.retryable)
 

@@ -1,6 +1,8 @@
 """`connect`: from a URL to a session that is ready."""
 
-from collections.abc import Callable, Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, cast
 
@@ -9,7 +11,6 @@ from voxwire._arguments import (
     invalid,
     items,
     metadata_text,
-    number,
     text,
     token_text,
 )
@@ -19,11 +20,13 @@ from voxwire._live.audio import LiveAudio, device_of
 from voxwire._options import Options
 from voxwire._peer import Peer
 from voxwire._runtime import Runtime
+from voxwire._timeouts import Timeouts
 from voxwire._voxwire_server import VoxwireServer
 from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
 from voxwire.session import Session
-from voxwire.tools import Tool, as_tool
-from voxwire_protocol.errors import ErrorCode, UsageError
+from voxwire.tokens import TokenLike, TokenRequest, TokenSource, ask_for_token
+from voxwire.tools import Approve, Tool, as_tool, mocked
+from voxwire_protocol.errors import ErrorCode, TransportError, UsageError
 
 __all__ = ["Connection", "connect"]
 
@@ -36,17 +39,18 @@ def connect(
     microphone: MicrophoneLike = None,
     speaker: SpeakerLike = None,
     transport: str = "auto",
-    token: str | None = None,
+    token: TokenLike = None,
     bot: str | None = None,
     metadata: dict[str, Any] | None = None,
     ice_servers: Sequence[IceServer] | None = None,
     ice_policy: str = "all",
     tools: Iterable[Tool | Callable[..., Any]] = (),
+    approve: Approve | None = None,
+    mock_tools: Mapping[str, Any] | None = None,
     audio_response: bool = True,
     echo: str = "auto",
-    connect_timeout: float = 10.0,
     resume: bool = True,
-    resume_timeout: float | None = None,
+    timeouts: Timeouts | None = None,
     peer: Peer | None = None,
     environment: Environment | None = None,
 ) -> "Connection":
@@ -62,21 +66,26 @@ def connect(
             timeline, a function (async or not), or an object like `Recording`. None = it plays to
             nobody, in real time all the same.
         transport: ``webrtc``, ``websocket``, or ``auto``: the first of them that works.
-        token: Connect token; None where the server asks for none.
+        token: Connect token, or what gives one when it is needed: a function (async or not; plain
+            ones must not block) that is given a `TokenRequest`, or a `TokenEndpoint`. None where
+            the server asks for none.
         bot: Name of the bot; None = the only one of the server.
         metadata: Application data for the bot: a dict of what JSON can hold, at most 8192 bytes.
         ice_servers: STUN and TURN servers for WebRTC; None = those that the server names.
         ice_policy: ``all``, or ``relay``: WebRTC goes through TURN or not at all.
         tools: Functions that the bot may have called here, as far as it allows their names; see
             `tool`.
+        approve: Is asked before one of them runs, with the `ToolCall`; unless it returns True, or
+            what gives True when it is awaited, the bot is told that the user did not allow it.
+        mock_tools: Results by the name of a tool, which then does not run: for tests and demos. A
+            function is called with the bot's arguments instead.
         audio_response: False = the bot answers in text only, its greeting included.
         echo: What keeps the bot from hearing itself where both sides are live: ``cancel``
             (``voxwire[aec]``), ``gate`` (the microphone is off while the bot sounds), ``none``
             (headphones), or ``auto``: the first of them that is installed.
-        connect_timeout: Longest wait until the session is ready, seconds.
         resume: True = a lost connection is dialled again and the session goes on, as long as the
             server keeps it; False = the session ends with it.
-        resume_timeout: Longest time to try, seconds; None = as long as the server keeps a session.
+        timeouts: How long it waits for what; None = `Timeouts()`.
         peer: Who is at the other end; None = a Voxwire server. `voxwire.rtvi.PipecatBot` is a bot
             of Pipecat's own runner; what that cannot do is not in `Session.features`.
         environment: For tests: another network and another time, see `voxwire.testing`.
@@ -92,19 +101,20 @@ def connect(
     around = _environment(environment)
     other = VoxwireServer() if peer is None else _peer(peer)
     check_policy(ice_policy)
-    if resume_timeout is not None:
-        number(resume_timeout, "resume_timeout")
+    waits = Timeouts() if timeouts is None else _timeouts(timeouts)
     options = Options(
         transport=transport,
-        token="" if token is None else token_text(token),
+        token=token_text(token) if isinstance(token, str) else "",
+        token_source=None if token is None or isinstance(token, str) else _token_source(token),
         bot="" if bot is None else text(bot, "bot", max_chars=_MAX_BOT_CHARS),
         metadata_json="" if metadata is None else metadata_text(metadata),
         ice_servers=None if ice_servers is None else check_servers(ice_servers),
         ice_policy=ice_policy,
-        tools=_distinct(items(tools, "tools")),
+        tools=_mocked(_distinct(items(tools, "tools")), mock_tools),
+        approve=approve if approve is None or callable(approve) else _no_approve(approve),
         audio_response=flag(audio_response, "audio_response"),
         resume=flag(resume, "resume"),
-        resume_ms=None if resume_timeout is None else max(1, round(resume_timeout * 1000)),
+        timeouts=waits,
     )
     return Connection(
         other.check(url, options, around),
@@ -113,7 +123,6 @@ def connect(
         microphone=microphone,
         speaker=speaker,
         echo=echo,
-        timeout_ms=round(number(connect_timeout, "connect_timeout", above=0) * 1000),
         environment=around,
     )
 
@@ -130,7 +139,6 @@ class Connection:
         speaker: SpeakerLike,
         peer: Peer,
         echo: str,
-        timeout_ms: int,
         environment: Environment,
     ) -> None:
         """Keeps the arguments; use `connect`."""
@@ -145,7 +153,7 @@ class Connection:
         )
         self._microphone = live.microphone or as_microphone(microphone)
         self._speaker = live.speaker or as_speaker(speaker)
-        self._timeout_ms = timeout_ms
+        self._timeout_ms = max(1, round(options.timeouts.connect_ms))
         self._peer = peer
         self._environment = environment
         self._runtime: Runtime | None = None
@@ -164,20 +172,36 @@ class Connection:
         self._entered = True
         clock = self._environment.clock
         deadline_ms = clock.now_ms() + self._timeout_ms
+        options = await self._with_token()
         runtime = Runtime(
             self._url,
-            self._options,
+            options,
             microphone=self._microphone,
             speaker=self._speaker,
             peer=self._peer,
             live=self._live,
             environment=self._environment,
         )
-        await runtime.dial(self._timeout_ms)
+        await runtime.dial(max(1, round(deadline_ms - clock.now_ms())))
         self._runtime = runtime
         runtime.start()
         await runtime.wait_ready(max(1, round(deadline_ms - clock.now_ms())))
-        return Session(runtime)
+        return Session(runtime, self._options.timeouts)
+
+    async def _with_token(self) -> Options:
+        """The options with the token that their source gives now."""
+        source = self._options.token_source
+        if source is None:
+            return self._options
+        try:
+            async with asyncio.timeout(self._timeout_ms / 1000):
+                token = await ask_for_token(source, TokenRequest("connect"))
+        except TimeoutError:
+            reason = "the token source did not answer in time"
+            raise TransportError(ErrorCode.TIMEOUT, reason, retryable=True) from None
+        options = replace(self._options, token=token)
+        self._peer.check(self._url, options, self._environment)
+        return options
 
     async def __aexit__(
         self,
@@ -211,11 +235,43 @@ def _environment(given: object) -> Environment:
     return given
 
 
+def _timeouts(given: object) -> Timeouts:
+    if not isinstance(given, Timeouts):
+        kind = type(given).__name__
+        raise invalid(f"timeouts must be voxwire.Timeouts(connect_ms=5000), not {kind}")
+    return given
+
+
+def _token_source(given: object) -> TokenSource:
+    if not callable(given):
+        kind = type(given).__name__
+        raise invalid(f"token must be a str or a function that gives one, not {kind}")
+    return cast("TokenSource", given)
+
+
 def _peer(given: object) -> Peer:
     if not callable(getattr(given, "link", None)):
         kind = type(given).__name__
         raise invalid(f"a {kind} is nobody to talk to: pass voxwire.rtvi.PipecatBot(), or None")
     return cast("Peer", given)
+
+
+def _no_approve(given: object) -> Approve:
+    raise invalid(f"approve must be a function, not {type(given).__name__}")
+
+
+def _mocked(tools: tuple[Tool, ...], mocks: object) -> tuple[Tool, ...]:
+    """The tools, some of which give what they are told to."""
+    if mocks is None:
+        return tools
+    if not isinstance(mocks, Mapping):
+        raise invalid(f"mock_tools must be a dict, not {type(mocks).__name__}")
+    results = cast("Mapping[str, Any]", mocks)
+    if unknown := sorted(results.keys() - {tool.name for tool in tools}):
+        raise invalid(f"mock_tools names what is no tool: {', '.join(map(str, unknown))}")
+    return tuple(
+        mocked(tool, results[tool.name]) if tool.name in results else tool for tool in tools
+    )
 
 
 def _distinct(values: Iterable[Tool | Callable[..., Any]]) -> tuple[Tool, ...]:

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
 
-from voxwire._attach import Greeting, Refusal, is_final, lost
+from voxwire._attach import BUSY, Greeting, Refusal, backoff_s, is_final, lost
 from voxwire._dial import DIAL_MS, Attached, Dialler, abort_unused
 from voxwire._environment import Environment
 from voxwire._features import Feature, features_of
@@ -13,12 +13,15 @@ from voxwire._patience import Patience
 from voxwire._peer import Handler
 from voxwire._simulate import Gate
 from voxwire._socket import Lost, Socket
+from voxwire.tokens import TokenRequest, TokenSource, ask_for_token
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel, ChannelError, ReplayLimits
 from voxwire_protocol.clock import ClockSync
 from voxwire_protocol.errors import ErrorCode, VoxwireError, make_error
 
 __all__ = ["Control"]
+
+_MadeT = TypeVar("_MadeT")
 
 MAX_LOSSY_QUEUED: Final = 50
 """Unsent messages above which audio and reports are dropped (1 s of 20 ms blocks)."""
@@ -43,9 +46,26 @@ _LIMITS: Final = ReplayLimits(age_ms=600_000)  # the grace of the session bounds
 class Control:
     """The control channel of one session. `dial` first, then `run`, then `close`."""
 
-    def __init__(self, greeting: Greeting, gate: Gate, *, environment: Environment) -> None:
-        """Prepares; nothing is dialled yet."""
+    def __init__(
+        self,
+        greeting: Greeting,
+        gate: Gate,
+        *,
+        environment: Environment,
+        token_source: TokenSource | None = None,
+    ) -> None:
+        """Prepares; nothing is dialled yet.
+
+        Args:
+            greeting: Makes every Hello of the session.
+            gate: What the bytes of its sockets pass through.
+            environment: The way to the server, and time.
+            token_source: Is asked for another token when the server refuses the first one.
+        """
         self._time = environment.clock
+        self._jitter = environment.jitter
+        self._token_source = token_source
+        self._deadline_ms = 0
         self.clock = ClockSync()
         self.bad_messages = 0
         self.dropped_messages = 0
@@ -88,7 +108,8 @@ class Control:
         Raises:
             VoxwireError: Nothing answers, or it refuses.
         """
-        self._socket = await self._dialler.open(timeout_ms)
+        self._deadline_ms = self._now_ms() + timeout_ms
+        self._socket = await self._patiently(self._open)
 
     def finish(self) -> None:
         """From here on a lost socket is the end."""
@@ -226,15 +247,11 @@ class Control:
         Raises:
             VoxwireError: It may not: `error`.
         """
-        if self._socket is not None:
-            self._socket.abort()
-            self._socket = None
+        self._drop_socket()
         if self._verdict is not None and self._now_ms() - self._verdict[0] < VERDICT_MS:
             error = self._verdict[1]
         self.failure = error
         self._patience.reset()
-        self._queue.clear()
-        self._idle.set()
         ours = error.code == ErrorCode.SUPERSEDED and self._greeting.unanswered
         if self._over or not (self._greeting.first or self._greeting.resumable):
             raise error
@@ -242,20 +259,69 @@ class Control:
             raise error
         self._channel.on_lost(self._now_ms())
 
+    async def _open(self) -> Socket:
+        return await self._dialler.open(max(1, self._deadline_ms - self._now_ms()))
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[_MadeT]]) -> _MadeT:
+        """Tries again while the server is busy, as long as connecting may take.
+
+        Raises:
+            VoxwireError: The attempt's; that of a busy server when it asks for more time than
+                there is.
+        """
+        waits = backoff_s(self._jitter)
+        next(waits)
+        while True:
+            try:
+                return await attempt()
+            except VoxwireError as error:
+                wait_s = max(next(waits), error.retry_after_ms / 1000)
+                late = self._now_ms() + wait_s * 1000 >= self._deadline_ms
+                if error.code not in BUSY or late or self._over:
+                    raise
+                self.failure = error
+                await asyncio.sleep(wait_s)
+
     async def _attach_first(self, handler: Handler) -> Attached:
         """Says Hello on the socket that was dialled; dials again when it breaks before Welcome."""
+        return await self._patiently(lambda: self._attach_once(handler))
+
+    async def _attach_once(self, handler: Handler) -> Attached:
+        dialled = self._socket
         try:
-            return await self._greet_first()
+            if dialled is not None:
+                return await self._greet_first(dialled)
+            self._socket = await self._open()
+            await self._dialler.greet(self._socket)
+            return Attached(
+                self._socket, await self._dialler.read_welcome(self._socket), eager=False
+            )
         except Refusal as refusal:
+            self._drop_socket()
+            if await self._has_renewed(refusal.error):
+                return await self._attach_once(handler)
             raise refusal.error from None
         except Lost as loss:
             self._lose(loss.error)
             return (await self._dialler.come_back(loss.error, handler.lost))[1]
 
-    async def _greet_first(self) -> Attached:
+    async def _has_renewed(self, error: VoxwireError) -> bool:
+        """Asks for another token, once, when the server refused the first one."""
+        source, self._token_source = self._token_source, None
+        if source is None or error.code != ErrorCode.UNAUTHORIZED:
+            return False
+        self._greeting.renew(await ask_for_token(source, TokenRequest("refused")))
+        return True
+
+    def _drop_socket(self) -> None:
+        if self._socket is not None:
+            self._socket.abort()
+            self._socket = None
+        self._queue.clear()
+        self._idle.set()
+
+    async def _greet_first(self, socket: Socket) -> Attached:
         """Says Hello and, without waiting, what is queued; reads the Welcome."""
-        socket = self._socket
-        assert socket is not None, "dial comes first"
         await self._dialler.greet(socket)
         writer = asyncio.create_task(self._write(socket), name="voxwire-eager")
         try:

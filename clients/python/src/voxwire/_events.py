@@ -1,7 +1,8 @@
-"""The bounded queue between a session and the program that reads its events."""
+"""The bounded queue between a session and a program that reads its events."""
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from voxwire_protocol.events import Event, EventsSkipped
@@ -18,9 +19,17 @@ class EventQueue:
     The oldest events are given up, since the newest ones tell what is the case.
     """
 
-    def __init__(self, limit: int = MAX_QUEUED) -> None:
-        """Creates an open queue of at most `limit` events."""
+    def __init__(
+        self, limit: int = MAX_QUEUED, *, told: Callable[[], object] | None = None
+    ) -> None:
+        """Creates an open queue.
+
+        Args:
+            limit: Most events that it holds.
+            told: Called when a reader gets the failure that the queue was closed with.
+        """
         self._limit = limit
+        self._told = told
         self._queued: deque[Event] = deque()
         self._skipped = 0
         self._closed = False
@@ -63,8 +72,10 @@ class EventQueue:
                 return self._queued.popleft()
             if self._closed:
                 failure = self.take_failure()
-                if failure is not None:
-                    raise failure
-                return None
+                if failure is None:
+                    return None
+                if self._told is not None:
+                    self._told()
+                raise failure
             self._wake.clear()
             await self._wake.wait()

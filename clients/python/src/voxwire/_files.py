@@ -54,8 +54,8 @@ def begin_of(
     data: object,
     *,
     beside: object,
-    run_immediately: object,
-    audio_response: object,
+    run: object,
+    speak: object,
     accepts: FileAcceptance | None,
 ) -> tuple[wire.FileBegin, bytes]:
     """What a caller passed, checked; the bytes are a copy.
@@ -71,8 +71,8 @@ def begin_of(
         name=text(name, "name", max_chars=MAX_NAME_CHARS),
         type=media_type_of(text(media_type, "type", max_chars=MAX_NAME_CHARS)),
         text=text(beside, "text", max_chars=MAX_TEXT_CHARS),
-        run_immediately=flag(run_immediately, "run_immediately"),
-        audio_response=flag(audio_response, "audio_response"),
+        run_immediately=flag(run, "run"),
+        audio_response=flag(speak, "speak"),
     )
     if begin.name and not is_name(begin.name):
         raise invalid("name must be the name of a file, without a path")

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from voxwire._attach import lost
-from voxwire._events import EventQueue
+from voxwire._dispatcher import Dispatcher
 from voxwire._files import Files
 from voxwire._opening import Opening
 from voxwire._paths import Paths
 from voxwire._peer import ControlChannel
 from voxwire._playback import Playback
 from voxwire._player import Player
+from voxwire._requests import Requests
 from voxwire._tool_runner import ToolRunner
 from voxwire._user import UserAudio
 from voxwire_protocol import events, wire
@@ -31,11 +32,12 @@ class Parts:
     """What a session consists of."""
 
     control: ControlChannel
-    events: EventQueue
+    events: Dispatcher
     files: Files
     opening: Opening
     paths: Paths
     playback: Playback
+    requests: Requests
     tools: ToolRunner
     user: UserAudio
 
@@ -186,6 +188,10 @@ class Inbox:
             return
         if payload == "state_changed" and self.player is not None:
             self.player.handle(envelope)  # which says so when its speaker is there
+            return
+        if payload == "app_message" and self._parts.requests.receive(envelope.app_message):
+            return
+        if payload == "error" and self._parts.requests.refuse(envelope.error):
             return
         event = from_envelope(envelope)
         if payload == "go_away" and envelope.go_away.resume_url:

@@ -6,7 +6,9 @@ from importlib.util import find_spec
 from typing import Final
 
 from voxwire._ice import IceServer
-from voxwire.tools import Tool
+from voxwire._timeouts import Timeouts
+from voxwire.tokens import TokenSource
+from voxwire.tools import Approve, Tool
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, UsageError
 
@@ -22,14 +24,22 @@ class Options:
 
     transport: str = "auto"
     token: str = field(default="", repr=False)
+    token_source: TokenSource | None = None
     bot: str = ""
     metadata_json: str = field(default="", repr=False)
     ice_servers: Sequence[IceServer] | None = None
     ice_policy: str = "all"
     tools: tuple[Tool, ...] = ()
+    approve: Approve | None = None
     audio_response: bool = True
     resume: bool = True
-    resume_ms: int | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+    @property
+    def resume_ms(self) -> int | None:
+        """Longest time to come back; None = as long as the server keeps the session."""
+        given = self.timeouts.resume_ms
+        return None if given is None else max(1, round(given))
 
 
 def ladder(transport: str, *, webrtc: bool = True) -> tuple[wire.Carrier.ValueType, ...]:

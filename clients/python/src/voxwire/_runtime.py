@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 from typing import Any, Final, cast
 
 from voxwire._attach import lost
+from voxwire._dispatcher import Dispatcher
 from voxwire._environment import Environment
-from voxwire._events import EventQueue
 from voxwire._features import Feature
 from voxwire._files import Files
 from voxwire._ice import IceChoice
@@ -18,11 +18,14 @@ from voxwire._paths import Paths
 from voxwire._peer import Peer
 from voxwire._playback import Playback
 from voxwire._player import Player
+from voxwire._requests import Requests
 from voxwire._simulate import Gate, Simulation
 from voxwire._tool_runner import ToolRunner
+from voxwire._turn_log import TurnLog
 from voxwire._url import is_loopback
 from voxwire._user import UserAudio
 from voxwire.audio import Microphone, Speaker
+from voxwire.latency import LatencyLog
 from voxwire_protocol import events, wire
 from voxwire_protocol.clock import ClockSync
 from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError, make_error
@@ -60,10 +63,15 @@ class Runtime:
         gate = Gate(clock)
         link = peer.link(url, options, gate=gate, environment=environment)
         self._control = control = link.control
-        self.events = EventQueue()
+        self.log = TurnLog()
+        self.latency = LatencyLog()
+        self.events = Dispatcher(self._note)
         self.failure: VoxwireError | None = None
         self.simulation = Simulation(gate, drop_control=control.drop, drop_media=self._drop_media)
-        self._tools = ToolRunner(options.tools, control.send, clock=clock)
+        self._tools = ToolRunner(
+            options.tools, control.send, clock=clock, log=self.log, approve=options.approve
+        )
+        self.requests = Requests(self.send)
         self.files = Files(self.send)
         self.user = UserAudio(microphone, clock=clock)
         self._playback = Playback(speaker, emit=self.events.put, send=control.send, clock=clock)
@@ -89,6 +97,7 @@ class Runtime:
             opening=self._opening,
             paths=self._paths,
             playback=self._playback,
+            requests=self.requests,
             tools=self._tools,
             user=self.user,
         )
@@ -237,7 +246,10 @@ class Runtime:
         async with AsyncExitStack() as stack:  # all of it, wherever this is cancelled
             stack.callback(self._ready.set)
             stack.callback(self._over.set)
+            stack.push_async_callback(self.events.finish)
             stack.callback(self.events.close, failure)
+            stack.callback(self.log.over)
+            stack.push_async_callback(self.requests.close, failure)
             stack.callback(self.files.close, failure)
             stack.push_async_callback(self._control.close)
             stack.push_async_callback(self._paths.close)
@@ -299,6 +311,12 @@ class Runtime:
         if self._listening is None:
             self._group.create_task(self.user.run())
         self._ready.set()
+
+    def _note(self, event: events.Event) -> None:
+        """What the session remembers of what happens."""
+        self.log.take(event)
+        if isinstance(event, events.TurnMetrics):
+            self.latency.take(event)
 
     def _drop_media(self) -> None:
         if not self._paths.drop():

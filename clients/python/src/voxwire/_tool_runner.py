@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
 from voxwire._threads import in_thread
-from voxwire.tools import Tool, ToolCall, ToolError
+from voxwire._turn_log import TurnLog
+from voxwire.tools import Approve, Tool, ToolCall, ToolError
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
 from voxwire_protocol.errors import ErrorCode, VoxwireError
@@ -23,6 +24,7 @@ MAX_RUNNING: Final = 32
 MAX_TIMEOUT_MS: Final = 600_000
 """A longer deadline is taken for this one."""
 
+_NOT_ALLOWED: Final = "the user did not allow it"
 _MAX_REASON_CHARS: Final = 500
 _MAX_NOTE_BYTES: Final = 4096
 
@@ -40,6 +42,8 @@ class ToolRunner:
         send: Callable[[wire.Envelope], object],
         *,
         clock: Clock,
+        log: TurnLog | None = None,
+        approve: Approve | None = None,
     ) -> None:
         """Takes the tools.
 
@@ -47,8 +51,12 @@ class ToolRunner:
             tools: What the bot may use; names are unique.
             send: Sends a message; may raise VoxwireError when the session is over.
             clock: What deadlines are told by.
+            log: Is told which calls are run here, and how far they are.
+            approve: Says whether a call may run; None = each may.
         """
         self._clock = clock
+        self._log = log or TurnLog()
+        self._approve = approve
         self._tools = {tool.name: tool for tool in tools}
         self._send_message = send
         self._runs = ToolRuns()
@@ -79,6 +87,7 @@ class ToolRunner:
 
     def _request(self, request: wire.ToolRequest) -> None:
         call_id = request.call_id
+        self._log.own_call(call_id)
         match self._runs.request(call_id):
             case Run.START:
                 self._tokens[call_id] = request.call_token
@@ -123,20 +132,15 @@ class ToolRunner:
         self, call_id: str, tool: Tool, arguments: dict[str, Any], timeout_ms: int
     ) -> None:
         """Runs one tool and sends what it gave; past its deadline it is stopped in silence."""
+        call = self._call_of(call_id, tool, arguments, timeout_ms)
         if tool.call_parameter:
-            loop = asyncio.get_running_loop()
-
-            def progress(note: Any) -> None:
-                text = dump_json(note, max_bytes=_MAX_NOTE_BYTES)
-                loop.call_soon_threadsafe(self._progress, call_id, text)
-
-            call = ToolCall(
-                call_id, tool.name, timeout_ms=timeout_ms, send=progress, clock=self._clock
-            )
             arguments = {**arguments, tool.call_parameter: call}
         deadline = asyncio.timeout(timeout_ms / 1000)
         try:
             async with deadline:
+                if not await self._may_run(call):
+                    self._finish(call_id, CallError(ErrorCode.FORBIDDEN, _NOT_ALLOWED))
+                    return
                 result = dump_json(await self._call(tool, arguments))
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -151,6 +155,31 @@ class ToolRunner:
             self._finish(call_id, _error_of(error))
         else:
             self._finish(call_id, result)
+
+    def _call_of(
+        self, call_id: str, tool: Tool, arguments: dict[str, Any], timeout_ms: int
+    ) -> ToolCall:
+        loop = asyncio.get_running_loop()
+
+        def progress(note: Any) -> None:
+            text = dump_json(note, max_bytes=_MAX_NOTE_BYTES)
+            shown = note if isinstance(note, str) else text
+            loop.call_soon_threadsafe(self._progress, call_id, text, shown)
+
+        return ToolCall(
+            call_id,
+            tool.name,
+            timeout_ms=timeout_ms,
+            send=progress,
+            arguments=arguments,
+            clock=self._clock,
+        )
+
+    async def _may_run(self, call: ToolCall) -> bool:
+        if self._approve is None:
+            return True
+        said = self._approve(call)
+        return (await said if inspect.isawaitable(said) else said) is True
 
     async def _call(self, tool: Tool, arguments: dict[str, Any]) -> Any:
         function = tool.function
@@ -181,8 +210,9 @@ class ToolRunner:
         if task is not None:
             task.cancel()
 
-    def _progress(self, call_id: str, text: str) -> None:
+    def _progress(self, call_id: str, text: str, shown: str) -> None:
         if call_id in self._runs.running:
+            self._log.own_progress(call_id, shown)
             self._send(tool_progress=wire.ToolProgress(call_id=call_id, note_json=text))
 
     def _finish(self, call_id: str, result: str | CallError) -> None:

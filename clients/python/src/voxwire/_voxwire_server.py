@@ -69,7 +69,9 @@ class _ServerLink:
             tools=tuple(_declared(options.tools)),
             audio_response=options.audio_response,
         )
-        self.control = Control(greeting, gate, environment=environment)
+        self.control = Control(
+            greeting, gate, environment=environment, token_source=options.token_source
+        )
         self._loopback = is_loopback(url)
 
     def path(

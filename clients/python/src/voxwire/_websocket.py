@@ -226,6 +226,11 @@ def _told(body: bytes | bytearray) -> str:
     return reason[:_MAX_REASON_CHARS]
 
 
+def _advised_ms(text: str | None) -> int:
+    """What ``Retry-After`` asks for (RFC 9110 §10.2.3), milliseconds; 0 = nothing, or a date."""
+    return min(int(text), 86_400) * 1000 if text is not None and text.isdecimal() else 0
+
+
 def refusal(error: BaseException, url: str) -> VoxwireError:
     """The one table from what a dial raises to our errors."""
     where = urlsplit(url).netloc
@@ -235,7 +240,12 @@ def refusal(error: BaseException, url: str) -> VoxwireError:
             code = _STATUS_CODES.get(status, ErrorCode.UNREACHABLE)
             why = _told(error.response.body) or _UNTOLD.get(status, "")
             reason = f"{where} answered HTTP {status}" + (f": {why}" if why else "")
-            return make_error(code, reason, retryable=status in (429, 503))
+            return make_error(
+                code,
+                reason,
+                retryable=status in (429, 503),
+                retry_after_ms=_advised_ms(error.response.headers.get("Retry-After")),
+            )
         case InvalidURI():
             return UsageError(ErrorCode.INVALID_ARGUMENT, "the URL cannot be used")
         case ProxyError():

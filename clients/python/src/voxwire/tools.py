@@ -14,8 +14,9 @@ Args:
     async with voxwire.connect(url, tools=[show_on_map]) as session: ...
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, overload
 
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
@@ -24,7 +25,10 @@ from voxwire_protocol.tool_signature import SignatureError, read_signature
 from voxwire_protocol.tool_spec import ToolSpec
 from voxwire_protocol.tools import OnInterruption, ToolUseError
 
-__all__ = ["OnInterruptionName", "Tool", "ToolCall", "ToolError", "as_tool", "tool"]
+__all__ = ["Approve", "OnInterruptionName", "Tool", "ToolCall", "ToolError", "as_tool", "mocked", "tool"]
+
+Approve = Callable[["ToolCall"], bool | Awaitable[bool]]
+"""Says whether a call may run. A plain function must not block."""
 
 OnInterruptionName = Literal["cancel", "finish", "ask"]
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -49,9 +53,12 @@ class ToolCall:
         *,
         timeout_ms: int,
         send: Callable[[Any], object],
+        arguments: Mapping[str, Any] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Made by the session."""
+        self.arguments: Mapping[str, Any] = MappingProxyType(dict(arguments or {}))
+        """What the bot gave it, checked against the tool's schema."""
         self.id = call_id
         """Names the call; the same when it is delivered again: an idempotency key."""
         self.name = name
@@ -164,6 +171,12 @@ def as_tool(value: "Tool | Callable[..., Any]") -> Tool:
         return value
     made = getattr(value, _ATTRIBUTE, None)
     return made if isinstance(made, Tool) else _make(value)
+
+
+def mocked(made: Tool, result: Any) -> Tool:
+    """The tool as the bot sees it, which gives a result instead of running."""
+    function = result if callable(result) else lambda **_: result
+    return replace(made, function=function, call_parameter="")
 
 
 def _make(

@@ -137,6 +137,7 @@ async def _run_all(
     scenarios: list[Scenario], options: argparse.Namespace, folder: Path
 ) -> list[Result]:
     from voxwire.cli.evals.judging import load_judge
+    from voxwire._timeouts import Timeouts
     from voxwire.cli.evals.running import How, run_scenario
     from voxwire.cli.evals.voice import Voice
 
@@ -151,7 +152,7 @@ async def _run_all(
                 "transport": options.transport,
                 "token": tokens[min(number, len(tokens) - 1)] or None,
                 "bot": options.bot,
-                "connect_timeout": options.connect_timeout,
+                "timeouts": Timeouts(connect_ms=options.connect_timeout * 1000),
             },
             voice=voice,
             ask=ask,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from typing import IO, Final
 
 from voxwire._connect import connect
+from voxwire._timeouts import Timeouts
 from voxwire.audio import as_speaker
 from voxwire.cli.arguments import DEFAULT_TIMEOUT_S, Step
 from voxwire.cli.live import View, make_view
@@ -69,13 +70,15 @@ async def _talk(options: argparse.Namespace) -> int:
     with _open_events(options.events) as file:
         log = EventLog(file)
         microphone = ScriptMicrophone()
+        resume_s = options.resume_timeout
+        resume_ms = None if resume_s is None else resume_s * 1000
         connection = connect(
             options.url,
             microphone=microphone if lengths else None,
             speaker=LoggedSpeaker(as_speaker(options.out), log),
             transport=options.transport,
             ice_policy=options.ice_policy,
-            resume_timeout=options.resume_timeout,
+            timeouts=Timeouts(resume_ms=resume_ms),
             token=options.token,
             bot=options.bot,
             peer=PipecatBot() if options.peer == "pipecat" else None,

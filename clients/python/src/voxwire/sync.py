@@ -1,0 +1,321 @@
+"""The client without ``async``: the same names, for programs that have no event loop.
+
+::
+
+    from voxwire.sync import connect
+
+    with connect("ws://127.0.0.1:7860", speaker="bot.wav") as session:
+        session.send_text("hello")
+        for event in session:
+            print(event)
+
+The session runs in an event loop in a thread of its own (anyio's blocking portal); what is called
+here waits for it. Functions that are passed in (tools, handlers, sources) run in that thread.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from types import TracebackType
+from typing import Any, Generic, TypeVar, cast
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from voxwire import _connect
+from voxwire._dispatcher import EventStream as AsyncEventStream
+from voxwire._dispatcher import Handler
+from voxwire._features import Feature
+from voxwire._files import FileAcceptance
+from voxwire._simulate import Simulation
+from voxwire.conversation import Conversation
+from voxwire.latency import Latency
+from voxwire.session import Session as AsyncSession
+from voxwire_protocol.events import ConnectionState, Event
+
+__all__ = ["Connection", "EventStream", "LiveAudio", "Session", "connect"]
+
+EventT = TypeVar("EventT")
+_ReadT = TypeVar("_ReadT")
+
+
+class Connection:
+    """A session that is dialled when entered and closed when left: use it with ``with``."""
+
+    def __init__(self, connection: _connect.Connection) -> None:
+        """Takes what is entered in the loop; use `connect`."""
+        self._connection = connection
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Session":
+        """Starts the loop's thread, dials, and waits until the session is ready.
+
+        Raises:
+            VoxwireError: It cannot be had within the deadline; nothing is left behind.
+        """
+        with ExitStack() as stack:
+            portal = stack.enter_context(start_blocking_portal(name="voxwire-sync"))
+            session = stack.enter_context(
+                portal.wrap_async_context_manager(self._connection)
+            )
+            self._stack = stack.pop_all()
+        return Session(session, portal)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Ends the session and the thread.
+
+        Raises:
+            VoxwireError: The session had failed, nobody has been told yet, and the body raised
+                nothing.
+        """
+        self._stack.__exit__(kind, error, traceback)
+
+
+def connect(url: str, **options: Any) -> Connection:
+    """Connects to a bot; use it with ``with``. Arguments and errors are those of `voxwire.connect`."""
+    return Connection(_connect.connect(url, **options))
+
+
+class EventStream(Generic[EventT]):
+    """Events of some types, from the moment on that it was made; got from `Session.events`."""
+
+    def __init__(self, stream: AsyncEventStream[EventT], portal: BlockingPortal) -> None:
+        """Reads the loop's stream; use `Session.events`."""
+        self._stream = stream
+        self._portal = portal
+
+    def __iter__(self) -> Iterator[EventT]:
+        """Iterates over the events until the session ends."""
+        return self
+
+    def __next__(self) -> EventT:
+        """Waits for the next event.
+
+        Raises:
+            StopIteration: The session ended in order, or the stream was closed.
+            VoxwireError: The session ended otherwise.
+        """
+        return _next(self._portal, self._stream)
+
+    def close(self) -> None:
+        """Ends the stream; what is queued can still be read."""
+        self._portal.call(self._stream.close)
+
+
+class LiveAudio:
+    """`voxwire.LiveAudio` of a session: what it has, and its verbs, which wait here."""
+
+    def __init__(self, audio: Any, portal: BlockingPortal) -> None:
+        """Takes the loop's; use `Session.audio`."""
+        self.__dict__["_audio"], self.__dict__["_portal"] = audio, portal
+
+    def __getattr__(self, name: str) -> Any:
+        """What it has of that name; a verb is run in the loop, and waited for."""
+        value = getattr(self._audio, name)
+        return _waiting(value, self._portal) if callable(value) else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets, in the loop, what can be set."""
+        self._portal.call(setattr, self._audio, name, value)
+
+
+class Session:
+    """One conversation; every name is the one of `voxwire.Session`, and waits for what it does.
+
+    It may be used from several threads; one at a time iterates over it.
+    """
+
+    def __init__(self, session: AsyncSession, portal: BlockingPortal) -> None:
+        """Takes the loop's; use `connect`."""
+        self._session = session
+        self._portal = portal
+
+    def _get(self, read: Callable[[AsyncSession], _ReadT]) -> _ReadT:
+        return self._portal.call(read, self._session)
+
+    @property
+    def id(self) -> str:
+        """Names the session on the server."""
+        return self._get(lambda it: it.id)
+
+    @property
+    def bot(self) -> str:
+        """Name of the bot."""
+        return self._get(lambda it: it.bot)
+
+    @property
+    def accepts(self) -> FileAcceptance | None:
+        """What the bot takes of files; None = none."""
+        return self._get(lambda it: it.accepts)
+
+    @property
+    def transport(self) -> str:
+        """What carries the audio: ``websocket`` or ``webrtc``."""
+        return self._get(lambda it: it.transport)
+
+    @property
+    def connection(self) -> ConnectionState:
+        """``connected``, or ``reconnecting`` while the control channel is lost."""
+        return self._get(lambda it: it.connection)
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What the other end does in this session."""
+        return self._get(lambda it: it.features)
+
+    @property
+    def conversation(self) -> Conversation:
+        """Who said what so far, and what of it was heard."""
+        return self._get(lambda it: it.conversation)
+
+    @property
+    def latency(self) -> Latency:
+        """How long the user waited for the bot, over the turns so far."""
+        return self._get(lambda it: it.latency)
+
+    @property
+    def audio(self) -> LiveAudio:
+        """The live devices: levels, volume, and others in their place."""
+        return LiveAudio(self._get(lambda it: it.audio), self._portal)
+
+    @property
+    def simulate(self) -> Simulation:
+        """Trouble on demand, for tests."""
+        return cast("Simulation", LiveAudio(self._get(lambda it: it.simulate), self._portal))
+
+    @property
+    def position_ms(self) -> int:
+        """Where the speaker is on the media clock, milliseconds."""
+        return self._get(lambda it: it.position_ms)
+
+    @property
+    def concealed_ms(self) -> int:
+        """Audio made up so far to hide that the bot's audio was late, milliseconds."""
+        return self._get(lambda it: it.concealed_ms)
+
+    @property
+    def round_trip_ms(self) -> float | None:
+        """Shortest recent round trip to the server, milliseconds; None = not measured yet."""
+        return self._get(lambda it: it.round_trip_ms)
+
+    def __iter__(self) -> Iterator[Event]:
+        """Iterates over the events until the session ends."""
+        return self
+
+    def __next__(self) -> Event:
+        """Waits for the next event.
+
+        Raises:
+            StopIteration: The session ended in order.
+            VoxwireError: It ended otherwise.
+        """
+        return _next(self._portal, self._session)
+
+    def wait_for(self, event_type: type[EventT], timeout_ms: float | None = None) -> EventT:
+        """Reads events up to and including the next one of a type: `voxwire.Session.wait_for`."""
+        return self._portal.call(self._session.wait_for, event_type, timeout_ms)
+
+    def events(self, *types: type[EventT]) -> EventStream[EventT]:
+        """Events of some types from now on, for one more reader, in any thread."""
+        return EventStream(self._get(lambda it: it.events(*types)), self._portal)
+
+    def on(self, types: type[Any] | tuple[type[Any], ...], function: Handler) -> Callable[[], None]:
+        """Has a function called with each event of a type, in the loop's thread.
+
+        It must not block, nor call the session: `events` in a thread of its own may.
+        """
+        return _waiting(self._get(lambda it: it.on(types, function)), self._portal)
+
+    def send_text(
+        self, text: str, *, speak: bool = True, interrupt: bool = False, run: bool = True
+    ) -> None:
+        """Says something to the bot in writing: `voxwire.Session.send_text`."""
+        self._do(self._session.send_text, text, speak=speak, interrupt=interrupt, run=run)
+
+    def send_context(self, text: str) -> None:
+        """Tells the bot something that it is not to answer: `voxwire.Session.send_context`."""
+        self._do(self._session.send_context, text)
+
+    def send_file(
+        self,
+        name: str,
+        type: str,
+        data: bytes | bytearray | memoryview,
+        *,
+        text: str = "",
+        speak: bool = True,
+        run: bool = True,
+        on_progress: Callable[[int, int], object] | None = None,
+    ) -> None:
+        """Sends a file to the bot, and waits until it has it: `voxwire.Session.send_file`."""
+        beside: dict[str, Any] = {"text": text, "speak": speak, "run": run}
+        send = self._session.send_file
+        self._do(send, name, type, data, on_progress=on_progress, **beside)
+
+    def interrupt(self) -> None:
+        """Cuts the bot off, as if the user had spoken: `voxwire.Session.interrupt`."""
+        self._do(self._session.interrupt)
+
+    def mute(self, muted: bool = True) -> None:
+        """Closes or opens the microphone: `voxwire.Session.mute`."""
+        self._do(self._session.mute, muted)
+
+    @contextmanager
+    def push_to_talk(self) -> Generator[None]:
+        """The user is heard while this is entered, and muted before and after."""
+        with self._portal.wrap_async_context_manager(self._session.push_to_talk()):
+            yield
+
+    def call(self, method: str, data: Any = None, *, timeout_ms: float | None = None) -> Any:
+        """Asks the bot's program for something, and waits for its answer: `voxwire.Session.call`."""
+        return self._do(self._session.call, method, data, timeout_ms=timeout_ms)
+
+    def handle(self, method: str, function: Callable[[Any], Any]) -> Callable[[], None]:
+        """Answers, in the loop's thread, what the bot's program asks: `voxwire.Session.handle`."""
+        return _waiting(self._get(lambda it: it.handle(method, function)), self._portal)
+
+    def send_dtmf(self, digits: str) -> None:
+        """Presses keys of a telephone: `voxwire.Session.send_dtmf`."""
+        self._do(self._session.send_dtmf, digits)
+
+    def send_message(
+        self, type: str, data: Any = None, *, request_id: str = "", response: bool = False
+    ) -> None:
+        """Sends a message of the application to the bot: `voxwire.Session.send_message`."""
+        send = self._session.send_message
+        self._do(send, type, data, request_id=request_id, response=response)
+
+    def close(self, reason: str = "") -> None:
+        """Ends the session. When it returns, after at most 10 s, nothing of it is left."""
+        self._do(self._session.close, reason)
+
+    def _do(self, verb: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return _waiting(verb, self._portal)(*args, **kwargs)
+
+
+def _waiting(function: Callable[..., Any], portal: BlockingPortal) -> Callable[..., Any]:
+    """The function, run in the loop; whoever calls it here waits for what it does."""
+
+    def wait(*args: Any, **kwargs: Any) -> Any:
+        return portal.call(partial(function, *args, **kwargs))
+
+    return wait
+
+
+def _next(portal: BlockingPortal, events: Any) -> Any:
+    """The next of an async iterator; its end is the end here."""
+    found = portal.call(_one, events)
+    if found is _END:
+        raise StopIteration
+    return found
+
+
+async def _one(events: Any) -> Any:
+    return await anext(events, _END)
+
+
+_END: Any = object()
