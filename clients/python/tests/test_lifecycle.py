@@ -69,7 +69,7 @@ async def test_where_nothing_listens_that_is_said_at_once(time: VirtualTime) -> 
         assert "is the server running?" in error.reason
 
 
-@pytest.mark.parametrize("code", [Code.UNAUTHORIZED, Code.CAPACITY, Code.VERSION, Code.FORBIDDEN])
+@pytest.mark.parametrize("code", [Code.UNAUTHORIZED, Code.VERSION, Code.FORBIDDEN])
 @virtual
 async def test_a_refused_hello_is_its_error_at_once(time: VirtualTime, code: Code) -> None:
     async with FakeServer() as server:

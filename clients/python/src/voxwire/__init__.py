@@ -25,6 +25,7 @@ from voxwire.conversation import (
     LoggedWord,
     UserTurn,
 )
+from voxwire.diagnosis import Check, Diagnosis, diagnose
 from voxwire.latency import Latency, LatencyBucket
 from voxwire.playout import Block, Span, SpanKind
 from voxwire.session import Session
@@ -105,6 +106,7 @@ __all__ = [
     "BotWord",
     "CaptureDropped",
     "Carrier",
+    "Check",
     "ClipMicrophone",
     "Connection",
     "ConnectionChanged",
@@ -115,6 +117,7 @@ __all__ = [
     "DeviceInfo",
     "DeviceKind",
     "DeviceState",
+    "Diagnosis",
     "EchoControl",
     "EchoControlChanged",
     "EndReason",
@@ -184,6 +187,7 @@ __all__ = [
     "UtteranceWords",
     "VoxwireError",
     "connect",
+    "diagnose",
     "event_name",
     "list_devices",
     "to_dict",

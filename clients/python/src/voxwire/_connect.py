@@ -186,7 +186,7 @@ class Connection:
         self._runtime = runtime
         runtime.start()
         await runtime.wait_ready(max(1, round(deadline_ms - clock.now_ms())))
-        return Session(runtime, self._options.timeouts)
+        return Session(runtime, options)
 
     async def _with_token(self) -> Options:
         """The options with the token that their source gives now."""

@@ -11,6 +11,7 @@ from voxwire._features import Feature
 from voxwire._files import Files
 from voxwire._ice import IceChoice
 from voxwire._inbox import Inbox, Parts
+from voxwire._journal import Journal
 from voxwire._live.audio import LiveAudio
 from voxwire._opening import Opened, Opening
 from voxwire._options import Options, path_name
@@ -65,6 +66,7 @@ class Runtime:
         self._control = control = link.control
         self.log = TurnLog()
         self.latency = LatencyLog()
+        self.journal = Journal(clock)
         self.events = Dispatcher(self._note)
         self.failure: VoxwireError | None = None
         self.simulation = Simulation(gate, drop_control=control.drop, drop_media=self._drop_media)
@@ -243,6 +245,8 @@ class Runtime:
         if failure is None and self.player is None:
             failure = lost("the session ended before it was ready")
         self.failure = failure
+        if failure is not None:
+            self.journal.note("failed", code=failure.code, reason=failure.reason)
         async with AsyncExitStack() as stack:  # all of it, wherever this is cancelled
             stack.callback(self._ready.set)
             stack.callback(self._over.set)
@@ -315,6 +319,7 @@ class Runtime:
     def _note(self, event: events.Event) -> None:
         """What the session remembers of what happens."""
         self.log.take(event)
+        self.journal.event(event)
         if isinstance(event, events.TurnMetrics):
             self.latency.take(event)
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from voxwire._arguments import flag, invalid, json_text, number
 from voxwire._arguments import text as checked_text
 from voxwire._files import acceptance_of, begin_of
+from voxwire._options import Options
 from voxwire._runtime import Runtime
-from voxwire._timeouts import Timeouts
 from voxwire_protocol import events, wire
 
 __all__ = ["Verbs"]
@@ -29,10 +29,10 @@ _MUTED: Final = "the microphone was muted"
 class Verbs:
     """The verbs of `Session`. While the connection is dialled again, what is sent waits."""
 
-    def __init__(self, runtime: Runtime, timeouts: Timeouts) -> None:
-        """Takes what runs behind the session."""
+    def __init__(self, runtime: Runtime, options: Options) -> None:
+        """Takes what runs behind the session, and what was asked for."""
         self._runtime = runtime
-        self._timeouts = timeouts
+        self._options = options
 
     async def send_text(
         self, text: str, *, speak: bool = True, interrupt: bool = False, run: bool = True
@@ -222,5 +222,5 @@ class Verbs:
 
     def _wait_ms(self, timeout_ms: float | None) -> float:
         if timeout_ms is None:
-            return self._timeouts.wait_ms
+            return self._options.timeouts.wait_ms
         return number(timeout_ms, "timeout_ms", finite=False)

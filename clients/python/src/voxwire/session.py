@@ -10,10 +10,10 @@ from voxwire._dispatcher import EventStream, Handler
 from voxwire._features import Feature
 from voxwire._files import FileAcceptance, acceptance_of
 from voxwire._live.audio import LiveAudio
-from voxwire._options import path_name
+from voxwire._options import Options, path_name
+from voxwire._report import report_of
 from voxwire._runtime import Runtime
 from voxwire._simulate import Simulation
-from voxwire._timeouts import Timeouts
 from voxwire._verbs import MAX_NAME_CHARS, Verbs
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
@@ -35,9 +35,9 @@ class Session(Verbs):
     Everything it runs ends with it.
     """
 
-    def __init__(self, runtime: Runtime, timeouts: Timeouts) -> None:
+    def __init__(self, runtime: Runtime, options: Options) -> None:
         """Takes what runs behind it; use `connect`."""
-        super().__init__(runtime, timeouts)
+        super().__init__(runtime, options)
         self._reading = False
 
     @property
@@ -111,6 +111,10 @@ class Session(Verbs):
         """Shortest recent round trip to the server, milliseconds; None = not measured yet."""
         rtt_us = self._runtime.clock.rtt_us
         return None if rtt_us is None else rtt_us / 1000
+
+    def report(self) -> dict[str, Any]:
+        """Everything that a bug report needs, as JSON has it: no words, no secrets."""
+        return report_of(self._runtime, self._options)
 
     def __aiter__(self) -> "Session":
         """Iterates over the events until the session ends."""

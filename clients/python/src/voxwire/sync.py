@@ -202,6 +202,10 @@ class Session:
         """Shortest recent round trip to the server, milliseconds; None = not measured yet."""
         return self._get(lambda it: it.round_trip_ms)
 
+    def report(self) -> dict[str, Any]:
+        """Everything that a bug report needs, as JSON has it: no words, no secrets."""
+        return self._get(lambda it: it.report())
+
     def __iter__(self) -> Iterator[Event]:
         """Iterates over the events until the session ends."""
         return self

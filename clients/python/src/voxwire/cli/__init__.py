@@ -1,9 +1,10 @@
-"""The command line of the client: ``voxwire talk URL``, ``voxwire eval FILE...``."""
+"""The command line of the client: ``voxwire talk URL``, ``eval``, ``doctor``, ``devices``."""
 
 import sys
 
 from voxwire.cli.arguments import parser
 from voxwire.cli.evaluate import run_eval
+from voxwire.cli.looking import run_devices, run_doctor
 from voxwire.cli.talk import run_talk
 
 __all__ = ["main"]
@@ -24,5 +25,9 @@ def main(argv: list[str] | None = None) -> int:
         return run_talk(options)
     if options.command == "eval":
         return run_eval(options)
+    if options.command == "doctor":
+        return run_doctor(options)
+    if options.command == "devices":
+        return run_devices(options)
     commands.print_help(sys.stderr)
     return 2

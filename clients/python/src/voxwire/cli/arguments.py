@@ -10,6 +10,7 @@ from voxwire._attach import library_version
 from voxwire._ice import ICE_POLICIES
 from voxwire._options import TRANSPORTS
 from voxwire.cli.evaluate import add_eval
+from voxwire.cli.looking import add_devices, add_doctor
 
 __all__ = ["DEFAULT_TIMEOUT_S", "Step", "parser"]
 
@@ -94,6 +95,8 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_talk(talk)
     add_eval(group)
+    add_doctor(group, os.environ.get("VOXWIRE_TOKEN"))
+    add_devices(group)
     return commands
 
 

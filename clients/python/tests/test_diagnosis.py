@@ -1,0 +1,154 @@
+"""What is said of a server, a token and devices that are not as they should be."""
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+import pytest
+from virtual import session_of, virtual
+
+import voxwire
+import voxwire.testing
+from voxwire.cli import main
+from voxwire.testing import (
+    FakeDevice,
+    FakeDevices,
+    FakeServer,
+    FakeSession,
+    NetworkState,
+    VirtualTime,
+)
+from voxwire_protocol import wire
+
+CODE = voxwire.ErrorCode
+
+
+async def diagnosed(server: FakeServer, **options: Any) -> dict[str, str]:
+    """The state of every check, and the code of what failed."""
+    environment = options.pop("environment", server.environment)
+    found = await voxwire.diagnose(server.url, environment=environment, **options)
+    assert found.ok == all(check.state != "failed" for check in found.checks)
+    for check in found.checks:
+        assert bool(check.detail) == (check.state != "skipped" or check.name in ("name", "webrtc"))
+    return {
+        check.name: check.state if check.code is None else check.code.name for check in found.checks
+    }
+
+
+@virtual
+async def test_nothing_is_wrong_and_nothing_is_left() -> None:
+    async with FakeServer() as server:
+        server.network.latency_ms = 30
+        found = await voxwire.diagnose(server.url, environment=server.environment)
+        assert found.ok
+        states = {check.name: check.state for check in found.checks}
+        assert states | {"webrtc": "ok"} == {
+            "name": "skipped",
+            "server": "ok",
+            "token": "ok",
+            "rtt": "ok",
+            "webrtc": "ok",
+            "microphone": "skipped",
+            "speaker": "skipped",
+        }
+        [rtt] = [check for check in found.checks if check.name == "rtt"]
+        assert rtt.detail == "60 ms there and back"
+        assert "rtt         ok      60 ms there and back" in str(found)
+        await asyncio.sleep(1)
+        assert server.sessions[0].over
+
+
+@virtual
+async def test_what_is_wrong_is_named_and_what_needs_it_is_skipped(time: VirtualTime) -> None:
+    nothing = {"webrtc": "ok", "microphone": "skipped", "speaker": "skipped", "name": "skipped"}
+    async with FakeServer(tokens=("good",)) as server:
+        states = await diagnosed(server, token="good")
+        assert states == {**nothing, "server": "ok", "token": "ok", "rtt": "ok"}
+        states = await diagnosed(server, token=lambda _: "bad")
+        assert states == {**nothing, "server": "ok", "token": "UNAUTHORIZED", "rtt": "skipped"}
+        server.mute = True
+        began = time.now_ms()
+        assert (await diagnosed(server, token="good"))["token"] == "TIMEOUT"
+        assert time.now_ms() - began <= 6000
+        server.network.state = NetworkState.REFUSED
+        states = await diagnosed(server)
+        assert states == {
+            **nothing,
+            "server": "UNREACHABLE",
+            "token": "skipped",
+            "rtt": "skipped",
+        }
+
+
+@virtual
+async def test_devices_are_looked_for_when_asked() -> None:
+    async with FakeServer() as server:
+        devices = FakeDevices(FakeDevice("mic", microphone=True))
+        around = voxwire.testing.Environment(
+            dial=server.environment.dial, clock=server.clock, webrtc=False, devices=devices
+        )
+        states = await diagnosed(server, environment=around, microphone=True, speaker=True)
+        assert (states["microphone"], states["speaker"]) == ("ok", "DEVICE")
+        states = await diagnosed(
+            server, environment=around, microphone=voxwire.Device("headset"), speaker=None
+        )
+        assert (states["microphone"], states["speaker"]) == ("DEVICE", "skipped")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def test_the_command_says_it_in_lines_or_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"ws://127.0.0.1:{free_port()}"
+    assert main(["doctor", url]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "name        ok      127.0.0.1 is 127.0.0.1"
+    assert lines[1].startswith("server      FAILED  nothing answers at 127.0.0.1")
+    assert lines[2] == "token       –"
+    assert main(["doctor", url, "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["ok"] is False
+    assert said["checks"][1]["code"] == "unreachable"
+    assert main(["doctor", "nonsense"]) == 1
+    assert "ws://127.0.0.1:7860" in capsys.readouterr().out
+    assert main(["doctor", "ws://nowhere.invalid"]) == 1
+    assert "name" in capsys.readouterr().out
+
+
+@virtual
+async def test_a_report_tells_what_happened_and_nothing_of_what_was_said() -> None:
+    async def bot(session: FakeSession) -> None:
+        session.send(turn_metrics=wire.TurnMetrics(turn_id="t1", total_ms=300))
+        await session.say("CANARY one")
+        await session.text()
+
+    async with FakeServer(bot) as server:
+        options: dict[str, Any] = {"token": "CANARY", "metadata": {"a": "CANARY"}}
+        async with session_of(server, tools=[voxwire.tool(look)], **options) as session:
+            await session.send_context("CANARY")
+            await session.wait_for(voxwire.UtteranceEnded)
+            server.session.drop()
+            await session.send_text("CANARY")
+            await session.wait_for(voxwire.SessionEnded)
+        report = session.report()
+    text = json.dumps(report)
+    assert "CANARY" not in text
+    assert report["session"]["id"] == session.id
+    assert report["options"]["tools"] == ["look"]
+    assert report["latency"] == {"turns": 1, "p50_ms": 300, "p95_ms": 300, "max_ms": 300}
+    happened = [entry["what"] for entry in report["journal"]]
+    assert happened == [
+        *("PathChanged", "ConnectionChanged", "ConnectionChanged"),
+        *("PathChanged", "SessionEnded"),
+    ]
+    assert [entry["at_ms"] for entry in report["journal"]] == sorted(
+        entry["at_ms"] for entry in report["journal"]
+    )
+
+
+def look() -> None:
+    """Look."""
