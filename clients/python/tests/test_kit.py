@@ -56,6 +56,8 @@ PUBLIC = [
     "in_virtual_time",
     "loud_ms",
     "onsets_ms",
+    "record",
+    "replay",
     "running_clock",
     "spoken_words",
     "tone",

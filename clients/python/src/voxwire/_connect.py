@@ -1,6 +1,7 @@
 """`connect`: from a URL to a session that is ready."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -20,6 +21,7 @@ from voxwire._live.audio import LiveAudio, device_of
 from voxwire._options import Options
 from voxwire._peer import Peer
 from voxwire._runtime import Runtime
+from voxwire._stereo import StereoFile
 from voxwire._timeouts import Timeouts
 from voxwire._voxwire_server import VoxwireServer
 from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
@@ -49,6 +51,7 @@ def connect(
     mock_tools: Mapping[str, Any] | None = None,
     audio_response: bool = True,
     echo: str = "auto",
+    record: str | os.PathLike[str] | None = None,
     resume: bool = True,
     timeouts: Timeouts | None = None,
     peer: Peer | None = None,
@@ -83,6 +86,8 @@ def connect(
         echo: What keeps the bot from hearing itself where both sides are live: ``cancel``
             (``voxwire[aec]``), ``gate`` (the microphone is off while the bot sounds), ``none``
             (headphones), or ``auto``: the first of them that is installed.
+        record: Path of a WAV, stereo at 24 kHz: the user left, what the speaker plays right, both
+            at their moments from when the session is up. What was said while muted is not in it.
         resume: True = a lost connection is dialled again and the session goes on, as long as the
             server keeps it; False = the session ends with it.
         timeouts: How long it waits for what; None = `Timeouts()`.
@@ -123,6 +128,7 @@ def connect(
         microphone=microphone,
         speaker=speaker,
         echo=echo,
+        record=record,
         environment=around,
     )
 
@@ -139,6 +145,7 @@ class Connection:
         speaker: SpeakerLike,
         peer: Peer,
         echo: str,
+        record: str | os.PathLike[str] | None,
         environment: Environment,
     ) -> None:
         """Keeps the arguments; use `connect`."""
@@ -153,6 +160,7 @@ class Connection:
         )
         self._microphone = live.microphone or as_microphone(microphone)
         self._speaker = live.speaker or as_speaker(speaker)
+        self._record = record
         self._timeout_ms = max(1, round(options.timeouts.connect_ms))
         self._peer = peer
         self._environment = environment
@@ -181,6 +189,7 @@ class Connection:
             peer=self._peer,
             live=self._live,
             environment=self._environment,
+            record=None if self._record is None else StereoFile(self._record),
         )
         await runtime.dial(max(1, round(deadline_ms - clock.now_ms())))
         self._runtime = runtime

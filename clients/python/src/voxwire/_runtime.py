@@ -21,6 +21,7 @@ from voxwire._playback import Playback
 from voxwire._player import Player
 from voxwire._requests import Requests
 from voxwire._simulate import Gate, Simulation
+from voxwire._stereo import StereoFile, TappedSpeaker
 from voxwire._tool_runner import ToolRunner
 from voxwire._turn_log import TurnLog
 from voxwire._url import is_loopback
@@ -57,10 +58,11 @@ class Runtime:
         peer: Peer,
         live: LiveAudio,
         environment: Environment,
+        record: StereoFile | None = None,
     ) -> None:
         """Prepares; `dial`, then `start` do the rest."""
         self.live = live
-        clock = environment.clock
+        self._time = clock = environment.clock
         gate = Gate(clock)
         link = peer.link(url, options, gate=gate, environment=environment)
         self._control = control = link.control
@@ -75,7 +77,11 @@ class Runtime:
         )
         self.requests = Requests(self.send)
         self.files = Files(self.send)
-        self.user = UserAudio(microphone, clock=clock)
+        self._record = record
+        tap = None if record is None else record.heard
+        self.user = UserAudio(microphone, clock=clock, tap=tap)
+        if record is not None:
+            speaker = TappedSpeaker(speaker, record)
         self._playback = Playback(speaker, emit=self.events.put, send=control.send, clock=clock)
         ice = IceChoice(options.ice_servers, policy=options.ice_policy, loopback=is_loopback(url))
         self._opening = Opening(
@@ -258,6 +264,8 @@ class Runtime:
             stack.push_async_callback(self._control.close)
             stack.push_async_callback(self._paths.close)
             stack.push_async_callback(self._tools.close)
+            if self._record is not None:
+                stack.callback(self._record.close)
             stack.push_async_callback(self._stop_listening)
             if self.player is not None:
                 self.player.close()
@@ -309,6 +317,8 @@ class Runtime:
     def _begin(self, player: Player, changed: events.PathChanged) -> None:
         """Starts what needs the session to be up."""
         self.inbox.begin(changed)
+        if self._record is not None:
+            self._record.begin(self._time.now_ms())
         self.live.begin(self.events.put)
         assert self._group is not None
         self._group.create_task(player.run())

@@ -11,23 +11,27 @@ __all__ = ["TimelineWriter"]
 
 _PCM: Final = 1
 _HEADER_BYTES: Final = 44
-_MAX_SAMPLES: Final = (2**32 - 1 - _HEADER_BYTES) // 2
+_MAX_BYTES: Final = 2**32 - 1 - _HEADER_BYTES
 
 
 class TimelineWriter:
-    """A 16-bit mono WAV file that is written by position; what is not written is silence.
+    """A 16-bit WAV file that is written by position; what is not written is silence.
 
     Positions only go up. Holes are holes in the file where the file system has such. The header
     counts what has been written as soon as it has: a program that is killed leaves a whole file.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, sample_rate: int) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, sample_rate: int, num_channels: int = 1
+    ) -> None:
         """Creates (or replaces) the file.
 
         Raises:
             MediaError: It cannot be created.
         """
         self._rate = sample_rate
+        self._channels = num_channels
+        self._frame_bytes = 2 * num_channels
         self._end = 0
         try:
             # unbuffered: what is written is in the file
@@ -38,10 +42,16 @@ class TimelineWriter:
         self._write_header()
 
     def write(self, position: int, samples: Samples) -> None:
-        """Writes samples at a position (in samples); what lies beyond 4 GB is left out."""
-        if position + len(samples) > _MAX_SAMPLES:
+        """Writes samples at a position; what lies beyond 4 GB is left out.
+
+        Args:
+            position: Of the first one, in samples of a channel.
+            samples: int16: mono, or samples × channels.
+        """
+        if (position + len(samples)) * self._frame_bytes > _MAX_BYTES:
             return
-        self._put(_HEADER_BYTES + 2 * position, samples.astype("<i2", copy=False).tobytes())
+        at = _HEADER_BYTES + self._frame_bytes * position
+        self._put(at, samples.astype("<i2", copy=False).tobytes())
         if position + len(samples) > self._end:
             self._end = position + len(samples)
             self._write_header()
@@ -51,11 +61,11 @@ class TimelineWriter:
         self._file.close()
 
     def _write_header(self) -> None:
-        size = 2 * self._end
+        size = self._frame_bytes * self._end
         header = struct.pack(
             "<4sI4s4sIHHIIHH4sI",
-            *(b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, _PCM, 1),
-            *(self._rate, 2 * self._rate, 2, 16, b"data", size),
+            *(b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, _PCM, self._channels),
+            *(self._rate, self._frame_bytes * self._rate, self._frame_bytes, 16, b"data", size),
         )
         self._put(0, header)
 

@@ -33,13 +33,21 @@ _BLOCK_SAMPLES: Final = CAPTURE_RATE * BLOCK_MS // 1000
 class UserAudio:
     """Reads the user in real time, whichever path is in use, and keeps the last 3 s."""
 
-    def __init__(self, microphone: Microphone | None, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        microphone: Microphone | None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        tap: Callable[[bytes, float], object] | None = None,
+    ) -> None:
         """Takes the microphone; None = the user is not heard.
 
         Args:
             microphone: What is read.
             clock: Tells when a block is due, and how long reading it takes.
+            tap: Is given what was read, unless it is muted, and the time, milliseconds.
         """
+        self._tap = tap
         self._microphone = microphone
         self._clock = clock
         self._pace = Pace(
@@ -157,6 +165,8 @@ class UserAudio:
             samples = np.concatenate((samples, np.zeros(num_samples - len(samples), np.int16)))
         pcm = samples.astype("<i2", copy=False).tobytes()
         self._kept.capture(pcm, self._clock.now_ms())
+        if self._tap is not None:
+            self._tap(pcm, self._clock.now_ms())
         return pcm
 
     def read(self, num_samples: int) -> bytes | None:

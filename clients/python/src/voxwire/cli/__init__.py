@@ -1,13 +1,27 @@
 """The command line of the client: ``voxwire talk URL``, ``eval``, ``doctor``, ``devices``."""
 
+import argparse
 import sys
+from collections.abc import Callable
+from typing import Final
 
 from voxwire.cli.arguments import parser
+from voxwire.cli.completion import completion
 from voxwire.cli.evaluate import run_eval
 from voxwire.cli.looking import run_devices, run_doctor
+from voxwire.cli.short import run_events, run_say
 from voxwire.cli.talk import run_talk
 
 __all__ = ["main"]
+
+_COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
+    "talk": run_talk,
+    "say": run_say,
+    "events": run_events,
+    "eval": run_eval,
+    "doctor": run_doctor,
+    "devices": run_devices,
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,13 +35,11 @@ def main(argv: list[str] | None = None) -> int:
     """
     commands = parser()
     options = commands.parse_args(argv)
-    if options.command == "talk":
-        return run_talk(options)
-    if options.command == "eval":
-        return run_eval(options)
-    if options.command == "doctor":
-        return run_doctor(options)
-    if options.command == "devices":
-        return run_devices(options)
+    if options.command == "completion":
+        print(completion(commands, options.shell))
+        return 0
+    command = _COMMANDS.get(options.command)
+    if command is not None:
+        return command(options)
     commands.print_help(sys.stderr)
     return 2

@@ -9,6 +9,7 @@ from typing import Any, Final
 from voxwire._attach import library_version
 from voxwire._ice import ICE_POLICIES
 from voxwire._options import TRANSPORTS
+from voxwire.cli.completion import SHELLS
 from voxwire.cli.evaluate import add_eval
 from voxwire.cli.looking import add_devices, add_doctor
 
@@ -18,6 +19,7 @@ DEFAULT_TIMEOUT_S: Final = 120.0
 
 _EPILOG: Final = """\
 examples:
+  voxwire talk ws://127.0.0.1:7860 --record talk.wav
   voxwire talk ws://127.0.0.1:7860 --in question.wav --out bot.wav --events events.jsonl
   voxwire talk ws://127.0.0.1:7860 --in story.wav --in stop.wav@1500 --in goodbye.wav
   voxwire talk ws://127.0.0.1:7860 --text "What is the weather in Paris?"
@@ -89,39 +91,45 @@ def parser() -> argparse.ArgumentParser:
     talk = group.add_parser(
         "talk",
         help="hold a conversation with a bot",
-        description="Hold a conversation with a bot: from WAV files, from text, and on the record.",
+        description="Hold a conversation with a bot: live, from WAV files, from text, and on the"
+        " record.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_talk(talk)
+    _add_say(
+        group.add_parser(
+            "say",
+            help="ask one thing and print the answer",
+            description="Speak a WAV or type a text, and print the words of the answer as they are"
+            " heard. Exits with 1 when the bot answers nothing.",
+        )
+    )
+    _add_events(
+        group.add_parser(
+            "events",
+            help="print the events of a session as JSON",
+            description="Open a session and print each event as one JSON object a line, until it"
+            " ends or Ctrl-C.",
+        )
+    )
     add_eval(group)
     add_doctor(group, os.environ.get("VOXWIRE_TOKEN"))
     add_devices(group)
+    shell = group.add_parser(
+        "completion",
+        help="print what makes a shell complete these commands",
+        description='For bash and zsh: eval "$(voxwire completion bash)"; for fish: voxwire'
+        " completion fish | source",
+    )
+    shell.add_argument("shell", choices=SHELLS)
     return commands
 
 
 def _add_talk(talk: argparse.ArgumentParser) -> None:
     talk.set_defaults(steps=[])
     talk.add_argument("url", metavar="URL", help="the server, for instance ws://127.0.0.1:7860")
-    talk.add_argument(
-        "--transport",
-        choices=[*TRANSPORTS, "daily"],
-        default="auto",
-        help="what carries the audio (default auto: WebRTC if it works, else WebSocket)",
-    )
-    talk.add_argument(
-        "--ice-policy",
-        choices=ICE_POLICIES,
-        default="all",
-        help="relay: WebRTC goes through the server's TURN or not at all (default all)",
-    )
-    talk.add_argument(
-        "--resume-timeout",
-        type=float,
-        metavar="S",
-        help="when the connection is lost, try for so long to come back (default: as long as the"
-        " server keeps the session)",
-    )
+    _add_connection(talk)
     talk.add_argument(
         "--in",
         action=_AddStep,
@@ -156,6 +164,61 @@ def _add_talk(talk: argparse.ArgumentParser) -> None:
         help=f"longest conversation, seconds (default {DEFAULT_TIMEOUT_S:g} and the length of the"
         " files)",
     )
+    live = talk.add_argument_group("live, where neither --in nor --text is given")
+    live.add_argument(
+        "--microphone", metavar="DEVICE", help="index or part of the name (default: the system's)"
+    )
+    live.add_argument("--speaker", metavar="DEVICE", help="the same (voxwire devices lists them)")
+    live.add_argument("--no-microphone", action="store_true", help="only what is typed is said")
+    live.add_argument("--no-speaker", action="store_true", help="the bot is shown and not heard")
+    live.add_argument(
+        "--echo",
+        choices=["auto", "cancel", "gate", "none"],
+        default="auto",
+        help="what keeps the bot from hearing itself; none = headphones (default auto)",
+    )
+
+
+def _add_say(say: argparse.ArgumentParser) -> None:
+    say.add_argument("url", metavar="URL", help="the server, for instance ws://127.0.0.1:7860")
+    say.add_argument("what", metavar="FILE|TEXT", help="a WAV that is spoken, or what is typed")
+    say.add_argument("--out", metavar="WAV", help="write what the bot said")
+    say.add_argument(
+        "--timeout",
+        type=_seconds,
+        metavar="S",
+        help=f"longest conversation, seconds (default {DEFAULT_TIMEOUT_S:g} and the file's length)",
+    )
+    _add_connection(say)
+
+
+def _add_events(tail: argparse.ArgumentParser) -> None:
+    tail.add_argument("url", metavar="URL", help="the server, for instance ws://127.0.0.1:7860")
+    tail.add_argument("--text", metavar="TEXT", help="type this first")
+    _add_connection(tail)
+
+
+def _add_connection(talk: argparse.ArgumentParser) -> None:
+    """How the session is opened: the same for every command that opens one."""
+    talk.add_argument(
+        "--transport",
+        choices=[*TRANSPORTS, "daily"],
+        default="auto",
+        help="what carries the audio (default auto: WebRTC if it works, else WebSocket)",
+    )
+    talk.add_argument(
+        "--ice-policy",
+        choices=ICE_POLICIES,
+        default="all",
+        help="relay: WebRTC goes through the server's TURN or not at all (default all)",
+    )
+    talk.add_argument(
+        "--resume-timeout",
+        type=float,
+        metavar="S",
+        help="when the connection is lost, try for so long to come back (default: as long as the"
+        " server keeps the session)",
+    )
     talk.add_argument(
         "--token",
         default=os.environ.get("VOXWIRE_TOKEN"),
@@ -168,3 +231,8 @@ def _add_talk(talk: argparse.ArgumentParser) -> None:
         help="who is there: a Voxwire server, or a bot of Pipecat's own runner (default voxwire)",
     )
     talk.add_argument("--bot", help="name of the bot, where the server has several")
+    talk.add_argument(
+        "--record",
+        metavar="WAV",
+        help="write the conversation: the user left, what is heard of the bot right",
+    )

@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Generator
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from voxwire._connect import connect
 from voxwire._timeouts import Timeouts
@@ -13,86 +13,68 @@ from voxwire.audio import as_speaker
 from voxwire.cli.arguments import DEFAULT_TIMEOUT_S, Step
 from voxwire.cli.live import View, make_view
 from voxwire.cli.record import EventLog, LoggedSpeaker
+from voxwire.cli.running import run
 from voxwire.cli.script_microphone import ScriptMicrophone, duration_ms
 from voxwire.cli.turns import TurnWatch
 from voxwire.rtvi import PipecatBot
 from voxwire.session import Session
-from voxwire_protocol.errors import (
-    BotError,
-    ErrorCode,
-    MediaError,
-    ProtocolError,
-    SessionError,
-    SignalingError,
-    TransportError,
-    UsageError,
-    VoxwireError,
-)
+from voxwire_protocol.errors import ErrorCode, MediaError, TransportError
 
-__all__ = ["run_talk", "spoken_s"]
+__all__ = ["Script", "connecting", "open_events", "run_talk", "spoken_s"]
 
 GREETING_MS: Final = 4000
 """How long the bot may take to begin a greeting; after it, it has none."""
 
 POLL_S: Final = 0.01
 
-_EXIT_CODES: Final[dict[type[VoxwireError], int]] = {
-    UsageError: 2,
-    SessionError: 3,
-    SignalingError: 4,
-    TransportError: 5,
-    MediaError: 6,
-    ProtocolError: 7,
-    BotError: 8,
-}
-
 
 def run_talk(options: argparse.Namespace) -> int:
     """Runs the command; returns the exit code. Errors are one line on stderr."""
-    try:
-        return asyncio.run(_talk(options))
-    except VoxwireError as error:
-        reason = " ".join(str(error).split())
-        print(f"voxwire: {reason}", file=sys.stderr)
-        return _EXIT_CODES.get(type(error), 1)
-    except KeyboardInterrupt:
-        return 130
+    if not options.steps:
+        from voxwire.cli.live_talk import talk_live
+
+        return run(talk_live(options))
+    return run(_talk(options))
 
 
 async def _talk(options: argparse.Namespace) -> int:
     steps: list[Step] = options.steps
-    if not steps:
-        raise UsageError(
-            ErrorCode.UNSUPPORTED, "this version opens no live microphone: use --in or --text"
-        )
     lengths = {step.value: duration_ms(step.value) for step in steps if step.kind == "in"}
     timeout_s: float = options.timeout or DEFAULT_TIMEOUT_S + spoken_s(steps, lengths)
-    with _open_events(options.events) as file:
+    with open_events(options.events) as file:
         log = EventLog(file)
         microphone = ScriptMicrophone()
-        resume_s = options.resume_timeout
-        resume_ms = None if resume_s is None else resume_s * 1000
         connection = connect(
             options.url,
             microphone=microphone if lengths else None,
             speaker=LoggedSpeaker(as_speaker(options.out), log),
-            transport=options.transport,
-            ice_policy=options.ice_policy,
-            timeouts=Timeouts(resume_ms=resume_ms),
-            token=options.token,
-            bot=options.bot,
-            peer=PipecatBot() if options.peer == "pipecat" else None,
+            **connecting(options),
         )
         try:
             async with asyncio.timeout(timeout_s):
                 async with connection as session:
                     with make_view(sys.stdout) as view:
-                        talk = _Conversation(session, microphone, log=log, view=view)
+                        talk = Script(session, microphone, log=log, view=view)
                         await talk.hold(steps, lengths)
         except TimeoutError:
             reason = f"the conversation did not end within {timeout_s:g} s"
             raise TransportError(ErrorCode.TIMEOUT, reason) from None
     return 0
+
+
+def connecting(options: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of `connect` that the options of a command say."""
+    resume_s = options.resume_timeout
+    resume_ms = None if resume_s is None else resume_s * 1000
+    return {
+        "transport": options.transport,
+        "ice_policy": options.ice_policy,
+        "timeouts": Timeouts(resume_ms=resume_ms),
+        "token": options.token,
+        "bot": options.bot,
+        "record": options.record,
+        "peer": PipecatBot() if options.peer == "pipecat" else None,
+    }
 
 
 def spoken_s(steps: list[Step], lengths: dict[str, int | None]) -> float:
@@ -101,7 +83,7 @@ def spoken_s(steps: list[Step], lengths: dict[str, int | None]) -> float:
 
 
 @contextlib.contextmanager
-def _open_events(path: str | None) -> Generator[IO[str] | None]:
+def open_events(path: str | None) -> Generator[IO[str] | None]:
     if path is None:
         yield None
         return
@@ -113,7 +95,7 @@ def _open_events(path: str | None) -> Generator[IO[str] | None]:
         yield file
 
 
-class _Conversation:
+class Script:
     """Does the user's steps, one after the other, while the session's events are written."""
 
     def __init__(

@@ -21,6 +21,7 @@ from voxwire._websocket import Dial, SocketClosed, WebSocket
 from voxwire.testing.devices import FakeMicrophone, FakeSpeaker, Played, PushSpeaker
 from voxwire.testing.file_shelf import FakeFile
 from voxwire.testing.network import Network, NetworkState
+from voxwire.testing.recording import record, replay
 from voxwire.testing.server import FakeServer
 from voxwire.testing.session import FakeSession, ScriptedBot
 from voxwire.testing.sound import loud_ms, onsets_ms, spoken_words, tone
@@ -61,6 +62,8 @@ __all__ = [
     "in_virtual_time",
     "loud_ms",
     "onsets_ms",
+    "record",
+    "replay",
     "running_clock",
     "spoken_words",
     "tone",

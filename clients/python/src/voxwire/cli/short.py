@@ -1,0 +1,100 @@
+"""``voxwire say`` and ``voxwire events``: one question, one stream of events."""
+
+import argparse
+import asyncio
+import os
+import sys
+from contextlib import AbstractContextManager
+from typing import IO, Any, Final
+
+from voxwire._connect import connect
+from voxwire.audio import as_speaker
+from voxwire.cli.arguments import DEFAULT_TIMEOUT_S, Step
+from voxwire.cli.record import EventLog, LoggedSpeaker
+from voxwire.cli.running import run
+from voxwire.cli.script_microphone import ScriptMicrophone, duration_ms
+from voxwire.cli.talk import Script, connecting, spoken_s
+from voxwire_protocol import events
+from voxwire_protocol.errors import ErrorCode, TransportError
+
+__all__ = ["run_events", "run_say"]
+
+
+def run_say(options: argparse.Namespace) -> int:
+    """Runs ``voxwire say``; returns the exit code."""
+    return run(_say(options))
+
+
+async def _say(options: argparse.Namespace) -> int:
+    spoken = os.path.isfile(options.what)
+    step = Step("in" if spoken else "text", options.what)
+    lengths = {step.value: duration_ms(step.value)} if spoken else {}
+    microphone, log = ScriptMicrophone(), EventLog(None)
+    connection = connect(
+        options.url,
+        microphone=microphone if spoken else None,
+        speaker=LoggedSpeaker(as_speaker(options.out), log),
+        **connecting(options),
+    )
+    timeout_s: float = options.timeout or DEFAULT_TIMEOUT_S + spoken_s([step], lengths)
+    view = _Answer(sys.stdout)
+    try:
+        async with asyncio.timeout(timeout_s), connection as session:
+            await Script(session, microphone, log=log, view=view).hold([step], lengths)
+    except TimeoutError:
+        reason = f"the bot did not finish its answer within {timeout_s:g} s"
+        raise TransportError(ErrorCode.TIMEOUT, reason) from None
+    return 0 if view.answered else 1
+
+
+class _Answer(AbstractContextManager["_Answer"]):
+    """Prints the words of the answer as they are heard, an utterance a line.
+
+    Attributes:
+        answered: Whether there was a word.
+    """
+
+    def __init__(self, out: IO[str]) -> None:
+        self.answered = False
+        self._out = out
+        self._asked = False
+        self._line = False
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def show(self, event: events.Event) -> None:
+        """Takes the next event; what came before the question is no answer."""
+        match event:
+            case events.UserTranscript(final=True):
+                self._asked = True
+            case events.BotWord() if self._asked:
+                self._out.write(f"{' ' if self._line else ''}{event.text}")
+                self._out.flush()
+                self.answered = self._line = True
+            case events.UtteranceEnded() if self._line:
+                self._out.write("\n")
+                self._out.flush()
+                self._line = False
+            case _:
+                pass
+
+    def spoken(self, name: str, done_ms: int, length_ms: int | None) -> None:
+        """Nothing: only the answer is printed."""
+
+
+def run_events(options: argparse.Namespace) -> int:
+    """Runs ``voxwire events``; returns the exit code."""
+    return run(_events(options))
+
+
+async def _events(options: argparse.Namespace) -> int:
+    log = EventLog(sys.stdout)
+    quiet: Final[dict[str, Any]] = connecting(options)
+    async with connect(options.url, **quiet) as session:
+        if options.text is not None:
+            await session.send_text(options.text)
+        async for event in session:
+            log.event(event)
+            sys.stdout.flush()
+    return 0

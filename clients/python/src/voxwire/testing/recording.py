@@ -1,0 +1,256 @@
+"""Sessions on file: what came over the wire and when, to be gone through again in a test.
+
+::
+
+    with record("talk.voxrec") as environment:                # once, against the real bot
+        async with voxwire.connect(url, environment=environment) as session: ...
+
+    @in_virtual_time
+    async def test_what_is_shown() -> None:                   # from then on, in a moment
+        async with voxwire.connect(URL, environment=replay("talk.voxrec")) as session: ...
+
+The audio goes over the WebSocket while it is recorded. The file has the server's messages with the
+moments of their arrival and nothing else; tokens and credentials are taken out of them. What was
+said is in it: it is for you alone to read (mode 0600).
+"""
+
+import asyncio
+import base64
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any, Final
+
+from google.protobuf.message import DecodeError
+
+from voxwire._arguments import invalid
+from voxwire._environment import Environment
+from voxwire._websocket import SocketClosed, WebSocket, refusal
+from voxwire_protocol import wire
+from voxwire_protocol.clocks import Clock
+from voxwire_protocol.virtual_time import running_clock
+
+__all__ = ["record", "replay"]
+
+VERSION: Final = 1
+
+
+@contextmanager
+def record(
+    path: str | os.PathLike[str], environment: Environment | None = None
+) -> Iterator[Environment]:
+    """Writes what servers say to the sessions of an environment into a file, in place of another.
+
+    Args:
+        path: Of the file; what is there is replaced.
+        environment: What is recorded; None = the machine's network.
+
+    Yields:
+        The environment to connect with. It has no WebRTC.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    around = environment or Environment()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", buffering=1) as file:
+        os.chmod(path, 0o600)  # noqa: PTH101 - one that was there before kept its mode
+        file.write(json.dumps({"voxwire_recording": VERSION}) + "\n")
+        tape = _Tape(file, around)
+        yield replace(around, dial=tape.dial, webrtc=False)
+
+
+def replay(path: str | os.PathLike[str]) -> Environment:
+    """An environment in which the server says what was recorded, when it was; whatever is dialled.
+
+    What the client sends is acknowledged and has no effect. In virtual time it takes none.
+
+    Args:
+        path: Of a file that `record` wrote.
+
+    Raises:
+        UsageError: INVALID_ARGUMENT: it is no such file.
+        OSError: It cannot be read.
+    """
+    sockets = _read(Path(path))
+    left = deque(sockets)
+    clock = running_clock()
+
+    async def dial(url: str, *, timeout_ms: int) -> WebSocket:
+        if not left:
+            error = ConnectionRefusedError()
+            raise refusal(error, url) from error
+        return _Player(left.popleft(), clock)
+
+    return Environment(dial=dial, clock=clock, jitter=lambda: 0.5, webrtc=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What happened on a socket, so long after it was opened: a message, or its end."""
+
+    after_ms: float
+    data: bytes | None = field(repr=False)
+    code: int = 0
+
+
+class _Tape:
+    """Numbers the sockets of a recording, and writes lines."""
+
+    def __init__(self, file: IO[str], around: Environment) -> None:
+        self._file = file
+        self._around = around
+        self._sockets = 0
+
+    async def dial(self, url: str, *, timeout_ms: int) -> WebSocket:
+        socket = await self._around.dial(url, timeout_ms=timeout_ms)
+        number, self._sockets = self._sockets, self._sockets + 1
+        opened_ms = self._around.clock.now_ms()
+
+        def write(**what: Any) -> None:
+            after_ms = round(self._around.clock.now_ms() - opened_ms, 3)
+            if not self._file.closed:
+                line = {"socket": number, "after_ms": after_ms, **what}
+                self._file.write(json.dumps(line) + "\n")
+
+        return _Recorded(socket, write)
+
+
+class _Recorded:
+    """A socket whose messages are written down as they are read."""
+
+    def __init__(self, socket: WebSocket, write: Callable[..., None]) -> None:
+        self._socket = socket
+        self._write = write
+
+    async def send(self, data: bytes) -> None:
+        await self._socket.send(data)
+
+    async def receive(self) -> str | bytes:
+        try:
+            data = await self._socket.receive()
+        except SocketClosed as closed:
+            self._write(closed=closed.code)
+            raise
+        if isinstance(data, bytes):
+            self._write(data=base64.b64encode(_without_secrets(data)).decode())
+        return data
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+    def abort(self) -> None:
+        self._socket.abort()
+
+
+def _without_secrets(data: bytes) -> bytes:
+    """The message without what opens a session, a relay or a call."""
+    try:
+        envelope = wire.Envelope.FromString(data)
+    except DecodeError:
+        return data
+    match envelope.WhichOneof("payload"):
+        case "welcome":
+            welcome = envelope.welcome
+            welcome.resume_token, welcome.resume_url = b"", ""
+            del welcome.ice_servers[:]
+        case "ice_servers_update":
+            del envelope.ice_servers_update.ice_servers[:]
+        case "tool_request":
+            envelope.tool_request.call_token = b""
+        case _:
+            return data
+    return envelope.SerializeToString()
+
+
+def _read(path: Path) -> list[list[_Line]]:
+    """The lines of each socket, in the order in which the sockets were opened."""
+    sockets: dict[int, list[_Line]] = {}
+    try:
+        first, *lines = path.read_text("utf-8").splitlines()
+        if json.loads(first).get("voxwire_recording") != VERSION:
+            raise invalid(f"{path.name} was recorded by another version")
+        for text in lines:
+            told = json.loads(text)
+            data = told.get("data")
+            line = _Line(
+                float(told["after_ms"]),
+                None if data is None else base64.b64decode(data, validate=True),
+                int(told.get("closed", 0)),
+            )
+            sockets.setdefault(int(told["socket"]), []).append(line)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise invalid(f"{path.name} is no recording of a session") from error
+    return [sockets[number] for number in sorted(sockets)]
+
+
+class _Player:
+    """A socket on which the server says what it said."""
+
+    def __init__(self, lines: list[_Line], clock: Clock) -> None:
+        self._inbox: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+        self._closed: SocketClosed | None = None
+        self._received = 0
+        self._timers = [
+            clock.call_later(line.after_ms, lambda line=line: self._happen(line)) for line in lines
+        ]
+
+    def _happen(self, line: _Line) -> None:
+        if line.data is None:
+            self._end(SocketClosed(line.code))
+        elif self._closed is None:
+            self._put(self._acknowledging(line.data))
+
+    def _acknowledging(self, data: bytes) -> bytes:
+        """The message, as a server says it that has what this client has sent."""
+        try:
+            envelope = wire.Envelope.FromString(data)
+        except DecodeError:
+            return data
+        if envelope.WhichOneof("payload") == "welcome":
+            envelope.welcome.last_seq = self._received
+        elif envelope.ack:
+            envelope.ack = self._received
+        else:
+            return data
+        return envelope.SerializeToString()
+
+    def _put(self, data: bytes) -> None:
+        self._inbox.append(data)
+        self._wake.set()
+
+    def _end(self, closed: SocketClosed) -> None:
+        if self._closed is None:
+            self._closed = closed
+            for timer in self._timers:
+                timer.cancel()
+            self._wake.set()
+
+    async def send(self, data: bytes) -> None:
+        if self._closed is not None:
+            raise self._closed
+        envelope = wire.Envelope.FromString(data)
+        if envelope.seq > self._received:
+            self._received = envelope.seq
+            ack = wire.Envelope(ack=self._received, ack_only=wire.Ack())
+            self._put(ack.SerializeToString())
+        await asyncio.sleep(0)
+
+    async def receive(self) -> bytes:
+        while not self._inbox:
+            if self._closed is not None:
+                raise SocketClosed(self._closed.code, self._closed.reason)
+            self._wake.clear()
+            await self._wake.wait()
+        return self._inbox.popleft()
+
+    async def close(self) -> None:
+        self._end(SocketClosed(1000))
+
+    def abort(self) -> None:
+        self._end(SocketClosed())
