@@ -9,6 +9,7 @@ import pytest
 
 import voxwire
 from tests.support.doomed import doomed
+from tests.support.waiting import LONG
 from tests.support.watched import cpu_s, watched
 
 if sys.platform != "linux":
@@ -45,7 +46,7 @@ async def test_sessions_without_a_client_hold_little_and_end_with_their_grace() 
 async def test_a_server_that_is_told_to_stop_says_so_to_everybody_and_is_gone() -> None:
     async def talk(url: str, carrier: str, talking: asyncio.Semaphore) -> list[voxwire.Event]:
         said: list[voxwire.Event] = []
-        async with voxwire.connect(url, transport=carrier, timeouts=voxwire.Timeouts(connect_ms=60_000)) as session:
+        async with voxwire.connect(url, transport=carrier, timeouts=LONG) as session:
             await session.send_text("say 12")
             async for event in session:
                 said.append(event)
@@ -74,7 +75,7 @@ async def test_a_server_that_is_told_to_stop_says_so_to_everybody_and_is_gone() 
 
 async def test_a_storm_of_cancellations_leaves_nothing_in_the_client() -> None:
     async def cancelled(after_s: float) -> None:
-        connecting = voxwire.connect(server.url, transport="webrtc", timeouts=voxwire.Timeouts(connect_ms=60_000))
+        connecting = voxwire.connect(server.url, transport="webrtc", timeouts=LONG)
 
         async def talk() -> None:
             async with connecting:

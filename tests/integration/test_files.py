@@ -123,9 +123,7 @@ async def test_a_file_is_pipecats_file_and_may_ask_for_nothing() -> None:
     bot = Taker()
     async with bot.served("application/pdf") as server:
         async with voxwire.connect(server.url) as session:
-            await session.send_file(
-                *("plan.pdf", "Application/PDF; v=1", b"%PDF"), run=False
-            )
+            await session.send_file(*("plan.pdf", "Application/PDF; v=1", b"%PDF"), run=False)
             await session.send_file("more.pdf", "application/pdf", b"%PDF2", speak=False)
             response = await session.wait_for(voxwire.BotResponseText)
             await session.send_text("say 2")
@@ -156,9 +154,7 @@ async def test_a_file_goes_beside_a_conversation_whose_words_stay_in_place(
                     seen.set()
 
             sending = asyncio.ensure_future(
-                session.send_file(
-                    "big.bin", "application/x-big", data, run=False, on_progress=note
-                )
+                session.send_file("big.bin", "application/x-big", data, run=False, on_progress=note)
             )
             await seen.wait()
             if cut:
@@ -195,9 +191,7 @@ async def test_it_outlives_messages_that_are_lost_on_both_sides() -> None:
                     session.simulate.drop_control()
 
             with every_resume_loses():
-                await session.send_file(
-                    "a.bin", "a/b", data, run=False, on_progress=note
-                )
+                await session.send_file("a.bin", "a/b", data, run=False, on_progress=note)
             await until(lambda: bot.noted.files)
             skipped = await session.wait_for(voxwire.EventsSkipped)
             assert skipped.snapshot is not None
@@ -280,10 +274,7 @@ async def test_too_many_at_once_are_refused_and_the_others_come_in_order() -> No
     bot = Taker()
     async with bot.served("*/*") as server, voxwire.connect(server.url) as session:
         outcomes = await asyncio.gather(
-            *(
-                session.send_file(f"{n}.bin", "a/b", data_of(60_000), run=False)
-                for n in range(6)
-            ),
+            *(session.send_file(f"{n}.bin", "a/b", data_of(60_000), run=False) for n in range(6)),
             return_exceptions=True,
         )
         assert [isinstance(outcome, voxwire.SessionError) for outcome in outcomes] == [

@@ -21,6 +21,7 @@ import websockets
 import voxwire
 from tests.support.clicks import make_bot
 from tests.support.ungraceful import OFFER
+from tests.support.waiting import LONG
 from voxwire_protocol import wire
 from voxwire_server.testing import RunningServer, running_server
 
@@ -173,20 +174,20 @@ Way = Callable[[str, str], Awaitable[None]]
 
 async def says_goodbye(url: str, transport: str) -> None:
     """A whole turn, then ``async with`` is left."""
-    async with voxwire.connect(url, transport=transport, timeouts=voxwire.Timeouts(connect_ms=60_000)) as session:
+    async with voxwire.connect(url, transport=transport, timeouts=LONG) as session:
         await session.send_text("tell me a joke")
         await session.wait_for(voxwire.BotWord, timeout_ms=60_000)
 
 
 async def leaves_at_once(url: str, transport: str) -> None:
     """Bye while the bot has hardly begun to speak."""
-    async with voxwire.connect(url, transport=transport, timeouts=voxwire.Timeouts(connect_ms=60_000)):
+    async with voxwire.connect(url, transport=transport, timeouts=LONG):
         pass
 
 
 async def leaves_while_the_bot_speaks(url: str, transport: str) -> None:
     """``close()`` in the middle of a story, an interruption on the way."""
-    async with voxwire.connect(url, transport=transport, timeouts=voxwire.Timeouts(connect_ms=60_000)) as session:
+    async with voxwire.connect(url, transport=transport, timeouts=LONG) as session:
         await session.send_text("tell me a story")
         await session.wait_for(voxwire.BotWord, timeout_ms=60_000)
         await session.interrupt()
@@ -198,7 +199,7 @@ async def gives_up_connecting(url: str, transport: str) -> None:
     """Cancelled somewhere in ``connect()``: the places differ from run to run."""
 
     async def connect() -> None:
-        async with voxwire.connect(url, transport=transport, timeouts=voxwire.Timeouts(connect_ms=60_000)):
+        async with voxwire.connect(url, transport=transport, timeouts=LONG):
             pass
 
     task = asyncio.ensure_future(connect())

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 import voxwire
 from tests.support.asking import ask, stock_uvicorn
 from tests.support.clicks import make_bot
+from tests.support.waiting import LONG
 from voxwire_protocol import wire
 from voxwire_server import BotSession, Settings, create_app, lifespan, serve_async
 from voxwire_server.gate import MissingKeyError
@@ -177,7 +178,7 @@ async def test_in_a_loop_that_runs_the_server_is_a_task_that_can_be_cancelled() 
             await up.wait()
     assert [event.reason for event in ended] == [voxwire.EndReason.SERVER]
     with pytest.raises(voxwire.TransportError):
-        async with voxwire.connect(url, transport="websocket", timeouts=voxwire.Timeouts(connect_ms=60_000)):
+        async with voxwire.connect(url, transport="websocket", timeouts=LONG):
             pass
 
 

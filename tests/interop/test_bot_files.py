@@ -19,7 +19,7 @@ from tests.support.clicks import word_ms
 from tests.support.listening import Ear, click_onsets_ms
 from tests.support.proxy import proxied
 from tests.support.stock_socket import dialled
-from tests.support.waiting import DEADLINE_S, PATIENT, until
+from tests.support.waiting import LONG, PATIENT, until
 from voxwire_protocol.errors import ErrorCode
 from voxwire_server.bots.house import Bots
 from voxwire_server.bots.registry import load_bot
@@ -40,7 +40,7 @@ async def serving(*names: str, **settings: Any) -> AsyncIterator[tuple[RunningSe
 
 def connect(url: str, **options: Any) -> AbstractAsyncContextManager[voxwire.Session]:
     """Our client; a bot's first session imports what a busy machine takes its time for."""
-    return voxwire.connect(url, timeouts=voxwire.Timeouts(connect_ms=DEADLINE_S * 1000), **options)
+    return voxwire.connect(url, timeouts=LONG, **options)
 
 
 def answers(module: Any) -> list[str]:

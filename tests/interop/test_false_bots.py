@@ -48,7 +48,10 @@ async def test_an_offer_that_is_not_answered_fails_with_a_type(name: str) -> Non
     async with answering(status, body) as url:
         patience_s = 1 if body is None else DEADLINE_S
         connection = voxwire.connect(
-            url, peer=PipecatBot(), transport="webrtc", timeouts=voxwire.Timeouts(connect_ms=patience_s * 1000)
+            url,
+            peer=PipecatBot(),
+            transport="webrtc",
+            timeouts=voxwire.Timeouts(connect_ms=patience_s * 1000),
         )
         with pytest.raises(voxwire.VoxwireError) as failed:
             async with connection:

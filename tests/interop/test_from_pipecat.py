@@ -12,7 +12,7 @@ from tests.support.pipecat_init import needs_pipecat_tools, served_by_pipecat
 from tests.support.programs import ADDRESS, ROOT, run, serving
 from tests.support.readmes import fences
 from tests.support.stock_socket import dialled
-from tests.support.waiting import DEADLINE_S
+from tests.support.waiting import LONG
 
 DOCUMENT: Final = "docs/from-pipecat.md"
 SHELL: Final = [f.text for f in fences() if f.path == DOCUMENT and f.language == "sh"]
@@ -70,7 +70,7 @@ async def test_the_server_runs_the_file_and_a_page_s_tool_is_one_more(folder: Pa
         return "there"
 
     async with serving(command("voxwire-server run bot.py"), folder) as url:
-        async with voxwire.connect(url, tools=[show_on_map], timeouts=voxwire.Timeouts(connect_ms=DEADLINE_S * 1000)) as session:
+        async with voxwire.connect(url, tools=[show_on_map], timeouts=LONG) as session:
             await session.wait_for(voxwire.BotWord)
             await session.send_text("show Paris on the map")
             while not shown:

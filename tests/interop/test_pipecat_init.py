@@ -19,7 +19,7 @@ from tests.support.listening import Ear
 from tests.support.pipecat_init import generated, needs_pipecat_tools, with_services
 from tests.support.programs import serving
 from tests.support.s2s import Talk
-from tests.support.waiting import DEADLINE_S, until
+from tests.support.waiting import LONG, until
 from voxwire_protocol.events import UtteranceEnd
 from voxwire_server.bots.offline.espeak import EspeakClient, shared_espeak
 
@@ -53,7 +53,7 @@ async def talking(url: str, transport: str, espeak: EspeakClient) -> AsyncIterat
         microphone=microphone,
         speaker=ear,
         transport=transport,
-        timeouts=voxwire.Timeouts(connect_ms=DEADLINE_S * 1000),
+        timeouts=LONG,
     ) as session:
         yield Talk(session, microphone, ear, espeak)
 

@@ -12,6 +12,7 @@ import voxwire
 from tests.support.following import Following, following
 from tests.support.pace import SLOW
 from tests.support.stock_bots import StockBotProcess, stock_bot
+from tests.support.waiting import LONG
 from voxwire.rtvi import PipecatBot
 from voxwire.testing import FakeMicrophone
 
@@ -38,7 +39,11 @@ async def talking(
     runner: StockBotProcess, transport: str, **options: Any
 ) -> AsyncIterator[tuple[voxwire.Session, Following]]:
     """A session with the bot of the runner, and what happens in it."""
-    options = {"peer": PipecatBot(start=True), "timeouts": voxwire.Timeouts(connect_ms=60_000), **options}
+    options = {
+        "peer": PipecatBot(start=True),
+        "timeouts": LONG,
+        **options,
+    }
     try:
         async with (
             voxwire.connect(runner.url, transport=transport, **options) as session,

@@ -31,7 +31,10 @@ async def hang() -> None:
 
 async def _open(url: str, carrier: str, what: str, stack: contextlib.AsyncExitStack) -> None:
     connection = voxwire.connect(
-        url, transport=carrier, tools=[voxwire.tool(hang)], timeouts=voxwire.Timeouts(connect_ms=30_000)
+        url,
+        transport=carrier,
+        tools=[voxwire.tool(hang)],
+        timeouts=voxwire.Timeouts(connect_ms=30_000),
     )
     session = await stack.enter_async_context(connection)
     if what == "speaking":

@@ -13,6 +13,7 @@ import websockets
 
 import voxwire
 from tests.support.doomed import Doomed, hang
+from tests.support.waiting import LONG
 from voxwire_protocol import wire
 
 __all__ = ["CARRIERS", "WAYS", "Way", "end_batch"]
@@ -96,7 +97,7 @@ OFFER = "\r\n".join(
 
 async def is_reset(url: str, carrier: str) -> None:
     """RST while the bot speaks."""
-    connection = voxwire.connect(url, transport=carrier, timeouts=voxwire.Timeouts(connect_ms=60_000))
+    connection = voxwire.connect(url, transport=carrier, timeouts=LONG)
     async with connection as session:
         await session.send_text("say 12")
         await session.wait_for(voxwire.BotWord, timeout_ms=60_000)
@@ -138,7 +139,10 @@ async def leaves_in_mid_tool(url: str, carrier: str) -> None:
     """Gone while a tool runs, in the client or in the server."""
     name = ("hang", "think")[next(_PLACES) % 2]
     connection = voxwire.connect(
-        url, transport=carrier, tools=[voxwire.tool(hang)], timeouts=voxwire.Timeouts(connect_ms=30_000)
+        url,
+        transport=carrier,
+        tools=[voxwire.tool(hang)],
+        timeouts=voxwire.Timeouts(connect_ms=30_000),
     )
     async with connection as session:
         await session.send_text(f"call {name} {{}}")
@@ -148,7 +152,7 @@ async def leaves_in_mid_tool(url: str, carrier: str) -> None:
 
 async def closes_twice(url: str, carrier: str) -> None:
     """Closed from two places at once, then by the block."""
-    connection = voxwire.connect(url, transport=carrier, timeouts=voxwire.Timeouts(connect_ms=60_000))
+    connection = voxwire.connect(url, transport=carrier, timeouts=LONG)
     async with connection as session:
         await session.send_text("say 12")
         await asyncio.gather(session.close("a"), session.close("b"))
@@ -159,7 +163,7 @@ async def is_cancelled_again_and_again(url: str, carrier: str) -> None:
     """Cancelled every few milliseconds from somewhere in ``connect()`` until nothing runs."""
 
     async def talk() -> None:
-        async with voxwire.connect(url, transport=carrier, timeouts=voxwire.Timeouts(connect_ms=60_000)) as session:
+        async with voxwire.connect(url, transport=carrier, timeouts=LONG) as session:
             await session.send_text("say 12")
             await asyncio.Event().wait()
 

@@ -5,11 +5,16 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["DEADLINE_S", "PATIENT", "descriptors_at_most", "until"]
+import voxwire
+
+__all__ = ["DEADLINE_S", "LONG", "PATIENT", "descriptors_at_most", "until"]
 
 DEADLINE_S: Final = 60.0
 PATIENT: Final = {"voice_gap_ms": 60_000, "dead_after_ms": 120_000}
 """Settings of a server that waits for its listener however long the machine keeps him."""
+
+LONG: Final = voxwire.Timeouts(connect_ms=DEADLINE_S * 1000, wait_ms=DEADLINE_S * 1000)
+"""For a client that connects on a busy machine."""
 
 _LOOK_S: Final = 0.01
 

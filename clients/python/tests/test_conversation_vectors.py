@@ -38,7 +38,9 @@ def turn_json(turn: UserTurn | BotTurn) -> dict[str, Any]:
     return {
         "id": turn.id,
         "role": turn.role,
-        "utterances": [asdict(it) | {"words": [asdict(w) for w in it.words]} for it in turn.utterances],
+        "utterances": [
+            asdict(it) | {"words": [asdict(w) for w in it.words]} for it in turn.utterances
+        ],
         "tool_calls": [call_json(call) for call in turn.tool_calls],
         "interrupted": turn.interrupted,
         **known(heard_text=turn.heard_text, unheard_text=turn.unheard_text),

@@ -45,7 +45,9 @@ async def test_a_server_that_does_not_answer_hello_is_given_up_at_the_deadline(
     async with FakeServer() as server:
         server.mute = True
         for timeout_s in (10.0, 0.25):
-            error, took_ms = await failing(server, time, timeouts=voxwire.Timeouts(connect_ms=timeout_s * 1000))
+            error, took_ms = await failing(
+                server, time, timeouts=voxwire.Timeouts(connect_ms=timeout_s * 1000)
+            )
             assert error.code is Code.TIMEOUT
             assert "did not answer Hello" in error.reason
             assert took_ms == timeout_s * 1000 + 2  # the closing handshake

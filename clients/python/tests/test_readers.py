@@ -1,4 +1,4 @@
-"""Several readers of one session: each hears all that it asked for, and nobody waits for another."""
+"""Several readers of one session: each hears what it asked for, and none waits for another."""
 
 import asyncio
 import gc
@@ -80,7 +80,11 @@ async def test_waiting_beside_a_reader_sees_what_happens_from_now_on() -> None:
         assert word.text == "one"
         assert (await session.wait_for(voxwire.SessionEnded)).reason == voxwire.EndReason.BOT
         whole = await reading
-        assert [it.text for it in whole if isinstance(it, voxwire.BotWord)] == ["one", "two", "three"]
+        assert [it.text for it in whole if isinstance(it, voxwire.BotWord)] == [
+            "one",
+            "two",
+            "three",
+        ]
 
 
 @virtual

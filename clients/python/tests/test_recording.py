@@ -96,7 +96,10 @@ async def test_the_file_is_messages_and_moments_and_holds_no_secret(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     first, *rest = lines(file)
     assert first == {"voxwire_recording": 1}
-    assert all({"socket", "after_ms"} < set(line) <= {"socket", "after_ms", "data", "closed"} for line in rest)
+    assert all(
+        {"socket", "after_ms"} < set(line) <= {"socket", "after_ms", "data", "closed"}
+        for line in rest
+    )
     assert {line["socket"] for line in rest} == {0, 1}
     messages = [base64.b64decode(line["data"]) for line in rest if "data" in line]
     assert not any(secret in data for data in messages for secret in (b"CANARY", *tokens) if secret)
@@ -117,9 +120,11 @@ async def test_a_word_that_is_changed_in_it_changes_the_events(
         told = json.loads(line)
         data = base64.b64decode(told.get("data", ""))
         told_otherwise = data.replace(b"Hello you", b"Hello she")
-        changed.append(line if data == told_otherwise else json.dumps(
-            {**told, "data": base64.b64encode(told_otherwise).decode()}
-        ))
+        changed.append(
+            line
+            if data == told_otherwise
+            else json.dumps({**told, "data": base64.b64encode(told_otherwise).decode()})
+        )
     file.write_text("\n".join(changed))
     log, said, _ = await hold(time, replay(file), drop=False)
     assert "she" in [word.text for word in log.of(voxwire.BotWord)]

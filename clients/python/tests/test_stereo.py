@@ -30,7 +30,11 @@ def onsets(samples: np.ndarray) -> list[int]:
     """Where it becomes loud, milliseconds."""
     loud = np.abs(samples.astype(int)) > 500
     starts = np.flatnonzero(loud & ~np.concatenate(([False], loud[:-1])))
-    kept = [at for at, before in zip(starts, [-RATE, *starts[:-1]], strict=True) if at - before > RATE // 20]
+    kept = [
+        at
+        for at, before in zip(starts, [-RATE, *starts[:-1]], strict=True)
+        if at - before > RATE // 20
+    ]
     return [round(at * 1000 / RATE) for at in kept]
 
 
@@ -46,7 +50,7 @@ def test_each_side_is_where_it_sounded(tmp_path: Path) -> None:
     file.close()
     file.close()
     user, bot = sides(tmp_path / "a.wav")
-    assert np.allclose([i for i in onsets(user)], [2000, 8000], atol=3)
+    assert np.allclose(onsets(user), [2000, 8000], atol=3)
     assert onsets(bot) == [4080]
     assert len(user) == pytest.approx(12.08 * RATE, abs=RATE * 0.05)
 

@@ -80,7 +80,7 @@ def test_errors_are_what_they_are_and_leave_nothing() -> None:
     with talking() as (_, session):
         with pytest.raises(voxwire.UsageError):
             session.send_dtmf("x")
-        with pytest.raises(voxwire.TransportError, match="no Interrupted within 0.05 s"):
+        with pytest.raises(voxwire.TransportError, match=r"no Interrupted within 0\.05 s"):
             session.wait_for(voxwire.Interrupted, timeout_ms=50)
         session.close()
         with pytest.raises(voxwire.UsageError, match="has ended"):

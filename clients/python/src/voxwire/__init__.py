@@ -8,10 +8,10 @@
 """
 
 from voxwire._connect import Connection, connect
+from voxwire._dispatcher import EventStream
 from voxwire._features import Feature
 from voxwire._files import FileAcceptance
 from voxwire._ice import IceServer
-from voxwire._dispatcher import EventStream
 from voxwire._live.audio import Levels, LiveAudio, list_devices
 from voxwire._live.backend import Device, DeviceInfo
 from voxwire._simulate import Simulation

@@ -129,7 +129,9 @@ class Dispatcher:
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
         ):
-            return self._on_async(types, cast("Callable[[Any], Coroutine[Any, Any, Any]]", function))
+            return self._on_async(
+                types, cast("Callable[[Any], Coroutine[Any, Any, Any]]", function)
+            )
         listener = _Listener(types, function)
         self._listeners.append(listener)
 

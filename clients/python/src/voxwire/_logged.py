@@ -35,9 +35,7 @@ def with_heard(utterance: LoggedUtterance, index: int) -> LoggedUtterance:
     """The own speaker reached a word."""
     return _marked(
         utterance,
-        lambda word: (
-            "heard" if word.index == index and word.state == "unheard" else word.state
-        ),
+        lambda word: "heard" if word.index == index and word.state == "unheard" else word.state,
     )
 
 
@@ -45,9 +43,7 @@ def ended(utterance: LoggedUtterance, event: events.UtteranceEnded) -> LoggedUtt
     """How it ended is the server's word, whatever this speaker thought."""
     if event.end == events.UtteranceEnd.COMPLETED:
         return replace(_marked(utterance, lambda _: "heard"), end="completed")
-    marked = _marked(
-        utterance, lambda word: "heard" if word.index < event.heard_words else "cut"
-    )
+    marked = _marked(utterance, lambda word: "heard" if word.index < event.heard_words else "cut")
     return replace(marked, end="interrupted" if event.heard_words else "unheard")
 
 

@@ -152,9 +152,7 @@ class TurnLog:
             return
         self._bot_turn_id = turn_id
         fresh = LoggedUtterance(utterance_id)
-        self._bot_turn(
-            turn_id, lambda turn: replace(turn, utterances=(*turn.utterances, fresh))
-        )
+        self._bot_turn(turn_id, lambda turn: replace(turn, utterances=(*turn.utterances, fresh)))
 
     def _in_utterance(
         self,
@@ -173,9 +171,7 @@ class TurnLog:
         if after is before and (not interrupted or turn.interrupted):
             return
         said = (*turn.utterances[:number], after, *turn.utterances[number + 1 :])
-        self._put(
-            at, replace(turn, utterances=said, interrupted=turn.interrupted or interrupted)
-        )
+        self._put(at, replace(turn, utterances=said, interrupted=turn.interrupted or interrupted))
 
     def _begin_call(self, event: events.ToolCallStarted) -> None:
         if any(_call_at(turn, event.call_id) >= 0 for turn in self._turns):
@@ -267,9 +263,7 @@ def _call_at(turn: UserTurn | BotTurn, call_id: str) -> int:
     return next((at for at, call in enumerate(calls) if call.id == call_id), -1)
 
 
-def _last(
-    turns: Sequence[UserTurn | BotTurn], is_it: Callable[[UserTurn | BotTurn], bool]
-) -> int:
+def _last(turns: Sequence[UserTurn | BotTurn], is_it: Callable[[UserTurn | BotTurn], bool]) -> int:
     return next((at for at in range(len(turns) - 1, -1, -1) if is_it(turns[at])), -1)
 
 

@@ -143,9 +143,7 @@ class Verbs:
         finally:
             await self.mute(True)
 
-    async def call(
-        self, method: str, data: Any = None, *, timeout_ms: float | None = None
-    ) -> Any:
+    async def call(self, method: str, data: Any = None, *, timeout_ms: float | None = None) -> Any:
         """Asks the bot's program for something, and waits for its answer. Cancel-safe.
 
         Args:

@@ -14,8 +14,8 @@ __all__ = [
     "Conversation",
     "LoggedToolCall",
     "LoggedUtterance",
-    "LoggedWord",
     "LoggedUtteranceEnd",
+    "LoggedWord",
     "UserTurn",
     "WordState",
 ]

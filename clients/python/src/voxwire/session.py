@@ -145,9 +145,7 @@ class Session(Verbs):
         """
         return self._runtime.events.stream(_event_types(types))
 
-    def on(
-        self, types: type[Any] | tuple[type[Any], ...], function: Handler
-    ) -> Callable[[], None]:
+    def on(self, types: type[Any] | tuple[type[Any], ...], function: Handler) -> Callable[[], None]:
         """Has a function called with each event of a type from now on.
 
         Args:
@@ -163,9 +161,7 @@ class Session(Verbs):
         given = types if isinstance(types, tuple) else (types,)
         return self._runtime.events.on(_event_types(given), function)
 
-    async def wait_for(
-        self, event_type: type[EventT], timeout_ms: float | None = None
-    ) -> EventT:
+    async def wait_for(self, event_type: type[EventT], timeout_ms: float | None = None) -> EventT:
         """Reads events up to and including the next one of a type. Cancel-safe.
 
         Events before it are read, too, and do not come again where the session is iterated over.

@@ -54,9 +54,7 @@ class Connection:
         """
         with ExitStack() as stack:
             portal = stack.enter_context(start_blocking_portal(name="voxwire-sync"))
-            session = stack.enter_context(
-                portal.wrap_async_context_manager(self._connection)
-            )
+            session = stack.enter_context(portal.wrap_async_context_manager(self._connection))
             self._stack = stack.pop_all()
         return Session(session, portal)
 
@@ -76,7 +74,7 @@ class Connection:
 
 
 def connect(url: str, **options: Any) -> Connection:
-    """Connects to a bot; use it with ``with``. Arguments and errors are those of `voxwire.connect`."""
+    """Connects to a bot; use it with ``with``. Arguments are those of `voxwire.connect`."""
     return Connection(_connect.connect(url, **options))
 
 
@@ -275,7 +273,7 @@ class Session:
             yield
 
     def call(self, method: str, data: Any = None, *, timeout_ms: float | None = None) -> Any:
-        """Asks the bot's program for something, and waits for its answer: `voxwire.Session.call`."""
+        """Asks the bot's program, and waits for its answer: `voxwire.Session.call`."""
         return self._do(self._session.call, method, data, timeout_ms=timeout_ms)
 
     def handle(self, method: str, function: Callable[[Any], Any]) -> Callable[[], None]:

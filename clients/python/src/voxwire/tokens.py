@@ -70,7 +70,7 @@ class TokenEndpoint:
         return await in_thread(self._ask, name="voxwire-token")
 
     def _ask(self) -> str:
-        asked = urllib.request.Request(  # noqa: S310 - the scheme was checked
+        asked = urllib.request.Request(
             self.url,
             method="POST",
             data=json.dumps(self.body if self.body is not None else {}).encode(),

@@ -25,7 +25,16 @@ from voxwire_protocol.tool_signature import SignatureError, read_signature
 from voxwire_protocol.tool_spec import ToolSpec
 from voxwire_protocol.tools import OnInterruption, ToolUseError
 
-__all__ = ["Approve", "OnInterruptionName", "Tool", "ToolCall", "ToolError", "as_tool", "mocked", "tool"]
+__all__ = [
+    "Approve",
+    "OnInterruptionName",
+    "Tool",
+    "ToolCall",
+    "ToolError",
+    "as_tool",
+    "mocked",
+    "tool",
+]
 
 Approve = Callable[["ToolCall"], bool | Awaitable[bool]]
 """Says whether a call may run. A plain function must not block."""

@@ -8,6 +8,7 @@ from typing import Final
 from voxwire.cli.arguments import parser
 from voxwire.cli.completion import completion
 from voxwire.cli.evaluate import run_eval
+from voxwire.cli.load import run_load
 from voxwire.cli.looking import run_devices, run_doctor
 from voxwire.cli.short import run_events, run_say
 from voxwire.cli.talk import run_talk
@@ -19,6 +20,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "say": run_say,
     "events": run_events,
     "eval": run_eval,
+    "load": run_load,
     "doctor": run_doctor,
     "devices": run_devices,
 }

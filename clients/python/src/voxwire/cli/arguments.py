@@ -3,7 +3,6 @@
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from voxwire._attach import library_version
@@ -11,11 +10,11 @@ from voxwire._ice import ICE_POLICIES
 from voxwire._options import TRANSPORTS
 from voxwire.cli.completion import SHELLS
 from voxwire.cli.evaluate import add_eval
+from voxwire.cli.load import add_load
 from voxwire.cli.looking import add_devices, add_doctor
+from voxwire.cli.steps import DEFAULT_TIMEOUT_S, Step
 
-__all__ = ["DEFAULT_TIMEOUT_S", "Step", "parser"]
-
-DEFAULT_TIMEOUT_S: Final = 120.0
+__all__ = ["parser"]
 
 _EPILOG: Final = """\
 examples:
@@ -32,22 +31,6 @@ exit codes:
   130 interrupted with Ctrl-C
 Any failure is one line on stderr: voxwire: CODE: reason
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that the user does.
-
-    Attributes:
-        kind: ``in`` (a WAV) or ``text``.
-        value: The path, or the text.
-        barge_in_ms: Start this long after the bot's next first played word; None = wait for the
-            end of the bot's turn.
-    """
-
-    kind: str
-    value: str
-    barge_in_ms: int | None = None
 
 
 class _AddStep(argparse.Action):
@@ -114,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
         )
     )
     add_eval(group)
+    add_load(group, _add_connection)
     add_doctor(group, os.environ.get("VOXWIRE_TOKEN"))
     add_devices(group)
     shell = group.add_parser(

@@ -11,11 +11,11 @@ SHELLS = ("bash", "zsh", "fish")
 
 def _commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, list[str]]]:
     """The commands, each with its options."""
-    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
+    for action in parser._actions:
         choices = cast("Any", action.choices)
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+        if isinstance(action, argparse._SubParsersAction):
             for name, command in choices.items():
-                options = [flag for one in command._actions for flag in one.option_strings]  # noqa: SLF001
+                options = [flag for one in command._actions for flag in one.option_strings]
                 yield name, [flag for flag in options if flag.startswith("--")]
 
 

@@ -136,8 +136,8 @@ async def _run(options: argparse.Namespace) -> int:
 async def _run_all(
     scenarios: list[Scenario], options: argparse.Namespace, folder: Path
 ) -> list[Result]:
-    from voxwire.cli.evals.judging import load_judge
     from voxwire._timeouts import Timeouts
+    from voxwire.cli.evals.judging import load_judge
     from voxwire.cli.evals.running import How, run_scenario
     from voxwire.cli.evals.voice import Voice
 

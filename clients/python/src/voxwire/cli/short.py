@@ -9,10 +9,10 @@ from typing import IO, Any, Final
 
 from voxwire._connect import connect
 from voxwire.audio import as_speaker
-from voxwire.cli.arguments import DEFAULT_TIMEOUT_S, Step
 from voxwire.cli.record import EventLog, LoggedSpeaker
 from voxwire.cli.running import run
 from voxwire.cli.script_microphone import ScriptMicrophone, duration_ms
+from voxwire.cli.steps import DEFAULT_TIMEOUT_S, Step
 from voxwire.cli.talk import Script, connecting, spoken_s
 from voxwire_protocol import events
 from voxwire_protocol.errors import ErrorCode, TransportError
@@ -22,12 +22,12 @@ __all__ = ["run_events", "run_say"]
 
 def run_say(options: argparse.Namespace) -> int:
     """Runs ``voxwire say``; returns the exit code."""
-    return run(_say(options))
-
-
-async def _say(options: argparse.Namespace) -> int:
     spoken = os.path.isfile(options.what)
-    step = Step("in" if spoken else "text", options.what)
+    return run(_say(options, Step("in" if spoken else "text", options.what)))
+
+
+async def _say(options: argparse.Namespace, step: Step) -> int:
+    spoken = step.kind == "in"
     lengths = {step.value: duration_ms(step.value)} if spoken else {}
     microphone, log = ScriptMicrophone(), EventLog(None)
     connection = connect(

@@ -10,11 +10,11 @@ from typing import IO, Any, Final
 from voxwire._connect import connect
 from voxwire._timeouts import Timeouts
 from voxwire.audio import as_speaker
-from voxwire.cli.arguments import DEFAULT_TIMEOUT_S, Step
 from voxwire.cli.live import View, make_view
 from voxwire.cli.record import EventLog, LoggedSpeaker
 from voxwire.cli.running import run
 from voxwire.cli.script_microphone import ScriptMicrophone, duration_ms
+from voxwire.cli.steps import DEFAULT_TIMEOUT_S, Step
 from voxwire.cli.turns import TurnWatch
 from voxwire.rtvi import PipecatBot
 from voxwire.session import Session
@@ -84,6 +84,7 @@ def spoken_s(steps: list[Step], lengths: dict[str, int | None]) -> float:
 
 @contextlib.contextmanager
 def open_events(path: str | None) -> Generator[IO[str] | None]:
+    """The file that events are written into; None = nowhere."""
     if path is None:
         yield None
         return

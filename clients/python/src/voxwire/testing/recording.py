@@ -58,7 +58,7 @@ def record(
     around = environment or Environment()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", buffering=1) as file:
-        os.chmod(path, 0o600)  # noqa: PTH101 - one that was there before kept its mode
+        os.chmod(path, 0o600)
         file.write(json.dumps({"voxwire_recording": VERSION}) + "\n")
         tape = _Tape(file, around)
         yield replace(around, dial=tape.dial, webrtc=False)
