@@ -70,7 +70,7 @@ async def test_say_prints_the_answer_and_nothing_else(
 ) -> None:
     record = tmp_path / "talk.wav"
     program = await start("say", server.url, "say 5", "--record", str(record))
-    assert await program.end() == (0, "w0. w1. w2. w3. w4.\n", "")
+    assert await program.end() == (0, "w0 w1 w2 w3 w4.\n", "")
     with wave.open(str(record)) as wav:
         assert wav.getnchannels() == 2
         frames = np.frombuffer(wav.readframes(wav.getnframes()), "<i2").reshape(-1, 2)
@@ -87,7 +87,6 @@ async def test_events_are_lines_of_json_until_ctrl_c(server: RunningServer) -> N
     seen: list[str] = []
     while "utterance_ended" not in seen:
         event = json.loads(await program.line())
-        assert event["t_ms"] >= 0
         seen.append(event["type"])
     assert seen[0] == "session_started"
     assert seen.count("bot_word") == 3
@@ -102,7 +101,7 @@ async def test_a_live_talk_without_devices_is_typed(server: RunningServer) -> No
     program.type("say 3")
     while "bot: " not in (line := await program.line()):
         assert line
-    assert line == "bot: w0. w1. w2.\n"
+    assert line == "bot: w0 w1 w2.\n"
     program.type("/help")
     while "/interrupt cuts" not in await program.line():
         pass

@@ -113,7 +113,7 @@ def test_the_command_says_it_in_lines_or_in_json(capsys: pytest.CaptureFixture[s
     said = json.loads(capsys.readouterr().out)
     assert said["ok"] is False
     assert said["checks"][1]["code"] == "unreachable"
-    assert main(["doctor", "nonsense"]) == 1
+    assert main(["doctor", "ftp://a"]) == 1
     assert "ws://127.0.0.1:7860" in capsys.readouterr().out
     assert main(["doctor", "ws://nowhere.invalid"]) == 1
     assert "name" in capsys.readouterr().out

@@ -96,6 +96,9 @@ async def test_the_file_is_messages_and_moments_and_holds_no_secret(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     first, *rest = lines(file)
     assert first == {"voxwire_recording": 1}
+    opened = [line for line in rest if "opened_after_ms" in line]
+    assert [line["socket"] for line in opened] == [0, 1]
+    rest = [line for line in rest if line not in opened]
     assert all(
         {"socket", "after_ms"} < set(line) <= {"socket", "after_ms", "data", "closed"}
         for line in rest

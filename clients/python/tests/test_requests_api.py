@@ -90,12 +90,14 @@ async def test_the_program_answers_what_the_bot_asks(caplog: pytest.LogCaptureFi
         raise voxwire.UsageError(CODE.FORBIDDEN, "you may not")
 
     with caplog.at_level(logging.ERROR, logger="voxwire"):
-        async with FakeServer(bot) as server, session_of(server) as session:
-            session.handle("plain", lambda data: {"got": data})
-            session.handle("slow", slow)
-            session.handle("typed", typed)
-            session.handle("broken", fail)
-            session.handle("strange", lambda _: {1, 2})
+        handlers = {
+            "plain": lambda data: {"got": data},
+            "slow": slow,
+            "typed": typed,
+            "broken": fail,
+            "strange": lambda _: {1, 2},
+        }
+        async with FakeServer(bot) as server, session_of(server, handlers=handlers) as session:
             assert [it async for it in session if isinstance(it, voxwire.AppMessage)] == []
     assert answers[:4] == [{"got": 3}, 4, "you may not", "LookupError"]
     assert "the answer" in answers[4]
@@ -108,11 +110,13 @@ async def test_the_program_answers_what_the_bot_asks(caplog: pytest.LogCaptureFi
 @virtual
 async def test_what_nobody_handles_is_an_event() -> None:
     async def bot(session: FakeSession) -> None:
+        await session.text()
         assert await session.request("ask", 1) == "by hand"
 
     async with FakeServer(bot) as server, session_of(server) as session:
         off = session.handle("ask", lambda _: "handled")
         off()
+        await session.send_text("go")
         asked = await session.wait_for(voxwire.AppMessage)
         await session.send_message("ask", "by hand", request_id=asked.request_id, response=True)
         await session.wait_for(voxwire.SessionEnded)
@@ -135,9 +139,9 @@ async def test_too_many_questions_at_once_are_refused() -> None:
         await asyncio.sleep(1)
         return data
 
-    async with FakeServer(bot) as server, session_of(server) as session:
-        session.handle("slow", slow)
-        await session.wait_for(voxwire.SessionEnded)
+    async with FakeServer(bot) as server:
+        async with session_of(server, handlers={"slow": slow}) as session:
+            await session.wait_for(voxwire.SessionEnded)
     assert refused == ["too much is asked at once"] * 6
 
 

@@ -28,7 +28,7 @@ def block(value: int, num_samples: int = 480) -> Block:
 
 def onsets(samples: np.ndarray) -> list[int]:
     """Where it becomes loud, milliseconds."""
-    loud = np.abs(samples.astype(int)) > 500
+    loud = np.abs(samples.astype(int)) > 3000
     starts = np.flatnonzero(loud & ~np.concatenate(([False], loud[:-1])))
     kept = [
         at

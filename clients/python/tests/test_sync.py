@@ -40,7 +40,7 @@ def test_a_conversation_in_a_program_without_a_loop() -> None:
         assert isinstance(list(session)[-1], voxwire.SessionEnded)
         assert str(session.conversation) == "bot: hello\nuser: one two\nbot: you said one two"
         assert (session.transport, session.bot, session.connection) == (
-            *("websocket", "fake", "connected"),
+            *("websocket", "scripted", "connected"),
         )
     assert threading.active_count() == before
 

@@ -85,6 +85,7 @@ def _refuses(request: TokenRequest) -> str:
 async def test_a_source_that_gives_no_token_is_told_as_such(
     time: VirtualTime, source: Any, code: voxwire.ErrorCode, says: str
 ) -> None:
+    began = time.now_ms()
     async with FakeServer() as server:
         with pytest.raises(voxwire.VoxwireError, match=says) as caught:
             async with session_of(server, token=source):
@@ -92,7 +93,7 @@ async def test_a_source_that_gives_no_token_is_told_as_such(
         assert caught.value.code == code
         assert "secret" not in caught.value.reason
         assert server.hellos == []
-        assert time.now_ms() <= 11_000
+        assert time.now_ms() - began <= 11_000
 
 
 @pytest.mark.parametrize("code", [CODE.CAPACITY, CODE.RATE_LIMITED])
@@ -187,11 +188,11 @@ def backend(status: int, said: bytes) -> Iterator[tuple[str, list[Any]]]:
 async def test_a_backend_is_asked_for_the_token() -> None:
     with backend(200, b'{"jwt": "abc", "token": 5}') as (url, asked):
         endpoint = TokenEndpoint(
-            url=url, headers={"Authorization": "me"}, body={"user": "ann"}, name="jwt"
+            url=url, headers={"Authorization": "CANARY"}, body={"user": "ann"}, name="jwt"
         )
         assert await endpoint(TokenRequest("connect")) == "abc"
-        assert asked == [("/token", "me", {"user": "ann"})]
-        assert "me" not in repr(endpoint)
+        assert asked == [("/token", "CANARY", {"user": "ann"})]
+        assert "CANARY" not in repr(endpoint)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ async def asked(tools: Any, *calls: tuple[str, dict[str, Any]], **options: Any) 
             answers.append(await session.call_tool(name, arguments))
 
     ran.clear()
+    options["timeouts"] = voxwire.Timeouts(wait_ms=60_000)
     async with FakeServer(bot) as server, session_of(server, tools=tools, **options) as session:
         await session.wait_for(voxwire.SessionEnded)
     return answers
@@ -51,9 +52,9 @@ async def test_a_call_that_is_not_allowed_does_not_run() -> None:
 
     calls = [("pay", {"amount": 5}), ("pay", {"amount": 50}), ("look", {"what": "here"})]
     small, large, look_answer = await asked([pay, look], *calls, approve=approve)
-    assert (small.outcome, small.result) == ("done", "paid 5")
+    assert (small.outcome, small.value) == ("done", "paid 5")
     assert (large.outcome, large.code) == ("failed", voxwire.ErrorCode.FORBIDDEN)
-    assert look_answer.result == "seen"
+    assert look_answer.value == "seen"
     assert ran == [5, "look"]
     assert [it[:2] for it in seen] == calls
     assert all(left_ms > 1000 for _, _, left_ms in seen)
@@ -86,10 +87,10 @@ async def test_a_mocked_tool_gives_what_it_is_told_to() -> None:
     calls = [("pay", {"amount": 5}), ("look", {"what": "here"}), ("pay", {"amount": "much"})]
     mocks = {"pay": {"paid": True}, "look": lambda what: f"a mock of {what}"}
     paid, looked, wrong = await asked([pay, look], *calls, mock_tools=mocks)
-    assert (paid.result, looked.result, ran) == ({"paid": True}, "a mock of here", [])
+    assert (paid.value, looked.value, ran) == ({"paid": True}, "a mock of here", [])
     assert wrong.outcome == "failed"  # its arguments are checked all the same
     (real,) = await asked([pay, look], ("pay", {"amount": 7}), mock_tools={"look": 1})
-    assert (real.result, ran) == ("paid 7", [7])
+    assert (real.value, ran) == ("paid 7", [7])
 
 
 @pytest.mark.parametrize(

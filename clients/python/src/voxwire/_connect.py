@@ -33,6 +33,7 @@ from voxwire_protocol.errors import ErrorCode, TransportError, UsageError
 __all__ = ["Connection", "connect"]
 
 _MAX_BOT_CHARS = 256
+_MAX_METHOD_CHARS = 500
 
 
 def connect(
@@ -49,6 +50,7 @@ def connect(
     tools: Iterable[Tool | Callable[..., Any]] = (),
     approve: Approve | None = None,
     mock_tools: Mapping[str, Any] | None = None,
+    handlers: Mapping[str, Callable[[Any], Any]] | None = None,
     audio_response: bool = True,
     echo: str = "auto",
     record: str | os.PathLike[str] | None = None,
@@ -82,6 +84,8 @@ def connect(
             what gives True when it is awaited, the bot is told that the user did not allow it.
         mock_tools: Results by the name of a tool, which then does not run: for tests and demos. A
             function is called with the bot's arguments instead.
+        handlers: What answers the requests of the bot's program from the first on, by their name:
+            `Session.handle`.
         audio_response: False = the bot answers in text only, its greeting included.
         echo: What keeps the bot from hearing itself where both sides are live: ``cancel``
             (``voxwire[aec]``), ``gate`` (the microphone is off while the bot sounds), ``none``
@@ -116,6 +120,7 @@ def connect(
         ice_servers=None if ice_servers is None else check_servers(ice_servers),
         ice_policy=ice_policy,
         tools=_mocked(_distinct(items(tools, "tools")), mock_tools),
+        handlers=_handlers(handlers),
         approve=approve if approve is None or callable(approve) else _no_approve(approve),
         audio_response=flag(audio_response, "audio_response"),
         resume=flag(resume, "resume"),
@@ -267,6 +272,19 @@ def _peer(given: object) -> Peer:
 
 def _no_approve(given: object) -> Approve:
     raise invalid(f"approve must be a function, not {type(given).__name__}")
+
+
+def _handlers(given: object) -> dict[str, Callable[[Any], Any]]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise invalid(f"handlers must be a dict of functions, not {type(given).__name__}")
+    named = dict(cast("Mapping[Any, Any]", given))
+    for name, function in named.items():
+        text(name, "the name of a handler", max_chars=_MAX_METHOD_CHARS)
+        if not callable(function):
+            raise invalid(f"what handles {name} must be a function")
+    return named
 
 
 def _mocked(tools: tuple[Tool, ...], mocks: object) -> tuple[Tool, ...]:

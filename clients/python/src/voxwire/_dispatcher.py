@@ -144,7 +144,7 @@ class Dispatcher:
     def _on_async(
         self, types: tuple[type, ...], function: Callable[[Any], Coroutine[Any, Any, Any]]
     ) -> Callable[[], None]:
-        stream = self.stream(types)
+        stream: EventStream[Any] = self.stream(types)
 
         async def run() -> None:
             try:

@@ -1,9 +1,9 @@
 """What the caller of `connect` wants, and in which order carriers are tried for it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
 from voxwire._ice import IceServer
 from voxwire._timeouts import Timeouts
@@ -31,6 +31,7 @@ class Options:
     ice_policy: str = "all"
     tools: tuple[Tool, ...] = ()
     approve: Approve | None = None
+    handlers: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict[str, Any])
     audio_response: bool = True
     resume: bool = True
     timeouts: Timeouts = field(default_factory=Timeouts)

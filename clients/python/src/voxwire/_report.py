@@ -28,7 +28,7 @@ def report_of(runtime: Runtime, options: Options) -> dict[str, Any]:
         "session": {
             "id": inbox.welcome.session_id,
             "bot": inbox.welcome.bot,
-            "server": inbox.welcome.server.library_version,
+            "server": inbox.welcome.server,
             "epoch": inbox.welcome.epoch,
             "connection": inbox.connection.value,
             "features": sorted(feature.value for feature in runtime.features),

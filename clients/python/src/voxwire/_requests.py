@@ -8,7 +8,7 @@ import asyncio
 import inspect
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from voxwire_protocol import wire
@@ -34,15 +34,20 @@ _log = logging.getLogger("voxwire")
 class Requests:
     """The requests of one session. Owned by what runs it; ends with `close`."""
 
-    def __init__(self, send: Callable[[wire.Envelope], object]) -> None:
+    def __init__(
+        self,
+        send: Callable[[wire.Envelope], object],
+        handlers: Mapping[str, Callable[[Any], Any]],
+    ) -> None:
         """Creates it with nothing asked.
 
         Args:
             send: Sends a message; raises VoxwireError when that cannot be done.
+            handlers: What answers from the first on, by the name of the request.
         """
         self._send = send
         self._open: dict[str, asyncio.Future[Any]] = {}
-        self._handlers: dict[str, Callable[[Any], Any]] = {}
+        self._handlers = dict(handlers)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def handle(self, method: str, function: Callable[[Any], Any]) -> Callable[[], None]:

@@ -75,7 +75,7 @@ class Runtime:
         self._tools = ToolRunner(
             options.tools, control.send, clock=clock, log=self.log, approve=options.approve
         )
-        self.requests = Requests(self.send)
+        self.requests = Requests(self.send, options.handlers)
         self.files = Files(self.send)
         self._record = record
         tap = None if record is None else record.heard

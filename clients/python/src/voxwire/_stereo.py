@@ -40,7 +40,10 @@ class StereoFile:
         self._end = 0  # behind the last sample that was told
         self._zero_ms: float | None = None
         self._next = [0, 0]
-        self._resampler = soxr.ResampleStream(CAPTURE_RATE, RATE, 1, dtype="int16")
+        self._plays = False
+        self._read = 0  # of the user since the resampler began, samples
+        self._began_ms = 0.0
+        self._resampler = _resampler()
 
     def begin(self, now_ms: float) -> None:
         """The file begins now."""
@@ -48,15 +51,28 @@ class StereoFile:
 
     def heard(self, pcm: bytes, now_ms: float) -> None:
         """The user's audio, int16 little-endian mono at 16 kHz, whose last sample is of now."""
+        if self._zero_ms is None:
+            return
+        at_ms = now_ms - len(pcm) * 500 / CAPTURE_RATE
+        expected_ms = self._began_ms + self._read * 1000 / CAPTURE_RATE
+        if not self._read or abs(at_ms - expected_ms) > STEP_MS:
+            self._resampler, self._read, self._began_ms = _resampler(), 0, at_ms
+            self._next[USER] = self._position(at_ms)
+        self._read += len(pcm) // 2
         samples = self._resampler.resample_chunk(np.frombuffer(pcm, "<i2").astype(np.int16))
-        self._put(USER, samples, now_ms - len(pcm) * 500 / CAPTURE_RATE)
+        self._put(USER, samples)
 
     def played(self, block: Block, at: float, sample_rate: int) -> None:
         """What the speaker was given, which sounds at `at`, seconds."""
+        if self._zero_ms is None:
+            return
         samples = block.samples
         if sample_rate != RATE:
             samples = soxr.resample(samples, sample_rate, RATE).astype(np.int16)
-        self._put(BOT, samples, at * 1000)
+        position = self._position(at * 1000)
+        if not self._plays or abs(position - self._next[BOT]) > STEP_MS * RATE // 1000:
+            self._plays, self._next[BOT] = True, position
+        self._put(BOT, samples)
 
     def close(self) -> None:
         """Writes what is left, and closes the file; may be called again."""
@@ -64,13 +80,12 @@ class StereoFile:
             self._flush(self._end)
         self._writer.close()
 
-    def _put(self, side: int, samples: Samples, at_ms: float) -> None:
-        if self._zero_ms is None or not len(samples):
-            return
-        at = round((at_ms - self._zero_ms) * RATE / 1000)
+    def _position(self, at_ms: float) -> int:
+        return round((at_ms - (self._zero_ms or 0.0)) * RATE / 1000)
+
+    def _put(self, side: int, samples: Samples) -> None:
+        """Puts what follows on a side into the window."""
         start = self._next[side]
-        if abs(at - start) > STEP_MS * RATE // 1000:
-            start = at
         self._next[side] = start + len(samples)
         late = max(0, self._base - start)  # it is written already
         samples, start = samples[late:], start + late
@@ -93,6 +108,10 @@ class StereoFile:
             self._writer.write(self._base, self._window[:count])
         self._window = np.concatenate((self._window[count:], np.zeros((count, 2), np.int16)))
         self._base = until
+
+
+def _resampler() -> soxr.ResampleStream:
+    return soxr.ResampleStream(CAPTURE_RATE, RATE, 1, dtype="int16")
 
 
 class TappedSpeaker:

@@ -192,7 +192,7 @@ class Verbs:
         Raises:
             UsageError: INVALID_ARGUMENT: they are others.
         """
-        if not isinstance(digits, str) or not _DIGITS.fullmatch(digits):
+        if not _DIGITS.fullmatch(checked_text(digits, "digits", max_chars=64)):
             raise invalid("digits are 1 to 64 of 0-9, * and #")
         await self.send_message("dtmf", {"digits": digits})
 

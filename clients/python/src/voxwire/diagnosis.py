@@ -149,11 +149,12 @@ class _Run:
             ("token", self._let_in),
             ("rtt", self._round_trip),
         ]
-        for at, (name, attempt) in enumerate(steps):
-            went_well = await self.check(name, attempt)
-            if not went_well and self.checks[-1].state == "failed":
-                self.skip(*(name for name, _ in steps[at + 1 :]))
-                return
+        failed = False
+        for name, attempt in steps:
+            if failed:
+                self.skip(name)
+            else:
+                failed = not await self.check(name, attempt) and self.checks[-1].state == "failed"
 
     async def _name(self) -> str:
         self.url = normalise_url(self.url)

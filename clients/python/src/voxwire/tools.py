@@ -184,8 +184,11 @@ def as_tool(value: "Tool | Callable[..., Any]") -> Tool:
 
 def mocked(made: Tool, result: Any) -> Tool:
     """The tool as the bot sees it, which gives a result instead of running."""
-    function = result if callable(result) else lambda **_: result
-    return replace(made, function=function, call_parameter="")
+
+    def give(**arguments: Any) -> Any:
+        return result(**arguments) if callable(result) else result
+
+    return replace(made, function=give, call_parameter="")
 
 
 def _make(

@@ -8,10 +8,10 @@ from typing import Final
 from voxwire.cli.arguments import parser
 from voxwire.cli.completion import completion
 from voxwire.cli.evaluate import run_eval
+from voxwire.cli.live_talk import run_talk
 from voxwire.cli.load import run_load
 from voxwire.cli.looking import run_devices, run_doctor
 from voxwire.cli.short import run_events, run_say
-from voxwire.cli.talk import run_talk
 
 __all__ = ["main"]
 

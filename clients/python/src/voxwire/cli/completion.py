@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 __all__ = ["SHELLS", "completion"]
 
@@ -12,11 +12,12 @@ SHELLS = ("bash", "zsh", "fish")
 def _commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, list[str]]]:
     """The commands, each with its options."""
     for action in parser._actions:
-        choices = cast("Any", action.choices)
-        if isinstance(action, argparse._SubParsersAction):
-            for name, command in choices.items():
-                options = [flag for one in command._actions for flag in one.option_strings]
-                yield name, [flag for flag in options if flag.startswith("--")]
+        choices: Any = action.choices
+        if not hasattr(choices, "items"):
+            continue
+        for name, command in choices.items():
+            options = [flag for one in command._actions for flag in one.option_strings]
+            yield name, [flag for flag in options if flag.startswith("--")]
 
 
 def completion(parser: argparse.ArgumentParser, shell: str) -> str:

@@ -13,11 +13,12 @@ from voxwire._live.backend import Device
 from voxwire._threads import in_thread
 from voxwire.cli.live import PlainView
 from voxwire.cli.record import EventLog
-from voxwire.cli.talk import connecting, open_events
+from voxwire.cli.running import run
+from voxwire.cli.talk import connecting, open_events, run_script
 from voxwire.session import Session
 from voxwire_protocol.errors import VoxwireError
 
-__all__ = ["talk_live"]
+__all__ = ["run_talk"]
 
 _HELP: Final = """\
      Speak, or type a line. /interrupt cuts the bot off, /mute and /unmute close and open the
@@ -25,7 +26,12 @@ _HELP: Final = """\
 """
 
 
-async def talk_live(options: argparse.Namespace) -> int:
+def run_talk(options: argparse.Namespace) -> int:
+    """Runs ``voxwire talk``; returns the exit code. Errors are one line on stderr."""
+    return run_script(options) if options.steps else run(_talk(options))
+
+
+async def _talk(options: argparse.Namespace) -> int:
     """Talks until somebody hangs up; returns the exit code."""
     with open_events(options.events) as file:
         log = EventLog(file)
@@ -40,7 +46,7 @@ async def talk_live(options: argparse.Namespace) -> int:
             over = asyncio.Event()
             with PlainView(sys.stdout) as view, _hang_up_on_ctrl_c(over):
                 print(_HELP, end="", flush=True)
-                tasks = [
+                tasks: list[asyncio.Task[Any]] = [
                     asyncio.create_task(_follow(session, log, view)),
                     asyncio.create_task(_type(session)),
                     asyncio.create_task(over.wait()),

@@ -20,7 +20,7 @@ from voxwire.rtvi import PipecatBot
 from voxwire.session import Session
 from voxwire_protocol.errors import ErrorCode, MediaError, TransportError
 
-__all__ = ["Script", "connecting", "open_events", "run_talk", "spoken_s"]
+__all__ = ["Script", "connecting", "open_events", "run_script", "spoken_s"]
 
 GREETING_MS: Final = 4000
 """How long the bot may take to begin a greeting; after it, it has none."""
@@ -28,12 +28,8 @@ GREETING_MS: Final = 4000
 POLL_S: Final = 0.01
 
 
-def run_talk(options: argparse.Namespace) -> int:
-    """Runs the command; returns the exit code. Errors are one line on stderr."""
-    if not options.steps:
-        from voxwire.cli.live_talk import talk_live
-
-        return run(talk_live(options))
+def run_script(options: argparse.Namespace) -> int:
+    """Runs the command with files and texts; returns the exit code."""
     return run(_talk(options))
 
 

@@ -19,7 +19,7 @@ import base64
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from voxwire._arguments import invalid
 from voxwire._environment import Environment
 from voxwire._websocket import SocketClosed, WebSocket, refusal
 from voxwire_protocol import wire
-from voxwire_protocol.clocks import Clock
+from voxwire_protocol.clocks import Clock, Timer
 from voxwire_protocol.virtual_time import running_clock
 
 __all__ = ["record", "replay"]
@@ -42,7 +42,7 @@ VERSION: Final = 1
 @contextmanager
 def record(
     path: str | os.PathLike[str], environment: Environment | None = None
-) -> Iterator[Environment]:
+) -> Generator[Environment]:
     """Writes what servers say to the sessions of an environment into a file, in place of another.
 
     Args:
@@ -79,12 +79,16 @@ def replay(path: str | os.PathLike[str]) -> Environment:
     sockets = _read(Path(path))
     left = deque(sockets)
     clock = running_clock()
+    sent = _Sent()
 
     async def dial(url: str, *, timeout_ms: int) -> WebSocket:
         if not left:
             error = ConnectionRefusedError()
             raise refusal(error, url) from error
-        return _Player(left.popleft(), clock)
+        opened_after_ms, lines = left.popleft()
+        async with asyncio.timeout(timeout_ms / 1000):
+            await asyncio.sleep(opened_after_ms / 1000)
+        return _Player(lines, clock, sent)
 
     return Environment(dial=dial, clock=clock, jitter=lambda: 0.5, webrtc=False)
 
@@ -98,6 +102,13 @@ class _Line:
     code: int = 0
 
 
+@dataclass(slots=True)
+class _Sent:
+    """The highest number of what the client has sent, over all its sockets."""
+
+    last: int = 0
+
+
 class _Tape:
     """Numbers the sockets of a recording, and writes lines."""
 
@@ -107,6 +118,7 @@ class _Tape:
         self._sockets = 0
 
     async def dial(self, url: str, *, timeout_ms: int) -> WebSocket:
+        began_ms = self._around.clock.now_ms()
         socket = await self._around.dial(url, timeout_ms=timeout_ms)
         number, self._sockets = self._sockets, self._sockets + 1
         opened_ms = self._around.clock.now_ms()
@@ -117,6 +129,7 @@ class _Tape:
                 line = {"socket": number, "after_ms": after_ms, **what}
                 self._file.write(json.dumps(line) + "\n")
 
+        write(opened_after_ms=round(opened_ms - began_ms, 3))
         return _Recorded(socket, write)
 
 
@@ -167,22 +180,25 @@ def _without_secrets(data: bytes) -> bytes:
     return envelope.SerializeToString()
 
 
-def _read(path: Path) -> list[list[_Line]]:
-    """The lines of each socket, in the order in which the sockets were opened."""
-    sockets: dict[int, list[_Line]] = {}
+def _read(path: Path) -> list[tuple[float, list[_Line]]]:
+    """How long each socket took to open, and its lines; in the order of their opening."""
+    sockets: dict[int, tuple[float, list[_Line]]] = {}
     try:
         first, *lines = path.read_text("utf-8").splitlines()
         if json.loads(first).get("voxwire_recording") != VERSION:
             raise invalid(f"{path.name} was recorded by another version")
         for text in lines:
             told = json.loads(text)
+            if "opened_after_ms" in told:
+                sockets[int(told["socket"])] = float(told["opened_after_ms"]), []
+                continue
             data = told.get("data")
             line = _Line(
                 float(told["after_ms"]),
                 None if data is None else base64.b64decode(data, validate=True),
                 int(told.get("closed", 0)),
             )
-            sockets.setdefault(int(told["socket"]), []).append(line)
+            sockets[int(told["socket"])][1].append(line)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise invalid(f"{path.name} is no recording of a session") from error
     return [sockets[number] for number in sorted(sockets)]
@@ -191,20 +207,29 @@ def _read(path: Path) -> list[list[_Line]]:
 class _Player:
     """A socket on which the server says what it said."""
 
-    def __init__(self, lines: list[_Line], clock: Clock) -> None:
+    def __init__(self, lines: list[_Line], clock: Clock, sent: "_Sent") -> None:
         self._inbox: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._closed: SocketClosed | None = None
-        self._received = 0
-        self._timers = [
-            clock.call_later(line.after_ms, lambda line=line: self._happen(line)) for line in lines
-        ]
+        self._sent = sent
+        self._lines = deque(lines)
+        self._clock = clock
+        self._opened_ms = clock.now_ms()
+        self._timer: Timer | None = None
+        self._happen()
 
-    def _happen(self, line: _Line) -> None:
-        if line.data is None:
-            self._end(SocketClosed(line.code))
-        elif self._closed is None:
-            self._put(self._acknowledging(line.data))
+    def _happen(self) -> None:
+        """What is due happens, in order; then the next is waited for."""
+        while self._lines and self._closed is None:
+            wait_ms = self._opened_ms + self._lines[0].after_ms - self._clock.now_ms()
+            if wait_ms > 0:
+                self._timer = self._clock.call_later(wait_ms, self._happen)
+                return
+            line = self._lines.popleft()
+            if line.data is None:
+                self._end(SocketClosed(line.code))
+            else:
+                self._put(self._acknowledging(line.data))
 
     def _acknowledging(self, data: bytes) -> bytes:
         """The message, as a server says it that has what this client has sent."""
@@ -213,9 +238,9 @@ class _Player:
         except DecodeError:
             return data
         if envelope.WhichOneof("payload") == "welcome":
-            envelope.welcome.last_seq = self._received
+            envelope.welcome.last_seq = self._sent.last
         elif envelope.ack:
-            envelope.ack = self._received
+            envelope.ack = self._sent.last
         else:
             return data
         return envelope.SerializeToString()
@@ -227,17 +252,17 @@ class _Player:
     def _end(self, closed: SocketClosed) -> None:
         if self._closed is None:
             self._closed = closed
-            for timer in self._timers:
-                timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
             self._wake.set()
 
     async def send(self, data: bytes) -> None:
         if self._closed is not None:
             raise self._closed
         envelope = wire.Envelope.FromString(data)
-        if envelope.seq > self._received:
-            self._received = envelope.seq
-            ack = wire.Envelope(ack=self._received, ack_only=wire.Ack())
+        if envelope.seq > self._sent.last:
+            self._sent.last = envelope.seq
+            ack = wire.Envelope(ack=self._sent.last, ack_only=wire.Ack())
             self._put(ack.SerializeToString())
         await asyncio.sleep(0)
 
