@@ -19,7 +19,7 @@ from voxwire_protocol import wire
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "protocol" / "spec" / "conformance.toml"
-SESSION = ROOT / "clients" / "python" / "src" / "voxwire" / "session.py"
+SESSION = ROOT / "clients" / "python" / "src" / "voxwire"
 CLIENT = ROOT / "clients" / "js" / "packages" / "client" / "src" / "api.ts"
 
 Cells = dict[tuple[str, str], str]
@@ -41,10 +41,11 @@ def message_rows() -> list[str]:
 
 def python_verbs() -> Iterator[str]:
     """The coroutines that a program may call on a `Session`."""
-    module = ast.parse(SESSION.read_text("utf-8"))
-    for node in ast.walk(module):
-        if isinstance(node, ast.AsyncFunctionDef) and not node.name.startswith("_"):
-            yield node.name
+    for name in ("session.py", "_verbs.py"):
+        module = ast.parse((SESSION / name).read_text("utf-8"))
+        for node in ast.walk(module):
+            if isinstance(node, ast.AsyncFunctionDef) and not node.name.startswith("_"):
+                yield node.name
 
 
 def typescript_verbs() -> Iterator[str]:

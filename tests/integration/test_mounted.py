@@ -93,7 +93,8 @@ async def test_sockets_without_a_hello_are_few_in_a_mounted_app_too() -> None:
             for _ in range(2):
                 await stack.enter_async_context(websockets.connect(f"{url}/v1/session", **options))
             with pytest.raises(voxwire.SessionError) as refused:
-                async with voxwire.connect(url, transport="websocket"):
+                waits = voxwire.Timeouts(connect_ms=3000)
+                async with voxwire.connect(url, transport="websocket", timeouts=waits):
                     pass
             assert refused.value.code == voxwire.ErrorCode.RATE_LIMITED
             assert "Hello" in refused.value.reason

@@ -35,6 +35,10 @@ EXPECTED = {
     "clients/python/README.md, voxwire, python": (
         "SessionStarted(", f"text='{QUESTION}'", "UtteranceEnded(",
     ),
+    "clients/python/README.md, A session, python": (
+        "heard: ", "user: tell me a joke", "bot: ",
+    ),
+    "clients/python/README.md, Without async, python": ("user: what time is it", "bot: "),
     "clients/python/README.md, Files, python": (
         "the bot takes FileAcceptance(", "I got list.txt, a text of 14 bytes.",
     ),

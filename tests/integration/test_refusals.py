@@ -19,6 +19,9 @@ from voxwire_server.testing import RunningServer, running_server
 
 EVIL = "https://evil.example"
 
+SHORT = voxwire.Timeouts(connect_ms=3000)
+"""A client asks a busy server again, as long as that."""
+
 
 async def refusal_of(url: str, **headers: str) -> tuple[int, dict[str, str]]:
     """Status and body of a refused WebSocket."""
@@ -73,7 +76,7 @@ async def test_too_many_sockets_without_a_hello_is_told_as_that() -> None:
         _, silent = await asyncio.open_connection("127.0.0.1", server.port)
         stack.callback(silent.close)
         with pytest.raises(voxwire.SessionError) as refused:
-            async with voxwire.connect(server.url, transport="websocket", resume=False):
+            async with voxwire.connect(server.url, transport="websocket", timeouts=SHORT):
                 pass
     assert refused.value.code == voxwire.ErrorCode.RATE_LIMITED
     assert refused.value.retryable

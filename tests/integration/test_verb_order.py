@@ -73,9 +73,14 @@ def _cut(expected: Expected, _: str) -> None:
 
 VERBS = {
     "text": Verb("send_text", lambda s, t: s.send_text(t), _text),
-    "note": Verb(
+    "text over it": Verb(
         "send_text",
-        lambda s, t: s.send_text(t, run=False),
+        lambda s, t: s.send_text(t, interrupt=True),
+        lambda e, t: (_cut(e, t), _text(e, t)),
+    ),
+    "note": Verb(
+        "send_context",
+        lambda s, t: s.send_context(t),
         lambda e, t: e.known.append(t),
     ),
     "interrupt": Verb("interrupt", lambda s, _: s.interrupt(), _cut),
@@ -87,15 +92,17 @@ VERBS = {
         lambda e, _: setattr(e, "keys", e.keys + "1"),
     ),
     "key 2": Verb(
-        "send_message",
-        lambda s, _: s.send_message("dtmf", {"digits": "2"}),
+        "send_dtmf",
+        lambda s, _: s.send_dtmf("2"),
         lambda e, _: setattr(e, "keys", e.keys + "2"),
     ),
     "message": Verb("send_message", lambda s, _: s.send_message("hint", 1), lambda e, _: None),
 }
 READS = {"wait_for"}
-PACED = {"send_file"}
-"""Comes at the pace of the server; what it comes behind and before: test_files.py."""
+PACED = {"send_file", "call"}
+"""Comes at the pace of the server; what it comes behind and before: test_files.py. A request is a
+message that waits for its answer: test_requests.py.
+"""
 ENDS = {"close"}
 
 
@@ -151,7 +158,7 @@ async def heard(session: voxwire.Session) -> None:
 def test_every_verb_of_the_client_is_tried() -> None:
     methods = {
         name
-        for name, method in vars(voxwire.Session).items()
+        for name, method in inspect.getmembers(voxwire.Session)
         if not name.startswith("_") and inspect.iscoroutinefunction(method)
     }
     assert methods == {verb.method for verb in VERBS.values()} | READS | PACED | ENDS
@@ -217,7 +224,7 @@ async def test_more_than_may_wait_is_refused_and_the_rest_is_kept() -> None:
 
 
 def _note(text: str) -> wire.SendText:
-    return wire.SendText(text=text, run=False)
+    return wire.SendText(text=text, run_immediately=False)
 
 
 MESSAGES: dict[str, dict[str, Any]] = {

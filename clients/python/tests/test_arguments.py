@@ -136,7 +136,7 @@ VERBS: dict[str, tuple[Callable[[Session], Any], str]] = {
     "handle": (lambda s: s.handle("m", None), "a function"),
     "dtmf: empty": (lambda s: s.send_dtmf(""), "0-9, * and #"),
     "dtmf: letters": (lambda s: s.send_dtmf("12A"), "0-9, * and #"),
-    "dtmf: a number": (lambda s: s.send_dtmf(12), "0-9, * and #"),
+    "dtmf: a number": (lambda s: s.send_dtmf(12), "a str, not int"),
     "events: text": (lambda s: s.events("BotWord"), "classes"),
     "on: text": (lambda s: s.on("BotWord", print), "classes"),
     "on: no function": (lambda s: s.on(voxwire.BotWord, None), "a function"),
