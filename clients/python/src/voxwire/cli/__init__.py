@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from voxwire.cli.arguments import parser
+from voxwire.cli.arguments import parser, parsers
 from voxwire.cli.completion import completion
 from voxwire.cli.evaluate import run_eval
 from voxwire.cli.live_talk import run_talk
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser()
     options = commands.parse_args(argv)
     if options.command == "completion":
-        print(completion(commands, options.shell))
+        print(completion(parsers(), options.shell))
         return 0
     command = _COMMANDS.get(options.command)
     if command is not None:

@@ -14,7 +14,7 @@ from voxwire.cli.load import add_load
 from voxwire.cli.looking import add_devices, add_doctor
 from voxwire.cli.steps import DEFAULT_TIMEOUT_S, Step
 
-__all__ = ["parser"]
+__all__ = ["parser", "parsers"]
 
 _EPILOG: Final = """\
 examples:
@@ -68,6 +68,15 @@ def _seconds(value: str) -> float:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of ``voxwire``."""
+    return _made()[0]
+
+
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """The parsers of its commands, by name."""
+    return _made()[1]
+
+
+def _made() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     commands = argparse.ArgumentParser(prog="voxwire", description="Talk to a voice bot.")
     commands.add_argument("--version", action="version", version=f"voxwire {library_version()}")
     group = commands.add_subparsers(dest="command", metavar="COMMAND")
@@ -107,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
         " completion fish | source",
     )
     shell.add_argument("shell", choices=SHELLS)
-    return commands
+    return commands, dict(group.choices)
 
 
 def _add_talk(talk: argparse.ArgumentParser) -> None:

@@ -1,28 +1,25 @@
 """``voxwire completion``: what a shell completes after ``voxwire``. Made of the parser itself."""
 
 import argparse
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Mapping
 
 __all__ = ["SHELLS", "completion"]
 
 SHELLS = ("bash", "zsh", "fish")
 
 
-def _commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, list[str]]]:
-    """The commands, each with its options."""
-    for action in parser._actions:
-        choices: Any = action.choices
-        if not hasattr(choices, "items"):
-            continue
-        for name, command in choices.items():
-            options = [flag for one in command._actions for flag in one.option_strings]
-            yield name, [flag for flag in options if flag.startswith("--")]
+def completion(parsers: Mapping[str, argparse.ArgumentParser], shell: str) -> str:
+    """The script for a shell: ``eval "$(voxwire completion bash)"``, for fish ``| source``.
 
-
-def completion(parser: argparse.ArgumentParser, shell: str) -> str:
-    """The script for a shell: ``eval "$(voxwire completion bash)"``, for fish ``| source``."""
-    commands = dict(_commands(parser))
+    Args:
+        parsers: Of the commands, by name.
+        shell: One of `SHELLS`.
+    """
+    commands = {
+        name: sorted(set(re.findall(r"--[a-z][a-z-]*", parser.format_usage())))
+        for name, parser in parsers.items()
+    }
     names = " ".join(commands)
     if shell == "fish":
         lines = [
