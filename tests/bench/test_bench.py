@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 import struct
+import sys
 import time
 
 import numpy as np
@@ -18,6 +19,14 @@ from tests.bench.report import Line, exit_code
 from tests.bench.sounds import Heard, Mouth, spoken_s
 from tests.bench.trips import Trips, percentile
 from tests.bench.websocket_wire import BINARY, WebSocketWire, client_frame
+
+BUSY_S = 0.4
+BUSY = f"""
+import time
+while time.process_time() < {BUSY_S}: pass
+print(flush=True)
+time.sleep(60)
+"""
 
 
 def line(**fields: object) -> Line:
@@ -154,15 +163,18 @@ def test_what_was_heard_is_placed_to_the_sample() -> None:
 
 
 async def test_the_meter_sees_a_busy_child() -> None:
-    process = await asyncio.create_subprocess_exec("sh", "-c", "while :; do :; done")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-Sc", BUSY, stdout=asyncio.subprocess.PIPE
+    )
     try:
         assert process.pid in process_tree(os.getpid())
         meter = Meter(process.pid, [os.getpid()])
         meter.start()
-        await asyncio.sleep(0.5)
+        assert process.stdout is not None
+        await process.stdout.readline()
         usage = meter.stop()
     finally:
         process.kill()
         await process.wait()
-    assert usage.server_percent > 20
+    assert usage.server_percent * usage.seconds / 100 == pytest.approx(BUSY_S, abs=0.1)
     assert usage.server_rss_mb > 0

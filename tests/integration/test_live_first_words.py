@@ -17,17 +17,17 @@ SENTENCE = "what is the weather in paris"
 GUARD_S = 60
 
 
-async def late(session: BotSession) -> None:
-    """The session is ready when the bot is: the user has spoken for half a second by then."""
-    await asyncio.sleep(0.6)  # real time: slow
-    await offline.bot(session)
-
-
 async def test_speech_begun_before_the_session_is_ready_is_recognised_whole() -> None:
     pcm, _ = await render_pcm(SENTENCE, sample_rate=48_000)
-    bot = LoadedBot(name="late", run=late, warm=offline.warm, close=offline.close)
     mic = FakeDevice("mic", microphone=True)
-    mic.speak(np.frombuffer(pcm, np.int16))
+
+    async def late(session: BotSession) -> None:
+        """The session is ready when the bot is: the user has spoken for half a second by then."""
+        mic.speak(np.frombuffer(pcm, np.int16))
+        await asyncio.sleep(0.6)  # real time: slow
+        await offline.bot(session)
+
+    bot = LoadedBot(name="late", run=late, warm=offline.warm, close=offline.close)
     async with asyncio.timeout(GUARD_S), running_server(bot, **PATIENT) as server:
         environment = voxwire.testing.Environment(devices=FakeDevices(mic))
         async with voxwire.connect(

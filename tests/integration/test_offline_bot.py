@@ -20,7 +20,7 @@ from voxwire_server.bots.offline.phrases import Phrase, random_phrases, random_v
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.testing import RunningServer, running_server
 
-PHRASES = {"websocket": 10, "webrtc": 4}
+PHRASES = {"websocket": 10, "webrtc": 2 if SLOW else 4}
 """They understand alike; what differs is the way that the voice takes."""
 AT_A_TIME = {"websocket": 2, "webrtc": 1} if SLOW else {"websocket": 5, "webrtc": 2}
 """Five WebRTC calls with both of their ends in one process are too much for a slow machine."""
