@@ -266,7 +266,7 @@ def run_jobs_of(wanted: Sequence[str], *, system: bool) -> dict[str, Count]:
     judged = Judge(take)
     number, niceness = workers()
     if number == min(WORKERS.values())[0]:
-        os.environ["VOXWIRE_SLOW"] = "1"  # tests/support/pace.py
+        os.environ["VOXWIRE_TEST_SLOW"] = "1"  # tests/support/pace.py
     jobs = plan(wanted, system=system, niceness=niceness)
     first = [job for job in jobs if not job.niceness]
     beside = [job for job in jobs if job.niceness]

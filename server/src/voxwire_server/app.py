@@ -17,6 +17,7 @@ from voxwire_server.keys import KeyRing
 from voxwire_server.life import Life, lifespan
 from voxwire_server.logs import quiet_pipecat
 from voxwire_server.pipeline.wires import Wires
+from voxwire_server.proxies import PublicUrl, TrustedProxies, is_unix
 from voxwire_server.routes.check import check_route
 from voxwire_server.routes.console import console_routes
 from voxwire_server.routes.control import ControlRoute
@@ -47,6 +48,36 @@ def server_version() -> str:
         return version("voxwire-server")
     except PackageNotFoundError:
         return "0"
+
+
+class _FrontMiddleware:
+    """Who a request comes from, how, and where below the server it points, when a proxy sent it."""
+
+    def __init__(self, app: Any, proxies: TrustedProxies, public: PublicUrl) -> None:
+        self._app = app
+        self._proxies = proxies
+        self._public = public
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] in ("http", "websocket"):
+            scope = {**scope, **self._changes(scope)}
+        await self._app(scope, receive, send)
+
+    def _changes(self, scope: Any) -> dict[str, Any]:
+        changes: dict[str, Any] = {}
+        root_path = scope.get("root_path", "")
+        if (below := self._public.root_path(scope["path"].removeprefix(root_path))) != "":
+            changes["root_path"] = root_path + below
+        client = scope.get("client")
+        front = self._proxies.front(client[0] if client else None, scope["headers"])
+        if front is None:
+            return changes
+        if front.client is not None:
+            changes["client"] = (front.client, 0)
+        if front.scheme:
+            websocket = scope["type"] == "websocket"
+            changes["scheme"] = front.scheme.replace("http", "ws") if websocket else front.scheme
+        return changes
 
 
 class _GateMiddleware:
@@ -125,12 +156,14 @@ class _House:
         return ChosenBot(bot.name, bot.examples, _runner_of(bot), accepts)
 
 
-def _gate(settings: Settings) -> Gate:
+def _gate(settings: Settings, proxies: TrustedProxies, public: PublicUrl) -> Gate:
     origins = (origin.strip() for origin in settings.allowed_origins.split(","))
     return Gate(
         loopback=is_loopback(settings.host),
         has_key=settings.has_key,
         allowed_origins=frozenset(origin for origin in origins if origin),
+        public=public,
+        behind_proxy=bool(proxies or public.authority or is_unix(settings.host)),
     )
 
 
@@ -170,12 +203,15 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         BotsError: The bots cannot be served together.
         KeyRingError: The keys cannot be used.
         IceServersError: The STUN and TURN servers cannot be used.
+        ProxiesError: The public URL or the proxies cannot be used.
     """
     if not is_loopback(settings.host) and not settings.has_key:
         raise MissingKeyError(missing_key_message(settings.host))
     quiet_pipecat(settings.log_level)
     bots = loaded(bot)
-    refusals, gate = Refusals(), _gate(settings)
+    proxies = TrustedProxies.parse(settings.trusted_proxies)
+    public = PublicUrl.parse(settings.public_url)
+    refusals, gate = Refusals(), _gate(settings, proxies, public)
     registry = SessionRegistry(settings.max_sessions)
     ring = KeyRing.parse(key=settings.key, keys=settings.keys)
     ice = _ice_servers(settings)
@@ -190,7 +226,9 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         gate,
         refusals=refusals,
         pending=PendingSockets(
-            per_address=settings.max_pending_per_address, total=settings.max_pending
+            per_address=settings.max_pending_per_address,
+            total=settings.max_pending,
+            proxies=proxies,
         ),
         begin=life.begin,
     )
@@ -216,6 +254,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     app.state.registry, app.state.life = registry, life
     app.state.directory = directory  # where every other front door attaches its clients
     app.add_middleware(_GateMiddleware, gate=gate, refusals=refusals, life=life)
+    app.add_middleware(_FrontMiddleware, proxies=proxies, public=public)
     app.include_router(health_router(lambda: life.ready, lambda: len(registry)))
     app.include_router(
         tokens_router(
@@ -223,6 +262,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
             secret_check(settings.key),
             now_s=time.time,
             check_bot=bots.choose,
+            url=public.websocket,
         )
     )
     life.when_ending(offers.close)

@@ -83,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from pydantic import ValidationError
 
-    from voxwire_server.config import Settings
+    from voxwire_server.config import Settings, UnknownSettingError
 
     given = {
         name: value
@@ -95,6 +95,9 @@ def _run(options: argparse.Namespace) -> int:
         del given["bot"]
     try:
         settings = Settings(**given)
+    except UnknownSettingError as error:
+        print(f"voxwire-server: {error}", file=sys.stderr)
+        return 2
     except ValidationError as error:
         first = error.errors()[0]
         name = "VOXWIRE_" + str(first["loc"][0]).upper()
@@ -108,17 +111,23 @@ def _serve(settings: "Settings") -> int:
     from voxwire_server.bots.registry import BotNotFoundError, load_bot
     from voxwire_server.ice_servers import IceServersError
     from voxwire_server.keys import KeyRingError
+    from voxwire_server.proxies import ProxiesError
     from voxwire_server.serving import (
         MissingKeyError,
         bind,
-        configure_logging,
         how_to_talk,
+        log_as,
         make_server,
+        port_of,
         run_server,
         where,
     )
 
-    configure_logging(settings.log_level, settings.log_format)
+    try:
+        log_as(settings)
+    except OSError as error:
+        print(f"voxwire-server: VOXWIRE_LOG_FILE: {error}", file=sys.stderr)
+        return 1
     try:
         listener = bind(settings)
     except MissingKeyError as error:
@@ -127,11 +136,11 @@ def _serve(settings: "Settings") -> int:
     except OSError as error:
         print(_why_not(settings.host, settings.port, error), file=sys.stderr)
         return 1
-    port = listener.getsockname()[1]
+    port = port_of(listener)
     try:
         bots = Bots([load_bot(name.strip()) for name in settings.bot.split(",")])
         server = make_server(settings, bots, port=port)
-    except (BotNotFoundError, BotsError, KeyRingError, IceServersError) as error:
+    except (BotNotFoundError, BotsError, KeyRingError, IceServersError, ProxiesError) as error:
         listener.close()
         print(f"voxwire-server: {error}", file=sys.stderr)
         return 1
@@ -153,11 +162,14 @@ def _announce(bots: "Bots", url: str) -> None:
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
+    from voxwire_server.proxies import is_unix
+
+    if error.errno == errno.EADDRINUSE and not is_unix(host):
         holder = port_holder(port)
         by = f" by {holder}" if holder else ""
         return f"voxwire-server: port {port} is taken{by}; choose another with --port"
-    return f"voxwire-server: cannot listen on {host}:{port}: {error.strerror}"
+    place = host if is_unix(host) else f"{host}:{port}"
+    return f"voxwire-server: cannot listen on {place}: {error.strerror}"
 
 
 def port_holder(port: int) -> str:

@@ -1,12 +1,14 @@
 """Running a server in this process."""
 
 import asyncio
+import errno
 import gc
 import shlex
 import signal
 import socket
 from collections.abc import Callable, Generator, Sequence, Sized
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
@@ -17,7 +19,9 @@ from voxwire_server.bots.house import Servable, loaded
 from voxwire_server.config import Settings
 from voxwire_server.gate import MissingKeyError, is_loopback, missing_key_message
 from voxwire_server.life import Life
+from voxwire_server.log_file import LogFile
 from voxwire_server.logs import configure_logging
+from voxwire_server.proxies import PublicUrl, TrustedProxies, is_unix, unix_path
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.sockets import protocols
 
@@ -26,7 +30,9 @@ __all__ = [
     "bind",
     "configure_logging",
     "how_to_talk",
+    "log_as",
     "make_server",
+    "port_of",
     "registry_of",
     "run_server",
     "serve",
@@ -39,6 +45,26 @@ _CLOSING_BYTES: Final = 2 * wire.DEFAULT_MAX_MESSAGE_BYTES
 """A larger message closes its socket (1009); above the protocol's limit it is refused."""
 
 
+def log_as(settings: Settings) -> None:
+    """Log as the settings say.
+
+    Raises:
+        OSError: The log file cannot be written.
+    """
+    if not settings.log_file:
+        configure_logging(settings.log_level, settings.log_format)
+        return
+    size, count = settings.log_file_max_bytes, settings.log_file_count
+    file = LogFile(settings.log_file, max_bytes=size, count=count)
+    file.reopen_on_hangup()
+    configure_logging(settings.log_level, settings.log_format, file)
+
+
+def port_of(listener: socket.socket) -> int:
+    """The port that is listened on; 0 = it is a Unix socket."""
+    return 0 if listener.family == socket.AF_UNIX else listener.getsockname()[1]
+
+
 def bind(settings: Settings) -> socket.socket:
     """Open the listening socket.
 
@@ -48,6 +74,8 @@ def bind(settings: Settings) -> socket.socket:
     """
     if not is_loopback(settings.host) and not settings.has_key:
         raise MissingKeyError(missing_key_message(settings.host))
+    if is_unix(settings.host):
+        return _bind_unix(Path(unix_path(settings.host)))
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is spelt out; with it on, every
     # second small event waits 40 ms for the peer's delayed acknowledgement.
@@ -64,6 +92,28 @@ def bind(settings: Settings) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, gone_ms)
     try:
         listener.bind((settings.host, settings.port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    """A Unix socket; one that nobody listens on any more is taken away first.
+
+    Raises:
+        OSError: It cannot be, or somebody listens there.
+    """
+    if path.is_socket():
+        with socket.socket(socket.AF_UNIX) as other, suppress(ConnectionRefusedError):
+            other.connect(str(path))
+            raise OSError(errno.EADDRINUSE, "somebody listens there")
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
         listener.listen(1024)
     except OSError:
         listener.close()
@@ -96,7 +146,11 @@ class _Server(uvicorn.Server):
 def make_server(settings: Settings, bot: Servable, *, port: int) -> uvicorn.Server:
     """A uvicorn server for the application: no compression, capped messages, no access log."""
     http, websocket = protocols(
-        PendingSockets(per_address=settings.max_pending_per_address, total=settings.max_pending),
+        PendingSockets(
+            per_address=settings.max_pending_per_address,
+            total=settings.max_pending,
+            proxies=TrustedProxies.parse(settings.trusted_proxies),
+        ),
         head_timeout_ms=settings.hello_timeout_ms,
     )
     config = uvicorn.Config(
@@ -111,6 +165,7 @@ def make_server(settings: Settings, bot: Servable, *, port: int) -> uvicorn.Serv
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # the application reads them, from the proxies that it trusts
         timeout_graceful_shutdown=max(1, settings.end_timeout_ms // 1000),
     )
     return _Server(config)
@@ -153,7 +208,13 @@ def registry_of(server: uvicorn.Server) -> Sized:
 
 
 def where(settings: Settings, port: int) -> str:
-    """URL of a server that listens: ``ws://HOST:PORT``, an IPv6 address in brackets."""
+    """URL of a server that listens: the public one, or ``ws://HOST:PORT``, an IPv6 address in
+    brackets, or ``unix:PATH``.
+    """
+    if settings.public_url:
+        return PublicUrl.parse(settings.public_url).websocket
+    if is_unix(settings.host):
+        return settings.host
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"ws://{host}:{port}"
 
@@ -176,9 +237,9 @@ def serve(bot: Servable, settings: Settings | None = None) -> None:
         BotsError: The bots cannot be served together.
     """
     settings, bots = settings or Settings(), loaded(bot)
-    configure_logging(settings.log_level, settings.log_format)
+    log_as(settings)
     listener = bind(settings)
-    port = listener.getsockname()[1]
+    port = port_of(listener)
     server = make_server(settings, bots, port=port)
     print(how_to_talk(settings, port, bots.names), flush=True)
     run_server(server, listener)
@@ -208,7 +269,7 @@ async def serve_async(
     settings, bots = settings or Settings(), loaded(bot)
     listener = bind(settings)
     try:
-        port = listener.getsockname()[1]
+        port = port_of(listener)
         server = make_server(settings, bots, port=port)
         server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
         if on_ready is None:
