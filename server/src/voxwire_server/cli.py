@@ -1,10 +1,12 @@
 """``voxwire-server``: the command line."""
 
 import argparse
+import asyncio
 import errno
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voxwire_server.bots.house import Bots
@@ -24,6 +26,21 @@ def _parser() -> argparse.ArgumentParser:
         help="serve a bot",
         description="Serve a bot. Every option is also a VOXWIRE_* environment variable.",
     )
+    _add_settings(run)
+    check = commands.add_parser(
+        "check",
+        help="say before start what is wrong with settings, certificate, TURN, keys, ports",
+        description="Look at everything that a server with these settings needs, and say what is"
+        " wrong with it. It asks the TURN servers and the public URL; no session is opened.",
+        epilog="exit codes: 0 nothing failed, 1 something did, 2 wrong usage",
+    )
+    _add_settings(check)
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _add_settings(run: argparse.ArgumentParser) -> None:
+    """The options that are settings, too."""
     run.add_argument(
         "bot",
         nargs="*",
@@ -58,7 +75,6 @@ def _parser() -> argparse.ArgumentParser:
         "--log-level", choices=["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"], help="what to log"
     )
     run.add_argument("--log-format", choices=["text", "json"], help="lines for people or machines")
-    return parser
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -74,16 +90,19 @@ def main(argv: list[str] | None = None) -> int:
 
         print(f"voxwire-server {server_version()}")
         return 0
-    if options.command != "run":
-        parser.print_help()
-        return 2
-    return _run(options)
+    match options.command:
+        case "run":
+            return _run(options)
+        case "check":
+            return _check(options)
+        case _:
+            parser.print_help()
+            return 2
 
 
-def _run(options: argparse.Namespace) -> int:
-    from pydantic import ValidationError
-
-    from voxwire_server.config import Settings, UnknownSettingError
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings of the command line."""
+    from voxwire_server.config import Settings
 
     given = {
         name: value
@@ -93,17 +112,38 @@ def _run(options: argparse.Namespace) -> int:
     given["bot"] = ",".join(options.bot)
     if not options.bot:
         del given["bot"]
-    try:
-        settings = Settings(**given)
-    except UnknownSettingError as error:
-        print(f"voxwire-server: {error}", file=sys.stderr)
-        return 2
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "VOXWIRE_" + str(first["loc"][0]).upper()
-        print(f"voxwire-server: {name}: {first['msg']}", file=sys.stderr)
+    return given
+
+
+def _run(options: argparse.Namespace) -> int:
+    from voxwire_server.preflight import checked_settings
+
+    settings, wrong = checked_settings(_given(options))
+    if settings is None:
+        for finding in wrong:
+            print(f"voxwire-server: {finding.detail}", file=sys.stderr)
         return 2
     return _serve(settings)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from voxwire_server.logs import configure_logging
+
+    configure_logging("ERROR")
+    from voxwire_server.preflight import checked_settings, preflight
+
+    settings, findings = checked_settings(_given(options))
+    if settings is not None:
+        findings = asyncio.run(preflight(settings))
+    failed = any(finding.state == "failed" for finding in findings)
+    if options.json:
+        found = [finding._asdict() for finding in findings]
+        print(json.dumps({"ok": not failed, "findings": found}))
+    else:
+        marks = {"ok": "ok", "warning": "warning", "failed": "FAILED"}
+        for name, state, detail in findings:
+            print(f"{name:<12} {marks[state]:<8} {detail}")
+    return 1 if failed else 0
 
 
 def _serve(settings: "Settings") -> int:
