@@ -141,7 +141,9 @@ class Settings(BaseSettings):
     """Memory that files of all sessions take together until their bots have them, bytes."""
     answer_timeout_ms: int = Field(default=15_000, ge=0)
     """How long the services that owe an answer may be silent; 0 = for ever, milliseconds."""
-    end_timeout_ms: int = 5000
+    drain_ms: int = Field(default=30_000, ge=0, le=3_600_000)
+    """How long sessions may go on after SIGTERM, while no new one is begun, milliseconds."""
+    end_timeout_ms: int = 3000
     """Longest time for a bot to end, milliseconds."""
 
     @classmethod

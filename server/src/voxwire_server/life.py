@@ -1,6 +1,7 @@
 """The life of an application: warmed up when it is first used, closed with its server."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -39,12 +40,16 @@ class Sessions(Protocol):
     """The sessions of an application."""
 
     @property
-    def closing(self) -> bool:
+    def leaving(self) -> bool:
         """True when no session is begun any more."""
         ...
 
     def begin(self) -> None:
         """The application runs. Idempotent; needs a running event loop."""
+        ...
+
+    async def drain(self, within_ms: int) -> None:
+        """Begin no session any more, tell every client, and wait until they have all ended."""
         ...
 
     async def close(self, timeout_ms: int) -> None:
@@ -76,7 +81,7 @@ class Life:
     @property
     def ready(self) -> bool:
         """True while new sessions are taken without a wait."""
-        return self._warm.is_set() and not self._sessions.closing
+        return self._warm.is_set() and not self._sessions.leaving
 
     async def warmed(self) -> None:
         """Wait until sessions are taken without a wait."""
@@ -106,6 +111,16 @@ class Life:
             yield
         finally:
             await self.close()
+
+    async def drain(self, within_ms: int) -> None:
+        """Let the sessions end by themselves: none is begun any more, and `ready` is over at once.
+
+        Args:
+            within_ms: How long they have; whoever is left then is not ended here.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_ms / 1000):
+                await self._sessions.drain(within_ms)
 
     async def end_sessions(self) -> None:
         """End every session and tell their clients; none is begun any more."""

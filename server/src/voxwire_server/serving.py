@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Generator, Sequence, Sized
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 import uvicorn
@@ -40,6 +41,8 @@ __all__ = [
     "where",
 ]
 
+_SOCKETS_S: Final = 2
+"""How long sockets have to close once the sessions are over, seconds."""
 _SOCKET_BUFFER_BYTES: Final = 65_536
 _CLOSING_BYTES: Final = 2 * wire.DEFAULT_MAX_MESSAGE_BYTES
 """A larger message closes its socket (1009); above the protocol's limit it is refused."""
@@ -123,11 +126,42 @@ def _bind_unix(path: Path) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Ends the sessions before their sockets, so that clients are told why."""
+    """Ends the sessions before their sockets, so that clients are told why.
+
+    SIGTERM lets them end by themselves first; a second one, and Ctrl-C, do not.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, drain_ms: int) -> None:
+        super().__init__(config)
+        self._drain_ms = drain_ms
+        self._leaves = False
+        self._draining: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal came."""
+        if sig == signal.SIGTERM and self._drain_ms and not (self._leaves or self.should_exit):
+            self._leaves = True  # a signal's handler does no more than note it
+            self._captured_signals.append(sig)
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if self._leaves and self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
+        return await super().on_tick(counter)
+
+    async def _drain(self) -> None:
+        application: Any = self.config.app
+        life: Life = application.state.life
+        await life.drain(self._drain_ms)
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         application: Any = self.config.app
         life: Life = application.state.life
+        if self._draining is not None:
+            self._draining.cancel()
         await life.end_sessions()
         await super().shutdown(sockets)
 
@@ -166,9 +200,9 @@ def make_server(settings: Settings, bot: Servable, *, port: int) -> uvicorn.Serv
         log_config=None,
         server_header=False,
         proxy_headers=False,  # the application reads them, from the proxies that it trusts
-        timeout_graceful_shutdown=max(1, settings.end_timeout_ms // 1000),
+        timeout_graceful_shutdown=_SOCKETS_S,
     )
-    return _Server(config)
+    return _Server(config, drain_ms=settings.drain_ms)
 
 
 def run_server(server: uvicorn.Server, listener: socket.socket) -> None:

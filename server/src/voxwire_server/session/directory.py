@@ -47,6 +47,7 @@ _log = logging.getLogger("voxwire.session")
 BEAT_MS: Final = 2000
 """How often the store is told that this process lives, milliseconds."""
 _USED: Final = "the token was used already"
+_GOING: Final = "the server shuts down; a new connection finds another one"
 _TOO_MANY: Final = "this token allows no more sessions at once"
 
 T = TypeVar("T")
@@ -106,6 +107,11 @@ class Directory:
         """True when no session is begun or resumed any more."""
         return self._registry.closing
 
+    @property
+    def leaving(self) -> bool:
+        """True when no session is begun any more; those that there are may go on."""
+        return self._registry.draining or self._registry.closing
+
     async def attach(
         self, ticket: Ticket, facts: SessionFacts, arrival: Arrival
     ) -> Here | At | Refused:
@@ -145,7 +151,7 @@ class Directory:
         For a door that has to do something before it attaches. Nothing is used up or promised.
         """
         try:
-            if self.closing:
+            if self.leaving:
                 raise ClosingError
             self._registry.give_back(self._registry.reserve())
             self._admission.check(ticket, now_s=self._wall_s())
@@ -226,6 +232,8 @@ class Directory:
         session = self._registry.get(known)
         if session is not None and self._goes_on(session, attempt):
             return await self._again(session, attempt)
+        if self.leaving:
+            raise ClosingError
         async with AsyncExitStack() as turn, AsyncExitStack() as held:
             session_id = self._registry.reserve()
             held.callback(self._registry.give_back, session_id)
@@ -289,8 +297,8 @@ class Directory:
 
     def _born(self, session_id: str, attempt: _Attempt, admitted: Admitted) -> Session:
         """Make, bind and start a session in one go: everything that it needs is reserved."""
-        if self.closing:
-            raise CapacityError
+        if self.leaving:
+            raise ClosingError
         facts = _facts_of(attempt.facts, admitted)
         session = Session(
             session_id,
@@ -366,6 +374,18 @@ class Directory:
             session = self._registry.get(session_id)
             if session is not None:
                 session.end(wire.EndReason.END_REASON_ERROR, _TAKEN)
+
+    async def drain(self, within_ms: int) -> None:
+        """Begin no session any more, tell every client, and wait until they have all ended.
+
+        Args:
+            within_ms: When this process ends the rest, which their clients are told.
+        """
+        self._registry.draining = True
+        for session in self._registry:
+            if not session.over:
+                session.emit(go_away=wire.GoAway(reason=_GOING, time_left_ms=within_ms))
+        await self._registry.emptied()
 
     async def close(self, timeout_ms: int) -> None:
         """End every session, and wait until nothing of them remains, here and in the store."""

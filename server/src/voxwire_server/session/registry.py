@@ -38,6 +38,8 @@ class SessionRegistry:
         self.name = _random_name(_NAME_BYTES)
         """Name of this process; the ids of its sessions begin with it."""
         self.closing = False
+        self.draining = False
+        """True when no session is begun any more, and those that there are go on."""
         self._max_sessions = max_sessions
         self._sessions: dict[str, Session] = {}
         self._reserved: set[str] = set()
@@ -98,6 +100,11 @@ class SessionRegistry:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("session failed", exc_info=error, extra={"session": session.id})
             session.control.close(_FAILED, "the session failed")
+
+    async def emptied(self) -> None:
+        """Wait until there is no session any more."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def close(self, timeout_ms: int) -> None:
         """End every session and wait until nothing of them remains."""
