@@ -33,7 +33,7 @@ from voxwire_server.session.refusals import (
     NotYoursError,
     refusal_of,
 )
-from voxwire_server.session.registry import CapacityError, SessionRegistry
+from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.session.single_file import SingleFile
 from voxwire_server.session.store import Owner, SessionStore, StoreUnreachableError, Use
