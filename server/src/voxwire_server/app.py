@@ -6,8 +6,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
+from voxwire_server.admin.meters import Meters
+from voxwire_server.admin.routes import admin_routes, check_admin_key
+from voxwire_server.admin.watchdog import Watchdog
 from voxwire_server.bots.house import Bots, Servable, UnknownBotError, loaded
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
@@ -23,6 +26,7 @@ from voxwire_server.routes.console import console_routes
 from voxwire_server.routes.control import ControlRoute
 from voxwire_server.routes.entrance import Entrance
 from voxwire_server.routes.health import health_router
+from voxwire_server.routes.live_sessions import LiveSessions, states
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.routes.stock_files import StockFiles
@@ -167,6 +171,17 @@ def _gate(settings: Settings, proxies: TrustedProxies, public: PublicUrl) -> Gat
     )
 
 
+def _admin_routes(settings: Settings, live: LiveSessions, meters: Meters) -> list[Route]:
+    """The operator's routes; none without a key.
+
+    Raises:
+        AdminKeyError: The key cannot be used.
+    """
+    key = settings.admin_key.strip()
+    check_admin_key(key)
+    return admin_routes(key, live, meters) if key else []
+
+
 def _ice_servers(settings: Settings) -> IceServers:
     """The STUN and TURN servers of the settings.
 
@@ -204,6 +219,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         KeyRingError: The keys cannot be used.
         IceServersError: The STUN and TURN servers cannot be used.
         ProxiesError: The public URL or the proxies cannot be used.
+        AdminKeyError: The operator's key cannot be used.
     """
     if not is_loopback(settings.host) and not settings.has_key:
         raise MissingKeyError(missing_key_message(settings.host))
@@ -215,13 +231,20 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     registry = SessionRegistry(settings.max_sessions)
     ring = KeyRing.parse(key=settings.key, keys=settings.keys)
     ice = _ice_servers(settings)
+    meters = Meters(lambda: states(registry), places=settings.max_sessions)
     directory = Directory(
         registry,
         Admission(ring, loopback=is_loopback(settings.host), bots=_House(bots, settings)),
         settings=settings,
         ice=ice,
+        told=meters,
     )
-    life = Life(directory, bots, end_timeout_ms=settings.end_timeout_ms)
+    life = Life(
+        directory,
+        bots,
+        end_timeout_ms=settings.end_timeout_ms,
+        watchdog=Watchdog(meters.lagged, meters.stalled),
+    )
     entrance = Entrance(
         gate,
         refusals=refusals,
@@ -255,7 +278,9 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     app.state.directory = directory  # where every other front door attaches its clients
     app.add_middleware(_GateMiddleware, gate=gate, refusals=refusals, life=life)
     app.add_middleware(_FrontMiddleware, proxies=proxies, public=public)
-    app.include_router(health_router(lambda: life.ready, lambda: len(registry)))
+    app.include_router(
+        health_router(lambda: life.ready, lambda: len(registry), has_started=lambda: life.started)
+    )
     app.include_router(
         tokens_router(
             TokenIssuer(ring) if ring.signer else None,
@@ -267,6 +292,9 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     )
     life.when_ending(offers.close)
     routes = app.router.routes
+    app.state.admin = _admin_routes(settings, LiveSessions(registry, meters.turns_of), meters)
+    if not settings.admin_address:
+        routes.extend(app.state.admin)
     files = StockFiles(uploads)
     routes.extend(StockHttp(directory, gate, offers, starts, ice, files).routes())
     routes.append(WebSocketRoute(SESSION_PATH, control))

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import errno
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_settings(check)
     check.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_sessions(commands)
     return parser
+
+
+def _add_sessions(commands: Any) -> None:
+    sessions: argparse.ArgumentParser = commands.add_parser(
+        "sessions",
+        help="show the sessions of a server, live; end one",
+        description="Show the sessions of a server that has VOXWIRE_ADMIN_KEY, anew every second"
+        " until Ctrl-C. The key is taken from the same variable here.",
+    )
+    sessions.add_argument(
+        "--url", default="http://127.0.0.1:7860", help="the server (default %(default)s)"
+    )
+    sessions.add_argument("--once", action="store_true", help="print them once")
+    sessions.add_argument("--json", action="store_true", help="a line of JSON each time")
+    sessions.add_argument("--end", metavar="ID", help="end that session")
+    sessions.add_argument("--reason", default="", help="what its client is told")
 
 
 def _add_settings(run: argparse.ArgumentParser) -> None:
@@ -95,6 +113,8 @@ def main(argv: list[str] | None = None) -> int:
             return _run(options)
         case "check":
             return _check(options)
+        case "sessions":
+            return _sessions(options)
         case _:
             parser.print_help()
             return 2
@@ -146,7 +166,25 @@ def _check(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _sessions(options: argparse.Namespace) -> int:
+    from voxwire_server.admin.table import AdminApi, AdminError, show
+
+    api = AdminApi(options.url, os.environ.get("VOXWIRE_ADMIN_KEY", ""))
+    try:
+        if options.end is not None:
+            api.end(options.end, options.reason)
+        else:
+            show(api, once=options.once, as_json=options.json)
+    except AdminError as error:
+        print(f"voxwire-server: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
 def _serve(settings: "Settings") -> int:
+    from voxwire_server.admin.routes import AdminKeyError
     from voxwire_server.bots.house import Bots, BotsError
     from voxwire_server.bots.registry import BotNotFoundError, load_bot
     from voxwire_server.ice_servers import IceServersError
@@ -180,7 +218,10 @@ def _serve(settings: "Settings") -> int:
     try:
         bots = Bots([load_bot(name.strip()) for name in settings.bot.split(",")])
         server = make_server(settings, bots, port=port)
-    except (BotNotFoundError, BotsError, KeyRingError, IceServersError, ProxiesError) as error:
+    except (
+        *(BotNotFoundError, BotsError, KeyRingError, IceServersError),
+        *(ProxiesError, AdminKeyError),
+    ) as error:
         listener.close()
         print(f"voxwire-server: {error}", file=sys.stderr)
         return 1

@@ -73,6 +73,11 @@ class Settings(BaseSettings):
     trusted_proxies: str = ""
     """Addresses and networks whose forwarded headers count, separated by commas; ``unix``: whoever
     comes by the Unix socket. Limits by address then count the client's."""
+    admin_key: str = Field(default="", repr=False)
+    """Secret of the operator's routes (sessions, figures), at least 32 characters; empty = there
+    are none."""
+    admin_address: str = Field(default="", pattern=r"^(|.+:[0-9]{1,5})$")
+    """Address that they listen on, ``127.0.0.1:9100``; empty = that of the server."""
     bot: str = "offline"
     """Bot that the server runs: ``offline``, ``gemini``, ``openai-realtime``, ``nova-sonic``, or
     the path of a Python file with ``bot``; several, separated by commas, are chosen by name."""

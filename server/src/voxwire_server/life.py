@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
 from typing import Any, Final, Protocol
 
+from voxwire_server.admin.watchdog import Watchdog
 from voxwire_server.bots.house import Bots
 
 __all__ = ["Life", "lifespan"]
@@ -64,19 +65,33 @@ class Life:
         sessions: The sessions.
         bots: The bots.
         end_timeout_ms: How long the sessions have to end.
+        watchdog: Watches the event loop meanwhile.
     """
 
-    def __init__(self, sessions: Sessions, bots: Bots, *, end_timeout_ms: int) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        bots: Bots,
+        *,
+        end_timeout_ms: int,
+        watchdog: Watchdog | None = None,
+    ) -> None:
         self._sessions = sessions
         self._bots = bots
         self._end_timeout_ms = end_timeout_ms
         self._task: asyncio.Task[None] | None = None
         self._warm = asyncio.Event()
         self._doors: list[Callable[[], Awaitable[None]]] = []
+        self._watchdog = watchdog
 
     def when_ending(self, close: Callable[[], Awaitable[None]]) -> None:
         """Have a front door closed, which keeps something of its own, before the sessions end."""
         self._doors.append(close)
+
+    @property
+    def started(self) -> bool:
+        """True once it is warm."""
+        return self._warm.is_set()
 
     @property
     def ready(self) -> bool:
@@ -92,6 +107,8 @@ class Life:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._warm_up())
             self._sessions.begin()
+            if self._watchdog is not None:
+                self._watchdog.start()
 
     async def _warm_up(self) -> None:
         try:
@@ -135,6 +152,8 @@ class Life:
         await self.end_sessions()
         for bot in self._bots.all:
             await bot.close()
+        if self._watchdog is not None:
+            self._watchdog.stop()
 
 
 def lifespan(app: Any) -> Callable[[Any], AbstractAsyncContextManager[None]]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from voxwire_protocol import wire
+from voxwire_server.admin.routes import AdminKeyError, check_admin_key
 from voxwire_server.bots.house import Bots, BotsError
 from voxwire_server.bots.registry import BotNotFoundError, load_bot
 from voxwire_server.config import Settings, UnknownSettingError
@@ -99,6 +100,10 @@ class _Preflight:
             self.note("key", "warning", "no VOXWIRE_KEY: POST /v1/tokens issues no tokens")
         else:
             self.note("key", "ok", "tokens are issued and checked")
+        try:
+            check_admin_key(settings.admin_key.strip())
+        except AdminKeyError as error:
+            self.note("key", "failed", str(error))
 
     async def proxy(self) -> None:
         settings = self.settings

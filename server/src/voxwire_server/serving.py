@@ -13,6 +13,8 @@ from types import FrameType
 from typing import Any, Final
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from voxwire_protocol import wire
 from voxwire_server.app import create_app
@@ -131,11 +133,22 @@ class _Server(uvicorn.Server):
     SIGTERM lets them end by themselves first; a second one, and Ctrl-C, do not.
     """
 
-    def __init__(self, config: uvicorn.Config, *, drain_ms: int) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, drain_ms: int, admin: uvicorn.Server | None
+    ) -> None:
         super().__init__(config)
         self._drain_ms = drain_ms
+        self._admin = admin
+        self._serving_admin: asyncio.Task[None] | None = None
         self._leaves = False
         self._draining: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, at the operator's address too."""
+        await super().startup(sockets)
+        if self._admin is not None and not self.should_exit:
+            serving = self._admin.serve()
+            self._serving_admin = asyncio.get_running_loop().create_task(serving)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal came."""
@@ -163,6 +176,9 @@ class _Server(uvicorn.Server):
         if self._draining is not None:
             self._draining.cancel()
         await life.end_sessions()
+        if self._admin is not None and self._serving_admin is not None:
+            self._admin.should_exit = True
+            await self._serving_admin
         await super().shutdown(sockets)
 
     @contextmanager
@@ -187,8 +203,9 @@ def make_server(settings: Settings, bot: Servable, *, port: int) -> uvicorn.Serv
         ),
         head_timeout_ms=settings.hello_timeout_ms,
     )
+    application = create_app(settings, bot, port=port)
     config = uvicorn.Config(
-        create_app(settings, bot, port=port),
+        application,
         host=settings.host,
         port=port,
         http=http,
@@ -202,7 +219,29 @@ def make_server(settings: Settings, bot: Servable, *, port: int) -> uvicorn.Serv
         proxy_headers=False,  # the application reads them, from the proxies that it trusts
         timeout_graceful_shutdown=_SOCKETS_S,
     )
-    return _Server(config, drain_ms=settings.drain_ms)
+    admin = _admin_server(settings, application.state.admin)
+    return _Server(config, drain_ms=settings.drain_ms, admin=admin)
+
+
+def _admin_server(settings: Settings, routes: Sequence[Route]) -> uvicorn.Server | None:
+    """What listens at an address of the operator's own; None = there is none."""
+    if not (settings.admin_address and routes):
+        return None
+    host, _, port = settings.admin_address.rpartition(":")
+    config = uvicorn.Config(
+        Starlette(routes=routes),
+        host=host.strip("[]"),
+        port=int(port),
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
+    return server
 
 
 def run_server(server: uvicorn.Server, listener: socket.socket) -> None:

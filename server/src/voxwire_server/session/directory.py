@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from voxwire_protocol import wire
@@ -38,6 +39,7 @@ from voxwire_server.session.session import Session
 from voxwire_server.session.single_file import SingleFile
 from voxwire_server.session.store import Owner, SessionStore, StoreUnreachableError, Use
 from voxwire_server.session.ticket import Arrival, At, Here, Refused, Ticket
+from voxwire_server.session.told import NOBODY, Told
 from voxwire_server.tokens import Claims, TokenError
 
 __all__ = ["BEAT_MS", "Directory"]
@@ -69,6 +71,7 @@ class Directory:
         admission: Who may begin one.
         settings: How sessions run.
         ice: The STUN and TURN servers.
+        told: Is told what the sessions do.
         store: Where processes agree; None = this one is alone.
         url: Where clients reach this one process; empty = it has no URL of its own.
         clock: The clock to run by.
@@ -82,6 +85,7 @@ class Directory:
         *,
         settings: Settings,
         ice: IceServers | None = None,
+        told: Told = NOBODY,
         store: SessionStore | None = None,
         url: str = "",
         clock: Clock = SYSTEM_CLOCK,
@@ -92,6 +96,7 @@ class Directory:
         self._settings = settings
         self._ice = IceServers.parse() if ice is None else ice
         self._store: SessionStore = LocalStore(now_s=wall_s) if store is None else store
+        self._told = told
         self._me = Owner(registry.name, url)
         self._clock = clock
         self._wall_s = wall_s
@@ -181,7 +186,9 @@ class Directory:
         except ElsewhereError as elsewhere:
             return At(elsewhere.url)
         except REFUSALS as error:
-            return refusal_of(error)
+            refused = refusal_of(error)
+            self._told.refused(refused.code)
+            return refused
 
     # resuming
 
@@ -312,8 +319,14 @@ class Directory:
         )
         self._bound(session, attempt)
         session.when_ending(lambda: self._spawn(self._leave(session)))
-        self._registry.start(session)
+        self._told.begun(session_id)
+        session.outlet.tell(partial(self._told.sent, session_id))
+        self._registry.start(session).add_done_callback(lambda _: self._over(session))
         return session
+
+    def _over(self, session: Session) -> None:
+        dropped = {**session.intake.counters(), **session.capture.counters()}
+        self._told.over(session.id, dropped)
 
     @staticmethod
     def _bound(session: Session, attempt: _Attempt) -> Session:

@@ -85,13 +85,14 @@ class SessionRegistry:
         """A session of this process; it may be over."""
         return self._sessions.get(session_id)
 
-    def start(self, session: Session) -> None:
+    def start(self, session: Session) -> "asyncio.Task[None]":
         """Run the owner task of a session in the place that was reserved for it."""
         self._reserved.discard(session.id)
         self._sessions[session.id] = session
         task = asyncio.get_running_loop().create_task(session.run(), name=f"session {session.id}")
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._over(session, task))
+        return task
 
     def _over(self, session: Session, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
