@@ -264,9 +264,10 @@ def run_jobs_of(wanted: Sequence[str], *, system: bool) -> dict[str, Count]:
         show(job, count)
 
     judged = Judge(take)
+    os.environ.setdefault("VOXWIRE_DRAIN_MS", "0")  # nobody waits for a server that a test ends
     number, niceness = workers()
     if number == min(WORKERS.values())[0]:
-        os.environ["VOXWIRE_SLOW"] = "1"  # tests/support/pace.py
+        os.environ["VOXWIRE_TEST_SLOW"] = "1"  # tests/support/pace.py
     jobs = plan(wanted, system=system, niceness=niceness)
     first = [job for job in jobs if not job.niceness]
     beside = [job for job in jobs if job.niceness]

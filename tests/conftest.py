@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -17,6 +18,7 @@ def pytest_configure() -> None:
     from loguru import logger
 
     record_if_asked()
+    os.environ.setdefault("VOXWIRE_DRAIN_MS", "0")  # nobody waits for a server that a test ends
     logger.remove()
     logging.getLogger("aioice").setLevel(logging.WARNING)
     defaults = voxwire.Timeouts.__init__.__kwdefaults__

@@ -1,6 +1,6 @@
 """A client in another language, directed: what it runs, asks, trusts, and how it comes back.
 
-Run for the program that VOXWIRE_CLIENT names, as `scripts/mobile.py client` does.
+Run for the program that VOXWIRE_TEST_CLIENT names, as `scripts/mobile.py client` does.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from voxwire_protocol.errors import ErrorCode, VoxwireError, make_error
 from voxwire_server import BotSession
 from voxwire_server.testing import running_server
 
-pytestmark = pytest.mark.skipif(OTHER is None, reason="VOXWIRE_CLIENT names no other client")
+pytestmark = pytest.mark.skipif(OTHER is None, reason="VOXWIRE_TEST_CLIENT names no other client")
 
 PEERS = Path(__file__).parents[2] / "clients" / "python" / "tests"
 

@@ -253,7 +253,7 @@ def record() -> None:
     """Run the conversations that can be recorded, and keep what was seen."""
     found = seen()
     with tempfile.NamedTemporaryFile("r", encoding="utf-8", suffix=".tsv") as file:
-        environment = {**os.environ, "VOXWIRE_SEEN": file.name}
+        environment = {**os.environ, "VOXWIRE_TEST_SEEN": file.name}
         python = [path for path in (SCENARIOS, BOTS) if (ROOT / path).is_file()]
         commands = [[sys.executable, "-m", "pytest", "-q", *python]]
         if (ROOT / PAGES).is_file():

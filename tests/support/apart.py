@@ -2,7 +2,7 @@
 
 There is a loopback and one interface with an address, which leads nowhere: what the program sends
 to its own machine arrives, and nothing leaves. Without the right to make one the program runs where
-it is, with ``VOXWIRE_NOT_APART`` set to the reason.
+it is, with ``VOXWIRE_TEST_NOT_APART`` set to the reason.
 """
 
 import os
@@ -27,7 +27,7 @@ def main(command: list[str]) -> int:
     except FileNotFoundError:
         reason = "no unshare here"
     if reason:
-        os.environ["VOXWIRE_NOT_APART"] = reason
+        os.environ["VOXWIRE_TEST_NOT_APART"] = reason
         os.execvp(command[0], command)
     os.execvp(apart[0], [*apart, f'{SETUP} && exec "$@"', "sh", *command])
 

@@ -1,8 +1,8 @@
-"""Which client a test runs: the Python one, or the program that VOXWIRE_CLIENT names.
+"""Which client a test runs: the Python one, or the program that VOXWIRE_TEST_CLIENT names.
 
 Such a program has `talk`, the headless contract, and `drive`: verbs as JSON lines on its stdin,
 events and sound on its stdout (`clients/mobile-bindings/rs/src/drive.rs` says which). It carries
-audio over the transports of VOXWIRE_CLIENT_TRANSPORTS, separated by commas.
+audio over the transports of VOXWIRE_TEST_CLIENT_TRANSPORTS, separated by commas.
 """
 
 import os
@@ -15,11 +15,11 @@ from tests.support.driven import Driven
 
 __all__ = ["OTHER", "TALK", "TRANSPORTS", "connect"]
 
-OTHER = os.environ.get("VOXWIRE_CLIENT")
+OTHER = os.environ.get("VOXWIRE_TEST_CLIENT")
 """The program that takes the Python client's place; None = it is the Python client."""
 
 TRANSPORTS = (
-    os.environ.get("VOXWIRE_CLIENT_TRANSPORTS", "websocket").split(",")
+    os.environ.get("VOXWIRE_TEST_CLIENT_TRANSPORTS", "websocket").split(",")
     if OTHER
     else ["websocket", "webrtc"]
 )

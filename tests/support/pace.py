@@ -5,6 +5,6 @@ from typing import Final
 
 __all__ = ["SLOW"]
 
-SLOW: Final = os.environ.get("VOXWIRE_SLOW") == "1"
+SLOW: Final = os.environ.get("VOXWIRE_TEST_SLOW") == "1"
 """True where `scripts/test.py` has found that a process gets less than half of the speed that the
 plan is made for: what speaks in real time there speaks one after the other."""

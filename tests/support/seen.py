@@ -1,7 +1,7 @@
 """Which RTVI messages went between two peers: a line ``who<TAB>type`` for each kind, in a file.
 
-``VOXWIRE_SEEN`` names the file; without it nothing is recorded. Recorded is what a session of our
-server reads of a stock client and tells it, and what our Python client reads of a stock bot and
+``VOXWIRE_TEST_SEEN`` names the file; without it nothing is recorded. Recorded is what a session of
+our server reads of a stock client and tells it, and what our Python client reads of a stock bot and
 tells it, at the borders ``StockClient`` and ``StockBot``. Who: the test that runs; in a process of
 its own what carries the messages, and the library that the client names.
 """
@@ -17,7 +17,7 @@ __all__ = ["record_if_asked"]
 
 def record_if_asked() -> None:
     """Begin to record, in this process, for as long as it lives."""
-    path = os.environ.get("VOXWIRE_SEEN")
+    path = os.environ.get("VOXWIRE_TEST_SEEN")
     if path:
         _Recorder(path).install()
 

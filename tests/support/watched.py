@@ -112,7 +112,10 @@ class Watched:
 async def watched(
     *, environment: dict[str, str] | None = None, **settings: Any
 ) -> AsyncIterator[Watched]:
-    """Run a server until the block ends."""
+    """Run a server until the block ends; SIGTERM ends its sessions at once, unless `drain_ms` says
+    otherwise.
+    """
+    settings.setdefault("drain_ms", 0)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("VOXWIRE_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,

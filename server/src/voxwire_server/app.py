@@ -6,8 +6,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
+from voxwire_server.admin.meters import Meters
+from voxwire_server.admin.routes import admin_routes, check_admin_key
+from voxwire_server.admin.watchdog import Watchdog
 from voxwire_server.bots.house import Bots, Servable, UnknownBotError, loaded
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
@@ -17,11 +20,13 @@ from voxwire_server.keys import KeyRing
 from voxwire_server.life import Life, lifespan
 from voxwire_server.logs import quiet_pipecat
 from voxwire_server.pipeline.wires import Wires
+from voxwire_server.proxies import PublicUrl, TrustedProxies, is_unix
 from voxwire_server.routes.check import check_route
 from voxwire_server.routes.console import console_routes
 from voxwire_server.routes.control import ControlRoute
 from voxwire_server.routes.entrance import Entrance
 from voxwire_server.routes.health import health_router
+from voxwire_server.routes.live_sessions import LiveSessions, states
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.routes.stock_files import StockFiles
@@ -47,6 +52,36 @@ def server_version() -> str:
         return version("voxwire-server")
     except PackageNotFoundError:
         return "0"
+
+
+class _FrontMiddleware:
+    """Who a request comes from, how, and where below the server it points, when a proxy sent it."""
+
+    def __init__(self, app: Any, proxies: TrustedProxies, public: PublicUrl) -> None:
+        self._app = app
+        self._proxies = proxies
+        self._public = public
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] in ("http", "websocket"):
+            scope = {**scope, **self._changes(scope)}
+        await self._app(scope, receive, send)
+
+    def _changes(self, scope: Any) -> dict[str, Any]:
+        changes: dict[str, Any] = {}
+        root_path = scope.get("root_path", "")
+        if (below := self._public.root_path(scope["path"].removeprefix(root_path))) != "":
+            changes["root_path"] = root_path + below
+        client = scope.get("client")
+        front = self._proxies.front(client[0] if client else None, scope["headers"])
+        if front is None:
+            return changes
+        if front.client is not None:
+            changes["client"] = (front.client, 0)
+        if front.scheme:
+            websocket = scope["type"] == "websocket"
+            changes["scheme"] = front.scheme.replace("http", "ws") if websocket else front.scheme
+        return changes
 
 
 class _GateMiddleware:
@@ -125,13 +160,26 @@ class _House:
         return ChosenBot(bot.name, bot.examples, _runner_of(bot), accepts)
 
 
-def _gate(settings: Settings) -> Gate:
+def _gate(settings: Settings, proxies: TrustedProxies, public: PublicUrl) -> Gate:
     origins = (origin.strip() for origin in settings.allowed_origins.split(","))
     return Gate(
         loopback=is_loopback(settings.host),
         has_key=settings.has_key,
         allowed_origins=frozenset(origin for origin in origins if origin),
+        public=public,
+        behind_proxy=bool(proxies or public.authority or is_unix(settings.host)),
     )
+
+
+def _admin_routes(settings: Settings, live: LiveSessions, meters: Meters) -> list[Route]:
+    """The operator's routes; none without a key.
+
+    Raises:
+        AdminKeyError: The key cannot be used.
+    """
+    key = settings.admin_key.strip()
+    check_admin_key(key)
+    return admin_routes(key, live, meters) if key else []
 
 
 def _ice_servers(settings: Settings) -> IceServers:
@@ -170,27 +218,40 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         BotsError: The bots cannot be served together.
         KeyRingError: The keys cannot be used.
         IceServersError: The STUN and TURN servers cannot be used.
+        ProxiesError: The public URL or the proxies cannot be used.
+        AdminKeyError: The operator's key cannot be used.
     """
     if not is_loopback(settings.host) and not settings.has_key:
         raise MissingKeyError(missing_key_message(settings.host))
     quiet_pipecat(settings.log_level)
     bots = loaded(bot)
-    refusals, gate = Refusals(), _gate(settings)
+    proxies = TrustedProxies.parse(settings.trusted_proxies)
+    public = PublicUrl.parse(settings.public_url)
+    refusals, gate = Refusals(), _gate(settings, proxies, public)
     registry = SessionRegistry(settings.max_sessions)
     ring = KeyRing.parse(key=settings.key, keys=settings.keys)
     ice = _ice_servers(settings)
+    meters = Meters(lambda: states(registry), places=settings.max_sessions)
     directory = Directory(
         registry,
         Admission(ring, loopback=is_loopback(settings.host), bots=_House(bots, settings)),
         settings=settings,
         ice=ice,
+        told=meters,
     )
-    life = Life(directory, bots, end_timeout_ms=settings.end_timeout_ms)
+    life = Life(
+        directory,
+        bots,
+        end_timeout_ms=settings.end_timeout_ms,
+        watchdog=Watchdog(meters.lagged, meters.stalled),
+    )
     entrance = Entrance(
         gate,
         refusals=refusals,
         pending=PendingSockets(
-            per_address=settings.max_pending_per_address, total=settings.max_pending
+            per_address=settings.max_pending_per_address,
+            total=settings.max_pending,
+            proxies=proxies,
         ),
         begin=life.begin,
     )
@@ -216,17 +277,24 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     app.state.registry, app.state.life = registry, life
     app.state.directory = directory  # where every other front door attaches its clients
     app.add_middleware(_GateMiddleware, gate=gate, refusals=refusals, life=life)
-    app.include_router(health_router(lambda: life.ready, lambda: len(registry)))
+    app.add_middleware(_FrontMiddleware, proxies=proxies, public=public)
+    app.include_router(
+        health_router(lambda: life.ready, lambda: len(registry), has_started=lambda: life.started)
+    )
     app.include_router(
         tokens_router(
             TokenIssuer(ring) if ring.signer else None,
             secret_check(settings.key),
             now_s=time.time,
             check_bot=bots.choose,
+            url=public.websocket,
         )
     )
     life.when_ending(offers.close)
     routes = app.router.routes
+    app.state.admin = _admin_routes(settings, LiveSessions(registry, meters.turns_of), meters)
+    if not settings.admin_address:
+        routes.extend(app.state.admin)
     files = StockFiles(uploads)
     routes.extend(StockHttp(directory, gate, offers, starts, ice, files).routes())
     routes.append(WebSocketRoute(SESSION_PATH, control))

@@ -1,10 +1,13 @@
 """``voxwire-server``: the command line."""
 
 import argparse
+import asyncio
 import errno
+import json
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voxwire_server.bots.house import Bots
@@ -24,6 +27,38 @@ def _parser() -> argparse.ArgumentParser:
         help="serve a bot",
         description="Serve a bot. Every option is also a VOXWIRE_* environment variable.",
     )
+    _add_settings(run)
+    check = commands.add_parser(
+        "check",
+        help="say before start what is wrong with settings, certificate, TURN, keys, ports",
+        description="Look at everything that a server with these settings needs, and say what is"
+        " wrong with it. It asks the TURN servers and the public URL; no session is opened.",
+        epilog="exit codes: 0 nothing failed, 1 something did, 2 wrong usage",
+    )
+    _add_settings(check)
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_sessions(commands)
+    return parser
+
+
+def _add_sessions(commands: Any) -> None:
+    sessions: argparse.ArgumentParser = commands.add_parser(
+        "sessions",
+        help="show the sessions of a server, live; end one",
+        description="Show the sessions of a server that has VOXWIRE_ADMIN_KEY, anew every second"
+        " until Ctrl-C. The key is taken from the same variable here.",
+    )
+    sessions.add_argument(
+        "--url", default="http://127.0.0.1:7860", help="the server (default %(default)s)"
+    )
+    sessions.add_argument("--once", action="store_true", help="print them once")
+    sessions.add_argument("--json", action="store_true", help="a line of JSON each time")
+    sessions.add_argument("--end", metavar="ID", help="end that session")
+    sessions.add_argument("--reason", default="", help="what its client is told")
+
+
+def _add_settings(run: argparse.ArgumentParser) -> None:
+    """The options that are settings, too."""
     run.add_argument(
         "bot",
         nargs="*",
@@ -58,7 +93,6 @@ def _parser() -> argparse.ArgumentParser:
         "--log-level", choices=["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"], help="what to log"
     )
     run.add_argument("--log-format", choices=["text", "json"], help="lines for people or machines")
-    return parser
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -74,15 +108,20 @@ def main(argv: list[str] | None = None) -> int:
 
         print(f"voxwire-server {server_version()}")
         return 0
-    if options.command != "run":
-        parser.print_help()
-        return 2
-    return _run(options)
+    match options.command:
+        case "run":
+            return _run(options)
+        case "check":
+            return _check(options)
+        case "sessions":
+            return _sessions(options)
+        case _:
+            parser.print_help()
+            return 2
 
 
-def _run(options: argparse.Namespace) -> int:
-    from pydantic import ValidationError
-
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings of the command line."""
     from voxwire_server.config import Settings
 
     given = {
@@ -93,32 +132,80 @@ def _run(options: argparse.Namespace) -> int:
     given["bot"] = ",".join(options.bot)
     if not options.bot:
         del given["bot"]
-    try:
-        settings = Settings(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "VOXWIRE_" + str(first["loc"][0]).upper()
-        print(f"voxwire-server: {name}: {first['msg']}", file=sys.stderr)
+    return given
+
+
+def _run(options: argparse.Namespace) -> int:
+    from voxwire_server.preflight import checked_settings
+
+    settings, wrong = checked_settings(_given(options))
+    if settings is None:
+        for finding in wrong:
+            print(f"voxwire-server: {finding.detail}", file=sys.stderr)
         return 2
     return _serve(settings)
 
 
+def _check(options: argparse.Namespace) -> int:
+    from voxwire_server.logs import configure_logging
+
+    configure_logging("ERROR")
+    from voxwire_server.preflight import checked_settings, preflight
+
+    settings, findings = checked_settings(_given(options))
+    if settings is not None:
+        findings = asyncio.run(preflight(settings))
+    failed = any(finding.state == "failed" for finding in findings)
+    if options.json:
+        found = [finding._asdict() for finding in findings]
+        print(json.dumps({"ok": not failed, "findings": found}))
+    else:
+        marks = {"ok": "ok", "warning": "warning", "failed": "FAILED"}
+        for name, state, detail in findings:
+            print(f"{name:<12} {marks[state]:<8} {detail}")
+    return 1 if failed else 0
+
+
+def _sessions(options: argparse.Namespace) -> int:
+    from voxwire_server.admin.table import AdminApi, AdminError, show
+
+    api = AdminApi(options.url, os.environ.get("VOXWIRE_ADMIN_KEY", ""))
+    try:
+        if options.end is not None:
+            api.end(options.end, options.reason)
+        else:
+            show(api, once=options.once, as_json=options.json)
+    except AdminError as error:
+        print(f"voxwire-server: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
 def _serve(settings: "Settings") -> int:
+    from voxwire_server.admin.routes import AdminKeyError
     from voxwire_server.bots.house import Bots, BotsError
     from voxwire_server.bots.registry import BotNotFoundError, load_bot
     from voxwire_server.ice_servers import IceServersError
     from voxwire_server.keys import KeyRingError
+    from voxwire_server.proxies import ProxiesError
     from voxwire_server.serving import (
         MissingKeyError,
         bind,
-        configure_logging,
         how_to_talk,
+        log_as,
         make_server,
+        port_of,
         run_server,
         where,
     )
 
-    configure_logging(settings.log_level, settings.log_format)
+    try:
+        log_as(settings)
+    except OSError as error:
+        print(f"voxwire-server: VOXWIRE_LOG_FILE: {error}", file=sys.stderr)
+        return 1
     try:
         listener = bind(settings)
     except MissingKeyError as error:
@@ -127,11 +214,14 @@ def _serve(settings: "Settings") -> int:
     except OSError as error:
         print(_why_not(settings.host, settings.port, error), file=sys.stderr)
         return 1
-    port = listener.getsockname()[1]
+    port = port_of(listener)
     try:
         bots = Bots([load_bot(name.strip()) for name in settings.bot.split(",")])
         server = make_server(settings, bots, port=port)
-    except (BotNotFoundError, BotsError, KeyRingError, IceServersError) as error:
+    except (
+        *(BotNotFoundError, BotsError, KeyRingError, IceServersError),
+        *(ProxiesError, AdminKeyError),
+    ) as error:
         listener.close()
         print(f"voxwire-server: {error}", file=sys.stderr)
         return 1
@@ -153,11 +243,14 @@ def _announce(bots: "Bots", url: str) -> None:
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
+    from voxwire_server.proxies import is_unix
+
+    if error.errno == errno.EADDRINUSE and not is_unix(host):
         holder = port_holder(port)
         by = f" by {holder}" if holder else ""
         return f"voxwire-server: port {port} is taken{by}; choose another with --port"
-    return f"voxwire-server: cannot listen on {host}:{port}: {error.strerror}"
+    place = host if is_unix(host) else f"{host}:{port}"
+    return f"voxwire-server: cannot listen on {place}: {error.strerror}"
 
 
 def port_holder(port: int) -> str:

@@ -1,9 +1,56 @@
 """Settings, from ``VOXWIRE_*`` environment variables or the command line."""
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import difflib
+import os
+from collections.abc import Iterable
+from typing import Final
 
-__all__ = ["Settings"]
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+__all__ = ["Settings", "UnknownSettingError", "check_names"]
+
+PREFIX: Final = "VOXWIRE_"
+OTHERS: Final = frozenset(
+    f"{PREFIX}{name}"
+    for name in ("GEMINI_MODEL", "OPENAI_REALTIME_URL", "SERVER", "SPEECH", "TOKEN", "VENV")
+)
+"""What the built-in bots, our clients and our workshop read; not settings of a server."""
+TESTS: Final = f"{PREFIX}TEST_"
+"""What our tests say to each other."""
+
+
+class UnknownSettingError(ValueError):
+    """The environment has a ``VOXWIRE_*`` that is no setting."""
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Look for settings that are not there; a misspelt one would be ignored otherwise.
+
+    Args:
+        names: Of environment variables.
+
+    Raises:
+        UnknownSettingError: One begins with ``VOXWIRE_`` and is no setting; the text names the
+            nearest one.
+    """
+    settings = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known = settings | OTHERS
+    unknown = [
+        name
+        for name in sorted(names)
+        if name.upper().startswith(PREFIX)
+        and name.upper() not in known
+        and not name.upper().startswith(TESTS)
+    ]
+    if unknown:
+        raise UnknownSettingError("; ".join(_not_known(name, settings) for name in unknown))
+
+
+def _not_known(name: str, settings: set[str]) -> str:
+    near = difflib.get_close_matches(name.upper(), sorted(settings), n=1, cutoff=0.7)
+    instead = f"did you mean {near[0]}?" if near else "names that begin with VOXWIRE_ are ours"
+    return f"{name} is no setting: {instead}"
 
 
 class Settings(BaseSettings):
@@ -12,13 +59,25 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="VOXWIRE_", extra="ignore", frozen=True)
 
     host: str = "127.0.0.1"
-    """Address to listen on; anything but loopback needs a key."""
+    """Address to listen on; anything but loopback needs a key. ``unix:/run/voxwire.sock``: a Unix
+    socket."""
     port: int = Field(default=7860, ge=0, le=65535)
     """Port to listen on; 0 = any free one."""
     key: str = Field(default="", repr=False)
     """Secret of this server, at least 32 characters; required to listen beyond loopback."""
     keys: str = Field(default="", repr=False)
     """Instead of ``key``, for rotation: JSON list of up to two keys; the first one signs."""
+    public_url: str = ""
+    """Where clients find the server, behind a proxy: ``https://bot.example`` or
+    ``https://bot.example/voice``. Its host and its pages are the server's own."""
+    trusted_proxies: str = ""
+    """Addresses and networks whose forwarded headers count, separated by commas; ``unix``: whoever
+    comes by the Unix socket. Limits by address then count the client's."""
+    admin_key: str = Field(default="", repr=False)
+    """Secret of the operator's routes (sessions, figures), at least 32 characters; empty = there
+    are none."""
+    admin_address: str = Field(default="", pattern=r"^(|.+:[0-9]{1,5})$")
+    """Address that they listen on, ``127.0.0.1:9100``; empty = that of the server."""
     bot: str = "offline"
     """Bot that the server runs: ``offline``, ``gemini``, ``openai-realtime``, ``nova-sonic``, or
     the path of a Python file with ``bot``; several, separated by commas, are chosen by name."""
@@ -51,11 +110,17 @@ class Settings(BaseSettings):
     idle_s: int = Field(default=0, ge=0)
     """A session ends when for so long nobody speaks or types and the bot is silent, seconds;
     0 = no limit."""
+    log_file: str = ""
+    """File to log into instead of stderr; opened anew on SIGHUP."""
+    log_file_max_bytes: int = Field(default=10_485_760, ge=0)
+    """When it is as long as that, it becomes ``<name>.1``, bytes; 0 = never."""
+    log_file_count: int = Field(default=5, ge=1)
+    """How many such files are kept."""
     log_level: str = Field(default="WARNING", pattern="^(TRACE|DEBUG|INFO|WARNING|ERROR)$")
     """Lowest level that is logged."""
     max_pending_per_address: int = Field(default=8, ge=1)
-    """Sockets of one address whose Hello has not been accepted; behind a proxy, all of its clients
-    are one address."""
+    """Sockets of one address whose Hello has not been accepted; behind a proxy that is not named in
+    ``trusted_proxies`` all of its clients are one address."""
     max_pending: int = Field(default=256, ge=1)
     """Such sockets in all."""
     log_format: str = Field(default="text", pattern="^(text|json)$")
@@ -81,8 +146,27 @@ class Settings(BaseSettings):
     """Memory that files of all sessions take together until their bots have them, bytes."""
     answer_timeout_ms: int = Field(default=15_000, ge=0)
     """How long the services that owe an answer may be silent; 0 = for ever, milliseconds."""
-    end_timeout_ms: int = 5000
+    drain_ms: int = Field(default=30_000, ge=0, le=3_600_000)
+    """How long sessions may go on after SIGTERM, while no new one is begun, milliseconds."""
+    end_timeout_ms: int = 3000
     """Longest time for a bot to end, milliseconds."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The arguments, then the environment, in which every ``VOXWIRE_*`` must be known.
+
+        Raises:
+            UnknownSettingError: One is not.
+        """
+        check_names(os.environ)
+        return init_settings, env_settings
 
     @property
     def has_key(self) -> bool:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from voxwire_server.proxies import NOWHERE, PublicUrl, is_unix
+
 __all__ = ["Gate", "MissingKeyError", "Refusal", "is_loopback", "missing_key_message"]
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
@@ -51,7 +53,8 @@ _FORWARDED: Final = _forbidden("forwarded requests need VOXWIRE_KEY on this serv
 _ONE_EACH: Final = _forbidden("a request has exactly one Host and at most one Origin")
 _FOREIGN_HOST: Final = _forbidden(
     "the Host of this request does not name the server's machine; use 127.0.0.1 or localhost, or"
-    " set VOXWIRE_HOST and VOXWIRE_KEY on the server to serve other names"
+    " set VOXWIRE_KEY on the server, and VOXWIRE_PUBLIC_URL behind a proxy, else VOXWIRE_HOST, to"
+    " serve other names"
 )
 _FOREIGN_ORIGIN: Final = _forbidden(
     "the origin of this page is not allowed; open the page at the server's own address, or name"
@@ -60,8 +63,8 @@ _FOREIGN_ORIGIN: Final = _forbidden(
 
 
 def is_loopback(host: str) -> bool:
-    """True when ``host`` can only be reached from this machine."""
-    if host.lower() == "localhost":
+    """True when ``host`` can only be reached from this machine, a Unix socket too."""
+    if host.lower() == "localhost" or is_unix(host):
         return True
     try:
         address = ipaddress.ip_address(host.strip("[]"))
@@ -102,11 +105,16 @@ class Gate:
         loopback: True when the server is for its own machine.
         has_key: True when a key is set.
         allowed_origins: Origins allowed besides the server's own on loopback, exact.
+        public: Where clients find it: with a key, its host and its pages are the server's own.
+        behind_proxy: True where a proxy stands before it: then no client is known to be a program
+            of this machine.
     """
 
     loopback: bool
     has_key: bool = False
     allowed_origins: frozenset[str] = frozenset()
+    public: PublicUrl = NOWHERE
+    behind_proxy: bool = False
 
     def check(self, scope: Mapping[str, Any]) -> Refusal | None:
         """Look at a request or at the head of a WebSocket.
@@ -127,14 +135,20 @@ class Gate:
                 return _PEER
         if len(hosts) != 1 or len(origins) > 1:
             return _ONE_EACH
-        if self.loopback and not _bears_a_loopback_name(hosts[0]):
+        if self.loopback and not (_bears_a_loopback_name(hosts[0]) or self._is_public(hosts[0])):
             return _FOREIGN_HOST
         if origins and not self._origin_allowed(origins[0], hosts[0], scope):
             return _FOREIGN_ORIGIN
         return None
 
+    def _is_public(self, host: str) -> bool:
+        own = host.lower().removesuffix(_DEFAULT_PORTS.get(self.public.scheme, " "))
+        return self.has_key and bool(own) and own == self.public.authority
+
     def _origin_allowed(self, origin: str, host: str, scope: Mapping[str, Any]) -> bool:
-        if origin in self.allowed_origins:
+        if origin in self.allowed_origins or (
+            self._is_public(host) and origin == self.public.origin
+        ):
             return True
         given = str(scope.get("scheme", "http"))
         scheme = _PAGE_SCHEMES.get(given, given)
@@ -146,9 +160,10 @@ class Gate:
             _own_origin("https", host),
         )
 
-    @staticmethod
-    def is_local_program(scope: Mapping[str, Any]) -> bool:
+    def is_local_program(self, scope: Mapping[str, Any]) -> bool:
         """True for a client on this machine that is no web page and that no proxy stands before."""
+        if self.behind_proxy:
+            return False
         if any(name == b"origin" or _is_forwarding(name) for name, _ in scope["headers"]):
             return False
         return _peer_is_local(scope)

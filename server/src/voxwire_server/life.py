@@ -1,12 +1,14 @@
 """The life of an application: warmed up when it is first used, closed with its server."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
 from typing import Any, Final, Protocol
 
+from voxwire_server.admin.watchdog import Watchdog
 from voxwire_server.bots.house import Bots
 
 __all__ = ["Life", "lifespan"]
@@ -39,12 +41,16 @@ class Sessions(Protocol):
     """The sessions of an application."""
 
     @property
-    def closing(self) -> bool:
+    def leaving(self) -> bool:
         """True when no session is begun any more."""
         ...
 
     def begin(self) -> None:
         """The application runs. Idempotent; needs a running event loop."""
+        ...
+
+    async def drain(self, within_ms: int) -> None:
+        """Begin no session any more, tell every client, and wait until they have all ended."""
         ...
 
     async def close(self, timeout_ms: int) -> None:
@@ -59,24 +65,38 @@ class Life:
         sessions: The sessions.
         bots: The bots.
         end_timeout_ms: How long the sessions have to end.
+        watchdog: Watches the event loop meanwhile.
     """
 
-    def __init__(self, sessions: Sessions, bots: Bots, *, end_timeout_ms: int) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        bots: Bots,
+        *,
+        end_timeout_ms: int,
+        watchdog: Watchdog | None = None,
+    ) -> None:
         self._sessions = sessions
         self._bots = bots
         self._end_timeout_ms = end_timeout_ms
         self._task: asyncio.Task[None] | None = None
         self._warm = asyncio.Event()
         self._doors: list[Callable[[], Awaitable[None]]] = []
+        self._watchdog = watchdog
 
     def when_ending(self, close: Callable[[], Awaitable[None]]) -> None:
         """Have a front door closed, which keeps something of its own, before the sessions end."""
         self._doors.append(close)
 
     @property
+    def started(self) -> bool:
+        """True once it is warm."""
+        return self._warm.is_set()
+
+    @property
     def ready(self) -> bool:
         """True while new sessions are taken without a wait."""
-        return self._warm.is_set() and not self._sessions.closing
+        return self._warm.is_set() and not self._sessions.leaving
 
     async def warmed(self) -> None:
         """Wait until sessions are taken without a wait."""
@@ -87,6 +107,8 @@ class Life:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._warm_up())
             self._sessions.begin()
+            if self._watchdog is not None:
+                self._watchdog.start()
 
     async def _warm_up(self) -> None:
         try:
@@ -107,6 +129,16 @@ class Life:
         finally:
             await self.close()
 
+    async def drain(self, within_ms: int) -> None:
+        """Let the sessions end by themselves: none is begun any more, and `ready` is over at once.
+
+        Args:
+            within_ms: How long they have; whoever is left then is not ended here.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_ms / 1000):
+                await self._sessions.drain(within_ms)
+
     async def end_sessions(self) -> None:
         """End every session and tell their clients; none is begun any more."""
         for close in self._doors:
@@ -120,6 +152,8 @@ class Life:
         await self.end_sessions()
         for bot in self._bots.all:
             await bot.close()
+        if self._watchdog is not None:
+            self._watchdog.stop()
 
 
 def lifespan(app: Any) -> Callable[[Any], AbstractAsyncContextManager[None]]:

@@ -89,15 +89,18 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line | {"message": record.getMessage()}, default=str)
 
 
-def configure_logging(level: str, log_format: str = "text") -> None:
-    """Log to stderr; Pipecat's loguru goes the same way.
+def configure_logging(
+    level: str, log_format: str = "text", to: logging.Handler | None = None
+) -> None:
+    """Log to stderr or elsewhere; Pipecat's loguru goes the same way.
 
     Args:
         level: Lowest level: TRACE, DEBUG, INFO, WARNING or ERROR.
         log_format: ``text`` or ``json``.
+        to: Where to; None = stderr.
     """
     logging.addLevelName(TRACE, "TRACE")
-    handler = logging.StreamHandler(sys.stderr)
+    handler = to or logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler])
     for each in {handler, *logging.getLogger().handlers}:

@@ -1,15 +1,20 @@
 """Running a server in this process."""
 
 import asyncio
+import errno
 import gc
 import shlex
 import signal
 import socket
 from collections.abc import Callable, Generator, Sequence, Sized
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from voxwire_protocol import wire
 from voxwire_server.app import create_app
@@ -17,7 +22,9 @@ from voxwire_server.bots.house import Servable, loaded
 from voxwire_server.config import Settings
 from voxwire_server.gate import MissingKeyError, is_loopback, missing_key_message
 from voxwire_server.life import Life
+from voxwire_server.log_file import LogFile
 from voxwire_server.logs import configure_logging
+from voxwire_server.proxies import PublicUrl, TrustedProxies, is_unix, unix_path
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.sockets import protocols
 
@@ -26,7 +33,9 @@ __all__ = [
     "bind",
     "configure_logging",
     "how_to_talk",
+    "log_as",
     "make_server",
+    "port_of",
     "registry_of",
     "run_server",
     "serve",
@@ -34,9 +43,31 @@ __all__ = [
     "where",
 ]
 
+_SOCKETS_S: Final = 2
+"""How long sockets have to close once the sessions are over, seconds."""
 _SOCKET_BUFFER_BYTES: Final = 65_536
 _CLOSING_BYTES: Final = 2 * wire.DEFAULT_MAX_MESSAGE_BYTES
 """A larger message closes its socket (1009); above the protocol's limit it is refused."""
+
+
+def log_as(settings: Settings) -> None:
+    """Log as the settings say.
+
+    Raises:
+        OSError: The log file cannot be written.
+    """
+    if not settings.log_file:
+        configure_logging(settings.log_level, settings.log_format)
+        return
+    size, count = settings.log_file_max_bytes, settings.log_file_count
+    file = LogFile(settings.log_file, max_bytes=size, count=count)
+    file.reopen_on_hangup()
+    configure_logging(settings.log_level, settings.log_format, file)
+
+
+def port_of(listener: socket.socket) -> int:
+    """The port that is listened on; 0 = it is a Unix socket."""
+    return 0 if listener.family == socket.AF_UNIX else listener.getsockname()[1]
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -48,6 +79,8 @@ def bind(settings: Settings) -> socket.socket:
     """
     if not is_loopback(settings.host) and not settings.has_key:
         raise MissingKeyError(missing_key_message(settings.host))
+    if is_unix(settings.host):
+        return _bind_unix(Path(unix_path(settings.host)))
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is spelt out; with it on, every
     # second small event waits 40 ms for the peer's delayed acknowledgement.
@@ -72,13 +105,80 @@ def bind(settings: Settings) -> socket.socket:
     return listener
 
 
+def _bind_unix(path: Path) -> socket.socket:
+    """A Unix socket; one that nobody listens on any more is taken away first.
+
+    Raises:
+        OSError: It cannot be, or somebody listens there.
+    """
+    if path.is_socket():
+        with socket.socket(socket.AF_UNIX) as other, suppress(ConnectionRefusedError):
+            other.connect(str(path))
+            raise OSError(errno.EADDRINUSE, "somebody listens there")
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
 class _Server(uvicorn.Server):
-    """Ends the sessions before their sockets, so that clients are told why."""
+    """Ends the sessions before their sockets, so that clients are told why.
+
+    SIGTERM lets them end by themselves first; a second one, and Ctrl-C, do not.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, *, drain_ms: int, admin: uvicorn.Server | None
+    ) -> None:
+        super().__init__(config)
+        self._drain_ms = drain_ms
+        self._admin = admin
+        self._serving_admin: asyncio.Task[None] | None = None
+        self._leaves = False
+        self._draining: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, at the operator's address too."""
+        await super().startup(sockets)
+        if self._admin is not None and not self.should_exit:
+            serving = self._admin.serve()
+            self._serving_admin = asyncio.get_running_loop().create_task(serving)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal came."""
+        if sig == signal.SIGTERM and self._drain_ms and not (self._leaves or self.should_exit):
+            self._leaves = True  # a signal's handler does no more than note it
+            self._captured_signals.append(sig)
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if self._leaves and self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
+        return await super().on_tick(counter)
+
+    async def _drain(self) -> None:
+        application: Any = self.config.app
+        life: Life = application.state.life
+        await life.drain(self._drain_ms)
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         application: Any = self.config.app
         life: Life = application.state.life
+        if self._draining is not None:
+            self._draining.cancel()
         await life.end_sessions()
+        if self._admin is not None and self._serving_admin is not None:
+            self._admin.should_exit = True
+            await self._serving_admin
         await super().shutdown(sockets)
 
     @contextmanager
@@ -96,11 +196,16 @@ class _Server(uvicorn.Server):
 def make_server(settings: Settings, bot: Servable, *, port: int) -> uvicorn.Server:
     """A uvicorn server for the application: no compression, capped messages, no access log."""
     http, websocket = protocols(
-        PendingSockets(per_address=settings.max_pending_per_address, total=settings.max_pending),
+        PendingSockets(
+            per_address=settings.max_pending_per_address,
+            total=settings.max_pending,
+            proxies=TrustedProxies.parse(settings.trusted_proxies),
+        ),
         head_timeout_ms=settings.hello_timeout_ms,
     )
+    application = create_app(settings, bot, port=port)
     config = uvicorn.Config(
-        create_app(settings, bot, port=port),
+        application,
         host=settings.host,
         port=port,
         http=http,
@@ -111,9 +216,32 @@ def make_server(settings: Settings, bot: Servable, *, port: int) -> uvicorn.Serv
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=max(1, settings.end_timeout_ms // 1000),
+        proxy_headers=False,  # the application reads them, from the proxies that it trusts
+        timeout_graceful_shutdown=_SOCKETS_S,
     )
-    return _Server(config)
+    admin = _admin_server(settings, application.state.admin)
+    return _Server(config, drain_ms=settings.drain_ms, admin=admin)
+
+
+def _admin_server(settings: Settings, routes: Sequence[Route]) -> uvicorn.Server | None:
+    """What listens at an address of the operator's own; None = there is none."""
+    if not (settings.admin_address and routes):
+        return None
+    host, _, port = settings.admin_address.rpartition(":")
+    config = uvicorn.Config(
+        Starlette(routes=routes),
+        host=host.strip("[]"),
+        port=int(port),
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
+    return server
 
 
 def run_server(server: uvicorn.Server, listener: socket.socket) -> None:
@@ -153,7 +281,13 @@ def registry_of(server: uvicorn.Server) -> Sized:
 
 
 def where(settings: Settings, port: int) -> str:
-    """URL of a server that listens: ``ws://HOST:PORT``, an IPv6 address in brackets."""
+    """URL of a server that listens: the public one, or ``ws://HOST:PORT``, an IPv6 address in
+    brackets, or ``unix:PATH``.
+    """
+    if settings.public_url:
+        return PublicUrl.parse(settings.public_url).websocket
+    if is_unix(settings.host):
+        return settings.host
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"ws://{host}:{port}"
 
@@ -176,9 +310,9 @@ def serve(bot: Servable, settings: Settings | None = None) -> None:
         BotsError: The bots cannot be served together.
     """
     settings, bots = settings or Settings(), loaded(bot)
-    configure_logging(settings.log_level, settings.log_format)
+    log_as(settings)
     listener = bind(settings)
-    port = listener.getsockname()[1]
+    port = port_of(listener)
     server = make_server(settings, bots, port=port)
     print(how_to_talk(settings, port, bots.names), flush=True)
     run_server(server, listener)
@@ -208,7 +342,7 @@ async def serve_async(
     settings, bots = settings or Settings(), loaded(bot)
     listener = bind(settings)
     try:
-        port = listener.getsockname()[1]
+        port = port_of(listener)
         server = make_server(settings, bots, port=port)
         server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
         if on_ready is None:

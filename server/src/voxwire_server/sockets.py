@@ -192,12 +192,15 @@ class _BoundedHttp:
 
     _deadline: asyncio.TimerHandle | None = None
     _refused = False
+    _peer = ""
+
+    headers: list[tuple[bytes, bytes]]
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)  # type: ignore[misc]
         peer: Any = transport.get_extra_info("peername")
-        address = str(peer[0]) if peer else ""
-        self._refused = not self.pending.enter(transport, address, _now_ms())
+        self._peer = str(peer[0]) if peer and not isinstance(peer, str) else ""
+        self._refused = not self.pending.enter(transport, self._peer, _now_ms())
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
@@ -216,6 +219,10 @@ class _BoundedHttp:
 
     def handle_websocket_upgrade(self, *args: Any) -> None:
         self._stop_deadline()
+        if not self.pending.name(self.transport, self._peer, self.headers, _now_ms()):
+            self.transport.write(_TOO_MANY)
+            self.transport.close()
+            return
         self.pending.busy(self.transport)
         super().handle_websocket_upgrade(*args)  # type: ignore[misc]
 

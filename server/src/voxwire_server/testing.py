@@ -18,7 +18,7 @@ from voxwire_server.bots.house import Bots, Servable
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.gate import is_loopback
-from voxwire_server.serving import bind, make_server, registry_of, where
+from voxwire_server.serving import bind, make_server, port_of, registry_of, where
 
 __all__ = ["Clock", "RunningServer", "VirtualTime", "in_virtual_time", "running_server"]
 
@@ -49,7 +49,7 @@ async def running_server(bot: Servable, **settings: Any) -> AsyncGenerator[Runni
     fields: dict[str, Any] = {"host": "127.0.0.1", "port": 0, **settings}
     chosen = Settings(**fields)
     listener = bind(chosen)
-    port = listener.getsockname()[1]
+    port = port_of(listener)
     server = make_server(chosen, given, port=port)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     task = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))

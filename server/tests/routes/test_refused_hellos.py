@@ -26,6 +26,8 @@ KEY = "an operator's secret of more than 32 characters"
 RESUME = wire.Feature.FEATURE_RESUME
 EXPIRED = ("SESSION_EXPIRED", "the session is over, or it is not yours")
 
+RETRY_AFTER_MS = {"the server is full": 2000, "the server is shutting down": 1000}
+
 
 async def wait_for_ever(_: Any) -> None:
     await asyncio.Event().wait()
@@ -105,7 +107,7 @@ class House:
         error, socket = answer.error, self.wires[-1]
         async with asyncio.timeout(10):
             await socket.task
-        retry_after_ms = 2000 if error.reason == "the server is full" else 0
+        retry_after_ms = RETRY_AFTER_MS.get(error.reason, 0)
         expected = wire.Envelope(
             seq=1,
             error=wire.Error(
@@ -237,7 +239,7 @@ async def test_a_server_that_shuts_down_takes_nobody_in_and_nobody_back() -> Non
             "GOING_AWAY",
             "the server is shutting down",
         )
-        assert await server.refused(hello()) == ("CAPACITY", "the server is full")
+        assert await server.refused(hello()) == ("GOING_AWAY", "the server is shutting down")
 
 
 @pytest.mark.parametrize("limit", [4096])

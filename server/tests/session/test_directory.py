@@ -24,6 +24,7 @@ OTHER = Owner("other", "ws://other:7860/v1/session")
 EXPIRED = Refused(
     wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED, "the session is over, or it is not yours"
 )
+GOING = Refused(wire.ErrorCode.ERROR_CODE_GOING_AWAY, "the server is shutting down", 1000)
 FULL = Refused(wire.ErrorCode.ERROR_CODE_CAPACITY, "the server is full", 2000)
 
 
@@ -148,7 +149,7 @@ async def test_who_comes_back_takes_the_session_over(time: VirtualTime) -> None:
     assert await Caller(token_of("bob"), back=first.welcome).come(process) == EXPIRED
     await process.close()
     gone = await Caller(back=first.welcome).come(process)
-    assert gone == Refused(wire.ErrorCode.ERROR_CODE_GOING_AWAY, "the server is shutting down")
+    assert gone == GOING
 
 
 # refused: nothing is left
@@ -182,7 +183,7 @@ async def test_a_process_that_shuts_down_while_the_store_is_asked_begins_nothing
     coming = asyncio.create_task(Caller(token_of()).come(process))
     await asyncio.sleep(0)
     await process.close()
-    assert await coming == FULL
+    assert await coming == GOING
     assert len(process.store) == 0
     assert not process.store.is_used("token-of-ada")
 

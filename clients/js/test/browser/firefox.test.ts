@@ -12,7 +12,7 @@ const ANSWER = "It is on your map: Paris,";
 /** A page is looked at this often; Firefox's own waits poll each frame. */
 const POLL = { polling: 100, timeout: 90_000 };
 /** Where this runs without a network of its own, WebRTC's packets would need the machine's. */
-const notApart = process.env.VOXWIRE_NOT_APART;
+const notApart = process.env.VOXWIRE_TEST_NOT_APART;
 
 let site: Site;
 let server: Server;

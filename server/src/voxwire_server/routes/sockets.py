@@ -4,10 +4,11 @@ Pure: no clock reads, no I/O; ``now_ms`` is monotonic milliseconds.
 """
 
 import ipaddress
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final, NamedTuple
 
 from voxwire_server.gate import is_loopback
+from voxwire_server.proxies import TrustedProxies
 
 __all__ = ["EXTENSION", "YOUNG_MS", "PendingSockets", "SocketControl"]
 
@@ -69,10 +70,14 @@ class PendingSockets:
     Args:
         per_address: Most sockets of one address (IPv6: of one /64).
         total: Most sockets in all.
+        proxies: Those whose sockets count for their clients.
     """
 
-    def __init__(self, *, per_address: int, total: int) -> None:
+    def __init__(
+        self, *, per_address: int, total: int, proxies: TrustedProxies | None = None
+    ) -> None:
         self._per_address = per_address
+        self._proxies = proxies or TrustedProxies()
         self._total = total
         self._groups: dict[str, dict[Hashable, float]] = {}
         self._group_of: dict[Hashable, str] = {}
@@ -80,6 +85,22 @@ class PendingSockets:
 
     def __len__(self) -> int:
         return len(self._group_of)
+
+    def trusts(self, peer: str) -> bool:
+        """Whether a socket is a proxy's: it counts for its client, once that is known."""
+        return self._proxies.trusts(peer)
+
+    def name(
+        self, socket: Hashable, peer: str, headers: Iterable[tuple[bytes, bytes]], now_ms: float
+    ) -> bool:
+        """Count the socket of a proxy of ours for the client behind it; False = that has too many,
+        and the socket is not counted any more.
+        """
+        front = self._proxies.front(peer, headers)
+        if front is None or front.client is None or socket not in self._group_of:
+            return True
+        self.leave(socket)
+        return self.enter(socket, front.client, now_ms)
 
     def enter(self, socket: Hashable, address: str, now_ms: float) -> bool:
         """Count a new socket; False = there are too many, and it is not counted."""
@@ -114,6 +135,8 @@ class PendingSockets:
 
     def _full(self, group: str, address: str, now_ms: float) -> bool:
         same = self._groups.get(group, {})
+        if self.trusts(address):
+            return len(self._group_of) >= self._total
         if is_loopback(address):
             count = sum(1 for since in same.values() if now_ms - since >= YOUNG_MS)
         else:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from voxwire_protocol import wire
@@ -33,11 +34,12 @@ from voxwire_server.session.refusals import (
     NotYoursError,
     refusal_of,
 )
-from voxwire_server.session.registry import CapacityError, SessionRegistry
+from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.session.single_file import SingleFile
 from voxwire_server.session.store import Owner, SessionStore, StoreUnreachableError, Use
 from voxwire_server.session.ticket import Arrival, At, Here, Refused, Ticket
+from voxwire_server.session.told import NOBODY, Told
 from voxwire_server.tokens import Claims, TokenError
 
 __all__ = ["BEAT_MS", "Directory"]
@@ -47,6 +49,7 @@ _log = logging.getLogger("voxwire.session")
 BEAT_MS: Final = 2000
 """How often the store is told that this process lives, milliseconds."""
 _USED: Final = "the token was used already"
+_GOING: Final = "the server shuts down; a new connection finds another one"
 _TOO_MANY: Final = "this token allows no more sessions at once"
 
 T = TypeVar("T")
@@ -68,6 +71,7 @@ class Directory:
         admission: Who may begin one.
         settings: How sessions run.
         ice: The STUN and TURN servers.
+        told: Is told what the sessions do.
         store: Where processes agree; None = this one is alone.
         url: Where clients reach this one process; empty = it has no URL of its own.
         clock: The clock to run by.
@@ -81,6 +85,7 @@ class Directory:
         *,
         settings: Settings,
         ice: IceServers | None = None,
+        told: Told = NOBODY,
         store: SessionStore | None = None,
         url: str = "",
         clock: Clock = SYSTEM_CLOCK,
@@ -91,6 +96,7 @@ class Directory:
         self._settings = settings
         self._ice = IceServers.parse() if ice is None else ice
         self._store: SessionStore = LocalStore(now_s=wall_s) if store is None else store
+        self._told = told
         self._me = Owner(registry.name, url)
         self._clock = clock
         self._wall_s = wall_s
@@ -105,6 +111,11 @@ class Directory:
     def closing(self) -> bool:
         """True when no session is begun or resumed any more."""
         return self._registry.closing
+
+    @property
+    def leaving(self) -> bool:
+        """True when no session is begun any more; those that there are may go on."""
+        return self._registry.draining or self._registry.closing
 
     async def attach(
         self, ticket: Ticket, facts: SessionFacts, arrival: Arrival
@@ -145,7 +156,7 @@ class Directory:
         For a door that has to do something before it attaches. Nothing is used up or promised.
         """
         try:
-            if self.closing:
+            if self.leaving:
                 raise ClosingError
             self._registry.give_back(self._registry.reserve())
             self._admission.check(ticket, now_s=self._wall_s())
@@ -175,7 +186,9 @@ class Directory:
         except ElsewhereError as elsewhere:
             return At(elsewhere.url)
         except REFUSALS as error:
-            return refusal_of(error)
+            refused = refusal_of(error)
+            self._told.refused(refused.code)
+            return refused
 
     # resuming
 
@@ -226,6 +239,8 @@ class Directory:
         session = self._registry.get(known)
         if session is not None and self._goes_on(session, attempt):
             return await self._again(session, attempt)
+        if self.leaving:
+            raise ClosingError
         async with AsyncExitStack() as turn, AsyncExitStack() as held:
             session_id = self._registry.reserve()
             held.callback(self._registry.give_back, session_id)
@@ -289,8 +304,8 @@ class Directory:
 
     def _born(self, session_id: str, attempt: _Attempt, admitted: Admitted) -> Session:
         """Make, bind and start a session in one go: everything that it needs is reserved."""
-        if self.closing:
-            raise CapacityError
+        if self.leaving:
+            raise ClosingError
         facts = _facts_of(attempt.facts, admitted)
         session = Session(
             session_id,
@@ -304,8 +319,14 @@ class Directory:
         )
         self._bound(session, attempt)
         session.when_ending(lambda: self._spawn(self._leave(session)))
-        self._registry.start(session)
+        self._told.begun(session_id)
+        session.outlet.tell(partial(self._told.sent, session_id))
+        self._registry.start(session).add_done_callback(lambda _: self._over(session))
         return session
+
+    def _over(self, session: Session) -> None:
+        dropped = {**session.intake.counters(), **session.capture.counters()}
+        self._told.over(session.id, dropped)
 
     @staticmethod
     def _bound(session: Session, attempt: _Attempt) -> Session:
@@ -366,6 +387,18 @@ class Directory:
             session = self._registry.get(session_id)
             if session is not None:
                 session.end(wire.EndReason.END_REASON_ERROR, _TAKEN)
+
+    async def drain(self, within_ms: int) -> None:
+        """Begin no session any more, tell every client, and wait until they have all ended.
+
+        Args:
+            within_ms: When this process ends the rest, which their clients are told.
+        """
+        self._registry.draining = True
+        for session in self._registry:
+            if not session.over:
+                session.emit(go_away=wire.GoAway(reason=_GOING, time_left_ms=within_ms))
+        await self._registry.emptied()
 
     async def close(self, timeout_ms: int) -> None:
         """End every session, and wait until nothing of them remains, here and in the store."""

@@ -1,6 +1,7 @@
 """What a session tells its client: sent, remembered, and nothing behind its farewell."""
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from voxwire_protocol import wire
@@ -17,6 +18,10 @@ _log = logging.getLogger("voxwire.session")
 _MAX_REASON_CHARS: Final = 500
 
 
+def _nobody(_: wire.Envelope) -> None:
+    pass
+
+
 class Outlet:
     """The way out of one session.
 
@@ -31,6 +36,11 @@ class Outlet:
         self._history = history
         self.session_id = session_id
         self._closed = False
+        self._tell: Callable[[wire.Envelope], object] = _nobody
+
+    def tell(self, whom: Callable[[wire.Envelope], object]) -> None:
+        """Have somebody told, too, what is sent from now on."""
+        self._tell = whom
 
     def send(self, envelope: wire.Envelope) -> None:
         """Send an envelope.
@@ -51,6 +61,10 @@ class Outlet:
                 self.error(error.code, reason)
         else:
             self._history.note(envelope)
+            try:
+                self._tell(envelope)
+            except Exception:  # figures are worth no conversation
+                _log.exception("figures could not be taken", extra={"session": self.session_id})
 
     def error(
         self,

@@ -21,6 +21,7 @@ __all__ = [
 
 _FULL_MS: Final = 2000
 _UNREACHABLE_MS: Final = 1000
+_GOING_MS: Final = 1000
 
 
 class NotYoursError(Exception):
@@ -70,7 +71,8 @@ def refusal_of(error: Exception) -> Refused:
             reason = "the server cannot decide just now"
             return Refused(code.ERROR_CODE_CAPACITY, reason, _UNREACHABLE_MS)
         case ClosingError():
-            return Refused(code.ERROR_CODE_GOING_AWAY, "the server is shutting down")
+            reason = "the server is shutting down"
+            return Refused(code.ERROR_CODE_GOING_AWAY, reason, _GOING_MS)
         case LeftError():
             return Refused(code.ERROR_CODE_CONNECTION_LOST, "the client has gone")
         case _:

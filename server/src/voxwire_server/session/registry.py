@@ -38,6 +38,8 @@ class SessionRegistry:
         self.name = _random_name(_NAME_BYTES)
         """Name of this process; the ids of its sessions begin with it."""
         self.closing = False
+        self.draining = False
+        """True when no session is begun any more, and those that there are go on."""
         self._max_sessions = max_sessions
         self._sessions: dict[str, Session] = {}
         self._reserved: set[str] = set()
@@ -83,13 +85,14 @@ class SessionRegistry:
         """A session of this process; it may be over."""
         return self._sessions.get(session_id)
 
-    def start(self, session: Session) -> None:
+    def start(self, session: Session) -> "asyncio.Task[None]":
         """Run the owner task of a session in the place that was reserved for it."""
         self._reserved.discard(session.id)
         self._sessions[session.id] = session
         task = asyncio.get_running_loop().create_task(session.run(), name=f"session {session.id}")
         self._tasks.add(task)
         task.add_done_callback(lambda task: self._over(session, task))
+        return task
 
     def _over(self, session: Session, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -98,6 +101,11 @@ class SessionRegistry:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("session failed", exc_info=error, extra={"session": session.id})
             session.control.close(_FAILED, "the session failed")
+
+    async def emptied(self) -> None:
+        """Wait until there is no session any more."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def close(self, timeout_ms: int) -> None:
         """End every session and wait until nothing of them remains."""

@@ -213,6 +213,11 @@ class Session:
         return self.clock.now_ms()
 
     @property
+    def age_ms(self) -> float:
+        """How long it has been there, milliseconds."""
+        return self.now_ms() - self._started_ms
+
+    @property
     def playout(self) -> Playout:
         """What was placed of the bot's voice."""
         return self.voice.playout
@@ -469,4 +474,4 @@ class Session:
         self.port = None
 
     def _farewell(self, reason: wire.EndReason, error: wire.Error | None) -> None:
-        self.outlet.farewell(reason, error, int(self.now_ms() - self._started_ms))
+        self.outlet.farewell(reason, error, int(self.age_ms))

@@ -6,12 +6,12 @@ const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/goog
 
 /** The browser, or undefined where there is none. */
 export const chromiumPath = () =>
-  process.env.VOXWIRE_CHROMIUM ?? PLACES.find((path) => existsSync(path));
+  process.env.VOXWIRE_TEST_CHROMIUM ?? PLACES.find((path) => existsSync(path));
 
 /** Starts it, without a word to any other host. */
 export function launch(...more) {
   const executablePath = chromiumPath();
-  if (executablePath === undefined) throw new Error("no Chromium found; set VOXWIRE_CHROMIUM");
+  if (executablePath === undefined) throw new Error("no Chromium found; set VOXWIRE_TEST_CHROMIUM");
   return chromium.launch({
     executablePath,
     args: [

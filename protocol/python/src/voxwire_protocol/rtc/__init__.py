@@ -30,6 +30,7 @@ __all__ = [
     "own_addresses",
     "packet_samples",
     "strip_candidates",
+    "try_turn",
     "with_opus_fmtp",
 ]
 
@@ -60,4 +61,4 @@ from voxwire_protocol.rtc.sdp import (  # noqa: E402
     strip_candidates,
     with_opus_fmtp,
 )
-from voxwire_protocol.rtc.turn_servers import TurnError  # noqa: E402
+from voxwire_protocol.rtc.turn_servers import TurnError, try_turn  # noqa: E402

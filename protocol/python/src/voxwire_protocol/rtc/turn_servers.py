@@ -14,7 +14,7 @@ from aioice import ice, stun, turn
 
 from voxwire_protocol import wire
 
-__all__ = ["ALLOCATE_S", "TurnError", "allocate", "has_turn"]
+__all__ = ["ALLOCATE_S", "TurnError", "allocate", "has_turn", "try_turn"]
 
 ALLOCATE_S: Final = 3.0
 """How long one TURN server may take. aioice itself would retransmit for half a minute."""
@@ -132,6 +132,32 @@ async def allocate(agent: Any, servers: Sequence[wire.IceServer], *, hide: bool 
         refused = any(failure.refused for failure in failures)
         raise TurnError("; ".join(map(str, failures)), refused=refused)
     return won
+
+
+async def try_turn(servers: Sequence[wire.IceServer]) -> list[tuple[str, TurnError | None]]:
+    """Ask every TURN server for an allocation, all at once, and give it back.
+
+    Args:
+        servers: W3C RTCIceServers; at most 4 URLs of them are tried.
+
+    Returns:
+        Each URL, as ``turn:host:port?transport=...``, with why it gave none; None = it gave one.
+        Takes 4 s at most.
+    """
+    found = _read(servers)
+    return list(zip(map(str, found), await asyncio.gather(*map(_try, found)), strict=True))
+
+
+async def _try(server: _Server) -> TurnError | None:
+    agent = ice.Connection(ice_controlling=True)
+    try:
+        protocol = await _allocate(agent, server, hide=True)
+    except TurnError as error:
+        return error
+    finally:
+        await agent.close()
+    await protocol.close()
+    return None
 
 
 async def _abandon(tasks: set[asyncio.Task[Any]]) -> None:

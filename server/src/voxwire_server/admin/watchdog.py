@@ -1,0 +1,146 @@
+"""What blocks the event loop: noticed by a thread, named by file and line.
+
+A bot that computes, sleeps or asks a database without `await` stops everybody's voice. The loop
+says ten times a second that it lives; when it has not for too long, the thread looks at what it is
+doing.
+"""
+
+import asyncio
+import contextlib
+import logging
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+__all__ = ["STALL_MS", "Watchdog", "place_of"]
+
+_log = logging.getLogger("voxwire.watchdog")
+
+STALL_MS: Final = 200
+"""A loop that has not turned for so long stands still, milliseconds."""
+_BEAT_MS: Final = 100
+_LOOK_MS: Final = 50
+_LIBRARIES: Final = tuple(
+    {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib")}
+)
+_OURS: Final = str(Path(__file__).parents[1])
+_MAX_STACK: Final = 8
+_WAITING: Final = ("select", "_run_once", "run_forever", "run_until_complete", "run")
+
+
+class Watchdog:
+    """Watches the event loop that it is started in.
+
+    Args:
+        lagged: Is told ten times a second how late the loop woke up, seconds.
+        stalled: Is told the file and line at which it stood still, in the loop.
+        stall_ms: After which time it stands still, milliseconds.
+    """
+
+    def __init__(
+        self,
+        lagged: Callable[[float], object],
+        stalled: Callable[[str], object],
+        *,
+        stall_ms: float = STALL_MS,
+    ) -> None:
+        self._lagged = lagged
+        self._stalled = stalled
+        self._stall_s = stall_ms / 1000
+        self._beat_s = time.monotonic()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._thread_id = 0
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin; needs a running event loop. Idempotent."""
+        if self._thread is not None:
+            return
+        self._loop = asyncio.get_running_loop()
+        self._thread_id = threading.get_ident()
+        self._beat_s = time.monotonic()
+        self._later()
+        self._thread = threading.Thread(target=self._watch, name="voxwire watchdog", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End. Idempotent."""
+        self._over.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _later(self) -> None:
+        assert self._loop is not None
+        self._timer = self._loop.call_later(_BEAT_MS / 1000, self._beat)
+
+    def _beat(self) -> None:
+        now_s = time.monotonic()
+        self._lagged(max(0.0, now_s - self._beat_s - _BEAT_MS / 1000))
+        self._beat_s = now_s
+        self._later()
+
+    def _watch(self) -> None:
+        """The thread: a look twenty times a second; one report for each time it stands still."""
+        told_s = looked_s = time.monotonic()
+        while not self._over.wait(_LOOK_MS / 1000):
+            beat_s, now_s = self._beat_s, time.monotonic()
+            if self._loop is None or not self._loop.is_running():
+                return  # nobody ended it
+            stood_s, paused_s = now_s - beat_s, now_s - looked_s
+            looked_s = now_s
+            # a machine that stood still itself is nobody's fault
+            if stood_s < self._stall_s or beat_s == told_s or paused_s > self._stall_s / 2:
+                continue
+            told_s = beat_s
+            self._report(stood_s)
+
+    def _report(self, stood_s: float) -> None:
+        frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage] - documented
+        frame = frames.get(self._thread_id)
+        if frame is None or _waits(frame):
+            return
+        place, stack = place_of(frame)
+        _log.warning(
+            "the event loop stands still, and with it every call: %s",
+            place,
+            extra={"stood_ms": round(stood_s * 1000), "stack": stack},
+        )
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            if self._loop is not None and not self._over.is_set():
+                self._loop.call_soon_threadsafe(self._stalled, place)
+
+
+def _waits(frame: FrameType) -> bool:
+    """True when the loop only waits for something to do: it was woken meanwhile."""
+    code = frame.f_code
+    return code.co_filename.startswith(_LIBRARIES) and code.co_name in _WAITING
+
+
+def place_of(frame: FrameType) -> tuple[str, str]:
+    """Where a thread is: the innermost line that is no library's, as ``bot.py:12 in look_up``.
+
+    Returns:
+        That, and the stack from there inwards.
+    """
+    names: list[str] = []
+    found = ""
+    each: FrameType | None = frame
+    while each is not None:
+        code = each.f_code
+        name = f"{Path(code.co_filename).name}:{each.f_lineno} in {code.co_name}"
+        names.append(name)
+        if not code.co_filename.startswith((*_LIBRARIES, _OURS, "<")):
+            found = name
+            break
+        each = each.f_back
+    return found or names[0], " < ".join(names[:_MAX_STACK])

@@ -1,0 +1,248 @@
+"""``voxwire-server check``: what would keep a server from running, said before it starts."""
+
+import asyncio
+import secrets
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from voxwire_protocol import wire
+from voxwire_server.admin.routes import AdminKeyError, check_admin_key
+from voxwire_server.bots.house import Bots, BotsError
+from voxwire_server.bots.registry import BotNotFoundError, load_bot
+from voxwire_server.config import Settings, UnknownSettingError
+from voxwire_server.gate import MissingKeyError, is_loopback
+from voxwire_server.ice_servers import IceServers, IceServersError
+from voxwire_server.keys import KeyRing, KeyRingError
+from voxwire_server.log_file import LogFile
+from voxwire_server.proxies import ProxiesError, PublicUrl, TrustedProxies, is_unix
+from voxwire_server.serving import bind
+
+__all__ = ["Finding", "State", "checked_settings", "preflight"]
+
+State = Literal["ok", "warning", "failed"]
+_TLS_S: Final = 5.0
+_DAY_S: Final = 86_400
+_SOON_DAYS: Final = 14
+_TURN_PROBE_TTL_S: Final = 60
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at.
+
+    Attributes:
+        name: What: ``settings``, ``key``, ``proxy``, ``certificate``, ``turn``, ``port``, ``log``,
+            ``bot``.
+        state: ``warning``: a server starts, and some clients will miss something.
+        detail: One sentence: what was found, or what is wrong and what to do. No secret is in it.
+    """
+
+    name: str
+    state: State
+    detail: str
+
+
+def checked_settings(given: Mapping[str, Any]) -> tuple[Settings | None, list[Finding]]:
+    """Read the settings of the environment and the command line.
+
+    Args:
+        given: Fields of the command line.
+
+    Returns:
+        The settings, when they can be read, and what is wrong with each that cannot be.
+    """
+    try:
+        return Settings(**given), []
+    except UnknownSettingError as error:
+        return None, [Finding("settings", "failed", part) for part in str(error).split("; ")]
+    except ValidationError as error:
+        return None, [
+            Finding("settings", "failed", f"VOXWIRE_{str(each['loc'][0]).upper()}: {each['msg']}")
+            for each in error.errors(include_input=False)
+        ]
+
+
+async def preflight(settings: Settings) -> list[Finding]:
+    """Look at everything that a server with these settings needs. Opens no session.
+
+    Returns:
+        What was found, in the order of the settings; it takes 10 s at most.
+    """
+    run = _Preflight(settings)
+    for look in (run.keys, run.proxy, run.certificate, run.port, run.turn, run.log, run.bots):
+        await look()
+    return run.findings
+
+
+class _Preflight:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.findings = [Finding("settings", "ok", "every VOXWIRE_* is known and can be used")]
+
+    def note(self, name: str, state: State, detail: str) -> None:
+        self.findings.append(Finding(name, state, detail))
+
+    async def keys(self) -> None:
+        settings = self.settings
+        try:
+            ring = KeyRing.parse(key=settings.key, keys=settings.keys)
+        except KeyRingError as error:
+            self.note("key", "failed", str(error))
+            return
+        if not ring:
+            self.note("key", "ok", "none: for programs and pages of this machine only")
+        elif ring.signer is None or not settings.key:
+            self.note("key", "warning", "no VOXWIRE_KEY: POST /v1/tokens issues no tokens")
+        else:
+            self.note("key", "ok", "tokens are issued and checked")
+        try:
+            check_admin_key(settings.admin_key.strip())
+        except AdminKeyError as error:
+            self.note("key", "failed", str(error))
+
+    async def proxy(self) -> None:
+        settings = self.settings
+        try:
+            proxies = TrustedProxies.parse(settings.trusted_proxies)
+            public = PublicUrl.parse(settings.public_url)
+        except ProxiesError as error:
+            self.note("proxy", "failed", str(error))
+            return
+        if (public.authority or proxies) and not settings.has_key:
+            wrong = "clients that come by a proxy need VOXWIRE_KEY: openssl rand -hex 32"
+            self.note("proxy", "failed", wrong)
+        elif public.authority and not proxies:
+            wrong = "VOXWIRE_TRUSTED_PROXIES is empty: every client counts as the proxy's address"
+            self.note("proxy", "warning", wrong)
+        elif public.scheme == "http" and not is_loopback(urlsplit(public.origin).hostname or ""):
+            wrong = "VOXWIRE_PUBLIC_URL is http: browsers give no microphone to such a page"
+            self.note("proxy", "warning", wrong)
+        elif public.authority:
+            self.note("proxy", "ok", f"clients connect to {public.websocket}")
+
+    async def certificate(self) -> None:
+        try:
+            public = PublicUrl.parse(self.settings.public_url)
+        except ProxiesError:
+            return
+        if public.scheme != "https":
+            return
+        try:
+            days = await _certificate_days(public.origin)
+        except (OSError, TimeoutError) as error:
+            self.note("certificate", *_tls_trouble(public.authority, error))
+            return
+        soon = days < _SOON_DAYS
+        detail = f"that of {public.authority} is good for {days:.0f} days more"
+        self.note("certificate", "warning" if soon else "ok", detail)
+
+    async def port(self) -> None:
+        settings = self.settings
+        place = settings.host if is_unix(settings.host) else f"{settings.host}:{settings.port}"
+        try:
+            listener = bind(settings)
+        except MissingKeyError as error:
+            self.note("port", "failed", str(error).removeprefix("voxwire-server: "))
+            return
+        except OSError as error:
+            self.note("port", "failed", f"cannot listen on {place}: {error.strerror or error}")
+            return
+        listener.close()
+        self.note("port", "ok", f"{place} is free")
+
+    async def turn(self) -> None:
+        settings = self.settings
+        try:
+            servers = IceServers.parse(
+                ice_servers=settings.ice_servers,
+                turn_urls=settings.turn_urls,
+                turn_secret=settings.turn_secret,
+                max_ttl_s=_TURN_PROBE_TTL_S,
+            )
+        except IceServersError as error:
+            self.note("turn", "failed", str(error))
+            return
+        if not servers.has_turn:
+            state: State = "failed" if settings.server_ice != "host" else "ok"
+            self.note("turn", state, "no TURN server: clients without UDP use WebSocket audio")
+            return
+        minted = servers.mint(f"check-{secrets.token_hex(4)}", now_s=time.time(), ttl_s=None)
+        await self._ask(minted)
+
+    async def _ask(self, servers: list[wire.IceServer]) -> None:
+        try:
+            from voxwire_protocol.rtc import try_turn
+        except ImportError as error:
+            self.note("turn", "failed", f"TURN is for WebRTC: {error}")
+            return
+        for url, error in await try_turn(servers):
+            if error is None:
+                self.note("turn", "ok", f"{url} gives an address")
+            else:
+                self.note("turn", "failed", str(error))
+
+    async def log(self) -> None:
+        settings = self.settings
+        if not settings.log_file:
+            return
+        try:
+            size, count = settings.log_file_max_bytes, settings.log_file_count
+            LogFile(settings.log_file, max_bytes=size, count=count).close()
+        except OSError as error:
+            self.note("log", "failed", f"VOXWIRE_LOG_FILE: {error}")
+            return
+        self.note("log", "ok", f"{settings.log_file} can be written")
+
+    async def bots(self) -> None:
+        loaded: list[Any] = []
+        for name in self.settings.bot.split(","):
+            try:
+                loaded.append(load_bot(name.strip()))
+            except BotNotFoundError as error:
+                self.note("bot", "failed", str(error))
+        try:
+            names = ", ".join(Bots(loaded).names) if loaded else ""
+        except BotsError as error:
+            self.note("bot", "failed", str(error))
+            return
+        if names:
+            self.note("bot", "ok", f"{names} can be served")
+
+
+async def _certificate_days(origin: str) -> float:
+    """Shake hands as a client does; how long the certificate is good, days.
+
+    Raises:
+        OSError: There is none that a client would take.
+        TimeoutError: Nobody answers.
+    """
+    parts = urlsplit(origin)
+    async with asyncio.timeout(_TLS_S):
+        _, writer = await asyncio.open_connection(
+            parts.hostname, parts.port or 443, ssl=ssl.create_default_context()
+        )
+    try:
+        found: dict[str, Any] = writer.get_extra_info("peercert")
+        return (ssl.cert_time_to_seconds(found["notAfter"]) - time.time()) / _DAY_S
+    finally:
+        writer.close()
+
+
+def _tls_trouble(authority: str, error: OSError) -> tuple[State, str]:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return "failed", f"no client takes that of {authority}: {error.verify_message}"
+        case ssl.SSLError():
+            return "failed", f"{authority} speaks no TLS: {error.reason}"
+        case socket.gaierror():
+            return "failed", f"{authority} is no name that can be looked up: {error.strerror}"
+        case TimeoutError():
+            return "failed", f"{authority} does not answer: is its port open?"
+        case _:
+            why = error.strerror or type(error).__name__
+            return "failed", f"{authority} cannot be reached: {why}; is the proxy running?"

@@ -1,0 +1,149 @@
+"""What is wrong with a server's settings is said before it starts, each fault by its own name."""
+
+import asyncio
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.gemini_tls import make_certificate, server_context
+from voxwire_server.config import Settings
+from voxwire_server.preflight import Finding, preflight
+
+KEY = "k" * 40
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that somebody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def failures(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.state != "ok"]
+
+
+def check(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("VOXWIRE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "voxwire_server.cli", "check", "--port", "0", *arguments],
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_healthy_one_has_nothing_wrong_and_a_program_can_read_it() -> None:
+    result = check("--json")
+    found = json.loads(result.stdout)
+    assert (result.returncode, found["ok"]) == (0, True)
+    assert [each["state"] for each in found["findings"]] == ["ok"] * 5
+
+
+def test_every_setting_that_is_wrong_is_named_at_once() -> None:
+    result = check(VOXWIRE_KEEY=KEY, VOXWIRE_TRUN_URLS="turn:a")
+    assert result.returncode == 1
+    assert [line.split()[:2] for line in result.stdout.splitlines()] == [["settings", "FAILED"]] * 2
+    assert KEY not in result.stdout + result.stderr
+    values = check(VOXWIRE_MAX_SESSIONS="0", VOXWIRE_GRACE_MS="soon", VOXWIRE_KEY=KEY)
+    assert "VOXWIRE_MAX_SESSIONS: " in values.stdout
+    assert "VOXWIRE_GRACE_MS: " in values.stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "state", "said"),
+    [
+        ({"key": "short"}, "key", "failed", "at least 32 bytes"),
+        ({"keys": "{}"}, "key", "failed", "VOXWIRE_KEYS must be a JSON list"),
+        ({"host": "0.0.0.0"}, "port", "failed", "Set a key first"),
+        ({"trusted_proxies": "127.0.0.1"}, "proxy", "failed", "need VOXWIRE_KEY"),
+        ({"trusted_proxies": "me", "key": KEY}, "proxy", "failed", "me is no address"),
+        ({"public_url": "ws://a", "key": KEY}, "proxy", "failed", "must be like https://"),
+        ({"public_url": "http://127.0.0.1", "key": KEY}, "proxy", "warning", "is empty"),
+        (
+            {"public_url": "http://bot.example", "trusted_proxies": "::1", "key": KEY},
+            "proxy",
+            "warning",
+            "browsers give no microphone",
+        ),
+        ({"turn_urls": "turn:a"}, "turn", "failed", "go together"),
+        ({"server_ice": "relay"}, "turn", "failed", "no TURN server"),
+        ({"ice_servers": "[{}]"}, "turn", "failed", "urls is missing"),
+        ({"log_file": "/nowhere/log"}, "log", "failed", "VOXWIRE_LOG_FILE"),
+        ({"bot": "nobot.py"}, "bot", "failed", "there is no bot 'nobot.py'"),
+        ({"bot": "offline,offline"}, "bot", "failed", "the same name"),
+    ],
+)
+async def test_each_fault_is_named_and_no_other(
+    settings: dict[str, str], name: str, state: str, said: str
+) -> None:
+    wrong = failures(await preflight(Settings(**{"port": 0, **settings})))  # type: ignore[arg-type]
+    assert [(finding.name, finding.state) for finding in wrong] == [(name, state)]
+    assert said in wrong[0].detail
+    assert KEY not in wrong[0].detail
+
+
+async def test_a_port_that_is_taken_is_named(taken: int) -> None:
+    [wrong] = failures(await preflight(Settings(port=taken)))
+    assert (wrong.name, wrong.state) == ("port", "failed")
+    assert wrong.detail.startswith(f"cannot listen on 127.0.0.1:{taken}: Address already in use")
+
+
+async def test_a_turn_server_that_is_not_there_is_named(taken: int) -> None:
+    urls = f"turn:127.0.0.1:{taken}?transport=udp,turn:127.0.0.1:1?transport=tcp"
+    wrong = failures(await preflight(Settings(port=0, turn_urls=urls, turn_secret="secret")))
+    assert [finding.name for finding in wrong] == ["turn", "turn"]
+    assert f"turn:127.0.0.1:{taken}" in wrong[0].detail
+    assert "turn:127.0.0.1:1?transport=tcp cannot be reached" in wrong[1].detail
+    assert all("secret" not in finding.detail for finding in wrong)
+
+
+@asynccontextmanager
+async def listening(context: ssl.SSLContext | None) -> AsyncIterator[str]:
+    """The public URL of something that listens on this machine."""
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def certificate_of(url: str) -> Finding:
+    settings = Settings(port=0, public_url=url, trusted_proxies="127.0.0.1", key=KEY)
+    [found] = [each for each in await preflight(settings) if each.name == "certificate"]
+    return found
+
+
+async def test_a_certificate_is_tried_as_a_client_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_certificate(tmp_path / "pem")
+    async with listening(server_context(tmp_path / "pem")) as url:
+        stranger = await certificate_of(url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "pem"))
+        soon = await certificate_of(url)
+    gone = await certificate_of(url)
+    async with listening(None) as url:
+        plain = await certificate_of(url)
+    assert [found.state for found in (stranger, soon, gone, plain)] == [
+        *("failed", "warning", "failed", "failed")
+    ]
+    assert "no client takes that of" in stranger.detail
+    assert "is good for 1 days more" in soon.detail
+    assert "is the proxy running?" in gone.detail
+    assert "speaks no TLS" in plain.detail
