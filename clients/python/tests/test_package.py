@@ -65,6 +65,7 @@ PUBLIC = [
     "Microphone",
     "PathChanged",
     "PlacedWord",
+    "PlayResult",
     "ProtocolError",
     "Recording",
     "RecoveryAction",

@@ -16,6 +16,7 @@ from voxwire._live.audio import Levels, LiveAudio, list_devices
 from voxwire._live.backend import Device, DeviceInfo
 from voxwire._simulate import Simulation
 from voxwire._timeouts import Timeouts
+from voxwire._voice import PlayResult
 from voxwire.audio import Audio, ClipMicrophone, FileSpeaker, Microphone, Recording, Speaker
 from voxwire.conversation import (
     BotTurn,
@@ -147,6 +148,7 @@ __all__ = [
     "Microphone",
     "PathChanged",
     "PlacedWord",
+    "PlayResult",
     "ProtocolError",
     "Recording",
     "RecoveryAction",

@@ -261,6 +261,7 @@ class Runtime:
             stack.callback(self.log.over)
             stack.push_async_callback(self.requests.close, failure)
             stack.callback(self.files.close, failure)
+            stack.callback(self.user.close, failure)
             stack.push_async_callback(self._control.close)
             stack.push_async_callback(self._paths.close)
             stack.push_async_callback(self._tools.close)
