@@ -153,7 +153,7 @@ async def test_what_a_live_microphone_hears_meanwhile_is_dropped(time: VirtualTi
     mic, out = microphone(), speaker()
     async with FakeServer(for_ever) as server, live(server, FakeDevices(mic, out)) as session:
         await time.advance(500)
-        mic.speak(tone(1000, sample_rate=48_000, hz=200))
+        mic.speak(tone(2000, sample_rate=48_000, hz=200))
         await session.play(np.zeros(RATE * 2, np.int16))
         await time.advance(500)
         assert loud_ms(server.session.user_samples, sample_rate=RATE) < 20

@@ -56,6 +56,9 @@ class UserAudio:
         self._kept = KeptCapture(sample_rate=CAPTURE_RATE)
         self._muted = False
         self._due_ms = 0.0
+        self._held_from_ms: float | None = None
+        self._held_ms = 0.0  # how long what is played has waited, all in all
+        self._held_before_ms = 0.0  # the same when the last path ended
         self._pulling = 0  # connections that read by their own clock
         self._unsent_from = 0  # no path has carried what was captured from here on
         self._send: Callable[[Piece], bool] | None = None
@@ -155,7 +158,7 @@ class UserAudio:
                 self._due_ms = max(self._due_ms, clock.now_ms() + BLOCK_MS)
                 continue
             self._due_ms = max(self._due_ms, clock.now_ms() - MAX_BURST_MS) + BLOCK_MS
-            if self._is_held():
+            if self._hold():
                 self._due_ms = max(self._due_ms, clock.now_ms())
             else:
                 self._read(_BLOCK_SAMPLES)
@@ -163,11 +166,26 @@ class UserAudio:
             if not self._kept.waiting_samples:
                 self._voice.note_sent()
 
-    def _is_held(self) -> bool:
-        """True while what is played would only pile up here, and become too old to be sent."""
-        if not self._voice.playing or self._muted:
-            return False
-        return self._send is None or self._kept.waiting_samples > 0
+    def _hold(self) -> bool:
+        """True while what is played has to wait: it would pile up here and become too old."""
+        idle = self._send is None or self._kept.waiting_samples > 0
+        held = self._voice.playing and not self._muted and idle
+        if held and self._held_from_ms is None:
+            self._held_from_ms = self._clock.now_ms()
+        elif not held and self._held_from_ms is not None:
+            self._held_ms += self._clock.now_ms() - self._held_from_ms
+            self._held_from_ms = None
+        return held
+
+    @property
+    def _held_so_far_ms(self) -> float:
+        if self._held_from_ms is None:
+            return self._held_ms
+        return self._held_ms + self._clock.now_ms() - self._held_from_ms
+
+    def _now_ms(self) -> float:
+        """The time by which what is kept becomes old: it stands still while nothing is captured."""
+        return self._clock.now_ms() - self._held_so_far_ms
 
     def _read(self, num_samples: int) -> bytes | None:
         if not self._voice.begun.is_set() or self._failure is not None:
@@ -184,7 +202,7 @@ class UserAudio:
         if len(samples) < num_samples:
             samples = np.concatenate((samples, np.zeros(num_samples - len(samples), np.int16)))
         pcm = samples.astype("<i2", copy=False).tobytes()
-        self._kept.capture(pcm, self._clock.now_ms())
+        self._kept.capture(pcm, self._now_ms())
         if self._tap is not None:
             self._tap(pcm, self._clock.now_ms())
         return pcm
@@ -204,17 +222,22 @@ class UserAudio:
             yield
         finally:
             self._pulling -= 1
-            self._unsent_from = self._kept.next_index
+            self._leave_path()
+
+    def _leave_path(self) -> None:
+        self._unsent_from = self._kept.next_index
+        self._held_before_ms = self._held_so_far_ms
 
     def resume(self, ready: wire.PathReady) -> Resent:
         """A path takes audio: what of the past is sent first, and what is gone."""
         self._send = None  # the path before takes nothing any more, and must not park what waits
-        lost = 0
+        lost, now_ms = 0, self._now_ms()
         match ready.WhichOneof("capture"):
             case "capture_index":
-                lost = self._kept.resume(ready.capture_index, self._clock.now_ms())
+                lost = self._kept.resume(ready.capture_index, now_ms)
             case "capture_age_ms":
-                lost = self._kept.resume_after(ready.capture_age_ms, self._clock.now_ms())
+                held_ms = self._held_so_far_ms - self._held_before_ms
+                lost = self._kept.resume_after(max(0.0, ready.capture_age_ms - held_ms), now_ms)
             case None:
                 self._kept.follow()
         waiting = self._kept.waiting_samples
@@ -223,7 +246,7 @@ class UserAudio:
     def take_kept(self) -> list[Piece]:
         """Takes what is to be sent of before, in pieces of at most 200 ms; nothing waits then."""
         pieces: list[Piece] = []
-        now = self._clock.now_ms()
+        now = self._now_ms()
         while (piece := self._kept.peek(now)) is not None:
             self._kept.sent(piece)
             last = pieces[-1] if pieces else None
@@ -245,11 +268,11 @@ class UserAudio:
             if self._send == send:  # no other path has taken over
                 self._send = None
                 self._kept.park()
-                self._unsent_from = self._kept.next_index
+                self._leave_path()
 
     def _send_kept(self) -> None:
         if self._send is None:
             return
-        now = self._clock.now_ms()
+        now = self._now_ms()
         while (piece := self._kept.peek(now)) is not None and self._send(piece):
             self._kept.sent(piece)
