@@ -11,6 +11,7 @@ from voxwire import VoxwireError
 from voxwire._attach import lost
 from voxwire._environment import Environment
 from voxwire._path import Capture
+from voxwire._tap import TappedMessage, Taps
 from voxwire.rtvi._control import StockControl
 from voxwire.rtvi._frames import Interruption
 from voxwire.rtvi._inflow import Inflow
@@ -137,6 +138,7 @@ class Held:
         self.handler = FakeHandler()
         self.inflow = Inflow()
         self.dialling = FakeDialling(time, *lines)
+        self.tapped: list[TappedMessage] = []
         self.control = StockControl(
             self.dialling,  # type: ignore[arg-type]
             tools=frozenset({"show"}),
@@ -144,6 +146,7 @@ class Held:
             max_bytes=max_bytes,
             resume_ms=resume_ms,
             environment=Environment(clock=time),
+            taps=Taps(self.tapped.append),
         )
         self.running: asyncio.Task[None] | None = None
 

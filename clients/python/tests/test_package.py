@@ -82,6 +82,7 @@ PUBLIC = [
     "SpanKind",
     "Speaker",
     "StateChanged",
+    "TappedMessage",
     "Timeouts",
     "TimingSource",
     "TokenEndpoint",

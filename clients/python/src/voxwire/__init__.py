@@ -15,6 +15,7 @@ from voxwire._ice import IceServer
 from voxwire._live.audio import Levels, LiveAudio, list_devices
 from voxwire._live.backend import Device, DeviceInfo
 from voxwire._simulate import Simulation
+from voxwire._tap import TappedMessage
 from voxwire._timeouts import Timeouts
 from voxwire._voice import PlayResult
 from voxwire.audio import Audio, ClipMicrophone, FileSpeaker, Microphone, Recording, Speaker
@@ -165,6 +166,7 @@ __all__ = [
     "SpanKind",
     "Speaker",
     "StateChanged",
+    "TappedMessage",
     "Timeouts",
     "TimingSource",
     "TokenEndpoint",

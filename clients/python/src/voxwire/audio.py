@@ -117,9 +117,7 @@ class Audio:
         num_channels: Of bytes; an array shows its own.
     """
 
-    samples: (
-        bytes | bytearray | memoryview | NDArray[Any] | AsyncIterable[Any] | Iterator[Any]
-    )
+    samples: bytes | bytearray | memoryview | NDArray[Any] | AsyncIterable[Any] | Iterator[Any]
     sample_rate: int = field(kw_only=True)
     num_channels: int = field(default=1, kw_only=True)
 

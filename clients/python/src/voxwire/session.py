@@ -14,6 +14,7 @@ from voxwire._options import Options, path_name
 from voxwire._report import report_of
 from voxwire._runtime import Runtime
 from voxwire._simulate import Simulation
+from voxwire._tap import Tap, check_tap
 from voxwire._verbs import MAX_NAME_CHARS, Verbs
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
@@ -160,6 +161,19 @@ class Session(Verbs):
             raise invalid("what is called with events must be a function")
         given = types if isinstance(types, tuple) else (types,)
         return self._runtime.events.on(_event_types(given), function)
+
+    def tap(self, function: Tap) -> Callable[[], None]:
+        """Has a function called with each message, both ways, from now on: for logs and recorders.
+
+        `connect(tap=...)` sees the first ones, too.
+
+        Args:
+            function: Called with a `TappedMessage`; must not block. What it raises is logged.
+
+        Returns:
+            A function that ends that.
+        """
+        return self._options.taps.add(check_tap(function))
 
     async def wait_for(self, event_type: type[EventT], timeout_ms: float | None = None) -> EventT:
         """Reads events up to and including the next one of a type. Cancel-safe.

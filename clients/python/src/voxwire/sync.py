@@ -27,6 +27,9 @@ from voxwire._dispatcher import Handler
 from voxwire._features import Feature
 from voxwire._files import FileAcceptance
 from voxwire._simulate import Simulation
+from voxwire._tap import Tap
+from voxwire._voice import PlayResult
+from voxwire.audio import Playable
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
 from voxwire.session import Session as AsyncSession
@@ -232,6 +235,10 @@ class Session:
         """
         return _waiting(self._get(lambda it: it.on(types, function)), self._portal)
 
+    def tap(self, function: Tap) -> Callable[[], None]:
+        """Has a function called, in the loop's thread, with each message: `voxwire.Session.tap`."""
+        return _waiting(self._get(lambda it: it.tap(function)), self._portal)
+
     def send_text(
         self, text: str, *, speak: bool = True, interrupt: bool = False, run: bool = True
     ) -> None:
@@ -265,6 +272,10 @@ class Session:
     def mute(self, muted: bool = True) -> None:
         """Closes or opens the microphone: `voxwire.Session.mute`."""
         self._do(self._session.mute, muted)
+
+    def play(self, source: Playable) -> PlayResult:
+        """Plays audio as the user's voice, and waits until it was sent: `voxwire.Session.play`."""
+        return self._do(self._session.play, source)
 
     @contextmanager
     def push_to_talk(self) -> Generator[None]:
