@@ -109,7 +109,7 @@ async def test_a_message_in_chunks_is_one_message() -> None:
     seen: list[voxwire.TappedMessage] = []
     async with FakeServer(talks) as server, session_of(server) as session:
         session.tap(seen.append)
-        await session.send_text("x" * 60_000)
+        await session.send_text("ü" * 60_000)
         [it] = [it for it in seen if it.envelope.HasField("send_text")]
         assert len(wire.Envelope.FromString(it.data).send_text.text) == 60_000
 

@@ -111,8 +111,8 @@ class Audio:
 
     Attributes:
         samples: bytes (int16 little-endian, interleaved), an array, or an iterator of either,
-            async or not; a plain one may block, it is asked in a thread. Arrays: int16, int32 or uint8 of full scale, or float in -1..1; mono, or
-            frames × channels.
+            async or not; a plain one may block, it is asked in a thread. Arrays: int16, int32 or
+            uint8 of full scale, or float in -1..1; mono, or frames × channels.
         sample_rate: Hz.
         num_channels: Of bytes; an array shows its own.
     """

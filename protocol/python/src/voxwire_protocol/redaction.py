@@ -25,8 +25,7 @@ def without_secrets(envelope: wire.Envelope) -> wire.Envelope:
         return envelope
     copy = wire.Envelope()
     copy.CopyFrom(envelope)
-    _clear(getattr(copy, payload))
-    return copy
+    return copy if _clear(getattr(copy, payload)) else envelope
 
 
 @cache
@@ -42,10 +41,14 @@ def _can_hide(kind: Descriptor, inside: frozenset[str] = frozenset()) -> bool:
     )
 
 
-def _clear(message: Message) -> None:
+def _clear(message: Message) -> bool:
+    """Empties what is secret; False when there was nothing."""
+    found = False
     for field, value in message.ListFields():
         if field.GetOptions().Extensions[_SENSITIVITY] == _SECRET:
             message.ClearField(field.name)
+            found = True
         elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
             for one in [value] if isinstance(value, Message) else value:
-                _clear(one)
+                found = _clear(one) or found
+    return found
