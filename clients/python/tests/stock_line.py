@@ -61,6 +61,9 @@ class FakeLine:
     async def carry(self, capture: Capture) -> None:
         await asyncio.Event().wait()
 
+    def arrived(self) -> None:
+        return None
+
     def mute(self, muted: bool) -> None:
         self.muted.append(muted)
 

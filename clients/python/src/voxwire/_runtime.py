@@ -13,6 +13,7 @@ from voxwire._ice import IceChoice
 from voxwire._inbox import Inbox, Parts
 from voxwire._journal import Journal
 from voxwire._live.audio import LiveAudio
+from voxwire._meter import Meter
 from voxwire._opening import Opened, Opening
 from voxwire._options import Options, path_name
 from voxwire._paths import Paths
@@ -97,6 +98,12 @@ class Runtime:
             send=control.send,
             keep=options.resume,
             clock=clock,
+        )
+        self.meter = Meter(
+            opened=lambda: self._paths.opened,
+            broken=lambda: self._paths.broken,
+            player=lambda: self.player,
+            round_trip_us=lambda: control.clock.rtt_us,
         )
         parts = Parts(
             control=control,
@@ -323,6 +330,7 @@ class Runtime:
         self.live.begin(self.events.put)
         assert self._group is not None
         self._group.create_task(player.run())
+        self._group.create_task(self.meter.run(self.events.measure))
         if self._listening is None:
             self._group.create_task(self.user.run())
         self._ready.set()

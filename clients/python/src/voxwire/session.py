@@ -19,7 +19,7 @@ from voxwire._verbs import MAX_NAME_CHARS, Verbs
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
 from voxwire_protocol.errors import ErrorCode, TransportError, UsageError
-from voxwire_protocol.events import ConnectionState, Event
+from voxwire_protocol.events import ConnectionState, Event, Quality
 
 __all__ = ["Session"]
 
@@ -113,6 +113,11 @@ class Session(Verbs):
         rtt_us = self._runtime.clock.rtt_us
         return None if rtt_us is None else rtt_us / 1000
 
+    @property
+    def quality(self) -> Quality:
+        """How well the audio flows, as of the last second; `Quality` is an event, too."""
+        return self._runtime.meter.quality
+
     def report(self) -> dict[str, Any]:
         """Everything that a bug report needs, as JSON has it: no words, no secrets."""
         return report_of(self._runtime, self._options)
@@ -205,7 +210,7 @@ class Session(Verbs):
 
     async def _first_of(self, wanted: type[EventT]) -> EventT | None:
         """The next event of a type; None when the session ended in order before one came."""
-        if self._reading:
+        if self._reading or wanted is Quality:
             return await anext(self.events(wanted), None)
         while (event := await self._next_event()) is not None:
             if isinstance(event, wanted):

@@ -33,7 +33,7 @@ from voxwire.audio import Playable
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
 from voxwire.session import Session as AsyncSession
-from voxwire_protocol.events import ConnectionState, Event
+from voxwire_protocol.events import ConnectionState, Event, Quality
 
 __all__ = ["Connection", "EventStream", "LiveAudio", "Session", "connect"]
 
@@ -202,6 +202,11 @@ class Session:
     def round_trip_ms(self) -> float | None:
         """Shortest recent round trip to the server, milliseconds; None = not measured yet."""
         return self._get(lambda it: it.round_trip_ms)
+
+    @property
+    def quality(self) -> Quality:
+        """How well the audio flows, as of the last second."""
+        return self._get(lambda it: it.quality)
 
     def report(self) -> dict[str, Any]:
         """Everything that a bug report needs, as JSON has it: no words, no secrets."""
