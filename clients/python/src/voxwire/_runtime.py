@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 from voxwire._attach import lost
 from voxwire._dispatcher import Dispatcher
 from voxwire._environment import Environment
+from voxwire._exchange import Exchange
 from voxwire._features import Feature
 from voxwire._files import Files
 from voxwire._ice import IceChoice
@@ -84,6 +85,7 @@ class Runtime:
         if record is not None:
             speaker = TappedSpeaker(speaker, record)
         self._playback = Playback(speaker, emit=self.events.put, send=control.send, clock=clock)
+        self._exchange = Exchange(self.user, self._playback, live, record)
         ice = IceChoice(options.ice_servers, policy=options.ice_policy, loopback=is_loopback(url))
         self._opening = Opening(
             make=lambda carrier, number: link.path(carrier, number, capture=self.user, ice=ice),
@@ -198,9 +200,22 @@ class Runtime:
         Raises:
             UsageError: The session has ended.
         """
+        self._check_alive()
+        self._control.send(envelope)
+
+    @property
+    def exchange(self) -> Exchange:
+        """Puts other microphones and speakers in place.
+
+        Raises:
+            UsageError: The session has ended.
+        """
+        self._check_alive()
+        return self._exchange
+
+    def _check_alive(self) -> None:
         if self._over.is_set() or self._owner is None or self._owner.done():
             raise UsageError(ErrorCode.INVALID_STATE, "the session has ended")
-        self._control.send(envelope)
 
     async def bye(self, reason: str) -> None:
         """Says Bye and waits a moment for the answer."""
@@ -333,6 +348,8 @@ class Runtime:
         self._group.create_task(self.meter.run(self.events.measure))
         if self._listening is None:
             self._group.create_task(self.user.run())
+        if self._devices is None:
+            self._group.create_task(self.live.run())
         self._ready.set()
 
     def _note(self, event: events.Event) -> None:

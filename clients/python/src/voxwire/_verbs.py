@@ -11,7 +11,7 @@ from voxwire._files import acceptance_of, begin_of
 from voxwire._options import Options
 from voxwire._runtime import Runtime
 from voxwire._voice import PlayResult
-from voxwire.audio import Playable, as_clip
+from voxwire.audio import MicrophoneLike, Playable, SpeakerLike, as_clip
 from voxwire_protocol import events, wire
 from voxwire_protocol.errors import ErrorCode, UsageError
 
@@ -158,6 +158,34 @@ class Verbs:
             reason = "the session is muted: mute(False) lets the bot hear what is played"
             raise UsageError(ErrorCode.INVALID_STATE, reason)
         return await self._runtime.user.play(clip)
+
+    async def set_microphone(self, source: MicrophoneLike) -> None:
+        """Hears the user with another source from the next block of 20 ms on.
+
+        Args:
+            source: What `connect(microphone=)` takes: True, a `Device` or its index, a WAV, an
+                array, an iterator, an object like `Microphone`; None = the user is not heard.
+
+        Raises:
+            UsageError: INVALID_ARGUMENT; INVALID_STATE: the session has ended; live audio is not
+                installed, and the reason says how.
+            MediaError: It cannot be opened or read. The one before is used on.
+        """
+        await self._runtime.exchange.set_microphone(source)
+
+    async def set_speaker(self, sink: SpeakerLike) -> None:
+        """Plays the bot with another sink from the next block of 20 ms on.
+
+        Args:
+            sink: What `connect(speaker=)` takes: True, a `Device` or its index, a path, a function
+                (async or not), an object like `Recording`; None = it plays to nobody. A file has
+                the whole media timeline, silence where it was not in use.
+
+        Raises:
+            UsageError: As for `set_microphone`.
+            MediaError: It cannot be opened. The one before is used on.
+        """
+        await self._runtime.exchange.set_speaker(sink)
 
     @contextlib.asynccontextmanager
     async def push_to_talk(self) -> AsyncGenerator[None]:

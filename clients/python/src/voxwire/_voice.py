@@ -87,6 +87,8 @@ class Voice:
 
     def use(self, microphone: Microphone | None) -> None:
         """Hears another microphone from the next block on."""
+        if microphone is self._microphone:
+            return
         self._microphone = microphone
         self._pace = _pace()
         self._changed.set()

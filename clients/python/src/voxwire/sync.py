@@ -29,7 +29,7 @@ from voxwire._files import FileAcceptance
 from voxwire._simulate import Simulation
 from voxwire._tap import Tap
 from voxwire._voice import PlayResult
-from voxwire.audio import Playable
+from voxwire.audio import MicrophoneLike, Playable, SpeakerLike
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
 from voxwire.session import Session as AsyncSession
@@ -281,6 +281,14 @@ class Session:
     def play(self, source: Playable) -> PlayResult:
         """Plays audio as the user's voice, and waits until it was sent: `voxwire.Session.play`."""
         return self._do(self._session.play, source)
+
+    def set_microphone(self, source: MicrophoneLike) -> None:
+        """Hears the user with another source: `voxwire.Session.set_microphone`."""
+        self._do(self._session.set_microphone, source)
+
+    def set_speaker(self, sink: SpeakerLike) -> None:
+        """Plays the bot with another sink: `voxwire.Session.set_speaker`."""
+        self._do(self._session.set_speaker, sink)
 
     @contextmanager
     def push_to_talk(self) -> Generator[None]:
