@@ -47,7 +47,7 @@ class Dialler:
         *,
         environment: Environment,
         last_received: Callable[[], int],
-        taps: Taps,
+        taps: Taps | None = None,
     ) -> None:
         """Prepares.
 
@@ -62,7 +62,7 @@ class Dialler:
         self._greeting = greeting
         self._gate = gate
         self._last_received = last_received
-        self._taps = taps
+        self._taps = Taps() if taps is None else taps
 
     async def open(self, timeout_ms: int) -> Socket:
         """Opens a socket. Cancel-safe.

@@ -21,7 +21,7 @@ _SECRET: Final = _SENSITIVITY.enum_type.values_by_name["SENSITIVITY_SECRET"].num
 def without_secrets(envelope: wire.Envelope) -> wire.Envelope:
     """The very envelope when nothing in it is secret, else a copy whose secrets are empty."""
     payload = envelope.WhichOneof("payload")
-    if payload is None or not _can_hide(type(getattr(envelope, payload)).DESCRIPTOR):
+    if payload is None or not _can_hide(envelope.DESCRIPTOR.fields_by_name[payload].message_type):
         return envelope
     copy = wire.Envelope()
     copy.CopyFrom(envelope)
