@@ -41,6 +41,14 @@ class Levels(NamedTuple):
     speaker_db: float
 
 
+class _Echo(NamedTuple):
+    """What deals with echo, why it is that, and whether both sides are live."""
+
+    filter: EchoFilter
+    reason: str
+    both: bool
+
+
 def device_of(value: object) -> Device | None:
     """The device that is asked for; None = it is something else than a device."""
     if value is True:
@@ -159,7 +167,7 @@ class LiveAudio:
         slot = Slot(DeviceKind.MICROPHONE, device, made)
         await self._keeper_for().add(slot)
         self.microphone, self._microphone = made, slot
-        self._use_echo(*echo)
+        self._use_echo(echo)
         return made
 
     async def use_speaker(self, device: Device) -> LiveSpeaker:
@@ -172,14 +180,14 @@ class LiveAudio:
         slot = Slot(DeviceKind.SPEAKER, device, made)
         await self._keeper_for().add(slot)
         self.speaker, self._speaker = made, slot
-        self._use_echo(*echo)
+        self._use_echo(echo)
         return made
 
     async def leave_microphone(self) -> None:
         """Closes the live microphone, if there is one."""
         slot, self._microphone, self.microphone = self._microphone, None, None
         if slot is not None:
-            self._use_echo(*self._echo_with(None, self.speaker))
+            self._use_echo(self._echo_with(None, self.speaker))
             await self._keeper_for().remove(slot)
 
     async def leave_speaker(self) -> None:
@@ -187,7 +195,7 @@ class LiveAudio:
         slot, end = self._speaker, self.speaker
         self._speaker = self.speaker = None
         if slot is not None:
-            self._use_echo(*self._echo_with(self.microphone, None))
+            self._use_echo(self._echo_with(self.microphone, None))
             waits_ms = end.buffer.target_ms if end is not None and end.buffer is not None else 0.0
             try:
                 await asyncio.sleep(waits_ms / 1000)
@@ -263,25 +271,23 @@ class LiveAudio:
         self._backend = self._backend or machine_devices()
         return self._keep(self._backend, [])
 
-    def _echo_with(
-        self, microphone: LiveMicrophone | None, speaker: LiveSpeaker | None
-    ) -> tuple[EchoFilter, str, bool]:
+    def _echo_with(self, microphone: LiveMicrophone | None, speaker: LiveSpeaker | None) -> "_Echo":
         """What deals with echo between two sides, why, and whether there are two.
 
         Raises:
             UsageError: Echo cancellation is asked for and not installed.
         """
         both = microphone is not None and speaker is not None
-        return *echo_filter(self._wanted_echo, both_live=both), both
+        return _Echo(*echo_filter(self._wanted_echo, both_live=both), both)
 
-    def _use_echo(self, echo: EchoFilter, reason: str, both: bool) -> None:
+    def _use_echo(self, echo: "_Echo") -> None:
         """Deals with echo in another way from now on, and says so."""
-        changed = echo.control is not self.echo
-        self.echo, self._reason = echo.control, reason
+        changed = echo.filter.control is not self.echo
+        self.echo, self._reason = echo.filter.control, echo.reason
         if self.microphone is not None:
             reference = self.speaker.take_reference if self.speaker else None
-            self.microphone.use_echo(echo, reference)
-        if changed or both:
+            self.microphone.use_echo(echo.filter, reference)
+        if changed or echo.both:
             self._tell_echo()
 
     def _tell_echo(self) -> None:
