@@ -77,6 +77,11 @@ SAME: dict[str, Callable[[], Any]] = {
     "float arrays": lambda: each(np.split(SINE, 50)),
     "stereo arrays": lambda: each(np.split(STEREO, 50)),
     "an object with __aiter__": Iterable_,
+    "a plain iterator": lambda: iter(cut(TONE.tobytes(), 641)),
+    "a plain generator": lambda: (piece for piece in np.split(TONE, 50)),
+    "Audio of a plain iterator": lambda: voxwire.Audio(
+        iter(np.split(STEREO, 50)), sample_rate=RATE
+    ),
     "Audio of bytes": lambda: voxwire.Audio(TONE.tobytes(), sample_rate=RATE),
     "Audio of stereo bytes": lambda: voxwire.Audio(
         STEREO.tobytes(), sample_rate=RATE, num_channels=2

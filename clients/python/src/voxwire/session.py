@@ -87,7 +87,7 @@ class Session(Verbs):
 
     @property
     def audio(self) -> LiveAudio:
-        """The live devices: levels, volume, and others in their place."""
+        """The live devices: levels, volume, and what there is."""
         return self._runtime.live
 
     @property

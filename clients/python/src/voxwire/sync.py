@@ -180,7 +180,7 @@ class Session:
 
     @property
     def audio(self) -> LiveAudio:
-        """The live devices: levels, volume, and others in their place."""
+        """The live devices: levels, volume, and what there is."""
         return LiveAudio(self._get(lambda it: it.audio), self._portal)
 
     @property
