@@ -154,11 +154,12 @@ class UserAudio:
         self._due_ms = clock.now_ms()
         while True:
             await asyncio.sleep(max(0.0, self._due_ms - clock.now_ms()) / 1000)
+            held = self._hold()
             if self._pulling:
                 self._due_ms = max(self._due_ms, clock.now_ms() + BLOCK_MS)
                 continue
             self._due_ms = max(self._due_ms, clock.now_ms() - MAX_BURST_MS) + BLOCK_MS
-            if self._hold():
+            if held:
                 self._due_ms = max(self._due_ms, clock.now_ms())
             else:
                 self._read(_BLOCK_SAMPLES)
@@ -168,8 +169,8 @@ class UserAudio:
 
     def _hold(self) -> bool:
         """True while what is played has to wait: it would pile up here and become too old."""
-        idle = self._send is None or self._kept.waiting_samples > 0
-        held = self._voice.playing and not self._muted and idle
+        clogged = self._send is None or self._kept.waiting_samples > 0
+        held = self._voice.playing and not self._muted and not self._pulling and clogged
         if held and self._held_from_ms is None:
             self._held_from_ms = self._clock.now_ms()
         elif not held and self._held_from_ms is not None:
