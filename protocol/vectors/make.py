@@ -16,6 +16,7 @@ import clock_cases
 import conversation_cases
 import jitter_cases
 import playout_cases
+import quality_cases
 import rtvi_cases
 import rtvi_models
 import rtvi_peers
@@ -33,6 +34,7 @@ SCRIPTS = {
     "jitter": jitter_cases,
     "playout": playout_cases,
     "conversation": conversation_cases,
+    "quality": quality_cases,
 }
 FOLDERS = ("wire", *SCRIPTS, "rtvi")
 KEPT = {"rtvi/payloads.json"}  # written by hand

@@ -246,3 +246,45 @@ async def test_a_sentence_that_is_cut_anywhere_is_understood(transport: str) -> 
             part = cuts[start : start + SIDE_BY_SIDE]
             heard += await asyncio.gather(*(ask(server, *cut) for cut in part))
     assert heard == [SENTENCE] * number
+
+
+async def test_what_is_played_waits_for_its_connection_and_arrives_whole() -> None:
+    """It is away for longer than a microphone is kept."""
+    bot, clip = HearingBot(), numbers(0, 1800 * MS)
+    async with asyncio.timeout(GUARD_S), running_server(bot) as server:
+        async with (
+            proxied(server.port) as proxy,
+            voxwire.connect(proxy.url, transport="websocket") as session,
+        ):
+            playing = asyncio.create_task(session.play(clip))
+            await bot.until(session.id, 500 * MS)
+            proxy.away = True
+            proxy.cut()
+            await session.wait_for(voxwire.ConnectionChanged)
+            await asyncio.sleep(3.5)  # real time: silence
+            assert not playing.done()
+            proxy.away = False
+            assert await playing == voxwire.PlayResult(sent_ms=1800)
+            heard = await bot.until(session.id, 1800 * MS)
+            while clip[-1] not in heard:
+                heard = await bot.until(session.id, len(heard) + 1)
+    assert np.array_equal(heard[heard > 0], clip)
+
+
+async def test_over_webrtc_what_is_played_costs_a_small_hole_and_nothing_twice() -> None:
+    bot, clip = HearingBot(), hum(0, 6000 * MS)
+    async with asyncio.timeout(GUARD_S), running_server(bot) as server:
+        async with voxwire.connect(server.url, transport="webrtc") as session:
+            playing = asyncio.create_task(session.play(clip))
+            await bot.until(session.id, 1000 * MS)
+            session.simulate.drop_media()
+            changed = await session.wait_for(voxwire.PathChanged)
+            while changed.path_id == 1:
+                changed = await session.wait_for(voxwire.PathChanged)
+            heard = await bot.until(session.id, len(bot.heard(session.id)) + 1500 * MS)
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
+    assert changed.resent_ms >= 400
+    tail = heard[-400 * MS : -200 * MS]
+    stands, counted = place_of(tail, len(heard) - 300 * MS, 600 * MS), len(heard) - 400 * MS
+    assert -150 * MS <= stands - counted <= 250 * MS, "a hole, and a small one"

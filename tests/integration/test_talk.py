@@ -5,7 +5,7 @@ import re
 import signal
 import sys
 import wave
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,9 @@ import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
 
+import voxwire
 from tests.conftest import TRANSPORTS
+from tests.support.clients import OTHER
 from tests.support.listening import QUIET
 from tests.support.talked import Talk, firing_errors, talk
 from voxwire_server.bots.offline.espeak import shared_espeak
@@ -240,6 +242,49 @@ async def test_a_barge_in_cuts_the_story_and_is_answered(
         check_silence(wav, flush, answer["media_ms"])
 
     await on_both(one)
+
+
+@pytest.mark.skipif(OTHER is not None, reason="it is the Python client that plays")
+async def test_a_program_asks_by_voice_and_is_answered(
+    server: Server, wavs: dict[str, Path]
+) -> None:
+    """Twice in one session that has no microphone, a file and then a generator."""
+
+    def pieces() -> Iterator[bytes]:
+        with wave.open(str(wavs["b"])) as file:
+            while data := file.readframes(1000):
+                yield data
+
+    async def one(transport: str) -> None:
+        with wave.open(str(wavs["b"])) as file:
+            rate, length_ms = file.getframerate(), file.getnframes() * 1000 // file.getframerate()
+        async with voxwire.connect(server.url, transport=transport) as session:
+            assert (await session.play(wavs["q"])).lost_ms == 0
+            assert "Paris" in " ".join([word async for word in answer(session)])
+            played = await session.play(voxwire.Audio(pieces(), sample_rate=rate))
+            assert abs(played.sent_ms - length_ms) <= 20
+            assert "It is" in " ".join([word async for word in answer(session)])
+            line = session.quality
+            assert (line.transport, line.grade == "lost") == (transport, False)
+            known = [line.round_trip_ms, line.jitter_ms, line.loss]
+            unknown = [False, True, True] if transport == "websocket" else [False, False, False]
+            assert [it is None for it in known] == unknown
+            said = [turn.text for turn in session.conversation.turns if turn.role == "user"]
+            assert said == [PHRASES["q"], PHRASES["b"]]
+
+    async with asyncio.timeout(60):
+        await on_both(one)
+
+
+async def answer(session: voxwire.Session) -> AsyncIterator[str]:
+    """The words of the bot until it has said something to its end and listens again."""
+    spoken = False
+    async for event in session:
+        if isinstance(event, voxwire.BotWord):
+            spoken = True
+            yield event.text
+        elif spoken and isinstance(event, voxwire.StateChanged) and event.bot == "idle":
+            return
 
 
 @pytest.mark.timing(reason="each word is on record at the moment of its sound")

@@ -99,10 +99,13 @@ VERBS = {
     "message": Verb("send_message", lambda s, _: s.send_message("hint", 1), lambda e, _: None),
 }
 READS = {"wait_for"}
-PACED = {"send_file", "call"}
+PACED = {"send_file", "call", "play"}
 """Comes at the pace of the server; what it comes behind and before: test_files.py. A request is a
-message that waits for its answer: test_requests.py.
+message that waits for its answer: test_requests.py. What is played comes in real time:
+clients/python/tests/test_play.py.
 """
+HERE = {"set_microphone", "set_speaker"}
+"""Says nothing to the server: clients/python/tests/test_exchange.py."""
 ENDS = {"close"}
 
 
@@ -161,7 +164,7 @@ def test_every_verb_of_the_client_is_tried() -> None:
         for name, method in inspect.getmembers(voxwire.Session)
         if not name.startswith("_") and inspect.iscoroutinefunction(method)
     }
-    assert methods == {verb.method for verb in VERBS.values()} | READS | PACED | ENDS
+    assert methods == {verb.method for verb in VERBS.values()} | READS | PACED | HERE | ENDS
 
 
 @pytest.mark.parametrize("first", VERBS)

@@ -11,6 +11,7 @@ from voxwire import VoxwireError
 from voxwire._attach import lost
 from voxwire._environment import Environment
 from voxwire._path import Capture
+from voxwire._tap import TappedMessage, Taps
 from voxwire.rtvi._control import StockControl
 from voxwire.rtvi._frames import Interruption
 from voxwire.rtvi._inflow import Inflow
@@ -59,6 +60,9 @@ class FakeLine:
 
     async def carry(self, capture: Capture) -> None:
         await asyncio.Event().wait()
+
+    def arrived(self) -> None:
+        return None
 
     def mute(self, muted: bool) -> None:
         self.muted.append(muted)
@@ -137,6 +141,7 @@ class Held:
         self.handler = FakeHandler()
         self.inflow = Inflow()
         self.dialling = FakeDialling(time, *lines)
+        self.tapped: list[TappedMessage] = []
         self.control = StockControl(
             self.dialling,  # type: ignore[arg-type]
             tools=frozenset({"show"}),
@@ -144,6 +149,7 @@ class Held:
             max_bytes=max_bytes,
             resume_ms=resume_ms,
             environment=Environment(clock=time),
+            taps=Taps(self.tapped.append),
         )
         self.running: asyncio.Task[None] | None = None
 

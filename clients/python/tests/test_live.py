@@ -164,11 +164,11 @@ async def test_the_program_chooses_others_during_a_conversation(time: VirtualTim
     async with FakeServer(for_ever(answers)) as server:
         async with live(server, FakeDevices(mic, out, usb, monitor)) as session:
             log = Log(session, time)
-            await session.audio.set_microphone("usb")
-            await session.audio.set_speaker(3)
+            await session.set_microphone(voxwire.Device("usb"))
+            await session.set_speaker(3)
             assert (mic.running, out.running) == (False, False)
             with pytest.raises(voxwire.MediaError, match="no microphone 'Bluetooth'"):
-                await session.audio.set_microphone("Bluetooth")
+                await session.set_microphone(voxwire.Device("Bluetooth"))
             await time.advance(100)
             assert usb.running
             usb.speak(tone(500, sample_rate=48_000, hz=200))

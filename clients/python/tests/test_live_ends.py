@@ -80,8 +80,11 @@ async def test_a_session_that_has_ended_changes_no_device() -> None:
     async with FakeServer(bot) as server:
         async with live(server, FakeDevices(microphone(), speaker())) as session:
             pass
-        audio = session.audio
-        for ask in (audio.set_microphone, audio.set_speaker, audio.refresh):
+        for ask in (
+            lambda: session.set_microphone(True),
+            lambda: session.set_speaker(True),
+            session.audio.refresh,
+        ):
             async with asyncio.timeout(DEADLINE_S):
                 with pytest.raises(UsageError, match="the session has ended") as caught:
                     await ask()

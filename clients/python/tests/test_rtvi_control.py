@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from itertools import pairwise
 
 import pytest
@@ -30,6 +31,22 @@ async def test_the_client_says_that_it_is_ready_and_is_attached_when_the_bot_is(
         assert held.handler.welcome.session_id == "s-1"
         assert held.control.features == {Feature.RECONNECT}
     assert line.closed
+
+
+@in_virtual_time
+async def test_a_tap_sees_envelopes_and_the_json_that_they_are_on_the_line(
+    time: VirtualTime,
+) -> None:
+    held = Held(time, FakeLine(RTC))
+    async with running(held, time):
+        held.send(send_text=wire.SendText(text="hello"))
+        held.send(ping=wire.Ping())
+    seen = [(it.direction, it.envelope.WhichOneof("payload")) for it in held.tapped]
+    assert seen == [
+        *(("out", "hello"), ("in", "welcome"), ("in", "state_changed"), ("out", "send_text"))
+    ]
+    written = [json.loads(it.data)["type"] for it in held.tapped]
+    assert written == ["client-ready", "bot-ready", "bot-ready", "send-text"]
 
 
 @pytest.mark.parametrize(("carrier", "resume_ms"), [(SOCKET, None), (RTC, 0)])

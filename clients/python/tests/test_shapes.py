@@ -77,6 +77,11 @@ SAME: dict[str, Callable[[], Any]] = {
     "float arrays": lambda: each(np.split(SINE, 50)),
     "stereo arrays": lambda: each(np.split(STEREO, 50)),
     "an object with __aiter__": Iterable_,
+    "a plain iterator": lambda: iter(cut(TONE.tobytes(), 641)),
+    "a plain generator": lambda: (piece for piece in np.split(TONE, 50)),
+    "Audio of a plain iterator": lambda: voxwire.Audio(
+        iter(np.split(STEREO, 50)), sample_rate=RATE
+    ),
     "Audio of bytes": lambda: voxwire.Audio(TONE.tobytes(), sample_rate=RATE),
     "Audio of stereo bytes": lambda: voxwire.Audio(
         STEREO.tobytes(), sample_rate=RATE, num_channels=2
@@ -120,7 +125,6 @@ async def test_an_array_and_a_stream_of_any_rate_keep_their_length_and_their_end
 
 REFUSED: dict[str, tuple[Callable[[], Any], ErrorCode, str]] = {
     "a list": (lambda: TONE.tolist(), ErrorCode.INVALID_ARGUMENT, "an array"),
-    "a generator": (lambda: (x for x in [TONE]), ErrorCode.INVALID_ARGUMENT, "async iterator"),
     "a number": (lambda: 5.5, ErrorCode.INVALID_ARGUMENT, "pass"),
     "a class": (lambda: voxwire.ClipMicrophone, ErrorCode.INVALID_ARGUMENT, "instance"),
     "raw bytes": (lambda: TONE.tobytes(), ErrorCode.INVALID_ARGUMENT, "voxwire.Audio("),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 
 import voxwire
@@ -98,6 +99,23 @@ def test_a_failure_that_nobody_read_is_raised_at_the_end() -> None:
             while session._session._runtime.failure is None and time.monotonic() < deadline:
                 time.sleep(0.01)
     assert server.sessions
+
+
+def test_what_is_played_seen_and_exchanged_without_a_loop() -> None:
+    seen: list[str] = []
+    with talking() as (server, session):
+        off = session.tap(lambda message: seen.append(message.direction))
+        assert session.play(np.full(1600, 9000, np.int16)) == voxwire.PlayResult(sent_ms=100)
+        session.set_microphone(np.full(1600, 8000, np.int16))
+        session.set_speaker(voxwire.Recording())
+        session.call("double", 1)
+        off()
+        assert {"in", "out"} == set(seen)
+        assert session.quality.transport == "websocket"
+        assert session.wait_for(voxwire.Quality).grade != "lost"
+        assert (server.session.user_samples == 9000).sum() == 1600
+        with pytest.raises(voxwire.MediaError):
+            session.set_microphone("no/such.wav")
 
 
 def test_the_microphone_is_open_while_a_key_is_held() -> None:

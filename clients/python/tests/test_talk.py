@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 import signal
 import sys
 import wave
@@ -15,6 +16,7 @@ from peer import RATE, UNIT_S, Peer, serving, tone
 
 from voxwire.cli import main
 from voxwire.cli.arguments import Step, parser
+from voxwire.cli.lines import quality_line
 from voxwire.cli.live import PlainView, make_view
 from voxwire.cli.turns import NO_ANSWER_MS, SETTLE_MS, TurnWatch
 from voxwire_protocol import events, wire
@@ -143,6 +145,7 @@ async def test_a_question_with_a_tool_and_a_barge_in_to_the_contract(tmp_path: P
     assert (code, stderr) == (0, "")
     assert "you: hello there" in stdout
     assert "bot: word0 word1 word2 word3 word4" in stdout
+    assert re.search(r"\n-- line \w+, .*\d+ ms of sound made up\n$", stdout)
 
     rows = read_events(log)
     assert all(isinstance(row["t_ms"], int) for row in rows)
@@ -419,3 +422,12 @@ def test_the_live_view_lights_up_what_was_heard() -> None:
     text = out.getvalue()
     for word in ("concierge", "hello", "[tool]", "250 ms", "● speaking", "back after 1.2 s"):
         assert word in text, word
+
+
+def test_the_line_is_told_in_what_is_known_of_it() -> None:
+    full = events.Quality("webrtc", events.Grade.GOOD, 41.4, 3.2, 0.015, 40, 120)
+    assert quality_line(full) == (
+        "-- line good, round trip 41 ms, jitter 3 ms, 1.5% lost, 120 ms of sound made up"
+    )
+    least = events.Quality("none", events.Grade.LOST, None, None, None, 0, 0)
+    assert quality_line(least) == "-- line lost, 0 ms of sound made up"

@@ -15,7 +15,9 @@ from voxwire._ice import IceServer
 from voxwire._live.audio import Levels, LiveAudio, list_devices
 from voxwire._live.backend import Device, DeviceInfo
 from voxwire._simulate import Simulation
+from voxwire._tap import TappedMessage
 from voxwire._timeouts import Timeouts
+from voxwire._voice import PlayResult
 from voxwire.audio import Audio, ClipMicrophone, FileSpeaker, Microphone, Recording, Speaker
 from voxwire.conversation import (
     BotTurn,
@@ -66,12 +68,14 @@ from voxwire_protocol.events import (
     EventsSkipped,
     Flushed,
     GoingAway,
+    Grade,
     HeardSource,
     Interrupted,
     InterruptionSource,
     MetricKind,
     PathChanged,
     PlacedWord,
+    Quality,
     ServiceMetric,
     ServiceMetrics,
     SessionEnded,
@@ -131,6 +135,7 @@ __all__ = [
     "FileSpeaker",
     "Flushed",
     "GoingAway",
+    "Grade",
     "HeardSource",
     "IceServer",
     "Interrupted",
@@ -147,7 +152,9 @@ __all__ = [
     "Microphone",
     "PathChanged",
     "PlacedWord",
+    "PlayResult",
     "ProtocolError",
+    "Quality",
     "Recording",
     "RecoveryAction",
     "ServiceMetric",
@@ -163,6 +170,7 @@ __all__ = [
     "SpanKind",
     "Speaker",
     "StateChanged",
+    "TappedMessage",
     "Timeouts",
     "TimingSource",
     "TokenEndpoint",

@@ -22,6 +22,7 @@ from voxwire._options import Options
 from voxwire._peer import Peer
 from voxwire._runtime import Runtime
 from voxwire._stereo import StereoFile
+from voxwire._tap import Tap, Taps, check_tap
 from voxwire._timeouts import Timeouts
 from voxwire._voxwire_server import VoxwireServer
 from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
@@ -54,6 +55,7 @@ def connect(
     audio_response: bool = True,
     echo: str = "auto",
     record: str | os.PathLike[str] | None = None,
+    tap: Tap | None = None,
     resume: bool = True,
     timeouts: Timeouts | None = None,
     peer: Peer | None = None,
@@ -92,6 +94,7 @@ def connect(
             (headphones), or ``auto``: the first of them that is installed.
         record: Path of a WAV, stereo at 24 kHz: the user left, what the speaker plays right, both
             at their moments from when the session is up. What was said while muted is not in it.
+        tap: Is called with every message from Hello on: see `Session.tap`.
         resume: True = a lost connection is dialled again and the session goes on, as long as the
             server keeps it; False = the session ends with it.
         timeouts: How long it waits for what; None = `Timeouts()`.
@@ -125,6 +128,7 @@ def connect(
         audio_response=flag(audio_response, "audio_response"),
         resume=flag(resume, "resume"),
         timeouts=waits,
+        taps=Taps() if tap is None else Taps(check_tap(tap)),
     )
     return Connection(
         other.check(url, options, around),

@@ -13,6 +13,7 @@ from voxwire._patience import Patience
 from voxwire._peer import Handler
 from voxwire._simulate import Gate
 from voxwire._socket import Lost, Socket
+from voxwire._tap import Taps
 from voxwire.tokens import TokenRequest, TokenSource, ask_for_token
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel, ChannelError, ReplayLimits
@@ -53,6 +54,7 @@ class Control:
         *,
         environment: Environment,
         token_source: TokenSource | None = None,
+        taps: Taps | None = None,
     ) -> None:
         """Prepares; nothing is dialled yet.
 
@@ -61,9 +63,11 @@ class Control:
             gate: What the bytes of its sockets pass through.
             environment: The way to the server, and time.
             token_source: Is asked for another token when the server refuses the first one.
+            taps: See every message.
         """
         self._time = environment.clock
         self._jitter = environment.jitter
+        self._taps = taps = Taps() if taps is None else taps
         self._token_source = token_source
         self._deadline_ms = 0
         self.clock = ClockSync()
@@ -83,6 +87,7 @@ class Control:
             greeting,
             gate,
             environment=environment,
+            taps=taps,
             last_received=lambda: self._channel.last_received,
         )
         self._socket: Socket | None = None
@@ -154,6 +159,9 @@ class Control:
             data = self._channel.send(envelope, self._now_ms())
         except ChannelError as error:
             raise make_error(ErrorCode(error.code), error.reason) from error
+        if self._taps:
+            whole = data[0] if len(data) == 1 else b""
+            self._taps.see("out", envelope, self._time.now_ms(), data=whole)
         if self._socket is not None:
             self._queue.extend(data)
             self._idle.clear()
@@ -355,10 +363,20 @@ class Control:
     async def _read(self, socket: Socket, handler: Handler) -> Attached:
         while True:
             data = await socket.receive()
-            for envelope in self._decode(data):
+            taken = self._decode(data)
+            for envelope in taken:
+                if self._taps:
+                    self._tap(envelope, data, whole=len(taken) == 1)
                 handler.handle(envelope)
             if self._channel.next_due_ms is not None:
                 self._wake.set()
+
+    def _tap(self, envelope: wire.Envelope, data: str | bytes, *, whole: bool) -> None:
+        """Shows what came; what came in chunks has its bytes nowhere on the wire."""
+        wired = data if whole and isinstance(data, bytes) else b""
+        if wire.Envelope.FromString(wired).HasField("chunk"):
+            wired = b""
+        self._taps.see("in", envelope, self._time.now_ms(), data=wired)
 
     def _decode(self, data: str | bytes) -> list[wire.Envelope]:
         if isinstance(data, str):

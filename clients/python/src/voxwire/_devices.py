@@ -123,6 +123,13 @@ def block_of(got: object, num_samples: int) -> Samples:
     return samples
 
 
+def _speaker_pace() -> Pace:
+    return Pace(
+        "the speaker's write()",
+        "put blocks on a queue that a thread plays from, or pass a path",
+    )
+
+
 class GuardedSpeaker:
     """A speaker whose exceptions are MediaError, and whose pace is watched."""
 
@@ -130,10 +137,18 @@ class GuardedSpeaker:
         """Wraps a speaker."""
         self._speaker = speaker
         self._clock = clock
-        self._pace = Pace(
-            "the speaker's write()",
-            "put blocks on a queue that a thread plays from, or pass a path",
-        )
+        self._pace = _speaker_pace()
+
+    def replace(self, speaker: "Speaker", sample_rate: int) -> "Speaker":
+        """Opens another speaker, which gets the next block; the one before is the caller's.
+
+        Raises:
+            MediaError: It cannot be opened; the one before is written on.
+        """
+        made = GuardedSpeaker(speaker, clock=self._clock)
+        made.open(sample_rate)
+        before, self._speaker, self._pace = self._speaker, speaker, _speaker_pace()
+        return before
 
     def open(self, sample_rate: int) -> None:
         """Prepares for int16 mono blocks at that rate, Hz.

@@ -11,6 +11,7 @@ from voxwire._attach import Greeting, Refusal, backoff_s, expired, is_final, los
 from voxwire._environment import Environment
 from voxwire._simulate import Gate
 from voxwire._socket import Lost, Socket
+from voxwire._tap import Taps
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 
@@ -46,6 +47,7 @@ class Dialler:
         *,
         environment: Environment,
         last_received: Callable[[], int],
+        taps: Taps | None = None,
     ) -> None:
         """Prepares.
 
@@ -54,11 +56,13 @@ class Dialler:
             gate: What the sockets' bytes pass through.
             environment: The way to the server, and time.
             last_received: Highest number received from the server.
+            taps: See Hello and its answer.
         """
         self._environment = environment
         self._greeting = greeting
         self._gate = gate
         self._last_received = last_received
+        self._taps = Taps() if taps is None else taps
 
     async def open(self, timeout_ms: int) -> Socket:
         """Opens a socket. Cancel-safe.
@@ -78,7 +82,10 @@ class Dialler:
 
     async def greet(self, socket: Socket) -> None:
         """Says Hello."""
-        await socket.send(self._greeting.hello(self._last_received()))
+        hello = self._greeting.hello(self._last_received())
+        if self._taps:
+            self._taps.see("out", wire.Envelope.FromString(hello), self._now_ms(), data=hello)
+        await socket.send(hello)
 
     async def come_back(
         self, cause: VoxwireError, trying: Callable[[int], None]
@@ -176,7 +183,10 @@ class Dialler:
                 message = wire.Envelope.FromString(data if isinstance(data, bytes) else b"")
             except DecodeError:
                 continue
-            match message.WhichOneof("payload"):
+            payload = message.WhichOneof("payload")
+            if self._taps and payload in ("welcome", "error"):
+                self._taps.see("in", message, self._now_ms())
+            match payload:
                 case "welcome":
                     return message.welcome
                 case "error":

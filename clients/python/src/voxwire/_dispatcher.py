@@ -60,6 +60,11 @@ class EventStream(Generic[EventT]):
         if not self._types or isinstance(event, self._types):
             self._queue.put(event)
 
+    def measure(self, event: Event) -> None:
+        """Queues a measurement, if its very class is read here."""
+        if type(event) in self._types:
+            self._queue.put(event)
+
     def end(self, failure: BaseException | None) -> None:
         """The session is over."""
         self._queue.close(failure)
@@ -101,6 +106,14 @@ class Dispatcher:
             stream.take(event)
         for listener in tuple(self._listeners):
             if not listener.types or isinstance(event, listener.types):
+                _call(listener.function, event)
+
+    def measure(self, event: Event) -> None:
+        """Tells those who ask for its very class: to all others a measurement is no news."""
+        for stream in list(self._streams):
+            stream.measure(event)
+        for listener in tuple(self._listeners):
+            if type(event) in listener.types:
                 _call(listener.function, event)
 
     def close(self, failure: BaseException | None = None) -> None:

@@ -1,6 +1,7 @@
 """Microphones that need no device: clips in memory, and what an iterator or a WAV file yields."""
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -24,13 +25,22 @@ MAX_STREAMED_MS: Final = 2000
 """Audio of an iterator that is read ahead."""
 
 _NOTHING: Final = np.zeros(0, np.int16)
+_END: Final = object()
 
 
 class ClipMicrophone:
-    """Plays clips one after the other, silence between them."""
+    """Plays clips one after the other, silence between them.
+
+    Attributes:
+        finished: Set while nothing is left to play.
+        played_samples: How many have been read, at 16 kHz.
+    """
 
     def __init__(self) -> None:
         """Creates a microphone with nothing to play."""
+        self.finished = asyncio.Event()
+        self.finished.set()
+        self.played_samples = 0
         self._clips: deque[tuple[Iterator[Samples], asyncio.Event]] = deque()
         self._piece = _NOTHING
 
@@ -52,6 +62,7 @@ class ClipMicrophone:
         """
         done = asyncio.Event()
         self._clips.append((pieces(samples, sample_rate, CAPTURE_RATE), done))
+        self.finished.clear()
         return done
 
     def read(self, num_samples: int) -> Samples:
@@ -62,6 +73,7 @@ class ClipMicrophone:
             parts.append(self._piece[:need])
             self._piece = self._piece[need:]
             need -= len(parts[-1])
+        self.played_samples += num_samples - need
         self._fill()  # says that a clip is over with its last sample, not with the next read
         return np.concatenate(parts) if parts else _NOTHING
 
@@ -78,7 +90,10 @@ class ClipMicrophone:
                 done.set()
             else:
                 self._piece = piece
-        return bool(len(self._piece))
+        left = bool(len(self._piece))
+        if not left:
+            self.finished.set()
+        return left
 
 
 class StreamMicrophone:
@@ -91,7 +106,7 @@ class StreamMicrophone:
 
     def __init__(
         self,
-        source: AsyncIterable[object],
+        source: AsyncIterable[object] | Iterator[object],
         *,
         sample_rate: int = CAPTURE_RATE,
         num_channels: int = 1,
@@ -99,14 +114,15 @@ class StreamMicrophone:
         """Creates a microphone; the source is read, at most 2 s ahead, once the session runs.
 
         Args:
-            source: Yields bytes (int16 little-endian, interleaved; cut anywhere, a sample's bytes
+            source: Async, or a plain iterator, which may block: it is asked in a thread. Yields
+                bytes (int16 little-endian, interleaved; cut anywhere, a sample's bytes
                 included) or arrays, as `ClipMicrophone.play` takes them.
             sample_rate: Of the audio, Hz.
             num_channels: Of bytes.
         """
         self.finished = asyncio.Event()
         self.played_samples = 0
-        self._source = source
+        self._source = source if isinstance(source, AsyncIterable) else _asked(source)
         self._stream = Stream(sample_rate, CAPTURE_RATE, num_channels=num_channels)
         self._pieces: deque[Samples] = deque()
         self._queued = 0
@@ -178,9 +194,14 @@ class WavMicrophone:
         self.finished = asyncio.Event()
 
     @property
+    def played_samples(self) -> int:
+        """How many have been read, at 16 kHz."""
+        return self._audio.played_samples if self._audio else 0
+
+    @property
     def played_ms(self) -> int:
         """How much of it has been read, milliseconds."""
-        return self._audio.played_samples * 1000 // CAPTURE_RATE if self._audio else 0
+        return self.played_samples * 1000 // CAPTURE_RATE
 
     def read(self, num_samples: int) -> Samples:
         """Returns the next samples of the file, as many as are there."""
@@ -206,6 +227,26 @@ class WavMicrophone:
         except OSError as error:
             reason = f"cannot read {self._name}: {error.strerror or error}"
             raise MediaError(ErrorCode.DEVICE, reason) from error
+
+
+async def _asked(source: Iterator[object]) -> AsyncIterator[object]:
+    """What a plain iterator gives, asked for in threads; one at a time asks, or closes it."""
+    turn = threading.Lock()
+
+    def ask() -> object:
+        with turn:
+            return next(source, _END)
+
+    def close() -> None:
+        with turn:
+            if (end := getattr(source, "close", None)) is not None:
+                end()
+
+    try:
+        while (item := await in_thread(ask)) is not _END:
+            yield item
+    finally:
+        leave_to_thread(close)
 
 
 async def _pieces_of(reader: WavReader) -> AsyncIterator[Any]:

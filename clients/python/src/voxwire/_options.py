@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from voxwire._ice import IceServer
+from voxwire._tap import Taps
 from voxwire._timeouts import Timeouts
 from voxwire.tokens import TokenSource
 from voxwire.tools import Approve, Tool
@@ -35,6 +36,7 @@ class Options:
     audio_response: bool = True
     resume: bool = True
     timeouts: Timeouts = field(default_factory=Timeouts)
+    taps: Taps = field(default_factory=Taps)
 
     @property
     def resume_ms(self) -> int | None:

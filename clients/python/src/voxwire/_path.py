@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from voxwire.audio import CAPTURE_RATE
 from voxwire.playout import Samples
@@ -11,14 +11,20 @@ from voxwire_protocol import wire
 from voxwire_protocol.capture import Piece
 from voxwire_protocol.errors import ErrorCode, VoxwireError, code_from_wire, make_error
 
+if TYPE_CHECKING:
+    from voxwire_protocol.rtc.inbound import InboundStats
+
 __all__ = [
     "BLOCK_MS",
+    "NOTHING",
     "PLAYOUT_RATE",
+    "Arrived",
     "Capture",
     "MediaPath",
     "Readiness",
     "Resent",
     "Sink",
+    "arrived_at",
     "audio_format",
     "capture_format",
 ]
@@ -40,6 +46,25 @@ class Resent(NamedTuple):
 
     resent_ms: int = 0
     lost_ms: int = 0
+
+
+class Arrived(NamedTuple):
+    """What came over a path since it opened.
+
+    Attributes:
+        received: Packets that came in time.
+        lost: Packets that did not.
+        concealed_ms: Audio made up in their place, milliseconds.
+        jitter_ms: How unevenly they came, milliseconds (RFC 3550); None = not known yet.
+    """
+
+    received: int
+    lost: int
+    concealed_ms: int
+    jitter_ms: float | None
+
+
+NOTHING: Final = Arrived(0, 0, 0, None)
 
 
 class Capture(Protocol):
@@ -131,6 +156,10 @@ class MediaPath(Protocol):
         """Takes what the server says about this path: answer, ready, close, anchors, audio."""
         ...
 
+    def arrived(self) -> Arrived | None:
+        """What came of the bot's audio; None = what carries it loses nothing, and does not tell."""
+        ...
+
     async def run(self, sink: Sink) -> None:
         """Carries audio both ways until cancelled; audio that came before goes to `sink` first."""
         ...
@@ -154,6 +183,15 @@ class MediaPath(Protocol):
     async def close(self) -> None:
         """Gives the path up; bounded, may be called again."""
         ...
+
+
+def arrived_at(inbound: "InboundStats | None") -> Arrived:
+    """What a peer connection counts, as a path tells it."""
+    if inbound is None:
+        return NOTHING
+    jitter = inbound.jitter
+    in_time = max(0, jitter.received - jitter.late - jitter.duplicates)
+    return Arrived(in_time, jitter.lost, jitter.concealed_ms, inbound.arrival_jitter_ms)
 
 
 def audio_format(codec: wire.Codec.ValueType, sample_rate: int) -> wire.AudioFormat:

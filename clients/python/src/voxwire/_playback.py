@@ -1,6 +1,7 @@
 """The bot's audio of a session: one player, fed by whichever path is in use."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
@@ -50,6 +51,7 @@ class Playback:
         self._emit = emit
         self._send = send
         self._path_id = 0
+        self._rate = 0
         self._flushed_on = 0
         self._unreported: list[wire.PlayoutReport] = []
 
@@ -60,6 +62,7 @@ class Playback:
         self._path_id = opened.path_id
         self.silent = False
         if self.player is None:
+            self._rate = opened.sample_rate
             self.player = Player(
                 self._speaker,
                 sample_rate=opened.sample_rate,
@@ -72,6 +75,32 @@ class Playback:
         else:
             self.player.take_over(target_ms=target_ms, continuous=continuous)
         return self.player
+
+    def replace(self, speaker: Speaker) -> Speaker:
+        """Has another speaker play from the next block on.
+
+        Returns:
+            The one before, which is to be retired.
+
+        Raises:
+            MediaError: It cannot be opened; the one before is used on.
+        """
+        assert self._rate, "the session is up"
+        return self._speaker.replace(speaker, self._rate)
+
+    async def retire(self, before: Speaker) -> None:
+        """Closes a speaker that is not played on any more.
+
+        An async function gets what it has not taken yet, for at most 2 s.
+        """
+        drain = getattr(before, "drain", None)
+        try:
+            if drain is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(DRAIN_MS / 1000):
+                        await drain()
+        finally:
+            GuardedSpeaker(before, clock=self._clock).close()
 
     async def drain(self) -> None:
         """Waits until the speaker has been idle for a moment, at most 2 s."""

@@ -6,6 +6,7 @@ from typing import Any
 from voxwire._attach import library_version
 from voxwire._options import Options
 from voxwire._runtime import Runtime
+from voxwire_protocol.event_codec import to_dict
 
 __all__ = ["report_of"]
 
@@ -43,6 +44,7 @@ def report_of(runtime: Runtime, options: Options) -> dict[str, Any]:
             "user_muted": runtime.user.muted,
         },
         "round_trip_us": runtime.clock.rtt_us,
+        "quality": to_dict(runtime.meter.quality),
         "latency": {
             "turns": latency.turns,
             "p50_ms": latency.p50_ms,

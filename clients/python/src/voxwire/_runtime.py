@@ -7,12 +7,14 @@ from typing import Any, Final, cast
 from voxwire._attach import lost
 from voxwire._dispatcher import Dispatcher
 from voxwire._environment import Environment
+from voxwire._exchange import Exchange
 from voxwire._features import Feature
 from voxwire._files import Files
 from voxwire._ice import IceChoice
 from voxwire._inbox import Inbox, Parts
 from voxwire._journal import Journal
 from voxwire._live.audio import LiveAudio
+from voxwire._meter import Meter
 from voxwire._opening import Opened, Opening
 from voxwire._options import Options, path_name
 from voxwire._paths import Paths
@@ -83,6 +85,7 @@ class Runtime:
         if record is not None:
             speaker = TappedSpeaker(speaker, record)
         self._playback = Playback(speaker, emit=self.events.put, send=control.send, clock=clock)
+        self._exchange = Exchange(self.user, self._playback, live, record)
         ice = IceChoice(options.ice_servers, policy=options.ice_policy, loopback=is_loopback(url))
         self._opening = Opening(
             make=lambda carrier, number: link.path(carrier, number, capture=self.user, ice=ice),
@@ -97,6 +100,12 @@ class Runtime:
             send=control.send,
             keep=options.resume,
             clock=clock,
+        )
+        self.meter = Meter(
+            opened=lambda: self._paths.opened,
+            broken=lambda: self._paths.broken,
+            player=lambda: self.player,
+            round_trip_us=lambda: control.clock.rtt_us,
         )
         parts = Parts(
             control=control,
@@ -191,9 +200,22 @@ class Runtime:
         Raises:
             UsageError: The session has ended.
         """
+        self._check_alive()
+        self._control.send(envelope)
+
+    @property
+    def exchange(self) -> Exchange:
+        """Puts other microphones and speakers in place.
+
+        Raises:
+            UsageError: The session has ended.
+        """
+        self._check_alive()
+        return self._exchange
+
+    def _check_alive(self) -> None:
         if self._over.is_set() or self._owner is None or self._owner.done():
             raise UsageError(ErrorCode.INVALID_STATE, "the session has ended")
-        self._control.send(envelope)
 
     async def bye(self, reason: str) -> None:
         """Says Bye and waits a moment for the answer."""
@@ -261,6 +283,7 @@ class Runtime:
             stack.callback(self.log.over)
             stack.push_async_callback(self.requests.close, failure)
             stack.callback(self.files.close, failure)
+            stack.callback(self.user.close, failure)
             stack.push_async_callback(self._control.close)
             stack.push_async_callback(self._paths.close)
             stack.push_async_callback(self._tools.close)
@@ -322,8 +345,11 @@ class Runtime:
         self.live.begin(self.events.put)
         assert self._group is not None
         self._group.create_task(player.run())
+        self._group.create_task(self.meter.run(self.events.measure))
         if self._listening is None:
             self._group.create_task(self.user.run())
+        if self._devices is None:
+            self._group.create_task(self.live.run())
         self._ready.set()
 
     def _note(self, event: events.Event) -> None:

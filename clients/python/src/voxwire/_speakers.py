@@ -136,6 +136,8 @@ class AsyncCallbackSpeaker:
         self._rate = 1
         self._blocks: deque[tuple[Samples, int]] = deque()
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._task: asyncio.Task[None] | None = None
 
     def open(self, sample_rate: int) -> None:
@@ -156,7 +158,19 @@ class AsyncCallbackSpeaker:
         if len(self._blocks) * len(block.samples) * 1000 > MAX_UNTAKEN_MS * self._rate:
             raise SlowSpeaker(f"the function is {MAX_UNTAKEN_MS / 1000:g} s behind")
         self._blocks.append((block.samples, block.spans[0].position * 1000 // self._rate))
+        self._idle.clear()
         self._wake.set()
+
+    async def drain(self) -> None:
+        """Waits until the function has taken everything, or failed."""
+        if self._task is None:
+            return
+        idle = asyncio.create_task(self._idle.wait(), name="voxwire-drain")
+        try:
+            await asyncio.wait({idle, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            idle.cancel()
+            await asyncio.gather(idle, return_exceptions=True)
 
     def close(self) -> None:
         """Cancels the task."""
@@ -168,6 +182,7 @@ class AsyncCallbackSpeaker:
             while self._blocks:
                 await self._callback(*self._blocks.popleft())
                 await asyncio.sleep(0)
+            self._idle.set()
             self._wake.clear()
             await self._wake.wait()
 

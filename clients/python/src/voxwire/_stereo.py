@@ -133,6 +133,11 @@ class TappedSpeaker:
         self._file.played(block, at, self._rate)
         self._speaker.write(block, at)
 
+    async def drain(self) -> None:
+        """Waits until the speaker has taken everything, where it takes its time."""
+        if (drain := getattr(self._speaker, "drain", None)) is not None:
+            await drain()
+
     def close(self) -> None:
         """Closes the speaker."""
         self._speaker.close()

@@ -8,9 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from voxwire._devices import Pace, block_of, device_error
+from voxwire._devices import device_error
 from voxwire._path import BLOCK_MS, Resent
-from voxwire.audio import CAPTURE_RATE, Microphone
+from voxwire._voice import PlayResult, Voice
+from voxwire.audio import CAPTURE_RATE, Clip, Microphone
 from voxwire_protocol import wire
 from voxwire_protocol.capture import KEPT_MS, KeptCapture, Piece
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
@@ -48,17 +49,16 @@ class UserAudio:
             tap: Is given what was read, unless it is muted, and the time, milliseconds.
         """
         self._tap = tap
-        self._microphone = microphone
+        self._voice = Voice(microphone, clock=clock, fail=self._fail)
         self._clock = clock
-        self._pace = Pace(
-            "the microphone's read()",
-            "read the device in a thread and pass an async iterator of what it gave",
-        )
         self._failure: VoxwireError | None = None
         self._failed = asyncio.Event()
         self._kept = KeptCapture(sample_rate=CAPTURE_RATE)
         self._muted = False
         self._due_ms = 0.0
+        self._held_from_ms: float | None = None
+        self._held_ms = 0.0  # how long what is played has waited, all in all
+        self._held_before_ms = 0.0  # the same when the last path ended
         self._pulling = 0  # connections that read by their own clock
         self._unsent_from = 0  # no path has carried what was captured from here on
         self._send: Callable[[Piece], bool] | None = None
@@ -66,7 +66,7 @@ class UserAudio:
     @property
     def live(self) -> bool:
         """True when the microphone does not wait: what is not read of it is lost."""
-        return bool(getattr(self._microphone, "live", False))
+        return self._voice.live
 
     @property
     def lost_ms(self) -> int:
@@ -103,12 +103,32 @@ class UserAudio:
     @muted.setter
     def muted(self, muted: bool) -> None:
         opened, self._muted = self._muted and not muted, muted
-        forget: Callable[[], None] | None = getattr(self._microphone, "forget", None)
-        if opened and self.live and forget is not None:
-            forget()
+        if opened:
+            self._voice.forget()
         if muted:
             self._kept.mute()
             self._unsent_from = self._kept.next_index
+
+    def use(self, microphone: Microphone | None) -> None:
+        """Hears another microphone from the next block on; None = nobody."""
+        self._voice.use(microphone)
+
+    async def play(self, clip: Clip) -> PlayResult:
+        """Plays a clip in place of the microphone, and waits until it was sent. Cancel-safe.
+
+        It waits while the user is muted, no path carries audio, or what was read of it is not sent.
+
+        Raises:
+            VoxwireError: Why the session ended.
+            Exception: Why the clip cannot be read.
+        """
+        lost_ms = self.lost_ms
+        sent_ms = await self._voice.play(clip)
+        return PlayResult(sent_ms, self.lost_ms - lost_ms)
+
+    def close(self, failure: VoxwireError | None) -> None:
+        """The session is over: whoever plays something is told."""
+        self._voice.close(failure)
 
     async def run(self) -> None:
         """Runs the microphone and reads it in real time, until cancelled.
@@ -116,20 +136,12 @@ class UserAudio:
         Raises:
             MediaError: It failed, gave what is no audio, or is too slow.
         """
-        if self._microphone is None:
-            return
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._run_microphone(self._microphone))
+            group.create_task(self._voice.run())
             group.create_task(self._capture())
             await self._failed.wait()
             assert self._failure is not None
             raise self._failure
-
-    async def _run_microphone(self, microphone: Microphone) -> None:
-        try:
-            await microphone.run()
-        except Exception as error:
-            self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or device_error("the microphone", error)
@@ -138,22 +150,49 @@ class UserAudio:
     async def _capture(self) -> None:
         """Reads a block whenever it is due, unless a connection does by its own clock."""
         clock = self._clock
+        await self._voice.begun.wait()
         self._due_ms = clock.now_ms()
         while True:
             await asyncio.sleep(max(0.0, self._due_ms - clock.now_ms()) / 1000)
+            held = self._hold()
             if self._pulling:
                 self._due_ms = max(self._due_ms, clock.now_ms() + BLOCK_MS)
                 continue
             self._due_ms = max(self._due_ms, clock.now_ms() - MAX_BURST_MS) + BLOCK_MS
-            self._read(_BLOCK_SAMPLES)
+            if held:
+                self._due_ms = max(self._due_ms, clock.now_ms())
+            else:
+                self._read(_BLOCK_SAMPLES)
             self._send_kept()
+            if not self._kept.waiting_samples:
+                self._voice.note_sent()
+
+    def _hold(self) -> bool:
+        """True while what is played has to wait: it would pile up here and become too old."""
+        clogged = self._send is None or self._kept.waiting_samples > 0
+        held = self._voice.playing and not self._muted and not self._pulling and clogged
+        if held and self._held_from_ms is None:
+            self._held_from_ms = self._clock.now_ms()
+        elif not held and self._held_from_ms is not None:
+            self._held_ms += self._clock.now_ms() - self._held_from_ms
+            self._held_from_ms = None
+        return held
+
+    @property
+    def _held_so_far_ms(self) -> float:
+        if self._held_from_ms is None:
+            return self._held_ms
+        return self._held_ms + self._clock.now_ms() - self._held_from_ms
+
+    def _now_ms(self) -> float:
+        """The time by which what is kept becomes old: it stands still while nothing is captured."""
+        return self._clock.now_ms() - self._held_so_far_ms
 
     def _read(self, num_samples: int) -> bytes | None:
-        if self._microphone is None or self._failure is not None:
+        if not self._voice.begun.is_set() or self._failure is not None:
             return None
         try:
-            with self._pace.call(self._clock):
-                samples = block_of(self._microphone.read(num_samples), num_samples)
+            samples = self._voice.read(num_samples, muted=self._muted)
         except Exception as error:
             self._fail(error)
             return None
@@ -164,7 +203,7 @@ class UserAudio:
         if len(samples) < num_samples:
             samples = np.concatenate((samples, np.zeros(num_samples - len(samples), np.int16)))
         pcm = samples.astype("<i2", copy=False).tobytes()
-        self._kept.capture(pcm, self._clock.now_ms())
+        self._kept.capture(pcm, self._now_ms())
         if self._tap is not None:
             self._tap(pcm, self._clock.now_ms())
         return pcm
@@ -173,6 +212,7 @@ class UserAudio:
         """The user's next samples, silence where there are none; None = not heard at all."""
         pcm = self._read(num_samples)
         self._due_ms = self._clock.now_ms() + num_samples * 1000 / CAPTURE_RATE
+        self._voice.note_sent()
         return pcm
 
     @contextlib.contextmanager
@@ -183,17 +223,22 @@ class UserAudio:
             yield
         finally:
             self._pulling -= 1
-            self._unsent_from = self._kept.next_index
+            self._leave_path()
+
+    def _leave_path(self) -> None:
+        self._unsent_from = self._kept.next_index
+        self._held_before_ms = self._held_so_far_ms
 
     def resume(self, ready: wire.PathReady) -> Resent:
         """A path takes audio: what of the past is sent first, and what is gone."""
         self._send = None  # the path before takes nothing any more, and must not park what waits
-        lost = 0
+        lost, now_ms = 0, self._now_ms()
         match ready.WhichOneof("capture"):
             case "capture_index":
-                lost = self._kept.resume(ready.capture_index, self._clock.now_ms())
+                lost = self._kept.resume(ready.capture_index, now_ms)
             case "capture_age_ms":
-                lost = self._kept.resume_after(ready.capture_age_ms, self._clock.now_ms())
+                held_ms = self._held_so_far_ms - self._held_before_ms
+                lost = self._kept.resume_after(max(0.0, ready.capture_age_ms - held_ms), now_ms)
             case None:
                 self._kept.follow()
         waiting = self._kept.waiting_samples
@@ -202,7 +247,7 @@ class UserAudio:
     def take_kept(self) -> list[Piece]:
         """Takes what is to be sent of before, in pieces of at most 200 ms; nothing waits then."""
         pieces: list[Piece] = []
-        now = self._clock.now_ms()
+        now = self._now_ms()
         while (piece := self._kept.peek(now)) is not None:
             self._kept.sent(piece)
             last = pieces[-1] if pieces else None
@@ -224,11 +269,11 @@ class UserAudio:
             if self._send == send:  # no other path has taken over
                 self._send = None
                 self._kept.park()
-                self._unsent_from = self._kept.next_index
+                self._leave_path()
 
     def _send_kept(self) -> None:
         if self._send is None:
             return
-        now = self._clock.now_ms()
+        now = self._now_ms()
         while (piece := self._kept.peek(now)) is not None and self._send(piece):
             self._kept.sent(piece)

@@ -10,7 +10,10 @@ from voxwire._arguments import text as checked_text
 from voxwire._files import acceptance_of, begin_of
 from voxwire._options import Options
 from voxwire._runtime import Runtime
+from voxwire._voice import PlayResult
+from voxwire.audio import MicrophoneLike, Playable, SpeakerLike, as_clip
 from voxwire_protocol import events, wire
+from voxwire_protocol.errors import ErrorCode, UsageError
 
 __all__ = ["Verbs"]
 
@@ -129,6 +132,60 @@ class Verbs:
             self._runtime.events.put(events.CaptureDropped(dropped_ms, _MUTED))
         user.muted = muted
         self._runtime.send(wire.Envelope(mute=wire.Mute(muted=muted)))
+
+    async def play(self, source: Playable) -> PlayResult:
+        """Plays audio to the bot as the user's voice, and waits until it was sent, in real time.
+
+        The microphone pauses meanwhile: what a live one hears is dropped, a file or an iterator
+        goes on behind it. Several go one after the other. It waits while the session is muted and
+        while the connection is away. Without a microphone silence follows, so that the bot knows
+        that the user is done. Cancelled, it stops with the block of 20 ms.
+
+        Args:
+            source: A WAV (path, bytes or an open file), an array or an iterator (async or not) of
+                audio at 16 kHz, or `Audio` for any other rate.
+
+        Returns:
+            How much was sent, and how much of the user's audio was lost on the way.
+
+        Raises:
+            UsageError: INVALID_ARGUMENT; INVALID_STATE: the session is muted, or has ended.
+            MediaError: The audio cannot be read; so far as it was, it was sent.
+            VoxwireError: Why the session ended.
+        """
+        clip = as_clip(source)
+        if self._runtime.user.muted:
+            reason = "the session is muted: mute(False) lets the bot hear what is played"
+            raise UsageError(ErrorCode.INVALID_STATE, reason)
+        return await self._runtime.user.play(clip)
+
+    async def set_microphone(self, source: MicrophoneLike) -> None:
+        """Hears the user with another source from the next block of 20 ms on.
+
+        Args:
+            source: What `connect(microphone=)` takes: True, a `Device` or its index, a WAV, an
+                array, an iterator, an object like `Microphone`; None = the user is not heard.
+
+        Raises:
+            UsageError: INVALID_ARGUMENT; INVALID_STATE: the session has ended; live audio is not
+                installed, and the reason says how.
+            MediaError: It cannot be opened or read. The one before is used on.
+        """
+        await self._runtime.exchange.set_microphone(source)
+
+    async def set_speaker(self, sink: SpeakerLike) -> None:
+        """Plays the bot with another sink from the next block of 20 ms on.
+
+        Args:
+            sink: What `connect(speaker=)` takes: True, a `Device` or its index, a path, a function
+                (async or not), an object like `Recording`; None = it plays to nobody. A file has
+                the whole media timeline, silence where it was not in use.
+
+        Raises:
+            UsageError: As for `set_microphone`.
+            MediaError: It cannot be opened. The one before is used on.
+        """
+        await self._runtime.exchange.set_speaker(sink)
 
     @contextlib.asynccontextmanager
     async def push_to_talk(self) -> AsyncGenerator[None]:

@@ -70,7 +70,11 @@ class _ServerLink:
             audio_response=options.audio_response,
         )
         self.control = Control(
-            greeting, gate, environment=environment, token_source=options.token_source
+            greeting,
+            gate,
+            environment=environment,
+            token_source=options.token_source,
+            taps=options.taps,
         )
         self._loopback = is_loopback(url)
 

@@ -11,9 +11,11 @@ from voxwire._ice import IceChoice
 from voxwire._path import (
     BLOCK_MS,
     PLAYOUT_RATE,
+    Arrived,
     Capture,
     Readiness,
     Sink,
+    arrived_at,
     audio_format,
     capture_format,
 )
@@ -237,6 +239,11 @@ class WebRtcPath:
         await relaying.connected()
         await self._ready.wait()
         return PLAYOUT_RATE
+
+    def arrived(self) -> Arrived:
+        """What came of the bot's audio."""
+        assert self._peer is not None, "offer comes first"
+        return arrived_at(self._peer.stats().inbound)
 
     async def run(self, sink: Sink) -> None:
         """Passes audio on until cancelled. The user's audio is pulled by the connection.

@@ -86,6 +86,9 @@ class WebSocketPath:
             )
         return self._rate
 
+    def arrived(self) -> None:
+        """The control channel loses nothing, and what is late shows in what is concealed."""
+
     async def run(self, sink: Sink) -> None:
         """Sends the user's audio, what was kept of it first, until cancelled."""
         self._sink = sink

@@ -5,10 +5,11 @@ block. Both are owned by the session that they were passed to, which closes them
 passed open stays the caller's.
 """
 
+import asyncio
 import inspect
 import io
 import os
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, Protocol, cast, runtime_checkable
 
@@ -34,21 +35,24 @@ __all__ = [
     "CAPTURE_RATE",
     "Audio",
     "CallbackSpeaker",
+    "Clip",
     "ClipMicrophone",
     "FileSpeaker",
     "Microphone",
     "MicrophoneLike",
+    "Playable",
     "Recording",
     "Speaker",
     "SpeakerLike",
     "StreamMicrophone",
+    "as_clip",
     "as_microphone",
     "as_speaker",
 ]
 
 _INSTEAD: Final = (
-    "a WAV (path, bytes or an open file), an array, an async iterator, voxwire.Audio(samples,"
-    " sample_rate=...), or an object like Microphone"
+    "a WAV (path, bytes or an open file), an array, an iterator (async or not),"
+    " voxwire.Audio(samples, sample_rate=...), or an object like Microphone"
 )
 
 
@@ -67,6 +71,20 @@ class Microphone(Protocol):
 
     async def run(self) -> None:
         """Runs beside the session until it ends; returns at once if there is nothing to do."""
+        ...
+
+
+class Clip(Microphone, Protocol):
+    """A microphone that comes to an end."""
+
+    @property
+    def finished(self) -> asyncio.Event:
+        """Set once the last sample was read."""
+        ...
+
+    @property
+    def played_samples(self) -> int:
+        """How many have been read, at 16 kHz."""
         ...
 
 
@@ -92,14 +110,14 @@ class Audio:
     """Audio that does not say its own rate, for `connect(microphone=...)`.
 
     Attributes:
-        samples: bytes (int16 little-endian, interleaved), an array, or an async iterator of
-            either. Arrays: int16, int32 or uint8 of full scale, or float in -1..1; mono, or
-            frames × channels.
+        samples: bytes (int16 little-endian, interleaved), an array, or an iterator of either,
+            async or not; a plain one may block, it is asked in a thread. Arrays: int16, int32 or
+            uint8 of full scale, or float in -1..1; mono, or frames × channels.
         sample_rate: Hz.
         num_channels: Of bytes; an array shows its own.
     """
 
-    samples: bytes | bytearray | memoryview | NDArray[Any] | AsyncIterable[Any]
+    samples: bytes | bytearray | memoryview | NDArray[Any] | AsyncIterable[Any] | Iterator[Any]
     sample_rate: int = field(kw_only=True)
     num_channels: int = field(default=1, kw_only=True)
 
@@ -115,12 +133,25 @@ MicrophoneLike = (
     | NDArray[Any]
     | Audio
     | AsyncIterable[Any]
+    | Iterator[Any]
     | Microphone
     | None
 )
 """A live device (True = the default one, an index, `Device`), a WAV (path, bytes, or a file that is
-open for reading), an array (16 kHz), an async iterator of audio (16 kHz), `Audio` (any rate), a
-`Microphone`, or none."""
+open for reading), an array (16 kHz), an iterator of audio (16 kHz), async or not, `Audio` (any
+rate), a `Microphone`, or none."""
+
+Playable = (
+    str
+    | os.PathLike[str]
+    | bytes
+    | BinaryIO
+    | NDArray[Any]
+    | Audio
+    | AsyncIterable[Any]
+    | Iterator[Any]
+)
+"""What comes to an end: a `MicrophoneLike` that is neither a device nor a `Microphone`."""
 
 SpeakerLike = (
     bool
@@ -177,9 +208,25 @@ def as_microphone(source: MicrophoneLike) -> Microphone | None:
         return _of_wav_bytes(bytes(source))
     if hasattr(source, "read") and hasattr(source, "readable"):
         return _of_file(cast("BinaryIO", source))
-    if isinstance(source, AsyncIterable):
+    if isinstance(source, AsyncIterable | Iterator):
         return StreamMicrophone(source)
     return _of_path(_path(source, "microphone", _INSTEAD))
+
+
+def as_clip(source: Playable) -> Clip:
+    """Makes of what a caller passed what comes to an end.
+
+    Raises:
+        UsageError: It does not, or is nothing that can be read.
+        MediaError: The audio cannot be read; what only a stream shows is told while it plays.
+    """
+    given = cast("object", source)
+    if given is None or isinstance(given, bool | int | Device | Microphone):
+        raise invalid(
+            f"a {type(given).__name__} does not come to an end: pass a WAV (path, bytes or an open"
+            " file), an array, an iterator or voxwire.Audio; set_microphone() takes the rest"
+        )
+    return cast("Clip", as_microphone(source))
 
 
 def _clip(samples: NDArray[Any], sample_rate: int) -> Microphone:
@@ -202,10 +249,10 @@ def _of_audio(audio: Audio) -> Microphone:
         if len(data) % (2 * channels):
             raise unsupported(f"{len(data)} bytes are no whole number of int16 samples")
         return _clip(np.frombuffer(data, "<i2").reshape(-1, channels), rate)
-    if hasattr(samples, "__aiter__"):
+    if hasattr(samples, "__aiter__") or isinstance(samples, Iterator):
         return StreamMicrophone(samples, sample_rate=rate, num_channels=channels)
     raise invalid(
-        f"a {type(samples).__name__} is no audio: pass bytes, an array or an async iterator"
+        f"a {type(samples).__name__} is no audio: pass bytes, an array or an iterator, async or not"
     )
 
 

@@ -14,11 +14,12 @@ from voxwire._options import Options, path_name
 from voxwire._report import report_of
 from voxwire._runtime import Runtime
 from voxwire._simulate import Simulation
+from voxwire._tap import Tap, check_tap
 from voxwire._verbs import MAX_NAME_CHARS, Verbs
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
 from voxwire_protocol.errors import ErrorCode, TransportError, UsageError
-from voxwire_protocol.events import ConnectionState, Event
+from voxwire_protocol.events import ConnectionState, Event, Quality
 
 __all__ = ["Session"]
 
@@ -86,7 +87,7 @@ class Session(Verbs):
 
     @property
     def audio(self) -> LiveAudio:
-        """The live devices: levels, volume, and others in their place."""
+        """The live devices: levels, volume, and what there is."""
         return self._runtime.live
 
     @property
@@ -111,6 +112,11 @@ class Session(Verbs):
         """Shortest recent round trip to the server, milliseconds; None = not measured yet."""
         rtt_us = self._runtime.clock.rtt_us
         return None if rtt_us is None else rtt_us / 1000
+
+    @property
+    def quality(self) -> Quality:
+        """How well the audio flows, as of the last second; `Quality` is an event, too."""
+        return self._runtime.meter.quality
 
     def report(self) -> dict[str, Any]:
         """Everything that a bug report needs, as JSON has it: no words, no secrets."""
@@ -161,6 +167,19 @@ class Session(Verbs):
         given = types if isinstance(types, tuple) else (types,)
         return self._runtime.events.on(_event_types(given), function)
 
+    def tap(self, function: Tap) -> Callable[[], None]:
+        """Has a function called with each message, both ways, from now on: for logs and recorders.
+
+        `connect(tap=...)` sees the first ones, too.
+
+        Args:
+            function: Called with a `TappedMessage`; must not block. What it raises is logged.
+
+        Returns:
+            A function that ends that.
+        """
+        return self._options.taps.add(check_tap(function))
+
     async def wait_for(self, event_type: type[EventT], timeout_ms: float | None = None) -> EventT:
         """Reads events up to and including the next one of a type. Cancel-safe.
 
@@ -191,7 +210,7 @@ class Session(Verbs):
 
     async def _first_of(self, wanted: type[EventT]) -> EventT | None:
         """The next event of a type; None when the session ended in order before one came."""
-        if self._reading:
+        if self._reading or wanted is Quality:
             return await anext(self.events(wanted), None)
         while (event := await self._next_event()) is not None:
             if isinstance(event, wanted):

@@ -27,10 +27,13 @@ from voxwire._dispatcher import Handler
 from voxwire._features import Feature
 from voxwire._files import FileAcceptance
 from voxwire._simulate import Simulation
+from voxwire._tap import Tap
+from voxwire._voice import PlayResult
+from voxwire.audio import MicrophoneLike, Playable, SpeakerLike
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
 from voxwire.session import Session as AsyncSession
-from voxwire_protocol.events import ConnectionState, Event
+from voxwire_protocol.events import ConnectionState, Event, Quality
 
 __all__ = ["Connection", "EventStream", "LiveAudio", "Session", "connect"]
 
@@ -177,7 +180,7 @@ class Session:
 
     @property
     def audio(self) -> LiveAudio:
-        """The live devices: levels, volume, and others in their place."""
+        """The live devices: levels, volume, and what there is."""
         return LiveAudio(self._get(lambda it: it.audio), self._portal)
 
     @property
@@ -199,6 +202,11 @@ class Session:
     def round_trip_ms(self) -> float | None:
         """Shortest recent round trip to the server, milliseconds; None = not measured yet."""
         return self._get(lambda it: it.round_trip_ms)
+
+    @property
+    def quality(self) -> Quality:
+        """How well the audio flows, as of the last second."""
+        return self._get(lambda it: it.quality)
 
     def report(self) -> dict[str, Any]:
         """Everything that a bug report needs, as JSON has it: no words, no secrets."""
@@ -231,6 +239,10 @@ class Session:
         It must not block, nor call the session: `events` in a thread of its own may.
         """
         return _waiting(self._get(lambda it: it.on(types, function)), self._portal)
+
+    def tap(self, function: Tap) -> Callable[[], None]:
+        """Has a function called, in the loop's thread, with each message: `voxwire.Session.tap`."""
+        return _waiting(self._get(lambda it: it.tap(function)), self._portal)
 
     def send_text(
         self, text: str, *, speak: bool = True, interrupt: bool = False, run: bool = True
@@ -265,6 +277,18 @@ class Session:
     def mute(self, muted: bool = True) -> None:
         """Closes or opens the microphone: `voxwire.Session.mute`."""
         self._do(self._session.mute, muted)
+
+    def play(self, source: Playable) -> PlayResult:
+        """Plays audio as the user's voice, and waits until it was sent: `voxwire.Session.play`."""
+        return self._do(self._session.play, source)
+
+    def set_microphone(self, source: MicrophoneLike) -> None:
+        """Hears the user with another source: `voxwire.Session.set_microphone`."""
+        self._do(self._session.set_microphone, source)
+
+    def set_speaker(self, sink: SpeakerLike) -> None:
+        """Plays the bot with another sink: `voxwire.Session.set_speaker`."""
+        self._do(self._session.set_speaker, sink)
 
     @contextmanager
     def push_to_talk(self) -> Generator[None]:

@@ -1,8 +1,8 @@
 """Typed events: what a client tells its program, in place of wire messages.
 
 Every event is a frozen dataclass made for ``match``. ``event_codec.from_envelope`` makes them of
-what a server sends; `BotWord`, `Flushed`, `PathChanged`, `ConnectionChanged`, `EventsSkipped` and
-those about devices are made by the client itself, since they happen on its side.
+what a server sends; `BotWord`, `Flushed`, `PathChanged`, `ConnectionChanged`, `EventsSkipped`,
+`Quality` and those about devices are made by the client itself, since they happen on its side.
 """
 
 from dataclasses import dataclass
@@ -37,6 +37,7 @@ from voxwire_protocol.event_enums import (
     UserState,
     UtteranceEnd,
 )
+from voxwire_protocol.quality import Grade, Quality
 
 __all__ = [
     "AppMessage",
@@ -60,12 +61,14 @@ __all__ = [
     "EventsSkipped",
     "Flushed",
     "GoingAway",
+    "Grade",
     "HeardSource",
     "Interrupted",
     "InterruptionSource",
     "MetricKind",
     "PathChanged",
     "PlacedWord",
+    "Quality",
     "ServiceMetric",
     "ServiceMetrics",
     "SessionEnded",
@@ -422,5 +425,6 @@ Event = (
     | TurnMetrics
     | AppMessage
     | ErrorEvent
+    | Quality
 )
 """Everything that a session may yield."""

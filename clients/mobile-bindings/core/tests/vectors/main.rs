@@ -11,14 +11,15 @@ mod tools;
 mod wire;
 mod words;
 
-/// rtvi/ belongs to the server's gateway.
-const FOLDERS: [&str; 10] = [
+/// rtvi/ belongs to the server's gateway; quality/ to a client that measures, which comes later.
+const FOLDERS: [&str; 11] = [
     "capture",
     "channel",
     "clock",
     "conversation",
     "jitter",
     "playout",
+    "quality",
     "rtvi",
     "tools",
     "wire",

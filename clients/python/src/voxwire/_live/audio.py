@@ -1,12 +1,13 @@
 """The live audio of a session: its devices, how loud they are, and what they are changed to."""
 
+import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from voxwire._arguments import invalid, number
 from voxwire._live.backend import Device, DeviceBackend, DeviceInfo
-from voxwire._live.echo import echo_filter
+from voxwire._live.echo import EchoFilter, NoFilter, echo_filter
 from voxwire._live.keeper import Keeper, Slot
 from voxwire._live.microphone import LiveMicrophone
 from voxwire._live.portaudio import machine_devices
@@ -27,8 +28,6 @@ __all__ = ["Levels", "LiveAudio", "device_of", "list_devices"]
 
 _log = logging.getLogger("voxwire")
 
-_NO_DEVICE: Final = "the session has no live {}: connect(..., {}=True)"
-
 
 class Levels(NamedTuple):
     """How loud it is now, dB of full scale; -inf = digital silence, or nothing live.
@@ -40,6 +39,14 @@ class Levels(NamedTuple):
 
     microphone_db: float
     speaker_db: float
+
+
+class _Echo(NamedTuple):
+    """What deals with echo, why it is that, and whether both sides are live."""
+
+    filter: EchoFilter
+    reason: str
+    both: bool
 
 
 def device_of(value: object) -> Device | None:
@@ -89,25 +96,29 @@ class LiveAudio:
         """
         both = microphone is not None and speaker is not None
         filter_, self._reason = echo_filter(echo, both_live=both)
-        self._backend: DeviceBackend | None = None
-        if microphone is not None or speaker is not None:
-            self._backend = devices or machine_devices()
+        self._wanted_echo = echo
+        self._clock = clock
+        self._backend: DeviceBackend | None = devices
+        if self._backend is None and (microphone is not None or speaker is not None):
+            self._backend = machine_devices()
         self.speaker = None if speaker is None else LiveSpeaker(clock)
         reference = self.speaker.take_reference if self.speaker else None
         self.microphone = None if microphone is None else LiveMicrophone(clock, filter_, reference)
         self._microphone = _slot(DeviceKind.MICROPHONE, microphone, self.microphone)
         self._speaker = _slot(DeviceKind.SPEAKER, speaker, self.speaker)
-        self._slots = [slot for slot in (self._microphone, self._speaker) if slot is not None]
         self._keeper: Keeper | None = None
-        if self._backend is not None:
-            self._keeper = Keeper(self._backend, self._slots, clock=clock, tell=self._note)
+        self._begun = asyncio.Event()
+        self._over = False
+        slots = [slot for slot in (self._microphone, self._speaker) if slot is not None]
+        if self._backend is not None and slots:
+            self._keep(self._backend, slots)
         self.echo = filter_.control
         self._early: list[Event] = []
         self._emit: Callable[[Event], None] | None = None
 
     @property
     def active(self) -> bool:
-        """True when there is a device to keep."""
+        """True when there is a device to keep, or there was."""
         return self._keeper is not None
 
     @property
@@ -131,26 +142,65 @@ class LiveAudio:
     @volume.setter
     def volume(self, volume: float) -> None:
         if self.speaker is None:
-            raise _missing(DeviceKind.SPEAKER)
+            reason = "the session has no live speaker: set_speaker(True)"
+            raise UsageError(ErrorCode.INVALID_STATE, reason)
         if number(volume, "volume") > 1:
             raise invalid("volume must be 0 to 1")
         self.speaker.volume = float(volume)
 
-    async def set_microphone(self, device: Device | int | str | None = None) -> None:
-        """Hears the user with another device from now on.
+    async def use_microphone(self, device: Device) -> LiveMicrophone:
+        """Opens a device for the user's voice, in place of the one before.
 
-        Args:
-            device: Its name or index; None = the system's default.
+        Returns:
+            What hears with it: the same as before, if there was a live microphone.
 
         Raises:
-            UsageError: The session has no live microphone or has ended, or the name fits several.
+            UsageError: INVALID_STATE: the session has ended; the name fits several; live audio is
+                not installed.
             MediaError: DEVICE: it cannot be opened; the one before is used on.
         """
-        await self._swap(self._microphone, DeviceKind.MICROPHONE, device=device)
+        if self._microphone is not None and self.microphone is not None:
+            await self._keeper_for().swap(self._microphone, device)
+            return self.microphone
+        made = LiveMicrophone(self._clock, NoFilter(), None)
+        echo = self._echo_with(made, self.speaker)
+        slot = Slot(DeviceKind.MICROPHONE, device, made)
+        await self._keeper_for().add(slot)
+        self.microphone, self._microphone = made, slot
+        self._use_echo(echo)
+        return made
 
-    async def set_speaker(self, device: Device | int | str | None = None) -> None:
-        """Plays the bot with another device from now on; see `set_microphone`."""
-        await self._swap(self._speaker, DeviceKind.SPEAKER, device=device)
+    async def use_speaker(self, device: Device) -> LiveSpeaker:
+        """Opens a device for the bot's voice, in place of the one before; see `use_microphone`."""
+        if self._speaker is not None and self.speaker is not None:
+            await self._keeper_for().swap(self._speaker, device)
+            return self.speaker
+        made = LiveSpeaker(self._clock)
+        echo = self._echo_with(self.microphone, made)
+        slot = Slot(DeviceKind.SPEAKER, device, made)
+        await self._keeper_for().add(slot)
+        self.speaker, self._speaker = made, slot
+        self._use_echo(echo)
+        return made
+
+    async def leave_microphone(self) -> None:
+        """Closes the live microphone, if there is one."""
+        slot, self._microphone, self.microphone = self._microphone, None, None
+        if slot is not None:
+            self._use_echo(self._echo_with(None, self.speaker))
+            await self._keeper_for().remove(slot)
+
+    async def leave_speaker(self) -> None:
+        """Closes the live speaker, if there is one, once it has played what waits."""
+        slot, end = self._speaker, self.speaker
+        self._speaker = self.speaker = None
+        if slot is not None:
+            self._use_echo(self._echo_with(self.microphone, None))
+            waits_ms = end.buffer.target_ms if end is not None and end.buffer is not None else 0.0
+            try:
+                await asyncio.sleep(waits_ms / 1000)
+            finally:
+                await self._keeper_for().remove(slot)
 
     async def devices(self) -> list[DeviceInfo]:
         """What there is, as of the last `refresh`."""
@@ -172,21 +222,25 @@ class LiveAudio:
         return await self.devices()
 
     async def run(self) -> None:
-        """Keeps the devices at work until cancelled; the session calls it.
+        """Keeps the devices at work, as soon as there are some, until cancelled.
 
         Raises:
             VoxwireError: One cannot be opened at the beginning.
         """
-        if self._keeper is not None:
-            await self._keeper.run()
+        try:
+            await self._begun.wait()
+            if self._keeper is not None:
+                await self._keeper.run()
+        finally:
+            self._over = True
+            if self._keeper is not None:
+                self._keeper.end()
 
     def begin(self, emit: Callable[[Event], None]) -> None:
         """The session is up: tells what happened before, and from now on all that happens."""
         self._emit = emit
         if self.microphone is not None and self.speaker is not None:
-            if self.echo is EchoControl.GATE:
-                _log.warning("%s", self._reason)
-            emit(EchoControlChanged(self.echo, self._reason))
+            self._tell_echo()
         for event in self._early:
             emit(event)
         self._early.clear()
@@ -199,19 +253,51 @@ class LiveAudio:
         else:
             self._emit(event)
 
-    async def _swap(
-        self, slot: Slot | None, kind: DeviceKind, *, device: Device | int | str | None
-    ) -> None:
-        if slot is None or self._keeper is None:
-            raise _missing(kind)
-        await self._keeper.swap(slot, device if isinstance(device, Device) else Device(device))
+    def _keep(self, backend: DeviceBackend, slots: list[Slot]) -> Keeper:
+        self._keeper = Keeper(backend, slots, clock=self._clock, tell=self._note)
+        self._begun.set()
+        return self._keeper
+
+    def _keeper_for(self) -> Keeper:
+        """What keeps devices, made when the first one is wanted.
+
+        Raises:
+            UsageError: Live audio is not installed, or INVALID_STATE: the session has ended.
+        """
+        if self._over:
+            raise UsageError(ErrorCode.INVALID_STATE, "the session has ended")
+        if self._keeper is not None:
+            return self._keeper
+        self._backend = self._backend or machine_devices()
+        return self._keep(self._backend, [])
+
+    def _echo_with(self, microphone: LiveMicrophone | None, speaker: LiveSpeaker | None) -> "_Echo":
+        """What deals with echo between two sides, why, and whether there are two.
+
+        Raises:
+            UsageError: Echo cancellation is asked for and not installed.
+        """
+        both = microphone is not None and speaker is not None
+        return _Echo(*echo_filter(self._wanted_echo, both_live=both), both)
+
+    def _use_echo(self, echo: "_Echo") -> None:
+        """Deals with echo in another way from now on, and says so."""
+        changed = echo.filter.control is not self.echo
+        self.echo, self._reason = echo.filter.control, echo.reason
+        if self.microphone is not None:
+            reference = self.speaker.take_reference if self.speaker else None
+            self.microphone.use_echo(echo.filter, reference)
+        if changed or echo.both:
+            self._tell_echo()
+
+    def _tell_echo(self) -> None:
+        if self.echo is EchoControl.GATE:
+            _log.warning("%s", self._reason)
+        if self._emit is not None:
+            self._emit(EchoControlChanged(self.echo, self._reason))
 
 
 def _slot(
     kind: DeviceKind, device: Device | None, end: LiveMicrophone | LiveSpeaker | None
 ) -> Slot | None:
     return None if device is None or end is None else Slot(kind, device, end)
-
-
-def _missing(kind: DeviceKind) -> UsageError:
-    return UsageError(ErrorCode.INVALID_STATE, _NO_DEVICE.format(kind.value, kind.value))

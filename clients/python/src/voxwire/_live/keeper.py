@@ -6,29 +6,24 @@ anew; that is tried after 1, 2, 4 ... 30 s, since each time the other side is in
 """
 
 import asyncio
-import threading
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from voxwire._live.backend import Device, DeviceBackend, DeviceInfo, DeviceStream, choose
 from voxwire._live.microphone import LiveMicrophone
+from voxwire._live.opening import DeviceOpening
+from voxwire._live.slot import FIRST_MS, SILENT_MS, Slot, Swap
 from voxwire._live.speaker import LiveSpeaker
-from voxwire._threads import in_thread, leave_to_thread
+from voxwire._threads import in_thread
 from voxwire.playout import Samples
 from voxwire_protocol.clocks import Clock
 from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError
-from voxwire_protocol.events import DeviceChanged, DeviceKind, DeviceState
+from voxwire_protocol.events import DeviceChanged, DeviceState
 
 __all__ = ["CLOSE_MS", "FIRST_MS", "SILENT_MS", "Keeper", "Slot"]
-
-SILENT_MS: Final = 500
-"""A device that has not called back for so long is opened again."""
-
-FIRST_MS: Final = 3000
-"""The same for its first call: some take their time to begin."""
 
 ARMED_MS: Final = 50
 """How soon the first call is noticed, from which on the shorter time counts."""
@@ -40,48 +35,7 @@ RETRY_MS: Final = (0.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0, 30_000.0)
 """How long a device that is missing is waited for between two tries; the last stays."""
 
 
-class _Swap(NamedTuple):
-    """A device that a program asked for, and its answer."""
-
-    device: Device
-    done: "asyncio.Future[None]"
-
-
-@dataclass(eq=False)
-class Slot:
-    """One side: the device that is wanted, and the one that is at work."""
-
-    kind: DeviceKind
-    wanted: Device
-    end: LiveMicrophone | LiveSpeaker
-    stream: DeviceStream | None = None
-    info: DeviceInfo | None = None
-    number: int = 0
-    """Of the stream; what an older one still calls back is nobody's."""
-    called_ms: float | None = None
-    opened_ms: float = 0.0
-    ended: bool = False
-    why: str = ""
-    tries: int = 0
-    retry_ms: float = 0.0
-    swaps: list[_Swap] = field(default_factory=list[_Swap])
-
-    def due_ms(self) -> float:
-        """When something is to be done about it, unless it calls back, milliseconds."""
-        if self.stream is None:
-            return self.retry_ms
-        if self.called_ms is None:
-            return self.opened_ms + FIRST_MS
-        return self.called_ms + SILENT_MS
-
-    def trouble(self, now_ms: float) -> str:
-        """What is wrong with a device at work; empty = nothing."""
-        if self.ended:
-            return "the system ended it"
-        if now_ms < self.due_ms():
-            return ""
-        waited_ms = FIRST_MS if self.called_ms is None else SILENT_MS
-        return f"it has not called back for {waited_ms} ms"
+_CHOSEN: Final = "the program chose it"
 
 
 class Keeper:
@@ -109,6 +63,8 @@ class Keeper:
         self._tell = tell
         self._wake = asyncio.Event()
         self._refreshes: list[asyncio.Future[None]] = []
+        self._adds: list[tuple[Slot, asyncio.Future[None]]] = []
+        self._removes: list[tuple[Slot, asyncio.Future[None] | None]] = []
         self._promised: set[asyncio.Future[None]] = set()
         self._over = False
 
@@ -125,9 +81,42 @@ class Keeper:
                 await self._wait()
                 await self._mend()
         finally:
-            self._over = True
-            self._give_up()
+            self.end()
             await self._close_all()
+
+    def end(self) -> None:
+        """Nothing is done any more; those who wait are told."""
+        self._over = True
+        for done in tuple(self._promised):
+            _settle(done, _ended())
+
+    async def add(self, slot: Slot) -> None:
+        """Opens one more side. Cancel-safe: it is not kept then.
+
+        Raises:
+            MediaError: DEVICE: it cannot be opened.
+            UsageError: The name fits several, or INVALID_STATE: the session has ended.
+        """
+        done = self._promise()
+        self._adds.append((slot, done))
+        self._wake.set()
+        try:
+            await done
+        except asyncio.CancelledError:
+            self._removes.append((slot, None))
+            self._wake.set()
+            raise
+
+    async def remove(self, slot: Slot) -> None:
+        """Closes a side that is not wanted any more.
+
+        Raises:
+            UsageError: INVALID_STATE: the session has ended.
+        """
+        done = self._promise()
+        self._removes.append((slot, done))
+        self._wake.set()
+        await done
 
     async def swap(self, slot: Slot, device: Device) -> None:
         """Has another device used from now on; the one before stays where that fails.
@@ -137,7 +126,7 @@ class Keeper:
             UsageError: The name fits several, or INVALID_STATE: the session has ended.
         """
         done = self._promise()
-        slot.swaps.append(_Swap(device, done))
+        slot.swaps.append(Swap(device, done))
         self._wake.set()
         await done
 
@@ -166,29 +155,27 @@ class Keeper:
         done.add_done_callback(self._promised.discard)
         return done
 
-    def _give_up(self) -> None:
-        """Tells those who wait that nothing comes of it."""
-        for done in tuple(self._promised):
-            _settle(done, _ended())
-
     async def _wait(self) -> None:
         """Waits until a device is late, or somebody wants something."""
         self._wake.clear()
         if self._asked():
             return
-        wait_ms = min(slot.due_ms() for slot in self._slots) - self._clock.now_ms()
+        due_ms = min((slot.due_ms() for slot in self._slots), default=math.inf)
+        wait_ms = due_ms - self._clock.now_ms()
         if any(slot.stream is not None and slot.called_ms is None for slot in self._slots):
             wait_ms = min(wait_ms, ARMED_MS)
         try:
-            async with asyncio.timeout(max(0.0, wait_ms) / 1000):
+            async with asyncio.timeout(max(0.0, wait_ms) / 1000 if wait_ms < math.inf else None):
                 await self._wake.wait()
         except TimeoutError:
             return
 
     def _asked(self) -> bool:
-        return bool(self._refreshes) or any(slot.ended or slot.swaps for slot in self._slots)
+        asked = self._refreshes or self._adds or self._removes
+        return bool(asked) or any(slot.ended or slot.swaps for slot in self._slots)
 
     async def _mend(self) -> None:
+        await self._change_sides()
         for slot in self._slots:
             if slot.stream is not None and (reason := slot.trouble(self._clock.now_ms())):
                 await self._lose(slot, reason)
@@ -204,6 +191,26 @@ class Keeper:
         for slot in self._slots:
             if slot.stream is None and slot.retry_ms <= self._clock.now_ms():
                 await self._recover(slot)
+
+    async def _change_sides(self) -> None:
+        """Opens those that are new, and closes those that nobody wants any more."""
+        while self._adds:
+            slot, done = self._adds.pop(0)
+            slot.why = _CHOSEN
+            try:
+                await self._open(slot, slot.wanted)
+            except VoxwireError as error:
+                _settle(done, error)
+            else:
+                self._slots.append(slot)
+                _settle(done, None)
+        while self._removes:
+            slot, gone = self._removes.pop(0)
+            if slot in self._slots:
+                self._slots.remove(slot)
+                await self._close(slot)
+            if gone is not None:
+                _settle(gone, None)
 
     async def _lose(self, slot: Slot, reason: str) -> None:
         name = slot.info.name if slot.info else ""
@@ -248,7 +255,7 @@ class Keeper:
         return failure
 
     async def _swap(self, slot: Slot, device: Device, done: "asyncio.Future[None]") -> None:
-        slot.why = "the program chose it"
+        slot.why = _CHOSEN
         await self._close(slot)
         try:
             await self._open(slot, device)
@@ -268,7 +275,7 @@ class Keeper:
         slot.number += 1
         slot.called_ms, slot.ended = None, False
         slot.end.attach(info.sample_rate)
-        opening = _Opening(self._opener(slot, info))
+        opening = DeviceOpening(self._opener(slot, info))
         try:
             slot.stream = await in_thread(opening.run)
         except asyncio.CancelledError:
@@ -330,32 +337,6 @@ class Keeper:
         for slot in self._slots:
             await self._close(slot)
             slot.ended = False
-
-
-class _Opening:
-    """A device that is being opened in a thread, and closed there if nobody wants it any more."""
-
-    def __init__(self, open_device: Callable[[], DeviceStream]) -> None:
-        self._open = open_device
-        self._lock = threading.Lock()
-        self._stream: DeviceStream | None = None
-        self._abandoned = False
-
-    def run(self) -> DeviceStream:
-        stream = self._open()
-        with self._lock:
-            self._stream = stream
-            if not self._abandoned:
-                return stream
-        stream.close()
-        return stream
-
-    def abandon(self) -> None:
-        with self._lock:
-            self._abandoned = True
-            stream = self._stream
-        if stream is not None:
-            leave_to_thread(stream.close)
 
 
 def _buffered_ms(end: LiveMicrophone | LiveSpeaker) -> float:

@@ -54,6 +54,11 @@ class LiveMicrophone:
         """What waits for the session; None while there is no device."""
         return self._buffer
 
+    def use_echo(self, echo: EchoFilter, reference: Callable[[int], Samples] | None) -> None:
+        """Deals with echo in another way from now on; see the constructor."""
+        self.filter = echo
+        self._reference = reference
+
     def attach(self, sample_rate: int) -> None:
         """A device of that rate, Hz, is about to bring audio."""
         self._rate = sample_rate

@@ -8,6 +8,7 @@ from voxwire_protocol import events
 __all__ = [
     "connection_line",
     "plain_line",
+    "quality_line",
     "skipped_line",
     "spoken_line",
     "tool_line",
@@ -72,6 +73,18 @@ def connection_line(event: events.ConnectionChanged) -> str:
     if event.state == events.ConnectionState.RECONNECTING:
         return "-- reconnecting..." if event.attempt == 1 else ""
     return f"-- back after {event.after_ms / 1000:.1f} s" if event.attempt else ""
+
+
+def quality_line(quality: events.Quality) -> str:
+    """How well the audio flowed, in what is known of it."""
+    known = [f"line {quality.grade}"]
+    if quality.round_trip_ms is not None:
+        known.append(f"round trip {quality.round_trip_ms:.0f} ms")
+    if quality.jitter_ms is not None:
+        known.append(f"jitter {quality.jitter_ms:.0f} ms")
+    if quality.loss is not None:
+        known.append(f"{quality.loss:.1%} lost")
+    return f"-- {', '.join(known)}, {quality.concealed_ms} ms of sound made up"
 
 
 def skipped_line(event: events.EventsSkipped) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from voxwire._connect import connect
 from voxwire._live.backend import Device
 from voxwire._threads import in_thread
+from voxwire.cli.lines import quality_line
 from voxwire.cli.live import PlainView
 from voxwire.cli.record import EventLog
 from voxwire.cli.running import run
@@ -60,6 +61,7 @@ async def _talk(options: argparse.Namespace) -> int:
                     for task in tasks:
                         task.cancel()
                     await asyncio.gather(*tasks, return_exceptions=True)
+            print(quality_line(session.quality), flush=True)
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import IO, Any, Final
 from voxwire._connect import connect
 from voxwire._timeouts import Timeouts
 from voxwire.audio import as_speaker
+from voxwire.cli.lines import quality_line
 from voxwire.cli.live import View, make_view
 from voxwire.cli.record import EventLog, LoggedSpeaker
 from voxwire.cli.running import run
@@ -52,6 +53,7 @@ async def _talk(options: argparse.Namespace) -> int:
                     with make_view(sys.stdout) as view:
                         talk = Script(session, microphone, log=log, view=view)
                         await talk.hold(steps, lengths)
+                    print(quality_line(session.quality), flush=True)
         except TimeoutError:
             reason = f"the conversation did not end within {timeout_s:g} s"
             raise TransportError(ErrorCode.TIMEOUT, reason) from None

@@ -98,6 +98,7 @@ class _StockLink:
             max_bytes=MAX_SOCKET_BYTES if ways.carrier == _WEBSOCKET else MAX_CHAT_BYTES,
             resume_ms=options.resume_ms if options.resume else 0,
             environment=environment,
+            taps=options.taps,
         )
 
     def path(

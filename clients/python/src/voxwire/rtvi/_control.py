@@ -11,6 +11,7 @@ from voxwire._attach import client_info, expired, is_final
 from voxwire._environment import Environment
 from voxwire._features import Feature
 from voxwire._peer import Handler
+from voxwire._tap import Taps
 from voxwire._tool_runner import MAX_TIMEOUT_MS
 from voxwire.rtvi._dialling import Dialling
 from voxwire.rtvi._frames import Interruption
@@ -58,6 +59,7 @@ class StockControl:
         max_bytes: int,
         resume_ms: int | None,
         environment: Environment,
+        taps: Taps | None = None,
     ) -> None:
         """Prepares; nothing is dialled yet.
 
@@ -68,6 +70,7 @@ class StockControl:
             max_bytes: Largest message that the carrier takes.
             resume_ms: Longest time to try for a line that was lost; 0 = the session ends with it.
             environment: Time.
+            taps: See every message.
         """
         self.clock = ClockSync()
         self.failure: VoxwireError | None = None
@@ -84,6 +87,7 @@ class StockControl:
         self._max_bytes = max_bytes
         self._resume_ms = resume_ms
         self._time = environment.clock
+        self._taps = Taps() if taps is None else taps
         self._welcome = wire.Welcome()
         self._began_ms = 0
         self._flushes = 0
@@ -145,6 +149,9 @@ class StockControl:
         except RtviError as error:
             raise make_error(error.code, error.reason) from error
         self._put(texts)
+        if self._taps and texts:
+            written = "\n".join(texts).encode()
+            self._taps.see("out", envelope, self._time.now_ms(), data=written)
         return True
 
     def _put(self, texts: list[str]) -> None:
@@ -272,6 +279,8 @@ class StockControl:
         if message.type == "bot-interrupted" and envelopes and line.carrier == _RTC:
             self._cut(handler)  # over WebSocket a frame says it, in its place among the audio
         for envelope in envelopes:
+            if self._taps:
+                self._taps.see("in", envelope, self._time.now_ms(), data=encode(message).encode())
             if envelope.HasField("welcome"):
                 self._begin(envelope.welcome, line, handler)
                 continue

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from voxwire._path import Capture
+from voxwire._path import Arrived, Capture
 from voxwire.rtvi._frames import Interruption
 from voxwire_protocol import wire
 from voxwire_protocol.errors import VoxwireError
@@ -70,6 +70,10 @@ class Line(Protocol):
         Raises:
             LineLost: The line is gone.
         """
+        ...
+
+    def arrived(self) -> Arrived | None:
+        """What came of the bot's voice; None = what carries it loses nothing."""
         ...
 
     @property

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from voxwire._path import PLAYOUT_RATE, Capture, Sink
+from voxwire._path import PLAYOUT_RATE, Arrived, Capture, Sink
 from voxwire.rtvi._inflow import Inflow
 from voxwire.rtvi._line import Line, LineLost
 from voxwire_protocol import wire
@@ -52,6 +52,10 @@ class StockPath:
         """Waits for a line; returns the playout rate, Hz. Cancel-safe."""
         self._line = await self._wait_line()
         return PLAYOUT_RATE
+
+    def arrived(self) -> Arrived | None:
+        """What came of the bot's voice, where the line can tell."""
+        return None if self._line is None else self._line.arrived()
 
     async def run(self, sink: Sink) -> None:
         """Carries audio both ways until cancelled.

@@ -8,7 +8,7 @@ from typing import Final
 
 from voxwire._attach import lost
 from voxwire._ice import IceChoice
-from voxwire._path import BLOCK_MS, PLAYOUT_RATE, Capture
+from voxwire._path import BLOCK_MS, PLAYOUT_RATE, Arrived, Capture, arrived_at
 from voxwire._relaying import Relaying
 from voxwire._simulate import Gate
 from voxwire.audio import CAPTURE_RATE
@@ -298,6 +298,10 @@ class RtcLine:
             self._capture = None
         assert self._end is not None
         raise self._end
+
+    def arrived(self) -> Arrived:
+        """What came of the bot's voice."""
+        return arrived_at(self._peer.stats().inbound)
 
     def mute(self, muted: bool) -> None:
         """The bot is told; silence is sent."""

@@ -189,6 +189,9 @@ class SocketLine:
             self._spoke.set()
         return True
 
+    def arrived(self) -> None:
+        """A socket loses nothing."""
+
     def mute(self, muted: bool) -> None:
         """Nothing is sent of a user who is not heard; a bot takes that for silence."""
         self._muted = muted

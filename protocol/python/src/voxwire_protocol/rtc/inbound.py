@@ -16,6 +16,7 @@ from typing import Any, Final
 from aiortc import RTCRtpReceiver
 
 from voxwire_protocol.jitter import Gap, Item, JitterBuffer, JitterStats
+from voxwire_protocol.quality import ArrivalJitter
 from voxwire_protocol.rtc.opus import OpusDecoder, Pcm, packet_samples
 
 __all__ = ["InboundAudio", "InboundStats", "attach"]
@@ -37,11 +38,14 @@ class InboundStats:
         jitter: Counters of the jitter buffer.
         decode_errors: Packets that were not valid Opus; they are skipped.
         callback_errors: Exceptions of `on_audio` and `on_gap`; the first is logged.
+        arrival_jitter_ms: How unevenly packets come, milliseconds (RFC 3550); None before the
+            second one.
     """
 
     jitter: JitterStats
     decode_errors: int
     callback_errors: int
+    arrival_jitter_ms: float | None = None
 
 
 def attach(
@@ -97,6 +101,7 @@ class InboundAudio:
         self._timer: asyncio.TimerHandle | None = None
         self._ssrc: int | None = None
         self._last_packet_ms: float | None = None
+        self._arrivals = ArrivalJitter(_CLOCK_RATE)
         self._decode_errors = self._callback_errors = 0
         self._closed = False
 
@@ -110,7 +115,12 @@ class InboundAudio:
 
     def stats(self) -> InboundStats:
         """A copy of the counters."""
-        return InboundStats(self._buffer.stats, self._decode_errors, self._callback_errors)
+        return InboundStats(
+            self._buffer.stats,
+            self._decode_errors,
+            self._callback_errors,
+            self._arrivals.jitter_ms,
+        )
 
     def close(self) -> None:
         """Stop delivering; packets that still come are dropped by aiortc. May be called again."""
@@ -125,6 +135,7 @@ class InboundAudio:
         self._last_packet_ms = now_ms
         if packet.ssrc != self._ssrc:
             self._start_stream(packet.ssrc)
+        self._arrivals.note(packet.timestamp, now_ms)
         self._buffer.push(packet.sequence_number, packet.timestamp, packet.payload, now_ms)
         self._deliver(now_ms)
 
@@ -133,6 +144,7 @@ class InboundAudio:
         if self._ssrc is not None:
             self._buffer = JitterBuffer(clock_rate=_CLOCK_RATE, samples_of=packet_samples)
             self._decoder = OpusDecoder(self._sample_rate)
+            self._arrivals = ArrivalJitter(_CLOCK_RATE)
         self._ssrc = ssrc
 
     def _deliver(self, now_ms: float) -> None:

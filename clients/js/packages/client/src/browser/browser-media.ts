@@ -1,6 +1,6 @@
 /** The media of a client in a page: one microphone, one output, one path at a time. */
 import { makeError, VoxwireError, type wire } from "@voxwire/protocol";
-import type { DeviceInfo, Levels, Logger, MediaOptions, Quality } from "../api.js";
+import type { DeviceInfo, Levels, Logger, MediaOptions } from "../api.js";
 import type {
   CarrierName,
   Media,
@@ -11,7 +11,14 @@ import type {
   Resent,
 } from "../media/media.js";
 import { Player } from "../media/player.js";
-import { gradeOf, type Measured, measure, readStats, type StatsLook } from "../media/quality.js";
+import {
+  type Flow,
+  type Measured,
+  measure,
+  readStats,
+  type StatsLook,
+  UNKNOWN,
+} from "../media/quality.js";
 import { NOTHING_RESENT, UserAudio } from "../media/user-audio.js";
 import { AudioGraph, levelOf } from "./audio-graph.js";
 import { CaptureNode } from "./capture-node.js";
@@ -22,14 +29,6 @@ import type { BrowserPath } from "./path.js";
 import { WebRtcPath } from "./webrtc-path.js";
 import { WebSocketPath } from "./websocket-path.js";
 import { ZeroWatch } from "./zero-watch.js";
-
-const UNKNOWN: Measured = {
-  rttMs: undefined,
-  jitterMs: undefined,
-  loss: undefined,
-  bufferedMs: 0,
-  concealedMs: 0,
-};
 
 const NO_PAGE =
   "there is no sound here (no AudioContext): in Node give media: wavMedia(…) of " +
@@ -183,9 +182,9 @@ export class BrowserMedia implements Media {
     return { microphone: this.#source ? levelOf(graph.microphone) : 0, bot: levelOf(graph.bot) };
   }
 
-  async quality(): Promise<Quality> {
+  async quality(): Promise<Flow> {
     const path = this.#path;
-    if (!path) return { transport: "none", grade: "lost", ...UNKNOWN };
+    if (!path) return { transport: "none", lost: true, ...UNKNOWN };
     const report = await path.stats();
     const entries: Record<string, unknown>[] = [];
     report?.forEach((entry) => {
@@ -200,7 +199,7 @@ export class BrowserMedia implements Media {
       path.concealedMs = measured.concealedMs;
       this.#look = look;
     }
-    return { transport: path.carrier, grade: gradeOf(measured, this.#lost), ...measured };
+    return { transport: path.carrier, lost: this.#lost, ...measured };
   }
 
   setVolume(volume: number): void {

@@ -237,6 +237,18 @@ test("a fatal error ends the session with it", async () => {
   expect(clock.pending).toBe(0);
 });
 
+test("over a WebSocket the grade goes by the round trip of the control channel", async () => {
+  const { clock, server, client } = await up();
+  const grades: string[] = [];
+  client.on("quality", ({ grade }) => grades.push(grade));
+  server.network.latencyMs = 250;
+  await clock.advance(60_000);
+  expect(client.quality.get()).toMatchObject({ transport: "websocket", grade: "poor" });
+  expect(client.quality.get()?.rttMs).toBeGreaterThan(400);
+  expect([grades[0], grades.at(-1)]).toEqual(["excellent", "poor"]);
+  await clock.until(client.disconnect());
+});
+
 test("a tap sees both ways; a report has neither content nor secrets", async () => {
   const { clock, server, media, client } = made({}, { token: "secret-token" });
   const seen: string[] = [];

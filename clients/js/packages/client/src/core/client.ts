@@ -27,6 +27,7 @@ import type {
   Tool,
 } from "../api.js";
 import type { Media } from "../media/media.js";
+import { gradeOf } from "../media/quality.js";
 import { asError } from "./attach.js";
 import { EMPTY_LOG, reduce } from "./conversation.js";
 import { Emitter } from "./emitter.js";
@@ -354,13 +355,14 @@ export class CoreClient implements Client {
 
   async #measure(session: Session): Promise<void> {
     try {
-      const quality = await this.#media.quality();
+      const { lost, ...flow } = await this.#media.quality();
       if (this.#run?.session !== session) return;
       const rttUs = session.control.clock.rttUs;
-      const rttMs = quality.rttMs ?? (rttUs === undefined ? undefined : rttUs / 1000);
-      const measured = { ...quality, rttMs };
-      this.quality.set(measured);
-      this.#emitter.emit("quality", measured);
+      const rttMs = flow.rttMs ?? (rttUs === undefined ? undefined : rttUs / 1000);
+      const measured = { ...flow, rttMs };
+      const quality: Quality = { ...measured, grade: gradeOf(measured, lost) };
+      this.quality.set(quality);
+      this.#emitter.emit("quality", quality);
     } catch (error) {
       this.#report(error, "quality");
     }

@@ -1,6 +1,6 @@
 /** Media without a page: audio on the control channel, devices that are not there. */
 import { codeFromWire, makeError, type VoxwireError, wire } from "@voxwire/protocol";
-import type { DeviceState, Devices, DevicesState, Microphone, Quality } from "./devices.js";
+import type { DeviceState, Devices, DevicesState, Microphone } from "./devices.js";
 import type {
   CarrierName,
   Media,
@@ -11,6 +11,7 @@ import type {
   Resent,
 } from "./media.js";
 import { Player, type Track } from "./player.js";
+import { type Flow, UNKNOWN } from "./quality.js";
 import {
   BLOCK_MS,
   CAPTURE_RATE,
@@ -151,14 +152,12 @@ export class HeadlessMedia implements Media {
     return { microphone: 0, bot: 0 };
   }
 
-  async quality(): Promise<Quality> {
+  async quality(): Promise<Flow> {
     const sound = this.#path?.sound;
     return {
+      ...UNKNOWN,
       transport: sound ? "websocket" : "none",
-      grade: sound ? "good" : "lost",
-      rttMs: undefined,
-      jitterMs: undefined,
-      loss: undefined,
+      lost: !sound,
       bufferedMs: Math.round(sound?.bufferedMs ?? 0),
       concealedMs: Math.round(sound?.concealedMs ?? 0),
     };

@@ -5,7 +5,8 @@
  * audio of one session. Mirrors `voxwire._path`, `_opening`, `_playback` of the Python client.
  */
 import type { ClientEvents, VoxwireError, wire } from "@voxwire/protocol";
-import type { Devices, Levels, Microphone, Quality } from "./devices.js";
+import type { Devices, Levels, Microphone } from "./devices.js";
+import type { Flow } from "./quality.js";
 
 export type CarrierName = "webrtc" | "websocket";
 export type Payload = wire.Envelope["payload"];
@@ -88,7 +89,7 @@ export interface Media {
    * before its position that were not known, do not fire again. */
   reset(snapshot?: wire.Snapshot): void;
   levels(): Levels;
-  quality(): Promise<Quality>;
+  quality(): Promise<Flow>;
   setVolume(volume: number): void;
   resumeAudio(): Promise<void>;
   /** Tries one thing for `diagnose()`: resolves with what it found in a few words, or undefined

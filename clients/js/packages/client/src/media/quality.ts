@@ -15,6 +15,22 @@ export interface StatsLook {
 
 export type Measured = Omit<Quality, "transport" | "grade">;
 
+/** What a media side knows; the client grades it, since it may know the round trip. */
+export interface Flow extends Measured {
+  readonly transport: Quality["transport"];
+  /** No path carries audio. */
+  readonly lost: boolean;
+}
+
+/** A client that plays nothing knows nothing. */
+export const UNKNOWN: Measured = {
+  rttMs: undefined,
+  jitterMs: undefined,
+  loss: undefined,
+  bufferedMs: 0,
+  concealedMs: 0,
+};
+
 /** Numbers of an entry of the statistics. */
 type Entry = Readonly<Record<string, unknown>>;
 
@@ -44,23 +60,34 @@ export function readStats(entries: Iterable<Entry>): StatsLook | undefined {
   };
 }
 
+/** The share of packets that were lost between two looks; undefined when none was to come. */
+export function lossBetween(
+  [receivedBefore, lostBefore]: readonly [number, number],
+  [receivedNow, lostNow]: readonly [number, number],
+): number | undefined {
+  const received = receivedNow - receivedBefore;
+  const lost = Math.max(0, lostNow - lostBefore);
+  return received + lost > 0 ? lost / (received + lost) : undefined;
+}
+
 /** What happened between two looks. */
 export function measure(now: StatsLook, before: StatsLook | undefined): Measured {
-  const received = now.packetsReceived - (before?.packetsReceived ?? 0);
-  const lost = Math.max(0, now.packetsLost - (before?.packetsLost ?? 0));
   const emitted = now.jitterBufferEmitted - (before?.jitterBufferEmitted ?? 0);
   const waitedS = now.jitterBufferDelayS - (before?.jitterBufferDelayS ?? 0);
   return {
     rttMs: now.rttMs,
     jitterMs: now.jitterMs,
-    loss: received + lost > 0 ? lost / (received + lost) : undefined,
+    loss: lossBetween(
+      [before?.packetsReceived ?? 0, before?.packetsLost ?? 0],
+      [now.packetsReceived, now.packetsLost],
+    ),
     bufferedMs: emitted > 0 ? Math.round((waitedS / emitted) * 1000) : 0,
     concealedMs: Math.round(now.concealedMs),
   };
 }
 
 /** A word for it: what a user would say of a telephone line. */
-export function gradeOf(measured: Measured, lost: boolean): Quality["grade"] {
+export function gradeOf(measured: Omit<Measured, "concealedMs">, lost: boolean): Quality["grade"] {
   const { rttMs = 0, jitterMs = 0, loss = 0, bufferedMs } = measured;
   if (lost) return "lost";
   if (loss > 0.08 || rttMs > 400 || jitterMs > 60 || bufferedMs > 400) return "poor";

@@ -25,8 +25,9 @@ internal class VectorsTest {
     @Test
     fun `every folder of vectors has a reader`() {
         val found = vectors.listFiles(File::isDirectory)!!.map { it.name }.filter { it[0] != '_' }
-        // rtvi/ belongs to the server's gateway; wire/ is read by itself.
-        assertEquals(folders.keys + "rtvi" + "wire", found.toSet())
+        // rtvi/ belongs to the server's gateway, quality/ to a client that measures, which comes
+        // later; wire/ is read by itself.
+        assertEquals(folders.keys + "quality" + "rtvi" + "wire", found.toSet())
     }
 
     @TestFactory
