@@ -43,6 +43,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where the pictures of failed conversations go (default: beside the JUnit XML, else"
         " pytest's temporary folder)",
     )
+    group.addoption(
+        "--voxwire-record",
+        metavar="DIR",
+        help="records what the bots say, a file for each test, to be gone through by"
+        " --voxwire-replay",
+    )
+    group.addoption(
+        "--voxwire-replay",
+        metavar="DIR",
+        help="the recordings answer in place of the bots, without a network and in no time",
+    )
     parser.addini("voxwire_bot", "who answers where a test does not say: see --voxwire-bot")
     parser.addini("voxwire_within_ms", "how long an expectation waits", default="10000")
 
@@ -68,6 +79,11 @@ def voxwire_bot(request: pytest.FixtureRequest) -> "VoiceBot":
     Override it where only a fixture knows.
     """
     config = request.config
+    if (replay := config.getoption("--voxwire-replay")) is not None:
+        path = _recording(request.node, replay)
+        if not path.exists():
+            raise pytest.UsageError(f"nothing was recorded at {path}: --voxwire-record does")
+        return path
     if given := config.getoption("--voxwire-bot"):
         return _placed(given, config.invocation_params.dir)
     for mark in request.node.iter_markers("voxwire"):
@@ -102,16 +118,22 @@ def voice_session(
     """
     from voxwire.testing.voice import AsyncVoiceSession, VoiceSession
 
-    within_ms = int(request.config.getini("voxwire_within_ms"))
     bot, item = _served(voxwire_bot, request.config), request.node
+    more: dict[str, Any] = {
+        "within_ms": int(request.config.getini("voxwire_within_ms")),
+        "options": voxwire_options,
+    }
+    if (folder := request.config.getoption("--voxwire-record")) is not None:
+        more["recording"] = _recording(item, folder)
+        more["recording"].parent.mkdir(parents=True, exist_ok=True)
     if inspect.iscoroutinefunction(inspect.unwrap(item.obj)):
-        voice = AsyncVoiceSession(bot, within_ms=within_ms, options=voxwire_options)
+        voice = AsyncVoiceSession(bot, **more)
         item.stash[_VOICE] = voice
         if inspect.iscoroutinefunction(item.obj):
             item.obj = _within(voice, item.obj)
         yield voice
         return
-    plain = VoiceSession(bot, within_ms=within_ms, options=voxwire_options)
+    plain = VoiceSession(bot, **more)
     item.stash[_VOICE] = plain
     try:
         plain.open()
@@ -175,9 +197,18 @@ def pytest_runtest_makereport(
     return report
 
 
+def _file_name(item: pytest.Item) -> str:
+    """A test's name as that of a file, without an end."""
+    return re.sub(r"[^\w.\[\]-]+", "-", item.nodeid.replace("::", "."))[-200:]
+
+
+def _recording(item: pytest.Item, folder: str) -> Path:
+    return item.config.invocation_params.dir / folder / f"{_file_name(item)}.voxrec"
+
+
 def _picture_path(item: pytest.Item) -> Path:
     config = item.config
-    name = re.sub(r"[^\w.\[\]-]+", "-", item.nodeid.replace("::", "."))[-200:] + ".svg"
+    name = f"{_file_name(item)}.svg"
     if given := config.getoption("--voxwire-pictures"):
         return config.invocation_params.dir / given / name
     if xml := _junit_xml(config):

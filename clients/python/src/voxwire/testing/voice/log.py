@@ -44,6 +44,7 @@ class VoiceLog:
         happened: Every event with the moment of its arrival, milliseconds.
         acts: What the user did, in order.
         watch: Follows the bot's turn.
+        understood: Whether the server has told that it knows what the user says now.
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,7 @@ class VoiceLog:
         self.happened: list[tuple[float, events.Event]] = []
         self.acts: list[Act] = []
         self.watch = TurnWatch()
+        self.understood = self._saying = False
         self._known: list[str] = []  # utterances, in order
         self._open: set[str] = set()
         self._first = 0  # the first of `happened` that answers the user
@@ -90,19 +92,36 @@ class VoiceLog:
                 self._open.discard(event.utterance_id)
             case events.EventsSkipped():
                 self._open.clear()  # what goes on is told again
+            case events.UserTranscript(typed=True):
+                self._understand(now_ms)
+            case events.StateChanged(user=events.UserState.SPEAKING):
+                self._understand(now_ms)
             case _:
                 pass
 
     def begin(self, now_ms: float) -> None:
-        """The user begins to say something: what the bot says and does from here on answers it."""
-        self._first = len(self.happened)
-        self._before = frozenset(self._known)
-        self._claimed.clear()
-        self.watch.arm(round(now_ms))
+        """The user begins to say something: what the bot says and does from here on answers it.
+
+        Unless the server tells, until `end`, that it knows of it only now: then from there on.
+        """
+        self.understood, self._saying = False, True
+        self._answer_from_here(now_ms)
 
     def end(self, act: Act) -> None:
         """The user has done something."""
         self.acts.append(act)
+        self._saying = False
+
+    def _understand(self, now_ms: float) -> None:
+        if self._saying:
+            self.understood = True
+            self._answer_from_here(now_ms)
+
+    def _answer_from_here(self, now_ms: float) -> None:
+        self._first = len(self.happened)
+        self._before = frozenset(self._known)
+        self._claimed.clear()
+        self.watch.arm(round(now_ms))
 
     def heard_at_ms(self, phrase: str) -> float | None:
         """When the last word of a phrase was heard since the user spoke; None = it was not.

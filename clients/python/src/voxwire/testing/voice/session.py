@@ -11,6 +11,7 @@ from voxwire._connect import connect
 from voxwire.audio import as_speaker
 from voxwire.conversation import Conversation
 from voxwire.session import Session
+from voxwire.testing.recording import record
 from voxwire.testing.server import FakeServer
 from voxwire.testing.voice.bots import VoiceBot, is_in_memory, serving
 from voxwire.testing.voice.log import (
@@ -40,8 +41,8 @@ WITHIN_MS: Final = 10_000
 FLOOR_MS: Final = 60_000
 """How long a user waits for the bot to end its turn."""
 
-CUT_MS: Final = 2000
-"""How long the end of an interrupted utterance is waited for."""
+TOLD_MS: Final = 2000
+"""How long the server may take to tell what the user's act has come to."""
 
 POLL_MS: Final = 20
 
@@ -59,7 +60,12 @@ class AsyncVoiceSession:
     """
 
     def __init__(
-        self, bot: VoiceBot, *, within_ms: int = WITHIN_MS, options: dict[str, Any] | None = None
+        self,
+        bot: VoiceBot,
+        *,
+        within_ms: int = WITHIN_MS,
+        options: dict[str, Any] | None = None,
+        recording: str | os.PathLike[str] | None = None,
     ) -> None:
         """Prepares; nothing is dialled.
 
@@ -67,9 +73,12 @@ class AsyncVoiceSession:
             bot: A script (`ScriptedBot`), the address of a server, or a recording (``.voxrec``).
             within_ms: How long an expectation waits that does not say so itself.
             options: Arguments of `voxwire.connect`.
+            recording: Where what comes over the wire is written, to be the bot of another time
+                (``.voxrec``); the audio then goes over the WebSocket. None = nowhere.
         """
         self.server: FakeServer | None = None
         self._bot = bot
+        self._recording = recording
         self._within_ms = within_ms
         self._options = dict(options or {})
         self._clock: Clock = SYSTEM_CLOCK
@@ -103,6 +112,9 @@ class AsyncVoiceSession:
             raise UsageError(ErrorCode.UNSUPPORTED, reason) from None
         async with AsyncExitStack() as stack:
             place = await stack.enter_async_context(serving(self._bot))
+            environment = place.environment
+            if self._recording is not None:
+                environment = stack.enter_context(record(self._recording, environment))
             self.server, self._clock = place.server, place.environment.clock
             self._mouth = Mouth(self._clock)
             self._ear = Ear(as_speaker(self._options.pop("speaker", None)))
@@ -110,7 +122,7 @@ class AsyncVoiceSession:
                 place.url,
                 microphone=self._mouth,
                 speaker=self._ear,
-                environment=place.environment,
+                environment=environment,
                 **self._options,
             )
             self._session = await stack.enter_async_context(connection)
@@ -146,14 +158,15 @@ class AsyncVoiceSession:
         __tracebackhide__ = True
         session = await self.open()
         samples = await speak(text) if spoken and wav is None else samples_of(wav)
-        if not interrupt and (self._asked or self._log.watch.spoke):
-            if not await self._until(self._turn_over, self._now_ms() + FLOOR_MS):
-                self._fail(f'"{text}" was not said: the bot does not end its turn')
+        if not interrupt and not await self._until(self._has_floor, self._now_ms() + FLOOR_MS):
+            self._fail(f'"{text}" was not said: the bot does not end its turn')
         begin_ms = self._now_ms()
         self._log.begin(begin_ms)
         self._asked = True
         if samples is None:
             await session.send_text(text, interrupt=interrupt)
+            if "peer" not in self._options:
+                await self._until(lambda: self._log.understood, begin_ms + TOLD_MS)
         else:
             done = self._mouth.play(samples)
             if not await self._until(done.is_set, float("inf")):
@@ -167,8 +180,7 @@ class AsyncVoiceSession:
         now_ms = self._now_ms()
         await session.interrupt()
         self._log.end(Act("interrupted", "", now_ms, now_ms))
-        self._asked = False
-        await self._until(lambda: not self._log.speaking, now_ms + CUT_MS)
+        await self._until(lambda: not self._log.speaking, now_ms + TOLD_MS)
 
     # what comes of it
 
@@ -375,6 +387,12 @@ class AsyncVoiceSession:
         if within_ms is None:
             return self._now_ms() + self._within_ms
         return self._log.act.end_ms + within_ms
+
+    def _has_floor(self) -> bool:
+        """Whether it is the user's turn."""
+        if self._log.act.kind == "interrupted":
+            return not self._log.speaking
+        return not (self._asked or self._log.watch.spoke) or self._turn_over()
 
     def _turn_over(self) -> bool:
         return self._log.watch.ended(round(self._now_ms()))

@@ -13,7 +13,7 @@ from voxwire import sync
 from voxwire.conversation import Conversation
 from voxwire.testing.server import FakeServer
 from voxwire.testing.voice.bots import VoiceBot
-from voxwire.testing.voice.session import WITHIN_MS, AsyncVoiceSession, Wav
+from voxwire.testing.voice.session import AsyncVoiceSession, Wav
 from voxwire_protocol.events import Event, ToolCallStarted
 from voxwire_protocol.virtual_time import VirtualTime
 
@@ -57,11 +57,9 @@ class VoiceSession:
     in a thread.
     """
 
-    def __init__(
-        self, bot: VoiceBot, *, within_ms: int = WITHIN_MS, options: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, bot: VoiceBot, **more: Any) -> None:
         """Prepares; arguments as of `AsyncVoiceSession`."""
-        self._voice = AsyncVoiceSession(bot, within_ms=within_ms, options=options)
+        self._voice = AsyncVoiceSession(bot, **more)
         self._stack = ExitStack()
         self._runner: _Runner | None = None
 
