@@ -13,29 +13,36 @@ QUESTION = Path(__file__).with_name("question.wav")
 pytestmark = pytest.mark.voxwire(bot="offline")
 
 
-def test_it_greets(voice_session: VoiceSession) -> None:
+@pytest.fixture
+def user(voice_session: VoiceSession) -> VoiceSession:
+    """A user who has heard enough of the greeting."""
     voice_session.expect_words("hello")
-
-
-def test_it_knows_the_weather(voice_session: VoiceSession) -> None:
-    voice_session.say("what is the weather in Paris", interrupt=True)
-    voice_session.expect_tool("get_weather", city="Paris")
-    voice_session.expect_words("Paris", "sunny")
-
-
-def test_it_understands_a_recording(voice_session: VoiceSession) -> None:
     voice_session.interrupt()
-    voice_session.say("what is the weather in Paris", wav=QUESTION)
-    voice_session.expect_tool("get_weather", city="Paris")
-    voice_session.expect_words("a high of 21")
+    return voice_session
 
 
-def test_it_is_silent_when_it_is_interrupted(voice_session: VoiceSession) -> None:
-    voice_session.say("tell me a long story", interrupt=True)
-    voice_session.expect_words("lighthouse")
-    voice_session.interrupt()
-    heard = voice_session.heard
-    assert voice_session.unheard, "it said more than was heard"
-    voice_session.say("thank you")
-    voice_session.expect_words("welcome")
-    assert heard in str(voice_session.conversation)
+def test_it_knows_the_weather(user: VoiceSession) -> None:
+    user.say("what is the weather in Rome tomorrow")
+    user.expect_tool("get_weather", city="Rome", day="tomorrow")
+    user.expect_words("in Rome", "tomorrow")
+
+
+def test_it_understands_a_recording(user: VoiceSession) -> None:
+    user.say("what is the weather in Paris", wav=QUESTION)
+    user.expect_tool("get_weather", city="Paris")
+    user.expect_words("a high of 21")
+
+
+def test_it_is_silent_once_it_is_interrupted(user: VoiceSession) -> None:
+    user.say("tell me a long story")
+    user.expect_words("once upon a time")
+    user.interrupt()
+    user.expect_heard(user.heard)
+    assert "gulls" not in user.heard
+
+
+def test_what_is_typed_cuts_it_off(user: VoiceSession) -> None:
+    user.say("tell me a long story")
+    user.expect_words("once upon a time")
+    user.say("thank you", interrupt=True)
+    user.expect_heard("You are welcome.")

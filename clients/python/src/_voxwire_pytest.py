@@ -16,10 +16,11 @@ import pytest
 
 if TYPE_CHECKING:
     from voxwire.testing.voice import AsyncVoiceSession, VoiceSession
-    from voxwire.testing.voice.bots import VoiceBot
     from voxwire.testing.voice.bot_files import BotFiles
+    from voxwire.testing.voice.bots import VoiceBot
 
 _VOICE: "pytest.StashKey[VoiceSession | AsyncVoiceSession]" = pytest.StashKey()
+_FOLDER: "pytest.StashKey[Path]" = pytest.StashKey()
 _FILES: "pytest.StashKey[BotFiles]" = pytest.StashKey()
 
 _NO_BOT = (
@@ -62,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Names the mark."""
     config.addinivalue_line(
         "markers",
-        "voxwire(bot=None, **options): who answers in voice_session, and arguments of voxwire.connect",
+        "voxwire(bot=None, **options): who answers in voice_session, and options of connect",
     )
 
 
@@ -110,7 +111,10 @@ def voxwire_options(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture
 def voice_session(
-    request: pytest.FixtureRequest, voxwire_bot: "VoiceBot", voxwire_options: dict[str, Any]
+    request: pytest.FixtureRequest,
+    voxwire_bot: "VoiceBot",
+    voxwire_options: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> "Generator[VoiceSession | AsyncVoiceSession]":
     """A conversation with a bot: `voxwire.testing.VoiceSession`.
 
@@ -119,6 +123,7 @@ def voice_session(
     from voxwire.testing.voice import AsyncVoiceSession, VoiceSession
 
     bot, item = _served(voxwire_bot, request.config), request.node
+    item.stash[_FOLDER] = tmp_path_factory.getbasetemp()
     more: dict[str, Any] = {
         "within_ms": int(request.config.getini("voxwire_within_ms")),
         "options": voxwire_options,
@@ -213,8 +218,7 @@ def _picture_path(item: pytest.Item) -> Path:
         return config.invocation_params.dir / given / name
     if xml := _junit_xml(config):
         return xml.parent / "voxwire-pictures" / name
-    factory: pytest.TempPathFactory = config._tmp_path_factory  # type: ignore[attr-defined]
-    return factory.getbasetemp() / "voxwire-pictures" / name
+    return item.stash[_FOLDER] / "voxwire-pictures" / name
 
 
 def _junit_xml(config: pytest.Config) -> Path | None:

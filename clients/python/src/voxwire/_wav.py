@@ -244,8 +244,8 @@ def read_wav(source: str | os.PathLike[str] | bytes, *, sample_rate: int) -> Sam
     """Reads a whole WAV as mono int16.
 
     Args:
-        source: Its path, or all of it: PCM of 8 to 32 bits, IEEE float, A-law or µ-law; any rate, number of channels (mixed
-            down) and length.
+        source: Its path, or all of it: PCM of 8 to 32 bits, IEEE float, A-law or µ-law; any rate,
+            number of channels (mixed down) and length.
         sample_rate: Rate of the result, Hz.
 
     Raises:

@@ -14,7 +14,7 @@ from voxwire.testing.session import ScriptedBot
 __all__ = ["Place", "VoiceBot", "is_in_memory", "serving"]
 
 VoiceBot = ScriptedBot | str | os.PathLike[str]
-"""A script for a `FakeServer`, the address of a server, or the path of a recording (``.voxrec``)."""
+"""A script for a `FakeServer`, the address of a server, or a recording's path (``.voxrec``)."""
 
 
 @dataclass(frozen=True, slots=True)

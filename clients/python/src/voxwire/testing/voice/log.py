@@ -3,7 +3,7 @@
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from voxwire.cli.turns import TurnWatch
 from voxwire.conversation import BotTurn, Conversation, LoggedUtterance
@@ -163,7 +163,8 @@ class VoiceLog:
 
 def has_arguments(call: events.ToolCallStarted, wanted: dict[str, Any]) -> bool:
     """Whether a call has these among its arguments (the rule of `voxwire eval`)."""
-    given: dict[str, Any] = call.arguments if isinstance(call.arguments, dict) else {}
+    known = isinstance(call.arguments, dict)
+    given: dict[str, Any] = call.arguments if known else {}
     return all(name in given and given[name] == value for name, value in wanted.items())
 
 
@@ -171,7 +172,7 @@ def call_text(name: str, arguments: Any) -> str:
     """A call as Python writes it; ``...`` where its arguments are not shown."""
     if not isinstance(arguments, dict):
         return f"{name}(...)"
-    given: dict[str, Any] = arguments
+    given = cast("dict[str, Any]", arguments)
     return f"{name}({', '.join(f'{key}={value!r}' for key, value in given.items())})"
 
 

@@ -20,12 +20,18 @@ CHAR: Final = 6.6
 """Width of a character, about."""
 
 USER_Y: Final = 160
-BOT_Y: Final = 280
+BOT_Y: Final = 290
 HALF: Final = 38
-WORDS_Y: Final = 335
+USER_ROWS: Final = 3
+MARK_ROWS: Final = 2
+WORDS_Y: Final = 345
 ROW: Final = 16
-ROWS: Final = 6
+ROWS: Final = 3
+UNHEARD_Y: Final = WORDS_Y + ROWS * ROW + 16
+UNHEARD_ROWS: Final = 3
+BOTTOM: Final = UNHEARD_Y + UNHEARD_ROWS * ROW
 LINE_CHARS: Final = 120
+UNHEARD_CHARS: Final = 60
 
 
 def picture(scene: Scene, title: str) -> str:
@@ -47,9 +53,10 @@ def picture(scene: Scene, title: str) -> str:
     page.voice("user", USER_Y, USER, scene.user_levels)
     page.voice("bot", BOT_Y, BOT, scene.bot_levels)
     page.user(scene.user)
-    page.marks(scene.tools, y=USER_Y + 60, color=TOOL)
+    page.marks(scene.tools, y=USER_Y + 68, color=TOOL)
     page.cuts(scene.cuts)
     page.words(scene.words)
+    page.unheard(scene.unheard)
     if scene.failure is not None:
         page.missed(scene.failure)
     page.legend()
@@ -59,6 +66,19 @@ def picture(scene: Scene, title: str) -> str:
 def _lines(failure: Mark | None) -> list[str]:
     text = "" if failure is None else failure.text
     return [line[:LINE_CHARS] for line in text.splitlines()[:3]]
+
+
+class _Rows:
+    """Rows of text: each text comes into the first that has room, or into the emptiest."""
+
+    def __init__(self, count: int) -> None:
+        self._ends = [0.0] * count
+
+    def place(self, x: float, text: str) -> int:
+        free = (row for row, end in enumerate(self._ends) if end <= x)
+        row = next(free, self._ends.index(min(self._ends)))
+        self._ends[row] = x + CHAR * len(text) + 10
+        return row
 
 
 class _Page:
@@ -99,11 +119,12 @@ class _Page:
         self, x0: float, y0: float, x1: float, y1: float, *, color: str, more: str = ""
     ) -> None:
         self._parts.append(
-            f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{color}"{more}/>'
+            f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}"'
+            f' stroke="{color}"{more}/>'
         )
 
     def axis(self, seconds: float) -> None:
-        y = WORDS_Y + ROWS * ROW + 6
+        y = BOTTOM + 6
         step = next((it for it in (1, 2, 5, 10, 30, 60, 300) if it * self._per_s >= 60), 600)
         for second in range(0, int(seconds) + 1, step):
             x = self._x(second * 1000)
@@ -126,20 +147,20 @@ class _Page:
         self._parts.append(f'<path d="{bars}" stroke="{color}" stroke-width="{wide:.1f}"/>')
 
     def user(self, said: list[Stretch]) -> None:
-        ends = [0.0, 0.0]
+        rows = _Rows(USER_ROWS)
         for one in said:
             x = self._x(one.start_ms)
-            row = 0 if ends[0] <= x or ends[1] > x else 1
-            ends[row] = x + CHAR * len(one.text) + 24
-            y = USER_Y - HALF - 8 - row * ROW
+            y = USER_Y - HALF - 8 - rows.place(x, one.text) * ROW
             self.line(x, y - 8, x, USER_Y + HALF, color=USER)
             self.text(x + 4, y, f"“{one.text}”", color=USER)
 
     def marks(self, marks: list[Mark], *, y: float, color: str) -> None:
+        rows = _Rows(MARK_ROWS)
         for mark in marks:
             x = self._x(mark.at_ms)
-            self._parts.append(f'<path d="M{x:.1f} {y - 6}l6 6l-6 6l-6 -6z" fill="{color}"/>')
-            self.text(x + 10, y + 4, mark.text, color=color)
+            at = y - rows.place(x, f"{mark.text}  ") * ROW
+            self._parts.append(f'<path d="M{x:.1f} {at - 6}l6 6l-6 6l-6 -6z" fill="{color}"/>')
+            self.text(x + 10, at + 4, mark.text, color=color)
 
     def cuts(self, cuts: list[Mark]) -> None:
         for cut in cuts:
@@ -148,27 +169,34 @@ class _Page:
             self.text(x + 4, BOT_Y - HALF - 2, cut.text, color=FLUSH, size=11)
 
     def words(self, words: list[Stretch]) -> None:
-        """Each word below its sound, in the first row that has room."""
-        ends = [0.0] * ROWS
+        """Each word below its sound."""
+        rows = _Rows(ROWS)
         for word in sorted(words, key=lambda it: it.start_ms):
             x = self._x(word.start_ms)
-            row = next((at for at, end in enumerate(ends) if end <= x), ends.index(min(ends)))
-            ends[row] = x + CHAR * len(word.text) + 6
-            color = BOT if word.heard else CUT
             right = max(x + 3, self._x(word.end_ms) - 2)
-            self.line(x, WORDS_Y - 9, right, WORDS_Y - 9, color=color, more=' stroke-width="4"')
+            self.line(x, WORDS_Y - 9, right, WORDS_Y - 9, color=BOT, more=' stroke-width="4"')
+            row = rows.place(x, word.text)
             y = WORDS_Y + 8 + row * ROW
             if row:
                 self.line(x + 1, WORDS_Y - 6, x + 1, y - 9, color=FAINT)
-            style = "" if word.heard else ' font-style="italic" text-decoration="line-through"'
-            shade = INK if word.heard else CUT
-            self.text(x, y, word.text, color=shade, more=style)
+            self.text(x, y, word.text)
+
+    def unheard(self, marks: list[Mark]) -> None:
+        """What never sounded, from where it stopped."""
+        rows = _Rows(UNHEARD_ROWS)
+        style = ' font-style="italic"'
+        for mark in sorted(marks, key=lambda it: it.at_ms):
+            x = self._x(mark.at_ms)
+            long = len(mark.text) > UNHEARD_CHARS
+            text = f"{mark.text[:UNHEARD_CHARS]}…" if long else mark.text
+            y = UNHEARD_Y + 8 + rows.place(x, text) * ROW
+            self.line(x, WORDS_Y - 9, x, y, color=CUT, more=' stroke-dasharray="1 3"')
+            self.text(x + 4, y, text, color=CUT, more=style)
 
     def missed(self, failure: Mark) -> None:
         x = self._x(failure.at_ms)
-        bottom = WORDS_Y + ROWS * ROW
-        self.line(x, USER_Y - HALF - 16, x, bottom, color=FLUSH, more=' stroke-dasharray="6 3"')
-        self.text(x - 4, bottom, "failed", color=FLUSH, weight="600", anchor="end")
+        self.line(x, USER_Y - HALF - 16, x, BOTTOM, color=FLUSH, more=' stroke-dasharray="6 3"')
+        self.text(x - 4, BOTTOM, "failed", color=FLUSH, weight="600", anchor="end")
 
     def legend(self) -> None:
         x, y = float(LEFT), self._legend_y()
@@ -187,7 +215,7 @@ class _Page:
             x += 36 + len(name) * 6
 
     def _legend_y(self) -> int:
-        return WORDS_Y + ROWS * ROW + 48
+        return BOTTOM + 48
 
     def _x(self, at_ms: float) -> float:
         return LEFT + max(0.0, at_ms) * self._per_s / 1000

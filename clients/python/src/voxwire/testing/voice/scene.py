@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from voxwire.conversation import BotTurn, Conversation, LoggedWord
+from voxwire.conversation import BotTurn, Conversation
 from voxwire.testing.voice.log import VoiceLog, call_text
-from voxwire.testing.voice.taps import Ear, Level
+from voxwire.testing.voice.taps import Level
 from voxwire_protocol import events
 
 __all__ = ["Mark", "Scene", "Stretch", "scene_of"]
@@ -12,16 +12,11 @@ __all__ = ["Mark", "Scene", "Stretch", "scene_of"]
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Something said, from moment to moment; milliseconds since the connect.
-
-    Attributes:
-        heard: False for a word that never sounded.
-    """
+    """Something said, from moment to moment; milliseconds since the connect."""
 
     text: str
     start_ms: float
     end_ms: float
-    heard: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +35,8 @@ class Scene:
         user_levels: How loud the user was: moment, and 0 to 1.
         bot_levels: How loud what was heard of the bot was.
         user: What the user said.
-        words: The bot's.
+        words: The bot's, as they were heard.
+        unheard: What it said and nobody heard, at the moment at which it stopped.
         tools: Calls.
         cuts: Interruptions, and who interrupted.
         failure: What was expected and did not come; None = nothing.
@@ -51,6 +47,7 @@ class Scene:
     bot_levels: list[Level]
     user: list[Stretch]
     words: list[Stretch]
+    unheard: list[Mark]
     tools: list[Mark]
     cuts: list[Mark]
     failure: Mark | None
@@ -61,8 +58,8 @@ def scene_of(
     log: VoiceLog,
     conversation: Conversation,
     *,
-    ear: Ear,
     user_levels: list[Level],
+    bot_levels: list[Level],
     failure: Mark | None,
 ) -> Scene:
     """Puts everything on one clock.
@@ -70,12 +67,12 @@ def scene_of(
     Args:
         log: What happened when, on the session's clock.
         conversation: The turn log.
-        ear: Where on that clock the bot's sound was.
         user_levels: How loud the user was, on the session's clock.
+        bot_levels: How loud what was heard of the bot was, on the session's clock.
         failure: On the session's clock.
     """
     zero_ms = log.acts[0].end_ms if log.acts else 0.0
-    user, bot = _from(user_levels, zero_ms), _from(ear.levels, zero_ms)
+    user, bot = _from(user_levels, zero_ms), _from(bot_levels, zero_ms)
     said = [
         Stretch(act.text or "(sound)", act.begin_ms - zero_ms, act.end_ms - zero_ms)
         for act in log.acts
@@ -91,15 +88,16 @@ def scene_of(
                 cuts.append(Mark(f"cut by the {event.source.value}", at_ms - zero_ms))
             case _:
                 pass
-    words = [*_heard(log, zero_ms, cuts), *_unheard(conversation, ear, zero_ms)]
+    words = _heard(log, zero_ms, cuts)
+    unheard = _unheard(log, conversation, zero_ms)
     missed = None if failure is None else Mark(failure.text, failure.at_ms - zero_ms)
     ends = [
         *(at_ms for at_ms, _ in (*user, *bot)),
         *(one.end_ms for one in (*said, *words)),
-        *(mark.at_ms for mark in (*tools, *cuts)),
+        *(mark.at_ms for mark in (*tools, *cuts, *unheard)),
         *([missed.at_ms] if missed else []),
     ]
-    return Scene(user, bot, said, words, tools, cuts, missed, max(ends, default=0.0))
+    return Scene(user, bot, said, words, unheard, tools, cuts, missed, max(ends, default=0.0))
 
 
 def _from(levels: list[Level], zero_ms: float) -> list[Level]:
@@ -118,17 +116,11 @@ def _heard(log: VoiceLog, zero_ms: float, cuts: list[Mark]) -> list[Stretch]:
     return heard
 
 
-def _unheard(conversation: Conversation, ear: Ear, zero_ms: float) -> list[Stretch]:
+def _unheard(log: VoiceLog, conversation: Conversation, zero_ms: float) -> list[Mark]:
+    stopped: dict[str, float] = {}
+    for at_ms, event in log.happened:
+        if isinstance(event, events.UtteranceStarted | events.BotWord | events.UtteranceEnded):
+            stopped[event.utterance_id] = at_ms - zero_ms
     turns = (turn for turn in conversation.turns if isinstance(turn, BotTurn))
-    words = (word for turn in turns for one in turn.utterances for word in one.words)
-    placed = (_placed(word, ear, zero_ms) for word in words if word.state != "heard")
-    return [word for word in placed if word is not None]
-
-
-def _placed(word: LoggedWord, ear: Ear, zero_ms: float) -> Stretch | None:
-    """A word where it would have sounded; None = there was no sound to place it by."""
-    at_ms = ear.sounds_at_ms(word.start_ms)
-    if at_ms is None:
-        return None
-    start_ms = at_ms - zero_ms
-    return Stretch(word.text, start_ms, start_ms + word.end_ms - word.start_ms, heard=False)
+    said = (one for turn in turns for one in turn.utterances if one.unheard_words)
+    return [Mark(" ".join(one.unheard_words), stopped.get(one.id, 0.0)) for one in said]

@@ -1,33 +1,19 @@
 """A user of a voice bot, for tests: says something, and expects to hear an answer."""
 
-import asyncio
 import os
-from collections.abc import Callable
-from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
-from voxwire._connect import connect
-from voxwire.audio import as_speaker
 from voxwire.conversation import Conversation
 from voxwire.session import Session
-from voxwire.testing.recording import record
 from voxwire.testing.server import FakeServer
-from voxwire.testing.voice.bots import VoiceBot, is_in_memory, serving
-from voxwire.testing.voice.log import (
-    Act,
-    VoiceLog,
-    begins_with,
-    call_text,
-    has_phrase,
-    same_words,
-)
+from voxwire.testing.voice.bots import VoiceBot, is_in_memory
+from voxwire.testing.voice.connection import VoiceConnection
+from voxwire.testing.voice.log import Act, begins_with, call_text, has_phrase, same_words
 from voxwire.testing.voice.picture import picture
 from voxwire.testing.voice.scene import Mark, scene_of
 from voxwire.testing.voice.sounds import samples_of, speak
-from voxwire.testing.voice.taps import Ear, Mouth
-from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
-from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError
+from voxwire_protocol.errors import ErrorCode, UsageError
 from voxwire_protocol.events import Event, ToolCallStarted
 
 __all__ = ["AsyncVoiceSession", "Wav"]
@@ -44,8 +30,6 @@ FLOOR_MS: Final = 60_000
 TOLD_MS: Final = 2000
 """How long the server may take to tell what the user's act has come to."""
 
-POLL_MS: Final = 20
-
 
 class AsyncVoiceSession:
     """One conversation with a bot, as its user has it. The fixture ``voice_session`` gives it.
@@ -54,7 +38,6 @@ class AsyncVoiceSession:
     connected by `open`, or by what is done first.
 
     Attributes:
-        server: The server in memory, where the bot is a script; else None.
         in_memory: Whether the bot needs neither a network nor real time.
         failure: What an expectation said that was not met; empty = nothing.
     """
@@ -76,24 +59,13 @@ class AsyncVoiceSession:
             recording: Where what comes over the wire is written, to be the bot of another time
                 (``.voxrec``); the audio then goes over the WebSocket. None = nowhere.
         """
-        self.server: FakeServer | None = None
-        self._bot = bot
-        self._recording = recording
-        self._within_ms = within_ms
-        self._options = dict(options or {})
-        self._clock: Clock = SYSTEM_CLOCK
-        self._log = VoiceLog()
-        self._mouth = Mouth(self._clock)
-        self._ear = Ear(as_speaker(None))
-        self._stack = AsyncExitStack()
-        self._session: Session | None = None
-        self._reader: asyncio.Task[None] | None = None
-        self._ended = ""
-        self._changed = asyncio.Event()
-        self._asked = False
-        self.failure = ""
         self.in_memory = is_in_memory(bot)
+        self.failure = ""
         self._failed_at_ms = 0.0
+        self._within_ms = within_ms
+        self._asked = False
+        self._to_bot = VoiceConnection(bot, options=options or {}, recording=recording)
+        self._log = self._to_bot.log
 
     # what the user does
 
@@ -103,34 +75,7 @@ class AsyncVoiceSession:
         Raises:
             VoxwireError: The session cannot be had.
         """
-        if self._session is not None:
-            return self._session
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            reason = "voice_session runs on asyncio: have anyio_backend return 'asyncio'"
-            raise UsageError(ErrorCode.UNSUPPORTED, reason) from None
-        async with AsyncExitStack() as stack:
-            place = await stack.enter_async_context(serving(self._bot))
-            environment = place.environment
-            if self._recording is not None:
-                environment = stack.enter_context(record(self._recording, environment))
-            self.server, self._clock = place.server, place.environment.clock
-            self._mouth = Mouth(self._clock)
-            self._ear = Ear(as_speaker(self._options.pop("speaker", None)))
-            connection = connect(
-                place.url,
-                microphone=self._mouth,
-                speaker=self._ear,
-                environment=environment,
-                **self._options,
-            )
-            self._session = await stack.enter_async_context(connection)
-            now_ms = self._clock.now_ms()
-            self._log.end(Act("connected", "", now_ms, now_ms))
-            self._reader = asyncio.create_task(self._read(self._session), name="voice-session")
-            self._stack = stack.pop_all()
-        return self._session
+        return await self._to_bot.open()
 
     async def say(
         self,
@@ -158,29 +103,31 @@ class AsyncVoiceSession:
         __tracebackhide__ = True
         session = await self.open()
         samples = await speak(text) if spoken and wav is None else samples_of(wav)
-        if not interrupt and not await self._until(self._has_floor, self._now_ms() + FLOOR_MS):
+        if not interrupt and not await self._to_bot.until(
+            self._has_floor, self._to_bot.now_ms() + FLOOR_MS
+        ):
             self._fail(f'"{text}" was not said: the bot does not end its turn')
-        begin_ms = self._now_ms()
+        begin_ms = self._to_bot.now_ms()
         self._log.begin(begin_ms)
         self._asked = True
         if samples is None:
             await session.send_text(text, interrupt=interrupt)
-            if "peer" not in self._options:
-                await self._until(lambda: self._log.understood, begin_ms + TOLD_MS)
+            if self._to_bot.tells_what_is_typed:
+                await self._to_bot.until(lambda: self._log.understood, begin_ms + TOLD_MS)
         else:
-            done = self._mouth.play(samples)
-            if not await self._until(done.is_set, float("inf")):
+            done = self._to_bot.mouth.play(samples)
+            if not await self._to_bot.until(done.is_set, float("inf")):
                 self._fail(f'"{text}" was not said to its end')
         kind = "typed" if samples is None else "spoke"
-        self._log.end(Act(kind, text, begin_ms, self._now_ms()))
+        self._log.end(Act(kind, text, begin_ms, self._to_bot.now_ms()))
 
     async def interrupt(self) -> None:
         """Cuts the bot off; returns when nothing of what it said sounds any more."""
         session = await self.open()
-        now_ms = self._now_ms()
+        now_ms = self._to_bot.now_ms()
         await session.interrupt()
         self._log.end(Act("interrupted", "", now_ms, now_ms))
-        await self._until(lambda: not self._log.speaking, now_ms + TOLD_MS)
+        await self._to_bot.until(lambda: not self._log.speaking, now_ms + TOLD_MS)
 
     # what comes of it
 
@@ -205,7 +152,7 @@ class AsyncVoiceSession:
             heard = {phrase: self._log.heard_at_ms(phrase) for phrase in phrases}
             return [it for it, at_ms in heard.items() if at_ms is None or at_ms > until_ms]
 
-        await self._until(lambda: not missing(), until_ms)
+        await self._to_bot.until(lambda: not missing(), until_ms)
         if left := missing():
             self._fail(self._not_heard(left[0], within_ms))
         return self.heard
@@ -237,7 +184,7 @@ class AsyncVoiceSession:
                 found.append(call)
             return bool(found)
 
-        if not await self._until(called, self._deadline_ms(within_ms)):
+        if not await self._to_bot.until(called, self._deadline_ms(within_ms)):
             wanted = call_text(name, arguments)
             came = [call_text(call.name, call.arguments) for call in self._log.tool_calls]
             said = f"there was {', '.join(came)}" if came else "no tool was called"
@@ -267,11 +214,16 @@ class AsyncVoiceSession:
                 return True
             return not self._log.speaking and self._log.answering and self._turn_cut_or_over()
 
-        in_time = await self._until(over, self._deadline_ms(within_ms))
+        in_time = await self._to_bot.until(over, self._deadline_ms(within_ms))
         if not same_words(self.heard, text):
             self._fail(f'expected that "{text}" is what is heard, and no more')
         if not in_time:
             self._fail(f'"{text}" was heard, but the turn has not ended')
+
+    @property
+    def server(self) -> FakeServer | None:
+        """The server in memory, once it is connected and where the bot is a script; else None."""
+        return self._to_bot.server
 
     @property
     def session(self) -> Session:
@@ -280,15 +232,16 @@ class AsyncVoiceSession:
         Raises:
             UsageError: INVALID_STATE: it is not connected yet.
         """
-        if self._session is None:
+        if self._to_bot.session is None:
             reason = "not connected yet: await voice_session.open()"
             raise UsageError(ErrorCode.INVALID_STATE, reason)
-        return self._session
+        return self._to_bot.session
 
     @property
     def conversation(self) -> Conversation:
         """Who said what so far, and what of it was heard."""
-        return Conversation() if self._session is None else self._session.conversation
+        session = self._to_bot.session
+        return Conversation() if session is None else session.conversation
 
     @property
     def heard(self) -> str:
@@ -316,8 +269,8 @@ class AsyncVoiceSession:
         scene = scene_of(
             self._log,
             self.conversation,
-            ear=self._ear,
-            user_levels=self._mouth.levels,
+            user_levels=self._to_bot.mouth.levels,
+            bot_levels=self._to_bot.ear.levels,
             failure=failure,
         )
         return picture(scene, title)
@@ -330,12 +283,7 @@ class AsyncVoiceSession:
         Raises:
             Exception: What the script of the bot has raised.
         """
-        stack, self._stack = self._stack, AsyncExitStack()
-        async with stack:
-            if self._session is not None:
-                await self._session.close()
-            if self._reader is not None:
-                await self._reader
+        await self._to_bot.close()
 
     async def __aenter__(self) -> "AsyncVoiceSession":
         """Connects."""
@@ -355,37 +303,9 @@ class AsyncVoiceSession:
             if error is None:
                 raise
 
-    async def _read(self, session: Session) -> None:
-        try:
-            async for event in session:
-                self._log.take(event, self._clock.now_ms())
-                self._changed.set()
-        except VoxwireError as error:
-            self._ended = f"the session failed: {error}"
-        else:
-            self._ended = "the session has ended"
-        self._changed.set()
-
-    async def _until(self, condition: Callable[[], bool], until_ms: float) -> bool:
-        """Waits for it; False when it cannot come any more, or has not by then."""
-        while not condition():
-            left_ms = until_ms - self._now_ms()
-            if left_ms <= 0 or self._ended:
-                return condition()
-            self._changed.clear()
-            try:
-                async with asyncio.timeout(min(POLL_MS, left_ms) / 1000):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass
-        return True
-
-    def _now_ms(self) -> float:
-        return self._clock.now_ms()
-
     def _deadline_ms(self, within_ms: int | None) -> float:
         if within_ms is None:
-            return self._now_ms() + self._within_ms
+            return self._to_bot.now_ms() + self._within_ms
         return self._log.act.end_ms + within_ms
 
     def _has_floor(self) -> bool:
@@ -395,7 +315,7 @@ class AsyncVoiceSession:
         return not (self._asked or self._log.watch.spoke) or self._turn_over()
 
     def _turn_over(self) -> bool:
-        return self._log.watch.ended(round(self._now_ms()))
+        return self._log.watch.ended(round(self._to_bot.now_ms()))
 
     def _turn_cut_or_over(self) -> bool:
         return self._log.act.kind == "interrupted" or self._turn_over()
@@ -414,13 +334,12 @@ class AsyncVoiceSession:
 
     def _fail(self, reason: str) -> NoReturn:
         __tracebackhide__ = True
-        self.failure, self._failed_at_ms = reason, self._now_ms()
+        self.failure, self._failed_at_ms = reason, self._to_bot.now_ms()
         lines = [reason, f'  heard: "{self.heard}"' if self.heard else "  heard: nothing"]
         if self.unheard:
             lines.append(f'  said, not heard: "{self.unheard}"')
-        if self._ended:
-            lines.append(f"  {self._ended}")
-        cause = self.server.failures[0] if self.server and self.server.failures else None
+        if self._to_bot.ended:
+            lines.append(f"  {self._to_bot.ended}")
+        server = self._to_bot.server
+        cause = server.failures[0] if server and server.failures else None
         raise AssertionError("\n".join(lines)) from cause
-
-

@@ -1,12 +1,13 @@
 """What the user of a test says aloud."""
 
 import subprocess
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from voxwire._threads import in_thread
 from voxwire._samples import pieces
+from voxwire._threads import in_thread
 from voxwire._wav import read_wav
 from voxwire.audio import CAPTURE_RATE
 from voxwire.cli.evals.voice import default_voice
@@ -30,7 +31,7 @@ def samples_of(wav: Any) -> Samples | None:
     if wav is None:
         return None
     if isinstance(wav, np.ndarray):
-        return np.concatenate([*pieces(wav, CAPTURE_RATE, CAPTURE_RATE)])
+        return np.concatenate([*pieces(cast("NDArray[Any]", wav), CAPTURE_RATE, CAPTURE_RATE)])
     return read_wav(wav, sample_rate=CAPTURE_RATE)
 
 

@@ -1,12 +1,11 @@
 """The user's mouth and ear, and how loud it was there when: for the picture of a session."""
 
-from bisect import bisect_right
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from voxwire.audio import ClipMicrophone, Speaker
-from voxwire.playout import Block, Samples, SpanKind
+from voxwire.playout import Block, Samples
 from voxwire_protocol.clocks import Clock
 
 __all__ = ["Ear", "Level", "Mouth"]
@@ -51,20 +50,13 @@ class Ear:
 
     speaker: Speaker
     levels: list[Level] = field(default_factory=list[Level])
-    _rate: int = 1
-    _places: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
 
     def open(self, sample_rate: int) -> None:
         """Opens the speaker."""
-        self._rate = sample_rate
         self.speaker.open(sample_rate)
 
     def write(self, block: Block, at: float) -> None:
         """Hands 20 ms on."""
-        for span in block.spans:
-            if span.kind is SpanKind.PLAYED:
-                sounds_ms = at * 1000 + span.offset * 1000 / self._rate
-                self._places.append((span.position * 1000 / self._rate, sounds_ms))
         if level := _loudness(block.samples):
             self.levels.append((at * 1000, level))
         self.speaker.write(block, at)
@@ -72,11 +64,3 @@ class Ear:
     def close(self) -> None:
         """Closes the speaker."""
         self.speaker.close()
-
-    def sounds_at_ms(self, media_ms: float) -> float | None:
-        """When a position of the media clock sounded, or would have; None = nothing ever did."""
-        if not self._places:
-            return None
-        at = bisect_right(self._places, media_ms, key=lambda place: place[0]) - 1
-        position_ms, sounds_ms = self._places[max(0, at)]
-        return sounds_ms + media_ms - position_ms

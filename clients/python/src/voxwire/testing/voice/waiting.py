@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from functools import partial
 from inspect import isawaitable
 from types import TracebackType
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -18,12 +18,6 @@ from voxwire_protocol.events import Event, ToolCallStarted
 from voxwire_protocol.virtual_time import VirtualTime
 
 __all__ = ["VoiceSession"]
-
-
-class _Runner(Protocol):
-    """Runs things in an event loop, and waits for them: as anyio's portal does."""
-
-    def call(self, function: Callable[..., Any], *args: Any) -> Any: ...
 
 
 class _VirtualRunner:
@@ -45,7 +39,7 @@ class _VirtualRunner:
     ) -> Generator[Any]:
         with ExitStack() as stack:
             entered = self.call(manager.__aenter__)
-            stack.push(lambda *error: self.call(manager.__aexit__, *error))
+            stack.push(partial(self.call, manager.__aexit__))
             yield entered
 
 
@@ -61,7 +55,7 @@ class VoiceSession:
         """Prepares; arguments as of `AsyncVoiceSession`."""
         self._voice = AsyncVoiceSession(bot, **more)
         self._stack = ExitStack()
-        self._runner: _Runner | None = None
+        self._runner: BlockingPortal | _VirtualRunner | None = None
 
     @property
     def server(self) -> FakeServer | None:
@@ -177,11 +171,12 @@ class VoiceSession:
         except AssertionError as error:
             raise error.with_traceback(None) from error.__cause__
 
-    def _portal(self) -> _Runner:
-        if self._runner is None:
-            if self._voice.in_memory:
-                self._runner = _VirtualRunner(self._stack.enter_context(VirtualTime()))
-            else:
-                portal = start_blocking_portal(name="voice-session")
-                self._runner = self._stack.enter_context(portal)
-        return self._runner
+    def _portal(self) -> BlockingPortal | _VirtualRunner:
+        if self._runner is not None:
+            return self._runner
+        if self._voice.in_memory:
+            runner = _VirtualRunner(self._stack.enter_context(VirtualTime()))
+        else:
+            runner = self._stack.enter_context(start_blocking_portal(name="voice-session"))
+        self._runner = runner
+        return runner
