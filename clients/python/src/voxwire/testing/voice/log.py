@@ -75,10 +75,19 @@ class VoiceLog:
         return any(name not in self._before for name in self._known)
 
     @property
+    def answered_at_ms(self) -> float:
+        """When what the bot said last since then was over; 0 = nothing was."""
+        ends = (
+            at_ms
+            for at_ms, event in self.happened[self._first :]
+            if isinstance(event, events.UtteranceEnded) and event.utterance_id not in self._before
+        )
+        return max(ends, default=0.0)
+
+    @property
     def tool_calls(self) -> list[events.ToolCallStarted]:
         """The calls since the user said something."""
-        since = self.happened[self._first :]
-        return [event for _, event in since if isinstance(event, events.ToolCallStarted)]
+        return [call for _, call in self._calls()]
 
     def take(self, event: events.Event, now_ms: float) -> None:
         """Takes an event."""
@@ -146,14 +155,20 @@ class VoiceLog:
         """What was said of it and not, or not yet, heard."""
         return " ".join(word for one in self._answer(conversation) for word in one.unheard_words)
 
-    def claim(self, name: str, arguments: dict[str, Any]) -> events.ToolCallStarted | None:
-        """The first call since the user spoke that has them and that nobody has claimed."""
-        for call in self.tool_calls:
+    def claim(
+        self, name: str, arguments: dict[str, Any], until_ms: float
+    ) -> events.ToolCallStarted | None:
+        """The first call since the user spoke, by then, that fits and that nobody has claimed."""
+        for at_ms, call in self._calls():
             free = call.name == name and call.call_id not in self._claimed
-            if free and has_arguments(call, arguments):
+            if free and at_ms <= until_ms and has_arguments(call, arguments):
                 self._claimed.add(call.call_id)
                 return call
         return None
+
+    def _calls(self) -> list[tuple[float, events.ToolCallStarted]]:
+        since = self.happened[self._first :]
+        return [(at_ms, it) for at_ms, it in since if isinstance(it, events.ToolCallStarted)]
 
     def _answer(self, conversation: Conversation) -> list[LoggedUtterance]:
         turns = (turn for turn in conversation.turns if isinstance(turn, BotTurn))

@@ -4,6 +4,7 @@ import os
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
+from voxwire.cli.turns import SETTLE_MS
 from voxwire.conversation import Conversation
 from voxwire.session import Session
 from voxwire.testing.server import FakeServer
@@ -24,7 +25,7 @@ Wav = str | os.PathLike[str] | bytes | Any
 WITHIN_MS: Final = 10_000
 """How long an expectation waits that does not say so itself."""
 
-FLOOR_MS: Final = 60_000
+FLOOR_MS: Final = 30_000
 """How long a user waits for the bot to end its turn."""
 
 TOLD_MS: Final = 2000
@@ -97,7 +98,7 @@ class AsyncVoiceSession:
             interrupt: Say it now, whatever the bot says.
 
         Raises:
-            AssertionError: The bot does not end its turn within a minute, or has ended the session.
+            AssertionError: The bot does not end its turn within 30 s, or the session has ended.
             MediaError: The WAV cannot be read.
         """
         __tracebackhide__ = True
@@ -178,20 +179,15 @@ class AsyncVoiceSession:
         __tracebackhide__ = True
         await self.open()
         found: list[ToolCallStarted] = []
+        until_ms = self._deadline_ms(within_ms)
 
         def called() -> bool:
-            if (call := self._log.claim(name, arguments)) is not None:
+            if (call := self._log.claim(name, arguments, until_ms)) is not None:
                 found.append(call)
             return bool(found)
 
-        if not await self._to_bot.until(called, self._deadline_ms(within_ms)):
-            wanted = call_text(name, arguments)
-            came = [call_text(call.name, call.arguments) for call in self._log.tool_calls]
-            said = f"there was {', '.join(came)}" if came else "no tool was called"
-            hint = ""
-            if any(call.name == name and call.arguments is None for call in self._log.tool_calls):
-                hint = "; the bot does not show arguments: session.report_tools(ToolReport.FULL)"
-            self._fail(f"expected the tool {wanted} after {self._log.act}; {said}{hint}")
+        if not await self._to_bot.until(called, until_ms):
+            self._fail(self._not_called(name, arguments, within_ms))
         return found[0]
 
     async def expect_heard(self, text: str, *, within_ms: int | None = None) -> None:
@@ -214,11 +210,12 @@ class AsyncVoiceSession:
                 return True
             return not self._log.speaking and self._log.answering and self._turn_cut_or_over()
 
-        in_time = await self._to_bot.until(over, self._deadline_ms(within_ms))
+        until_ms = self._deadline_ms(within_ms)
+        ended = await self._to_bot.until(over, until_ms + SETTLE_MS)
         if not same_words(self.heard, text):
             self._fail(f'expected that "{text}" is what is heard, and no more')
-        if not in_time:
-            self._fail(f'"{text}" was heard, but the turn has not ended')
+        if not ended or self._log.answered_at_ms > until_ms:
+            self._fail(f'"{text}" was heard, but the turn has not ended{_within(within_ms)}')
 
     @property
     def server(self) -> FakeServer | None:
@@ -322,15 +319,21 @@ class AsyncVoiceSession:
 
     def _not_heard(self, phrase: str, within_ms: int | None) -> str:
         act = self._log.act
-        said = f'expected to hear "{phrase}"'
-        if within_ms is not None:
-            said += f" within {within_ms} ms"
-        said += f" after {act}"
+        said = f'expected to hear "{phrase}"{_within(within_ms)} after {act}'
         if (at_ms := self._log.heard_at_ms(phrase)) is not None:
             return f"{said}; it was heard after {at_ms - act.end_ms:.0f} ms"
         if has_phrase(self.unheard, phrase):
             return f"{said}; it was said, but not heard"
         return said
+
+    def _not_called(self, name: str, arguments: dict[str, Any], within_ms: int | None) -> str:
+        calls = self._log.tool_calls
+        came = [call_text(call.name, call.arguments) for call in calls]
+        said = f"there was {', '.join(came)}" if came else "no tool was called"
+        if any(call.name == name and call.arguments is None for call in calls):
+            said += "; the bot does not show arguments: session.report_tools(ToolReport.FULL)"
+        wanted = call_text(name, arguments)
+        return f"expected the tool {wanted}{_within(within_ms)} after {self._log.act}; {said}"
 
     def _fail(self, reason: str) -> NoReturn:
         __tracebackhide__ = True
@@ -343,3 +346,7 @@ class AsyncVoiceSession:
         server = self._to_bot.server
         cause = server.failures[0] if server and server.failures else None
         raise AssertionError("\n".join(lines)) from cause
+
+
+def _within(within_ms: int | None) -> str:
+    return "" if within_ms is None else f" within {within_ms} ms"

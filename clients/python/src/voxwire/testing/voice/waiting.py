@@ -63,6 +63,11 @@ class VoiceSession:
         return self._voice.server
 
     @property
+    def in_memory(self) -> bool:
+        """Whether the bot needs neither a network nor real time."""
+        return self._voice.in_memory
+
+    @property
     def failure(self) -> str:
         """What an expectation said that was not met; empty = nothing."""
         return self._voice.failure
