@@ -1,5 +1,7 @@
 """The pytest plugin in a pytest of its own, as a project has it that installed the client."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -91,25 +93,43 @@ class Ran:
         return {one.attrib["name"]: one.attrib["value"] for one in found}
 
 
-def run(folder: Path, text: str, *arguments: str, conftest: str = CONFTEST) -> Ran:
-    (folder / "test_bot.py").write_text(text, "utf-8")
-    (folder / "conftest.py").write_text(conftest, "utf-8")
-    (folder / "pytest.ini").write_text("[pytest]\n", "utf-8")
+def run(folder: Path, text: str, *arguments: str) -> Ran:
+    """Runs tests by a pytest inside this one, which has imported everything already."""
+    command = written(folder, text, arguments)
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
+        patch.chdir(folder)
+        pytest.main(command)
+    for name in ("test_bot", "conftest"):
+        sys.modules.pop(name, None)
+    return ran(folder, out.getvalue())
+
+
+def run_apart(folder: Path, text: str, *arguments: str) -> Ran:
+    """Runs tests as a shell does."""
+    command = [sys.executable, "-m", "pytest", *written(folder, text, arguments)]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-p", "no:timeout"]
-    done = subprocess.run(
-        [*command, "--strict-markers", "--junitxml=out/junit.xml", *arguments],
-        cwd=folder,
-        env=kept,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    options = {"cwd": folder, "env": kept, "capture_output": True, "timeout": 120}
+    done = subprocess.run(command, text=True, check=False, **options)  # type: ignore[call-overload]
+    return ran(folder, done.stdout)
+
+
+def written(folder: Path, text: str, arguments: tuple[str, ...]) -> list[str]:
+    (folder / "test_bot.py").write_text(text, "utf-8")
+    (folder / "conftest.py").write_text(CONFTEST, "utf-8")
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nasyncio_default_fixture_loop_scope = function\n", "utf-8"
     )
+    plain = ["-v", "--import-mode=importlib", "--strict-markers", "--junitxml=out/junit.xml"]
+    without = [f"-pno:{name}" for name in ("cacheprovider", "timeout", "hypothesispytest", "cov")]
+    return [*plain, *without, *arguments]
+
+
+def ran(folder: Path, out: str) -> Ran:
     root = ElementTree.parse(folder / "out/junit.xml").getroot()
     cases = {f"{case.get('classname')}.{case.get('name')}": case for case in root.iter("testcase")}
     cases = {name.removeprefix("test_bot."): case for name, case in cases.items()}
-    return Ran({name: outcome(case) for name, case in cases.items()}, done.stdout, cases)
+    return Ran({name: outcome(case) for name, case in cases.items()}, out, cases)
 
 
 def outcome(case: ElementTree.Element) -> str:
@@ -118,7 +138,7 @@ def outcome(case: ElementTree.Element) -> str:
 
 
 def test_a_failure_says_what_was_heard_and_has_a_picture_of_it(tmp_path: Path) -> None:
-    ran = run(tmp_path, BOT + SYNC)
+    ran = run_apart(tmp_path, BOT + SYNC)
     assert ran.outcomes == {
         "test_met": "passed",
         "test_missed": "failure",
@@ -209,7 +229,7 @@ def test_a_project_that_does_not_use_it_does_not_import_the_client(tmp_path: Pat
         "    assert request.config.pluginmanager.hasplugin('voxwire') and not ours\n"
         "    assert not {'numpy', 'anyio', 'google'} & sys.modules.keys()\n"
     )
-    ran = run(tmp_path, text, "-p", "no:anyio", "-p", "no:hypothesispytest", "-p", "no:asyncio")
+    ran = run_apart(tmp_path, text, "-p", "no:anyio", "-p", "no:asyncio")
     assert ran.outcomes == {"test_it": "passed"}, ran.out
     without = run(tmp_path, "def test_it(voice_session): pass\n", "-p", "no:voxwire")
     assert without.outcomes == {"test_it": "error"}
