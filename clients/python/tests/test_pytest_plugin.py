@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
+README = Path(__file__).resolve().parents[1] / "README.md"
 
 BOT = """
 import pytest
@@ -234,3 +237,11 @@ def test_a_project_that_does_not_use_it_does_not_import_the_client(tmp_path: Pat
     without = run(tmp_path, "def test_it(voice_session): pass\n", "-p", "no:voxwire")
     assert without.outcomes == {"test_it": "error"}
     assert "fixture 'voice_session' not found" in without.out
+
+
+def test_the_test_of_the_readme_passes(tmp_path: Path) -> None:
+    section = README.read_text("utf-8").partition("`voice_session`\n")[2]
+    found = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    assert found is not None
+    ran = run(tmp_path, found[1])
+    assert ran.outcomes == {"test_it_knows_the_weather": "passed"}, ran.out
