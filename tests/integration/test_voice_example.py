@@ -1,17 +1,19 @@
 """examples/voice_test.py: against the offline bot, which it starts, and against what was recorded.
 
-That the recordings answer as the bot did is what the second run shows: with no server, and less
-than half of the processor's time.
+The second run has no server: the recordings answer as the bot did.
 """
 
 import resource
 import shutil
+import socket
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+import voxwire
 from tests.support.programs import run
+from voxwire.testing.voice.bot_files import BotFiles
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = {
@@ -45,3 +47,19 @@ async def test_the_example_passes_against_the_bot_and_against_its_recordings(
     with capsys.disabled():
         print(f"\nexamples/voice_test.py: {live_s:.1f} s of a processor, {again_s:.1f} s again")
     assert again_s < live_s  # real time: processor
+
+
+def test_a_bots_file_is_served_once_and_what_it_lacks_is_said(tmp_path: Path) -> None:
+    (tmp_path / "good.py").write_text("async def bot(session):\n    pass\n", "utf-8")
+    (tmp_path / "bad.py").write_text("import nothing_like_that\n", "utf-8")
+    files = BotFiles()
+    try:
+        url = files.url_of(str(tmp_path / "good.py"))
+        assert files.url_of(str(tmp_path / "good.py")) == url
+        with pytest.raises(voxwire.TransportError, match="nothing_like_that"):
+            files.url_of(str(tmp_path / "bad.py"))
+    finally:
+        files.close()
+    port = int(url.rpartition(":")[2])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))

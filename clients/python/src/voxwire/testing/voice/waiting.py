@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from functools import partial
 from inspect import isawaitable
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -18,6 +18,9 @@ from voxwire_protocol.events import Event, ToolCallStarted
 from voxwire_protocol.virtual_time import VirtualTime
 
 __all__ = ["VoiceSession"]
+
+
+ReadT = TypeVar("ReadT")
 
 
 class _VirtualRunner:
@@ -80,31 +83,31 @@ class VoiceSession:
     @property
     def conversation(self) -> Conversation:
         """Who said what so far, and what of it was heard."""
-        return self._voice.conversation
+        return self._look(lambda: self._voice.conversation)
 
     @property
     def heard(self) -> str:
         """What the user has heard since he said something."""
-        return self._voice.heard
+        return self._look(lambda: self._voice.heard)
 
     @property
     def unheard(self) -> str:
         """What the bot has said since then, and the user has not, or not yet, heard."""
-        return self._voice.unheard
+        return self._look(lambda: self._voice.unheard)
 
     @property
     def tools(self) -> list[ToolCallStarted]:
         """The tools that the bot has called since then."""
-        return self._voice.tools
+        return self._look(lambda: self._voice.tools)
 
     @property
     def events(self) -> list[tuple[float, Event]]:
         """Every event so far, with its moment on the session's clock, milliseconds."""
-        return self._voice.events
+        return self._look(lambda: self._voice.events)
 
     def picture(self, title: str = "voice session") -> str:
         """All of it so far as an SVG: `AsyncVoiceSession.picture`."""
-        return self._voice.picture(title)
+        return self._look(lambda: self._voice.picture(title))
 
     def open(self) -> sync.Session:
         """Connects, unless that was done: `AsyncVoiceSession.open`."""
@@ -149,6 +152,7 @@ class VoiceSession:
         with self._stack:
             if self._runner is not None:
                 self._do(self._voice.close)
+        self._runner = None
 
     def __enter__(self) -> "VoiceSession":
         """Connects."""
@@ -167,6 +171,10 @@ class VoiceSession:
         except Exception:
             if error is None:
                 raise
+
+    def _look(self, read: Callable[[], ReadT]) -> ReadT:
+        """Reads where it is written: in the loop, while there is one."""
+        return read() if self._runner is None else self._do(read)
 
     def _do(self, verb: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Runs a verb; what is not met is told of where the test called it."""
