@@ -4,7 +4,6 @@ It stands beside the package, so that pytest, which imports every plugin that is
 not import the client where no test asks for it.
 """
 
-import asyncio
 import functools
 import inspect
 import re
@@ -174,6 +173,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
         VirtualTime().run(test)
     else:
+        import asyncio
+
         asyncio.run(test)
     return True
 
