@@ -4,6 +4,7 @@ import os
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
+from voxwire._features import Feature
 from voxwire.cli.turns import SETTLE_MS
 from voxwire.conversation import Conversation
 from voxwire.session import Session
@@ -112,7 +113,8 @@ class AsyncVoiceSession:
         self._log.begin(begin_ms)
         self._asked = True
         if samples is None:
-            await session.send_text(text, interrupt=interrupt)
+            can = Feature.INTERRUPT in session.features  # else what is typed interrupts by itself
+            await session.send_text(text, interrupt=interrupt and can)
             if self._to_bot.tells_what_is_typed:
                 await self._to_bot.until(lambda: self._log.understood, begin_ms + TOLD_MS)
         else:
