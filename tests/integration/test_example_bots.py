@@ -57,9 +57,10 @@ async def offline_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 async def test_every_example_is_started_here() -> None:
     programs = {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py")}
     embedded = {"fastapi/main.py", "fastapi/task.py"}  # tests/integration/test_embedding.py
+    a_test = "voice_test.py"  # test_voice_example.py
     of_pipecat = "from-pipecat/bot.py"  # tests/interop/test_from_pipecat.py
     assert programs == {
-        *(*CLIENTS, "echo/bot.py", of_pipecat, *embedded),
+        *(*CLIENTS, "echo/bot.py", a_test, of_pipecat, *embedded),
         *(f"{name}/bot.py" for name in KEYS),
     }
 

@@ -31,6 +31,7 @@ from voxwire.testing import (
 from voxwire_protocol import wire
 
 PUBLIC = [
+    "AsyncVoiceSession",
     "Clock",
     "Dial",
     "Environment",
@@ -52,6 +53,7 @@ PUBLIC = [
     "Timer",
     "ToolAnswer",
     "VirtualTime",
+    "VoiceSession",
     "WebSocket",
     "in_virtual_time",
     "loud_ms",

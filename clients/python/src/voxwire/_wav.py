@@ -1,5 +1,6 @@
 """WAV files, read piece by piece: bounded memory, and no need of a seekable file."""
 
+import io
 import os
 import struct
 from collections.abc import Iterator
@@ -239,19 +240,20 @@ def open_wav(path: str | os.PathLike[str]) -> BinaryIO:
         raise MediaError(ErrorCode.DEVICE, f"cannot read {path!s}: {why}") from error
 
 
-def read_wav(path: str | os.PathLike[str], *, sample_rate: int) -> Samples:
-    """Reads a whole WAV file as mono int16.
+def read_wav(source: str | os.PathLike[str] | bytes, *, sample_rate: int) -> Samples:
+    """Reads a whole WAV as mono int16.
 
     Args:
-        path: PCM of 8 to 32 bits, IEEE float, A-law or µ-law; any rate, number of channels (mixed
-            down) and length.
+        source: Its path, or all of it: PCM of 8 to 32 bits, IEEE float, A-law or µ-law; any rate,
+            number of channels (mixed down) and length.
         sample_rate: Rate of the result, Hz.
 
     Raises:
         MediaError: DEVICE when it cannot be opened, UNSUPPORTED_FORMAT when it cannot be read.
     """
-    with open_wav(path) as file:
-        reader = WavReader(file, Path(path).name)
+    whole = isinstance(source, bytes)
+    with io.BytesIO(source) if whole else open_wav(source) as file:
+        reader = WavReader(file, "the WAV" if whole else Path(source).name)
         rate = Rate(reader.sample_rate, sample_rate)
         parts = [rate.feed(piece) for piece in reader.pieces()]
     return np.concatenate([*parts, rate.feed(np.zeros(0, np.int16), last=True)])

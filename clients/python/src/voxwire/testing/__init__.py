@@ -28,6 +28,7 @@ from voxwire.testing.sound import loud_ms, onsets_ms, spoken_words, tone
 from voxwire.testing.sound_card import FakeDevice, FakeDevices
 from voxwire.testing.speech import Heard
 from voxwire.testing.tool_calls import ToolAnswer
+from voxwire.testing.voice import AsyncVoiceSession, VoiceSession
 from voxwire_protocol.clocks import Clock, Timer
 from voxwire_protocol.virtual_time import (
     NothingLeftError,
@@ -37,6 +38,7 @@ from voxwire_protocol.virtual_time import (
 )
 
 __all__ = [
+    "AsyncVoiceSession",
     "Clock",
     "Dial",
     "Environment",
@@ -58,6 +60,7 @@ __all__ = [
     "Timer",
     "ToolAnswer",
     "VirtualTime",
+    "VoiceSession",
     "WebSocket",
     "in_virtual_time",
     "loud_ms",
