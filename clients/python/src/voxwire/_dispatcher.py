@@ -145,7 +145,6 @@ class Dispatcher:
         self._first = first
         self._streams: weakref.WeakSet[EventStream[Any]] = weakref.WeakSet()
         self._listeners: list[_Listener] = []
-        self._spared: asyncio.Task[Any] | None = None
         self._closed = False
         self._failure: BaseException | None = None
         self._told = False
@@ -194,9 +193,13 @@ class Dispatcher:
 
         return off
 
-    async def finish(self) -> None:
-        """Waits for async handlers, at most `HANDLERS_MS`; what is left then is cancelled."""
-        tasks = [one.task for one in self._listeners if one.task not in (None, self._spared)]
+    async def finish(self, *, spared: "asyncio.Task[Any] | None" = None) -> None:
+        """Waits for async handlers, at most `HANDLERS_MS`; what is left then is cancelled.
+
+        Args:
+            spared: What ends the session; nobody waits for it if it is a handler.
+        """
+        tasks = [one.task for one in self._listeners if one.task not in (None, spared)]
         running = [task for task in tasks if task is not None]
         if not running:
             return
@@ -204,10 +207,6 @@ class Dispatcher:
         for task in running:
             task.cancel()
         await asyncio.wait(running, timeout=CANCEL_S)
-
-    def spare(self, task: "asyncio.Task[Any] | None") -> None:
-        """Nobody waits for this handler: it is the one that ends the session."""
-        self._spared = task
 
     def take_failure(self) -> BaseException | None:
         """Why the session ended, if no reader has been told yet."""

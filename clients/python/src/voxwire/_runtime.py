@@ -114,6 +114,8 @@ class Runtime:
         self._ready = asyncio.Event()
         self._over = asyncio.Event()
         self._owner: asyncio.Task[None] | None = None
+        self._ending = True  # nothing of it runs yet, or any more
+        self._spared: asyncio.Task[Any] | None = None
         self._listening: asyncio.Task[None] | None = None
         self._devices: asyncio.Task[None] | None = None
 
@@ -163,6 +165,7 @@ class Runtime:
 
     def start(self) -> None:
         """Starts the owner task."""
+        self._ending = False
         self._owner = asyncio.create_task(self._own(), name="voxwire-session")
 
     async def wait_ready(self, timeout_ms: int) -> None:
@@ -191,9 +194,13 @@ class Runtime:
         Raises:
             UsageError: The session has ended.
         """
-        if self._over.is_set() or self._owner is None or self._owner.done():
+        if self._over.is_set() or self._ending:
             raise UsageError(ErrorCode.INVALID_STATE, "the session has ended")
         self._control.send(envelope)
+
+    def spare(self, task: "asyncio.Task[Any] | None") -> None:
+        """A function of the session ends it: nobody cancels that or waits for it."""
+        self._spared = task
 
     async def bye(self, reason: str) -> None:
         """Says Bye and waits a moment for the answer."""
@@ -250,20 +257,20 @@ class Runtime:
     async def _clean_up(self, failure: VoxwireError | None) -> None:
         if failure is None and self.player is None:
             failure = lost("the session ended before it was ready")
-        self.failure = failure
+        self.failure, self._ending = failure, True
         if failure is not None:
             self.journal.note("failed", code=failure.code, reason=failure.reason)
         async with AsyncExitStack() as stack:  # all of it, wherever this is cancelled
             stack.callback(self._ready.set)
             stack.callback(self._over.set)
-            stack.push_async_callback(self.events.finish)
+            stack.push_async_callback(lambda: self.events.finish(spared=self._spared))
             stack.callback(self.events.close, failure)
             stack.callback(self.log.over)
-            stack.push_async_callback(self.requests.close, failure)
+            stack.push_async_callback(lambda: self.requests.close(failure, spared=self._spared))
             stack.callback(self.files.close, failure)
             stack.push_async_callback(self._control.close)
             stack.push_async_callback(self._paths.close)
-            stack.push_async_callback(self._tools.close)
+            stack.push_async_callback(lambda: self._tools.close(spared=self._spared))
             if self._record is not None:
                 stack.callback(self._record.close)
             stack.push_async_callback(self._stop_listening)

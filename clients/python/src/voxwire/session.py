@@ -258,7 +258,7 @@ class Session(Verbs):
             UsageError: INVALID_ARGUMENT: it is no text; the session goes on.
         """
         checked_text(reason, "reason", max_chars=MAX_NAME_CHARS)
-        self._runtime.events.spare(asyncio.current_task())
+        self._runtime.spare(asyncio.current_task())
         try:
             await self._runtime.bye(reason)
         finally:
