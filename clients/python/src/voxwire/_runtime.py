@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Final, cast
 
 from voxwire._attach import lost
+from voxwire._capture_early import EarlyCapture
 from voxwire._dispatcher import Dispatcher
 from voxwire._environment import Environment
 from voxwire._features import Feature
@@ -25,8 +26,7 @@ from voxwire._stereo import StereoFile, TappedSpeaker
 from voxwire._tool_runner import ToolRunner
 from voxwire._turn_log import TurnLog
 from voxwire._url import is_loopback
-from voxwire._user import UserAudio
-from voxwire.audio import Microphone, Speaker
+from voxwire.audio import Speaker
 from voxwire.latency import LatencyLog
 from voxwire_protocol import events, wire
 from voxwire_protocol.clock import ClockSync
@@ -53,7 +53,7 @@ class Runtime:
         url: str,
         options: Options,
         *,
-        microphone: Microphone | None,
+        capture: EarlyCapture,
         speaker: Speaker,
         peer: Peer,
         live: LiveAudio,
@@ -78,8 +78,8 @@ class Runtime:
         self.requests = Requests(self.send, options.handlers)
         self.files = Files(self.send)
         self._record = record
-        tap = None if record is None else record.heard
-        self.user = UserAudio(microphone, clock=clock, tap=tap)
+        self._capture = capture
+        self.user = capture.user
         if record is not None:
             speaker = TappedSpeaker(speaker, record)
         self._playback = Playback(speaker, emit=self.events.put, send=control.send, clock=clock)
@@ -116,8 +116,6 @@ class Runtime:
         self._owner: asyncio.Task[None] | None = None
         self._ending = True  # nothing of it runs yet, or any more
         self._spared: asyncio.Task[Any] | None = None
-        self._listening: asyncio.Task[None] | None = None
-        self._devices: asyncio.Task[None] | None = None
 
     @property
     def clock(self) -> ClockSync:
@@ -145,26 +143,10 @@ class Runtime:
         Raises:
             VoxwireError: Nothing answers, or it refuses.
         """
-        if self.live.active:
-            self._devices = asyncio.create_task(self.live.run(), name="voxwire-devices")
-        if self.user.live:
-            self._listening = asyncio.create_task(self.user.run(), name="voxwire-microphone")
-        try:
-            await self._control.dial(timeout_ms)
-        except BaseException:
-            await self._stop_listening()
-            raise
-
-    async def _stop_listening(self) -> None:
-        early = [task for task in (self._listening, self._devices) if task is not None]
-        for task in early:
-            task.cancel()
-        await asyncio.gather(*early, return_exceptions=True)
-        begun = self.player is not None
-        self.user.say_dropped("the session was closed" if begun else "the session did not begin")
+        await self._control.dial(timeout_ms)
 
     def start(self) -> None:
-        """Starts the owner task."""
+        """Starts the owner task; devices and recording end with it."""
         self._ending = False
         self._owner = asyncio.create_task(self._own(), name="voxwire-session")
 
@@ -234,9 +216,8 @@ class Runtime:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                for early in (self._listening, self._devices):
-                    if early is not None:
-                        group.create_task(self._keep(early))
+                for early in self._capture.tasks:
+                    group.create_task(self._keep(early))
                 group.create_task(self._supervise())
                 group.create_task(self._run_control())
                 group.create_task(self._run_paths())
@@ -273,7 +254,8 @@ class Runtime:
             stack.push_async_callback(lambda: self._tools.close(spared=self._spared))
             if self._record is not None:
                 stack.callback(self._record.close)
-            stack.push_async_callback(self._stop_listening)
+            why = "the session was closed" if self.player else "the session did not begin"
+            stack.push_async_callback(self._capture.stop, why)
             if self.player is not None:
                 self.player.close()
 
@@ -329,7 +311,7 @@ class Runtime:
         self.live.begin(self.events.put)
         assert self._group is not None
         self._group.create_task(player.run())
-        if self._listening is None:
+        if not self.user.live:
             self._group.create_task(self.user.run())
         self._ready.set()
 
