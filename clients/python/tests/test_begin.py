@@ -13,6 +13,7 @@ from virtual import session_of, virtual
 
 import voxwire
 from voxwire.testing import FakeMicrophone, FakeServer, FakeSession, NetworkState, VirtualTime
+from voxwire_protocol import wire
 
 CODE = voxwire.ErrorCode
 
@@ -111,6 +112,30 @@ async def test_a_disk_that_fills_up_ends_the_session_with_a_device_error(
                     await session.wait_for(voxwire.SessionEnded, timeout_ms=20_000)
     assert caught.value.code == CODE.DEVICE
     assert opened(path) == []
+
+
+@pytest.mark.parametrize("how", ["cancelled", "too late"])
+@virtual
+async def test_a_server_need_not_keep_a_session_that_does_not_begin(
+    time: VirtualTime, how: str
+) -> None:
+    async with FakeServer() as server:
+        server.network.latency_ms = 200
+        server.deaf_to = {wire.Carrier.CARRIER_WEBSOCKET}
+        waits = voxwire.Timeouts(connect_ms=1500 if how == "too late" else 10_000)
+
+        async def enter() -> None:
+            async with session_of(server, timeouts=waits):
+                pytest.fail("it is in")
+
+        entering = asyncio.create_task(enter())
+        await time.advance(1000)
+        if how == "cancelled":
+            entering.cancel()
+        with pytest.raises((voxwire.TransportError, asyncio.CancelledError)):
+            await entering
+        await time.advance(1000)
+        assert server.session.over
 
 
 class LiveMicrophone(FakeMicrophone):

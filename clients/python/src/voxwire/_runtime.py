@@ -1,7 +1,7 @@
 """What runs behind a session: one owner task; when it ends, nothing of the session remains."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final, cast
 
 from voxwire._attach import lost
@@ -197,7 +197,13 @@ class Runtime:
             return
 
     async def stop(self) -> None:
-        """Ends the owner task and waits for that, at most 10 s."""
+        """Ends the owner task and waits for that, at most 10 s.
+
+        Where Bye was not said, it is, and not waited for: the server need not keep the session.
+        """
+        if not self.inbox.leaving and not self._over.is_set():
+            with suppress(VoxwireError):
+                self.send(wire.Envelope(bye=wire.Bye()))
         self.inbox.leaving = True
         self._finish()
         owner = self._owner

@@ -175,6 +175,7 @@ class _Asking:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
         await reading
+        self._load.early += 1
 
     async def _ask_once(self, text: str, reading: asyncio.Task[None]) -> None:
         self._asked_ms = self._now_ms()

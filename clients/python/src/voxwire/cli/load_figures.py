@@ -23,6 +23,7 @@ class Load:
         errors: Why sessions failed, by code.
         running: Sessions that are up.
         done: Sessions that ended in order.
+        early: Those of them that the bot or the server ended before their time.
         stopped: Sessions that Ctrl-C ended.
         lost: How often a connection was lost.
         concealed_ms: Audio made up, over all sessions.
@@ -34,6 +35,7 @@ class Load:
     errors: Counter[str] = field(default_factory=Counter[str])
     running: int = 0
     done: int = 0
+    early: int = 0
     stopped: int = 0
     lost: int = 0
     concealed_ms: int = 0
@@ -48,6 +50,7 @@ class Load:
         return {
             "sessions": self.done + self.failed + self.stopped,
             "failed": self.failed,
+            "ended_early": self.early,
             "stopped": self.stopped,
             "errors": dict(self.errors),
             "connections_lost": self.lost,
@@ -61,12 +64,13 @@ class Load:
     def __str__(self) -> str:
         """The figures, for people."""
         ended = f"{self.done + self.failed} ended, {self.failed} failed"
+        early = f", {self.early} ended by the other side" if self.early else ""
         stopped = f", {self.stopped} stopped by Ctrl-C" if self.stopped else ""
         causes = "".join(f"; {count} {code}" for code, count in self.errors.most_common())
         silent = f"; {self.unanswered} questions not answered" if self.unanswered else ""
         return "\n".join(
             [
-                f"sessions  {ended}{stopped}{causes}",
+                f"sessions  {ended}{early}{stopped}{causes}",
                 f"connect   {told(self.connect_ms)}",
                 f"turns     {told(self.turn_ms)}{silent}",
                 f"network   {self.lost} connections lost, {self.concealed_ms} ms concealed",
