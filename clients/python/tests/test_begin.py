@@ -138,6 +138,28 @@ async def test_a_server_need_not_keep_a_session_that_does_not_begin(
         assert server.session.over
 
 
+@virtual
+async def test_a_socket_that_is_closed_before_hello_is_dialled_again_at_once(
+    time: VirtualTime,
+) -> None:
+    dialled: list[Any] = []
+
+    async with FakeServer() as server:
+
+        async def dial(url: str, *, timeout_ms: int) -> Any:
+            dialled.append(end := await server.environment.dial(url, timeout_ms=timeout_ms))
+            if len(dialled) == 1:
+                end.break_off()
+            return end
+
+        around = voxwire.testing.Environment(dial=dial, clock=server.clock, webrtc=False)
+        began = time.now_ms()
+        async with voxwire.connect(server.url, environment=around) as session:
+            assert time.now_ms() - began < 1000
+            assert len(dialled) == 2
+            await session.close()
+
+
 class LiveMicrophone(FakeMicrophone):
     """One that hears whether it is read or not."""
 
