@@ -29,9 +29,9 @@ from voxwire._user import UserAudio
 from voxwire._voxwire_server import VoxwireServer
 from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
 from voxwire.session import Session
-from voxwire.tokens import TokenLike, TokenRequest, TokenSource, ask_for_token
+from voxwire.tokens import TokenLike, TokenRequest, TokenSource, ask_for_token, source_late
 from voxwire.tools import Approve, Tool, as_tool, mocked
-from voxwire_protocol.errors import ErrorCode, TransportError, UsageError
+from voxwire_protocol.errors import ErrorCode, UsageError
 
 __all__ = ["Connection", "connect"]
 
@@ -226,8 +226,7 @@ class Connection:
             async with asyncio.timeout(self._timeout_ms / 1000):
                 token = await ask_for_token(source, TokenRequest("connect"))
         except TimeoutError:
-            reason = "the token source did not answer in time"
-            raise TransportError(ErrorCode.TIMEOUT, reason, retryable=True) from None
+            raise source_late() from None
         options = replace(self._options, token=token)
         self._peer.check(self._url, options, self._environment)
         return options
