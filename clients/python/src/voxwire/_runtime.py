@@ -246,7 +246,7 @@ class Runtime:
             failure = lost("the session ended before it was ready")
         self.failure, self._ending = failure, True
         if failure is not None:
-            self.journal.note("failed", code=failure.code, reason=failure.reason)
+            self.journal.failed(failure)
         async with AsyncExitStack() as stack:  # all of it, wherever this is cancelled
             stack.callback(self._ready.set)
             stack.callback(self._over.set)
