@@ -120,9 +120,7 @@ async def test_a_diagnosis_that_is_given_up_leaves_no_session(time: VirtualTime)
 
     async with FakeServer(bot) as server:
         server.network.latency_ms = 500
-        looking = asyncio.create_task(
-            voxwire.diagnose(server.url, environment=server.environment)
-        )
+        looking = asyncio.create_task(voxwire.diagnose(server.url, environment=server.environment))
         await time.advance(2200)
         assert server.sessions
         looking.cancel()

@@ -418,6 +418,7 @@ async def test_two_tasks_that_read_events_are_told_so() -> None:
 
     async with serving(script) as url, connect(url, transport="websocket") as session:
         await session.wait_for(voxwire.PathChanged)
+
         async def read() -> None:
             async for _ in session:
                 pass

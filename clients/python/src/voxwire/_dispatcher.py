@@ -199,8 +199,8 @@ class Dispatcher:
         Args:
             spared: What ends the session; nobody waits for it if it is a handler.
         """
-        tasks = [one.task for one in self._listeners if one.task not in (None, spared)]
-        running = [task for task in tasks if task is not None]
+        tasks = [one.task for one in self._listeners]
+        running = [task for task in tasks if task is not None and task is not spared]
         if not running:
             return
         await asyncio.wait(running, timeout=HANDLERS_MS / 1000)
@@ -214,4 +214,3 @@ class Dispatcher:
 
     def _note_told(self) -> None:
         self._told = True
-

@@ -19,7 +19,14 @@ from voxwire._threads import in_thread
 from voxwire._url import is_loopback
 from voxwire_protocol.errors import ErrorCode, SessionError, TransportError, VoxwireError
 
-__all__ = ["TokenEndpoint", "TokenLike", "TokenRequest", "TokenSource", "ask_for_token", "source_late"]
+__all__ = [
+    "TokenEndpoint",
+    "TokenLike",
+    "TokenRequest",
+    "TokenSource",
+    "ask_for_token",
+    "source_late",
+]
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
 """A backend's longer answer is refused."""

@@ -16,6 +16,7 @@ from voxwire.cli.short import run_events, run_say
 
 __all__ = ["main"]
 
+
 def _run_completion(options: argparse.Namespace) -> int:
     """Runs ``voxwire completion``; returns the exit code."""
     print(completion(parsers(), options.shell))

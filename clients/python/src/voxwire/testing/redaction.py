@@ -36,7 +36,8 @@ def _clear(message: Message) -> bool:
         elif isinstance(value, Message):
             changed |= _clear(value)
         elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
-            changed |= any([_clear(one) for one in value])
+            for one in value:
+                changed |= _clear(one)
         elif isinstance(value, str) and field.name.endswith("_url"):
             parts = urlsplit(value)
             host = parts.netloc.rpartition("@")[2]
