@@ -1,5 +1,7 @@
 """The command line where it makes no sense, and what it prints then."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,31 @@ def test_every_help_says_what_its_options_are(
         out, err = capsys.readouterr()
         assert out.startswith(f"usage: voxwire {name}") and err == ""
         assert "\x1b" not in out and "CANARY" not in out
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize("columns", ["30", "200"])
+def test_a_shell_completes_every_option_by_every_long_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main(["completion", "bash"]) == 0
+    script, _ = capsys.readouterr()
+    typed = {
+        "ta": ["talk"],
+        "load --se": ["--sessions"],
+        "load --rec": [],
+        "talk --r": ["--record", "--resume-timeout"],
+        "eval --verb": ["--verbose"],
+        "doctor --h": ["--help"],
+        "completion z": ["zsh"],
+    }
+    asked = "".join(
+        f"COMP_WORDS=(voxwire {line}) COMP_CWORD={len(line.split())}; _voxwire;"
+        ' echo "${COMPREPLY[@]}"\n'
+        for line in typed
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"{script}\n{asked}"], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert [line.split() for line in done.stdout.splitlines()] == list(typed.values())
