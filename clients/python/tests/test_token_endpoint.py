@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ def backend(answer: Callable[[socket.socket], object]) -> Iterator[str]:
             while not over.is_set():
                 connection, _ = listener.accept()
                 with connection:
-                    connection.recv(65_536)
+                    _read(connection)
                     answer(connection)
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -41,6 +42,17 @@ def backend(answer: Callable[[socket.socket], object]) -> Iterator[str]:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(10)
+
+
+def _read(connection: socket.socket) -> None:
+    """Reads a request to its end: a socket that is closed before that is reset."""
+    request = b""
+    while b"\r\n\r\n" not in request:
+        request += connection.recv(65_536)
+    head, _, body = request.partition(b"\r\n\r\n")
+    found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    while found and len(body) < int(found[1]):
+        body += connection.recv(65_536)
 
 
 async def refused(url: str, **more: Any) -> voxwire.VoxwireError:

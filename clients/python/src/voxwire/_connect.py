@@ -197,7 +197,7 @@ class Connection:
             begun.push_async_callback(capture.stop)
             capture.start()
             options = await self._with_token()
-            runtime = self._made(options, capture, record)
+            runtime = self._made(options, capture=capture, record=record)
             await runtime.dial(max(1, round(deadline_ms - clock.now_ms())))
             begun.pop_all()  # which is the session's from here on
         self._runtime = runtime
@@ -205,7 +205,9 @@ class Connection:
         await runtime.wait_ready(max(1, round(deadline_ms - clock.now_ms())))
         return Session(runtime, options)
 
-    def _made(self, options: Options, capture: EarlyCapture, record: StereoFile | None) -> Runtime:
+    def _made(
+        self, options: Options, *, capture: EarlyCapture, record: StereoFile | None
+    ) -> Runtime:
         return Runtime(
             self._url,
             options,
