@@ -418,7 +418,12 @@ async def test_two_tasks_that_read_events_are_told_so() -> None:
 
     async with serving(script) as url, connect(url, transport="websocket") as session:
         await session.wait_for(voxwire.PathChanged)
-        task = asyncio.create_task(session.wait_for(voxwire.BotWord, timeout_ms=5000))
+
+        async def read() -> None:
+            async for _ in session:
+                pass
+
+        task = asyncio.create_task(read())
         await asyncio.sleep(0.05)
         with pytest.raises(voxwire.UsageError, match="another task"):
             await anext(session)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, cast
@@ -15,6 +16,7 @@ from voxwire._arguments import (
     text,
     token_text,
 )
+from voxwire._capture_early import EarlyCapture
 from voxwire._environment import Environment
 from voxwire._ice import IceServer, check_policy, check_servers
 from voxwire._live.audio import LiveAudio, device_of
@@ -24,12 +26,13 @@ from voxwire._runtime import Runtime
 from voxwire._stereo import StereoFile
 from voxwire._tap import Tap, Taps, check_tap
 from voxwire._timeouts import Timeouts
+from voxwire._user import UserAudio
 from voxwire._voxwire_server import VoxwireServer
 from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
 from voxwire.session import Session
-from voxwire.tokens import TokenLike, TokenRequest, TokenSource, ask_for_token
+from voxwire.tokens import TokenLike, TokenRequest, TokenSource, ask_for_token, source_late
 from voxwire.tools import Approve, Tool, as_tool, mocked
-from voxwire_protocol.errors import ErrorCode, TransportError, UsageError
+from voxwire_protocol.errors import ErrorCode, UsageError
 
 __all__ = ["Connection", "connect"]
 
@@ -137,7 +140,7 @@ def connect(
         microphone=microphone,
         speaker=speaker,
         echo=echo,
-        record=record,
+        record=None if record is None else _record(record),
         environment=around,
     )
 
@@ -189,22 +192,36 @@ class Connection:
         self._entered = True
         clock = self._environment.clock
         deadline_ms = clock.now_ms() + self._timeout_ms
-        options = await self._with_token()
-        runtime = Runtime(
-            self._url,
-            options,
-            microphone=self._microphone,
-            speaker=self._speaker,
-            peer=self._peer,
-            live=self._live,
-            environment=self._environment,
-            record=None if self._record is None else StereoFile(self._record),
-        )
-        await runtime.dial(max(1, round(deadline_ms - clock.now_ms())))
+        async with AsyncExitStack() as begun:
+            record = None if self._record is None else StereoFile(self._record)
+            if record is not None:
+                begun.callback(record.close)
+            tap = None if record is None else record.heard
+            capture = EarlyCapture(UserAudio(self._microphone, clock=clock, tap=tap), self._live)
+            begun.push_async_callback(capture.stop)
+            capture.start()
+            options = await self._with_token()
+            runtime = self._made(options, capture=capture, record=record)
+            await runtime.dial(max(1, round(deadline_ms - clock.now_ms())))
+            begun.pop_all()  # which is the session's from here on
         self._runtime = runtime
         runtime.start()
         await runtime.wait_ready(max(1, round(deadline_ms - clock.now_ms())))
         return Session(runtime, options)
+
+    def _made(
+        self, options: Options, *, capture: EarlyCapture, record: StereoFile | None
+    ) -> Runtime:
+        return Runtime(
+            self._url,
+            options,
+            capture=capture,
+            speaker=self._speaker,
+            peer=self._peer,
+            live=self._live,
+            environment=self._environment,
+            record=record,
+        )
 
     async def _with_token(self) -> Options:
         """The options with the token that their source gives now."""
@@ -215,8 +232,7 @@ class Connection:
             async with asyncio.timeout(self._timeout_ms / 1000):
                 token = await ask_for_token(source, TokenRequest("connect"))
         except TimeoutError:
-            reason = "the token source did not answer in time"
-            raise TransportError(ErrorCode.TIMEOUT, reason, retryable=True) from None
+            raise source_late() from None
         options = replace(self._options, token=token)
         self._peer.check(self._url, options, self._environment)
         return options
@@ -272,6 +288,12 @@ def _peer(given: object) -> Peer:
         kind = type(given).__name__
         raise invalid(f"a {kind} is nobody to talk to: pass voxwire.rtvi.PipecatBot(), or None")
     return cast("Peer", given)
+
+
+def _record(given: object) -> str | os.PathLike[str]:
+    if not isinstance(given, str | os.PathLike):
+        raise invalid(f"record must be the path of a WAV, not {type(given).__name__}")
+    return cast("str | os.PathLike[str]", given)
 
 
 def _no_approve(given: object) -> Approve:

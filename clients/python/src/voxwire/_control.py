@@ -14,7 +14,7 @@ from voxwire._peer import Handler
 from voxwire._simulate import Gate
 from voxwire._socket import Lost, Socket
 from voxwire._tap import Taps
-from voxwire.tokens import TokenRequest, TokenSource, ask_for_token
+from voxwire.tokens import TokenRequest, TokenSource, ask_for_token, source_late
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel, ChannelError, ReplayLimits
 from voxwire_protocol.clock import ClockSync
@@ -318,7 +318,9 @@ class Control:
         source, self._token_source = self._token_source, None
         if source is None or error.code != ErrorCode.UNAUTHORIZED:
             return False
+        self.failure = source_late()
         self._greeting.renew(await ask_for_token(source, TokenRequest("refused")))
+        self.failure = None
         return True
 
     def _drop_socket(self) -> None:

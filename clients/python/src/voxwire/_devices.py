@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from voxwire._callbacks import RAISED
 from voxwire._samples import to_int16, unsupported
 from voxwire.playout import Block, Samples
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
@@ -89,7 +90,7 @@ class Pace:
             )
 
 
-def device_error(what: str, error: Exception) -> VoxwireError:
+def device_error(what: str, error: BaseException) -> VoxwireError:
     """The error for a device that raised; one of ours stays what it is."""
     if isinstance(error, VoxwireError):
         return error
@@ -158,7 +159,7 @@ class GuardedSpeaker:
         """
         try:
             self._speaker.open(sample_rate)
-        except Exception as error:
+        except RAISED as error:
             made = device_error("the speaker", error)
             raise made from made.__cause__
 
@@ -171,7 +172,7 @@ class GuardedSpeaker:
         with self._pace.call(self._clock):
             try:
                 self._speaker.write(block, at)
-            except Exception as error:
+            except RAISED as error:
                 made = device_error("the speaker", error)
                 raise made from made.__cause__
 
@@ -179,5 +180,5 @@ class GuardedSpeaker:
         """Ends; a failure is logged, since nothing is to be played any more."""
         try:
             self._speaker.close()
-        except Exception:
+        except RAISED:
             _log.warning("the speaker could not be closed", exc_info=True)

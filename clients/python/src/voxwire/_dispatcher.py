@@ -4,11 +4,12 @@ import asyncio
 import inspect
 import logging
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, TypeVar, cast
 
-from voxwire._events import EventQueue
+from voxwire._callbacks import RAISED, is_cancelled
+from voxwire._events import MAX_QUEUED, EventQueue
 from voxwire_protocol.events import Event
 
 __all__ = ["Dispatcher", "EventStream", "Handler"]
@@ -19,6 +20,10 @@ Handler = Callable[[Any], Awaitable[object] | object]
 HANDLERS_MS: Final = 1000
 """How long handlers may take with what is left to them when the session is over."""
 
+CANCEL_S: Final = 2.0
+"""How long a handler may take to be cancelled; then it is left to itself."""
+
+_FAILED: Final = "a handler of %s failed"
 _log = logging.getLogger("voxwire")
 
 
@@ -70,12 +75,66 @@ class EventStream(Generic[EventT]):
         self._queue.close(failure)
 
 
-@dataclass(eq=False)
 class _Listener:
-    """A plain function, called where the event happens."""
+    """A function that is called where an event happens; what it returns is awaited in order."""
 
-    types: tuple[type, ...]
-    function: Callable[[Any], object]
+    def __init__(self, types: tuple[type, ...], function: Handler) -> None:
+        self._types = types
+        self._function = function
+        self._waiting: deque[tuple[str, Awaitable[object]]] = deque()
+        self._off = self._late = False
+        self.task: asyncio.Task[None] | None = None
+        """Awaits what was returned; None while there is nothing."""
+
+    def take(self, event: Event) -> None:
+        """Calls the function, if it is for this event."""
+        if self._off or (self._types and not isinstance(event, self._types)):
+            return
+        name = type(event).__name__
+        try:
+            result = self._function(event)
+        except RAISED:
+            _log.exception(_FAILED, name)
+            return
+        if inspect.isawaitable(result):
+            self._queue(name, result)
+
+    def off(self) -> None:
+        """It is not called any more; one that runs goes on."""
+        self._off = True
+        while self._waiting:
+            _drop(self._waiting.popleft()[1])
+
+    def _queue(self, name: str, result: Awaitable[object]) -> None:
+        if len(self._waiting) >= MAX_QUEUED:
+            _drop(self._waiting.popleft()[1])
+            if not self._late:
+                _log.warning("a handler of %s is too slow: it does not get all of them", name)
+            self._late = True
+        self._waiting.append((name, result))
+        if self.task is None:
+            self.task = asyncio.create_task(self._run(), name="voxwire-handler")
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                name, result = self._waiting.popleft()
+                try:
+                    await result
+                except RAISED as error:
+                    if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                        raise
+                    _log.exception(_FAILED, name)
+        finally:
+            self.task = None
+            while self._waiting:
+                _drop(self._waiting.popleft()[1])
+
+
+def _drop(result: Awaitable[object]) -> None:
+    """Nobody awaits this."""
+    if inspect.iscoroutine(result):
+        result.close()
 
 
 class Dispatcher:
@@ -91,7 +150,6 @@ class Dispatcher:
         self._first = first
         self._streams: weakref.WeakSet[EventStream[Any]] = weakref.WeakSet()
         self._listeners: list[_Listener] = []
-        self._tasks: dict[asyncio.Task[None], EventStream[Any]] = {}
         self._closed = False
         self._failure: BaseException | None = None
         self._told = False
@@ -105,8 +163,7 @@ class Dispatcher:
         for stream in list(self._streams):
             stream.take(event)
         for listener in tuple(self._listeners):
-            if not listener.types or isinstance(event, listener.types):
-                _call(listener.function, event)
+            listener.take(event)
 
     def measure(self, event: Event) -> None:
         """Tells those who ask for its very class: to all others a measurement is no news."""
@@ -136,58 +193,33 @@ class Dispatcher:
     def on(self, types: tuple[type, ...], function: Handler) -> Callable[[], None]:
         """Has a function called with each event of some types; returns what ends that.
 
-        What it raises is logged and goes no further. One that is async is called with one event
+        What it raises is logged and goes no further. What it returns is awaited if it can be, one
         after the other, in a task that ends with the session.
         """
-        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
-        ):
-            return self._on_async(
-                types, cast("Callable[[Any], Coroutine[Any, Any, Any]]", function)
-            )
         listener = _Listener(types, function)
         self._listeners.append(listener)
 
         def off() -> None:
+            listener.off()
             if listener in self._listeners:
                 self._listeners.remove(listener)
 
         return off
 
-    def _on_async(
-        self, types: tuple[type, ...], function: Callable[[Any], Coroutine[Any, Any, Any]]
-    ) -> Callable[[], None]:
-        stream: EventStream[Any] = self.stream(types)
+    async def finish(self, *, spared: "asyncio.Task[Any] | None" = None) -> None:
+        """Waits for async handlers, at most `HANDLERS_MS`; what is left then is cancelled.
 
-        async def run() -> None:
-            try:
-                async for event in stream:
-                    try:
-                        await function(event)
-                    except Exception:
-                        _log.exception("a handler of %s failed", type(event).__name__)
-            except Exception:  # why the session ended: whoever reads its events is told
-                return
-
-        task = asyncio.create_task(run(), name="voxwire-handler")
-        self._tasks[task] = stream
-        task.add_done_callback(lambda ended: self._tasks.pop(ended, None))
-        return stream.close
-
-    async def finish(self) -> None:
-        """Waits for async handlers, at most `HANDLERS_MS`; what is left then is cancelled."""
-        tasks = list(self._tasks)
-        if not tasks:
+        Args:
+            spared: What ends the session; nobody waits for it if it is a handler.
+        """
+        tasks = [one.task for one in self._listeners]
+        running = [task for task in tasks if task is not None and task is not spared]
+        if not running:
             return
-        await asyncio.wait(tasks, timeout=HANDLERS_MS / 1000)
-        for task in tasks:
+        await asyncio.wait(running, timeout=HANDLERS_MS / 1000)
+        for task in running:
             task.cancel()
-        await asyncio.wait(tasks)
-
-    def spare(self, task: "asyncio.Task[Any] | None") -> None:
-        """Nobody waits for this handler: it is the one that ends the session."""
-        if task is not None:
-            self._tasks.pop(task, None)
+        await asyncio.wait(running, timeout=CANCEL_S)
 
     def take_failure(self) -> BaseException | None:
         """Why the session ended, if no reader has been told yet."""
@@ -195,10 +227,3 @@ class Dispatcher:
 
     def _note_told(self) -> None:
         self._told = True
-
-
-def _call(function: Callable[[Any], object], event: Event) -> None:
-    try:
-        function(event)
-    except Exception:
-        _log.exception("a handler of %s failed", type(event).__name__)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from voxwire_protocol.events import Event, EventsSkipped
 
@@ -11,6 +11,8 @@ __all__ = ["MAX_QUEUED", "EventQueue"]
 
 MAX_QUEUED: Final = 8192
 """Most events that wait to be read."""
+
+EventT = TypeVar("EventT")
 
 
 class EventQueue:
@@ -57,6 +59,27 @@ class EventQueue:
         """The failure that the queue was closed with, if no reader has got it; once."""
         failure, self._failure = self._failure, None
         return failure
+
+    def take_first(self, wanted: type[EventT]) -> EventT | None:
+        """Takes the first event of a type that is queued, and drops what came before it.
+
+        None leaves everything as it is.
+        """
+        skipped = EventsSkipped(self._skipped) if self._skipped else None
+        if isinstance(skipped, wanted):
+            self._skipped = 0
+            return skipped
+        found = next((event for event in self._queued if isinstance(event, wanted)), None)
+        if found is not None:
+            self.drop_through(found)
+        return found
+
+    def drop_through(self, event: object) -> None:
+        """Drops an event that is queued, and what came before it."""
+        if any(one is event for one in self._queued):
+            self._skipped = 0
+            while self._queued.popleft() is not event:
+                pass
 
     async def get(self) -> Event | None:
         """Returns the next event, or None at the end. Cancel-safe.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from voxwire._arguments import flag, invalid, text
+from voxwire._callbacks import RAISED
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError, code_from_wire, make_error
 from voxwire_protocol.files import (
@@ -103,7 +104,7 @@ class _Transfer:
             return
         try:
             self.progress(self.file.taken_bytes, self.size)
-        except Exception as error:  # the caller's own, raised where he waits
+        except RAISED as error:  # the caller's own, raised where he waits
             self.done.set_exception(error)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from voxwire_protocol import events
 from voxwire_protocol.clocks import Clock
+from voxwire_protocol.errors import VoxwireError
 
 __all__ = ["Journal"]
 
@@ -46,6 +47,14 @@ class Journal:
         known = {name: _plain(value) for name, value in more.items() if value not in (None, "")}
         at_ms = round(self._clock.now_ms() - self._start_ms)
         self._entries.append({"at_ms": at_ms, "what": what, **known})
+
+    def failed(self, failure: VoxwireError) -> None:
+        """Notes why it ended; of what a function of the program raised, the type."""
+        cause = failure.__cause__
+        if cause is None or isinstance(cause, VoxwireError | OSError):
+            self.note("failed", code=failure.code, reason=failure.reason)
+        else:
+            self.note("failed", code=failure.code, cause=type(cause).__name__)
 
     def event(self, event: events.Event) -> None:
         """Notes an event, if it is one of those that say how the session is."""

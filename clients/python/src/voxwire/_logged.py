@@ -2,15 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from voxwire.conversation import LoggedUtterance, LoggedWord, WordState
 from voxwire_protocol import events
 
-__all__ = ["cut_short", "ended", "with_heard", "with_words"]
+__all__ = ["cut_short", "ended", "placed", "with_heard", "with_words"]
 
 
-def _placed(text: str, offset: int, piece: str) -> str:
+MAX_TEXT_CHARS: Final = 1 << 20
+"""No utterance is longer; a piece that would lie behind it follows on what there is."""
+
+
+def placed(text: str, offset: int, piece: str) -> str:
     """Puts a piece of the text at its place, counted in code points; what is missing is blank."""
+    if offset + len(piece) > MAX_TEXT_CHARS:
+        return (text + piece)[:MAX_TEXT_CHARS]
     return text[:offset].ljust(offset) + piece + text[offset + len(piece) :]
 
 
@@ -19,7 +26,7 @@ def with_words(utterance: LoggedUtterance, event: events.UtteranceWords) -> Logg
 
     A word that lies outside the piece of text in the event is a piece of what came before.
     """
-    whole = _placed(utterance.text, event.text_offset, event.text)
+    whole = placed(utterance.text, event.text_offset, event.text)
     words = {word.index: word for word in utterance.words}
     end = event.text_offset + len(event.text)
     for told in event.words:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from voxwire._callbacks import RAISED, is_cancelled
 from voxwire_protocol import wire
 from voxwire_protocol.errors import (
     ErrorCode,
@@ -102,13 +103,20 @@ class Requests:
         answer.set_exception(error_from_wire(error))
         return True
 
-    async def close(self, failure: VoxwireError | None) -> None:
-        """The session is over: nothing is answered any more, either way."""
+    async def close(
+        self, failure: VoxwireError | None, *, spared: "asyncio.Task[Any] | None" = None
+    ) -> None:
+        """The session is over: nothing is answered any more, either way.
+
+        Args:
+            failure: Why; None = in order.
+            spared: What ends the session; it is not cancelled if it answers something.
+        """
         for answer in self._open.values():
             if not answer.done():
                 ended = UsageError(ErrorCode.INVALID_STATE, "the session has ended")
                 answer.set_exception(failure or ended)
-        tasks = list(self._tasks)
+        tasks = [task for task in self._tasks if task is not spared]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -133,7 +141,9 @@ class Requests:
                 raise make_error(ErrorCode.CAPACITY, "too much is asked at once", retryable=True)
             result = function(load_json(message.data_json) if message.data_json else None)
             data_json = dump_json(await result if inspect.isawaitable(result) else result)
-        except Exception as error:
+        except RAISED as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise
             if not isinstance(error, VoxwireError):
                 _log.exception("what answers %s failed", method)
             self._reply(error=_error_of(error, request_id))
@@ -151,7 +161,7 @@ class Requests:
             _log.warning("an answer was not sent: %s", error.reason)
 
 
-def _error_of(error: Exception, request_id: str) -> wire.Error:
+def _error_of(error: BaseException, request_id: str) -> wire.Error:
     """What the bot is told: our own errors in their words, of anything else the type's name."""
     code, reason, retryable = ErrorCode.INTERNAL, type(error).__name__, False
     if isinstance(error, VoxwireError):

@@ -1,10 +1,11 @@
 """What runs behind a session: one owner task; when it ends, nothing of the session remains."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final, cast
 
 from voxwire._attach import lost
+from voxwire._capture_early import EarlyCapture
 from voxwire._dispatcher import Dispatcher
 from voxwire._environment import Environment
 from voxwire._exchange import Exchange
@@ -27,8 +28,7 @@ from voxwire._stereo import StereoFile, TappedSpeaker
 from voxwire._tool_runner import ToolRunner
 from voxwire._turn_log import TurnLog
 from voxwire._url import is_loopback
-from voxwire._user import UserAudio
-from voxwire.audio import Microphone, Speaker
+from voxwire.audio import Speaker
 from voxwire.latency import LatencyLog
 from voxwire_protocol import events, wire
 from voxwire_protocol.clock import ClockSync
@@ -55,7 +55,7 @@ class Runtime:
         url: str,
         options: Options,
         *,
-        microphone: Microphone | None,
+        capture: EarlyCapture,
         speaker: Speaker,
         peer: Peer,
         live: LiveAudio,
@@ -80,8 +80,8 @@ class Runtime:
         self.requests = Requests(self.send, options.handlers)
         self.files = Files(self.send)
         self._record = record
-        tap = None if record is None else record.heard
-        self.user = UserAudio(microphone, clock=clock, tap=tap)
+        self._capture = capture
+        self.user = capture.user
         if record is not None:
             speaker = TappedSpeaker(speaker, record)
         self._playback = Playback(speaker, emit=self.events.put, send=control.send, clock=clock)
@@ -123,8 +123,8 @@ class Runtime:
         self._ready = asyncio.Event()
         self._over = asyncio.Event()
         self._owner: asyncio.Task[None] | None = None
-        self._listening: asyncio.Task[None] | None = None
-        self._devices: asyncio.Task[None] | None = None
+        self._ending = True  # nothing of it runs yet, or any more
+        self._spared: asyncio.Task[Any] | None = None
 
     @property
     def clock(self) -> ClockSync:
@@ -152,26 +152,11 @@ class Runtime:
         Raises:
             VoxwireError: Nothing answers, or it refuses.
         """
-        if self.live.active:
-            self._devices = asyncio.create_task(self.live.run(), name="voxwire-devices")
-        if self.user.live:
-            self._listening = asyncio.create_task(self.user.run(), name="voxwire-microphone")
-        try:
-            await self._control.dial(timeout_ms)
-        except BaseException:
-            await self._stop_listening()
-            raise
-
-    async def _stop_listening(self) -> None:
-        early = [task for task in (self._listening, self._devices) if task is not None]
-        for task in early:
-            task.cancel()
-        await asyncio.gather(*early, return_exceptions=True)
-        begun = self.player is not None
-        self.user.say_dropped("the session was closed" if begun else "the session did not begin")
+        await self._control.dial(timeout_ms)
 
     def start(self) -> None:
-        """Starts the owner task."""
+        """Starts the owner task; devices and recording end with it."""
+        self._ending = False
         self._owner = asyncio.create_task(self._own(), name="voxwire-session")
 
     async def wait_ready(self, timeout_ms: int) -> None:
@@ -214,8 +199,12 @@ class Runtime:
         return self._exchange
 
     def _check_alive(self) -> None:
-        if self._over.is_set() or self._owner is None or self._owner.done():
+        if self._over.is_set() or self._ending:
             raise UsageError(ErrorCode.INVALID_STATE, "the session has ended")
+
+    def spare(self, task: "asyncio.Task[Any] | None") -> None:
+        """A function of the session ends it: nobody cancels that or waits for it."""
+        self._spared = task
 
     async def bye(self, reason: str) -> None:
         """Says Bye and waits a moment for the answer."""
@@ -230,7 +219,13 @@ class Runtime:
             return
 
     async def stop(self) -> None:
-        """Ends the owner task and waits for that, at most 10 s."""
+        """Ends the owner task and waits for that, at most 10 s.
+
+        Where Bye was not said, it is, and not waited for: the server need not keep the session.
+        """
+        if not self.inbox.leaving and not self._over.is_set():
+            with suppress(VoxwireError):
+                self.send(wire.Envelope(bye=wire.Bye()))
         self.inbox.leaving = True
         self._finish()
         owner = self._owner
@@ -249,9 +244,8 @@ class Runtime:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                for early in (self._listening, self._devices):
-                    if early is not None:
-                        group.create_task(self._keep(early))
+                for early in self._capture.tasks:
+                    group.create_task(self._keep(early))
                 group.create_task(self._supervise())
                 group.create_task(self._run_control())
                 group.create_task(self._run_paths())
@@ -272,24 +266,25 @@ class Runtime:
     async def _clean_up(self, failure: VoxwireError | None) -> None:
         if failure is None and self.player is None:
             failure = lost("the session ended before it was ready")
-        self.failure = failure
+        self.failure, self._ending = failure, True
         if failure is not None:
-            self.journal.note("failed", code=failure.code, reason=failure.reason)
+            self.journal.failed(failure)
         async with AsyncExitStack() as stack:  # all of it, wherever this is cancelled
             stack.callback(self._ready.set)
             stack.callback(self._over.set)
-            stack.push_async_callback(self.events.finish)
+            stack.push_async_callback(lambda: self.events.finish(spared=self._spared))
             stack.callback(self.events.close, failure)
             stack.callback(self.log.over)
-            stack.push_async_callback(self.requests.close, failure)
+            stack.push_async_callback(lambda: self.requests.close(failure, spared=self._spared))
             stack.callback(self.files.close, failure)
             stack.callback(self.user.close, failure)
             stack.push_async_callback(self._control.close)
             stack.push_async_callback(self._paths.close)
-            stack.push_async_callback(self._tools.close)
+            stack.push_async_callback(lambda: self._tools.close(spared=self._spared))
             if self._record is not None:
                 stack.callback(self._record.close)
-            stack.push_async_callback(self._stop_listening)
+            why = "the session was closed" if self.player else "the session did not begin"
+            stack.push_async_callback(self._capture.stop, why)
             if self.player is not None:
                 self.player.close()
 
@@ -346,10 +341,7 @@ class Runtime:
         assert self._group is not None
         self._group.create_task(player.run())
         self._group.create_task(self.meter.run(self.events.measure))
-        if self._listening is None:
-            self._group.create_task(self.user.run())
-        if self._devices is None:
-            self._group.create_task(self.live.run())
+        self._capture.rest(self._group)
         self._ready.set()
 
     def _note(self, event: events.Event) -> None:

@@ -47,7 +47,7 @@ class Socket:
         return cls(websocket, gate, environment.clock)
 
     async def send(self, data: bytes) -> None:
-        """Writes one message. A cancelled write may have happened.
+        """Writes one message. A cancelled write may have happened; one to a closed socket has not.
 
         Raises:
             Lost: The peer does not read.
@@ -59,7 +59,7 @@ class Socket:
         except TimeoutError:
             raise Lost(lost("the server does not read what is sent to it")) from None
         except SocketClosed:
-            await asyncio.Event().wait()  # the reader knows why
+            return  # `receive` says why, behind what is still to be read
 
     async def receive(self) -> str | bytes:
         """Reads one message. Cancel-safe.

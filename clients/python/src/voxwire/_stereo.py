@@ -1,5 +1,6 @@
 """A conversation on file: what the user said left, what the speaker played right."""
 
+import logging
 import os
 from typing import Final
 
@@ -9,6 +10,7 @@ import soxr
 from voxwire._timeline import TimelineWriter
 from voxwire.audio import CAPTURE_RATE, Speaker
 from voxwire.playout import Block, Samples
+from voxwire_protocol.errors import MediaError
 
 __all__ = ["StereoFile", "TappedSpeaker"]
 
@@ -20,6 +22,8 @@ WINDOW_S: Final = 4
 
 STEP_MS: Final = 100
 """A side that is further off than its own count says has stood still."""
+
+_log = logging.getLogger("voxwire")
 
 USER: Final = 0
 BOT: Final = 1
@@ -76,9 +80,14 @@ class StereoFile:
 
     def close(self) -> None:
         """Writes what is left, and closes the file; may be called again."""
-        if self._end > self._base:
-            self._flush(self._end)
-        self._writer.close()
+        try:
+            if self._end > self._base:
+                self._flush(self._end)
+        except MediaError as error:
+            _log.warning("the recording has no end: %s", error.reason)
+        finally:
+            self._end = self._base
+            self._writer.close()
 
     def _position(self, at_ms: float) -> int:
         return round((at_ms - (self._zero_ms or 0.0)) * RATE / 1000)

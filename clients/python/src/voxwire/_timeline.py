@@ -27,19 +27,23 @@ class TimelineWriter:
         """Creates (or replaces) the file.
 
         Raises:
-            MediaError: It cannot be created.
+            MediaError: DEVICE: it cannot be created.
         """
         self._rate = sample_rate
         self._channels = num_channels
         self._frame_bytes = 2 * num_channels
         self._end = 0
+        self._path = path
         try:
             # unbuffered: what is written is in the file
             self._file: BinaryIO = open(path, "wb", buffering=0)  # noqa: SIM115 - close() does
         except OSError as error:
-            reason = f"cannot write {path}: {error.strerror}"
-            raise MediaError(ErrorCode.DEVICE, reason) from error
-        self._write_header()
+            raise self._failed(error) from error
+        try:
+            self._write_header()
+        except BaseException:
+            self.close()
+            raise
 
     def write(self, position: int, samples: Samples) -> None:
         """Writes samples at a position; what lies beyond 4 GB is left out.
@@ -47,6 +51,9 @@ class TimelineWriter:
         Args:
             position: Of the first one, in samples of a channel.
             samples: int16: mono, or samples × channels.
+
+        Raises:
+            MediaError: DEVICE: it cannot be written.
         """
         if (position + len(samples)) * self._frame_bytes > _MAX_BYTES:
             return
@@ -70,7 +77,14 @@ class TimelineWriter:
         self._put(0, header)
 
     def _put(self, at: int, data: bytes) -> None:
-        self._file.seek(at)
-        view = memoryview(data)
-        while view:  # an unbuffered file may take less than it is given
-            view = view[self._file.write(view) :]
+        try:
+            self._file.seek(at)
+            view = memoryview(data)
+            while view:  # an unbuffered file may take less than it is given
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> MediaError:
+        reason = f"cannot write {self._path}: {error.strerror}"
+        return MediaError(ErrorCode.DEVICE, reason)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
+from voxwire._callbacks import is_cancelled
 from voxwire._threads import in_thread
 from voxwire._turn_log import TurnLog
 from voxwire.tools import Approve, Tool, ToolCall, ToolError
@@ -75,12 +76,17 @@ class ToolRunner:
         elif self._runs.withdraw(envelope.tool_cancel.call_id) is Run.STOP:
             self._stop(envelope.tool_cancel.call_id)
 
-    async def close(self) -> None:
-        """Cancels what runs and waits for it. A thread that hangs is left to itself."""
+    async def close(self, *, spared: "asyncio.Task[Any] | None" = None) -> None:
+        """Cancels what runs and waits for it. A thread that hangs is left to itself.
+
+        Args:
+            spared: What ends the session; it is not cancelled if it is a tool.
+        """
         self._closed = True
-        tasks = list(self._tasks.values())
+        tasks = [task for task in self._tasks.values() if task is not spared]
         for task in tasks:
-            task.cancel()
+            if not task.cancelling():  # else it tidies up
+                task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=2)
         self._tasks.clear()
@@ -143,8 +149,7 @@ class ToolRunner:
                     return
                 result = dump_json(await self._call(tool, arguments))
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if is_cancelled():
                 raise
             self._finish(call_id, CallError(ErrorCode.TOOL_FAILED, "CancelledError"))
         except Exception as error:
@@ -206,12 +211,12 @@ class ToolRunner:
 
     def _stop(self, call_id: str) -> None:
         self._tokens.pop(call_id, None)
-        task = self._tasks.pop(call_id, None)
+        task = self._tasks.get(call_id)
         if task is not None:
             task.cancel()
 
     def _progress(self, call_id: str, text: str, shown: str) -> None:
-        if call_id in self._runs.running:
+        if call_id in self._runs.running and not self._closed:
             self._log.own_progress(call_id, shown)
             self._send(tool_progress=wire.ToolProgress(call_id=call_id, note_json=text))
 

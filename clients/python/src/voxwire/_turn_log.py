@@ -109,7 +109,7 @@ class TurnLog:
                 self._put(at, _closed(turn))
 
     def _put(self, at: int, turn: UserTurn | BotTurn) -> None:
-        if self._turns[at] is not turn:
+        if self._turns[at] != turn:
             self._turns[at] = turn
             self._made = None
 
@@ -205,7 +205,7 @@ class TurnLog:
         self._turns.clear()
         self._skipped += 1
         self._made = None
-        for told in snapshot.turns:
+        for told in snapshot.turns[-MAX_TURNS:]:
             user = told.role == events.TurnRole.USER
             at = self._find(f"{told.turn_id}:{'user' if user else 'bot'}")
             before = self._turns[at] if at >= 0 else None

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from voxwire._callbacks import RAISED
 from voxwire._devices import device_error
 from voxwire._path import BLOCK_MS, Resent
 from voxwire._voice import PlayResult, Voice
@@ -143,7 +144,7 @@ class UserAudio:
             assert self._failure is not None
             raise self._failure
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or device_error("the microphone", error)
         self._failed.set()
 
@@ -193,7 +194,7 @@ class UserAudio:
             return None
         try:
             samples = self._voice.read(num_samples, muted=self._muted)
-        except Exception as error:
+        except RAISED as error:
             self._fail(error)
             return None
         if self._muted:

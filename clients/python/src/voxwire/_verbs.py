@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Final
 
 from voxwire._arguments import flag, invalid, json_text, number
@@ -15,7 +15,7 @@ from voxwire.audio import MicrophoneLike, Playable, SpeakerLike, as_clip
 from voxwire_protocol import events, wire
 from voxwire_protocol.errors import ErrorCode, UsageError
 
-__all__ = ["Verbs"]
+__all__ = ["Verbs", "suppress_ended"]
 
 MAX_TEXT_CHARS: Final = 65_536
 """A server takes no longer text at once: see protocol/spec/limits.md."""
@@ -27,6 +27,16 @@ MAX_NAME_CHARS: Final = 500
 
 _DIGITS: Final = re.compile(r"[0-9*#]{1,64}")
 _MUTED: Final = "the microphone was muted"
+
+
+@contextlib.contextmanager
+def suppress_ended() -> Generator[None]:
+    """Passes over that the session has ended; why it has is told elsewhere."""
+    try:
+        yield
+    except UsageError as error:
+        if error.code != ErrorCode.INVALID_STATE:
+            raise
 
 
 class Verbs:
@@ -192,13 +202,14 @@ class Verbs:
         """The user is heard while this is entered, and muted before and after.
 
         Mute the session once at its beginning. What is said into it while the connection is lost
-        is dropped when it is left, as by `mute`.
+        is dropped when it is left, as by `mute`. Leaving it after the session's end does nothing.
         """
         await self.mute(False)
         try:
             yield
         finally:
-            await self.mute(True)
+            with suppress_ended():
+                await self.mute(True)
 
     async def call(self, method: str, data: Any = None, *, timeout_ms: float | None = None) -> Any:
         """Asks the bot's program for something, and waits for its answer. Cancel-safe.

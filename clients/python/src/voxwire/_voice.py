@@ -8,7 +8,8 @@ from typing import Final, NamedTuple, cast
 
 import numpy as np
 
-from voxwire._devices import Pace, block_of
+from voxwire._callbacks import RAISED, is_cancelled
+from voxwire._devices import Pace, block_of, device_error
 from voxwire._microphones import CAPTURE_RATE
 from voxwire.audio import Clip, Microphone
 from voxwire.playout import Samples
@@ -55,7 +56,7 @@ class Voice:
         microphone: Microphone | None,
         *,
         clock: Clock,
-        fail: Callable[[Exception], None],
+        fail: Callable[[BaseException], None],
     ) -> None:
         """Takes the microphone; None = there is none yet.
 
@@ -144,7 +145,9 @@ class Voice:
             return
         try:
             await self._microphone.run()
-        except Exception as error:
+        except RAISED as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise
             self._fail(error)
 
     async def play(self, clip: Clip) -> int:
@@ -186,7 +189,11 @@ async def _feed(playing: _Playing) -> None:
     """Reads the source of a clip; what is wrong with it is told to who plays it."""
     try:
         await playing.clip.run()
-    except Exception as error:
+    except RAISED as error:
+        if isinstance(error, asyncio.CancelledError):
+            if is_cancelled():
+                raise
+            error = device_error("what is played", error)
         if not playing.done.done():
             playing.done.set_exception(error)
 

@@ -7,6 +7,9 @@ from importlib.util import find_spec
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from google.protobuf.message import DecodeError
+
+from voxwire._arguments import token_text
 from voxwire._attach import Greeting, Refusal
 from voxwire._dial import Dialler
 from voxwire._environment import Environment
@@ -28,6 +31,9 @@ __all__ = ["Check", "CheckName", "Diagnosis", "diagnose"]
 CheckName = Literal["name", "server", "token", "rtt", "webrtc", "microphone", "speaker"]
 CHECK_MS: Final = 5000
 """How long one check may take."""
+BYE_MS: Final = 1000
+"""How long the last word may take to be written."""
+
 PINGS: Final = 3
 
 
@@ -116,6 +122,7 @@ class _Run:
     checks: list[Check] = field(default_factory=list[Check])
     _socket: Socket | None = None
     _dialler: Dialler | None = None
+    _greeting: Greeting | None = None
     _welcomed: bool = False
 
     async def check(self, name: CheckName, attempt: Callable[[], Awaitable[str]]) -> bool:
@@ -134,6 +141,8 @@ class _Run:
             detail, code = error.error.reason, ErrorCode(error.error.code)
         except VoxwireError as error:
             detail, code = error.reason, ErrorCode(error.code)
+        except Exception as error:
+            detail, code = f"it failed with {type(error).__name__}", ErrorCode.INTERNAL
         took = round(self.environment.clock.now_ms() - began)
         self.checks.append(Check(name, state, detail, code, took))
         return state == "ok"
@@ -169,11 +178,8 @@ class _Run:
         return f"{host} is {', '.join(addresses[:4])}"
 
     async def _server(self) -> str:
-        token = self.token or ""
-        if not isinstance(token, str):
-            token = await ask_for_token(token, TokenRequest("connect"))
-        greeting = Greeting(
-            self.url, token=token, bot=self.bot, metadata_json="", webrtc=False, resume=False
+        self._greeting = greeting = Greeting(
+            self.url, token="", bot=self.bot, metadata_json="", webrtc=False, resume=False
         )
         gate = Gate(self.environment.clock)
         self._dialler = Dialler(
@@ -185,6 +191,11 @@ class _Run:
 
     async def _let_in(self) -> str:
         assert self._dialler is not None and self._socket is not None
+        assert self._greeting is not None
+        if isinstance(self.token, str):
+            self._greeting.renew(token_text(self.token))
+        elif self.token is not None:
+            self._greeting.renew(await ask_for_token(self.token, TokenRequest("connect")))
         await self._dialler.greet(self._socket)
         welcome = await self._dialler.read_welcome(self._socket)
         self._welcomed = True
@@ -199,7 +210,10 @@ class _Run:
             await self._socket.send(ping.SerializeToString())
             while True:
                 data = await self._socket.receive()
-                said = wire.Envelope.FromString(data if isinstance(data, bytes) else b"")
+                try:
+                    said = wire.Envelope.FromString(data if isinstance(data, bytes) else b"")
+                except DecodeError:
+                    continue
                 if said.WhichOneof("payload") == "pong" and said.pong.number == number:
                     break
             best_ms = min(best_ms, clock.now_ms() - sent_ms)
@@ -234,8 +248,9 @@ class _Run:
         try:
             if self._welcomed:
                 bye = wire.Envelope(bye=wire.Bye(reason="a diagnosis"), seq=1)
-                await socket.send(bye.SerializeToString())
-        except (VoxwireError, Lost):
+                async with asyncio.timeout(BYE_MS / 1000):
+                    await socket.send(bye.SerializeToString())
+        except (VoxwireError, Lost, TimeoutError):
             pass
         finally:
             await socket.close()

@@ -1,12 +1,15 @@
 """How long the user waited for the bot, over the turns of a session. Pure."""
 
 from bisect import bisect_right, insort
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from voxwire_protocol.events import TurnMetrics
 
-__all__ = ["Latency", "LatencyBucket", "LatencyLog", "waited_ms"]
+__all__ = ["Latency", "LatencyBucket", "LatencyLog", "nearest_rank", "waited_ms"]
+
+_NumberT = TypeVar("_NumberT", int, float)
 
 BOUNDS_MS: Final = (0, 300, 500, 800, 1200, 2000, 5000)
 """Where the buckets begin: an answer feels immediate below 300 ms and slow above 800."""
@@ -54,6 +57,16 @@ class Latency:
         return "\n".join(lines)
 
 
+def nearest_rank(ordered: Sequence[_NumberT], share: int) -> _NumberT | None:
+    """A percentile: the least value that `share` of 100 do not exceed; None of no values.
+
+    Args:
+        ordered: From the least on.
+        share: 1 to 100.
+    """
+    return ordered[-(-share * len(ordered) // 100) - 1] if ordered else None
+
+
 def waited_ms(turn: TurnMetrics) -> int:
     """How long the user waited in a turn, milliseconds; an older server tells it in two parts."""
     if turn.total_ms is not None:
@@ -77,7 +90,8 @@ class LatencyLog:
             self._sorted.remove(before)
         self._turns[turn.turn_id] = waited = waited_ms(turn)
         insort(self._sorted, waited)
-        self._last = turn
+        if before is None or self._last is None or self._last.turn_id == turn.turn_id:
+            self._last = turn
 
     @property
     def latency(self) -> Latency:
@@ -88,18 +102,12 @@ class LatencyLog:
             counts[max(0, bisect_right(BOUNDS_MS, waited) - 1)] += 1
         return Latency(
             turns=len(self._sorted),
-            p50_ms=self._percentile(50),
-            p95_ms=self._percentile(95),
-            max_ms=self._sorted[-1] if self._sorted else None,
+            p50_ms=nearest_rank(self._sorted, 50),
+            p95_ms=nearest_rank(self._sorted, 95),
+            max_ms=nearest_rank(self._sorted, 100),
             histogram=tuple(
                 LatencyBucket(start, end, turns)
                 for start, end, turns in zip(BOUNDS_MS, ends, counts, strict=True)
             ),
             last=self._last,
         )
-
-    def _percentile(self, share: int) -> int | None:
-        """The nearest rank: the least that so many of 100 turns do not exceed."""
-        if not self._sorted:
-            return None
-        return self._sorted[-(-share * len(self._sorted) // 100) - 1]

@@ -1,8 +1,10 @@
 """A session: one conversation with a bot, as a program sees it."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar, cast
 
 from voxwire._arguments import invalid
 from voxwire._arguments import text as checked_text
@@ -25,6 +27,32 @@ __all__ = ["Session"]
 
 EventT = TypeVar("EventT")
 
+READER: Final[ContextVar[object]] = ContextVar("voxwire_reader", default=None)
+"""Who reads, where that is not the task: a thread of the facade without async."""
+
+
+def reader() -> object:
+    """Who reads events here."""
+    return READER.get() or asyncio.current_task()
+
+
+class Reading:
+    """What ``async for event in session`` goes through. It lives as long as the loop does."""
+
+    def __init__(self, read: Callable[[], Awaitable[Event]]) -> None:
+        """Reads the session's own queue; use `Session.__aiter__`."""
+        self._read = read
+        self.reader = reader()
+
+    def __aiter__(self) -> "Reading":
+        """Iterates over the events until the session ends."""
+        return self
+
+    async def __anext__(self) -> Event:
+        """Returns the next event: `Session.__anext__`. Cancel-safe."""
+        self.reader = reader()
+        return await self._read()
+
 
 class Session(Verbs):
     """One conversation. Made by `connect`; iterate over it to get its events.
@@ -40,6 +68,7 @@ class Session(Verbs):
         """Takes what runs behind it; use `connect`."""
         super().__init__(runtime, options)
         self._reading = False
+        self._readings: weakref.WeakSet[Reading] = weakref.WeakSet()
 
     @property
     def id(self) -> str:
@@ -122,9 +151,11 @@ class Session(Verbs):
         """Everything that a bug report needs, as JSON has it: no words, no secrets."""
         return report_of(self._runtime, self._options)
 
-    def __aiter__(self) -> "Session":
+    def __aiter__(self) -> AsyncIterator[Event]:
         """Iterates over the events until the session ends."""
-        return self
+        reading = Reading(self.__anext__)
+        self._readings.add(reading)
+        return reading
 
     async def __anext__(self) -> Event:
         """Returns the next event. Cancel-safe.
@@ -183,8 +214,8 @@ class Session(Verbs):
     async def wait_for(self, event_type: type[EventT], timeout_ms: float | None = None) -> EventT:
         """Reads events up to and including the next one of a type. Cancel-safe.
 
-        Events before it are read, too, and do not come again where the session is iterated over.
-        While another task does that, it waits for one that happens from now on.
+        Events before it do not come again where the session is iterated over. While another task
+        iterates over it, it waits for one that happens from now on, and takes none from that.
 
         Args:
             event_type: The class of the event.
@@ -210,12 +241,23 @@ class Session(Verbs):
 
     async def _first_of(self, wanted: type[EventT]) -> EventT | None:
         """The next event of a type; None when the session ended in order before one came."""
-        if self._reading or wanted is Quality:
+        if wanted is Quality:
             return await anext(self.events(wanted), None)
-        while (event := await self._next_event()) is not None:
-            if isinstance(event, wanted):
-                return event
+        queue = self._runtime.events.queue
+        if not self._others_read() and (found := queue.take_first(wanted)) is not None:
+            return found
+        stream = self.events(wanted)
+        while (told := await anext(stream, None)) is not None:
+            if isinstance(told, wanted):  # and not an EventsSkipped
+                if not self._others_read():
+                    queue.drop_through(told)
+                return told
         return None
+
+    def _others_read(self) -> bool:
+        """Whether another task reads the session's own queue, or will go on doing so."""
+        me = reader()
+        return self._reading or any(it.reader is not me for it in self._readings)
 
     async def _next_event(self) -> Event | None:
         if self._reading:
@@ -237,7 +279,7 @@ class Session(Verbs):
             UsageError: INVALID_ARGUMENT: it is no text; the session goes on.
         """
         checked_text(reason, "reason", max_chars=MAX_NAME_CHARS)
-        self._runtime.events.spare(asyncio.current_task())
+        self._runtime.spare(asyncio.current_task())
         try:
             await self._runtime.bye(reason)
         finally:

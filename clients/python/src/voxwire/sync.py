@@ -13,6 +13,7 @@ The session runs in an event loop in a thread of its own (anyio's blocking porta
 here waits for it. Functions that are passed in (tools, handlers, sources) run in that thread.
 """
 
+import inspect
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -26,8 +27,10 @@ from voxwire._dispatcher import EventStream as AsyncEventStream
 from voxwire._dispatcher import Handler
 from voxwire._features import Feature
 from voxwire._files import FileAcceptance
+from voxwire._session_loop import SessionLoop
 from voxwire._simulate import Simulation
 from voxwire._tap import Tap
+from voxwire._verbs import suppress_ended
 from voxwire._voice import PlayResult
 from voxwire.audio import MicrophoneLike, Playable, SpeakerLike
 from voxwire.conversation import Conversation
@@ -84,10 +87,10 @@ def connect(url: str, **options: Any) -> Connection:
 class EventStream(Generic[EventT]):
     """Events of some types, from the moment on that it was made; got from `Session.events`."""
 
-    def __init__(self, stream: AsyncEventStream[EventT], portal: BlockingPortal) -> None:
+    def __init__(self, stream: AsyncEventStream[EventT], loop: SessionLoop) -> None:
         """Reads the loop's stream; use `Session.events`."""
         self._stream = stream
-        self._portal = portal
+        self._loop = loop
 
     def __iter__(self) -> Iterator[EventT]:
         """Iterates over the events until the session ends."""
@@ -100,28 +103,42 @@ class EventStream(Generic[EventT]):
             StopIteration: The session ended in order, or the stream was closed.
             VoxwireError: The session ended otherwise.
         """
-        return _next(self._portal, self._stream)
+        return self._loop.next(self._stream)
 
     def close(self) -> None:
         """Ends the stream; what is queued can still be read."""
-        self._portal.call(self._stream.close)
+        self._loop.look(self._stream.close)
 
 
 class LiveAudio:
     """`voxwire.LiveAudio` of a session: what it has, and its verbs, which wait here."""
 
-    def __init__(self, audio: Any, portal: BlockingPortal) -> None:
+    def __init__(self, audio: Any, loop: SessionLoop) -> None:
         """Takes the loop's; use `Session.audio`."""
-        self.__dict__["_audio"], self.__dict__["_portal"] = audio, portal
+        self.__dict__["_audio"], self.__dict__["_loop"] = audio, loop
 
     def __getattr__(self, name: str) -> Any:
         """What it has of that name; a verb is run in the loop, and waited for."""
         value = getattr(self._audio, name)
-        return _waiting(value, self._portal) if callable(value) else value
+        if not callable(value):
+            return value
+        waits = inspect.iscoroutinefunction(value)
+        return partial(self._loop.run if waits else self._loop.look, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Sets, in the loop, what can be set."""
-        self._portal.call(setattr, self._audio, name, value)
+        self._loop.look(setattr, self._audio, name, value)
+
+
+class _Reading(Iterator[Event]):
+    """What ``for event in session`` goes through. It lives as long as the loop does."""
+
+    def __init__(self, reading: Any, loop: SessionLoop) -> None:
+        self._reading = reading
+        self._loop = loop
+
+    def __next__(self) -> Event:
+        return self._loop.next(self._reading)
 
 
 class Session:
@@ -133,10 +150,10 @@ class Session:
     def __init__(self, session: AsyncSession, portal: BlockingPortal) -> None:
         """Takes the loop's; use `connect`."""
         self._session = session
-        self._portal = portal
+        self._loop = SessionLoop(portal)
 
     def _get(self, read: Callable[[AsyncSession], _ReadT]) -> _ReadT:
-        return self._portal.call(read, self._session)
+        return self._loop.look(read, self._session)
 
     @property
     def id(self) -> str:
@@ -181,12 +198,12 @@ class Session:
     @property
     def audio(self) -> LiveAudio:
         """The live devices: levels, volume, and what there is."""
-        return LiveAudio(self._get(lambda it: it.audio), self._portal)
+        return LiveAudio(self._get(lambda it: it.audio), self._loop)
 
     @property
     def simulate(self) -> Simulation:
         """Trouble on demand, for tests."""
-        return cast("Simulation", LiveAudio(self._get(lambda it: it.simulate), self._portal))
+        return cast("Simulation", LiveAudio(self._get(lambda it: it.simulate), self._loop))
 
     @property
     def position_ms(self) -> int:
@@ -214,7 +231,7 @@ class Session:
 
     def __iter__(self) -> Iterator[Event]:
         """Iterates over the events until the session ends."""
-        return self
+        return _Reading(self._get(aiter), self._loop)
 
     def __next__(self) -> Event:
         """Waits for the next event.
@@ -223,26 +240,26 @@ class Session:
             StopIteration: The session ended in order.
             VoxwireError: It ended otherwise.
         """
-        return _next(self._portal, self._session)
+        return self._loop.next(self._session)
 
     def wait_for(self, event_type: type[EventT], timeout_ms: float | None = None) -> EventT:
         """Reads events up to and including the next one of a type: `voxwire.Session.wait_for`."""
-        return self._portal.call(self._session.wait_for, event_type, timeout_ms)
+        return self._loop.run(self._session.wait_for, event_type, timeout_ms)
 
     def events(self, *types: type[EventT]) -> EventStream[EventT]:
         """Events of some types from now on, for one more reader, in any thread."""
-        return EventStream(self._get(lambda it: it.events(*types)), self._portal)
+        return EventStream(self._get(lambda it: it.events(*types)), self._loop)
 
     def on(self, types: type[Any] | tuple[type[Any], ...], function: Handler) -> Callable[[], None]:
         """Has a function called with each event of a type, in the loop's thread.
 
         It must not block, nor call the session: `events` in a thread of its own may.
         """
-        return _waiting(self._get(lambda it: it.on(types, function)), self._portal)
+        return partial(self._loop.look, self._get(lambda it: it.on(types, function)))
 
     def tap(self, function: Tap) -> Callable[[], None]:
         """Has a function called, in the loop's thread, with each message: `voxwire.Session.tap`."""
-        return _waiting(self._get(lambda it: it.tap(function)), self._portal)
+        return partial(self._loop.look, self._get(lambda it: it.tap(function)))
 
     def send_text(
         self, text: str, *, speak: bool = True, interrupt: bool = False, run: bool = True
@@ -293,8 +310,12 @@ class Session:
     @contextmanager
     def push_to_talk(self) -> Generator[None]:
         """The user is heard while this is entered, and muted before and after."""
-        with self._portal.wrap_async_context_manager(self._session.push_to_talk()):
+        self.mute(False)
+        try:
             yield
+        finally:
+            with suppress_ended():
+                self.mute(True)
 
     def call(self, method: str, data: Any = None, *, timeout_ms: float | None = None) -> Any:
         """Asks the bot's program, and waits for its answer: `voxwire.Session.call`."""
@@ -302,7 +323,7 @@ class Session:
 
     def handle(self, method: str, function: Callable[[Any], Any]) -> Callable[[], None]:
         """Answers, in the loop's thread, what the bot's program asks: `voxwire.Session.handle`."""
-        return _waiting(self._get(lambda it: it.handle(method, function)), self._portal)
+        return partial(self._loop.look, self._get(lambda it: it.handle(method, function)))
 
     def send_dtmf(self, digits: str) -> None:
         """Presses keys of a telephone: `voxwire.Session.send_dtmf`."""
@@ -317,31 +338,8 @@ class Session:
 
     def close(self, reason: str = "") -> None:
         """Ends the session. When it returns, after at most 10 s, nothing of it is left."""
-        self._do(self._session.close, reason)
+        with suppress_ended():
+            self._do(self._session.close, reason)
 
     def _do(self, verb: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return _waiting(verb, self._portal)(*args, **kwargs)
-
-
-def _waiting(function: Callable[..., Any], portal: BlockingPortal) -> Callable[..., Any]:
-    """The function, run in the loop; whoever calls it here waits for what it does."""
-
-    def wait(*args: Any, **kwargs: Any) -> Any:
-        return portal.call(partial(function, *args, **kwargs))
-
-    return wait
-
-
-def _next(portal: BlockingPortal, events: Any) -> Any:
-    """The next of an async iterator; its end is the end here."""
-    found = portal.call(_one, events)
-    if found is _END:
-        raise StopIteration
-    return found
-
-
-async def _one(events: Any) -> Any:
-    return await anext(events, _END)
-
-
-_END: Any = object()
+        return self._loop.run(verb, *args, **kwargs)

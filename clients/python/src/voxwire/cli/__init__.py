@@ -11,9 +11,17 @@ from voxwire.cli.evaluate import run_eval
 from voxwire.cli.live_talk import run_talk
 from voxwire.cli.load import run_load
 from voxwire.cli.looking import run_devices, run_doctor
+from voxwire.cli.running import guarded
 from voxwire.cli.short import run_events, run_say
 
 __all__ = ["main"]
+
+
+def _run_completion(options: argparse.Namespace) -> int:
+    """Runs ``voxwire completion``; returns the exit code."""
+    print(completion(parsers(), options.shell))
+    return 0
+
 
 _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "talk": run_talk,
@@ -23,6 +31,7 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "load": run_load,
     "doctor": run_doctor,
     "devices": run_devices,
+    "completion": _run_completion,
 }
 
 
@@ -37,11 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     commands = parser()
     options = commands.parse_args(argv)
-    if options.command == "completion":
-        print(completion(parsers(), options.shell))
-        return 0
     command = _COMMANDS.get(options.command)
-    if command is not None:
-        return command(options)
-    commands.print_help(sys.stderr)
-    return 2
+    if command is None:
+        commands.print_help(sys.stderr)
+        return 2
+    return guarded(lambda: command(options))

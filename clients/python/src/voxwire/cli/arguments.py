@@ -12,6 +12,7 @@ from voxwire.cli.completion import SHELLS
 from voxwire.cli.evaluate import add_eval
 from voxwire.cli.load import add_load
 from voxwire.cli.looking import add_devices, add_doctor
+from voxwire.cli.numbers import seconds, seconds_from_zero
 from voxwire.cli.steps import DEFAULT_TIMEOUT_S, Step
 
 __all__ = ["parser", "parsers"]
@@ -57,13 +58,6 @@ def _input_step(value: str) -> Step:
     if at and path and delay.isdecimal():
         return Step("in", path, int(delay))
     return Step("in", value)
-
-
-def _seconds(value: str) -> float:
-    seconds = float(value)
-    if not 0 < seconds <= 86_400:
-        raise argparse.ArgumentTypeError("must be above 0 and at most 86400 seconds")
-    return seconds
 
 
 def parser() -> argparse.ArgumentParser:
@@ -152,7 +146,7 @@ def _add_talk(talk: argparse.ArgumentParser) -> None:
     )
     talk.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         metavar="S",
         help=f"longest conversation, seconds (default {DEFAULT_TIMEOUT_S:g} and the length of the"
         " files)",
@@ -178,7 +172,7 @@ def _add_say(say: argparse.ArgumentParser) -> None:
     say.add_argument("--out", metavar="WAV", help="write what the bot said")
     say.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         metavar="S",
         help=f"longest conversation, seconds (default {DEFAULT_TIMEOUT_S:g} and the file's length)",
     )
@@ -191,7 +185,7 @@ def _add_events(tail: argparse.ArgumentParser) -> None:
     _add_connection(tail)
 
 
-def _add_connection(talk: argparse.ArgumentParser) -> None:
+def _add_connection(talk: argparse.ArgumentParser, *, record: bool = True) -> None:
     """How the session is opened: the same for every command that opens one."""
     talk.add_argument(
         "--transport",
@@ -207,7 +201,7 @@ def _add_connection(talk: argparse.ArgumentParser) -> None:
     )
     talk.add_argument(
         "--resume-timeout",
-        type=float,
+        type=seconds_from_zero,
         metavar="S",
         help="when the connection is lost, try for so long to come back (default: as long as the"
         " server keeps the session)",
@@ -224,6 +218,9 @@ def _add_connection(talk: argparse.ArgumentParser) -> None:
         help="who is there: a Voxwire server, or a bot of Pipecat's own runner (default voxwire)",
     )
     talk.add_argument("--bot", help="name of the bot, where the server has several")
+    if not record:
+        talk.set_defaults(record=None)
+        return
     talk.add_argument(
         "--record",
         metavar="WAV",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from voxwire._logged import placed
 from voxwire_protocol import events
 
 __all__ = ["Caption", "Captions"]
@@ -36,9 +37,7 @@ class Captions:
         match event:
             case events.UtteranceWords():
                 caption = self._captions.setdefault(event.utterance_id, Caption())
-                end = event.text_offset + len(event.text)
-                before = caption.text[: event.text_offset].ljust(event.text_offset)
-                caption.text = before + event.text + caption.text[end:]
+                caption.text = placed(caption.text, event.text_offset, event.text)
             case events.BotWord():
                 caption = self._captions.setdefault(event.utterance_id, Caption())
                 caption.heard = max(caption.heard, event.char_end)

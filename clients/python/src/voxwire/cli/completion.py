@@ -3,10 +3,15 @@
 import argparse
 import re
 from collections.abc import Mapping
+from typing import Final
 
 __all__ = ["SHELLS", "completion"]
 
-SHELLS = ("bash", "zsh", "fish")
+SHELLS: Final = ("bash", "zsh", "fish")
+
+_LISTED: Final = re.compile(r"^  (-.*?)(?:   |$)", re.MULTILINE)
+"""What stands at the left of a help text: an option with its other names."""
+_OPTION: Final = re.compile(r"--[a-z][a-z-]*")
 
 
 def completion(parsers: Mapping[str, argparse.ArgumentParser], shell: str) -> str:
@@ -17,7 +22,13 @@ def completion(parsers: Mapping[str, argparse.ArgumentParser], shell: str) -> st
         shell: One of `SHELLS`.
     """
     commands = {
-        name: sorted(set(re.findall(r"--[a-z][a-z-]*", parser.format_usage())))
+        name: sorted(
+            {
+                option
+                for listed in _LISTED.findall(parser.format_help())
+                for option in _OPTION.findall(listed)
+            }
+        )
         for name, parser in parsers.items()
     }
     names = " ".join(commands)
@@ -30,6 +41,7 @@ def completion(parsers: Mapping[str, argparse.ArgumentParser], shell: str) -> st
             used = f"-n '__fish_seen_subcommand_from {name}'"
             lines += [f"complete -c voxwire {used} -l {flag[2:]}" for flag in options]
         return "\n".join(lines)
+    commands["completion"] = [*commands.get("completion", ()), *SHELLS]
     cases = "\n".join(
         f"    {name}) words='{' '.join(options)}' ;;" for name, options in commands.items()
     )

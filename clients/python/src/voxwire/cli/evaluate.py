@@ -11,6 +11,7 @@ from typing import IO, Any, Final
 from voxwire.cli.evals.driving import Progress
 from voxwire.cli.evals.results import Failure, Result
 from voxwire.cli.evals.scenario import Expectation, Scenario, Turn
+from voxwire.cli.numbers import seconds
 from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError
 
 __all__ = ["PASSED", "add_eval", "run_eval"]
@@ -77,7 +78,7 @@ def add_eval(commands: Any) -> None:
     )
     parser.add_argument(
         "--connect-timeout",
-        type=float,
+        type=seconds,
         default=10.0,
         metavar="S",
         help="longest wait for a session, seconds (default 10)",

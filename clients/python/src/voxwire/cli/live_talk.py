@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from typing import Any, Final
 
 from voxwire._connect import connect
@@ -14,8 +14,8 @@ from voxwire._threads import in_thread
 from voxwire.cli.lines import quality_line
 from voxwire.cli.live import PlainView
 from voxwire.cli.record import EventLog
-from voxwire.cli.running import run
-from voxwire.cli.talk import connecting, open_events, run_script
+from voxwire.cli.running import run, written
+from voxwire.cli.talk import connecting, run_script
 from voxwire.session import Session
 from voxwire_protocol.errors import VoxwireError
 
@@ -34,7 +34,7 @@ def run_talk(options: argparse.Namespace) -> int:
 
 async def _talk(options: argparse.Namespace) -> int:
     """Talks until somebody hangs up; returns the exit code."""
-    with open_events(options.events) as file:
+    with written(options.events) as file:
         log = EventLog(file)
         connection = connect(
             options.url,
@@ -56,7 +56,9 @@ async def _talk(options: argparse.Namespace) -> int:
                     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                     if not tasks[0].done():
                         await session.close()
-                    await tasks[0]
+                    for task in tasks[:2]:
+                        if task is tasks[0] or task.done():
+                            await task
                 finally:
                     for task in tasks:
                         task.cancel()
@@ -79,7 +81,7 @@ def _speaker(options: argparse.Namespace) -> Any:
 
 
 @contextlib.contextmanager
-def _hang_up_on_ctrl_c(over: asyncio.Event) -> Any:
+def _hang_up_on_ctrl_c(over: asyncio.Event) -> Generator[None]:
     """Ctrl-C ends the conversation in order, where the loop can be told of it."""
     loop = asyncio.get_running_loop()
     try:
@@ -100,9 +102,12 @@ async def _follow(session: Session, log: EventLog, view: PlainView) -> None:
 
 
 async def _lines() -> AsyncIterator[str]:
-    """What is typed, a line at a time; ends with the input."""
-    while line := await in_thread(sys.stdin.readline, name="voxwire-typed"):
-        yield line.strip()
+    """What is typed, a line at a time; ends with the input, or when there is none."""
+    if sys.stdin is None:  # closed by whoever started the program
+        return
+    with contextlib.suppress(OSError):
+        while line := await in_thread(sys.stdin.readline, name="voxwire-typed"):
+            yield line.strip()
 
 
 async def _type(session: Session) -> None:

@@ -4,13 +4,18 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
+from voxwire.latency import nearest_rank
+
 __all__ = ["chart"]
 
 WIDTH: Final = 720
 HEIGHT: Final = 200
 LEFT: Final = 60
 BARS: Final = 36
+TICKS: Final = 4
 MARKS: Final = (50, 95, 99)
+LABEL: Final = 100
+"""What a percentile's label takes up."""
 COLOURS: Final = ("#2563eb", "#0f766e", "#b45309")
 
 
@@ -48,19 +53,22 @@ def _histogram(name: str, values: Sequence[float], *, top: int, colour: str) -> 
             f' height="{high:.1f}" fill="{colour}"/>\n'
         )
     parts.append(f'<line x1="{LEFT}" x2="{WIDTH - 20}" y1="{base}" y2="{base}" stroke="#555"/>\n')
-    parts.append(f'<text x="{LEFT - 8}" y="{base - HEIGHT + 82}" text-anchor="end">{most}</text>\n')
-    for tick in range(5):
-        at = LEFT + room * tick / 4
-        ms = f"{end * tick / 4:.0f}"
-        parts.append(f'<text x="{at:.1f}" y="{base + 16}" text-anchor="middle">{ms} ms</text>\n')
+    parts.append(f'<text x="{LEFT - 8}" y="{base - HEIGHT + 74}" text-anchor="end">{most}</text>\n')
+    for tick in range(TICKS + 1):
+        at = LEFT + room * tick / TICKS
+        ms = f"{end * tick / TICKS:.0f}"
+        anchor = "end" if tick == TICKS else "middle"
+        parts.append(f'<text x="{at:.1f}" y="{base + 16}" text-anchor="{anchor}">{ms} ms</text>\n')
     for share in MARKS:
-        value = values[max(0, -(-share * len(values) // 100) - 1)]
+        value = nearest_rank(values, share) or 0.0
         at = LEFT + room * min(1.0, value / end)
         y = top + 34 + 12 * MARKS.index(share)
+        behind = at < WIDTH - LABEL
         parts.append(
             f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{y}" y2="{base}" stroke="#111"'
             ' stroke-dasharray="2 3"/>\n'
-            f'<text x="{at + 4:.1f}" y="{y}">p{share} {value:.0f}</text>\n'
+            f'<text x="{at + (4 if behind else -4):.1f}" y="{y + 4}"'
+            f' text-anchor="{"start" if behind else "end"}">p{share} {value:.0f}</text>\n'
         )
     return "".join(parts)
 

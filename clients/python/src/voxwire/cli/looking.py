@@ -9,7 +9,6 @@ from typing import Any, Final
 from voxwire._live.audio import list_devices
 from voxwire._live.portaudio import machine_devices
 from voxwire.diagnosis import diagnose
-from voxwire_protocol.errors import VoxwireError
 from voxwire_protocol.events import DeviceKind
 
 __all__ = ["add_devices", "add_doctor", "run_devices", "run_doctor"]
@@ -40,17 +39,15 @@ def add_doctor(commands: Any, token: str | None) -> None:
 def run_doctor(options: argparse.Namespace) -> int:
     """Runs ``voxwire doctor``; returns the exit code."""
     device = True if options.devices else None
-    trying = diagnose(
-        options.url,
-        token=options.token,
-        bot=options.bot,
-        microphone=device,
-        speaker=device,
+    found = asyncio.run(
+        diagnose(
+            options.url,
+            token=options.token,
+            bot=options.bot,
+            microphone=device,
+            speaker=device,
+        )
     )
-    try:
-        found = asyncio.run(trying)
-    except KeyboardInterrupt:
-        return 130
     if options.json:
         checks = [
             {
@@ -81,12 +78,8 @@ def add_devices(commands: Any) -> None:
 
 def run_devices(options: argparse.Namespace) -> int:
     """Runs ``voxwire devices``; returns the exit code."""
-    try:
-        devices = list_devices()
-        backend = machine_devices()
-    except VoxwireError as error:
-        print(f"voxwire: {' '.join(str(error).split())}", file=sys.stderr)
-        return 6
+    devices = list_devices()
+    backend = machine_devices()
     for kind in DeviceKind:
         default = backend.default(kind)
         for device in devices:

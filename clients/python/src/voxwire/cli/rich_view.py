@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
+from voxwire._logged import placed
 from voxwire.cli.captions import Caption
 from voxwire.cli.lines import connection_line, skipped_line, spoken_line, tool_line, turn_line
 from voxwire_protocol import events
@@ -96,8 +97,7 @@ class RichView:
             self._lines.append(caption)
         match event:
             case events.UtteranceWords():
-                before = caption.text[: event.text_offset].ljust(event.text_offset)
-                caption.text = before + event.text
+                caption.text = placed(caption.text, event.text_offset, event.text)
             case events.BotWord():
                 caption.heard = max(caption.heard, event.char_end)
             case events.UtteranceEnded():

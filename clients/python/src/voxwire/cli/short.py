@@ -7,6 +7,7 @@ import sys
 from contextlib import AbstractContextManager
 from typing import IO, Any, Final
 
+from voxwire._arguments import invalid
 from voxwire._connect import connect
 from voxwire.audio import as_speaker
 from voxwire.cli.record import EventLog, LoggedSpeaker
@@ -15,7 +16,7 @@ from voxwire.cli.script_microphone import ScriptMicrophone, duration_ms
 from voxwire.cli.steps import DEFAULT_TIMEOUT_S, Step
 from voxwire.cli.talk import Script, connecting, spoken_s
 from voxwire_protocol import events
-from voxwire_protocol.errors import ErrorCode, TransportError
+from voxwire_protocol.errors import ErrorCode, MediaError, TransportError
 
 __all__ = ["run_events", "run_say"]
 
@@ -23,6 +24,10 @@ __all__ = ["run_events", "run_say"]
 def run_say(options: argparse.Namespace) -> int:
     """Runs ``voxwire say``; returns the exit code."""
     spoken = os.path.isfile(options.what)
+    if not spoken and options.what.lower().endswith(".wav"):
+        raise MediaError(ErrorCode.DEVICE, f"there is no file {options.what}")
+    if not options.what.strip():
+        raise invalid("there is nothing to say")
     return run(_say(options, Step("in" if spoken else "text", options.what)))
 
 
@@ -40,10 +45,13 @@ async def _say(options: argparse.Namespace, step: Step) -> int:
     view = _Answer(sys.stdout)
     try:
         async with asyncio.timeout(timeout_s), connection as session:
-            await Script(session, microphone, log=log, view=view).hold([step], lengths)
+            with view:
+                await Script(session, microphone, log=log, view=view).hold([step], lengths)
     except TimeoutError:
         reason = f"the bot did not finish its answer within {timeout_s:g} s"
         raise TransportError(ErrorCode.TIMEOUT, reason) from None
+    if not view.answered:
+        print("voxwire: the bot answered nothing", file=sys.stderr)
     return 0 if view.answered else 1
 
 
@@ -61,7 +69,7 @@ class _Answer(AbstractContextManager["_Answer"]):
         self._line = False
 
     def __exit__(self, *_: object) -> None:
-        return
+        self._end_line()
 
     def show(self, event: events.Event) -> None:
         """Takes the next event; what came before the question is no answer."""
@@ -72,15 +80,19 @@ class _Answer(AbstractContextManager["_Answer"]):
                 self._out.write(f"{' ' if self._line else ''}{event.text}")
                 self._out.flush()
                 self.answered = self._line = True
-            case events.UtteranceEnded() if self._line:
-                self._out.write("\n")
-                self._out.flush()
-                self._line = False
+            case events.UtteranceEnded():
+                self._end_line()
             case _:
                 pass
 
     def spoken(self, name: str, done_ms: int, length_ms: int | None) -> None:
         """Nothing: only the answer is printed."""
+
+    def _end_line(self) -> None:
+        if self._line:
+            self._out.write("\n")
+            self._out.flush()
+        self._line = False
 
 
 def run_events(options: argparse.Namespace) -> int:

@@ -2,10 +2,9 @@
 
 import argparse
 import asyncio
-import contextlib
 import sys
-from collections.abc import Callable, Generator
-from typing import IO, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from voxwire._connect import connect
 from voxwire._timeouts import Timeouts
@@ -13,15 +12,15 @@ from voxwire.audio import as_speaker
 from voxwire.cli.lines import quality_line
 from voxwire.cli.live import View, make_view
 from voxwire.cli.record import EventLog, LoggedSpeaker
-from voxwire.cli.running import run
+from voxwire.cli.running import run, written
 from voxwire.cli.script_microphone import ScriptMicrophone, duration_ms
 from voxwire.cli.steps import DEFAULT_TIMEOUT_S, Step
 from voxwire.cli.turns import TurnWatch
 from voxwire.rtvi import PipecatBot
 from voxwire.session import Session
-from voxwire_protocol.errors import ErrorCode, MediaError, TransportError
+from voxwire_protocol.errors import ErrorCode, TransportError
 
-__all__ = ["Script", "connecting", "open_events", "run_script", "spoken_s"]
+__all__ = ["Script", "connecting", "run_script", "spoken_s"]
 
 GREETING_MS: Final = 4000
 """How long the bot may take to begin a greeting; after it, it has none."""
@@ -38,7 +37,7 @@ async def _talk(options: argparse.Namespace) -> int:
     steps: list[Step] = options.steps
     lengths = {step.value: duration_ms(step.value) for step in steps if step.kind == "in"}
     timeout_s: float = options.timeout or DEFAULT_TIMEOUT_S + spoken_s(steps, lengths)
-    with open_events(options.events) as file:
+    with written(options.events) as file:
         log = EventLog(file)
         microphone = ScriptMicrophone()
         connection = connect(
@@ -78,20 +77,6 @@ def connecting(options: argparse.Namespace) -> dict[str, Any]:
 def spoken_s(steps: list[Step], lengths: dict[str, int | None]) -> float:
     """How long the user speaks in all, as far as the files say, seconds."""
     return sum(lengths.get(step.value) or 0 for step in steps if step.kind == "in") / 1000
-
-
-@contextlib.contextmanager
-def open_events(path: str | None) -> Generator[IO[str] | None]:
-    """The file that events are written into; None = nowhere."""
-    if path is None:
-        yield None
-        return
-    try:
-        file = open(path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise MediaError(ErrorCode.DEVICE, f"cannot write {path}: {error.strerror}") from error
-    with file:
-        yield file
 
 
 class Script:

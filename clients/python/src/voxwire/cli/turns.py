@@ -4,7 +4,7 @@ from typing import Final
 
 from voxwire_protocol import events
 
-__all__ = ["SETTLE_MS", "TurnWatch"]
+__all__ = ["NO_ANSWER_MS", "SETTLE_MS", "TurnWatch"]
 
 SETTLE_MS: Final = 600
 """The bot's turn has ended when it has been quiet for this long."""

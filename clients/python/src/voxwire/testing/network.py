@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Final
 
 from voxwire._websocket import SocketClosed, refusal
+from voxwire.testing.mailbox import Mailbox
 from voxwire_protocol.clocks import Clock
 from voxwire_protocol.virtual_time import running_clock
 
@@ -129,15 +130,13 @@ class End:
         self.on_closed: Callable[[int], object] | None = None
         self._network = network
         self._outbox: deque[Callable[[End], None]] = deque()
-        self._inbox: deque[bytes] = deque()
-        self._wake = asyncio.Event()
-        self._closed: SocketClosed | None = None
+        self._inbox = Mailbox()
         self._closing = False
 
     @property
     def open(self) -> bool:
         """Whether it can be written to."""
-        return self._closed is None and not self._closing
+        return self._inbox.closed is None and not self._closing
 
     def write(self, data: bytes) -> None:
         """Sends one message; nothing where it is closed."""
@@ -150,8 +149,8 @@ class End:
         Raises:
             SocketClosed: It is closed.
         """
-        if self._closed is not None:
-            raise self._closed
+        if self._inbox.closed is not None:
+            raise self._inbox.closed
         self.write(data)
         await asyncio.sleep(0)
 
@@ -161,19 +160,12 @@ class End:
         Raises:
             SocketClosed: It is closed, and everything was read.
         """
-        while not self._inbox:
-            if self._closed is not None:
-                raise SocketClosed(self._closed.code, self._closed.reason)
-            self._wake.clear()
-            await self._wake.wait()
-        return self._inbox.popleft()
+        return await self._inbox.receive()
 
     async def close(self) -> None:
         """Closes it with a handshake and waits for that."""
         self.shut(1000)
-        while self._closed is None:
-            self._wake.clear()
-            await self._wake.wait()
+        await self._inbox.wait_closed()
 
     def shut(self, code: int = _NO_CODE, reason: str = "") -> None:
         """Begins to close it, behind everything that was sent."""
@@ -183,7 +175,7 @@ class End:
 
     def abort(self) -> None:
         """Drops it at once; the other end learns it as broken, if anything arrives there."""
-        if self._closed is None:
+        if self._inbox.closed is None:
             self._over(_BROKEN)
             self._pass(lambda peer: peer._over(_BROKEN))
 
@@ -203,24 +195,21 @@ class End:
             arrive(self.peer)
 
     def _take(self, data: bytes) -> None:
-        if self._closed is not None:
+        if self._inbox.closed is not None:
             return
         if self.on_message is not None:
             self.on_message(data)
         else:
-            self._inbox.append(data)
-            self._wake.set()
+            self._inbox.put(data)
 
     def _answer_close(self, code: int, reason: str) -> None:
-        if self._closed is None and not self._closing:
+        if self._inbox.closed is None and not self._closing:
             self._pass(lambda peer: peer._over(code, reason))
         self._over(code, reason)
 
     def _over(self, code: int, reason: str = "") -> None:
-        if self._closed is not None:
+        if not self._inbox.close(SocketClosed(code, reason)):
             return
-        self._closed = SocketClosed(code, reason)
         self._network.ends.discard(self)
-        self._wake.set()
         if self.on_closed is not None:
             self.on_closed(code)

@@ -17,6 +17,7 @@ said is in it: it is for you alone to read (mode 0600).
 import asyncio
 import base64
 import json
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Generator
@@ -30,6 +31,8 @@ from google.protobuf.message import DecodeError
 from voxwire._arguments import invalid
 from voxwire._environment import Environment
 from voxwire._websocket import SocketClosed, WebSocket, refusal
+from voxwire.testing.mailbox import Mailbox
+from voxwire.testing.redaction import without_secrets
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock, Timer
 from voxwire_protocol.virtual_time import running_clock
@@ -37,6 +40,8 @@ from voxwire_protocol.virtual_time import running_clock
 __all__ = ["record", "replay"]
 
 VERSION: Final = 1
+
+_DAMAGED: Final = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
 
 
 @contextmanager
@@ -67,7 +72,8 @@ def record(
 def replay(path: str | os.PathLike[str]) -> Environment:
     """An environment in which the server says what was recorded, when it was; whatever is dialled.
 
-    What the client sends is acknowledged and has no effect. In virtual time it takes none.
+    What the client sends is acknowledged and has no effect. In virtual time it takes none, if it
+    is made there.
 
     Args:
         path: Of a file that `record` wrote.
@@ -82,13 +88,14 @@ def replay(path: str | os.PathLike[str]) -> Environment:
     sent = _Sent()
 
     async def dial(url: str, *, timeout_ms: int) -> WebSocket:
-        if not left:
-            error = ConnectionRefusedError()
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                await asyncio.sleep(left[0][0] / 1000 if left else 0)
+            if not left:
+                raise ConnectionRefusedError
+        except (TimeoutError, ConnectionRefusedError) as error:
             raise refusal(error, url) from error
-        opened_after_ms, lines = left.popleft()
-        async with asyncio.timeout(timeout_ms / 1000):
-            await asyncio.sleep(opened_after_ms / 1000)
-        return _Player(lines, clock, sent)
+        return _Player(left.popleft()[1], clock, sent)
 
     return Environment(dial=dial, clock=clock, jitter=lambda: 0.5, webrtc=False)
 
@@ -150,7 +157,7 @@ class _Recorded:
             self._write(closed=closed.code)
             raise
         if isinstance(data, bytes):
-            self._write(data=base64.b64encode(_without_secrets(data)).decode())
+            self._write(data=base64.b64encode(without_secrets(data)).decode())
         return data
 
     async def close(self) -> None:
@@ -158,26 +165,6 @@ class _Recorded:
 
     def abort(self) -> None:
         self._socket.abort()
-
-
-def _without_secrets(data: bytes) -> bytes:
-    """The message without what opens a session, a relay or a call."""
-    try:
-        envelope = wire.Envelope.FromString(data)
-    except DecodeError:
-        return data
-    match envelope.WhichOneof("payload"):
-        case "welcome":
-            welcome = envelope.welcome
-            welcome.resume_token, welcome.resume_url = b"", ""
-            del welcome.ice_servers[:]
-        case "ice_servers_update":
-            del envelope.ice_servers_update.ice_servers[:]
-        case "tool_request":
-            envelope.tool_request.call_token = b""
-        case _:
-            return data
-    return envelope.SerializeToString()
 
 
 def _read(path: Path) -> list[tuple[float, list[_Line]]]:
@@ -190,27 +177,37 @@ def _read(path: Path) -> list[tuple[float, list[_Line]]]:
         for text in lines:
             told = json.loads(text)
             if "opened_after_ms" in told:
-                sockets[int(told["socket"])] = float(told["opened_after_ms"]), []
+                sockets[int(told["socket"])] = _ms(told["opened_after_ms"]), []
                 continue
             data = told.get("data")
             line = _Line(
-                float(told["after_ms"]),
+                _ms(told["after_ms"]),
                 None if data is None else base64.b64decode(data, validate=True),
                 int(told.get("closed", 0)),
             )
             sockets[int(told["socket"])][1].append(line)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (*_DAMAGED, RecursionError) as error:
         raise invalid(f"{path.name} is no recording of a session") from error
     return [sockets[number] for number in sorted(sockets)]
+
+
+def _ms(told: Any) -> float:
+    """A time of the file.
+
+    Raises:
+        ValueError: It is none.
+    """
+    ms = float(told)
+    if not 0 <= ms < math.inf:
+        raise ValueError(told)
+    return ms
 
 
 class _Player:
     """A socket on which the server says what it said."""
 
     def __init__(self, lines: list[_Line], clock: Clock, sent: "_Sent") -> None:
-        self._inbox: deque[bytes] = deque()
-        self._wake = asyncio.Event()
-        self._closed: SocketClosed | None = None
+        self._inbox = Mailbox()
         self._sent = sent
         self._lines = deque(lines)
         self._clock = clock
@@ -220,7 +217,7 @@ class _Player:
 
     def _happen(self) -> None:
         """What is due happens, in order; then the next is waited for."""
-        while self._lines and self._closed is None:
+        while self._lines and self._inbox.closed is None:
             wait_ms = self._opened_ms + self._lines[0].after_ms - self._clock.now_ms()
             if wait_ms > 0:
                 self._timer = self._clock.call_later(wait_ms, self._happen)
@@ -229,7 +226,7 @@ class _Player:
             if line.data is None:
                 self._end(SocketClosed(line.code))
             else:
-                self._put(self._acknowledging(line.data))
+                self._inbox.put(self._acknowledging(line.data))
 
     def _acknowledging(self, data: bytes) -> bytes:
         """The message, as a server says it that has what this client has sent."""
@@ -245,34 +242,22 @@ class _Player:
             return data
         return envelope.SerializeToString()
 
-    def _put(self, data: bytes) -> None:
-        self._inbox.append(data)
-        self._wake.set()
-
     def _end(self, closed: SocketClosed) -> None:
-        if self._closed is None:
-            self._closed = closed
-            if self._timer is not None:
-                self._timer.cancel()
-            self._wake.set()
+        if self._inbox.close(closed) and self._timer is not None:
+            self._timer.cancel()
 
     async def send(self, data: bytes) -> None:
-        if self._closed is not None:
-            raise self._closed
+        if self._inbox.closed is not None:
+            raise self._inbox.closed
         envelope = wire.Envelope.FromString(data)
         if envelope.seq > self._sent.last:
             self._sent.last = envelope.seq
             ack = wire.Envelope(ack=self._sent.last, ack_only=wire.Ack())
-            self._put(ack.SerializeToString())
+            self._inbox.put(ack.SerializeToString())
         await asyncio.sleep(0)
 
     async def receive(self) -> bytes:
-        while not self._inbox:
-            if self._closed is not None:
-                raise SocketClosed(self._closed.code, self._closed.reason)
-            self._wake.clear()
-            await self._wake.wait()
-        return self._inbox.popleft()
+        return await self._inbox.receive()
 
     async def close(self) -> None:
         self._end(SocketClosed(1000))

@@ -1,0 +1,33 @@
+"""Numbers of the command line."""
+
+from argparse import ArgumentTypeError
+
+__all__ = ["count", "seconds", "seconds_from_zero"]
+
+MAX_S = 86_400
+
+
+def seconds(value: str) -> float:
+    """A time above 0, seconds."""
+    found = seconds_from_zero(value)
+    if not found:
+        raise ArgumentTypeError(f"must be above 0 and at most {MAX_S} seconds")
+    return found
+
+
+def seconds_from_zero(value: str) -> float:
+    """A time, seconds, which may be 0."""
+    try:
+        found = float(value)
+    except ValueError:
+        raise ArgumentTypeError(f"{value!r} is no number of seconds") from None
+    if not 0 <= found <= MAX_S:
+        raise ArgumentTypeError(f"must be 0 to {MAX_S} seconds")
+    return found
+
+
+def count(value: str) -> int:
+    """1 to 10000."""
+    if not value.isdecimal() or not 0 < int(value) <= 10_000:
+        raise ArgumentTypeError("must be 1 to 10000")
+    return int(value)
