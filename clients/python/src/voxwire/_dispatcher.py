@@ -88,7 +88,16 @@ class _Listener:
 
     def take(self, event: Event) -> None:
         """Calls the function, if it is for this event."""
-        if self._off or (self._types and not isinstance(event, self._types)):
+        if not self._types or isinstance(event, self._types):
+            self._call(event)
+
+    def measure(self, event: Event) -> None:
+        """Calls it with a measurement, if it is for its very class."""
+        if type(event) in self._types:
+            self._call(event)
+
+    def _call(self, event: Event) -> None:
+        if self._off:
             return
         name = type(event).__name__
         try:
@@ -170,8 +179,7 @@ class Dispatcher:
         for stream in list(self._streams):
             stream.measure(event)
         for listener in tuple(self._listeners):
-            if type(event) in listener.types:
-                _call(listener.function, event)
+            listener.measure(event)
 
     def close(self, failure: BaseException | None = None) -> None:
         """The session is over: readers get what is queued for them, then `failure` or the end."""
