@@ -1,0 +1,136 @@
+"""Every act in every state under every trouble. ``python lifecycle_matrix.py`` prints it all."""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lifecycle import Bench, collect
+from lifecycle_acts import ENDINGS, IN_SESSION, VERBS
+from lifecycle_states import CONNECTING, OVER, SESSION, STATES
+from lifecycle_troubles import TROUBLES
+
+from voxwire_protocol.virtual_time import VirtualTime
+
+ACTS = ENDINGS | IN_SESSION
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the matrix."""
+
+    trouble: str
+    state: str
+    act: str
+
+    def __str__(self) -> str:
+        return f"{self.trouble} / {self.state} / {self.act}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How the program ended, and what of that should not have been."""
+
+    outcome: str
+    took_ms: float
+    wrong: list[str]
+    verbs: dict[str, str]
+
+
+def cells(trouble: str) -> Iterator[Cell]:
+    """Every cell of a trouble."""
+    for state in STATES:
+        acts = ENDINGS if state in CONNECTING else ACTS
+        for act in acts:
+            if state in ("closing", "closed") and act in ("stay", "leave", "raise"):
+                continue  # it has left
+            yield Cell(trouble, state, act)
+
+
+def expected(cell: Cell, *, ready: bool, done: str) -> set[str]:
+    """How the program may end.
+
+    Args:
+        cell: What happens to it.
+        ready: It got a session.
+        done: How it had ended before the trouble came; empty = it had not.
+    """
+    if done:
+        return {done}
+    trouble = TROUBLES[cell.trouble]
+    if cell.act in ("cancel", "cancel twice", "verbs, cancel") and cell.state != "new":
+        return {"cancelled"}
+    if cell.state in CONNECTING and not ready:
+        late = "TIMEOUT" if cell.state == "path opening" else "ok"
+        return {trouble.connect or late, late}
+    if cell.act == "raise":
+        return {"its own"}
+    if cell.state == "failed":
+        return {"BOT_FAILED", "ok"}
+    return {"ok", trouble.session}
+
+
+async def play(time: VirtualTime, cell: Cell) -> Result:
+    """Plays one cell."""
+    trouble = TROUBLES[cell.trouble]
+    bench = Bench(time, live=trouble.live, rtc=trouble.rtc)
+    await STATES[cell.state](bench)
+    done = bench.program.outcome if bench.program and bench.program.task.done() else ""
+    trouble.happen(bench)
+    if bench.program is None:
+        bench.begin()
+        await asyncio.sleep(0)
+    await ACTS[cell.act](bench)
+    began_ms = time.now_ms()
+    program = bench.program
+    assert program is not None
+    lasts_ms = 2100 if cell.state in CONNECTING else trouble.lasts_ms
+    while not program.task.done() and time.now_ms() < began_ms + lasts_ms:
+        await time.advance(50)
+    wrong = await bench.end()
+    allowed = expected(cell, ready=bench.session is not None, done=done)
+    if program.outcome not in allowed:
+        wrong.append(f"it ended with {program.outcome}, not {' or '.join(sorted(allowed))}")
+    verbs = {name: bench.running[name].outcome for name in VERBS if name in bench.running}
+    return Result(program.outcome, program.took_ms or 0, wrong, verbs)
+
+
+def run(cell: Cell) -> Result:
+    """Plays one cell in a time of its own."""
+    time = VirtualTime()
+    return time.run(play(time, cell))
+
+
+def table(trouble: str) -> tuple[list[str], list[str], int]:
+    """All cells of a trouble: a line for each state, what is wrong, and how many there were."""
+    lines: list[str] = []
+    failures: list[str] = []
+    rows: dict[str, list[str]] = {}
+    count = 0
+    for cell in cells(trouble):
+        count += 1
+        result = run(cell)
+        shown = f"{cell.act} → {result.outcome}" + (" FAILED" if result.wrong else "")
+        if result.verbs:
+            counts = Counter(result.verbs.values())
+            shown += " (" + ", ".join(f"{n} {what}" for what, n in counts.most_common()) + ")"
+        rows.setdefault(cell.state, []).append(shown)
+        failures += [f"{cell}: {it}" for it in result.wrong]
+    lines += [f"{trouble:<20} {state:<20} {'; '.join(row)}" for state, row in rows.items()]
+    collect()
+    return lines, failures, count
+
+
+def main() -> None:
+    """Prints the matrix, or that of the troubles that are named."""
+    total, wrong = 0, 0
+    for trouble in sys.argv[1:] or TROUBLES:
+        lines, failures, count = table(trouble)
+        print("\n".join([*lines, *(f"FAILED {it}" for it in failures)]), flush=True)
+        total, wrong = total + count, wrong + len(failures)
+    print(f"{total} cells, {wrong} faults")
+
+
+if __name__ == "__main__":
+    main()
