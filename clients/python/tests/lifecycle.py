@@ -189,6 +189,9 @@ class Bench:
         self.network.latency_ms = LATENCY_MS
         self.script: Callable[[FakeSession], Awaitable[None]] = _listens
         self.dial_error: VoxwireError | None = None
+        self.sockets: list[Any] = []
+        self.told = True
+        """Whether the server can learn that the program has left."""
         self.ice_fails = False
         self.rtc_paths: set[WebRtc] = set()
         self.token: Callable[[], Awaitable[str]] = _good
@@ -202,7 +205,7 @@ class Bench:
         self.raises = False
         self.running: dict[str, Running] = {}
         self.program: Running | None = None
-        self.threads = threading.active_count()
+        self.threads = set(threading.enumerate())
         self.noise: list[str] = []
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self.noise.append(str(context)))
@@ -234,7 +237,9 @@ class Bench:
         if self.dial_error is not None:
             await asyncio.sleep(LATENCY_MS / 1000)
             raise self.dial_error
-        return await self.network.dial(url, timeout_ms=timeout_ms)
+        end = await self.network.dial(url, timeout_ms=timeout_ms)
+        self.sockets.append(end)
+        return end
 
     async def _bot(self, session: FakeSession) -> None:
         await self.script(session)
@@ -302,16 +307,18 @@ class Bench:
         await self.time.advance(3 * LATENCY_MS)
         open_sessions = [session.id for session in self.server.sessions if not session.over]
         await self.server.close()
+        for thread in set(threading.enumerate()) - self.threads:
+            thread.join(10)  # one whose caller was cancelled is left to itself for a moment
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         found = {
             "tasks": [f"{task.get_name()} {task.get_coro()}" for task in tasks],
-            "sockets": list(self.network.ends),
-            "sessions of the server": open_sessions,
+            "sockets": [end for end in self.sockets if end.open],
+            "sessions of the server": open_sessions if self.told else [],
             "paths": list(self.rtc_paths),
             "the microphone": [self.mic] if self.mic.open else [],
             "the speaker": [self.ear] if self.ear.open_now else [],
             "devices": [device.name for device in self.devices.all if device.running],
-            "threads": [t.name for t in threading.enumerate()][self.threads :],
+            "threads": [it.name for it in set(threading.enumerate()) - self.threads],
             "failures of the server": self.server.failures,
         }
         for task in tasks:

@@ -48,27 +48,52 @@ def cells(trouble: str) -> Iterator[Cell]:
             yield Cell(trouble, state, act)
 
 
-def expected(cell: Cell, *, ready: bool, done: str) -> set[str]:
+def expected(cell: Cell, *, ready: bool, done: str, cancelled: bool) -> set[str]:
     """How the program may end.
 
     Args:
         cell: What happens to it.
         ready: It got a session.
         done: How it had ended before the trouble came; empty = it had not.
+        cancelled: It was cancelled before it had ended.
     """
     if done:
         return {done}
     trouble = TROUBLES[cell.trouble]
-    if cell.act in ("cancel", "cancel twice", "verbs, cancel") and cell.state != "new":
+    if cancelled:
         return {"cancelled"}
-    if cell.state in CONNECTING and not ready:
-        late = "TIMEOUT" if cell.state == "path opening" else "ok"
-        return {trouble.connect or late, late}
-    if cell.act == "raise":
-        return {"its own"}
-    if cell.state == "failed":
-        return {"BOT_FAILED", "ok"}
-    return {"ok", trouble.session}
+    away = cell.state in ("reconnecting", "resuming")
+    allowed = {trouble.session or "ok", "ok"}
+    if not ready:
+        allowed = {trouble.connect or "ok"}
+        if cell.state in ("hello sent", "path opening") and trouble.far:
+            allowed.add("CONNECTION_LOST")
+        if cell.state == "path opening":
+            allowed |= {"TIMEOUT", trouble.session or "TIMEOUT"}
+        if cell.trouble == "machine suspended":
+            allowed = {"TIMEOUT"}
+    elif cell.act == "raise":
+        allowed = {"its own"}
+    elif cell.state == "failed":
+        allowed = {"BOT_FAILED", "ok"}
+    elif away and cell.trouble in ("machine suspended", "server says the end", "bot fails"):
+        allowed = {"SESSION_EXPIRED", "ok"}
+    return allowed
+
+
+def is_told(cell: Cell) -> bool:
+    """Whether the server has to know, in the end, that the program has left."""
+    trouble = TROUBLES[cell.trouble]
+    away = cell.state in ("reconnecting", "resuming")
+    away = away or (cell.state == "path opening" and cell.trouble == "socket dropped")
+    dies = trouble.session == "DEVICE" or cell.trouble == "machine suspended"
+    hasty = cell.act in ("cancel", "cancel twice") and cell.state == "path opening"
+    return not (
+        trouble.far
+        or cell.state == "closing"
+        or cell.act == "cancel twice"
+        or (away and (dies or hasty))
+    )
 
 
 async def play(time: VirtualTime, cell: Cell) -> Result:
@@ -77,6 +102,7 @@ async def play(time: VirtualTime, cell: Cell) -> Result:
     bench = Bench(time, live=trouble.live, rtc=trouble.rtc)
     await STATES[cell.state](bench)
     done = bench.program.outcome if bench.program and bench.program.task.done() else ""
+    bench.told = is_told(cell)
     trouble.happen(bench)
     if bench.program is None:
         bench.begin()
@@ -89,7 +115,8 @@ async def play(time: VirtualTime, cell: Cell) -> Result:
     while not program.task.done() and time.now_ms() < began_ms + lasts_ms:
         await time.advance(50)
     wrong = await bench.end()
-    allowed = expected(cell, ready=bench.session is not None, done=done)
+    ready = bench.session is not None
+    allowed = expected(cell, ready=ready, done=done, cancelled=program.cancelled)
     if program.outcome not in allowed:
         wrong.append(f"it ended with {program.outcome}, not {' or '.join(sorted(allowed))}")
     verbs = {name: bench.running[name].outcome for name in VERBS if name in bench.running}

@@ -29,6 +29,7 @@ class Trouble:
         lasts_ms: How long the session may take to end by itself.
         live: The devices are live ones.
         rtc: The audio goes over WebRTC.
+        far: The server cannot be told that the program has left.
     """
 
     happen: Callable[[Bench], object]
@@ -37,6 +38,7 @@ class Trouble:
     lasts_ms: float = 1500
     live: bool = False
     rtc: bool = False
+    far: bool = False
 
 
 def _nothing(bench: Bench) -> None:
@@ -157,28 +159,24 @@ def _suspended(bench: Bench) -> None:
 
 TROUBLES: dict[str, Trouble] = {
     "none": Trouble(_nothing),
-    "server never ready": Trouble(_silent, "TIMEOUT", "SESSION_EXPIRED", 4000),
-    "network dark": Trouble(_dark, "TIMEOUT", "SESSION_EXPIRED", 4000),
-    "server killed": Trouble(_killed, "UNREACHABLE", "SESSION_EXPIRED"),
+    "server never ready": Trouble(_silent, "TIMEOUT", "SESSION_EXPIRED", 4000, far=True),
+    "network dark": Trouble(_dark, "TIMEOUT", "SESSION_EXPIRED", 4000, far=True),
+    "server killed": Trouble(_killed, "UNREACHABLE", "SESSION_EXPIRED", far=True),
     "socket dropped": Trouble(_cut),
-    "token refused": Trouble(_refused(ErrorCode.UNAUTHORIZED), "UNAUTHORIZED", "UNAUTHORIZED"),
+    "token refused": Trouble(_refused(ErrorCode.UNAUTHORIZED), "UNAUTHORIZED", "UNAUTHORIZED", far=True),
     "server busy": Trouble(
-        _refused(ErrorCode.CAPACITY, retry_after_ms=300), "CAPACITY", "SESSION_EXPIRED"
-    ),
+        _refused(ErrorCode.CAPACITY, retry_after_ms=300), "CAPACITY", "SESSION_EXPIRED", far=True),
     "name not found": Trouble(
         _dial_fails(socket.gaierror(-2, "Name or service not known")),
-        *("UNREACHABLE", "SESSION_EXPIRED"),
-    ),
+        *("UNREACHABLE", "SESSION_EXPIRED"), far=True),
     "TLS fails": Trouble(
-        _dial_fails(ssl.SSLError(1, "WRONG_VERSION_NUMBER")), "UNREACHABLE", "SESSION_EXPIRED"
-    ),
-    "HTTP 403": Trouble(_dial_fails(_http(403)), "FORBIDDEN", "FORBIDDEN"),
-    "HTTP 429": Trouble(_dial_fails(_http(429)), "RATE_LIMITED", "SESSION_EXPIRED"),
+        _dial_fails(ssl.SSLError(1, "WRONG_VERSION_NUMBER")), "UNREACHABLE", "SESSION_EXPIRED", far=True),
+    "HTTP 403": Trouble(_dial_fails(_http(403)), "FORBIDDEN", "FORBIDDEN", far=True),
+    "HTTP 429": Trouble(_dial_fails(_http(429)), "RATE_LIMITED", "SESSION_EXPIRED", far=True),
     "HTTP 503": Trouble(
-        _dial_fails(_http(503, retry_after="1")), "CAPACITY", "SESSION_EXPIRED"
-    ),
+        _dial_fails(_http(503, retry_after="1")), "CAPACITY", "SESSION_EXPIRED", far=True),
     "resume refused": Trouble(_expired, "", "SESSION_EXPIRED"),
-    "superseded": Trouble(_superseded, "", "SUPERSEDED"),
+    "superseded": Trouble(_superseded, "", "SUPERSEDED", far=True),
     "ICE fails": Trouble(_ice, "ICE_FAILED", "ICE_FAILED", 8500, rtc=True),
     "WebRTC, none": Trouble(_nothing, rtc=True),
     "path refused": Trouble(_path_refused, "CAPACITY", "CAPACITY", 8500),
@@ -189,7 +187,7 @@ TROUBLES: dict[str, Trouble] = {
     "microphone fails": Trouble(_read_fails, "DEVICE", "DEVICE"),
     "speaker fails": Trouble(_write_fails, "DEVICE", "DEVICE"),
     "server goes away": Trouble(_goes_away),
-    "server says the end": Trouble(_bye, "CONNECTION_LOST", "the end"),
+    "server says the end": Trouble(_bye, "CONNECTION_LOST", ""),
     "bot fails": Trouble(_bot_fails, "BOT_FAILED", "BOT_FAILED"),
     "machine suspended": Trouble(_suspended, "", ""),
 }

@@ -1,6 +1,7 @@
 """What runs behind a session: one owner task; when it ends, nothing of the session remains."""
 
 import asyncio
+import contextlib
 from contextlib import AsyncExitStack
 from typing import Any, Final, cast
 
@@ -196,12 +197,13 @@ class Runtime:
         self._control.send(envelope)
 
     async def bye(self, reason: str) -> None:
-        """Says Bye and waits a moment for the answer."""
-        if self.inbox.leaving or self._over.is_set():
+        """Says Bye, unless that was said, and waits a moment for the answer."""
+        if self._over.is_set():
             return
-        self.inbox.leaving = True
         try:
-            self.send(wire.Envelope(bye=wire.Bye(reason=reason)))
+            if not self.inbox.leaving:
+                self.inbox.leaving = True
+                self.send(wire.Envelope(bye=wire.Bye(reason=reason)))
             async with asyncio.timeout(BYE_MS / 1000):
                 await self._over.wait()
         except (VoxwireError, TimeoutError):
@@ -261,7 +263,7 @@ class Runtime:
             stack.callback(self.log.over)
             stack.push_async_callback(self.requests.close, failure)
             stack.callback(self.files.close, failure)
-            stack.push_async_callback(self._control.close)
+            stack.push_async_callback(self._hang_up)
             stack.push_async_callback(self._paths.close)
             stack.push_async_callback(self._tools.close)
             if self._record is not None:
@@ -269,6 +271,16 @@ class Runtime:
             stack.push_async_callback(self._stop_listening)
             if self.player is not None:
                 self.player.close()
+
+    async def _hang_up(self) -> None:
+        """Closes the control channel. A server that does not know of the end is told: it would
+        keep the session, and its bot at work, until the grace is over."""
+        try:
+            if self.inbox.ended is None and self.inbox.fatal is None:
+                with contextlib.suppress(VoxwireError):
+                    self._control.send(wire.Envelope(bye=wire.Bye()))
+        finally:
+            await self._control.close()
 
     async def _supervise(self) -> None:
         """Waits for the end; lets what was received play out first, unless we hung up."""

@@ -89,7 +89,7 @@ class LiveAudio:
         """
         both = microphone is not None and speaker is not None
         filter_, self._reason = echo_filter(echo, both_live=both)
-        self._backend: DeviceBackend | None = None
+        self._backend = devices
         if microphone is not None or speaker is not None:
             self._backend = devices or machine_devices()
         self.speaker = None if speaker is None else LiveSpeaker(clock)
@@ -99,7 +99,7 @@ class LiveAudio:
         self._speaker = _slot(DeviceKind.SPEAKER, speaker, self.speaker)
         self._slots = [slot for slot in (self._microphone, self._speaker) if slot is not None]
         self._keeper: Keeper | None = None
-        if self._backend is not None:
+        if self._slots and self._backend is not None:
             self._keeper = Keeper(self._backend, self._slots, clock=clock, tell=self._note)
         self.echo = filter_.control
         self._early: list[Event] = []
