@@ -31,8 +31,8 @@ from voxwire_protocol.errors import ErrorCode, SignalingError, VoxwireError
 
 LATENCY_MS: Final = 20
 CONNECT_MS: Final = 2000
-WAIT_MS: Final = 700
-GRACE_MS: Final = 1000
+WAIT_MS: Final = 300
+GRACE_MS: Final = 600
 CLOSING_MS: Final = 2500
 """Bye is waited for 1 s, what is queued 1 s, the closing handshake 0.5 s: then all is over."""
 

@@ -43,7 +43,7 @@ async def _stream(session: voxwire.Session) -> None:
 
 async def _push_to_talk(session: voxwire.Session) -> None:
     async with session.push_to_talk():
-        await asyncio.sleep(WAIT_MS / 1000)
+        await asyncio.sleep(0.1)
 
 
 async def _handle(session: voxwire.Session) -> None:
@@ -80,6 +80,7 @@ async def _set_volume(session: voxwire.Session) -> None:
 
 
 VERBS: dict[str, Verb] = {
+    "__anext__": Verb(_iterate, None),
     "send_text": Verb(lambda it: it.send_text("hello")),
     "send_text over it": Verb(lambda it: it.send_text("hello", interrupt=True), name="send_text"),
     "send_context": Verb(lambda it: it.send_context("by the way")),
@@ -89,13 +90,12 @@ VERBS: dict[str, Verb] = {
     "interrupt": Verb(lambda it: it.interrupt()),
     "mute": Verb(lambda it: it.mute()),
     "unmute": Verb(lambda it: it.mute(False), name="mute"),
-    "push_to_talk": Verb(_push_to_talk, WAIT_MS),
+    "push_to_talk": Verb(_push_to_talk, 100),
     "call": Verb(lambda it: it.call("double", 2), WAIT_MS),
     "call, no answer": Verb(lambda it: it.call("nobody"), WAIT_MS, name="call"),
     "handle": Verb(_handle),
     "on": Verb(_on),
     "wait_for": Verb(lambda it: it.wait_for(voxwire.Interrupted), WAIT_MS),
-    "__anext__": Verb(_iterate, None),
     "events": Verb(_stream, None),
     "report": Verb(_report),
     "audio.set_microphone": Verb(lambda it: it.audio.set_microphone(), DEVICES_MS),
@@ -111,10 +111,8 @@ VERBS: dict[str, Verb] = {
     },
 }
 
-OWN = {
-    *("audio.run", "audio.begin"),  # of the session itself
-    *("audio.active", "audio.speaker", "audio.microphone", "audio.echo"),
-}
+OWN = {"audio.run", "audio.begin", "audio.active"}
+"""What the session itself calls."""
 
 
 def public_names() -> set[str]:

@@ -35,7 +35,7 @@ class Trouble:
     happen: Callable[[Bench], object]
     connect: str = ""
     session: str = ""
-    lasts_ms: float = 1500
+    lasts_ms: float = 900
     live: bool = False
     rtc: bool = False
     far: bool = False
@@ -158,9 +158,9 @@ def _suspended(bench: Bench) -> None:
 
 
 TROUBLES: dict[str, Trouble] = {
-    "none": Trouble(_nothing),
-    "server never ready": Trouble(_silent, "TIMEOUT", "SESSION_EXPIRED", 4000, far=True),
-    "network dark": Trouble(_dark, "TIMEOUT", "SESSION_EXPIRED", 4000, far=True),
+    "none": Trouble(_nothing, lasts_ms=350),
+    "server never ready": Trouble(_silent, "TIMEOUT", "SESSION_EXPIRED", 2600, far=True),
+    "network dark": Trouble(_dark, "TIMEOUT", "SESSION_EXPIRED", 2600, far=True),
     "server killed": Trouble(_killed, "UNREACHABLE", "SESSION_EXPIRED", far=True),
     "socket dropped": Trouble(_cut),
     "token refused": Trouble(_refused(ErrorCode.UNAUTHORIZED), "UNAUTHORIZED", "UNAUTHORIZED", far=True),
@@ -178,12 +178,12 @@ TROUBLES: dict[str, Trouble] = {
     "resume refused": Trouble(_expired, "", "SESSION_EXPIRED"),
     "superseded": Trouble(_superseded, "", "SUPERSEDED", far=True),
     "ICE fails": Trouble(_ice, "ICE_FAILED", "ICE_FAILED", 8500, rtc=True),
-    "WebRTC, none": Trouble(_nothing, rtc=True),
+    "WebRTC, none": Trouble(_nothing, lasts_ms=350, rtc=True),
     "path refused": Trouble(_path_refused, "CAPACITY", "CAPACITY", 8500),
-    "path lost": Trouble(_path_lost),
-    "device missing": Trouble(_missing, "DEVICE", "", live=True),
-    "device stalls": Trouble(_stalls, "", "", live=True),
-    "devices, none": Trouble(_nothing, live=True),
+    "path lost": Trouble(_path_lost, lasts_ms=350),
+    "device missing": Trouble(_missing, "DEVICE", "", 400, live=True),
+    "device stalls": Trouble(_stalls, lasts_ms=800, live=True),
+    "devices, none": Trouble(_nothing, lasts_ms=350, live=True),
     "microphone fails": Trouble(_read_fails, "DEVICE", "DEVICE"),
     "speaker fails": Trouble(_write_fails, "DEVICE", "DEVICE"),
     "server goes away": Trouble(_goes_away),
@@ -191,3 +191,16 @@ TROUBLES: dict[str, Trouble] = {
     "bot fails": Trouble(_bot_fails, "BOT_FAILED", "BOT_FAILED"),
     "machine suspended": Trouble(_suspended, "", ""),
 }
+
+
+def heal(bench: Bench) -> None:
+    """All troubles that can be over are over."""
+    bench.dial_error = None
+    bench.network.state = NetworkState.UP
+    bench.server.welcome_again()
+    bench.server.deaf_to.clear()
+    bench.server.refused_paths.clear()
+    bench.ice_fails = False
+    bench.mic.failure = bench.ear.failure = None
+    for device in bench.devices.all:
+        device.working = device.calling = True
