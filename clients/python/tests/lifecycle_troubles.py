@@ -155,6 +155,8 @@ def _superseded(bench: Bench) -> None:
 def _suspended(bench: Bench) -> None:
     """Everything stands still for a minute and a half, and then all is due at once."""
     bench.time._loop.jump(90)
+    for one in bench.running.values():
+        one.began_ms += 90_000
 
 
 TROUBLES: dict[str, Trouble] = {

@@ -1,5 +1,7 @@
 """Troubles and verbs in orders that hypothesis thinks of: one session, one thing after the other."""
 
+from collections.abc import Iterator
+
 import hypothesis
 import pytest
 from hypothesis import strategies as st
@@ -45,9 +47,12 @@ async def play(time: VirtualTime, state: str, order: list[str], ending: str) -> 
     return await bench.end()
 
 
-@pytest.fixture(autouse=True)
-def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxwire._dispatcher._log.disabled", True)  # bugs of the program
+@pytest.fixture(autouse=True, scope="module")
+def quiet() -> Iterator[None]:
+    """Bugs of the program are logged."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("voxwire._dispatcher._log.disabled", True)
+        yield
 
 
 def check(state: str, order: list[str], ending: str) -> None:
@@ -56,7 +61,7 @@ def check(state: str, order: list[str], ending: str) -> None:
     assert not found, "\n".join([f"{state}, then {order}, then {ending}:", *found])
 
 
-@hypothesis.settings(max_examples=400, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.settings(max_examples=400)
 @hypothesis.given(st.sampled_from(list(SESSION)), steps, st.sampled_from(list(ENDINGS)))
 def test_any_order_ends_in_time_and_leaves_nothing(
     state: str, order: list[str], ending: str
@@ -65,7 +70,7 @@ def test_any_order_ends_in_time_and_leaves_nothing(
 
 
 @pytest.mark.soak
-@hypothesis.settings(max_examples=20_000)
+@hypothesis.settings(max_examples=3_000)
 @hypothesis.given(st.sampled_from(list(STATES)), steps, st.sampled_from(list(ENDINGS)))
 def test_many_more_orders(state: str, order: list[str], ending: str) -> None:
     check(state, order, ending)

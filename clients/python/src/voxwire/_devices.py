@@ -1,5 +1,6 @@
 """Other people's microphones and speakers: their mistakes become errors that say what to do."""
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Generator
@@ -89,7 +90,7 @@ class Pace:
             )
 
 
-def device_error(what: str, error: Exception) -> VoxwireError:
+def device_error(what: str, error: BaseException) -> VoxwireError:
     """The error for a device that raised; one of ours stays what it is."""
     if isinstance(error, VoxwireError):
         return error
@@ -143,7 +144,7 @@ class GuardedSpeaker:
         """
         try:
             self._speaker.open(sample_rate)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             made = device_error("the speaker", error)
             raise made from made.__cause__
 
@@ -156,7 +157,7 @@ class GuardedSpeaker:
         with self._pace.call(self._clock):
             try:
                 self._speaker.write(block, at)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
                 made = device_error("the speaker", error)
                 raise made from made.__cause__
 
@@ -164,5 +165,5 @@ class GuardedSpeaker:
         """Ends; a failure is logged, since nothing is to be played any more."""
         try:
             self._speaker.close()
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             _log.warning("the speaker could not be closed", exc_info=True)

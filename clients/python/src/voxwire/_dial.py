@@ -77,8 +77,8 @@ class Dialler:
         return int(self._environment.clock.now_ms())
 
     async def greet(self, socket: Socket) -> None:
-        """Says Hello."""
-        await socket.send(self._greeting.hello(self._last_received()))
+        """Says Hello. Where the socket is closed already, `read_welcome` says why."""
+        await socket.say(self._greeting.hello(self._last_received()))
 
     async def come_back(
         self, cause: VoxwireError, trying: Callable[[int], None]

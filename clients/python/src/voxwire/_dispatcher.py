@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, cast
 
 from voxwire._events import EventQueue
+from voxwire._stopped import is_cancelled
 from voxwire_protocol.events import Event
 
 __all__ = ["Dispatcher", "EventStream", "Handler"]
@@ -151,7 +152,9 @@ class Dispatcher:
                 async for event in stream:
                     try:
                         await function(event)
-                    except Exception:
+                    except (Exception, asyncio.CancelledError) as error:
+                        if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                            raise
                         _log.exception("a handler of %s failed", type(event).__name__)
             except Exception:  # why the session ended: whoever reads its events is told
                 return
@@ -187,5 +190,5 @@ class Dispatcher:
 def _call(function: Callable[[Any], object], event: Event) -> None:
     try:
         function(event)
-    except Exception:
+    except (Exception, asyncio.CancelledError):
         _log.exception("a handler of %s failed", type(event).__name__)

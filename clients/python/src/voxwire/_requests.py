@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from voxwire._stopped import is_cancelled
 from voxwire_protocol import wire
 from voxwire_protocol.errors import (
     ErrorCode,
@@ -133,7 +134,9 @@ class Requests:
                 raise make_error(ErrorCode.CAPACITY, "too much is asked at once", retryable=True)
             result = function(load_json(message.data_json) if message.data_json else None)
             data_json = dump_json(await result if inspect.isawaitable(result) else result)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise
             if not isinstance(error, VoxwireError):
                 _log.exception("what answers %s failed", method)
             self._reply(error=_error_of(error, request_id))
@@ -151,7 +154,7 @@ class Requests:
             _log.warning("an answer was not sent: %s", error.reason)
 
 
-def _error_of(error: Exception, request_id: str) -> wire.Error:
+def _error_of(error: BaseException, request_id: str) -> wire.Error:
     """What the bot is told: our own errors in their words, of anything else the type's name."""
     code, reason, retryable = ErrorCode.INTERNAL, type(error).__name__, False
     if isinstance(error, VoxwireError):

@@ -138,6 +138,11 @@ class Runtime:
         """The path in use, or the last one."""
         return self._paths.opened
 
+    @property
+    def over(self) -> bool:
+        """Whether the session has ended, or is about to: nothing is sent any more."""
+        return self._over.is_set() or self._owner is None or self._owner.done()
+
     async def dial(self, timeout_ms: int) -> None:
         """Opens the control channel's first socket. Cancel-safe.
 
@@ -151,7 +156,10 @@ class Runtime:
         try:
             await self._control.dial(timeout_ms)
         except BaseException:
-            await self._stop_listening()
+            try:
+                await self._stop_listening()
+            finally:
+                self._close_record()
             raise
 
     async def _stop_listening(self) -> None:
@@ -192,7 +200,7 @@ class Runtime:
         Raises:
             UsageError: The session has ended.
         """
-        if self._over.is_set() or self._owner is None or self._owner.done():
+        if self.over:
             raise UsageError(ErrorCode.INVALID_STATE, "the session has ended")
         self._control.send(envelope)
 
@@ -250,6 +258,8 @@ class Runtime:
         await early
 
     async def _clean_up(self, failure: VoxwireError | None) -> None:
+        unwritten = self._close_record()
+        failure = failure or unwritten
         if failure is None and self.player is None:
             failure = lost("the session ended before it was ready")
         self.failure = failure
@@ -266,11 +276,18 @@ class Runtime:
             stack.push_async_callback(self._hang_up)
             stack.push_async_callback(self._paths.close)
             stack.push_async_callback(self._tools.close)
-            if self._record is not None:
-                stack.callback(self._record.close)
             stack.push_async_callback(self._stop_listening)
             if self.player is not None:
                 self.player.close()
+
+    def _close_record(self) -> VoxwireError | None:
+        """Closes the recording; why it cannot be written, if it cannot."""
+        try:
+            if self._record is not None:
+                self._record.close()
+        except VoxwireError as error:
+            return error
+        return None
 
     async def _hang_up(self) -> None:
         """Closes the control channel. A server that does not know of the end is told: it would

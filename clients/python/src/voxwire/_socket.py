@@ -47,7 +47,18 @@ class Socket:
         return cls(websocket, gate, environment.clock)
 
     async def send(self, data: bytes) -> None:
-        """Writes one message. A cancelled write may have happened.
+        """Writes one message; never returns where the socket is closed: the reader knows why.
+
+        A cancelled write may have happened.
+
+        Raises:
+            Lost: The peer does not read.
+        """
+        if not await self.say(data):
+            await asyncio.Event().wait()
+
+    async def say(self, data: bytes) -> bool:
+        """Writes one message; False = the socket is closed, and `receive` says why.
 
         Raises:
             Lost: The peer does not read.
@@ -59,7 +70,8 @@ class Socket:
         except TimeoutError:
             raise Lost(lost("the server does not read what is sent to it")) from None
         except SocketClosed:
-            await asyncio.Event().wait()  # the reader knows why
+            return False
+        return True
 
     async def receive(self) -> str | bytes:
         """Reads one message. Cancel-safe.

@@ -75,10 +75,16 @@ class StereoFile:
         self._put(BOT, samples)
 
     def close(self) -> None:
-        """Writes what is left, and closes the file; may be called again."""
-        if self._end > self._base:
-            self._flush(self._end)
-        self._writer.close()
+        """Writes what is left, and closes the file; may be called again.
+
+        Raises:
+            MediaError: It cannot be written.
+        """
+        try:
+            if self._end > self._base:
+                self._flush(self._end)
+        finally:
+            self._writer.close()
 
     def _position(self, at_ms: float) -> int:
         return round((at_ms - (self._zero_ms or 0.0)) * RATE / 1000)

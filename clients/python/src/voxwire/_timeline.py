@@ -29,6 +29,7 @@ class TimelineWriter:
         Raises:
             MediaError: It cannot be created.
         """
+        self._path = path
         self._rate = sample_rate
         self._channels = num_channels
         self._frame_bytes = 2 * num_channels
@@ -39,7 +40,11 @@ class TimelineWriter:
         except OSError as error:
             reason = f"cannot write {path}: {error.strerror}"
             raise MediaError(ErrorCode.DEVICE, reason) from error
-        self._write_header()
+        try:
+            self._write_header()
+        except MediaError:
+            self._file.close()
+            raise
 
     def write(self, position: int, samples: Samples) -> None:
         """Writes samples at a position; what lies beyond 4 GB is left out.
@@ -47,6 +52,9 @@ class TimelineWriter:
         Args:
             position: Of the first one, in samples of a channel.
             samples: int16: mono, or samples × channels.
+
+        Raises:
+            MediaError: The file takes no more.
         """
         if (position + len(samples)) * self._frame_bytes > _MAX_BYTES:
             return
@@ -70,7 +78,11 @@ class TimelineWriter:
         self._put(0, header)
 
     def _put(self, at: int, data: bytes) -> None:
-        self._file.seek(at)
         view = memoryview(data)
-        while view:  # an unbuffered file may take less than it is given
-            view = view[self._file.write(view) :]
+        try:
+            self._file.seek(at)
+            while view:  # an unbuffered file may take less than it is given
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            reason = f"cannot write {self._path}: {error.strerror}"
+            raise MediaError(ErrorCode.DEVICE, reason) from error

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
+from voxwire._stopped import is_cancelled
 from voxwire._threads import in_thread
 from voxwire._turn_log import TurnLog
 from voxwire.tools import Approve, Tool, ToolCall, ToolError
@@ -143,8 +144,7 @@ class ToolRunner:
                     return
                 result = dump_json(await self._call(tool, arguments))
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if is_cancelled():
                 raise
             self._finish(call_id, CallError(ErrorCode.TOOL_FAILED, "CancelledError"))
         except Exception as error:

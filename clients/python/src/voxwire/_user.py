@@ -10,6 +10,7 @@ import numpy as np
 
 from voxwire._devices import Pace, block_of, device_error
 from voxwire._path import BLOCK_MS, Resent
+from voxwire._stopped import is_cancelled
 from voxwire.audio import CAPTURE_RATE, Microphone
 from voxwire_protocol import wire
 from voxwire_protocol.capture import KEPT_MS, KeptCapture, Piece
@@ -128,10 +129,12 @@ class UserAudio:
     async def _run_microphone(self, microphone: Microphone) -> None:
         try:
             await microphone.run()
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise
             self._fail(error)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or device_error("the microphone", error)
         self._failed.set()
 
@@ -154,7 +157,7 @@ class UserAudio:
         try:
             with self._pace.call(self._clock):
                 samples = block_of(self._microphone.read(num_samples), num_samples)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             self._fail(error)
             return None
         if self._muted:

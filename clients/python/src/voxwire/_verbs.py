@@ -11,6 +11,7 @@ from voxwire._files import acceptance_of, begin_of
 from voxwire._options import Options
 from voxwire._runtime import Runtime
 from voxwire_protocol import events, wire
+from voxwire_protocol.errors import VoxwireError
 
 __all__ = ["Verbs"]
 
@@ -140,7 +141,11 @@ class Verbs:
         await self.mute(False)
         try:
             yield
-        finally:
+        except BaseException:
+            with contextlib.suppress(VoxwireError):  # what was raised first is told
+                await self.mute(True)
+            raise
+        if not self._runtime.over:
             await self.mute(True)
 
     async def call(self, method: str, data: Any = None, *, timeout_ms: float | None = None) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast
 
 from voxwire._arguments import invalid, token_text
+from voxwire._stopped import is_cancelled
 from voxwire._threads import in_thread
 from voxwire_protocol.errors import ErrorCode, SessionError, TransportError, VoxwireError
 
@@ -116,9 +117,11 @@ async def ask_for_token(source: TokenSource, request: TokenRequest) -> str:
     try:
         given = source(request)
         token: object = await given if inspect.isawaitable(given) else given
-    except (VoxwireError, asyncio.CancelledError):
+    except VoxwireError:
         raise
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
+            raise
         reason = f"the token source gave no token, it raised {type(error).__name__}"
         raise SessionError(ErrorCode.UNAUTHORIZED, reason) from error
     return token_text(token)
