@@ -222,7 +222,7 @@ class Runtime:
         self.inbox.leaving = True
         self._finish()
         owner = self._owner
-        if owner is None:
+        if owner is None or owner.done():
             return
         try:
             await asyncio.wait({owner}, timeout=SHUTDOWN_MS / 1000)

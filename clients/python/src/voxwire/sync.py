@@ -13,7 +13,9 @@ The session runs in an event loop in a thread of its own (anyio's blocking porta
 here waits for it. Functions that are passed in (tools, handlers, sources) run in that thread.
 """
 
+import asyncio
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import TracebackType
@@ -30,12 +32,50 @@ from voxwire._simulate import Simulation
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
 from voxwire.session import Session as AsyncSession
+from voxwire_protocol.errors import ErrorCode, UsageError
 from voxwire_protocol.events import ConnectionState, Event
 
 __all__ = ["Connection", "EventStream", "LiveAudio", "Session", "connect"]
 
 EventT = TypeVar("EventT")
 _ReadT = TypeVar("_ReadT")
+
+
+class _Loop:
+    """The loop of a session in its own thread; when that has ended, another one for what is left
+    to be read.
+    """
+
+    def __init__(self, portal: BlockingPortal) -> None:
+        """Takes the way into the loop."""
+        self._portal = portal
+        self._loop = portal.call(asyncio.get_running_loop)
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Runs a function, async or not, in the loop, and waits for it.
+
+        Raises:
+            UsageError: INVALID_STATE: it is called in the loop's own thread, or the session has
+                ended while it ran.
+        """
+        if self._is_here():
+            reason = "a function that the session calls must not call it: use a thread of its own"
+            raise UsageError(ErrorCode.INVALID_STATE, reason)
+        try:
+            future = self._portal.start_task_soon(function, *args)
+        except RuntimeError:  # it does not run any more
+            with start_blocking_portal(name="voxwire-sync") as portal:
+                return portal.call(function, *args)
+        try:
+            return future.result()
+        except CancelledError:
+            raise UsageError(ErrorCode.INVALID_STATE, "the session has ended") from None
+
+    def _is_here(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
 
 
 class Connection:
@@ -56,7 +96,7 @@ class Connection:
             portal = stack.enter_context(start_blocking_portal(name="voxwire-sync"))
             session = stack.enter_context(portal.wrap_async_context_manager(self._connection))
             self._stack = stack.pop_all()
-        return Session(session, portal)
+        return Session(session, _Loop(portal))
 
     def __exit__(
         self,
@@ -81,10 +121,10 @@ def connect(url: str, **options: Any) -> Connection:
 class EventStream(Generic[EventT]):
     """Events of some types, from the moment on that it was made; got from `Session.events`."""
 
-    def __init__(self, stream: AsyncEventStream[EventT], portal: BlockingPortal) -> None:
+    def __init__(self, stream: AsyncEventStream[EventT], loop: "_Loop") -> None:
         """Reads the loop's stream; use `Session.events`."""
         self._stream = stream
-        self._portal = portal
+        self._loop = loop
 
     def __iter__(self) -> Iterator[EventT]:
         """Iterates over the events until the session ends."""
@@ -97,28 +137,28 @@ class EventStream(Generic[EventT]):
             StopIteration: The session ended in order, or the stream was closed.
             VoxwireError: The session ended otherwise.
         """
-        return _next(self._portal, self._stream)
+        return _next(self._loop, self._stream)
 
     def close(self) -> None:
         """Ends the stream; what is queued can still be read."""
-        self._portal.call(self._stream.close)
+        self._loop.call(self._stream.close)
 
 
 class LiveAudio:
     """`voxwire.LiveAudio` of a session: what it has, and its verbs, which wait here."""
 
-    def __init__(self, audio: Any, portal: BlockingPortal) -> None:
+    def __init__(self, audio: Any, loop: "_Loop") -> None:
         """Takes the loop's; use `Session.audio`."""
-        self.__dict__["_audio"], self.__dict__["_portal"] = audio, portal
+        self.__dict__["_audio"], self.__dict__["_loop"] = audio, loop
 
     def __getattr__(self, name: str) -> Any:
         """What it has of that name; a verb is run in the loop, and waited for."""
         value = getattr(self._audio, name)
-        return _waiting(value, self._portal) if callable(value) else value
+        return _waiting(value, self._loop) if callable(value) else value
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Sets, in the loop, what can be set."""
-        self._portal.call(setattr, self._audio, name, value)
+        self._loop.call(setattr, self._audio, name, value)
 
 
 class Session:
@@ -127,13 +167,13 @@ class Session:
     It may be used from several threads; one at a time iterates over it.
     """
 
-    def __init__(self, session: AsyncSession, portal: BlockingPortal) -> None:
+    def __init__(self, session: AsyncSession, loop: "_Loop") -> None:
         """Takes the loop's; use `connect`."""
         self._session = session
-        self._portal = portal
+        self._loop = loop
 
     def _get(self, read: Callable[[AsyncSession], _ReadT]) -> _ReadT:
-        return self._portal.call(read, self._session)
+        return self._loop.call(read, self._session)
 
     @property
     def id(self) -> str:
@@ -178,12 +218,12 @@ class Session:
     @property
     def audio(self) -> LiveAudio:
         """The live devices: levels, volume, and others in their place."""
-        return LiveAudio(self._get(lambda it: it.audio), self._portal)
+        return LiveAudio(self._get(lambda it: it.audio), self._loop)
 
     @property
     def simulate(self) -> Simulation:
         """Trouble on demand, for tests."""
-        return cast("Simulation", LiveAudio(self._get(lambda it: it.simulate), self._portal))
+        return cast("Simulation", LiveAudio(self._get(lambda it: it.simulate), self._loop))
 
     @property
     def position_ms(self) -> int:
@@ -215,22 +255,22 @@ class Session:
             StopIteration: The session ended in order.
             VoxwireError: It ended otherwise.
         """
-        return _next(self._portal, self._session)
+        return _next(self._loop, self._session)
 
     def wait_for(self, event_type: type[EventT], timeout_ms: float | None = None) -> EventT:
         """Reads events up to and including the next one of a type: `voxwire.Session.wait_for`."""
-        return self._portal.call(self._session.wait_for, event_type, timeout_ms)
+        return self._loop.call(self._session.wait_for, event_type, timeout_ms)
 
     def events(self, *types: type[EventT]) -> EventStream[EventT]:
         """Events of some types from now on, for one more reader, in any thread."""
-        return EventStream(self._get(lambda it: it.events(*types)), self._portal)
+        return EventStream(self._get(lambda it: it.events(*types)), self._loop)
 
     def on(self, types: type[Any] | tuple[type[Any], ...], function: Handler) -> Callable[[], None]:
         """Has a function called with each event of a type, in the loop's thread.
 
         It must not block, nor call the session: `events` in a thread of its own may.
         """
-        return _waiting(self._get(lambda it: it.on(types, function)), self._portal)
+        return _waiting(self._get(lambda it: it.on(types, function)), self._loop)
 
     def send_text(
         self, text: str, *, speak: bool = True, interrupt: bool = False, run: bool = True
@@ -269,8 +309,14 @@ class Session:
     @contextmanager
     def push_to_talk(self) -> Generator[None]:
         """The user is heard while this is entered, and muted before and after."""
-        with self._portal.wrap_async_context_manager(self._session.push_to_talk()):
+        talking = self._session.push_to_talk()
+        self._do(talking.__aenter__)
+        try:
             yield
+        except BaseException as error:
+            self._do(talking.__aexit__, type(error), error, error.__traceback__)
+            raise
+        self._do(talking.__aexit__, None, None, None)
 
     def call(self, method: str, data: Any = None, *, timeout_ms: float | None = None) -> Any:
         """Asks the bot's program, and waits for its answer: `voxwire.Session.call`."""
@@ -278,7 +324,7 @@ class Session:
 
     def handle(self, method: str, function: Callable[[Any], Any]) -> Callable[[], None]:
         """Answers, in the loop's thread, what the bot's program asks: `voxwire.Session.handle`."""
-        return _waiting(self._get(lambda it: it.handle(method, function)), self._portal)
+        return _waiting(self._get(lambda it: it.handle(method, function)), self._loop)
 
     def send_dtmf(self, digits: str) -> None:
         """Presses keys of a telephone: `voxwire.Session.send_dtmf`."""
@@ -296,21 +342,21 @@ class Session:
         self._do(self._session.close, reason)
 
     def _do(self, verb: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return _waiting(verb, self._portal)(*args, **kwargs)
+        return _waiting(verb, self._loop)(*args, **kwargs)
 
 
-def _waiting(function: Callable[..., Any], portal: BlockingPortal) -> Callable[..., Any]:
+def _waiting(function: Callable[..., Any], loop: "_Loop") -> Callable[..., Any]:
     """The function, run in the loop; whoever calls it here waits for what it does."""
 
     def wait(*args: Any, **kwargs: Any) -> Any:
-        return portal.call(partial(function, *args, **kwargs))
+        return loop.call(partial(function, *args, **kwargs))
 
     return wait
 
 
-def _next(portal: BlockingPortal, events: Any) -> Any:
+def _next(loop: "_Loop", events: Any) -> Any:
     """The next of an async iterator; its end is the end here."""
-    found = portal.call(_one, events)
+    found = loop.call(_one, events)
     if found is _END:
         raise StopIteration
     return found
