@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,15 @@ import pytest
 from virtual import session_of, virtual
 
 import voxwire
-from voxwire.testing import FakeMicrophone, FakeServer, FakeSession, NetworkState, VirtualTime
+from voxwire.testing import (
+    FakeDevice,
+    FakeDevices,
+    FakeMicrophone,
+    FakeServer,
+    FakeSession,
+    NetworkState,
+    VirtualTime,
+)
 
 CODE = voxwire.ErrorCode
 
@@ -215,6 +224,40 @@ async def test_who_is_cancelled_while_a_key_is_held_is_cancelled(time: VirtualTi
         talking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await talking
+
+
+class HangingDevices(FakeDevices):
+    """A system that does not open a device, until it does after all."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeDevice("Mic", microphone=True), FakeDevice("Mic 2", microphone=True))
+        self.opens = threading.Event()
+        self.opens.set()
+
+    def open_input(self, *args: Any) -> Any:
+        self.opens.wait(60)
+        return super().open_input(*args)
+
+
+async def test_a_device_that_does_not_open_is_refused_and_closed_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("voxwire._live.keeper.OPEN_MS", 50)
+    devices = HangingDevices()
+    server = FakeServer()
+    environment = dataclasses.replace(server.environment, devices=devices)
+    async with (
+        server,
+        voxwire.connect(server.url, environment=environment, microphone=True) as session,
+    ):
+        devices.opens.clear()
+        with pytest.raises(voxwire.MediaError, match="did not answer within"):
+            await session.audio.set_microphone("Mic 2")
+        await session.send_text("typed")
+    devices.opens.set()
+    async with asyncio.timeout(60):
+        while any(device.running for device in devices.all):
+            await asyncio.sleep(0.01)  # real time: poll
 
 
 @virtual

@@ -9,7 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from voxwire._live.speaker import LiveSpeaker
 from voxwire._threads import in_thread, leave_to_thread
 from voxwire.playout import Samples
 from voxwire_protocol.clocks import Clock
-from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError
+from voxwire_protocol.errors import ErrorCode, MediaError, UsageError, VoxwireError
 from voxwire_protocol.events import DeviceChanged, DeviceKind, DeviceState
 
 __all__ = ["CLOSE_MS", "FIRST_MS", "SILENT_MS", "Keeper", "Slot"]
@@ -33,11 +33,17 @@ FIRST_MS: Final = 3000
 ARMED_MS: Final = 50
 """How soon the first call is noticed, from which on the shorter time counts."""
 
+OPEN_MS: Final = 5000
+"""A system that has not listed its devices, or opened one, within this time does not."""
+
 CLOSE_MS: Final = 2000
 """A device that does not close within this time is left to a thread."""
 
 RETRY_MS: Final = (0.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0, 30_000.0)
 """How long a device that is missing is waited for between two tries; the last stays."""
+
+
+_MadeT = TypeVar("_MadeT")
 
 
 class _Swap(NamedTuple):
@@ -233,7 +239,7 @@ class Keeper:
         await self._close_all()
         failure: VoxwireError | None = None
         try:
-            await in_thread(self._backend.refresh)
+            await _in_time(self._backend.refresh, "the devices")
         except VoxwireError as error:
             failure = error
         for slot in self._slots:
@@ -264,17 +270,15 @@ class Keeper:
         Raises:
             VoxwireError: It cannot be had.
         """
-        info = await in_thread(lambda: choose(self._backend, slot.kind, device))
+        info = await _in_time(lambda: choose(self._backend, slot.kind, device), "the devices")
         slot.number += 1
         slot.called_ms, slot.ended = None, False
         slot.end.attach(info.sample_rate)
         opening = _Opening(self._opener(slot, info))
         try:
-            slot.stream = await in_thread(opening.run)
-        except asyncio.CancelledError:
+            slot.stream = await _in_time(opening.run, info.name)
+        except BaseException:
             opening.abandon()
-            raise
-        except VoxwireError:
             slot.end.detach()
             raise
         if isinstance(slot.end, LiveMicrophone):
@@ -356,6 +360,20 @@ class _Opening:
             stream = self._stream
         if stream is not None:
             leave_to_thread(stream.close)
+
+
+async def _in_time(work: Callable[[], _MadeT], what: str) -> _MadeT:
+    """Runs what may hang in a thread.
+
+    Raises:
+        MediaError: DEVICE: it has hung for `OPEN_MS`; the thread is left to itself.
+    """
+    try:
+        async with asyncio.timeout(OPEN_MS / 1000):
+            return await in_thread(work)
+    except TimeoutError:
+        reason = f"{what}: the system did not answer within {OPEN_MS / 1000:g} s"
+        raise MediaError(ErrorCode.DEVICE, reason) from None
 
 
 def _buffered_ms(end: LiveMicrophone | LiveSpeaker) -> float:
