@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from peer import UNIT_S, Peer, serving
@@ -52,15 +52,22 @@ async def nothing_left() -> AsyncIterator[None]:
     assert not complaints
 
 
-def silent_about_webrtc(answer: Callable[[str], str | None]) -> Callable[[Peer], object]:
-    async def script(peer: Peer) -> None:
+def server_that(answer: Callable[[str], str | None]) -> Callable[[Peer], Awaitable[None]]:
+    """Welcomes, and answers one path so, as long as its client is there."""
+
+    async def talk(peer: Peer) -> None:
         await peer.welcome()
         opened = (await peer.heard("path_open")).path_open
         sdp = answer(opened.sdp_offer)
         if sdp is not None:
             message = wire.PathAnswer(path_id=opened.path_id, sdp_answer=sdp)
             await peer.say(path_answer=message)
+
+    async def script(peer: Peer) -> None:
+        talking = asyncio.create_task(talk(peer))
         await peer.socket.wait_closed()
+        talking.cancel()
+        await asyncio.gather(talking, return_exceptions=True)
 
     return script
 
@@ -70,7 +77,7 @@ def silent_about_webrtc(answer: Callable[[str], str | None]) -> Callable[[Peer],
 async def test_an_answer_that_leads_nowhere_is_its_error(name: str) -> None:
     answer, code = ANSWERS[name]
     waits = voxwire.Timeouts(connect_ms=1500 * UNIT_S)
-    async with serving(silent_about_webrtc(answer)) as url:  # type: ignore[arg-type]
+    async with serving(server_that(answer)) as url:
         with pytest.raises(voxwire.VoxwireError) as caught:
             async with voxwire.connect(url, transport="webrtc", timeouts=waits):
                 pytest.fail("it is in")
@@ -86,7 +93,7 @@ async def test_who_is_cancelled_while_ice_looks_leaves_nothing(after_s: float) -
         async with voxwire.connect(url, transport="webrtc"):
             pytest.fail("it is in")
 
-    async with serving(silent_about_webrtc(answer)) as url:  # type: ignore[arg-type]
+    async with serving(server_that(answer)) as url:
         connecting = asyncio.create_task(connect(url))
         await asyncio.sleep(after_s)  # real time: moment
         connecting.cancel()
