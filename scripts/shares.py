@@ -145,6 +145,14 @@ SHARES = [
     Share(
         "browser", "consumers", 80, pages("consumers"), vitest=BROWSER, consumers=True, system=True
     ),
+    Share(
+        "clients",
+        "lifecycle",
+        90,
+        ("clients/python/tests/test_lifecycle_all.py",),
+        busy=True,
+        system=True,
+    ),
     Share("browser", "stock cuts", 150, pages("stock-cuts"), vitest=BROWSER, system=True),
     Share("browser", "firefox", 45, pages("firefox"), vitest=BROWSER, apart=True, system=True),
     Share("interop", "rooms", 90, whole("echo_long"), busy=True, system=True),

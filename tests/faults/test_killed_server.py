@@ -1,7 +1,7 @@
 """A server that is killed: every session ends with its error, and nothing of it is left.
 
-What virtual time cannot show of the lifecycle matrix (`clients/python/tests/lifecycle.py`): threads,
-descriptors, sockets of the machine, real peer connections.
+What virtual time cannot show of the lifecycle matrix (`clients/python/tests/lifecycle.py`):
+threads, descriptors, sockets of the machine, real peer connections.
 """
 
 import asyncio

@@ -8,10 +8,8 @@ import asyncio
 import dataclasses
 import gc
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
-
-from voxwire_protocol.virtual_time import VirtualTime
 
 import voxwire
 from voxwire._options import Options
@@ -28,6 +26,7 @@ from voxwire.testing import (
 )
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, SignalingError, VoxwireError
+from voxwire_protocol.virtual_time import VirtualTime
 
 LATENCY_MS: Final = 20
 CONNECT_MS: Final = 2000
@@ -179,9 +178,7 @@ class Bench:
 
     def __init__(self, time: VirtualTime, *, live: bool = False, rtc: bool = False) -> None:
         self.time = time
-        self.server = FakeServer(
-            self._bot, answers={"double": lambda n: 2 * n}, tokens=("good",)
-        )
+        self.server = FakeServer(self._bot, answers={"double": lambda n: 2 * n}, tokens=("good",))
         self.server.grace_ms = GRACE_MS
         self.server.heartbeat_ms = 500
         self.server.accepts = ("text/plain",)
@@ -276,8 +273,12 @@ class Bench:
         """The server's side of the session."""
         return self.server.session
 
-    async def end(self) -> list[str]:
-        """The program ends, if it has not; what is wrong with how it all ended."""
+    async def end(self, *, beside: Iterable["asyncio.Future[Any]"] = ()) -> list[str]:
+        """The program ends, if it has not; what is wrong with how it all ended.
+
+        Args:
+            beside: What the bot does, which goes on until its session ends.
+        """
         wrong: list[str] = []
         program = self.program
         if program is not None and not program.task.done():
@@ -297,16 +298,18 @@ class Bench:
                 wrong.append(f"{name}: {one.outcome}")
             elif one.limit_ms is not None and one.took_ms > one.limit_ms:  # type: ignore[operator]
                 wrong.append(f"{name} took {one.took_ms:g} ms, may take {one.limit_ms:g}")
-        wrong += await self.left()
-        return wrong
+        return wrong + await self.left(beside)
 
-    async def left(self) -> list[str]:
+    async def left(self, beside: Iterable["asyncio.Future[Any]"]) -> list[str]:
         """What is left of the session."""
         self.dial_error = None
         self.network.state = voxwire.testing.NetworkState.UP
         await self.time.advance(3 * LATENCY_MS)
         open_sessions = [session.id for session in self.server.sessions if not session.over]
         await self.server.close()
+        for one in beside:
+            one.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         for thread in set(threading.enumerate()) - self.threads:
             thread.join(10)  # one whose caller was cancelled is left to itself for a moment
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -327,6 +330,7 @@ class Bench:
         for one in self.running.values():
             if one.task.done() and not one.task.cancelled():
                 one.task.exception()
+        gc.collect(1)  # a task whose exception nobody has asked for says so when it goes
         return [f"{what} left: {these}" for what, these in found.items() if these] + self.noise
 
 
@@ -340,8 +344,3 @@ async def _good() -> str:
 
 async def _done() -> str:
     return "done"
-
-
-def collect() -> None:
-    """Has what nobody holds say its last words."""
-    gc.collect()

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lifecycle import CONNECT_MS, Bench, collect
+from lifecycle import CONNECT_MS, Bench
 from lifecycle_acts import ENDINGS, IN_SESSION, VERBS
-from lifecycle_states import CONNECTING, OVER, SESSION, STATES
+from lifecycle_states import CONNECTING, STATES
 from lifecycle_troubles import TROUBLES
 
 from voxwire_protocol.virtual_time import VirtualTime
@@ -148,7 +148,6 @@ def table(trouble: str, one_in: int = 1) -> tuple[list[str], list[str], int]:
         rows.setdefault(cell.state, []).append(shown)
         failures += [f"{cell}: {it}" for it in result.wrong]
     lines += [f"{trouble:<20} {state:<20} {'; '.join(row)}" for state, row in rows.items()]
-    collect()
     return lines, failures, count
 
 

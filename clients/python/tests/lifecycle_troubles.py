@@ -13,7 +13,7 @@ from websockets.http11 import Response
 from voxwire._websocket import refusal
 from voxwire.testing import NetworkState
 from voxwire_protocol import wire
-from voxwire_protocol.errors import ErrorCode, error_from_wire
+from voxwire_protocol.errors import ErrorCode
 
 WEBSOCKET = wire.Carrier.CARRIER_WEBSOCKET
 
@@ -165,18 +165,28 @@ TROUBLES: dict[str, Trouble] = {
     "network dark": Trouble(_dark, "TIMEOUT", "SESSION_EXPIRED", 2600, far=True),
     "server killed": Trouble(_killed, "UNREACHABLE", "SESSION_EXPIRED", far=True),
     "socket dropped": Trouble(_cut),
-    "token refused": Trouble(_refused(ErrorCode.UNAUTHORIZED), "UNAUTHORIZED", "UNAUTHORIZED", far=True),
+    "token refused": Trouble(
+        _refused(ErrorCode.UNAUTHORIZED), "UNAUTHORIZED", "UNAUTHORIZED", far=True
+    ),
     "server busy": Trouble(
-        _refused(ErrorCode.CAPACITY, retry_after_ms=300), "CAPACITY", "SESSION_EXPIRED", far=True),
+        _refused(ErrorCode.CAPACITY, retry_after_ms=300), "CAPACITY", "SESSION_EXPIRED", far=True
+    ),
     "name not found": Trouble(
         _dial_fails(socket.gaierror(-2, "Name or service not known")),
-        *("UNREACHABLE", "SESSION_EXPIRED"), far=True),
+        *("UNREACHABLE", "SESSION_EXPIRED"),
+        far=True,
+    ),
     "TLS fails": Trouble(
-        _dial_fails(ssl.SSLError(1, "WRONG_VERSION_NUMBER")), "UNREACHABLE", "SESSION_EXPIRED", far=True),
+        _dial_fails(ssl.SSLError(1, "WRONG_VERSION_NUMBER")),
+        "UNREACHABLE",
+        "SESSION_EXPIRED",
+        far=True,
+    ),
     "HTTP 403": Trouble(_dial_fails(_http(403)), "FORBIDDEN", "FORBIDDEN", far=True),
     "HTTP 429": Trouble(_dial_fails(_http(429)), "RATE_LIMITED", "SESSION_EXPIRED", far=True),
     "HTTP 503": Trouble(
-        _dial_fails(_http(503, retry_after="1")), "CAPACITY", "SESSION_EXPIRED", far=True),
+        _dial_fails(_http(503, retry_after="1")), "CAPACITY", "SESSION_EXPIRED", far=True
+    ),
     "resume refused": Trouble(_expired, "", "SESSION_EXPIRED"),
     "superseded": Trouble(_superseded, "", "SUPERSEDED", far=True),
     "ICE fails": Trouble(_ice, "ICE_FAILED", "ICE_FAILED", 8500, rtc=True),

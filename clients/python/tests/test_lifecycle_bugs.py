@@ -29,7 +29,9 @@ class Stopped(asyncio.CancelledError):
 
 
 def open_files() -> set[str]:
-    return {str(Path(f"/proc/self/fd/{it.name}").resolve()) for it in Path("/proc/self/fd").iterdir()}
+    return {
+        str(Path(f"/proc/self/fd/{it.name}").resolve()) for it in Path("/proc/self/fd").iterdir()
+    }
 
 
 @virtual

@@ -1,6 +1,8 @@
-"""Troubles and verbs in orders that hypothesis thinks of: one session, one thing after the other."""
+"""Troubles, verbs and a bot at work, in orders that hypothesis thinks of."""
 
+import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from lifecycle import Bench
 from lifecycle_acts import ENDINGS, VERBS
 from lifecycle_matrix import ACTS
-from lifecycle_states import SESSION, STATES
+from lifecycle_states import SESSION
 from lifecycle_troubles import TROUBLES, heal
 
 from voxwire_protocol.virtual_time import VirtualTime
@@ -19,7 +21,18 @@ troubles = st.sampled_from([f"trouble: {it}" for it, kind in TROUBLES.items() if
 verbs = st.sampled_from([f"verb: {it}" for it in VERBS])
 cancels = st.sampled_from([f"cancel: {it}" for it in VERBS])
 waits = st.sampled_from([f"wait: {it}" for it in (0, 1, 19, 20, 21, 60, 150, 400)])
-steps = st.lists(st.one_of(verbs, troubles, waits, cancels, st.just("heal")), max_size=MOST_STEPS)
+BOT = {
+    "says": lambda it: it.say("one two three four"),
+    "calls a tool": lambda it: it.call_tool("act", timeout_ms=200),
+    "asks": lambda it: it.request("ask"),
+    "asks again": lambda it: it.request("method"),
+}
+"""What a bot may do at any moment."""
+
+bots = st.sampled_from([f"bot: {it}" for it in BOT])
+steps = st.lists(
+    st.one_of(verbs, troubles, waits, cancels, bots, st.just("heal")), max_size=MOST_STEPS
+)
 
 
 async def play(time: VirtualTime, state: str, order: list[str], ending: str) -> list[str]:
@@ -27,13 +40,16 @@ async def play(time: VirtualTime, state: str, order: list[str], ending: str) -> 
     live = any("device" in it for it in order)
     bench = Bench(time, live=live)
     bench.told = False
-    await STATES[state](bench)
+    await SESSION[state](bench)
+    acting: list[asyncio.Future[Any]] = []
     for number, step in enumerate(order):
         kind, _, what = step.partition(": ")
         if kind == "trouble":
             TROUBLES[what].happen(bench)
         elif kind == "heal":
             heal(bench)
+        elif kind == "bot":
+            acting.append(asyncio.ensure_future(BOT[what](bench.fake)))
         elif kind == "wait":
             await time.advance(float(what))
         elif bench.session is not None and kind == "verb":
@@ -44,7 +60,7 @@ async def play(time: VirtualTime, state: str, order: list[str], ending: str) -> 
                 bench.cancel(one)
     if bench.program is not None:
         await (ACTS if bench.session is not None else ENDINGS)[ending](bench)
-    return await bench.end()
+    return await bench.end(beside=acting)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -71,6 +87,6 @@ def test_any_order_ends_in_time_and_leaves_nothing(
 
 @pytest.mark.soak
 @hypothesis.settings(max_examples=3_000)
-@hypothesis.given(st.sampled_from(list(STATES)), steps, st.sampled_from(list(ENDINGS)))
+@hypothesis.given(st.sampled_from(list(SESSION)), steps, st.sampled_from(list(ENDINGS)))
 def test_many_more_orders(state: str, order: list[str], ending: str) -> None:
     check(state, order, ending)

@@ -103,7 +103,10 @@ class _Transfer:
             return
         try:
             self.progress(self.file.taken_bytes, self.size)
-        except (Exception, asyncio.CancelledError) as error:  # the caller's own, raised where he waits
+        except (
+            Exception,
+            asyncio.CancelledError,
+        ) as error:  # the caller's own, raised where he waits
             self.done.set_exception(error)
 
 

@@ -291,7 +291,8 @@ class Runtime:
 
     async def _hang_up(self) -> None:
         """Closes the control channel. A server that does not know of the end is told: it would
-        keep the session, and its bot at work, until the grace is over."""
+        keep the session, and its bot at work, until the grace is over.
+        """
         try:
             if self.inbox.ended is None and self.inbox.fatal is None:
                 with contextlib.suppress(VoxwireError):
