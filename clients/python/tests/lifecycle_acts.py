@@ -43,7 +43,7 @@ async def _stream(session: voxwire.Session) -> None:
 
 async def _push_to_talk(session: voxwire.Session) -> None:
     async with session.push_to_talk():
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # real time: pace
 
 
 async def _handle(session: voxwire.Session) -> None:

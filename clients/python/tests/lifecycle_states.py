@@ -17,7 +17,7 @@ async def _new(bench: Bench) -> None:
 
 async def _token(bench: Bench) -> None:
     async def slow() -> str:
-        await asyncio.sleep(0.1)
+        await bench.time.advance(100)
         return "good"
 
     bench.token = slow
