@@ -60,6 +60,13 @@ SHARES = [
     Share("server", "bots", 80, ("server/tests/bots",)),
     Share("server", "", 60, busy=True),
     Share("clients", "python", 50),
+    Share(
+        "clients",
+        "matrix",
+        40,
+        tuple(f"clients/python/tests/test_lifecycle_{name}.py" for name in ("matrix", "orders")),
+        busy=True,
+    ),
     Share("clients", "js", 60, vitest=UNIT, busy=True),
     Share("browser", "talk", 95, pages("talk", "microphone", "console-words"), vitest=BROWSER),
     Share("browser", "cuts", 40, pages("cuts"), vitest=BROWSER),
@@ -144,6 +151,14 @@ SHARES = [
     # whole programs at length: make system
     Share(
         "browser", "consumers", 80, pages("consumers"), vitest=BROWSER, consumers=True, system=True
+    ),
+    Share(
+        "clients",
+        "lifecycle",
+        90,
+        ("clients/python/tests/test_lifecycle_all.py",),
+        busy=True,
+        system=True,
     ),
     Share("browser", "stock cuts", 150, pages("stock-cuts"), vitest=BROWSER, system=True),
     Share("browser", "firefox", 45, pages("firefox"), vitest=BROWSER, apart=True, system=True),

@@ -3,6 +3,7 @@
 Nothing here reads a clock or a socket; only nonces and jitter are random.
 """
 
+import functools
 import platform
 import random
 import secrets
@@ -56,6 +57,7 @@ BUSY: Final = (ErrorCode.CAPACITY, ErrorCode.RATE_LIMITED)
 _WIRE: Final = (ErrorCode.CONNECTION_LOST, ErrorCode.TIMEOUT, ErrorCode.UNREACHABLE)
 
 
+@functools.cache
 def library_version() -> str:
     """Version of the installed client; 0.0.0 when it runs from a source tree."""
     try:

@@ -14,6 +14,7 @@ from voxwire._peer import Handler
 from voxwire._simulate import Gate
 from voxwire._socket import Lost, Socket
 from voxwire._tap import Taps
+from voxwire._websocket import CLOSE_MS
 from voxwire.tokens import TokenRequest, TokenSource, ask_for_token, source_late
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel, ChannelError, ReplayLimits
@@ -200,10 +201,19 @@ class Control:
             return
 
     async def close(self) -> None:
-        """Closes the socket, within 0.5 s."""
+        """Writes what is queued and closes the socket, within 0.5 s each. Comes behind `run`."""
         self._over = True
         socket, self._socket = self._socket, None
-        if socket is not None:
+        if socket is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_MS / 1000):
+                while self._queue:
+                    await socket.send(self._queue[0])
+                    self._queue.popleft()
+        except (Lost, TimeoutError):
+            pass
+        finally:
             await socket.close()
 
     def _use(self, attached: Attached, handler: Handler, *, attempt: int, after_ms: int) -> None:

@@ -146,6 +146,11 @@ class Runtime:
         """The path in use, or the last one."""
         return self._paths.opened
 
+    @property
+    def over(self) -> bool:
+        """Whether the session has ended, or is about to: nothing is sent any more."""
+        return self._over.is_set() or self._ending
+
     async def dial(self, timeout_ms: int) -> None:
         """Opens the control channel's first socket. Cancel-safe.
 
@@ -199,7 +204,7 @@ class Runtime:
         return self._exchange
 
     def _check_alive(self) -> None:
-        if self._over.is_set() or self._ending:
+        if self.over:
             raise UsageError(ErrorCode.INVALID_STATE, "the session has ended")
 
     def spare(self, task: "asyncio.Task[Any] | None") -> None:
@@ -207,29 +212,24 @@ class Runtime:
         self._spared = task
 
     async def bye(self, reason: str) -> None:
-        """Says Bye and waits a moment for the answer."""
-        if self.inbox.leaving or self._over.is_set():
+        """Says Bye, unless that was said, and waits a moment for the answer."""
+        if self._over.is_set():
             return
-        self.inbox.leaving = True
         try:
-            self.send(wire.Envelope(bye=wire.Bye(reason=reason)))
+            if not self.inbox.leaving:
+                self.inbox.leaving = True
+                self.send(wire.Envelope(bye=wire.Bye(reason=reason)))
             async with asyncio.timeout(BYE_MS / 1000):
                 await self._over.wait()
         except (VoxwireError, TimeoutError):
             return
 
     async def stop(self) -> None:
-        """Ends the owner task and waits for that, at most 10 s.
-
-        Where Bye was not said, it is, and not waited for: the server need not keep the session.
-        """
-        if not self.inbox.leaving and not self._over.is_set():
-            with suppress(VoxwireError):
-                self.send(wire.Envelope(bye=wire.Bye()))
+        """Ends the owner task and waits for that, at most 10 s."""
         self.inbox.leaving = True
         self._finish()
         owner = self._owner
-        if owner is None:
+        if owner is None or owner.done():
             return
         try:
             await asyncio.wait({owner}, timeout=SHUTDOWN_MS / 1000)
@@ -264,6 +264,8 @@ class Runtime:
         await early
 
     async def _clean_up(self, failure: VoxwireError | None) -> None:
+        unwritten = self._close_record()
+        failure = failure or unwritten
         if failure is None and self.player is None:
             failure = lost("the session ended before it was ready")
         self.failure, self._ending = failure, True
@@ -278,15 +280,33 @@ class Runtime:
             stack.push_async_callback(lambda: self.requests.close(failure, spared=self._spared))
             stack.callback(self.files.close, failure)
             stack.callback(self.user.close, failure)
-            stack.push_async_callback(self._control.close)
+            stack.push_async_callback(self._hang_up)
             stack.push_async_callback(self._paths.close)
             stack.push_async_callback(lambda: self._tools.close(spared=self._spared))
-            if self._record is not None:
-                stack.callback(self._record.close)
             why = "the session was closed" if self.player else "the session did not begin"
             stack.push_async_callback(self._capture.stop, why)
             if self.player is not None:
                 self.player.close()
+
+    def _close_record(self) -> VoxwireError | None:
+        """Closes the recording; why it cannot be written, if it cannot."""
+        try:
+            if self._record is not None:
+                self._record.close()
+        except VoxwireError as error:
+            return error
+        return None
+
+    async def _hang_up(self) -> None:
+        """Closes the control channel. A server that does not know of the end is told: it would
+        keep the session, and its bot at work, until the grace is over.
+        """
+        try:
+            if self.inbox.ended is None and self.inbox.fatal is None:
+                with suppress(VoxwireError):
+                    self._control.send(wire.Envelope(bye=wire.Bye()))
+        finally:
+            await self._control.close()
 
     async def _supervise(self) -> None:
         """Waits for the end; lets what was received play out first, unless we hung up."""

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from voxwire._arguments import invalid
+from voxwire._callbacks import is_cancelled
 from voxwire._timeline import TimelineWriter
 from voxwire.playout import Block, Samples, SpanKind
 
@@ -139,6 +140,7 @@ class AsyncCallbackSpeaker:
         self._idle = asyncio.Event()
         self._idle.set()
         self._task: asyncio.Task[None] | None = None
+        self._failure: BaseException | None = None
 
     def open(self, sample_rate: int) -> None:
         """Notes the rate and starts the task that awaits the function."""
@@ -153,8 +155,8 @@ class AsyncCallbackSpeaker:
             SlowSpeaker: The function is 2 s behind.
             Exception: What it raised.
         """
-        if self._task is not None and self._task.done() and not self._task.cancelled():
-            self._task.result()
+        if self._failure is not None:
+            raise self._failure
         if len(self._blocks) * len(block.samples) * 1000 > MAX_UNTAKEN_MS * self._rate:
             raise SlowSpeaker(f"the function is {MAX_UNTAKEN_MS / 1000:g} s behind")
         self._blocks.append((block.samples, block.spans[0].position * 1000 // self._rate))
@@ -178,13 +180,21 @@ class AsyncCallbackSpeaker:
             self._task.cancel()
 
     async def _run(self) -> None:
-        while True:
-            while self._blocks:
-                await self._callback(*self._blocks.popleft())
+        while self._failure is None:
+            while self._blocks and self._failure is None:
+                await self._play(*self._blocks.popleft())
                 await asyncio.sleep(0)
             self._idle.set()
             self._wake.clear()
             await self._wake.wait()
+
+    async def _play(self, samples: Samples, media_ms: int) -> None:
+        try:
+            await self._callback(samples, media_ms)
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise
+            self._failure = error
 
 
 class NoSpeaker:

@@ -29,6 +29,7 @@ class TimelineWriter:
         Raises:
             MediaError: DEVICE: it cannot be created.
         """
+        self._path = path
         self._rate = sample_rate
         self._channels = num_channels
         self._frame_bytes = 2 * num_channels

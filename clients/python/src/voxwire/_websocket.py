@@ -206,7 +206,7 @@ async def open_websocket(
             additional_headers=headers,
             **options,
         )
-    except (OSError, WebSocketException, TimeoutError) as error:
+    except Exception as error:  # of its parsers, too: a redirect, a proxy
         raise refusal(error, url) from error
     if connection.subprotocol != subprotocol:
         connection.transport.abort()
@@ -228,7 +228,9 @@ def _told(body: bytes | bytearray) -> str:
 
 def _advised_ms(text: str | None) -> int:
     """What ``Retry-After`` asks for (RFC 9110 §10.2.3), milliseconds; 0 = nothing, or a date."""
-    return min(int(text), 86_400) * 1000 if text is not None and text.isdecimal() else 0
+    if text is None or not text.isdecimal():
+        return 0
+    return min(int(text[:9]), 86_400) * 1000
 
 
 def refusal(error: BaseException, url: str) -> VoxwireError:
@@ -274,10 +276,16 @@ def refusal(error: BaseException, url: str) -> VoxwireError:
         case ssl.SSLError():
             reason = f"{where}: TLS failed ({getattr(error, 'reason', None) or 'no reason'})"
             return TransportError(ErrorCode.UNREACHABLE, reason)
-        case _:
+        case OSError():
             return TransportError(
                 ErrorCode.UNREACHABLE,
                 f"nothing answers at {where}: is the server running?",
                 retryable=True,
                 action=RecoveryAction.RECONNECT,
             )
+        case ImportError():
+            reason = f"the way to {where} is a SOCKS proxy: pip install python-socks[asyncio]"
+            return UsageError(ErrorCode.MISSING_EXTRA, reason)
+        case _:
+            reason = f"the answer of {where} cannot be used ({type(error).__name__})"
+            return TransportError(ErrorCode.UNREACHABLE, reason)

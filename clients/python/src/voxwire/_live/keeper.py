@@ -8,7 +8,7 @@ anew; that is tried after 1, 2, 4 ... 30 s, since each time the other side is in
 import asyncio
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -20,13 +20,16 @@ from voxwire._live.speaker import LiveSpeaker
 from voxwire._threads import in_thread
 from voxwire.playout import Samples
 from voxwire_protocol.clocks import Clock
-from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError
+from voxwire_protocol.errors import ErrorCode, MediaError, UsageError, VoxwireError
 from voxwire_protocol.events import DeviceChanged, DeviceState
 
 __all__ = ["CLOSE_MS", "FIRST_MS", "SILENT_MS", "Keeper", "Slot"]
 
 ARMED_MS: Final = 50
 """How soon the first call is noticed, from which on the shorter time counts."""
+
+OPEN_MS: Final = 5000
+"""A system that has not listed its devices, or opened one, within this time does not."""
 
 CLOSE_MS: Final = 2000
 """A device that does not close within this time is left to a thread."""
@@ -36,6 +39,8 @@ RETRY_MS: Final = (0.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0, 30_000.0)
 
 
 _CHOSEN: Final = "the program chose it"
+
+_MadeT = TypeVar("_MadeT")
 
 
 class Keeper:
@@ -240,7 +245,7 @@ class Keeper:
         await self._close_all()
         failure: VoxwireError | None = None
         try:
-            await in_thread(self._backend.refresh)
+            await _in_time(self._backend.refresh, "the devices")
         except VoxwireError as error:
             failure = error
         for slot in self._slots:
@@ -271,17 +276,15 @@ class Keeper:
         Raises:
             VoxwireError: It cannot be had.
         """
-        info = await in_thread(lambda: choose(self._backend, slot.kind, device))
+        info = await _in_time(lambda: choose(self._backend, slot.kind, device), "the devices")
         slot.number += 1
         slot.called_ms, slot.ended = None, False
         slot.end.attach(info.sample_rate)
         opening = DeviceOpening(self._opener(slot, info))
         try:
-            slot.stream = await in_thread(opening.run)
-        except asyncio.CancelledError:
+            slot.stream = await _in_time(opening.run, info.name)
+        except BaseException:
             opening.abandon()
-            raise
-        except VoxwireError:
             slot.end.detach()
             raise
         if isinstance(slot.end, LiveMicrophone):
@@ -337,6 +340,20 @@ class Keeper:
         for slot in self._slots:
             await self._close(slot)
             slot.ended = False
+
+
+async def _in_time(work: Callable[[], _MadeT], what: str) -> _MadeT:
+    """Runs what may hang in a thread.
+
+    Raises:
+        MediaError: DEVICE: it has hung for `OPEN_MS`; the thread is left to itself.
+    """
+    try:
+        async with asyncio.timeout(OPEN_MS / 1000):
+            return await in_thread(work)
+    except TimeoutError:
+        reason = f"{what}: the system did not answer within {OPEN_MS / 1000:g} s"
+        raise MediaError(ErrorCode.DEVICE, reason) from None
 
 
 def _buffered_ms(end: LiveMicrophone | LiveSpeaker) -> float:

@@ -165,6 +165,8 @@ class Peer:
         Raises:
             BadSdpError: It is no answer to our offer.
         """
+        if "a=fingerprint:" not in answer:  # aiortc notices in a task that nobody awaits
+            raise BadSdpError("the SDP answer has no fingerprint")
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         except Exception as error:  # aiortc raises whatever its parser trips over
