@@ -44,6 +44,7 @@ PUBLIC = [
     "Event",
     "EventStream",
     "EventsSkipped",
+    "FallbackReason",
     "Feature",
     "FileAcceptance",
     "FileSpeaker",

@@ -84,11 +84,14 @@ class Runtime:
             speaker = TappedSpeaker(speaker, record)
         self._playback = Playback(speaker, emit=self.events.put, send=control.send, clock=clock)
         ice = IceChoice(options.ice_servers, policy=options.ice_policy, loopback=is_loopback(url))
+        self._fallback = link.fallback
         self._opening = Opening(
             make=lambda carrier, number: link.path(carrier, number, capture=self.user, ice=ice),
             send=control.send,
             ice=ice,
             awaited=link.awaited,
+            remembered=environment.carriers.of(url, clock),
+            clock=clock,
         )
         self._paths = Paths(
             self._opening,
@@ -305,7 +308,15 @@ class Runtime:
         first = self.player is None
         carrier = events.Carrier(path_name(opened.path.carrier))
         resent = self.user.resume(opened.ready)
-        changed = events.PathChanged(opened.path_id, carrier, resent.resent_ms, resent.lost_ms)
+        fallback = opened.fallback or self._fallback
+        changed = events.PathChanged(
+            opened.path_id,
+            carrier,
+            resent.resent_ms,
+            resent.lost_ms,
+            fallback and fallback.reason,
+            fallback.detail if fallback else "",
+        )
         if not first:
             self.events.put(changed)
         player = self._playback.use(opened)

@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from voxwire._environment import Environment
+from voxwire._remembered import CarrierMemory
 from voxwire.testing.messages import Answers, wire_error
 from voxwire.testing.network import End, Network
 from voxwire.testing.session import FakeSession, ScriptedBot
@@ -89,12 +90,17 @@ class FakeServer:
         self.grace_ms = 60_000
         self.heartbeat_ms = 2000
         self.failures: list[Exception] = []
+        self._carriers = CarrierMemory()
 
     @property
     def environment(self) -> Environment:
         """For ``connect(environment=...)``: this server's network and clock, and no WebRTC."""
         return Environment(
-            dial=self.network.dial, clock=self.clock, jitter=lambda: 0.5, webrtc=False
+            dial=self.network.dial,
+            clock=self.clock,
+            jitter=lambda: 0.5,
+            webrtc=False,
+            carriers=self._carriers,
         )
 
     @property
