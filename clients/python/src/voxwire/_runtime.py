@@ -20,6 +20,7 @@ from voxwire._peer import Peer
 from voxwire._playback import Playback
 from voxwire._player import Player
 from voxwire._requests import Requests
+from voxwire._rtc_stack import begin_to_load
 from voxwire._simulate import Gate, Simulation
 from voxwire._stereo import StereoFile, TappedSpeaker
 from voxwire._tool_runner import ToolRunner
@@ -84,7 +85,7 @@ class Runtime:
             speaker = TappedSpeaker(speaker, record)
         self._playback = Playback(speaker, emit=self.events.put, send=control.send, clock=clock)
         ice = IceChoice(options.ice_servers, policy=options.ice_policy, loopback=is_loopback(url))
-        self._fallback = link.fallback
+        self._fallback, self._carriers = link.fallback, link.carriers
         self._opening = Opening(
             make=lambda carrier, number: link.path(carrier, number, capture=self.user, ice=ice),
             send=control.send,
@@ -95,7 +96,7 @@ class Runtime:
         )
         self._paths = Paths(
             self._opening,
-            link.carriers,
+            self._carriers,
             use=self._use_path,
             send=control.send,
             keep=options.resume,
@@ -146,6 +147,8 @@ class Runtime:
         Raises:
             VoxwireError: Nothing answers, or it refuses.
         """
+        if wire.Carrier.CARRIER_WEBRTC in self._carriers:
+            begin_to_load()
         if self.live.active:
             self._devices = asyncio.create_task(self.live.run(), name="voxwire-devices")
         if self.user.live:

@@ -19,6 +19,7 @@ from voxwire._path import (
     capture_format,
 )
 from voxwire._relaying import Relaying
+from voxwire._rtc_stack import load
 from voxwire.audio import CAPTURE_RATE
 from voxwire.playout import Samples
 from voxwire_protocol import wire
@@ -27,7 +28,6 @@ from voxwire_protocol.errors import (
     RecoveryAction,
     SignalingError,
     TransportError,
-    UsageError,
     VoxwireError,
 )
 
@@ -118,11 +118,8 @@ class WebRtcPath:
         Raises:
             UsageError: MISSING_EXTRA: what it needs is not installed, or not wholly.
         """
-        try:
-            from voxwire_protocol.rtc import Here, Peer  # brings in aiortc
-        except ImportError as error:
-            reason = f"WebRTC cannot be loaded ({error}): pip install 'voxwire[webrtc]'"
-            raise UsageError(ErrorCode.MISSING_EXTRA, reason) from error
+        await load()
+        from voxwire_protocol.rtc import Here, Peer
         self._peer = Peer(
             pull=self._pull,
             on_audio=self._receive_audio,
