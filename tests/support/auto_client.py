@@ -1,7 +1,7 @@
 """Questions by voice and their answers, told as JSON lines: ``auto_client.py JSON``.
 
 The JSON holds ``tokens`` (a session each, one after the other), ``question``, a WAV that is spoken
-from the moment on that a session is asked for, and arguments of ``connect``. Each line has ``at_ms``
+from the moment that a session is asked for, and arguments of ``connect``. Each line has ``at_ms``
 since that moment, ``event`` and what it says. A session ends when the word ``answer`` was heard of
 the bot. With ``again`` the question is asked once more when another carrier is in use, and has to
 be answered twice.

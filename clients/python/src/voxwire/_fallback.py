@@ -19,6 +19,9 @@ __all__ = [
 HEAD_START_MS: Final = 1500
 """How long WebRTC has the network for itself, from the server's answer on: ADR 31."""
 
+GETTING_ON: Final = 1.5
+"""So many times as long where packets come through: a handshake is three round trips more."""
+
 AGAIN_MS: Final = 700
 """The same once the session is up: the bot's voice waits for 2 s, whatever carries it then."""
 
@@ -67,8 +70,8 @@ class Fallback(NamedTuple):
 def next_due_ms(tried: Tried, *, again: bool) -> float:
     """When the next carrier is asked for beside this one.
 
-    What is under way and getting on is given twice the time: two paths that become ready within a
-    round trip would replace each other.
+    What is getting on is given more time: two paths that become ready within a round trip would
+    replace each other.
 
     Args:
         tried: The path that is not ready.
@@ -76,12 +79,12 @@ def next_due_ms(tried: Tried, *, again: bool) -> float:
     """
     if tried.progress >= Progress.CONNECTED:
         return tried.asked_ms + LATE_MS
+    patience = GETTING_ON if tried.progress >= Progress.REACHED else 1.0
     if again:
-        return tried.asked_ms + AGAIN_MS * (2 if tried.progress >= Progress.REACHED else 1)
+        return tried.asked_ms + patience * AGAIN_MS
     if tried.answered_ms is None:
         return tried.asked_ms + ANSWER_MS
-    head_starts = 2 if tried.progress >= Progress.REACHED else 1
-    return tried.answered_ms + head_starts * HEAD_START_MS
+    return tried.answered_ms + patience * HEAD_START_MS
 
 
 _OF_CODE: Final = {

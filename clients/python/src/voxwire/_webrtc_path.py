@@ -120,6 +120,7 @@ class WebRtcPath:
         """
         await load()
         from voxwire_protocol.rtc import Here, Peer
+
         self._peer = Peer(
             pull=self._pull,
             on_audio=self._receive_audio,
