@@ -349,3 +349,19 @@ async def test_who_asks_for_one_carrier_gets_it_or_an_error_and_no_reason(
             async with world.connect(transport="webrtc"):
                 pytest.fail("there is no session")
         assert world.asked() == [RTC]
+
+
+@virtual
+async def test_webrtc_that_was_being_tried_is_given_up_with_the_control_channel(
+    time: VirtualTime,
+) -> None:
+    world = World()
+    world.udp.block()
+    async with world.talk(time):
+        await time.advance(3000)
+        world.server.session.drop()
+        await time.advance(100)
+        assert world.udp.peers[0].closed
+        assert world.asked() == [RTC, WS, WS]
+        given_up = [close.path_id for close in world.server.session.said("path_close")]
+        assert given_up == [1]
