@@ -66,6 +66,7 @@ PUBLIC = [
     "Microphone",
     "PathChanged",
     "PlacedWord",
+    "Prepared",
     "ProtocolError",
     "Recording",
     "RecoveryAction",
@@ -109,6 +110,7 @@ PUBLIC = [
     "diagnose",
     "event_name",
     "list_devices",
+    "prepare",
     "to_dict",
     "tool",
 ]

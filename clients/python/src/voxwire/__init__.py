@@ -14,6 +14,7 @@ from voxwire._files import FileAcceptance
 from voxwire._ice import IceServer
 from voxwire._live.audio import Levels, LiveAudio, list_devices
 from voxwire._live.backend import Device, DeviceInfo
+from voxwire._prepare import Prepared, prepare
 from voxwire._simulate import Simulation
 from voxwire._timeouts import Timeouts
 from voxwire.audio import Audio, ClipMicrophone, FileSpeaker, Microphone, Recording, Speaker
@@ -149,6 +150,7 @@ __all__ = [
     "Microphone",
     "PathChanged",
     "PlacedWord",
+    "Prepared",
     "ProtocolError",
     "Recording",
     "RecoveryAction",
@@ -192,6 +194,7 @@ __all__ = [
     "diagnose",
     "event_name",
     "list_devices",
+    "prepare",
     "to_dict",
     "tool",
 ]

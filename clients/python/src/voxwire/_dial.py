@@ -77,8 +77,12 @@ class Dialler:
         return int(self._environment.clock.now_ms())
 
     async def greet(self, socket: Socket) -> None:
-        """Says Hello."""
-        await socket.send(self._greeting.hello(self._last_received()))
+        """Says Hello.
+
+        Raises:
+            Lost: The socket has closed meanwhile.
+        """
+        await socket.send_first(self._greeting.hello(self._last_received()))
 
     async def come_back(
         self, cause: VoxwireError, trying: Callable[[int], None]

@@ -52,14 +52,29 @@ class Socket:
         Raises:
             Lost: The peer does not read.
         """
+        try:
+            await self._write(data)
+        except SocketClosed:
+            await asyncio.Event().wait()  # the reader knows why
+
+    async def send_first(self, data: bytes) -> None:
+        """Writes the message before which nobody reads. A cancelled write may have happened.
+
+        Raises:
+            Lost: The socket closed, or the peer does not read.
+        """
+        try:
+            await self._write(data)
+        except SocketClosed as closed:
+            raise Lost(error_from_close(closed.code, closed.reason)) from None
+
+    async def _write(self, data: bytes) -> None:
         await self._gate.let_pass(len(data))
         try:
             async with asyncio.timeout(WRITE_MS / 1000):
                 await self._websocket.send(data)
         except TimeoutError:
             raise Lost(lost("the server does not read what is sent to it")) from None
-        except SocketClosed:
-            await asyncio.Event().wait()  # the reader knows why
 
     async def receive(self) -> str | bytes:
         """Reads one message. Cancel-safe.
