@@ -365,3 +365,33 @@ async def test_webrtc_that_was_being_tried_is_given_up_with_the_control_channel(
         assert world.asked() == [RTC, WS, WS]
         given_up = [close.path_id for close in world.server.session.said("path_close")]
         assert given_up == [1]
+
+
+@virtual
+async def test_a_stack_that_loads_slowly_is_not_waited_for(
+    time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def load() -> None:
+        await asyncio.sleep(5)
+
+    monkeypatch.setattr("voxwire._webrtc_path.load", load)
+    world = World()
+    async with world.talk(time) as (_, log):
+        await time.advance(6000)
+        assert paths(log) == [(3005, "websocket", "timed_out"), (5064, "webrtc", None)]
+
+
+@virtual
+async def test_a_stack_that_cannot_be_loaded_is_as_good_as_none(
+    time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load() -> None:
+        raise ImportError("libavcodec is not there")
+
+    monkeypatch.setattr("voxwire._rtc_stack._loaded", False)
+    monkeypatch.setattr("voxwire._rtc_stack._load", load)
+    world = World()
+    async with world.talk(time) as (_, log):
+        [event] = log.of(voxwire.PathChanged)
+        assert (event.carrier, event.fallback) == ("websocket", "not_installed")
+        assert "libavcodec is not there" in event.fallback_detail

@@ -102,12 +102,15 @@ async def test_trouble_is_met_again_and_raised_by_connect(time: VirtualTime) -> 
 
 @virtual
 async def test_it_takes_no_longer_than_connecting_may(time: VirtualTime) -> None:
+    async def hang(_: TokenRequest) -> str:
+        return await asyncio.Event().wait() or ""
+
     async with FakeServer() as server:
-        server.network.state = NetworkState.DARK
         start_ms = time.now_ms()
-        await prepared_for(server, timeouts=voxwire.Timeouts(connect_ms=700))
+        waits = voxwire.Timeouts(connect_ms=700)
+        prepared = await prepared_for(server, token=hang, timeouts=waits)
         assert time.now_ms() - start_ms == pytest.approx(700, abs=1)
-        server.network.state = NetworkState.UP
+        await prepared.close()
 
 
 @virtual

@@ -17,7 +17,7 @@ class Attempt:
     Attributes:
         ready: What the server said when it was.
         given_up: The server's word that it gave the path up, ready or not.
-        asked_ms: Since when the server knows of it; None = the session is not welcomed yet.
+        asked_ms: Since when the server could have answered; None = there is no session yet.
     """
 
     def __init__(self, path: MediaPath, path_id: int) -> None:

@@ -45,7 +45,7 @@ class Tried(NamedTuple):
     """A path that is being tried, milliseconds of one clock.
 
     Attributes:
-        asked_ms: Since when the server knows of it.
+        asked_ms: Since when the server could have answered: loading the stack counts.
         answered_ms: When it answered; None = not yet.
         progress: How far the path has come.
     """

@@ -90,6 +90,9 @@ class Opening:
         """Notes that Welcome came, and which STUN and TURN servers it names."""
         self.update_ice(ice_servers)
         self._welcomed.set()
+        for attempt in self._attempts:
+            attempt.asked_ms = attempt.asked_ms or self._clock.now_ms()
+        self._changed.set()
 
     def update_ice(self, ice_servers: Iterable[wire.IceServer]) -> None:
         """Takes fresh STUN and TURN servers for the paths that are opened from here on."""
@@ -228,6 +231,8 @@ class Opening:
     def _begin(self, carrier: wire.Carrier.ValueType) -> None:
         self._path_id += 1
         attempt = Attempt(self._make(carrier, self._path_id), self._path_id)
+        if self._welcomed.is_set():
+            attempt.asked_ms = self._clock.now_ms()
         self._attempts.append(attempt)
         attempt.begin(self._ask, self._changed.set)
 
@@ -235,9 +240,7 @@ class Opening:
         """Asks for a path and waits until it is ready; returns the playout rate, Hz."""
         self._send(wire.Envelope(path_open=await attempt.path.offer()))
         await self._welcomed.wait()
-        attempt.asked_ms = self._clock.now_ms()
         self.stage = f"the {path_name(attempt.carrier)} media path did not become ready"
-        self._changed.set()
         return await attempt.path.wait_ready()
 
     def _drop(self, attempt: Attempt) -> None:

@@ -126,10 +126,9 @@ class Prepared:
     async def _give_token(self, request: TokenRequest) -> str:
         assert self._source is not None, "it is the source that this stands for"
         held, self._token = self._token, None
-        if request.reason == "connect" and held is not None:
-            until_ms, token = held
-            if self._environment.clock.now_ms() < until_ms:
-                return token
+        until_ms, token = held or (0.0, "")
+        if self._environment.clock.now_ms() < until_ms:
+            return token
         return await ask_for_token(self._source, request)
 
     async def _dial(self, url: str, *, timeout_ms: int) -> WebSocket:
