@@ -143,13 +143,14 @@ class Opening:
         if why is not None and len(carriers) > 1:
             order = carriers[::-1]
             why = Fallback(why.reason, f"not tried first, since it failed lately: {why.detail}")
+        *_, last = order
         under_way = [attempt.carrier for attempt in self._attempts]
         waiting = [carrier for carrier in order if carrier not in under_way]
         failures: dict[wire.Carrier.ValueType, VoxwireError] = {}
         try:
             while True:
                 self._changed.clear()
-                for attempt, error in self._failed(endless=order[-1] if first else None):
+                for attempt, error in self._failed(endless=last if first else None):
                     failures[attempt.carrier] = error
                     if attempt.carrier == _WEBRTC:
                         why = attempt.why_not(error)

@@ -62,8 +62,7 @@ class Prepared:
         self._peer: Peer = VoxwireServer() if peer is None else peer
         self._timeout_ms = (timeouts or Timeouts()).connect_ms
         self._environment = Environment() if environment is None else environment
-        given = token is None or isinstance(token, str)
-        self._source: TokenSource | None = None if given else token
+        self._source: TokenSource | None = None if isinstance(token, str) else token
         self._token: tuple[float, str] | None = None
         self._socket: tuple[str, WebSocket] | None = None
         self._timer: Timer | None = None

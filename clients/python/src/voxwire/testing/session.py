@@ -231,8 +231,9 @@ class FakeSession:
 
     def path_answer(self, path_id: int, sdp: str = "") -> None:
         """Answers a path that was asked for."""
-        formats = {"capture": block_format(16_000), "playout": block_format(PLAYOUT_RATE)}
-        self.send(path_answer=wire.PathAnswer(path_id=path_id, sdp_answer=sdp, **formats))
+        answer = wire.PathAnswer(path_id=path_id, sdp_answer=sdp, capture=block_format(16_000))
+        answer.playout.CopyFrom(block_format(PLAYOUT_RATE))
+        self.send(path_answer=answer)
 
     def path_ready(self, path_id: int, *, capture_index: int | None = None) -> None:
         """Puts a path in use; the bot begins with the first one.
@@ -241,7 +242,10 @@ class FakeSession:
             path_id: Its number.
             capture_index: The sample of the user that is wanted next; None = what comes.
         """
-        self.send(path_ready=wire.PathReady(path_id=path_id, capture_index=capture_index))
+        ready = wire.PathReady(path_id=path_id)
+        if capture_index is not None:
+            ready.capture_index = capture_index
+        self.send(path_ready=ready)
         self._talk.attach(path_id)
         if self._running is None:
             self._talk.show(bot=wire.BotState.BOT_STATE_IDLE)
