@@ -101,6 +101,10 @@ class FakePeer:
     def drop(self) -> None:
         self.udp.dead = True
 
+    def settle(self) -> None:
+        """The handshake is over."""
+        self._settled.set_result(None)
+
     async def close(self) -> None:
         self.closed = True
         self._settled.cancel()

@@ -1,6 +1,7 @@
 """A media path that is asked for and not ready yet."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 
 from voxwire._fallback import LATE_MS, Fallback, Tried, why
@@ -10,12 +11,15 @@ from voxwire_protocol.errors import ErrorCode, TransportError, VoxwireError
 
 __all__ = ["Attempt"]
 
+_numbers = itertools.count(1)
+
 
 class Attempt:
     """One path on its way to be ready.
 
     Attributes:
         ready: What the server said when it was.
+        ready_number: Counts the paths that the server put in use, in its order; 0 = not yet.
         given_up: The server's word that it gave the path up, ready or not.
         asked_ms: Since when the server could have answered; None = there is no session yet.
     """
@@ -25,6 +29,7 @@ class Attempt:
         self.path = path
         self.path_id = path_id
         self.ready = wire.PathReady()
+        self.ready_number = 0
         self.given_up: wire.PathClose | None = None
         self.asked_ms: float | None = None
         self._answered_ms: float | None = None
@@ -65,6 +70,7 @@ class Attempt:
             self._answered_ms = now_ms
         if envelope.HasField("path_ready"):
             self.ready = envelope.path_ready
+            self.ready_number = next(_numbers)
         if envelope.HasField("path_close"):
             self.given_up = envelope.path_close
 

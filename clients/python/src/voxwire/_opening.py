@@ -138,7 +138,7 @@ class Opening:
         Raises:
             VoxwireError: No path can be had.
         """
-        why = self._remembered.failure
+        why, lowest = self._remembered.failure, carriers[-1]
         order = carriers
         if why is not None and len(carriers) > 1:
             order = carriers[::-1]
@@ -156,13 +156,13 @@ class Opening:
                         why = attempt.why_not(error)
                         self._remembered.failed(why)
                     self._drop(attempt)
-                if (won := next((it for it in self._attempts if it.done), None)) is not None:
+                if (won := self._newest()) is not None and won.done:
                     return self._take(won, carriers, why)
                 due_ms = self._due_ms(again=not first)
                 if waiting and (due_ms is not None and due_ms <= self._clock.now_ms()):
                     self._begin(waiting.pop(0))
                 elif not self._attempts:
-                    raise failures[carriers[-1]]
+                    raise failures[lowest]
                 else:
                     await self._wait(due_ms if waiting else None)
         except BaseException:
@@ -193,6 +193,11 @@ class Opening:
                 found.append((attempt, error))
         return found
 
+    def _newest(self) -> Attempt | None:
+        """The one that the server put in use last: it has replaced those before it."""
+        ready = [attempt for attempt in self._attempts if attempt.done or attempt.ready_number]
+        return max(ready, key=lambda attempt: attempt.ready_number, default=None)
+
     def _take(
         self, won: Attempt, carriers: tuple[wire.Carrier.ValueType, ...], why: Fallback | None
     ) -> Opened:
@@ -203,7 +208,7 @@ class Opening:
             self._remembered.worked()
             why = None
         for other in tuple(self._attempts):
-            if other.carrier == _WEBRTC:
+            if other.carrier == _WEBRTC and not other.ready_number:
                 why = other.why_not(None)
                 self._remembered.failed(why)
             else:

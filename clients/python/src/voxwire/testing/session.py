@@ -235,17 +235,9 @@ class FakeSession:
         answer.playout.CopyFrom(block_format(PLAYOUT_RATE))
         self.send(path_answer=answer)
 
-    def path_ready(self, path_id: int, *, capture_index: int | None = None) -> None:
-        """Puts a path in use; the bot begins with the first one.
-
-        Args:
-            path_id: Its number.
-            capture_index: The sample of the user that is wanted next; None = what comes.
-        """
-        ready = wire.PathReady(path_id=path_id)
-        if capture_index is not None:
-            ready.capture_index = capture_index
-        self.send(path_ready=ready)
+    def path_ready(self, path_id: int, **more: Any) -> None:
+        """Puts a path in use; the bot begins with the first. `more` are fields of ``PathReady``."""
+        self.send(path_ready=wire.PathReady(path_id=path_id, **more))
         self._talk.attach(path_id)
         if self._running is None:
             self._talk.show(bot=wire.BotState.BOT_STATE_IDLE)
