@@ -13,6 +13,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import voxwire
+import voxwire_protocol.rtc  # noqa: F401  loaded before credentials begin to age
 from tests.support.listening import click_onsets_ms
 
 

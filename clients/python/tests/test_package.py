@@ -44,6 +44,7 @@ PUBLIC = [
     "Event",
     "EventStream",
     "EventsSkipped",
+    "FallbackReason",
     "Feature",
     "FileAcceptance",
     "FileSpeaker",
@@ -67,6 +68,7 @@ PUBLIC = [
     "PathChanged",
     "PlacedWord",
     "PlayResult",
+    "Prepared",
     "ProtocolError",
     "Quality",
     "Recording",
@@ -112,6 +114,7 @@ PUBLIC = [
     "diagnose",
     "event_name",
     "list_devices",
+    "prepare",
     "to_dict",
     "tool",
 ]

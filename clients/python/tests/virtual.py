@@ -34,12 +34,17 @@ def session_of(server: FakeServer, **options: Any) -> voxwire.Connection:
 
 
 class Log:
-    """Reads the events of a session, each with its moment, milliseconds since the log began."""
+    """Reads the events of a session, each with its moment, milliseconds since the log began, or
+    since `start_ms`.
+    """
 
-    def __init__(self, session: voxwire.Session, time: VirtualTime) -> None:
+    def __init__(
+        self, session: voxwire.Session, time: VirtualTime, *, start_ms: float | None = None
+    ) -> None:
         self.timed: list[tuple[float, voxwire.Event]] = []
         self.failure: BaseException | None = None
-        self._session, self._time, self._start_ms = session, time, time.now_ms()
+        self.start_ms = time.now_ms() if start_ms is None else start_ms
+        self._session, self._time = session, time
         self._reading = asyncio.create_task(self._read())
 
     @property
@@ -60,6 +65,6 @@ class Log:
     async def _read(self) -> None:
         try:
             async for event in self._session:
-                self.timed.append((round(self._time.now_ms() - self._start_ms, 3), event))
+                self.timed.append((round(self._time.now_ms() - self.start_ms, 3), event))
         except voxwire.VoxwireError as error:
             self.failure = error

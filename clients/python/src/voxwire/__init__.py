@@ -14,6 +14,7 @@ from voxwire._files import FileAcceptance
 from voxwire._ice import IceServer
 from voxwire._live.audio import Levels, LiveAudio, list_devices
 from voxwire._live.backend import Device, DeviceInfo
+from voxwire._prepare import Prepared, prepare
 from voxwire._simulate import Simulation
 from voxwire._tap import TappedMessage
 from voxwire._timeouts import Timeouts
@@ -66,6 +67,7 @@ from voxwire_protocol.events import (
     ErrorEvent,
     Event,
     EventsSkipped,
+    FallbackReason,
     Flushed,
     GoingAway,
     Grade,
@@ -130,6 +132,7 @@ __all__ = [
     "Event",
     "EventStream",
     "EventsSkipped",
+    "FallbackReason",
     "Feature",
     "FileAcceptance",
     "FileSpeaker",
@@ -153,6 +156,7 @@ __all__ = [
     "PathChanged",
     "PlacedWord",
     "PlayResult",
+    "Prepared",
     "ProtocolError",
     "Quality",
     "Recording",
@@ -198,6 +202,7 @@ __all__ = [
     "diagnose",
     "event_name",
     "list_devices",
+    "prepare",
     "to_dict",
     "tool",
 ]

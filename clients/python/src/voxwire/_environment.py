@@ -2,13 +2,17 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from voxwire._live.backend import DeviceBackend
+from voxwire._remembered import CarrierMemory
 from voxwire._websocket import Dial, dial_websocket
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 
 __all__ = ["Environment"]
+
+_OF_THIS_PROCESS: Final = CarrierMemory()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +27,7 @@ class Environment:
             (0) or prolonged (1).
         webrtc: False = there is no WebRTC here, whatever is installed.
         devices: Where live audio comes from and goes to; None = the devices of this machine.
+        carriers: What is remembered of servers that WebRTC did not come about to.
     """
 
     dial: Dial = dial_websocket
@@ -30,3 +35,4 @@ class Environment:
     jitter: Callable[[], float] = random.random
     webrtc: bool = True
     devices: DeviceBackend | None = None
+    carriers: CarrierMemory = field(default=_OF_THIS_PROCESS, repr=False)

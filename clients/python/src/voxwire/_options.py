@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Final
 
+from voxwire._fallback import Fallback
 from voxwire._ice import IceServer
 from voxwire._tap import Taps
 from voxwire._timeouts import Timeouts
@@ -12,8 +13,9 @@ from voxwire.tokens import TokenSource
 from voxwire.tools import Approve, Tool
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, UsageError
+from voxwire_protocol.events import FallbackReason
 
-__all__ = ["TRANSPORTS", "Options", "ladder", "path_name"]
+__all__ = ["TRANSPORTS", "Options", "ladder", "no_webrtc", "path_name"]
 
 TRANSPORTS: Final = ("auto", "webrtc", "websocket")
 """What `connect` can be asked for."""
@@ -73,6 +75,16 @@ def ladder(transport: str, *, webrtc: bool = True) -> tuple[wire.Carrier.ValueTy
         case _:
             reason = f"transport is one of {', '.join(TRANSPORTS)}"
             raise UsageError(ErrorCode.INVALID_ARGUMENT, reason)
+
+
+def no_webrtc(transport: str, *, webrtc: bool = True) -> Fallback | None:
+    """Why the ladder of ``auto`` has no WebRTC; None = it has, or it was not asked for."""
+    if transport != "auto" or wire.Carrier.CARRIER_WEBRTC in ladder(transport, webrtc=webrtc):
+        return None
+    detail = "WebRTC is not installed: pip install 'voxwire[webrtc]'"
+    if not webrtc:
+        detail = "there is no WebRTC in this environment"
+    return Fallback(FallbackReason.NOT_INSTALLED, detail)
 
 
 def path_name(carrier: wire.Carrier.ValueType) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from voxwire._fallback import Progress
 from voxwire.audio import CAPTURE_RATE
 from voxwire.playout import Samples
 from voxwire_protocol import wire
@@ -141,6 +142,11 @@ class MediaPath(Protocol):
     @property
     def carrier(self) -> wire.Carrier.ValueType:
         """What carries it."""
+        ...
+
+    @property
+    def progress(self) -> Progress:
+        """How far it has come while it is not ready."""
         ...
 
     @property

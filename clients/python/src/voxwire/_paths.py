@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
+from voxwire._fallback import is_of_the_network
 from voxwire._opening import Opened, Opening
 from voxwire._path import Sink
 from voxwire_protocol import wire
@@ -12,9 +13,6 @@ from voxwire_protocol.clocks import Clock
 from voxwire_protocol.errors import ErrorCode, TransportError, VoxwireError
 
 __all__ = ["Paths"]
-
-LAST_MS: Final = 8000
-"""How long the last rung of the ladder may take once the session is up."""
 
 RETRY_S: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
 """Waits before the ladder is climbed again; when it fails once more the session does."""
@@ -65,6 +63,7 @@ class Paths:
         self._scope: asyncio.Timeout | None = None
         self._wake = asyncio.Event()
         self._known = False  # the server knows that the path in use is no more
+        self._upgrading = False
         self._had_webrtc = False
         self._failures = 0
         self._upgrade_s = UPGRADE_S
@@ -79,7 +78,10 @@ class Paths:
         """Takes a message about a path; one about a path that is gone is ignored."""
         opened = self.opened
         if opened is None or path_id != opened.path_id:
-            self._opening.receive(envelope, path_id)
+            known = self._opening.receive(envelope, path_id)
+            if opened is not None and not known and envelope.HasField("path_ready"):
+                # It crossed our giving it up: to the server it replaced the path in use.
+                self._break(_lost("the server went over to a path that was given up"), known=True)
         elif not envelope.HasField("path_close"):
             opened.path.receive(envelope)
         else:
@@ -138,6 +140,8 @@ class Paths:
             raise self._broken
         if self.broken:
             return self._carriers
+        if self._opening.late:
+            return (_WEBRTC,)
         due_ms = self._upgrade_at_ms
         if due_ms is not None and self._clock.now_ms() >= due_ms:
             return (_WEBRTC,)
@@ -148,23 +152,23 @@ class Paths:
     ) -> None:
         """Tries for a path, unless the control channel is lost meanwhile."""
         first = self.opened is None
+        self._upgrading = not self.broken
         scope = self._scope = asyncio.timeout(None)
         try:
             async with scope:
                 await asyncio.sleep(RETRY_S[self._failures])
-                opened = await self._opening.climb(carriers, last_ms=None if first else LAST_MS)
+                opened = await self._opening.climb(carriers, first=first)
                 self._take(opened, group)
                 if self._opening.given_up is not None:  # right behind PathReady
                     self._give_up(self._opening.given_up)
         except TimeoutError:
-            if not scope.expired():
-                self._fail(_lost("no media path became ready in time"))
+            assert scope.expired(), "nothing else has a deadline here"
         except VoxwireError as error:
             if first:
                 raise
             self._fail(error)
         finally:
-            self._scope = None
+            self._scope, self._upgrading = None, False
 
     def _take(self, opened: Opened, group: asyncio.TaskGroup) -> None:
         """Puts a path in use; the one before is given up."""
@@ -186,12 +190,16 @@ class Paths:
             group.create_task(before.path.close())
 
     def _plan_upgrade(self, opened: Opened) -> None:
-        """WebRTC that was had and lost is tried again later."""
+        """WebRTC that was had and lost, or that the network kept away, is tried again later."""
         self._upgrade_at_ms = None
         if opened.path.carrier == _WEBRTC:
             self._upgrade_s = UPGRADE_S
             self._had_webrtc = True
-        elif self._had_webrtc and _WEBRTC in self._carriers:
+            return
+        fallback = opened.fallback
+        blocked = fallback is not None and is_of_the_network(fallback.reason)
+        wanted = _WEBRTC in self._carriers and (self._had_webrtc or blocked)
+        if wanted and not self._opening.late:  # that one is being tried already
             self._upgrade_at_ms = self._clock.now_ms() + self._upgrade_s * 1000
             self._upgrade_s = min(2 * self._upgrade_s, MAX_UPGRADE_S)
 
@@ -211,8 +219,8 @@ class Paths:
         if self._carrying is not None and opened and opened.path.carrier == _WEBSOCKET:
             self._carrying.cancel()
         self._wake.set()
-        if self._upgrade_at_ms is not None:
-            self._upgrade_at_ms = None
+        self._upgrade_at_ms = None
+        if self._upgrading:
             self._abandon()
 
     def _give_up(self, close: wire.PathClose) -> None:

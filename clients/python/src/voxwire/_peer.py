@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from voxwire._environment import Environment
+from voxwire._fallback import Fallback
 from voxwire._features import Feature
 from voxwire._ice import IceChoice
 from voxwire._options import Options
@@ -126,6 +127,11 @@ class Link(Protocol):
     @property
     def carriers(self) -> tuple[wire.Carrier.ValueType, ...]:
         """What may carry the audio, best first."""
+        ...
+
+    @property
+    def fallback(self) -> Fallback | None:
+        """Why WebRTC is not among them, where it was to be tried."""
         ...
 
     @property

@@ -23,6 +23,7 @@ from voxwire._peer import Peer
 from voxwire._playback import Playback
 from voxwire._player import Player
 from voxwire._requests import Requests
+from voxwire._rtc_stack import begin_to_load
 from voxwire._simulate import Gate, Simulation
 from voxwire._stereo import StereoFile, TappedSpeaker
 from voxwire._tool_runner import ToolRunner
@@ -87,15 +88,18 @@ class Runtime:
         self._playback = Playback(speaker, emit=self.events.put, send=control.send, clock=clock)
         self._exchange = Exchange(self.user, self._playback, live, record)
         ice = IceChoice(options.ice_servers, policy=options.ice_policy, loopback=is_loopback(url))
+        self._fallback, self._carriers = link.fallback, link.carriers
         self._opening = Opening(
             make=lambda carrier, number: link.path(carrier, number, capture=self.user, ice=ice),
             send=control.send,
             ice=ice,
             awaited=link.awaited,
+            remembered=environment.carriers.of(url, clock),
+            clock=clock,
         )
         self._paths = Paths(
             self._opening,
-            link.carriers,
+            self._carriers,
             use=self._use_path,
             send=control.send,
             keep=options.resume,
@@ -157,6 +161,8 @@ class Runtime:
         Raises:
             VoxwireError: Nothing answers, or it refuses.
         """
+        if wire.Carrier.CARRIER_WEBRTC in self._carriers:
+            begin_to_load()
         await self._control.dial(timeout_ms)
 
     def start(self) -> None:
@@ -343,7 +349,15 @@ class Runtime:
         first = self.player is None
         carrier = events.Carrier(path_name(opened.path.carrier))
         resent = self.user.resume(opened.ready)
-        changed = events.PathChanged(opened.path_id, carrier, resent.resent_ms, resent.lost_ms)
+        fallback = opened.fallback or self._fallback
+        changed = events.PathChanged(
+            opened.path_id,
+            carrier,
+            resent.resent_ms,
+            resent.lost_ms,
+            fallback and fallback.reason,
+            fallback.detail if fallback else "",
+        )
         if not first:
             self.events.put(changed)
         player = self._playback.use(opened)

@@ -5,7 +5,7 @@ from voxwire._attach import Greeting
 from voxwire._control import Control
 from voxwire._environment import Environment
 from voxwire._ice import IceChoice
-from voxwire._options import Options, ladder
+from voxwire._options import Options, ladder, no_webrtc
 from voxwire._path import Capture, MediaPath
 from voxwire._simulate import Gate
 from voxwire._url import is_loopback, normalise_url
@@ -58,6 +58,7 @@ class _ServerLink:
 
     def __init__(self, url: str, options: Options, *, gate: Gate, environment: Environment) -> None:
         self.carriers = ladder(options.transport, webrtc=environment.webrtc)
+        self.fallback = no_webrtc(options.transport, webrtc=environment.webrtc)
         greeting = Greeting(
             url,
             token=options.token,

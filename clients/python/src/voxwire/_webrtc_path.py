@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from voxwire._anchors import AnchorMap
+from voxwire._fallback import Progress
 from voxwire._ice import IceChoice
 from voxwire._path import (
     BLOCK_MS,
@@ -20,6 +21,7 @@ from voxwire._path import (
     capture_format,
 )
 from voxwire._relaying import Relaying
+from voxwire._rtc_stack import load
 from voxwire.audio import CAPTURE_RATE
 from voxwire.playout import Samples
 from voxwire_protocol import wire
@@ -105,6 +107,7 @@ class WebRtcPath:
         self._received = False  # a packet came since it was looked at last
         self._doubted = False
         self._dropped = False
+        self._connected = False
         self._joins = False  # the server waits for what was kept of before
         self._untold: deque[wire.AudioChunk] = deque()  # that, and where this path takes over
 
@@ -113,8 +116,12 @@ class WebRtcPath:
 
         It waits for no TURN server: the offer carries host candidates, a relayed one is added to
         our side as soon as there is one.
+
+        Raises:
+            UsageError: MISSING_EXTRA: what it needs is not installed, or not wholly.
         """
-        from voxwire_protocol.rtc import Here, Peer  # brings in aiortc
+        await load()
+        from voxwire_protocol.rtc import Here, Peer
 
         self._peer = Peer(
             pull=self._pull,
@@ -137,6 +144,15 @@ class WebRtcPath:
             playout=audio_format(wire.Codec.CODEC_OPUS, PLAYOUT_RATE),
             sdp_offer=sdp,
         )
+
+    @property
+    def progress(self) -> Progress:
+        """How far it has come: whether the server has answered, and what went through since."""
+        if self._peer is None or not self._answer:
+            return Progress.ASKED
+        if self._connected:
+            return Progress.CONNECTED
+        return Progress.REACHED if self._peer.reached else Progress.ANSWERED
 
     @property
     def trouble(self) -> VoxwireError | None:
@@ -237,6 +253,7 @@ class WebRtcPath:
         except ValueError as error:
             raise SignalingError(ErrorCode.BAD_SDP, "the answer cannot be used") from error
         await relaying.connected()
+        self._connected = True
         await self._ready.wait()
         return PLAYOUT_RATE
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from voxwire._fallback import Progress
 from voxwire._path import (
     PLAYOUT_RATE,
     Capture,
@@ -30,6 +31,7 @@ class WebSocketPath:
     """A path whose carrier is the control channel."""
 
     carrier = wire.Carrier.CARRIER_WEBSOCKET
+    progress = Progress.CONNECTED
     trouble = None
 
     def __init__(

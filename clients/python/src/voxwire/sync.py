@@ -25,20 +25,33 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from voxwire import _connect
 from voxwire._dispatcher import EventStream as AsyncEventStream
 from voxwire._dispatcher import Handler
+from voxwire._environment import Environment
 from voxwire._features import Feature
 from voxwire._files import FileAcceptance
+from voxwire._peer import Peer
+from voxwire._prepare import Prepared as AsyncPrepared
 from voxwire._session_loop import SessionLoop
 from voxwire._simulate import Simulation
 from voxwire._tap import Tap
+from voxwire._timeouts import Timeouts
 from voxwire._verbs import suppress_ended
 from voxwire._voice import PlayResult
 from voxwire.audio import MicrophoneLike, Playable, SpeakerLike
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
 from voxwire.session import Session as AsyncSession
+from voxwire.tokens import TokenLike
 from voxwire_protocol.events import ConnectionState, Event, Quality
 
-__all__ = ["Connection", "EventStream", "LiveAudio", "Session", "connect"]
+__all__ = [
+    "Connection",
+    "EventStream",
+    "LiveAudio",
+    "Prepared",
+    "Session",
+    "connect",
+    "prepare",
+]
 
 EventT = TypeVar("EventT")
 _ReadT = TypeVar("_ReadT")
@@ -82,6 +95,41 @@ class Connection:
 def connect(url: str, **options: Any) -> Connection:
     """Connects to a bot; use it with ``with``. Arguments are those of `voxwire.connect`."""
     return Connection(_connect.connect(url, **options))
+
+
+class Prepared:
+    """`voxwire.Prepared` without the open socket, which only the loop of its session could use."""
+
+    def __init__(self, prepared: AsyncPrepared) -> None:
+        """Takes what was made ready in a loop that has ended; use `prepare`."""
+        self._prepared = prepared
+
+    def connect(self, **options: Any) -> Connection:
+        """Connects; use it with ``with``. Options are those that `prepare` was not given."""
+        return Connection(self._prepared.connect(**options))
+
+
+def prepare(
+    url: str,
+    *,
+    transport: str = "auto",
+    token: TokenLike = None,
+    timeouts: Timeouts | None = None,
+    peer: Peer | None = None,
+    environment: Environment | None = None,
+) -> Prepared:
+    """Does what `connect` would wait for: `voxwire.prepare`. It holds nothing when it returns."""
+    prepared = AsyncPrepared(
+        url,
+        transport=transport,
+        token=token,
+        timeouts=timeouts,
+        peer=peer,
+        environment=environment,
+    )
+    with start_blocking_portal(name="voxwire-sync") as portal:
+        portal.call(partial(prepared.warm, socket=False))
+    return Prepared(prepared)
 
 
 class EventStream(Generic[EventT]):

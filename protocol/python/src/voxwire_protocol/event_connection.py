@@ -8,7 +8,14 @@ from enum import StrEnum
 
 from voxwire_protocol.event_enums import BotState, TurnRole, UserState
 
-__all__ = ["ConnectionChanged", "ConnectionState", "EventsSkipped", "Snapshot", "Turn"]
+__all__ = [
+    "ConnectionChanged",
+    "ConnectionState",
+    "EventsSkipped",
+    "FallbackReason",
+    "Snapshot",
+    "Turn",
+]
 
 
 class ConnectionState(StrEnum):
@@ -16,6 +23,24 @@ class ConnectionState(StrEnum):
 
     CONNECTED = "connected"
     RECONNECTING = "reconnecting"
+
+
+class FallbackReason(StrEnum):
+    """Why ``transport="auto"`` is not on WebRTC; no message says it.
+
+    ``not_installed``: the extra is missing here. ``not_offered``: the other end has none.
+    ``refused``: it has, and not for this path. ``ice_failed``: no UDP packet comes through.
+    ``turn_failed``: nor did a TURN server give a relay. ``dtls_failed``: packets come through and
+    the handshake does not. ``timed_out``: the other end did not answer in time.
+    """
+
+    NOT_INSTALLED = "not_installed"
+    NOT_OFFERED = "not_offered"
+    REFUSED = "refused"
+    ICE_FAILED = "ice_failed"
+    TURN_FAILED = "turn_failed"
+    DTLS_FAILED = "dtls_failed"
+    TIMED_OUT = "timed_out"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from voxwire_protocol.event_connection import (
     ConnectionChanged,
     ConnectionState,
     EventsSkipped,
+    FallbackReason,
     Snapshot,
     Turn,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "ErrorEvent",
     "Event",
     "EventsSkipped",
+    "FallbackReason",
     "Flushed",
     "GoingAway",
     "Grade",
@@ -128,12 +130,17 @@ class PathChanged:
         resent_ms: Of the user's audio, what was captured before and is sent now, milliseconds.
         lost_ms: Of the user's audio, what the bot never hears: nothing carried it for longer than
             the client keeps it, milliseconds.
+        fallback: Why it is not WebRTC although ``transport="auto"`` prefers that; None when it is,
+            or when WebSocket was asked for.
+        fallback_detail: The same as a sentence for people; empty where there is no `fallback`.
     """
 
     path_id: int
     carrier: Carrier
     resent_ms: int = 0
     lost_ms: int = 0
+    fallback: FallbackReason | None = None
+    fallback_detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ def plain_line(event: events.Event, captions: Captions) -> str:
             hint = f" Try: {', '.join(event.examples)}" if event.examples else ""
             return f"-- connected to {f'the bot {event.bot!r}' if event.bot else 'the bot'}.{hint}"
         case events.PathChanged():
-            return f"-- audio over {event.carrier}"
+            why = f" ({event.fallback_detail})" if event.fallback_detail else ""
+            return f"-- audio over {event.carrier}{why}"
         case events.ConnectionChanged():
             return connection_line(event)
         case events.EventsSkipped():

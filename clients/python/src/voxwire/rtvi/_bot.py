@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 from voxwire._arguments import flag, invalid, items, json_text, text
 from voxwire._environment import Environment
 from voxwire._ice import IceChoice
-from voxwire._options import Options, ladder
+from voxwire._options import Options, ladder, no_webrtc
 from voxwire._path import Capture, MediaPath
 from voxwire._simulate import Gate
 from voxwire.rtvi._control import StockControl
@@ -90,6 +90,7 @@ class _StockLink:
         self, ways: Ways, options: Options, *, gate: Gate, environment: Environment
     ) -> None:
         self.carriers = (ways.carrier,)
+        self.fallback = no_webrtc(options.transport, webrtc=environment.webrtc)
         self._inflow = Inflow()
         self.control = StockControl(
             Dialling(ways, options, inflow=self._inflow, gate=gate, environment=environment),

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from voxwire._fallback import Progress
 from voxwire._path import PLAYOUT_RATE, Arrived, Capture, Sink
 from voxwire.rtvi._inflow import Inflow
 from voxwire.rtvi._line import Line, LineLost
@@ -14,6 +15,7 @@ __all__ = ["StockPath"]
 class StockPath:
     """A path that is there as soon as its line is."""
 
+    progress = Progress.CONNECTED
     trouble = None
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import Any, cast
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode
 
-__all__ = ["Answers", "Messages", "wire_error"]
+__all__ = ["Answers", "Messages", "block_format", "path_close", "wire_error"]
 
 Answers = Mapping[str, Callable[[Any], Any]]
 """Answers the client's requests by their type; what a function raises is an Error."""
@@ -91,3 +91,14 @@ class Messages:
             except Exception as error:
                 code, reason = ErrorCode.INTERNAL, str(error)
         self._emit(error=wire_error(code, reason, subject_id=request_id))
+
+
+def path_close(path_id: int, code: ErrorCode, reason: str) -> wire.PathClose:
+    """What gives a media path up."""
+    return wire.PathClose(path_id=path_id, code=cast("Any", code.value), reason=reason)
+
+
+def block_format(sample_rate: int) -> wire.AudioFormat:
+    """Mono PCM in blocks of 20 ms."""
+    pcm = wire.Codec.CODEC_PCM_S16LE
+    return wire.AudioFormat(codec=pcm, sample_rate=sample_rate, num_channels=1, block_ms=20)

@@ -1,12 +1,14 @@
 """A server in memory: the real protocol over the real channel, and a bot that follows a script."""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from voxwire._environment import Environment
+from voxwire._remembered import CarrierMemory
 from voxwire.testing.messages import Answers, wire_error
 from voxwire.testing.network import End, Network
 from voxwire.testing.session import FakeSession, ScriptedBot
@@ -45,6 +47,8 @@ class FakeServer:
         file_max_bytes: Largest of them.
         deaf_to: Carriers whose paths are never answered.
         refused_paths: Carriers whose paths are refused, with the reason.
+        webrtc: Is given each WebRTC path that is asked for, and plays the other end of it:
+            `FakeSession.path_answer`, then `path_ready`. None = such paths are refused.
         grace_ms: How long a session waits for its client.
         heartbeat_ms: How often a client shall ask whether it is there.
         failures: What bots raised.
@@ -86,15 +90,21 @@ class FakeServer:
         self.file_max_bytes = 10_485_760
         self.deaf_to: set[wire.Carrier.ValueType] = set()
         self.refused_paths: dict[wire.Carrier.ValueType, ErrorCode] = {}
+        self.webrtc: Callable[[FakeSession, wire.PathOpen], object] | None = None
         self.grace_ms = 60_000
         self.heartbeat_ms = 2000
         self.failures: list[Exception] = []
+        self._carriers = CarrierMemory()
 
     @property
     def environment(self) -> Environment:
         """For ``connect(environment=...)``: this server's network and clock, and no WebRTC."""
         return Environment(
-            dial=self.network.dial, clock=self.clock, jitter=lambda: 0.5, webrtc=False
+            dial=self.network.dial,
+            clock=self.clock,
+            jitter=lambda: 0.5,
+            webrtc=False,
+            carriers=self._carriers,
         )
 
     @property

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from voxwire.playout import Samples
 from voxwire.testing.conversation import Conversation
 from voxwire.testing.file_shelf import FakeFile, FileShelf
 from voxwire.testing.line import Line
-from voxwire.testing.messages import Answers, Messages, wire_error
+from voxwire.testing.messages import Answers, Messages, block_format, path_close, wire_error
 from voxwire.testing.network import End
 from voxwire.testing.sound import PLAYOUT_RATE
 from voxwire.testing.speech import Heard
@@ -29,7 +29,6 @@ _SOURCES: Final = {
     "client": wire.InterruptionSource.INTERRUPTION_SOURCE_CLIENT,
     "server": wire.InterruptionSource.INTERRUPTION_SOURCE_SERVER,
 }
-_PCM: Final = wire.Codec.CODEC_PCM_S16LE
 
 
 class Host(Protocol):
@@ -43,6 +42,7 @@ class Host(Protocol):
     file_max_bytes: int
     deaf_to: set["wire.Carrier"]
     refused_paths: dict["wire.Carrier", ErrorCode]
+    webrtc: Callable[["FakeSession", wire.PathOpen], object] | None
     grace_ms: int
     heartbeat_ms: int
     failures: list[Exception]
@@ -227,7 +227,21 @@ class FakeSession:
         """Gives the media path in use up."""
         path_id = self.path_id
         self._talk.detach()
-        self.send(path_close=_path_close(path_id, code, reason))
+        self.send(path_close=path_close(path_id, code, reason))
+
+    def path_answer(self, path_id: int, sdp: str = "") -> None:
+        """Answers a path that was asked for."""
+        answer = wire.PathAnswer(path_id=path_id, sdp_answer=sdp, capture=block_format(16_000))
+        answer.playout.CopyFrom(block_format(PLAYOUT_RATE))
+        self.send(path_answer=answer)
+
+    def path_ready(self, path_id: int, **more: Any) -> None:
+        """Puts a path in use; the bot begins with the first. `more` are fields of ``PathReady``."""
+        self.send(path_ready=wire.PathReady(path_id=path_id, **more))
+        self._talk.attach(path_id)
+        if self._running is None:
+            self._talk.show(bot=wire.BotState.BOT_STATE_IDLE)
+            self._running = asyncio.create_task(self._run(), name=f"bot of {self.id}")
 
     # what the server does with it
 
@@ -358,25 +372,18 @@ class FakeSession:
         if asked.carrier in self._server.deaf_to:
             return
         code = self._server.refused_paths.get(asked.carrier)
+        rtc = self._server.webrtc if asked.carrier == wire.Carrier.CARRIER_WEBRTC else None
+        if code is None and rtc is not None:
+            rtc(self, asked)
+            return
         if code is None and asked.carrier != wire.Carrier.CARRIER_WEBSOCKET:
             code = ErrorCode.UNSUPPORTED
         if code is not None:
             reason = "this server does not carry audio that way"
-            self.send(path_close=_path_close(asked.path_id, code, reason))
+            self.send(path_close=path_close(asked.path_id, code, reason))
             return
-        self.send(
-            path_answer=wire.PathAnswer(
-                path_id=asked.path_id,
-                capture=_format(16_000),
-                playout=_format(PLAYOUT_RATE),
-            )
-        )
-        index = self._talk.ears.next_index
-        self.send(path_ready=wire.PathReady(path_id=asked.path_id, capture_index=index))
-        self._talk.attach(asked.path_id)
-        if self._running is None:
-            self._talk.show(bot=wire.BotState.BOT_STATE_IDLE)
-            self._running = asyncio.create_task(self._run(), name=f"bot of {self.id}")
+        self.path_answer(asked.path_id)
+        self.path_ready(asked.path_id, capture_index=self._talk.ears.next_index)
 
     async def _run(self) -> None:
         try:
@@ -386,11 +393,3 @@ class FakeSession:
             self.fail(ErrorCode.BOT_FAILED, f"the bot failed: {error!r}")
         else:
             self.end()
-
-
-def _path_close(path_id: int, code: ErrorCode, reason: str) -> wire.PathClose:
-    return wire.PathClose(path_id=path_id, code=cast("Any", code.value), reason=reason)
-
-
-def _format(sample_rate: int) -> wire.AudioFormat:
-    return wire.AudioFormat(codec=_PCM, sample_rate=sample_rate, num_channels=1, block_ms=20)

@@ -139,8 +139,10 @@ class Peer:
         self._relay: Relay | None = None
         self._settled = asyncio.Event()
         self._lost = False
+        self._reached = False
         self._closing: asyncio.Task[None] | None = None
         self._connection.on("connectionstatechange", self._state_changed)
+        self._connection.on("iceconnectionstatechange", self._ice_changed)
         self._connection.on("datachannel", self._take_channel)
 
     # descriptions
@@ -274,6 +276,11 @@ class Peer:
         if self._lost or self._closing is not None:
             raise ConnectionError("the WebRTC connection failed")
 
+    @property
+    def reached(self) -> bool:
+        """True once ICE has found a way there and back, whatever came of it."""
+        return self._reached
+
     def rtp_timestamp(self, sample: int) -> int | None:
         """RTP timestamp (48 kHz, 32 bits) of a sample that is sent, by its number.
 
@@ -316,6 +323,9 @@ class Peer:
             self._settled.set()
             if self._on_closed is not None:
                 self._on_closed()
+
+    def _ice_changed(self) -> None:
+        self._reached = self._reached or self._connection.iceConnectionState == "completed"
 
     def _take_channel(self, channel: RTCDataChannel) -> None:
         if self.data is not None:
