@@ -109,7 +109,7 @@ class AdaptiveFilter:
         self._last = far
         self._far[1:] = self._far[:-1]
         self._far[0] = np.fft.rfft(both)
-        spectrum = np.einsum("ij,ij->j", self._far, self._weights)
+        spectrum = (self._far * self._weights).sum(axis=0)
         return np.fft.irfft(spectrum, 2 * _SIZE)[_SIZE:].astype(np.float32)
 
     def _learn(self, rest: _Spectra) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

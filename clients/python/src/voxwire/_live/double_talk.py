@@ -9,11 +9,11 @@ __all__ = ["UserDetector"]
 _ABOVE_DOUBT: Final = 10**0.9
 """What is left is the user's if it is 9 dB above the echo that may be in it, and ..."""
 
-_ABOVE_ECHO: Final = 10**-0.6
-"""... not 6 dB below what was taken out, which is what a filter that is a little off leaves."""
+_ABOVE_ECHO: Final = 10**-0.4
+"""... not 4 dB below what was taken out, which is what a filter that is a little off leaves."""
 
-_FRAMES: Final = 2
-"""It has to be for so long: 20 ms."""
+_FRAMES: Final = 3
+"""It has to be for so long: 30 ms. A drum is shorter."""
 
 _HOLD_FRAMES: Final = 30
 """He is taken to go on for 300 ms: there are pauses in words, and quiet sounds."""
