@@ -29,11 +29,15 @@ def note(line: str) -> None:
 async def test_echo_is_20_db_quieter(far: str, room: str) -> None:
     sound = await bot_speech(LENGTH_S) if far == "speech" else music(LENGTH_S)
     found: dict[tuple[int, int], float] = {}
+    soon: list[float] = []
     for delay_ms in DELAYS_MS:
         for drift_ppm in DRIFTS_PPM:
             rig = Rig(EchoCanceller(), ROOMS[room], delay_ms, drift_ppm)
             rig.run(sound)
+            soon.append(rig.echo_loss_db(4))
             found[delay_ms, drift_ppm] = rig.echo_loss_db(CONVERGED_S)
+    early = ", ".join(f"{db:.1f}" for db in soon)
+    note(f"{far}, {room}, from 4 s on: {early}")
     note(f"{far}, {room}: " + ", ".join(f"{at}: {db:.1f} dB" for at, db in found.items()))
     assert min(found.values()) >= 20, found
 
@@ -46,24 +50,19 @@ async def test_echo_is_20_db_quieter_on_devices_at_48_khz() -> None:
     assert loss_db >= 20
 
 
-@pytest.mark.parametrize("delay_ms", [80, 300])
 @pytest.mark.parametrize("far", ["speech", "music"])
-async def test_a_user_who_speaks_over_the_bot_is_understood_nine_words_of_ten(
-    far: str, delay_ms: float
-) -> None:
+async def test_a_user_who_speaks_over_the_bot_is_understood_nine_words_of_ten(far: str) -> None:
     """He is 6 dB louder than the bot at the microphone, and the devices drift. 0 dB are noted."""
     phrases = await user_phrases(20)
     sound = await bot_speech(40) if far == "speech" else music(40)
-    silence = np.zeros_like(sound)
-    clean = speak_over(Rig(NoFilter(), ROOMS["desk"], 80), silence, phrases).recognised()
-    words: dict[str, tuple[int, int]] = {}
-    for name, room in ROOMS.items():
-        at_6_db, at_0_db = (
-            speak_over(
-                Rig(EchoCanceller(), room, delay_ms, 200), sound, phrases, above_db=above_db
-            ).recognised()
-            for above_db in (6, 0)
-        )
-        words[name] = (at_6_db, at_0_db)
-    note(f"double talk, {far}, {delay_ms} ms: clean {clean}; at 6 and 0 dB {words}")
-    assert min(right for right, _ in words.values()) >= 0.9 * clean, words
+
+    def words(room: str, delay_ms: float, above_db: float) -> int:
+        rig = Rig(EchoCanceller(), ROOMS[room], delay_ms, 200)
+        return speak_over(rig, sound, phrases, above_db=above_db).recognised()
+
+    quiet = Rig(NoFilter(), ROOMS["desk"], 80)
+    clean = speak_over(quiet, np.zeros_like(sound), phrases).recognised()
+    found = {room: words(room, 80, 6) for room in ROOMS}
+    found["living room, 300 ms"] = words("living room", 300, 6)
+    note(f"double talk, {far}: clean {clean}; {found}; 0 dB: {words('living room', 80, 0)}")
+    assert min(found.values()) >= 0.9 * clean, found

@@ -36,10 +36,15 @@ _BAND: Final = slice(2, 80)
 _MEAN: Final = 1 / (_SIZE * 78)
 """Of the power of those bins: the mean square of noise that gives it."""
 
+_LOUDER: Final = 1.25
+"""1 dB: what is left has more power than the microphone."""
+
 _WRONG_FRAMES: Final = 20
-"""Louder than the microphone for so long, what is left shows that the way has changed."""
+"""What is left, louder than the microphone for about so long, shows that the way has changed."""
 
 _WRONG: Final = 1.5
+"""So much louder, in power."""
+
 _LEAST: Final = np.float32(1.0)
 
 _Spectra = NDArray[np.complex64]
@@ -84,24 +89,24 @@ class AdaptiveFilter:
             near: The microphone, 160 samples.
             far: What the speaker played meanwhile.
         """
+        sound = near.astype(np.float32)
         self._silent_parts = 0 if far.any() else self._silent_parts + 1
         if self._silent_parts > _PARTS:  # nothing that was played can still be heard
             self._last[:] = 0
             self._far[:] = 0
-            power = float(np.mean(np.square(near, dtype=np.float32)))
-            return Split(near, power, 0.0, 0.0, False)
-        sound = near.astype(np.float32)
+            return Split(near, _mean(_power(_spectrum(sound))), 0.0, 0.0, False)
         echo = self._echo(far.astype(np.float32))
         rest = sound - echo
         spectrum = _spectrum(rest)
         power, doubt = self._learn(spectrum)
-        self._check(float(np.dot(sound, sound)), float(np.dot(rest, rest)))
+        near_power, rest_power = float(np.dot(sound, sound)), float(np.dot(rest, rest))
+        self._check(near_power, rest_power)
         return Split(
             np.clip(np.rint(rest), -32768, 32767).astype(np.int16),
             _mean(power),
             _mean(_power(_spectrum(echo))),
             _mean(doubt),
-            bool(np.dot(rest, rest) > 1.25 * np.dot(sound, sound)),
+            rest_power > _LOUDER * near_power,
         )
 
     def _echo(self, far: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -128,7 +133,7 @@ class AdaptiveFilter:
         return power, doubt
 
     def _check(self, near_power: float, rest_power: float) -> None:
-        """Begins anew when what is left is louder than what came in: another room, another delay."""
+        """Begins anew when what is left is louder than what came in: the way is another one."""
         now = np.array((near_power, rest_power))
         self._powers += (now - self._powers) / _WRONG_FRAMES
         if self._powers[1] > _WRONG * self._powers[0]:
