@@ -122,7 +122,7 @@ class AdaptiveFilter:
         power = _power(rest)
         far_power = _power(self._far)
         doubt = np.einsum("ij,ij->j", self._doubt, far_power) / 2
-        self._left = _SMOOTH * self._left + (1 - _SMOOTH) * power
+        self._left += (power - self._left) * (1 - _SMOOTH)
         step = self._doubt / (doubt + self._left + _LEAST)
         known = np.minimum(step * far_power / 2, 1)
         self._doubt = _STAYS * (1 - known) * self._doubt + (1 - _STAYS) * _power(self._weights)
