@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.double_talk import bot_speech, recognised, user_phrases
+from tests.support.double_talk import bot_speech, speak_over, user_phrases
 from tests.support.room import ROOMS, Rig, music
 from voxwire._live.echo import EchoCanceller, NoFilter
 
-LENGTH_S = 16
-CONVERGED_S = 8
-DELAYS_MS = (20, 80, 150, 300)
-DRIFTS_PPM = (0, 200)
+LENGTH_S = 12
+CONVERGED_S = 6
+PLACES = ((20, 200), (80, 0), (80, 200), (150, 200), (300, 200))
+"""Delay, ms, and drift, parts per million."""
+
 OUT = Path(__file__).resolve().parents[2] / "out" / "echo.txt"
 
 
@@ -29,11 +30,10 @@ def note(line: str) -> None:
 async def test_echo_is_20_db_quieter(far: str, room: str) -> None:
     sound = await bot_speech(LENGTH_S) if far == "speech" else music(LENGTH_S)
     found: dict[tuple[int, int], float] = {}
-    for delay_ms in DELAYS_MS:
-        for drift_ppm in DRIFTS_PPM:
-            rig = Rig(EchoCanceller(), ROOMS[room], delay_ms, drift_ppm)
-            rig.run(sound)
-            found[delay_ms, drift_ppm] = rig.echo_loss_db(CONVERGED_S)
+    for delay_ms, drift_ppm in PLACES:
+        rig = Rig(EchoCanceller(), ROOMS[room], delay_ms, drift_ppm)
+        rig.run(sound)
+        found[delay_ms, drift_ppm] = rig.echo_loss_db(CONVERGED_S)
     note(f"{far}, {room}: " + ", ".join(f"{at}: {db:.1f} dB" for at, db in found.items()))
     assert min(found.values()) >= 20, found
 
@@ -48,14 +48,17 @@ async def test_echo_is_20_db_quieter_on_devices_at_48_khz() -> None:
 
 @pytest.mark.parametrize("far", ["speech", "music"])
 async def test_a_user_who_speaks_over_the_bot_is_understood_nine_words_of_ten(far: str) -> None:
-    """He is 10 dB louder than the bot at the microphone, and the devices drift. 6 dB are noted."""
+    """He is 6 dB louder than the bot at the microphone, and the devices drift."""
     phrases = await user_phrases(20)
     sound = await bot_speech(40) if far == "speech" else music(40)
-    clean, of = recognised(Rig(NoFilter(), ROOMS["desk"], 80), np.zeros_like(sound), phrases)
-    words: dict[str, int] = {}
-    for name, room in ROOMS.items():
-        rig = Rig(EchoCanceller(), room, 80, 200, volume=0.6)
-        words[name], _ = recognised(rig, sound, phrases)
-    loud, _ = recognised(Rig(EchoCanceller(), ROOMS["desk"], 80, 200), sound, phrases)
-    note(f"double talk, {far}: clean {clean} of {of}; {words}; desk, at 6 dB: {loud}")
-    assert min(words.values()) >= 0.9 * clean, words
+
+    def words(room: str, delay_ms: float) -> int:
+        rig = Rig(EchoCanceller(), ROOMS[room], delay_ms, 200)
+        return speak_over(rig, sound, phrases, above_db=6).recognised()
+
+    quiet = Rig(NoFilter(), ROOMS["desk"], 80)
+    clean = speak_over(quiet, np.zeros_like(sound), phrases).recognised()
+    found = {room: words(room, 80) for room in ROOMS}
+    found["living room, 300 ms"] = words("living room", 300)
+    note(f"double talk, {far}: clean {clean}; {found}")
+    assert min(found.values()) >= 0.9 * clean, found

@@ -6,6 +6,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from voxwire._arguments import invalid
+from voxwire._live.adaptive import AdaptiveFilter
+from voxwire._live.double_talk import UserDetector
 from voxwire._microphones import CAPTURE_RATE
 from voxwire.playout import Samples
 from voxwire_protocol.errors import ErrorCode, UsageError
@@ -21,6 +23,15 @@ HOLD_MS: Final = 400
 
 QUIET_DB: Final = -60.0
 """The bot is silent below this level, dB of full scale."""
+
+_AEC3_LATE: Final = 128
+"""Samples that AEC3 is behind what it is given."""
+
+_DUCKED: Final = np.float32(0.25)
+"""What AEC3 leaves is made 12 dB quieter while the user is not heard."""
+
+_CLOSES: Final = 0.5
+"""The share of the user's sound that goes in 10 ms when he has ended. It comes at once."""
 
 _INSTALL: Final = "pip install 'voxwire[aec]'"
 
@@ -69,9 +80,11 @@ class HalfDuplexGate:
 
 
 class EchoCanceller:
-    """WebRTC's echo canceller (AEC3), as LiveKit's wheel has it (Apache-2.0).
+    """A filter that learns the room, and WebRTC's echo canceller (AEC3) for what it leaves.
 
-    It finds the delay by itself, 20 to 300 ms and more, and follows it. Nothing is sent anywhere.
+    While only the bot sounds, AEC3 leaves least; over it the filter leaves the user's words whole.
+    So which of them is heard changes with who speaks. AEC3 is LiveKit's wheel's (Apache-2.0).
+    Delays of 20 to 300 ms are found and followed. Nothing is sent anywhere.
     """
 
     control = EchoControl.CANCEL
@@ -89,14 +102,34 @@ class EchoCanceller:
             reason = f"echo cancellation needs livekit: {_INSTALL} ({error})"
             raise UsageError(ErrorCode.UNSUPPORTED, reason) from error
         self._frame: Any = AudioFrame
-        self._module: Any = AudioProcessingModule(echo_cancellation=True, high_pass_filter=True)
+        self._high_pass: Any = AudioProcessingModule(high_pass_filter=True)
+        self._module: Any = AudioProcessingModule(echo_cancellation=True)
+        self._filter = AdaptiveFilter()
+        self._user = UserDetector()
+        self._late = np.zeros(_AEC3_LATE, np.int16)
+        self._share = np.float32(1.0)
 
     def process(self, near: Samples, far: Samples) -> Samples:
-        """The microphone without what the speaker played."""
+        """The microphone without what the speaker played, 8 ms late."""
+        high = self._of(near)
+        self._high_pass.process_stream(high)
+        sound = np.frombuffer(bytes(high.data), np.int16)
+        split = self._filter.process(sound, far)
         self._module.process_reverse_stream(self._of(far))
-        frame = self._of(near)
-        self._module.process_stream(frame)
-        return np.frombuffer(bytes(frame.data), np.int16)
+        self._module.process_stream(high)
+        left = np.frombuffer(bytes(high.data), np.int16)
+        both = np.concatenate((self._late, split.rest))
+        self._late = both[FRAME:]
+        return self._mix(both[:FRAME], left, heard=self._user.take(split))
+
+    def _mix(self, user: Samples, bot: Samples, *, heard: bool) -> Samples:
+        """The first while the user is to be heard, else the second, quieter; without a click."""
+        before = self._share
+        self._share = np.float32(1.0 if heard else max(0.0, before - _CLOSES))
+        if before == self._share == 1.0:
+            return user
+        share = np.linspace(before, self._share, FRAME, dtype=np.float32)
+        return np.rint(share * user + (1 - share) * _DUCKED * bot).astype(np.int16)
 
     def _of(self, samples: Samples) -> Any:
         return self._frame(bytearray(samples.tobytes()), CAPTURE_RATE, 1, FRAME)
