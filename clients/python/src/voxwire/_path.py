@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Final, NamedTuple, Protocol
 
 from voxwire.audio import CAPTURE_RATE
-from voxwire.playout import Samples
+from voxwire.playout import MakeUp, Samples
 from voxwire_protocol import wire
 from voxwire_protocol.capture import Piece
 from voxwire_protocol.errors import ErrorCode, VoxwireError, code_from_wire, make_error
@@ -116,6 +116,21 @@ class MediaPath(Protocol):
     @property
     def carrier(self) -> wire.Carrier.ValueType:
         """What carries it."""
+        ...
+
+    @property
+    def codec(self) -> str:
+        """What its audio is encoded as: ``opus`` or ``pcm``."""
+        ...
+
+    @property
+    def codec_reason(self) -> str:
+        """Why: half a sentence."""
+        ...
+
+    @property
+    def make_up(self) -> MakeUp | None:
+        """Makes sound up from the bot's newest audio when more of it is late; None = it cannot."""
         ...
 
     @property

@@ -15,13 +15,19 @@ import numpy as np
 
 from voxwire._blocks import Block, Samples, Span, SpanKind
 
-__all__ = ["Block", "PlayoutBuffer", "Samples", "Span", "SpanKind"]
+__all__ = ["Block", "MakeUp", "PlayoutBuffer", "Samples", "Span", "SpanKind"]
 
 FADE_MS: Final = 10
 """Length of the fade before a flush falls silent."""
 
 CONCEAL_MS: Final = 20
-"""Longest piece that is made up when audio is late."""
+"""Longest piece that is made up of the sound before it when audio is late."""
+
+FORESEEN_MS: Final = 60
+"""The same where the codec makes it up."""
+
+MakeUp = Callable[[int], Samples]
+"""Makes up so many samples to follow the newest audio that was pushed."""
 
 MAX_GAP_MS: Final = 500
 """A longer hole between two buffered pieces is jumped over; a shorter one is a pause."""
@@ -88,6 +94,7 @@ class PlayoutBuffer:
         target_ms: int = 40,
         max_target_ms: int = 200,
         continuous: bool = False,
+        make_up: MakeUp | None = None,
     ) -> None:
         """Creates an empty buffer at position 0.
 
@@ -97,6 +104,7 @@ class PlayoutBuffer:
             max_target_ms: Longest delay.
             continuous: True for a stream that sends silence too (RTP): silence is given up to
                 get rid of delay that a stall left behind.
+            make_up: Asked for sound when audio is late; None = the last of it is repeated.
         """
         self.position = 0
         self.target_ms = target_ms
@@ -109,6 +117,7 @@ class PlayoutBuffer:
         self._first_target_ms = target_ms
         self._max_target_ms = max_target_ms
         self._continuous = continuous
+        self._make_up = make_up
         self._queue: list[tuple[int, Samples]] = []
         self._buffered = 0
         # what sounds before anything else: the end of what was flushed, or what is made up
@@ -213,10 +222,11 @@ class PlayoutBuffer:
         self._keep(lambda at, samples: (max(at, until), samples[max(0, until - at) :]))
         return self.position
 
-    def restart(self, *, target_ms: int, continuous: bool) -> None:
+    def restart(self, *, target_ms: int, continuous: bool, make_up: MakeUp | None = None) -> None:
         """Drops what is buffered and waits for another stream; position and counters stay."""
         self.target_ms = self._first_target_ms = target_ms
         self._continuous = continuous
+        self._make_up = make_up
         self.playing = False
         self._dry = None
         self._waited = 0
@@ -315,10 +325,13 @@ class PlayoutBuffer:
         return span
 
     def _conceal(self, out: Samples, filled: int) -> Span:
-        """Repeats the last sound once, fading, and stops playing."""
+        """Makes up a moment of sound, fading, and stops playing."""
         self.playing = False
         self._dry = self._made_up = 0
-        made_up = _fade_out(self._last)
+        made_up = self._last
+        if self._make_up is not None:
+            made_up = self._make_up(self._samples(FORESEEN_MS))
+        made_up = _fade_out(made_up)
         return self._take_tail(self.position, made_up, SpanKind.CONCEALED, out, filled)
 
     def _trim(self) -> None:
