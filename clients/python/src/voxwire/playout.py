@@ -168,7 +168,7 @@ class PlayoutBuffer:
         spans: list[Span] = []
         filled = 0
         while filled < num_samples:
-            if self._tail is not None:
+            if self._tail is not None and not self._resumes(num_samples - filled):
                 span = self._take_tail(*self._tail, out, filled)
             elif self.playing or self._start(num_samples - filled):
                 span = self._take(out, filled)
@@ -288,6 +288,14 @@ class PlayoutBuffer:
         self.position = max(self.position, self._queue[0][0])
         return True
 
+    def _resumes(self, num_samples: int) -> bool:
+        """True when the codec bridges a wait that is over: the rest of the bridge is dropped."""
+        bridged = self._tail is not None and self._tail[2] is SpanKind.CONCEALED
+        if self._make_up is None or not bridged or not self._start(num_samples):
+            return False
+        self._tail = None
+        return True
+
     def _take(self, out: Samples, filled: int) -> Span:
         """Fills some of the block from what is buffered."""
         room = len(out) - filled
@@ -369,7 +377,9 @@ class PlayoutBuffer:
         out[filled : filled + length] = samples[:length]
         rest = start + length if kind.moves else start
         self._tail = (rest, samples[length:], kind) if length < len(samples) else None
-        if kind is SpanKind.CONCEALED:
+        if kind is SpanKind.CONCEALED and self._dry is None and self._make_up is not None:
+            self._concealed += length
+        elif kind is SpanKind.CONCEALED:
             self._made_up += length
             self._dry = None if self._dry is None else self._dry + length
         return Span(filled, length, start, kind)

@@ -46,7 +46,6 @@ class ChunkEncoder:
         self._path_id = path_id
         self._block_bytes = _SAMPLE_BYTES * self._encoder.block_samples
         self._input = bytearray()
-        self._history = b""  # the newest audio of the stretch, to lead in what goes on behind it
         self._skip = 0  # decoded samples to come that are none of the track's
         self._next = self._end = 0
         self._open = self._restarts = False
@@ -80,7 +79,6 @@ class ChunkEncoder:
             self._begin(sample_index, len(pcm))
         self._input += pcm
         self._end += len(pcm) // _SAMPLE_BYTES
-        self._history = (self._history + pcm)[-2 * self._block_bytes :]
         return chunks + self._encode()
 
     def finish(self) -> list[wire.AudioChunk]:
@@ -106,20 +104,14 @@ class ChunkEncoder:
             Number of the first sample that no chunk has brought; None = they brought all.
         """
         first = self._next if self.owes else None
-        self._open, self._history = False, b""
+        self._open = False
         return first
 
     def _begin(self, sample_index: int, num_bytes: int) -> None:
         """Begins a stretch with a block's end where the first audio ends: it leaves at once."""
         lead_bytes = -num_bytes % self._block_bytes
-        if self._history and sample_index == self._end:  # goes on: the decoder warms up with it
-            lead_bytes += self._block_bytes
-            lead = self._history[-lead_bytes:].rjust(lead_bytes, b"\0")
-        else:
-            self._history = b""
-            lead = bytes(lead_bytes)
         self._encoder.restart()
-        self._input[:] = lead
+        self._input[:] = bytes(lead_bytes)
         self._skip = lead_bytes // _SAMPLE_BYTES + self._encoder.lookahead_samples
         self._next = self._end = sample_index
         self._open = self._restarts = True
