@@ -8,8 +8,8 @@ import asyncio
 import random
 import wave
 from collections import deque
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -202,3 +202,31 @@ async def listen(voice: Samples, network: Network, *, opus: bool, until_ms: floa
         num_bytes=network.num_bytes,
         samples=ear.samples,
     )
+
+
+async def upload(user: Samples, *, opus: bool) -> int:
+    """Bytes of the messages in which a client sends a user's audio (16 kHz)."""
+    sent: list[bytes] = []
+
+    def send(envelope: wire.Envelope) -> bool:
+        sent.append(envelope.SerializeToString())
+        return True
+
+    class Speaking:
+        @contextmanager
+        def carried(self, give: Callable[[Piece], bool]) -> Generator[None]:
+            for at in range(0, len(user), 320):
+                assert give(Piece(at, user[at : at + 320].astype("<i2").tobytes()))
+            yield
+
+    choice = CodecChoice()
+    choice.opus = opus
+    client = ClientPath(1, capture=Speaking(), send=send, codec=choice)  # type: ignore[arg-type]
+    asked = await client.offer()
+    answer = wire.PathAnswer(path_id=1, capture=asked.capture, playout=asked.playout)
+    client.receive(wire.Envelope(path_answer=answer))
+    running = asyncio.create_task(client.run(None))  # type: ignore[arg-type]
+    await asyncio.sleep(0.1)
+    running.cancel()
+    masked = 4
+    return sum(len(data) + _HEADER_BYTES[len(data) > 125] + masked for data in sent)

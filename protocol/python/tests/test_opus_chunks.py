@@ -1,4 +1,4 @@
-"""Opus in chunks: every sample at its number, once, none added, whatever was cut or lost between."""
+"""Opus in chunks: every sample at its number, once, none added, whatever was cut or lost."""
 
 import numpy as np
 import pytest

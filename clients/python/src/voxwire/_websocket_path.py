@@ -29,8 +29,9 @@ __all__ = ["WebSocketPath"]
 MAX_EARLY: Final = 250
 """Chunks that are kept until the session takes audio."""
 
-MAX_UNREADABLE: Final = 25
-"""So many chunks in a row that cannot be decoded are the end of a path (0.5 s)."""
+MAX_UNREADABLE: Final = 4
+"""So many chunks in a row that cannot be decoded are the end of a path: less than a server sends
+ahead of what it believes to be heard, so that the next path brings their sound."""
 
 
 class WebSocketPath:

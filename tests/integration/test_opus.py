@@ -1,0 +1,161 @@
+"""Audio over WebSocket as Opus, beside PCM: what it costs, what is late, what is cut, what fails."""
+
+import asyncio
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+import voxwire
+from tests.integration.test_kept_microphone import break_line, place_of
+from tests.support.clicks import make_bot
+from tests.support.listening import Ear, click_onsets_ms
+from tests.support.numbered import RATE, HearingBot, NumberedMicrophone, hum
+from tests.support.opus_line import RATE as PLAYOUT_RATE
+from tests.support.opus_line import Network, listen, speech, upload
+from tests.support.proxy import proxied
+from voxwire_protocol.opus import ChunkDecoder, ChunkEncoder
+from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
+from voxwire_server.testing import running_server
+
+MINUTE_MS = 60_000
+MS = RATE // 1000
+GUARD_S = 60
+
+
+@in_virtual_time
+async def test_a_minute_of_speech_is_a_tenth_of_the_bytes_each_way(time: VirtualTime) -> None:
+    voice = speech(PLAYOUT_RATE, MINUTE_MS)
+    down = {
+        opus: await listen(voice, Network(), opus=opus, until_ms=2 * MINUTE_MS)
+        for opus in (False, True)
+    }
+    user = speech(RATE, MINUTE_MS)
+    up = {opus: await upload(user, opus=opus) for opus in (False, True)}
+    for way, pcm, opus in (
+        ("to the client", down[False].num_bytes, down[True].num_bytes),
+        ("to the server", up[False], up[True]),
+    ):
+        print(f"{way}: {pcm} bytes a minute as PCM, {opus} as Opus, {pcm / opus:.1f} times less")
+        assert opus < pcm / 7
+        assert opus * 8 / 60 < 40_000  # bit/s, framing included
+    for heard in down.values():
+        assert (heard.underruns, len(heard.samples)) == (0, len(voice))
+    assert np.array_equal(down[False].samples, voice)
+
+
+@in_virtual_time
+async def test_a_tenth_of_the_packets_300_ms_late_costs_no_more_than_with_pcm(
+    time: VirtualTime,
+) -> None:
+    """TCP delivers in order: what is late holds up what comes behind it, whatever the codec."""
+    voice = speech(PLAYOUT_RATE, MINUTE_MS)
+    heard = {
+        opus: await listen(
+            voice, Network(late_share=0.1, late_ms=300), opus=opus, until_ms=2 * MINUTE_MS
+        )
+        for opus in (False, True)
+    }
+    for opus, of in heard.items():
+        print(
+            f"{'Opus' if opus else 'PCM'}: {of.underruns} waits, {of.concealed_ms} ms concealed, "
+            f"{of.silent_ms:.0f} ms silent of {of.lasted_ms:.0f} ms"
+        )
+        assert len(of.samples) == len(voice)  # every sample was played, at its place
+        assert of.underruns <= 3  # then the server is far enough ahead
+    assert heard[True].silent_ms <= heard[False].silent_ms
+    assert heard[True].concealed_ms > heard[False].concealed_ms  # 60 ms a wait, not 20
+
+
+@in_virtual_time
+async def test_over_300_kbit_a_second_opus_is_whole_and_pcm_is_in_pieces(time: VirtualTime) -> None:
+    voice = speech(PLAYOUT_RATE, 10_000)
+    pcm = await listen(voice, Network(bits_per_s=300_000), opus=False, until_ms=MINUTE_MS)
+    opus = await listen(voice, Network(bits_per_s=300_000), opus=True, until_ms=MINUTE_MS)
+    print(f"PCM: {pcm.underruns} waits, {pcm.silent_ms:.0f} ms silent; Opus: {opus.underruns}")
+    assert pcm.underruns >= 5
+    assert (opus.underruns, opus.concealed_ms, opus.silent_ms) == (0, 0, 0)
+
+
+async def test_what_lines_that_broke_did_not_bring_comes_again_without_a_seam() -> None:
+    """Four sessions side by side, each cut twice: nothing is missing, nothing comes twice."""
+    bot = HearingBot()
+
+    async def talk(port: int, draw: random.Random) -> None:
+        microphone = NumberedMicrophone(samples=hum)
+        async with (
+            proxied(port) as proxy,
+            voxwire.connect(
+                proxy.url, microphone=microphone, transport="websocket", codec="opus"
+            ) as session,
+        ):
+            for _ in range(2):
+                await break_line(microphone, proxy, draw)
+                while session.connection != voxwire.ConnectionState.CONNECTED:
+                    await session.wait_for(voxwire.ConnectionChanged)
+            assert session.report()["media"]["codec"] == "opus"
+            heard = await bot.until(session.id, microphone.given + 200 * MS)
+        for at in range(0, len(heard) - 100 * MS, 100 * MS):
+            assert abs(place_of(heard[at : at + 100 * MS], at, 40 * MS) - at) <= MS
+
+    async with asyncio.timeout(GUARD_S), running_server(bot) as server, asyncio.TaskGroup() as all_:
+        for seed in range(4):
+            all_.create_task(talk(server.port, random.Random(seed)))
+
+
+def break_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client can decode a second, and nothing more."""
+    decode, count = ChunkDecoder.decode, [0]
+
+    def broken(self: ChunkDecoder, chunk: Any) -> Any:
+        count[0] += 1
+        if count[0] > 50:
+            raise ValueError("rubbish")
+        return decode(self, chunk)
+
+    monkeypatch.setattr(ChunkDecoder, "decode", broken)
+
+
+def break_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server can encode a second, and nothing more."""
+    push, count = ChunkEncoder.push, [0]
+
+    def broken(self: ChunkEncoder, sample_index: int, pcm: bytes) -> Any:
+        count[0] += 1
+        if count[0] > 50:
+            raise RuntimeError("opus_encode failed (-3)")
+        return push(self, sample_index, pcm)
+
+    monkeypatch.setattr(ChunkEncoder, "push", broken)
+
+
+@pytest.mark.parametrize("what_breaks", [break_decoder, break_encoder])
+async def test_a_codec_that_fails_is_replaced_by_pcm_and_the_voice_goes_on(
+    what_breaks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ear, words = Ear(), 12
+    async with asyncio.timeout(GUARD_S), running_server(make_bot()) as server:
+        what_breaks(monkeypatch)
+        async with voxwire.connect(
+            server.url, speaker=ear, transport="websocket", codec="opus"
+        ) as session:
+            await session.send_text(f"say {words}")
+            while (await session.wait_for(voxwire.PathChanged)).path_id < 2:
+                pass
+            ended = await session.wait_for(voxwire.UtteranceEnded)
+            media = session.report()["media"]
+    assert (media["codec"], ended.heard_words) == ("pcm", words)
+    assert media["codec_reason"] in (
+        "the bot's Opus could not be decoded",
+        "the server carries PCM",
+    )
+    clicks = click_onsets_ms(ear.samples, ear.sample_rate)
+    assert len(clicks) == words  # what could not be heard came again
+
+
+async def test_a_server_may_refuse_opus() -> None:
+    async with running_server(make_bot(), opus=False) as server:
+        async with voxwire.connect(server.url, transport="websocket", codec="opus") as session:
+            media = session.report()["media"]
+    assert (media["codec"], media["codec_reason"]) == ("pcm", "the server carries PCM")
