@@ -1,10 +1,9 @@
-"""Audio over WebSocket as Opus, beside PCM: what it costs, what is late, what is cut, what fails."""
+"""Audio over WebSocket as Opus, beside PCM: its bytes, what is late, what is cut, what fails."""
 
 import asyncio
 import random
 from typing import Any
 
-import numpy as np
 import pytest
 
 import voxwire
@@ -24,32 +23,24 @@ MS = RATE // 1000
 GUARD_S = 60
 
 
+def compare(way: str, pcm: int, opus: int) -> None:
+    """What a minute of speech takes."""
+    print(f"{way}: {pcm} bytes a minute as PCM, {opus} as Opus, {pcm / opus:.1f} times less")
+    assert opus < pcm / 7
+    assert opus * 8 / 60 < 40_000  # bit/s, framing included
+
+
 @in_virtual_time
-async def test_a_minute_of_speech_is_a_tenth_of_the_bytes_each_way(time: VirtualTime) -> None:
-    voice = speech(PLAYOUT_RATE, MINUTE_MS)
-    down = {
-        opus: await listen(voice, Network(), opus=opus, until_ms=2 * MINUTE_MS)
-        for opus in (False, True)
-    }
+async def test_a_minute_of_the_user_is_a_tenth_of_the_bytes(time: VirtualTime) -> None:
     user = speech(RATE, MINUTE_MS)
-    up = {opus: await upload(user, opus=opus) for opus in (False, True)}
-    for way, pcm, opus in (
-        ("to the client", down[False].num_bytes, down[True].num_bytes),
-        ("to the server", up[False], up[True]),
-    ):
-        print(f"{way}: {pcm} bytes a minute as PCM, {opus} as Opus, {pcm / opus:.1f} times less")
-        assert opus < pcm / 7
-        assert opus * 8 / 60 < 40_000  # bit/s, framing included
-    for heard in down.values():
-        assert (heard.underruns, len(heard.samples)) == (0, len(voice))
-    assert np.array_equal(down[False].samples, voice)
+    compare("to the server", await upload(user, opus=False), await upload(user, opus=True))
 
 
 @in_virtual_time
-async def test_a_tenth_of_the_packets_300_ms_late_costs_no_more_than_with_pcm(
+async def test_a_minute_of_the_bot_is_a_tenth_of_the_bytes_and_late_no_more_often(
     time: VirtualTime,
 ) -> None:
-    """TCP delivers in order: what is late holds up what comes behind it, whatever the codec."""
+    """A tenth of the packets are 300 ms late, and TCP holds up what comes behind those."""
     voice = speech(PLAYOUT_RATE, MINUTE_MS)
     heard = {
         opus: await listen(
@@ -57,15 +48,16 @@ async def test_a_tenth_of_the_packets_300_ms_late_costs_no_more_than_with_pcm(
         )
         for opus in (False, True)
     }
+    compare("to the client", heard[False].num_bytes, heard[True].num_bytes)
     for opus, of in heard.items():
         print(
             f"{'Opus' if opus else 'PCM'}: {of.underruns} waits, {of.concealed_ms} ms concealed, "
             f"{of.silent_ms:.0f} ms silent of {of.lasted_ms:.0f} ms"
         )
         assert len(of.samples) == len(voice)  # every sample was played, at its place
-        assert of.underruns <= 3  # then the server is far enough ahead
-    assert heard[True].silent_ms <= heard[False].silent_ms
-    assert heard[True].concealed_ms > heard[False].concealed_ms  # 60 ms a wait, not 20
+        assert 1 <= of.underruns <= 2  # then the server is far enough ahead
+        assert of.concealed_ms == of.underruns * (60 if opus else 20)  # the rest is silent
+        assert of.concealed_ms + of.silent_ms <= 300
 
 
 @in_virtual_time

@@ -168,7 +168,7 @@ class Capture:
                 self._unnumbered(pcm)
 
     def _samples(self, source: _Source, audio: wire.AudioChunk) -> bytes | None:
-        """A chunk as int16 little-endian; None = it cannot be decoded, which is said once a path."""
+        """A chunk as int16 little-endian; None = it cannot be decoded, which a path says once."""
         if source.decoder is None:
             return audio.data
         try:
