@@ -4,18 +4,22 @@ import asyncio
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 
 import voxwire
-from tests.integration.test_kept_microphone import break_line, place_of
+from tests.integration.test_kept_microphone import place_of
 from tests.support.clicks import make_bot
+from tests.support.fake_pipeline import FakePipeline
 from tests.support.listening import Ear, click_onsets_ms
-from tests.support.numbered import RATE, HearingBot, NumberedMicrophone, hum
+from tests.support.numbered import RATE, NumberedMicrophone, hum
 from tests.support.opus_line import RATE as PLAYOUT_RATE
-from tests.support.opus_line import Network, listen, speech, upload
-from tests.support.proxy import proxied
+from tests.support.opus_line import Network, Upward, listen, speech, upload
+from tests.support.session_port import FakePort
+from voxwire._user import UserAudio
 from voxwire_protocol.opus import ChunkDecoder, ChunkEncoder
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
+from voxwire_server.capture.capture import Capture
 from voxwire_server.testing import running_server
 
 MINUTE_MS = 60_000
@@ -70,30 +74,44 @@ async def test_over_300_kbit_a_second_opus_is_whole_and_pcm_is_in_pieces(time: V
     assert (opus.underruns, opus.concealed_ms, opus.silent_ms) == (0, 0, 0)
 
 
-async def test_what_lines_that_broke_did_not_bring_comes_again_without_a_seam() -> None:
-    """Four sessions side by side, each cut twice: nothing is missing, nothing comes twice."""
-    bot = HearingBot()
-
-    async def talk(port: int, draw: random.Random) -> None:
-        microphone = NumberedMicrophone(samples=hum)
-        async with (
-            proxied(port) as proxy,
-            voxwire.connect(
-                proxy.url, microphone=microphone, transport="websocket", codec="opus"
-            ) as session,
-        ):
-            for _ in range(2):
-                await break_line(microphone, proxy, draw)
-                while session.connection != voxwire.ConnectionState.CONNECTED:
-                    await session.wait_for(voxwire.ConnectionChanged)
-            assert session.report()["media"]["codec"] == "opus"
-            heard = await bot.until(session.id, microphone.given + 200 * MS)
-        for at in range(0, len(heard) - 100 * MS, 100 * MS):
-            assert abs(place_of(heard[at : at + 100 * MS], at, 40 * MS) - at) <= MS
-
-    async with asyncio.timeout(GUARD_S), running_server(bot) as server, asyncio.TaskGroup() as all_:
-        for seed in range(4):
-            all_.create_task(talk(server.port, random.Random(seed)))
+@in_virtual_time
+async def test_what_lines_that_broke_did_not_bring_comes_again_without_a_seam(
+    time: VirtualTime,
+) -> None:
+    """Ten lines, each of which first swallows what it is given; nothing is missing or twice."""
+    draw, port, pipeline, in_use = random.Random(12), FakePort(), FakePipeline(), [0]
+    sound = hum(0, 16_000 * MS)
+    microphone = NumberedMicrophone(samples=lambda first, count: sound[first : first + count])
+    user = UserAudio(microphone, clock=port.clock)
+    capture = Capture(
+        port,
+        sample_rate=RATE,
+        block_ms=20,
+        kept=True,
+        pipeline=lambda: pipeline,
+        path_in_use=lambda: in_use[0],
+    )
+    reading = asyncio.create_task(user.run())
+    for path_id in range(1, 11):
+        line = Upward(path_id, user, capture)
+        await line.begin()
+        in_use[0] = path_id
+        await time.advance(draw.randrange(50, 900))
+        line.swallows = path_id < 10
+        await time.advance(draw.randrange(20, 400))
+        given = microphone.given
+        line.swallows = True
+        await line.end()
+        in_use[0] = 0
+        capture.closed(path_id)
+        await time.advance(draw.randrange(1500))
+    reading.cancel()
+    heard = np.frombuffer(b"".join(pcm for _, pcm in pipeline.audio), np.int16)
+    print(f"{given // MS} ms given, {len(heard) // MS} ms heard")
+    assert (user.lost_ms, capture.allowance.dropped_ms) == (0, 0)
+    assert 0 < given - len(heard) < 60 * MS  # on the way
+    for at in range(0, len(heard) - 100 * MS, 100 * MS):
+        assert abs(place_of(heard[at : at + 100 * MS], at, 40 * MS) - at) <= MS // 2
 
 
 def break_decoder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,10 +22,12 @@ from tests.support.session_port import FakePort
 from voxwire import Recording
 from voxwire._codec import CodecChoice
 from voxwire._player import Player
+from voxwire._user import UserAudio
 from voxwire._websocket_path import WebSocketPath as ClientPath
 from voxwire.playout import Samples, SpanKind
 from voxwire_protocol import wire
 from voxwire_protocol.capture import Piece
+from voxwire_server.capture.capture import Capture
 from voxwire_server.control.link import ControlLink
 from voxwire_server.media.websocket import WebSocketPath as ServerPath
 from voxwire_server.playout.placed import Playout
@@ -230,3 +232,45 @@ async def upload(user: Samples, *, opus: bool) -> int:
     running.cancel()
     masked = 4
     return sum(len(data) + _HEADER_BYTES[len(data) > 125] + masked for data in sent)
+
+
+class Upward:
+    """A client's path in use: what it sends is with the server 20 ms later, or never."""
+
+    def __init__(self, path_id: int, user: UserAudio, capture: Capture) -> None:
+        self.swallows = False
+        self._path_id = path_id
+        self._user = user
+        self._capture = capture
+        choice = CodecChoice()
+        choice.opus = True
+        self._path = ClientPath(path_id, capture=user, send=self._send, codec=choice)
+        self._running: asyncio.Task[None] | None = None
+        self._flying: deque[wire.AudioChunk] = deque()
+
+    def _send(self, envelope: wire.Envelope) -> bool:
+        self._flying.append(envelope.audio)
+        asyncio.get_running_loop().call_later(0.02, self._arrive)
+        return True
+
+    def _arrive(self) -> None:
+        chunk = self._flying.popleft()
+        if not self.swallows:
+            self._capture.chunk(chunk)
+
+    async def begin(self) -> None:
+        """The server takes what it brings, and the client goes on from what the server has."""
+        asked = await self._path.offer()
+        answer = wire.PathAnswer(
+            path_id=self._path_id, capture=asked.capture, playout=asked.playout
+        )
+        self._path.receive(wire.Envelope(path_answer=answer))
+        ready = self._capture.ready(self._path_id, numbered=True, opus=True)
+        self._user.resume(ready)
+        self._running = asyncio.create_task(self._path.run(None))  # type: ignore[arg-type]
+
+    async def end(self) -> None:
+        """The client knows that it is gone."""
+        assert self._running is not None
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
