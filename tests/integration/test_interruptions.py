@@ -11,12 +11,14 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 
 import voxwire
 from tests.support.clicks import make_bot
-from tests.support.clients import connect
+from tests.support.clients import WITH_OPUS, connect
 from tests.support.inside import patient
 from tests.support.listening import Ear, click_onsets_ms, monotonic
 from tests.support.waiting import PATIENT, until
 from voxwire_server import BotSession
 from voxwire_server.testing import RunningServer, running_server
+
+pytestmark = pytest.mark.parametrize("transport", WITH_OPUS)
 
 ROUNDS, AT_ONCE = 20, 5
 TIMED_ROUNDS = 4

@@ -7,9 +7,11 @@ import pytest
 
 import voxwire
 from tests.support.clicks import PlainTTS, make_bot
-from tests.support.clients import connect
+from tests.support.clients import WITH_OPUS, connect
 from tests.support.listening import Ear, click_onsets_ms
 from voxwire_server.testing import running_server
+
+pytestmark = pytest.mark.parametrize("transport", WITH_OPUS)
 
 
 async def converse(url: str, transport: str, text: str) -> tuple[list[voxwire.BotWord], Ear]:

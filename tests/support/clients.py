@@ -13,7 +13,7 @@ from typing import Any
 import voxwire
 from tests.support.driven import Driven
 
-__all__ = ["OTHER", "TALK", "TRANSPORTS", "connect"]
+__all__ = ["OTHER", "TALK", "TRANSPORTS", "WITH_OPUS", "connect"]
 
 OTHER = os.environ.get("VOXWIRE_TEST_CLIENT")
 """The program that takes the Python client's place; None = it is the Python client."""
@@ -23,6 +23,8 @@ TRANSPORTS = (
     if OTHER
     else ["websocket", "webrtc"]
 )
+WITH_OPUS = TRANSPORTS if OTHER else [*TRANSPORTS, "opus"]
+"""The same and Opus over WebSocket, for tests of what a codec could change."""
 
 TALK = [OTHER, "talk"] if OTHER else [sys.executable, "-m", "voxwire.cli", "talk"]
 
@@ -39,10 +41,12 @@ def connect(
     Args:
         url: The server.
         speaker: Gets every block.
-        transport: What carries the audio.
+        transport: What carries the audio, one of `WITH_OPUS` or ``auto``.
         options: Of `voxwire.connect` alone.
     """
     if OTHER is None:
+        if transport == "opus":
+            transport, options["codec"] = "websocket", "opus"
         return voxwire.connect(url, speaker=speaker, transport=transport, **options)
     if options:
         raise NotImplementedError(f"{OTHER} is not directed with {', '.join(options)}")

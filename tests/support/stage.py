@@ -84,7 +84,12 @@ class FakeUser:
         self.taken: list[tuple[int, bytes, int | None]] = []
 
     def ready(
-        self, path_id: int, *, numbered: bool, sample_rate: int | None = None
+        self,
+        path_id: int,
+        *,
+        numbered: bool,
+        sample_rate: int | None = None,
+        opus: bool = False,
     ) -> wire.PathReady:
         self.told.append(f"ready {path_id}{' numbered' if numbered else f' at {sample_rate}'}")
         return wire.PathReady(path_id=path_id)

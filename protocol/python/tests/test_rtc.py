@@ -30,6 +30,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
+from voxwire_protocol.opus import codec as opus
 from voxwire_protocol.rtc import (
     InboundAudio,
     OpusDecoder,
@@ -38,7 +39,6 @@ from voxwire_protocol.rtc import (
     attach,
     check_offer,
     ice,
-    opus,
     packet_samples,
     strip_candidates,
     with_opus_fmtp,
@@ -196,8 +196,8 @@ async def until(condition: Callable[[], bool], timeout: float = 60) -> None:
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Every Opus test runs on libopus and on what stands in for it."""
     if request.param == "pyav":
-        monkeypatch.setattr(opus, "_libopus", lambda: None)
-    elif opus._libopus() is None:
+        monkeypatch.setattr(opus, "libopus", lambda: None)
+    elif opus.libopus() is None:
         pytest.skip("no libopus here")
     return request.param
 
@@ -247,7 +247,7 @@ def test_silence_is_cached_and_speech_resumes_without_a_click(backend: str) -> N
 
 
 def test_a_lost_packet_is_recovered_from_the_next_one() -> None:
-    if opus._libopus() is None:
+    if opus.libopus() is None:
         pytest.skip("no libopus here")
     pcm = voice(100 * BLOCK)
     encoder = OpusEncoder(RATE)

@@ -125,6 +125,8 @@ class Settings(BaseSettings):
     """Such sockets in all."""
     log_format: str = Field(default="text", pattern="^(text|json)$")
     """``text`` for people, ``json`` for machines: one object a line."""
+    opus: bool = True
+    """Audio over WebSocket as Opus, for clients that ask for it; False = as PCM for all of them."""
     hello_timeout_ms: int = 5000
     """Longest wait for a client's Hello, milliseconds."""
     heartbeat_ms: int = 1000

@@ -17,6 +17,7 @@ SETTINGS = CarrierSettings(
     capture_rate=16_000,
     playout_rate=24_000,
     block_ms=20,
+    opus=True,
     host="127.0.0.1",
     ice_addresses="",
     dead_after_ms=5000,

@@ -24,7 +24,12 @@ class Listener:
         form = Format(wire.Codec.CODEC_PCM_S16LE, RATE, BLOCK_MS)
         formats = Formats(capture=form, playout=form)
         self.path = WebSocketPath(
-            1, self.link, playout=self.playout, formats=formats, port=self.port
+            1,
+            self.link,
+            playout=self.playout,
+            formats=formats,
+            port=self.port,
+            on_codec_failed=lambda: None,
         )
         self.chunks: list[wire.AudioChunk] = []
         self.reads = self.port.spawn(self.link.write())
@@ -123,6 +128,13 @@ async def test_when_it_is_closed_nothing_goes_out_and_nothing_is_left(time: Virt
 async def test_a_newer_path_on_the_same_socket_is_not_disturbed(time: VirtualTime) -> None:
     ear = await listener()
     formats = ear.path.formats
-    newer = WebSocketPath(2, ear.link, playout=ear.playout, formats=formats, port=ear.port)
+    newer = WebSocketPath(
+        2,
+        ear.link,
+        playout=ear.playout,
+        formats=formats,
+        port=ear.port,
+        on_codec_failed=lambda: None,
+    )
     await ear.path.close()
     assert ear.link.on_drained == newer.wake

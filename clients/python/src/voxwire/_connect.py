@@ -46,6 +46,7 @@ def connect(
     microphone: MicrophoneLike = None,
     speaker: SpeakerLike = None,
     transport: str = "auto",
+    codec: str = "auto",
     token: TokenLike = None,
     bot: str | None = None,
     metadata: dict[str, Any] | None = None,
@@ -76,6 +77,9 @@ def connect(
             timeline, a function (async or not), or an object like `Recording`. None = it plays to
             nobody, in real time all the same.
         transport: ``webrtc``, ``websocket``, or ``auto``: the first of them that works.
+        codec: What audio over WebSocket is encoded as: ``opus`` where both sides can
+            (``voxwire[opus]``), ``pcm``, or ``auto``: ``pcm`` to a server on this machine, else
+            ``opus``. `Session.report` says which it is, and why.
         token: Connect token, or what gives one when it is needed: a function (async or not; plain
             ones must not block) that is given a `TokenRequest`, or a `TokenEndpoint`. None where
             the server asks for none.
@@ -119,6 +123,7 @@ def connect(
     waits = Timeouts() if timeouts is None else _timeouts(timeouts)
     options = Options(
         transport=transport,
+        codec=codec,
         token=token_text(token) if isinstance(token, str) else "",
         token_source=None if token is None or isinstance(token, str) else _token_source(token),
         bot="" if bot is None else text(bot, "bot", max_chars=_MAX_BOT_CHARS),

@@ -26,6 +26,7 @@ class Options:
     """What the caller of `connect` wants."""
 
     transport: str = "auto"
+    codec: str = "auto"
     token: str = field(default="", repr=False)
     token_source: TokenSource | None = None
     bot: str = ""

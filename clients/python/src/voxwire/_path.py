@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from voxwire._fallback import Progress
 from voxwire.audio import CAPTURE_RATE
-from voxwire.playout import Samples
+from voxwire.playout import MakeUp, Samples
 from voxwire_protocol import wire
 from voxwire_protocol.capture import Piece
 from voxwire_protocol.errors import ErrorCode, VoxwireError, code_from_wire, make_error
@@ -147,6 +147,21 @@ class MediaPath(Protocol):
     @property
     def progress(self) -> Progress:
         """How far it has come while it is not ready."""
+        ...
+
+    @property
+    def codec(self) -> str:
+        """What its audio is encoded as: ``opus`` or ``pcm``."""
+        ...
+
+    @property
+    def codec_reason(self) -> str:
+        """Why: half a sentence."""
+        ...
+
+    @property
+    def make_up(self) -> MakeUp | None:
+        """Makes sound up from the bot's newest audio when more of it is late; None = it cannot."""
         ...
 
     @property

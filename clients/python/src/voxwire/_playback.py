@@ -68,12 +68,15 @@ class Playback:
                 sample_rate=opened.sample_rate,
                 target_ms=target_ms,
                 continuous=continuous,
+                make_up=opened.path.make_up,
                 emit=self._emit,
                 report=self._report,
                 clock=self._clock,
             )
         else:
-            self.player.take_over(target_ms=target_ms, continuous=continuous)
+            self.player.take_over(
+                target_ms=target_ms, continuous=continuous, make_up=opened.path.make_up
+            )
         return self.player
 
     def replace(self, speaker: Speaker) -> Speaker:

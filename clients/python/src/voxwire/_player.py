@@ -10,7 +10,7 @@ import numpy as np
 from voxwire._cues import Cues
 from voxwire._position import PositionClock, Reached
 from voxwire.audio import Speaker
-from voxwire.playout import QUIET, Block, PlayoutBuffer, Samples, SpanKind
+from voxwire.playout import QUIET, Block, MakeUp, PlayoutBuffer, Samples, SpanKind
 from voxwire_protocol import events, wire
 from voxwire_protocol.clocks import Clock, Timer
 
@@ -36,6 +36,7 @@ class Player:
         sample_rate: int,
         target_ms: int,
         continuous: bool,
+        make_up: MakeUp | None = None,
         emit: Callable[[events.Event], None],
         report: Callable[[wire.PlayoutReport], None],
         clock: Clock,
@@ -47,12 +48,13 @@ class Player:
             sample_rate: Of the playout, Hz.
             target_ms: Delay that the buffer starts with.
             continuous: True for a stream that sends silence too.
+            make_up: Makes sound up when audio is late; None = the last of it is repeated.
             emit: Takes the events that happen at this speaker.
             report: Sends a playout report; the path is filled in there.
             clock: What the speaker is fed by.
         """
         self.buffer = PlayoutBuffer(
-            sample_rate=sample_rate, target_ms=target_ms, continuous=continuous
+            sample_rate=sample_rate, target_ms=target_ms, continuous=continuous, make_up=make_up
         )
         self._speaker = speaker
         self._rate = sample_rate
@@ -81,7 +83,7 @@ class Player:
         """True when nothing is buffered and nothing sounds; a stream always has something."""
         return not self._sounding and (self._continuous or self.buffer.buffered_ms == 0)
 
-    def take_over(self, *, target_ms: int, continuous: bool) -> None:
+    def take_over(self, *, target_ms: int, continuous: bool, make_up: MakeUp | None = None) -> None:
         """Another path is in use from here on: drops the audio of the one before.
 
         The position stays, words and states keep waiting for theirs. Reports where it really is.
@@ -89,9 +91,10 @@ class Player:
         Args:
             target_ms: Delay that the buffer starts with.
             continuous: True for a stream that sends silence too.
+            make_up: Makes sound up when audio is late; None = the last of it is repeated.
         """
         self._continuous = continuous
-        self.buffer.restart(target_ms=target_ms, continuous=continuous)
+        self.buffer.restart(target_ms=target_ms, continuous=continuous, make_up=make_up)
         self._sounding = False
         self._send_report()
 

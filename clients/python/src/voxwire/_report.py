@@ -22,6 +22,7 @@ def report_of(runtime: Runtime, options: Options) -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
         "options": {
             "transport": options.transport,
+            "codec": options.codec,
             "resume": options.resume,
             "ice_policy": options.ice_policy,
             "tools": [tool.name for tool in options.tools],
@@ -37,6 +38,8 @@ def report_of(runtime: Runtime, options: Options) -> dict[str, Any]:
             "failure": None if failure is None else {"code": failure.code.name.lower()},
         },
         "media": {
+            "codec": None if opened is None else opened.path.codec,
+            "codec_reason": None if opened is None else opened.path.codec_reason,
             "position_ms": runtime.player.position_ms if runtime.player else 0,
             "buffered_ms": 0 if player is None else player.buffer.buffered_ms,
             "concealed_ms": 0 if player is None else player.buffer.concealed_ms,

@@ -2,6 +2,7 @@
 
 from voxwire._arguments import check_hello, invalid
 from voxwire._attach import Greeting
+from voxwire._codec import CodecChoice, check_codec
 from voxwire._control import Control
 from voxwire._environment import Environment
 from voxwire._ice import IceChoice
@@ -29,6 +30,7 @@ class VoxwireServer:
             UsageError: It does not, or the URL cannot be used.
         """
         ladder(options.transport, webrtc=environment.webrtc)
+        check_codec(options.codec)
         if len(options.tools) > MAX_DECLARATIONS:
             raise invalid(f"a client has at most {MAX_DECLARATIONS} tools")
         tools_bytes = sum(declaration.ByteSize() for declaration in _declared(options.tools))
@@ -78,13 +80,16 @@ class _ServerLink:
             taps=options.taps,
         )
         self._loopback = is_loopback(url)
+        self._codec = CodecChoice(options.codec, loopback=self._loopback)
 
     def path(
         self, carrier: wire.Carrier.ValueType, path_id: int, *, capture: Capture, ice: IceChoice
     ) -> MediaPath:
         """Makes a media path that is not asked for yet."""
         if carrier == wire.Carrier.CARRIER_WEBSOCKET:
-            return WebSocketPath(path_id, capture=capture, send=self.control.send)
+            return WebSocketPath(
+                path_id, capture=capture, send=self.control.send, codec=self._codec
+            )
         from voxwire._webrtc_path import WebRtcPath  # brings in aiortc
 
         return WebRtcPath(

@@ -70,6 +70,9 @@ class WebRtcPath:
     """A path on a peer connection of its own."""
 
     carrier = wire.Carrier.CARRIER_WEBRTC
+    codec = "opus"
+    codec_reason = "WebRTC carries Opus"
+    make_up = None  # what is lost was made up by the connection already
 
     def __init__(
         self,

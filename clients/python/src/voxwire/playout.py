@@ -15,13 +15,19 @@ import numpy as np
 
 from voxwire._blocks import Block, Samples, Span, SpanKind
 
-__all__ = ["Block", "PlayoutBuffer", "Samples", "Span", "SpanKind"]
+__all__ = ["Block", "MakeUp", "PlayoutBuffer", "Samples", "Span", "SpanKind"]
 
 FADE_MS: Final = 10
 """Length of the fade before a flush falls silent."""
 
 CONCEAL_MS: Final = 20
-"""Longest piece that is made up when audio is late."""
+"""Longest piece that is made up of the sound before it when audio is late."""
+
+FORESEEN_MS: Final = 60
+"""The same where the codec makes it up."""
+
+MakeUp = Callable[[int], Samples]
+"""Makes up so many samples to follow the newest audio that was pushed."""
 
 MAX_GAP_MS: Final = 500
 """A longer hole between two buffered pieces is jumped over; a shorter one is a pause."""
@@ -88,6 +94,7 @@ class PlayoutBuffer:
         target_ms: int = 40,
         max_target_ms: int = 200,
         continuous: bool = False,
+        make_up: MakeUp | None = None,
     ) -> None:
         """Creates an empty buffer at position 0.
 
@@ -97,6 +104,7 @@ class PlayoutBuffer:
             max_target_ms: Longest delay.
             continuous: True for a stream that sends silence too (RTP): silence is given up to
                 get rid of delay that a stall left behind.
+            make_up: Asked for sound when audio is late; None = the last of it is repeated.
         """
         self.position = 0
         self.target_ms = target_ms
@@ -109,6 +117,7 @@ class PlayoutBuffer:
         self._first_target_ms = target_ms
         self._max_target_ms = max_target_ms
         self._continuous = continuous
+        self._make_up = make_up
         self._queue: list[tuple[int, Samples]] = []
         self._buffered = 0
         # what sounds before anything else: the end of what was flushed, or what is made up
@@ -159,7 +168,7 @@ class PlayoutBuffer:
         spans: list[Span] = []
         filled = 0
         while filled < num_samples:
-            if self._tail is not None:
+            if self._tail is not None and not self._resumes(num_samples - filled):
                 span = self._take_tail(*self._tail, out, filled)
             elif self.playing or self._start(num_samples - filled):
                 span = self._take(out, filled)
@@ -213,10 +222,11 @@ class PlayoutBuffer:
         self._keep(lambda at, samples: (max(at, until), samples[max(0, until - at) :]))
         return self.position
 
-    def restart(self, *, target_ms: int, continuous: bool) -> None:
+    def restart(self, *, target_ms: int, continuous: bool, make_up: MakeUp | None = None) -> None:
         """Drops what is buffered and waits for another stream; position and counters stay."""
         self.target_ms = self._first_target_ms = target_ms
         self._continuous = continuous
+        self._make_up = make_up
         self.playing = False
         self._dry = None
         self._waited = 0
@@ -278,6 +288,14 @@ class PlayoutBuffer:
         self.position = max(self.position, self._queue[0][0])
         return True
 
+    def _resumes(self, num_samples: int) -> bool:
+        """True when the codec bridges a wait that is over: the rest of the bridge is dropped."""
+        bridged = self._tail is not None and self._tail[2] is SpanKind.CONCEALED
+        if self._make_up is None or not bridged or not self._start(num_samples):
+            return False
+        self._tail = None
+        return True
+
     def _take(self, out: Samples, filled: int) -> Span:
         """Fills some of the block from what is buffered."""
         room = len(out) - filled
@@ -315,10 +333,13 @@ class PlayoutBuffer:
         return span
 
     def _conceal(self, out: Samples, filled: int) -> Span:
-        """Repeats the last sound once, fading, and stops playing."""
+        """Makes up a moment of sound, fading, and stops playing."""
         self.playing = False
         self._dry = self._made_up = 0
-        made_up = _fade_out(self._last)
+        made_up = self._last
+        if self._make_up is not None:
+            made_up = self._make_up(self._samples(FORESEEN_MS))
+        made_up = _fade_out(made_up)
         return self._take_tail(self.position, made_up, SpanKind.CONCEALED, out, filled)
 
     def _trim(self) -> None:
@@ -356,7 +377,9 @@ class PlayoutBuffer:
         out[filled : filled + length] = samples[:length]
         rest = start + length if kind.moves else start
         self._tail = (rest, samples[length:], kind) if length < len(samples) else None
-        if kind is SpanKind.CONCEALED:
+        if kind is SpanKind.CONCEALED and self._dry is None and self._make_up is not None:
+            self._concealed += length
+        elif kind is SpanKind.CONCEALED:
             self._made_up += length
             self._dry = None if self._dry is None else self._dry + length
         return Span(filled, length, start, kind)

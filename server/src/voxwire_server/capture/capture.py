@@ -7,6 +7,7 @@ from typing import Final
 
 from voxwire_protocol import wire
 from voxwire_protocol.capture import KEPT_MS
+from voxwire_protocol.opus import ChunkDecoder
 from voxwire_server.capture.allowance import AudioAllowance
 from voxwire_server.capture.join import CaptureJoin
 from voxwire_server.capture.order import CaptureOrder
@@ -23,10 +24,13 @@ _MAX_INDEX: Final = 2**53
 """Number above which a sample is none that was ever captured."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Source:
+    path_id: int
     numbered: bool
     resampled: Resampled | None
+    decoder: ChunkDecoder | None
+    complained: bool = False
 
 
 class Capture:
@@ -94,7 +98,12 @@ class Capture:
     # paths
 
     def ready(
-        self, path_id: int, *, numbered: bool, sample_rate: int | None = None
+        self,
+        path_id: int,
+        *,
+        numbered: bool,
+        sample_rate: int | None = None,
+        opus: bool = False,
     ) -> wire.PathReady:
         """A path is ready: from here on its audio is taken.
 
@@ -103,6 +112,7 @@ class Capture:
             numbered: Whether its audio comes numbered on the control channel (:meth:`chunk`); else
                 the path brings it itself (:meth:`take`).
             sample_rate: Of what the path brings itself, Hz; None = the session's.
+            opus: Whether the chunks hold Opus; else int16 PCM.
 
         Returns:
             The message that says so, and what the server has of the user's audio.
@@ -110,7 +120,8 @@ class Capture:
         ready = wire.PathReady(path_id=path_id)
         rate = sample_rate or self._rate
         resampled = None if rate == self._rate else Resampled(rate, self._rate)
-        self._ready[path_id] = _Source(numbered, resampled)
+        decoder = ChunkDecoder(self._rate) if opus else None
+        self._ready[path_id] = _Source(path_id, numbered, resampled, decoder)
         self._taken = path_id
         self._join = None
         if not self._kept:
@@ -142,16 +153,33 @@ class Capture:
         """
         join = self._join if self._join is not None and self._join.waiting else None
         source = self._ready.get(audio.path_id) if audio.path_id == self._taken else None
-        odd = len(audio.data) % _SAMPLE_BYTES or audio.sample_index > _MAX_INDEX
-        if source is None or not (source.numbered or join is not None) or odd:
+        if source is None or not (source.numbered or join is not None):
             self._ignored += 1
             return
-        if audio.data:
-            self._numbered(audio.data, audio.sample_index)
+        pcm = self._samples(source, audio)
+        if pcm is None or len(pcm) % _SAMPLE_BYTES or audio.sample_index > _MAX_INDEX:
+            self._ignored += 1
+            return
+        if pcm:
+            self._numbered(pcm, audio.sample_index)
         if join is not None and audio.live_follows:
             first = audio.rtp_timestamp if audio.HasField("rtp_timestamp") else None
             for pcm in join.kept_ends(first, self._port.clock.now_ms()):
                 self._unnumbered(pcm)
+
+    def _samples(self, source: _Source, audio: wire.AudioChunk) -> bytes | None:
+        """A chunk as int16 little-endian; None = it cannot be decoded, which a path says once."""
+        if source.decoder is None:
+            return audio.data
+        try:
+            return source.decoder.decode(audio).astype("<i2", copy=False).tobytes()
+        except ValueError as error:
+            if not source.complained:
+                source.complained = True
+                reason = f"the user's audio cannot be decoded: {error}"
+                code = wire.ErrorCode.ERROR_CODE_UNSUPPORTED_FORMAT
+                self._port.emit_error(code, reason, subject=str(source.path_id))
+            return None
 
     def take(self, path_id: int, pcm: bytes, timestamp: int | None = None) -> None:
         """Take audio that a path brings itself.

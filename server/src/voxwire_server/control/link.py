@@ -109,13 +109,13 @@ class ControlLink:
         self._audio.append(data)
         self._wake.set()
 
-    def drop_audio(self) -> bool:
+    def drop_audio(self) -> int:
         """Forget queued audio (a flush).
 
         Returns:
-            Whether there was any.
+            How many blocks there were.
         """
-        dropped = bool(self._audio)
+        dropped = len(self._audio)
         self._audio.clear()
         return dropped
 

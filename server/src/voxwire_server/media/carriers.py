@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from voxwire_protocol import wire
+from voxwire_protocol.opus import opus_ready
 from voxwire_server.control.link import ControlLink
 from voxwire_server.media.websocket import WebSocketPath
 from voxwire_server.playout.voice import Voice
@@ -23,6 +25,7 @@ from voxwire_server.ports import (
 __all__ = ["CarrierSettings", "make_carriers"]
 
 _log = logging.getLogger("voxwire.session")
+_OPUS: Final = wire.Codec.CODEC_OPUS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,7 @@ class CarrierSettings:
         capture_rate: Of the user's audio, Hz.
         playout_rate: Of the bot's voice, Hz.
         block_ms: Length of a block, both ways.
+        opus: Whether WebSocket paths carry Opus for clients that ask for it.
         host: Where the server listens.
         ice_addresses: Addresses that it is reached at, comma-separated; empty = its own.
         dead_after_ms: Silence after which a peer is gone.
@@ -41,16 +45,28 @@ class CarrierSettings:
     capture_rate: int
     playout_rate: int
     block_ms: int
+    opus: bool
     host: str
     ice_addresses: str
     dead_after_ms: int
 
-    def formats(self, codec: wire.Codec) -> Formats:
-        """What both ways of a path carry with that codec."""
+    def formats(self, codec: wire.Codec, playout: wire.Codec | None = None) -> Formats:
+        """What a path carries: both ways with that codec, or the bot's voice with another one."""
         return Formats(
             capture=Format(codec, self.capture_rate, self.block_ms),
-            playout=Format(codec, self.playout_rate, self.block_ms),
+            playout=Format(playout or codec, self.playout_rate, self.block_ms),
         )
+
+    def websocket_formats(self, request: wire.PathOpen) -> Formats:
+        """What a path on the control channel carries: Opus where it is asked for and can be had."""
+        return self.formats(
+            self._codec(request.capture, self.capture_rate),
+            self._codec(request.playout, self.playout_rate),
+        )
+
+    def _codec(self, asked: wire.AudioFormat, rate: int) -> wire.Codec:
+        wanted = self.opus and asked.codec == _OPUS
+        return _OPUS if wanted and opus_ready(rate) else wire.Codec.CODEC_PCM_S16LE
 
 
 def make_carriers(
@@ -70,10 +86,17 @@ def make_carriers(
         link: The wire of the control channel now; None = none, or none that carries audio.
         ice: The session's STUN and TURN servers; None = none.
     """
+    websocket_settings = settings
 
     async def open_websocket(
-        request: wire.PathOpen, _: PathSink, __: Callable[[int], Sound], /
+        request: wire.PathOpen, sink: PathSink, __: Callable[[int], Sound], /
     ) -> Opened:
+        def codec_failed() -> None:
+            nonlocal websocket_settings
+            websocket_settings = replace(settings, opus=False)
+            code = wire.ErrorCode.ERROR_CODE_UNSUPPORTED_FORMAT
+            sink.gone(PathError(code, "the bot's voice cannot be encoded any more"))
+
         wire_now = link()
         if wire_now is None:
             code = wire.ErrorCode.ERROR_CODE_CONNECTION_LOST
@@ -82,8 +105,9 @@ def make_carriers(
             request.path_id,
             wire_now,
             playout=voice.playout,
-            formats=settings.formats(wire.Codec.CODEC_PCM_S16LE),
+            formats=websocket_settings.websocket_formats(request),
             port=port,
+            on_codec_failed=codec_failed,
         )
         return Opened(path=path, connected=path.begin, on_channel=True)
 

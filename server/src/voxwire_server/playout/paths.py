@@ -34,7 +34,12 @@ class UserAudio(Protocol):
     """The user's audio, as far as media paths bring it."""
 
     def ready(
-        self, path_id: int, *, numbered: bool, sample_rate: int | None = None
+        self,
+        path_id: int,
+        *,
+        numbered: bool,
+        sample_rate: int | None = None,
+        opus: bool = False,
     ) -> wire.PathReady:
         """A path is ready: from here on its audio is taken.
 
@@ -42,6 +47,7 @@ class UserAudio(Protocol):
             path_id: The path.
             numbered: Whether its audio comes as numbered chunks of the control channel.
             sample_rate: Of what it brings itself, Hz; None = the session's.
+            opus: Whether those chunks hold Opus; else int16 PCM.
         """
         ...
 
@@ -259,6 +265,7 @@ class Paths:
             made.path.path_id,
             numbered=made.on_channel,
             sample_rate=made.path.formats.capture.sample_rate,
+            opus=made.on_channel and made.path.formats.capture.codec == wire.Codec.CODEC_OPUS,
         )
         self._port.emit(path_ready=ready)
 

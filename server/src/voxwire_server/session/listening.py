@@ -100,6 +100,7 @@ def carrier_settings(settings: Settings) -> CarrierSettings:
         capture_rate=settings.audio_in_sample_rate,
         playout_rate=settings.audio_out_sample_rate,
         block_ms=settings.block_ms,
+        opus=settings.opus,
         host=settings.host,
         ice_addresses=settings.ice_addresses,
         dead_after_ms=settings.dead_after_ms,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from voxwire._attach import library_version
+from voxwire._codec import CODECS
 from voxwire._ice import ICE_POLICIES
 from voxwire._options import TRANSPORTS
 from voxwire.cli.completion import SHELLS
@@ -192,6 +193,13 @@ def _add_connection(talk: argparse.ArgumentParser, *, record: bool = True) -> No
         choices=[*TRANSPORTS, "daily"],
         default="auto",
         help="what carries the audio (default auto: WebRTC if it works, else WebSocket)",
+    )
+    talk.add_argument(
+        "--codec",
+        choices=CODECS,
+        default="auto",
+        help="of audio over WebSocket (default auto: pcm to this machine, else opus where it is"
+        " installed on both sides)",
     )
     talk.add_argument(
         "--ice-policy",

@@ -65,6 +65,7 @@ def connecting(options: argparse.Namespace) -> dict[str, Any]:
     resume_ms = None if resume_s is None else resume_s * 1000
     return {
         "transport": options.transport,
+        "codec": options.codec,
         "ice_policy": options.ice_policy,
         "timeouts": Timeouts(resume_ms=resume_ms),
         "token": options.token,

@@ -37,6 +37,9 @@ class StockPath:
             line: Waits for a line.
         """
         self.carrier = carrier
+        self.codec = "opus" if carrier == wire.Carrier.CARRIER_WEBRTC else "pcm"
+        self.codec_reason = "Pipecat's transports have one"
+        self.make_up = None
         self._path_id = path_id
         self._capture = capture
         self._inflow = inflow

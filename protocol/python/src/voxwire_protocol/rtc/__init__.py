@@ -45,6 +45,7 @@ for _name in ("aiortc", "av", "numpy"):
             f"WebRTC needs {_name}: pip install 'voxwire-protocol[webrtc]'", name=_name
         )
 
+from voxwire_protocol.opus import OpusDecoder, OpusEncoder, packet_samples  # noqa: E402
 from voxwire_protocol.rtc.data import (  # noqa: E402
     MAX_MESSAGE_BYTES,
     DataCarrier,
@@ -52,7 +53,6 @@ from voxwire_protocol.rtc.data import (  # noqa: E402
 )
 from voxwire_protocol.rtc.ice import own_addresses  # noqa: E402
 from voxwire_protocol.rtc.inbound import InboundAudio, InboundStats, attach  # noqa: E402
-from voxwire_protocol.rtc.opus import OpusDecoder, OpusEncoder, packet_samples  # noqa: E402
 from voxwire_protocol.rtc.outbound import PacketTrack  # noqa: E402
 from voxwire_protocol.rtc.peer import BadSdpError, Here, Peer, PeerStats  # noqa: E402
 from voxwire_protocol.rtc.relay import PeerCandidates  # noqa: E402

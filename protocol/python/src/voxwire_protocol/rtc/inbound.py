@@ -16,8 +16,8 @@ from typing import Any, Final
 from aiortc import RTCRtpReceiver
 
 from voxwire_protocol.jitter import Gap, Item, JitterBuffer, JitterStats
+from voxwire_protocol.opus import OpusDecoder, Pcm, packet_samples
 from voxwire_protocol.quality import ArrivalJitter
-from voxwire_protocol.rtc.opus import OpusDecoder, Pcm, packet_samples
 
 __all__ = ["InboundAudio", "InboundStats", "attach"]
 

@@ -15,7 +15,7 @@ from aiortc import MediaStreamTrack, RTCRtpSender
 from aiortc.mediastreams import MediaStreamError
 from av.packet import Packet
 
-from voxwire_protocol.rtc.opus import OpusEncoder
+from voxwire_protocol.opus import OpusEncoder
 
 __all__ = ["PacketTrack", "Pull"]
 

@@ -139,7 +139,7 @@ export type HeardSource = words.HeardSource;
 
 export const AudioChunkSchema: MessageSchema<media.AudioChunk> = /*@__PURE__*/ messageSchema(
   "AudioChunk",
-  "pathId:u trackId:u sampleIndex:U data:y liveFollows:b rtpTimestamp:u?",
+  "pathId:u trackId:u sampleIndex:U data:y liveFollows:b rtpTimestamp:u? skipSamples:u numSamples:u restarts:b",
 );
 export type AudioChunk = media.AudioChunk;
 

@@ -24,6 +24,9 @@ class AudioChunk(google.protobuf.message.Message):
     DATA_FIELD_NUMBER: builtins.int
     LIVE_FOLLOWS_FIELD_NUMBER: builtins.int
     RTP_TIMESTAMP_FIELD_NUMBER: builtins.int
+    SKIP_SAMPLES_FIELD_NUMBER: builtins.int
+    NUM_SAMPLES_FIELD_NUMBER: builtins.int
+    RESTARTS_FIELD_NUMBER: builtins.int
     path_id: builtins.int
     """The path."""
     track_id: builtins.int
@@ -34,13 +37,21 @@ class AudioChunk(google.protobuf.message.Message):
     that was captured in the session, on every path (FEATURE_KEPT_CAPTURE).
     """
     data: builtins.bytes
-    """The samples, in the format that PathAnswer fixed."""
+    """The samples, in the format that PathAnswer fixed: with Opus one packet; int16 PCM in every
+    chunk of a path that has audio of its own.
+    """
     live_follows: builtins.bool
     """True with the last of what a client had kept, on a path that has audio of its own (WebRTC):
     that follows.
     """
     rtp_timestamp: builtins.int
     """With live_follows: RTP timestamp from which on it does; not set: not known."""
+    skip_samples: builtins.int
+    """Opus: samples at the beginning of what the packet decodes to that are none of the track's."""
+    num_samples: builtins.int
+    """Opus: how many samples behind those are the track's, from sample_index on; 0 = all."""
+    restarts: builtins.bool
+    """Opus: the encoder has begun anew; so does the decoder, before this packet."""
     def __init__(
         self,
         *,
@@ -50,9 +61,12 @@ class AudioChunk(google.protobuf.message.Message):
         data: builtins.bytes = ...,
         live_follows: builtins.bool = ...,
         rtp_timestamp: builtins.int | None = ...,
+        skip_samples: builtins.int = ...,
+        num_samples: builtins.int = ...,
+        restarts: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_rtp_timestamp", b"_rtp_timestamp", "rtp_timestamp", b"rtp_timestamp"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_rtp_timestamp", b"_rtp_timestamp", "data", b"data", "live_follows", b"live_follows", "path_id", b"path_id", "rtp_timestamp", b"rtp_timestamp", "sample_index", b"sample_index", "track_id", b"track_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_rtp_timestamp", b"_rtp_timestamp", "data", b"data", "live_follows", b"live_follows", "num_samples", b"num_samples", "path_id", b"path_id", "restarts", b"restarts", "rtp_timestamp", b"rtp_timestamp", "sample_index", b"sample_index", "skip_samples", b"skip_samples", "track_id", b"track_id"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_rtp_timestamp", b"_rtp_timestamp"]) -> typing.Literal["rtp_timestamp"] | None: ...
 
 global___AudioChunk = AudioChunk

@@ -152,7 +152,10 @@ global___IceServersUpdate = IceServersUpdate
 
 @typing.final
 class PathOpen(google.protobuf.message.Message):
-    """The client asks for a media path. It may follow Hello at once, before Welcome."""
+    """The client asks for a media path. It may follow Hello at once, before Welcome. The formats are
+    wishes: what PathAnswer names counts. Over WebSocket a server answers Opus to who asks for it or
+    PCM, and PCM to everybody else.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

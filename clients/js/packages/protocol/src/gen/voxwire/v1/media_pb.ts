@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file voxwire/v1/media.proto.
  */
 export const file_voxwire_v1_media: GenFile = /*@__PURE__*/
-  fileDesc("ChZ2b3h3aXJlL3YxL21lZGlhLnByb3RvEgp2b3h3aXJlLnYxIp0BCgpBdWRpb0NodW5rEg8KB3BhdGhfaWQYASABKA0SEAoIdHJhY2tfaWQYAiABKA0SFAoMc2FtcGxlX2luZGV4GAMgASgEEhIKBGRhdGEYBCABKAxCBLC7GAESFAoMbGl2ZV9mb2xsb3dzGAUgASgIEhoKDXJ0cF90aW1lc3RhbXAYBiABKA1IAIgBAUIQCg5fcnRwX3RpbWVzdGFtcCKmAQoLTWVkaWFBbmNob3ISDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIQCghtZWRpYV9tcxgDIAEoBBIXCg1ydHBfdGltZXN0YW1wGAQgASgNSAASFgoMc2FtcGxlX2luZGV4GAUgASgESAASEgoKY2xvY2tfcmF0ZRgGIAEoDRIRCgllc3RpbWF0ZWQYByABKAhCCgoIcG9zaXRpb24ipQEKDVBsYXlvdXRSZXBvcnQSDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIQCghtZWRpYV9tcxgDIAEoBBITCgtidWZmZXJlZF9tcxgEIAEoDRIUCgxjb25jZWFsZWRfbXMYBSABKA0SEAoIZmx1c2hfaWQYBiABKA0SDwoHcGxheWluZxgHIAEoCBIRCglzdXNwZW5kZWQYCCABKAgiagoFRmx1c2gSDwoHcGF0aF9pZBgBIAEoDRIQCgh0cmFja19pZBgCIAEoDRIQCghmbHVzaF9pZBgDIAEoDRIWCg51bnRpbF9tZWRpYV9tcxgEIAEoBBIUCgx1dHRlcmFuY2VfaWQYBSABKAliBnByb3RvMw", [file_voxwire_v1_options]);
+  fileDesc("ChZ2b3h3aXJlL3YxL21lZGlhLnByb3RvEgp2b3h3aXJlLnYxItoBCgpBdWRpb0NodW5rEg8KB3BhdGhfaWQYASABKA0SEAoIdHJhY2tfaWQYAiABKA0SFAoMc2FtcGxlX2luZGV4GAMgASgEEhIKBGRhdGEYBCABKAxCBLC7GAESFAoMbGl2ZV9mb2xsb3dzGAUgASgIEhoKDXJ0cF90aW1lc3RhbXAYBiABKA1IAIgBARIUCgxza2lwX3NhbXBsZXMYByABKA0SEwoLbnVtX3NhbXBsZXMYCCABKA0SEAoIcmVzdGFydHMYCSABKAhCEAoOX3J0cF90aW1lc3RhbXAipgEKC01lZGlhQW5jaG9yEg8KB3BhdGhfaWQYASABKA0SEAoIdHJhY2tfaWQYAiABKA0SEAoIbWVkaWFfbXMYAyABKAQSFwoNcnRwX3RpbWVzdGFtcBgEIAEoDUgAEhYKDHNhbXBsZV9pbmRleBgFIAEoBEgAEhIKCmNsb2NrX3JhdGUYBiABKA0SEQoJZXN0aW1hdGVkGAcgASgIQgoKCHBvc2l0aW9uIqUBCg1QbGF5b3V0UmVwb3J0Eg8KB3BhdGhfaWQYASABKA0SEAoIdHJhY2tfaWQYAiABKA0SEAoIbWVkaWFfbXMYAyABKAQSEwoLYnVmZmVyZWRfbXMYBCABKA0SFAoMY29uY2VhbGVkX21zGAUgASgNEhAKCGZsdXNoX2lkGAYgASgNEg8KB3BsYXlpbmcYByABKAgSEQoJc3VzcGVuZGVkGAggASgIImoKBUZsdXNoEg8KB3BhdGhfaWQYASABKA0SEAoIdHJhY2tfaWQYAiABKA0SEAoIZmx1c2hfaWQYAyABKA0SFgoOdW50aWxfbWVkaWFfbXMYBCABKAQSFAoMdXR0ZXJhbmNlX2lkGAUgASgJYgZwcm90bzM", [file_voxwire_v1_options]);
 
 /**
  * A block of audio on a path whose carrier is the control channel.
@@ -46,7 +46,8 @@ export type AudioChunk = Message<"voxwire.v1.AudioChunk"> & {
   sampleIndex: bigint;
 
   /**
-   * The samples, in the format that PathAnswer fixed.
+   * The samples, in the format that PathAnswer fixed: with Opus one packet; int16 PCM in every
+   * chunk of a path that has audio of its own.
    *
    * @generated from field: bytes data = 4;
    */
@@ -66,6 +67,27 @@ export type AudioChunk = Message<"voxwire.v1.AudioChunk"> & {
    * @generated from field: optional uint32 rtp_timestamp = 6;
    */
   rtpTimestamp?: number | undefined;
+
+  /**
+   * Opus: samples at the beginning of what the packet decodes to that are none of the track's.
+   *
+   * @generated from field: uint32 skip_samples = 7;
+   */
+  skipSamples: number;
+
+  /**
+   * Opus: how many samples behind those are the track's, from sample_index on; 0 = all.
+   *
+   * @generated from field: uint32 num_samples = 8;
+   */
+  numSamples: number;
+
+  /**
+   * Opus: the encoder has begun anew; so does the decoder, before this packet.
+   *
+   * @generated from field: bool restarts = 9;
+   */
+  restarts: boolean;
 };
 
 /**

@@ -123,7 +123,9 @@ export const IceServersUpdateSchema: GenMessage<IceServersUpdate> = /*@__PURE__*
   messageDesc(file_voxwire_v1_signaling, 2);
 
 /**
- * The client asks for a media path. It may follow Hello at once, before Welcome.
+ * The client asks for a media path. It may follow Hello at once, before Welcome. The formats are
+ * wishes: what PathAnswer names counts. Over WebSocket a server answers Opus to who asks for it or
+ * PCM, and PCM to everybody else.
  *
  * @generated from message voxwire.v1.PathOpen
  */
