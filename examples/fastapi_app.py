@@ -33,12 +33,11 @@ STATUS = {voxwire.ErrorCode.INVALID_ARGUMENT: 400, voxwire.ErrorCode.UNSUPPORTED
 @contextlib.asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     """All conversations belong to the application: they end, in order, before it does."""
-    async with asyncio.TaskGroup() as conversations:
-        app.state.conversations = set[asyncio.Task[dict[str, object]]]()
-        app.state.start = conversations.create_task
-        yield
-        for conversation in app.state.conversations:
-            conversation.cancel()
+    app.state.running = running = set[asyncio.Task[dict[str, object]]]()
+    yield
+    for conversation in running:
+        conversation.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 app = FastAPI(lifespan=lifespan)
@@ -48,20 +47,10 @@ async def talk(question: str | bytes) -> dict[str, object]:
     """Hold one turn, in writing or, with the bytes of a WAV, by voice."""
     spoken = question if isinstance(question, bytes) else None
     voice = voxwire.Recording()
-    asked, words = "", list[voxwire.BotWord]()
     async with voxwire.connect(BOT, microphone=spoken, speaker=voice) as session:
         if isinstance(question, str):
             await session.send_text(question, interrupt=True)
-        async for event in session:
-            match event:
-                case voxwire.UserTranscript(text=asked, final=True):
-                    words.clear()  # what came before is the greeting
-                case voxwire.BotWord() if asked:
-                    words.append(event)
-                case voxwire.StateChanged(bot=voxwire.BotState.IDLE) if words:
-                    break
-                case _:
-                    pass
+        asked, words = await hear_out(session)
     start_ms = words[0].start_ms if words else 0  # of the media clock: the answer begins here
     samples = voice.samples[start_ms * voice.sample_rate // 1000 :]
     return {
@@ -69,6 +58,26 @@ async def talk(question: str | bytes) -> dict[str, object]:
         "words": [{"text": word.text, "at_ms": word.start_ms - start_ms} for word in words],
         "wav": base64.b64encode(wav_of(samples, voice.sample_rate)).decode(),
     }
+
+
+async def hear_out(session: voxwire.Session) -> tuple[str, list[voxwire.BotWord]]:
+    """The question, and the words of the answer once the bot has been quiet for a second."""
+    asked, words = "", list[voxwire.BotWord]()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(None) as quiet:
+            async for event in session:
+                match event:
+                    case voxwire.UserTranscript(text=asked, final=True):
+                        words.clear()  # what came before is the greeting
+                    case voxwire.BotWord():
+                        words.append(event)
+                    case voxwire.StateChanged(bot=state):
+                        idle = asked and words and state is voxwire.BotState.IDLE
+                        now = asyncio.get_running_loop().time()
+                        quiet.reschedule(now + 1 if idle else None)
+                    case _:
+                        pass
+    return asked, words
 
 
 def wav_of(samples: NDArray[np.int16], sample_rate: int) -> bytes:
@@ -91,14 +100,15 @@ async def left(request: Request) -> None:
 @app.post("/ask")
 async def ask(request: Request) -> dict[str, object]:
     """Answer a question: ``{"text": ...}`` as JSON, or a WAV."""
-    running: set[asyncio.Task[dict[str, object]]] = app.state.conversations
+    running: set[asyncio.Task[dict[str, object]]] = app.state.running
     if len(running) >= MAX_CONVERSATIONS:
         raise HTTPException(503, "too many conversations", {"Retry-After": "10"})
     body = await request.body()
     typed = request.headers.get("content-type", "").startswith("application/json")
-    answer = app.state.start(talk(json.loads(body)["text"] if typed else body))
+    answer = asyncio.create_task(talk(json.loads(body)["text"] if typed else body))
     gone = asyncio.create_task(left(request))
     running.add(answer)
+    answer.add_done_callback(running.discard)
     try:
         await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
         answer.cancel()  # of one that is done, nothing
@@ -108,7 +118,6 @@ async def ask(request: Request) -> dict[str, object]:
     finally:
         gone.cancel()
         answer.cancel()
-        running.discard(answer)
 
 
 if __name__ == "__main__":

@@ -4,27 +4,32 @@ Run a server (make run), then: .venv/bin/python examples/python_embed.py "what t
 """
 
 import asyncio
+import contextlib
 import sys
 
 import voxwire
 
 
 async def ask(question: str) -> str:
-    """Hold one turn; return what the bot said."""
+    """Return what the bot answers, once it has said it and been quiet for a second."""
+    words: list[str] = []
     async with voxwire.connect("ws://127.0.0.1:7860", record="talk.wav") as session:
         await session.send_text(question, interrupt=True)
-        words: list[str] | None = None
-        async for event in session:
-            match event:
-                case voxwire.UserTranscript(final=True):
-                    words = []  # the bot has the question: what comes now is the answer
-                case voxwire.BotWord(text=word) if words is not None:
-                    words.append(word)
-                case voxwire.StateChanged(bot=voxwire.BotState.IDLE) if words:
-                    break
-                case _:
-                    pass
-        return " ".join(words or [])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None) as quiet:
+                async for event in session:
+                    match event:
+                        case voxwire.UserTranscript(final=True):
+                            words.clear()  # what came before is the greeting
+                        case voxwire.BotWord(text=word):
+                            words.append(word)
+                        case voxwire.StateChanged(bot=state):
+                            idle = words and state is voxwire.BotState.IDLE
+                            now = asyncio.get_running_loop().time()
+                            quiet.reschedule(now + 1 if idle else None)
+                        case _:
+                            pass
+    return " ".join(words)
 
 
 if __name__ == "__main__":

@@ -68,8 +68,8 @@ class Ears:
     live = True  # the session listens from `connect` on: no first word is lost
 
     def __init__(self) -> None:
-        self._blocks = deque[Block](maxlen=25)
-        self._rest = np.zeros(0, np.int16)
+        self._blocks = deque[Block](maxlen=150)  # 3 s, if the session is held up
+        self._rest = np.zeros(HEARD // 10, np.int16)  # 100 ms ahead: no two clocks are quite even
 
     def put(self, block: Block) -> None:
         """Take samples × microphones at 16 kHz, from any thread."""

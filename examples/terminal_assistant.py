@@ -47,7 +47,9 @@ async def typed_lines() -> AsyncIterator[str]:
     loop, lines = asyncio.get_running_loop(), asyncio.Queue[str]()
 
     def read() -> None:
-        for line in [*iter(sys.stdin.readline, ""), ""]:
+        line = "the first one"
+        while line:  # empty: the end of the input
+            line = sys.stdin.readline()
             loop.call_soon_threadsafe(lines.put_nowait, line)
 
     threading.Thread(target=read, daemon=True).start()

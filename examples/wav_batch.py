@@ -8,6 +8,7 @@ command goes on from there: what has a row is not asked again, what failed is.
 
 import argparse
 import asyncio
+import contextlib
 import csv
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ class Row:
 
 
 async def ask(url: str, path: Path, timeout_s: float) -> Row:
-    """Play one question to the bot, and follow its answer to the end."""
+    """Play one question to the bot, and follow its answer until it has been quiet for a second."""
     row = Row(path.name)
     words: list[str] = []
     tools: list[str] = []
@@ -37,21 +38,25 @@ async def ask(url: str, path: Path, timeout_s: float) -> Row:
         asyncio.timeout(timeout_s),
         voxwire.connect(url, microphone=path) as session,
     ):
-        async for event in session:
-            match event:
-                case voxwire.UserTranscript(text=text, final=True):
-                    row.question = f"{row.question} {text}".strip()
-                    words.clear()  # what came before is the greeting
-                case voxwire.ToolCallStarted(name=name):
-                    tools.append(name)
-                case voxwire.TurnMetrics(total_ms=total_ms):
-                    row.wait_ms = total_ms
-                case voxwire.BotWord(text=word):
-                    words.append(word)
-                case voxwire.StateChanged(bot=voxwire.BotState.IDLE) if row.question and words:
-                    break
-                case _:
-                    pass
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None) as quiet:
+                async for event in session:
+                    match event:
+                        case voxwire.UserTranscript(text=text, final=True):
+                            row.question = f"{row.question} {text}".strip()
+                            words.clear()  # what came before is the greeting
+                        case voxwire.ToolCallStarted(name=name):
+                            tools.append(name)
+                        case voxwire.TurnMetrics(total_ms=total_ms):
+                            row.wait_ms = total_ms
+                        case voxwire.BotWord(text=word):
+                            words.append(word)
+                        case voxwire.StateChanged(bot=state):
+                            idle = row.question and words and state is voxwire.BotState.IDLE
+                            now = asyncio.get_running_loop().time()
+                            quiet.reschedule(now + 1 if idle else None)
+                        case _:
+                            pass
     row.answer, row.tools = " ".join(words), " ".join(tools)
     return row
 

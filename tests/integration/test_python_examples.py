@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from tests.support.inside import placed_ms, sessions
 from tests.support.programs import ADDRESS, environment, run
 from tests.support.waiting import DEADLINE_S, PATIENT, until
 from voxwire_server import BotSession
@@ -119,9 +120,15 @@ def is_loud(samples: np.ndarray[Any, np.dtype[np.int16]]) -> bool:
     return bool((np.abs(samples.astype(np.int32)) > 1000).sum() > 2400)
 
 
+async def test_every_example_is_run_here() -> None:
+    text = Path(__file__).read_text("utf-8")
+    for path in EXAMPLES.glob("*.py"):
+        assert f'EXAMPLES / "{path.name}"' in text, path.name
+
+
 async def test_python_embed_asks_and_keeps_the_talk(server: RunningServer, tmp_path: Path) -> None:
     text = (EXAMPLES / "python_embed.py").read_text("utf-8")
-    assert len(text.partition("\n\n\n")[2].split("\n\n\n")[0].splitlines()) <= 20
+    assert len(text.split("\n\n\n")[1].splitlines()) <= 20  # `ask`
     (tmp_path / "program.py").write_text(text.replace(ADDRESS, f"127.0.0.1:{server.port}"))
     ended = await run((sys.executable, "program.py"), tmp_path)
     assert ended.status == 0, ended.err
@@ -221,7 +228,14 @@ async def test_the_backend_answers_text_and_sound_with_words_and_sound(
         assert "Traceback" not in program.text
 
 
+PAST_THE_GREETING_MS = 10_000
+"""Of the media clock: the story is under way, so the client's session is up."""
+
 STORY = json.dumps({"text": "tell me a long story"}).encode()
+
+
+def tells_the_story(server: RunningServer) -> bool:
+    return any(placed_ms(session) > PAST_THE_GREETING_MS for session in sessions(server))
 
 
 async def test_a_user_who_leaves_the_backend_ends_the_session(
@@ -231,7 +245,7 @@ async def test_a_user_who_leaves_the_backend_ends_the_session(
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         head = f"POST /ask HTTP/1.1\r\nHost: x\r\nContent-Length: {len(STORY)}\r\n"
         writer.write(head.encode() + b"Content-Type: application/json\r\n\r\n" + STORY)
-        await until(lambda: len(server.registry))
+        await until(lambda: tells_the_story(server))
         writer.close()
         await until(lambda: not len(server.registry))
 
@@ -241,7 +255,7 @@ async def test_a_backend_that_is_stopped_ends_its_sessions(
 ) -> None:
     async with backend(server, tmp_path) as (program, port):
         asking = asyncio.create_task(asyncio.to_thread(post, port, STORY, "application/json"))
-        await until(lambda: len(server.registry))
+        await until(lambda: tells_the_story(server))
         await program.end(after=signal.SIGTERM)
         await until(lambda: not len(server.registry))
         await asyncio.gather(asking, return_exceptions=True)
