@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.fresh_python import fresh_python
 from tests.support.programs import ADDRESS, environment
 from tests.support.readmes import fences
 from tests.support.sound_server import (
@@ -67,7 +68,12 @@ class Printed:
 
 @contextlib.asynccontextmanager
 async def talking(
-    sound: SoundServer, folder: Path, text: str = PROGRAM.text, *, raises: bool = True
+    sound: SoundServer,
+    folder: Path,
+    text: str = PROGRAM.text,
+    *,
+    python: str | Path = sys.executable,
+    raises: bool = True,
 ) -> AsyncIterator[Printed]:
     """Runs a program, the README's as it is written; gives what it prints, from the greeting on.
 
@@ -80,7 +86,7 @@ async def talking(
         program = folder / "program.py"
         program.write_text(text.replace(ADDRESS, server.url.removeprefix("ws://")), "utf-8")
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(program)),
+            *(str(python), str(program)),
             env=environment(**sound.environment),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -132,6 +138,18 @@ async def test_a_speaker_that_is_unplugged_gives_way_to_another(
         await sound.add_sink("headset")
         await sound.remove_sink("ears")
         assert await ask(sound, printed, tmp_path, "headset") > HALF_A_SECOND
+
+
+async def test_a_fresh_environment_with_the_extras_is_all_it_takes(
+    sound: SoundServer, tmp_path: Path
+) -> None:
+    """Installed as the README says: into a new environment, by pip, from the clone's folders."""
+    command = "pip install './clients/python[audio,aec]' ./protocol/python"
+    readme = (EXAMPLES.parent / PROGRAM.path).read_text("utf-8")
+    assert command.split()[2] in readme
+    python = await asyncio.to_thread(fresh_python, tmp_path / "fresh", command)
+    async with talking(sound, tmp_path, python=python) as printed:
+        assert await ask(sound, printed, tmp_path, "ears") > HALF_A_SECOND
 
 
 async def test_the_terminal_assistant_hears_and_speaks(sound: SoundServer, tmp_path: Path) -> None:
