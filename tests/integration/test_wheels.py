@@ -169,6 +169,12 @@ def test_the_client_needs_at_most_six_packages(wheels: dict[str, Path]) -> None:
     assert len(direct) <= 6
 
 
+def test_the_wheels_are_small(wheels: dict[str, Path]) -> None:
+    sizes = {name: wheels[name].stat().st_size / 1000 for name in ("voxwire", "voxwire_protocol")}
+    print(", ".join(f"{name}: {size:.0f} kB" for name, size in sizes.items()))
+    assert sum(sizes.values()) < 750
+
+
 def test_importing_the_client_brings_in_no_heavy_package(python: Path, tmp_path: Path) -> None:
     code = (
         "import sys, voxwire; "
