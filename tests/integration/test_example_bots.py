@@ -30,9 +30,20 @@ KEYS = {
     "openai-realtime": "set OPENAI_API_KEY in the environment",
     "nova-sonic": "set AWS_ACCESS_KEY_ID in the environment",
 }
-CLIENTS = {
+CLIENTS: dict[str, tuple[str, ...]] = {
     "client/listen.py": ("[get_time]", "It is"),
     "client/drop.py": ("[reconnecting]", "[connected]", "story."),
+    "client/tour.py": (
+        "rtt: ok",
+        "offline over ",
+        "UNSUPPORTED: change the call",
+        "tool_call_ended: show_on_map: ",
+        "connection_changed: connected",
+        "utterance_ended: all words heard",
+        " words, ",
+        "bot: (show_on_map: done) ",
+        "p50 ",
+    ),
     "tools/show_on_map.py": ("[show_on_map]", "[map] Paris", "[done]", "map"),
 }
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -17,9 +17,7 @@ from tests.support.waiting import DEADLINE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 README = "clients/python/README.md"
-(INSTALL,) = [
-    fence for fence in fences() if fence.path == README and fence.text.startswith("pip install")
-]
+(INSTALL,) = [fence for fence in fences() if fence.of == "tests/integration/test_fresh_install.py"]
 FIRST = {
     path: next(
         f for f in fences() if f.path == path and f.language == "python" and f.kind == "program"

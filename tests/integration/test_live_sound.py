@@ -145,8 +145,7 @@ async def test_a_fresh_environment_with_the_extras_is_all_it_takes(
 ) -> None:
     """Installed as the README says: into a new environment, by pip, from the clone's folders."""
     command = "pip install './clients/python[audio,aec]' ./protocol/python"
-    readme = (EXAMPLES.parent / PROGRAM.path).read_text("utf-8")
-    assert command.split()[2] in readme
+    assert command in (EXAMPLES.parent / "README.md").read_text("utf-8")
     python = await asyncio.to_thread(fresh_python, tmp_path / "fresh", command)
     async with talking(sound, tmp_path, python=python) as printed:
         assert await ask(sound, printed, tmp_path, "ears") > HALF_A_SECOND
