@@ -89,7 +89,7 @@ def main() -> None:
     except KeyboardInterrupt:
         pass
     except voxwire.VoxwireError as error:
-        sys.exit(f"\n{error.code.name}: {error.reason}")
+        sys.exit(f"\n{error.code.name}: {error.reason} ({error.docs})")
     print()
 
 
