@@ -163,8 +163,10 @@ SHARES = [
     Share("browser", "stock cuts", 150, pages("stock-cuts"), vitest=BROWSER, system=True),
     Share("browser", "firefox", 45, pages("firefox"), vitest=BROWSER, apart=True, system=True),
     Share("interop", "rooms", 90, whole("echo_long"), busy=True, system=True),
-    Share("interop", "live sound", 60, whole("live_sound"), system=True),
+    Share("interop", "live sound", 130, whole("live_sound"), system=True),
+    Share("interop", "fresh install", 80, whole("fresh_install"), system=True),
     Share("interop", "example bots", 65, whole("example_bots"), system=True),
+    Share("interop", "python examples", 110, whole("python_examples"), system=True),
     Share("interop", "speech to speech", 80, whole("s2s_cuts", "s2s_endings"), system=True),
     Share("faults", "ends", 65, ("tests/faults/test_ungraceful.py",), system=True),
     Share(

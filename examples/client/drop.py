@@ -8,9 +8,9 @@ import asyncio
 import voxwire
 
 
-def redraw(snapshot: voxwire.Snapshot) -> None:
+def redraw(snapshot: voxwire.Snapshot | None) -> None:
     """Show the conversation from the server's summary of it."""
-    for turn in snapshot.turns:
+    for turn in snapshot.turns if snapshot else ():
         print(f"\n{turn.role}: {turn.text}")
 
 
@@ -30,6 +30,8 @@ async def main() -> None:
                 case voxwire.UtteranceEnded():
                     print()
                     break
+                case _:
+                    pass
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ async def main(question: str) -> None:
                     print()
                 case voxwire.StateChanged(bot=voxwire.BotState.IDLE) if session.position_ms > 0:
                     break
+                case _:
+                    pass
 
 
 if __name__ == "__main__":

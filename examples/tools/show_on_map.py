@@ -43,6 +43,8 @@ async def main(question: str) -> None:
                 case voxwire.UtteranceEnded() if asked:
                     print()
                     break
+                case _:
+                    pass
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from websockets.exceptions import (
 )
 from websockets.http11 import Response
 
+from tests.support.readmes import anchors
 from voxwire import _websocket
 from voxwire_protocol import rtc, wire
 from voxwire_protocol.channel import Channel, ChannelError
@@ -90,6 +91,12 @@ def test_a_code_has_its_family_its_close_code_and_its_place(name: str) -> None:
         texts = (path.read_text("utf-8") for path in paths if "testing" not in path.parts)
         raised = any(re.search(rf"(ERROR_CODE_|ErrorCode\.){name}\b", text) for text in texts)
         assert not raised or by in (side, "both"), f"{side} raises {name}"
+
+
+def test_every_code_has_a_heading_where_its_error_says() -> None:
+    for code in ErrorCode:
+        page, _, anchor = make_error(code, "x").docs.partition("#")
+        assert anchor in anchors((ROOT / page).read_text("utf-8")), code.name
 
 
 def classes(modules: list[str]) -> set[type[BaseException]]:

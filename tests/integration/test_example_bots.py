@@ -20,7 +20,7 @@ import voxwire
 from tests.support.gemini_live_peer import running_peer
 from tests.support.openai_realtime_peer import running_openai_peer
 from tests.support.programs import ADDRESS, furnish, run, serving
-from tests.support.readmes import fences
+from tests.support.readmes import MARKDOWN_LINKS, fences
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -30,9 +30,20 @@ KEYS = {
     "openai-realtime": "set OPENAI_API_KEY in the environment",
     "nova-sonic": "set AWS_ACCESS_KEY_ID in the environment",
 }
-CLIENTS = {
+CLIENTS: dict[str, tuple[str, ...]] = {
     "client/listen.py": ("[get_time]", "It is"),
     "client/drop.py": ("[reconnecting]", "[connected]", "story."),
+    "client/tour.py": (
+        "rtt: ok",
+        "offline over ",
+        "UNSUPPORTED: change the call",
+        "tool_call_ended: show_on_map: ",
+        "connection_changed: connected",
+        "utterance_ended: all words heard",
+        " words, ",
+        "bot: (show_on_map: done) ",
+        "p50 ",
+    ),
     "tools/show_on_map.py": ("[show_on_map]", "[map] Paris", "[done]", "map"),
 }
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -57,11 +68,24 @@ async def offline_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 async def test_every_example_is_started_here() -> None:
     programs = {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py")}
     embedded = {"fastapi/main.py", "fastapi/task.py"}  # tests/integration/test_embedding.py
-    a_test = "voice_test.py"  # test_voice_example.py
     of_pipecat = "from-pipecat/bot.py"  # tests/interop/test_from_pipecat.py
+    of_the_client = {
+        name for name in programs if "/" not in name
+    }  # test_python_examples.py and test_voice_example.py
     assert programs == {
-        *(*CLIENTS, "echo/bot.py", a_test, of_pipecat, *embedded),
+        *(*CLIENTS, "echo/bot.py", of_pipecat, *embedded, *of_the_client),
         *(f"{name}/bot.py" for name in KEYS),
+    }
+
+
+async def test_the_table_of_examples_has_them_all() -> None:
+    table = (EXAMPLES / "README.md").read_text("utf-8")
+    linked = {target.removesuffix("/README.md") for target in MARKDOWN_LINKS.findall(table)}
+    programs = {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py")}
+    explained = {path.parent.name for path in EXAMPLES.glob("*/README.md")}
+    assert linked == {
+        *explained,
+        *(path for path in programs if path.split("/")[0] not in explained),
     }
 
 

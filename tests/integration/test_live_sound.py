@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.fresh_python import fresh_python
 from tests.support.programs import ADDRESS, environment
 from tests.support.readmes import fences
 from tests.support.sound_server import (
@@ -29,6 +30,7 @@ from voxwire_server.testing import running_server
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "all is there")
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 QUESTION = "what is the weather in paris"
 LAST_OF_GREETING, LATE_IN_ANSWER = r"(story)\.", "(degrees)"
 TRIES = 3
@@ -65,18 +67,28 @@ class Printed:
 
 
 @contextlib.asynccontextmanager
-async def talking(sound: SoundServer, folder: Path) -> AsyncIterator[Printed]:
-    """Runs the README's program as it is written; gives what it prints, from the greeting on."""
+async def talking(
+    sound: SoundServer,
+    folder: Path,
+    text: str = PROGRAM.text,
+    *,
+    python: str | Path = sys.executable,
+    raises: bool = True,
+) -> AsyncIterator[Printed]:
+    """Runs a program, the README's as it is written; gives what it prints, from the greeting on.
+
+    It ends by Ctrl-C, with a traceback if it `raises` what that is.
+    """
     bot = LoadedBot(name="offline", run=offline.bot, warm=offline.warm, close=offline.close)
     pcm, _ = await render_pcm(QUESTION, sample_rate=48_000)
     write_wav(folder / "question.wav", np.frombuffer(pcm, np.int16), 48_000)
     async with running_server(bot, **PATIENT) as server:
         program = folder / "program.py"
-        text = PROGRAM.text.replace(ADDRESS, server.url.removeprefix("ws://"))
-        program.write_text(text, "utf-8")
+        program.write_text(text.replace(ADDRESS, server.url.removeprefix("ws://")), "utf-8")
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(program)),
+            *(str(python), str(program)),
             env=environment(**sound.environment),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -89,7 +101,8 @@ async def talking(sound: SoundServer, folder: Path) -> AsyncIterator[Printed]:
         finally:
             process.send_signal(signal.SIGINT)
             _, errors = await process.communicate()
-    assert errors.rstrip().endswith(b"KeyboardInterrupt"), errors.decode()
+    assert errors.rstrip().endswith(b"KeyboardInterrupt") is raises, errors.decode()
+    assert (b"Traceback" in errors) is raises
 
 
 async def ask(sound: SoundServer, printed: Printed, folder: Path, sink: str) -> int:
@@ -125,3 +138,20 @@ async def test_a_speaker_that_is_unplugged_gives_way_to_another(
         await sound.add_sink("headset")
         await sound.remove_sink("ears")
         assert await ask(sound, printed, tmp_path, "headset") > HALF_A_SECOND
+
+
+async def test_a_fresh_environment_with_the_extras_is_all_it_takes(
+    sound: SoundServer, tmp_path: Path
+) -> None:
+    """Installed as the README says: into a new environment, by pip, from the clone's folders."""
+    command = "pip install './clients/python[audio,aec]' ./protocol/python"
+    assert command in (EXAMPLES.parent / "README.md").read_text("utf-8")
+    python = await asyncio.to_thread(fresh_python, tmp_path / "fresh", command)
+    async with talking(sound, tmp_path, python=python) as printed:
+        assert await ask(sound, printed, tmp_path, "ears") > HALF_A_SECOND
+
+
+async def test_the_terminal_assistant_hears_and_speaks(sound: SoundServer, tmp_path: Path) -> None:
+    text = (EXAMPLES / "terminal_assistant.py").read_text("utf-8")
+    async with talking(sound, tmp_path, text, raises=False) as printed:
+        assert await ask(sound, printed, tmp_path, "ears") > HALF_A_SECOND

@@ -99,6 +99,11 @@ class VoxwireError(Exception):
         self.action = action
         self.retry_after_ms = retry_after_ms
 
+    @property
+    def docs(self) -> str:
+        """Where its code is explained, from the repository's root: ``docs/errors.md#timeout``."""
+        return f"docs/errors.md#{self.code.name.lower()}"
+
 
 class UsageError(VoxwireError):
     """The program asks for what cannot be: change the call."""
