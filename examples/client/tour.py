@@ -26,9 +26,11 @@ def describe(event: voxwire.Event) -> str:
         case voxwire.ConnectionChanged(state=state, attempt=attempt):
             lost = state is voxwire.ConnectionState.RECONNECTING
             return f"dialling, attempt {attempt}" if lost else "connected"
-        case voxwire.PathChanged(carrier=carrier, lost_ms=lost_ms):
+        case voxwire.PathChanged(carrier=carrier, lost_ms=lost_ms, fallback=fallback):
             over = "WebRTC" if carrier is voxwire.Carrier.WEBRTC else carrier.value
-            return f"sound goes over {over}; {lost_ms} ms of the user's were lost"
+            blocked = fallback is voxwire.FallbackReason.ICE_FAILED
+            why = ", since UDP is blocked" if blocked else ""
+            return f"sound goes over {over}{why}; {lost_ms} ms of the user's were lost"
         case voxwire.EventsSkipped(count=count, snapshot=snapshot):
             return f"{count} events are gone; {'' if snapshot is None else summary(snapshot)}"
         case voxwire.DeviceChanged(kind=kind, state=state, name=name):
@@ -74,6 +76,9 @@ def describe(event: voxwire.Event) -> str:
             return f"the user waited {total_ms} ms"
         case voxwire.ServiceMetrics(metrics=metrics):
             return ", ".join(measured(metric) for metric in metrics)
+        case voxwire.Quality(grade=grade, round_trip_ms=round_trip_ms):
+            poor = grade is voxwire.Grade.POOR
+            return f"the connection is {'poor' if poor else grade}, {round_trip_ms} ms round trip"
         case voxwire.AppMessage(type=kind, data=data):
             return f"{kind}: {data}"
         case voxwire.ErrorEvent(code=code, reason=reason, action=action):
@@ -176,9 +181,33 @@ async def live(session: voxwire.Session) -> float | None:
     """Live devices during a conversation: volume, level, another microphone."""
     audio: voxwire.LiveAudio = session.audio
     audio.volume = 0.5
-    await audio.set_microphone("USB")
+    await session.set_microphone(voxwire.Device("USB"))
+    await session.set_speaker(True)
     levels: voxwire.Levels = audio.levels
     return levels.microphone_db
+
+
+async def early() -> voxwire.Connection:
+    """What takes time, done before somebody presses a button."""
+    prepared: voxwire.Prepared = await voxwire.prepare(URL)
+    return prepared.connect(speaker=Meter())
+
+
+async def spoken(session: voxwire.Session) -> str:
+    """A program in the user's place."""
+    played: voxwire.PlayResult = await session.play(voxwire.Audio(np.zeros(1600, np.int16)))
+    return f"{played.sent_ms} ms were sent"
+
+
+def watched(session: voxwire.Session) -> str:
+    """Every message as it goes, and how well the sound flows."""
+
+    def note(message: voxwire.TappedMessage) -> None:
+        print(f"{message.direction} {message.envelope.WhichOneof('payload')}")
+
+    off = session.tap(note)
+    off()
+    return session.quality.grade
 
 
 def token(request: voxwire.TokenRequest) -> str:

@@ -556,7 +556,7 @@ class GoAway(google.protobuf.message.Message):
     time_left_ms: builtins.int
     """Time until then, milliseconds."""
     resume_url: builtins.str
-    """What the client should do: 2 = resume at resume_url, 3 = reconnect."""
+    """Where to resume, a WebSocket URL; empty = where the client connected first."""
     def __init__(
         self,
         *,

@@ -583,7 +583,7 @@ export type GoAway = Message<"voxwire.v1.GoAway"> & {
   timeLeftMs: number;
 
   /**
-   * What the client should do: 2 = resume at resume_url, 3 = reconnect.
+   * Where to resume, a WebSocket URL; empty = where the client connected first.
    *
    * @generated from field: string resume_url = 3;
    */
