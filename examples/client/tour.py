@@ -195,7 +195,9 @@ async def early() -> voxwire.Connection:
 
 async def spoken(session: voxwire.Session) -> str:
     """A program in the user's place."""
-    played: voxwire.PlayResult = await session.play(voxwire.Audio(np.zeros(1600, np.int16)))
+    played: voxwire.PlayResult = await session.play(
+        voxwire.Audio(np.zeros(1600, np.int16), sample_rate=16_000)
+    )
     return f"{played.sent_ms} ms were sent"
 
 

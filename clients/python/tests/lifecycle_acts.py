@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from lifecycle import CLOSING_MS, WAIT_MS, Bench
 
 import voxwire
@@ -57,6 +58,10 @@ async def _on(session: voxwire.Session) -> None:
     session.on(object, hear)
 
 
+async def _tap(session: voxwire.Session) -> None:
+    session.tap(lambda _: None)()
+
+
 async def _report(session: voxwire.Session) -> None:
     session.report()
 
@@ -98,8 +103,12 @@ VERBS: dict[str, Verb] = {
     "wait_for": Verb(lambda it: it.wait_for(voxwire.Interrupted), WAIT_MS),
     "events": Verb(_stream, None),
     "report": Verb(_report),
-    "audio.set_microphone": Verb(lambda it: it.audio.set_microphone(), DEVICES_MS),
-    "audio.set_speaker": Verb(lambda it: it.audio.set_speaker(), DEVICES_MS),
+    "tap": Verb(_tap),
+    "play": Verb(
+        lambda it: it.play(voxwire.Audio(np.zeros(800, np.int16), sample_rate=16_000)), None
+    ),
+    "set_microphone": Verb(lambda it: it.set_microphone(None), DEVICES_MS),
+    "set_speaker": Verb(lambda it: it.set_speaker(None), DEVICES_MS),
     "audio.devices": Verb(lambda it: it.audio.devices(), DEVICES_MS),
     "audio.refresh": Verb(lambda it: it.audio.refresh(), DEVICES_MS),
     "audio.volume": Verb(_set_volume),
@@ -111,7 +120,9 @@ VERBS: dict[str, Verb] = {
     },
 }
 
-OWN = {"audio.run", "audio.begin", "audio.active"}
+OWN = {f"audio.{name}" for name in ("run", "begin", "active")} | {
+    f"audio.{what}_{side}" for what in ("use", "leave") for side in ("microphone", "speaker")
+}
 """What the session itself calls."""
 
 

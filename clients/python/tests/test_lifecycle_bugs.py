@@ -254,7 +254,7 @@ async def test_a_device_that_does_not_open_is_refused_and_closed_in_the_end(
     ):
         devices.opens.clear()
         with pytest.raises(voxwire.MediaError, match="did not answer within"):
-            await session.audio.set_microphone("Mic 2")
+            await session.set_microphone(voxwire.Device("Mic 2"))
         await session.send_text("typed")
     devices.opens.set()
     async with asyncio.timeout(60):

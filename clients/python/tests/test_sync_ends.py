@@ -82,14 +82,15 @@ def test_after_the_end_everything_can_be_read_and_nothing_be_said() -> None:
     assert [outcome(verb) for verb in verbs] == [CODE.INVALID_STATE] * len(verbs)
 
 
-def test_a_function_that_the_session_calls_may_not_call_it() -> None:
+def test_a_function_that_the_session_calls_may_look_at_it_and_not_wait_for_it() -> None:
     told: list[object] = []
     with talking() as (_, session):
         session.handle("ask", lambda _: outcome(lambda: session.send_text("again")))
         session.on(voxwire.SessionEnded, lambda _: told.append(outcome(lambda: session.id)))
+        session.on(voxwire.SessionEnded, lambda _: told.append(outcome(session.interrupt)))
         session.send_text("the end")
         list(session)
-    assert told == [CODE.INVALID_STATE]
+    assert told == [session.id, CODE.INVALID_STATE]
 
 
 def test_a_session_that_another_thread_closes_ends_for_all_who_wait() -> None:

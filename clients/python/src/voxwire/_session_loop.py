@@ -4,6 +4,7 @@ import inspect
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -65,7 +66,7 @@ class SessionLoop:
         except UsageError:
             if self._start(int) is not None:
                 raise
-            found = _left(events)
+            found = copy_context().run(_left, events)
         if found is _END:
             raise StopIteration
         return found

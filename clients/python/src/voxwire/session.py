@@ -1,6 +1,7 @@
 """A session: one conversation with a bot, as a program sees it."""
 
 import asyncio
+import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
@@ -33,7 +34,10 @@ READER: Final[ContextVar[object]] = ContextVar("voxwire_reader", default=None)
 
 def reader() -> object:
     """Who reads events here."""
-    return READER.get() or asyncio.current_task()
+    try:
+        return READER.get() or asyncio.current_task()
+    except RuntimeError:  # no loop runs: what is left is read behind the end
+        return threading.current_thread()
 
 
 class Reading:
