@@ -229,7 +229,7 @@ async def test_what_an_answer_raises(library: str, name: str) -> None:
 
     peer._connection = Connection()
     with pytest.raises(ValueError, match="cannot be used"):
-        await peer.accept("v=0")
+        await peer.accept("v=0\r\na=fingerprint:sha-256 00\r\n")
 
 
 @pytest.mark.parametrize("name", [name for _, name, where, _ in OTHERS if where == "token"])

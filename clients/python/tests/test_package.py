@@ -165,29 +165,24 @@ def test_importing_it_pulls_in_nothing_heavy() -> None:
 NEEDED = "numpy, soxr, anyio, websockets.asyncio.client, google.protobuf.message, asyncio, ssl"
 MEASURE = """
 import time
-began = time.{clock}()
+began = time.process_time()
 import {modules}
-print(time.{clock}() - began)
+print(time.process_time() - began)
 """
 
 
-def import_s(modules: str, clock: str) -> float:
-    """The shortest of five imports, each in a process of its own, seconds."""
-    program = MEASURE.format(clock=clock, modules=modules)
+def import_s(modules: str) -> float:
+    """The shortest of five imports, each in a process of its own, seconds of a processor."""
+    program = MEASURE.format(modules=modules)
     command = [sys.executable, "-c", program]
     ended = [subprocess.run(command, capture_output=True, check=True) for _ in range(5)]
     return min(float(process.stdout) for process in ended)
 
 
 def test_importing_it_costs_little_more_than_what_it_needs() -> None:
-    ours, needed = (import_s(name, "process_time") for name in ("voxwire", NEEDED))
+    ours, needed = (import_s(name) for name in ("voxwire", NEEDED))
     print(f"import voxwire: {ours:.2f} s of a processor, {needed:.2f} of it what it needs")
     assert ours < 3 * needed  # real time: processor
-
-
-@pytest.mark.timing(reason="the time until a program can begin, by the clock on the wall")
-def test_importing_it_takes_a_quarter_of_a_second() -> None:
-    assert import_s("voxwire", "perf_counter") <= 0.25
 
 
 def test_error_codes_and_actions_are_those_of_the_schema() -> None:
