@@ -95,6 +95,7 @@ USED: dict[str, str] = {
         _receive_task_handler() _run_llm_when_api_session_ready
         _truncate_current_audio_response() _websocket
     """,
+    "sys": "_current_frames()",
     "uvicorn.server.Server": "_captured_signals",
 }
 

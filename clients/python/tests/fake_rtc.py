@@ -9,7 +9,7 @@ import numpy as np
 
 from voxwire.testing import FakeServer, FakeSession
 from voxwire_protocol import wire
-from voxwire_protocol.rtc import TurnError
+from voxwire_protocol.rtc import PeerStats, TurnError
 
 BLOCK_S = 0.02
 
@@ -97,6 +97,9 @@ class FakePeer:
 
     def rtp_timestamp(self, sample: int) -> int | None:
         return sample * 3
+
+    def stats(self) -> PeerStats:
+        return PeerStats(inbound=None, skipped_blocks=0, pull_errors=0)
 
     def drop(self) -> None:
         self.udp.dead = True

@@ -182,7 +182,7 @@ def import_s(modules: str) -> float:
 def test_importing_it_costs_little_more_than_what_it_needs() -> None:
     ours, needed = (import_s(name) for name in ("voxwire", NEEDED))
     print(f"import voxwire: {ours:.2f} s of a processor, {needed:.2f} of it what it needs")
-    assert ours < 3 * needed  # real time: processor
+    assert ours < 4 * needed  # real time: processor
 
 
 def test_error_codes_and_actions_are_those_of_the_schema() -> None:
