@@ -12,6 +12,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -95,7 +96,7 @@ USED: dict[str, str] = {
         _receive_task_handler() _run_llm_when_api_session_ready
         _truncate_current_audio_response() _websocket
     """,
-    "sys": "_current_frames()",
+    "sys": "_current_frames",
     "uvicorn.server.Server": "_captured_signals",
 }
 
@@ -113,7 +114,7 @@ APART = {
 
 def find(dotted: str) -> Any:
     module, _, name = dotted.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    return getattr(importlib.import_module(module), name) if module else sys.modules[name]
 
 
 @functools.cache
@@ -130,7 +131,9 @@ def given_in(owner: type) -> frozenset[str]:
     return frozenset(names)
 
 
-def has(owner: type, name: str) -> bool:
+def has(owner: type | ModuleType, name: str) -> bool:
+    if isinstance(owner, ModuleType):
+        return hasattr(owner, name)
     mangled = f"_{owner.__name__}{name}" if name.startswith("__") else name
     return any({name, mangled} & given_in(base) for base in owner.__mro__)
 
