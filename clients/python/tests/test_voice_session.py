@@ -220,6 +220,44 @@ def test_the_session_is_there_for_the_rest() -> None:
     assert states == ["reconnecting", "connected"]
 
 
+def test_its_verbs_wait_and_its_streams_are_read_in_virtual_time() -> None:
+    wrong: list[str] = []
+
+    async def bot(session: FakeSession) -> None:
+        await session.say("Hello there.")
+        await session.text()
+        await session.say(ANSWER)
+        await session.text()
+
+    with VoiceSession(bot) as voice:
+        session = voice.session
+        words = session.events(voxwire.BotWord)
+
+        def asked_inside(_: voxwire.UtteranceEnded) -> None:
+            with pytest.raises(voxwire.UsageError) as caught:
+                session.close()
+            wrong.append(caught.value.reason)
+
+        off = session.on(voxwire.UtteranceEnded, asked_inside)
+        voice.expect_words("there")
+        assert next(words).text == "there."
+        with pytest.raises(voxwire.VoxwireError, match="no such request"):
+            session.call("double", 21)
+        with session.push_to_talk():
+            session.send_text("what is the weather in Paris")
+        session.mute(False)
+        assert session.wait_for(voxwire.BotWord).text == "In"
+        voice.expect_words("sunny")
+        voice.say("bye")
+        off()
+        session.close()
+        assert list(session.events()) == []
+    assert set(wrong) == {"a function that the session calls must not wait for it: use a thread"}
+    with pytest.raises(voxwire.UsageError, match="the session has ended"):
+        session.send_text("late")
+    assert session.bot == "scripted"
+
+
 @in_virtual_time
 async def test_it_is_the_same_with_async() -> None:
     async with AsyncVoiceSession(weather_bot) as voice:
