@@ -182,7 +182,7 @@ async def test_what_it_was_given_is_checked_at_once(time: VirtualTime) -> None:
             await voxwire.prepare("ws://voxwire.test", **options)
     async with FakeServer() as server:
         prepared = await prepared_for(server)
-        with pytest.raises(TypeError):
+        with pytest.raises(voxwire.UsageError):
             prepared.connect(token="another")
         await prepared.close()
 

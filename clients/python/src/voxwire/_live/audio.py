@@ -64,7 +64,7 @@ def list_devices() -> list[DeviceInfo]:
     The list is as old as PortAudio's initialisation: `LiveAudio.refresh` makes it anew.
 
     Raises:
-        UsageError: UNSUPPORTED: ``voxwire[audio]`` or PortAudio is missing; the reason says what
+        UsageError: MISSING_EXTRA or UNSUPPORTED: ``voxwire[audio]`` or PortAudio is missing; the reason says what
             to install.
     """
     return list(machine_devices().devices())
