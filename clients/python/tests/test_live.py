@@ -273,10 +273,10 @@ def test_what_is_missing_is_named_with_what_to_install(
 ) -> None:
     imports = builtins.__import__
 
-    def failing(name: str, *args: Any) -> Any:
+    def failing(name: str, *args: Any, **named: Any) -> Any:
         if name == "sounddevice":
             raise raised
-        return imports(name, *args)
+        return imports(name, *args, **named)
 
     machine_devices.cache_clear()
     monkeypatch.setattr(builtins, "__import__", failing)

@@ -1,5 +1,6 @@
 """A user of a bot in a test: what he says comes to it, and what he expects is what was heard."""
 
+import asyncio
 import inspect
 from pathlib import Path
 from xml.etree import ElementTree
@@ -324,3 +325,29 @@ def test_the_picture_shows_what_was_heard_and_what_was_not() -> None:
 def test_a_session_that_never_was_has_a_picture_too() -> None:
     root = ElementTree.fromstring(VoiceSession(weather_bot).picture("nothing"))
     assert "nothing" in [text.text for text in root.iter(f"{SVG}text")]
+
+
+def test_what_a_voice_session_has_itself_is_refused() -> None:
+    for name in ("environment", "microphone"):
+        with pytest.raises(voxwire.UsageError, match=name):
+            VoiceSession(weather_bot, options={name: None})
+
+
+@in_virtual_time
+async def test_an_ear_waits_for_the_speaker_behind_it() -> None:
+    taken: list[int] = []
+
+    async def slow(samples: object, media_ms: int) -> None:
+        await asyncio.sleep(0.03)
+        taken.append(media_ms)
+
+    async def bot(session: FakeSession) -> None:
+        await session.say("one two three")
+
+    async with AsyncVoiceSession(bot, options={"speaker": slow}) as voice:
+        await voice.expect_words("three")
+        before = len(taken)
+        ear = voice._to_bot.ear
+        assert ear.speaker._blocks
+        await ear.drain()
+        assert len(taken) > before
