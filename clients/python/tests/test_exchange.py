@@ -11,7 +11,15 @@ from virtual import Log, session_of, virtual
 
 import voxwire
 from voxwire._wav import WavReader
-from voxwire.testing import FakeDevices, FakeServer, FakeSession, VirtualTime, onsets_ms, tone
+from voxwire.testing import (
+    FakeDevices,
+    FakeServer,
+    FakeSession,
+    NetworkState,
+    VirtualTime,
+    onsets_ms,
+    tone,
+)
 
 CODE = voxwire.ErrorCode
 RATE = 16_000
@@ -248,3 +256,32 @@ async def test_cancelled_a_device_that_was_being_opened_is_not_kept(time: Virtua
             assert not mic.running
             await session.set_microphone(True)
             assert mic.running
+
+
+@virtual
+async def test_a_microphone_that_fails_when_it_was_replaced_ends_nothing(time: VirtualTime) -> None:
+    class Late:
+        def read(self, num_samples: int) -> np.ndarray:
+            return np.zeros(num_samples, np.int16)
+
+        async def run(self) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise OSError("unplugged")
+
+    async with FakeServer(silent) as server, session_of(server, microphone=Late()) as session:
+        await time.advance(100)
+        await session.set_microphone(tone(200))
+        await time.advance(500)
+        await session.send_text("still here")
+
+
+@virtual
+async def test_the_server_is_told_goodbye_once(time: VirtualTime) -> None:
+    seen: list[voxwire.TappedMessage] = []
+    async with FakeServer(silent) as server:
+        async with session_of(server, tap=seen.append) as session:
+            server.network.state = NetworkState.DARK
+            await session.close()
+    assert len([it for it in seen if it.envelope.HasField("bye")]) == 1

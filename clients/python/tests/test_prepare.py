@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +13,24 @@ import voxwire
 from voxwire import TokenRequest, sync
 from voxwire._prepare import SOCKET_MS, TOKEN_MS
 from voxwire.testing import FakeServer, NetworkState, VirtualTime
+from voxwire_protocol.clocks import Clock, Timer
+from voxwire_protocol.virtual_time import running_clock
 
 Code = voxwire.ErrorCode
+
+
+class LateClock:
+    """Time that has passed while the loop was blocked: no timer has come."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.ahead_ms = 0.0
+
+    def now_ms(self) -> float:
+        return self._clock.now_ms() + self.ahead_ms
+
+    def call_later(self, delay_ms: float, work: Callable[[], object]) -> Timer:
+        return self._clock.call_later(delay_ms, work)
 
 
 class Source:
@@ -128,6 +146,27 @@ async def test_a_socket_that_broke_meanwhile_is_dialled_again(time: VirtualTime)
 
 
 @virtual
+async def test_a_socket_that_is_too_old_is_not_used_though_its_timer_is_late() -> None:
+    async with FakeServer() as server:
+        clock = LateClock(running_clock())
+        around = replace(server.environment, clock=clock)
+        prepared = await voxwire.prepare(server.url, environment=around)
+        clock.ahead_ms = SOCKET_MS
+        async with prepared.connect():
+            assert len(server.network.dialled) == 2
+
+
+@virtual
+async def test_what_prepare_is_given_connect_is_not() -> None:
+    async with FakeServer() as server:
+        prepared = await prepared_for(server, token=Source("good"))
+        for twice in ({"token": "another"}, {"environment": server.environment}, {"peer": None}):
+            with pytest.raises(voxwire.UsageError, match=next(iter(twice))):
+                prepared.connect(**twice)
+        await prepared.close()
+
+
+@virtual
 async def test_a_prepared_token_that_is_refused_is_renewed(time: VirtualTime) -> None:
     async with FakeServer(tokens=("good",)) as server:
         source = Source("old", "good")
@@ -143,7 +182,7 @@ async def test_what_it_was_given_is_checked_at_once(time: VirtualTime) -> None:
             await voxwire.prepare("ws://voxwire.test", **options)
     async with FakeServer() as server:
         prepared = await prepared_for(server)
-        with pytest.raises(TypeError):
+        with pytest.raises(voxwire.UsageError):
             prepared.connect(token="another")
         await prepared.close()
 

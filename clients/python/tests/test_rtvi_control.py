@@ -259,6 +259,8 @@ async def test_a_file_goes_to_the_bot_in_one_message(time: VirtualTime) -> None:
         assert message.data["content"] == "read this"
         source = message.data["file"]["source"]
         assert base64.b64decode(source["bytes"]) == b"x" * 20_000
+    [shown] = [it for it in held.tapped if it.envelope.WhichOneof("payload").startswith("file_")]
+    assert (shown.direction, json.loads(shown.data)["type"]) == ("out", "send-file")
 
 
 @in_virtual_time

@@ -1,6 +1,8 @@
 """A conversation on file: both sides at their moments."""
 
+import errno
 import wave
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,13 @@ import pytest
 from virtual import session_of, virtual
 
 import voxwire
+from voxwire import _timeline
 from voxwire._stereo import RATE, StereoFile
 from voxwire.playout import Block, Span, SpanKind
 from voxwire.testing import FakeMicrophone, FakeServer, FakeSession, VirtualTime
 from voxwire.testing.sound import _sounds
+
+Code = voxwire.ErrorCode
 
 
 def sides(file: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -95,3 +100,39 @@ async def test_what_cannot_be_written_is_said_and_nothing_is_dialled(tmp_path: P
             async with session_of(server, record=tmp_path / "no" / "a.wav"):
                 pytest.fail("it is in")
         assert server.hellos == []
+
+
+class FullAtLast(FileIO):
+    """A file on a disk that says only at the end that it is full, as NFS does."""
+
+    def close(self) -> None:
+        was_open = not self.closed
+        super().close()
+        if was_open:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@virtual
+async def test_a_disk_that_is_full_at_the_end_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_timeline, "open", lambda path, mode, **_: FullAtLast(path, mode), False)
+    async with FakeServer() as server:
+        with pytest.raises(voxwire.MediaError, match="No space left") as caught:
+            async with session_of(server, record=tmp_path / "a.wav"):
+                pass
+    assert caught.value.code == Code.DEVICE
+
+
+@virtual
+async def test_a_token_that_is_not_had_leaves_the_last_recording(tmp_path: Path) -> None:
+    async def none(_: voxwire.TokenRequest) -> str:
+        raise voxwire.UsageError(Code.UNAUTHORIZED, "who are you?")
+
+    file = tmp_path / "a.wav"
+    file.write_bytes(b"the last one")
+    async with FakeServer() as server:
+        with pytest.raises(voxwire.VoxwireError):
+            async with session_of(server, record=file, token=none):
+                pytest.fail("it is in")
+    assert file.read_bytes() == b"the last one"

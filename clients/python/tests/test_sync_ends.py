@@ -93,6 +93,24 @@ def test_a_function_that_the_session_calls_may_look_at_it_and_not_wait_for_it() 
     assert told == [session.id, CODE.INVALID_STATE]
 
 
+def test_a_function_that_the_session_calls_cannot_close_it_and_is_told() -> None:
+    told: list[object] = []
+
+    def leave(session: sync.Session) -> None:
+        told.append(outcome(session.close))
+        told.append(outcome(lambda: pushed.__exit__(None, None, None)))
+
+    with talking() as (_, session):
+        pushed = session.push_to_talk()
+        pushed.__enter__()
+        session.handle("leave", lambda _: leave(session))
+        session.on(voxwire.SessionEnded, lambda _: leave(session))
+        session.send_text("the end")
+        list(session)
+        assert told == [CODE.INVALID_STATE] * 2
+        session.close()
+
+
 def test_a_session_that_another_thread_closes_ends_for_all_who_wait() -> None:
     with talking() as (_, session):
         found: list[object] = []

@@ -1,5 +1,6 @@
 """`tap`: a program sees every message, both ways, and no secret."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -68,13 +69,14 @@ async def test_a_session_that_comes_back_shows_its_hello_without_the_resume_toke
         assert server.hellos[1].resume_token not in hellos[1].data
 
 
+@pytest.mark.parametrize("raised", [LookupError("oh"), asyncio.CancelledError()])
 @virtual
 async def test_one_that_fails_is_logged_and_the_session_goes_on(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, raised: BaseException
 ) -> None:
     def broken(message: voxwire.TappedMessage) -> None:
         if message.envelope.HasField("utterance_ended"):
-            raise LookupError("oh")
+            raise raised
 
     after: list[voxwire.TappedMessage] = []
     async with FakeServer(talks) as server, session_of(server) as session:

@@ -1,5 +1,6 @@
 """A user of a bot in a test: what he says comes to it, and what he expects is what was heard."""
 
+import asyncio
 import inspect
 from pathlib import Path
 from xml.etree import ElementTree
@@ -220,6 +221,44 @@ def test_the_session_is_there_for_the_rest() -> None:
     assert states == ["reconnecting", "connected"]
 
 
+def test_its_verbs_wait_and_its_streams_are_read_in_virtual_time() -> None:
+    wrong: list[str] = []
+
+    async def bot(session: FakeSession) -> None:
+        await session.say("Hello there.")
+        await session.text()
+        await session.say(ANSWER)
+        await session.text()
+
+    with VoiceSession(bot) as voice:
+        session = voice.session
+        words = session.events(voxwire.BotWord)
+
+        def asked_inside(_: voxwire.UtteranceEnded) -> None:
+            with pytest.raises(voxwire.UsageError) as caught:
+                session.close()
+            wrong.append(caught.value.reason)
+
+        off = session.on(voxwire.UtteranceEnded, asked_inside)
+        voice.expect_words("there")
+        assert next(words).text == "there."
+        with pytest.raises(voxwire.VoxwireError, match="no such request"):
+            session.call("double", 21)
+        with session.push_to_talk():
+            session.send_text("what is the weather in Paris")
+        session.mute(False)
+        assert session.wait_for(voxwire.BotWord).text == "In"
+        voice.expect_words("sunny")
+        voice.say("bye")
+        off()
+        session.close()
+        assert list(session.events()) == []
+    assert set(wrong) == {"a function that the session calls must not wait for it: use a thread"}
+    with pytest.raises(voxwire.UsageError, match="the session has ended"):
+        session.send_text("late")
+    assert session.bot == "scripted"
+
+
 @in_virtual_time
 async def test_it_is_the_same_with_async() -> None:
     async with AsyncVoiceSession(weather_bot) as voice:
@@ -286,3 +325,29 @@ def test_the_picture_shows_what_was_heard_and_what_was_not() -> None:
 def test_a_session_that_never_was_has_a_picture_too() -> None:
     root = ElementTree.fromstring(VoiceSession(weather_bot).picture("nothing"))
     assert "nothing" in [text.text for text in root.iter(f"{SVG}text")]
+
+
+def test_what_a_voice_session_has_itself_is_refused() -> None:
+    for name in ("environment", "microphone"):
+        with pytest.raises(voxwire.UsageError, match=name):
+            VoiceSession(weather_bot, options={name: None})
+
+
+@in_virtual_time
+async def test_an_ear_waits_for_the_speaker_behind_it() -> None:
+    taken: list[int] = []
+
+    async def slow(samples: object, media_ms: int) -> None:
+        await asyncio.sleep(0.03)
+        taken.append(media_ms)
+
+    async def bot(session: FakeSession) -> None:
+        await session.say("one two three")
+
+    async with AsyncVoiceSession(bot, options={"speaker": slow}) as voice:
+        await voice.expect_words("three")
+        before = len(taken)
+        ear = voice._to_bot.ear
+        assert ear.speaker._blocks
+        await ear.drain()
+        assert len(taken) > before

@@ -51,3 +51,17 @@ def test_what_is_no_secret_stays() -> None:
     assert (shown.token, shown.metadata_json, shown.session_id) == ("", "{}", "s")
     for nothing in (wire.Envelope(), wire.Envelope(hello=wire.Hello(session_id="s"))):
         assert without_secrets(nothing) is nothing
+
+
+def test_of_a_url_only_the_place_stays_and_of_relays_nothing() -> None:
+    secret, shown = f"wss://me:{SECRET}@host:1/v1?token={SECRET}#x", "wss://host:1/v1"
+    welcome = wire.Welcome(resume_url=secret)
+    welcome.ice_servers.add(urls=[f"turn:host?{SECRET}"])
+    hidden = without_secrets(wire.Envelope(welcome=welcome)).welcome
+    assert (hidden.resume_url, len(hidden.ice_servers)) == (shown, 0)
+    moved = without_secrets(wire.Envelope(go_away=wire.GoAway(resume_url=secret)))
+    assert moved.go_away.resume_url == shown
+    answer = without_secrets(wire.Envelope(path_answer=wire.PathAnswer(room_url=secret)))
+    assert answer.path_answer.room_url == shown
+    plain = wire.Envelope(go_away=wire.GoAway(resume_url=shown))
+    assert without_secrets(plain) is plain

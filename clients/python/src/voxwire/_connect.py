@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, cast
@@ -32,7 +32,7 @@ from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
 from voxwire.session import Session
 from voxwire.tokens import TokenLike, TokenRequest, TokenSource, ask_for_token, source_late
 from voxwire.tools import Approve, Tool, as_tool, mocked
-from voxwire_protocol.errors import ErrorCode, UsageError
+from voxwire_protocol.errors import ErrorCode, MediaError, UsageError
 
 __all__ = ["Connection", "connect"]
 
@@ -198,14 +198,19 @@ class Connection:
         clock = self._environment.clock
         deadline_ms = clock.now_ms() + self._timeout_ms
         async with AsyncExitStack() as begun:
-            record = None if self._record is None else StereoFile(self._record)
-            if record is not None:
-                begun.callback(record.close)
-            tap = None if record is None else record.heard
+            record: StereoFile | None = None
+
+            def tap(pcm: bytes, now_ms: float) -> None:
+                if record is not None:
+                    record.heard(pcm, now_ms)
+
             capture = EarlyCapture(UserAudio(self._microphone, clock=clock, tap=tap), self._live)
             begun.push_async_callback(capture.stop)
             capture.start()
             options = await self._with_token()
+            if self._record is not None:
+                record = StereoFile(self._record)
+                begun.callback(_dropped, record)
             runtime = self._made(options, capture=capture, record=record)
             await runtime.dial(max(1, round(deadline_ms - clock.now_ms())))
             begun.pop_all()  # which is the session's from here on
@@ -263,6 +268,12 @@ class Connection:
             await runtime.stop()
         if error is None and (failure := runtime.events.take_failure()) is not None:
             raise failure
+
+
+def _dropped(record: StereoFile) -> None:
+    """Closes the file of a session that did not begin, whose error is the one to be told."""
+    with suppress(MediaError):
+        record.close()
 
 
 def _environment(given: object) -> Environment:

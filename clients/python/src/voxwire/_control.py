@@ -370,7 +370,8 @@ class Control:
         for outcome in outcomes:  # a Welcome beats the loss of the socket that it replaces
             if isinstance(outcome, Attached):
                 return outcome
-        raise next(it for it in outcomes if not isinstance(it, Attached | asyncio.CancelledError))
+        why = (it for it in outcomes if not isinstance(it, Attached | asyncio.CancelledError))
+        raise next(why, Lost(lost("a task of the connection was cancelled")))
 
     async def _read(self, socket: Socket, handler: Handler) -> Attached:
         while True:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any, Final
 
+from voxwire._arguments import invalid
 from voxwire._connect import Connection, connect
 from voxwire._environment import Environment
 from voxwire._options import Options, ladder
@@ -64,7 +65,7 @@ class Prepared:
         self._environment = Environment() if environment is None else environment
         self._source: TokenSource | None = None if isinstance(token, str) else token
         self._token: tuple[float, str] | None = None
-        self._socket: tuple[str, WebSocket] | None = None
+        self._socket: tuple[str, WebSocket, float] | None = None
         self._timer: Timer | None = None
 
     def connect(self, **options: Any) -> Connection:
@@ -76,6 +77,8 @@ class Prepared:
         Raises:
             VoxwireError: As `voxwire.connect`.
         """
+        if twice := sorted(options.keys() & {*self._options, "environment"}):
+            raise invalid(f"{', '.join(twice)}: give it to prepare, and not to connect")
         given = dict(self._options)
         if self._source is not None:
             given["token"] = self._give_token
@@ -115,7 +118,7 @@ class Prepared:
         timeout_ms = max(1, round(self._timeout_ms))
         websocket = await self._environment.dial(url, timeout_ms=timeout_ms)
         self._let_go()
-        self._socket = (url, websocket)
+        self._socket = (url, websocket, self._environment.clock.now_ms() + SOCKET_MS)
         self._timer = self._environment.clock.call_later(SOCKET_MS, self._let_go)
 
     async def _hold_token(self, source: TokenSource) -> None:
@@ -131,18 +134,21 @@ class Prepared:
         return await ask_for_token(self._source, request)
 
     async def _dial(self, url: str, *, timeout_ms: int) -> WebSocket:
-        if self._socket is None or self._socket[0] != url:
-            return await self._environment.dial(url, timeout_ms=timeout_ms)
-        (_, websocket), self._socket = self._socket, None
-        self._let_go()
-        return websocket
+        held = self._socket
+        if held is not None and held[0] == url and self._environment.clock.now_ms() < held[2]:
+            self._socket = None
+            self._let_go()
+            return held[1]
+        if held is not None and held[0] == url:  # its timer is late: the loop was blocked
+            self._let_go()
+        return await self._environment.dial(url, timeout_ms=timeout_ms)
 
     def _let_go(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._socket is not None:
-            (_, websocket), self._socket = self._socket, None
+            (_, websocket, _), self._socket = self._socket, None
             websocket.abort()
 
 

@@ -124,9 +124,9 @@ class Runtime:
         )
         self.inbox = Inbox(parts, self._finish, clock=clock)
         self._group: asyncio.TaskGroup | None = None
-        self._ready = asyncio.Event()
-        self._over = asyncio.Event()
+        self._ready, self._over = asyncio.Event(), asyncio.Event()
         self._owner: asyncio.Task[None] | None = None
+        self._said_bye = False
         self._ending = True  # nothing of it runs yet, or any more
         self._spared: asyncio.Task[Any] | None = None
 
@@ -225,6 +225,7 @@ class Runtime:
             if not self.inbox.leaving:
                 self.inbox.leaving = True
                 self.send(wire.Envelope(bye=wire.Bye(reason=reason)))
+                self._said_bye = True
             async with asyncio.timeout(BYE_MS / 1000):
                 await self._over.wait()
         except (VoxwireError, TimeoutError):
@@ -308,7 +309,7 @@ class Runtime:
         keep the session, and its bot at work, until the grace is over.
         """
         try:
-            if self.inbox.ended is None and self.inbox.fatal is None:
+            if not self._said_bye and self.inbox.ended is None and self.inbox.fatal is None:
                 with suppress(VoxwireError):
                     self._control.send(wire.Envelope(bye=wire.Bye()))
         finally:

@@ -1,41 +1,57 @@
 """The event loop of a session without async, as other threads use it."""
 
+import asyncio
 import inspect
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from contextvars import copy_context
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
-from anyio.from_thread import BlockingPortal
-
+from voxwire._verbs import ENDED
 from voxwire.session import READER
 from voxwire_protocol.errors import ErrorCode, UsageError
 
-__all__ = ["SessionLoop"]
+__all__ = ["Portal", "SessionLoop"]
 
 _ReadT = TypeVar("_ReadT")
 
 _END: Final[Any] = object()
 
 
-class SessionLoop:
-    """The event loop of one session, in a thread of its own. Thread-safe."""
+class Portal(Protocol):
+    """The way into a loop that runs, or that runs while it is called: anyio's, for one."""
 
-    def __init__(self, portal: BlockingPortal) -> None:
-        """Takes anyio's way into a loop that runs."""
+    def call(self, func: Callable[..., Any], /, *args: Any) -> Any:
+        """Calls a function in the loop, and waits for what it gives."""
+        ...
+
+    def start_task_soon(self, func: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Has it called, and gives its outcome, which may be there already.
+
+        Raises:
+            RuntimeError: The loop is over.
+        """
+        ...
+
+
+class SessionLoop:
+    """The event loop of one session, in a thread of its own or in virtual time. Thread-safe."""
+
+    def __init__(self, portal: Portal) -> None:
+        """Takes the way into it."""
         self._portal = portal
-        self._thread: int = portal.call(threading.get_ident)
+        self._loop: asyncio.AbstractEventLoop = portal.call(asyncio.get_running_loop)
 
     def run(self, verb: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Calls a function in the loop, and awaits what it returns. Ctrl-C cancels that.
 
         Raises:
-            UsageError: INVALID_STATE: the loop is over, or this is its own thread.
+            UsageError: INVALID_STATE: the loop is over, or it is what calls this.
             Exception: What the function raises.
         """
-        if threading.get_ident() == self._thread:
+        if self._is_running_here():
             reason = "a function that the session calls must not wait for it: use a thread"
             raise UsageError(ErrorCode.INVALID_STATE, reason)
         future = self._start(_run_as, threading.current_thread(), partial(verb, *args, **kwargs))
@@ -52,7 +68,7 @@ class SessionLoop:
     def look(self, read: Callable[..., _ReadT], *args: Any) -> _ReadT:
         """Calls what waits for nothing: in the loop, or here when that is over or this is it."""
         future = None
-        if threading.get_ident() != self._thread:
+        if not self._is_running_here():
             future = self._start(read, *args)
         return read(*args) if future is None else future.result()
 
@@ -71,6 +87,12 @@ class SessionLoop:
             raise StopIteration
         return found
 
+    def _is_running_here(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
+
     def _start(self, call: Callable[..., Any], *args: Any) -> Future[Any] | None:
         """Has the loop call something; None = it is over."""
         try:
@@ -80,7 +102,7 @@ class SessionLoop:
 
 
 def _ended() -> UsageError:
-    return UsageError(ErrorCode.INVALID_STATE, "the session has ended")
+    return UsageError(ErrorCode.INVALID_STATE, ENDED)
 
 
 async def _run_as(thread: threading.Thread, call: Callable[[], Any]) -> Any:

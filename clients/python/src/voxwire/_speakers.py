@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from voxwire._arguments import invalid
-from voxwire._callbacks import is_cancelled
+from voxwire._callbacks import RAISED, is_cancelled
 from voxwire._timeline import TimelineWriter
 from voxwire.playout import Block, Samples, SpanKind
 
@@ -191,7 +191,7 @@ class AsyncCallbackSpeaker:
     async def _play(self, samples: Samples, media_ms: int) -> None:
         try:
             await self._callback(samples, media_ms)
-        except (Exception, asyncio.CancelledError) as error:
+        except RAISED as error:
             if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise
             self._failure = error

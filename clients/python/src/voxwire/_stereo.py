@@ -1,6 +1,5 @@
 """A conversation on file: what the user said left, what the speaker played right."""
 
-import logging
 import os
 from typing import Final
 
@@ -10,7 +9,6 @@ import soxr
 from voxwire._timeline import TimelineWriter
 from voxwire.audio import CAPTURE_RATE, Speaker
 from voxwire.playout import Block, Samples
-from voxwire_protocol.errors import MediaError
 
 __all__ = ["StereoFile", "TappedSpeaker"]
 
@@ -22,8 +20,6 @@ WINDOW_S: Final = 4
 
 STEP_MS: Final = 100
 """A side that is further off than its own count says has stood still."""
-
-_log = logging.getLogger("voxwire")
 
 USER: Final = 0
 BOT: Final = 1
@@ -79,12 +75,14 @@ class StereoFile:
         self._put(BOT, samples)
 
     def close(self) -> None:
-        """Writes what is left, and closes the file; may be called again."""
+        """Writes what is left, and closes the file; may be called again.
+
+        Raises:
+            MediaError: DEVICE: it has no end.
+        """
         try:
             if self._end > self._base:
                 self._flush(self._end)
-        except MediaError as error:
-            _log.warning("the recording has no end: %s", error.reason)
         finally:
             self._end = self._base
             self._writer.close()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from voxwire._arguments import invalid
+from voxwire._callbacks import RAISED
 from voxwire_protocol import wire
 from voxwire_protocol.redaction import without_secrets
 
@@ -90,5 +91,5 @@ class Taps:
         for tap in tuple(self._taps):
             try:
                 tap(message)
-            except Exception:
+            except RAISED:
                 _log.exception("a tap failed at %s", envelope.WhichOneof("payload"))

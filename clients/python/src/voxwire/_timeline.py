@@ -34,7 +34,6 @@ class TimelineWriter:
         self._channels = num_channels
         self._frame_bytes = 2 * num_channels
         self._end = 0
-        self._path = path
         try:
             # unbuffered: what is written is in the file
             self._file: BinaryIO = open(path, "wb", buffering=0)  # noqa: SIM115 - close() does
@@ -65,8 +64,15 @@ class TimelineWriter:
             self._write_header()
 
     def close(self) -> None:
-        """Closes the file; may be called again."""
-        self._file.close()
+        """Closes the file; may be called again.
+
+        Raises:
+            MediaError: DEVICE: what was written is not all on the disk.
+        """
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._failed(error) from error
 
     def _write_header(self) -> None:
         size = self._frame_bytes * self._end

@@ -15,7 +15,7 @@ from voxwire.audio import MicrophoneLike, Playable, SpeakerLike, as_clip
 from voxwire_protocol import events, wire
 from voxwire_protocol.errors import ErrorCode, UsageError
 
-__all__ = ["Verbs", "suppress_ended"]
+__all__ = ["ENDED", "Verbs", "suppress_ended"]
 
 MAX_TEXT_CHARS: Final = 65_536
 """A server takes no longer text at once: see protocol/spec/limits.md."""
@@ -26,6 +26,7 @@ MAX_DATA_BYTES: Final = 60 * 1024
 MAX_NAME_CHARS: Final = 500
 
 _DIGITS: Final = re.compile(r"[0-9*#]{1,64}")
+ENDED: Final = "the session has ended"
 _MUTED: Final = "the microphone was muted"
 
 
@@ -35,7 +36,7 @@ def suppress_ended() -> Generator[None]:
     try:
         yield
     except UsageError as error:
-        if error.code != ErrorCode.INVALID_STATE:
+        if (error.code, error.reason) != (ErrorCode.INVALID_STATE, ENDED):
             raise
 
 

@@ -141,14 +141,16 @@ class Voice:
                 await asyncio.gather(running, return_exceptions=True)
 
     async def _run_microphone(self) -> None:
-        if self._microphone is None:
+        microphone = self._microphone
+        if microphone is None:
             return
         try:
-            await self._microphone.run()
+            await microphone.run()
         except RAISED as error:
             if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise
-            self._fail(error)
+            if microphone is self._microphone:  # else it is not heard any more
+                self._fail(error)
 
     async def play(self, clip: Clip) -> int:
         """Plays a clip behind those that are being played. Cancelled, it stops with the block.

@@ -20,7 +20,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.from_thread import start_blocking_portal
 
 from voxwire import _connect
 from voxwire._dispatcher import EventStream as AsyncEventStream
@@ -30,7 +30,7 @@ from voxwire._features import Feature
 from voxwire._files import FileAcceptance
 from voxwire._peer import Peer
 from voxwire._prepare import Prepared as AsyncPrepared
-from voxwire._session_loop import SessionLoop
+from voxwire._session_loop import Portal, SessionLoop
 from voxwire._simulate import Simulation
 from voxwire._tap import Tap
 from voxwire._timeouts import Timeouts
@@ -195,7 +195,7 @@ class Session:
     It may be used from several threads; one at a time iterates over it.
     """
 
-    def __init__(self, session: AsyncSession, portal: BlockingPortal) -> None:
+    def __init__(self, session: AsyncSession, portal: Portal) -> None:
         """Takes the loop's; use `connect`."""
         self._session = session
         self._loop = SessionLoop(portal)
@@ -385,7 +385,11 @@ class Session:
         self._do(send, type, data, request_id=request_id, response=response)
 
     def close(self, reason: str = "") -> None:
-        """Ends the session. When it returns, after at most 10 s, nothing of it is left."""
+        """Ends the session. When it returns, after at most 10 s, nothing of it is left.
+
+        Raises:
+            UsageError: INVALID_STATE: a function that the session calls cannot wait for its end.
+        """
         with suppress_ended():
             self._do(self._session.close, reason)
 

@@ -1,12 +1,14 @@
 """Messages without what opens a session, a relay or a call. Pure.
 
-The schema's ``sensitivity`` option says which fields that are (``options.proto``).
+The schema's ``sensitivity`` option says which fields that are (``options.proto``). Relays are left
+out, and of a URL everything beside scheme, host and path.
 """
 
 from functools import cache
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from voxwire_protocol import wire
@@ -35,7 +37,8 @@ def _can_hide(kind: Descriptor, inside: frozenset[str] = frozenset()) -> bool:
         return False
     inside = inside | {kind.full_name}
     return any(
-        field.GetOptions().Extensions[_SENSITIVITY] == _SECRET
+        _is_secret(field)
+        or _is_url(field)
         or (field.message_type is not None and _can_hide(field.message_type, inside))
         for field in kind.fields
     )
@@ -45,10 +48,32 @@ def _clear(message: Message) -> bool:
     """Empties what is secret; False when there was nothing."""
     found = False
     for field, value in message.ListFields():
-        if field.GetOptions().Extensions[_SENSITIVITY] == _SECRET:
+        if _is_secret(field):
             message.ClearField(field.name)
             found = True
+        elif _is_url(field):
+            if (shown := _place(value)) != value:
+                setattr(message, field.name, shown)
+                found = True
         elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
             for one in [value] if isinstance(value, Message) else value:
                 found = _clear(one) or found
     return found
+
+
+def _is_secret(field: FieldDescriptor) -> bool:
+    secret = field.GetOptions().Extensions[_SENSITIVITY] == _SECRET
+    return secret or field.message_type is wire.IceServer.DESCRIPTOR
+
+
+def _is_url(field: FieldDescriptor) -> bool:
+    return field.name.endswith("_url") and field.type == field.TYPE_STRING
+
+
+def _place(url: str) -> str:
+    """The URL without who asks, and with what."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

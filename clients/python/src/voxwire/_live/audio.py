@@ -64,8 +64,8 @@ def list_devices() -> list[DeviceInfo]:
     The list is as old as PortAudio's initialisation: `LiveAudio.refresh` makes it anew.
 
     Raises:
-        UsageError: UNSUPPORTED: ``voxwire[audio]`` or PortAudio is missing; the reason says what
-            to install.
+        UsageError: MISSING_EXTRA: ``voxwire[audio]`` is not installed; UNSUPPORTED: PortAudio is
+            not. The reason says what to install.
     """
     return list(machine_devices().devices())
 

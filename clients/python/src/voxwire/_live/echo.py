@@ -93,14 +93,14 @@ class EchoCanceller:
         """Loads the library.
 
         Raises:
-            UsageError: UNSUPPORTED: it is not installed, or cannot be loaded.
+            UsageError: MISSING_EXTRA: it is not installed, or cannot be loaded.
         """
         try:
             from livekit.rtc import AudioFrame
             from livekit.rtc.apm import AudioProcessingModule
         except (ImportError, OSError) as error:
             reason = f"echo cancellation needs livekit: {_INSTALL} ({error})"
-            raise UsageError(ErrorCode.UNSUPPORTED, reason) from error
+            raise UsageError(ErrorCode.MISSING_EXTRA, reason) from error
         self._frame: Any = AudioFrame
         self._high_pass: Any = AudioProcessingModule(high_pass_filter=True)
         self._module: Any = AudioProcessingModule(echo_cancellation=True)
@@ -149,7 +149,7 @@ def echo_filter(wanted: str, *, both_live: bool) -> tuple[EchoFilter, str]:
         both_live: Whether there is a live microphone and a live speaker.
 
     Raises:
-        UsageError: INVALID_ARGUMENT for anything else; UNSUPPORTED: ``cancel`` without its extra.
+        UsageError: INVALID_ARGUMENT for anything else; MISSING_EXTRA: ``cancel`` without its extra.
     """
     if wanted not in ("auto", "cancel", "gate", "none"):
         raise invalid("echo must be 'auto', 'cancel', 'gate' or 'none'")

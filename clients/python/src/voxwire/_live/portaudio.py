@@ -39,14 +39,14 @@ def machine_devices() -> "PortAudioDevices":
     """The devices of this machine, one for the whole process: PortAudio's list belongs to it.
 
     Raises:
-        UsageError: UNSUPPORTED: sounddevice or PortAudio is missing; the reason says what to
-            install.
+        UsageError: MISSING_EXTRA: sounddevice is not installed; UNSUPPORTED: PortAudio is not. The
+            reason says what to install.
     """
     try:
         import sounddevice
     except ImportError as error:
         reason = "live audio needs sounddevice: pip install 'voxwire[audio]'"
-        raise UsageError(ErrorCode.UNSUPPORTED, reason) from error
+        raise UsageError(ErrorCode.MISSING_EXTRA, reason) from error
     except OSError as error:  # sounddevice is there, the library that it loads is not
         advice = _NO_LIBRARY.get(sys.platform, "install PortAudio")
         reason = f"live audio needs PortAudio, which is not installed ({advice})"

@@ -168,7 +168,10 @@ class StockControl:
         """Puts a file together for one message; answered as by a server, soon and not at once."""
         step = self._bot.take_file(envelope)
         if step.message is not None:
-            self._put([encode(step.message)])
+            text = encode(step.message)
+            self._put([text])
+            if self._taps:
+                self._taps.see("out", envelope, self._time.now_ms(), data=text.encode())
         if self._handler is not None:
             for told in step.told:
                 asyncio.get_running_loop().call_soon(self._handler.handle, told)

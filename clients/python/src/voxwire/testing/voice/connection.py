@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
+from voxwire._arguments import invalid
 from voxwire._connect import connect
 from voxwire.audio import as_speaker
 from voxwire.session import Session
@@ -48,6 +49,8 @@ class VoiceConnection:
         self.ended = ""
         self._bot = bot
         self._options = dict(options)
+        if own := sorted(options.keys() & {"environment", "microphone"}):
+            raise invalid(f"{', '.join(own)}: a voice session has its own")
         self._recording = recording
         self._clock: Clock = SYSTEM_CLOCK
         self.mouth = Mouth(self._clock)

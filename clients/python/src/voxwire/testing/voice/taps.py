@@ -61,6 +61,11 @@ class Ear:
             self.levels.append((at * 1000, level))
         self.speaker.write(block, at)
 
+    async def drain(self) -> None:
+        """Waits until the speaker has taken everything, where it takes its time."""
+        if (drain := getattr(self.speaker, "drain", None)) is not None:
+            await drain()
+
     def close(self) -> None:
         """Closes the speaker."""
         self.speaker.close()

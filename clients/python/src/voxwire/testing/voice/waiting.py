@@ -1,11 +1,13 @@
 """`AsyncVoiceSession` without ``async``: what plain tests get, the same names."""
 
+import asyncio
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from functools import partial
 from inspect import isawaitable
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -28,6 +30,7 @@ class _VirtualRunner:
 
     def __init__(self, time: VirtualTime) -> None:
         self._time = time
+        self._over = False
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         async def run() -> Any:
@@ -35,6 +38,28 @@ class _VirtualRunner:
             return await result if isawaitable(result) else result
 
         return self._time.run(run())
+
+    def start_task_soon(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
+        """Runs it to its end, in a context of its own, as a portal does."""
+        if self._over:
+            raise RuntimeError("its time is over")
+        future: Future[Any] = Future()
+
+        async def run() -> Any:
+            result = function(*args)
+            return await result if isawaitable(result) else result
+
+        try:
+            future.set_result(self.call(lambda: asyncio.create_task(run())))
+        except asyncio.CancelledError:
+            future.cancel()
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        """No time passes any more."""
+        self._over = True
 
     @contextmanager
     def wrap_async_context_manager(
@@ -78,7 +103,8 @@ class VoiceSession:
     @property
     def session(self) -> sync.Session:
         """The session, for whatever is not here."""
-        return sync.Session(self._do(self._voice.open), cast("BlockingPortal", self._runner))
+        session = self._do(self._voice.open)
+        return sync.Session(session, self._portal())
 
     @property
     def conversation(self) -> Conversation:
@@ -189,6 +215,7 @@ class VoiceSession:
             return self._runner
         if self._voice.in_memory:
             runner = _VirtualRunner(self._stack.enter_context(VirtualTime()))
+            self._stack.callback(runner.close)
         else:
             runner = self._stack.enter_context(start_blocking_portal(name="voice-session"))
         self._runner = runner
