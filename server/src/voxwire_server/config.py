@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from typing import Final
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 __all__ = ["Settings", "UnknownSettingError", "check_names"]
@@ -169,6 +169,13 @@ class Settings(BaseSettings):
         """
         check_names(os.environ)
         return init_settings, env_settings
+
+    @field_validator("admin_address")
+    @classmethod
+    def _has_a_port(cls, address: str) -> str:
+        if address and int(address.rpartition(":")[2]) > 65_535:
+            raise ValueError("a port is 65535 at most")
+        return address
 
     @property
     def has_key(self) -> bool:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,9 +20,9 @@ from voxwire_server.config import Settings, UnknownSettingError
 from voxwire_server.gate import MissingKeyError, is_loopback
 from voxwire_server.ice_servers import IceServers, IceServersError
 from voxwire_server.keys import KeyRing, KeyRingError
+from voxwire_server.listeners import AdminAddressError, bind, bind_admin
 from voxwire_server.log_file import LogFile
 from voxwire_server.proxies import ProxiesError, PublicUrl, TrustedProxies, is_unix
-from voxwire_server.serving import bind
 
 __all__ = ["Finding", "State", "checked_settings", "preflight"]
 
@@ -152,8 +153,24 @@ class _Preflight:
         except OSError as error:
             self.note("port", "failed", f"cannot listen on {place}: {error.strerror or error}")
             return
-        listener.close()
-        self.note("port", "ok", f"{place} is free")
+        with closing(listener):
+            self.note("port", "ok", f"{place} is free")
+            self._admin_address()
+
+    def _admin_address(self) -> None:
+        settings = self.settings
+        if settings.admin_address and not settings.admin_key:
+            wrong = "VOXWIRE_ADMIN_ADDRESS without VOXWIRE_ADMIN_KEY: nothing listens there"
+            self.note("port", "warning", wrong)
+            return
+        try:
+            listener = bind_admin(settings)
+        except AdminAddressError as error:
+            self.note("port", "failed", error.strerror)
+            return
+        if listener is not None:
+            listener.close()
+            self.note("port", "ok", f"{settings.admin_address} is free, for the operator")
 
     async def turn(self) -> None:
         settings = self.settings
