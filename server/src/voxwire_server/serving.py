@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import logging
+import os
 import shlex
 import signal
 import socket
+import threading
 from collections.abc import Callable, Generator, Sequence, Sized
 from contextlib import closing, contextmanager, nullcontext
 from types import FrameType
@@ -46,8 +48,10 @@ __all__ = [
 
 _log = logging.getLogger("voxwire.server")
 
-_ADMIN_S: Final = 0.5
-_SOCKETS_S: Final = 2
+_ADMIN_S: Final = 0.25
+_LAST_S: Final = 0.5
+"""What is left running when the server has ended has so long, seconds."""
+_SOCKETS_S: Final = 1
 """How long sockets have to close once the sessions are over, seconds."""
 _CLOSING_BYTES: Final = 2 * wire.DEFAULT_MAX_MESSAGE_BYTES
 """A larger message closes its socket (1009); above the protocol's limit it is refused."""
@@ -126,6 +130,8 @@ class _Server(uvicorn.Server):
         life: Life = application.state.life
         if self._draining is not None:
             self._draining.cancel()
+        if self._admin is not None:
+            self._admin[0].should_exit = True
         try:
             await life.end_sessions()
             await self._end_admin()
@@ -137,8 +143,7 @@ class _Server(uvicorn.Server):
     async def _end_admin(self) -> None:
         if self._admin is None:
             return
-        server, listener = self._admin
-        server.should_exit = True
+        _, listener = self._admin
         if self._serving_admin is not None:
             await asyncio.wait({self._serving_admin}, timeout=_ADMIN_S)
             if self._serving_admin.done():
@@ -213,13 +218,27 @@ def _admin_server(
 
 
 def run_server(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Run a server until it is asked to stop, on uvloop where that exists (not on Windows)."""
+    """Run a server until it is asked to stop, on uvloop where that exists (not on Windows).
+
+    A task that swallows its cancellation, or a thread that goes on, ends with the process.
+    """
     try:
         from uvloop import new_event_loop
     except ImportError:
         new_event_loop = asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve_alone(server, listener))
+    last = threading.Timer(_LAST_S, _leave)
+    last.daemon = True
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(_serve_alone(server, listener))
+            last.start()  # closing the loop waits for ever for a task that swallows its end
+    finally:
+        last.cancel()
+
+
+def _leave() -> None:
+    _log.warning("a bot does not end: the process ends without it")
+    os._exit(0)
 
 
 async def _serve_alone(server: uvicorn.Server, listener: socket.socket) -> None:
