@@ -1,6 +1,7 @@
 """``voxwire-server check``: what would keep a server from running, said before it starts."""
 
 import asyncio
+import os
 import secrets
 import socket
 import ssl
@@ -16,7 +17,7 @@ from voxwire_protocol import wire
 from voxwire_server.admin.routes import AdminKeyError, check_admin_key
 from voxwire_server.bots.house import Bots, BotsError
 from voxwire_server.bots.registry import BotNotFoundError, load_bot
-from voxwire_server.config import Settings, UnknownSettingError
+from voxwire_server.config import Settings, UnknownSettingError, check_names
 from voxwire_server.gate import MissingKeyError, is_loopback
 from voxwire_server.ice_servers import IceServers, IceServersError
 from voxwire_server.keys import KeyRing, KeyRingError
@@ -58,6 +59,7 @@ def checked_settings(given: Mapping[str, Any]) -> tuple[Settings | None, list[Fi
         The settings, when they can be read, and what is wrong with each that cannot be.
     """
     try:
+        check_names(os.environ)
         return Settings(**given), []
     except UnknownSettingError as error:
         return None, [Finding("settings", "failed", part) for part in str(error).split("; ")]

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from voxwire_protocol import wire
 from voxwire_server.app import create_app
 from voxwire_server.bots.house import Servable, loaded
-from voxwire_server.config import Settings
+from voxwire_server.config import Settings, check_names
 from voxwire_server.gate import MissingKeyError
 from voxwire_server.life import Life
 from voxwire_server.listeners import AdminAddressError, bind, bind_admin, port_of
@@ -285,6 +285,11 @@ def how_to_talk(settings: Settings, port: int, names: Sequence[str]) -> str:
     return f'Talk to it: voxwire talk {where(settings, port)}{choice} --text "hello"'
 
 
+def _of_environment() -> Settings:
+    check_names(os.environ)
+    return Settings()
+
+
 def serve(bot: Servable, settings: Settings | None = None) -> None:
     """Serve until Ctrl-C: ``if __name__ == "__main__": serve(bot)``.
 
@@ -295,9 +300,10 @@ def serve(bot: Servable, settings: Settings | None = None) -> None:
     Raises:
         MissingKeyError: ``VOXWIRE_HOST`` is not loopback and no ``VOXWIRE_KEY`` is set.
         BotsError: The bots cannot be served together.
+        UnknownSettingError: The environment has a ``VOXWIRE_*`` that is no setting.
         OSError: The address, or the operator's, is taken or not ours.
     """
-    settings, bots = settings or Settings(), loaded(bot)
+    settings, bots = settings or _of_environment(), loaded(bot)
     log_as(settings)
     with closing(bind(settings)) as listener:
         port = port_of(listener)
@@ -325,9 +331,10 @@ async def serve_async(
     Raises:
         MissingKeyError: As for :func:`serve`.
         BotsError: As for :func:`serve`.
+        UnknownSettingError: As for :func:`serve`.
         OSError: The address, or the operator's, is taken or not ours.
     """
-    settings, bots = settings or Settings(), loaded(bot)
+    settings, bots = settings or _of_environment(), loaded(bot)
     listener = bind(settings)
     try:
         port = port_of(listener)
