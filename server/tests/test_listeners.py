@@ -2,9 +2,12 @@
 
 import os
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -12,7 +15,9 @@ from pydantic import ValidationError
 from tests.support.clicks import make_bot
 from voxwire_server import serve, serve_async
 from voxwire_server.config import Settings
+from voxwire_server.listeners import bind
 from voxwire_server.preflight import preflight
+from voxwire_server.testing import running_server
 
 KEY = "k" * 40
 
@@ -62,3 +67,24 @@ async def test_preflight_looks_at_it(taken: str) -> None:
     unused = await preflight(Settings(port=0, admin_address=taken))
     [port] = [each for each in unused if each.state == "warning"]
     assert "VOXWIRE_ADMIN_KEY" in port.detail
+
+
+async def test_a_unix_socket_is_the_groups_and_goes_with_its_server(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    async with running_server(make_bot(), host=f"unix:{path}"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert not path.exists()
+
+
+def test_one_that_listens_and_takes_nobody_is_somebody_elses(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as other, ExitStack() as queue:
+        other.bind(str(path))
+        other.listen(0)
+        for _ in range(2):
+            waiting = queue.enter_context(socket.socket(socket.AF_UNIX))
+            waiting.setblocking(False)
+            waiting.connect_ex(str(path))
+        with pytest.raises(OSError, match="somebody listens there"):
+            bind(Settings(host=f"unix:{path}"))
+    assert path.is_socket()

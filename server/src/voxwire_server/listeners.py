@@ -10,9 +10,12 @@ from voxwire_server.config import Settings
 from voxwire_server.gate import MissingKeyError, is_loopback, missing_key_message
 from voxwire_server.proxies import is_unix, unix_path
 
-__all__ = ["AdminAddressError", "bind", "bind_admin", "port_of"]
+__all__ = ["AdminAddressError", "bind", "bind_admin", "forget", "port_of"]
 
 _SOCKET_BUFFER_BYTES: Final = 65_536
+_PROBE_S: Final = 1.0
+_UNIX_MODE: Final = 0o660
+"""The server's user and its group, which the proxy is in, may connect."""
 
 
 class AdminAddressError(OSError):
@@ -60,25 +63,34 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def _bind_unix(path: Path) -> socket.socket:
-    """A Unix socket; one that nobody listens on any more is taken away first.
+    """A Unix socket for the server's user and group; one that nobody listens on any more is taken away first.
 
     Raises:
         OSError: It cannot be, or somebody listens there.
     """
     if path.is_socket():
         with socket.socket(socket.AF_UNIX) as other, suppress(ConnectionRefusedError):
-            other.connect(str(path))
+            other.settimeout(_PROBE_S)
+            with suppress(TimeoutError, BlockingIOError):  # it listens, and takes nobody
+                other.connect(str(path))
             raise OSError(errno.EADDRINUSE, "somebody listens there")
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(str(path))
+        path.chmod(_UNIX_MODE)  # nobody gets in before listen()
         listener.listen(1024)
     except OSError:
         listener.close()
         raise
     listener.setblocking(False)
     return listener
+
+
+def forget(listener: socket.socket) -> None:
+    """Take away what a Unix socket that is still open leaves in the file system. Idempotent."""
+    if listener.family == socket.AF_UNIX and listener.fileno() != -1:
+        Path(listener.getsockname()).unlink(missing_ok=True)
 
 
 def bind_admin(settings: Settings) -> socket.socket | None:

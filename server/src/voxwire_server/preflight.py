@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -21,8 +22,7 @@ from voxwire_server.config import Settings, UnknownSettingError, check_names
 from voxwire_server.gate import MissingKeyError, is_loopback
 from voxwire_server.ice_servers import IceServers, IceServersError
 from voxwire_server.keys import KeyRing, KeyRingError
-from voxwire_server.listeners import AdminAddressError, bind, bind_admin
-from voxwire_server.log_file import LogFile
+from voxwire_server.listeners import AdminAddressError, bind, bind_admin, forget
 from voxwire_server.proxies import ProxiesError, PublicUrl, TrustedProxies, is_unix
 
 __all__ = ["Finding", "State", "checked_settings", "preflight"]
@@ -102,11 +102,21 @@ class _Preflight:
         elif ring.signer is None or not settings.key:
             self.note("key", "warning", "no VOXWIRE_KEY: POST /v1/tokens issues no tokens")
         else:
-            self.note("key", "ok", "tokens are issued and checked")
+            self.note("key", "ok", f"tokens are issued and checked{self._who_needs_none()}")
         try:
             check_admin_key(settings.admin_key.strip())
         except AdminKeyError as error:
             self.note("key", "failed", str(error))
+
+    def _who_needs_none(self) -> str:
+        settings = self.settings
+        behind = settings.public_url or settings.trusted_proxies or is_unix(settings.host)
+        if behind or not is_loopback(settings.host):
+            return ""
+        return (
+            "; programs of this machine need none, nor does who comes by a proxy that adds no header"
+            " (behind one, set VOXWIRE_PUBLIC_URL or VOXWIRE_TRUSTED_PROXIES)"
+        )
 
     async def proxy(self) -> None:
         settings = self.settings
@@ -158,6 +168,7 @@ class _Preflight:
         with closing(listener):
             self.note("port", "ok", f"{place} is free")
             self._admin_address()
+            forget(listener)
 
     def _admin_address(self) -> None:
         settings = self.settings
@@ -209,9 +220,12 @@ class _Preflight:
         settings = self.settings
         if not settings.log_file:
             return
+        path = Path(settings.log_file)
+        was_there = path.exists()
         try:
-            size, count = settings.log_file_max_bytes, settings.log_file_count
-            LogFile(settings.log_file, max_bytes=size, count=count).close()
+            path.open("a").close()
+            if not was_there:
+                path.unlink()
         except OSError as error:
             self.note("log", "failed", f"VOXWIRE_LOG_FILE: {error}")
             return
@@ -259,9 +273,9 @@ def _tls_trouble(authority: str, error: OSError) -> tuple[State, str]:
         case ssl.SSLError():
             return "failed", f"{authority} speaks no TLS: {error.reason}"
         case socket.gaierror():
-            return "failed", f"{authority} is no name that can be looked up: {error.strerror}"
+            return "warning", f"{authority} is no name that can be looked up: {error.strerror}"
         case TimeoutError():
-            return "failed", f"{authority} does not answer: is its port open?"
+            return "warning", f"{authority} does not answer: is its port open?"
         case _:
             why = error.strerror or type(error).__name__
-            return "failed", f"{authority} cannot be reached: {why}; is the proxy running?"
+            return "warning", f"{authority} cannot be reached: {why}; is the proxy running?"

@@ -23,7 +23,7 @@ from voxwire_server.bots.house import Servable, loaded
 from voxwire_server.config import Settings, check_names
 from voxwire_server.gate import MissingKeyError
 from voxwire_server.life import Life
-from voxwire_server.listeners import AdminAddressError, bind, bind_admin, port_of
+from voxwire_server.listeners import AdminAddressError, bind, bind_admin, forget, port_of
 from voxwire_server.log_file import LogFile
 from voxwire_server.logs import configure_logging
 from voxwire_server.proxies import PublicUrl, TrustedProxies, is_unix
@@ -138,6 +138,8 @@ class _Server(uvicorn.Server):
         except Exception:
             _log.exception("the server does not end in order")
         finally:
+            for listener in sockets or []:
+                forget(listener)
             await super().shutdown(sockets)
 
     async def _end_admin(self) -> None:
