@@ -169,8 +169,8 @@ def _check(options: argparse.Namespace) -> int:
 def _sessions(options: argparse.Namespace) -> int:
     from voxwire_server.admin.table import AdminApi, AdminError, show
 
-    api = AdminApi(options.url, os.environ.get("VOXWIRE_ADMIN_KEY", ""))
     try:
+        api = AdminApi(options.url, os.environ.get("VOXWIRE_ADMIN_KEY", ""))
         if options.end is not None:
             api.end(options.end, options.reason)
         else:
