@@ -64,5 +64,6 @@ class LogFile(logging.handlers.RotatingFileHandler):
         self._moved = False
         self._again_s = 0.0
         before, self.stream = self.stream, stream
-        with contextlib.suppress(OSError):
-            before.close()
+        if before is not None:
+            with contextlib.suppress(OSError):
+                before.close()

@@ -106,7 +106,8 @@ def configure_logging(
     logging.basicConfig(level=level, handlers=[handler])
     if to is not None and to not in root.handlers:  # the program logs elsewhere, too
         root.addHandler(to)
-        root.setLevel(min(root.level, logging.getLevelName(level)) or logging.getLevelName(level))
+        lowest = logging.getLevelNamesMapping()[level]
+        root.setLevel(min(root.level, lowest) or lowest)
     for each in {handler, *logging.getLogger().handlers}:
         each.addFilter(LibraryFilter())
         each.addFilter(OneLineFilter())

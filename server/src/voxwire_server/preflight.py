@@ -179,7 +179,7 @@ class _Preflight:
         try:
             listener = bind_admin(settings)
         except AdminAddressError as error:
-            self.note("port", "failed", error.strerror)
+            self.note("port", "failed", str(error.strerror))
             return
         if listener is not None:
             listener.close()
@@ -220,12 +220,8 @@ class _Preflight:
         settings = self.settings
         if not settings.log_file:
             return
-        path = Path(settings.log_file)
-        was_there = path.exists()
         try:
-            path.open("a").close()
-            if not was_there:
-                path.unlink()
+            _try_to_write(Path(settings.log_file))
         except OSError as error:
             self.note("log", "failed", f"VOXWIRE_LOG_FILE: {error}")
             return
@@ -245,6 +241,14 @@ class _Preflight:
             return
         if names:
             self.note("bot", "ok", f"{names} can be served")
+
+
+def _try_to_write(path: Path) -> None:
+    """Raises OSError where it cannot be; leaves nothing behind."""
+    was_there = path.exists()
+    path.open("a").close()
+    if not was_there:
+        path.unlink()
 
 
 async def _certificate_days(origin: str) -> float:
