@@ -63,7 +63,8 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def _bind_unix(path: Path) -> socket.socket:
-    """A Unix socket for the server's user and group; one that nobody listens on any more is taken away first.
+    """A Unix socket for the server's user and group; one that nobody listens on any more is taken
+    away first.
 
     Raises:
         OSError: It cannot be, or somebody listens there.

@@ -114,8 +114,8 @@ class _Preflight:
         if behind or not is_loopback(settings.host):
             return ""
         return (
-            "; programs of this machine need none, nor does who comes by a proxy that adds no header"
-            " (behind one, set VOXWIRE_PUBLIC_URL or VOXWIRE_TRUSTED_PROXIES)"
+            "; programs of this machine need none, nor does who comes by a proxy that adds no"
+            " header (behind one, set VOXWIRE_PUBLIC_URL or VOXWIRE_TRUSTED_PROXIES)"
         )
 
     async def proxy(self) -> None:
