@@ -37,9 +37,9 @@ async def places_of(work: Callable[[], object]) -> list[str]:
     places: list[str] = []
     dog = Watchdog(lambda _: None, places.append)
     dog.start()
-    await asyncio.sleep(0.2)  # real time: the subject
+    await asyncio.sleep(0.2)  # real time: silence
     work()
-    await asyncio.sleep(0.3)  # real time: the subject
+    await asyncio.sleep(0.3)  # real time: silence
     dog.stop()
     return places
 

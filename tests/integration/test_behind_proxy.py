@@ -148,7 +148,7 @@ async def test_slow_requests_count_for_the_client_too_and_their_sockets_serve_th
         sockets = [await dialing for dialing in dials]
         for _, writer in sockets[:3]:
             writer.write(slow_post("198.51.100.7"))
-        await asyncio.sleep(0.2)  # real time: order
+        await asyncio.sleep(0.2)  # real time: slow
         reader, writer = sockets[3]
         writer.write(slow_post("198.51.100.7"))
         assert (await reader.readline()).split()[1] == b"429"
