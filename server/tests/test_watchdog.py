@@ -78,8 +78,8 @@ def greedy() -> Iterator[None]:
 
 
 def compute() -> None:
-    until_s = time.monotonic() + STALL_S
-    while time.monotonic() < until_s:
+    until_s = time.process_time() + STALL_S
+    while time.process_time() < until_s:
         pass
 
 

@@ -93,7 +93,7 @@ class Watchdog:
         now_s, worked_s = time.monotonic(), time.process_time()
         stood_s = now_s - self._beat_s
         self._lagged(max(0.0, stood_s - _BEAT_MS / 1000))
-        busy = worked_s - self._worked_s > stood_s / 2  # else the machine itself stood still
+        busy = worked_s - self._worked_s > self._stall_s / 2  # else the machine itself stood still
         if stood_s > self._stall_s + _LOOK_MS / 1000 and busy and self._seen_s != self._beat_s:
             self._stalled(_UNKNOWN)  # the thread had no turn, either
         self._beat_s, self._worked_s = now_s, worked_s
