@@ -102,7 +102,11 @@ def test_a_default_port_is_in_neither_or_in_the_host_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["forwarded", "x_forwarded_for", "x_forwarded_host", "x_forwarded_anything"]
+    "name",
+    [
+        *("forwarded", "x_forwarded_for", "x_forwarded_host", "x_forwarded_anything"),
+        *("via", "x_real_ip", "cf_connecting_ip", "true_client_ip"),
+    ],
 )
 def test_a_forwarded_request_needs_a_key_and_is_no_local_program(name: str) -> None:
     request = scope(host="127.0.0.1:7860", **{name: "1.2.3.4"})

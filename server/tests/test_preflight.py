@@ -141,9 +141,25 @@ async def test_a_certificate_is_tried_as_a_client_does(
     async with listening(None) as url:
         plain = await certificate_of(url)
     assert [found.state for found in (stranger, soon, gone, plain)] == [
-        *("failed", "warning", "failed", "failed")
+        *("failed", "warning", "warning", "failed")
     ]
     assert "no client takes that of" in stranger.detail
     assert "is good for 1 days more" in soon.detail
     assert "is the proxy running?" in gone.detail
     assert "speaks no TLS" in plain.detail
+
+
+async def test_nothing_of_it_remains(tmp_path: Path) -> None:
+    log, place = tmp_path / "log", tmp_path / "socket"
+    assert failures(await preflight(Settings(host=f"unix:{place}", log_file=str(log)))) == []
+    assert list(tmp_path.iterdir()) == []
+    log.write_text("kept")
+    await preflight(Settings(port=0, log_file=str(log)))
+    assert log.read_text() == "kept"
+
+
+async def test_who_needs_no_token_is_said() -> None:
+    [_, key, *_] = await preflight(Settings(port=0, key=KEY))
+    assert "programs of this machine need none" in key.detail
+    [_, key, *_] = await preflight(Settings(host="0.0.0.0", port=0, key=KEY))
+    assert "need none" not in key.detail

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -131,6 +132,59 @@ async def test_silent_sockets_count_for_the_client_behind_the_proxy(
         assert await enter("1.1.1.1, 198.51.100.7") == 429, "the client wrote the first one"
 
 
+def slow_post(client: str) -> bytes:
+    """The head of a request whose body does not come."""
+    return (
+        f"POST /start HTTP/1.1\r\nHost: bot.example\r\nX-Forwarded-For: {client}\r\n"
+        "Content-Length: 9\r\n\r\n"
+    ).encode()
+
+
+async def test_slow_requests_count_for_the_client_too_and_their_sockets_serve_the_next_one(
+    server: RunningServer,
+) -> None:
+    async with asyncio.timeout(GUARD_S):
+        dials = [asyncio.open_connection("127.0.0.1", server.port) for _ in range(5)]
+        sockets = [await dialing for dialing in dials]
+        for _, writer in sockets[:3]:
+            writer.write(slow_post("198.51.100.7"))
+        await asyncio.sleep(0.2)  # real time: slow
+        reader, writer = sockets[3]
+        writer.write(slow_post("198.51.100.7"))
+        assert (await reader.readline()).split()[1] == b"429"
+        reader, writer = sockets[4]
+        writer.write(slow_post("203.0.113.9") + b"123456789")
+        assert (await reader.readline()).split()[1] == b"422"
+        for reader, writer in sockets[:3]:
+            writer.write(b"123456789")
+            assert (await reader.readline()).split()[1] == b"422"
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(
+                int(line.split(b":")[1])
+                for line in head.lower().split(b"\r\n")
+                if line.startswith(b"content-length")
+            )
+            await reader.readexactly(length)
+            writer.write(slow_post("203.0.113.9") + b"123456789")
+            assert (await reader.readline()).split()[1] == b"422"
+        for _, writer in sockets:
+            writer.close()
+
+
+async def test_stock_clients_are_told_the_public_url(server: RunningServer) -> None:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+        bearer = {"Authorization": f"Bearer {KEY}"}
+        token = (await client.post("/v1/tokens", json={"user": "a"}, headers=bearer)).json()[
+            "token"
+        ]
+        answer = await client.post(
+            "/start",
+            json={"transport": "websocket"},
+            headers={"Authorization": f"Bearer {token}", "Host": "127.0.0.1"},
+        )
+    assert answer.json()["wsUrl"].startswith("wss://bot.example/voice/ws-client/")
+
+
 async def test_a_forged_header_counts_for_nothing() -> None:
     async with (
         running_server(make_bot(), key=KEY, trusted_proxies="10.9.9.9", max_pending=3) as server,
@@ -155,13 +209,15 @@ async def test_it_listens_on_a_unix_socket_and_takes_an_old_one_away(tmp_path: P
                 "ws://bot.example/v1/session",
                 subprotocols=OURS,
                 additional_headers=through(),
-            ) as socket:
-                refused = await first_answer(socket, "")
+            ) as connection:
+                refused = await first_answer(connection, "")
                 assert refused.error.code == wire.ErrorCode.ERROR_CODE_UNAUTHORIZED
             with pytest.raises(OSError, match="somebody listens there"):
                 async with running_server(make_bot(), **options):
                     pass
-        assert path.is_socket()
+        assert not path.exists()
+        with socket.socket(socket.AF_UNIX) as killed:  # as one that was killed leaves it
+            killed.bind(str(path))
 
 
 async def test_over_a_unix_socket_a_conversation_is_held(tmp_path: Path) -> None:
@@ -171,10 +227,10 @@ async def test_over_a_unix_socket_a_conversation_is_held(tmp_path: Path) -> None
         running_server(make_bot(), host=f"unix:{path}") as server,
         websockets.unix_connect(
             str(path), "ws://localhost/v1/session", subprotocols=OURS
-        ) as socket,
+        ) as connection,
     ):
         assert server.url == f"unix:{path}"
-        assert (await first_answer(socket, "")).HasField("welcome")
+        assert (await first_answer(connection, "")).HasField("welcome")
         assert len(server.registry) == 1
 
 

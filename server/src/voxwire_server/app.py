@@ -292,7 +292,8 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     )
     life.when_ending(offers.close)
     routes = app.router.routes
-    app.state.admin = _admin_routes(settings, LiveSessions(registry, meters.turns_of), meters)
+    live = LiveSessions(registry, meters.turns_of, meters.number_of)
+    app.state.admin = _admin_routes(settings, live, meters)
     if not settings.admin_address:
         routes.extend(app.state.admin)
     files = StockFiles(uploads)

@@ -169,8 +169,8 @@ def _check(options: argparse.Namespace) -> int:
 def _sessions(options: argparse.Namespace) -> int:
     from voxwire_server.admin.table import AdminApi, AdminError, show
 
-    api = AdminApi(options.url, os.environ.get("VOXWIRE_ADMIN_KEY", ""))
     try:
+        api = AdminApi(options.url, os.environ.get("VOXWIRE_ADMIN_KEY", ""))
         if options.end is not None:
             api.end(options.end, options.reason)
         else:
@@ -191,6 +191,7 @@ def _serve(settings: "Settings") -> int:
     from voxwire_server.keys import KeyRingError
     from voxwire_server.proxies import ProxiesError
     from voxwire_server.serving import (
+        AdminAddressError,
         MissingKeyError,
         bind,
         how_to_talk,
@@ -218,6 +219,10 @@ def _serve(settings: "Settings") -> int:
     try:
         bots = Bots([load_bot(name.strip()) for name in settings.bot.split(",")])
         server = make_server(settings, bots, port=port)
+    except AdminAddressError as error:
+        listener.close()
+        print(f"voxwire-server: {error.strerror}", file=sys.stderr)
+        return 1
     except (
         *(BotNotFoundError, BotsError, KeyRingError, IceServersError),
         *(ProxiesError, AdminKeyError),

@@ -1,12 +1,14 @@
 """Settings, from ``VOXWIRE_*`` environment variables or the command line."""
 
 import difflib
+import logging
 import os
-from collections.abc import Iterable
-from typing import Final
+import re
+from collections.abc import Collection
+from typing import Any, Final
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["Settings", "UnknownSettingError", "check_names"]
 
@@ -18,13 +20,20 @@ OTHERS: Final = frozenset(
 """What the built-in bots, our clients and our workshop read; not settings of a server."""
 TESTS: Final = f"{PREFIX}TEST_"
 """What our tests say to each other."""
+_SERVICE: Final = "_SERVICE_HOST"
+_LINK: Final = re.compile(
+    r"(\w+?)_(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)?)"
+)
+"""What Kubernetes tells of a service whose name begins with ours."""
+_log = logging.getLogger("voxwire.settings")
+_warned: set[str] = set()
 
 
 class UnknownSettingError(ValueError):
     """The environment has a ``VOXWIRE_*`` that is no setting."""
 
 
-def check_names(names: Iterable[str]) -> None:
+def check_names(names: Collection[str]) -> None:
     """Look for settings that are not there; a misspelt one would be ignored otherwise.
 
     Args:
@@ -34,21 +43,30 @@ def check_names(names: Iterable[str]) -> None:
         UnknownSettingError: One begins with ``VOXWIRE_`` and is no setting; the text names the
             nearest one.
     """
-    settings = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    known = settings | OTHERS
-    unknown = [
+    unknown = _unknown(names)
+    if unknown:
+        raise UnknownSettingError("; ".join(map(_not_known, unknown)))
+
+
+def _settings() -> set[str]:
+    return {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+
+
+def _unknown(names: Collection[str]) -> list[str]:
+    known = _settings() | OTHERS
+    links = {name.removesuffix(_SERVICE) for name in names if name.endswith(_SERVICE)}
+    return [
         name
         for name in sorted(names)
         if name.upper().startswith(PREFIX)
         and name.upper() not in known
         and not name.upper().startswith(TESTS)
+        and not ((link := _LINK.fullmatch(name)) and link[1] in links)
     ]
-    if unknown:
-        raise UnknownSettingError("; ".join(_not_known(name, settings) for name in unknown))
 
 
-def _not_known(name: str, settings: set[str]) -> str:
-    near = difflib.get_close_matches(name.upper(), sorted(settings), n=1, cutoff=0.7)
+def _not_known(name: str) -> str:
+    near = difflib.get_close_matches(name.upper(), sorted(_settings()), n=1, cutoff=0.7)
     instead = f"did you mean {near[0]}?" if near else "names that begin with VOXWIRE_ are ours"
     return f"{name} is no setting: {instead}"
 
@@ -153,22 +171,19 @@ class Settings(BaseSettings):
     end_timeout_ms: int = 3000
     """Longest time for a bot to end, milliseconds."""
 
+    @field_validator("admin_address")
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The arguments, then the environment, in which every ``VOXWIRE_*`` must be known.
+    def _has_a_port(cls, address: str) -> str:
+        if address and int(address.rpartition(":")[2]) > 65_535:
+            raise ValueError("a port is 65535 at most")
+        return address
 
-        Raises:
-            UnknownSettingError: One is not.
-        """
-        check_names(os.environ)
-        return init_settings, env_settings
+    def model_post_init(self, context: Any, /) -> None:
+        """Say in the log which ``VOXWIRE_*`` of the environment are no settings, once each."""
+        unknown = [name for name in _unknown(os.environ) if name not in _warned]
+        _warned.update(unknown)
+        for name in unknown:
+            _log.warning("%s", _not_known(name))
 
     @property
     def has_key(self) -> bool:

@@ -19,6 +19,9 @@ __all__ = ["Gate", "MissingKeyError", "Refusal", "is_loopback", "missing_key_mes
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _PAGE_SCHEMES: Final = {"ws": "http", "wss": "https"}
+_FORWARDERS: Final = frozenset(
+    {b"forwarded", b"via", b"x-real-ip", b"cf-connecting-ip", b"true-client-ip"}
+)
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
@@ -84,7 +87,7 @@ def missing_key_message(host: str) -> str:
 
 
 def _is_forwarding(name: bytes) -> bool:
-    return name == b"forwarded" or name.startswith(b"x-forwarded-")
+    return name in _FORWARDERS or name.startswith(b"x-forwarded-")
 
 
 def _bears_a_loopback_name(host: str) -> bool:

@@ -15,8 +15,10 @@ __all__ = ["Life", "lifespan"]
 
 _log = logging.getLogger("voxwire.server")
 
-_FAREWELL_MS: Final = 2000
+_FAREWELL_MS: Final = 500
 """What a session is given to say goodbye and be gone once its bot was waited for."""
+_LETTING_GO_S: Final = 0.25
+"""What bots have to let go of what is theirs."""
 
 
 def _import_pipeline() -> None:
@@ -83,6 +85,7 @@ class Life:
         self._warm = asyncio.Event()
         self._doors: list[Callable[[], Awaitable[None]]] = []
         self._watchdog = watchdog
+        self._ended = False
 
     def when_ending(self, close: Callable[[], Awaitable[None]]) -> None:
         """Have a front door closed, which keeps something of its own, before the sessions end."""
@@ -140,18 +143,30 @@ class Life:
                 await self._sessions.drain(within_ms)
 
     async def end_sessions(self) -> None:
-        """End every session and tell their clients; none is begun any more."""
-        for close in self._doors:
-            await close()
-        await self._sessions.close(self._end_timeout_ms + _FAREWELL_MS)
+        """End every session and tell their clients; none is begun any more. Idempotent."""
+        if self._ended:
+            return
+        self._ended = True
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + (self._end_timeout_ms + _FAREWELL_MS) / 1000
+        try:
+            async with asyncio.timeout(_FAREWELL_MS / 1000):
+                for close in self._doors:
+                    await close()
+        except Exception:
+            _log.exception("a front door could not be closed")
+        await self._sessions.close(round((until_s - loop.time()) * 1000))
 
     async def close(self) -> None:
         """End every session, tell their clients, and let the bots go."""
         if self._task is not None:
             self._task.cancel()
         await self.end_sessions()
-        for bot in self._bots.all:
-            await bot.close()
+        try:
+            async with asyncio.timeout(_LETTING_GO_S):
+                await asyncio.gather(*(bot.close() for bot in self._bots.all))
+        except Exception:
+            _log.exception("a bot did not let go")
         if self._watchdog is not None:
             self._watchdog.stop()
 

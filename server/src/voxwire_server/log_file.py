@@ -1,11 +1,18 @@
 """The file that the log goes to: it rotates by size, and is opened anew when it is told to."""
 
+import contextlib
 import logging.handlers
 import signal
+import threading
+import time
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 __all__ = ["LogFile"]
+
+_AGAIN_S: Final = 5.0
+"""When a file that could not be begun is tried again, seconds."""
 
 
 class LogFile(logging.handlers.RotatingFileHandler):
@@ -26,14 +33,15 @@ class LogFile(logging.handlers.RotatingFileHandler):
     def __init__(self, path: str, *, max_bytes: int, count: int) -> None:
         super().__init__(Path(path), maxBytes=max_bytes, backupCount=count, encoding="utf-8")
         self._moved = False
+        self._again_s = 0.0
 
     def reopen(self) -> None:
         """Begin a new file with the next record, if this one was moved away."""
         self._moved = True
 
     def reopen_on_hangup(self) -> None:
-        """Do so on SIGHUP, where there is that signal; only the main thread may ask for it."""
-        if hasattr(signal, "SIGHUP"):
+        """Do so on SIGHUP, where there is that signal; outside the main thread nothing happens."""
+        if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
             # the signal may come in the middle of a record: nothing but a note is made of it
             signal.signal(signal.SIGHUP, self._hung_up)
 
@@ -41,10 +49,21 @@ class LogFile(logging.handlers.RotatingFileHandler):
         self.reopen()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record."""
-        if self._moved:
-            self._moved = False
-            if self.stream:
-                self.stream.close()
-            self.stream = self._open()
+        """Write a record; while no new file can be begun, into the one that was moved away."""
+        if self._moved and time.monotonic() >= self._again_s:
+            self._begin_anew(record)
         super().emit(record)
+
+    def _begin_anew(self, record: logging.LogRecord) -> None:
+        try:
+            stream = self._open()
+        except OSError:
+            self._again_s = time.monotonic() + _AGAIN_S
+            self.handleError(record)
+            return
+        self._moved = False
+        self._again_s = 0.0
+        before, self.stream = self.stream, stream
+        if before is not None:
+            with contextlib.suppress(OSError):
+                before.close()

@@ -102,7 +102,12 @@ def configure_logging(
     logging.addLevelName(TRACE, "TRACE")
     handler = to or logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    root = logging.getLogger()
     logging.basicConfig(level=level, handlers=[handler])
+    if to is not None and to not in root.handlers:  # the program logs elsewhere, too
+        root.addHandler(to)
+        lowest = logging.getLevelNamesMapping()[level]
+        root.setLevel(min(root.level, lowest) or lowest)
     for each in {handler, *logging.getLogger().handlers}:
         each.addFilter(LibraryFilter())
         each.addFilter(OneLineFilter())

@@ -1,11 +1,14 @@
 """``voxwire-server check``: what would keep a server from running, said before it starts."""
 
 import asyncio
+import os
 import secrets
 import socket
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -15,13 +18,12 @@ from voxwire_protocol import wire
 from voxwire_server.admin.routes import AdminKeyError, check_admin_key
 from voxwire_server.bots.house import Bots, BotsError
 from voxwire_server.bots.registry import BotNotFoundError, load_bot
-from voxwire_server.config import Settings, UnknownSettingError
+from voxwire_server.config import Settings, UnknownSettingError, check_names
 from voxwire_server.gate import MissingKeyError, is_loopback
 from voxwire_server.ice_servers import IceServers, IceServersError
 from voxwire_server.keys import KeyRing, KeyRingError
-from voxwire_server.log_file import LogFile
+from voxwire_server.listeners import AdminAddressError, bind, bind_admin, forget
 from voxwire_server.proxies import ProxiesError, PublicUrl, TrustedProxies, is_unix
-from voxwire_server.serving import bind
 
 __all__ = ["Finding", "State", "checked_settings", "preflight"]
 
@@ -57,6 +59,7 @@ def checked_settings(given: Mapping[str, Any]) -> tuple[Settings | None, list[Fi
         The settings, when they can be read, and what is wrong with each that cannot be.
     """
     try:
+        check_names(os.environ)
         return Settings(**given), []
     except UnknownSettingError as error:
         return None, [Finding("settings", "failed", part) for part in str(error).split("; ")]
@@ -99,11 +102,21 @@ class _Preflight:
         elif ring.signer is None or not settings.key:
             self.note("key", "warning", "no VOXWIRE_KEY: POST /v1/tokens issues no tokens")
         else:
-            self.note("key", "ok", "tokens are issued and checked")
+            self.note("key", "ok", f"tokens are issued and checked{self._who_needs_none()}")
         try:
             check_admin_key(settings.admin_key.strip())
         except AdminKeyError as error:
             self.note("key", "failed", str(error))
+
+    def _who_needs_none(self) -> str:
+        settings = self.settings
+        behind = settings.public_url or settings.trusted_proxies or is_unix(settings.host)
+        if behind or not is_loopback(settings.host):
+            return ""
+        return (
+            "; programs of this machine need none, nor does who comes by a proxy that adds no"
+            " header (behind one, set VOXWIRE_PUBLIC_URL or VOXWIRE_TRUSTED_PROXIES)"
+        )
 
     async def proxy(self) -> None:
         settings = self.settings
@@ -152,8 +165,25 @@ class _Preflight:
         except OSError as error:
             self.note("port", "failed", f"cannot listen on {place}: {error.strerror or error}")
             return
-        listener.close()
-        self.note("port", "ok", f"{place} is free")
+        with closing(listener):
+            self.note("port", "ok", f"{place} is free")
+            self._admin_address()
+            forget(listener)
+
+    def _admin_address(self) -> None:
+        settings = self.settings
+        if settings.admin_address and not settings.admin_key:
+            wrong = "VOXWIRE_ADMIN_ADDRESS without VOXWIRE_ADMIN_KEY: nothing listens there"
+            self.note("port", "warning", wrong)
+            return
+        try:
+            listener = bind_admin(settings)
+        except AdminAddressError as error:
+            self.note("port", "failed", str(error.strerror))
+            return
+        if listener is not None:
+            listener.close()
+            self.note("port", "ok", f"{settings.admin_address} is free, for the operator")
 
     async def turn(self) -> None:
         settings = self.settings
@@ -191,8 +221,7 @@ class _Preflight:
         if not settings.log_file:
             return
         try:
-            size, count = settings.log_file_max_bytes, settings.log_file_count
-            LogFile(settings.log_file, max_bytes=size, count=count).close()
+            _try_to_write(Path(settings.log_file))
         except OSError as error:
             self.note("log", "failed", f"VOXWIRE_LOG_FILE: {error}")
             return
@@ -212,6 +241,14 @@ class _Preflight:
             return
         if names:
             self.note("bot", "ok", f"{names} can be served")
+
+
+def _try_to_write(path: Path) -> None:
+    """Raises OSError where it cannot be; leaves nothing behind."""
+    was_there = path.exists()
+    path.open("a").close()
+    if not was_there:
+        path.unlink()
 
 
 async def _certificate_days(origin: str) -> float:
@@ -240,9 +277,9 @@ def _tls_trouble(authority: str, error: OSError) -> tuple[State, str]:
         case ssl.SSLError():
             return "failed", f"{authority} speaks no TLS: {error.reason}"
         case socket.gaierror():
-            return "failed", f"{authority} is no name that can be looked up: {error.strerror}"
+            return "warning", f"{authority} is no name that can be looked up: {error.strerror}"
         case TimeoutError():
-            return "failed", f"{authority} does not answer: is its port open?"
+            return "warning", f"{authority} does not answer: is its port open?"
         case _:
             why = error.strerror or type(error).__name__
-            return "failed", f"{authority} cannot be reached: {why}; is the proxy running?"
+            return "warning", f"{authority} cannot be reached: {why}; is the proxy running?"

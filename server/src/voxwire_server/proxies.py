@@ -166,6 +166,13 @@ class PublicUrl(NamedTuple):
         return f"{self.scheme}://{self.authority}" if self.authority else ""
 
     @property
+    def http(self) -> str:
+        """What its HTTP routes begin with: ``https://bot.example/voice``; empty = it was not
+        said.
+        """
+        return f"{self.origin}{self.prefix}" if self.authority else ""
+
+    @property
     def websocket(self) -> str:
         """What a client connects to: ``wss://bot.example/voice``; empty = it was not said."""
         if not self.authority:

@@ -1,14 +1,15 @@
 """Running a server in this process."""
 
 import asyncio
-import errno
 import gc
+import logging
+import os
 import shlex
 import signal
 import socket
+import threading
 from collections.abc import Callable, Generator, Sequence, Sized
-from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
+from contextlib import closing, contextmanager, nullcontext
 from types import FrameType
 from typing import Any, Final
 
@@ -19,16 +20,18 @@ from starlette.routing import Route
 from voxwire_protocol import wire
 from voxwire_server.app import create_app
 from voxwire_server.bots.house import Servable, loaded
-from voxwire_server.config import Settings
-from voxwire_server.gate import MissingKeyError, is_loopback, missing_key_message
+from voxwire_server.config import Settings, check_names
+from voxwire_server.gate import MissingKeyError
 from voxwire_server.life import Life
+from voxwire_server.listeners import AdminAddressError, bind, bind_admin, forget, port_of
 from voxwire_server.log_file import LogFile
 from voxwire_server.logs import configure_logging
-from voxwire_server.proxies import PublicUrl, TrustedProxies, is_unix, unix_path
+from voxwire_server.proxies import PublicUrl, TrustedProxies, is_unix
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.sockets import protocols
 
 __all__ = [
+    "AdminAddressError",
     "MissingKeyError",
     "bind",
     "configure_logging",
@@ -43,9 +46,13 @@ __all__ = [
     "where",
 ]
 
-_SOCKETS_S: Final = 2
+_log = logging.getLogger("voxwire.server")
+
+_ADMIN_S: Final = 0.25
+_LAST_S: Final = 0.5
+"""What is left running when the server has ended has so long, seconds."""
+_SOCKETS_S: Final = 1
 """How long sockets have to close once the sessions are over, seconds."""
-_SOCKET_BUFFER_BYTES: Final = 65_536
 _CLOSING_BYTES: Final = 2 * wire.DEFAULT_MAX_MESSAGE_BYTES
 """A larger message closes its socket (1009); above the protocol's limit it is refused."""
 
@@ -65,68 +72,6 @@ def log_as(settings: Settings) -> None:
     configure_logging(settings.log_level, settings.log_format, file)
 
 
-def port_of(listener: socket.socket) -> int:
-    """The port that is listened on; 0 = it is a Unix socket."""
-    return 0 if listener.family == socket.AF_UNIX else listener.getsockname()[1]
-
-
-def bind(settings: Settings) -> socket.socket:
-    """Open the listening socket.
-
-    Raises:
-        MissingKeyError: Beyond loopback without a key.
-        OSError: The address is taken or not ours.
-    """
-    if not is_loopback(settings.host) and not settings.has_key:
-        raise MissingKeyError(missing_key_message(settings.host))
-    if is_unix(settings.host):
-        return _bind_unix(Path(unix_path(settings.host)))
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is spelt out; with it on, every
-    # second small event waits 40 ms for the peer's delayed acknowledgement.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # accepted sockets inherit these too: what waits for a slow peer, or comes in a flood, is little
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER_BYTES)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BUFFER_BYTES)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-        # A peer that is gone, or that never reads, leaves bytes that no close() gets rid of;
-        # accepted sockets inherit this (RFC 5482).
-        gone_ms = settings.dead_after_ms + settings.end_timeout_ms
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, gone_ms)
-    try:
-        listener.bind((settings.host, settings.port))
-        listener.listen(1024)
-    except OSError:
-        listener.close()
-        raise
-    listener.setblocking(False)
-    return listener
-
-
-def _bind_unix(path: Path) -> socket.socket:
-    """A Unix socket; one that nobody listens on any more is taken away first.
-
-    Raises:
-        OSError: It cannot be, or somebody listens there.
-    """
-    if path.is_socket():
-        with socket.socket(socket.AF_UNIX) as other, suppress(ConnectionRefusedError):
-            other.connect(str(path))
-            raise OSError(errno.EADDRINUSE, "somebody listens there")
-        path.unlink()
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listener.bind(str(path))
-        listener.listen(1024)
-    except OSError:
-        listener.close()
-        raise
-    listener.setblocking(False)
-    return listener
-
-
 class _Server(uvicorn.Server):
     """Ends the sessions before their sockets, so that clients are told why.
 
@@ -134,7 +79,11 @@ class _Server(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, *, drain_ms: int, admin: uvicorn.Server | None
+        self,
+        config: uvicorn.Config,
+        *,
+        drain_ms: int,
+        admin: tuple[uvicorn.Server, socket.socket] | None,
     ) -> None:
         super().__init__(config)
         self._drain_ms = drain_ms
@@ -147,7 +96,8 @@ class _Server(uvicorn.Server):
         """Listen, at the operator's address too."""
         await super().startup(sockets)
         if self._admin is not None and not self.should_exit:
-            serving = self._admin.serve()
+            server, listener = self._admin
+            serving = server.serve(sockets=[listener])
             self._serving_admin = asyncio.get_running_loop().create_task(serving)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -167,19 +117,40 @@ class _Server(uvicorn.Server):
     async def _drain(self) -> None:
         application: Any = self.config.app
         life: Life = application.state.life
-        await life.drain(self._drain_ms)
-        self.should_exit = True
+        try:
+            await life.drain(self._drain_ms)
+        except Exception:
+            _log.exception("the sessions could not be waited for")
+        finally:
+            self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the sessions, then the sockets; whatever fails, the rest is ended all the same."""
         application: Any = self.config.app
         life: Life = application.state.life
         if self._draining is not None:
             self._draining.cancel()
-        await life.end_sessions()
-        if self._admin is not None and self._serving_admin is not None:
-            self._admin.should_exit = True
-            await self._serving_admin
-        await super().shutdown(sockets)
+        if self._admin is not None:
+            self._admin[0].should_exit = True
+        try:
+            await life.end_sessions()
+            await self._end_admin()
+        except Exception:
+            _log.exception("the server does not end in order")
+        finally:
+            for listener in sockets or []:
+                forget(listener)
+            await super().shutdown(sockets)
+
+    async def _end_admin(self) -> None:
+        if self._admin is None:
+            return
+        _, listener = self._admin
+        if self._serving_admin is not None:
+            await asyncio.wait({self._serving_admin}, timeout=_ADMIN_S)
+            if self._serving_admin.done():
+                self._serving_admin.result()
+        listener.close()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -194,7 +165,11 @@ class _Server(uvicorn.Server):
 
 
 def make_server(settings: Settings, bot: Servable, *, port: int) -> uvicorn.Server:
-    """A uvicorn server for the application: no compression, capped messages, no access log."""
+    """A uvicorn server for the application: no compression, capped messages, no access log.
+
+    Raises:
+        AdminAddressError: The operator's address is taken or not ours.
+    """
     http, websocket = protocols(
         PendingSockets(
             per_address=settings.max_pending_per_address,
@@ -223,15 +198,15 @@ def make_server(settings: Settings, bot: Servable, *, port: int) -> uvicorn.Serv
     return _Server(config, drain_ms=settings.drain_ms, admin=admin)
 
 
-def _admin_server(settings: Settings, routes: Sequence[Route]) -> uvicorn.Server | None:
+def _admin_server(
+    settings: Settings, routes: Sequence[Route]
+) -> tuple[uvicorn.Server, socket.socket] | None:
     """What listens at an address of the operator's own; None = there is none."""
-    if not (settings.admin_address and routes):
+    listener = bind_admin(settings) if routes else None
+    if listener is None:
         return None
-    host, _, port = settings.admin_address.rpartition(":")
     config = uvicorn.Config(
         Starlette(routes=routes),
-        host=host.strip("[]"),
-        port=int(port),
         access_log=False,
         log_config=None,
         server_header=False,
@@ -241,17 +216,31 @@ def _admin_server(settings: Settings, routes: Sequence[Route]) -> uvicorn.Server
     )
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
-    return server
+    return server, listener
 
 
 def run_server(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Run a server until it is asked to stop, on uvloop where that exists (not on Windows)."""
+    """Run a server until it is asked to stop, on uvloop where that exists (not on Windows).
+
+    A task that swallows its cancellation, or a thread that goes on, ends with the process.
+    """
     try:
         from uvloop import new_event_loop
     except ImportError:
         new_event_loop = asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve_alone(server, listener))
+    last = threading.Timer(_LAST_S, _leave)
+    last.daemon = True
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(_serve_alone(server, listener))
+            last.start()  # closing the loop waits for ever for a task that swallows its end
+    finally:
+        last.cancel()
+
+
+def _leave() -> None:
+    _log.warning("a bot does not end: the process ends without it")
+    os._exit(0)
 
 
 async def _serve_alone(server: uvicorn.Server, listener: socket.socket) -> None:
@@ -298,6 +287,11 @@ def how_to_talk(settings: Settings, port: int, names: Sequence[str]) -> str:
     return f'Talk to it: voxwire talk {where(settings, port)}{choice} --text "hello"'
 
 
+def _of_environment() -> Settings:
+    check_names(os.environ)
+    return Settings()
+
+
 def serve(bot: Servable, settings: Settings | None = None) -> None:
     """Serve until Ctrl-C: ``if __name__ == "__main__": serve(bot)``.
 
@@ -308,14 +302,16 @@ def serve(bot: Servable, settings: Settings | None = None) -> None:
     Raises:
         MissingKeyError: ``VOXWIRE_HOST`` is not loopback and no ``VOXWIRE_KEY`` is set.
         BotsError: The bots cannot be served together.
+        UnknownSettingError: The environment has a ``VOXWIRE_*`` that is no setting.
+        OSError: The address, or the operator's, is taken or not ours.
     """
-    settings, bots = settings or Settings(), loaded(bot)
+    settings, bots = settings or _of_environment(), loaded(bot)
     log_as(settings)
-    listener = bind(settings)
-    port = port_of(listener)
-    server = make_server(settings, bots, port=port)
-    print(how_to_talk(settings, port, bots.names), flush=True)
-    run_server(server, listener)
+    with closing(bind(settings)) as listener:
+        port = port_of(listener)
+        server = make_server(settings, bots, port=port)
+        print(how_to_talk(settings, port, bots.names), flush=True)
+        run_server(server, listener)
 
 
 async def serve_async(
@@ -337,9 +333,10 @@ async def serve_async(
     Raises:
         MissingKeyError: As for :func:`serve`.
         BotsError: As for :func:`serve`.
-        OSError: The address is taken or not ours.
+        UnknownSettingError: As for :func:`serve`.
+        OSError: The address, or the operator's, is taken or not ours.
     """
-    settings, bots = settings or Settings(), loaded(bot)
+    settings, bots = settings or _of_environment(), loaded(bot)
     listener = bind(settings)
     try:
         port = port_of(listener)

@@ -189,6 +189,7 @@ class _BoundedHttp:
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
     cycle: Any
+    app: Any
 
     _deadline: asyncio.TimerHandle | None = None
     _refused = False
@@ -200,6 +201,8 @@ class _BoundedHttp:
         super().connection_made(transport)  # type: ignore[misc]
         peer: Any = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if peer and not isinstance(peer, str) else ""
+        if self.pending.trusts(self._peer):
+            self.app = self._named(self.app)
         self._refused = not self.pending.enter(transport, self._peer, _now_ms())
         self._await_head()
 
@@ -217,6 +220,21 @@ class _BoundedHttp:
         self._stop_deadline()
         super().connection_lost(exc)  # type: ignore[misc]
 
+    def _named(self, app: Any) -> Any:
+        """The application, which a proxy's request reaches only where its client may have one."""
+
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            if self.pending.name(self.transport, self._peer, scope["headers"], _now_ms()):
+                await app(scope, receive, send)
+                return
+            headers = [(b"retry-after", b"1"), (b"connection", b"close")]
+            headers += [(b"content-type", b"application/json")]
+            headers += [(b"content-length", str(len(_TOO_MANY_BODY)).encode())]
+            await send({"type": "http.response.start", "status": 429, "headers": headers})
+            await send({"type": "http.response.body", "body": _TOO_MANY_BODY})
+
+        return answer
+
     def handle_websocket_upgrade(self, *args: Any) -> None:
         self._stop_deadline()
         if not self.pending.name(self.transport, self._peer, self.headers, _now_ms()):
@@ -227,6 +245,7 @@ class _BoundedHttp:
         super().handle_websocket_upgrade(*args)  # type: ignore[misc]
 
     def on_response_complete(self) -> None:
+        self.pending.unname(self.transport, self._peer, _now_ms())
         self.pending.idle(self.transport, self.transport.close)
         super().on_response_complete()  # type: ignore[misc]
         if not self.cycle.response_complete:  # of the next request, which was waiting already

@@ -50,7 +50,11 @@ async def running_server(bot: Servable, **settings: Any) -> AsyncGenerator[Runni
     chosen = Settings(**fields)
     listener = bind(chosen)
     port = port_of(listener)
-    server = make_server(chosen, given, port=port)
+    try:
+        server = make_server(chosen, given, port=port)
+    except BaseException:
+        listener.close()
+        raise
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     task = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from tests.support.inbox import FakeLink
 from voxwire_protocol import wire
@@ -122,3 +123,20 @@ async def test_a_pipeline_that_hangs_at_its_end_costs_one_timeout(time: VirtualT
     line.session.end(wire.EndReason.END_REASON_CLIENT)
     assert await line.until(line.session.ended.is_set) <= TIMEOUT_MS + 1000
     assert line.told()
+
+
+@in_virtual_time
+async def test_a_bot_that_swallows_its_end_costs_one_timeout_in_all(time: VirtualTime) -> None:
+    free = asyncio.Event()
+
+    async def stubborn(_: BotSession) -> None:
+        while not free.is_set():
+            with suppress(asyncio.CancelledError):
+                await free.wait()
+
+    line = Line(time, stubborn)
+    await time.advance(1000)
+    closing = asyncio.ensure_future(line.registry.close(TIMEOUT_MS + 500))
+    assert await line.until(line.told) <= TIMEOUT_MS + 100
+    assert await line.until(closing.done) <= 500
+    free.set()

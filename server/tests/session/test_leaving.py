@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.support.front_door import Caller, token_of
 from tests.support.kernel import Client, Kernel
 from voxwire_protocol import wire
@@ -65,6 +67,44 @@ async def test_the_first_attach_may_be_tried_again_while_it_leaves(time: Virtual
     first.session.end(wire.EndReason.END_REASON_SERVER)
     await time.advance(100)
     assert draining.done()
+    await kernel.close()
+
+
+@in_virtual_time
+async def test_who_comes_back_is_told_how_long_is_left(time: VirtualTime) -> None:
+    kernel = Kernel(time)
+    client = await kernel.client()
+    draining = asyncio.ensure_future(kernel.process.directory.drain(30_000))
+    await time.advance(10_000)
+    assert await back(client) == "resumed"
+    await time.settle()
+    assert [told.time_left_ms for told in client.of("go_away")] == [30_000, 20_000]
+    client.bot.stop.set()
+    await time.advance(100)
+    assert draining.done()
+    await kernel.close()
+
+
+@in_virtual_time
+async def test_one_that_cannot_be_told_does_not_keep_the_others_from_it(
+    time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = Kernel(time)
+    first, second = [await kernel.client() for _ in range(2)]
+
+    def fails(**_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(first.live, "emit", fails)
+    draining = asyncio.ensure_future(kernel.process.directory.drain(30_000))
+    await time.settle()
+    assert len(second.of("go_away")) == 1
+    monkeypatch.undo()
+    for client in (first, second):
+        client.bot.stop.set()
+    await time.advance(100)
+    assert draining.done()
+    assert draining.exception() is None
     await kernel.close()
 
 

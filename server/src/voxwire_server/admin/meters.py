@@ -31,11 +31,12 @@ _ELSEWHERE: Final = "elsewhere"
 class _Told:
     """What one session has told so far, as far as later messages need it."""
 
-    __slots__ = ("began_s", "connected", "turns", "words")
+    __slots__ = ("began_s", "connected", "ended", "number", "turns", "words")
 
     def __init__(self) -> None:
         self.began_s = time.monotonic()
-        self.connected = False
+        self.connected = self.ended = False
+        self.number = 0
         self.turns: deque[dict[str, int]] = deque(maxlen=_MAX_TURNS)
         self.words: dict[str, int] = {}
 
@@ -83,6 +84,11 @@ class Meters:
         told = self._told.get(session_id)
         return [] if told is None else list(told.turns)
 
+    def number_of(self, session_id: str) -> int:
+        """How many turns a session has had."""
+        told = self._told.get(session_id)
+        return 0 if told is None else told.number
+
     # what sessions say (session.told.Told)
 
     def begun(self, session_id: str) -> None:
@@ -92,7 +98,9 @@ class Meters:
 
     def over(self, session_id: str, dropped: dict[str, int]) -> None:
         """It is over; what it dropped."""
-        self._told.pop(session_id, None)
+        told = self._told.pop(session_id, None)
+        if told is not None and not told.ended:  # it was cancelled, and told nobody
+            self._ended.labels("error").inc()
         for kind, number in dropped.items():
             self._dropped.labels(kind).inc(number)
 
@@ -133,10 +141,12 @@ class Meters:
                 outcome = _plain(wire.ToolOutcome, envelope.tool_call_ended.outcome)
                 self._tools.labels(outcome).inc()
             case "turn_metrics":
+                told.number += 1
                 told.turns.append(self._turn(envelope.turn_metrics))
             case "error":
                 self._errors.labels(_plain(wire.ErrorCode, envelope.error.code)).inc()
             case "session_ended":
+                told.ended = True
                 self._ended.labels(_plain(wire.EndReason, envelope.session_ended.reason)).inc()
             case _:
                 return

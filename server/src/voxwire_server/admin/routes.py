@@ -6,6 +6,7 @@ They are there only with a key of their own. They are no page's: whatever has an
 import hashlib
 import hmac
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, Any, Final, Protocol
 
@@ -15,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from voxwire_server.admin.meters import CONTENT_TYPE, Meters
+from voxwire_server.control.intake import Rate, TokenBucket
 from voxwire_server.strict_json import checked, load_json
 
 __all__ = ["MIN_KEY_CHARS", "AdminKeyError", "Live", "admin_routes", "check_admin_key"]
@@ -22,6 +24,8 @@ __all__ = ["MIN_KEY_CHARS", "AdminKeyError", "Live", "admin_routes", "check_admi
 _log = logging.getLogger("voxwire.admin")
 
 MIN_KEY_CHARS: Final = 32
+_LOG_RATE: Final = Rate(1, 20)
+"""Wrong keys in the log: a second, and at once."""
 _MAX_BODY_BYTES: Final = 2048
 _MAX_REASON_CHARS: Final = 200
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -79,6 +83,7 @@ def admin_routes(key: str, live: Live, meters: Meters) -> list[Route]:
         meters: The figures.
     """
     expected = hashlib.sha256(key.encode()).digest()
+    lines = TokenBucket(_LOG_RATE)
 
     def guarded(answer: Answer) -> Answer:
         async def guard(request: Request) -> Response:
@@ -88,7 +93,8 @@ def admin_routes(key: str, live: Live, meters: Meters) -> list[Route]:
             digest = hashlib.sha256(given.strip().encode()).digest()
             right = hmac.compare_digest(digest, expected)
             if scheme.lower() != "bearer" or not right:
-                _log.warning("turned away: %s without the admin key", request.method)
+                if lines.take(time.monotonic() * 1000):
+                    _log.warning("turned away: %s without the admin key", request.method)
                 return _no(401, "UNAUTHORIZED", "Authorization must be: Bearer VOXWIRE_ADMIN_KEY")
             return await answer(request)
 

@@ -36,11 +36,17 @@ class AdminApi:
     Args:
         url: ``http://127.0.0.1:7860``.
         key: ``VOXWIRE_ADMIN_KEY``.
+
+    Raises:
+        AdminError: The URL is none.
     """
 
     def __init__(self, url: str, key: str) -> None:
-        self._parts = urlsplit(url)
-        self._key = key
+        try:
+            self._parts = urlsplit(url)
+        except ValueError as error:
+            raise AdminError(f"{url} is no URL") from error
+        self._key = key.strip()
         self.url = url
 
     def sessions(self) -> list[dict[str, Any]]:
@@ -49,7 +55,10 @@ class AdminApi:
         Raises:
             AdminError: They cannot be had.
         """
-        return json.loads(self._ask("GET", "/v1/sessions"))["sessions"]
+        try:
+            return json.loads(self._ask("GET", "/v1/sessions"))["sessions"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise AdminError(f"{self.url} is no Voxwire server") from error
 
     def end(self, session_id: str, reason: str) -> None:
         """End one.
@@ -72,6 +81,8 @@ class AdminApi:
             connection.close()
         except (OSError, http.client.HTTPException) as error:
             raise AdminError(f"{self.url} does not answer: {error}") from error
+        except ValueError as error:  # a key that no header may hold, a URL that is none
+            raise AdminError("the URL or VOXWIRE_ADMIN_KEY cannot be used") from error
         match answer.status:
             case 200 | 204:
                 return said

@@ -30,7 +30,10 @@ _LIBRARIES: Final = tuple(
 )
 _OURS: Final = str(Path(__file__).parents[1])
 _MAX_STACK: Final = 8
-_WAITING: Final = ("select", "_run_once", "run_forever", "run_until_complete", "run")
+_LOOP: Final = str(Path(asyncio.__file__).parent)
+_TURNS: Final = ("_run_once", "run_forever", "run_until_complete")
+_RUNNERS: Final = (str(Path(_LOOP, "runners.py")), str(Path("uvloop", "__init__.py")))
+_UNKNOWN: Final = "unknown"
 
 
 class Watchdog:
@@ -38,7 +41,8 @@ class Watchdog:
 
     Args:
         lagged: Is told ten times a second how late the loop woke up, seconds.
-        stalled: Is told the file and line at which it stood still, in the loop.
+        stalled: Is told the file and line at which it stood still, in the loop; ``unknown`` where
+            no other thread had a turn.
         stall_ms: After which time it stands still, milliseconds.
     """
 
@@ -53,6 +57,8 @@ class Watchdog:
         self._stalled = stalled
         self._stall_s = stall_ms / 1000
         self._beat_s = time.monotonic()
+        self._worked_s = time.process_time()
+        self._seen_s = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._thread_id = 0
@@ -84,9 +90,13 @@ class Watchdog:
         self._timer = self._loop.call_later(_BEAT_MS / 1000, self._beat)
 
     def _beat(self) -> None:
-        now_s = time.monotonic()
-        self._lagged(max(0.0, now_s - self._beat_s - _BEAT_MS / 1000))
-        self._beat_s = now_s
+        now_s, worked_s = time.monotonic(), time.process_time()
+        stood_s = now_s - self._beat_s
+        self._lagged(max(0.0, stood_s - _BEAT_MS / 1000))
+        busy = worked_s - self._worked_s > self._stall_s / 2  # else the machine itself stood still
+        if stood_s > self._stall_s + _LOOK_MS / 1000 and busy and self._seen_s != self._beat_s:
+            self._stalled(_UNKNOWN)  # the thread had no turn, either
+        self._beat_s, self._worked_s = now_s, worked_s
         self._later()
 
     def _watch(self) -> None:
@@ -101,7 +111,7 @@ class Watchdog:
             # a machine that stood still itself is nobody's fault
             if stood_s < self._stall_s or beat_s == told_s or paused_s > self._stall_s / 2:
                 continue
-            told_s = beat_s
+            told_s = self._seen_s = beat_s
             self._report(stood_s)
 
     def _report(self, stood_s: float) -> None:
@@ -122,25 +132,39 @@ class Watchdog:
 
 def _waits(frame: FrameType) -> bool:
     """True when the loop only waits for something to do: it was woken meanwhile."""
+    if frame.f_code.co_name == "select" and frame.f_back is not None:
+        return _is_loop(frame.f_back)
+    return _is_loop(frame)
+
+
+def _is_loop(frame: FrameType) -> bool:
+    """True for the loop itself, and for what runs it: uvloop has no frames of its own."""
     code = frame.f_code
-    return code.co_filename.startswith(_LIBRARIES) and code.co_name in _WAITING
+    if code.co_filename.endswith(_RUNNERS):
+        return code.co_name == "run"
+    return code.co_filename.startswith(_LOOP) and code.co_name in _TURNS
+
+
+def _is_callback(frame: FrameType) -> bool:
+    """True for what the loop calls everything by."""
+    code = frame.f_code
+    return code.co_filename.startswith(_LOOP) and code.co_qualname == "Handle._run"
 
 
 def place_of(frame: FrameType) -> tuple[str, str]:
-    """Where a thread is: the innermost line that is no library's, as ``bot.py:12 in look_up``.
+    """Where a thread is: the innermost line that is no library's, as ``bot.py:12 in look_up``, of
+    what the loop has called; else the innermost one.
 
     Returns:
         That, and the stack from there inwards.
     """
     names: list[str] = []
-    found = ""
     each: FrameType | None = frame
-    while each is not None:
+    while each is not None and not (names and (_is_callback(each) or _is_loop(each))):
         code = each.f_code
         name = f"{Path(code.co_filename).name}:{each.f_lineno} in {code.co_name}"
         names.append(name)
         if not code.co_filename.startswith((*_LIBRARIES, _OURS, "<")):
-            found = name
-            break
+            return name, " < ".join(names[:_MAX_STACK])
         each = each.f_back
-    return found or names[0], " < ".join(names[:_MAX_STACK])
+    return names[0], " < ".join(names[:_MAX_STACK])

@@ -28,13 +28,18 @@ class LiveSessions:
     Args:
         registry: The sessions.
         turns_of: Stages of the last turns of a session.
+        number_of: How many it has had.
     """
 
     def __init__(
-        self, registry: SessionRegistry, turns_of: Callable[[str], list[dict[str, int]]]
+        self,
+        registry: SessionRegistry,
+        turns_of: Callable[[str], list[dict[str, int]]],
+        number_of: Callable[[str], int],
     ) -> None:
         self._registry = registry
         self._turns_of = turns_of
+        self._number_of = number_of
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """What each is."""
@@ -67,6 +72,6 @@ class LiveSessions:
             "began": round(time.time() - session.age_ms / 1000, 3),
             "age_s": round(session.age_ms / 1000, 1),
             "heard_s": round(session.playout.heard_ms(session.now_ms()) / 1000, 1),
-            "turns": len(turns),
+            "turns": self._number_of(session.id),
             "last_turn_ms": turns[-1].get("total_ms") if turns else None,
         }

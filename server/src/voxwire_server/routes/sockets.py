@@ -102,6 +102,12 @@ class PendingSockets:
         self.leave(socket)
         return self.enter(socket, front.client, now_ms)
 
+    def unname(self, socket: Hashable, peer: str, now_ms: float) -> None:
+        """A proxy's socket has its answer: it is the proxy's again, for whomever comes next."""
+        if self.trusts(peer) and socket in self._group_of:
+            self.leave(socket)
+            self.enter(socket, peer, now_ms)
+
     def enter(self, socket: Hashable, address: str, now_ms: float) -> bool:
         """Count a new socket; False = there are too many, and it is not counted."""
         group = _group(address)

@@ -141,11 +141,15 @@ class StockHttp:
             code = wire.ErrorCode.ERROR_CODE_RATE_LIMITED
             raise RefusedRequestError(429, code, "too many starts wait for their clients")
         if transport == "websocket":  # the stock client takes no other member
-            return {"wsUrl": _ws_url(request, start)}
+            return {"wsUrl": self._ws_url(request, start)}
         said = {"sessionId": start.id, **self._ice_config()}
         if self._directory.accepts(ticket.bot).any:
-            said["fileUploadUrl"] = f"/sessions/{start.id}/files"
+            said["fileUploadUrl"] = f"{self._gate.public.http}/sessions/{start.id}/files"
         return said
+
+    def _ws_url(self, request: Request, start: Start) -> str:
+        own = f"ws{str(request.base_url).removeprefix('http')}".rstrip("/")
+        return f"{self._gate.public.websocket or own}/ws-client/{start.id}"
 
     def _ice_config(self) -> dict[str, Any]:
         servers = self._ice.mint(f"start.{time.time_ns():x}", now_s=time.time(), ttl_s=None)
@@ -278,11 +282,6 @@ def _asked(body: object) -> Asked:
             code = wire.ErrorCode.ERROR_CODE_TOO_LARGE
             raise RefusedRequestError(413, code, error.reason) from None
         raise invalid(error.reason) from None
-
-
-def _ws_url(request: Request, start: Start) -> str:
-    base = str(request.base_url)
-    return f"ws{base.removeprefix('http')}ws-client/{start.id}"
 
 
 def _bearer(request: Request) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 from voxwire_protocol import wire
 from voxwire_server.ports import Pipeline
@@ -11,6 +11,9 @@ from voxwire_server.ports import Pipeline
 __all__ = ["BotTask", "Ending"]
 
 _log = logging.getLogger("voxwire.session")
+
+_CANCELLED: Final = 1 / 6
+"""The share of the time to end that is left for what is cancelled."""
 
 Ending = tuple[wire.EndReason, wire.Error | None]
 """Why a session ends, and what went wrong, if something did."""
@@ -31,6 +34,7 @@ class BotTask:
         self.task = asyncio.get_running_loop().create_task(run)
         self._fields = {"session": session_id}
         self._timeout_s = end_timeout_ms / 1000
+        self._until_s: float | None = None
 
     def outcome(self) -> Ending:
         """How a bot that is done ended its session."""
@@ -46,10 +50,17 @@ class BotTask:
         )
 
     async def stop(self, pipeline: Pipeline | None) -> None:
-        """End it: by its pipeline, if it has one, else by cancelling it."""
-        if not self.task.done() and pipeline is not None:
+        """End it: by its pipeline, if it has one, else by cancelling it.
+
+        Both together, and a second call with them, take no longer than ``end_timeout_ms``.
+        """
+        now_s = asyncio.get_running_loop().time
+        if self._until_s is None:
+            self._until_s = now_s() + self._timeout_s
+        cancel_s = self._until_s - self._timeout_s * _CANCELLED
+        if not self.task.done() and pipeline is not None and now_s() < cancel_s:
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with asyncio.timeout_at(cancel_s):
                     await pipeline.end()
                     await asyncio.wait({self.task})
             except TimeoutError:
@@ -58,4 +69,4 @@ class BotTask:
                 _log.exception("pipeline could not be ended", extra=self._fields)
         if not self.task.done():
             self.task.cancel()
-            await asyncio.wait({self.task}, timeout=self._timeout_s)
+            await asyncio.wait({self.task}, timeout=max(0.0, self._until_s - now_s()))

@@ -48,6 +48,7 @@ _log = logging.getLogger("voxwire.session")
 
 BEAT_MS: Final = 2000
 """How often the store is told that this process lives, milliseconds."""
+_GIVING_BACK_S: Final = 0.25
 _USED: Final = "the token was used already"
 _GOING: Final = "the server shuts down; a new connection finds another one"
 _TOO_MANY: Final = "this token allows no more sessions at once"
@@ -106,6 +107,7 @@ class Directory:
         self._users = SingleFile()
         self._work: set[asyncio.Task[Any]] = set()
         self._next_beat: Timer | None = None
+        self._leaves_at_ms = 0.0
 
     @property
     def closing(self) -> bool:
@@ -207,7 +209,10 @@ class Directory:
         # not needed; one that comes along must be the same user's
         if ticket.token and self._user_of(ticket.token, session) != session.facts.user:
             _refuse(session, Event.OTHER_USER)
-        return self._bound(session, attempt)
+        self._bound(session, attempt)
+        if self.leaving and not session.over:
+            self._tell_going(session)
+        return session
 
     def _user_of(self, token: str, session: Session) -> str | None:
         """Who a token names; None for one that is not good, where nothing may be told of that."""
@@ -394,19 +399,30 @@ class Directory:
         Args:
             within_ms: When this process ends the rest, which their clients are told.
         """
+        self._leaves_at_ms = self._clock.now_ms() + within_ms
         self._registry.draining = True
         for session in self._registry:
             if not session.over:
-                session.emit(go_away=wire.GoAway(reason=_GOING, time_left_ms=within_ms))
+                self._tell_going(session)
         await self._registry.emptied()
+
+    def _tell_going(self, session: Session) -> None:
+        left_ms = max(0, round(self._leaves_at_ms - self._clock.now_ms()))
+        try:
+            session.emit(go_away=wire.GoAway(reason=_GOING, time_left_ms=left_ms))
+        except Exception:  # the others are told all the same
+            _log.exception("a client was not told", extra={"session": session.id})
 
     async def close(self, timeout_ms: int) -> None:
         """End every session, and wait until nothing of them remains, here and in the store."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + timeout_ms / 1000
         await self._registry.close(timeout_ms)
         if self._next_beat is not None:
             self._next_beat.cancel()
         if self._work:
-            _, left = await asyncio.wait(self._work, timeout=timeout_ms / 1000)
+            rest_s = max(_GIVING_BACK_S, until_s - loop.time())
+            _, left = await asyncio.wait(self._work, timeout=rest_s)
             for task in left:
                 task.cancel()
 

@@ -16,6 +16,8 @@ _log = logging.getLogger("voxwire.session")
 
 _NAME_BYTES: Final = 5
 _ID_BYTES: Final = 16
+_CANCELLED_MS: Final = 250
+"""What is left of the time to end for sessions that are cancelled."""
 _FAILED: Final = 4000 + wire.ErrorCode.ERROR_CODE_INTERNAL
 
 
@@ -108,14 +110,15 @@ class SessionRegistry:
             await asyncio.wait(self._tasks)
 
     async def close(self, timeout_ms: int) -> None:
-        """End every session and wait until nothing of them remains."""
+        """End every session and wait until nothing of them remains, or the time is over."""
         self.closing = True
         for session in self:
             session.end(wire.EndReason.END_REASON_SERVER)
         tasks = list(self._tasks)
         if tasks:
-            _, left = await asyncio.wait(tasks, timeout=timeout_ms / 1000)
+            cancelled_ms = min(_CANCELLED_MS, timeout_ms / 2)
+            _, left = await asyncio.wait(tasks, timeout=(timeout_ms - cancelled_ms) / 1000)
             for task in left:
                 task.cancel()
             if left:
-                await asyncio.wait(left, timeout=1)
+                await asyncio.wait(left, timeout=cancelled_ms / 1000)

@@ -1,0 +1,88 @@
+"""What stands still is named; what waits is not."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from voxwire_server.admin.watchdog import Watchdog
+
+STALL_S = 0.8
+PROGRAM = f"""
+import asyncio, subprocess, sys
+from voxwire_server.admin.watchdog import Watchdog
+
+async def main():
+    places = []
+    dog = Watchdog(lambda _: None, places.append)
+    dog.start()
+    await asyncio.sleep(0.2)
+    asyncio.get_running_loop().call_soon(
+        subprocess.run, [sys.executable, "-c", "import time; time.sleep({STALL_S})"]
+    )
+    await asyncio.sleep(0.3)
+    dog.stop()
+    print(places)
+
+asyncio.run(main())
+"""
+
+
+async def places_of(work: Callable[[], object]) -> list[str]:
+    """Where the loop stood still while that was done."""
+    places: list[str] = []
+    dog = Watchdog(lambda _: None, places.append)
+    dog.start()
+    await asyncio.sleep(0.2)  # real time: silence
+    work()
+    await asyncio.sleep(0.3)  # real time: silence
+    dog.stop()
+    return places
+
+
+def wait_for_a_program() -> None:
+    sleep = f"import time; time.sleep({STALL_S})"
+    subprocess.run([sys.executable, "-c", sleep], capture_output=True, check=True)
+
+
+async def test_a_bot_that_waits_for_a_program_is_named() -> None:
+    [place] = await places_of(wait_for_a_program)
+    assert place.startswith("test_watchdog.py:")
+    assert place.endswith(" in wait_for_a_program")
+
+
+async def test_a_loop_that_has_nothing_to_do_does_not_stand_still() -> None:
+    assert await places_of(lambda: None) == []
+
+
+def test_a_stall_of_a_library_is_not_blamed_on_the_script(tmp_path: Path) -> None:
+    (tmp_path / "entry.py").write_text(PROGRAM)
+    said = subprocess.run(
+        [sys.executable, "entry.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    assert "entry.py" not in said
+    assert "subprocess.py:" in said
+
+
+@pytest.fixture
+def greedy() -> Iterator[None]:
+    """No other thread has a turn while one computes."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    yield
+    sys.setswitchinterval(before)
+
+
+def compute() -> None:
+    until_s = time.process_time() + STALL_S
+    while time.process_time() < until_s:
+        pass
+
+
+@pytest.mark.usefixtures("greedy")
+async def test_one_that_leaves_no_thread_a_turn_is_counted() -> None:
+    assert await places_of(compute) == ["unknown"]
