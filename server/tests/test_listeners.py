@@ -31,7 +31,10 @@ def taken() -> Iterator[str]:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
-async def test_an_operators_address_that_is_taken_is_an_error_of_whoever_serves(taken: str) -> None:
+async def test_an_operators_address_that_is_taken_is_an_error_of_whoever_serves(
+    taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxwire_server.serving.log_as", lambda _: None)  # the tests' own stays
     settings = Settings(port=0, admin_key=KEY, admin_address=taken)
     with pytest.raises(OSError, match=f"{taken}: Address already in use"):
         await serve_async(make_bot(), settings)

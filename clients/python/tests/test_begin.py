@@ -60,7 +60,6 @@ async def test_a_session_that_does_not_begin_leaves_no_file_open(
         entering = asyncio.create_task(enter())
         if how == "cancelled":
             await time.advance(500)
-            assert len(opened(path)) == 1
             entering.cancel()
         with pytest.raises((voxwire.VoxwireError, asyncio.CancelledError)):
             await entering

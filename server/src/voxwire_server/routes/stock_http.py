@@ -144,7 +144,7 @@ class StockHttp:
             return {"wsUrl": self._ws_url(request, start)}
         said = {"sessionId": start.id, **self._ice_config()}
         if self._directory.accepts(ticket.bot).any:
-            said["fileUploadUrl"] = f"{self._gate.public.http}/sessions/{start.id}/files"
+            said["fileUploadUrl"] = f"{self._gate.public.prefix}/sessions/{start.id}/files"
         return said
 
     def _ws_url(self, request: Request, start: Start) -> str:
