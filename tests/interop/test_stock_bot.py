@@ -21,9 +21,11 @@ LATER = "yellow coat"
 """What the story comes to after three quarters of a minute."""
 
 
-async def on_both(held: Callable[[str], Awaitable[None]]) -> None:
+async def on_both(
+    held: Callable[[str], Awaitable[None]], *, at_once: int = 1 if SLOW else 2
+) -> None:
     """The same over both carriers, side by side: it is the bot's speech that takes the time."""
-    free = asyncio.Semaphore(1 if SLOW else 2)
+    free = asyncio.Semaphore(at_once)
 
     async def hold(transport: str) -> None:
         async with free:
@@ -280,4 +282,4 @@ async def test_a_bot_that_is_killed_ends_its_sessions_with_the_reason() -> None:
             assert not heard.of(voxwire.SessionEnded)
 
         ready: list[str] = []
-        await on_both(hold)
+        await on_both(hold, at_once=2)  # one waits for the other
