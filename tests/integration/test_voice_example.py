@@ -43,7 +43,7 @@ async def test_the_example_passes_against_the_bot_and_against_its_recordings(
         shutil.copy(ROOT / "examples" / name, tmp_path)
     live_s = await passes(tmp_path, *PATIENT, "--voxwire-record=tapes")
     assert len([*(tmp_path / "tapes").iterdir()]) == len(TESTS)
-    again_s = await passes(tmp_path, "--voxwire-replay=tapes")
+    again_s = await passes(tmp_path, *PATIENT, "--voxwire-replay=tapes")
     with capsys.disabled():
         print(f"\nexamples/voice_test.py: {live_s:.1f} s of a processor, {again_s:.1f} s again")
     assert again_s < live_s  # real time: processor

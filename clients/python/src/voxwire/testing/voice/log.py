@@ -1,7 +1,8 @@
 """What happened in a session, each thing with its moment, and what of it answers the user. Pure."""
 
 import string
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
@@ -138,14 +139,29 @@ class VoiceLog:
         Words are compared without case and the marks around them.
         """
         wanted = _words(phrase)
-        heard = [
-            (at_ms, word)
-            for at_ms, event in self.happened[self._first :]
-            if isinstance(event, events.BotWord) and event.utterance_id not in self._before
-            for word in _words(event.text)
-        ]
+        heard = [(at_ms, word) for at_ms, text in self._heard_words() for word in _words(text)]
         at = _place(wanted, [word for _, word in heard])
         return None if at is None else heard[at + len(wanted) - 1][0]
+
+    def _heard_words(self) -> Iterator[tuple[float, str]]:
+        """Each word that was heard since the user spoke, and when: when it sounded here; what the
+        end of its utterance counts as heard beyond that, then.
+        """
+        placed: dict[str, dict[int, str]] = defaultdict(dict)
+        sounded: dict[str, int] = defaultdict(int)
+        for at_ms, event in self.happened[self._first :]:
+            match event:
+                case events.UtteranceWords():
+                    placed[event.utterance_id].update({it.index: it.text for it in event.words})
+                case events.BotWord() if event.utterance_id not in self._before:
+                    sounded[event.utterance_id] = event.index + 1
+                    yield at_ms, event.text
+                case events.UtteranceEnded() if event.utterance_id not in self._before:
+                    beyond = range(sounded[event.utterance_id], event.heard_words)
+                    known = placed[event.utterance_id]
+                    yield from ((at_ms, known[index]) for index in beyond if index in known)
+                case _:
+                    pass
 
     def heard(self, conversation: Conversation) -> str:
         """What was heard of the answer so far."""
