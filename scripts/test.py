@@ -264,6 +264,7 @@ def run_jobs_of(wanted: Sequence[str], *, system: bool) -> dict[str, Count]:
         show(job, count)
 
     judged = Judge(take)
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime's, in whatever process
     os.environ.setdefault("VOXWIRE_DRAIN_MS", "0")  # nobody waits for a server that a test ends
     number, niceness = workers()
     if number == min(WORKERS.values())[0]:

@@ -54,6 +54,15 @@ class Count:
         )
 
 
+def descriptors(pid: int) -> list[str]:
+    """What each open descriptor of a process is of."""
+    found: list[str] = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one of this very look, in this process
+            found.append(str(link.readlink()))
+    return sorted(found)
+
+
 def children(pid: int) -> list[int]:
     """Every process below ``pid``."""
     direct = [
@@ -277,6 +286,7 @@ async def test_fifty_sessions_leave_no_descriptor_thread_or_process() -> None:
     async with serving() as served, asyncio.timeout(110):
         await end_sessions(served.url, WARM_UP * 2)
         before, before_kb = await served.settled(), rss_kb(served.pid)
+        held = descriptors(served.pid)
         started = time.monotonic()
         await end_sessions(served.url, SESSIONS)
         ended = time.monotonic()
@@ -286,7 +296,8 @@ async def test_fifty_sessions_leave_no_descriptor_thread_or_process() -> None:
         took, settling = ended - started, time.monotonic() - ended
         print(f"{SESSIONS} sessions in {took:.1f} s, settled {settling:.1f} s later")
         print(f"memory {before_kb} KiB, {slope:+.0f} KiB a session")
-        assert not after.above(before), (before, after)
+        new = [link for link in descriptors(served.pid) if link not in held]
+        assert not after.above(before), (before, after, new)
         assert (await served.ready())["sessions"] == 0
 
 

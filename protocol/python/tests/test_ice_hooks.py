@@ -1,9 +1,12 @@
 """What is hooked into aioice's own `connect`: it waits for its outcome, its checks keep apart."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -40,6 +43,16 @@ def candidate(port: int) -> Candidate:
     return Candidate.from_sdp(f"{port} 1 udp 2130706431 127.0.0.1 {port} typ host")
 
 
+def audio_peer(here: Here) -> Peer:
+    return Peer(
+        pull=lambda first, count: None,
+        on_audio=lambda pcm, timestamp: None,
+        send_rate=16_000,
+        receive_rate=16_000,
+        here=here,
+    )
+
+
 async def test_two_peers_connect_without_looking_every_20_ms(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -51,17 +64,9 @@ async def test_two_peers_connect_without_looking_every_20_ms(
             slept.append(delay)
         return await sleep(delay, *rest)
 
-    def peer() -> Peer:
-        return Peer(
-            pull=lambda first, count: None,
-            on_audio=lambda pcm, timestamp: None,
-            send_rate=16_000,
-            receive_rate=16_000,
-            here=Here(addresses=("127.0.0.1",)),
-        )
-
     monkeypatch.setattr(asyncio, "sleep", watched)
-    left, right = peer(), peer()
+    here = Here(addresses=("127.0.0.1",))
+    left, right = audio_peer(here), audio_peer(here)
     await left.accept(await right.answer(await left.offer()))
     async with asyncio.timeout(10):
         await asyncio.gather(left.connected(), right.connected())
@@ -113,3 +118,53 @@ async def test_one_that_closes_while_its_outcome_is_on_the_way_asks_for_no_conse
     async with agent() as made:
         await made.close()
         await made.query_consent()  # returns
+
+
+def open_sockets() -> int:
+    count = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one of this very look
+            count += str(link.readlink()).startswith("socket:")
+    return count
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts in /proc")
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_an_answer_cancelled_at_any_step_leaves_no_socket(loop: str) -> None:
+    """At each step of the loop once, with two addresses, between which aioice gathers."""
+    here = Here(addresses=("127.0.0.1", "127.0.0.2"))
+
+    async def settled(expected: int) -> int:
+        deadline = monotonic() + 2
+        while open_sockets() != expected and monotonic() < deadline:
+            await asyncio.sleep(0.001)  # real time: uvloop looks addresses up in a thread
+        return open_sockets()
+
+    async def sockets_left() -> list[int]:
+        caller = audio_peer(here)
+        offer = await caller.offer()
+        before, left, answered = open_sockets(), list[int](), False
+        while not answered:
+            answerer = audio_peer(here)
+            answering = asyncio.ensure_future(answerer.answer(offer))
+            for _ in left:
+                await asyncio.sleep(0)
+            answered = answering.done()
+            answering.cancel()
+            await asyncio.wait({answering})
+            await answerer.close()
+            left.append(await settled(before) - before)
+        await caller.close()
+        return left
+
+    new_loop = asyncio.SelectorEventLoop
+    if loop == "uvloop":
+        new_loop = pytest.importorskip("uvloop").new_event_loop
+    gc.disable()
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            left = runner.run(sockets_left())
+    finally:
+        gc.enable()
+    assert len(left) > 5
+    assert not any(left), left

@@ -5,6 +5,7 @@ from voxwire_server import BotSession, serve
 async def bot(session: BotSession) -> None: ...
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from voxwire_server.config import Settings
     from voxwire_server.pipeline.bot import Bot, BotSession, ToolReport
     from voxwire_server.serving import serve, serve_async
+
+# onnxruntime tells Microsoft of its use unless this is set before it is imported (its Privacy.md)
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "Bot",

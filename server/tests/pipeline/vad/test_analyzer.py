@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import subprocess
+import sys
 import time
 import wave
 from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +25,7 @@ from pipecat.audio.utils import exp_smoothing
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
 
+from voxwire_protocol.virtual_time import in_virtual_time
 from voxwire_server.pipeline.vad import model as vad
 from voxwire_server.pipeline.vad import volume
 from voxwire_server.pipeline.vad.analyzer import BatchedSileroVADAnalyzer
@@ -238,22 +243,17 @@ def test_a_tick_scores_a_bounded_batch_and_then_lets_the_loop_breathe(
     assert {16, 32, 40} <= set(scored_by_tick)
 
 
-def test_gathering_waits_for_streams_that_are_out_of_step(model: SharedSileroVAD) -> None:
+@in_virtual_time
+async def test_gathering_waits_for_streams_that_are_out_of_step(model: SharedSileroVAD) -> None:
     shared = SharedSileroVAD(gather_ms=50)
     session = CountingSession(model._session)
     shared._session = session  # type: ignore[assignment]
-    recorders = [Recorder(BatchedSileroVADAnalyzer(model=shared)) for _ in range(3)]
-
-    async def run() -> None:
-        tasks: list[asyncio.Task[None]] = []
+    recorders = [Recorder(BatchedSileroVADAnalyzer(model=shared)) for _ in range(4)]
+    async with asyncio.TaskGroup() as streams:
         for recorder in recorders:
-            tasks.append(asyncio.create_task(recorder.hear([bytes(1024)])))
-            for _ in range(5):
-                await asyncio.sleep(0)
-        await asyncio.gather(*tasks)
-
-    asyncio.run(run())
-    assert session.batch_sizes == [3]
+            streams.create_task(recorder.hear([bytes(1024)]))
+            await asyncio.sleep(0.02)  # virtual: the fourth is too late for the first's batch
+    assert session.batch_sizes == [3, 1]
 
 
 def test_a_block_shorter_than_a_window_is_answered_at_once(model: SharedSileroVAD) -> None:
@@ -415,6 +415,19 @@ def test_a_rate_that_the_model_does_not_take_is_refused(model: SharedSileroVAD) 
         BatchedSileroVADAnalyzer(model=model).set_sample_rate(24000)
     with pytest.raises(RuntimeError, match="set_sample_rate"):
         BatchedSileroVADAnalyzer(model=model).voice_confidence(bytes(1024))
+
+
+def test_the_models_runtime_tells_nobody_of_its_use(tmp_path: Path) -> None:
+    """onnxruntime 1.32 makes a device id and a file of events to send unless it is told not to."""
+    script = (
+        "import asyncio\n"
+        "from voxwire_server.pipeline.vad.model import shared_silero\n"
+        "asyncio.run(shared_silero().preload())\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=120)
+    assert not list(tmp_path.rglob("*onnxruntime*"))
 
 
 def test_the_process_shares_one_model_and_pipecats_defaults() -> None:
