@@ -39,6 +39,18 @@ def test_what_kubernetes_tells_of_a_service_of_our_name_is_no_mistake() -> None:
     check_names(names)
 
 
+def test_a_service_named_voxwire_in_kubernetes_is_no_port_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    where = {"SERVICE_HOST": "10.0.0.1", "SERVICE_PORT": "80", "PORT": "tcp://10.0.0.1:80"}
+    for name, value in {**where, "PORT_80_TCP_ADDR": "10.0.0.1"}.items():
+        monkeypatch.setenv(f"VOXWIRE_{name}", value)
+    check_names(os.environ)
+    assert Settings().port == 7860
+    monkeypatch.setenv("VOXWIRE_PORT", "4711")
+    assert Settings().port == 4711
+
+
 def test_a_port_of_no_service_is_a_mistake() -> None:
     with pytest.raises(UnknownSettingError, match="VOXWIRE_SERVER_PORT is no setting"):
         check_names(["VOXWIRE_SERVER_PORT"])

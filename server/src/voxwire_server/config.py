@@ -25,6 +25,7 @@ _LINK: Final = re.compile(
     r"(\w+?)_(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)?)"
 )
 """What Kubernetes tells of a service whose name begins with ours."""
+_LINK_URL: Final = re.compile(r"(tcp|udp|sctp)://")
 _log = logging.getLogger("voxwire.settings")
 _warned: set[str] = set()
 
@@ -170,6 +171,13 @@ class Settings(BaseSettings):
     """How long sessions may go on after SIGTERM, while no new one is begun, milliseconds."""
     end_timeout_ms: int = 3000
     """Longest time for a bot to end, milliseconds."""
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _no_link(cls, port: Any) -> Any:
+        """``VOXWIRE_PORT`` of a Kubernetes service named voxwire says where that service is."""
+        is_link = isinstance(port, str) and _LINK_URL.match(port)
+        return cls.model_fields["port"].default if is_link else port
 
     @field_validator("admin_address")
     @classmethod
