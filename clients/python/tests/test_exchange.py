@@ -207,8 +207,12 @@ async def test_devices_come_into_a_session_that_had_none_and_go_again(time: Virt
             await time.advance(3000)
             assert log.of(voxwire.BotWord)
             assert np.abs(out.samples.astype(np.int32)).max() > 1000
+            session.audio.volume = 0.5
             await session.set_speaker(None)
             assert (mic.running, out.running) == (True, False)
+            await session.set_speaker(True)
+            assert session.audio.volume == 0.5, "the user's choice stays"
+            await session.set_speaker(None)
             await session.set_microphone(None)
             assert not mic.running
             assert session.audio.levels.speaker_db == float("-inf")
@@ -223,7 +227,7 @@ async def test_devices_come_into_a_session_that_had_none_and_go_again(time: Virt
         await log.over()
     assert not mic.running
     controls = [event.control for event in log.of(voxwire.EchoControlChanged)]
-    assert controls == [voxwire.EchoControl.GATE, voxwire.EchoControl.NONE]
+    assert controls == [voxwire.EchoControl.GATE, voxwire.EchoControl.NONE] * 2
 
 
 @virtual

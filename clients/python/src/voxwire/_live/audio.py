@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from voxwire._arguments import invalid, number
@@ -109,6 +110,7 @@ class LiveAudio:
         self._keeper: Keeper | None = None
         self._begun = asyncio.Event()
         self._over = False
+        self._volume = 1.0
         slots = [slot for slot in (self._microphone, self._speaker) if slot is not None]
         if self._backend is not None and slots:
             self._keep(self._backend, slots)
@@ -163,7 +165,7 @@ class LiveAudio:
             await self._keeper_for().swap(self._microphone, device)
             return self.microphone
         made = LiveMicrophone(self._clock, NoFilter(), None)
-        echo = self._echo_with(made, self.speaker)
+        echo = await in_thread(partial(self._echo_with, made, self.speaker))
         slot = Slot(DeviceKind.MICROPHONE, device, made)
         await self._keeper_for().add(slot)
         self.microphone, self._microphone = made, slot
@@ -176,7 +178,8 @@ class LiveAudio:
             await self._keeper_for().swap(self._speaker, device)
             return self.speaker
         made = LiveSpeaker(self._clock)
-        echo = self._echo_with(self.microphone, made)
+        made.volume = self._volume
+        echo = await in_thread(partial(self._echo_with, self.microphone, made))
         slot = Slot(DeviceKind.SPEAKER, device, made)
         await self._keeper_for().add(slot)
         self.speaker, self._speaker = made, slot
@@ -194,6 +197,8 @@ class LiveAudio:
         """Closes the live speaker, if there is one, once it has played what waits."""
         slot, end = self._speaker, self.speaker
         self._speaker = self.speaker = None
+        if end is not None:
+            self._volume = end.volume
         if slot is not None:
             self._use_echo(self._echo_with(self.microphone, None))
             waits_ms = end.buffer.target_ms if end is not None and end.buffer is not None else 0.0
