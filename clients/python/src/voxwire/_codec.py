@@ -6,7 +6,6 @@ from voxwire._path import PLAYOUT_RATE
 from voxwire.audio import CAPTURE_RATE
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, UsageError
-from voxwire_protocol.opus import opus_ready
 
 __all__ = ["CODECS", "CodecChoice", "check_codec"]
 
@@ -67,4 +66,6 @@ class CodecChoice:
 
 
 def _here() -> bool:
+    from voxwire_protocol.opus import opus_ready
+
     return opus_ready(CAPTURE_RATE) and opus_ready(PLAYOUT_RATE)
