@@ -29,7 +29,8 @@ class VoxwireServer:
             UsageError: It does not, or the URL cannot be used.
         """
         ladder(options.transport, webrtc=environment.webrtc)
-        check_codec(options.codec)
+        address = normalise_url(url)
+        check_codec(options.codec, loopback=is_loopback(address))
         tools_bytes = sum(declaration.ByteSize() for declaration in _declared(options.tools))
         if tools_bytes > _MAX_DECLARED_BYTES:
             raise invalid(
@@ -41,7 +42,7 @@ class VoxwireServer:
             metadata_json=options.metadata_json,
             tools_bytes=tools_bytes,
         )
-        return normalise_url(url)
+        return address
 
     def link(
         self, url: str, options: Options, *, gate: Gate, environment: Environment
