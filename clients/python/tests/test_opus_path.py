@@ -10,12 +10,11 @@ import pytest
 from virtual import session_of, virtual
 
 import voxwire
-from voxwire import _codec
 from voxwire._codec import CodecChoice
 from voxwire._websocket_path import MAX_UNREADABLE, WebSocketPath
 from voxwire.playout import PlayoutBuffer, Samples, SpanKind
 from voxwire.testing import FakeServer, VirtualTime
-from voxwire_protocol import wire
+from voxwire_protocol import opus, wire
 from voxwire_protocol.capture import Piece
 from voxwire_protocol.opus import ChunkDecoder, ChunkEncoder, opus_ready
 
@@ -26,7 +25,7 @@ needs_opus = pytest.mark.skipif(not opus_ready(RATE), reason="no libopus here")
 
 
 def without_opus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_codec, "opus_ready", lambda _: False)
+    monkeypatch.setattr(opus, "opus_ready", lambda _: False)
 
 
 # who decides
@@ -62,7 +61,7 @@ def test_pcm_loads_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
     def loaded(_: int) -> bool:
         raise AssertionError("libopus was looked for")
 
-    monkeypatch.setattr(_codec, "opus_ready", loaded)
+    monkeypatch.setattr(opus, "opus_ready", loaded)
     CodecChoice("pcm")
     CodecChoice("auto", loopback=True)
     voxwire.connect("ws://localhost:1", codec="auto")

@@ -1,9 +1,7 @@
-"""What the package shows, and what importing it costs."""
+"""What the package shows; what importing it costs is in test_import.py."""
 
 import enum
 import inspect
-import subprocess
-import sys
 import typing
 
 import pytest
@@ -150,39 +148,6 @@ def test_at_most_two_positional_parameters(name: str) -> None:
             kinds = [p.kind for p in inspect.signature(verb).parameters.values()]
             most = 4 if verb.__name__ in WITH_THREE else 3  # self and two
             assert kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) <= most
-
-
-def test_importing_it_pulls_in_nothing_heavy() -> None:
-    heavy = ["pipecat", "fastapi", "aiortc", "av", "rich", "pydantic", "voxwire_server"]
-    heavy += ["sounddevice", "livekit"]
-    program = f"import sys, voxwire; print([n for n in {heavy} if n in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.strip() == "[]"
-
-
-NEEDED = "numpy, soxr, anyio, websockets.asyncio.client, google.protobuf.message, asyncio, ssl"
-MEASURE = """
-import time
-began = time.process_time()
-import {modules}
-print(time.process_time() - began)
-"""
-
-
-def import_s(modules: str) -> float:
-    """The shortest of five imports, each in a process of its own, seconds of a processor."""
-    program = MEASURE.format(modules=modules)
-    command = [sys.executable, "-c", program]
-    ended = [subprocess.run(command, capture_output=True, check=True) for _ in range(5)]
-    return min(float(process.stdout) for process in ended)
-
-
-def test_importing_it_costs_little_more_than_what_it_needs() -> None:
-    ours, needed = (import_s(name) for name in ("voxwire", NEEDED))
-    print(f"import voxwire: {ours:.2f} s of a processor, {needed:.2f} of it what it needs")
-    assert ours < 4 * needed  # real time: processor
 
 
 def test_error_codes_and_actions_are_those_of_the_schema() -> None:

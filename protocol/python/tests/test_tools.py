@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from voxwire_protocol import _tool_runs, tools
+from voxwire_protocol import tool_runs, tools
 from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.tools import (
     KEPT_CALLS,
@@ -223,8 +223,8 @@ class TestRuns:
         assert runs.running == frozenset()
 
     def test_old_calls_and_large_results_are_forgotten(self, monkeypatch: Any) -> None:
-        monkeypatch.setattr(_tool_runs, "KEPT_RUNS", 4)
-        monkeypatch.setattr(_tool_runs, "KEPT_RESULT_BYTES", 25)
+        monkeypatch.setattr(tool_runs, "KEPT_RUNS", 4)
+        monkeypatch.setattr(tool_runs, "KEPT_RESULT_BYTES", 25)
         runs = ToolRuns()
         runs.withdraw("w")
         for call_id in "abcde":
@@ -238,7 +238,7 @@ class TestRuns:
         assert (runs.result_of("w"), runs._kept_bytes) == (None, 0)
 
     def test_a_forgotten_result_gives_its_bytes_back(self, monkeypatch: Any) -> None:
-        monkeypatch.setattr(_tool_runs, "KEPT_RUNS", 1)
+        monkeypatch.setattr(tool_runs, "KEPT_RUNS", 1)
         runs = ToolRuns()
         for call_id in "ab":
             runs.request(call_id)

@@ -6,7 +6,6 @@ from voxwire._path import PLAYOUT_RATE
 from voxwire.audio import CAPTURE_RATE
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, UsageError
-from voxwire_protocol.opus import opus_ready
 
 __all__ = ["CODECS", "CodecChoice", "check_codec"]
 
@@ -16,8 +15,9 @@ CODECS: Final = ("auto", "opus", "pcm")
 _INSTALL: Final = "pip install 'voxwire[opus]'"
 
 
-def check_codec(wanted: str) -> None:
-    """Checks what the caller of `connect` wants.
+def check_codec(wanted: str, *, loopback: bool) -> None:
+    """Checks what the caller of `connect` wants. Opus is loaded where it may be used, so that no
+    session that is being dialled waits for it.
 
     Raises:
         UsageError: No such codec, or MISSING_EXTRA with the command that installs it.
@@ -25,7 +25,8 @@ def check_codec(wanted: str) -> None:
     if wanted not in CODECS:
         reason = f"codec is one of {', '.join(CODECS)}"
         raise UsageError(ErrorCode.INVALID_ARGUMENT, reason)
-    if wanted == "opus" and not _here():
+    may_be_used = wanted == "opus" or (wanted == "auto" and not loopback)
+    if may_be_used and not _here() and wanted == "opus":
         raise UsageError(ErrorCode.MISSING_EXTRA, f"Opus is not installed: {_INSTALL}")
 
 
@@ -67,4 +68,6 @@ class CodecChoice:
 
 
 def _here() -> bool:
+    from voxwire_protocol.opus import opus_ready
+
     return opus_ready(CAPTURE_RATE) and opus_ready(PLAYOUT_RATE)

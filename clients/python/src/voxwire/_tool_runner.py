@@ -15,7 +15,7 @@ from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.json_text import JsonTextError, dump_json, parse_json
-from voxwire_protocol.tools import CallError, Run, ToolRuns
+from voxwire_protocol.tool_runs import CallError, Run, ToolRuns
 
 __all__ = ["ToolRunner"]
 

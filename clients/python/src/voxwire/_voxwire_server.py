@@ -13,7 +13,6 @@ from voxwire._url import is_loopback, normalise_url
 from voxwire._websocket_path import WebSocketPath
 from voxwire.tools import Tool
 from voxwire_protocol import wire
-from voxwire_protocol.tool_spec import MAX_DECLARATIONS, declaration_of
 
 __all__ = ["VoxwireServer"]
 
@@ -30,9 +29,8 @@ class VoxwireServer:
             UsageError: It does not, or the URL cannot be used.
         """
         ladder(options.transport, webrtc=environment.webrtc)
-        check_codec(options.codec)
-        if len(options.tools) > MAX_DECLARATIONS:
-            raise invalid(f"a client has at most {MAX_DECLARATIONS} tools")
+        address = normalise_url(url)
+        check_codec(options.codec, loopback=is_loopback(address))
         tools_bytes = sum(declaration.ByteSize() for declaration in _declared(options.tools))
         if tools_bytes > _MAX_DECLARED_BYTES:
             raise invalid(
@@ -44,7 +42,7 @@ class VoxwireServer:
             metadata_json=options.metadata_json,
             tools_bytes=tools_bytes,
         )
-        return normalise_url(url)
+        return address
 
     def link(
         self, url: str, options: Options, *, gate: Gate, environment: Environment
@@ -102,4 +100,15 @@ class _ServerLink:
 
 
 def _declared(tools: tuple[Tool, ...]) -> list[wire.ToolDeclaration]:
+    """What the server is told of the tools.
+
+    Raises:
+        UsageError: They are too many.
+    """
+    if not tools:
+        return []
+    from voxwire_protocol.tool_spec import MAX_DECLARATIONS, declaration_of
+
+    if len(tools) > MAX_DECLARATIONS:
+        raise invalid(f"a client has at most {MAX_DECLARATIONS} tools")
     return [declaration_of(tool.spec) for tool in tools]

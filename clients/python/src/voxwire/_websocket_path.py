@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from voxwire.playout import MakeUp, Samples
 from voxwire_protocol import wire
 from voxwire_protocol.capture import Piece
 from voxwire_protocol.errors import ErrorCode, MediaError, RecoveryAction, TransportError
-from voxwire_protocol.opus import ChunkDecoder, ChunkEncoder, opus_ready
+
+if TYPE_CHECKING:
+    from voxwire_protocol.opus import ChunkDecoder, ChunkEncoder
 
 __all__ = ["WebSocketPath"]
 
@@ -113,17 +115,26 @@ class WebSocketPath:
     def _receive_answer(self, answer: wire.PathAnswer) -> None:
         """Takes the formats: what the server names counts, not what was asked for."""
         self._rate = answer.playout.sample_rate or PLAYOUT_RATE
-        opus = wire.Codec.CODEC_OPUS
         codecs = (answer.capture.codec, answer.playout.codec)
-        if opus in codecs and not (self._codec.opus and opus_ready(self._rate)):
+        if wire.Codec.CODEC_OPUS in codecs and not self._use_opus(answer):
             reason = f"the server sends Opus at {self._rate} Hz; that was not asked for"
             self._ready.fail(MediaError(ErrorCode.UNSUPPORTED_FORMAT, reason))
             return
-        if answer.capture.codec == opus:
-            self._encoder = ChunkEncoder(CAPTURE_RATE, path_id=self._path_id, block_ms=BLOCK_MS)
-        if answer.playout.codec == opus:
-            self._decoder = ChunkDecoder(self._rate)
         self._codec.answered(opus=self._decoder is not None)
+
+    def _use_opus(self, answer: wire.PathAnswer) -> bool:
+        """Makes the codecs that an answer names; False = Opus of this rate was not asked for."""
+        if not self._codec.opus:
+            return False
+        from voxwire_protocol.opus import ChunkDecoder, ChunkEncoder, opus_ready  # is loaded
+
+        if not opus_ready(self._rate):
+            return False
+        if answer.capture.codec == wire.Codec.CODEC_OPUS:
+            self._encoder = ChunkEncoder(CAPTURE_RATE, path_id=self._path_id, block_ms=BLOCK_MS)
+        if answer.playout.codec == wire.Codec.CODEC_OPUS:
+            self._decoder = ChunkDecoder(self._rate)
+        return True
 
     def _samples(self, chunk: wire.AudioChunk) -> Samples:
         """What a chunk holds; nothing when it cannot be decoded."""

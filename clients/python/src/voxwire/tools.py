@@ -17,13 +17,13 @@ Args:
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 from voxwire_protocol.errors import ErrorCode, UsageError
-from voxwire_protocol.tool_signature import SignatureError, read_signature
-from voxwire_protocol.tool_spec import ToolSpec
-from voxwire_protocol.tools import OnInterruption, ToolUseError
+
+if TYPE_CHECKING:
+    from voxwire_protocol.tool_spec import ToolSpec
 
 __all__ = [
     "Approve",
@@ -102,7 +102,7 @@ class Tool:
         call_parameter: Name of its parameter that takes the `ToolCall`; empty = none.
     """
 
-    spec: ToolSpec
+    spec: "ToolSpec"
     function: Callable[..., Any]
     call_parameter: str = ""
 
@@ -200,6 +200,10 @@ def _make(
     timeout_ms: int = 0,
     on_interruption: OnInterruptionName = "cancel",
 ) -> Tool:
+    from voxwire_protocol.tool_signature import SignatureError, read_signature
+    from voxwire_protocol.tool_spec import ToolSpec
+    from voxwire_protocol.tools import OnInterruption, ToolUseError
+
     try:
         signature = read_signature(function, inject=(ToolCall,))
         spec = ToolSpec(

@@ -8,12 +8,12 @@ from typing import Final
 
 from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.event_enums import ToolOutcome
+from voxwire_protocol.tool_runs import CallError
 
 __all__ = [
     "MIN_TOKEN_BYTES",
     "AskPolicy",
     "Call",
-    "CallError",
     "CallState",
     "Duplicate",
     "Effect",
@@ -29,7 +29,6 @@ __all__ = [
     "check_request",
     "digest",
     "invalid",
-    "size_bytes",
 ]
 
 MIN_TOKEN_BYTES: Final = 16
@@ -75,21 +74,6 @@ class ToolUseError(ValueError):
         super().__init__(reason)
         self.code = code
         self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class CallError:
-    """Why a call failed.
-
-    Attributes:
-        code: What went wrong.
-        reason: One sentence; may be the client's own words, so it is content.
-        retryable: True when the same call may succeed later.
-    """
-
-    code: ErrorCode
-    reason: str = field(repr=False)
-    retryable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,12 +226,6 @@ def digest(result: str | CallError) -> bytes:
         return hashlib.sha256(b"+" + result.encode(errors="surrogatepass")).digest()
     text = f"-{result.code.value} {result.retryable} {result.reason}"
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
-
-
-def size_bytes(result: str | CallError) -> int:
-    """Bytes of a result on the wire, without its frame."""
-    text = result if isinstance(result, str) else result.reason
-    return len(text.encode(errors="surrogatepass"))
 
 
 def invalid(reason: str) -> ToolUseError:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from voxwire_protocol._json_value import MAX_VALUE_DEPTH, MAX_VALUE_NODES, value_fault
 from voxwire_protocol._pattern import Pattern, parse_pattern
 from voxwire_protocol._schema_form import (
     MAX_DEPTH,
@@ -36,12 +37,6 @@ __all__ = [
     "SchemaError",
     "check_schema",
 ]
-
-MAX_VALUE_DEPTH: Final = 32
-"""Deepest nesting of a value."""
-
-MAX_VALUE_NODES: Final = 10_000
-"""Most objects, arrays and scalars in a value."""
 
 MAX_PATTERN_INPUT_CHARS: Final = 1_024
 """Longest string that is held against a pattern, code points."""
@@ -97,7 +92,7 @@ class JsonSchema:
         Args:
             value: What ``json.loads`` made of it.
         """
-        wrong = _value_form(value)
+        wrong = value_fault(value)
         if wrong:
             return (Fault("", wrong),)
         check = _Check(self._root, self._patterns)
@@ -110,34 +105,6 @@ class JsonSchema:
 def _first(faults: Iterator[Fault]) -> Iterator[Fault]:
     for _, fault in zip(range(MAX_FAULTS), faults, strict=False):
         yield fault
-
-
-def _value_form(value: object) -> str:
-    """What keeps a value from being checked at all; "" = nothing."""
-    level: list[object] = [value]
-    nodes = 0
-    for _ in range(MAX_VALUE_DEPTH + 1):
-        nodes += len(level)
-        if nodes > MAX_VALUE_NODES:
-            return f"has more than {MAX_VALUE_NODES} parts"
-        below: list[object] = []
-        for node in level:
-            if isinstance(node, dict):
-                fields = cast("dict[object, object]", node)
-                if not all(isinstance(name, str) for name in fields):
-                    return "is not JSON"
-                below.extend(fields.values())
-            elif isinstance(node, list):
-                below.extend(cast("list[object]", node))
-            elif isinstance(node, float):
-                if not math.isfinite(node):
-                    return "is not JSON"
-            elif not (node is None or isinstance(node, str | int)):
-                return "is not JSON"
-        if not below:
-            return ""
-        level = below
-    return f"is nested more than {MAX_VALUE_DEPTH} deep"
 
 
 def _has_type(value: object, name: str) -> bool:

@@ -4,8 +4,8 @@ import json
 import re
 from typing import Any, Final, cast
 
+from voxwire_protocol._json_value import MAX_VALUE_DEPTH, value_fault
 from voxwire_protocol.errors import ErrorCode
-from voxwire_protocol.json_schema import MAX_VALUE_DEPTH, JsonSchema
 
 __all__ = [
     "MAX_JSON_BYTES",
@@ -28,7 +28,6 @@ Depth is always counted before Python's own reader or writer sees a text or valu
 give up depends on the interpreter and on who calls.
 """
 
-_ANY: Final = JsonSchema(True)
 _END: Final = object()
 _TOO_DEEP: Final = f"the JSON is nested more than {MAX_VALUE_DEPTH} deep"
 # A string that is not closed runs to the end, so that every character is looked at once.
@@ -69,9 +68,8 @@ def parse_json(text: str, *, max_bytes: int = MAX_JSON_BYTES) -> Any:
         value = json.loads(text, parse_constant=_refuse_constant)
     except ValueError:
         raise JsonTextError(ErrorCode.MALFORMED, "the text is not JSON") from None
-    faults = _ANY.faults(value)
-    if faults:
-        raise JsonTextError(ErrorCode.MALFORMED, f"the JSON {faults[0].message}")
+    if fault := value_fault(value):
+        raise JsonTextError(ErrorCode.MALFORMED, f"the JSON {fault}")
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except ValueError:  # UnicodeEncodeError, or an integer too long to be written

@@ -14,7 +14,6 @@ from voxwire_protocol._tool_calls import (
     MIN_TOKEN_BYTES,
     AskPolicy,
     Call,
-    CallError,
     CallState,
     Duplicate,
     Effect,
@@ -30,11 +29,10 @@ from voxwire_protocol._tool_calls import (
     check_request,
     digest,
     invalid,
-    size_bytes,
 )
-from voxwire_protocol._tool_runs import Run, ToolRuns
 from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.event_enums import ToolOutcome
+from voxwire_protocol.tool_runs import CallError, Run, ToolRuns, size_bytes
 
 __all__ = [
     "KEPT_CALLS",

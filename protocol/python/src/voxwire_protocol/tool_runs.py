@@ -1,13 +1,13 @@
-"""Part of ``tools``: the executing side, which runs each call at most once."""
+"""The executing side of ``tools``, which runs each call at most once: all that a client needs."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from voxwire_protocol._tool_calls import CallError, size_bytes
+from voxwire_protocol.errors import ErrorCode
 
-__all__ = ["KEPT_RESULT_BYTES", "KEPT_RUNS", "Run", "ToolRuns"]
+__all__ = ["KEPT_RESULT_BYTES", "KEPT_RUNS", "CallError", "Run", "ToolRuns", "size_bytes"]
 
 KEPT_RUNS: Final = 256
 """Finished or withdrawn calls that are remembered, so that a repeated request runs nothing."""
@@ -24,6 +24,21 @@ class Run(StrEnum):
     FINISHED = "finished"  # it ran: send result_of() again, if it is still kept
     STOP = "stop"  # stop the tool
     IGNORE = "ignore"  # nothing
+
+
+@dataclass(frozen=True, slots=True)
+class CallError:
+    """Why a call failed.
+
+    Attributes:
+        code: What went wrong.
+        reason: One sentence; may be the client's own words, so it is content.
+        retryable: True when the same call may succeed later.
+    """
+
+    code: ErrorCode
+    reason: str = field(repr=False)
+    retryable: bool = False
 
 
 @dataclass(slots=True)
@@ -103,3 +118,9 @@ class ToolRuns:
         if over.result is not None:
             self._kept_bytes -= size_bytes(over.result)
             over.result = None
+
+
+def size_bytes(result: str | CallError) -> int:
+    """Bytes of a result on the wire, without its frame."""
+    text = result if isinstance(result, str) else result.reason
+    return len(text.encode(errors="surrogatepass"))

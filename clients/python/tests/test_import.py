@@ -1,0 +1,189 @@
+"""What `import voxwire` loads, what the first session loads, when, and what both cost."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import voxwire
+
+HEAVY = ["pipecat", "fastapi", "aiortc", "av", "rich", "pydantic", "voxwire_server"]
+HEAVY += ["sounddevice", "livekit", "yaml", "httpx", "anyio"]
+NOT_FOR_A_FIRST_SESSION = [
+    "voxwire._prepare",
+    "voxwire._webrtc_path",
+    "voxwire.cli",
+    "voxwire.diagnosis",
+    "voxwire.rtvi",
+    "voxwire.sync",
+    "voxwire.testing",
+    "voxwire_protocol.json_schema",
+    "voxwire_protocol.opus",
+    "voxwire_protocol.rtc",
+    "voxwire_protocol.rtvi",
+    "voxwire_protocol.tool_signature",
+    "voxwire_protocol.tool_spec",
+    "voxwire_protocol.tools",
+]
+
+LOADED = """
+import json, sys
+before = set(sys.modules)
+{program}
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def output_of(program: str) -> str:
+    """What a program prints, run in a process of its own with the bytecode that it is installed
+    with.
+    """
+    environment = {**os.environ}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env=environment,
+    )
+    return done.stdout
+
+
+def loaded_by(program: str) -> list[str]:
+    """The modules that a program loads."""
+    return json.loads(output_of(LOADED.format(program=program)))
+
+
+def outside(modules: list[str]) -> list[str]:
+    """Those that Python does not bring along."""
+    return [name for name in modules if name.split(".")[0] not in sys.stdlib_module_names]
+
+
+def test_importing_it_loads_no_other_module_of_ours_and_nothing_of_others() -> None:
+    loaded = loaded_by("import voxwire")
+    assert outside(loaded) == ["voxwire"]
+    assert not {"asyncio", "ssl", "dataclasses", "logging"} & {*loaded}
+
+
+@pytest.mark.parametrize(
+    ("name", "home"),
+    [
+        ("BotWord", "voxwire_protocol.events"),
+        ("ErrorCode", "voxwire_protocol.errors"),
+        ("Conversation", "voxwire.conversation"),
+    ],
+)
+def test_a_name_loads_what_it_needs_and_no_session(name: str, home: str) -> None:
+    loaded = loaded_by(f"import voxwire; voxwire.{name}")
+    assert home in loaded
+    assert not {"numpy", "websockets", "voxwire._connect"} & {*loaded}
+
+
+def test_a_first_session_loads_only_what_it_needs() -> None:
+    loaded = loaded_by("from voxwire import connect; connect('ws://127.0.0.1:1')")
+    assert "voxwire._runtime" in loaded
+    assert not {*HEAVY, *NOT_FOR_A_FIRST_SESSION} & {*loaded}
+
+
+IN_A_SESSION = """
+import asyncio, json, sys
+import numpy as np
+import voxwire
+from voxwire.testing import FakeServer
+
+@voxwire.tool
+async def where(place: str) -> str:
+    '''Where a place is.'''
+    return place
+
+async def bot(session):
+    await session.call_tool("where", {"place": "Paris"})
+    await session.say("Here it is.")
+
+async def main():
+    async with FakeServer(bot) as server:
+        connection = voxwire.connect(
+            server.url,
+            environment=server.environment,
+            tools=[where],
+            microphone=np.zeros(1600, np.int16),
+        )
+        before = set(sys.modules)
+        async with connection as session:
+            heard = [event.text async for event in session if isinstance(event, voxwire.BotWord)]
+        print(json.dumps([heard, sorted(set(sys.modules) - before)]))
+
+asyncio.run(main())
+"""
+
+
+def test_nothing_is_loaded_while_a_session_is_on() -> None:
+    heard, loaded = json.loads(output_of(IN_A_SESSION))
+    assert heard == ["Here", "it", "is."]
+    assert outside(loaded) == []
+
+
+def test_a_type_checker_sees_each_name_where_the_program_finds_it() -> None:
+    checked: dict[str, str] = {}
+    for node in ast.walk(ast.parse(Path(voxwire.__file__).read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("voxwire"):
+            checked |= {name.name: str(node.module) for name in node.names}
+    assert sorted(checked) == voxwire.__all__
+    events = voxwire._EVENTS
+    assert checked == {name: voxwire._MODULES.get(name, events) for name in voxwire.__all__}
+    assert {*voxwire._MODULES} <= {*voxwire.__all__}
+
+
+def test_a_name_that_is_none_of_ours_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'voxwire' has no attribute 'conect'") as error:
+        voxwire.conect  # noqa: B018
+    assert error.value.name == "conect"
+    with pytest.raises(ImportError):
+        from voxwire import conect  # noqa: F401
+    assert {*voxwire.__all__} <= {*dir(voxwire)}
+
+
+PLAN_TURNS_PER_S = 11_000_000
+"""How often the plan's processor gets round the loop below: TURNS of scripts/test.py, a second."""
+
+MEASURE = """
+import time
+
+def speed():
+    began, used, count = time.monotonic(), time.process_time(), 0
+    while time.monotonic() - began < 0.1:
+        count += 1
+    return count / (time.process_time() - used)
+
+before, began = speed(), time.process_time()
+{program}
+used_s = time.process_time() - began
+print(used_s, (before + speed()) / 2)
+"""
+
+
+def plan_s(program: str) -> float:
+    """What a program takes of a processor as fast as the plan's, seconds: the least of three runs,
+    each beside a measure of how fast the processor is just then.
+    """
+    least_s = float("inf")
+    output_of(program)  # writes the bytecode
+    for _ in range(3):
+        used_s, turns = map(float, output_of(MEASURE.format(program=program)).split())
+        at_plan_s = used_s * turns / PLAN_TURNS_PER_S
+        print(f"{program}: {used_s:.3f} s at {turns / PLAN_TURNS_PER_S:.0%}: {at_plan_s:.3f} s")
+        least_s = min(least_s, at_plan_s)
+    return least_s
+
+
+@pytest.mark.parametrize(
+    ("program", "most_s"), [("import voxwire", 0.05), ("from voxwire import connect", 0.25)]
+)
+def test_importing_it_takes_no_longer_than_it_may(program: str, most_s: float) -> None:
+    assert plan_s(program) <= most_s  # real time: processor, as fast as the plan's
