@@ -169,21 +169,19 @@ print(used_s, (before + speed()) / 2)
 
 
 def plan_s(program: str) -> float:
-    """What a program takes of a processor as fast as the plan's, seconds: the least of three runs,
-    each beside a measure of how fast the processor is just then.
+    """What a program takes of a processor as fast as the plan's, seconds, by a measure of how fast
+    the processor is just then.
     """
-    least_s = float("inf")
-    output_of(program)  # writes the bytecode
-    for _ in range(3):
-        used_s, turns = map(float, output_of(MEASURE.format(program=program)).split())
-        at_plan_s = used_s * turns / PLAN_TURNS_PER_S
-        print(f"{program}: {used_s:.3f} s at {turns / PLAN_TURNS_PER_S:.0%}: {at_plan_s:.3f} s")
-        least_s = min(least_s, at_plan_s)
-    return least_s
+    used_s, turns = map(float, output_of(MEASURE.format(program=program)).split())
+    at_plan_s = used_s * turns / PLAN_TURNS_PER_S
+    print(f"{program}: {used_s:.3f} s at {turns / PLAN_TURNS_PER_S:.0%}: {at_plan_s:.3f} s")
+    return at_plan_s
 
 
 @pytest.mark.parametrize(
     ("program", "most_s"), [("import voxwire", 0.05), ("from voxwire import connect", 0.25)]
 )
 def test_importing_it_takes_no_longer_than_it_may(program: str, most_s: float) -> None:
-    assert plan_s(program) <= most_s  # real time: processor, as fast as the plan's
+    output_of(program)  # writes the bytecode
+    # real time: processor, as fast as the plan's; what else runs can only make it longer
+    assert any(plan_s(program) <= most_s for _ in range(5))
