@@ -178,10 +178,16 @@ def plan_s(program: str) -> float:
     return at_plan_s
 
 
-@pytest.mark.parametrize(
-    ("program", "most_s"), [("import voxwire", 0.05), ("from voxwire import connect", 0.25)]
-)
-def test_importing_it_takes_no_longer_than_it_may(program: str, most_s: float) -> None:
+def takes_at_most(program: str, most_s: float) -> bool:
+    """Whether one of five runs does; what else the machine does can only make them longer."""
     output_of(program)  # writes the bytecode
-    # real time: processor, as fast as the plan's; what else runs can only make it longer
-    assert any(plan_s(program) <= most_s for _ in range(5))
+    return any(plan_s(program) <= most_s for _ in range(5))
+
+
+def test_importing_it_takes_next_to_nothing() -> None:
+    assert takes_at_most("import voxwire", 0.05)  # real time: processor, by the plan's speed
+
+
+@pytest.mark.timing(reason="a program has a whole session loaded within 0.25 s")
+def test_a_session_is_loaded_in_a_quarter_of_a_second() -> None:
+    assert takes_at_most("from voxwire import connect", 0.25)
