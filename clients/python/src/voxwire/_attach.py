@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
-from urllib.parse import urlsplit
 
+from voxwire._addresses import Addresses
 from voxwire_protocol import wire
 from voxwire_protocol.errors import (
     ErrorCode,
@@ -24,9 +24,11 @@ from voxwire_protocol.errors import (
 )
 
 __all__ = [
+    "ASKED_AGAIN",
     "BUSY",
     "Greeting",
     "Refusal",
+    "SentOn",
     "backoff_s",
     "client_info",
     "expired",
@@ -54,6 +56,9 @@ _FEATURES: Final = (
 
 BUSY: Final = (ErrorCode.CAPACITY, ErrorCode.RATE_LIMITED)
 """A server that says so may be asked again."""
+
+ASKED_AGAIN: Final = (*BUSY, ErrorCode.GOING_AWAY)
+"""A first Hello that is refused so is said again."""
 _WIRE: Final = (ErrorCode.CONNECTION_LOST, ErrorCode.TIMEOUT, ErrorCode.UNREACHABLE)
 
 
@@ -82,6 +87,10 @@ class Refusal(Exception):
     def __init__(self, error: VoxwireError) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+class SentOn(Refusal):
+    """The server answered Hello with where the session is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +131,7 @@ class Greeting:
             tools: What the client executes.
             audio_response: False = the bot's answers are text.
         """
-        self.url = url
+        self.addresses = Addresses(url)
         self._token = token
         self._bot = bot
         self._metadata_json = metadata_json
@@ -178,8 +187,12 @@ class Greeting:
             message.epoch = held.epoch
         return wire.Envelope(hello=message).SerializeToString()
 
-    def welcomed(self, welcome: wire.Welcome) -> None:
+    def welcomed(self, welcome: wire.Welcome, url: str) -> None:
         """Takes the answer: the next attach uses its token and a new nonce.
+
+        Args:
+            welcome: What was said.
+            url: Where it was said.
 
         Raises:
             VoxwireError: It is about another session.
@@ -198,16 +211,11 @@ class Greeting:
             self.grace_ms = min(self.grace_ms, self._resume_ms)
         both = wire.Feature.FEATURE_RESUME in self._features
         self.resumable = both and wire.Feature.FEATURE_RESUME in welcome.features
-        self.move(welcome.resume_url)
+        self.addresses.welcomed(url, welcome.resume_url)
 
     def renew(self, token: str) -> None:
         """The first Hello is said again, with another token."""
         self._token = token
-
-    def move(self, url: str) -> None:
-        """Dials there from now on; empty = no change. An encrypted session stays encrypted."""
-        if url and (urlsplit(url).scheme == "wss" or urlsplit(self.url).scheme == "ws"):
-            self.url = url
 
 
 def backoff_s(jitter: Callable[[], float] = random.random) -> Iterator[float]:
