@@ -362,8 +362,11 @@ class Control:
             asyncio.create_task(self._read(socket, handler), name="voxwire-read"),
             asyncio.create_task(self._write_on(socket), name="voxwire-write"),
         ]
+        watching, reading, _ = tasks
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done() and self._is_our_doing(reading):
+                await asyncio.wait({watching})
         except BaseException:
             abort_unused(await _end(tasks))
             raise
@@ -373,6 +376,10 @@ class Control:
                 return outcome
         why = (it for it in outcomes if not isinstance(it, Attached | asyncio.CancelledError))
         raise next(why, Lost(lost("a task of the connection was cancelled")))
+
+    def _is_our_doing(self, reading: asyncio.Task[Attached]) -> bool:
+        error = reading.exception()
+        return isinstance(error, Lost) and self._watch.has_caused(error.error)
 
     async def _read(self, socket: Socket, handler: Handler) -> Attached:
         while True:

@@ -14,6 +14,7 @@ from voxwire._socket import Lost, Socket
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel
 from voxwire_protocol.clock import ClockSync
+from voxwire_protocol.errors import ErrorCode, VoxwireError
 
 __all__ = ["Watch"]
 
@@ -65,6 +66,9 @@ class Watch:
         self._silent_ms = SILENT_MS
         self._ping_ms = HEARTBEAT_MS
         self._window_ms: tuple[int, int] | None = None
+        self._second: asyncio.Task[Attached] | None = None
+        self._moves = False  # that is what the second one is for
+        self._condemned = False
 
     def attached(self, welcome: wire.Welcome) -> None:
         """Another socket is in use: nobody moves away from it, and it has its own heartbeat."""
@@ -97,9 +101,8 @@ class Watch:
         Raises:
             Lost: The server has been silent for too long.
         """
-        second: asyncio.Task[Attached] | None = None
-        moves = False  # that is what the second one is for
         ping_at_ms = looked_ms = 0
+        self._condemned = False
         try:
             while True:
                 now = self._now_ms()
@@ -113,24 +116,49 @@ class Watch:
                     ping = self.clock.ping(int(self._time.now_ms() * 1000))
                     self._send(wire.Envelope(ping=ping))
                 stuck = self._is_stuck(socket, now)
-                if second is not None and second.done():
-                    if not second.cancelled() and second.exception() is None:
-                        attached, second = second.result(), None
+                if self._second is None:
+                    if not stalled:
+                        self._begin_second(stuck=stuck, moves=self._moves_now(now, handler))
+                elif self._second.done():
+                    if (attached := self._take_second(self._second)) is not None:
                         return attached
-                    second = None
-                    if not moves:
-                        self._patience.grow()
-                elif second is not None and not (stuck or moves or self._greeting.unanswered):
-                    second.cancel()  # not once its Hello is out: the server may have moved over
-                elif second is None and not stalled:
-                    moves = self._moves_now(now, handler)
-                    if moves or stuck:
-                        second = asyncio.create_task(self._dialler.round(), name="voxwire-second")
-                await asyncio.sleep(WATCH_S)
+                elif not (stuck or self._moves or self._greeting.unanswered):
+                    self._second.cancel()  # later its Hello is out: the server may have moved over
+                await _pause(self._second)
         finally:
+            second, self._second = self._second, None
             if second is not None:
                 second.cancel()
                 abort_unused(await asyncio.gather(second, return_exceptions=True))
+
+    def has_caused(self, error: VoxwireError) -> bool:
+        """True for a loss that our own Hello on a second socket has caused.
+
+        Its Welcome is on its way: `run` returns with it, or raises.
+        """
+        ours = error.code == ErrorCode.SUPERSEDED and self._greeting.unanswered
+        self._condemned = ours and self._second is not None
+        return self._condemned
+
+    def _begin_second(self, *, stuck: bool, moves: bool) -> None:
+        self._moves = moves
+        if stuck or moves:
+            self._second = asyncio.create_task(self._dialler.round(), name="voxwire-second")
+
+    def _take_second(self, second: asyncio.Task[Attached]) -> Attached | None:
+        """The second socket; None = it was not to be had.
+
+        Raises:
+            Lost: It was not, and the first one is gone.
+        """
+        self._second = None
+        if not second.cancelled() and second.exception() is None:
+            return second.result()
+        if self._condemned:
+            raise Lost(lost("the server has closed this socket for another one, which is lost"))
+        if not self._moves:
+            self._patience.grow()
+        return None
 
     def _now_ms(self) -> int:
         return int(self._time.now_ms())
@@ -161,3 +189,11 @@ class Watch:
             return False
         self._window_ms = None
         return True
+
+
+async def _pause(second: asyncio.Task[Attached] | None) -> None:
+    """Sleeps until the next look, or until the second socket is there."""
+    if second is None:
+        await asyncio.sleep(WATCH_S)
+    else:
+        await asyncio.wait({second}, timeout=WATCH_S)
