@@ -1,4 +1,4 @@
-"""Over real sockets: a server that leaves says where the session goes on, and nobody may be there."""
+"""Over real sockets: a server that leaves says where the session goes on; nobody may be there."""
 
 import asyncio
 import contextlib
@@ -102,7 +102,9 @@ async def test_from_where_nobody_is_it_comes_back_to_the_first_url(
         await answers(session, 2)
 
 
-@pytest.mark.timing(reason="from a URL that swallows everything the first one is reached within 3 s")
+@pytest.mark.timing(
+    reason="from a URL that swallows everything the first one is reached within 3 s"
+)
 async def test_the_way_back_from_a_black_hole_takes_three_seconds_at_most() -> None:
     loop = asyncio.get_running_loop()
     async with (

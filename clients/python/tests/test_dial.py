@@ -11,7 +11,6 @@ from voxwire._simulate import Gate
 from voxwire._socket import Socket
 from voxwire_protocol.errors import VoxwireError
 
-
 URL = "ws://127.0.0.1:1"
 
 
@@ -41,9 +40,7 @@ class Sockets:
 
 def dialler(sockets: Sockets, monkeypatch: pytest.MonkeyPatch) -> _dial.Dialler:
     monkeypatch.setattr(_dial, "AGAIN_S", 0.05)
-    greeting = Greeting(
-        URL, token="", bot="", metadata_json="", webrtc=False, resume=True
-    )
+    greeting = Greeting(URL, token="", bot="", metadata_json="", webrtc=False, resume=True)
     made = _dial.Dialler(greeting, Gate(), environment=Environment(), last_received=lambda: 0)
     monkeypatch.setattr(made, "_open_at", sockets.open)
     return made

@@ -118,7 +118,9 @@ async def test_a_client_moves_at_a_quiet_moment_with_its_socket_in_hand(time: Vi
         assert not replicas.urls
         await time.advance(200)
         assert replicas.urls == [OTHER]
-        assert 6750 <= replicas.dialled[1][0] - log.start_ms <= 6900  # jitter 0.5: a quarter of 27 s
+        assert (
+            6750 <= replicas.dialled[1][0] - log.start_ms <= 6900
+        )  # jitter 0.5: a quarter of 27 s
         (changed,) = log.of(voxwire.ConnectionChanged)
         assert (changed.state, changed.attempt, changed.epoch) == ("connected", 0, 2)
         assert log.of(voxwire.GoingAway) == [voxwire.GoingAway("a new version", 30_000)]

@@ -24,7 +24,6 @@ from voxwire_protocol.errors import (
 )
 
 __all__ = [
-    "ASKED_AGAIN",
     "BUSY",
     "Greeting",
     "Refusal",
@@ -33,6 +32,7 @@ __all__ = [
     "client_info",
     "expired",
     "is_final",
+    "is_for_another_time",
     "library_version",
     "lost",
     "refused",
@@ -56,9 +56,6 @@ _FEATURES: Final = (
 
 BUSY: Final = (ErrorCode.CAPACITY, ErrorCode.RATE_LIMITED)
 """A server that says so may be asked again."""
-
-ASKED_AGAIN: Final = (*BUSY, ErrorCode.GOING_AWAY)
-"""A first Hello that is refused so is said again."""
 _WIRE: Final = (ErrorCode.CONNECTION_LOST, ErrorCode.TIMEOUT, ErrorCode.UNREACHABLE)
 
 
@@ -248,6 +245,11 @@ def is_final(error: VoxwireError, *, attaching: bool) -> bool:
     if attaching and error.code in BUSY:
         return False
     return not (attaching and error.retryable)
+
+
+def is_for_another_time(error: VoxwireError) -> bool:
+    """True when a first Hello that is refused so is said again."""
+    return error.code in BUSY or error.code == ErrorCode.GOING_AWAY
 
 
 def expired(waited_ms: int, cause: VoxwireError) -> VoxwireError:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from voxwire._attach import ASKED_AGAIN, Greeting, Refusal, backoff_s, is_final, lost
+from voxwire._attach import Greeting, Refusal, backoff_s, is_final, is_for_another_time, lost
 from voxwire._dial import Attached, Dialler, abort_unused
 from voxwire._environment import Environment
 from voxwire._features import Feature, features_of
@@ -296,7 +296,7 @@ class Control:
             except VoxwireError as error:
                 wait_s = max(next(waits), error.retry_after_ms / 1000)
                 late = self._now_ms() + wait_s * 1000 >= self._deadline_ms
-                if error.code not in ASKED_AGAIN or late or self._over:
+                if not is_for_another_time(error) or late or self._over:
                     raise
                 self.failure = error
                 await asyncio.sleep(wait_s)

@@ -217,7 +217,9 @@ class Dialler:
             while chosen is None:
                 if len(dials) < MAX_DIALS:
                     left_ms = max(1, deadline_ms - self._now_ms())
-                    dials.append(asyncio.create_task(self._open_at(url, left_ms), name="voxwire-dial"))
+                    dials.append(
+                        asyncio.create_task(self._open_at(url, left_ms), name="voxwire-dial")
+                    )
                 wait_s = AGAIN_S if len(dials) < MAX_DIALS else None
                 done, _ = await asyncio.wait(
                     dials, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED
