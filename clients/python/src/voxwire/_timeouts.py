@@ -12,7 +12,7 @@ class Timeouts:
     """How long a session waits, milliseconds.
 
     Attributes:
-        connect_ms: Longest time until the session is ready, busy servers asked again included.
+        connect_ms: Longest time until the session is ready, tries of a busy server included.
         resume_ms: Longest time to come back after a lost connection; None = as long as the server
             keeps the session.
         wait_ms: Of `Session.wait_for` and `Session.call`, where they are given no other.
