@@ -147,6 +147,7 @@ SHARES = [
     Share("interop", "echo", 40, whole("echo"), busy=True),
     Share("interop", "rest", 130),
     Share("faults", "cuts", 55, ("tests/faults/test_cuts.py",)),
+    Share("faults", "leaving", 30, ("tests/faults/test_leaving.py",)),
     Share("faults", "rest", 65),
     # whole programs at length: make system
     Share(

@@ -94,7 +94,8 @@ class Proxy:
     """
 
     def __init__(self, port: int) -> None:
-        self._to_port = port
+        self.to_port = port
+        """Where connections are passed on to."""
         self._links: list[_Link] = []
         self._asleep: list[_Link] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -116,7 +117,7 @@ class Proxy:
 
     def upstream(self, data: bytes) -> bytes:
         """What the server gets of what the client says; it wants to be called by its own name."""
-        here, there = (f"\r\nHost: 127.0.0.1:{port}\r\n" for port in (self.port, self._to_port))
+        here, there = (f"\r\nHost: 127.0.0.1:{port}\r\n" for port in (self.port, self.to_port))
         return data.replace(here.encode(), there.encode(), 1)
 
     def downstream(self, data: bytes, link: _Link) -> bytes:
@@ -161,7 +162,7 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(
-            self, (reader, writer), await asyncio.open_connection("127.0.0.1", self._to_port)
+            self, (reader, writer), await asyncio.open_connection("127.0.0.1", self.to_port)
         )
         if self.away:
             link.cut()

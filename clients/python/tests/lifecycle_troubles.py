@@ -137,6 +137,11 @@ def _goes_away(bench: Bench) -> None:
         session.close_socket(1012)
 
 
+def _moves(bench: Bench) -> None:
+    for session in bench.server.sessions:
+        session.go_away(time_left_ms=100, resume_url="ws://other.test/v1/session")
+
+
 def _bye(bench: Bench) -> None:
     for session in bench.server.sessions:
         session.finish(wire.EndReason.END_REASON_SERVER)
@@ -199,6 +204,7 @@ TROUBLES: dict[str, Trouble] = {
     "microphone fails": Trouble(_read_fails, "DEVICE", "DEVICE"),
     "speaker fails": Trouble(_write_fails, "DEVICE", "DEVICE"),
     "server goes away": Trouble(_goes_away),
+    "server names another": Trouble(_moves),
     "server says the end": Trouble(_bye, "CONNECTION_LOST", ""),
     "bot fails": Trouble(_bot_fails, "BOT_FAILED", "BOT_FAILED"),
     "machine suspended": Trouble(_suspended, "", ""),

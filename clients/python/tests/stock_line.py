@@ -107,6 +107,7 @@ class FakeHandler:
 
     def __init__(self) -> None:
         self.position_ms = 0
+        self.quiet = True
         self.envelopes: list[wire.Envelope] = []
         self.told: list[str] = []
         self.welcome = wire.Welcome()

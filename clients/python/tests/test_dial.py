@@ -11,6 +11,8 @@ from voxwire._simulate import Gate
 from voxwire._socket import Socket
 from voxwire_protocol.errors import VoxwireError
 
+URL = "ws://127.0.0.1:1"
+
 
 class Sockets:
     """Dials of which the n-th takes so long, seconds, and fails when that is negative."""
@@ -20,7 +22,7 @@ class Sockets:
         self.begun = 0
         self.aborted: list[int] = []
 
-    async def open(self, timeout_ms: int) -> "Sockets.Made":
+    async def open(self, url: str, timeout_ms: int) -> "Sockets.Made":
         self.begun += 1
         number, takes_s = self.begun, self.takes_s[self.begun - 1]
         await asyncio.sleep(abs(takes_s))  # real time: slow
@@ -38,11 +40,9 @@ class Sockets:
 
 def dialler(sockets: Sockets, monkeypatch: pytest.MonkeyPatch) -> _dial.Dialler:
     monkeypatch.setattr(_dial, "AGAIN_S", 0.05)
-    greeting = Greeting(
-        "ws://127.0.0.1:1", token="", bot="", metadata_json="", webrtc=False, resume=True
-    )
+    greeting = Greeting(URL, token="", bot="", metadata_json="", webrtc=False, resume=True)
     made = _dial.Dialler(greeting, Gate(), environment=Environment(), last_received=lambda: 0)
-    monkeypatch.setattr(made, "open", sockets.open)
+    monkeypatch.setattr(made, "_open_at", sockets.open)
     return made
 
 
@@ -50,32 +50,32 @@ async def test_a_dial_that_takes_long_gets_others_beside_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sockets = Sockets(60, 60, 0.01)
-    socket: Socket = await dialler(sockets, monkeypatch)._open_promptly(3000)
+    socket: Socket = await dialler(sockets, monkeypatch)._open_promptly(URL, 3000)
     assert socket.number == 3  # type: ignore[attr-defined]
     assert sockets.begun == 3
 
 
 async def test_a_dial_that_answers_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     sockets = Sockets(0.0)
-    await dialler(sockets, monkeypatch)._open_promptly(3000)
+    await dialler(sockets, monkeypatch)._open_promptly(URL, 3000)
     assert sockets.begun == 1
 
 
 async def test_a_refusal_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sockets = Sockets(60, -0.01)
     with pytest.raises(VoxwireError, match="refused"):
-        await dialler(sockets, monkeypatch)._open_promptly(3000)
+        await dialler(sockets, monkeypatch)._open_promptly(URL, 3000)
 
 
 async def test_of_two_that_open_one_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     sockets = Sockets(0.1, 0.05)
-    await dialler(sockets, monkeypatch)._open_promptly(3000)
+    await dialler(sockets, monkeypatch)._open_promptly(URL, 3000)
     assert len(sockets.aborted) <= 1
 
 
 async def test_cancelled_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     sockets = Sockets(60, 60, 60)
-    task = asyncio.create_task(dialler(sockets, monkeypatch)._open_promptly(3000))
+    task = asyncio.create_task(dialler(sockets, monkeypatch)._open_promptly(URL, 3000))
     await asyncio.sleep(0.2)  # real time: moment
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
-from urllib.parse import urlsplit
 
+from voxwire._addresses import Addresses
 from voxwire_protocol import wire
 from voxwire_protocol.errors import (
     ErrorCode,
@@ -27,10 +27,12 @@ __all__ = [
     "BUSY",
     "Greeting",
     "Refusal",
+    "SentOn",
     "backoff_s",
     "client_info",
     "expired",
     "is_final",
+    "is_for_another_time",
     "library_version",
     "lost",
     "refused",
@@ -84,6 +86,10 @@ class Refusal(Exception):
         self.error = error
 
 
+class SentOn(Refusal):
+    """The server answered Hello with where the session is."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Held:
     """What proves that the session is ours."""
@@ -122,7 +128,7 @@ class Greeting:
             tools: What the client executes.
             audio_response: False = the bot's answers are text.
         """
-        self.url = url
+        self.addresses = Addresses(url)
         self._token = token
         self._bot = bot
         self._metadata_json = metadata_json
@@ -178,8 +184,12 @@ class Greeting:
             message.epoch = held.epoch
         return wire.Envelope(hello=message).SerializeToString()
 
-    def welcomed(self, welcome: wire.Welcome) -> None:
+    def welcomed(self, welcome: wire.Welcome, url: str) -> None:
         """Takes the answer: the next attach uses its token and a new nonce.
+
+        Args:
+            welcome: What was said.
+            url: Where it was said.
 
         Raises:
             VoxwireError: It is about another session.
@@ -198,16 +208,11 @@ class Greeting:
             self.grace_ms = min(self.grace_ms, self._resume_ms)
         both = wire.Feature.FEATURE_RESUME in self._features
         self.resumable = both and wire.Feature.FEATURE_RESUME in welcome.features
-        self.move(welcome.resume_url)
+        self.addresses.welcomed(url, welcome.resume_url)
 
     def renew(self, token: str) -> None:
         """The first Hello is said again, with another token."""
         self._token = token
-
-    def move(self, url: str) -> None:
-        """Dials there from now on; empty = no change. An encrypted session stays encrypted."""
-        if url and (urlsplit(url).scheme == "wss" or urlsplit(self.url).scheme == "ws"):
-            self.url = url
 
 
 def backoff_s(jitter: Callable[[], float] = random.random) -> Iterator[float]:
@@ -240,6 +245,11 @@ def is_final(error: VoxwireError, *, attaching: bool) -> bool:
     if attaching and error.code in BUSY:
         return False
     return not (attaching and error.retryable)
+
+
+def is_for_another_time(error: VoxwireError) -> bool:
+    """True when a first Hello that is refused so is said again."""
+    return error.code in BUSY or error.code == ErrorCode.GOING_AWAY
 
 
 def expired(waited_ms: int, cause: VoxwireError) -> VoxwireError:

@@ -5,15 +5,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from voxwire._attach import BUSY, Greeting, Refusal, backoff_s, is_final, lost
-from voxwire._dial import DIAL_MS, Attached, Dialler, abort_unused
+from voxwire._attach import Greeting, Refusal, backoff_s, is_final, is_for_another_time, lost
+from voxwire._dial import Attached, Dialler, abort_unused
 from voxwire._environment import Environment
 from voxwire._features import Feature, features_of
-from voxwire._patience import Patience
 from voxwire._peer import Handler
 from voxwire._simulate import Gate
 from voxwire._socket import Lost, Socket
 from voxwire._tap import Taps
+from voxwire._watch import Watch
 from voxwire._websocket import CLOSE_MS
 from voxwire.tokens import TokenRequest, TokenSource, ask_for_token, source_late
 from voxwire_protocol import wire
@@ -31,16 +31,8 @@ MAX_LOSSY_QUEUED: Final = 50
 MAX_QUEUED: Final = 4096
 """Unsent messages above which nothing more is taken."""
 
-HEARTBEAT_MS: Final = 5000
-"""Ping interval when the server names none."""
-
-SILENT_MS: Final = 5000
-"""A server that says nothing for this long, or for three heartbeats, is gone."""
-
 VERDICT_MS: Final = 2000
 """A close this long after an error of the server has that error as its reason."""
-
-WATCH_S: Final = 0.1
 
 _LIMITS: Final = ReplayLimits(age_ms=600_000)  # the grace of the session bounds the age
 
@@ -71,7 +63,6 @@ class Control:
         self._taps = taps = Taps() if taps is None else taps
         self._token_source = token_source
         self._deadline_ms = 0
-        self.clock = ClockSync()
         self.bad_messages = 0
         self.dropped_messages = 0
         self.failure: VoxwireError | None = None
@@ -91,17 +82,18 @@ class Control:
             taps=taps,
             last_received=lambda: self._channel.last_received,
         )
+        self._watch = Watch(
+            greeting, self._channel, self._dialler, environment=environment, send=self.send
+        )
+        self.clock: ClockSync = self._watch.clock
         self._socket: Socket | None = None
         self._over = False
-        self._moving = False
+        self._kept_whatever = self._told_to_go = False
         self._verdict: tuple[int, VoxwireError] | None = None
         self._queue: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._silent_ms = SILENT_MS
-        self._ping_ms = HEARTBEAT_MS
-        self._patience = Patience()
 
     @property
     def resumable(self) -> bool:
@@ -119,12 +111,21 @@ class Control:
 
     def finish(self) -> None:
         """From here on a lost socket is the end."""
-        self._over = True
+        self._over = self._watch.over = True
 
-    def move(self, url: str) -> None:
-        """The server will close this socket, and the session goes on; empty = the same URL."""
-        self._greeting.move(url)
-        self._moving = True
+    def go_away(self, notice: wire.GoAway) -> None:
+        """The server will close this socket; the session goes on elsewhere if it says where."""
+        here = self._socket.url if self._socket is not None else ""
+        moves = self._greeting.addresses.sent_on(notice.resume_url, here=here)
+        self._told_to_go = True
+        if moves and self._greeting.resumable:
+            self._watch.plan_move(notice.time_left_ms)
+        else:
+            self._watch.stay()
+
+    def expect_loss(self) -> None:
+        """The server will close this socket, and the session goes on whatever the close says."""
+        self._kept_whatever = True
 
     def condemn(self, error: VoxwireError) -> None:
         """The server says why it will close this socket; that counts, not the close code."""
@@ -182,7 +183,7 @@ class Control:
             attempt, after_ms = 0, 0
             try:
                 attached = await self._serve(attached.socket, handler)
-                self._patience.grow()
+                self._watch.replaced()
             except Lost as loss:
                 self._lose(loss.error)
                 since_ms = self._now_ms()
@@ -202,7 +203,7 @@ class Control:
 
     async def close(self) -> None:
         """Writes what is queued and closes the socket, within 0.5 s each. Comes behind `run`."""
-        self._over = True
+        self.finish()
         socket, self._socket = self._socket, None
         if socket is None:
             return
@@ -224,8 +225,8 @@ class Control:
             self._socket.abort()
         self._socket = attached.socket
         self.failure = self._verdict = None
-        self._moving = False
-        self._greeting.welcomed(welcome)
+        self._kept_whatever = self._told_to_go = False
+        self._greeting.welcomed(welcome, attached.socket.url)
         self.features = features_of(welcome)
         self._take_limits(welcome)
         unsent = 0
@@ -255,9 +256,7 @@ class Control:
     def _take_limits(self, welcome: wire.Welcome) -> None:
         if welcome.max_message_bytes:
             self._channel.max_send_bytes = max(128, min(welcome.max_message_bytes, 1 << 20))
-        heartbeat_ms = min(max(welcome.heartbeat_ms or HEARTBEAT_MS, 500), 30_000)
-        self._silent_ms = min(3 * heartbeat_ms, SILENT_MS)
-        self._ping_ms = min(heartbeat_ms, self._silent_ms // 3)
+        self._watch.attached(welcome)
 
     def _lose(self, error: VoxwireError) -> None:
         """Notes that there is no socket; decides whether it may be had back.
@@ -269,11 +268,12 @@ class Control:
         if self._verdict is not None and self._now_ms() - self._verdict[0] < VERDICT_MS:
             error = self._verdict[1]
         self.failure = error
-        self._patience.reset()
+        self._watch.lost()
         ours = error.code == ErrorCode.SUPERSEDED and self._greeting.unanswered
+        goes_on = self._kept_whatever or (self._told_to_go and error.code == ErrorCode.GOING_AWAY)
         if self._over or not (self._greeting.first or self._greeting.resumable):
             raise error
-        if is_final(error, attaching=False) and not ours and not self._moving:
+        if is_final(error, attaching=False) and not ours and not goes_on:
             raise error
         self._channel.on_lost(self._now_ms())
 
@@ -281,10 +281,11 @@ class Control:
         return await self._dialler.open(max(1, self._deadline_ms - self._now_ms()))
 
     async def _patiently(self, attempt: Callable[[], Awaitable[_MadeT]]) -> _MadeT:
-        """Tries again while the server is busy, as long as connecting may take.
+        """Tries again while the server is busy or leaves, as long as connecting may take: behind a
+        load balancer that may be another one.
 
         Raises:
-            VoxwireError: The attempt's; that of a busy server when it asks for more time than
+            VoxwireError: The attempt's; that of such a server when it asks for more time than
                 there is.
         """
         waits = backoff_s(self._jitter)
@@ -295,7 +296,7 @@ class Control:
             except VoxwireError as error:
                 wait_s = max(next(waits), error.retry_after_ms / 1000)
                 late = self._now_ms() + wait_s * 1000 >= self._deadline_ms
-                if error.code not in BUSY or late or self._over:
+                if not is_for_another_time(error) or late or self._over:
                     raise
                 self.failure = error
                 await asyncio.sleep(wait_s)
@@ -357,12 +358,15 @@ class Control:
             Lost: The socket is gone.
         """
         tasks: list[asyncio.Task[Attached]] = [
-            asyncio.create_task(self._watch(socket), name="voxwire-watch"),
+            asyncio.create_task(self._watch.run(socket, handler), name="voxwire-watch"),
             asyncio.create_task(self._read(socket, handler), name="voxwire-read"),
             asyncio.create_task(self._write_on(socket), name="voxwire-write"),
         ]
+        watching, reading, _ = tasks
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done() and self._is_our_doing(reading):
+                await asyncio.wait({watching})
         except BaseException:
             abort_unused(await _end(tasks))
             raise
@@ -372,6 +376,10 @@ class Control:
                 return outcome
         why = (it for it in outcomes if not isinstance(it, Attached | asyncio.CancelledError))
         raise next(why, Lost(lost("a task of the connection was cancelled")))
+
+    def _is_our_doing(self, reading: asyncio.Task[Attached]) -> bool:
+        error = reading.exception()
+        return isinstance(error, Lost) and self._watch.has_caused(error.error)
 
     async def _read(self, socket: Socket, handler: Handler) -> Attached:
         while True:
@@ -426,56 +434,6 @@ class Control:
                 await self._wake.wait()
         except TimeoutError:
             return
-
-    async def _watch(self, socket: Socket) -> Attached:
-        """Pings; notices a silent server; dials a second socket when messages get stuck."""
-        second: asyncio.Task[Attached] | None = None
-        ping_at_ms = looked_ms = 0
-        try:
-            while True:
-                now = self._now_ms()
-                # After a stall of this program what the server said may be there, unread.
-                stalled = now - looked_ms > 5 * WATCH_S * 1000
-                looked_ms = now
-                if not stalled:
-                    self._check_silence(socket, now)
-                if now >= min(self.clock.next_ping_ms(now), ping_at_ms):
-                    ping_at_ms = now + self._ping_ms
-                    ping = self.clock.ping(int(self._time.now_ms() * 1000))
-                    self.send(wire.Envelope(ping=ping))
-                stuck = self._is_stuck(socket, now)
-                if second is not None and second.done():
-                    if not second.cancelled() and second.exception() is None:
-                        attached, second = second.result(), None
-                        return attached
-                    second = None
-                    self._patience.grow()
-                elif second is not None and not stuck and not self._greeting.unanswered:
-                    second.cancel()  # not once its Hello is out: the server may have moved over
-                elif second is None and stuck and not stalled:
-                    attach = self._dialler.attach(DIAL_MS)
-                    second = asyncio.create_task(attach, name="voxwire-second")
-                await asyncio.sleep(WATCH_S)
-        finally:
-            if second is not None:
-                abort_unused(await _end([second]))
-
-    def _check_silence(self, socket: Socket, now: int) -> None:
-        silent_ms = now - socket.last_received_ms
-        if silent_ms > self._silent_ms:
-            raise Lost(lost(f"the server has been silent for {silent_ms / 1000:.0f} s"))
-
-    def _is_stuck(self, socket: Socket, now: int) -> bool:
-        """True when something waits and the server has acknowledged nothing for too long."""
-        since_ms = self._channel.waiting_since_ms
-        if since_ms is None or not self._greeting.resumable or self._over:
-            return False
-        return self._patience.is_over(
-            now,
-            since_ms=max(since_ms, socket.opened_ms),
-            acknowledged=self._channel.last_sent - self._channel.unacknowledged,
-            rtt_us=self.clock.rtt_us,
-        )
 
 
 async def _end(tasks: Sequence[asyncio.Task[Attached]]) -> list[Attached | BaseException]:

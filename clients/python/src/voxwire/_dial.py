@@ -7,19 +7,31 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from voxwire._attach import Greeting, Refusal, backoff_s, expired, is_final, lost, refused
+from voxwire._attach import (
+    BUSY,
+    Greeting,
+    Refusal,
+    SentOn,
+    backoff_s,
+    expired,
+    is_final,
+    lost,
+    refused,
+)
 from voxwire._environment import Environment
 from voxwire._simulate import Gate
 from voxwire._socket import Lost, Socket
 from voxwire._tap import Taps
 from voxwire_protocol import wire
-from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_protocol.errors import ErrorCode, VoxwireError, error_from_wire
 
-__all__ = ["DIAL_MS", "Attached", "Dialler", "abort_unused"]
+__all__ = ["Attached", "Dialler", "abort_unused"]
 
 DIAL_MS: Final = 3000
 """How long one attempt to come back may take, Welcome included."""
 
+MOVED_MS: Final = 1500
+"""The same where the server has sent us, since the first URL may still be dialled."""
 
 AGAIN_S: Final = 0.5
 """A dial that is not through after this long gets another one beside it: a network that is back
@@ -65,16 +77,23 @@ class Dialler:
         self._taps = Taps() if taps is None else taps
 
     async def open(self, timeout_ms: int) -> Socket:
-        """Opens a socket. Cancel-safe.
+        """Opens a socket where the session is, or else at its first URL. Cancel-safe.
 
         Raises:
             VoxwireError: Nothing answers, or it refuses.
         """
+        addresses, deadline_ms = self._greeting.addresses, self._now_ms() + timeout_ms
+        *elsewhere, first = addresses.order
+        for url in elsewhere:
+            try:
+                return await self._open_at(url, min(MOVED_MS, timeout_ms))
+            except VoxwireError:
+                addresses.failed(url)
+        return await self._open_at(first, max(1, deadline_ms - self._now_ms()))
+
+    async def _open_at(self, url: str, timeout_ms: int) -> Socket:
         return await Socket.dial(
-            self._greeting.url,
-            timeout_ms=timeout_ms,
-            gate=self._gate,
-            environment=self._environment,
+            url, timeout_ms=timeout_ms, gate=self._gate, environment=self._environment
         )
 
     def _now_ms(self) -> int:
@@ -103,36 +122,75 @@ class Dialler:
             VoxwireError: The server does not want us, or SESSION_EXPIRED.
         """
         start_ms = began_ms = self._now_ms()
-        for attempt, delay_s in enumerate(backoff_s(self._environment.jitter), 1):
-            trying(attempt)
-            advised_s = cause.retry_after_ms / 1000 if attempt > 1 else 0.0
-            end_s = (self._greeting.grace_ms - (self._now_ms() - start_ms)) / 1000
-            spent_s = (self._now_ms() - began_ms) / 1000
-            await asyncio.sleep(min(max(delay_s - spent_s, advised_s, 0.0), max(0.0, end_s)))
-            began_ms = self._now_ms()
-            left_ms = self._greeting.grace_ms - (self._now_ms() - start_ms)
-            if left_ms <= 0:
-                break
-            try:
-                return attempt, await self.attach(min(DIAL_MS, left_ms))
-            except (Lost, Refusal) as error:
-                cause = error.error
-            if is_final(cause, attaching=True):
-                raise cause
-        raise expired(self._now_ms() - start_ms, cause)
+        end_ms = start_ms + self._greeting.grace_ms
+        attempt, advised_s = 0, 0.0
+        for delay_s in backoff_s(self._environment.jitter):
+            trying(attempt + 1)
+            spent_s, left_s = (self._now_ms() - began_ms) / 1000, (end_ms - self._now_ms()) / 1000
+            await asyncio.sleep(min(max(delay_s - spent_s, advised_s, 0.0), max(0.0, left_s)))
+            began_ms, advised_s = self._now_ms(), 0.0
+            for place, url in enumerate(self._greeting.addresses.order):
+                left_ms = end_ms - self._now_ms()
+                if left_ms <= 0:
+                    raise expired(self._now_ms() - start_ms, cause)
+                attempt += 1
+                if place:
+                    trying(attempt)
+                try:
+                    return attempt, await self._attach(url, left_ms)
+                except SentOn as sent_on:
+                    cause = sent_on.error
+                    break
+                except (Lost, Refusal) as error:
+                    cause = error.error
+                advised_s = max(advised_s, cause.retry_after_ms / 1000)
+                if self._ends_with(cause, url):
+                    raise cause
+        raise AssertionError("waiting has no end")
 
-    async def attach(self, timeout_ms: int) -> Attached:
-        """Opens one socket and says Hello on it. Cancel-safe.
+    async def round(self) -> Attached:
+        """Dials where the session is, and then its first URL: each once. Cancel-safe.
+
+        Raises:
+            Lost: It was not to be had.
+            Refusal: The server said no.
+        """
+        *elsewhere, first = self._greeting.addresses.order
+        for url in elsewhere:
+            try:
+                return await self._attach(url, DIAL_MS)
+            except (Lost, Refusal) as error:
+                if self._ends_with(error.error, url):
+                    raise
+        return await self._attach(first, DIAL_MS)
+
+    def _ends_with(self, error: VoxwireError, url: str) -> bool:
+        """True when there is no coming back; what one said elsewhere the first URL may not say."""
+        if not is_final(error, attaching=True):
+            return False
+        return error.code == ErrorCode.SUPERSEDED or not self._greeting.addresses.refused(url)
+
+    async def _attach(self, url: str, timeout_ms: int) -> Attached:
+        """Opens one socket and says Hello on it, within the time that it may take there.
 
         Raises:
             Lost: The socket was not to be had, or broke, or nobody answered in time.
             Refusal: The server said no.
         """
+        addresses = self._greeting.addresses
+        bound_ms = DIAL_MS if url == addresses.first else MOVED_MS
+        try:
+            return await self._attach_within(url, min(bound_ms, timeout_ms))
+        except (Lost, Refusal):
+            addresses.failed(url)
+            raise
+
+    async def _attach_within(self, url: str, timeout_ms: int) -> Attached:
         deadline_ms = self._now_ms() + timeout_ms
         try:
-            socket = await self._open_promptly(timeout_ms)
+            socket = await self._open_promptly(url, timeout_ms)
         except VoxwireError as error:
-            if error.code in (ErrorCode.UNAUTHORIZED, ErrorCode.FORBIDDEN):
+            if error.code in (ErrorCode.UNAUTHORIZED, ErrorCode.FORBIDDEN, *BUSY):
                 raise Refusal(error) from None
             raise Lost(lost(error.reason)) from error
         try:
@@ -146,7 +204,7 @@ class Dialler:
             socket.abort()
             raise
 
-    async def _open_promptly(self, timeout_ms: int) -> Socket:
+    async def _open_promptly(self, url: str, timeout_ms: int) -> Socket:
         """Opens a socket; dials again beside a dial that takes long. Cancel-safe.
 
         Raises:
@@ -159,7 +217,9 @@ class Dialler:
             while chosen is None:
                 if len(dials) < MAX_DIALS:
                     left_ms = max(1, deadline_ms - self._now_ms())
-                    dials.append(asyncio.create_task(self.open(left_ms), name="voxwire-dial"))
+                    dials.append(
+                        asyncio.create_task(self._open_at(url, left_ms), name="voxwire-dial")
+                    )
                 wait_s = AGAIN_S if len(dials) < MAX_DIALS else None
                 done, _ = await asyncio.wait(
                     dials, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED
@@ -176,7 +236,14 @@ class Dialler:
                     dial.result().abort()
 
     async def read_welcome(self, socket: Socket) -> wire.Welcome:
-        """Reads the first message; anything but an answer to Hello is passed over."""
+        """Reads the first message; anything but an answer to Hello is passed over.
+
+        Raises:
+            Lost: The socket closed.
+            SentOn: The session is elsewhere; the greeting knows where.
+            Refusal: The server said no.
+        """
+        elsewhere = False
         while True:
             data = await socket.receive()
             try:
@@ -184,11 +251,16 @@ class Dialler:
             except DecodeError:
                 continue
             payload = message.WhichOneof("payload")
-            if self._taps and payload in ("welcome", "error"):
+            if self._taps and payload in ("welcome", "error", "go_away"):
                 self._taps.see("in", message, self._now_ms())
             match payload:
                 case "welcome":
                     return message.welcome
+                case "go_away":
+                    resume_url = message.go_away.resume_url
+                    elsewhere = self._greeting.addresses.sent_on(resume_url, here=socket.url)
+                case "error" if elsewhere:
+                    raise SentOn(error_from_wire(message.error))
                 case "error":
                     raise refused(message.error)
                 case "session_ended":

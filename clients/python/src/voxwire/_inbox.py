@@ -70,6 +70,7 @@ class Inbox:
         self._finish = finish
         self._clock = clock
         self._last_error: VoxwireError | None = None
+        self._state = wire.StateChanged()
         self._early: list[wire.Envelope] = []
         self._early_skip: events.EventsSkipped | None = None
 
@@ -82,6 +83,13 @@ class Inbox:
     def position_ms(self) -> int:
         """Where playout is on the media clock, milliseconds."""
         return self.player.position_ms if self.player else 0
+
+    @property
+    def quiet(self) -> bool:
+        """True when nobody speaks, nothing is owed, and nothing of the bot's is to be played."""
+        idle = self._state.bot == wire.BotState.BOT_STATE_IDLE
+        silent = self._state.user != wire.UserState.USER_STATE_SPEAKING
+        return idle and silent and self.player is not None and self.player.idle
 
     def begin(self, changed: events.PathChanged) -> None:
         """The session is up: tells so, and what came before it was."""
@@ -143,6 +151,7 @@ class Inbox:
         said.extend(wire.Envelope(utterance_started=u) for u in snapshot.queued_utterances)
         said.extend(wire.Envelope(utterance_words=words) for words in snapshot.words)
         said.extend(wire.Envelope(tool_call_started=call) for call in snapshot.tool_calls)
+        self._state = snapshot.state
         state = wire.Envelope(state_changed=snapshot.state)
         if self.player is None:
             self._early, self._early_skip = [*said, state], skipped
@@ -161,6 +170,10 @@ class Inbox:
     def handle(self, envelope: wire.Envelope) -> None:
         """Takes one message of the server."""
         payload = envelope.WhichOneof("payload")
+        if payload == "go_away":
+            self._parts.control.go_away(envelope.go_away)
+        elif payload == "state_changed":
+            self._state = envelope.state_changed
         match payload:
             case "ping":
                 received_us = self._now_us()
@@ -194,8 +207,6 @@ class Inbox:
         if payload == "error" and self._parts.requests.refuse(envelope.error):
             return
         event = from_envelope(envelope)
-        if payload == "go_away" and envelope.go_away.resume_url:
-            self._parts.control.move(envelope.go_away.resume_url)
         if payload == "error":
             self._handle_error(envelope.error)
         if payload == "session_ended":
@@ -213,7 +224,7 @@ class Inbox:
         if failure.code == ErrorCode.SUPERSEDED:
             self._parts.control.condemn(failure)  # unless it was this client itself that moved over
         elif failure.action == RecoveryAction.RESUME and self._parts.control.resumable:
-            self._parts.control.move("")
+            self._parts.control.expect_loss()
         elif error.fatal:
             self.fatal = failure
             self._finish()

@@ -24,6 +24,11 @@ class Handler(Protocol):
         """Where playout is on the media clock, milliseconds."""
         ...
 
+    @property
+    def quiet(self) -> bool:
+        """True when nobody speaks, nothing is owed, and nothing of the bot's is to be played."""
+        ...
+
     def handle(self, envelope: wire.Envelope) -> None:
         """Takes one message of the other end, in order, once."""
         ...
@@ -91,8 +96,12 @@ class ControlChannel(Protocol):
         """
         ...
 
-    def move(self, url: str) -> None:
-        """The other end will close this connection, and the session goes on; empty = same URL."""
+    def go_away(self, notice: wire.GoAway) -> None:
+        """The other end will close this connection, and says where the session goes on."""
+        ...
+
+    def expect_loss(self) -> None:
+        """The other end will close this connection, and the session goes on."""
         ...
 
     def condemn(self, error: VoxwireError) -> None:

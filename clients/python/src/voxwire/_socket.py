@@ -27,8 +27,9 @@ class Lost(Exception):
 class Socket:
     """An open WebSocket. Whoever dialled it aborts or closes it."""
 
-    def __init__(self, websocket: WebSocket, gate: Gate, clock: Clock) -> None:
+    def __init__(self, websocket: WebSocket, gate: Gate, clock: Clock, *, url: str) -> None:
         """Takes an open one; use `dial`."""
+        self.url = url
         self._websocket = websocket
         self._gate = gate
         self._clock = clock
@@ -44,7 +45,7 @@ class Socket:
             VoxwireError: Nothing answers, or it refuses.
         """
         websocket = await environment.dial(url, timeout_ms=timeout_ms)
-        return cls(websocket, gate, environment.clock)
+        return cls(websocket, gate, environment.clock, url=url)
 
     async def send(self, data: bytes) -> None:
         """Writes one message. A cancelled write may have happened; one to a closed socket has not.

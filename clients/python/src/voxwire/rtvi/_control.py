@@ -196,8 +196,11 @@ class StockControl:
         if self.line is not None:
             self.line.mute(muted)
 
-    def move(self, url: str) -> None:
-        """A stock bot does not move."""
+    def go_away(self, notice: wire.GoAway) -> None:
+        """A stock bot stays where it is."""
+
+    def expect_loss(self) -> None:
+        """A stock bot announces nothing."""
 
     def condemn(self, error: VoxwireError) -> None:
         """A stock bot says nothing before it hangs up."""

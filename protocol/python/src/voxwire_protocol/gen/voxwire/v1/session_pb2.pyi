@@ -295,7 +295,7 @@ class Welcome(google.protobuf.message.Message):
     resume_token: builtins.bytes
     """Proof of ownership for the next resume; rotated on every attach."""
     resume_url: builtins.str
-    """Where to resume; empty = the same URL."""
+    """Where to resume, a WebSocket URL; empty = where this was said."""
     last_seq: builtins.int
     """Last sequence number received from the client in this session."""
     heartbeat_ms: builtins.int
@@ -544,7 +544,9 @@ global___Chunk = Chunk
 
 @typing.final
 class GoAway(google.protobuf.message.Message):
-    """Announces that the server will close this control channel."""
+    """Announces that the server will close this control channel, or end the session when that time is
+    over. In place of Welcome, before an Error with the action RESUME: another server has the session.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -556,7 +558,9 @@ class GoAway(google.protobuf.message.Message):
     time_left_ms: builtins.int
     """Time until then, milliseconds."""
     resume_url: builtins.str
-    """Where to resume, a WebSocket URL; empty = where the client connected first."""
+    """Where the session goes on, a WebSocket URL: the client moves there before that time is over.
+    Empty = it stays, and resumes where it connected first if it loses this control channel.
+    """
     def __init__(
         self,
         *,

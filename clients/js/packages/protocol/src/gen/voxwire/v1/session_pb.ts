@@ -224,7 +224,7 @@ export type Welcome = Message<"voxwire.v1.Welcome"> & {
   resumeToken: Uint8Array;
 
   /**
-   * Where to resume; empty = the same URL.
+   * Where to resume, a WebSocket URL; empty = where this was said.
    *
    * @generated from field: string resume_url = 6;
    */
@@ -563,7 +563,8 @@ export const ChunkSchema: GenMessage<Chunk> = /*@__PURE__*/
   messageDesc(file_voxwire_v1_session, 8);
 
 /**
- * Announces that the server will close this control channel.
+ * Announces that the server will close this control channel, or end the session when that time is
+ * over. In place of Welcome, before an Error with the action RESUME: another server has the session.
  *
  * @generated from message voxwire.v1.GoAway
  */
@@ -583,7 +584,8 @@ export type GoAway = Message<"voxwire.v1.GoAway"> & {
   timeLeftMs: number;
 
   /**
-   * Where to resume, a WebSocket URL; empty = where the client connected first.
+   * Where the session goes on, a WebSocket URL: the client moves there before that time is over.
+   * Empty = it stays, and resumes where it connected first if it loses this control channel.
    *
    * @generated from field: string resume_url = 3;
    */
