@@ -11,6 +11,7 @@ Hypothesis judges no moments either: an example may take as long as the machine 
 """
 
 import gc
+import os
 from collections.abc import Iterator
 
 import hypothesis
@@ -18,6 +19,7 @@ import pytest
 
 from scripts.stalls import Stalls
 
+os.environ.setdefault("VOXWIRE_MAX_LAG_MS", "0")  # a busy machine refuses no session of a test
 gc.disable()  # until everything is imported
 hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

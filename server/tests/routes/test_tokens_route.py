@@ -13,20 +13,24 @@ from fastapi.testclient import TestClient
 from voxwire_server.bots.house import loaded
 from voxwire_server.keys import KeyRing
 from voxwire_server.routes.tokens import secret_check, tokens_router
+from voxwire_server.session.start_rates import StartRates
 from voxwire_server.tokens import Limits, TokenIssuer, TokenVerifier
 
 NOW = 1_790_000_000
 KEY = "key-of-the-operator-0123456789abcdef"
 RING = KeyRing.parse(key=KEY)
 AUTH = {"Authorization": f"Bearer {KEY}"}
+UNLIMITED = StartRates(now_ms=lambda: 0)
 CANARY = "CANARY-77aa-secret"
 
 
-def app(key: str = KEY, url: str = "wss://bot.example") -> FastAPI:
+def app(
+    key: str = KEY, url: str = "wss://bot.example", starts: StartRates | None = None
+) -> FastAPI:
     application = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     issuer = TokenIssuer(KeyRing.parse(key=key)) if key else None
     application.include_router(
-        tokens_router(issuer, secret_check(key), now_s=lambda: NOW + 0.7, url=url)
+        tokens_router(issuer, secret_check(key), now_s=lambda: NOW + 0.7, url=url, starts=starts or UNLIMITED)
     )
     return application
 
@@ -71,7 +75,7 @@ def test_a_token_is_made_for_bots_of_this_server_only() -> None:
     bots = loaded({"concierge": nothing, "story": nothing})
     issuer, check = TokenIssuer(RING), secret_check(KEY)
     application.include_router(
-        tokens_router(issuer, check, now_s=lambda: NOW, check_bot=bots.choose)
+        tokens_router(issuer, check, now_s=lambda: NOW, check_bot=bots.choose, starts=UNLIMITED)
     )
     with TestClient(application) as client:
         assert ask(client, {"user": "ann"}).status_code == 200
@@ -89,7 +93,7 @@ def test_without_a_key_the_route_is_not_there() -> None:
             other = client.post("/v1/no-such-route", headers=headers)
             assert (answer.status_code, answer.content) == (404, other.content)
     for issuer, check in ((TokenIssuer(RING), None), (None, secret_check(KEY))):
-        assert not tokens_router(issuer, check, now_s=lambda: NOW).routes
+        assert not tokens_router(issuer, check, now_s=lambda: NOW, starts=UNLIMITED).routes
 
 
 @pytest.mark.parametrize(
