@@ -254,7 +254,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     ring = KeyRing.parse(key=settings.key, keys=settings.keys)
     ice = _ice_servers(settings)
     meters = Meters(lambda: states(registry), places=settings.max_sessions)
-    load, starts = Load(settings.max_lag_ms), _start_rates(settings)
+    load, rates = Load(settings.max_lag_ms), _start_rates(settings)
     directory = Directory(
         registry,
         Admission(ring, loopback=is_loopback(settings.host), bots=_House(bots, settings)),
@@ -262,7 +262,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         ice=ice,
         told=meters,
         load=load,
-        starts=starts,
+        starts=rates,
     )
     meters.watch(lambda: directory.busy, lambda: load.late_ms)
     life = Life(
@@ -319,7 +319,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
             now_s=time.time,
             check_bot=bots.choose,
             url=public.websocket,
-            starts=starts,
+            starts=rates,
         )
     )
     life.when_ending(offers.close)

@@ -1,5 +1,7 @@
 """How often sessions may begin: who waits, how long, and what is remembered of whom."""
 
+from typing import Any
+
 import pytest
 
 from voxwire_server.config import Settings
@@ -43,8 +45,8 @@ class Rates:
     @property
     def remembered(self) -> int:
         """Addresses that it remembers."""
-        [(_, limiter)] = vars(vars(self.starts)["_addresses"])["_limits"]
-        return len(limiter.storage)
+        limits: Any = vars(vars(self.starts)["_addresses"])["_limits"]
+        return sum(len(limiter.storage) for _, limiter in limits)
 
 
 def test_who_waits_as_long_as_he_is_told_is_let_in_and_who_does_not_is_not() -> None:
@@ -117,15 +119,15 @@ def test_nothing_is_counted_by_who_only_asks() -> None:
 
 def test_without_a_setting_there_is_no_limit() -> None:
     rates = Rates()
-    assert {rates.come() for _ in range(10_000)} == {0}
-    assert {rates.begin() for _ in range(10_000)} == {0}
+    assert {rates.come() for _ in range(1000)} == {0}
+    assert {rates.begin() for _ in range(1000)} == {0}
 
 
 def test_whose_window_is_over_is_forgotten() -> None:
     rates = Rates("5/minute")
-    for number in range(20_000):
+    for number in range(2000):
         rates.come(f"10.0.{number // 256}.{number % 256}")
-    assert rates.remembered == 20_000
+    assert rates.remembered == 2000
     rates.now_ms += 30_000
     rates.come("10.0.0.0")  # is heard of again
     rates.now_ms += 30_000
@@ -140,6 +142,11 @@ def test_of_too_many_who_was_quiet_longest_is_forgotten(monkeypatch: pytest.Monk
         rates.come(address)
     assert rates.remembered == 3
     assert rates.come("10.0.0.1") > 0  # it came again meanwhile
+
+
+def made(name: str, notation: str) -> Settings:
+    given: dict[str, Any] = {name: notation}
+    return Settings(**given)
 
 
 @pytest.mark.parametrize("name", ["starts_per_address", "starts_per_user"])
@@ -157,9 +164,9 @@ def test_of_too_many_who_was_quiet_longest_is_forgotten(monkeypatch: pytest.Monk
 )
 def test_a_setting_that_is_no_limit_is_refused(name: str, notation: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        Settings(**{name: notation})
+        made(name, notation)
 
 
 @pytest.mark.parametrize("notation", ["", "20/minute", "2 per second; 1000 per day"])
 def test_a_setting_is_in_the_notation_of_limits(notation: str) -> None:
-    assert Settings(starts_per_user=notation).starts_per_user == notation
+    assert made("starts_per_user", notation).starts_per_user == notation

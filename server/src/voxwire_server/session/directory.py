@@ -139,8 +139,9 @@ class Directory:
         """Begin a session, or put one that there is on what its client came by.
 
         Decided in this order: capacity, how many have begun from the address, token, bot, what the
-        token is bound to, how many its user has begun, quota, one-time use; for a resume: whether the session is here and the client's. The same nonce within 60 s
-        is the same attach: of several attempts with it one begins the session, the others get it.
+        token is bound to, how many its user has begun, quota, one-time use; for a resume: whether
+        the session is here and the client's. The same nonce within 60 s is the same attach: of
+        several attempts with it one begins the session, the others get it.
 
         Cancel-safe: who is cancelled has gone. What was reserved is given back, unless the session
         had just begun; then it waits for its client as if the socket had been lost.

@@ -19,7 +19,7 @@ from voxwire_server.gate import group_of, is_loopback
 __all__ = ["MAX_KEPT", "StartRateError", "StartRates"]
 
 MAX_KEPT: Final = 100_000
-"""Most addresses, or users, that a limit remembers; beyond it who was quiet longest is forgotten."""
+"""Most addresses, or users, that a limit remembers; beyond it the quietest is forgotten."""
 
 
 class StartRateError(Exception):
