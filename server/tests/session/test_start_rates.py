@@ -78,6 +78,8 @@ def test_of_several_limits_each_holds() -> None:
     rates.now_ms += 1000
     assert rates.come() == 0
     assert rates.come() == 59_000
+    rates = Rates("2/second; 2/minute")
+    assert [rates.come() for _ in range(3)] == [0, 0, 60_000]
 
 
 @pytest.mark.parametrize("same", ["2001:db8:1:2::1", "2001:db8:1:2:ffff::9%eth0"])

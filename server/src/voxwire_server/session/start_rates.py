@@ -159,11 +159,10 @@ class StartRates:
         Raises:
             StartRateError: Not yet.
         """
-        if not address or is_loopback(address):
-            return
-        wait_ms = self._addresses.wait_ms(group_of(address))
-        if wait_ms:
-            raise StartRateError("from this address", wait_ms)
+        if group := _counted(address):
+            wait_ms = self._addresses.wait_ms(group)
+            if wait_ms:
+                raise StartRateError("from this address", wait_ms)
 
     def come(self, address: str) -> None:
         """Somebody comes from an address, to begin one: counted, whatever becomes of it.
@@ -172,8 +171,8 @@ class StartRates:
             StartRateError: Not yet; it is not counted.
         """
         self.check_address(address)
-        if address and not is_loopback(address):
-            self._addresses.count(group_of(address))
+        if group := _counted(address):
+            self._addresses.count(group)
 
     def check_user(self, user: str) -> None:
         """See whether a user may begin one more. Nothing is counted.
@@ -188,3 +187,8 @@ class StartRates:
     def begun(self, user: str) -> None:
         """A user's session has begun."""
         self._users.count(user)
+
+
+def _counted(address: str) -> str:
+    """What an address counts as; empty = it does not."""
+    return "" if is_loopback(address) else group_of(address)
