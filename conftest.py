@@ -20,6 +20,7 @@ import pytest
 from scripts.stalls import Stalls
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # stock Pipecat's onnxruntime would call Microsoft
+os.environ.setdefault("VOXWIRE_MAX_LAG_MS", "0")  # a busy machine refuses no session of a test
 gc.disable()  # until everything is imported
 hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

@@ -50,7 +50,12 @@ def ours(name: str, *, kind: str, bot: str, profile: str, dialect: str = "") -> 
         command=(sys.executable, "-m", "voxwire_server.cli", "run", bot, "--port", "0"),
         dialect=dialect and f"tests.bench.dialects.voxwire:{dialect}",
         port_pattern=r"listens on ws://127\.0\.0\.1:(\d+)",
-        environment={**QUIET, "VOXWIRE_PROFILE": profile, "VOXWIRE_LOG_LEVEL": "INFO"},
+        environment={
+            **QUIET,
+            "VOXWIRE_PROFILE": profile,
+            "VOXWIRE_LOG_LEVEL": "INFO",
+            "VOXWIRE_MAX_LAG_MS": "0",  # the peers refuse nobody, either
+        },
         ready_path="/readyz",
     )
 

@@ -185,6 +185,44 @@ async def test_stock_clients_are_told_the_public_url(server: RunningServer) -> N
     assert answer.json()["wsUrl"].startswith("wss://bot.example/voice/ws-client/")
 
 
+async def token_from(server: RunningServer, user: str) -> str:
+    """What the operator's backend asks for."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+        bearer = {"Authorization": f"Bearer {KEY}"}
+        answer = await client.post("/v1/tokens", json={"user": user}, headers=bearer)
+    return str(answer.json()["token"])
+
+
+async def test_starts_count_for_the_client_behind_the_proxy_whatever_it_wrote_itself() -> None:
+    rates = {"starts_per_address": "2/minute", "trusted_proxies": "127.0.0.1"}
+    async with (
+        running_server(make_bot(), key=KEY, public_url=PUBLIC, **rates) as server,
+        asyncio.timeout(GUARD_S),
+    ):
+
+        async def come(forwarded: str, user: str) -> wire.Envelope:
+            async with dial(server, through(forwarded, Host="bot.example")) as socket:
+                return await first_answer(socket, await token_from(server, user))
+
+        for number, forwarded in enumerate(("198.51.100.7", "9.9.9.9, 198.51.100.7")):
+            assert (await come(forwarded, f"user {number}")).HasField("welcome")
+        error = (await come("8.8.8.8, 198.51.100.7", "carl")).error
+        assert error.code == wire.ErrorCode.ERROR_CODE_RATE_LIMITED
+        assert 0 < error.retry_after_ms <= 60_000
+        stock = websockets.connect(
+            f"ws://bot.example/ws-client?token={await token_from(server, 'dora')}",
+            host="127.0.0.1",
+            port=server.port,
+            additional_headers=through("198.51.100.7"),
+        )
+        async with stock as socket:
+            await socket.send(b"")
+            assert "too many sessions" in str(await socket.recv())
+            await socket.wait_closed()
+            assert socket.close_code == 4000 + wire.ErrorCode.ERROR_CODE_RATE_LIMITED
+        assert (await come("203.0.113.9", "bob")).HasField("welcome")
+
+
 async def test_a_forged_header_counts_for_nothing() -> None:
     async with (
         running_server(make_bot(), key=KEY, trusted_proxies="10.9.9.9", max_pending=3) as server,

@@ -58,6 +58,23 @@ async def test_a_stock_client_holds_a_conversation_and_comes_back() -> None:
             await until(lambda: len(server.registry) == 0)
 
 
+async def test_a_client_that_offers_has_begun_once_and_coming_back_is_no_start() -> None:
+    rates = {"starts_per_address": "1/minute", "trusted_proxies": "127.0.0.1"}
+    async with running_server(make_bot(), key=KEY, **rates, **PATIENT) as server:
+        bearer = f"Bearer {await fetch_token(server)}"
+        headers = {"Authorization": bearer, "X-Forwarded-For": "198.51.100.7"}
+        async with stock_client(server.port, **headers) as client:
+            await client.start()
+            await client.connect()
+            await client.ready()
+            await client.take(await client.restart())
+            assert len(server.registry) == 1
+        async with stock_client(server.port, **headers) as another:
+            refused = await another.offer()
+            assert refused.status_code == 429
+            assert refused.json()["code"] == "RATE_LIMITED"
+
+
 async def test_what_is_said_while_a_client_is_away_is_told_when_it_is_back(
     server: RunningServer,
 ) -> None:

@@ -18,9 +18,11 @@ from voxwire_server.lifecycle import Event
 from voxwire_server.ports import ControlChannel, SessionFacts
 from voxwire_server.session.admission import Admission, ChosenBot, NoSuchBotError
 from voxwire_server.session.directory import Directory
+from voxwire_server.session.load import Load
 from voxwire_server.session.local_store import LocalStore
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
+from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.store import Claim, Located, Owner, Saved, Use
 from voxwire_server.session.ticket import Ticket
 from voxwire_server.tokens import Claims, Limits, TokenIssuer, TokenVerifier
@@ -145,6 +147,8 @@ class Process:
         house: House | None = None,
         url: str = "",
         clock: Clock = SYSTEM_CLOCK,
+        load: Load | None = None,
+        starts: StartRates | None = None,
         **settings: Any,
     ) -> None:
         made = _settings(**settings)
@@ -157,6 +161,8 @@ class Process:
             store=self.store,
             url=url,
             clock=clock,
+            load=load,
+            starts=starts,
             wall_s=lambda: NOW_S,
         )
 
@@ -191,6 +197,7 @@ class Caller:
         bot: The bot that is asked for.
         back: The Welcome of the session that is resumed.
         origin: The page's.
+        address: Where he comes from.
         fields: Further fields of the Hello.
     """
 
@@ -203,6 +210,7 @@ class Caller:
         bot: str = "a",
         back: wire.Welcome | None = None,
         origin: bytes = b"",
+        address: str = "",
         **fields: Any,
     ) -> None:
         if back is not None:
@@ -217,6 +225,7 @@ class Caller:
             bot=bot,
             session_id=self.hello.session_id,
             resume_token=self.hello.resume_token,
+            address=address,
         )
         self.facts = SessionFacts(features=RESUME, origin=origin)
         self.link = ControlLink(self._send)

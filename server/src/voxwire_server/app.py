@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.routing import Route, WebSocketRoute
 
+from voxwire_protocol.clocks import SYSTEM_CLOCK
 from voxwire_server.admin.meters import Meters
 from voxwire_server.admin.routes import admin_routes, check_admin_key
 from voxwire_server.admin.watchdog import Watchdog
@@ -39,8 +40,10 @@ from voxwire_server.routes.tokens import secret_check, tokens_router
 from voxwire_server.sent_files import Acceptance, types_of
 from voxwire_server.session.admission import Admission, ChosenBot, NoSuchBotError
 from voxwire_server.session.directory import Directory
+from voxwire_server.session.load import Load
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
+from voxwire_server.session.start_rates import StartRates
 from voxwire_server.tokens import TokenIssuer
 
 __all__ = ["create_app", "lifespan", "server_version", "wires_of"]
@@ -201,6 +204,25 @@ def _ice_servers(settings: Settings) -> IceServers:
     return servers
 
 
+def _start_rates(settings: Settings) -> StartRates:
+    return StartRates(
+        per_address=settings.starts_per_address,
+        per_user=settings.starts_per_user,
+        now_ms=SYSTEM_CLOCK.now_ms,
+    )
+
+
+def _heard_by(meters: Meters, load: Load) -> Callable[[float], None]:
+    """Both are told how late the loop woke up, in its thread."""
+
+    def lagged(seconds: float) -> None:
+        meters.lagged(seconds)
+        now_ms, worked_ms = SYSTEM_CLOCK.now_ms(), time.thread_time() * 1000
+        load.beat(now_ms, late_ms=seconds * 1000, worked_ms=worked_ms)
+
+    return lagged
+
+
 def create_app(settings: Settings, bot: Servable, *, port: int | None = None) -> FastAPI:
     """Build the application; it may be mounted in another one, see :func:`lifespan`.
 
@@ -232,18 +254,22 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     ring = KeyRing.parse(key=settings.key, keys=settings.keys)
     ice = _ice_servers(settings)
     meters = Meters(lambda: states(registry), places=settings.max_sessions)
+    load, rates = Load(settings.max_lag_ms), _start_rates(settings)
     directory = Directory(
         registry,
         Admission(ring, loopback=is_loopback(settings.host), bots=_House(bots, settings)),
         settings=settings,
         ice=ice,
         told=meters,
+        load=load,
+        starts=rates,
     )
+    meters.watch(lambda: directory.busy, lambda: load.late_ms)
     life = Life(
         directory,
         bots,
         end_timeout_ms=settings.end_timeout_ms,
-        watchdog=Watchdog(meters.lagged, meters.stalled),
+        watchdog=Watchdog(_heard_by(meters, load), meters.stalled),
     )
     entrance = Entrance(
         gate,
@@ -279,7 +305,12 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     app.add_middleware(_GateMiddleware, gate=gate, refusals=refusals, life=life)
     app.add_middleware(_FrontMiddleware, proxies=proxies, public=public)
     app.include_router(
-        health_router(lambda: life.ready, lambda: len(registry), has_started=lambda: life.started)
+        health_router(
+            lambda: life.ready,
+            lambda: len(registry),
+            has_started=lambda: life.started,
+            is_busy=lambda: directory.busy,
+        )
     )
     app.include_router(
         tokens_router(
@@ -288,6 +319,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
             now_s=time.time,
             check_bot=bots.choose,
             url=public.websocket,
+            starts=rates,
         )
     )
     life.when_ending(offers.close)

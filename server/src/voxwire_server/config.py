@@ -26,6 +26,8 @@ _LINK: Final = re.compile(
 )
 """What Kubernetes tells of a service whose name begins with ours."""
 _LINK_URL: Final = re.compile(r"(tcp|udp|sctp)://")
+_DAY_S: Final = 86_400
+_MOST_STARTS: Final = 100_000
 _log = logging.getLogger("voxwire.settings")
 _warned: set[str] = set()
 
@@ -124,6 +126,16 @@ class Settings(BaseSettings):
     """Origins that may connect beyond loopback, separated by commas; exact match."""
     max_sessions: int = Field(default=200, ge=1)
     """Sessions at once; one more is refused with CAPACITY."""
+    max_lag_ms: int = Field(default=20, ge=0)
+    """How late the event loop may be before new sessions are refused with CAPACITY while others go
+    on, milliseconds (p95 of ten seconds); so they are when its thread has 90 % of a core. 0 =
+    never."""
+    starts_per_address: str = "300/minute"
+    """Sessions that may begin from one address beyond loopback, in the notation of ``limits``:
+    ``300/minute``, or several: ``10/second; 300/minute``. One more is refused with RATE_LIMITED.
+    Empty = no limit."""
+    starts_per_user: str = "300/minute"
+    """The same for one user of tokens (``sub``)."""
     max_duration_s: int = Field(default=0, ge=0)
     """Longest duration of a session, seconds; 0 = no limit. A token may allow less, never more."""
     idle_s: int = Field(default=0, ge=0)
@@ -185,6 +197,21 @@ class Settings(BaseSettings):
         if address and int(address.rpartition(":")[2]) > 65_535:
             raise ValueError("a port is 65535 at most")
         return address
+
+    @field_validator("starts_per_address", "starts_per_user")
+    @classmethod
+    def _are_limits(cls, notation: str) -> str:
+        from limits import parse_many
+
+        try:
+            items = parse_many(notation) if notation.strip() else []
+        except ValueError:
+            raise ValueError("write it as 300/minute, or 10/second; 300/minute") from None
+        if any(item.get_expiry() > _DAY_S for item in items):
+            raise ValueError("a limit is for a day at most")
+        if not all(1 <= item.amount <= _MOST_STARTS for item in items):
+            raise ValueError(f"a limit is 1 to {_MOST_STARTS} sessions")
+        return notation
 
     def model_post_init(self, context: Any, /) -> None:
         """Say in the log which ``VOXWIRE_*`` of the environment are no settings, once each."""

@@ -15,7 +15,15 @@ from typing import Any, Final
 
 from voxwire_server.proxies import NOWHERE, PublicUrl, is_unix
 
-__all__ = ["Gate", "MissingKeyError", "Refusal", "is_loopback", "missing_key_message"]
+__all__ = [
+    "Gate",
+    "MissingKeyError",
+    "Refusal",
+    "address_of",
+    "group_of",
+    "is_loopback",
+    "missing_key_message",
+]
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _PAGE_SCHEMES: Final = {"ws": "http", "wss": "https"}
@@ -75,6 +83,25 @@ def is_loopback(host: str) -> bool:
         return False
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
+
+
+def address_of(scope: Mapping[str, Any]) -> str:
+    """Address of the client of an ASGI scope, behind our proxies; empty = a Unix socket."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def group_of(address: str) -> str:
+    """The address, or the /64 of an IPv6 one: a client has all of it."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
 
 
 def missing_key_message(host: str) -> str:

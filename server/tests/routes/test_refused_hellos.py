@@ -201,6 +201,28 @@ async def test_a_refusal_uses_no_token_up() -> None:
         assert (await server.ask(hello(token=token), **page)).HasField("welcome")
 
 
+async def test_who_begins_too_many_is_told_when_to_come_back() -> None:
+    limits = {"starts_per_address": "2/minute", "starts_per_user": "3/minute"}
+    async with house(key=KEY, **limits) as server:
+        for _ in range(2):
+            welcome = (await server.ask(hello(token=issue()), client="203.0.113.7")).welcome
+            assert welcome.session_id
+        for client, whose in (
+            ("203.0.113.7", "from this address"),
+            ("203.0.113.8", "by this user"),
+        ):
+            if whose == "by this user":
+                assert (await server.ask(hello(token=issue()), client=client)).HasField("welcome")
+            error = (await server.ask(hello(token=issue()), client=client)).error
+            assert name(error.code) == "RATE_LIMITED"
+            assert error.reason == f"too many sessions were begun {whose}; try again later"
+            assert (error.fatal, error.retryable) == (True, True)
+            assert 0 < error.retry_after_ms <= 60_000
+        assert (await server.ask(coming_back(welcome), client="203.0.113.7")).welcome.resumed
+        for _ in range(5):  # programs of this machine need no token and have no limit
+            assert (await server.ask(hello())).HasField("welcome")
+
+
 async def test_a_session_that_never_was_is_over_or_is_somebody_else_s_gets_one_answer() -> None:
     async with house(key=KEY) as server:
         page = {"origin": b"http://127.0.0.1:7860"}

@@ -1,6 +1,7 @@
 """The HTTP routes of stock clients: shapes, limits, and hostile bodies, without a socket."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,9 +12,12 @@ from tests.support.clicks import make_bot
 from voxwire_server.app import create_app, lifespan
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
+from voxwire_server.keys import KeyRing
 from voxwire_server.routes.stock_http import MAX_BODY_BYTES
+from voxwire_server.tokens import TokenIssuer
 
 HOST = "http://127.0.0.1:7860"
+KEY = "an operator's secret of more than 32 characters"
 PAGE = {"Origin": HOST}
 OFFER = {"sdp": "v=0", "type": "offer"}
 HEAD = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
@@ -82,6 +86,31 @@ async def test_starts_that_wait_are_bounded(client: httpx.AsyncClient) -> None:
     codes = [(await client.post("/start", json={})).status_code for _ in range(9)]
     assert codes == [200] * 8 + [429]
     assert (await client.post("/start", json={}, headers=PAGE)).status_code == 200
+
+
+async def test_an_offer_counts_for_its_address_once_and_a_start_does_not() -> None:
+    settings = Settings(key=KEY, starts_per_address="2/minute")
+    app = create_app(settings, LoadedBot(name="test", run=make_bot()))
+    issuer = TokenIssuer(KeyRing.parse(key=KEY))
+    bearer = {"Authorization": f"Bearer {issuer.issue('ada', now_s=time.time())}"}
+    transport = httpx.ASGITransport(app=app, client=("203.0.113.7", 5))
+    client = httpx.AsyncClient(transport=transport, base_url=HOST, headers=bearer)
+    offer = {"sdp": sdp(), "type": "offer"}
+    async with lifespan(app)(app), client:
+        starts = [await client.post("/start", json={}) for _ in range(3)]
+        assert [answer.status_code for answer in starts] == [200] * 3
+        [first, second, third] = [answer.json()["sessionId"] for answer in starts]
+        assert (await client.post("/api/offer", json=offer)).status_code == 200
+        path = f"/sessions/{first}/api/offer"
+        assert (await client.post(path, json=offer)).status_code == 200
+        for path in ("/api/offer", f"/sessions/{second}/api/offer", "/start"):
+            refused = await client.post(path, json={} if path == "/start" else offer)
+            assert refused.status_code == 429
+            assert refused.json()["code"] == "RATE_LIMITED"
+            assert 1 < int(refused.headers["retry-after"]) <= 60
+        transport.client = ("203.0.113.8", 5)
+        path = f"/sessions/{third}/api/offer"
+        assert (await client.post(path, json=offer)).status_code == 200
 
 
 async def test_a_page_that_is_loaded_again_and_again_is_served(client: httpx.AsyncClient) -> None:

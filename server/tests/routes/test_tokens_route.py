@@ -13,20 +13,26 @@ from fastapi.testclient import TestClient
 from voxwire_server.bots.house import loaded
 from voxwire_server.keys import KeyRing
 from voxwire_server.routes.tokens import secret_check, tokens_router
+from voxwire_server.session.start_rates import StartRates
 from voxwire_server.tokens import Limits, TokenIssuer, TokenVerifier
 
 NOW = 1_790_000_000
 KEY = "key-of-the-operator-0123456789abcdef"
 RING = KeyRing.parse(key=KEY)
 AUTH = {"Authorization": f"Bearer {KEY}"}
+UNLIMITED = StartRates(now_ms=lambda: 0)
 CANARY = "CANARY-77aa-secret"
 
 
-def app(key: str = KEY, url: str = "wss://bot.example") -> FastAPI:
+def app(
+    key: str = KEY, url: str = "wss://bot.example", starts: StartRates | None = None
+) -> FastAPI:
     application = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     issuer = TokenIssuer(KeyRing.parse(key=key)) if key else None
     application.include_router(
-        tokens_router(issuer, secret_check(key), now_s=lambda: NOW + 0.7, url=url)
+        tokens_router(
+            issuer, secret_check(key), now_s=lambda: NOW + 0.7, url=url, starts=starts or UNLIMITED
+        )
     )
     return application
 
@@ -71,7 +77,7 @@ def test_a_token_is_made_for_bots_of_this_server_only() -> None:
     bots = loaded({"concierge": nothing, "story": nothing})
     issuer, check = TokenIssuer(RING), secret_check(KEY)
     application.include_router(
-        tokens_router(issuer, check, now_s=lambda: NOW, check_bot=bots.choose)
+        tokens_router(issuer, check, now_s=lambda: NOW, check_bot=bots.choose, starts=UNLIMITED)
     )
     with TestClient(application) as client:
         assert ask(client, {"user": "ann"}).status_code == 200
@@ -89,7 +95,7 @@ def test_without_a_key_the_route_is_not_there() -> None:
             other = client.post("/v1/no-such-route", headers=headers)
             assert (answer.status_code, answer.content) == (404, other.content)
     for issuer, check in ((TokenIssuer(RING), None), (None, secret_check(KEY))):
-        assert not tokens_router(issuer, check, now_s=lambda: NOW).routes
+        assert not tokens_router(issuer, check, now_s=lambda: NOW, starts=UNLIMITED).routes
 
 
 @pytest.mark.parametrize(
@@ -101,6 +107,31 @@ def test_a_wrong_key_is_refused(client: TestClient, value: str) -> None:
     assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json()["code"] == "UNAUTHORIZED" and KEY not in answer.text
+
+
+def test_a_user_whose_starts_are_used_up_gets_no_token_yet() -> None:
+    starts = StartRates(per_user="2/minute", now_ms=lambda: 0)
+    with TestClient(app(starts=starts)) as client:
+        for _ in range(5):
+            assert ask(client, {"user": "ann"}).status_code == 200  # a token is no start
+        for _ in range(2):
+            starts.begun("ann")
+        answer = ask(client, {"user": "ann"})
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "60")
+        assert answer.json()["code"] == "RATE_LIMITED"
+        assert "ann" not in answer.text
+        assert ask(client, {"user": "bob"}).status_code == 200
+
+
+def test_who_tries_keys_is_turned_away_before_they_are_looked_at_for_long() -> None:
+    starts = StartRates(per_address="3/minute", now_ms=lambda: 0)
+    wrong = {"Authorization": f"Bearer {KEY}x"}
+    with TestClient(app(starts=starts), client=("203.0.113.7", 1)) as client:
+        codes = [ask(client, {"user": "ann"}, wrong).status_code for _ in range(5)]
+        assert codes == [401] * 3 + [429] * 2
+        assert ask(client, {"user": "ann"}).status_code == 200  # the operator may be behind it
+    with TestClient(app(starts=starts), client=("203.0.113.8", 1)) as client:
+        assert ask(client, {"user": "ann"}, wrong).status_code == 401
 
 
 def test_no_header_and_two_headers_are_refused(client: TestClient) -> None:

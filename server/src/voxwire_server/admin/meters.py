@@ -7,6 +7,7 @@ word, a number, or the id of a user or a session, and every label has a bounded 
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, generate_latest
@@ -74,6 +75,19 @@ class Meters:
         self._connect = total("connect", "From Hello to the first audio path.")
         self._turns = total("turn", "What the user waited for, by stage.", "stage")
         self._lag = total("event_loop_lag", "How late the loop woke up, ten times a second.")
+
+    def watch(self, is_busy: Callable[[], bool], late_ms: Callable[[], float]) -> None:
+        """Show how the process bears its sessions.
+
+        Args:
+            is_busy: True while new ones are refused for those that there are.
+            late_ms: How late the event loop is, the 95th percentile of ten seconds, milliseconds.
+        """
+        gauge = partial(Gauge, registry=self._registry)
+        gauge("voxwire_busy", "1 while new sessions are refused for load.").set_function(is_busy)
+        gauge("voxwire_event_loop_lag_p95_seconds", "Of the last ten seconds.").set_function(
+            lambda: late_ms() / 1000
+        )
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""

@@ -1,6 +1,7 @@
 """Bodies of HTTP requests: read within a size and a time, and refused with a reason."""
 
 import asyncio
+import math
 from typing import Final
 
 from fastapi import Request
@@ -18,19 +19,29 @@ NO_STORE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosni
 class RefusedRequestError(Exception):
     """The request is turned away; the reason is fixed text or names one of our own fields."""
 
-    def __init__(self, status: int, code: wire.ErrorCode, reason: str) -> None:
+    def __init__(
+        self, status: int, code: wire.ErrorCode, reason: str, *, retry_after_ms: int = 0
+    ) -> None:
         super().__init__(reason)
         self.status = status
         self.code = code
         self.reason = reason
+        self.retry_after_ms = retry_after_ms
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those of the answer: with 429 when to come back, in whole seconds (RFC 9110 §10.2.3)."""
+        headers = dict(NO_STORE)
+        if self.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        if self.status == 429:
+            headers["Retry-After"] = str(max(1, math.ceil(self.retry_after_ms / 1000)))
+        return headers
 
     def response(self) -> JSONResponse:
         """The answer, with ``code`` and ``reason``."""
         code = wire.ErrorCode.Name(self.code).removeprefix("ERROR_CODE_")
-        challenge = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
-        return JSONResponse(
-            {"code": code, "reason": self.reason}, self.status, {**NO_STORE, **challenge}
-        )
+        return JSONResponse({"code": code, "reason": self.reason}, self.status, self.headers)
 
 
 def invalid(reason: str) -> RefusedRequestError:

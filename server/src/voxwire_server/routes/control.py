@@ -10,7 +10,7 @@ from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
 from voxwire_server.control.link import ControlLink
 from voxwire_server.control.numbered import NumberedChannel
-from voxwire_server.gate import Refusal
+from voxwire_server.gate import Refusal, address_of
 from voxwire_server.lifecycle import Event
 from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.hello import RefusedError, facts_of, read_hello, ticket_of
@@ -127,7 +127,11 @@ class ControlRoute:
         link = ControlLink(send, abort=socket.abort)
         origin = next((value for name, value in scope["headers"] if name == b"origin"), b"")
         answer = await self._directory.attach(
-            ticket_of(hello, is_local=self._entrance.gate.is_local_program(scope)),
+            ticket_of(
+                hello,
+                is_local=self._entrance.gate.is_local_program(scope),
+                address=address_of(scope),
+            ),
             facts_of(hello, origin=origin),
             _Socket(link, hello, self._server),
         )

@@ -8,7 +8,11 @@ __all__ = ["health_router"]
 
 
 def health_router(
-    is_ready: Callable[[], bool], sessions: Callable[[], int], *, has_started: Callable[[], bool]
+    is_ready: Callable[[], bool],
+    sessions: Callable[[], int],
+    *,
+    has_started: Callable[[], bool],
+    is_busy: Callable[[], bool],
 ) -> APIRouter:
     """Routes for whoever watches the server.
 
@@ -16,6 +20,7 @@ def health_router(
         is_ready: True while new sessions are taken.
         sessions: Number of sessions.
         has_started: True once it is warm.
+        is_busy: True while new sessions are refused for those that there are.
     """
     router = APIRouter()
 
@@ -32,8 +37,9 @@ def health_router(
 
     @router.get("/readyz")
     async def readyz(response: Response) -> dict[str, object]:
-        ready = is_ready()
+        busy = is_busy()
+        ready = is_ready() and not busy
         response.status_code = 200 if ready else 503
-        return {"ready": ready, "sessions": sessions()}
+        return {"ready": ready, "busy": busy, "sessions": sessions()}
 
     return router

@@ -56,12 +56,13 @@ def read_hello(data: bytes | None) -> wire.Hello:
     return hello
 
 
-def ticket_of(hello: wire.Hello, *, is_local: bool) -> Ticket:
+def ticket_of(hello: wire.Hello, *, is_local: bool, address: str = "") -> Ticket:
     """Who says it.
 
     Args:
         hello: The client's first message.
         is_local: True when a program of this machine sent it, no web page and no proxy.
+        address: Where it came from, behind our proxies.
     """
     return Ticket(
         token=hello.token,
@@ -70,6 +71,7 @@ def ticket_of(hello: wire.Hello, *, is_local: bool) -> Ticket:
         session_id=hello.session_id,
         resume_token=hello.resume_token,
         is_local=is_local,
+        address=address,
     )
 
 

@@ -3,11 +3,10 @@
 Pure: no clock reads, no I/O; ``now_ms`` is monotonic milliseconds.
 """
 
-import ipaddress
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final, NamedTuple
 
-from voxwire_server.gate import is_loopback
+from voxwire_server.gate import address_of, group_of, is_loopback
 from voxwire_server.proxies import TrustedProxies
 
 __all__ = ["EXTENSION", "YOUNG_MS", "PendingSockets", "SocketControl"]
@@ -43,19 +42,6 @@ class SocketControl(NamedTuple):
         """That of an ASGI scope; None on another server than ours."""
         extensions: dict[str, Any] = scope.get("extensions") or {}
         return extensions.get(EXTENSION)
-
-
-def _group(address: str) -> str:
-    """The address, or the /64 of an IPv6 one: a client has all of it."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
 
 
 class PendingSockets:
@@ -110,7 +96,7 @@ class PendingSockets:
 
     def enter(self, socket: Hashable, address: str, now_ms: float) -> bool:
         """Count a new socket; False = there are too many, and it is not counted."""
-        group = _group(address)
+        group = group_of(address)
         if self._full(group, address, now_ms) and not self._make_room(group, address, now_ms):
             return False
         self._groups.setdefault(group, {})[socket] = now_ms
@@ -119,9 +105,8 @@ class PendingSockets:
 
     def control_of(self, scope: dict[str, Any], now_ms: float) -> SocketControl | None:
         """Count the WebSocket of an ASGI scope; None = there are too many."""
-        client = scope.get("client")
         socket = object()
-        if not self.enter(socket, str(client[0]) if client else "", now_ms):
+        if not self.enter(socket, address_of(scope), now_ms):
             return None
         return SocketControl(admitted=lambda: self.leave(socket))
 

@@ -6,6 +6,7 @@ A page of another origin reads the answers where the gate lets that origin in.
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -17,7 +18,7 @@ from starlette.routing import Route
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.json_text import JsonTextError
-from voxwire_server.gate import Gate
+from voxwire_server.gate import Gate, address_of
 from voxwire_server.ice_servers import IceServers
 from voxwire_server.routes.bodies import (
     NO_STORE,
@@ -27,7 +28,7 @@ from voxwire_server.routes.bodies import (
 )
 from voxwire_server.routes.refusals import cors_headers
 from voxwire_server.routes.stock_files import StockFiles
-from voxwire_server.routes.stock_offers import Offers, http_status
+from voxwire_server.routes.stock_offers import Offers, refused_request
 from voxwire_server.routes.stock_starts import Asked, Owner, Start, Starts, asked_of
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.ticket import Refused, Ticket
@@ -135,7 +136,7 @@ class StockHttp:
         ticket = self._ticket(request)
         refused = self._directory.refusal_of(ticket)
         if refused is not None:
-            raise RefusedRequestError(http_status(refused.code), refused.code, refused.reason)
+            raise refused_request(refused)
         start = self._starts.add(ticket, _origin(request), _asked(asked.body), _now_ms())
         if start is None:
             code = wire.ErrorCode.ERROR_CODE_RATE_LIMITED
@@ -173,7 +174,9 @@ class StockHttp:
             raise RefusedRequestError(409, code, reason)
         data = asked.request_data if asked.request_data is not None else asked.requestData
         wish = _asked(data) if start is None or data else start.asked
-        ticket = self._ticket(request) if start is None else start.ticket
+        ticket = self._ticket(request)
+        if start is not None:
+            ticket = replace(start.ticket, address=ticket.address)
         owner = self._owner(request, start)
         answer, pc_id = await self._offers.answer(
             asked.sdp, ticket, owner, wish, again=again, once=start is not None
@@ -197,8 +200,7 @@ class StockHttp:
             return await self._files.take(request, start.owner, accepts)
         admitted = self._directory.accepts_of(self._ticket(request))
         if isinstance(admitted, Refused):
-            status = http_status(admitted.code)
-            raise RefusedRequestError(status, admitted.code, admitted.reason)
+            raise refused_request(admitted)
         return await self._files.take(request, self._owner(request, None), admitted)
 
     # who
@@ -222,6 +224,7 @@ class StockHttp:
             token=_bearer(request),
             bot=request.query_params.get("bot", ""),
             is_local=self._gate.is_local_program(request.scope),
+            address=address_of(request.scope),
         )
 
     @staticmethod
@@ -256,13 +259,8 @@ def _endpoint(ways: dict[str, _Answer]) -> Callable[[Request], Awaitable[Respons
 def _told(refused: RefusedRequestError) -> JSONResponse:
     """The answer to a request that is turned away; ``detail`` is what stock clients show."""
     code = wire.ErrorCode.Name(refused.code).removeprefix("ERROR_CODE_")
-    headers = dict(NO_STORE)
-    if refused.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    if refused.status == 429:
-        headers["Retry-After"] = "1"
     said = {"code": code, "reason": refused.reason, "detail": refused.reason}
-    return JSONResponse(said, refused.status, headers)
+    return JSONResponse(said, refused.status, refused.headers)
 
 
 def _parsed(model: type[_Asks], body: bytes) -> _Asks:

@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from voxwire_protocol import rtvi, wire
@@ -26,7 +26,7 @@ from voxwire_server.session.ticket import Here, Refused, Ticket
 if TYPE_CHECKING:
     from voxwire_server.media.stock_rtc import StockConnection
 
-__all__ = ["Offers", "http_status"]
+__all__ = ["Offers", "http_status", "refused_request"]
 
 _log = logging.getLogger("voxwire.control")
 
@@ -52,6 +52,16 @@ _STATUS: Final = {
 def http_status(code: wire.ErrorCode) -> int:
     """The HTTP status of a refusal."""
     return _STATUS.get(code, 400)
+
+
+def refused_request(refused: Refused) -> RefusedRequestError:
+    """A refusal of the directory, as HTTP tells it."""
+    return RefusedRequestError(
+        http_status(refused.code),
+        refused.code,
+        refused.reason,
+        retry_after_ms=refused.retry_after_ms,
+    )
 
 
 class _OfferIce:
@@ -183,7 +193,10 @@ class Offers:
             code = wire.ErrorCode.ERROR_CODE_INVALID_STATE
             raise RefusedRequestError(409, code, "this session has its client already")
         if known is None or known.call is None:
-            _raise(self._directory.refusal_of(ticket))
+            refused = self._directory.refusal_of(ticket, comes=True)
+            if refused is not None:
+                raise refused_request(refused)
+            ticket = replace(ticket, address="")
         if self._pending >= _MAX_PENDING or not self._rate.take(time.monotonic() * 1000):
             code = wire.ErrorCode.ERROR_CODE_RATE_LIMITED
             raise RefusedRequestError(429, code, "too many offers at once; try again in a second")
@@ -339,8 +352,3 @@ class Offers:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-
-
-def _raise(refused: Refused | None) -> None:
-    if refused is not None:
-        raise RefusedRequestError(http_status(refused.code), refused.code, refused.reason)

@@ -10,12 +10,14 @@ import asyncio
 import base64
 import logging
 import time
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 from voxwire_protocol import rtvi, wire
 from voxwire_server.control.link import ControlLink
+from voxwire_server.gate import address_of
 from voxwire_server.ports import SessionFacts
 from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.sockets import SocketControl
@@ -107,7 +109,9 @@ class StockSocketRoute:
             return
         ticket = _ticket_of(scope, is_local=self._entrance.gate.is_local_program(scope))
         start = self._starts.take(ticket.token, _origin(scope), time.monotonic() * 1000)
-        owner = Owner.of(_origin(scope), (ticket if start is None else start.ticket).token)
+        if start is not None:
+            ticket = replace(start.ticket, address=ticket.address)
+        owner = Owner.of(_origin(scope), ticket.token)
 
         def take_upload(url: str, give: GiveUpload) -> FileRefusal | None:
             return self._uploads.hand_on(url, [owner], time.monotonic() * 1000, give)
@@ -129,9 +133,7 @@ class StockSocketRoute:
             tools=asked.tools,
             speaks=not silent,
         )
-        answer = await self._directory.attach(
-            ticket if start is None else start.ticket, facts, client
-        )
+        answer = await self._directory.attach(ticket, facts, client)
         match answer:
             case Here(session):
                 socket.admitted()
@@ -259,4 +261,5 @@ def _ticket_of(scope: dict[str, Any], *, is_local: bool) -> Ticket:
         token=token or query.get("token", [""])[0],
         bot=query.get("bot", [""])[0],
         is_local=is_local,
+        address=address_of(scope),
     )

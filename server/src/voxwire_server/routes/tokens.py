@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from voxwire_protocol import wire
 from voxwire_server.bots.house import UnknownBotError
+from voxwire_server.gate import address_of
 from voxwire_server.routes.bodies import (
     NO_STORE,
     RefusedRequestError,
@@ -18,6 +19,9 @@ from voxwire_server.routes.bodies import (
     invalid,
     read_json_body,
 )
+from voxwire_server.routes.stock_offers import refused_request
+from voxwire_server.session.refusals import refusal_of
+from voxwire_server.session.start_rates import StartRateError, StartRates
 from voxwire_server.strict_json import checked, load_json
 from voxwire_server.tokens import Limits, Name, TokenIssuer
 
@@ -77,6 +81,7 @@ def tokens_router(
     now_s: Callable[[], float],
     check_bot: Callable[[str], object] = bool,
     url: str = "",
+    starts: StartRates,
 ) -> APIRouter:
     """The route; none at all (404) without a key or without a key that signs.
 
@@ -89,6 +94,8 @@ def tokens_router(
         check_bot: Raises UnknownBotError for the name of a bot that is not there; by default any
             is.
         url: Where to connect, told to the caller when it is set.
+        starts: Says whether the user may begin a session; a wrong key counts as a start of its
+            address.
     """
     router = APIRouter()
     if issuer is None or key_check is None:
@@ -96,8 +103,13 @@ def tokens_router(
 
     async def answer(request: Request) -> dict[str, str | int]:
         check_length(request, _MAX_BODY_BYTES)
-        _check_key(request, key_check)
+        try:
+            _check_key(request, key_check)
+        except RefusedRequestError:
+            starts.come(address_of(request.scope))
+            raise
         asked = _parse(await read_json_body(request, _MAX_BODY_BYTES))
+        starts.check_user(asked.user)
         if asked.bot is not None:
             try:
                 check_bot(asked.bot)
@@ -116,5 +128,7 @@ def tokens_router(
             return JSONResponse(await answer(request), headers=NO_STORE)
         except RefusedRequestError as refused:
             return refused.response()
+        except StartRateError as error:
+            return refused_request(refusal_of(error)).response()
 
     return router

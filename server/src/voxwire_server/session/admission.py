@@ -5,9 +5,11 @@ store afterwards (:mod:`voxwire_server.session.directory`).
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from voxwire_server.keys import KeyRing
+from voxwire_server.ports import SessionFacts
 from voxwire_server.sent_files import NO_FILES, Acceptance
 from voxwire_server.session.ticket import Ticket
 from voxwire_server.tokens import Claims, TokenVerifier
@@ -60,6 +62,19 @@ class Admitted(NamedTuple):
 
     bot: ChosenBot
     claims: Claims | None
+
+    def facts_of(self, facts: SessionFacts) -> SessionFacts:
+        """What a session is born with: what its door said, and what was decided."""
+        bot, claims = self
+        facts = replace(facts, bot=bot.name, examples=bot.examples, accepts=bot.accepts)
+        if claims is None:
+            return facts
+        return replace(
+            facts,
+            user=claims.user,
+            token_expires_at_s=claims.expires_at_s,
+            max_duration_s=claims.limits.max_duration_s,
+        )
 
 
 class Admission:

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -25,9 +25,11 @@ from voxwire_server.ports import SessionFacts
 from voxwire_server.sent_files import Acceptance, FileRoom
 from voxwire_server.session.admission import Admission, Admitted
 from voxwire_server.session.features import SERVER_FEATURES
+from voxwire_server.session.load import Load
 from voxwire_server.session.local_store import LocalStore
 from voxwire_server.session.refusals import (
     REFUSALS,
+    BusyError,
     ClosingError,
     ElsewhereError,
     LeftError,
@@ -37,6 +39,7 @@ from voxwire_server.session.refusals import (
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.session.single_file import SingleFile
+from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.store import Owner, SessionStore, StoreUnreachableError, Use
 from voxwire_server.session.ticket import Arrival, At, Here, Refused, Ticket
 from voxwire_server.session.told import NOBODY, Told
@@ -73,6 +76,8 @@ class Directory:
         settings: How sessions run.
         ice: The STUN and TURN servers.
         told: Is told what the sessions do.
+        load: Says when one more session would be too much.
+        starts: Counts how many begin; None = as many as want.
         store: Where processes agree; None = this one is alone.
         url: Where clients reach this one process; empty = it has no URL of its own.
         clock: The clock to run by.
@@ -87,6 +92,8 @@ class Directory:
         settings: Settings,
         ice: IceServers | None = None,
         told: Told = NOBODY,
+        load: Load | None = None,
+        starts: StartRates | None = None,
         store: SessionStore | None = None,
         url: str = "",
         clock: Clock = SYSTEM_CLOCK,
@@ -101,6 +108,8 @@ class Directory:
         self._me = Owner(registry.name, url)
         self._clock = clock
         self._wall_s = wall_s
+        self._load = Load(0) if load is None else load
+        self._starts = StartRates(now_ms=clock.now_ms) if starts is None else starts
         self.file_room = FileRoom(settings.files_total_bytes)
         """The memory for files of all sessions."""
         self._attempts = SingleFile()
@@ -119,14 +128,20 @@ class Directory:
         """True when no session is begun any more; those that there are may go on."""
         return self._registry.draining or self._registry.closing
 
+    @property
+    def busy(self) -> bool:
+        """True while one more session would be too much for those that there are."""
+        return self._load.too_much and len(self._registry) > 0
+
     async def attach(
         self, ticket: Ticket, facts: SessionFacts, arrival: Arrival
     ) -> Here | At | Refused:
         """Begin a session, or put one that there is on what its client came by.
 
-        Decided in this order: capacity, token, bot, what the token is bound to, quota, one-time
-        use; for a resume: whether the session is here and the client's. The same nonce within 60 s
-        is the same attach: of several attempts with it one begins the session, the others get it.
+        Decided in this order: capacity, how many have begun from the address, token, bot, what the
+        token is bound to, how many its user has begun, quota, one-time use; for a resume: whether
+        the session is here and the client's. The same nonce within 60 s is the same attach: of
+        several attempts with it one begins the session, the others get it.
 
         Cancel-safe: who is cancelled has gone. What was reserved is given back, unless the session
         had just begun; then it waits for its client as if the socket had been lost.
@@ -152,16 +167,20 @@ class Directory:
                     arrival.leave(answer.session)
             raise
 
-    def refusal_of(self, ticket: Ticket) -> Refused | None:
+    def refusal_of(self, ticket: Ticket, *, comes: bool = False) -> Refused | None:
         """Why nobody would begin a session with that ticket now; None = somebody may.
 
         For a door that has to do something before it attaches. Nothing is used up or promised.
+
+        Args:
+            ticket: Who asks.
+            comes: What the door does is work already: it counts for the address, and ``attach``
+                takes the ticket without one.
         """
         try:
-            if self.leaving:
-                raise ClosingError
-            self._registry.give_back(self._registry.reserve())
-            self._admission.check(ticket, now_s=self._wall_s())
+            self._registry.give_back(self._place())
+            (self._starts.come if comes else self._starts.check_address)(ticket.address)
+            self._check(ticket)
         except REFUSALS as error:
             return refusal_of(error)
         return None
@@ -244,14 +263,14 @@ class Directory:
         session = self._registry.get(known)
         if session is not None and self._goes_on(session, attempt):
             return await self._again(session, attempt)
-        if self.leaving:
-            raise ClosingError
         async with AsyncExitStack() as turn, AsyncExitStack() as held:
-            session_id = self._registry.reserve()
+            session_id = self._place()
             held.callback(self._registry.give_back, session_id)
-            admitted = self._admission.check(attempt.ticket, now_s=self._wall_s())
+            self._starts.come(attempt.ticket.address)
+            admitted = self._check(attempt.ticket)
             if admitted.claims is not None:
                 await turn.enter_async_context(self._users.of(admitted.claims.user))
+                self._starts.check_user(admitted.claims.user)  # of several at once, too
             held.push_async_callback(self._forget, session_id)
             await self._store.take(session_id, of=None, by=self._me, nonce=nonce)
             if admitted.claims is not None:
@@ -259,6 +278,20 @@ class Directory:
             session = self._born(session_id, attempt, admitted)
             held.pop_all()  # all of it is the session's now
         return session
+
+    def _place(self) -> str:
+        """Keep a place in this process; the id that the session will have."""
+        if self.leaving:
+            raise ClosingError
+        if self.busy:
+            raise BusyError
+        return self._registry.reserve()
+
+    def _check(self, ticket: Ticket) -> Admitted:
+        admitted = self._admission.check(ticket, now_s=self._wall_s())
+        if admitted.claims is not None:
+            self._starts.check_user(admitted.claims.user)
+        return admitted
 
     def _goes_on(self, session: Session, attempt: _Attempt) -> bool:
         """True when this attempt has opened that session already; its Welcome was lost."""
@@ -311,7 +344,7 @@ class Directory:
         """Make, bind and start a session in one go: everything that it needs is reserved."""
         if self.leaving:
             raise ClosingError
-        facts = _facts_of(attempt.facts, admitted)
+        facts = admitted.facts_of(attempt.facts)
         session = Session(
             session_id,
             settings=self._settings,
@@ -324,6 +357,8 @@ class Directory:
         )
         self._bound(session, attempt)
         session.when_ending(lambda: self._spawn(self._leave(session)))
+        if facts.user:
+            self._starts.begun(facts.user)
         self._told.begun(session_id)
         session.outlet.tell(partial(self._told.sent, session_id))
         self._registry.start(session).add_done_callback(lambda _: self._over(session))
@@ -464,18 +499,4 @@ def _use_of(claims: Claims, nonce: bytes, session_id: str) -> Use:
         nonce=nonce,
         session_id=session_id,
         expires_at_s=claims.expires_at_s,
-    )
-
-
-def _facts_of(facts: SessionFacts, admitted: Admitted) -> SessionFacts:
-    """What a session is born with: what its door said, and what was decided."""
-    bot, claims = admitted
-    facts = replace(facts, bot=bot.name, examples=bot.examples, accepts=bot.accepts)
-    if claims is None:
-        return facts
-    return replace(
-        facts,
-        user=claims.user,
-        token_expires_at_s=claims.expires_at_s,
-        max_duration_s=claims.limits.max_duration_s,
     )

@@ -6,12 +6,14 @@ from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
 from voxwire_server.session.admission import NoSuchBotError
 from voxwire_server.session.registry import CapacityError
+from voxwire_server.session.start_rates import StartRateError
 from voxwire_server.session.store import StoreUnreachableError
 from voxwire_server.session.ticket import Refused
 from voxwire_server.tokens import TokenError
 
 __all__ = [
     "REFUSALS",
+    "BusyError",
     "ClosingError",
     "ElsewhereError",
     "LeftError",
@@ -22,6 +24,11 @@ __all__ = [
 _FULL_MS: Final = 2000
 _UNREACHABLE_MS: Final = 1000
 _GOING_MS: Final = 1000
+_BUSY_MS: Final = 5000
+
+
+class BusyError(Exception):
+    """One more session would be too much for the process."""
 
 
 class NotYoursError(Exception):
@@ -45,9 +52,11 @@ class ElsewhereError(Exception):
 
 
 REFUSALS: Final = (
+    BusyError,
     CapacityError,
     ChannelError,
     NoSuchBotError,
+    StartRateError,
     StoreUnreachableError,
     TokenError,
     ClosingError,
@@ -67,6 +76,10 @@ def refusal_of(error: Exception) -> Refused:
             return Refused(code.ERROR_CODE_INVALID_ARGUMENT, str(error))
         case CapacityError():
             return Refused(code.ERROR_CODE_CAPACITY, "the server is full", _FULL_MS)
+        case BusyError():
+            return Refused(code.ERROR_CODE_CAPACITY, "the server is too busy", _BUSY_MS)
+        case StartRateError():
+            return Refused(code.ERROR_CODE_RATE_LIMITED, error.reason, error.retry_after_ms)
         case StoreUnreachableError():
             reason = "the server cannot decide just now"
             return Refused(code.ERROR_CODE_CAPACITY, reason, _UNREACHABLE_MS)

@@ -25,6 +25,8 @@ class Ticket:
         session_id: The session that is resumed; empty = a new one.
         resume_token: Proof that it is the client's.
         is_local: True for a program of this machine, no web page and no proxy.
+        address: Where he comes from, behind our proxies; empty = it does not count: he came by a
+            Unix socket, or was counted before.
     """
 
     token: str = field(default="", repr=False)
@@ -33,6 +35,7 @@ class Ticket:
     session_id: str = ""
     resume_token: bytes = field(default=b"", repr=False)
     is_local: bool = False
+    address: str = field(default="", repr=False)
 
 
 class Arrival(Protocol):

@@ -1,0 +1,81 @@
+"""Whether the process has the time for one more session: how late its loop is, and how busy.
+
+Pure: ``now_ms`` is monotonic milliseconds. A loop that is 20 ms late is late for a frame of every
+session, so new ones are turned away before those that there are can be heard to suffer.
+"""
+
+import math
+from collections import deque
+from typing import Final, NamedTuple
+
+__all__ = ["Load"]
+
+_WINDOW_MS: Final = 10_000
+_FULL_MS: Final = 5000
+"""Of a shorter time nothing is judged."""
+_REST_MS: Final = 5000
+"""For so long it was not too much before new sessions are taken again."""
+_BUSY: Final = 0.9
+"""The loop's thread has so much of a core: it has no time left."""
+_RESTED: Final = 0.75
+
+
+class _Beat(NamedTuple):
+    at_ms: float
+    late_ms: float
+    worked_ms: float
+
+
+class Load:
+    """Looks at the last ten seconds of a process.
+
+    It judges by the 95th percentile: a machine that stands still for two seconds makes the loop
+    late once, a process that has too much to do is late over and over. What begins at a bound ends
+    well below it, and not at once.
+
+    Args:
+        max_late_ms: How late the loop may be; 0 = it is never too much.
+    """
+
+    def __init__(self, max_late_ms: int) -> None:
+        self._max_late_ms = max_late_ms
+        self._beats: deque[_Beat] = deque()
+        self._last_over_ms = 0.0
+        self.too_much = False
+        """True while one more session would be too much."""
+
+    @property
+    def late_ms(self) -> float:
+        """How late the loop is, the 95th percentile, milliseconds."""
+        late = sorted(beat.late_ms for beat in self._beats)
+        return late[math.ceil(0.95 * len(late)) - 1] if late else 0.0
+
+    @property
+    def busy(self) -> float:
+        """The part of a core that the loop's thread has."""
+        if len(self._beats) < 2:
+            return 0.0
+        first, last = self._beats[0], self._beats[-1]
+        return (last.worked_ms - first.worked_ms) / (last.at_ms - first.at_ms)
+
+    def beat(self, now_ms: float, *, late_ms: float, worked_ms: float) -> None:
+        """The loop woke up, ten times a second.
+
+        Args:
+            now_ms: When.
+            late_ms: How late.
+            worked_ms: Processor time of its thread until now.
+        """
+        if not self._max_late_ms:
+            return
+        self._beats.append(_Beat(now_ms, late_ms, worked_ms))
+        while now_ms - self._beats[0].at_ms > _WINDOW_MS:
+            self._beats.popleft()
+        if now_ms - self._beats[0].at_ms < _FULL_MS:
+            return
+        late_ms, busy = self.late_ms, self.busy
+        if late_ms > self._max_late_ms or busy > _BUSY:
+            self._last_over_ms = now_ms
+            self.too_much = True
+        elif self.too_much and late_ms <= self._max_late_ms / 2 and busy <= _RESTED:
+            self.too_much = now_ms - self._last_over_ms < _REST_MS

@@ -1,0 +1,194 @@
+"""How often sessions may begin: for one address, and for one user.
+
+The notation and the moving window are those of the library ``limits``. Where its windows are kept
+is ours: its own storage in memory keeps every key that it has ever seen (limits 5.8), starts a
+thread for each start, and goes by the wall clock, which may be set back.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from limits import parse_many
+from limits.storage import MovingWindowSupport, Storage
+from limits.strategies import MovingWindowRateLimiter
+
+from voxwire_server.gate import group_of, is_loopback
+
+__all__ = ["MAX_KEPT", "StartRateError", "StartRates"]
+
+MAX_KEPT: Final = 100_000
+"""Most addresses, or users, that a limit remembers; beyond it the quietest is forgotten."""
+
+
+class StartRateError(Exception):
+    """Too many sessions were begun by one address or user.
+
+    Attributes:
+        reason: Which of the two.
+        retry_after_ms: When the next one may begin.
+    """
+
+    def __init__(self, whose: str, retry_after_ms: int) -> None:
+        self.reason = f"too many sessions were begun {whose}; try again later"
+        super().__init__(self.reason)
+        self.retry_after_ms = retry_after_ms
+
+
+class _Windows(Storage, MovingWindowSupport):
+    """When each key had its last starts, for one window of one length.
+
+    Args:
+        now_s: Monotonic time, seconds.
+    """
+
+    STORAGE_SCHEME = None
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        super().__init__()
+        self._now_s = now_s
+        self._starts: OrderedDict[str, list[float]] = OrderedDict()  # the quietest key first
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Count starts, unless that were too many."""
+        _, count = self.get_moving_window(key, limit, expiry)
+        if count + amount > limit:
+            return False
+        self._starts.setdefault(key, []).extend([self._now_s()] * amount)
+        self._starts.move_to_end(key)
+        if len(self._starts) > MAX_KEPT:
+            self._starts.popitem(last=False)
+        return True
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        """When the first start in the window was, and how many there are."""
+        now_s = self._now_s()
+        while self._starts and next(iter(self._starts.values()))[-1] + expiry <= now_s:
+            self._starts.popitem(last=False)
+        starts = self._starts.get(key)
+        if starts is None:
+            return now_s, 0
+        while starts[0] + expiry <= now_s:  # the last one of them is not so old
+            del starts[0]
+        return starts[0], len(starts)
+
+    def clear(self, key: str) -> None:
+        """Forget a key."""
+        self._starts.pop(key, None)
+
+    def reset(self) -> int:
+        """Forget all of them."""
+        number = len(self._starts)
+        self._starts.clear()
+        return number
+
+    def check(self) -> bool:
+        """It is there."""
+        return True
+
+    # fixed windows, which nobody asks of it
+
+    @property
+    def base_exceptions(self) -> tuple[type[Exception], ...]:
+        return ()
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        raise NotImplementedError
+
+    def get(self, key: str) -> int:
+        raise NotImplementedError
+
+    def get_expiry(self, key: str) -> float:
+        raise NotImplementedError
+
+
+class _Rate:
+    """One setting: every one of its limits holds.
+
+    Args:
+        notation: ``20/minute``, or several, ``2/second; 20/minute``; empty = no limit.
+        now_s: Monotonic time, seconds.
+    """
+
+    def __init__(self, notation: str, now_s: Callable[[], float]) -> None:
+        items = parse_many(notation) if notation.strip() else []
+        self._now_s = now_s
+        self._limits = [(item, MovingWindowRateLimiter(_Windows(now_s))) for item in items]
+
+    def wait_ms(self, who: str) -> int:
+        """How long until the next start; 0 = it may begin."""
+        waits_s = [
+            limiter.get_window_stats(item, who).reset_time - self._now_s()
+            for item, limiter in self._limits
+            if not limiter.test(item, who)
+        ]
+        return math.ceil(max(waits_s, default=0) * 1000)
+
+    def count(self, who: str) -> None:
+        """One has begun."""
+        for item, limiter in self._limits:
+            limiter.hit(item, who)
+
+
+class StartRates:
+    """Counts the starts of one server's sessions.
+
+    Pure but for the clock that it is given. Loopback has no limit, nor has who comes by a Unix
+    socket: everybody on the machine, and every client of a proxy there, would be one address.
+
+    Args:
+        per_address: For one address (IPv6: for one /64), in the notation of ``limits``; empty = no
+            limit.
+        per_user: For one user of tokens; the same.
+        now_ms: Monotonic time, milliseconds.
+    """
+
+    def __init__(
+        self, *, per_address: str = "", per_user: str = "", now_ms: Callable[[], float]
+    ) -> None:
+        self._addresses = _Rate(per_address, lambda: now_ms() / 1000)
+        self._users = _Rate(per_user, lambda: now_ms() / 1000)
+
+    def check_address(self, address: str) -> None:
+        """See whether one more may begin from an address. Nothing is counted.
+
+        Raises:
+            StartRateError: Not yet.
+        """
+        if group := _counted(address):
+            wait_ms = self._addresses.wait_ms(group)
+            if wait_ms:
+                raise StartRateError("from this address", wait_ms)
+
+    def come(self, address: str) -> None:
+        """Somebody comes from an address, to begin one: counted, whatever becomes of it.
+
+        Raises:
+            StartRateError: Not yet; it is not counted.
+        """
+        self.check_address(address)
+        if group := _counted(address):
+            self._addresses.count(group)
+
+    def check_user(self, user: str) -> None:
+        """See whether a user may begin one more. Nothing is counted.
+
+        Raises:
+            StartRateError: Not yet.
+        """
+        wait_ms = self._users.wait_ms(user)
+        if wait_ms:
+            raise StartRateError("by this user", wait_ms)
+
+    def begun(self, user: str) -> None:
+        """A user's session has begun."""
+        self._users.count(user)
+
+
+def _counted(address: str) -> str:
+    """What an address counts as; empty = it does not."""
+    return "" if is_loopback(address) else group_of(address)

@@ -1,0 +1,194 @@
+"""Who is not let in for what was begun before, or for the load, and what of it counts."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.support.front_door import Caller, Process, SlowStore, token_of
+from voxwire_protocol import wire
+from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
+from voxwire_server.session.load import Load
+from voxwire_server.session.session import Session
+from voxwire_server.session.start_rates import StartRates
+from voxwire_server.session.ticket import Here, Refused
+
+ADDRESS = "203.0.113.7"
+BUSY = Refused(wire.ErrorCode.ERROR_CODE_CAPACITY, "the server is too busy", 5000)
+
+
+def here(retry_after_ms: int) -> Refused:
+    reason = "too many sessions were begun from this address; try again later"
+    return Refused(wire.ErrorCode.ERROR_CODE_RATE_LIMITED, reason, retry_after_ms)
+
+
+def user(retry_after_ms: int) -> Refused:
+    reason = "too many sessions were begun by this user; try again later"
+    return Refused(wire.ErrorCode.ERROR_CODE_RATE_LIMITED, reason, retry_after_ms)
+
+
+def limited(time: VirtualTime, store: Any = None, **rates: str) -> Process:
+    return Process(store, clock=time, starts=StartRates(now_ms=time.now_ms, **rates))
+
+
+async def let_in(caller: Caller, process: Process) -> Session:
+    answer = await caller.come(process)
+    assert isinstance(answer, Here), answer
+    return answer.session
+
+
+def caller(number: int, *, of: str = "ada", **fields: Any) -> Caller:
+    return Caller(token_of(of, token_id=f"token-no-{number}"), **fields)
+
+
+# how many have begun
+
+
+@in_virtual_time
+async def test_one_more_from_an_address_waits_and_is_let_in_when_it_was_told(
+    time: VirtualTime,
+) -> None:
+    process = limited(time, per_address="2/minute")
+    for number in range(2):
+        await let_in(caller(number, of=f"user {number}", address=ADDRESS), process)
+    late = caller(2, of="carl", address=ADDRESS)
+    assert await late.come(process) == here(60_000)
+    await let_in(caller(3, address="203.0.113.8"), process)
+    assert not process.store.is_used("token-no-2")
+    await time.advance(60_000)
+    await let_in(late, process)
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_wrong_token_counts_for_its_address_and_a_full_server_does_not(
+    time: VirtualTime,
+) -> None:
+    process = limited(time, per_address="2/minute")
+    vars(process.registry)["_max_sessions"] = 0
+    for _ in range(10):
+        full = await caller(0, address=ADDRESS).come(process)
+        assert full.code == wire.ErrorCode.ERROR_CODE_CAPACITY
+    vars(process.registry)["_max_sessions"] = 9
+    for _ in range(2):
+        wrong = await Caller("wrong", address=ADDRESS).come(process)
+        assert wrong.code == wire.ErrorCode.ERROR_CODE_UNAUTHORIZED
+    assert await caller(0, address=ADDRESS).come(process) == here(60_000)
+    await process.close()
+
+
+@in_virtual_time
+async def test_one_more_of_a_user_waits_whatever_address_he_comes_from(time: VirtualTime) -> None:
+    process = limited(time, per_user="2/minute")
+    for number in range(2):
+        await let_in(caller(number, address=f"203.0.113.{number}"), process)
+    late = caller(2, address="198.51.100.1")
+    assert await late.come(process) == user(60_000)
+    await let_in(caller(3, of="bob"), process)
+    await time.advance(60_000)
+    await let_in(late, process)
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_user_s_start_that_comes_to_nothing_is_none(time: VirtualTime) -> None:
+    process = limited(time, per_user="2/minute")
+    token = token_of(max_sessions=1)
+    await let_in(Caller(token), process)
+    for _ in range(10):
+        used = await Caller(token).come(process)  # somebody who has got hold of it
+        assert used.code != wire.ErrorCode.ERROR_CODE_RATE_LIMITED
+    await let_in(caller(1), process)
+    assert await caller(2).come(process) == user(60_000)
+    await process.close()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@in_virtual_time
+async def test_of_many_at_once_so_many_begin_as_may(time: VirtualTime, seed: int) -> None:
+    process = limited(time, SlowStore(seed), per_user="3/minute")
+    answers = await asyncio.gather(*(caller(number).come(process) for number in range(12)))
+    assert sum(isinstance(answer, Here) for answer in answers) == 3
+    refused = [answer for answer in answers if isinstance(answer, Refused)]
+    assert {answer.code for answer in refused} == {wire.ErrorCode.ERROR_CODE_RATE_LIMITED}
+    await process.close()
+
+
+@in_virtual_time
+async def test_neither_a_resume_nor_the_same_attach_is_a_start(time: VirtualTime) -> None:
+    process = limited(time, per_address="1/minute", per_user="1/minute")
+    first = caller(0, address=ADDRESS)
+    session = await let_in(first, process)
+    token, nonce = first.ticket.token, first.ticket.nonce
+    for _ in range(5):
+        again = Caller(token, nonce=nonce, address=ADDRESS)
+        assert await let_in(again, process) is session
+    welcome = again.welcome
+    for _ in range(5):
+        back = Caller(back=welcome, address=ADDRESS)
+        assert await let_in(back, process) is session
+        welcome = back.welcome
+    assert await caller(1, address=ADDRESS).come(process) == here(60_000)
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_door_that_asks_first_counts_its_caller_once(time: VirtualTime) -> None:
+    process = limited(time, per_address="1/minute")
+    ticket = caller(0, address=ADDRESS).ticket
+    for _ in range(5):
+        assert process.directory.refusal_of(ticket) is None
+    assert process.directory.refusal_of(ticket, comes=True) is None
+    assert process.directory.refusal_of(ticket) == here(60_000)
+    await let_in(caller(0), process)  # as the door attaches then: without the address
+    await process.close()
+
+
+# the load
+
+
+def late(load: Load, time: VirtualTime, late_ms: float) -> None:
+    """The loop was so late for the last eleven seconds."""
+    for beat in range(111):
+        now_ms = time.now_ms() - 11_000 + beat * 100
+        load.beat(now_ms, late_ms=late_ms, worked_ms=0)
+
+
+@in_virtual_time
+async def test_a_loop_that_is_late_takes_nobody_new_and_loses_nobody(time: VirtualTime) -> None:
+    load = Load(20)
+    process = Process(clock=time, load=load)
+    await time.advance(20_000)
+    late(load, time, 30)
+    first = caller(0)
+    session = await let_in(first, process)  # nobody is there who could suffer
+    assert process.directory.busy
+    second = caller(1)
+    assert await second.come(process) == BUSY
+    assert process.directory.refusal_of(second.ticket) == BUSY
+    assert not process.store.is_used("token-no-1")
+    back = Caller(back=first.welcome)
+    assert await let_in(back, process) is session
+    assert not session.over
+    await time.advance(20_000)
+    late(load, time, 1)
+    assert not process.directory.busy
+    await let_in(second, process)
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_late_loop_is_no_load_when_nobody_is_there(time: VirtualTime) -> None:
+    load = Load(20)
+    process = Process(clock=time, load=load)
+    await time.advance(20_000)
+    late(load, time, 30)
+    assert load.too_much
+    assert not process.directory.busy
+    session = await let_in(caller(0), process)
+    assert process.directory.busy
+    session.end(wire.EndReason.END_REASON_CLIENT)
+    await session.ended.wait()
+    await time.advance(1000)
+    assert not process.directory.busy
+    await process.close()

@@ -1,0 +1,174 @@
+"""How often sessions may begin: who waits, how long, and what is remembered of whom."""
+
+from typing import Any
+
+import pytest
+
+from voxwire_server.config import Settings
+from voxwire_server.session import start_rates
+from voxwire_server.session.start_rates import StartRateError, StartRates
+
+ADDRESS = "203.0.113.7"
+
+
+class Rates:
+    """Start rates under a clock that a test turns.
+
+    Args:
+        per_address: As the setting.
+        per_user: As the setting.
+    """
+
+    def __init__(self, per_address: str = "", per_user: str = "") -> None:
+        self.now_ms = 1000.0
+        self.starts = StartRates(
+            per_address=per_address, per_user=per_user, now_ms=lambda: self.now_ms
+        )
+
+    def come(self, address: str = ADDRESS) -> int:
+        """Come from an address: how long one has to wait, milliseconds; 0 = one is let in."""
+        try:
+            self.starts.come(address)
+        except StartRateError as error:
+            return error.retry_after_ms
+        return 0
+
+    def begin(self, user: str = "ada") -> int:
+        """The same for a user."""
+        try:
+            self.starts.check_user(user)
+        except StartRateError as error:
+            return error.retry_after_ms
+        self.starts.begun(user)
+        return 0
+
+    @property
+    def remembered(self) -> int:
+        """Addresses that it remembers."""
+        limits: Any = vars(vars(self.starts)["_addresses"])["_limits"]
+        return sum(len(limiter.storage) for _, limiter in limits)
+
+
+def test_who_waits_as_long_as_he_is_told_is_let_in_and_who_does_not_is_not() -> None:
+    rates = Rates("3/minute")
+    for _ in range(3):
+        assert rates.come() == 0
+        rates.now_ms += 10_000
+    assert rates.come() == 30_000
+    rates.now_ms += 29_999
+    assert rates.come() == 1
+    rates.now_ms += 1
+    assert rates.come() == 0
+    assert rates.come() == 10_000  # the window moves: the second start is the oldest one now
+
+
+def test_who_is_refused_is_not_counted() -> None:
+    rates = Rates("1/minute")
+    assert rates.come() == 0
+    for _ in range(100):
+        rates.now_ms += 500
+        assert rates.come() > 0
+    rates.now_ms += 10_000
+    assert rates.come() == 0
+
+
+def test_of_several_limits_each_holds() -> None:
+    rates = Rates("2/second; 3/minute")
+    assert [rates.come() for _ in range(3)] == [0, 0, 1000]
+    rates.now_ms += 1000
+    assert rates.come() == 0
+    assert rates.come() == 59_000
+    rates = Rates("2/second; 2/minute")
+    assert [rates.come() for _ in range(3)] == [0, 0, 60_000]
+
+
+@pytest.mark.parametrize("same", ["2001:db8:1:2::1", "2001:db8:1:2:ffff::9%eth0"])
+def test_an_ipv6_client_is_its_network(same: str) -> None:
+    rates = Rates("1/minute")
+    assert rates.come("2001:db8:1:2::") == 0
+    assert rates.come(same) > 0
+    assert rates.come("2001:db8:1:3::") == 0
+
+
+def test_a_client_of_a_mapped_address_is_that_of_ipv4() -> None:
+    rates = Rates("1/minute")
+    assert rates.come(ADDRESS) == 0
+    assert rates.come(f"::ffff:{ADDRESS}") > 0
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", ""])
+def test_this_machine_has_no_limit(address: str) -> None:
+    rates = Rates("1/minute")
+    assert {rates.come(address) for _ in range(1000)} == {0}
+    assert rates.remembered == 0
+
+
+def test_users_and_addresses_are_counted_each_for_themselves() -> None:
+    rates = Rates("1/minute", "2/minute")
+    assert [rates.begin("ada") for _ in range(3)] == [0, 0, 60_000]
+    assert rates.begin("bob") == 0
+    assert rates.come() == 0
+    assert rates.come() == 60_000
+
+
+def test_nothing_is_counted_by_who_only_asks() -> None:
+    rates = Rates("1/minute", "1/minute")
+    for _ in range(10):
+        rates.starts.check_address(ADDRESS)
+        rates.starts.check_user("ada")
+    assert (rates.come(), rates.begin()) == (0, 0)
+
+
+def test_without_a_setting_there_is_no_limit() -> None:
+    rates = Rates()
+    assert {rates.come() for _ in range(1000)} == {0}
+    assert {rates.begin() for _ in range(1000)} == {0}
+
+
+def test_whose_window_is_over_is_forgotten() -> None:
+    rates = Rates("5/minute")
+    for number in range(2000):
+        rates.come(f"10.0.{number // 256}.{number % 256}")
+    assert rates.remembered == 2000
+    rates.now_ms += 30_000
+    rates.come("10.0.0.0")  # is heard of again
+    rates.now_ms += 30_000
+    rates.come()
+    assert rates.remembered == 2
+
+
+def test_of_too_many_who_was_quiet_longest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start_rates, "MAX_KEPT", 3)
+    rates = Rates("2/minute")
+    for address in ("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.1", "10.0.0.4"):
+        rates.come(address)
+    assert rates.remembered == 3
+    assert rates.come("10.0.0.1") > 0  # it came again meanwhile
+
+
+def made(name: str, notation: str) -> Settings:
+    given: dict[str, Any] = {name: notation}
+    return Settings(**given)
+
+
+@pytest.mark.parametrize("name", ["starts_per_address", "starts_per_user"])
+@pytest.mark.parametrize(
+    ("notation", "why"),
+    [
+        ("often", "write it as 300/minute"),
+        ("20", "write it as 300/minute"),
+        ("20/fortnight", "write it as 300/minute"),
+        ("0/minute", "1 to 100000 sessions"),
+        ("100001/day", "1 to 100000 sessions"),
+        ("9/2 day", "a day at most"),
+        ("3/second; 9/month", "a day at most"),
+    ],
+)
+def test_a_setting_that_is_no_limit_is_refused(name: str, notation: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        made(name, notation)
+
+
+@pytest.mark.parametrize("notation", ["", "20/minute", "2 per second; 1000 per day"])
+def test_a_setting_is_in_the_notation_of_limits(notation: str) -> None:
+    assert made("starts_per_user", notation).starts_per_user == notation
