@@ -1,5 +1,7 @@
 """A bot whose voice can be read from its samples: a 5 ms click at every word's declared start.
 
+Word times come before their sound: however slow the machine, what was heard is known by name. A
+synthesiser that gives them behind it is `tests.support.odd_bot`.
 The model answers ``say N`` with N numbered words, ``twice N`` with two responses of which the
 second queues behind the first, ``plain N`` through a synthesiser that gives no word times.
 """
@@ -48,7 +50,7 @@ def click_pcm(count: int, first: int = 0) -> bytes:
 
 
 class ClickTTS(TTSService):
-    """Clicks at word starts, with Pipecat's word timestamps."""
+    """Clicks at word starts, with Pipecat's word timestamps, which come first."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
@@ -72,10 +74,10 @@ class ClickTTS(TTSService):
             offset += word_ms(index) / 1000
         self._spoken += len(words)
         self._offsets[context_id] = offset
+        await self.add_word_timestamps(times, context_id)
         block = RATE // 10 * 2
         for start in range(0, len(pcm), block):
             yield TTSAudioRawFrame(pcm[start : start + block], RATE, 1, context_id=context_id)
-        await self.add_word_timestamps(times, context_id)
 
 
 class PlainTTS(TTSService):
