@@ -11,7 +11,7 @@ import pytest
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 import voxwire
-from tests.support.clicks import make_bot, word_ms
+from tests.support.clicks import ForetoldClickTTS, make_bot, word_ms
 from tests.support.clients import WITH_OPUS, connect
 from tests.support.inside import patient
 from tests.support.listening import Ear, click_onsets_ms, monotonic
@@ -76,7 +76,7 @@ async def test_the_context_holds_what_was_heard(transport: str) -> None:
 
     async def bot(session: BotSession) -> None:
         made = contexts[session.id] = []
-        await make_bot(made)(session)
+        await make_bot(made, tts=ForetoldClickTTS)(session)
 
     def committed(session: voxwire.Session) -> int:
         said = answers(contexts[session.id][0])

@@ -1,7 +1,5 @@
 """A bot whose voice can be read from its samples: a 5 ms click at every word's declared start.
 
-Word times come before their sound: however slow the machine, what was heard is known by name. A
-synthesiser that gives them behind it is `tests.support.odd_bot`.
 The model answers ``say N`` with N numbered words, ``twice N`` with two responses of which the
 second queues behind the first, ``plain N`` through a synthesiser that gives no word times.
 """
@@ -50,7 +48,10 @@ def click_pcm(count: int, first: int = 0) -> bytes:
 
 
 class ClickTTS(TTSService):
-    """Clicks at word starts, with Pipecat's word timestamps, which come first."""
+    """Clicks at word starts, with Pipecat's word timestamps."""
+
+    TELLS_FIRST = False
+    """Whether word times come ahead of their sound, or behind it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
@@ -74,10 +75,19 @@ class ClickTTS(TTSService):
             offset += word_ms(index) / 1000
         self._spoken += len(words)
         self._offsets[context_id] = offset
-        await self.add_word_timestamps(times, context_id)
+        if self.TELLS_FIRST:
+            await self.add_word_timestamps(times, context_id)
         block = RATE // 10 * 2
         for start in range(0, len(pcm), block):
             yield TTSAudioRawFrame(pcm[start : start + block], RATE, 1, context_id=context_id)
+        if not self.TELLS_FIRST:
+            await self.add_word_timestamps(times, context_id)
+
+
+class ForetoldClickTTS(ClickTTS):
+    """However slow the machine, what is heard is known by name: its words come ahead of it."""
+
+    TELLS_FIRST = True
 
 
 class PlainTTS(TTSService):
