@@ -33,7 +33,7 @@ async def test_sessions_go_on_and_come_back_none_is_begun_and_the_last_one_ends_
             await until_leaving(server)
             with pytest.raises(voxwire.SessionError) as refused:
                 async with voxwire.connect(
-                    server.url, transport="websocket", timeouts=voxwire.Timeouts(connect_ms=500)
+                    server.url, transport="websocket", timeouts=voxwire.Timeouts(connect_ms=5000)
                 ):
                     pass
             assert refused.value.code == voxwire.ErrorCode.GOING_AWAY

@@ -4,13 +4,14 @@ import asyncio
 import random
 import statistics
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import pytest
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 import voxwire
-from tests.support.clicks import make_bot
+from tests.support.clicks import ForetoldClickTTS, make_bot, word_ms
 from tests.support.clients import WITH_OPUS, connect
 from tests.support.inside import patient
 from tests.support.listening import Ear, click_onsets_ms, monotonic
@@ -21,8 +22,11 @@ from voxwire_server.testing import RunningServer, running_server
 pytestmark = pytest.mark.parametrize("transport", WITH_OPUS)
 
 ROUNDS, AT_ONCE = 20, 5
+WORDS = 30
 TIMED_ROUNDS = 4
 SEED = 20261122
+NEAR_MS = 15
+"""A click that a cut comes this close to may be heard or not: the voice fades for 10 ms."""
 
 
 def answers(context: LLMContext) -> list[str]:
@@ -35,16 +39,21 @@ def answers(context: LLMContext) -> list[str]:
 class Cut:
     """An interruption."""
 
+    began_ms: int
     media_ms: int
-    """Where the voice ended, on the media clock."""
+    """Where the voice began and ended, on the media clock."""
     flushed_at: float
     silent_at: float
     """When the flush was told and when the last sound was heard (the clock of the ear)."""
 
+    def is_near_a_click(self) -> bool:
+        starts = accumulate((word_ms(word) for word in range(WORDS)), initial=self.began_ms)
+        return any(abs(start - self.media_ms) < NEAR_MS for start in starts)
+
 
 async def cut_once(session: voxwire.Session, ear: Ear, after_ms: float) -> Cut:
     """Have the bot speak, cut it off ``after_ms`` into its speech."""
-    await session.send_text("say 30")
+    await session.send_text(f"say {WORDS}")
     started = await session.wait_for(voxwire.UtteranceStarted)
     await session.wait_for(voxwire.UtteranceWords)  # what nobody knows is not remembered either
     while session.position_ms < started.media_ms + after_ms:
@@ -54,7 +63,8 @@ async def cut_once(session: voxwire.Session, ear: Ear, after_ms: float) -> Cut:
     flushed_at = monotonic()
     await session.wait_for(voxwire.UtteranceEnded)
     await asyncio.sleep(0.25)  # real time: silence
-    return Cut(flushed.media_ms, flushed_at, ear.last_sound(flushed_at) or flushed_at)
+    silent_at = ear.last_sound(flushed_at) or flushed_at
+    return Cut(started.media_ms, flushed.media_ms, flushed_at, silent_at)
 
 
 async def test_the_context_holds_what_was_heard(transport: str) -> None:
@@ -66,7 +76,7 @@ async def test_the_context_holds_what_was_heard(transport: str) -> None:
 
     async def bot(session: BotSession) -> None:
         made = contexts[session.id] = []
-        await make_bot(made)(session)
+        await make_bot(made, tts=ForetoldClickTTS)(session)
 
     def committed(session: voxwire.Session) -> int:
         said = answers(contexts[session.id][0])
@@ -75,10 +85,11 @@ async def test_the_context_holds_what_was_heard(transport: str) -> None:
     async def one(server: RunningServer, after_ms: float) -> None:
         ear = Ear()
         async with gate, connect(server.url, speaker=ear, transport=transport) as session:
-            await cut_once(session, ear, after_ms)
+            cut = await cut_once(session, ear, after_ms)
             heard = len(click_onsets_ms(ear.samples, ear.sample_rate))
-            await until(lambda: committed(session) or heard <= 1)
-            assert abs(committed(session) - heard) <= 1, (after_ms, committed(session), heard)
+            spare = int(cut.is_near_a_click())
+            await until(lambda: committed(session) or heard <= spare)
+            assert abs(committed(session) - heard) <= spare, (cut, committed(session), heard)
 
     with patient():
         async with running_server(bot, **PATIENT) as server, asyncio.TaskGroup() as group:

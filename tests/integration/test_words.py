@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import voxwire
-from tests.support.clicks import PlainTTS, make_bot
+from tests.support.clicks import ClickTTS, ForetoldClickTTS, PlainTTS, make_bot
 from tests.support.clients import WITH_OPUS, connect
 from tests.support.listening import Ear, click_onsets_ms
 from voxwire_server.testing import running_server
@@ -51,8 +51,12 @@ async def test_a_click_at_every_declared_start_is_where_the_word_says(
     assert np.percentile(errors, 95) <= 45
 
 
-async def test_words_come_once_in_order_and_do_not_overlap(transport: str) -> None:
-    async with running_server(make_bot()) as server:
+@pytest.mark.parametrize("voice", [ClickTTS, ForetoldClickTTS])
+async def test_words_come_once_in_order_and_do_not_overlap(
+    transport: str, voice: type[ClickTTS]
+) -> None:
+    """The first word of what queues behind, foretold, was taken for text that nobody speaks."""
+    async with running_server(make_bot(tts=voice)) as server:
         words, _ = await converse(server.url, transport, "twice 6")
     assert [w.text for w in words] == [
         *(f"w{i}" for i in range(5)),

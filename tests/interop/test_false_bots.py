@@ -102,7 +102,7 @@ async def test_a_bot_that_is_never_ready_is_not_waited_for_for_ever() -> None:
 
     async with on_socket(handler) as url:
         with pytest.raises(voxwire.TransportError) as failed:
-            async with asked(url, timeouts=voxwire.Timeouts(connect_ms=1_000)):
+            async with asked(url, timeouts=voxwire.Timeouts(connect_ms=5_000)):
                 pass
     assert failed.value.code == CODE.TIMEOUT
     assert "ready" in failed.value.reason

@@ -50,6 +50,9 @@ def click_pcm(count: int, first: int = 0) -> bytes:
 class ClickTTS(TTSService):
     """Clicks at word starts, with Pipecat's word timestamps."""
 
+    TELLS_FIRST = False
+    """Whether word times come ahead of their sound, or behind it."""
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             push_text_frames=False,
@@ -72,10 +75,19 @@ class ClickTTS(TTSService):
             offset += word_ms(index) / 1000
         self._spoken += len(words)
         self._offsets[context_id] = offset
+        if self.TELLS_FIRST:
+            await self.add_word_timestamps(times, context_id)
         block = RATE // 10 * 2
         for start in range(0, len(pcm), block):
             yield TTSAudioRawFrame(pcm[start : start + block], RATE, 1, context_id=context_id)
-        await self.add_word_timestamps(times, context_id)
+        if not self.TELLS_FIRST:
+            await self.add_word_timestamps(times, context_id)
+
+
+class ForetoldClickTTS(ClickTTS):
+    """However slow the machine, what is heard is known by name: its words come ahead of it."""
+
+    TELLS_FIRST = True
 
 
 class PlainTTS(TTSService):

@@ -12,6 +12,7 @@ from typing import Any
 
 import voxwire
 from tests.support.driven import Driven
+from tests.support.waiting import LONG
 
 __all__ = ["OTHER", "TALK", "TRANSPORTS", "WITH_OPUS", "connect"]
 
@@ -47,6 +48,7 @@ def connect(
     if OTHER is None:
         if transport == "opus":
             transport, options["codec"] = "websocket", "opus"
+        options.setdefault("timeouts", LONG)
         return voxwire.connect(url, speaker=speaker, transport=transport, **options)
     if options:
         raise NotImplementedError(f"{OTHER} is not directed with {', '.join(options)}")

@@ -197,6 +197,15 @@ def test_what_runs_on_to_the_next_anchor_does_not_pass_its_position() -> None:
     assert anchors.place(4800, 480) == [(0, 480, 1200)]
 
 
+def test_what_a_codec_smears_ahead_of_an_anchor_that_jumps_has_no_place() -> None:
+    anchors = AnchorMap(sample_rate=RATE, smear_ticks=312)
+    anchors.add(0, 0)
+    anchors.add(9600, 1000)
+    assert anchors.place(9600 - 960, 960) == [(0, 480 - 156, 4320), (480, 480, 24_000)]
+    anchors.add(19_200, 1200)  # the same clock
+    assert anchors.place(19_200 - 960, 960) == [(0, 480, 28_320), (480, 480, 28_800)]
+
+
 def test_an_anchor_of_rate_0_holds_the_clock() -> None:
     anchors = AnchorMap(sample_rate=RATE)
     anchors.add(0, 0)

@@ -287,6 +287,23 @@ def test_an_onset_smeared_ahead_of_its_packet_does_not_hold_the_position() -> No
     assert buffer.position == ms(120)
 
 
+def test_an_onset_smeared_ahead_of_what_was_misplaced_goes_with_it() -> None:
+    buffer = make(target_ms=20, continuous=True)
+    buffer.push(0, loud(ms(54), 0))
+    buffer.push(ms(54), loud(ms(6), 9000))
+    buffer.push(ms(60), loud(ms(20), 20_000))
+    pull_ms(buffer, 40)
+    buffer.rewind(ms(900), misplaced=ms(60))
+    buffer.push(ms(900), loud(ms(20), 20_000))
+    sounded = [
+        span.position
+        for block in pull_ms(buffer, 100)
+        for span in block.spans
+        if span.kind is SpanKind.PLAYED and block.samples[span.offset : span.offset + 1].any()
+    ]
+    assert min(sounded) == ms(900)
+
+
 def test_taking_back_never_undoes_a_flush() -> None:
     buffer = make(target_ms=20, continuous=True)
     buffer.push(0, loud(ms(100), 0))

@@ -34,13 +34,16 @@ class _Anchor(NamedTuple):
 class AnchorMap:
     """The anchors of one path."""
 
-    def __init__(self, *, sample_rate: int) -> None:
+    def __init__(self, *, sample_rate: int, smear_ticks: int = 0) -> None:
         """Creates a map without anchors: nothing has a position yet.
 
         Args:
             sample_rate: Of the positions, Hz.
+            smear_ticks: How far ahead of a sound its codec smears it, at 48 kHz: ahead of an anchor
+                that jumps, that is no part of what came before.
         """
         self._rate = sample_rate
+        self._smear_ticks = smear_ticks
         self._anchors: list[_Anchor] = []
         self._newest = 0  # unwrapped timestamp seen last
         self._seen = False
@@ -81,8 +84,8 @@ class AnchorMap:
             if anchor is not None and anchor.clock_rate:
                 index = self._index(anchor, at, end - start)
                 length = end - start
-                if after is not None:  # what runs on to the next anchor does not pass its position
-                    length = min(length, after.media_ms * self._rate // 1000 - index)
+                if after is not None:
+                    length = min(length, self._end(anchor, after) - index)
                 if length > 0:
                     pieces.append(Piece(start, length, index))
             start = end
@@ -96,6 +99,14 @@ class AnchorMap:
                 return current, anchor
             current = anchor
         return current, None
+
+    def _end(self, anchor: _Anchor, after: _Anchor) -> int:
+        """The sample index at which what an anchor holds ends: never behind the next position."""
+        there = after.media_ms * self._rate // 1000
+        runs_on = self._exact(anchor, after.ticks)
+        if abs(runs_on - there) <= SNAP_MS * self._rate // 1000:
+            return there
+        return min(there, self._exact(anchor, after.ticks - self._smear_ticks))
 
     def _index(self, anchor: _Anchor, ticks: int, num_samples: int) -> int:
         """The sample index at a timestamp, smoothed over the rounding of anchors."""

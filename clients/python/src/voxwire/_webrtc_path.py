@@ -98,7 +98,7 @@ class WebRtcPath:
         self._relaying: Relaying | None = None
         self._path_id = path_id
         self._capture = capture
-        self._anchors = AnchorMap(sample_rate=PLAYOUT_RATE)
+        self._anchors = AnchorMap(sample_rate=PLAYOUT_RATE, smear_ticks=LOOKAHEAD_TICKS)
         self._sink: Sink | None = None
         self._early: deque[tuple[int, Samples]] = deque(maxlen=MAX_EARLY)
         self._recent: deque[tuple[int, Samples]] = deque(maxlen=RECENT)

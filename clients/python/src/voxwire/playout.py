@@ -185,18 +185,19 @@ class PlayoutBuffer:
 
         A stream sends silence while nothing is placed, and its packets may overtake the message
         that says where they belong. Once that says that what was pushed at `misplaced` begins at
-        `sample_index`, that audio is dropped, to be pushed again, and what came before it and
-        reaches beyond `sample_index` was no part of the media clock. The position goes back over
-        silence and over what sounded at `misplaced` and up to `SMEAR_MS` ahead of it, and over
-        nothing else.
+        `sample_index`, that audio is dropped, to be pushed again, with what its codec smeared up to
+        `SMEAR_MS` ahead of it, and what came before it and reaches beyond `sample_index` was no
+        part of the media clock. The position goes back over silence and over what sounded of that
+        audio, and over nothing else.
 
         Args:
             sample_index: Where the audio begins in truth.
             misplaced: Where it was pushed.
         """
-        self._keep(lambda at, samples: (at, samples[: max(0, misplaced - at)]))
-        self._keep(lambda at, samples: (at, samples[: max(0, sample_index - at)]))
         smeared = misplaced - self._samples(SMEAR_MS)
+        jumps = sample_index - misplaced > self._samples(SMEAR_MS)
+        end = smeared if jumps else min(misplaced, sample_index)
+        self._keep(lambda at, samples: (at, samples[: max(0, end - at)]))
         while self._loud_ends and self._loud_ends[-1] > smeared:
             self._loud_ends.pop()
         heard_until = self._loud_ends[-1] if self._loud_ends else 0

@@ -16,6 +16,8 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.tts_service import TTSService
 
+from voxwire_server.pipeline.words import OFFSET_KEY
+
 __all__ = ["UNSPOKEN_KEY", "UnspokenText"]
 
 UNSPOKEN_KEY: Final = "voxwire_unspoken"
@@ -28,13 +30,14 @@ class UnspokenText:
     """Marks the text of sentences that one synthesiser has announced and not spoken.
 
     Args:
-        tts: The synthesiser.
+        tts: The synthesiser; its words have their offsets by then (`note_word_offsets`).
     """
 
     def __init__(self, tts: TTSService) -> None:
         self._silent: dict[int, str | None] = {}
         self._failed: dict[int, str | None] = {}
         self._last_pts = 0
+        self._last_context: str | None = None
         tts.add_event_handler("on_before_push_frame", self._pushed)
 
     def owes(self, context: str) -> bool:
@@ -60,10 +63,12 @@ class UnspokenText:
 
     def _text(self, frame: TTSTextFrame) -> None:
         sentence = frame.segment_id
-        late = bool(frame.pts) and frame.pts == self._last_pts
+        # the first word of a context that queues behind another has the pts of its last one, too
+        first = OFFSET_KEY in frame.metadata and frame.context_id != self._last_context
+        late = bool(frame.pts) and frame.pts == self._last_pts and not first
         if sentence in self._failed or (sentence in self._silent and late):
             frame.metadata[UNSPOKEN_KEY] = True
-        self._last_pts = frame.pts or 0
+        self._last_pts, self._last_context = frame.pts or 0, frame.context_id
 
 
 def _keep(memory: dict[int, str | None], key: int, value: str | None) -> None:

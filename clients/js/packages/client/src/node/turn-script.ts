@@ -1,5 +1,5 @@
 /** When the user speaks: behind the bot's turns, or into them. */
-import type { BotState } from "@voxwire/protocol";
+import type { BotState, UserState } from "@voxwire/protocol";
 
 /** How long a greeting is waited for, and an answer that does not come, milliseconds. */
 const GREETING_MS = 4000;
@@ -14,13 +14,17 @@ export interface Turn {
   readonly afterMs: number | undefined;
 }
 
+/** Waits are counted in looks, not by the clock: a stall of this program is no silence. */
 export class TurnScript {
   readonly done: Promise<void>;
   #finish: () => void = () => {};
   #ended = false;
   #began = false;
-  #bot: BotState = "idle";
-  #idleSinceMs = performance.now();
+  #quiet = true;
+  #quietMs = 0;
+  /** Utterances that have sounded, and those of them that belong to the turn before. */
+  readonly #known = new Set<string>();
+  #before: ReadonlySet<string> = new Set();
   /** Since the user spoke last. */
   #spoke = false;
   #firstWordMs: number | undefined;
@@ -42,15 +46,23 @@ export class TurnScript {
     this.#ended = true;
   }
 
-  word(): void {
+  /** A word of the bot sounds. */
+  word(utteranceId: string): void {
+    this.#known.add(utteranceId);
+    if (this.#before.has(utteranceId)) return;
     this.#spoke = true;
     this.#firstWordMs ??= performance.now();
   }
 
-  state(bot: BotState): void {
-    if (bot === "idle" && this.#bot !== "idle") this.#idleSinceMs = performance.now();
+  state(bot: BotState, user: UserState): void {
     if (bot !== "speaking" && bot !== "thinking") this.#firstWordMs = undefined;
-    this.#bot = bot;
+    this.#quiet = bot === "idle" && user !== "speaking";
+    this.#quietMs = 0;
+  }
+
+  /** The bot was cut short: what it said so far answers nothing. */
+  cut(): void {
+    this.#arm();
   }
 
   async #run(): Promise<void> {
@@ -64,9 +76,12 @@ export class TurnScript {
     if (this.turns.length > 0) await this.#turnOver(ANSWER_MS);
   }
 
+  /** What the bot says from here on is its next turn. */
   #arm(): void {
+    this.#before = new Set(this.#known);
     this.#spoke = false;
     this.#firstWordMs = undefined;
+    this.#quietMs = 0;
   }
 
   #after(ms: number): boolean {
@@ -75,11 +90,11 @@ export class TurnScript {
 
   /** Waits until the bot has spoken and is idle; or does neither for `patienceMs`. */
   #turnOver(patienceMs: number): Promise<void> {
-    const untilMs = performance.now() + patienceMs;
+    let waitedMs = 0;
     return this.#until(() => {
-      const now = performance.now();
-      if (this.#bot !== "idle" || now - this.#idleSinceMs < ENDED_MS) return false;
-      return this.#spoke || now > untilMs;
+      waitedMs += POLL_MS;
+      if (this.#quiet) this.#quietMs += POLL_MS;
+      return this.#quietMs >= ENDED_MS && (this.#spoke || waitedMs > patienceMs);
     });
   }
 

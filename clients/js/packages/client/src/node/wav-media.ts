@@ -67,8 +67,11 @@ function watched(host: MediaHost, script: TurnScript): MediaHost {
     send: (payload) => host.send(payload),
     emit(type, event) {
       host.emit(type, event);
-      if (type === "botWord") script.word();
-      if (type === "stateChanged") script.state((event as ClientEvents["stateChanged"]).bot);
+      if (type === "botWord") script.word((event as ClientEvents["botWord"]).utteranceId);
+      if (type === "flushed") script.cut();
+      if (type !== "stateChanged") return;
+      const { bot, user } = event as ClientEvents["stateChanged"];
+      script.state(bot, user);
     },
   };
 }
