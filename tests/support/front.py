@@ -40,20 +40,30 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
-def make_certificates(folder: Path, *, days: tuple[int, int] = (-1, 1)) -> Certificates:
-    """Make an authority and a certificate that is good from and to so many days from now."""
+def make_certificates(
+    folder: Path, *, days: tuple[int, int] = (-1, 1), name: str = "127.0.0.1"
+) -> Certificates:
+    """Make an authority and what it signs for an address.
+
+    Args:
+        folder: For the files.
+        days: From and to when the address's certificate is good, days from now.
+        name: The address.
+    """
     now = datetime.now(UTC)
     root, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
 
-    def build(subject: str, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def build(
+        subject: str, key: ec.EllipticCurvePublicKey, good: tuple[int, int]
+    ) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
             .subject_name(_name(subject))
             .issuer_name(_name("an authority"))
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now + timedelta(days=days[0]))
-            .not_valid_after(now + timedelta(days=days[1]))
+            .not_valid_before(now + timedelta(days=good[0]))
+            .not_valid_after(now + timedelta(days=good[1]))
         )
 
     usage = x509.KeyUsage(
@@ -62,16 +72,16 @@ def make_certificates(folder: Path, *, days: tuple[int, int] = (-1, 1)) -> Certi
         decipher_only=False,
     )  # fmt: skip
     authority = (
-        build("an authority", root.public_key())
+        build("an authority", root.public_key(), (-400, 400))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(root.public_key()), critical=False)
         .sign(root, hashes.SHA256())
     )
-    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address(name))])
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key())
     signed = (
-        build("a server", leaf.public_key())
+        build("a server", leaf.public_key(), days)
         .add_extension(address, critical=False)
         .add_extension(issuer, critical=False)
         .sign(root, hashes.SHA256())

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -49,6 +50,7 @@ _ADVICE: Final[dict[CheckName, str]] = {
     "microphone": "plug one in and allow its use; voxwire devices lists what there is",
     "speaker": "plug one in; voxwire devices lists what there is",
 }
+_MEDIA: Final = ORDER[ORDER.index("webrtc") : ORDER.index("udp")]
 _NETWORK: Final = ORDER[: ORDER.index("microphone")]
 
 
@@ -72,6 +74,7 @@ class Run:
         self._until_ms = self._clock.now_ms() + TOTAL_MS
         self._socket: Socket | None = None
         self._line: Line | None = None
+        self._took_ms = 0  # what was attempted last
 
     # making them
 
@@ -80,6 +83,10 @@ class Run:
             self.checks.append(check)
             if self._on_check is not None:
                 self._on_check(check)
+
+    def _put_timed(self, check: Check) -> None:
+        """The same for what was attempted last."""
+        self._put(replace(check, duration_ms=self._took_ms))
 
     def _skip_rest(self, needs: CheckName) -> None:
         """What is left of the network tells nothing without that check."""
@@ -108,19 +115,13 @@ class Run:
             detail, code = error.reason, ErrorCode(error.code)
         except Exception as error:
             detail, code = f"it failed with {type(error).__name__}", ErrorCode.INTERNAL
-        took_ms = round(self._clock.now_ms() - began_ms)
-        return None, failed(name, detail, _ADVICE[name], code, duration_ms=took_ms)
+        finally:
+            self._took_ms = round(self._clock.now_ms() - began_ms)
+        return None, failed(name, detail, _ADVICE[name], code, duration_ms=self._took_ms)
 
     async def network(self) -> None:
         """The checks up to the echo."""
-        steps: list[tuple[CheckName, Callable[[], Awaitable[CheckName | None]]]] = [
-            ("name", self._name),
-            ("server", self._reach),
-            ("token", self._let_in),
-            ("rtt", self._round_trip),
-            ("udp", self._media),
-        ]
-        for _, step in steps:
+        for step in (self._name, self._reach, self._let_in, self._round_trip, self._media):
             stopped_by = await step()
             if stopped_by is not None:
                 self._skip_rest(stopped_by)
@@ -147,7 +148,7 @@ class Run:
     def _settled(self, name: CheckName, made: Check | None, bad: Check | None) -> CheckName | None:
         check = made or bad
         assert check is not None, "it is one of them"
-        self._put(check)
+        self._put_timed(check)
         return name if bad is not None else None
 
     async def _reach(self) -> CheckName | None:
@@ -207,7 +208,9 @@ class Run:
         if line is not None:
             self._line = await line.__aenter__()
             bot = line.welcome.bot or "(no name)"
-            self._put(Check("token", "ok", f"the server lets this client in, to the bot {bot}"))
+            self._put_timed(
+                Check("token", "ok", f"the server lets this client in, to the bot {bot}")
+            )
             self._put(Check("capacity", "ok", "the server has room"))
             return None
         assert bad is not None, "it is one of them"
@@ -238,11 +241,11 @@ class Run:
         detail = f"{best_ms:.0f} ms there and back"
         if best_ms > _SLOW_MS:
             advice = "use a server that is nearer, or another network"
-            self._put(
+            self._put_timed(
                 Check("rtt", "warning", f"{detail}: too long for a conversation", advice=advice)
             )
         else:
-            self._put(Check("rtt", "ok", detail))
+            self._put_timed(Check("rtt", "ok", detail))
         return None
 
     async def _media(self) -> CheckName | None:
@@ -256,30 +259,30 @@ class Run:
                 return PathTried("absent", detail)
             return await line.open_path(self._url, servers)
 
-        async def both() -> list[Check]:
+        async def both() -> tuple[PathTried, list[Check]]:
             tried, asked = await asyncio.gather(path(), ask_all(servers))
-            return conclude(asked, tried, clock_is_wrong=self._clock_is_wrong(), now_s=time.time())
+            wrong = self._clock_is_wrong()
+            return tried, conclude(asked, tried, clock_is_wrong=wrong, now_s=time.time())
 
         made, bad = await self._attempt("udp", both)
         if made is None:
             assert bad is not None, "it is one of them"
-            self._put(*(skipped(name, needs="udp") for name in ORDER[7:12]))
+            self._put(*(skipped(name, needs="udp") for name in _MEDIA))
             self._put(bad)
             return "udp"
-        self._put(*made)
-        await self._echo({check.name: check for check in made})
+        tried, checks = made
+        self._put(*checks)
+        if tried.state == "up":
+            await self._echo(line)
+        else:
+            bad = next((it for it in checks if it.state == "failed" and it.name != "stun"), None)
+            why = "WebRTC carries no audio here"
+            self._put(skipped("echo", why, needs=None if bad is None else bad.name))
         return None
 
-    async def _echo(self, media: dict[CheckName, Check]) -> None:
-        line = self._line
-        assert line is not None
-        for name in ("webrtc", "udp"):
-            if media[name].state != "ok":
-                needs = media[name].needs or name
-                self._put(skipped("echo", "WebRTC carries no audio here", needs=needs))
-                return
+    async def _echo(self, line: Line) -> None:
         echo, bad = await self._attempt("echo", line.echo)
-        self._put(bad if echo is None and bad is not None else _of_echo(echo))
+        self._put_timed(bad if echo is None and bad is not None else _of_echo(echo))
 
     async def device(self, name: Literal["microphone", "speaker"], asked: Any) -> None:
         """Whether a device is there."""

@@ -70,14 +70,17 @@ class _Found:
     ) -> None:
         self._asked, self._path = asked, path
         self._clock_is_wrong, self._now_s = clock_is_wrong, now_s
-        self._blamed: dict[str | int, CheckName] = {}  # a host, or an error code
+        self._blamed: dict[
+            str | int, CheckName
+        ] = {}  # a host that is down, an error code, or a URL
         over_udp = [one for one in asked if one.kind in ("stun", "turn_udp")]
         # an error of the server, or of its kernel, is a packet that came back
         self._udp_works = (path.state == "up" and not path.relayed) or any(
             one.trouble in ("", "refused", "closed") for one in over_udp
         )
-        needed = path.state == "failed" and path.network
-        self._udp_tried = bool(over_udp) or needed
+        tried = bool(over_udp) or (path.state == "failed" and path.network)
+        down = path.state != "up" and any(self._is_down(one.host) for one in asked)
+        self._udp_fails = tried and not self._udp_works and not down
 
     def webrtc(self) -> Check:
         """Whether both sides have it."""
@@ -101,11 +104,7 @@ class _Found:
 
     def _blame(self, kind: CheckName, bad: Asked, *, some_work: bool) -> Check:
         down = self._is_down(bad.host)
-        if (
-            kind == "turn_udp"
-            and bad.trouble in ("silent", "blocked")
-            and not (self._udp_works or down)
-        ):
+        if kind == "turn_udp" and bad.trouble in ("silent", "blocked") and self._udp_fails:
             return skipped(kind, needs="udp")
         late_s = self._late_s(bad)
         if late_s > 0 and self._clock_is_wrong:
@@ -115,13 +114,12 @@ class _Found:
             cause = bad.error
         elif down and bad.trouble in _UNREACHABLE:
             cause = bad.host
-        if cause in self._blamed:
-            return skipped(kind, needs=self._blamed[cause])
-        if cause:
-            self._blamed[cause] = kind
         detail, advice = _turn_words(bad, late_s=late_s, down=down)
         if some_work:
             return Check(kind, "warning", detail, ErrorCode.TURN_FAILED, advice=advice)
+        if cause in self._blamed:
+            return skipped(kind, needs=self._blamed[cause])
+        self._blamed[cause or bad.url] = kind
         return failed(kind, detail, advice, ErrorCode.TURN_FAILED)
 
     def _is_down(self, host: str) -> bool:
@@ -145,41 +143,39 @@ class _Found:
             seen = _listed(f"{one.url} sees this machine at {one.told}" for one in good)
             return Check("stun", "ok", seen)
         bad = next(one for one in mine if one.trouble)
-        if bad.trouble in ("silent", "blocked") and not self._udp_works and self._udp_fails():
+        if bad.trouble in ("silent", "blocked") and self._udp_fails:
             return skipped("stun", needs="udp")
-        if self._is_down(bad.host):
-            return skipped("stun", needs=self._first_turn(bad.host))
+        if bad.host in self._blamed:
+            return skipped("stun", needs=self._blamed[bad.host])
         detail = f"{bad.url}: {bad.told}"
         advice = "start it, open its port, or take it out of VOXWIRE_ICE_SERVERS"
         if good:
             return Check("stun", "warning", detail, ErrorCode.UNREACHABLE, advice=advice)
         return failed("stun", detail, advice, ErrorCode.UNREACHABLE)
 
-    def _first_turn(self, host: str) -> CheckName:
-        kinds = [one.kind for one in self._asked if one.host == host]
-        return next(kind for kind in _KINDS if kind in kinds)
-
-    def _udp_fails(self) -> bool:
-        return self.udp().state == "failed"
-
     def udp(self) -> Check:
         """Whether packets come and go; to be asked behind TURN."""
         path = self._path
+        if self._udp_fails:
+            return self._no_udp()
         if path.state == "up" and self._udp_works:
             how = "through TURN" if path.relayed else "without TURN"
             return Check("udp", "ok", f"WebRTC came up {how}", None, path.took_ms)
-        if not self._udp_tried and path.state != "up":
-            return skipped("udp", "nothing here asks for it: " + (path.detail or "no WebRTC"))
+        if path.state == "up":
+            return skipped("udp", "nothing here asks for it: the audio goes through TURN over TCP")
         if self._udp_works and not path.network:
             return Check("udp", "ok", "a STUN or TURN server answers over it")
-        if self._blamed and path.state != "up":
+        if self._blamed:
             return skipped("udp", needs=next(iter(self._blamed.values())))
-        if self._udp_works:
-            detail = "UDP gets out of here, but no packet of the server comes back"
-            advice = "open the server's UDP ports in its firewall, or set up TURN"
-            return failed("udp", detail, advice, ErrorCode.ICE_FAILED)
+        if not path.network:
+            return skipped("udp", f"nothing here asks for it: {path.detail or 'no WebRTC'}")
+        detail = "UDP gets out of here, but no packet of the server comes back"
+        advice = "open the server's UDP ports in its firewall, or set up TURN"
+        return failed("udp", detail, advice, ErrorCode.ICE_FAILED)
+
+    def _no_udp(self) -> Check:
         tried = [one.url for one in self._asked if one.kind in ("stun", "turn_udp")]
-        if path.state != "absent":
+        if self._path.state != "absent":
             tried.append("the server itself")
         detail = f"no UDP packet comes back; tried {', '.join(tried)}"
         advice = (
