@@ -5,14 +5,17 @@ of the others one thing is broken. Servers, proxies, TLS and coturn are real. A 
 that is blocked are in test_doctor_apart.py.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aioice.ice import Connection, StunProtocol, relayed_candidate
 
 import voxwire
-from tests.support.coturn import MISSING, coturn, free_ports
+from tests.support.coturn import MISSING, Coturn, coturn, free_ports
 from tests.support.doctor import (
     EVERYTHING,
     SECRET,
@@ -102,14 +105,46 @@ async def test_turn_is_down(world: World) -> None:
 
 
 async def test_a_quota_of_turn_that_is_used_up(world: World, tmp_path: Path) -> None:
+    lines = "user=ada:pass\nuser-quota=1"
+    with coturn(tmp_path, certificates=world.certificates, more=lines) as strict:
+        static = {"urls": [*strict.turn], "username": "ada", "credential": "pass"}
+        settings = {"turn_urls": "", "turn_secret": "", "ice_servers": json.dumps([static])}
+        async with set_up(world, **settings) as url, allocated(strict, "ada", "pass"):
+            checks = await examine(url)
+    fault = the_fault(checks)
+    assert fault.name == "turn_udp"
+    assert "486" in fault.detail and "user-quota" in fault.advice
+    assert without(checks) == EVERYTHING - {"stun", "turn_udp", "turn_tcp", "turn_tls"}
+
+
+async def test_a_quota_that_is_enough_for_a_session_is_enough_for_the_doctor(
+    world: World, tmp_path: Path
+) -> None:
     with coturn(
         tmp_path, secret=SECRET, certificates=world.certificates, more="user-quota=1"
     ) as strict:
         async with set_up(world, turn=strict) as url:
             checks = await examine(url)
-    fault = the_fault(checks)
-    assert fault.name.startswith("turn_")
-    assert "486" in fault.detail and "user-quota" in fault.advice
+    assert without(checks) == EVERYTHING
+
+
+@asynccontextmanager
+async def allocated(at: Coturn, username: str, credential: str) -> AsyncIterator[None]:
+    """As long as this is entered somebody has an allocation."""
+    _, protocol = await relayed_candidate(
+        component=1,
+        hide_related_address=True,
+        protocol_factory=lambda: StunProtocol(Connection(ice_controlling=True)),
+        turn_server=("127.0.0.1", at.port),
+        turn_username=username,
+        turn_password=credential,
+        turn_ssl=False,
+        turn_transport="udp",
+    )
+    try:
+        yield
+    finally:
+        await protocol.close()
 
 
 async def test_a_proxy_that_passes_no_upgrade_on(world: World) -> None:

@@ -51,14 +51,14 @@ def free_ports() -> Coturn:
 
 @contextlib.contextmanager
 def coturn(
-    folder: Path, *, secret: str, certificates: Certificates, more: str = ""
+    folder: Path, *, certificates: Certificates, secret: str = "", more: str = ""
 ) -> Iterator[Coturn]:
     """Run it until the block ends.
 
     Args:
         folder: For its files.
-        secret: Its ``static-auth-secret``.
         certificates: What it shows over TLS.
+        secret: Its ``static-auth-secret``; empty = `more` says who may use it.
         more: Further lines of its configuration.
     """
     at = free_ports()
@@ -69,8 +69,7 @@ listening-port={at.port}
 tls-listening-port={at.tls_port}
 cert={certificates.chain}
 pkey={certificates.key}
-use-auth-secret
-static-auth-secret={secret}
+{f"use-auth-secret{chr(10)}static-auth-secret={secret}" if secret else "lt-cred-mech"}
 realm=test
 no-cli
 no-dtls

@@ -28,7 +28,7 @@ __all__ = ["ECHO_MS", "Echo", "Line", "webrtc_is_here"]
 
 ECHO_MS: Final = 3000
 """How long packets are counted."""
-PATH_MS: Final = 5000
+PATH_MS: Final = 4500
 """How long a path may take to come up."""
 PINGS: Final = 3
 PING_EVERY_S: Final = 0.25
@@ -190,7 +190,7 @@ class Line:
     # the path
 
     async def open_path(self, url: str, servers: Sequence[wire.IceServer]) -> PathTried:
-        """Opens a WebRTC path, as a session would. Takes 5 s at most; cancel-safe.
+        """Opens a WebRTC path, as a session would. Takes 4.5 s at most; cancel-safe.
 
         Args:
             url: Of the server.

@@ -181,7 +181,7 @@ async def _of_status(
         detail = f"a proxy answers at {where}, and no server behind it (HTTP {status})"
         server = failed("server", detail, "start the server; see the proxy's log", code)
     elif status in (401, 403):
-        advice = "see what the reason names: VOXWIRE_PUBLIC_URL, VOXWIRE_ORIGINS, or the proxy"
+        advice = "see VOXWIRE_PUBLIC_URL and VOXWIRE_ALLOWED_ORIGINS, or what the proxy allows"
         server = failed("server", error.reason, advice, code)
     else:
         server = await _of_path(url, error, f"HTTP {status}")

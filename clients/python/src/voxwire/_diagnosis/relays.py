@@ -1,10 +1,11 @@
 """Asking the STUN and TURN servers that a session is told, each by its own protocol."""
 
 import asyncio
+import contextlib
 import re
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -17,6 +18,11 @@ ASK_MS: Final = 3000
 """How long one server may take."""
 _AGAIN_S: Final = 0.5
 """After which a datagram that was not answered is sent again; then after twice as long, ..."""
+_FAREWELL_S: Final = 0.5
+_RELEASE_S: Final = 1.3
+"""coturn counts an allocation over UDP for a second after it was given back."""
+_QUOTA: Final = 486
+"""Allocation Quota Reached (RFC 8656 §7.2)."""
 _MAX_URLS: Final = 8
 _MAX_MESSAGE: Final = 2048
 _URL: Final = re.compile(
@@ -82,8 +88,23 @@ def _targets(servers: Iterable[wire.IceServer]) -> list[_Target]:
 
 
 async def ask_all(servers: Iterable[wire.IceServer]) -> list[Asked]:
-    """Asks every server, all at once; gives back what they gave. Takes 3 s at most; cancel-safe."""
-    return list(await asyncio.gather(*map(_ask, _targets(servers))))
+    """Asks every server, all at once, and gives back what they gave. Cancel-safe.
+
+    Where the quota of a user has room for a session and not for all of these, those that were too
+    much are asked again by themselves. Takes 3 s, and 3 s more in that case.
+    """
+    targets = _targets(servers)
+    found = list(await asyncio.gather(*map(_ask, targets)))
+    served = {one.username for one in found if one.kind != "stun" and not one.trouble}
+    ours = [at for at, one in enumerate(found) if one.error == _QUOTA and one.username in served]
+    ours.sort(key=lambda at: found[at].kind == "turn_udp")  # what is freed late comes last
+    for at in ours:
+        if at == ours[0]:
+            await asyncio.sleep(_RELEASE_S)
+        found[at] = await _ask(targets[at])
+    if ours and found[ours[-1]].kind == "turn_udp":
+        await asyncio.sleep(_RELEASE_S)
+    return found
 
 
 async def _ask(target: _Target) -> Asked:
@@ -110,6 +131,13 @@ async def _ask(target: _Target) -> Asked:
         if answer.error:
             trouble, told = "refused", f"{answer.error} {answer.phrase}".strip()
     return Asked(target.url, target.kind, target.host, trouble, told, answer.error, target.username)
+
+
+async def _heard(answer: Awaitable[Any]) -> None:
+    """Waits a moment for the answer to a farewell."""
+    with contextlib.suppress(TimeoutError, OSError):
+        async with asyncio.timeout(_FAREWELL_S):
+            await answer
 
 
 class _Datagrams(asyncio.DatagramProtocol):
@@ -149,6 +177,7 @@ async def _over_udp(target: _Target, asked: Conversation) -> Answer:
             if (answer := asked.receive(came)) is not None:
                 if not answer.error and (farewell := asked.farewell()):
                     transport.sendto(farewell)
+                    await _heard(protocol.received.get())
                 return answer
             if asked.request() != before:
                 transport.sendto(asked.request())
@@ -175,7 +204,7 @@ async def _over_tcp(target: _Target, asked: Conversation) -> Answer:
             if (answer := asked.receive(data)) is not None:
                 if not answer.error and (farewell := asked.farewell()):
                     writer.write(farewell)
-                    await writer.drain()
+                    await _heard(reader.read(_MAX_MESSAGE))
                 return answer
     finally:
         writer.transport.abort()

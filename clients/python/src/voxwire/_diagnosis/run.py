@@ -259,25 +259,20 @@ class Run:
                 return PathTried("absent", detail)
             return await line.open_path(self._url, servers)
 
-        async def both() -> tuple[PathTried, list[Check]]:
-            tried, asked = await asyncio.gather(path(), ask_all(servers))
-            wrong = self._clock_is_wrong()
-            return tried, conclude(asked, tried, clock_is_wrong=wrong, now_s=time.time())
-
-        made, bad = await self._attempt("udp", both)
-        if made is None:
-            assert bad is not None, "it is one of them"
+        # one after the other, so that a session's own allocation has the quota for itself
+        asked, bad = await self._attempt("udp", lambda: ask_all(servers))
+        tried, worse = await self._attempt("udp", path)
+        if asked is None or tried is None:
             self._put(*(skipped(name, needs="udp") for name in _MEDIA))
-            self._put(bad)
-            return "udp"
-        tried, checks = made
+            return self._settled("udp", None, bad or worse)
+        checks = conclude(asked, tried, clock_is_wrong=self._clock_is_wrong(), now_s=time.time())
         self._put(*checks)
         if tried.state == "up":
             await self._echo(line)
         else:
-            bad = next((it for it in checks if it.state == "failed" and it.name != "stun"), None)
-            why = "WebRTC carries no audio here"
-            self._put(skipped("echo", why, needs=None if bad is None else bad.name))
+            cause = next((it for it in checks if it.state == "failed" and it.name != "stun"), None)
+            needs = None if cause is None else cause.name
+            self._put(skipped("echo", "WebRTC carries no audio here", needs=needs))
         return None
 
     async def _echo(self, line: Line) -> None:
