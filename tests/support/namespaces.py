@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -55,9 +56,13 @@ class Network:
             forward = ["sysctl", "-qw", "net.ipv4.ip_forward=0"]
             subprocess.run(["ip", "netns", "exec", self.name(place), *forward], check=True)
 
+    def end(self, place: str, other: str) -> str:
+        """The interface in a place whose cable leads to another one."""
+        return f"{place[:6]}-{other[:6]}"
+
     def join(self, one: str, one_address: str, other: str, other_address: str) -> None:
         """Lay a cable between two places; addresses with their prefix length."""
-        ends = [f"{one[:6]}-{other[:6]}", f"{other[:6]}-{one[:6]}"]
+        ends = [self.end(one, other), self.end(other, one)]
         _ip(
             *("link", "add", ends[0], "netns", self.name(one), "type", "veth"),
             *("peer", "name", ends[1], "netns", self.name(other)),
@@ -86,7 +91,15 @@ class Network:
 
     def run(self, place: str, *command: str | Path, timeout_s: float) -> str:
         """Run a program in a place to its end; its standard output."""
-        done = subprocess.run(
+        done = self.call(place, *command, timeout_s=timeout_s)
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
+
+    def call(
+        self, place: str, *command: str | Path, timeout_s: float
+    ) -> "subprocess.CompletedProcess[str]":
+        """The same of a program that may fail."""
+        return subprocess.run(
             self._in(place, command),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -95,8 +108,14 @@ class Network:
             timeout=timeout_s,
             check=False,
         )
-        assert done.returncode == 0, done.stderr[-4000:]
-        return done.stdout
+
+    def wait_for(self, log: str, text: str, process: "subprocess.Popen[bytes]") -> None:
+        """Wait until a program has said so."""
+        deadline = time.monotonic() + 60
+        while text not in self.log(log):
+            assert process.poll() is None or text in self.log(log), self.log(log)[-4000:]
+            assert time.monotonic() < deadline, self.log(log)[-4000:]
+            time.sleep(0.05)
 
     def log(self, name: str) -> str:
         """What a program has written so far."""

@@ -24,13 +24,28 @@ from voxwire_protocol import wire
 CODE = voxwire.ErrorCode
 
 
+MEDIA = ("webrtc", "stun", "turn_udp", "turn_tcp", "turn_tls", "udp", "echo")
+NOT_HERE = dict.fromkeys(
+    ("name", "tls", "clock", *MEDIA, "microphone", "speaker"),
+    "skipped",
+)
+"""What there is not in memory, and what was not asked for."""
+
+
 async def diagnosed(server: FakeServer, **options: Any) -> dict[str, str]:
     """The state of every check, and the code of what failed."""
     environment = options.pop("environment", server.environment)
-    found = await voxwire.diagnose(server.url, environment=environment, **options)
+    told: list[voxwire.Check] = []
+    found = await voxwire.diagnose(
+        server.url, environment=environment, on_check=told.append, **options
+    )
+    assert tuple(told) == found.checks
     assert found.ok == all(check.state != "failed" for check in found.checks)
+    failed = {check.name for check in found.checks if check.state == "failed"}
     for check in found.checks:
-        assert bool(check.detail) == (check.state != "skipped" or check.name in ("name", "webrtc"))
+        assert check.detail
+        assert check.needs is None or (check.state, {check.needs}) == ("skipped", failed)
+        assert bool(check.advice) == (check.state in ("warning", "failed"))
     return {
         check.name: check.state if check.code is None else check.code.name for check in found.checks
     }
@@ -43,15 +58,7 @@ async def test_nothing_is_wrong_and_nothing_is_left() -> None:
         found = await voxwire.diagnose(server.url, environment=server.environment)
         assert found.ok
         states = {check.name: check.state for check in found.checks}
-        assert states | {"webrtc": "ok"} == {
-            "name": "skipped",
-            "server": "ok",
-            "token": "ok",
-            "rtt": "ok",
-            "webrtc": "ok",
-            "microphone": "skipped",
-            "speaker": "skipped",
-        }
+        assert states == NOT_HERE | dict.fromkeys(("server", "token", "capacity", "rtt"), "ok")
         [rtt] = [check for check in found.checks if check.name == "rtt"]
         assert rtt.detail == "60 ms there and back"
         assert "rtt         ok      60 ms there and back" in str(found)
@@ -61,24 +68,37 @@ async def test_nothing_is_wrong_and_nothing_is_left() -> None:
 
 @virtual
 async def test_what_is_wrong_is_named_and_what_needs_it_is_skipped(time: VirtualTime) -> None:
-    nothing = {"webrtc": "ok", "microphone": "skipped", "speaker": "skipped", "name": "skipped"}
+    skipped = NOT_HERE | {"rtt": "skipped"}
     async with FakeServer(tokens=("good",)) as server:
         states = await diagnosed(server, token="good")
-        assert states == {**nothing, "server": "ok", "token": "ok", "rtt": "ok"}
+        assert states == {**NOT_HERE, "server": "ok", "token": "ok", "capacity": "ok", "rtt": "ok"}
         states = await diagnosed(server, token=lambda _: "bad")
-        assert states == {**nothing, "server": "ok", "token": "UNAUTHORIZED", "rtt": "skipped"}
+        refused = {"server": "ok", "token": "UNAUTHORIZED", "capacity": "skipped"}
+        assert states == skipped | refused
         server.mute = True
         began = time.now_ms()
         assert (await diagnosed(server, token="good"))["token"] == "TIMEOUT"
         assert time.now_ms() - began <= 6000
+        server.mute = False
+        server.refuse_with(CODE.CAPACITY)
+        full = {"server": "ok", "token": "skipped", "capacity": "CAPACITY"}
+        assert await diagnosed(server, token="good") == skipped | full
         server.network.state = NetworkState.REFUSED
-        states = await diagnosed(server)
-        assert states == {
-            **nothing,
-            "server": "UNREACHABLE",
-            "token": "skipped",
-            "rtt": "skipped",
-        }
+        nothing = {"server": "UNREACHABLE", "token": "skipped", "capacity": "skipped"}
+        assert await diagnosed(server) == skipped | nothing
+
+
+@virtual
+async def test_a_round_trip_that_is_too_long_is_a_warning() -> None:
+    async with FakeServer() as server:
+        server.network.latency_ms = 300
+        found = await voxwire.diagnose(server.url, environment=server.environment)
+    assert found.ok
+    [rtt] = [check for check in found.checks if check.name == "rtt"]
+    assert (rtt.state, rtt.detail) == (
+        "warning",
+        "600 ms there and back: too long for a conversation",
+    )
 
 
 @virtual
@@ -106,13 +126,22 @@ def test_the_command_says_it_in_lines_or_in_json(capsys: pytest.CaptureFixture[s
     url = f"ws://127.0.0.1:{free_port()}"
     assert main(["doctor", url]) == 1
     lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "tls         –       needs server"
+    assert lines[2].startswith("server      FAILED  nothing answers at 127.0.0.1")
+    assert lines[3].startswith("                    -> start the server")
     assert lines[0] == "name        ok      127.0.0.1 is 127.0.0.1"
-    assert lines[1].startswith("server      FAILED  nothing answers at 127.0.0.1")
-    assert lines[2] == "token       –"
+    assert "token       –       needs server" in lines
     assert main(["doctor", url, "--json"]) == 1
     said = json.loads(capsys.readouterr().out)
     assert said["ok"] is False
-    assert said["checks"][1]["code"] == "unreachable"
+    assert said["version"] == 1
+    assert set(said) == {"version", "ok", "checks"}
+    server = said["checks"][2]
+    assert set(server) == {
+        *("name", "state", "detail", "advice", "needs", "code", "duration_ms"),
+    }
+    assert (server["name"], server["code"]) == ("server", "unreachable")
+    assert said["checks"][4]["needs"] == "server"
     assert main(["doctor", "ftp://a"]) == 1
     assert "ws://127.0.0.1:7860" in capsys.readouterr().out
     assert main(["doctor", "ws://nowhere.invalid"]) == 1

@@ -99,7 +99,7 @@ async def test_a_token_that_is_not_to_be_had_is_no_fault_of_the_server(
         states = await found(time, server, token=source)
         assert states["server"][0] == "ok"
         assert states["token"] == ("failed", says)
-        assert states["rtt"] == ("skipped", "")
+        assert states["rtt"] == ("skipped", "needs token")
         assert server.hellos == []
 
 

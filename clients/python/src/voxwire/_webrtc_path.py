@@ -34,7 +34,7 @@ from voxwire_protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from voxwire_protocol.rtc import Peer
+    from voxwire_protocol.rtc import OutboundStats, Peer
 
 __all__ = ["WebRtcPath"]
 
@@ -264,6 +264,15 @@ class WebRtcPath:
         """What came of the bot's audio."""
         assert self._peer is not None, "offer comes first"
         return arrived_at(self._peer.stats().inbound)
+
+    @property
+    def relayed(self) -> bool:
+        """True when the audio goes through TURN."""
+        return self._peer is not None and self._peer.relayed
+
+    async def sent(self) -> "OutboundStats | None":
+        """What the server reports of the user's audio; None = nothing yet."""
+        return None if self._peer is None else await self._peer.outbound_stats()
 
     async def run(self, sink: Sink) -> None:
         """Passes audio on until cancelled. The user's audio is pulled by the connection.

@@ -32,6 +32,7 @@ from voxwire_protocol.errors import (
 __all__ = [
     "CLOSE_MS",
     "Dial",
+    "NetworkSocket",
     "SocketClosed",
     "WebSocket",
     "dial_websocket",
@@ -113,7 +114,7 @@ class Dial(Protocol):
         ...
 
 
-class _NetworkSocket:
+class NetworkSocket:
     """A connection of the library `websockets`."""
 
     def __init__(self, connection: ClientConnection) -> None:
@@ -123,6 +124,17 @@ class _NetworkSocket:
     def transport(self) -> Any:
         """What it runs on."""
         return self._connection.transport
+
+    def header(self, name: str) -> str:
+        """A header of the answer that opened it; empty when it has none of that name."""
+        response = self._connection.response
+        return "" if response is None else response.headers.get(name, "")
+
+    @property
+    def tls(self) -> str:
+        """The version of TLS, as ``TLSv1.3``; empty when it is not encrypted."""
+        encrypted = self._connection.transport.get_extra_info("ssl_object")
+        return "" if encrypted is None else encrypted.version() or ""
 
     async def send(self, data: bytes) -> None:
         try:
@@ -211,7 +223,7 @@ async def open_websocket(
     if connection.subprotocol != subprotocol:
         connection.transport.abort()
         raise refusal(InvalidHandshake(), url)
-    return _NetworkSocket(connection)
+    return NetworkSocket(connection)
 
 
 def _told(body: bytes | bytearray) -> str:

@@ -7,10 +7,11 @@ from typing import Final
 
 from voxwire.cli.arguments import parser, parsers
 from voxwire.cli.completion import completion
+from voxwire.cli.doctor import run_doctor
 from voxwire.cli.evaluate import run_eval
 from voxwire.cli.live_talk import run_talk
 from voxwire.cli.load import run_load
-from voxwire.cli.looking import run_devices, run_doctor
+from voxwire.cli.looking import run_devices
 from voxwire.cli.running import guarded
 from voxwire.cli.short import run_events, run_say
 

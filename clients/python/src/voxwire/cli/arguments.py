@@ -10,9 +10,10 @@ from voxwire._codec import CODECS
 from voxwire._ice import ICE_POLICIES
 from voxwire._options import TRANSPORTS
 from voxwire.cli.completion import SHELLS
+from voxwire.cli.doctor import add_doctor
 from voxwire.cli.evaluate import add_eval
 from voxwire.cli.load import add_load
-from voxwire.cli.looking import add_devices, add_doctor
+from voxwire.cli.looking import add_devices
 from voxwire.cli.numbers import seconds, seconds_from_zero
 from voxwire.cli.steps import DEFAULT_TIMEOUT_S, Step
 

@@ -1,68 +1,15 @@
-"""``voxwire doctor`` and ``voxwire devices``: what is there, and what is wrong."""
+"""``voxwire devices``: which microphones and speakers there are."""
 
 import argparse
-import asyncio
 import json
 import sys
-from typing import Any, Final
+from typing import Any
 
 from voxwire._live.audio import list_devices
 from voxwire._live.portaudio import machine_devices
-from voxwire.diagnosis import diagnose
 from voxwire_protocol.events import DeviceKind
 
-__all__ = ["add_devices", "add_doctor", "run_devices", "run_doctor"]
-
-_DOCTOR: Final = """\
-exit codes:
-  0 nothing is wrong    1 something is    2 wrong usage    130 interrupted with Ctrl-C
-"""
-
-
-def add_doctor(commands: Any, token: str | None) -> None:
-    """Adds the command ``doctor`` and its arguments."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "doctor",
-        help="find out why there is no conversation",
-        description="Try what a conversation needs, step by step: the name, the server, the token,"
-        " the round trip, the devices. A session is opened and ended again.",
-        epilog=_DOCTOR,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("url", metavar="URL", help="the server, for instance ws://127.0.0.1:7860")
-    parser.add_argument("--token", default=token, help="connect token (default: VOXWIRE_TOKEN)")
-    parser.add_argument("--bot", help="name of the bot, where the server has several")
-    parser.add_argument("--devices", action="store_true", help="look for microphone and speaker")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-def run_doctor(options: argparse.Namespace) -> int:
-    """Runs ``voxwire doctor``; returns the exit code."""
-    device = True if options.devices else None
-    found = asyncio.run(
-        diagnose(
-            options.url,
-            token=options.token,
-            bot=options.bot,
-            microphone=device,
-            speaker=device,
-        )
-    )
-    if options.json:
-        checks = [
-            {
-                "name": check.name,
-                "state": check.state,
-                "detail": check.detail,
-                "code": None if check.code is None else check.code.name.lower(),
-                "duration_ms": check.duration_ms,
-            }
-            for check in found.checks
-        ]
-        print(json.dumps({"ok": found.ok, "checks": checks}))
-    else:
-        print(found)
-    return 0 if found.ok else 1
+__all__ = ["add_devices", "run_devices"]
 
 
 def add_devices(commands: Any) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "MissingExtraError",
     "OpusDecoder",
     "OpusEncoder",
+    "OutboundStats",
     "PacketTrack",
     "Peer",
     "PeerCandidates",
@@ -54,7 +55,13 @@ from voxwire_protocol.rtc.data import (  # noqa: E402
 from voxwire_protocol.rtc.ice import own_addresses  # noqa: E402
 from voxwire_protocol.rtc.inbound import InboundAudio, InboundStats, attach  # noqa: E402
 from voxwire_protocol.rtc.outbound import PacketTrack  # noqa: E402
-from voxwire_protocol.rtc.peer import BadSdpError, Here, Peer, PeerStats  # noqa: E402
+from voxwire_protocol.rtc.peer import (  # noqa: E402
+    BadSdpError,
+    Here,
+    OutboundStats,
+    Peer,
+    PeerStats,
+)
 from voxwire_protocol.rtc.relay import PeerCandidates  # noqa: E402
 from voxwire_protocol.rtc.sdp import (  # noqa: E402
     check_offer,

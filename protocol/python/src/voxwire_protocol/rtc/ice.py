@@ -13,7 +13,14 @@ from typing import Any
 from aioice import ice
 from aiortc import RTCPeerConnection
 
-__all__ = ["agents", "close_wholly", "connect_promptly", "own_addresses", "use_addresses"]
+__all__ = [
+    "agents",
+    "close_wholly",
+    "connect_promptly",
+    "is_relayed",
+    "own_addresses",
+    "use_addresses",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +50,16 @@ def _parts(connection: RTCPeerConnection) -> list[Any]:
     """What has a DTLS transport: the receiver of each media section, and the data section."""
     sctp = [] if connection.sctp is None else [connection.sctp]
     return [*(transceiver.receiver for transceiver in connection.getTransceivers()), *sctp]
+
+
+def is_relayed(connection: RTCPeerConnection) -> bool:
+    """True when the way in use goes through this side's TURN allocation; False before there is one.
+
+    Raises:
+        RuntimeError: This version of aiortc is built differently.
+    """
+    pairs = [pair for agent in agents(connection) for pair in agent._nominated.values()]
+    return any(pair.protocol.local_candidate.type == "relay" for pair in pairs)
 
 
 def own_addresses() -> list[str]:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aioice.stun import TransactionError
 from aiortc import (
@@ -13,6 +13,7 @@ from aiortc import (
     RTCDataChannel,
     RTCIceTransportPolicy,
     RTCPeerConnection,
+    RTCRemoteInboundRtpStreamStats,
     RTCSessionDescription,
 )
 from aiortc.exceptions import (
@@ -24,13 +25,18 @@ from aiortc.exceptions import (
 
 from voxwire_protocol import wire
 from voxwire_protocol.rtc.data import DataChannel
-from voxwire_protocol.rtc.ice import close_wholly, connect_promptly, use_addresses
+from voxwire_protocol.rtc.ice import (
+    close_wholly,
+    connect_promptly,
+    is_relayed,
+    use_addresses,
+)
 from voxwire_protocol.rtc.inbound import InboundAudio, InboundStats, OnAudio
 from voxwire_protocol.rtc.outbound import PacketTrack, Pull
 from voxwire_protocol.rtc.relay import PeerCandidates, Relay
 from voxwire_protocol.rtc.sdp import check_offer, strip_candidates, with_opus_fmtp
 
-__all__ = ["BadSdpError", "Here", "Peer", "PeerStats"]
+__all__ = ["BadSdpError", "Here", "OutboundStats", "Peer", "PeerStats"]
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +89,21 @@ class PeerStats:
     inbound: InboundStats | None
     skipped_blocks: int
     pull_errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundStats:
+    """What the peer reports of our audio (RFC 3550 §6.4.1).
+
+    Attributes:
+        received: Packets that arrived there.
+        lost: Packets that did not.
+        round_trip_ms: There and back, milliseconds; None before the second report.
+    """
+
+    received: int
+    lost: int
+    round_trip_ms: float | None
 
 
 class Peer:
@@ -293,6 +314,22 @@ class Peer:
         """A copy of the counters."""
         inbound = None if self._inbound is None else self._inbound.stats()
         return PeerStats(inbound, self._track.skipped_blocks, self._track.pull_errors)
+
+    async def outbound_stats(self) -> OutboundStats | None:
+        """What the peer has reported last; None = nothing yet. It reports about once a second."""
+        for transceiver in self._connection.getTransceivers():
+            for report in (await transceiver.sender.getStats()).values():
+                if isinstance(report, RTCRemoteInboundRtpStreamStats):
+                    round_trip_s = cast("float | None", report.roundTripTime)
+                    round_trip_ms = None if round_trip_s is None else round_trip_s * 1000
+                    lost = max(0, report.packetsLost)
+                    return OutboundStats(report.packetsReceived, lost, round_trip_ms)
+        return None
+
+    @property
+    def relayed(self) -> bool:
+        """True when audio goes through this side's TURN allocation."""
+        return is_relayed(self._connection)
 
     def drop(self) -> None:
         """Loses every packet from here on; neither side is told. For tests of what follows."""

@@ -1,0 +1,1 @@
+"""The checks of `voxwire.diagnose`, each a module, and what their outcomes mean together."""
