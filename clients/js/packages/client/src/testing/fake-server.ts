@@ -21,6 +21,7 @@ export class FakeServer implements FakeSessionHost {
   readonly environment: Partial<Environment>;
   readonly deafTo = new Set<wire.Carrier>();
   readonly refusing = new Map<wire.Carrier, ErrorCode>();
+  readonly readyMs = new Map<wire.Carrier, number>();
   readonly sessions: FakeSession[] = [];
   /** Every Hello. */
   readonly hellos: wire.Hello[] = [];

@@ -51,6 +51,8 @@ export interface FakeSessionHost {
   /** Paths that are never answered, and paths that are refused. */
   readonly deafTo: ReadonlySet<wire.Carrier>;
   readonly refusing: ReadonlyMap<wire.Carrier, ErrorCode>;
+  /** How long paths take to become ready, milliseconds; at once where absent. */
+  readonly readyMs: ReadonlyMap<wire.Carrier, number>;
   /** Everything that clients said, as it was delivered. */
   note(envelope: wire.Envelope): void;
 }
@@ -61,7 +63,7 @@ export class FakeSession {
   epoch = 0;
   /** What the client said in its first Hello. */
   readonly hello: wire.Hello;
-  /** The path in use. */
+  /** The path in use; 0 = none. */
   pathId = 0;
   heardMs = 0;
   /** Samples of the user that came so far, by their number. */
@@ -70,6 +72,8 @@ export class FakeSession {
   channel: Channel;
   #socket: LoopbackSocket | undefined;
   #cancelAck: (() => void) | undefined;
+  /** Calls off a path that is not ready yet, by its number. */
+  readonly #opening = new Map<number, () => void>();
   #greeted = false;
   #requests = new Map<string, (message: wire.AppMessage | wire.Error) => void>();
   #calls = new Map<string, (outcome: ToolOutcome) => void>();
@@ -195,6 +199,7 @@ export class FakeSession {
   release(): void {
     this.over = true;
     this.#cancelAck?.();
+    for (const cancel of this.#opening.values()) cancel();
     this.#speech.close();
   }
 
@@ -267,6 +272,10 @@ export class FakeSession {
       case "pathOpen":
         this.#open(payload.value);
         return;
+      case "pathClose":
+        this.#opening.get(payload.value.pathId)?.();
+        if (payload.value.pathId === this.pathId) this.pathId = 0;
+        return;
       case "playoutReport":
         this.heardMs = Math.max(this.heardMs, Number(payload.value.mediaMs));
         this.#speech.heard(this.heardMs);
@@ -317,6 +326,16 @@ export class FakeSession {
       this.send({ case: "pathClose", value: { pathId, code, reason } });
       return;
     }
+    const readyMs = this.host.readyMs.get(carrier) ?? 0;
+    if (readyMs === 0) {
+      this.#use(pathId);
+      return;
+    }
+    const cancel = this.host.clock.after(readyMs, () => this.#use(pathId));
+    this.#opening.set(pathId, cancel);
+  }
+
+  #use(pathId: number): void {
     this.pathId = pathId;
     this.send({ case: "pathAnswer", value: { pathId, playout: { sampleRate: RATE } } });
     const capture = { case: "captureIndex", value: BigInt(this.captured) } as const;
