@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import address_cases
 import capture_cases
 import channel_cases
 import clock_cases
@@ -35,6 +36,7 @@ SCRIPTS = {
     "playout": playout_cases,
     "conversation": conversation_cases,
     "quality": quality_cases,
+    "addresses": address_cases,
 }
 FOLDERS = ("wire", *SCRIPTS, "rtvi")
 KEPT = {"rtvi/payloads.json"}  # written by hand

@@ -11,8 +11,10 @@ mod tools;
 mod wire;
 mod words;
 
-/// rtvi/ belongs to the server's gateway; quality/ to a client that measures, which comes later.
-const FOLDERS: [&str; 11] = [
+/// rtvi/ belongs to the server's gateway; quality/ to a client that measures, and addresses/ to one
+/// that dials, which come later.
+const FOLDERS: [&str; 12] = [
+    "addresses",
     "capture",
     "channel",
     "clock",
