@@ -283,6 +283,10 @@ export class CoreClient implements Client {
         client.#emitter.emit("ignored", { reason, count: client.#ignored });
       },
       failed: (error, during) => client.#report(error, during),
+      isQuiet() {
+        const { bot, userSpeaking } = client.activity.get();
+        return bot === "idle" && !userSpeaking;
+      },
       requestHandler: (method) => client.#handlers.get(method),
       own: (happened) => client.#note(happened),
       sessionOptions() {

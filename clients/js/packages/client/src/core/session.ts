@@ -33,6 +33,8 @@ export interface SessionHost extends ToolsHost, PeerHost {
   reconnecting(attempt: number, cause: VoxwireError): void;
   /** The session is up, for the first time or again. */
   up(welcome: wire.Welcome): void;
+  /** True while neither the bot nor the user is heard. */
+  isQuiet(): boolean;
   requestHandler(method: string): Handler | undefined;
   failed(error: unknown, during: string): void;
 }
@@ -207,6 +209,10 @@ export class Session implements ControlHandler {
     this.#up();
   }
 
+  isQuiet(): boolean {
+    return this.host.isQuiet();
+  }
+
   ignored(reason: string): void {
     this.host.ignored(reason);
   }
@@ -316,7 +322,7 @@ export class Session implements ControlHandler {
         this.host.media.receive(payload);
         return;
       case "goAway":
-        if (payload.value.resumeUrl) this.control.move(payload.value.resumeUrl);
+        this.control.move(payload.value);
         break;
       case "error":
         this.#error(payload.value);
@@ -343,7 +349,7 @@ export class Session implements ControlHandler {
     if (this.requests.refuse(error)) return;
     // Unless it was this client itself that moved over.
     if (failure.code === "superseded") this.control.condemn(failure);
-    else if (failure.action === "resume" && this.control.resumable) this.control.move("");
+    else if (failure.action === "resume" && this.control.resumable) this.control.move();
     else if (error.fatal) {
       this.control.finish();
       this.control.condemn(failure);
