@@ -18,7 +18,8 @@ import type { ControlChannel, ControlHandler, PeerHost, SessionOptions } from ".
 import { type Handler, Requests } from "./requests.js";
 import { Scope } from "./scope.js";
 import { drain, endOf, figuresOf, Outcome, type SessionEnd, spoken } from "./session-parts.js";
-import { ToolRunner, type ToolsHost } from "./tool-runner.js";
+import { ToolLoader } from "./tool-loader.js";
+import type { ToolsHost } from "./tool-runner.js";
 import { isLoopback } from "./url.js";
 
 /** How long the server may take to answer Bye, milliseconds. */
@@ -47,7 +48,7 @@ export class Session implements ControlHandler {
   welcome: wire.Welcome | undefined;
   readonly #scope: Scope;
   readonly #opening: Opening;
-  readonly #tools: ToolRunner;
+  readonly #tools: ToolLoader;
   #begun = false;
   #muted = false;
   #isUp = false;
@@ -66,7 +67,7 @@ export class Session implements ControlHandler {
     const scope = new Scope(env, parent);
     this.#scope = scope;
     const send = (payload: wire.PayloadInit) => this.send(payload);
-    this.#tools = new ToolRunner(scope, host, send);
+    this.#tools = new ToolLoader(scope, host, send);
     this.control = options.peer.open({ scope, options, host, handler: this });
     const ice = new IceChoice(options.iceServers, options.icePolicy, isLoopback(options.url));
     this.#opening = new Opening(host.media, ice, send, this.control.wiring);
@@ -198,7 +199,10 @@ export class Session implements ControlHandler {
     this.welcome = welcome;
     this.#opening.welcome(welcome.iceServers);
     if (again && attempt === 0) this.paths.detached(); // a second socket took over
-    if (!again) this.host.stage("media");
+    if (!again) {
+      this.host.stage("media");
+      if (this.host.tools.length > 0) void this.#tools.load();
+    }
     if (this.#begun) {
       const { epoch } = welcome;
       this.host.emit("connectionChanged", { state: "connected", attempt, epoch, afterMs });

@@ -1,4 +1,5 @@
-/** Runs the client's tools for the bot: the driver around the pure `ToolRuns`. */
+/** Runs the client's tools for the bot: the driver around the pure `ToolRuns`. Loaded where there
+ * are some. */
 import {
   type CallResult,
   codeToWire,
@@ -6,7 +7,6 @@ import {
   makeError,
   parseJson,
   ToolRuns,
-  utf8Length,
   VoxwireError,
   wire,
 } from "@voxwire/protocol";
@@ -23,9 +23,6 @@ const MAX_RUNNING = 32;
 const MAX_TIMEOUT_MS = 600_000;
 const MAX_REASON_CHARS = 500;
 const MAX_NOTE_BYTES = 4096;
-const MAX_TOOLS = 64;
-/** A Hello has at most 16 KB. */
-const MAX_DECLARED_BYTES = 12 * 1024;
 
 export interface ToolsHost {
   readonly tools: readonly Tool[];
@@ -152,30 +149,6 @@ export class ToolRunner {
       this.host.failed(error, "tools");
     }
   }
-}
-
-/** What the Hello says of tools. Throws "invalid_argument" when that is more than it can hold. */
-export function declarationsOf(tools: readonly Tool[]): wire.ToolDeclaration[] {
-  const policies = wire.ToolInterruptionPolicy;
-  const declared = tools.map(({ name, description, parameters, timeoutMs, onInterruption }) =>
-    wire.create(wire.ToolDeclarationSchema, {
-      name,
-      description,
-      parametersJson: dumpJson(parameters),
-      timeoutMs: timeoutMs ?? 0,
-      onInterruption:
-        policies[(onInterruption ?? "cancel").toUpperCase() as "CANCEL" | "FINISH" | "ASK"],
-    }),
-  );
-  const bytes = declared.reduce(
-    (sum, one) => sum + utf8Length(one.name + one.description + one.parametersJson) + 16,
-    0,
-  );
-  if (declared.length > MAX_TOOLS || bytes > MAX_DECLARED_BYTES) {
-    const reason = `a client has at most ${MAX_TOOLS} tools in ${MAX_DECLARED_BYTES} bytes`;
-    throw makeError("invalid_argument", reason);
-  }
-  return declared;
 }
 
 function errorOf(callId: string, { code, reason, retryable }: Exclude<CallResult, string>) {
