@@ -147,6 +147,11 @@ export function lost(reason: string, cause?: unknown): TransportError {
   return makeError("connection_lost", reason, details);
 }
 
+/** What is told of an error that is not ours. */
+export function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
+}
+
 /** Whatever was thrown as one of our errors. */
 export function asError(error: unknown): VoxwireError {
   if (error instanceof VoxwireError) return error;

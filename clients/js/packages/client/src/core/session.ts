@@ -50,6 +50,7 @@ export class Session implements ControlHandler {
   readonly #opening: Opening;
   readonly #tools: ToolLoader;
   #begun = false;
+  #speaks = false; // the bot does, heard or not yet
   #muted = false;
   #isUp = false;
   #early: wire.Envelope[] = [];
@@ -214,7 +215,7 @@ export class Session implements ControlHandler {
   }
 
   isQuiet(): boolean {
-    return this.host.isQuiet();
+    return !this.#speaks && this.host.isQuiet();
   }
 
   ignored(reason: string): void {
@@ -223,6 +224,9 @@ export class Session implements ControlHandler {
 
   handle(envelope: wire.Envelope): void {
     const { payload } = envelope;
+    if (payload.case === "stateChanged") {
+      this.#speaks = payload.value.bot === wire.BotState.SPEAKING;
+    }
     switch (payload.case) {
       case "ping":
       case "pong":

@@ -11,6 +11,7 @@ import {
   wire,
 } from "@voxwire/protocol";
 import type { Payload } from "../media/media.js";
+import { nameOf } from "./attach.js";
 import type { OwnCall } from "./conversation.js";
 import type { Send } from "./opening.js";
 import { Scope } from "./scope.js";
@@ -171,6 +172,5 @@ function callError(error: unknown): CallResult {
   if (error instanceof VoxwireError) {
     return { code: error.code, reason: error.reason, retryable: error.retryable };
   }
-  const reason = error instanceof Error ? error.name : typeof error;
-  return { code: "tool_failed", reason, retryable: false };
+  return { code: "tool_failed", reason: nameOf(error), retryable: false };
 }

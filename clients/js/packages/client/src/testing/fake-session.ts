@@ -11,6 +11,7 @@ import {
   wire,
 } from "@voxwire/protocol";
 import type { Clock } from "../media/headless-media.js";
+import { FakeCalls, type ToolOutcome } from "./fake-calls.js";
 import { type FakeFile, FileShelf } from "./file-shelf.js";
 import type { LoopbackSocket } from "./loopback.js";
 import { Speech } from "./speech.js";
@@ -39,11 +40,6 @@ export interface SayOptions {
   readonly wordMs?: number | undefined;
 }
 
-export interface ToolOutcome {
-  readonly result?: JsonValue | undefined;
-  readonly error?: { readonly code: number; readonly reason: string } | undefined;
-}
-
 /** What a session needs of its server. */
 export interface FakeSessionHost {
   readonly clock: Clock;
@@ -53,6 +49,8 @@ export interface FakeSessionHost {
   readonly refusing: ReadonlyMap<wire.Carrier, ErrorCode>;
   /** How long paths take to become ready, milliseconds; at once where absent. */
   readonly readyMs: ReadonlyMap<wire.Carrier, number>;
+  /** Where a session is to be resumed; empty = where it was dialled. */
+  readonly resumeUrl: string;
   /** Everything that clients said, as it was delivered. */
   note(envelope: wire.Envelope): void;
 }
@@ -76,7 +74,7 @@ export class FakeSession {
   readonly #opening = new Map<number, () => void>();
   #greeted = false;
   #requests = new Map<string, (message: wire.AppMessage | wire.Error) => void>();
-  #calls = new Map<string, (outcome: ToolOutcome) => void>();
+  readonly #calls: FakeCalls;
   /** The files that are on their way. */
   readonly files: FileShelf;
   readonly #speech: Speech;
@@ -89,6 +87,7 @@ export class FakeSession {
   ) {
     this.hello = hello;
     this.channel = new Channel({ allowed: wire.CLIENT_PAYLOADS });
+    this.#calls = new FakeCalls((payload) => this.send(payload), host.clock);
     this.files = new FileShelf(
       (payload) => this.send(payload),
       (file) => this.#do(() => host.bot.onFile?.(file, this)),
@@ -130,31 +129,12 @@ export class FakeSession {
 
   /** Has a tool of the client run. */
   callTool(name: string, args: JsonValue = {}, timeoutMs = 10_000): Promise<ToolOutcome> {
-    const callId = this.#name("call");
-    const argumentsJson = JSON.stringify(args);
-    this.send({ case: "toolCallStarted", value: { callId, name, argumentsJson } });
-    this.requestTool(callId, name, argumentsJson, timeoutMs);
-    return new Promise((resolve) => {
-      const settle = (outcome: ToolOutcome) => {
-        cancel();
-        if (!this.#calls.delete(callId)) return;
-        const ended = outcome.error ? wire.ToolOutcome.FAILED : wire.ToolOutcome.DONE;
-        const resultJson = outcome.result === undefined ? "" : JSON.stringify(outcome.result);
-        const value = { callId, name, outcome: ended, resultJson, durationMs: 1 };
-        this.send({ case: "toolCallEnded", value });
-        resolve(outcome);
-      };
-      const late = { error: { code: wire.ErrorCode.TIMEOUT, reason: "no result in time" } };
-      const cancel = this.host.clock.after(timeoutMs, () => settle(late));
-      this.#calls.set(callId, settle);
-    });
+    return this.#calls.call(this.#name("call"), name, args, timeoutMs);
   }
 
   /** The bare request, as a server sends it, again too. */
   requestTool(callId: string, name: string, argumentsJson: string, timeoutMs = 10_000): void {
-    const callToken = new Uint8Array([7, 7]);
-    const value = { callId, name, argumentsJson, timeoutMs, callToken };
-    this.send({ case: "toolRequest", value });
+    this.#calls.request(callId, name, argumentsJson, timeoutMs);
   }
 
   cancelTool(callId: string, reason = "not needed any more"): void {
@@ -163,7 +143,7 @@ export class FakeSession {
 
   /** Calls that are open. */
   get openCalls(): readonly string[] {
-    return [...this.#calls.keys()];
+    return this.#calls.open;
   }
 
   /** Asks the client's program. */
@@ -185,6 +165,16 @@ export class FakeSession {
 
   error(code: ErrorCode, reason: string, { fatal = false, subjectId = "" } = {}): void {
     this.send({ case: "error", value: errorToWire(makeError(code, reason), { fatal, subjectId }) });
+  }
+
+  /** Tells the client that the server leaves; empty = the session goes on at the first URL. */
+  goAway({ resumeUrl = "", timeLeftMs = 0, reason = "the server leaves" } = {}): void {
+    this.send({ case: "goAway", value: { resumeUrl, timeLeftMs, reason } });
+  }
+
+  /** Breaks this session's connection, with a close code. */
+  drop(closeCode = 1006): void {
+    this.#socket?.close(closeCode);
   }
 
   /** Ends the session. */
@@ -226,6 +216,7 @@ export class FakeSession {
         features: hello.features,
         heartbeatMs: 2000,
         graceMs: 60_000,
+        resumeUrl: this.host.resumeUrl,
         bot: "scripted",
         server: "fake",
         ...(this.host.bot.accepts ? { accepts: this.host.bot.accepts } : {}),
@@ -300,13 +291,9 @@ export class FakeSession {
       case "appMessage":
         this.#message(payload.value);
         return;
-      case "toolResult": {
-        const { callId, outcome } = payload.value;
-        const settle = this.#calls.get(callId);
-        if (outcome.case === "resultJson") settle?.({ result: parseJson(outcome.value) });
-        else if (outcome.case === "error") settle?.({ error: outcome.value });
+      case "toolResult":
+        this.#calls.receive(payload.value);
         return;
-      }
       case "error":
         this.#requests.get(payload.value.subjectId)?.(payload.value);
         return;
