@@ -1,5 +1,5 @@
 /** What a client does when its server leaves: GoAway, dead addresses, a first connect refused. */
-import type { wire } from "@voxwire/protocol";
+import { wire } from "@voxwire/protocol";
 import { describe, expect, test } from "vitest";
 import type { AnyEvent, ClientOptions } from "../api.js";
 import { createClient } from "../create-client.js";
@@ -71,6 +71,18 @@ describe("a GoAway that names a place", () => {
     await clock.advance(4900);
     expect(dialled).toEqual([FIRST]);
     await clock.advance(300); // 3 s are left
+    expect(dialled).toEqual([FIRST, NEXT]);
+    await done();
+  });
+
+  test("waits while what the bot says is on its way to the speaker", async () => {
+    const { clock, server, client, done, dialled } = await up();
+    const state = { bot: wire.BotState.SPEAKING, user: wire.UserState.SILENT };
+    server.session.send({ case: "stateChanged", value: { ...state, mediaMs: 60_000n } });
+    server.session.goAway({ resumeUrl: NEXT, timeLeftMs: 8000 });
+    await clock.advance(4900);
+    expect([client.activity.get().bot, dialled]).toEqual(["idle", [FIRST]]);
+    await clock.advance(300);
     expect(dialled).toEqual([FIRST, NEXT]);
     await done();
   });
