@@ -190,17 +190,19 @@ export class Control implements ControlChannel {
     for (let attempt = 2; ; ) {
       const [url = ""] = addresses.order;
       try {
-        return await this.#attachTo(url, endMs - env.now());
+        const leftMs = endMs - env.now();
+        if (url !== addresses.first) return await this.#dialler.attach(this.scope, url, leftMs);
+        return await this.#attachEagerly(leftMs);
       } catch (error) {
         this.#socket?.abort();
         this.#socket = undefined;
-        if (error instanceof Lost) {
-          this.#lose(error.error);
-          return (await this.#comeBack(error.error)).attached;
-        }
         const why = asError(error);
         if (this.scope.closed) throw why;
         if (addresses.refused(url)) continue;
+        if (error instanceof Lost) {
+          this.#lose(why);
+          return (await this.#comeBack(why)).attached;
+        }
         const waitMs = Math.max(backoffMs(attempt++, env.jitter()), why.retryAfterMs);
         if (!BUSY.test(why.code) || env.now() + waitMs >= endMs) throw why;
         this.failure = why;
@@ -210,14 +212,14 @@ export class Control implements ControlChannel {
   }
 
   /** Opens a socket and says Hello and, without waiting, what is queued. */
-  async #attachTo(url: string, leftMs: number): Promise<Attached> {
-    const socket = await this.#dialler.openFirst(this.scope, url, leftMs);
+  async #attachEagerly(leftMs: number): Promise<Attached> {
+    const socket = await this.#dialler.openFirst(this.scope, leftMs);
     this.#socket = socket;
     const eager = !this.greeting.unanswered; // what another one was told is told again
     this.#dialler.greet(socket);
     for (const bytes of this.#early.splice(0)) socket.send(bytes);
     const welcome = await this.#dialler.readWelcome(this.scope, socket);
-    return { socket, url, welcome, eager };
+    return { socket, url: this.greeting.addresses.first, welcome, eager };
   }
 
   /** Makes a welcomed socket the one in use; what the server lacks is sent again. */

@@ -96,7 +96,7 @@ class Diagnoser {
         () => 0,
         () => {},
       );
-      this.#socket = await dialler.openFirst(this.scope, session.url, CHECK_MS);
+      this.#socket = await dialler.openFirst(this.scope, CHECK_MS);
       return `${new URL(session.url).host} opened the control channel`;
     });
     await this.#check("token", async () => {

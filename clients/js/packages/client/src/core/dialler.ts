@@ -41,9 +41,10 @@ export class Dialler {
   ) {}
 
   /** Opens the first socket of a session; rejects with the server's reason where it gives one. */
-  async openFirst(scope: Scope, url: string, timeoutMs: number): Promise<Socket> {
+  async openFirst(scope: Scope, timeoutMs: number): Promise<Socket> {
+    const url = this.greeting.addresses.first;
     try {
-      return await Socket.dial(scope, url, this.#limitMs(url, timeoutMs), this.gate);
+      return await Socket.dial(scope, url, timeoutMs, this.gate);
     } catch (error) {
       if (!(error instanceof VoxwireError)) throw error;
       const explain = await scope.env.load(import("./explain.js")).catch(() => undefined);
@@ -109,7 +110,8 @@ export class Dialler {
 
   /** Opens one socket and says Hello on it. Rejects with `Lost` or `Refusal`. */
   async attach(parent: Scope, url: string, leftMs = DIAL_MS): Promise<Attached> {
-    const timeoutMs = Math.min(this.#limitMs(url, DIAL_MS), leftMs);
+    const { addresses } = this.greeting;
+    const timeoutMs = Math.min(url === addresses.first ? DIAL_MS : MOVED_MS, leftMs);
     const scope = new Scope(parent.env, parent);
     scope.after(timeoutMs, () => scope.close(new Lost(lost("the server did not answer in time"))));
     let socket: Socket | undefined;
@@ -120,7 +122,7 @@ export class Dialler {
     } catch (error) {
       socket?.abort();
       if (parent.closed) throw error;
-      this.greeting.addresses.failed(url);
+      addresses.failed(url);
       if (error instanceof Lost || error instanceof Refusal) throw error;
       const failure = asError(error);
       if (/^(unauthorized|forbidden)$/.test(failure.code)) throw new Refusal(failure);
@@ -128,11 +130,6 @@ export class Dialler {
     } finally {
       scope.close();
     }
-  }
-
-  /** How long a try may take that may take `ms` at the first URL. */
-  #limitMs(url: string, ms: number): number {
-    return url === this.greeting.addresses.first ? ms : Math.min(ms, MOVED_MS);
   }
 
   /** Opens a socket; dials again beside a dial that takes long. */
