@@ -1,5 +1,5 @@
 // The size gate: what a page loads, minified and gzipped, without what comes when `diagnose()` or
-// `sendFile()` is called or a connect has failed. Exits 1 above a limit.
+// `sendFile()` is called, a connect has failed or a session has tools. Exits 1 above a limit.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -21,7 +21,7 @@ const GATES = [
 ];
 
 /** Modules that are imported when they are asked for; Rollup and Vite make files of their own. */
-const LATER = /\/(diagnose|check|files|explain)\.js$/;
+const LATER = /\/(diagnose|check|files|explain|tool-runner)\.js$/;
 const later = {
   name: "later",
   setup({ onResolve }) {

@@ -13,6 +13,8 @@ const READY_MS = 60_000;
 
 export interface RealServer {
   readonly url: string;
+  /** SIGTERM: it lets its sessions end by themselves, and begins none. */
+  leave(): void;
   stop(): Promise<void>;
 }
 
@@ -29,13 +31,17 @@ export function realServer(): Promise<RealServer> {
       const url = /listens on (ws:\/\/\S+)\s/.exec(said)?.[1];
       if (url === undefined) return;
       clearTimeout(timer);
-      resolve({ url, stop: () => stopped(child) });
+      resolve({ url, leave: () => child.kill("SIGTERM"), stop: () => stopped(child) });
     });
   });
 }
 
 function stopped(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
+    if (child.exitCode !== null) {
+      resolve();
+      return;
+    }
     const timer = setTimeout(() => child.kill("SIGKILL"), 10_000);
     child.once("exit", () => {
       clearTimeout(timer);

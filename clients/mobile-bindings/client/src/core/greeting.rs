@@ -51,6 +51,8 @@ pub(crate) struct Wanted {
 /// Makes the Hello of every attach of one session; the same nonce until it is welcomed. It has no
 /// `Debug`: tokens are in it.
 pub(crate) struct Greeting {
+    first_url: Url,
+    /// Where the session is now, or is to be resumed.
     url: Url,
     wanted: Wanted,
     nonce: Nonce,
@@ -64,8 +66,9 @@ pub(crate) struct Greeting {
 }
 
 impl Greeting {
-    pub(crate) const fn new(url: Url, wanted: Wanted, nonce: Nonce) -> Self {
+    pub(crate) fn new(url: Url, wanted: Wanted, nonce: Nonce) -> Self {
         Self {
+            first_url: url.clone(),
             url,
             wanted,
             nonce,
@@ -76,9 +79,29 @@ impl Greeting {
         }
     }
 
-    /// Where the session is dialled now.
-    pub(crate) const fn url(&self) -> &Url {
-        &self.url
+    /// Where the program connected.
+    pub(crate) const fn first_url(&self) -> &Url {
+        &self.first_url
+    }
+
+    /// What a round dials, one after the other (protocol/spec/session.md, "Where to resume").
+    pub(crate) fn order(&self) -> Vec<Url> {
+        let mut order = vec![self.url.clone()];
+        order.extend((self.url != self.first_url).then(|| self.first_url.clone()));
+        order
+    }
+
+    /// The session is to be had at `url`.
+    pub(crate) fn found(&mut self, url: Url) {
+        self.url = url;
+    }
+
+    /// Takes a refusal for good; true when the first URL may know better.
+    pub(crate) fn refused(&mut self, url: &Url) -> bool {
+        if *url == self.url {
+            self.url = self.first_url.clone();
+        }
+        *url != self.first_url
     }
 
     /// True until the session was welcomed.
@@ -145,18 +168,23 @@ impl Greeting {
         self.grace_ms = self.grace_ms.min(self.wanted.resume_ms.unwrap_or(u64::MAX));
         let kept = welcome.features.contains(&Feature::Resume.into());
         self.resumable = self.wanted.resume && kept;
-        self.follow(&welcome.resume_url);
+        if let Some(url) = self.allowed(&welcome.resume_url) {
+            self.url = url;
+        }
         Ok(())
     }
 
-    /// Dials there from now on; empty, or no URL = no change. An encrypted session stays encrypted.
+    /// Takes a `GoAway`: the session goes on there; empty, or not allowed = at the first URL.
     pub(crate) fn follow(&mut self, url: &str) {
-        if !url.is_empty()
-            && let Ok(url) = Url::parse(url)
-            && (url.encrypted || !self.url.encrypted)
-        {
-            self.url = url;
-        }
+        self.url = self.allowed(url).unwrap_or_else(|| self.first_url.clone());
+    }
+
+    /// The URL, if a server may send us there: never out of TLS, nor to this machine.
+    fn allowed(&self, url: &str) -> Option<Url> {
+        let url = if url.is_empty() { None } else { Url::parse(url).ok() }?;
+        let first = &self.first_url;
+        let kept = url.encrypted || !first.encrypted;
+        (kept && (first.is_loopback() || !url.is_loopback())).then_some(url)
     }
 }
 
@@ -237,9 +265,33 @@ mod tests {
     fn an_encrypted_session_does_not_move_to_a_plain_address() {
         let mut encrypted = greeting("wss://host");
         encrypted.follow("ws://elsewhere");
-        assert_eq!(encrypted.url().host, "host");
+        assert_eq!(hosts(&encrypted), ["host"]);
+        encrypted.follow("wss://127.0.0.1");
+        assert_eq!(hosts(&encrypted), ["host"], "nor to this machine");
         encrypted.follow("wss://elsewhere");
-        assert_eq!(encrypted.url().host, "elsewhere");
+        assert_eq!(hosts(&encrypted), ["elsewhere", "host"]);
+    }
+
+    fn hosts(greeting: &Greeting) -> Vec<String> {
+        greeting.order().into_iter().map(|url| url.host).collect()
+    }
+
+    #[test]
+    fn the_first_url_stays_behind_the_one_where_the_session_goes_on() {
+        let mut greeting = greeting("wss://host");
+        let elsewhere = Url::parse("wss://elsewhere").unwrap();
+        let said = Welcome { resume_url: "wss://elsewhere".into(), ..welcome(1) };
+        greeting.welcomed(&said, [2; 16]).unwrap();
+        assert_eq!(hosts(&greeting), ["elsewhere", "host"]);
+        assert!(greeting.refused(&elsewhere), "the first URL may know better");
+        assert_eq!(hosts(&greeting), ["host"]);
+        let first = greeting.first_url().clone();
+        assert!(!greeting.refused(&first));
+        greeting.found(elsewhere);
+        greeting.welcomed(&welcome(2), [3; 16]).unwrap();
+        assert_eq!(hosts(&greeting), ["elsewhere", "host"], "where it was welcomed");
+        greeting.follow("");
+        assert_eq!(hosts(&greeting), ["host"], "a GoAway that names none");
     }
 
     #[test]

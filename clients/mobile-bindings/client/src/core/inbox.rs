@@ -183,8 +183,9 @@ impl Core {
         }
         let at_the_speaker = matches!(payload, Payload::Flush(_) | Payload::StateChanged(_));
         match payload {
-            Payload::GoAway(message) if !message.resume_url.is_empty() => {
-                self.link.follow(&message.resume_url);
+            Payload::GoAway(message) => {
+                self.link.greeting.follow(&message.resume_url);
+                self.link.expect_close();
             }
             Payload::Error(error) => self.fault(error, now_us),
             Payload::SessionEnded(message) => {
@@ -226,7 +227,7 @@ impl Core {
         if error.code == ErrorCode::Superseded {
             self.link.condemn(error, now_us / 1000); // unless this client itself moved over
         } else if error.action == RecoveryAction::Resume && self.link.greeting.resumable {
-            self.link.follow("");
+            self.link.expect_close();
         } else if message.fatal {
             self.fatal = Some(error);
             self.finish(now_us);

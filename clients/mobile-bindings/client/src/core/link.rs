@@ -110,9 +110,8 @@ impl Link {
         self.over = true;
     }
 
-    /// The server will close this socket, and the session goes on; empty = at the same URL.
-    pub(crate) fn follow(&mut self, url: &str) {
-        self.greeting.follow(url);
+    /// The server will close this socket, and the session goes on.
+    pub(crate) const fn expect_close(&mut self) {
         self.moving = true;
     }
 
@@ -235,7 +234,8 @@ impl Link {
         self.queue.clear();
         let ours = error.code == ErrorCode::Superseded && self.greeting.unanswered;
         let kept = self.greeting.first() || self.greeting.resumable;
-        if self.over || !kept || (is_final(&error, false) && !ours && !self.moving) {
+        let moved = self.moving && error.code != ErrorCode::Superseded;
+        if self.over || !kept || (is_final(&error, false) && !ours && !moved) {
             return Err(error);
         }
         self.channel.on_lost(now_ms);

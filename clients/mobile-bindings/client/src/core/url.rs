@@ -64,6 +64,12 @@ impl Url {
             authority: authority.to_owned(),
         })
     }
+
+    /// True when it names this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let address: Option<IpAddr> = self.host.parse().ok();
+        address.map_or_else(|| self.host.eq_ignore_ascii_case("localhost"), |it| it.is_loopback())
+    }
 }
 
 fn host_and_port(authority: &str) -> Result<(String, Option<u16>), Error> {

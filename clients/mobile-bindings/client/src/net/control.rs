@@ -17,9 +17,6 @@ use crate::tool_runner::ToolRunner;
 /// How often a socket is looked at.
 const WATCH: Duration = Duration::from_millis(100);
 
-/// A second socket may take so long, Welcome included.
-const SECOND: Duration = Duration::from_secs(3);
-
 /// The control channel of one session.
 #[derive(Debug)]
 pub(crate) struct Control {
@@ -63,8 +60,9 @@ impl Control {
         let mut attached = self.attach_first(first).await?;
         let (mut attempt, mut after_ms) = (0, 0);
         loop {
-            let Attached { socket, welcome, eager } = attached;
+            let Attached { socket, url, welcome, eager } = attached;
             self.shared.with(|core, now_us| {
+                core.link.greeting.found(url);
                 core.attached(welcome, attempt, after_ms, eager, random(), now_us)
             })?;
             attached = match self.serve(socket).await {
@@ -94,12 +92,14 @@ impl Control {
                 core.tick(now_us);
             });
             tokio::select! {
-                welcome = read_welcome(&mut socket.reader) => welcome,
+                welcome = read_welcome(&mut socket.reader, &self.shared) => welcome,
                 error = self.write(&mut socket.writer) => Err(Unattached::Lost(error)),
             }
         };
         match welcome.await {
-            Ok(welcome) => Ok(Attached { socket, welcome, eager: true }),
+            Ok(welcome) => {
+                Ok(Attached { socket, url: self.dialler.first_url(), welcome, eager: true })
+            }
             Err(Unattached::Refused(error)) => Err(error),
             Err(Unattached::Lost(error)) => {
                 drop(socket);
@@ -217,7 +217,7 @@ impl Control {
                             return Served::Lost(Error::lost(reason));
                         }
                         Health::Stuck if second.is_none() && !stalled => {
-                            second = Some(Box::pin(self.dialler.attach(SECOND)));
+                            second = Some(Box::pin(self.dialler.attach_anywhere()));
                         }
                         // Not once its Hello is out: the server may have moved over.
                         Health::Good if !self.shared.lock().link.greeting.unanswered => second = None,

@@ -1,5 +1,6 @@
 //! Getting a socket for a session: said Hello on, welcomed, and not in use yet.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use prost::Message as _;
 use rustls::ClientConfig;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use voxwire_core::wire::{ErrorCode, Payload, Welcome, decode};
+use voxwire_core::wire::{ErrorCode, Payload, RecoveryAction, Welcome, decode};
 
 use super::random;
 use super::socket::{Reader, Socket, Writer};
@@ -20,6 +21,9 @@ use crate::shared::Shared;
 /// How long one attempt to come back may take, Welcome included.
 const DIAL: Duration = Duration::from_secs(3);
 
+/// The same where a server sent us: the first URL is left to try.
+const MOVED: Duration = Duration::from_millis(1500);
+
 /// A dial that is not through after this long gets another one beside it: a network that is back
 /// takes up a connection that was asked for before only after a second and more.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -30,6 +34,7 @@ const MAX_DIALS: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Attached {
     pub(crate) socket: Socket,
+    pub(crate) url: Url,
     pub(crate) welcome: Welcome,
     /// What is queued was written, or will be, on this very socket.
     pub(crate) eager: bool,
@@ -66,27 +71,31 @@ impl Dialler {
         Self { shared, roots, tls: OnceLock::new() }
     }
 
-    /// Where it is dialled now, and what an encrypted connection is made with.
-    fn target(&self) -> Result<(Url, Option<Arc<ClientConfig>>), Error> {
-        let url = self.shared.lock().link.greeting.url().clone();
+    /// What an encrypted connection is made with.
+    fn tls_for(&self, url: &Url) -> Result<Option<Arc<ClientConfig>>, Error> {
         if !url.encrypted {
-            return Ok((url, None));
+            return Ok(None);
         }
         if let Some(made) = self.tls.get() {
-            return Ok((url, Some(Arc::clone(made))));
+            return Ok(Some(Arc::clone(made)));
         }
         let made = tls::configuration(&self.roots)?;
-        Ok((url, Some(Arc::clone(self.tls.get_or_init(|| made)))))
+        Ok(Some(Arc::clone(self.tls.get_or_init(|| made))))
     }
 
-    /// Opens a socket. Cancel-safe.
+    /// Where the program connected.
+    pub(crate) fn first_url(&self) -> Url {
+        self.shared.lock().link.greeting.first_url().clone()
+    }
+
+    /// Opens the first socket. Cancel-safe.
     ///
     /// # Errors
     ///
     /// Nothing answers, or it refuses.
     pub(crate) async fn open(&self, within: Duration) -> Result<Socket, Error> {
-        let (url, tls) = self.target()?;
-        Socket::dial(&url, tls, within).await
+        let url = self.first_url();
+        Socket::dial(&url, self.tls_for(&url)?, within).await
     }
 
     /// Says Hello.
@@ -99,8 +108,8 @@ impl Dialler {
         writer.send(hello.encode_to_vec()).await
     }
 
-    /// Dials until the server welcomes us, at most for the session's grace; returns how many tries
-    /// it took, too. Cancel-safe.
+    /// Dials the session's URLs, round after round, until a server welcomes us, at most for the
+    /// session's grace; returns how many tries it took, too. Cancel-safe.
     ///
     /// # Errors
     ///
@@ -109,54 +118,80 @@ impl Dialler {
         let started = Instant::now();
         let grace = Duration::from_millis(self.shared.lock().link.greeting.grace_ms);
         let mut began = started;
+        let (mut urls, mut round, mut advised_ms) = (VecDeque::new(), 0, 0);
         for attempt in 1.. {
             self.shared.with(|core, _| core.trying(attempt));
-            let delay_ms = backoff_ms(attempt, u64::from_le_bytes(random()));
-            let advised_ms = if attempt > 1 { cause.retry_after_ms.into() } else { 0 };
-            let spent = began.elapsed();
-            let delay = Duration::from_millis(delay_ms).saturating_sub(spent);
-            let delay = delay.max(Duration::from_millis(advised_ms));
-            sleep(delay.min(grace.saturating_sub(started.elapsed()))).await;
-            began = Instant::now();
-            let left = grace.saturating_sub(started.elapsed());
-            if left.is_zero() {
-                break;
+            if urls.is_empty() {
+                round += 1;
+                let delay_ms = backoff_ms(round, u64::from_le_bytes(random()));
+                let delay = Duration::from_millis(delay_ms).saturating_sub(began.elapsed());
+                let delay = delay.max(Duration::from_millis(advised_ms));
+                sleep(delay.min(grace.saturating_sub(started.elapsed()))).await;
+                urls = self.shared.lock().link.greeting.order().into();
+                (began, advised_ms) = (Instant::now(), 0);
             }
-            match self.attach(DIAL.min(left)).await {
+            let left = grace.saturating_sub(started.elapsed());
+            let Some(url) = urls.pop_front().filter(|_| !left.is_zero()) else { break };
+            match self.attach(&url, left).await {
                 Ok(attached) => return Ok((attempt, attached)),
                 Err(unattached) => cause = unattached.into_error(),
             }
             if is_final(&cause, true) {
-                return Err(cause);
+                let elsewhere = self.shared.lock().link.greeting.refused(&url);
+                if cause.code == ErrorCode::Superseded || !elsewhere {
+                    return Err(cause);
+                }
             }
+            if cause.action == RecoveryAction::Resume {
+                urls.clear(); // it said where
+            }
+            advised_ms = advised_ms.max(cause.retry_after_ms.into());
         }
         Err(expired(started.elapsed().as_millis() as u64, &cause))
     }
 
-    /// Opens one socket and says Hello on it. Cancel-safe.
+    /// Tries the session's URLs once. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// There is no socket.
+    pub(crate) async fn attach_anywhere(&self) -> Result<Attached, Unattached> {
+        let mut outcome = Err(Unattached::Lost(Error::lost("there is no URL")));
+        let urls = self.shared.lock().link.greeting.order();
+        for url in urls {
+            outcome = self.attach(&url, DIAL).await;
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// Opens one socket and says Hello on it, within `left` and what a try may take. Cancel-safe.
     ///
     /// # Errors
     ///
     /// There is none.
-    pub(crate) async fn attach(&self, within: Duration) -> Result<Attached, Unattached> {
-        let deadline = Instant::now() + within;
-        let opened = self.open_promptly(deadline).await;
+    async fn attach(&self, url: &Url, left: Duration) -> Result<Attached, Unattached> {
+        let longest = if *url == self.first_url() { DIAL } else { MOVED };
+        let deadline = Instant::now() + longest.min(left);
+        let opened = self.open_promptly(url, deadline).await;
         let mut socket = opened.map_err(|error| match error.code {
             ErrorCode::Unauthorized | ErrorCode::Forbidden => Unattached::Refused(error),
             _ => Unattached::Lost(Error::lost(error.reason)),
         })?;
         let greeted = async {
             self.greet(&mut socket.writer).await.map_err(Unattached::Lost)?;
-            read_welcome(&mut socket.reader).await
+            read_welcome(&mut socket.reader, &self.shared).await
         };
         let late = || Unattached::Lost(Error::lost("the server did not answer Hello in time"));
         let welcome = timeout_at(deadline, greeted).await.map_err(|_| late())??;
-        Ok(Attached { socket, welcome, eager: false })
+        Ok(Attached { socket, url: url.clone(), welcome, eager: false })
     }
 
     /// Opens a socket; dials again beside a dial that takes long. Cancel-safe.
-    async fn open_promptly(&self, deadline: Instant) -> Result<Socket, Error> {
-        let (url, tls) = self.target()?;
+    async fn open_promptly(&self, url: &Url, deadline: Instant) -> Result<Socket, Error> {
+        let tls = self.tls_for(url)?;
         let mut dials = JoinSet::new();
         let mut failure = None;
         loop {
@@ -179,13 +214,18 @@ impl Dialler {
     }
 }
 
-/// Reads the first message; anything but an answer to Hello is passed over.
-pub(crate) async fn read_welcome(reader: &mut Reader) -> Result<Welcome, Unattached> {
+/// Reads the first message; anything but an answer to Hello is passed over. A `GoAway` says where
+/// the session is, and an error follows.
+pub(crate) async fn read_welcome(
+    reader: &mut Reader,
+    shared: &Shared,
+) -> Result<Welcome, Unattached> {
     loop {
         let data = reader.receive().await.map_err(Unattached::Lost)?;
         let Ok(decoded) = decode(&data) else { continue };
         match decoded.envelope.payload {
             Some(Payload::Welcome(welcome)) => return Ok(welcome),
+            Some(Payload::GoAway(to)) => shared.lock().link.greeting.follow(&to.resume_url),
             Some(Payload::Error(error)) => return Err(Unattached::Refused(Error::of_wire(&error))),
             Some(Payload::SessionEnded(_)) => {
                 let reason = "the session ended before it was ready";

@@ -1,6 +1,7 @@
 /** What the client says to get a session or to get it back, and how long it goes on trying. Pure,
  * but for nonces and jitter. */
 import { makeError, type TransportError, VoxwireError, wire } from "@voxwire/protocol";
+import { Addresses } from "./addresses.js";
 import type { Environment } from "./environment.js";
 import { VERSION } from "./version.js";
 
@@ -39,7 +40,9 @@ export interface GreetingOptions {
 
 /** Makes the Hello of every attach of one session; the same nonce until it is welcomed. */
 export class Greeting {
-  url: string;
+  readonly addresses: Addresses;
+  /** The URL of the socket in use. */
+  here = "";
   graceMs = GRACE_MS;
   /** True while a Hello may have arrived whose Welcome was not read. */
   unanswered = false;
@@ -53,7 +56,7 @@ export class Greeting {
     private readonly env: Environment,
     private readonly options: GreetingOptions,
   ) {
-    this.url = options.url;
+    this.addresses = new Addresses(options.url);
     const { Feature } = wire;
     this.#features = [
       Feature.PLAYOUT_REPORTS,
@@ -95,9 +98,9 @@ export class Greeting {
     });
   }
 
-  /** Takes the answer: the next attach uses its token and a new nonce. Throws if it is about
-   * another session. */
-  welcomed(welcome: wire.Welcome): void {
+  /** Takes the answer of who is at `url`: the next attach uses its token and a new nonce. Throws
+   * if it is about another session. */
+  welcomed(welcome: wire.Welcome, url: string): void {
     if (this.#held && welcome.sessionId !== this.#held.sessionId) {
       throw makeError("session_expired", "the server answered with another session", {
         action: "reconnect",
@@ -113,12 +116,8 @@ export class Greeting {
     );
     const { RESUME } = wire.Feature;
     this.resumable = this.options.resume && welcome.features.includes(RESUME);
-    this.move(welcome.resumeUrl);
-  }
-
-  /** Dials there from now on; empty = no change. An encrypted session stays encrypted. */
-  move(url: string): void {
-    if (/^wss:/i.test(url) || (/^ws:/i.test(url) && !/^wss:/i.test(this.url))) this.url = url;
+    this.here = url;
+    this.addresses.welcomed(url, welcome.resumeUrl);
   }
 }
 
@@ -146,6 +145,11 @@ export function expired(waitedMs: number, cause: VoxwireError): VoxwireError {
 export function lost(reason: string, cause?: unknown): TransportError {
   const details = { retryable: true, action: "reconnect", cause } as const;
   return makeError("connection_lost", reason, details);
+}
+
+/** What is told of an error that is not ours. */
+export function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
 }
 
 /** Whatever was thrown as one of our errors. */

@@ -28,7 +28,7 @@ import type {
 } from "../api.js";
 import type { Media } from "../media/media.js";
 import { gradeOf } from "../media/quality.js";
-import { asError } from "./attach.js";
+import { asError, nameOf } from "./attach.js";
 import { EMPTY_LOG, reduce } from "./conversation.js";
 import { Emitter } from "./emitter.js";
 import type { Environment } from "./environment.js";
@@ -283,6 +283,7 @@ export class CoreClient implements Client {
         client.#emitter.emit("ignored", { reason, count: client.#ignored });
       },
       failed: (error, during) => client.#report(error, during),
+      isQuiet: () => client.activity.get().bot === "idle" && !client.activity.get().userSpeaking,
       requestHandler: (method) => client.#handlers.get(method),
       own: (happened) => client.#note(happened),
       sessionOptions() {
@@ -392,8 +393,4 @@ export class CoreClient implements Client {
       subjectId: "",
     });
   }
-}
-
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : typeof error;
 }

@@ -8,7 +8,8 @@ import {
   wire,
 } from "@voxwire/protocol";
 import type { Payload } from "../media/media.js";
-import { asError, type Greeting, isFinal, Lost, lost } from "./attach.js";
+import { movingWindowMs } from "./addresses.js";
+import { asError, backoffMs, type Greeting, isFinal, Lost, lost } from "./attach.js";
 import { type Attached, Dialler } from "./dialler.js";
 import type { ControlChannel, ControlHandler, Feature, Passage, Tap } from "./peer.js";
 import { Scope } from "./scope.js";
@@ -19,6 +20,8 @@ import { Watch } from "./watch.js";
 const MAX_LOSSY_QUEUED_BYTES = 36_000;
 /** Unsent bytes above which the server is taken for one that does not read. */
 const MAX_QUEUED_BYTES = 4_194_304;
+/** A server that says so when the session begins is asked again. */
+const BUSY = /^(capacity|rate_limited|going_away)$/;
 /** A close this long after an error of the server has that error as its reason, milliseconds. */
 const VERDICT_MS = 2000;
 
@@ -74,7 +77,7 @@ export class Control implements ControlChannel {
       greeting,
       over: () => this.#over,
       ping: () => this.send({ case: "ping", value: this.clock.ping(this.#nowUs()) }),
-      attach: (own, timeoutMs) => this.#dialler.attach(own, timeoutMs),
+      attach: (own) => this.#dialler.attachAnywhere(own),
     });
   }
 
@@ -92,10 +95,19 @@ export class Control implements ControlChannel {
     this.#over = true;
   }
 
-  /** The server will close this socket, and the session goes on; empty = the same URL. */
-  move(url: string): void {
-    this.greeting.move(url);
+  /** The server will close this socket, and the session goes on. */
+  move(goAway?: wire.GoAway): void {
     this.#moving = true;
+    if (goAway === undefined) return;
+    const { env } = this.scope;
+    const { addresses, here, resumable } = this.greeting;
+    const moves = addresses.sentOn(goAway.resumeUrl, here) && resumable;
+    const [earliestMs, latestMs] = movingWindowMs(goAway.timeLeftMs, env.jitter());
+    const toldMs = env.now();
+    this.#watch.leaving = () => {
+      const passedMs = env.now() - toldMs;
+      return moves && passedMs >= (this.handler.isQuiet() ? earliestMs : latestMs);
+    };
   }
 
   /** The server says why it will close this socket; that counts, not the close code. */
@@ -169,32 +181,56 @@ export class Control implements ControlChannel {
     );
   }
 
-  /** Opens the first socket and says Hello and, without waiting, what is queued; dials again when
-   * it breaks before Welcome. */
+  /** Gets the first socket; asks a server again that is busy or goes away, as long as connecting
+   * may take. */
   async #attachFirst(dialMs: number): Promise<Attached> {
-    const socket = await this.#dialler.openFirst(this.scope, dialMs);
-    this.#socket = socket;
-    try {
-      this.#dialler.greet(socket);
-      for (const bytes of this.#early.splice(0)) socket.send(bytes);
-      const welcome = await this.#dialler.readWelcome(this.scope, socket);
-      return { socket, welcome, eager: true };
-    } catch (error) {
-      if (!(error instanceof Lost)) throw asError(error);
-      this.#lose(error.error);
-      return (await this.#comeBack(error.error)).attached;
+    const { env } = this.scope;
+    const { addresses } = this.greeting;
+    const endMs = env.now() + dialMs;
+    for (let attempt = 2; ; ) {
+      const [url = ""] = addresses.order;
+      try {
+        const leftMs = endMs - env.now();
+        if (url !== addresses.first) return await this.#dialler.attach(this.scope, url, leftMs);
+        return await this.#attachEagerly(leftMs);
+      } catch (error) {
+        this.#socket?.abort();
+        this.#socket = undefined;
+        const why = asError(error);
+        if (this.scope.closed) throw why;
+        if (addresses.refused(url)) continue;
+        if (error instanceof Lost) {
+          this.#lose(why);
+          return (await this.#comeBack(why)).attached;
+        }
+        const waitMs = Math.max(backoffMs(attempt++, env.jitter()), why.retryAfterMs);
+        if (!BUSY.test(why.code) || env.now() + waitMs >= endMs) throw why;
+        this.failure = why;
+        await this.scope.sleep(waitMs);
+      }
     }
   }
 
+  /** Opens a socket and says Hello and, without waiting, what is queued. */
+  async #attachEagerly(leftMs: number): Promise<Attached> {
+    const socket = await this.#dialler.openFirst(this.scope, leftMs);
+    this.#socket = socket;
+    const eager = !this.greeting.unanswered; // what another one was told is told again
+    this.#dialler.greet(socket);
+    for (const bytes of this.#early.splice(0)) socket.send(bytes);
+    const welcome = await this.#dialler.readWelcome(this.scope, socket);
+    return { socket, url: this.greeting.addresses.first, welcome, eager };
+  }
+
   /** Makes a welcomed socket the one in use; what the server lacks is sent again. */
-  #use({ socket, welcome, eager }: Attached, attempt: number, afterMs: number): void {
+  #use({ socket, url, welcome, eager }: Attached, attempt: number, afterMs: number): void {
     const now = this.scope.env.now();
     const first = this.greeting.first;
     if (this.#socket !== socket) this.#socket?.abort();
     this.#socket = socket;
     this.failure = this.#verdict = undefined;
     this.#moving = false;
-    this.greeting.welcomed(welcome);
+    this.greeting.welcomed(welcome, url);
     this.features = featuresOf(welcome);
     this.#channel.maxSendBytes = Math.max(
       128,
@@ -232,7 +268,8 @@ export class Control implements ControlChannel {
     this.#watch.reset();
     const ours = why.code === "superseded" && this.greeting.unanswered;
     if (this.#over || !(this.greeting.first || this.greeting.resumable)) throw why;
-    if (isFinal(why, false) && !ours && !this.#moving) throw why;
+    const moved = this.#moving && why.code !== "superseded";
+    if (isFinal(why, false) && !ours && !moved) throw why;
     this.#channel.onLost(now);
   }
 

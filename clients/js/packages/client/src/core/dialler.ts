@@ -15,7 +15,9 @@ import { Scope } from "./scope.js";
 import { Socket } from "./socket.js";
 
 /** How long one attempt to come back may take, Welcome included, milliseconds. */
-export const DIAL_MS = 3000;
+const DIAL_MS = 3000;
+/** The same where a server sent us: the first URL is left to try. */
+const MOVED_MS = 1500;
 /** A dial that is not through after this long gets another one beside it: a network that is back
  * takes up a connection that was asked for before only after a second and more. */
 const AGAIN_MS = 500;
@@ -24,6 +26,7 @@ const MAX_DIALS = 3;
 /** A socket whose Welcome was read and which is not in use yet. */
 export interface Attached {
   readonly socket: Socket;
+  readonly url: string;
   readonly welcome: wire.Welcome;
   /** What is queued was written on this very socket already. */
   readonly eager: boolean;
@@ -37,18 +40,15 @@ export class Dialler {
     private readonly tap: Tap,
   ) {}
 
-  open(scope: Scope, timeoutMs: number): Promise<Socket> {
-    return Socket.dial(scope, this.greeting.url, timeoutMs, this.gate);
-  }
-
   /** Opens the first socket of a session; rejects with the server's reason where it gives one. */
   async openFirst(scope: Scope, timeoutMs: number): Promise<Socket> {
+    const url = this.greeting.addresses.first;
     try {
-      return await this.open(scope, timeoutMs);
+      return await Socket.dial(scope, url, timeoutMs, this.gate);
     } catch (error) {
       if (!(error instanceof VoxwireError)) throw error;
       const explain = await scope.env.load(import("./explain.js")).catch(() => undefined);
-      throw (await explain?.explained(scope, this.greeting.url, error)) ?? error;
+      throw (await explain?.explained(scope, url, error)) ?? error;
     }
   }
 
@@ -58,7 +58,8 @@ export class Dialler {
     socket.send(wire.encodeEnvelope(hello));
   }
 
-  /** Dials until the server welcomes us, at most for the session's grace.
+  /** Dials the session's addresses, round after round, until a server welcomes us, at most for the
+   * session's grace.
    *
    * @param trying - Is told the number of every try, from 1, before it.
    * @returns How many tries it took, and the socket. Rejects with why there is none. */
@@ -68,42 +69,61 @@ export class Dialler {
     trying: (attempt: number, cause: VoxwireError) => void,
   ): Promise<{ attempt: number; attached: Attached }> {
     const { env } = scope;
+    const { addresses, graceMs } = this.greeting;
     const startMs = env.now();
-    let beganMs = startMs;
+    const leftMs = () => Math.max(0, graceMs - (env.now() - startMs));
+    let [round, beganMs, advisedMs] = [0, startMs, 0];
+    let urls: string[] = [];
     for (let attempt = 1; ; attempt++) {
       trying(attempt, cause);
-      const leftMs = () => this.greeting.graceMs - (env.now() - startMs);
-      const delayMs = backoffMs(attempt, env.jitter()) - (env.now() - beganMs);
-      const advisedMs = attempt > 1 ? cause.retryAfterMs : 0;
-      await pause(
-        scope,
-        Math.min(Math.max(delayMs, advisedMs, 0), Math.max(0, leftMs())),
-        advisedMs,
-      );
-      beganMs = env.now();
-      if (leftMs() <= 0) throw expired(env.now() - startMs, cause);
+      if (urls.length === 0) {
+        round += 1;
+        const delayMs = backoffMs(round, env.jitter()) - (env.now() - beganMs);
+        await pause(scope, Math.min(Math.max(delayMs, advisedMs), leftMs()), advisedMs);
+        [urls, beganMs, advisedMs] = [[...addresses.order], env.now(), 0];
+      }
+      const url = urls.shift() ?? "";
+      if (leftMs() === 0) throw expired(env.now() - startMs, cause);
       try {
-        return { attempt, attached: await this.attach(scope, Math.min(DIAL_MS, leftMs())) };
+        return { attempt, attached: await this.attach(scope, url, leftMs()) };
       } catch (error) {
         if (!(error instanceof Lost || error instanceof Refusal)) throw error;
         cause = error.error;
       }
-      if (isFinal(cause, true)) throw cause;
+      const over = isFinal(cause, true) && !addresses.refused(url);
+      if (over || cause.code === "superseded") throw cause;
+      if (cause.action === "resume") urls = []; // it said where
+      advisedMs = Math.max(advisedMs, cause.retryAfterMs);
+    }
+  }
+
+  /** Tries the session's addresses once. Rejects with `Lost` or `Refusal`. */
+  async attachAnywhere(scope: Scope): Promise<Attached> {
+    const [at = "", first] = this.greeting.addresses.order;
+    try {
+      return await this.attach(scope, at);
+    } catch (error) {
+      if (first === undefined || scope.closed) throw error;
+      return this.attach(scope, first);
     }
   }
 
   /** Opens one socket and says Hello on it. Rejects with `Lost` or `Refusal`. */
-  async attach(parent: Scope, timeoutMs: number): Promise<Attached> {
+  async attach(parent: Scope, url: string, leftMs = DIAL_MS): Promise<Attached> {
+    const { addresses } = this.greeting;
+    const timeoutMs = Math.min(url === addresses.first ? DIAL_MS : MOVED_MS, leftMs);
     const scope = new Scope(parent.env, parent);
     scope.after(timeoutMs, () => scope.close(new Lost(lost("the server did not answer in time"))));
     let socket: Socket | undefined;
     try {
-      socket = await this.#openPromptly(scope, timeoutMs);
+      socket = await this.#openPromptly(scope, url, timeoutMs);
       this.greet(socket);
-      return { socket, welcome: await this.readWelcome(scope, socket), eager: false };
+      return { socket, url, welcome: await this.readWelcome(scope, socket), eager: false };
     } catch (error) {
       socket?.abort();
-      if (parent.closed || error instanceof Lost || error instanceof Refusal) throw error;
+      if (parent.closed) throw error;
+      addresses.failed(url);
+      if (error instanceof Lost || error instanceof Refusal) throw error;
       const failure = asError(error);
       if (/^(unauthorized|forbidden)$/.test(failure.code)) throw new Refusal(failure);
       throw new Lost(lost(failure.reason, failure));
@@ -113,13 +133,13 @@ export class Dialler {
   }
 
   /** Opens a socket; dials again beside a dial that takes long. */
-  async #openPromptly(parent: Scope, timeoutMs: number): Promise<Socket> {
+  async #openPromptly(parent: Scope, url: string, timeoutMs: number): Promise<Socket> {
     const scope = new Scope(parent.env, parent);
     let chosen: Socket | undefined;
     let dials = 0;
     const dialOne = (resolve: (socket: Socket) => void, reject: (error: unknown) => void) => {
       dials += 1;
-      this.open(scope, timeoutMs).then((socket) => {
+      Socket.dial(scope, url, timeoutMs, this.gate).then((socket) => {
         if (chosen || scope.closed) return socket.abort();
         chosen = socket;
         return resolve(socket);
@@ -146,6 +166,7 @@ export class Dialler {
       const { payload } = envelope;
       if (payload.case === "welcome" || payload.case === "error") this.tap("in", envelope);
       if (payload.case === "welcome") return payload.value;
+      if (payload.case === "goAway") this.greeting.addresses.sentOn(payload.value.resumeUrl);
       if (payload.case === "error") throw new Refusal(errorFromWire(payload.value));
       if (payload.case === "sessionEnded") {
         throw new Refusal(makeError("connection_lost", "the session ended before it was ready"));

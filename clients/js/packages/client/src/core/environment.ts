@@ -1,5 +1,5 @@
 /** What a client takes from the program that it runs in; replaced in tests by virtual ones. */
-import { askOverHttp, type HttpAnswer } from "./http-answer.js";
+import type { HttpAnswer } from "./http-answer.js";
 
 /** What is used of a WebSocket: the browser's, Node's, `ws`, or a loopback. */
 export interface WebSocketLike {
@@ -24,7 +24,8 @@ export interface Environment {
   after(ms: number, fn: () => void): () => void;
   /** Begins to open a WebSocket; an empty protocol asks for none. */
   openSocket(url: string, protocol: string): WebSocketLike | Promise<WebSocketLike>;
-  /** Asks the server over HTTP why it does not open a WebSocket; rejects when nothing answers. */
+  /** Asks the server over HTTP why it does not open a WebSocket; rejects when nothing answers.
+   * Absent = `fetch` does. */
   ask?(url: string, signal: AbortSignal): Promise<HttpAnswer>;
   /** Waits for code that is fetched when it is first needed. */
   load<T>(code: Promise<T>): Promise<T>;
@@ -79,7 +80,6 @@ export const realEnvironment = (): Environment => {
       }
       return new globals.WebSocket(url, protocol || []);
     },
-    ask: askOverHttp,
     load: (code) => code,
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     jitter: () => Math.random(),

@@ -2,7 +2,7 @@
  * status, so the page asks once more at the same URL over HTTP, where the server gives the reason.
  * Loaded when there is something to explain. */
 import { makeError, type VoxwireError, wire } from "@voxwire/protocol";
-import type { HttpAnswer } from "./http-answer.js";
+import { askOverHttp, type HttpAnswer } from "./http-answer.js";
 import { refused } from "./refusal.js";
 import type { Scope } from "./scope.js";
 
@@ -17,8 +17,8 @@ export async function explained(
   url: string,
   error: VoxwireError,
 ): Promise<VoxwireError> {
-  const { ask } = scope.env;
-  if (!ask || !(error.code === "unreachable" || error.code === "forbidden")) return error;
+  const { ask = askOverHttp } = scope.env;
+  if (!(error.code === "unreachable" || error.code === "forbidden")) return error;
   const end = new AbortController();
   const answer = await scope
     .race(

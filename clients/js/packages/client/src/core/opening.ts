@@ -51,11 +51,12 @@ export class Opening {
     return this.#path?.trouble ?? makeError("timeout", reason, { retryable: true });
   }
 
-  /** Takes a message about a path; one about another path than the current is ignored. */
-  receive(payload: Payload, pathId: number): void {
-    if (this.#path === undefined || pathId !== this.#pathId) return;
+  /** Takes a message about a path; false when none of that number is being tried. */
+  receive(payload: Payload, pathId: number): boolean {
+    if (this.#path === undefined || pathId !== this.#pathId) return false;
     if (payload.case === "pathClose") this.givenUp = closed(payload.value);
     this.#path.receive(payload);
+    return true;
   }
 
   /** Takes an error that came before the path was ready and does not end the session. */

@@ -1,6 +1,7 @@
 import { dumpJson, type JsonValue, makeError, VoxwireError } from "@voxwire/protocol";
 import type { ClientOptions, TokenRequest } from "../api.js";
 import type { Media } from "../media/media.js";
+import { nameOf } from "./attach.js";
 import type { Environment } from "./environment.js";
 import type { SessionOptions } from "./peer.js";
 import { voxwirePeer } from "./voxwire-peer.js";
@@ -57,8 +58,8 @@ export async function tokenOf(options: OpenOptions, request: TokenRequest): Prom
     given = await tokenSource(request);
   } catch (cause) {
     if (cause instanceof VoxwireError || request.signal.aborted) throw cause;
-    const name = cause instanceof Error ? cause.name : typeof cause;
-    throw makeError("unauthorized", `tokenSource gave no token, it threw ${name}`, { cause });
+    const reason = `tokenSource gave no token, it threw ${nameOf(cause)}`;
+    throw makeError("unauthorized", reason, { cause });
   }
   if (typeof given === "string") return given;
   throw makeError("invalid_argument", "tokenSource did not give a string");

@@ -12,6 +12,7 @@ const RETRY_MS = [0, 500, 1000, 2000, 4000];
 /** After this long on WebSocket audio WebRTC is tried again; then after twice as long, ... */
 const UPGRADE_MS = 15_000;
 const MAX_UPGRADE_MS = 120_000;
+const OVERTAKEN = "the server went over to a path that was given up";
 
 export interface PathsOptions {
   /** What may carry the audio, best first. */
@@ -54,7 +55,10 @@ export class Paths {
   receive(payload: Payload, pathId: number): void {
     const opened = this.opened;
     if (opened === undefined || pathId !== opened.pathId) {
-      this.opening.receive(payload, pathId);
+      const tried = this.opening.receive(payload, pathId);
+      if (opened === undefined || payload.case !== "pathReady") return;
+      this.#known = true; // to the server it has replaced the one in use
+      if (!tried) this.#break(lost(OVERTAKEN), true);
       return;
     }
     if (payload.case === "pathClose") this.#break(lost(closed(payload.value).reason), true);
@@ -186,7 +190,9 @@ export class Paths {
   /** Notes that the ladder led nowhere; throws when it did so too often. */
   #fail(error: VoxwireError): void {
     if (!this.broken) {
-      if (this.opened) this.#planUpgrade(this.opened); // only the way back to WebRTC failed
+      // Only the way back to WebRTC failed, unless the server had taken it.
+      if (this.#known) this.#break(lost(OVERTAKEN));
+      else if (this.opened) this.#planUpgrade(this.opened);
       return;
     }
     this.#failures += 1;

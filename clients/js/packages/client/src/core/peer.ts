@@ -58,6 +58,8 @@ export interface ControlHandler {
     welcome: wire.Welcome,
     how: { readonly attempt: number; readonly afterMs: number; readonly unsent: number },
   ): void;
+  /** True while neither the bot nor the user speaks. */
+  isQuiet(): boolean;
   /** A message that is broken or makes no sense. */
   ignored(reason: string): void;
 }
@@ -85,8 +87,8 @@ export interface ControlChannel {
   run(dialMs: number): Promise<never>;
   /** From here on a lost channel is the end. */
   finish(): void;
-  /** The server will close this channel, and the session goes on; empty = the same URL. */
-  move(url: string): void;
+  /** The server will close this channel, and the session goes on, where a GoAway says so. */
+  move(goAway?: wire.GoAway): void;
   /** The server says why it will close this channel. */
   condemn(error: VoxwireError): void;
   /** Cuts the channel, as a broken network would. */

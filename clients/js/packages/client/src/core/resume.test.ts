@@ -218,6 +218,32 @@ test("a path that is lost is replaced inside the session, WebRTC first", async (
   expect([clock.pending, media.paths.size]).toEqual([0, 0]);
 });
 
+test.each([
+  ["crosses the page's PathClose for it", 7998.5],
+  ["is for a path that never connects here", 5000],
+])("a PathReady that %s leaves no silent session behind", async (_, readyMs) => {
+  const clock = new VirtualTime();
+  const server = new FakeServer({ clock });
+  const media = fakeMedia({ clock });
+  const client = createClient({ url: "/", environment: server.environment, media: () => media });
+  const paths: unknown[] = [];
+  client.on("pathChanged", ({ carrier }) => paths.push(carrier));
+  await clock.until(client.connect());
+  server.refusing.set(wire.Carrier.WEBRTC, "ice_failed");
+  media.current?.lose();
+  await clock.advance(100);
+  server.refusing.clear();
+  server.readyMs.set(wire.Carrier.WEBRTC, readyMs);
+  media.stuck.add("webrtc");
+  await clock.advance(25_000);
+  expect(server.said("pathClose").map(({ pathId }) => pathId)).toContain(4); // the way back
+  expect(paths).toEqual(["webrtc", "websocket", "websocket"]);
+  expect(server.session.pathId).toBe(media.current?.pathId);
+  expect(client.status.get().status).toBe("ready");
+  await clock.until(client.disconnect());
+  expect([clock.pending, media.paths.size]).toEqual([0, 0]);
+});
+
 test("falls back to WebSocket audio within 6 s", async () => {
   const clock = new VirtualTime();
   const server = new FakeServer({ clock });

@@ -18,7 +18,8 @@ import type { ControlChannel, ControlHandler, PeerHost, SessionOptions } from ".
 import { type Handler, Requests } from "./requests.js";
 import { Scope } from "./scope.js";
 import { drain, endOf, figuresOf, Outcome, type SessionEnd, spoken } from "./session-parts.js";
-import { ToolRunner, type ToolsHost } from "./tool-runner.js";
+import { ToolLoader } from "./tool-loader.js";
+import type { ToolsHost } from "./tool-runner.js";
 import { isLoopback } from "./url.js";
 
 /** How long the server may take to answer Bye, milliseconds. */
@@ -33,6 +34,8 @@ export interface SessionHost extends ToolsHost, PeerHost {
   reconnecting(attempt: number, cause: VoxwireError): void;
   /** The session is up, for the first time or again. */
   up(welcome: wire.Welcome): void;
+  /** True while neither the bot nor the user is heard. */
+  isQuiet(): boolean;
   requestHandler(method: string): Handler | undefined;
   failed(error: unknown, during: string): void;
 }
@@ -45,8 +48,9 @@ export class Session implements ControlHandler {
   welcome: wire.Welcome | undefined;
   readonly #scope: Scope;
   readonly #opening: Opening;
-  readonly #tools: ToolRunner;
+  readonly #tools: ToolLoader;
   #begun = false;
+  #speaks = false; // the bot does, heard or not yet
   #muted = false;
   #isUp = false;
   #early: wire.Envelope[] = [];
@@ -64,7 +68,7 @@ export class Session implements ControlHandler {
     const scope = new Scope(env, parent);
     this.#scope = scope;
     const send = (payload: wire.PayloadInit) => this.send(payload);
-    this.#tools = new ToolRunner(scope, host, send);
+    this.#tools = new ToolLoader(scope, host, send);
     this.control = options.peer.open({ scope, options, host, handler: this });
     const ice = new IceChoice(options.iceServers, options.icePolicy, isLoopback(options.url));
     this.#opening = new Opening(host.media, ice, send, this.control.wiring);
@@ -196,7 +200,10 @@ export class Session implements ControlHandler {
     this.welcome = welcome;
     this.#opening.welcome(welcome.iceServers);
     if (again && attempt === 0) this.paths.detached(); // a second socket took over
-    if (!again) this.host.stage("media");
+    if (!again) {
+      this.host.stage("media");
+      if (this.host.tools.length > 0) void this.#tools.load();
+    }
     if (this.#begun) {
       const { epoch } = welcome;
       this.host.emit("connectionChanged", { state: "connected", attempt, epoch, afterMs });
@@ -207,12 +214,19 @@ export class Session implements ControlHandler {
     this.#up();
   }
 
+  isQuiet(): boolean {
+    return !this.#speaks && this.host.isQuiet();
+  }
+
   ignored(reason: string): void {
     this.host.ignored(reason);
   }
 
   handle(envelope: wire.Envelope): void {
     const { payload } = envelope;
+    if (payload.case === "stateChanged") {
+      this.#speaks = payload.value.bot === wire.BotState.SPEAKING;
+    }
     switch (payload.case) {
       case "ping":
       case "pong":
@@ -316,7 +330,7 @@ export class Session implements ControlHandler {
         this.host.media.receive(payload);
         return;
       case "goAway":
-        if (payload.value.resumeUrl) this.control.move(payload.value.resumeUrl);
+        this.control.move(payload.value);
         break;
       case "error":
         this.#error(payload.value);
@@ -343,7 +357,7 @@ export class Session implements ControlHandler {
     if (this.requests.refuse(error)) return;
     // Unless it was this client itself that moved over.
     if (failure.code === "superseded") this.control.condemn(failure);
-    else if (failure.action === "resume" && this.control.resumable) this.control.move("");
+    else if (failure.action === "resume" && this.control.resumable) this.control.move();
     else if (error.fatal) {
       this.control.finish();
       this.control.condemn(failure);

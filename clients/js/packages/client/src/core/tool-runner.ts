@@ -1,4 +1,5 @@
-/** Runs the client's tools for the bot: the driver around the pure `ToolRuns`. */
+/** Runs the client's tools for the bot: the driver around the pure `ToolRuns`. Loaded where there
+ * are some. */
 import {
   type CallResult,
   codeToWire,
@@ -6,11 +7,11 @@ import {
   makeError,
   parseJson,
   ToolRuns,
-  utf8Length,
   VoxwireError,
   wire,
 } from "@voxwire/protocol";
 import type { Payload } from "../media/media.js";
+import { nameOf } from "./attach.js";
 import type { OwnCall } from "./conversation.js";
 import type { Send } from "./opening.js";
 import { Scope } from "./scope.js";
@@ -23,9 +24,6 @@ const MAX_RUNNING = 32;
 const MAX_TIMEOUT_MS = 600_000;
 const MAX_REASON_CHARS = 500;
 const MAX_NOTE_BYTES = 4096;
-const MAX_TOOLS = 64;
-/** A Hello has at most 16 KB. */
-const MAX_DECLARED_BYTES = 12 * 1024;
 
 export interface ToolsHost {
   readonly tools: readonly Tool[];
@@ -154,30 +152,6 @@ export class ToolRunner {
   }
 }
 
-/** What the Hello says of tools. Throws "invalid_argument" when that is more than it can hold. */
-export function declarationsOf(tools: readonly Tool[]): wire.ToolDeclaration[] {
-  const policies = wire.ToolInterruptionPolicy;
-  const declared = tools.map(({ name, description, parameters, timeoutMs, onInterruption }) =>
-    wire.create(wire.ToolDeclarationSchema, {
-      name,
-      description,
-      parametersJson: dumpJson(parameters),
-      timeoutMs: timeoutMs ?? 0,
-      onInterruption:
-        policies[(onInterruption ?? "cancel").toUpperCase() as "CANCEL" | "FINISH" | "ASK"],
-    }),
-  );
-  const bytes = declared.reduce(
-    (sum, one) => sum + utf8Length(one.name + one.description + one.parametersJson) + 16,
-    0,
-  );
-  if (declared.length > MAX_TOOLS || bytes > MAX_DECLARED_BYTES) {
-    const reason = `a client has at most ${MAX_TOOLS} tools in ${MAX_DECLARED_BYTES} bytes`;
-    throw makeError("invalid_argument", reason);
-  }
-  return declared;
-}
-
 function errorOf(callId: string, { code, reason, retryable }: Exclude<CallResult, string>) {
   return wire.create(wire.ErrorSchema, {
     code: codeToWire(code),
@@ -198,6 +172,5 @@ function callError(error: unknown): CallResult {
   if (error instanceof VoxwireError) {
     return { code: error.code, reason: error.reason, retryable: error.retryable };
   }
-  const reason = error instanceof Error ? error.name : typeof error;
-  return { code: "tool_failed", reason, retryable: false };
+  return { code: "tool_failed", reason: nameOf(error), retryable: false };
 }

@@ -2,7 +2,7 @@
 import { Greeting } from "./attach.js";
 import { Control } from "./control.js";
 import type { Peer } from "./peer.js";
-import { declarationsOf } from "./tool-runner.js";
+import { declarationsOf } from "./tool-declarations.js";
 import { controlUrl } from "./url.js";
 
 export const voxwirePeer: Peer = {

@@ -1,6 +1,6 @@
 import type { Channel, ClockSync } from "@voxwire/protocol";
 import { type Greeting, Lost, lost } from "./attach.js";
-import { type Attached, DIAL_MS } from "./dialler.js";
+import type { Attached } from "./dialler.js";
 import { Scope } from "./scope.js";
 import type { Socket } from "./socket.js";
 
@@ -22,7 +22,7 @@ export interface Watched {
   readonly greeting: Greeting;
   over(): boolean;
   ping(): void;
-  attach(scope: Scope, timeoutMs: number): Promise<Attached>;
+  attach(scope: Scope): Promise<Attached>;
 }
 
 /** Looks after a socket: pings, notices a silent server, dials a second socket when messages get
@@ -31,6 +31,8 @@ export class Watch {
   #silentMs = SILENT_MS;
   #pingMs = HEARTBEAT_MS / 3;
   #patienceMs = UNACKNOWLEDGED_MS;
+  /** True when the session is to move over to another server now. */
+  leaving: () => boolean = () => false;
   #acknowledged = 0;
   #progressMs = 0;
 
@@ -63,6 +65,7 @@ export class Watch {
     gone: (error: Lost) => void,
   ): void {
     const { env } = scope;
+    this.leaving = () => false;
     let second: Scope | undefined;
     let pingAtMs = 0;
     let lookedMs = env.now();
@@ -80,7 +83,7 @@ export class Watch {
         pingAtMs = now + this.#pingMs;
         this.watched.ping();
       }
-      const stuck = this.#isStuck(socket, now);
+      const stuck = this.leaving() || this.#isStuck(socket, now);
       // Not once its Hello is out: the server may have moved over.
       if (second && !stuck && !this.watched.greeting.unanswered) second.close();
       else if (second === undefined && stuck && !stalled) second = this.#second(scope, moved, done);
@@ -94,13 +97,14 @@ export class Watch {
 
   #second(scope: Scope, moved: (attached: Attached) => void, done: () => void): Scope {
     const own = new Scope(scope.env, scope);
-    this.watched.attach(own, DIAL_MS).then(
+    this.watched.attach(own).then(
       (attached) => {
         if (own.closed) attached.socket.abort();
         else moved(attached);
       },
       () => {
         if (!scope.closed) this.bePatient();
+        this.leaving = () => false;
         own.close();
         done();
       },

@@ -13,6 +13,11 @@ export interface FakeServerOptions {
   readonly tokens?: readonly string[] | undefined;
 }
 
+const ELSEWHERE = makeError("going_away", "another process has the session", {
+  retryable: true,
+  action: "resume",
+});
+
 /** Give `environment` to `createClient`, with a `fakeMedia()` and any URL. */
 export class FakeServer implements FakeSessionHost {
   readonly clock: Clock;
@@ -21,6 +26,7 @@ export class FakeServer implements FakeSessionHost {
   readonly environment: Partial<Environment>;
   readonly deafTo = new Set<wire.Carrier>();
   readonly refusing = new Map<wire.Carrier, ErrorCode>();
+  readonly readyMs = new Map<wire.Carrier, number>();
   readonly sessions: FakeSession[] = [];
   /** Every Hello. */
   readonly hellos: wire.Hello[] = [];
@@ -30,6 +36,10 @@ export class FakeServer implements FakeSessionHost {
   /** Every Hello is answered with this, with `refusal` as its fields. */
   refuse: ErrorCode | undefined;
   refusal: { readonly retryable?: boolean; readonly retryAfterMs?: number } = {};
+  /** Where sessions are to be resumed; empty = where they were dialled. */
+  resumeUrl = "";
+  /** Who says Hello at a URL is sent on to another, as where a process owns each session. */
+  readonly sentOn = new Map<string, string>();
   /** Hellos are read and never answered. */
   mute = false;
   /** The next resume is answered with a Snapshot. */
@@ -89,7 +99,12 @@ export class FakeServer implements FakeSessionHost {
       }
       this.hellos.push(payload.value);
       if (this.mute) return;
-      const error = this.#refusalOf(payload.value);
+      const resumeUrl = this.sentOn.get(socket.url);
+      if (resumeUrl !== undefined) {
+        const goAway = wire.envelope({ case: "goAway", value: { resumeUrl } });
+        socket.send(wire.encodeEnvelope(goAway));
+      }
+      const error = resumeUrl === undefined ? this.#refusalOf(payload.value) : ELSEWHERE;
       if (error) {
         const value = errorToWire(error, { fatal: true });
         socket.send(wire.encodeEnvelope(wire.envelope({ case: "error", value })));

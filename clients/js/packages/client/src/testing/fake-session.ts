@@ -11,6 +11,7 @@ import {
   wire,
 } from "@voxwire/protocol";
 import type { Clock } from "../media/headless-media.js";
+import { FakeCalls, type ToolOutcome } from "./fake-calls.js";
 import { type FakeFile, FileShelf } from "./file-shelf.js";
 import type { LoopbackSocket } from "./loopback.js";
 import { Speech } from "./speech.js";
@@ -39,11 +40,6 @@ export interface SayOptions {
   readonly wordMs?: number | undefined;
 }
 
-export interface ToolOutcome {
-  readonly result?: JsonValue | undefined;
-  readonly error?: { readonly code: number; readonly reason: string } | undefined;
-}
-
 /** What a session needs of its server. */
 export interface FakeSessionHost {
   readonly clock: Clock;
@@ -51,6 +47,10 @@ export interface FakeSessionHost {
   /** Paths that are never answered, and paths that are refused. */
   readonly deafTo: ReadonlySet<wire.Carrier>;
   readonly refusing: ReadonlyMap<wire.Carrier, ErrorCode>;
+  /** How long paths take to become ready, milliseconds; at once where absent. */
+  readonly readyMs: ReadonlyMap<wire.Carrier, number>;
+  /** Where a session is to be resumed; empty = where it was dialled. */
+  readonly resumeUrl: string;
   /** Everything that clients said, as it was delivered. */
   note(envelope: wire.Envelope): void;
 }
@@ -61,7 +61,7 @@ export class FakeSession {
   epoch = 0;
   /** What the client said in its first Hello. */
   readonly hello: wire.Hello;
-  /** The path in use. */
+  /** The path in use; 0 = none. */
   pathId = 0;
   heardMs = 0;
   /** Samples of the user that came so far, by their number. */
@@ -70,9 +70,11 @@ export class FakeSession {
   channel: Channel;
   #socket: LoopbackSocket | undefined;
   #cancelAck: (() => void) | undefined;
+  /** Calls off a path that is not ready yet, by its number. */
+  readonly #opening = new Map<number, () => void>();
   #greeted = false;
   #requests = new Map<string, (message: wire.AppMessage | wire.Error) => void>();
-  #calls = new Map<string, (outcome: ToolOutcome) => void>();
+  readonly #calls: FakeCalls;
   /** The files that are on their way. */
   readonly files: FileShelf;
   readonly #speech: Speech;
@@ -85,6 +87,7 @@ export class FakeSession {
   ) {
     this.hello = hello;
     this.channel = new Channel({ allowed: wire.CLIENT_PAYLOADS });
+    this.#calls = new FakeCalls((payload) => this.send(payload), host.clock);
     this.files = new FileShelf(
       (payload) => this.send(payload),
       (file) => this.#do(() => host.bot.onFile?.(file, this)),
@@ -126,31 +129,12 @@ export class FakeSession {
 
   /** Has a tool of the client run. */
   callTool(name: string, args: JsonValue = {}, timeoutMs = 10_000): Promise<ToolOutcome> {
-    const callId = this.#name("call");
-    const argumentsJson = JSON.stringify(args);
-    this.send({ case: "toolCallStarted", value: { callId, name, argumentsJson } });
-    this.requestTool(callId, name, argumentsJson, timeoutMs);
-    return new Promise((resolve) => {
-      const settle = (outcome: ToolOutcome) => {
-        cancel();
-        if (!this.#calls.delete(callId)) return;
-        const ended = outcome.error ? wire.ToolOutcome.FAILED : wire.ToolOutcome.DONE;
-        const resultJson = outcome.result === undefined ? "" : JSON.stringify(outcome.result);
-        const value = { callId, name, outcome: ended, resultJson, durationMs: 1 };
-        this.send({ case: "toolCallEnded", value });
-        resolve(outcome);
-      };
-      const late = { error: { code: wire.ErrorCode.TIMEOUT, reason: "no result in time" } };
-      const cancel = this.host.clock.after(timeoutMs, () => settle(late));
-      this.#calls.set(callId, settle);
-    });
+    return this.#calls.call(this.#name("call"), name, args, timeoutMs);
   }
 
   /** The bare request, as a server sends it, again too. */
   requestTool(callId: string, name: string, argumentsJson: string, timeoutMs = 10_000): void {
-    const callToken = new Uint8Array([7, 7]);
-    const value = { callId, name, argumentsJson, timeoutMs, callToken };
-    this.send({ case: "toolRequest", value });
+    this.#calls.request(callId, name, argumentsJson, timeoutMs);
   }
 
   cancelTool(callId: string, reason = "not needed any more"): void {
@@ -159,7 +143,7 @@ export class FakeSession {
 
   /** Calls that are open. */
   get openCalls(): readonly string[] {
-    return [...this.#calls.keys()];
+    return this.#calls.open;
   }
 
   /** Asks the client's program. */
@@ -183,6 +167,16 @@ export class FakeSession {
     this.send({ case: "error", value: errorToWire(makeError(code, reason), { fatal, subjectId }) });
   }
 
+  /** Tells the client that the server leaves; empty = the session goes on at the first URL. */
+  goAway({ resumeUrl = "", timeLeftMs = 0, reason = "the server leaves" } = {}): void {
+    this.send({ case: "goAway", value: { resumeUrl, timeLeftMs, reason } });
+  }
+
+  /** Breaks this session's connection, with a close code. */
+  drop(closeCode = 1006): void {
+    this.#socket?.close(closeCode);
+  }
+
   /** Ends the session. */
   end(reason: keyof typeof wire.EndReason = "BOT"): void {
     if (this.over) return;
@@ -195,6 +189,7 @@ export class FakeSession {
   release(): void {
     this.over = true;
     this.#cancelAck?.();
+    for (const cancel of this.#opening.values()) cancel();
     this.#speech.close();
   }
 
@@ -221,6 +216,7 @@ export class FakeSession {
         features: hello.features,
         heartbeatMs: 2000,
         graceMs: 60_000,
+        resumeUrl: this.host.resumeUrl,
         bot: "scripted",
         server: "fake",
         ...(this.host.bot.accepts ? { accepts: this.host.bot.accepts } : {}),
@@ -267,6 +263,10 @@ export class FakeSession {
       case "pathOpen":
         this.#open(payload.value);
         return;
+      case "pathClose":
+        this.#opening.get(payload.value.pathId)?.();
+        if (payload.value.pathId === this.pathId) this.pathId = 0;
+        return;
       case "playoutReport":
         this.heardMs = Math.max(this.heardMs, Number(payload.value.mediaMs));
         this.#speech.heard(this.heardMs);
@@ -291,13 +291,9 @@ export class FakeSession {
       case "appMessage":
         this.#message(payload.value);
         return;
-      case "toolResult": {
-        const { callId, outcome } = payload.value;
-        const settle = this.#calls.get(callId);
-        if (outcome.case === "resultJson") settle?.({ result: parseJson(outcome.value) });
-        else if (outcome.case === "error") settle?.({ error: outcome.value });
+      case "toolResult":
+        this.#calls.receive(payload.value);
         return;
-      }
       case "error":
         this.#requests.get(payload.value.subjectId)?.(payload.value);
         return;
@@ -317,6 +313,16 @@ export class FakeSession {
       this.send({ case: "pathClose", value: { pathId, code, reason } });
       return;
     }
+    const readyMs = this.host.readyMs.get(carrier) ?? 0;
+    if (readyMs === 0) {
+      this.#use(pathId);
+      return;
+    }
+    const cancel = this.host.clock.after(readyMs, () => this.#use(pathId));
+    this.#opening.set(pathId, cancel);
+  }
+
+  #use(pathId: number): void {
     this.pathId = pathId;
     this.send({ case: "pathAnswer", value: { pathId, playout: { sampleRate: RATE } } });
     const capture = { case: "captureIndex", value: BigInt(this.captured) } as const;

@@ -18,6 +18,10 @@ export class LoopbackNetwork {
   #state: NetworkState = "up";
   /** Sockets that are not closed, of clients. */
   readonly open = new Set<LoopbackSocket>();
+  /** Every URL that was dialled. */
+  readonly dialled: string[] = [];
+  /** URLs with a state of their own. */
+  readonly stateOf = new Map<string, NetworkState>();
   /** What waits for the network to be there again. */
   #held: (() => void)[] = [];
 
@@ -36,18 +40,18 @@ export class LoopbackNetwork {
   }
 
   /** `Environment.openSocket`. */
-  readonly openSocket = (_url: string, protocol: string): WebSocketLike => {
-    const mine = new LoopbackSocket(this, protocol);
-    const theirs = new LoopbackSocket(this, protocol);
+  readonly openSocket = (url: string, protocol: string): WebSocketLike => {
+    const mine = new LoopbackSocket(this, protocol, url);
+    const theirs = new LoopbackSocket(this, protocol, url);
+    this.dialled.push(url);
     mine.peer = theirs;
     theirs.peer = mine;
     this.open.add(mine);
     this.pass(() => {
       if (mine.readyState !== CONNECTING) return;
-      if (this.#state === "refused") {
-        mine.fail(1006);
-        return;
-      }
+      const state = this.stateOf.get(url) ?? this.#state;
+      if (state === "refused") mine.fail(1006);
+      if (state !== "up") return;
       mine.readyState = theirs.readyState = OPEN;
       this.accept(theirs);
       mine.onopen?.({} as never);
@@ -88,6 +92,7 @@ export class LoopbackSocket implements WebSocketLike {
   constructor(
     private readonly network: LoopbackNetwork,
     readonly protocol: string,
+    readonly url: string,
   ) {}
 
   send(data: Uint8Array<ArrayBuffer>): void {
