@@ -1,0 +1,249 @@
+"""The recipe of ``examples/self-host``, followed on a machine of its own, and a caller elsewhere.
+
+[caller] 203.0.113.20 -- 203.0.113.10 [host]: one cable, and the caller's firewall.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from tests.support.namespaces import ROOT, Network, network
+from tests.support.readmes import Fence, read_fences
+from tests.support.vm import Machine
+
+__all__ = ["CALL", "HOST", "NAMES", "SelfHost", "fences_of_the_recipe", "self_host"]
+
+FOLDER: Final = ROOT / "examples/self-host"
+HOST: Final = "203.0.113.10"
+CALLER: Final = "203.0.113.20"
+NAMES: Final = ("voice.example.com", "turn.example.com")
+CALL: Final = "8. A call"
+"""The heading of what happens on another machine."""
+LINEAGE: Final = "/etc/letsencrypt/live/voice.example.com"
+BLOCK_S: Final = 240.0
+CALL_S: Final = 120.0
+
+INSIDE: Final = 'mount --bind "$1" /etc/hosts; shift; exec "$@"'
+"""Names are looked up in a file of ours."""
+
+
+def fences_of_the_recipe() -> list[Fence]:
+    """The blocks of the README, in their order."""
+    return [
+        fence
+        for fence in read_fences(
+            (FOLDER / "README.md").read_text("utf-8"), "examples/self-host/README.md"
+        )
+        if fence.language == "sh"
+    ]
+
+
+class SelfHost:
+    """The machine, the caller, and how far the recipe has been followed.
+
+    Attributes:
+        machine: The host.
+        key: ``VOXWIRE_KEY`` of its bot.
+    """
+
+    def __init__(self, net: Network, machine: Machine) -> None:
+        self._net = net
+        self.machine = machine
+        self.key = ""
+        self._ca = net.folder / "ca.pem"
+        self._hosts = net.folder / "hosts"
+        self.home = net.folder / "home"
+
+    def follow(self, *headings: str) -> list[str]:
+        """Run the blocks below these headings, in the README's order; what each prints.
+
+        Headings are named by how they begin.
+        """
+        told: list[str] = []
+        for fence in fences_of_the_recipe():
+            if fence.heading.startswith(headings):
+                told.append(self._run(fence))
+        return told
+
+    def _run(self, fence: Fence) -> str:
+        where = f"{fence.path}:{fence.line}"
+        if fence.kind == "not here":
+            if "certbot" in fence.text:
+                self.issue()
+            return ""
+        if fence.heading == CALL:
+            done = self.call("bash", "-euo", "pipefail", "-c", fence.text)
+        else:
+            done = self.machine.sh(fence.text, timeout_s=BLOCK_S)
+        said = f"{where}\n{fence.text}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        assert done.returncode == 0, said
+        return done.stdout
+
+    def prepare(self) -> None:
+        """What the caller's own machine and the network's name service do."""
+        self._hosts.write_text(f"127.0.0.1 localhost\n{HOST} {' '.join(NAMES)}\n")
+        self.machine.put("/etc/hosts", self._hosts.read_bytes())
+        wheels = self._net.folder / "wheels"
+        command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-index"]
+        sources = [ROOT / name for name in ("protocol/python", "server", "clients/python")]
+        subprocess.run(
+            [*command, "--no-build-isolation", "-w", wheels, *sources], check=True, timeout=BLOCK_S
+        )
+        for path in (*FOLDER.rglob("*"), *wheels.iterdir()):
+            if path.is_file():
+                below = FOLDER if path.is_relative_to(FOLDER) else wheels
+                mode = "0755" if os.access(path, os.X_OK) else "0644"
+                target = f"/root/self-host/{path.relative_to(below)}"
+                self.machine.put(target, path.read_bytes(), mode=mode)
+        cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        pip = (
+            "[global]\nno-index = true\ndisable-pip-version-check = true\nno-cache-dir = true\n"
+            f"find-links = {cache}/voxwire/wheels\nconstraint = {ROOT}/constraints.txt\n"
+        )
+        self.machine.put("/etc/pip.conf", pip.encode())
+        self._make_authority()
+
+    def _make_authority(self) -> None:
+        key = self._net.folder / "ca.key"
+        _openssl(
+            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *("-days", "90", "-subj", "/CN=Test authority", "-keyout", key, "-out", self._ca),
+        )
+        self.machine.put("/usr/local/share/ca-certificates/test.crt", self._ca.read_bytes())
+        self.machine.must("update-ca-certificates")
+        database = self.home / ".pki/nssdb"
+        database.mkdir(parents=True)
+        certutil = ["certutil", "-d", f"sql:{database}"]
+        subprocess.run([*certutil, "-N", "--empty-password"], check=True)
+        trust = ["-A", "-t", "C,,", "-n", "test", "-i", str(self._ca)]
+        subprocess.run([*certutil, *trust], check=True)
+
+    def issue(self) -> str:
+        """Lay a new certificate where certbot would; its serial number, hexadecimal."""
+        folder = self._net.folder
+        made = folder / "made.pem"
+        request, key, extensions = folder / "made.csr", folder / "made.key", folder / "made.ext"
+        names = ",".join(f"DNS:{name}" for name in NAMES)
+        extensions.write_text(f"subjectAltName={names}\nextendedKeyUsage=serverAuth\n")
+        _openssl(
+            *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *("-subj", f"/CN={NAMES[0]}", "-keyout", key, "-out", request),
+        )
+        _openssl(
+            *("x509", "-req", "-in", request, "-CA", self._ca, "-CAkey", folder / "ca.key"),
+            *("-days", "60", "-extfile", extensions, "-out", made),
+        )
+        self.machine.put(f"{LINEAGE}/fullchain.pem", made.read_bytes() + self._ca.read_bytes())
+        self.machine.put(f"{LINEAGE}/privkey.pem", key.read_bytes(), mode="0600")
+        return _openssl("x509", "-in", made, "-noout", "-serial").partition("=")[2].strip()
+
+    def call(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a program at the caller's to its end."""
+        return subprocess.run(
+            self._at_the_caller(command),
+            cwd=self._net.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=CALL_S,
+            check=False,
+        )
+
+    def begin(self, *command: str | Path, log: str) -> "subprocess.Popen[bytes]":
+        """Start a program at the caller's."""
+        return self._net.start_here(*self._at_the_caller(command), log=log)
+
+    def said(self, log: str) -> str:
+        """What that program has written."""
+        return self._net.log(log)
+
+    def _at_the_caller(self, command: tuple[str | Path, ...]) -> list[str | Path]:
+        values = {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "SSL_CERT_FILE": str(self._ca),
+            "CURL_CA_BUNDLE": str(self._ca),
+            "VOXWIRE_KEY": self.key,
+        }
+        return [
+            *("ip", "netns", "exec", self._net.name("caller")),
+            *("unshare", "--mount", "sh", "-euc", INSIDE, "sh", self._hosts),
+            *("env", "-i", *(f"{name}={value}" for name, value in values.items())),
+            *command,
+        ]
+
+    def token(self) -> str:
+        """A token, as a backend asks for it."""
+        done = self.call(
+            *("curl", "--silent", "--show-error", "--fail", f"https://{NAMES[0]}/v1/tokens"),
+            *("-H", f"Authorization: Bearer {self.key}", "-H", "Content-Type: application/json"),
+            *("-d", '{"user": "ada"}'),
+        )
+        assert done.returncode == 0, done.stderr
+        token: str = json.loads(done.stdout)["token"]
+        return token
+
+    def let_out(self, *rules: str) -> None:
+        """Let the caller send what these rules of nftables accept, and nothing else."""
+        body = "\n".join((*rules, "oif lo accept", "counter drop"))
+        table = (
+            "flush ruleset\ntable inet caller { chain out {\n"
+            f"type filter hook output priority 0; policy accept;\n{body}\n}} }}\n"
+        )
+        path = self._net.folder / "caller.nft"
+        path.write_text(table)
+        self._net.run("caller", "nft", "-f", path, timeout_s=30)
+
+    def sent(self) -> dict[str, int]:
+        """Packets that the caller has sent, by the comment of the rule that let them out."""
+        listed = self._net.run("caller", "nft", "-j", "list", "ruleset", timeout_s=30)
+        counted: dict[str, int] = {}
+        for entry in json.loads(listed)["nftables"]:
+            rule = entry.get("rule", {})
+            for part in rule.get("expr", ()):
+                if rule.get("comment") and "counter" in part:
+                    counted[rule["comment"]] = part["counter"]["packets"]
+        return counted
+
+    def wait_for(self, log: str, text: str, process: "subprocess.Popen[bytes]") -> None:
+        """Wait until a program at the caller's has written that."""
+        deadline = time.monotonic() + CALL_S
+        while text not in self.said(log):
+            assert process.poll() is None or text in self.said(log), self.said(log)[-4000:]
+            assert time.monotonic() < deadline, self.said(log)[-4000:]
+            time.sleep(0.02)
+
+
+def _openssl(*arguments: Any) -> str:
+    done = subprocess.run(
+        ["openssl", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextmanager
+def self_host(folder: Path) -> Iterator[SelfHost]:
+    """A machine on which the recipe has been followed up to the call."""
+    machine = None
+    try:
+        with network(folder) as net:
+            net.add("caller", "host")
+            net.join("caller", f"{CALLER}/24", "host", f"{HOST}/24")
+            machine = Machine(net, "host")
+            made = SelfHost(net, machine)
+            made.prepare()
+            made.follow(*(f"{step}. " for step in range(1, 8)))
+            settings = machine.must("cat /etc/voxwire/voxwire.env")
+            made.key = settings.partition("VOXWIRE_KEY=")[2].splitlines()[0]
+            yield made
+    finally:
+        if machine is not None:
+            machine.close()
