@@ -195,7 +195,7 @@ class SelfHost:
         body = "\n".join((*rules, "oif lo accept", "counter drop"))
         table = (
             "flush ruleset\ntable inet caller { chain out {\n"
-            f"type filter hook output priority 0; policy accept;\n{body}\n}} }}\n"
+            f"type filter hook output priority 0; policy accept;\n{body}\n}}\n}}\n"
         )
         path = self._net.folder / "caller.nft"
         path.write_text(table)
