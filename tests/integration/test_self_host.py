@@ -5,7 +5,8 @@ firewall that leaves it one way at a time. The certificate is of an authority of
 """
 
 import json
-import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,6 @@ def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run_here(script: str, *arguments: str | Path) -> None:
-    import subprocess
-    import sys
-
     subprocess.run([sys.executable, ROOT / script, *arguments], check=True, timeout=60)
 
 
@@ -74,7 +72,7 @@ def call_options(host: SelfHost, transport: str, **more: Any) -> str:
     """Of the Python client that asks by voice."""
     given = {"url": f"wss://{NAMES[0]}", "tokens": [host.token()], "transport": transport}
     question = str(ROOT / "examples/question.wav")
-    return json.dumps({**given, "question": question, "answer": "low", **more})
+    return json.dumps({**given, "question": question, "answer": "low", "polite": True, **more})
 
 
 def lines(text: str) -> list[dict[str, Any]]:
@@ -97,8 +95,9 @@ def test_units_are_right_and_exposed_at_3_at_most_offline(host: SelfHost) -> Non
     for unit in units:
         host.machine.must(f"systemd-analyze verify --man=no {unit}.service")
         host.machine.must(
-            f"systemctl cat {unit} > /tmp/{unit}.service;"
-            f" systemd-analyze security --no-pager --offline=true --threshold=30 /tmp/{unit}.service"
+            f"systemctl cat {unit} > /tmp/{unit}.service\n"
+            "systemd-analyze security --no-pager --offline=true --threshold=30"
+            f" /tmp/{unit}.service"
         )
 
 
@@ -115,8 +114,8 @@ def test_a_question_of_the_python_client_is_answered(host: SelfHost, path: str) 
     transport, rules, _ = PATHS[path]
     host.let_out(*rules)
     script = ROOT / "tests/support/auto_client.py"
-    done = host.call(shutil.which("python") or "python3", script, call_options(host, transport))
-    assert done.returncode == 0, done.stderr[-4000:]
+    done = host.call(sys.executable, script, call_options(host, transport))
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     said = lines(done.stdout)
     assert said[-1]["event"] == "Over" and said[-1]["transport"] == transport
     finals = [s["text"] for s in said if s["event"] == "UserTranscript" and s["final"]]
@@ -160,8 +159,7 @@ def renew_under_a_call(host: SelfHost, path: str) -> list[dict[str, Any]]:
     transport, rules, _ = PATHS[path]
     host.let_out(*rules)
     script = ROOT / "tests/support/auto_client.py"
-    python = shutil.which("python") or "python3"
-    client = host.begin(python, script, call_options(host, transport), log="renewal")
+    client = host.begin(sys.executable, script, call_options(host, transport), log="renewal")
     host.wait_for("renewal", '"event": "BotWord", "text": "In"', client)
     serial = host.issue()
     host.follow("9. ")
