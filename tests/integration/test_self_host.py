@@ -5,6 +5,7 @@ firewall that leaves it one way at a time. The certificate is of an authority of
 """
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,9 @@ PATHS: dict[str, tuple[str, tuple[str, ...], str]] = {
 """Transport, what the caller's network lets out, and the rule that the sound goes through."""
 SOUND_PACKETS = 100
 """Of 20 ms each: the question alone has as many."""
+ANSWER = re.compile(
+    r"Let me check\. In Paris it (is|will be) .+ today, with a high of \d+ degrees and a low"
+)
 QUESTION = "what is the weather in paris"
 
 
@@ -151,21 +155,50 @@ def serial_served(host: SelfHost, name: str) -> str:
 @needs_machine
 @pytest.mark.parametrize("path", ["WebSocket", "TURN over TLS"])
 def test_a_renewal_under_a_call_loses_no_word(host: SelfHost, path: str) -> None:
-    renew_under_a_call(host, path)
+    said = renewed_under_a_call(host, path)
+    changes = [s["state"] for s in said if s["event"] == "ConnectionChanged"]
+    assert changes, "Caddy closed no WebSocket: the README says that it does"
+    carriers = {s["carrier"] for s in said if s["event"] == "PathChanged"}
+    assert carriers == {PATHS[path][0]}
 
 
-def renew_under_a_call(host: SelfHost, path: str) -> list[dict[str, Any]]:
-    """Renew when the bot begins to answer; what its client has told."""
+@needs_machine
+def test_sessions_and_certificates_are_shown_as_the_readme_says(host: SelfHost) -> None:
+    host.let_out("accept")
+    certificates, sessions = host.follow("9. ")
+    first, second = certificates.split("serial=")[1:]
+    assert first == second
+    assert "sessions" in sessions
+
+
+@needs_machine
+def test_with_nginx_in_caddys_place_both_clients_talk_and_a_renewal_cuts_nothing(
+    host: SelfHost, microphone: Path
+) -> None:
+    host.let_out("accept")
+    host.follow("nginx in Caddy")
+    host.follow("5. ", blocks=slice(1, 2))
+    assert host.machine.sh("systemctl is-active caddy", timeout_s=30).returncode != 0
+    said = renewed_under_a_call(host, "WebSocket")
+    assert not [s for s in said if s["event"] == "ConnectionChanged"]
+    test_a_question_in_chromium_is_answered(host, "WebSocket", microphone)
+    test_a_question_in_chromium_is_answered(host, "TURN over TLS", microphone)
+
+
+def renewed_under_a_call(host: SelfHost, path: str) -> list[dict[str, Any]]:
+    """Renew the certificate while the bot answers; what its client has told."""
     transport, rules, _ = PATHS[path]
     host.let_out(*rules)
     script = ROOT / "tests/support/auto_client.py"
     client = host.begin(sys.executable, script, call_options(host, transport), log="renewal")
-    host.wait_for("renewal", '"event": "BotWord", "text": "In"', client)
     serial = host.issue()
-    host.follow("9. ")
-    assert '"event": "Over"' not in host.said("renewal"), "the call was over before the renewal"
-    host.wait_for("renewal", '"event": "Over"', client)
+    host.wait_for("renewal", '"ToolCallEnded"', client)
+    host.follow("9. ", blocks=slice(0, 1))
+    assert '"Over"' not in host.said("renewal"), "the call was over before the renewal"
+    host.wait_for("renewal", '"Over"', client)
     said = lines(host.said("renewal"))
     assert {serial_served(host, name) for name in NAMES} == {serial}
     assert len([s for s in said if s["event"] == "SessionStarted"]) == 1
+    words = [s["text"] for s in said if s["event"] == "BotWord"]
+    assert ANSWER.fullmatch(" ".join(words[words.index("Let") :])), words
     return said

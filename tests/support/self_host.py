@@ -60,16 +60,15 @@ class SelfHost:
         self._hosts = net.folder / "hosts"
         self.home = net.folder / "home"
 
-    def follow(self, *headings: str) -> list[str]:
+    def follow(self, *headings: str, blocks: slice = slice(None)) -> list[str]:
         """Run the blocks below these headings, in the README's order; what each prints.
 
-        Headings are named by how they begin.
+        Args:
+            headings: How they begin.
+            blocks: Which of them; all to begin with.
         """
-        told: list[str] = []
-        for fence in fences_of_the_recipe():
-            if fence.heading.startswith(headings):
-                told.append(self._run(fence))
-        return told
+        found = [f for f in fences_of_the_recipe() if f.heading.startswith(headings)]
+        return [self._run(fence) for fence in found[blocks]]
 
     def _run(self, fence: Fence) -> str:
         where = f"{fence.path}:{fence.line}"
