@@ -3,7 +3,7 @@
 import { chromium } from "playwright-core";
 
 const [url, token, transport, microphone] = process.argv.slice(2);
-const UNTIL_MS = 90_000;
+const UNTIL_MS = 45_000;
 
 const browser = await chromium.launch({
   executablePath: "/usr/bin/chromium",

@@ -1,6 +1,6 @@
 """The recipe of ``examples/self-host``, followed on a machine of its own, and a caller elsewhere.
 
-[caller] 203.0.113.20 -- 203.0.113.10 [host]: one cable, and the caller's firewall.
+[caller] 198.51.100.20 -- .1 [middle] 203.0.113.1 -- .10 [host]; what passes the middle, a test says.
 """
 
 import json
@@ -21,7 +21,7 @@ __all__ = ["CALL", "HOST", "NAMES", "SelfHost", "fences_of_the_recipe", "self_ho
 
 FOLDER: Final = ROOT / "examples/self-host"
 HOST: Final = "203.0.113.10"
-CALLER: Final = "203.0.113.20"
+CALLER: Final = "198.51.100.20"
 NAMES: Final = ("voice.example.com", "turn.example.com")
 CALL: Final = "8. A call"
 """The heading of what happens on another machine."""
@@ -189,19 +189,22 @@ class SelfHost:
         return token
 
     def let_out(self, *rules: str) -> None:
-        """Let the caller send what these rules of nftables accept, and nothing else."""
-        body = "\n".join((*rules, "oif lo accept", "counter drop"))
+        """Pass on what the caller sends if these rules of nftables accept it, and nothing else.
+
+        What is dropped is dropped on its way: to the caller's programs it is sent.
+        """
+        body = "\n".join((f"ip saddr {HOST} accept", *rules, "counter drop"))
         table = (
-            "flush ruleset\ntable inet caller { chain out {\n"
-            f"type filter hook output priority 0; policy accept;\n{body}\n}}\n}}\n"
+            "flush ruleset\ntable inet middle { chain passes {\n"
+            f"type filter hook forward priority 0; policy accept;\n{body}\n}}\n}}\n"
         )
-        path = self._net.folder / "caller.nft"
+        path = self._net.folder / "middle.nft"
         path.write_text(table)
-        self._net.run("caller", "nft", "-f", path, timeout_s=30)
+        self._net.run("middle", "nft", "-f", path, timeout_s=30)
 
     def sent(self) -> dict[str, int]:
-        """Packets that the caller has sent, by the comment of the rule that let them out."""
-        listed = self._net.run("caller", "nft", "-j", "list", "ruleset", timeout_s=30)
+        """Packets of the caller's that have passed, by the comment of the rule that let them out."""
+        listed = self._net.run("middle", "nft", "-j", "list", "ruleset", timeout_s=30)
         counted: dict[str, int] = {}
         for entry in json.loads(listed)["nftables"]:
             rule = entry.get("rule", {})
@@ -233,8 +236,12 @@ def self_host(folder: Path) -> Iterator[SelfHost]:
     machine = None
     try:
         with network(folder) as net:
-            net.add("caller", "host")
-            net.join("caller", f"{CALLER}/24", "host", f"{HOST}/24")
+            net.add("caller", "middle", "host")
+            net.join("caller", f"{CALLER}/24", "middle", "198.51.100.1/24")
+            net.join("host", f"{HOST}/24", "middle", "203.0.113.1/24")
+            net.ip("caller", "route", "add", "default", "via", "198.51.100.1")
+            net.ip("host", "route", "add", "default", "via", "203.0.113.1")
+            net.run("middle", "sysctl", "-qw", "net.ipv4.ip_forward=1", timeout_s=30)
             machine = Machine(net, "host")
             made = SelfHost(net, machine)
             made.prepare()
