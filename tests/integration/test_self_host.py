@@ -1,7 +1,7 @@
 """The recipe of examples/self-host, followed in order on a machine with systemd, and calls to it.
 
-The blocks of its README are run as they are written. The caller is another host: one cable, and a
-firewall that leaves it one way at a time. The certificate is of an authority of this test's.
+The blocks of its README.md are run as they are written. The caller is in another network, whose
+firewall leaves it one way at a time. The certificate is of an authority of this test's.
 """
 
 import json
@@ -62,9 +62,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SelfHost]:
 
 @pytest.fixture(scope="module")
 def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The question for a browser's microphone, once its greeting has begun."""
+    """The question for a browser's microphone, when the greeting is over."""
     path = tmp_path_factory.mktemp("microphone") / "question.wav"
-    _run_here("tests/support/microphone_file.py", path, "4", QUESTION, "60")
+    _run_here("tests/support/microphone_file.py", path, "16", QUESTION, "60")
     return path
 
 
@@ -134,7 +134,7 @@ def test_a_question_in_chromium_is_answered(host: SelfHost, path: str, microphon
     host.let_out(*rules)
     script = ROOT / "tests/support/console_call.mjs"
     url = f"https://{NAMES[0]}"
-    done = host.call("node", script, url, host.token(), transport, microphone)
+    done = host.call("node", script, url, host.token(), transport, microphone, HOST, *NAMES)
     assert done.returncode == 0, done.stderr[-4000:]
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["transport"] == transport and "In Paris" in result["answer"]
@@ -165,10 +165,10 @@ def test_a_renewal_under_a_call_loses_no_word(host: SelfHost, path: str) -> None
 @needs_machine
 def test_sessions_and_certificates_are_shown_as_the_readme_says(host: SelfHost) -> None:
     host.let_out("accept")
-    certificates, sessions = host.follow("9. ")
+    certificates, figures = host.follow("9. ")
     first, second = certificates.split("serial=")[1:]
     assert first == second
-    assert "sessions" in sessions
+    assert figures.splitlines()[-1] == "0 sessions"
 
 
 @needs_machine

@@ -1,8 +1,9 @@
-// A call on a server's console in Chromium, by voice: console_call.mjs URL TOKEN TRANSPORT MICROPHONE.wav
+// A call on a server's console in Chromium, by voice:
+// console_call.mjs URL TOKEN TRANSPORT MICROPHONE.wav ADDRESS NAME...: names are those of the address.
 // Says "connected" when it is, and ends with one line of JSON when the bot's answer was heard.
 import { chromium } from "playwright-core";
 
-const [url, token, transport, microphone] = process.argv.slice(2);
+const [url, token, transport, microphone, address, ...names] = process.argv.slice(2);
 const UNTIL_MS = 45_000;
 
 const browser = await chromium.launch({
@@ -16,6 +17,8 @@ const browser = await chromium.launch({
     "--disable-component-update",
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
+    // where there is no DNS, Chromium's own waits for it whatever /etc/hosts says
+    `--host-resolver-rules=${names.map((name) => `MAP ${name} ${address}`).join(", ")}`,
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
     `--use-file-for-fake-audio-capture=${microphone}%noloop`,

@@ -1,6 +1,6 @@
 """The recipe of ``examples/self-host``, followed on a machine of its own, and a caller elsewhere.
 
-[caller] 198.51.100.20 -- .1 [middle] 203.0.113.1 -- .10 [host]; what passes the middle, a test says.
+[caller] 198.51.100.20 -- .1 [middle] 203.0.113.1 -- .10 [host]; a test says what passes the middle.
 """
 
 import json
@@ -203,7 +203,7 @@ class SelfHost:
         self._net.run("middle", "nft", "-f", path, timeout_s=30)
 
     def sent(self) -> dict[str, int]:
-        """Packets of the caller's that have passed, by the comment of the rule that let them out."""
+        """The caller's packets that have passed, by the comment of the rule that let them."""
         listed = self._net.run("middle", "nft", "-j", "list", "ruleset", timeout_s=30)
         counted: dict[str, int] = {}
         for entry in json.loads(listed)["nftables"]:
