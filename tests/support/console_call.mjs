@@ -1,10 +1,11 @@
-// A call on a server's console in Chromium, by voice:
-// console_call.mjs URL TOKEN TRANSPORT MICROPHONE.wav ADDRESS NAME...: names are those of the address.
+// A call on a server's console in Chromium: console_call.mjs URL TOKEN TRANSPORT MICROPHONE.wav
+// ADDRESS NAME..., which are the address's.
+// What the microphone says has to be heard as words, then a question is typed and its answer heard.
 // Says "connected" when it is, and ends with one line of JSON when the bot's answer was heard.
 import { chromium } from "playwright-core";
 
 const [url, token, transport, microphone, address, ...names] = process.argv.slice(2);
-const UNTIL_MS = 45_000;
+const UNTIL_MS = 60_000;
 
 const browser = await chromium.launch({
   executablePath: "/usr/bin/chromium",
@@ -17,8 +18,8 @@ const browser = await chromium.launch({
     "--disable-component-update",
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
-    // where there is no DNS, Chromium's own waits for it whatever /etc/hosts says
-    `--host-resolver-rules=${names.map((name) => `MAP ${name} ${address}`).join(", ")}`,
+    // TURN over UDP looks for "turn.example.com." with its dot, which no /etc/hosts has
+    `--host-resolver-rules=${names.map((name) => `MAP ${name}* ${address}`).join(", ")}`,
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
     `--use-file-for-fake-audio-capture=${microphone}%noloop`,
@@ -34,17 +35,21 @@ try {
   await page.getByLabel("Token").press("Enter");
   await page.locator(`[data-testid="transport"][data-transport="${transport}"]`).waitFor();
   console.log("connected");
-  const question = page.locator('.turn[data-role="user"]');
-  await question.filter({ hasText: "what is the weather in paris" }).waitFor();
+  const voice = page.locator('.turn[data-role="user"]').filter({ hasText: /weather|paris/i });
+  await voice.waitFor();
+  await page.getByTestId("text-input").fill("what is the weather in paris");
+  await page.getByTestId("text-input").press("Enter");
   await page.waitForFunction(() => {
     const answer = [...document.querySelectorAll('.turn[data-role="bot"]')].at(-1);
     const words = [...(answer?.querySelectorAll('[data-testid="word"]') ?? [])];
     const heard = words.filter((word) => word.getAttribute("data-state") === "heard");
-    return heard.some((word) => word.textContent?.includes("low"));
+    const text = heard.map((word) => word.textContent?.trim()).join(" ");
+    return /In Paris it .* and a low/.test(text);
   });
   const answer = await page.locator('.turn[data-role="bot"]').last().innerText();
   const carrier = page.getByTestId("transport");
-  console.log(JSON.stringify({ answer, transport: await carrier.getAttribute("data-transport") }));
+  const spoken = await voice.first().innerText();
+  console.log(JSON.stringify({ answer, spoken, transport: await carrier.getAttribute("data-transport") }));
 } catch (error) {
   console.error(await page?.locator("body").innerText().catch(String));
   throw error;

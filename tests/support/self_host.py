@@ -27,10 +27,13 @@ CALL: Final = "8. A call"
 """The heading of what happens on another machine."""
 LINEAGE: Final = "/etc/letsencrypt/live/voice.example.com"
 BLOCK_S: Final = 240.0
-CALL_S: Final = 90.0
+CALL_S: Final = 120.0
 
-INSIDE: Final = 'mount --bind "$1" /etc/hosts; shift; exec "$@"'
-"""Names are looked up in a file of ours."""
+INSIDE: Final = (
+    'mount --bind "$1/hosts" /etc/hosts; mount --bind "$1/resolv.conf" /etc/resolv.conf;'
+    ' shift; exec "$@"'
+)
+"""Names are looked up in a file of ours; who asks for others is refused at once."""
 
 
 def fences_of_the_recipe() -> list[Fence]:
@@ -86,6 +89,7 @@ class SelfHost:
 
     def prepare(self) -> None:
         """What the caller's own machine and the network's name service do."""
+        (self._net.folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
         self._hosts.write_text(f"127.0.0.1 localhost\n{HOST} {' '.join(NAMES)}\n")
         self.machine.put("/etc/hosts", self._hosts.read_bytes())
         wheels = self._net.folder / "wheels"
@@ -172,7 +176,7 @@ class SelfHost:
         }
         return [
             *("ip", "netns", "exec", self._net.name("caller")),
-            *("unshare", "--mount", "sh", "-euc", INSIDE, "sh", self._hosts),
+            *("unshare", "--mount", "sh", "-euc", INSIDE, "sh", self._net.folder),
             *("env", "-i", *(f"{name}={value}" for name, value in values.items())),
             *command,
         ]
