@@ -6,6 +6,8 @@ import { chromium } from "playwright-core";
 
 const [url, token, transport, microphone, address, ...names] = process.argv.slice(2);
 const UNTIL_MS = 60_000;
+/** An answer lasts 6 s; what is typed into it is another matter. */
+const SETTLES_MS = 8_000;
 
 const browser = await chromium.launch({
   executablePath: "/usr/bin/chromium",
@@ -37,6 +39,10 @@ try {
   console.log("connected");
   const voice = page.locator('.turn[data-role="user"]').filter({ hasText: /weather|paris/i });
   await voice.waitFor();
+  await page.waitForFunction(
+    () => document.querySelectorAll('.turn[data-role="bot"]').length > 1,
+  );
+  await page.waitForTimeout(SETTLES_MS);
   await page.getByTestId("text-input").fill("what is the weather in paris");
   await page.getByTestId("text-input").press("Enter");
   await page.waitForFunction(() => {
