@@ -168,7 +168,7 @@ def test_sessions_and_certificates_are_shown_as_the_readme_says(host: SelfHost) 
     certificates, figures = host.follow("9. ")
     first, second = certificates.split("serial=")[1:]
     assert first == second
-    assert figures.splitlines()[-1] == "0 sessions"
+    assert re.fullmatch(r"\d+ sessions?", figures.splitlines()[-1])
 
 
 @needs_machine

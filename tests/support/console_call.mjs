@@ -45,14 +45,14 @@ try {
   await page.waitForTimeout(SETTLES_MS);
   await page.getByTestId("text-input").fill("what is the weather in paris");
   await page.getByTestId("text-input").press("Enter");
-  await page.waitForFunction(() => {
+  const found = await page.waitForFunction(() => {
     const answer = [...document.querySelectorAll('.turn[data-role="bot"]')].at(-1);
     const words = [...(answer?.querySelectorAll('[data-testid="word"]') ?? [])];
     const heard = words.filter((word) => word.getAttribute("data-state") === "heard");
     const text = heard.map((word) => word.textContent?.trim()).join(" ");
-    return /In Paris it .* and a low/.test(text);
+    return /In Paris it .* and a low/.exec(text)?.[0];
   });
-  const answer = await page.locator('.turn[data-role="bot"]').last().innerText();
+  const answer = await found.jsonValue();
   const carrier = page.getByTestId("transport");
   const spoken = await voice.first().innerText();
   console.log(JSON.stringify({ answer, spoken, transport: await carrier.getAttribute("data-transport") }));

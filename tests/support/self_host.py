@@ -102,7 +102,7 @@ class SelfHost:
             if path.is_file():
                 below = FOLDER if path.is_relative_to(FOLDER) else wheels
                 mode = "0755" if os.access(path, os.X_OK) else "0644"
-                target = f"/root/self-host/{path.relative_to(below)}"
+                target = f"self-host/{path.relative_to(below)}"
                 self.machine.put(target, path.read_bytes(), mode=mode)
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         pip = (

@@ -103,8 +103,8 @@ class Machine:
         return done.stdout
 
     def put(self, path: str, content: bytes, *, mode: str = "0644") -> None:
-        """Write a file there."""
-        script = f"install -D -m {mode} /dev/stdin '{path}'"
+        """Write a file there; a relative path is one in root's home."""
+        script = f"cd; install -D -m {mode} /dev/stdin '{path}'"
         subprocess.run([*self._enter({}), "sh", "-c", script], input=content, check=True)
 
     def journal(self, unit: str) -> str:
