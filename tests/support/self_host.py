@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -235,7 +235,7 @@ def _openssl(*arguments: Any) -> str:
 
 
 @contextmanager
-def self_host(folder: Path) -> Iterator[SelfHost]:
+def self_host(folder: Path) -> Generator[SelfHost]:
     """A machine on which the recipe has been followed up to the call."""
     machine = None
     try:
