@@ -32,7 +32,11 @@ exec unshare SPACES sh "$3" "$4" "$2"
 
 LEAVE_THE_GROUP: Final = """
 mount -t cgroup2 none "$1"
-find "$1/$2" -depth -type d -exec rmdir {} ';'
+for _ in $(seq 100); do  # its processes are on their way out
+    find "$1/$2" -depth -type d -exec rmdir {} ';' 2>&1
+    [ -d "$1/$2" ] || exit 0
+    sleep 0.1
+done
 """
 
 
