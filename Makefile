@@ -30,7 +30,7 @@ test: ## Lint, generated code, every test (ARGS= to pytest, PARTS="cores server"
 	@$(PYTHON) scripts/test.py $(PARTS) -- $(ARGS)
 
 system: ## Whole programs at length: what make test has no time for; notes the run in tests/
-	@$(PYTHON) scripts/setup.py --npm --pipecat
+	@$(PYTHON) scripts/setup.py --npm --pipecat --system
 	@$(PYTHON) scripts/test.py --system
 
 timing: ## The tests that judge moments of real time, alone (make test ends with them)

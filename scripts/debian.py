@@ -20,6 +20,21 @@ TOOLS = {
     "/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so": "libasound2-plugins",
 }
 
+# what the system tests need besides
+SYSTEM_TOOLS = {
+    "caddy": "caddy",
+    "certutil": "libnss3-tools",
+    "curl": "curl",
+    "jq": "jq",
+    "nft": "nftables",
+    "nginx": "nginx",
+    "openssl": "openssl",
+    "/lib/systemd/systemd": "systemd",
+    "/usr/lib/nginx/modules/ngx_stream_module.so": "libnginx-mod-stream",
+    "/usr/share/doc/python3-venv": "python3-venv",
+}
+SERVICES = ("caddy", "coturn", "nginx")
+
 
 def is_there(tool: str) -> bool:
     """Whether a program is on the path, or a file where its pattern says."""
@@ -57,7 +72,7 @@ def install_debian_tools(tools: Mapping[str, str] = TOOLS) -> None:
     if code != 0:
         print(f"\nsetup: {names} could not be installed, {left_out}\n{tail(output, 4)}", flush=True)
         return
-    if "coturn" in missing:
-        # Debian starts a service at once; the tests run one of their own, away from the network
-        capture(["systemctl", "disable", "--now", "coturn"])
+    if services := [package for package in missing if package in SERVICES]:
+        # Debian starts a service at once; the tests run their own, away from the network
+        capture(["systemctl", "disable", "--now", *services])
     line.done("done")

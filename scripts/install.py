@@ -17,7 +17,7 @@ from pathlib import Path
 
 import npm
 import pipecat_tools
-from debian import install_debian_tools
+from debian import SYSTEM_TOOLS, TOOLS, install_debian_tools
 from javascript import missing_node
 from steps import BIN, PYTHON, ROOT, VENV, Line, StepError, capture, stream, tail
 
@@ -268,7 +268,7 @@ def main(arguments: list[str]) -> int:
         if "--pipecat" in arguments:
             pipecat_tools.install(pip, cache("wheels"))
         if mode == "dev":
-            install_debian_tools()
+            install_debian_tools(TOOLS | (SYSTEM_TOOLS if "--system" in arguments else {}))
         del lock
     except StepError as error:
         print(f"setup: {error}", file=sys.stderr)

@@ -1,4 +1,7 @@
-"""Makes .venv: `setup.py [--runtime-only] [--npm] [--pipecat]`. It must parse on any Python 3."""
+"""Makes .venv: `setup.py [--runtime-only] [--npm] [--pipecat] [--system]`.
+
+It must parse on any Python 3.
+"""
 
 import sys
 

@@ -4,7 +4,7 @@ The JSON holds ``tokens`` (a session each, one after the other), ``question``, a
 from the moment that a session is asked for, and arguments of ``connect``. Each line has ``at_ms``
 since that moment, ``event`` and what it says. A session ends when the word ``answer`` was heard of
 the bot. With ``again`` the question is asked once more when another carrier is in use, and has to
-be answered twice.
+be answered twice. With ``polite`` it is asked when the greeting is over.
 """
 
 import asyncio
@@ -38,7 +38,9 @@ class Person(voxwire.ClipMicrophone):
         self.play(self._question, sample_rate=self._rate)
 
 
-async def talk(options: dict[str, Any], question: str, *, answer: str, again: bool) -> None:
+async def talk(
+    options: dict[str, Any], question: str, *, answer: str, again: bool, polite: bool
+) -> None:
     """Ask, and print what happens until it is answered."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -48,7 +50,8 @@ async def talk(options: dict[str, Any], question: str, *, answer: str, again: bo
         print(json.dumps({"at_ms": at_ms, "event": event, **more}, default=str), flush=True)
 
     person = Person(question)
-    person.ask()
+    if not polite:
+        person.ask()
     carrier, answers = None, 0
     async with voxwire.connect(microphone=person, **options) as session:
         tell("Ready", transport=session.transport)
@@ -58,6 +61,9 @@ async def talk(options: dict[str, Any], question: str, *, answer: str, again: bo
                 if again and carrier not in (None, event.carrier):
                     person.ask()
                 carrier = event.carrier
+            if polite and isinstance(event, voxwire.UtteranceEnded):
+                person.ask()
+                polite = False
             if isinstance(event, voxwire.BotWord) and answer in event.text:
                 tell("Answered")
                 answers += 1
@@ -68,9 +74,9 @@ async def talk(options: dict[str, Any], question: str, *, answer: str, again: bo
 
 async def main(options: dict[str, Any]) -> None:
     question, answer = options.pop("question"), options.pop("answer")
-    again = options.pop("again", False)
+    again, polite = options.pop("again", False), options.pop("polite", False)
     for token in options.pop("tokens"):
-        await talk({**options, "token": token}, question, answer=answer, again=again)
+        await talk({**options, "token": token}, question, answer=answer, again=again, polite=polite)
 
 
 if __name__ == "__main__":
