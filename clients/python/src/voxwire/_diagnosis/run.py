@@ -173,7 +173,7 @@ class Run:
             return wrong.name
         self._put(*checks)
         gate = Gate(self._clock)
-        self._socket = Socket(websocket, gate, self._clock)
+        self._socket = Socket(websocket, gate, self._clock, url=self._url)
         return None
 
     async def _let_in(self) -> CheckName | None:

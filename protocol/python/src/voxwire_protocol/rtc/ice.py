@@ -8,6 +8,7 @@ are made on the connection's own agents, never on the library.
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from aioice import ice
@@ -135,13 +136,13 @@ def _gather_to_the_end(agent: Any) -> None:
         try:
             return await asyncio.shield(gathering)
         except asyncio.CancelledError:
-            gathering.add_done_callback(lambda _: _close_left(agent))
+            gathering.add_done_callback(partial(_close_left, agent))
             raise
 
     agent.get_component_candidates = gather_whole
 
 
-def _close_left(agent: Any) -> None:
+def _close_left(agent: Any, _: object) -> None:
     """Close the sockets of an agent that was closed before it had them."""
     if agent._closing:
         for protocol in agent._protocols:
