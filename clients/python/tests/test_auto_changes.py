@@ -239,3 +239,14 @@ async def test_of_two_that_are_ready_at_once_the_newest_is_in_use_as_the_server_
         assert server.path_id == 2
         await session.close()
         await log.over()
+
+
+@virtual
+async def test_a_late_path_that_only_the_server_has_is_replaced(time: VirtualTime) -> None:
+    world = World(udp=Udp(reached_ms=None, connected_ms=None))
+    async with world.talk(time) as (_, log):
+        await time.advance(3000)
+        assert [carrier for _, carrier, _ in paths(log)] == ["websocket"]
+        world.udp.peers[0].ready()  # its handshake never ends here
+        await time.advance(10_000)
+        assert world.server.session.path_id == log.of(voxwire.PathChanged)[-1].path_id

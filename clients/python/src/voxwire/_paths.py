@@ -22,6 +22,7 @@ UPGRADE_S: Final = 15.0
 
 MAX_UPGRADE_S: Final = 120.0
 
+_OVERTAKEN: Final = "the server went over to a path that was given up"
 _WEBRTC: Final = wire.Carrier.CARRIER_WEBRTC
 _WEBSOCKET: Final = wire.Carrier.CARRIER_WEBSOCKET
 
@@ -63,6 +64,7 @@ class Paths:
         self._scope: asyncio.Timeout | None = None
         self._wake = asyncio.Event()
         self._known = False  # the server knows that the path in use is no more
+        self._overtaken = False
         self._upgrading = False
         self._had_webrtc = False
         self._failures = 0
@@ -78,10 +80,11 @@ class Paths:
         """Takes a message about a path; one about a path that is gone is ignored."""
         opened = self.opened
         if opened is None or path_id != opened.path_id:
-            known = self._opening.receive(envelope, path_id)
-            if opened is not None and not known and envelope.HasField("path_ready"):
-                # It crossed our giving it up: to the server it replaced the path in use.
-                self._break(_lost("the server went over to a path that was given up"), known=True)
+            tried = self._opening.receive(envelope, path_id)
+            if opened is not None and envelope.HasField("path_ready"):
+                self._overtaken = True  # to the server it has replaced the one in use
+                if not tried:
+                    self._break(_lost(_OVERTAKEN), known=True)
         elif not envelope.HasField("path_close"):
             opened.path.receive(envelope)
         else:
@@ -166,6 +169,7 @@ class Paths:
         except VoxwireError as error:
             if first:
                 raise
+            self._scope, self._upgrading = None, False
             self._fail(error)
         finally:
             self._scope, self._upgrading = None, False
@@ -178,6 +182,7 @@ class Paths:
             group.create_task(opened.path.close())
             raise _lost(f"the audio has changed to {opened.sample_rate} Hz")
         self.opened, self._broken, self._known, self._failures = opened, None, False, 0
+        self._overtaken = False
         sink = self._use(opened)
         self._plan_upgrade(opened)
         self._carrying = group.create_task(self._carry(opened, sink))
@@ -240,7 +245,10 @@ class Paths:
         """
         if not self.broken:  # only the way back to WebRTC failed
             assert self.opened is not None
-            self._plan_upgrade(self.opened)
+            if self._overtaken:  # and the server had taken it
+                self._break(_lost(_OVERTAKEN), known=True)
+            else:
+                self._plan_upgrade(self.opened)
             return
         self._failures += 1
         if self._failures == len(RETRY_S):
