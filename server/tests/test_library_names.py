@@ -29,6 +29,7 @@ USED: dict[str, str] = {
     "aioice.ice.Connection": """
         _check_periodic() _check_list _check_list_maybe_fail() _check_list_done
         query_consent() get_component_candidates(component,addresses) _closing _protocols
+        _nominated
         _local_candidates _remote_candidates _remote_candidates_end _remote_candidates_expected()
         _early_checks_done _add_remote_candidate(remote_candidate,network_host)
         _pair_remote_candidate(remote_candidate) check_incoming(message,addr,protocol)

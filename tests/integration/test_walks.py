@@ -14,12 +14,13 @@ VISITED = {
     PATH: 36,
     BLOCK: 16,
     "a word, synthesiser to wire": 40,
-    "a tool call, model to client to model": 68,
+    "a tool call, model to client to model": 69,
     "a dropped socket, until its path is back": 58,
 }
 """Files that run on the way, also those that are only asked: what a busy machine has run meanwhile
 is among them, so there is room for a few more than a quiet one counts. What a client may send of
-files stands in each Welcome: two more, when its socket is back."""
+files stands in each Welcome: two more, when its socket is back. The watchdog's beat, which passes
+five files, runs in the middle of any of them."""
 
 BLOCK_CHAIN = 8
 PATH_CHAIN = 4

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from voxwire_server.pipeline.bot import Bot, BotSession, ToolReport
     from voxwire_server.serving import serve, serve_async
 
-# onnxruntime tells Microsoft of its use unless this is set before it is imported (its Privacy.md)
+# onnxruntime tells Microsoft of its use unless this is set before it is imported
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
