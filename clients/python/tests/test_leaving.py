@@ -406,7 +406,7 @@ async def test_a_first_hello_is_said_where_the_server_says(time: VirtualTime) ->
             assert there.attach_nonce == replicas.first.hellos[0].attach_nonce
 
 
-@pytest.mark.parametrize("dies", [refused, dark])
+@pytest.mark.parametrize("dies", DEAD)
 @virtual
 async def test_a_first_hello_that_is_sent_to_a_dead_url_comes_back(
     time: VirtualTime, dies: Callable[[Replicas], None]
@@ -418,8 +418,39 @@ async def test_a_first_hello_that_is_sent_to_a_dead_url_comes_back(
         await time.advance(50)
         replicas.first.owner_url = ""
         await time.advance(2000)
-        assert replicas.urls == [OTHER, FIRST]
+        *elsewhere, back = replicas.urls
+        assert {*elsewhere} == {OTHER}  # beside a dial that takes long there is another one
+        assert back == FIRST
         await (await connecting).close()
+
+
+@virtual
+async def test_a_first_hello_that_is_superseded_elsewhere_is_said_nowhere_else(
+    time: VirtualTime,
+) -> None:
+    async with Replicas() as replicas:
+        replicas.other.refuse_with(Code.SUPERSEDED)
+        replicas.first.owner_url = OTHER
+        with pytest.raises(voxwire.SessionError) as caught:
+            async with replicas.connect():
+                pytest.fail("there is no session")
+        assert caught.value.code is Code.SUPERSEDED
+        assert replicas.urls == [OTHER]
+
+
+@virtual
+async def test_what_was_said_before_is_not_why_a_connect_takes_too_long(time: VirtualTime) -> None:
+    async with Replicas() as replicas:
+        mute(replicas)
+        replicas.first.owner_url = OTHER
+        connection = replicas.connect(timeouts=voxwire.Timeouts(connect_ms=2500))
+        connecting = asyncio.create_task(connection.__aenter__())
+        await time.advance(50)
+        replicas.first.owner_url, replicas.first.mute = "", True
+        with pytest.raises(voxwire.VoxwireError) as caught:
+            await connecting
+        assert caught.value.code is Code.TIMEOUT
+        assert replicas.urls == [OTHER, FIRST]
 
 
 @virtual

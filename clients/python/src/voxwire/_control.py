@@ -278,7 +278,11 @@ class Control:
         self._channel.on_lost(self._now_ms())
 
     async def _open(self) -> Socket:
-        return await self._dialler.open(max(1, self._deadline_ms - self._now_ms()))
+        return await self._dialler.open(self._left_ms())
+
+    def _left_ms(self) -> int:
+        """How long connecting may still take."""
+        return max(1, self._deadline_ms - self._now_ms())
 
     async def _patiently(self, attempt: Callable[[], Awaitable[_MadeT]]) -> _MadeT:
         """Tries again while the server is busy or leaves, as long as connecting may take: behind a
@@ -291,6 +295,7 @@ class Control:
         waits = backoff_s(self._jitter)
         next(waits)
         while True:
+            self.failure = None
             try:
                 return await attempt()
             except VoxwireError as error:
@@ -310,11 +315,7 @@ class Control:
         try:
             if dialled is not None:
                 return await self._greet_first(dialled)
-            self._socket = await self._open()
-            await self._dialler.greet(self._socket)
-            return Attached(
-                self._socket, await self._dialler.read_welcome(self._socket), eager=False
-            )
+            return await self._dialler.attach_first(self._left_ms())
         except Refusal as refusal:
             self._drop_socket()
             if await self._has_renewed(refusal.error):
