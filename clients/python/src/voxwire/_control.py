@@ -88,7 +88,7 @@ class Control:
         self.clock: ClockSync = self._watch.clock
         self._socket: Socket | None = None
         self._over = False
-        self._kept_whatever = self._told_to_go = False
+        self._kept_whatever = False
         self._verdict: tuple[int, VoxwireError] | None = None
         self._queue: deque[bytes] = deque()
         self._wake = asyncio.Event()
@@ -117,7 +117,6 @@ class Control:
         """The server will close this socket; the session goes on elsewhere if it says where."""
         here = self._socket.url if self._socket is not None else ""
         moves = self._greeting.addresses.sent_on(notice.resume_url, here=here)
-        self._told_to_go = True
         if moves and self._greeting.resumable:
             self._watch.plan_move(notice.time_left_ms)
         else:
@@ -225,7 +224,7 @@ class Control:
             self._socket.abort()
         self._socket = attached.socket
         self.failure = self._verdict = None
-        self._kept_whatever = self._told_to_go = False
+        self._kept_whatever = False
         self._greeting.welcomed(welcome, attached.socket.url)
         self.features = features_of(welcome)
         self._take_limits(welcome)
@@ -270,7 +269,8 @@ class Control:
         self.failure = error
         self._watch.lost()
         ours = error.code == ErrorCode.SUPERSEDED and self._greeting.unanswered
-        goes_on = self._kept_whatever or (self._told_to_go and error.code == ErrorCode.GOING_AWAY)
+        leaves = error.code == ErrorCode.GOING_AWAY and self._greeting.resumable
+        goes_on = self._kept_whatever or leaves
         if self._over or not (self._greeting.first or self._greeting.resumable):
             raise error
         if is_final(error, attaching=False) and not ours and not goes_on:
