@@ -78,3 +78,23 @@ async def test_any_other_close_counts_for_who_was_told_to_go(time: VirtualTime) 
         assert isinstance(log.failure, voxwire.SessionError)
         assert log.failure.code is Code.SESSION_EXPIRED
         assert not replicas.urls
+
+
+@virtual
+async def test_who_stops_just_when_a_second_socket_is_welcomed_leaves_none(
+    time: VirtualTime,
+) -> None:
+    async with Replicas() as replicas:
+        async with replicas.connect():
+            await time.advance(10)
+            tasks = {
+                getattr(one.get_coro(), "__qualname__", ""): one for one in asyncio.all_tasks()
+            }
+            stop = tasks["Runtime._run_control"].cancel
+            loop = asyncio.get_running_loop()
+            tasks["Watch.run"].add_done_callback(lambda _: loop.call_soon(stop))
+            replicas.session.go_away(time_left_ms=0, resume_url=OTHER)
+            await time.advance(500)
+            assert replicas.urls == [OTHER]
+        await time.advance(1000)
+        assert not replicas.other.network.ends

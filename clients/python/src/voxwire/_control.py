@@ -368,10 +368,10 @@ class Control:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if reading.done() and self._is_our_doing(reading):
                 await asyncio.wait({watching})
+            outcomes = await _end(tasks)
         except BaseException:
             abort_unused(await _end(tasks))
             raise
-        outcomes = await _end(tasks)
         for outcome in outcomes:  # a Welcome beats the loss of the socket that it replaces
             if isinstance(outcome, Attached):
                 return outcome
