@@ -142,3 +142,17 @@ async def test_a_server_that_leaves_is_asked_no_longer_than_connecting_may_take(
         assert caught.value.code is Code.GOING_AWAY
         assert time.now_ms() - start_ms <= 2000
         assert len(server.hellos) == 5  # 0.1, 0.2, 0.5 and 1 s between them
+
+
+@virtual
+async def test_who_sends_on_is_not_dead(time: VirtualTime) -> None:
+    async with Replicas() as replicas, replicas.connect() as session:
+        replicas.other.owner_url = THIRD
+        replicas.session.go_away(time_left_ms=0, resume_url=OTHER)
+        await time.advance(500)
+        assert replicas.urls == [OTHER, FIRST]
+        replicas.other.owner_url = ""
+        replicas.session.go_away(time_left_ms=0, resume_url=OTHER)
+        await time.advance(500)
+        assert replicas.urls == [OTHER, FIRST, OTHER]
+        assert session.connection == "connected"

@@ -199,6 +199,8 @@ class Dialler:
         bound_ms = DIAL_MS if url == addresses.first else MOVED_MS
         try:
             return await self._attach_within(url, min(bound_ms, timeout_ms))
+        except SentOn:
+            raise  # somebody is there
         except (Lost, Refusal):
             addresses.failed(url)
             raise
