@@ -81,6 +81,23 @@ async def test_any_other_close_counts_for_who_was_told_to_go(time: VirtualTime) 
 
 
 @virtual
+async def test_a_move_says_nothing_of_how_long_a_socket_may_be_stuck(time: VirtualTime) -> None:
+    async with Replicas() as replicas, replicas.connect() as session:
+        replicas.session.go_away(time_left_ms=0, resume_url=OTHER)
+        await time.advance(500)
+        assert replicas.urls == [OTHER]
+        replicas.other.network.state = NetworkState.DARK
+        sent_ms = time.now_ms()
+        await session.send_text("stuck")
+        await time.advance(1800)
+        assert replicas.urls[:2] == [OTHER, OTHER]
+        assert 1000 <= replicas.dialled[2][0] - sent_ms <= 1200
+        replicas.other.network.state = NetworkState.UP
+        await time.advance(200)
+        assert session.connection == "connected"
+
+
+@virtual
 async def test_who_stops_just_when_a_second_socket_is_welcomed_leaves_none(
     time: VirtualTime,
 ) -> None:

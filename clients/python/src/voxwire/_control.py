@@ -182,7 +182,6 @@ class Control:
             attempt, after_ms = 0, 0
             try:
                 attached = await self._serve(attached.socket, handler)
-                self._watch.replaced()
             except Lost as loss:
                 self._lose(loss.error)
                 since_ms = self._now_ms()
