@@ -1,4 +1,4 @@
-"""A socket that is closed with 4027 is lost and had back; a second one that is not used is closed."""
+"""A socket that is closed with 4027 is lost and had back; an unused second one is closed."""
 
 import asyncio
 from collections.abc import Callable
