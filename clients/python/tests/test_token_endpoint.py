@@ -105,7 +105,7 @@ async def test_an_answer_that_does_not_come_to_an_end_is_a_timeout() -> None:
             while any(it.name == "voxwire-token" for it in threading.enumerate()):
                 await asyncio.sleep(0.02)  # real time: poll
         over.set()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # one of an earlier test may have ended
 
 
 async def test_who_asks_is_not_told_to_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
