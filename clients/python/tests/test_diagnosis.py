@@ -29,6 +29,7 @@ NOT_HERE = dict.fromkeys(
     ("name", "tls", "clock", *MEDIA, "microphone", "speaker"),
     "skipped",
 )
+GOOD = dict.fromkeys(("server", "token", "capacity", "rtt", "session"), "ok")
 """What there is not in memory, and what was not asked for."""
 
 
@@ -58,7 +59,7 @@ async def test_nothing_is_wrong_and_nothing_is_left() -> None:
         found = await voxwire.diagnose(server.url, environment=server.environment)
         assert found.ok
         states = {check.name: check.state for check in found.checks}
-        assert states == NOT_HERE | dict.fromkeys(("server", "token", "capacity", "rtt"), "ok")
+        assert states == NOT_HERE | GOOD
         [rtt] = [check for check in found.checks if check.name == "rtt"]
         assert rtt.detail == "60 ms there and back"
         assert "rtt         ok      60 ms there and back" in str(found)
@@ -68,10 +69,10 @@ async def test_nothing_is_wrong_and_nothing_is_left() -> None:
 
 @virtual
 async def test_what_is_wrong_is_named_and_what_needs_it_is_skipped(time: VirtualTime) -> None:
-    skipped = NOT_HERE | {"rtt": "skipped"}
+    skipped = NOT_HERE | {"rtt": "skipped", "session": "skipped"}
     async with FakeServer(tokens=("good",)) as server:
         states = await diagnosed(server, token="good")
-        assert states == {**NOT_HERE, "server": "ok", "token": "ok", "capacity": "ok", "rtt": "ok"}
+        assert states == NOT_HERE | GOOD
         states = await diagnosed(server, token=lambda _: "bad")
         refused = {"server": "ok", "token": "UNAUTHORIZED", "capacity": "skipped"}
         assert states == skipped | refused

@@ -22,6 +22,7 @@ CheckName = Literal[
     "turn_tls",
     "udp",
     "echo",
+    "session",
     "microphone",
     "speaker",
 ]

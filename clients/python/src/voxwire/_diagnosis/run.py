@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from voxwire._arguments import token_text
 from voxwire._attach import BUSY, Greeting, Refusal
 from voxwire._diagnosis.checks import ORDER, Check, CheckName, failed, skipped
-from voxwire._diagnosis.line import ECHO_MS, Echo, Line, webrtc_is_here
+from voxwire._diagnosis.line import ECHO_MS, Echo, Ended, Line, webrtc_is_here
 from voxwire._diagnosis.reach import again, reach
 from voxwire._diagnosis.relays import ask_all
 from voxwire._diagnosis.verdict import PathTried, conclude
@@ -50,6 +50,13 @@ _ADVICE: Final[dict[CheckName, str]] = {
     "microphone": "plug one in and allow its use; voxwire devices lists what there is",
     "speaker": "plug one in; voxwire devices lists what there is",
 }
+_OF_END: Final = {
+    ErrorCode.BOT_FAILED: "mend the bot: the server's log has its traceback",
+    ErrorCode.CONNECTION_LOST: "look for what closes connections: a proxy, the network, a restart",
+    ErrorCode.DURATION_LIMIT: "get a token that allows longer sessions",
+    ErrorCode.GOING_AWAY: "try again when the server is back",
+    ErrorCode.INVALID_STATE: "have the bot stay: what comes behind could not be tried",
+}
 _MEDIA: Final = ORDER[ORDER.index("webrtc") : ORDER.index("udp")]
 _NETWORK: Final = ORDER[: ORDER.index("microphone")]
 
@@ -75,6 +82,7 @@ class Run:
         self._socket: Socket | None = None
         self._line: Line | None = None
         self._took_ms = 0  # what was attempted last
+        self._ended: Check | None = None  # why there is no session any more
 
     # making them
 
@@ -91,7 +99,11 @@ class Run:
     def _skip_rest(self, needs: CheckName) -> None:
         """What is left of the network tells nothing without that check."""
         made = {check.name for check in self.checks}
-        self._put(*(skipped(name, needs=needs) for name in _NETWORK if name not in made))
+        for name in _NETWORK:
+            if name == "session" and self._ended is not None:
+                self._put(self._ended)
+            elif name not in made:
+                self._put(skipped(name, needs=needs))
 
     def _left_ms(self) -> float:
         return self._until_ms - self._clock.now_ms()
@@ -126,6 +138,7 @@ class Run:
             if stopped_by is not None:
                 self._skip_rest(stopped_by)
                 return
+        self._put(Check("session", "ok", "it went on as long as it was looked at"))
 
     # the steps: each gives the name of the check that nothing goes on without
 
@@ -235,7 +248,9 @@ class Run:
     async def _round_trip(self) -> CheckName | None:
         line = self._line
         assert line is not None
-        best_ms, bad = await self._attempt("rtt", line.best_ping)
+        best_ms, bad = await self._on_line("rtt", line, line.best_ping)
+        if isinstance(line.lost, Ended):
+            return self._over(line.lost)
         if bad is not None or best_ms is None:
             return self._settled("rtt", None, bad)
         detail = f"{best_ms:.0f} ms there and back"
@@ -247,6 +262,19 @@ class Run:
         else:
             self._put_timed(Check("rtt", "ok", detail))
         return None
+
+    async def _on_line(
+        self, name: CheckName, line: Line, work: Callable[[], Coroutine[Any, Any, T]]
+    ) -> tuple[T | None, Check | None]:
+        """An attempt that is given up with the session."""
+        return await self._attempt(name, lambda: line.while_it_lasts(work()))
+
+    def _over(self, lost: Lost) -> CheckName:
+        """The session is over, which is nobody's fault but that of what ended it."""
+        code = ErrorCode(lost.error.code)
+        advice = _OF_END.get(code, "see the server's log: it ended the session")
+        self._ended = failed("session", lost.error.reason, advice, code)
+        return "session"
 
     async def _media(self) -> CheckName | None:
         line = self._line
@@ -260,24 +288,32 @@ class Run:
             return await line.open_path(self._url, servers)
 
         # one after the other, so that a session's own allocation has the quota for itself
-        asked, bad = await self._attempt("udp", lambda: ask_all(servers))
-        tried, worse = await self._attempt("udp", path)
+        asked, bad = await self._on_line("udp", line, lambda: ask_all(servers))
+        if line.lost is None:
+            tried, worse = await self._on_line("udp", line, path)
+        else:
+            tried, worse = None, None
+        if line.lost is not None:
+            return self._over(line.lost)
         if asked is None or tried is None:
             self._put(*(skipped(name, needs="udp") for name in _MEDIA))
             return self._settled("udp", None, bad or worse)
         checks = conclude(asked, tried, clock_is_wrong=self._clock_is_wrong(), now_s=time.time())
         self._put(*checks)
         if tried.state == "up":
-            await self._echo(line)
+            return await self._echo(line)
         else:
             cause = next((it for it in checks if it.state == "failed" and it.name != "stun"), None)
             needs = None if cause is None else cause.name
             self._put(skipped("echo", "WebRTC carries no audio here", needs=needs))
         return None
 
-    async def _echo(self, line: Line) -> None:
-        echo, bad = await self._attempt("echo", line.echo)
+    async def _echo(self, line: Line) -> CheckName | None:
+        echo, bad = await self._on_line("echo", line, line.echo)
+        if line.lost is not None:
+            return self._over(line.lost)
         self._put_timed(bad if echo is None and bad is not None else _of_echo(echo))
+        return None
 
     async def device(self, name: Literal["microphone", "speaker"], asked: Any) -> None:
         """Whether a device is there."""
