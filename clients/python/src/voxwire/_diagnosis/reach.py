@@ -10,7 +10,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 from urllib.parse import urlsplit, urlunsplit
 
-from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.exceptions import InvalidHandshake, InvalidStatus, ProxyError
+from websockets.proxy import get_proxy
+from websockets.uri import parse_uri
 
 from voxwire._attach import BUSY
 from voxwire._diagnosis.checks import Check, failed, skipped
@@ -21,7 +23,7 @@ from voxwire._websocket import NetworkSocket, WebSocket
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 
-__all__ = ["Reached", "again", "reach"]
+__all__ = ["Reached", "again", "proxy_of", "reach"]
 
 CLOCK_S: Final = 30.0
 """A clock that is wrong by more makes tokens and certificates fail."""
@@ -35,6 +37,10 @@ _NOT_YET, _EXPIRED = 9, 10
 _UPGRADE: Final = (
     "let the proxy pass the upgrade on. nginx: proxy_http_version 1.1;"
     " proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade"
+)
+_PROXY: Final = (
+    "check host and port; the proxy (https_proxy) has to know the host and to allow it, or the host"
+    " stands in no_proxy"
 )
 _CERTIFICATE: Final = {
     _NOT_YET: "it is not valid yet",
@@ -90,6 +96,14 @@ async def reach(url: str, environment: Environment, *, timeout_ms: int) -> Reach
     return found
 
 
+def proxy_of(url: str) -> str | None:
+    """The proxy that a dial goes through, as ``host:port``; None = it goes through none."""
+    if is_loopback(url):
+        return None
+    proxy = get_proxy(parse_uri(url))
+    return None if proxy is None else urlsplit(proxy).netloc.rpartition("@")[2]
+
+
 def _tls(url: str, websocket: WebSocket | None = None) -> Check:
     """The check of an encrypted channel that works, or of none."""
     if websocket is not None and not isinstance(websocket, NetworkSocket):
@@ -129,17 +143,18 @@ async def _explain(url: str, error: VoxwireError, asked_s: float) -> Reached:
         return await _of_tls(url, cause, asked_s)
     if isinstance(cause, InvalidStatus):
         return await _of_status(url, error, cause, asked_s)
+    if isinstance(cause, ProxyError):
+        return _unreached(error.reason, _PROXY, code)
     if isinstance(cause, InvalidHandshake) or code == ErrorCode.VERSION:
         clock = skipped("clock", needs="server")
         return Reached([_tls(url), await _of_path(url, error, "no upgrade"), clock])
     advice = "start the server, and check host, port and firewall"
-    return Reached(
-        [
-            skipped("tls", needs="server"),
-            failed("server", error.reason, advice, code),
-            skipped("clock", needs="server"),
-        ]
-    )
+    return _unreached(error.reason, advice, code)
+
+
+def _unreached(detail: str, advice: str, code: ErrorCode) -> Reached:
+    server = failed("server", detail, advice, code)
+    return Reached([skipped("tls", needs="server"), server, skipped("clock", needs="server")])
 
 
 async def _of_tls(url: str, cause: ssl.SSLError, asked_s: float) -> Reached:

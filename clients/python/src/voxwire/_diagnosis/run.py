@@ -11,7 +11,7 @@ from voxwire._arguments import token_text
 from voxwire._attach import BUSY, Greeting, Refusal
 from voxwire._diagnosis.checks import ORDER, Check, CheckName, failed, skipped
 from voxwire._diagnosis.line import ECHO_MS, Echo, Ended, Line, webrtc_is_here
-from voxwire._diagnosis.reach import again, reach
+from voxwire._diagnosis.reach import again, proxy_of, reach
 from voxwire._diagnosis.relays import ask_all
 from voxwire._diagnosis.verdict import PathTried, conclude
 from voxwire._dial import Dialler
@@ -148,6 +148,8 @@ class Run:
             if self._environment.dial is not dial_websocket:
                 return skipped("name", "this is a test")
             host = urlsplit(self._url).hostname or ""
+            if (proxy := proxy_of(self._url)) is not None:
+                return skipped("name", f"the proxy {proxy} looks it up")
             try:
                 found = await asyncio.get_running_loop().getaddrinfo(host, None)
             except OSError:
