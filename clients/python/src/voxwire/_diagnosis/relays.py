@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from voxwire._diagnosis.stun import Allocation, Answer, Binding, Conversation, message_bytes
+from voxwire._threads import in_thread
 from voxwire_protocol import wire
 
-__all__ = ["ASK_MS", "Asked", "Trouble", "ask_all"]
+__all__ = ["ASK_MS", "LOOK_UP", "Asked", "Trouble", "ask_all"]
 
 ASK_MS: Final = 3000
 """How long one server may take."""
+LOOK_UP: Final = "voxwire-look-up"
+"""The threads that names are looked up in: a program does not wait for those that hang."""
 _AGAIN_S: Final = 0.5
 """After which a datagram that was not answered is sent again; then after twice as long, ..."""
 _FAREWELL_S: Final = 0.5
@@ -155,11 +158,55 @@ class _Datagrams(asyncio.DatagramProtocol):
         self.received.put_nowait(exc)
 
 
+async def _addresses(target: _Target) -> list[str]:
+    """Where a host is, in the order in which it is to be tried.
+
+    Raises:
+        OSError: Its name is not known.
+    """
+
+    def look_up() -> list[str]:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        return [str(address[0]) for *_, address in found]
+
+    return await in_thread(look_up, name=LOOK_UP)
+
+
+async def _endpoint(target: _Target) -> tuple[asyncio.DatagramTransport, _Datagrams]:
+    """A UDP socket that is connected to the first address that can be."""
+    loop, refused = asyncio.get_running_loop(), OSError("the name has no address")
+    for address in await _addresses(target):
+        try:
+            return await loop.create_datagram_endpoint(
+                _Datagrams, remote_addr=(address, target.port)
+            )
+        except OSError as error:
+            refused = error
+    raise refused
+
+
+async def _stream(target: _Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A TCP connection, with TLS where the URL says so, to the first address that takes one."""
+    secure = target.kind == "turn_tls"
+    context = ssl.create_default_context() if secure else None
+    refused = OSError("the name has no address")
+    for address in await _addresses(target):
+        try:
+            return await asyncio.open_connection(
+                address,
+                target.port,
+                ssl=context,
+                server_hostname=target.host if secure else None,
+            )
+        except ssl.SSLError:
+            raise
+        except OSError as error:
+            refused = error
+    raise refused
+
+
 async def _over_udp(target: _Target, asked: Conversation) -> Answer:
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.create_datagram_endpoint(
-        _Datagrams, remote_addr=(target.host, target.port)
-    )
+    transport, protocol = await _endpoint(target)
     try:
         wait_s = _AGAIN_S
         transport.sendto(asked.request())
@@ -186,10 +233,7 @@ async def _over_udp(target: _Target, asked: Conversation) -> Answer:
 
 
 async def _over_tcp(target: _Target, asked: Conversation) -> Answer:
-    secure = target.kind == "turn_tls"
-    reader, writer = await asyncio.open_connection(
-        target.host, target.port, ssl=ssl.create_default_context() if secure else None
-    )
+    reader, writer = await _stream(target)
     try:
         while True:
             writer.write(asked.request())

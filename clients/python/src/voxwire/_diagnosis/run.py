@@ -1,6 +1,7 @@
 """One diagnosis: its checks in their order, each with a deadline."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
@@ -12,7 +13,7 @@ from voxwire._attach import BUSY, Greeting, Refusal
 from voxwire._diagnosis.checks import ORDER, Check, CheckName, failed, skipped
 from voxwire._diagnosis.line import ECHO_MS, Echo, Ended, Line, webrtc_is_here
 from voxwire._diagnosis.reach import again, proxy_of, reach
-from voxwire._diagnosis.relays import ask_all
+from voxwire._diagnosis.relays import LOOK_UP, ask_all
 from voxwire._diagnosis.verdict import PathTried, conclude
 from voxwire._dial import Dialler
 from voxwire._environment import Environment
@@ -151,7 +152,7 @@ class Run:
             if (proxy := proxy_of(self._url)) is not None:
                 return skipped("name", f"the proxy {proxy} looks it up")
             try:
-                found = await asyncio.get_running_loop().getaddrinfo(host, None)
+                found = await in_thread(lambda: socket.getaddrinfo(host, None), name=LOOK_UP)
             except OSError:
                 reason = f"the name {host} was not found"
                 raise make_error(ErrorCode.UNREACHABLE, reason) from None

@@ -5,9 +5,11 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, Final, TextIO
 
 from voxwire._diagnosis.checks import ORDER
+from voxwire._threads import DaemonExecutor
 from voxwire.diagnosis import Check, Diagnosis, diagnose
 
 __all__ = ["add_doctor", "run_doctor"]
@@ -55,22 +57,28 @@ def run_doctor(options: argparse.Namespace) -> int:
     if told is not None:
         told.trying(ORDER[0])
     try:
-        found = asyncio.run(
-            diagnose(
-                options.url,
-                token=options.token,
-                bot=options.bot,
-                microphone=device,
-                speaker=device,
-                on_check=None if told is None else told.show,
-            )
-        )
+        found = asyncio.run(_examine(options, device, None if told is None else told.show))
     finally:
         if told is not None:
             told.clear()
     if options.json:
         print(json.dumps(as_json(found), ensure_ascii=False))
     return 0 if found.ok else 1
+
+
+async def _examine(
+    options: argparse.Namespace, device: bool | None, on_check: Callable[[Check], object] | None
+) -> Diagnosis:
+    """The diagnosis, where nothing is waited for at the end: a look-up may hang for minutes."""
+    asyncio.get_running_loop().set_default_executor(DaemonExecutor())
+    return await diagnose(
+        options.url,
+        token=options.token,
+        bot=options.bot,
+        microphone=device,
+        speaker=device,
+        on_check=on_check,
+    )
 
 
 def as_json(found: Diagnosis) -> dict[str, Any]:
