@@ -89,6 +89,34 @@ async def test_what_is_wrong_is_named_and_what_needs_it_is_skipped(time: Virtual
         assert await diagnosed(server) == skipped | nothing
 
 
+@pytest.mark.parametrize(
+    ("code", "reason", "check", "advice"),
+    [
+        (CODE.INVALID_ARGUMENT, "there are several bots: a, b", "token", "--bot"),
+        (CODE.FORBIDDEN, "the token is for another bot", "token", "--bot"),
+        (CODE.VERSION, "the server speaks version 2", "token", "versions"),
+        (CODE.UNAUTHORIZED, "the token has expired", "token", "POST /v1/tokens"),
+        (CODE.RATE_LIMITED, "too many sessions were begun", "capacity", "VOXWIRE_STARTS_PER_"),
+        (CODE.CAPACITY, "the server is full", "capacity", "VOXWIRE_MAX_SESSIONS"),
+        (CODE.CAPACITY, "the server is too busy", "capacity", "add servers"),
+        (CODE.CAPACITY, "this token allows no more sessions at once", "capacity", "max_sessions"),
+        (CODE.GOING_AWAY, "the server is shutting down", "capacity", "being stopped"),
+    ],
+)
+@virtual
+async def test_the_advice_is_about_what_was_refused(
+    code: voxwire.ErrorCode, reason: str, check: str, advice: str
+) -> None:
+    async with FakeServer() as server:
+        server.refuse_with(code, reason, retry_after_ms=2000)
+        found = await voxwire.diagnose(server.url, environment=server.environment)
+    [fault] = [it for it in found.checks if it.state == "failed"]
+    assert (fault.name, fault.code, fault.detail) == (check, code, reason)
+    assert advice in fault.advice
+    assert ("VOXWIRE_MAX_SESSIONS" in fault.advice) == (reason == "the server is full")
+    assert ("POST /v1/tokens" in fault.advice) == (code == CODE.UNAUTHORIZED)
+
+
 @virtual
 async def test_a_round_trip_that_is_too_long_is_a_warning() -> None:
     async with FakeServer() as server:

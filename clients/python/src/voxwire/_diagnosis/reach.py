@@ -16,6 +16,7 @@ from websockets.uri import parse_uri
 
 from voxwire._attach import BUSY
 from voxwire._diagnosis.checks import Check, failed, skipped
+from voxwire._diagnosis.refusals import advice_on
 from voxwire._environment import Environment
 from voxwire._threads import in_thread
 from voxwire._url import is_loopback
@@ -23,7 +24,7 @@ from voxwire._websocket import NetworkSocket, WebSocket
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 
-__all__ = ["Reached", "again", "proxy_of", "reach"]
+__all__ = ["Reached", "proxy_of", "reach"]
 
 CLOCK_S: Final = 30.0
 """A clock that is wrong by more makes tokens and certificates fail."""
@@ -190,7 +191,7 @@ async def _of_status(
     ours = "code" in _members(bytes(cause.response.body or b""))
     if code in BUSY and (ours or status == 429):
         server = Check("server", "ok", f"{where} answers")
-        full = failed("capacity", error.reason, again(error.retry_after_ms), code)
+        full = failed("capacity", error.reason, advice_on(error), code)
         return Reached([_tls(url), server, clock, full])
     if status in (502, 503, 504) and not ours:
         detail = f"a proxy answers at {where}, and no server behind it (HTTP {status})"
@@ -271,9 +272,3 @@ async def _get(url: str, *, trusting: bool = False) -> _Answer | None:
             return None
 
     return await in_thread(ask, name="voxwire-doctor")
-
-
-def again(retry_after_ms: int) -> str:
-    """What to do about a server that is busy."""
-    when = f"in {retry_after_ms / 1000:g} s" if retry_after_ms else "later"
-    return f"try again {when}; the operator can raise VOXWIRE_MAX_SESSIONS or add servers"

@@ -12,7 +12,8 @@ from voxwire._arguments import token_text
 from voxwire._attach import BUSY, Greeting, Refusal
 from voxwire._diagnosis.checks import ORDER, Check, CheckName, failed, skipped
 from voxwire._diagnosis.line import ECHO_MS, Echo, Ended, Line, webrtc_is_here
-from voxwire._diagnosis.reach import again, proxy_of, reach
+from voxwire._diagnosis.reach import proxy_of, reach
+from voxwire._diagnosis.refusals import advice_on
 from voxwire._diagnosis.relays import LOOK_UP, ask_all
 from voxwire._diagnosis.verdict import PathTried, conclude
 from voxwire._dial import Dialler
@@ -236,13 +237,14 @@ class Run:
         """Why: the server is full, a clock is wrong, or else it is the token."""
         if refused is not None and refused.code in (*BUSY, ErrorCode.GOING_AWAY):
             self._put(skipped("token", needs="capacity"))
-            advice = again(refused.retry_after_ms)
-            self._put(failed("capacity", bad.detail, advice, ErrorCode(refused.code)))
+            code, advice = ErrorCode(refused.code), advice_on(refused)
+            self._put(failed("capacity", bad.detail, advice, code))
             return "capacity"
         if bad.code == ErrorCode.UNAUTHORIZED and self._clock_is_wrong():
             self._put(skipped("token", needs="clock"))
             return "clock"
-        self._put(bad)
+        advice = "" if refused is None else advice_on(refused)
+        self._put(replace(bad, advice=advice or bad.advice))
         return "token"
 
     def _clock_is_wrong(self) -> bool:
