@@ -117,6 +117,22 @@ def test_credentials_that_a_wrong_clock_made_old_are_the_clocks_fault() -> None:
     assert "secret" in concluded([wrong], UP)["turn_udp"].advice
 
 
+@pytest.mark.parametrize("asked", [(), (TCP,)])
+def test_where_only_the_server_was_asked_by_udp_both_ends_may_be_at_fault(asked: Any) -> None:
+    udp = concluded(asked, BLOCKED)["udp"]
+    assert udp.state == "failed"
+    server, here = udp.advice.index("the server's UDP ports"), udp.advice.index("this network")
+    assert server < here
+    assert "VOXWIRE_ICE_ADDRESSES" in udp.advice
+    assert "TURN" in udp.advice
+
+
+def test_where_a_stun_server_is_silent_too_it_is_this_network() -> None:
+    udp = concluded([bad(STUN, "silent")], BLOCKED)["udp"]
+    assert "stun:t, the server itself" in udp.detail
+    assert udp.advice.startswith("let UDP out of this network")
+
+
 @pytest.mark.parametrize("error", [403, 486, 508, 437])
 def test_the_servers_own_error_is_told(error: int) -> None:
     check = concluded([bad(UDP, "refused", error)], UP)["turn_udp"]

@@ -21,6 +21,10 @@ _SECRET: Final = (
     "give VOXWIRE_TURN_SECRET and coturn's static-auth-secret the same value; a user name and"
     " password of VOXWIRE_ICE_SERVERS must be those of the TURN server"
 )
+_EITHER_END: Final = (
+    "open the server's UDP ports (its firewall, Docker), see VOXWIRE_ICE_ADDRESSES, or set up TURN;"
+    " or let UDP out of this network (a firewall, a VPN?)"
+)
 _EXPIRED: Final = "mint fresh credentials: those of VOXWIRE_TURN_SECRET are, for each session"
 _OF_CODE: Final = {
     403: "allow this client or the peer in the TURN server: denied-peer-ip, allowed-peer-ip",
@@ -175,6 +179,9 @@ class _Found:
 
     def _no_udp(self) -> Check:
         tried = [one.url for one in self._asked if one.kind in ("stun", "turn_udp")]
+        if not tried:  # nobody else was asked who would have answered
+            detail = "no UDP packet of the server comes back, and nothing else here is asked by UDP"
+            return failed("udp", detail, _EITHER_END, ErrorCode.ICE_FAILED)
         if self._path.state != "absent":
             tried.append("the server itself")
         detail = f"no UDP packet comes back; tried {', '.join(tried)}"
