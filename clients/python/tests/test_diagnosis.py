@@ -10,6 +10,8 @@ from virtual import session_of, virtual
 
 import voxwire
 import voxwire.testing
+from voxwire._diagnosis import reach
+from voxwire._diagnosis.checks import ORDER, failed
 from voxwire.cli import main
 from voxwire.testing import (
     FakeDevice,
@@ -115,6 +117,34 @@ async def test_the_advice_is_about_what_was_refused(
     assert advice in fault.advice
     assert ("VOXWIRE_MAX_SESSIONS" in fault.advice) == (reason == "the server is full")
     assert ("POST /v1/tokens" in fault.advice) == (code == CODE.UNAUTHORIZED)
+
+
+WRONG = failed("clock", "an hour ahead", "set it", CODE.UNAUTHORIZED)
+
+
+@pytest.mark.parametrize(
+    ("refused", "failing"),
+    [
+        (None, {}),
+        (CODE.CAPACITY, {"capacity": "CAPACITY"}),
+        (CODE.UNAUTHORIZED, {"clock": "UNAUTHORIZED"}),
+    ],
+)
+@virtual
+async def test_a_wrong_clock_is_a_fault_where_it_costs_the_session(
+    monkeypatch: pytest.MonkeyPatch, refused: voxwire.ErrorCode | None, failing: dict[str, str]
+) -> None:
+    monkeypatch.setattr(reach, "_clock", lambda date, asked_s: WRONG)
+    async with FakeServer() as server:
+        if refused is not None:
+            server.refuse_with(refused)
+        found = await voxwire.diagnose(server.url, environment=server.environment)
+    failed = {it.name: it.code.name for it in found.checks if it.state == "failed" and it.code}
+    assert failed == failing
+    [clock] = [it for it in found.checks if it.name == "clock"]
+    assert clock.state == ("failed" if refused == CODE.UNAUTHORIZED else "warning")
+    assert clock.advice == "set it"
+    assert [it.name for it in found.checks] == list(ORDER)
 
 
 @virtual

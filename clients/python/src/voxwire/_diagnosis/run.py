@@ -84,6 +84,8 @@ class Run:
         self._socket: Socket | None = None
         self._line: Line | None = None
         self._took_ms = 0  # what was attempted last
+        self._clock_check: Check | None = None  # it is wrong; not told yet
+        self._clock_is_wrong = False
         self._ended: Check | None = None  # why there is no session any more
 
     # making them
@@ -183,12 +185,18 @@ class Run:
             clock = next((it for it in checks if it.name == "clock" and it.state == "failed"), None)
             wrong = wrong or clock
             assert wrong is not None, "there is no socket"
-            before = [check for check in checks if check.name != "capacity"]
-            self._put(*before)
+            for check in checks:
+                if check is clock and check is not wrong:  # which is not what stops it
+                    self._put(replace(check, state="warning"))
+                elif check.name != "capacity":
+                    self._put(check)
             if wrong.name == "capacity":
                 self._put(skipped("token", needs="capacity"), wrong)
             return wrong.name
-        self._put(*checks)
+        self._clock_check = next(
+            (it for it in checks if it.name == "clock" and it.state == "failed"), None
+        )
+        self._put(*(it for it in checks if it is not self._clock_check))
         gate = Gate(self._clock)
         self._socket = Socket(websocket, gate, self._clock, url=self._url)
         return None
@@ -222,6 +230,7 @@ class Run:
             return Line(socket, welcome, self._environment)
 
         line, bad = await self._attempt("token", greet)
+        self._put_clock(refused=bad is not None and bad.code == ErrorCode.UNAUTHORIZED)
         if line is not None:
             self._line = await line.__aenter__()
             bot = line.welcome.bot or "(no name)"
@@ -240,15 +249,19 @@ class Run:
             code, advice = ErrorCode(refused.code), advice_on(refused)
             self._put(failed("capacity", bad.detail, advice, code))
             return "capacity"
-        if bad.code == ErrorCode.UNAUTHORIZED and self._clock_is_wrong():
+        if bad.code == ErrorCode.UNAUTHORIZED and self._clock_is_wrong:
             self._put(skipped("token", needs="clock"))
             return "clock"
         advice = "" if refused is None else advice_on(refused)
         self._put(replace(bad, advice=advice or bad.advice))
         return "token"
 
-    def _clock_is_wrong(self) -> bool:
-        return any(check.name == "clock" and check.state == "failed" for check in self.checks)
+    def _put_clock(self, *, refused: bool) -> None:
+        """Tells of a clock that is wrong: a fault where it costs the session, else a warning."""
+        if self._clock_check is not None:
+            self._clock_is_wrong = True
+            state = "failed" if refused else "warning"
+            self._put(replace(self._clock_check, state=state))
 
     async def _round_trip(self) -> CheckName | None:
         line = self._line
@@ -303,7 +316,7 @@ class Run:
         if asked is None or tried is None:
             self._put(*(skipped(name, needs="udp") for name in _MEDIA))
             return self._settled("udp", None, bad or worse)
-        checks = conclude(asked, tried, clock_is_wrong=self._clock_is_wrong(), now_s=time.time())
+        checks = conclude(asked, tried, clock_is_wrong=self._clock_is_wrong, now_s=time.time())
         self._put(*checks)
         if tried.state == "up":
             return await self._echo(line)
