@@ -17,6 +17,10 @@ __all__ = ["ASK_MS", "LOOK_UP", "Asked", "Trouble", "ask_all"]
 
 ASK_MS: Final = 3000
 """How long one server may take."""
+ALL_MS: Final = 4500
+"""How long all of them may take."""
+_PROMPT_S: Final = 1.0
+"""Who has not answered by then is waited for beside the others' second turn."""
 LOOK_UP: Final = "voxwire-look-up"
 """The threads that names are looked up in: a program does not wait for those that hang."""
 _AGAIN_S: Final = 0.5
@@ -94,20 +98,43 @@ async def ask_all(servers: Iterable[wire.IceServer]) -> list[Asked]:
     """Asks every server, all at once, and gives back what they gave. Cancel-safe.
 
     Where the quota of a user has room for a session and not for all of these, those that were too
-    much are asked again by themselves. Takes 3 s, and 3 s more in that case.
+    much are asked again by themselves, beside those that are silent. Takes 3 s, and 4.5 s at most
+    in that case; whom there was no time for is told as it was the first time.
     """
     targets = _targets(servers)
-    found = list(await asyncio.gather(*map(_ask, targets)))
-    served = {one.username for one in found if one.kind != "stun" and not one.trouble}
-    ours = [at for at, one in enumerate(found) if one.error == _QUOTA and one.username in served]
+    asking = [asyncio.create_task(_ask(target)) for target in targets]
+    again: dict[int, Asked] = {}
+    try:
+        async with asyncio.timeout(ALL_MS / 1000):
+            if asking:
+                await asyncio.wait(asking, timeout=_PROMPT_S)
+            await _ask_again(targets, asking, again)
+            await asyncio.gather(*asking)
+            await _ask_again(targets, asking, again)  # who answered late
+    except TimeoutError:
+        pass  # the first turn is over: it takes ASK_MS
+    finally:
+        for one in asking:
+            one.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+    return [again.get(at) or one.result() for at, one in enumerate(asking) if not one.cancelled()]
+
+
+async def _ask_again(
+    targets: list[_Target], asking: list[asyncio.Task[Asked]], again: dict[int, Asked]
+) -> None:
+    """Asks those for whom the quota had no room, beside others of the same user, once more."""
+    found = {at: one.result() for at, one in enumerate(asking) if one.done()}
+    served = {one.username for one in found.values() if one.kind != "stun" and not one.trouble}
+    ours = [at for at, one in found.items() if one.error == _QUOTA and one.username in served]
+    ours = [at for at in ours if at not in again]
     ours.sort(key=lambda at: found[at].kind == "turn_udp")  # what is freed late comes last
     for at in ours:
         if at == ours[0]:
             await asyncio.sleep(_RELEASE_S)
-        found[at] = await _ask(targets[at])
-    if ours and found[ours[-1]].kind == "turn_udp":
+        again[at] = await _ask(targets[at])
+    if ours and again[ours[-1]].kind == "turn_udp":
         await asyncio.sleep(_RELEASE_S)
-    return found
 
 
 async def _ask(target: _Target) -> Asked:

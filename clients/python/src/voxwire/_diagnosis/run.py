@@ -306,16 +306,14 @@ class Run:
             return await line.open_path(self._url, servers)
 
         # one after the other, so that a session's own allocation has the quota for itself
-        asked, bad = await self._on_line("udp", line, lambda: ask_all(servers))
-        if line.lost is None:
-            tried, worse = await self._on_line("udp", line, path)
-        else:
-            tried, worse = None, None
+        asked, _ = await self._on_line("udp", line, lambda: ask_all(servers))
+        tried, bad = await self._on_line("udp", line, path)
         if line.lost is not None:
             return self._over(line.lost)
-        if asked is None or tried is None:
+        if tried is None:
             self._put(*(skipped(name, needs="udp") for name in _MEDIA))
-            return self._settled("udp", None, bad or worse)
+            return self._settled("udp", None, bad)
+        asked = asked or []
         checks = conclude(asked, tried, clock_is_wrong=self._clock_is_wrong, now_s=time.time())
         self._put(*checks)
         if tried.state == "up":
