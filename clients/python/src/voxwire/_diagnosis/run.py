@@ -21,6 +21,7 @@ from voxwire._environment import Environment
 from voxwire._live.audio import device_of
 from voxwire._live.backend import choose
 from voxwire._live.portaudio import machine_devices
+from voxwire._rtc_stack import begin_to_load, load
 from voxwire._simulate import Gate
 from voxwire._socket import Lost, Socket
 from voxwire._threads import in_thread
@@ -136,7 +137,9 @@ class Run:
         return None, failed(name, detail, _ADVICE[name], code, duration_ms=self._took_ms)
 
     async def network(self) -> None:
-        """The checks up to the echo."""
+        """The checks up to the session's end."""
+        if webrtc_is_here(self._environment):
+            begin_to_load()
         for step in (self._name, self._reach, self._let_in, self._round_trip, self._media):
             stopped_by = await step()
             if stopped_by is not None:
@@ -305,6 +308,8 @@ class Run:
                 return PathTried("absent", detail)
             return await line.open_path(self._url, servers)
 
+        if webrtc_is_here(self._environment):
+            await self._on_line("udp", line, load)  # which is no time of the path's
         # one after the other, so that a session's own allocation has the quota for itself
         asked, _ = await self._on_line("udp", line, lambda: ask_all(servers))
         tried, bad = await self._on_line("udp", line, path)
