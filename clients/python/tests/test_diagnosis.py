@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -205,6 +206,24 @@ def test_the_command_says_it_in_lines_or_in_json(capsys: pytest.CaptureFixture[s
     assert "ws://127.0.0.1:7860" in capsys.readouterr().out
     assert main(["doctor", "ws://nowhere.invalid"]) == 1
     assert "name" in capsys.readouterr().out
+
+
+def test_the_command_warns_of_the_addresses_that_it_prints(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["doctor", "--help"])
+    assert "this machine's public address" in capsys.readouterr().out
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    assert "before you paste it anywhere" in readme
+
+
+@virtual
+async def test_no_token_is_told() -> None:
+    async with FakeServer(tokens=("CANARY",)) as server:
+        for token in ("CANARY", "CANARY-2"):
+            found = await voxwire.diagnose(server.url, token=token, environment=server.environment)
+            assert "CANARY" not in str(found)
 
 
 @virtual

@@ -20,6 +20,7 @@ JSON_VERSION: Final = 1
 _EPILOG: Final = """\
 One cause is one failed check, with what to do behind ->; what needs it is skipped (–).
 It takes 20 s at most, and the token, where it is good once, is used up.
+What it prints holds this machine's public address and the server's: read it before you paste it.
 
 exit codes:
   0 nothing is wrong    1 something is    2 wrong usage    130 interrupted with Ctrl-C
