@@ -188,7 +188,7 @@ async def test_a_server_that_is_full(world: World) -> None:
 @pytest.mark.parametrize("after_s", [0, 1])
 async def test_a_bot_that_raises(world: World, after_s: float) -> None:
     async def bot(session: BotSession) -> None:
-        await asyncio.sleep(after_s)
+        await asyncio.sleep(after_s)  # real time: moment
         raise RuntimeError("no key for the model")
 
     async with set_up(world, bot=bot) as url:

@@ -195,12 +195,13 @@ class Line:
                 case "error" if envelope.error.fatal:
                     self._last_error = error_from_wire(envelope.error)
                     self._lose(Ended(self._last_error))
-                case "error" if self._path is None:
-                    self._last_error = error_from_wire(envelope.error)
                 case "error":
                     self._last_error = error_from_wire(envelope.error)
-                    told = wire.PathClose(code=envelope.error.code, reason=envelope.error.reason)
-                    self._path.receive(wire.Envelope(path_close=told))
+                    if self._path is not None:
+                        told = wire.PathClose(
+                            code=envelope.error.code, reason=envelope.error.reason
+                        )
+                        self._path.receive(wire.Envelope(path_close=told))
                 case _:
                     if self._path is not None:
                         self._path.receive(envelope)
