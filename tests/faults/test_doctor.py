@@ -5,6 +5,7 @@ of the others one thing is broken. Servers, proxies, TLS and coturn are real. A 
 that is blocked are in test_doctor_apart.py.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ from tests.support.doctor import (
 )
 from tests.support.front import make_certificates
 from voxwire.testing import FakeDevices
+from voxwire_server import BotSession
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
@@ -181,6 +183,20 @@ async def test_a_server_that_is_full(world: World) -> None:
     assert (fault.name, fault.code) == ("capacity", voxwire.ErrorCode.CAPACITY)
     assert "full" in fault.detail and "try again in" in fault.advice
     assert without(checks) == {"name", "tls", "server", "clock", "microphone"}
+
+
+@pytest.mark.parametrize("after_s", [0, 1])
+async def test_a_bot_that_raises(world: World, after_s: float) -> None:
+    async def bot(session: BotSession) -> None:
+        await asyncio.sleep(after_s)  # real time: moment
+        raise RuntimeError("no key for the model")
+
+    async with set_up(world, bot=bot) as url:
+        checks = await examine(url)
+    fault = the_fault(checks)
+    assert (fault.name, fault.code) == ("session", voxwire.ErrorCode.BOT_FAILED)
+    assert "RuntimeError" in fault.detail
+    assert without(checks) >= {"name", "tls", "server", "clock", "token", "capacity", "microphone"}
 
 
 async def test_no_microphone(world: World) -> None:

@@ -145,7 +145,7 @@ def examine_from_client(net: Network) -> tuple[int, Checks]:
 @pytest.mark.skipif(bool(REASON), reason=REASON)
 def test_udp_that_is_blocked(net: Network) -> None:
     green = {"name", "server", "clock", "token", "capacity", "rtt", "webrtc", "turn_tcp"}
-    green |= {"echo"}
+    green |= {"echo", "session"}
     code, checks = examine_from_client(net)
     assert code == 0, checks
     assert green | {"stun", "turn_udp", "udp"} == {

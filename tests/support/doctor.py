@@ -74,8 +74,8 @@ async def _load() -> None:
 
 @asynccontextmanager
 async def set_up(world: World, **broken: Any) -> AsyncIterator[str]:
-    """The set-up, where some settings of the server or arguments of the proxy may be others."""
-    turn = broken.pop("turn", world.turn)
+    """The set-up, where the bot, settings of the server or arguments of the proxy may be others."""
+    turn, bot = broken.pop("turn", world.turn), broken.pop("bot", None) or make_bot()
     settings: dict[str, Any] = {
         "key": KEY,
         "turn_urls": ",".join(turn.turn),
@@ -86,7 +86,7 @@ async def set_up(world: World, **broken: Any) -> AsyncIterator[str]:
     for name, value in broken.items():
         (at_proxy if name in ("tls", "upgrade", "prefix") else settings)[name] = value
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(running_server(make_bot(), **settings))
+        server = await stack.enter_async_context(running_server(bot, **settings))
         yield await stack.enter_async_context(front(server.port, **at_proxy))
 
 
@@ -124,5 +124,5 @@ def without(checks: Checks, *names: str) -> set[str]:
 
 EVERYTHING = {
     *("name", "tls", "server", "clock", "token", "capacity", "rtt", "webrtc", "stun"),
-    *("turn_udp", "turn_tcp", "turn_tls", "udp", "echo", "microphone"),
+    *("turn_udp", "turn_tcp", "turn_tls", "udp", "echo", "session", "microphone"),
 }

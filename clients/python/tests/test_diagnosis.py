@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from virtual import session_of, virtual
 
 import voxwire
 import voxwire.testing
+from voxwire._diagnosis import reach
+from voxwire._diagnosis.checks import ORDER, failed
 from voxwire.cli import main
 from voxwire.testing import (
     FakeDevice,
@@ -29,6 +32,7 @@ NOT_HERE = dict.fromkeys(
     ("name", "tls", "clock", *MEDIA, "microphone", "speaker"),
     "skipped",
 )
+GOOD = dict.fromkeys(("server", "token", "capacity", "rtt", "session"), "ok")
 """What there is not in memory, and what was not asked for."""
 
 
@@ -58,7 +62,7 @@ async def test_nothing_is_wrong_and_nothing_is_left() -> None:
         found = await voxwire.diagnose(server.url, environment=server.environment)
         assert found.ok
         states = {check.name: check.state for check in found.checks}
-        assert states == NOT_HERE | dict.fromkeys(("server", "token", "capacity", "rtt"), "ok")
+        assert states == NOT_HERE | GOOD
         [rtt] = [check for check in found.checks if check.name == "rtt"]
         assert rtt.detail == "60 ms there and back"
         assert "rtt         ok      60 ms there and back" in str(found)
@@ -68,10 +72,10 @@ async def test_nothing_is_wrong_and_nothing_is_left() -> None:
 
 @virtual
 async def test_what_is_wrong_is_named_and_what_needs_it_is_skipped(time: VirtualTime) -> None:
-    skipped = NOT_HERE | {"rtt": "skipped"}
+    skipped = NOT_HERE | {"rtt": "skipped", "session": "skipped"}
     async with FakeServer(tokens=("good",)) as server:
         states = await diagnosed(server, token="good")
-        assert states == {**NOT_HERE, "server": "ok", "token": "ok", "capacity": "ok", "rtt": "ok"}
+        assert states == NOT_HERE | GOOD
         states = await diagnosed(server, token=lambda _: "bad")
         refused = {"server": "ok", "token": "UNAUTHORIZED", "capacity": "skipped"}
         assert states == skipped | refused
@@ -86,6 +90,62 @@ async def test_what_is_wrong_is_named_and_what_needs_it_is_skipped(time: Virtual
         server.network.state = NetworkState.REFUSED
         nothing = {"server": "UNREACHABLE", "token": "skipped", "capacity": "skipped"}
         assert await diagnosed(server) == skipped | nothing
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "check", "advice"),
+    [
+        (CODE.INVALID_ARGUMENT, "there are several bots: a, b", "token", "--bot"),
+        (CODE.FORBIDDEN, "the token is for another bot", "token", "--bot"),
+        (CODE.VERSION, "the server speaks version 2", "token", "versions"),
+        (CODE.UNAUTHORIZED, "the token has expired", "token", "POST /v1/tokens"),
+        (CODE.RATE_LIMITED, "too many sessions were begun", "capacity", "VOXWIRE_STARTS_PER_"),
+        (CODE.CAPACITY, "the server is full", "capacity", "VOXWIRE_MAX_SESSIONS"),
+        (CODE.CAPACITY, "the server is too busy", "capacity", "add servers"),
+        (CODE.CAPACITY, "this token allows no more sessions at once", "capacity", "max_sessions"),
+        (CODE.GOING_AWAY, "the server is shutting down", "capacity", "being stopped"),
+    ],
+)
+@virtual
+async def test_the_advice_is_about_what_was_refused(
+    code: voxwire.ErrorCode, reason: str, check: str, advice: str
+) -> None:
+    async with FakeServer() as server:
+        server.refuse_with(code, reason, retry_after_ms=2000)
+        found = await voxwire.diagnose(server.url, environment=server.environment)
+    [fault] = [it for it in found.checks if it.state == "failed"]
+    assert (fault.name, fault.code, fault.detail) == (check, code, reason)
+    assert advice in fault.advice
+    assert ("VOXWIRE_MAX_SESSIONS" in fault.advice) == (reason == "the server is full")
+    assert ("POST /v1/tokens" in fault.advice) == (code == CODE.UNAUTHORIZED)
+
+
+WRONG = failed("clock", "an hour ahead", "set it", CODE.UNAUTHORIZED)
+
+
+@pytest.mark.parametrize(
+    ("refused", "failing"),
+    [
+        (None, {}),
+        (CODE.CAPACITY, {"capacity": "CAPACITY"}),
+        (CODE.UNAUTHORIZED, {"clock": "UNAUTHORIZED"}),
+    ],
+)
+@virtual
+async def test_a_wrong_clock_is_a_fault_where_it_costs_the_session(
+    monkeypatch: pytest.MonkeyPatch, refused: voxwire.ErrorCode | None, failing: dict[str, str]
+) -> None:
+    monkeypatch.setattr(reach, "_clock", lambda date, asked_s: WRONG)
+    async with FakeServer() as server:
+        if refused is not None:
+            server.refuse_with(refused)
+        found = await voxwire.diagnose(server.url, environment=server.environment)
+    failed = {it.name: it.code.name for it in found.checks if it.state == "failed" and it.code}
+    assert failed == failing
+    [clock] = [it for it in found.checks if it.name == "clock"]
+    assert clock.state == ("failed" if refused == CODE.UNAUTHORIZED else "warning")
+    assert clock.advice == "set it"
+    assert [it.name for it in found.checks] == list(ORDER)
 
 
 @virtual
@@ -146,6 +206,24 @@ def test_the_command_says_it_in_lines_or_in_json(capsys: pytest.CaptureFixture[s
     assert "ws://127.0.0.1:7860" in capsys.readouterr().out
     assert main(["doctor", "ws://nowhere.invalid"]) == 1
     assert "name" in capsys.readouterr().out
+
+
+def test_the_command_warns_of_the_addresses_that_it_prints(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["doctor", "--help"])
+    assert "this machine's public address" in capsys.readouterr().out
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    assert "before you paste it anywhere" in readme
+
+
+@virtual
+async def test_no_token_is_told() -> None:
+    async with FakeServer(tokens=("CANARY",)) as server:
+        for token in ("CANARY", "CANARY-2"):
+            found = await voxwire.diagnose(server.url, token=token, environment=server.environment)
+            assert "CANARY" not in str(found)
 
 
 @virtual

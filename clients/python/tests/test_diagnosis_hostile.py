@@ -7,6 +7,11 @@ import pytest
 from virtual import virtual
 
 import voxwire
+from voxwire._diagnosis import run
+from voxwire._diagnosis.line import Line
+from voxwire._diagnosis.verdict import PathTried
+from voxwire._simulate import Gate
+from voxwire._socket import Socket
 from voxwire.testing import FakeServer, FakeSession, VirtualTime
 from voxwire_protocol import wire
 
@@ -128,3 +133,62 @@ async def test_a_diagnosis_that_is_given_up_leaves_no_session(time: VirtualTime)
             await looking
         await time.advance(2000)
         assert server.session.over
+
+
+@virtual
+async def test_leaving_takes_2_s_though_neither_path_nor_server_lets_go(time: VirtualTime) -> None:
+    class Path:
+        closed = False
+
+        async def close(self) -> None:
+            self.closed = True
+            await asyncio.sleep(3)
+
+    class Stuck:
+        """Takes no byte, and does not answer the closing handshake."""
+
+        aborted = False
+
+        async def send(self, data: bytes) -> None:
+            await asyncio.Event().wait()
+
+        async def receive(self) -> bytes:
+            await asyncio.Event().wait()
+            return b""
+
+        async def close(self) -> None:
+            await asyncio.Event().wait()
+
+        def abort(self) -> None:
+            self.aborted = True
+
+    async with FakeServer() as server:
+        end, path = Stuck(), Path()
+        socket = Socket(end, Gate(server.clock), server.clock, url=server.url)
+        line = await Line(socket, wire.Welcome(), server.environment).__aenter__()
+        monkey: Any = line
+        monkey._path = path
+        began = time.now_ms()
+        await line.__aexit__()
+        assert time.now_ms() - began <= 2000
+    assert path.closed
+    assert end.aborted
+
+
+@virtual
+async def test_what_loading_webrtc_takes_is_no_time_of_the_paths(
+    time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def load() -> None:
+        await asyncio.sleep(4)
+
+    async def open_path(line: Line, url: str, servers: object) -> PathTried:
+        await asyncio.sleep(4.4)
+        return PathTried("absent", "it came to its end")
+
+    monkeypatch.setattr(run, "load", load)
+    monkeypatch.setattr(run, "webrtc_is_here", lambda _: True)
+    monkeypatch.setattr(Line, "open_path", open_path)
+    async with FakeServer() as server:
+        states = await found(time, server)
+    assert states["webrtc"] == ("skipped", "it came to its end")

@@ -7,13 +7,32 @@ program from ending.
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["in_thread", "leave_to_thread"]
+__all__ = ["DaemonExecutor", "in_thread", "leave_to_thread"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _start(name: str, function: Callable[[], T]) -> Future[T]:
+    future: Future[T] = Future()
+
+    def run() -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            result = function()
+        except BaseException as error:
+            plain = isinstance(error, Exception) and not isinstance(error, StopIteration)
+            future.set_exception(error if plain else RuntimeError(type(error).__name__))
+        else:
+            future.set_result(result)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return future
 
 
 class _DaemonThreads(Executor):
@@ -23,21 +42,18 @@ class _DaemonThreads(Executor):
         self._name = name
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        future: Future[T] = Future()
+        return _start(self._name, partial(fn, *args, **kwargs))
 
-        def run() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                result = fn(*args, **kwargs)
-            except BaseException as error:
-                plain = isinstance(error, Exception) and not isinstance(error, StopIteration)
-                future.set_exception(error if plain else RuntimeError(type(error).__name__))
-            else:
-                future.set_result(result)
 
-        threading.Thread(target=run, name=self._name, daemon=True).start()
-        return future
+class DaemonExecutor(ThreadPoolExecutor):
+    """The same as a loop's default executor, which has to be of this kind.
+
+    The name look-ups of asyncio run there: `asyncio.run` does not wait for one that hangs.
+    """
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Runs a function in a thread of its own."""
+        return _start("voxwire-default", partial(fn, *args, **kwargs))
 
 
 async def in_thread(function: Callable[[], T], *, name: str = "voxwire-audio") -> T:

@@ -22,6 +22,7 @@ CheckName = Literal[
     "turn_tls",
     "udp",
     "echo",
+    "session",
     "microphone",
     "speaker",
 ]
@@ -44,8 +45,9 @@ class Check:
 
     Attributes:
         name: What it was.
-        state: ``warning`` = it works, and a conversation will suffer from it; ``skipped`` = not
-            tried, or what came of it has its cause in another check, which `needs` names.
+        state: ``warning`` = it works and a conversation will suffer from it, or a conversation
+            does without it; ``skipped`` = not tried, or what came of it has its cause in another
+            check, which `needs` names.
         detail: One sentence: what was found, or why it was skipped.
         code: The error's code when it failed.
         duration_ms: How long it took.

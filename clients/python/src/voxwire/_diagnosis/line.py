@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -18,13 +18,15 @@ from voxwire.playout import Samples
 from voxwire_protocol import wire
 from voxwire_protocol.capture import Piece
 from voxwire_protocol.channel import Channel, ChannelError
-from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_protocol.errors import ErrorCode, VoxwireError, error_from_wire, make_error
 from voxwire_protocol.events import FallbackReason
 
 if TYPE_CHECKING:
     from voxwire._webrtc_path import WebRtcPath
 
-__all__ = ["ECHO_MS", "Echo", "Line", "webrtc_is_here"]
+__all__ = ["ECHO_MS", "Echo", "Ended", "Line", "webrtc_is_here"]
+
+T = TypeVar("T")
 
 ECHO_MS: Final = 3000
 """How long packets are counted."""
@@ -32,8 +34,18 @@ PATH_MS: Final = 4500
 """How long a path may take to come up."""
 PINGS: Final = 3
 PING_EVERY_S: Final = 0.25
-_BYE_S: Final = 1.0
+_LEAVE_S: Final = 1.4
+"""Closing the socket takes 0.5 s more. What is left of a path then goes on by itself."""
 _PATH_ID: Final = 1
+
+_ENDS: Final = {
+    wire.EndReason.END_REASON_BOT: (ErrorCode.INVALID_STATE, "the bot ended the session"),
+    wire.EndReason.END_REASON_SERVER: (ErrorCode.GOING_AWAY, "the server is shutting down"),
+}
+
+
+class Ended(Lost):
+    """The server has ended the session, and has said why."""
 
 
 class Echo(NamedTuple):
@@ -75,6 +87,8 @@ class Line:
         self._number = 0
         self._best_ms: float | None = None
         self._lost: Lost | None = None
+        self._over = asyncio.Event()
+        self._last_error: VoxwireError | None = None
         self._path: WebRtcPath | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -87,19 +101,25 @@ class Line:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Closes the path and ends the session; within 5 s."""
+        """Closes the path and ends the session; within 2 s."""
         try:
-            if self._path is not None:
-                await self._path.close()
-            self._send(wire.Envelope(bye=wire.Bye(reason="a diagnosis")))
-            with contextlib.suppress(TimeoutError, Lost):
-                async with asyncio.timeout(_BYE_S):
-                    await self._written()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVE_S), asyncio.TaskGroup() as leaving:
+                    leaving.create_task(self._close_path())
+                    leaving.create_task(self._say_bye())
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._socket.close()
+
+    async def _close_path(self) -> None:
+        if self._path is not None:
+            await self._path.close()
+
+    async def _say_bye(self) -> None:
+        self._send(wire.Envelope(bye=wire.Bye(reason="a diagnosis")))
+        await self._written()
 
     # messages
 
@@ -132,10 +152,32 @@ class Line:
             self._lose(loss)
 
     def _lose(self, loss: Lost) -> None:
-        self._lost = self._lost or loss
-        for pong in self._pongs.values():
-            if not pong.done():
-                pong.set_exception(loss)
+        if self._lost is None:
+            self._lost = loss
+            self._over.set()
+
+    @property
+    def lost(self) -> Lost | None:
+        """Why there is no session any more; None while there is one."""
+        return self._lost
+
+    async def while_it_lasts(self, work: Coroutine[Any, Any, T]) -> T:
+        """What some work gives, which is given up with the session. Cancel-safe.
+
+        Raises:
+            Lost: The session is over, or the socket gone; `Ended` where the server said so.
+        """
+        working = asyncio.create_task(work)
+        over = asyncio.create_task(self._over.wait())
+        try:
+            await asyncio.wait({working, over}, return_when=asyncio.FIRST_COMPLETED)
+            if self._lost is not None:
+                raise self._lost
+            return await working
+        finally:
+            working.cancel()
+            over.cancel()
+            await asyncio.gather(working, over, return_exceptions=True)
 
     def _take(self, data: str | bytes) -> None:
         try:
@@ -148,25 +190,34 @@ class Line:
                     pong = self._pongs.get(envelope.pong.number)
                     if pong is not None and not pong.done():
                         pong.set_result(None)
-                case "error" if self._path is not None:
-                    told = wire.PathClose(code=envelope.error.code, reason=envelope.error.reason)
-                    self._path.receive(wire.Envelope(path_close=told))
+                case "session_ended":
+                    self._lose(Ended(self._why_ended(envelope.session_ended.reason)))
+                case "error" if envelope.error.fatal:
+                    self._last_error = error_from_wire(envelope.error)
+                    self._lose(Ended(self._last_error))
+                case "error":
+                    self._last_error = error_from_wire(envelope.error)
+                    if self._path is not None:
+                        told = wire.PathClose(
+                            code=envelope.error.code, reason=envelope.error.reason
+                        )
+                        self._path.receive(wire.Envelope(path_close=told))
                 case _:
                     if self._path is not None:
                         self._path.receive(envelope)
         for acknowledgement in self._channel.outgoing(self._now_ms()):
             self._queue.put_nowait(acknowledgement)
 
+    def _why_ended(self, reason: wire.EndReason.ValueType) -> VoxwireError:
+        if reason == wire.EndReason.END_REASON_ERROR and self._last_error is not None:
+            return self._last_error
+        code, told = _ENDS.get(reason, (ErrorCode.INTERNAL, "the server ended the session"))
+        return make_error(code, told)
+
     # round trips
 
     async def ping(self) -> float:
-        """One round trip, milliseconds.
-
-        Raises:
-            Lost: The socket is gone.
-        """
-        if self._lost is not None:
-            raise self._lost
+        """One round trip, milliseconds."""
         self._number += 1
         number, sent_ms = self._number, self._clock.now_ms()
         pong = self._pongs[number] = asyncio.get_running_loop().create_future()
@@ -180,11 +231,7 @@ class Line:
         return took_ms
 
     async def best_ping(self) -> float:
-        """The best of three round trips, milliseconds.
-
-        Raises:
-            Lost: The socket is gone.
-        """
+        """The best of three round trips, milliseconds."""
         return min([await self.ping() for _ in range(PINGS)])
 
     # the path

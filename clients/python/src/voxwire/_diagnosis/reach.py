@@ -10,10 +10,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 from urllib.parse import urlsplit, urlunsplit
 
-from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.exceptions import InvalidHandshake, InvalidStatus, ProxyError
+from websockets.proxy import get_proxy
+from websockets.uri import parse_uri
 
 from voxwire._attach import BUSY
 from voxwire._diagnosis.checks import Check, failed, skipped
+from voxwire._diagnosis.refusals import advice_on
 from voxwire._environment import Environment
 from voxwire._threads import in_thread
 from voxwire._url import is_loopback
@@ -21,7 +24,7 @@ from voxwire._websocket import NetworkSocket, WebSocket
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 
-__all__ = ["Reached", "again", "reach"]
+__all__ = ["Reached", "proxy_of", "reach"]
 
 CLOCK_S: Final = 30.0
 """A clock that is wrong by more makes tokens and certificates fail."""
@@ -35,6 +38,10 @@ _NOT_YET, _EXPIRED = 9, 10
 _UPGRADE: Final = (
     "let the proxy pass the upgrade on. nginx: proxy_http_version 1.1;"
     " proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade"
+)
+_PROXY: Final = (
+    "check host and port; the proxy (https_proxy) has to know the host and to allow it, or the host"
+    " stands in no_proxy"
 )
 _CERTIFICATE: Final = {
     _NOT_YET: "it is not valid yet",
@@ -90,6 +97,14 @@ async def reach(url: str, environment: Environment, *, timeout_ms: int) -> Reach
     return found
 
 
+def proxy_of(url: str) -> str | None:
+    """The proxy that a dial goes through, as ``host:port``; None = it goes through none."""
+    if is_loopback(url):
+        return None
+    proxy = get_proxy(parse_uri(url))
+    return None if proxy is None else urlsplit(proxy).netloc.rpartition("@")[2]
+
+
 def _tls(url: str, websocket: WebSocket | None = None) -> Check:
     """The check of an encrypted channel that works, or of none."""
     if websocket is not None and not isinstance(websocket, NetworkSocket):
@@ -129,17 +144,18 @@ async def _explain(url: str, error: VoxwireError, asked_s: float) -> Reached:
         return await _of_tls(url, cause, asked_s)
     if isinstance(cause, InvalidStatus):
         return await _of_status(url, error, cause, asked_s)
+    if isinstance(cause, ProxyError):
+        return _unreached(error.reason, _PROXY, code)
     if isinstance(cause, InvalidHandshake) or code == ErrorCode.VERSION:
         clock = skipped("clock", needs="server")
         return Reached([_tls(url), await _of_path(url, error, "no upgrade"), clock])
     advice = "start the server, and check host, port and firewall"
-    return Reached(
-        [
-            skipped("tls", needs="server"),
-            failed("server", error.reason, advice, code),
-            skipped("clock", needs="server"),
-        ]
-    )
+    return _unreached(error.reason, advice, code)
+
+
+def _unreached(detail: str, advice: str, code: ErrorCode) -> Reached:
+    server = failed("server", detail, advice, code)
+    return Reached([skipped("tls", needs="server"), server, skipped("clock", needs="server")])
 
 
 async def _of_tls(url: str, cause: ssl.SSLError, asked_s: float) -> Reached:
@@ -175,7 +191,7 @@ async def _of_status(
     ours = "code" in _members(bytes(cause.response.body or b""))
     if code in BUSY and (ours or status == 429):
         server = Check("server", "ok", f"{where} answers")
-        full = failed("capacity", error.reason, again(error.retry_after_ms), code)
+        full = failed("capacity", error.reason, advice_on(error), code)
         return Reached([_tls(url), server, clock, full])
     if status in (502, 503, 504) and not ours:
         detail = f"a proxy answers at {where}, and no server behind it (HTTP {status})"
@@ -256,9 +272,3 @@ async def _get(url: str, *, trusting: bool = False) -> _Answer | None:
             return None
 
     return await in_thread(ask, name="voxwire-doctor")
-
-
-def again(retry_after_ms: int) -> str:
-    """What to do about a server that is busy."""
-    when = f"in {retry_after_ms / 1000:g} s" if retry_after_ms else "later"
-    return f"try again {when}; the operator can raise VOXWIRE_MAX_SESSIONS or add servers"

@@ -10,12 +10,19 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from voxwire._diagnosis.stun import Allocation, Answer, Binding, Conversation, message_bytes
+from voxwire._threads import in_thread
 from voxwire_protocol import wire
 
-__all__ = ["ASK_MS", "Asked", "Trouble", "ask_all"]
+__all__ = ["ASK_MS", "LOOK_UP", "Asked", "Trouble", "ask_all"]
 
 ASK_MS: Final = 3000
 """How long one server may take."""
+ALL_MS: Final = 4500
+"""How long all of them may take."""
+_PROMPT_S: Final = 1.0
+"""Who has not answered by then is waited for beside the others' second turn."""
+LOOK_UP: Final = "voxwire-look-up"
+"""The threads that names are looked up in: a program does not wait for those that hang."""
 _AGAIN_S: Final = 0.5
 """After which a datagram that was not answered is sent again; then after twice as long, ..."""
 _FAREWELL_S: Final = 0.5
@@ -91,20 +98,43 @@ async def ask_all(servers: Iterable[wire.IceServer]) -> list[Asked]:
     """Asks every server, all at once, and gives back what they gave. Cancel-safe.
 
     Where the quota of a user has room for a session and not for all of these, those that were too
-    much are asked again by themselves. Takes 3 s, and 3 s more in that case.
+    much are asked again by themselves, beside those that are silent. Takes 3 s, and 4.5 s at most
+    in that case; whom there was no time for is told as it was the first time.
     """
     targets = _targets(servers)
-    found = list(await asyncio.gather(*map(_ask, targets)))
-    served = {one.username for one in found if one.kind != "stun" and not one.trouble}
-    ours = [at for at, one in enumerate(found) if one.error == _QUOTA and one.username in served]
+    asking = [asyncio.create_task(_ask(target)) for target in targets]
+    again: dict[int, Asked] = {}
+    try:
+        async with asyncio.timeout(ALL_MS / 1000):
+            if asking:
+                await asyncio.wait(asking, timeout=_PROMPT_S)
+            await _ask_again(targets, asking, again)
+            await asyncio.gather(*asking)
+            await _ask_again(targets, asking, again)  # who answered late
+    except TimeoutError:
+        pass  # the first turn is over: it takes ASK_MS
+    finally:
+        for one in asking:
+            one.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+    return [again.get(at) or one.result() for at, one in enumerate(asking) if not one.cancelled()]
+
+
+async def _ask_again(
+    targets: list[_Target], asking: list[asyncio.Task[Asked]], again: dict[int, Asked]
+) -> None:
+    """Asks those for whom the quota had no room, beside others of the same user, once more."""
+    found = {at: one.result() for at, one in enumerate(asking) if one.done()}
+    served = {one.username for one in found.values() if one.kind != "stun" and not one.trouble}
+    ours = [at for at, one in found.items() if one.error == _QUOTA and one.username in served]
+    ours = [at for at in ours if at not in again]
     ours.sort(key=lambda at: found[at].kind == "turn_udp")  # what is freed late comes last
     for at in ours:
         if at == ours[0]:
             await asyncio.sleep(_RELEASE_S)
-        found[at] = await _ask(targets[at])
-    if ours and found[ours[-1]].kind == "turn_udp":
+        again[at] = await _ask(targets[at])
+    if ours and again[ours[-1]].kind == "turn_udp":
         await asyncio.sleep(_RELEASE_S)
-    return found
 
 
 async def _ask(target: _Target) -> Asked:
@@ -155,11 +185,55 @@ class _Datagrams(asyncio.DatagramProtocol):
         self.received.put_nowait(exc)
 
 
+async def _addresses(target: _Target) -> list[str]:
+    """Where a host is, in the order in which it is to be tried.
+
+    Raises:
+        OSError: Its name is not known.
+    """
+
+    def look_up() -> list[str]:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        return [str(address[0]) for *_, address in found]
+
+    return await in_thread(look_up, name=LOOK_UP)
+
+
+async def _endpoint(target: _Target) -> tuple[asyncio.DatagramTransport, _Datagrams]:
+    """A UDP socket that is connected to the first address that can be."""
+    loop, refused = asyncio.get_running_loop(), OSError("the name has no address")
+    for address in await _addresses(target):
+        try:
+            return await loop.create_datagram_endpoint(
+                _Datagrams, remote_addr=(address, target.port)
+            )
+        except OSError as error:
+            refused = error
+    raise refused
+
+
+async def _stream(target: _Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A TCP connection, with TLS where the URL says so, to the first address that takes one."""
+    secure = target.kind == "turn_tls"
+    context = ssl.create_default_context() if secure else None
+    refused = OSError("the name has no address")
+    for address in await _addresses(target):
+        try:
+            return await asyncio.open_connection(
+                address,
+                target.port,
+                ssl=context,
+                server_hostname=target.host if secure else None,
+            )
+        except ssl.SSLError:
+            raise
+        except OSError as error:
+            refused = error
+    raise refused
+
+
 async def _over_udp(target: _Target, asked: Conversation) -> Answer:
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.create_datagram_endpoint(
-        _Datagrams, remote_addr=(target.host, target.port)
-    )
+    transport, protocol = await _endpoint(target)
     try:
         wait_s = _AGAIN_S
         transport.sendto(asked.request())
@@ -186,10 +260,7 @@ async def _over_udp(target: _Target, asked: Conversation) -> Answer:
 
 
 async def _over_tcp(target: _Target, asked: Conversation) -> Answer:
-    secure = target.kind == "turn_tls"
-    reader, writer = await asyncio.open_connection(
-        target.host, target.port, ssl=ssl.create_default_context() if secure else None
-    )
+    reader, writer = await _stream(target)
     try:
         while True:
             writer.write(asked.request())

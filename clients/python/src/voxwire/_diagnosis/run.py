@@ -1,8 +1,9 @@
 """One diagnosis: its checks in their order, each with a deadline."""
 
 import asyncio
+import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -10,15 +11,17 @@ from urllib.parse import urlsplit
 from voxwire._arguments import token_text
 from voxwire._attach import BUSY, Greeting, Refusal
 from voxwire._diagnosis.checks import ORDER, Check, CheckName, failed, skipped
-from voxwire._diagnosis.line import ECHO_MS, Echo, Line, webrtc_is_here
-from voxwire._diagnosis.reach import again, reach
-from voxwire._diagnosis.relays import ask_all
+from voxwire._diagnosis.line import ECHO_MS, Echo, Ended, Line, webrtc_is_here
+from voxwire._diagnosis.reach import proxy_of, reach
+from voxwire._diagnosis.refusals import advice_on
+from voxwire._diagnosis.relays import LOOK_UP, ask_all
 from voxwire._diagnosis.verdict import PathTried, conclude
 from voxwire._dial import Dialler
 from voxwire._environment import Environment
 from voxwire._live.audio import device_of
 from voxwire._live.backend import choose
 from voxwire._live.portaudio import machine_devices
+from voxwire._rtc_stack import begin_to_load, load
 from voxwire._simulate import Gate
 from voxwire._socket import Lost, Socket
 from voxwire._threads import in_thread
@@ -50,6 +53,13 @@ _ADVICE: Final[dict[CheckName, str]] = {
     "microphone": "plug one in and allow its use; voxwire devices lists what there is",
     "speaker": "plug one in; voxwire devices lists what there is",
 }
+_OF_END: Final = {
+    ErrorCode.BOT_FAILED: "mend the bot: the server's log has its traceback",
+    ErrorCode.CONNECTION_LOST: "look for what closes connections: a proxy, the network, a restart",
+    ErrorCode.DURATION_LIMIT: "get a token that allows longer sessions",
+    ErrorCode.GOING_AWAY: "try again when the server is back",
+    ErrorCode.INVALID_STATE: "have the bot stay: what comes behind could not be tried",
+}
 _MEDIA: Final = ORDER[ORDER.index("webrtc") : ORDER.index("udp")]
 _NETWORK: Final = ORDER[: ORDER.index("microphone")]
 
@@ -75,6 +85,9 @@ class Run:
         self._socket: Socket | None = None
         self._line: Line | None = None
         self._took_ms = 0  # what was attempted last
+        self._clock_check: Check | None = None  # it is wrong; not told yet
+        self._clock_is_wrong = False
+        self._ended: Check | None = None  # why there is no session any more
 
     # making them
 
@@ -91,7 +104,11 @@ class Run:
     def _skip_rest(self, needs: CheckName) -> None:
         """What is left of the network tells nothing without that check."""
         made = {check.name for check in self.checks}
-        self._put(*(skipped(name, needs=needs) for name in _NETWORK if name not in made))
+        for name in _NETWORK:
+            if name == "session" and self._ended is not None:
+                self._put(self._ended)
+            elif name not in made:
+                self._put(skipped(name, needs=needs))
 
     def _left_ms(self) -> float:
         return self._until_ms - self._clock.now_ms()
@@ -120,12 +137,15 @@ class Run:
         return None, failed(name, detail, _ADVICE[name], code, duration_ms=self._took_ms)
 
     async def network(self) -> None:
-        """The checks up to the echo."""
+        """The checks up to the session's end."""
+        if webrtc_is_here(self._environment):
+            begin_to_load()
         for step in (self._name, self._reach, self._let_in, self._round_trip, self._media):
             stopped_by = await step()
             if stopped_by is not None:
                 self._skip_rest(stopped_by)
                 return
+        self._put(Check("session", "ok", "it went on as long as it was looked at"))
 
     # the steps: each gives the name of the check that nothing goes on without
 
@@ -135,8 +155,10 @@ class Run:
             if self._environment.dial is not dial_websocket:
                 return skipped("name", "this is a test")
             host = urlsplit(self._url).hostname or ""
+            if (proxy := proxy_of(self._url)) is not None:
+                return skipped("name", f"the proxy {proxy} looks it up")
             try:
-                found = await asyncio.get_running_loop().getaddrinfo(host, None)
+                found = await in_thread(lambda: socket.getaddrinfo(host, None), name=LOOK_UP)
             except OSError:
                 reason = f"the name {host} was not found"
                 raise make_error(ErrorCode.UNREACHABLE, reason) from None
@@ -166,12 +188,18 @@ class Run:
             clock = next((it for it in checks if it.name == "clock" and it.state == "failed"), None)
             wrong = wrong or clock
             assert wrong is not None, "there is no socket"
-            before = [check for check in checks if check.name != "capacity"]
-            self._put(*before)
+            for check in checks:
+                if check is clock and check is not wrong:  # which is not what stops it
+                    self._put(replace(check, state="warning"))
+                elif check.name != "capacity":
+                    self._put(check)
             if wrong.name == "capacity":
                 self._put(skipped("token", needs="capacity"), wrong)
             return wrong.name
-        self._put(*checks)
+        self._clock_check = next(
+            (it for it in checks if it.name == "clock" and it.state == "failed"), None
+        )
+        self._put(*(it for it in checks if it is not self._clock_check))
         gate = Gate(self._clock)
         self._socket = Socket(websocket, gate, self._clock, url=self._url)
         return None
@@ -205,6 +233,7 @@ class Run:
             return Line(socket, welcome, self._environment)
 
         line, bad = await self._attempt("token", greet)
+        self._put_clock(refused=bad is not None and bad.code == ErrorCode.UNAUTHORIZED)
         if line is not None:
             self._line = await line.__aenter__()
             bot = line.welcome.bot or "(no name)"
@@ -220,22 +249,29 @@ class Run:
         """Why: the server is full, a clock is wrong, or else it is the token."""
         if refused is not None and refused.code in (*BUSY, ErrorCode.GOING_AWAY):
             self._put(skipped("token", needs="capacity"))
-            advice = again(refused.retry_after_ms)
-            self._put(failed("capacity", bad.detail, advice, ErrorCode(refused.code)))
+            code, advice = ErrorCode(refused.code), advice_on(refused)
+            self._put(failed("capacity", bad.detail, advice, code))
             return "capacity"
-        if bad.code == ErrorCode.UNAUTHORIZED and self._clock_is_wrong():
+        if bad.code == ErrorCode.UNAUTHORIZED and self._clock_is_wrong:
             self._put(skipped("token", needs="clock"))
             return "clock"
-        self._put(bad)
+        advice = "" if refused is None else advice_on(refused)
+        self._put(replace(bad, advice=advice or bad.advice))
         return "token"
 
-    def _clock_is_wrong(self) -> bool:
-        return any(check.name == "clock" and check.state == "failed" for check in self.checks)
+    def _put_clock(self, *, refused: bool) -> None:
+        """Tells of a clock that is wrong: a fault where it costs the session, else a warning."""
+        if self._clock_check is not None:
+            self._clock_is_wrong = True
+            state = "failed" if refused else "warning"
+            self._put(replace(self._clock_check, state=state))
 
     async def _round_trip(self) -> CheckName | None:
         line = self._line
         assert line is not None
-        best_ms, bad = await self._attempt("rtt", line.best_ping)
+        best_ms, bad = await self._on_line("rtt", line, line.best_ping)
+        if isinstance(line.lost, Ended):
+            return self._over(line.lost)
         if bad is not None or best_ms is None:
             return self._settled("rtt", None, bad)
         detail = f"{best_ms:.0f} ms there and back"
@@ -248,6 +284,19 @@ class Run:
             self._put_timed(Check("rtt", "ok", detail))
         return None
 
+    async def _on_line(
+        self, name: CheckName, line: Line, work: Callable[[], Coroutine[Any, Any, T]]
+    ) -> tuple[T | None, Check | None]:
+        """An attempt that is given up with the session."""
+        return await self._attempt(name, lambda: line.while_it_lasts(work()))
+
+    def _over(self, lost: Lost) -> CheckName:
+        """The session is over, which is nobody's fault but that of what ended it."""
+        code = ErrorCode(lost.error.code)
+        advice = _OF_END.get(code, "see the server's log: it ended the session")
+        self._ended = failed("session", lost.error.reason, advice, code)
+        return "session"
+
     async def _media(self) -> CheckName | None:
         line = self._line
         assert line is not None
@@ -259,25 +308,33 @@ class Run:
                 return PathTried("absent", detail)
             return await line.open_path(self._url, servers)
 
+        if webrtc_is_here(self._environment):
+            await self._on_line("udp", line, load)  # which is no time of the path's
         # one after the other, so that a session's own allocation has the quota for itself
-        asked, bad = await self._attempt("udp", lambda: ask_all(servers))
-        tried, worse = await self._attempt("udp", path)
-        if asked is None or tried is None:
+        asked, _ = await self._on_line("udp", line, lambda: ask_all(servers))
+        tried, bad = await self._on_line("udp", line, path)
+        if line.lost is not None:
+            return self._over(line.lost)
+        if tried is None:
             self._put(*(skipped(name, needs="udp") for name in _MEDIA))
-            return self._settled("udp", None, bad or worse)
-        checks = conclude(asked, tried, clock_is_wrong=self._clock_is_wrong(), now_s=time.time())
+            return self._settled("udp", None, bad)
+        asked = asked or []
+        checks = conclude(asked, tried, clock_is_wrong=self._clock_is_wrong, now_s=time.time())
         self._put(*checks)
         if tried.state == "up":
-            await self._echo(line)
+            return await self._echo(line)
         else:
             cause = next((it for it in checks if it.state == "failed" and it.name != "stun"), None)
             needs = None if cause is None else cause.name
             self._put(skipped("echo", "WebRTC carries no audio here", needs=needs))
         return None
 
-    async def _echo(self, line: Line) -> None:
-        echo, bad = await self._attempt("echo", line.echo)
+    async def _echo(self, line: Line) -> CheckName | None:
+        echo, bad = await self._on_line("echo", line, line.echo)
+        if line.lost is not None:
+            return self._over(line.lost)
         self._put_timed(bad if echo is None and bad is not None else _of_echo(echo))
+        return None
 
     async def device(self, name: Literal["microphone", "speaker"], asked: Any) -> None:
         """Whether a device is there."""

@@ -21,7 +21,15 @@ _SECRET: Final = (
     "give VOXWIRE_TURN_SECRET and coturn's static-auth-secret the same value; a user name and"
     " password of VOXWIRE_ICE_SERVERS must be those of the TURN server"
 )
+_EITHER_END: Final = (
+    "open the server's UDP ports (its firewall, Docker), see VOXWIRE_ICE_ADDRESSES, or set up TURN;"
+    " or let UDP out of this network (a firewall, a VPN?)"
+)
 _EXPIRED: Final = "mint fresh credentials: those of VOXWIRE_TURN_SECRET are, for each session"
+_SPARE: Final = (
+    "open that port, in a firewall of this network or at the server; the connection is up without"
+    " it"
+)
 _OF_CODE: Final = {
     403: "allow this client or the peer in the TURN server: denied-peer-ip, allowed-peer-ip",
     486: "the user has as many allocations as it may: raise coturn's user-quota, or end some",
@@ -107,20 +115,30 @@ class _Found:
         if kind == "turn_udp" and bad.trouble in ("silent", "blocked") and self._udp_fails:
             return skipped(kind, needs="udp")
         late_s = self._late_s(bad)
-        if late_s > 0 and self._clock_is_wrong:
-            return skipped(kind, needs="clock")
         cause: str | int = ""
         if bad.trouble == "refused":
             cause = bad.error
         elif down and bad.trouble in _UNREACHABLE:
             cause = bad.host
         detail, advice = _turn_words(bad, late_s=late_s, down=down)
+        if late_s > 0 and self._clock_is_wrong:
+            advice = "set the clock that is wrong: the user name of TURN goes by it"
+        if not some_work and self._is_spare(bad):
+            some_work, advice = True, _SPARE
         if some_work:
             return Check(kind, "warning", detail, ErrorCode.TURN_FAILED, advice=advice)
         if cause in self._blamed:
             return skipped(kind, needs=self._blamed[cause])
         self._blamed[cause or bad.url] = kind
         return failed(kind, detail, advice, ErrorCode.TURN_FAILED)
+
+    def _is_spare(self, bad: Asked) -> bool:
+        """What is up does without it, and a firewall may be the reason as well as the server."""
+        others = [it for it in self._asked if it.host == bad.host and it.kind != "stun"]
+        others.remove(bad)
+        if any(not one.trouble for one in others):
+            return self._path.state != "failed" and bad.trouble in ("silent", "blocked", "closed")
+        return not others and self._path.state == "up" and bad.trouble in ("silent", "blocked")
 
     def _is_down(self, host: str) -> bool:
         """Nothing of a TURN server can be reached, and it is not for want of UDP."""
@@ -149,6 +167,8 @@ class _Found:
             return skipped("stun", needs=self._blamed[bad.host])
         detail = f"{bad.url}: {bad.told}"
         advice = "start it, open its port, or take it out of VOXWIRE_ICE_SERVERS"
+        if not good and self._path.state == "up" and bad.trouble in ("silent", "blocked"):
+            good, advice = mine, _SPARE
         if good:
             return Check("stun", "warning", detail, ErrorCode.UNREACHABLE, advice=advice)
         return failed("stun", detail, advice, ErrorCode.UNREACHABLE)
@@ -175,6 +195,9 @@ class _Found:
 
     def _no_udp(self) -> Check:
         tried = [one.url for one in self._asked if one.kind in ("stun", "turn_udp")]
+        if not tried:  # nobody else was asked who would have answered
+            detail = "no UDP packet of the server comes back, and nothing else here is asked by UDP"
+            return failed("udp", detail, _EITHER_END, ErrorCode.ICE_FAILED)
         if self._path.state != "absent":
             tried.append("the server itself")
         detail = f"no UDP packet comes back; tried {', '.join(tried)}"

@@ -5,9 +5,11 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, Final, TextIO
 
 from voxwire._diagnosis.checks import ORDER
+from voxwire._threads import DaemonExecutor
 from voxwire.diagnosis import Check, Diagnosis, diagnose
 
 __all__ = ["add_doctor", "run_doctor"]
@@ -18,6 +20,7 @@ JSON_VERSION: Final = 1
 _EPILOG: Final = """\
 One cause is one failed check, with what to do behind ->; what needs it is skipped (–).
 It takes 20 s at most, and the token, where it is good once, is used up.
+What it prints holds this machine's public address and the server's: read it before you paste it.
 
 exit codes:
   0 nothing is wrong    1 something is    2 wrong usage    130 interrupted with Ctrl-C
@@ -55,22 +58,28 @@ def run_doctor(options: argparse.Namespace) -> int:
     if told is not None:
         told.trying(ORDER[0])
     try:
-        found = asyncio.run(
-            diagnose(
-                options.url,
-                token=options.token,
-                bot=options.bot,
-                microphone=device,
-                speaker=device,
-                on_check=None if told is None else told.show,
-            )
-        )
+        found = asyncio.run(_examine(options, device, None if told is None else told.show))
     finally:
         if told is not None:
             told.clear()
     if options.json:
         print(json.dumps(as_json(found), ensure_ascii=False))
     return 0 if found.ok else 1
+
+
+async def _examine(
+    options: argparse.Namespace, device: bool | None, on_check: Callable[[Check], object] | None
+) -> Diagnosis:
+    """The diagnosis, where nothing is waited for at the end: a look-up may hang for minutes."""
+    asyncio.get_running_loop().set_default_executor(DaemonExecutor())
+    return await diagnose(
+        options.url,
+        token=options.token,
+        bot=options.bot,
+        microphone=device,
+        speaker=device,
+        on_check=on_check,
+    )
 
 
 def as_json(found: Diagnosis) -> dict[str, Any]:
