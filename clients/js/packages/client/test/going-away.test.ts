@@ -12,7 +12,7 @@ let next: RealServer;
 const cleanups: (() => unknown)[] = [];
 
 beforeAll(async () => {
-  [leaving, next] = await Promise.all([realServer(), realServer()]);
+  [leaving, next] = await Promise.all([realServer({ drainMs: 30_000 }), realServer()]);
 }, 90_000);
 afterEach(async () => {
   for (const fn of cleanups.splice(0)) await fn();

@@ -18,10 +18,14 @@ export interface RealServer {
   stop(): Promise<void>;
 }
 
-/** Starts a server on a free port; resolves when it listens. */
-export function realServer(): Promise<RealServer> {
+/** Starts a server on a free port, which lets sessions end for `drainMs`; resolves when it listens. */
+export function realServer({ drainMs = 0 } = {}): Promise<RealServer> {
   const args = ["-m", "voxwire_server.cli", "run", "--host", "127.0.0.1", "--port", "0"];
-  const child = spawn(PYTHON, args, { cwd: ROOT, env, stdio: ["ignore", "pipe", "ignore"] });
+  const child = spawn(PYTHON, args, {
+    cwd: ROOT,
+    env: { ...env, VOXWIRE_DRAIN_MS: String(drainMs) },
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => child.kill(), READY_MS);
     let said = "";
