@@ -198,7 +198,7 @@ export class Control implements ControlChannel {
         this.#socket = undefined;
         const why = asError(error);
         if (this.scope.closed) throw why;
-        if (addresses.refused(url)) continue;
+        if (addresses.refused(url) && addresses.order.length === 1) continue; // the first knows better
         if (error instanceof Lost) {
           this.#lose(why);
           return (await this.#comeBack(why)).attached;

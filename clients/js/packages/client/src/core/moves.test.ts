@@ -1,0 +1,51 @@
+/** Servers that send a client about, and moves that something comes in the way of. */
+import { wire } from "@voxwire/protocol";
+import { expect, test } from "vitest";
+import type { AnyEvent, ClientOptions } from "../api.js";
+import { createClient } from "../create-client.js";
+import { FakeServer, fakeMedia, VirtualTime } from "../testing/index.js";
+import type { Environment } from "./environment.js";
+
+const FIRST = "wss://a.test/v1/session";
+const NEXT = "wss://b.test/v1/session";
+const OTHER = "wss://c.test/v1/session";
+
+type Own = (server: FakeServer, clock: VirtualTime) => Partial<Environment>;
+
+function made(own: Own = () => ({}), options: Partial<ClientOptions> = {}) {
+  const clock = new VirtualTime();
+  const server = new FakeServer({ clock });
+  const media = fakeMedia({ clock, carriers: ["websocket"] });
+  const environment = { ...server.environment, ...own(server, clock) };
+  const client = createClient({ url: FIRST, environment, media: () => media, ...options });
+  const events: AnyEvent[] = [];
+  const reading = (async () => {
+    for await (const event of client.events()) events.push(event);
+  })();
+  const of = (type: string) => events.filter((one) => one.type === type).map((one) => one.event);
+  const done = async () => {
+    await clock.until(client.disconnect());
+    await reading;
+    expect([clock.pending, server.network.open.size]).toEqual([0, 0]);
+  };
+  return { clock, server, client, of, done, dialled: server.network.dialled };
+}
+
+async function up(own?: Own) {
+  const it = made(own);
+  await it.clock.until(it.client.connect());
+  return it;
+}
+
+test("a first connect that is sent round in a ring asks with growing waits, and gives up", async () => {
+  const { clock, server, client, dialled } = made();
+  server.sentOn.set(FIRST, NEXT).set(NEXT, OTHER).set(OTHER, NEXT);
+  const startMs = clock.now();
+  const failed = client.connect({ timeoutMs: 15_000 }).catch((error) => error);
+  await clock.advance(1000);
+  expect(dialled.length).toBeLessThan(6);
+  expect(await clock.until(failed)).toMatchObject({ code: "going_away" });
+  expect(clock.now() - startMs).toBeLessThanOrEqual(15_010);
+  expect(dialled.length).toBeLessThan(20);
+  expect(clock.pending).toBe(0);
+});
