@@ -218,8 +218,9 @@ export class Control implements ControlChannel {
     const eager = !this.greeting.unanswered; // what another one was told is told again
     this.#dialler.greet(socket);
     for (const bytes of this.#early.splice(0)) socket.send(bytes);
-    const welcome = await this.#dialler.readWelcome(this.scope, socket);
-    return { socket, url: this.greeting.addresses.first, welcome, eager };
+    const url = this.greeting.addresses.first;
+    const welcome = await this.#dialler.readWelcome(this.scope, socket, url);
+    return { socket, url, welcome, eager };
   }
 
   /** Makes a welcomed socket the one in use; what the server lacks is sent again. */

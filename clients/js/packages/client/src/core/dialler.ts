@@ -73,26 +73,26 @@ export class Dialler {
     const startMs = env.now();
     const leftMs = () => Math.max(0, graceMs - (env.now() - startMs));
     let [round, beganMs, advisedMs] = [0, startMs, 0];
-    let urls: string[] = [];
+    let urls: readonly string[] = [];
     for (let attempt = 1; ; attempt++) {
       trying(attempt, cause);
       if (urls.length === 0) {
         round += 1;
         const delayMs = backoffMs(round, env.jitter()) - (env.now() - beganMs);
         await pause(scope, Math.min(Math.max(delayMs, advisedMs), leftMs()), advisedMs);
-        [urls, beganMs, advisedMs] = [[...addresses.order], env.now(), 0];
+        [urls, beganMs, advisedMs] = [addresses.order, env.now(), 0];
       }
-      const url = urls.shift() ?? "";
+      const [url = "", ...others] = urls;
       if (leftMs() === 0) throw expired(env.now() - startMs, cause);
       try {
         return { attempt, attached: await this.attach(scope, url, leftMs()) };
       } catch (error) {
         if (!(error instanceof Lost || error instanceof Refusal)) throw error;
         cause = error.error;
+        urls = error instanceof Refusal && error.sentOn ? [] : others;
       }
       const over = isFinal(cause, true) && !addresses.refused(url);
       if (over || cause.code === "superseded") throw cause;
-      if (cause.action === "resume") urls = []; // it said where
       advisedMs = Math.max(advisedMs, cause.retryAfterMs);
     }
   }
@@ -118,7 +118,7 @@ export class Dialler {
     try {
       socket = await this.#openPromptly(scope, url, timeoutMs);
       this.greet(socket);
-      return { socket, url, welcome: await this.readWelcome(scope, socket), eager: false };
+      return { socket, url, welcome: await this.readWelcome(scope, socket, url), eager: false };
     } catch (error) {
       socket?.abort();
       if (parent.closed) throw error;
@@ -154,7 +154,8 @@ export class Dialler {
   }
 
   /** Reads the first message; anything but an answer to Hello is passed over. */
-  async readWelcome(scope: Scope, socket: Socket): Promise<wire.Welcome> {
+  async readWelcome(scope: Scope, socket: Socket, url: string): Promise<wire.Welcome> {
+    let sentOn = false;
     for (;;) {
       const data = await socket.read(scope);
       let envelope: wire.Envelope;
@@ -166,8 +167,10 @@ export class Dialler {
       const { payload } = envelope;
       if (payload.case === "welcome" || payload.case === "error") this.tap("in", envelope);
       if (payload.case === "welcome") return payload.value;
-      if (payload.case === "goAway") this.greeting.addresses.sentOn(payload.value.resumeUrl);
-      if (payload.case === "error") throw new Refusal(errorFromWire(payload.value));
+      if (payload.case === "goAway") {
+        sentOn = this.greeting.addresses.sentOn(payload.value.resumeUrl, url);
+      }
+      if (payload.case === "error") throw new Refusal(errorFromWire(payload.value), sentOn);
       if (payload.case === "sessionEnded") {
         throw new Refusal(makeError("connection_lost", "the session ended before it was ready"));
       }

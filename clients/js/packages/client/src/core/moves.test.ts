@@ -49,3 +49,14 @@ test("a first connect that is sent round in a ring asks with growing waits, and 
   expect(dialled.length).toBeLessThan(20);
   expect(clock.pending).toBe(0);
 });
+
+test("who is sent to where it is asks the first URL", async () => {
+  const { clock, server, client, done, dialled } = await up();
+  server.session.goAway({ resumeUrl: NEXT, timeLeftMs: 60_000 });
+  await clock.advance(5);
+  server.sentOn.set(NEXT, NEXT); // an owner that has not noticed that it lost the session
+  server.network.cut();
+  await clock.advance(100);
+  expect([dialled, client.status.get().status]).toEqual([[FIRST, NEXT, FIRST], "ready"]);
+  await done();
+});
