@@ -9,7 +9,7 @@ import {
 } from "@voxwire/protocol";
 import type { Payload } from "../media/media.js";
 import { movingWindowMs } from "./addresses.js";
-import { asError, backoffMs, type Greeting, isFinal, Lost, lost } from "./attach.js";
+import { asError, backoffMs, type Greeting, isFinal, Lost, lost, Refusal } from "./attach.js";
 import { type Attached, Dialler } from "./dialler.js";
 import type { ControlChannel, ControlHandler, Feature, Passage, Tap } from "./peer.js";
 import { Scope } from "./scope.js";
@@ -198,7 +198,8 @@ export class Control implements ControlChannel {
         this.#socket = undefined;
         const why = asError(error);
         if (this.scope.closed) throw why;
-        if (addresses.refused(url) && addresses.order.length === 1) continue; // the first knows better
+        const sentOn = error instanceof Refusal && error.sentOn;
+        if (!sentOn && addresses.refused(url) && addresses.order.length === 1) continue;
         if (error instanceof Lost) {
           this.#lose(why);
           return (await this.#comeBack(why)).attached;

@@ -122,7 +122,7 @@ export class Dialler {
     } catch (error) {
       socket?.abort();
       if (parent.closed) throw error;
-      addresses.failed(url);
+      if (!(error instanceof Refusal && error.sentOn)) addresses.failed(url);
       if (error instanceof Lost || error instanceof Refusal) throw error;
       const failure = asError(error);
       if (/^(unauthorized|forbidden)$/.test(failure.code)) throw new Refusal(failure);

@@ -60,3 +60,30 @@ test("who is sent to where it is asks the first URL", async () => {
   expect([dialled, client.status.get().status]).toEqual([[FIRST, NEXT, FIRST], "ready"]);
   await done();
 });
+
+test("a URL that has only sent us on is not dead", async () => {
+  const { clock, server, done, dialled } = await up();
+  server.session.goAway({ resumeUrl: NEXT, timeLeftMs: 60_000 });
+  await clock.advance(5);
+  server.sentOn.set(NEXT, OTHER);
+  server.network.cut();
+  await clock.advance(500);
+  expect(dialled).toEqual([FIRST, NEXT, OTHER]);
+  server.session.goAway({ resumeUrl: NEXT });
+  server.sentOn.clear();
+  await clock.advance(500);
+  expect(dialled.slice(3)).toEqual([NEXT]);
+  await done();
+});
+
+test("a first connect that was sent on to a URL which sends it on does not take it for dead", async () => {
+  const { clock, server, client, done, dialled } = made();
+  server.sentOn.set(FIRST, NEXT).set(NEXT, OTHER);
+  await clock.until(client.connect());
+  expect(dialled).toEqual([FIRST, NEXT, OTHER]);
+  server.session.goAway({ resumeUrl: NEXT });
+  server.sentOn.clear();
+  await clock.advance(500);
+  expect(dialled.slice(3)).toEqual([NEXT]);
+  await done();
+});
