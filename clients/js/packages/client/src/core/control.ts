@@ -197,7 +197,7 @@ export class Control implements ControlChannel {
         this.#socket?.abort();
         this.#socket = undefined;
         const why = asError(error);
-        if (this.scope.closed) throw why;
+        if (this.scope.closed || why.code === "superseded") throw why;
         const sentOn = error instanceof Refusal && error.sentOn;
         if (!sentOn && addresses.refused(url) && addresses.order.length === 1) continue;
         if (error instanceof Lost) {

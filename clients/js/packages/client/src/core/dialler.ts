@@ -91,8 +91,7 @@ export class Dialler {
         cause = error.error;
         urls = error instanceof Refusal && error.sentOn ? [] : others;
       }
-      const over = isFinal(cause, true) && !addresses.refused(url);
-      if (over || cause.code === "superseded") throw cause;
+      if (this.#endsWith(cause, url)) throw cause;
       advisedMs = Math.max(advisedMs, cause.retryAfterMs);
     }
   }
@@ -103,9 +102,15 @@ export class Dialler {
     try {
       return await this.attach(scope, at);
     } catch (error) {
-      if (first === undefined || scope.closed) throw error;
+      if (first === undefined || scope.closed || this.#endsWith(asError(error), at)) throw error;
       return this.attach(scope, first);
     }
+  }
+
+  /** True when there is no coming back; what was said elsewhere the first URL may not say. */
+  #endsWith(error: VoxwireError, url: string): boolean {
+    if (error.code === "superseded") return true;
+    return isFinal(error, true) && !this.greeting.addresses.refused(url);
   }
 
   /** Opens one socket and says Hello on it. Rejects with `Lost` or `Refusal`. */

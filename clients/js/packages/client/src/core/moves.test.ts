@@ -87,3 +87,34 @@ test("a first connect that was sent on to a URL which sends it on does not take 
   expect(dialled.slice(3)).toEqual([NEXT]);
   await done();
 });
+
+test("a move that is told of a newer attach asks nobody else", async () => {
+  const { clock, server, client, done, dialled } = await up();
+  server.refuse = "superseded";
+  server.session.goAway({ resumeUrl: NEXT });
+  await clock.advance(2000);
+  expect([dialled, client.status.get().status]).toEqual([[FIRST, NEXT], "ready"]);
+  await done();
+});
+
+test("a first connect that is told so elsewhere is over", async () => {
+  const { clock, server, client, dialled } = made();
+  server.sentOn.set(FIRST, NEXT);
+  server.refuse = "superseded";
+  const failed = client.connect().catch((error) => error);
+  expect(await clock.until(failed)).toMatchObject({ code: "superseded" });
+  expect(dialled).toEqual([FIRST, NEXT]);
+});
+
+test("a move that is refused asks the first URL, and the next loss does so at once", async () => {
+  const { clock, server, client, done, dialled } = await up();
+  server.refuse = "session_expired";
+  server.session.goAway({ resumeUrl: NEXT });
+  await clock.advance(2000);
+  expect(dialled).toEqual([FIRST, NEXT, FIRST]);
+  server.refuse = undefined;
+  server.network.cut();
+  await clock.advance(100);
+  expect([dialled.slice(3), client.status.get().status]).toEqual([[FIRST], "ready"]);
+  await done();
+});
