@@ -118,3 +118,43 @@ test("a move that is refused asks the first URL, and the next loss does so at on
   expect([dialled.slice(3), client.status.get().status]).toEqual([[FIRST], "ready"]);
   await done();
 });
+
+test("a move goes on though the user begins to speak", async () => {
+  const { clock, server, done, dialled } = await up();
+  server.network.latencyMs = 300; // the dial takes that long
+  server.session.goAway({ resumeUrl: NEXT, timeLeftMs: 8000 });
+  for (let looks = 0; dialled.length < 2; looks++) {
+    expect(looks).toBeLessThan(100);
+    await clock.advance(50);
+  }
+  server.network.latencyMs = 1;
+  server.session.state("IDLE", "SPEAKING");
+  await clock.advance(1000);
+  expect([dialled, server.hellos.length]).toEqual([[FIRST, NEXT], 2]);
+  await done();
+});
+
+test("a GoAway that comes while a second socket is dialled is followed behind it", async () => {
+  let [heldMs, opened] = [0, 0];
+  const own: Own = (server, clock) => ({
+    openSocket: async (url, protocol) => {
+      opened += 1;
+      await new Promise<void>((resolve) => void clock.after(heldMs, resolve));
+      return server.environment.openSocket?.(url, protocol) as never;
+    },
+  });
+  const { clock, server, client, done, dialled } = await up(own);
+  [heldMs, server.network.latencyMs] = [4000, 2500];
+  await client.sendText("late");
+  server.network.latencyMs = 1;
+  await clock.advance(1300);
+  expect(opened).toBe(2); // not acknowledged for 1 s
+  server.session.goAway({ resumeUrl: NEXT, timeLeftMs: 20_000 });
+  await clock.advance(2000); // now it is
+  heldMs = 0;
+  expect(dialled).toEqual([FIRST]);
+  await clock.advance(10_000);
+  expect(dialled).toContain(NEXT);
+  expect(server.hellos).toHaveLength(2); // none on what was dialled and not wanted any more
+  await done();
+});

@@ -16,6 +16,8 @@ const UNACKNOWLEDGED_MS = 1000;
 /** Longest such wait; it doubles as long as a second socket does not help. */
 const MAX_PATIENCE_MS = 8000;
 
+const stays = (): boolean => false;
+
 export interface Watched {
   readonly clock: ClockSync;
   readonly channel: Channel;
@@ -31,8 +33,9 @@ export class Watch {
   #silentMs = SILENT_MS;
   #pingMs = HEARTBEAT_MS / 3;
   #patienceMs = UNACKNOWLEDGED_MS;
-  /** True when the session is to move over to another server now. */
-  leaving: () => boolean = () => false;
+  /** True when the session is to move over to another server now; asked until it is. */
+  leaving = stays;
+  #moves = false; // that is what the second socket is for
   #acknowledged = 0;
   #progressMs = 0;
 
@@ -65,7 +68,7 @@ export class Watch {
     gone: (error: Lost) => void,
   ): void {
     const { env } = scope;
-    this.leaving = () => false;
+    this.leaving = stays;
     let second: Scope | undefined;
     let pingAtMs = 0;
     let lookedMs = env.now();
@@ -83,10 +86,15 @@ export class Watch {
         pingAtMs = now + this.#pingMs;
         this.watched.ping();
       }
-      const stuck = this.leaving() || this.#isStuck(socket, now);
-      // Not once its Hello is out: the server may have moved over.
-      if (second && !stuck && !this.watched.greeting.unanswered) second.close();
-      else if (second === undefined && stuck && !stalled) second = this.#second(scope, moved, done);
+      const stuck = this.#isStuck(socket, now);
+      if (second) {
+        // Not once its Hello is out: the server may have moved over.
+        if (!(stuck || this.#moves || this.watched.greeting.unanswered)) second.close();
+      } else if (!stalled) {
+        this.#moves = this.leaving();
+        if (this.#moves) this.leaving = stays;
+        if (stuck || this.#moves) second = this.#second(scope, moved, done);
+      }
       scope.after(WATCH_MS, look);
     };
     const done = () => {
@@ -104,7 +112,6 @@ export class Watch {
       },
       () => {
         if (!scope.closed) this.bePatient();
-        this.leaving = () => false;
         own.close();
         done();
       },
