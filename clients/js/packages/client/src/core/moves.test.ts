@@ -158,3 +158,17 @@ test("a GoAway that comes while a second socket is dialled is followed behind it
   expect(server.hellos).toHaveLength(2); // none on what was dialled and not wanted any more
   await done();
 });
+
+test("behind a move messages that get stuck are noticed as soon as before", async () => {
+  const { clock, server, client, done, dialled } = await up();
+  server.session.goAway({ resumeUrl: NEXT });
+  await clock.advance(500);
+  expect(dialled).toEqual([FIRST, NEXT]);
+  server.network.latencyMs = 3000;
+  await client.sendText("late");
+  server.network.latencyMs = 1;
+  await clock.advance(1300);
+  expect(dialled).toEqual([FIRST, NEXT, NEXT]);
+  await clock.advance(3000);
+  await done();
+});

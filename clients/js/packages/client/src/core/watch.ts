@@ -48,9 +48,10 @@ export class Watch {
     this.#pingMs = Math.min(heartbeatMs, Math.floor(this.#silentMs / 3));
   }
 
-  /** Waits longer before the next second socket: one that is slow may be no better. */
+  /** Waits longer before the next second socket: one that is slow may be no better. A move says
+   * nothing of that. */
   bePatient(): void {
-    this.#patienceMs = Math.min(2 * this.#patienceMs, MAX_PATIENCE_MS);
+    if (!this.#moves) this.#patienceMs = Math.min(2 * this.#patienceMs, MAX_PATIENCE_MS);
   }
 
   reset(): void {
