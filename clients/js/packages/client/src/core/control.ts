@@ -283,7 +283,7 @@ export class Control implements ControlChannel {
         this.#watch.start(serving, socket, resolve, reject);
         socket.own({
           received: (data) => this.#receive(data),
-          lost: (error) => reject(new Lost(error)),
+          lost: (error) => this.#watch.hasCaused(error) || reject(new Lost(error)),
         });
       });
     } finally {

@@ -1,5 +1,4 @@
 /** Servers that send a client about, and moves that something comes in the way of. */
-import { wire } from "@voxwire/protocol";
 import { expect, test } from "vitest";
 import type { AnyEvent, ClientOptions } from "../api.js";
 import { createClient } from "../create-client.js";
@@ -170,5 +169,57 @@ test("behind a move messages that get stuck are noticed as soon as before", asyn
   await clock.advance(1300);
   expect(dialled).toEqual([FIRST, NEXT, NEXT]);
   await clock.advance(3000);
+  await done();
+});
+
+/** What comes on sockets to NEXT comes 60 ms later than what comes on others. */
+const slowNext: Own = (server, clock) => ({
+  openSocket: async (url, protocol) => {
+    const socket = await (server.environment as Environment).openSocket(url, protocol);
+    if (url !== NEXT) return socket;
+    return new Proxy(socket, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+      set: (target, name, value) => {
+        const late = (event: unknown) => void clock.after(60, () => value(event));
+        return Reflect.set(target, name, name === "onmessage" && value ? late : value);
+      },
+    });
+  },
+});
+
+test("the Welcome is waited for that comes after the close which it causes", async () => {
+  const { clock, server, client, of, done, dialled } = await up(slowNext);
+  server.session.goAway({ resumeUrl: NEXT });
+  await clock.advance(1000);
+  expect(dialled).toEqual([FIRST, NEXT]);
+  expect(of("connectionChanged")).toMatchObject([{ state: "connected", attempt: 0, epoch: 2 }]);
+  expect(client.status.get().status).toBe("ready");
+  await clock.until(client.disconnect());
+  await clock.advance(100); // what was on its way
+  await done();
+});
+
+test("and where it does not come the session is had back", async () => {
+  const { clock, server, client, of, done, dialled } = await up(slowNext);
+  server.session.goAway({ resumeUrl: NEXT });
+  for (let ms = 0; server.hellos.length < 2; ms++) {
+    expect(ms).toBeLessThan(1000);
+    await clock.advance(1);
+  }
+  await clock.advance(5); // the first socket is closed
+  server.network.stateOf.set(NEXT, "refused").set(FIRST, "refused");
+  server.network.cut();
+  await clock.advance(500);
+  expect(client.status.get().status).toBe("reconnecting");
+  server.network.stateOf.clear();
+  await clock.advance(2000);
+  expect(client.status.get().status).toBe("ready");
+  expect(of("connectionChanged").at(-1)).toMatchObject({ state: "connected" });
+  expect(dialled.slice(0, 3)).toEqual([FIRST, NEXT, FIRST]);
+  await clock.until(client.disconnect());
+  await clock.advance(100); // what was on its way
   await done();
 });

@@ -1,4 +1,4 @@
-import type { Channel, ClockSync } from "@voxwire/protocol";
+import type { Channel, ClockSync, VoxwireError } from "@voxwire/protocol";
 import { type Greeting, Lost, lost } from "./attach.js";
 import type { Attached } from "./dialler.js";
 import { Scope } from "./scope.js";
@@ -36,6 +36,9 @@ export class Watch {
   /** True when the session is to move over to another server now; asked until it is. */
   leaving = stays;
   #moves = false; // that is what the second socket is for
+  #second: Scope | undefined;
+  /** Our own Hello on the second socket has closed the first one. */
+  #condemned: VoxwireError | undefined;
   #acknowledged = 0;
   #progressMs = 0;
 
@@ -70,7 +73,7 @@ export class Watch {
   ): void {
     const { env } = scope;
     this.leaving = stays;
-    let second: Scope | undefined;
+    this.#second = this.#condemned = undefined;
     let pingAtMs = 0;
     let lookedMs = env.now();
     const look = () => {
@@ -88,36 +91,44 @@ export class Watch {
         this.watched.ping();
       }
       const stuck = this.#isStuck(socket, now);
-      if (second) {
+      if (this.#second) {
         // Not once its Hello is out: the server may have moved over.
-        if (!(stuck || this.#moves || this.watched.greeting.unanswered)) second.close();
+        if (!(stuck || this.#moves || this.watched.greeting.unanswered)) this.#second.close();
       } else if (!stalled) {
         this.#moves = this.leaving();
         if (this.#moves) this.leaving = stays;
-        if (stuck || this.#moves) second = this.#second(scope, moved, done);
+        if (stuck || this.#moves) this.#dial(scope, moved, gone);
       }
       scope.after(WATCH_MS, look);
-    };
-    const done = () => {
-      second = undefined;
     };
     look();
   }
 
-  #second(scope: Scope, moved: (attached: Attached) => void, done: () => void): Scope {
+  /** True for a loss that our own Hello on a second socket has caused: its Welcome is on its way,
+   * and where it does not come the first socket is gone. */
+  hasCaused(error: VoxwireError): boolean {
+    if (error.code !== "superseded" || !this.#second || !this.watched.greeting.unanswered)
+      return false;
+    this.#condemned = error;
+    return true;
+  }
+
+  #dial(scope: Scope, moved: (attached: Attached) => void, gone: (error: Lost) => void): void {
     const own = new Scope(scope.env, scope);
+    this.#second = own;
     this.watched.attach(own).then(
       (attached) => {
         if (own.closed) attached.socket.abort();
         else moved(attached);
       },
       () => {
-        if (!scope.closed) this.bePatient();
+        if (scope.closed) return;
+        this.bePatient();
         own.close();
-        done();
+        this.#second = undefined;
+        if (this.#condemned) gone(new Lost(this.#condemned));
       },
     );
-    return own;
   }
 
   /** True when something waits and the server has acknowledged nothing for too long. */
