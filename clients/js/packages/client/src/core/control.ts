@@ -219,20 +219,18 @@ export class Control implements ControlChannel {
     const eager = !this.greeting.unanswered; // what another one was told is told again
     this.#dialler.greet(socket);
     for (const bytes of this.#early.splice(0)) socket.send(bytes);
-    const url = this.greeting.addresses.first;
-    const welcome = await this.#dialler.readWelcome(this.scope, socket, url);
-    return { socket, url, welcome, eager };
+    return { socket, welcome: await this.#dialler.readWelcome(this.scope, socket), eager };
   }
 
   /** Makes a welcomed socket the one in use; what the server lacks is sent again. */
-  #use({ socket, url, welcome, eager }: Attached, attempt: number, afterMs: number): void {
+  #use({ socket, welcome, eager }: Attached, attempt: number, afterMs: number): void {
     const now = this.scope.env.now();
     const first = this.greeting.first;
     if (this.#socket !== socket) this.#socket?.abort();
     this.#socket = socket;
     this.failure = this.#verdict = undefined;
     this.#moving = false;
-    this.greeting.welcomed(welcome, url);
+    this.greeting.welcomed(welcome, socket.url);
     this.features = featuresOf(welcome);
     this.#channel.maxSendBytes = Math.max(
       128,

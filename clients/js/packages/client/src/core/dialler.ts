@@ -26,7 +26,6 @@ const MAX_DIALS = 3;
 /** A socket whose Welcome was read and which is not in use yet. */
 export interface Attached {
   readonly socket: Socket;
-  readonly url: string;
   readonly welcome: wire.Welcome;
   /** What is queued was written on this very socket already. */
   readonly eager: boolean;
@@ -123,7 +122,7 @@ export class Dialler {
     try {
       socket = await this.#openPromptly(scope, url, timeoutMs);
       this.greet(socket);
-      return { socket, url, welcome: await this.readWelcome(scope, socket, url), eager: false };
+      return { socket, welcome: await this.readWelcome(scope, socket), eager: false };
     } catch (error) {
       socket?.abort();
       if (parent.closed) throw error;
@@ -159,7 +158,7 @@ export class Dialler {
   }
 
   /** Reads the first message; anything but an answer to Hello is passed over. */
-  async readWelcome(scope: Scope, socket: Socket, url: string): Promise<wire.Welcome> {
+  async readWelcome(scope: Scope, socket: Socket): Promise<wire.Welcome> {
     let sentOn = false;
     for (;;) {
       const data = await socket.read(scope);
@@ -173,7 +172,7 @@ export class Dialler {
       if (payload.case === "welcome" || payload.case === "error") this.tap("in", envelope);
       if (payload.case === "welcome") return payload.value;
       if (payload.case === "goAway") {
-        sentOn = this.greeting.addresses.sentOn(payload.value.resumeUrl, url);
+        sentOn = this.greeting.addresses.sentOn(payload.value.resumeUrl, socket.url);
       }
       if (payload.case === "error") throw new Refusal(errorFromWire(payload.value), sentOn);
       if (payload.case === "sessionEnded") {
