@@ -1,4 +1,5 @@
 /** Servers that send a client about, and moves that something comes in the way of. */
+import { wire } from "@voxwire/protocol";
 import { expect, test } from "vitest";
 import type { AnyEvent, ClientOptions } from "../api.js";
 import { createClient } from "../create-client.js";
@@ -221,5 +222,18 @@ test("and where it does not come the session is had back", async () => {
   expect(dialled.slice(0, 3)).toEqual([FIRST, NEXT, FIRST]);
   await clock.until(client.disconnect());
   await clock.advance(100); // what was on its way
+  await done();
+});
+
+test("a GoAway counts from when it comes, though there is no media path yet", async () => {
+  const { clock, server, client, of, done, dialled } = made();
+  server.readyMs.set(wire.Carrier.WEBSOCKET, 5000);
+  const connecting = client.connect({ timeoutMs: 15_000 });
+  await clock.advance(1000);
+  server.session.goAway({ resumeUrl: NEXT, timeLeftMs: 3000 });
+  await clock.advance(1600); // 1.5 s are left
+  expect([dialled, client.status.get().status]).toEqual([[FIRST, NEXT], "connecting"]);
+  await clock.until(connecting);
+  expect(of("goingAway")).toHaveLength(1);
   await done();
 });

@@ -227,6 +227,7 @@ export class Session implements ControlHandler {
     if (payload.case === "stateChanged") {
       this.#speaks = payload.value.bot === wire.BotState.SPEAKING;
     }
+    if (payload.case === "goAway") this.control.move(payload.value);
     switch (payload.case) {
       case "ping":
       case "pong":
@@ -329,9 +330,6 @@ export class Session implements ControlHandler {
       case "stateChanged": // which is told when the speaker is there
         this.host.media.receive(payload);
         return;
-      case "goAway":
-        this.control.move(payload.value);
-        break;
       case "error":
         this.#error(payload.value);
         break;
