@@ -55,7 +55,6 @@ export class Control implements ControlChannel {
   /** What was said before there was a socket. */
   #early: Uint8Array<ArrayBuffer>[] = [];
   #over = false;
-  #moving = false;
   #verdict: { readonly atMs: number; readonly error: VoxwireError } | undefined;
   #cancelAck: (() => void) | undefined;
 
@@ -95,10 +94,8 @@ export class Control implements ControlChannel {
     this.#over = true;
   }
 
-  /** The server will close this socket, and the session goes on. */
-  move(goAway?: wire.GoAway): void {
-    this.#moving = true;
-    if (goAway === undefined) return;
+  /** The server will close this socket; plans a move to where it says that the session goes on. */
+  move(goAway: wire.GoAway): void {
     const { env } = this.scope;
     const { addresses, here, resumable } = this.greeting;
     const moves = addresses.sentOn(goAway.resumeUrl, here) && resumable;
@@ -229,7 +226,6 @@ export class Control implements ControlChannel {
     if (this.#socket !== socket) this.#socket?.abort();
     this.#socket = socket;
     this.failure = this.#verdict = undefined;
-    this.#moving = false;
     this.greeting.welcomed(welcome, socket.url);
     this.features = featuresOf(welcome);
     this.#channel.maxSendBytes = Math.max(
@@ -267,9 +263,10 @@ export class Control implements ControlChannel {
     this.failure = why;
     this.#watch.reset();
     const ours = why.code === "superseded" && this.greeting.unanswered;
-    if (this.#over || !(this.greeting.first || this.greeting.resumable)) throw why;
-    const moved = this.#moving && why.code !== "superseded";
-    if (isFinal(why, false) && !ours && !moved) throw why;
+    const { first, resumable } = this.greeting;
+    if (this.#over || !(first || resumable)) throw why;
+    const left = why.code === "going_away" && resumable; // its server's end is not the session's
+    if (isFinal(why, false) && !ours && !left) throw why;
     this.#channel.onLost(now);
   }
 

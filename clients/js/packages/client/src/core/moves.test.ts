@@ -1,5 +1,5 @@
 /** Servers that send a client about, and moves that something comes in the way of. */
-import { wire } from "@voxwire/protocol";
+import { closeCodeOf, wire } from "@voxwire/protocol";
 import { expect, test } from "vitest";
 import type { AnyEvent, ClientOptions } from "../api.js";
 import { createClient } from "../create-client.js";
@@ -236,4 +236,55 @@ test("a GoAway counts from when it comes, though there is no media path yet", as
   await clock.until(connecting);
   expect(of("goingAway")).toHaveLength(1);
   await done();
+});
+
+test.each([
+  ["with nothing said before", () => {}],
+  [
+    "behind a fatal error that says the same",
+    ({ session }: FakeServer) => session.error("going_away", "an update", { fatal: true }),
+  ],
+] as const)(
+  "a socket that its server closes to leave, %s, is lost like any other",
+  async (_, say) => {
+    const { clock, server, client, done, dialled } = await up();
+    say(server);
+    await clock.advance(10);
+    server.session.drop(4027);
+    await clock.advance(1000);
+    expect([dialled, client.status.get().status]).toEqual([[FIRST, FIRST], "ready"]);
+    await done();
+  },
+);
+
+test("that of a session which was welcomed again since the GoAway, too", async () => {
+  const { clock, server, client, done, dialled } = await up();
+  server.network.stateOf.set(NEXT, "refused");
+  server.session.goAway({ resumeUrl: NEXT, timeLeftMs: 6000 });
+  await clock.advance(5000);
+  expect(dialled).toEqual([FIRST, NEXT, FIRST]);
+  server.session.drop(4027);
+  await clock.advance(1000);
+  expect(client.status.get().status).toBe("ready");
+  await done();
+});
+
+test("but that of a session which nobody keeps is its end", async () => {
+  const { clock, server, client } = made(undefined, { resume: false });
+  await clock.until(client.connect());
+  server.session.goAway();
+  await clock.advance(10);
+  server.session.drop(4027);
+  await clock.advance(1000);
+  expect(client.status.get()).toMatchObject({ status: "closed", error: { code: "going_away" } });
+});
+
+test("nor does a GoAway keep a session that its server ends for another reason", async () => {
+  const { clock, server, client, dialled } = await up();
+  server.session.goAway({ timeLeftMs: 30_000 });
+  await clock.advance(10);
+  server.session.drop(closeCodeOf("malformed"));
+  await clock.advance(1000);
+  expect(client.status.get()).toMatchObject({ status: "closed", error: { code: "malformed" } });
+  expect(dialled).toEqual([FIRST]);
 });

@@ -353,11 +353,12 @@ export class Session implements ControlHandler {
     const failure = errorFromWire(error);
     this.#lastError = failure;
     if (this.requests.refuse(error)) return;
+    const kept = failure.action === "resume" || failure.code === "going_away";
+    const resumed = kept && this.control.resumable;
     // Unless it was this client itself that moved over.
-    if (failure.code === "superseded") this.control.condemn(failure);
-    else if (failure.action === "resume" && this.control.resumable) this.control.move();
-    else if (error.fatal) {
-      this.control.finish();
+    const superseded = failure.code === "superseded";
+    if (error.fatal || superseded || resumed) {
+      if (!superseded && !resumed) this.control.finish();
       this.control.condemn(failure);
     } else if (!this.paths.opened || error.subjectId) this.#opening.refuse(error);
   }
