@@ -109,6 +109,13 @@ _REFUSED = [
 _PLAIN = "ws://a.example:7860/v1/session"
 _LOCAL = "ws://127.0.0.1:7860/v1/session"
 
+_HERE = [
+    *("LOCALHOST", "localhost.", "b.localhost", "127.0.0.1.", "127.1", "127.0.1", "0x7f000001"),
+    *("0x7F.1", "0177.0.0.1", "2130706433", "017700000001", "0.0.0.0", "0", "[::]"),
+    *("[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::FFFF:7f00:1]", "[::ffff:0.0.0.0]"),
+]
+"""Hosts that are this machine, as URLs may write them."""
+
 _STEPS: list[tuple[str, str, str, list[Case]]] = [
     ("followed", A, "The server says where, and the first URL stays behind it.", _FOLLOWED),
     ("dead", A, "What cannot be had is dialled in need only.", _DEAD),
@@ -119,12 +126,23 @@ _STEPS: list[tuple[str, str, str, list[Case]]] = [
         "An encrypted session stays so, and goes neither to this machine nor to what is no URL.",
         [
             *_allowed(B, C, "wss://10.0.0.7/v1/session", "WSS://b.example/x", first=A),
+            *_allowed(
+                *("wss://b.example", "wss://b.example?tenant=7", "wss://b.example./x"),
+                *("wss://10.7/x", "wss://0xa000007/x", "wss://[2001:db8::7]/x"),
+                *("wss://[::ffff:10.0.0.7]/x", "wss://localhost.example/x"),
+                first=A,
+            ),
             *_forbidden(
                 *(_PLAIN, "https://b.example/v1/session", "b.example", "wss://", "wss:///x"),
                 *("wss://u@b.example/x", "wss://u:p@b.example/x", "wss://b.example/x#y"),
                 *("wss://b.example:0/x", "wss://b.example:99999/x", "wss://b.example/a b"),
                 *("wss://b.example/\n", "wss://bücher.example/", "javascript:alert(1)"),
+                *("wss://b.example:/x", "wss://b.example:x/", "wss://b^.example/x"),
+                *("wss://b.ex%41mple/x", "wss://b.example,c.example/x", "wss://b.example\\x"),
+                *("wss://256.0.0.1/x", "wss://1.2.3.4.5/x", "wss://b.example.1/x"),
+                *("wss://[1:2]/x", "wss://[::1/x", "wss://b:c/x"),
                 *("wss://localhost/x", "wss://127.0.0.1/x", "wss://127.9.9.9/x", "wss://[::1]/x"),
+                *(f"wss://{host}/x" for host in _HERE),
                 "wss://b.example/" + "x" * 2048,
                 first=A,
             ),
@@ -136,14 +154,17 @@ _STEPS: list[tuple[str, str, str, list[Case]]] = [
         "A session that is not encrypted may become so.",
         [
             *_allowed("ws://b.example/x", B, first=_PLAIN),
-            *_forbidden("http://b.example/x", "ws://127.0.0.1/x", first=_PLAIN),
+            *_forbidden("http://b.example/x", "ws://127.0.0.1/x", "ws://0.0.0.0/x", first=_PLAIN),
         ],
     ),
     (
         "on-this-machine",
         _LOCAL,
         "On this machine the other servers are here, too.",
-        [*_allowed("ws://localhost:7861/x", "ws://[::1]:7861/x", B, first=_LOCAL)],
+        [
+            *_allowed("ws://localhost:7861/x", "ws://[::1]:7861/x", B, first=_LOCAL),
+            *_allowed(*(f"ws://{host}:7861/x" for host in _HERE), first=_LOCAL),
+        ],
     ),
     (
         "window",

@@ -191,3 +191,14 @@ def test_importing_it_takes_next_to_nothing() -> None:
 @pytest.mark.timing(reason="a program has a whole session loaded within 0.25 s")
 def test_a_session_is_loaded_in_a_quarter_of_a_second() -> None:
     assert takes_at_most("from voxwire import connect", 0.25)
+
+
+@pytest.mark.parametrize("module", sorted(voxwire._SUBMODULES))
+def test_a_public_module_needs_no_import_of_its_own(module: str) -> None:
+    assert f"voxwire.{module}" in loaded_by(f"import voxwire; voxwire.{module}")
+
+
+def test_the_public_modules_are_what_they_were() -> None:
+    names = "audio conversation diagnosis latency playout session tokens tools"
+    assert sorted(voxwire._SUBMODULES) == names.split()
+    assert {*dir(voxwire)} >= voxwire._SUBMODULES

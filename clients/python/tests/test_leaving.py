@@ -5,108 +5,14 @@ import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any
 
 import pytest
+from replicas import DEAD, FIRST, OTHER, Code, Replicas, refused
 from virtual import Log, virtual
 
 import voxwire
-from voxwire.testing import Environment, FakeServer, FakeSession, NetworkState, VirtualTime
-from voxwire.testing.network import End
+from voxwire.testing import FakeSession, NetworkState, VirtualTime
 from voxwire_protocol import wire
-
-Code = voxwire.ErrorCode
-FIRST = "ws://voxwire.test/v1/session"
-OTHER = "ws://other.test/v1/session"
-
-
-class SendsOn(FakeServer):
-    """A replica of servers that have their sessions in common; some are elsewhere.
-
-    Attributes:
-        owner_url: Who has the session: every Hello is answered with that, while it is set.
-    """
-
-    owner_url = ""
-
-    def _answer(self, end: End, hello: wire.Hello) -> bool:
-        if not self.owner_url:
-            return super()._answer(end, hello)
-        away = wire.GoAway(reason="the session is elsewhere", resume_url=self.owner_url)
-        action = wire.RecoveryAction.RECOVERY_ACTION_RESUME
-        error = wire.Error(
-            code=wire.ErrorCode.ERROR_CODE_GOING_AWAY, fatal=True, retryable=True, action=action
-        )
-        for said in (wire.Envelope(go_away=away), wire.Envelope(error=error)):
-            end.write(said.SerializeToString())
-        end.shut(4000 + error.code)
-        return False
-
-
-class Replicas:
-    """Two servers with one store of sessions, each at its own name."""
-
-    def __init__(self, bot: Callable[[FakeSession], Any] | None = None) -> None:
-        self.first, self.other = (SendsOn(bot) if bot else SendsOn() for _ in range(2))
-        self.other.sessions = self.first.sessions
-        self.dialled: list[tuple[float, str]] = []
-
-    @property
-    def environment(self) -> Environment:
-        async def dial(url: str, *, timeout_ms: int) -> End:
-            self.dialled.append((self.first.clock.now_ms(), url))
-            server = self.other if url == OTHER else self.first
-            return await server.network.dial(url, timeout_ms=timeout_ms)
-
-        return replace(self.first.environment, dial=dial)
-
-    @property
-    def urls(self) -> list[str]:
-        """What was dialled after the connect."""
-        return [url for _, url in self.dialled[1:]]
-
-    @property
-    def session(self) -> FakeSession:
-        return self.first.session
-
-    def connect(self, **options: Any) -> voxwire.Connection:
-        options = {"environment": self.environment, **options}
-        return voxwire.connect(self.first.url, **options)
-
-    async def __aenter__(self) -> "Replicas":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.first.close()
-
-
-def refused(replicas: Replicas) -> None:
-    replicas.other.network.state = NetworkState.REFUSED
-
-
-def dark(replicas: Replicas) -> None:
-    replicas.other.network.state = NetworkState.DARK
-
-
-def mute(replicas: Replicas) -> None:
-    """It opens sockets and answers no Hello."""
-    replicas.other.mute = True
-
-
-def unknown(replicas: Replicas) -> None:
-    """It has come back without its memory."""
-    replicas.other.refuse_with(Code.SESSION_EXPIRED)
-
-
-def not_let_in(replicas: Replicas) -> None:
-    replicas.other.refuse_with(Code.FORBIDDEN)
-
-
-def full(replicas: Replicas) -> None:
-    replicas.other.refuse_with(Code.CAPACITY, retry_after_ms=60_000)
-
-
-DEAD = [refused, dark, mute, unknown, not_let_in, full]
 
 
 @virtual
@@ -369,72 +275,6 @@ async def test_a_dead_url_that_is_named_again_moves_nobody(time: VirtualTime) ->
 
 
 @virtual
-async def test_hello_is_answered_with_where_the_session_is(time: VirtualTime) -> None:
-    async with Replicas() as replicas, replicas.connect() as session:
-        log = Log(session, time)
-        replicas.first.owner_url = OTHER
-        replicas.session.drop()
-        await time.advance(500)
-        assert replicas.urls == [FIRST, OTHER]
-        assert log.of(voxwire.ConnectionChanged)[-1].state == "connected"
-        assert log.at(voxwire.ConnectionChanged)[-1] < 200
-        await session.close()
-        await log.over()
-
-
-@virtual
-async def test_who_is_sent_on_goes_there_next(time: VirtualTime) -> None:
-    third = "ws://third.test/v1/session"
-    async with Replicas() as replicas, replicas.connect() as session:
-        replicas.session.go_away(time_left_ms=60_000, resume_url=OTHER)
-        await time.advance(10)
-        replicas.other.owner_url = third
-        replicas.session.drop()
-        await time.advance(500)
-        assert replicas.urls == [OTHER, third]
-        assert session.connection == "connected"
-
-
-@virtual
-async def test_a_first_hello_is_said_where_the_server_says(time: VirtualTime) -> None:
-    async with Replicas() as replicas:
-        replicas.first.owner_url = OTHER
-        async with replicas.connect() as session:
-            assert replicas.urls == [OTHER]
-            assert session.connection == "connected"
-            (there,) = replicas.other.hellos
-            assert there.attach_nonce == replicas.first.hellos[0].attach_nonce
-
-
-@pytest.mark.parametrize("dies", [refused, dark])
-@virtual
-async def test_a_first_hello_that_is_sent_to_a_dead_url_comes_back(
-    time: VirtualTime, dies: Callable[[Replicas], None]
-) -> None:
-    async with Replicas() as replicas:
-        dies(replicas)
-        replicas.first.owner_url = OTHER
-        connecting = asyncio.create_task(replicas.connect().__aenter__())
-        await time.advance(50)
-        replicas.first.owner_url = ""
-        await time.advance(2000)
-        assert replicas.urls == [OTHER, FIRST]
-        await (await connecting).close()
-
-
-@virtual
-async def test_two_servers_that_send_on_to_each_other_are_no_storm(time: VirtualTime) -> None:
-    async with Replicas() as replicas, replicas.connect() as session:
-        replicas.first.owner_url, replicas.other.owner_url = OTHER, FIRST
-        replicas.session.drop()
-        await time.advance(10_000)
-        assert 8 <= len(replicas.urls) <= 30
-        replicas.other.owner_url = ""
-        await time.advance(3000)
-        assert session.connection == "connected"
-
-
-@virtual
 async def test_clients_do_not_all_move_at_once(time: VirtualTime) -> None:
     chance = random.Random(7)
     async with Replicas() as replicas, AsyncExitStack() as stack:
@@ -450,41 +290,3 @@ async def test_clients_do_not_all_move_at_once(time: VirtualTime) -> None:
         assert moved[0] < 500
         assert moved[-1] > 1500
         assert max(sum(at <= one < at + 100 for one in moved) for at in moved) <= 3
-
-
-# the first connect
-
-
-@virtual
-async def test_a_first_hello_is_asked_again_while_the_server_leaves(time: VirtualTime) -> None:
-    start_ms = time.now_ms()
-    async with FakeServer() as server:
-        server.refuse_with(Code.GOING_AWAY, retry_after_ms=1000)
-        connection = voxwire.connect(server.url, environment=server.environment, token="t")
-        connecting = asyncio.create_task(connection.__aenter__())
-        await time.advance(1500)
-        server.welcome_again()  # behind the load balancer it is another replica
-        session = await time.until(connecting)
-        assert time.now_ms() - start_ms == 3 + 1000 + 3 + 1000 + 5
-        assert len({hello.attach_nonce for hello in server.hellos}) == 1
-        assert [hello.token for hello in server.hellos] == ["t"] * 3
-        await session.close()
-
-
-@virtual
-async def test_a_server_that_leaves_is_asked_no_longer_than_connecting_may_take(
-    time: VirtualTime,
-) -> None:
-    start_ms = time.now_ms()
-    async with FakeServer() as server:
-        server.refuse_with(Code.GOING_AWAY)
-        with pytest.raises(voxwire.SessionError) as caught:
-            async with voxwire.connect(
-                server.url,
-                environment=server.environment,
-                timeouts=voxwire.Timeouts(connect_ms=2000),
-            ):
-                pytest.fail("there is no session")
-        assert caught.value.code is Code.GOING_AWAY
-        assert time.now_ms() - start_ms <= 2000
-        assert len(server.hellos) == 5  # 0.1, 0.2, 0.5 and 1 s between them

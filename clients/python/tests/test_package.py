@@ -1,8 +1,11 @@
 """What the package shows; what importing it costs is in test_import.py."""
 
+import copy
 import enum
 import inspect
+import pickle
 import typing
+from collections.abc import Callable
 
 import pytest
 
@@ -118,6 +121,11 @@ PUBLIC = [
 ]
 
 
+def repickled(error: Exception) -> Exception:
+    """What another process makes of it."""
+    return pickle.loads(pickle.dumps(error))
+
+
 def test_the_public_api_is_what_it_was() -> None:
     assert voxwire.__all__ == sorted(PUBLIC)
     assert all(hasattr(voxwire, name) for name in PUBLIC)
@@ -181,6 +189,19 @@ def test_every_code_has_a_family_and_survives_the_wire() -> None:
     assert errors.error_from_wire(wire.Error(code=98)).code == errors.ErrorCode.INTERNAL
     assert errors.error_from_close(1006, "x").code == errors.ErrorCode.CONNECTION_LOST
     assert "x" in str(errors.error_from_close(4999, "x"))
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, repickled])
+def test_errors_pass_between_processes(again: Callable[[Exception], Exception]) -> None:
+    for code in errors.ErrorCode:
+        action = errors.RecoveryAction.RESUME
+        error = errors.make_error(code, "why", retryable=True, action=action, retry_after_ms=7)
+        error.add_note("seen at noon")
+        other = again(error)
+        assert other is not error
+        assert type(other) is type(error)
+        assert (str(other), other.args, vars(other)) == (str(error), error.args, vars(error))
+        assert vars(other)["code"] is code
 
 
 def test_event_enums_have_a_word_for_every_value_of_the_schema() -> None:

@@ -269,11 +269,20 @@ _NAMES: Final = {
 
 _MODULES: Final = {name: module for module, names in _NAMES.items() for name in names}
 
+_SUBMODULES: Final = frozenset(
+    module.removeprefix("voxwire.")
+    for module in _NAMES
+    if module.startswith("voxwire.") and not module.startswith("voxwire._")
+)
+"""Modules that ``import voxwire`` is enough for: ``voxwire.audio.Audio``."""
+
 
 if not TYPE_CHECKING:  # a type checker would take any name for one of these
 
     def __getattr__(name: str) -> Any:
-        """Loads a public name (PEP 562)."""
+        """Loads a public name or module (PEP 562)."""
+        if name in _SUBMODULES:
+            return import_module(f"voxwire.{name}")
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
         value = getattr(import_module(_MODULES.get(name, _EVENTS)), name)
@@ -282,4 +291,4 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of these
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_SUBMODULES})

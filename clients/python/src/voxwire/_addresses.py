@@ -1,13 +1,19 @@
 """Where a session may be dialled: its first URL, and where its server sends it. Pure."""
 
+import re
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-from voxwire._url import is_loopback
+from voxwire._url import address_of, is_loopback
 
 __all__ = ["Addresses", "moving_window_ms"]
 
 MAX_URL_CHARS: Final = 2048
+
+_SHAPE: Final = re.compile(
+    r"wss?://([\w.-]+|\[[\da-f:.]+\])(:\d+)?([/?][!-\"$-~]*)?", re.ASCII | re.IGNORECASE
+)
+"""A WebSocket URL without credentials and fragment."""
 
 RESERVE_MS: Final = 3000
 """A client moves this long before its server leaves: time for a URL that is dead and another."""
@@ -65,13 +71,16 @@ class Addresses:
 
     def _allows(self, url: str) -> bool:
         """Whether a server may send us there: never out of TLS, nor to this machine."""
-        if not 0 < len(url) <= MAX_URL_CHARS or not url.isascii() or not url.isprintable():
+        if len(url) > MAX_URL_CHARS or not _SHAPE.fullmatch(url):
             return False
-        parts = _split(url)
-        if parts is None or parts.username is not None or "#" in url or " " in url:
+        try:
+            parts = urlsplit(url)
+            address_of((parts.hostname or "").removesuffix("."))
+            if parts.port == 0:
+                return False
+        except ValueError:  # of a port above 65535, of an address that is none
             return False
-        first = urlsplit(self.first)
-        encrypted = parts.scheme == "wss" or (parts.scheme == first.scheme == "ws")
+        encrypted = parts.scheme == "wss" or urlsplit(self.first).scheme == "ws"
         return encrypted and (is_loopback(self.first) or not is_loopback(url))
 
 
@@ -84,12 +93,3 @@ def moving_window_ms(time_left_ms: int, jitter: float) -> tuple[int, int]:
     """
     latest_ms = time_left_ms - min(RESERVE_MS, time_left_ms // 2)
     return int(jitter * latest_ms / 2), latest_ms
-
-
-def _split(url: str) -> SplitResult | None:
-    """The parts of a URL with a host and a port that is one; None = it is no such URL."""
-    try:
-        parts = urlsplit(url)
-        return parts if parts.hostname and parts.port != 0 else None
-    except ValueError:
-        return None

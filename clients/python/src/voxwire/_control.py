@@ -88,7 +88,7 @@ class Control:
         self.clock: ClockSync = self._watch.clock
         self._socket: Socket | None = None
         self._over = False
-        self._kept_whatever = self._told_to_go = False
+        self._kept_whatever = False
         self._verdict: tuple[int, VoxwireError] | None = None
         self._queue: deque[bytes] = deque()
         self._wake = asyncio.Event()
@@ -117,7 +117,6 @@ class Control:
         """The server will close this socket; the session goes on elsewhere if it says where."""
         here = self._socket.url if self._socket is not None else ""
         moves = self._greeting.addresses.sent_on(notice.resume_url, here=here)
-        self._told_to_go = True
         if moves and self._greeting.resumable:
             self._watch.plan_move(notice.time_left_ms)
         else:
@@ -183,7 +182,6 @@ class Control:
             attempt, after_ms = 0, 0
             try:
                 attached = await self._serve(attached.socket, handler)
-                self._watch.replaced()
             except Lost as loss:
                 self._lose(loss.error)
                 since_ms = self._now_ms()
@@ -225,7 +223,7 @@ class Control:
             self._socket.abort()
         self._socket = attached.socket
         self.failure = self._verdict = None
-        self._kept_whatever = self._told_to_go = False
+        self._kept_whatever = False
         self._greeting.welcomed(welcome, attached.socket.url)
         self.features = features_of(welcome)
         self._take_limits(welcome)
@@ -270,7 +268,8 @@ class Control:
         self.failure = error
         self._watch.lost()
         ours = error.code == ErrorCode.SUPERSEDED and self._greeting.unanswered
-        goes_on = self._kept_whatever or (self._told_to_go and error.code == ErrorCode.GOING_AWAY)
+        leaves = error.code == ErrorCode.GOING_AWAY and self._greeting.resumable
+        goes_on = self._kept_whatever or leaves
         if self._over or not (self._greeting.first or self._greeting.resumable):
             raise error
         if is_final(error, attaching=False) and not ours and not goes_on:
@@ -278,7 +277,11 @@ class Control:
         self._channel.on_lost(self._now_ms())
 
     async def _open(self) -> Socket:
-        return await self._dialler.open(max(1, self._deadline_ms - self._now_ms()))
+        return await self._dialler.open(self._left_ms())
+
+    def _left_ms(self) -> int:
+        """How long connecting may still take."""
+        return max(1, self._deadline_ms - self._now_ms())
 
     async def _patiently(self, attempt: Callable[[], Awaitable[_MadeT]]) -> _MadeT:
         """Tries again while the server is busy or leaves, as long as connecting may take: behind a
@@ -291,6 +294,7 @@ class Control:
         waits = backoff_s(self._jitter)
         next(waits)
         while True:
+            self.failure = None
             try:
                 return await attempt()
             except VoxwireError as error:
@@ -310,11 +314,7 @@ class Control:
         try:
             if dialled is not None:
                 return await self._greet_first(dialled)
-            self._socket = await self._open()
-            await self._dialler.greet(self._socket)
-            return Attached(
-                self._socket, await self._dialler.read_welcome(self._socket), eager=False
-            )
+            return await self._dialler.attach_first(self._left_ms())
         except Refusal as refusal:
             self._drop_socket()
             if await self._has_renewed(refusal.error):
@@ -367,10 +367,10 @@ class Control:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if reading.done() and self._is_our_doing(reading):
                 await asyncio.wait({watching})
+            outcomes = await _end(tasks)
         except BaseException:
             abort_unused(await _end(tasks))
             raise
-        outcomes = await _end(tasks)
         for outcome in outcomes:  # a Welcome beats the loss of the socket that it replaces
             if isinstance(outcome, Attached):
                 return outcome

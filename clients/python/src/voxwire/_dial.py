@@ -77,19 +77,12 @@ class Dialler:
         self._taps = Taps() if taps is None else taps
 
     async def open(self, timeout_ms: int) -> Socket:
-        """Opens a socket where the session is, or else at its first URL. Cancel-safe.
+        """Opens a socket at the first URL. Cancel-safe.
 
         Raises:
             VoxwireError: Nothing answers, or it refuses.
         """
-        addresses, deadline_ms = self._greeting.addresses, self._now_ms() + timeout_ms
-        *elsewhere, first = addresses.order
-        for url in elsewhere:
-            try:
-                return await self._open_at(url, min(MOVED_MS, timeout_ms))
-            except VoxwireError:
-                addresses.failed(url)
-        return await self._open_at(first, max(1, deadline_ms - self._now_ms()))
+        return await self._open_at(self._greeting.addresses.first, timeout_ms)
 
     async def _open_at(self, url: str, timeout_ms: int) -> Socket:
         return await Socket.dial(
@@ -164,6 +157,31 @@ class Dialler:
                     raise
         return await self._attach(first, DIAL_MS)
 
+    async def attach_first(self, timeout_ms: int) -> Attached:
+        """Says the first Hello where its server has sent it, or else at the first URL. Cancel-safe.
+
+        Args:
+            timeout_ms: How long the first URL's socket may take, what was tried before included.
+
+        Raises:
+            VoxwireError: Nothing answers there, or it refuses.
+            Lost: The socket broke.
+            Refusal: The server said no.
+        """
+        deadline_ms = self._now_ms() + timeout_ms
+        *elsewhere, first = self._greeting.addresses.order
+        for url in elsewhere:
+            try:
+                return await self._attach(url, timeout_ms)
+            except SentOn:
+                raise
+            except (Lost, Refusal) as error:
+                if self._ends_with(error.error, url):
+                    raise
+        return await self._welcomed(
+            await self._open_at(first, max(1, deadline_ms - self._now_ms()))
+        )
+
     def _ends_with(self, error: VoxwireError, url: str) -> bool:
         """True when there is no coming back; what one said elsewhere the first URL may not say."""
         if not is_final(error, attaching=True):
@@ -181,6 +199,8 @@ class Dialler:
         bound_ms = DIAL_MS if url == addresses.first else MOVED_MS
         try:
             return await self._attach_within(url, min(bound_ms, timeout_ms))
+        except SentOn:
+            raise  # somebody is there
         except (Lost, Refusal):
             addresses.failed(url)
             raise
@@ -195,11 +215,15 @@ class Dialler:
             raise Lost(lost(error.reason)) from error
         try:
             async with asyncio.timeout(max(0.001, (deadline_ms - self._now_ms()) / 1000)):
-                await self.greet(socket)
-                return Attached(socket, await self.read_welcome(socket), eager=False)
+                return await self._welcomed(socket)
         except TimeoutError:
-            socket.abort()
             raise Lost(lost("the server did not answer Hello in time")) from None
+
+    async def _welcomed(self, socket: Socket) -> Attached:
+        """Says Hello on a socket; drops it unless it is welcomed."""
+        try:
+            await self.greet(socket)
+            return Attached(socket, await self.read_welcome(socket), eager=False)
         except BaseException:
             socket.abort()
             raise

@@ -1,15 +1,18 @@
 """The URL of a control channel. Pure."""
 
 import ipaddress
+import re
+import socket
 from typing import Final, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from voxwire_protocol.errors import ErrorCode, UsageError
 
-__all__ = ["is_loopback", "normalise_url"]
+__all__ = ["address_of", "is_loopback", "normalise_url"]
 
 _SCHEMES: Final = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}
 _PATH: Final = "/v1/session"
+_NUMBER: Final = re.compile(r"\d+|0x[\da-f]*", re.ASCII | re.IGNORECASE)
 
 
 def _bad_url(how: str = "") -> UsageError:
@@ -48,9 +51,35 @@ def normalise_url(url: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """True when the URL names this machine."""
-    host = urlsplit(url).hostname or ""
+    """True when the URL names this machine, however its host is written."""
+    host = (urlsplit(url).hostname or "").removesuffix(".")
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        address = address_of(host)
     except ValueError:
         return False
+    if address is None:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
+
+
+def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a host is, in any form that a resolver takes: ``127.1``, ``0x7f000001``.
+
+    Args:
+        host: Without brackets and the dot at its end.
+
+    Returns:
+        The address, IPv4 where IPv6 only wraps it; None = the host is a name.
+
+    Raises:
+        ValueError: It is neither, such as ``256.0.0.1``.
+    """
+    if ":" in host:
+        wide = ipaddress.IPv6Address(host)
+        return wide.ipv4_mapped or wide
+    if not _NUMBER.fullmatch(host.rpartition(".")[2]):
+        return None
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError as error:
+        raise ValueError(host) from error

@@ -81,10 +81,6 @@ class Watch:
         """The socket was lost: the next one is waited for as the first was."""
         self._patience.reset()
 
-    def replaced(self) -> None:
-        """Another socket was had in its place."""
-        self._patience.grow()
-
     def plan_move(self, time_left_ms: int) -> None:
         """The server leaves in so long, and the session goes on elsewhere."""
         now_ms = self._now_ms()
@@ -152,12 +148,12 @@ class Watch:
             Lost: It was not, and the first one is gone.
         """
         self._second = None
+        if not self._moves:
+            self._patience.grow()
         if not second.cancelled() and second.exception() is None:
             return second.result()
         if self._condemned:
             raise Lost(lost("the server has closed this socket for another one, which is lost"))
-        if not self._moves:
-            self._patience.grow()
         return None
 
     def _now_ms(self) -> int:

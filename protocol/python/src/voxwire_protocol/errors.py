@@ -99,10 +99,19 @@ class VoxwireError(Exception):
         self.action = action
         self.retry_after_ms = retry_after_ms
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """What pickle and copy make it of: an exception's own way calls it with its text only."""
+        return _remade, (type(self), self.args), self.__dict__
+
     @property
     def docs(self) -> str:
         """Where its code is explained, from the repository's root: ``docs/errors.md#timeout``."""
         return f"docs/errors.md#{self.code.name.lower()}"
+
+
+def _remade(family: type[VoxwireError], args: tuple[object, ...]) -> VoxwireError:
+    """An error without its attributes; pickle sets them."""
+    return family.__new__(family, *args)
 
 
 class UsageError(VoxwireError):
