@@ -1,5 +1,5 @@
 /** Servers that send a client about, and moves that something comes in the way of. */
-import { closeCodeOf, wire } from "@voxwire/protocol";
+import { closeCodeOf, errorToWire, makeError, wire } from "@voxwire/protocol";
 import { expect, test } from "vitest";
 import type { AnyEvent, ClientOptions } from "../api.js";
 import { createClient } from "../create-client.js";
@@ -238,24 +238,32 @@ test("a GoAway counts from when it comes, though there is no media path yet", as
   await done();
 });
 
-test.each([
-  ["with nothing said before", () => {}],
-  [
-    "behind a fatal error that says the same",
-    ({ session }: FakeServer) => session.error("going_away", "an update", { fatal: true }),
-  ],
-] as const)(
-  "a socket that its server closes to leave, %s, is lost like any other",
-  async (_, say) => {
-    const { clock, server, client, done, dialled } = await up();
-    say(server);
+test("a socket that its server closes to leave is lost like any other", async () => {
+  const { clock, server, client, done, dialled } = await up();
+  server.session.drop(4027);
+  await clock.advance(1000);
+  expect([dialled, client.status.get().status]).toEqual([[FIRST, FIRST], "ready"]);
+  await done();
+});
+
+test("but a fatal error that says the same is the end, unless it says to resume", async () => {
+  for (const [action, dials] of [
+    ["none", 1],
+    ["resume", 2],
+  ] as const) {
+    const { clock, server, client, dialled } = await up();
+    const error = makeError("going_away", "an update", { action });
+    server.session.send({ case: "error", value: errorToWire(error, { fatal: true }) });
     await clock.advance(10);
     server.session.drop(4027);
     await clock.advance(1000);
-    expect([dialled, client.status.get().status]).toEqual([[FIRST, FIRST], "ready"]);
-    await done();
-  },
-);
+    expect([client.status.get().status, dialled.length]).toEqual([
+      action === "resume" ? "ready" : "closed",
+      dials,
+    ]);
+    await clock.until(client.disconnect());
+  }
+});
 
 test("that of a session which was welcomed again since the GoAway, too", async () => {
   const { clock, server, client, done, dialled } = await up();

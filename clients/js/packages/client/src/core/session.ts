@@ -353,8 +353,7 @@ export class Session implements ControlHandler {
     const failure = errorFromWire(error);
     this.#lastError = failure;
     if (this.requests.refuse(error)) return;
-    const kept = failure.action === "resume" || failure.code === "going_away";
-    const resumed = kept && this.control.resumable;
+    const resumed = failure.action === "resume" && this.control.resumable;
     // Unless it was this client itself that moved over.
     const superseded = failure.code === "superseded";
     if (error.fatal || superseded || resumed) {
