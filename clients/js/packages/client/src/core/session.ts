@@ -50,7 +50,7 @@ export class Session implements ControlHandler {
   readonly #opening: Opening;
   readonly #tools: ToolLoader;
   #begun = false;
-  #speaks = false; // the bot does, heard or not yet
+  #idle = false; // the bot is, though what it said may still be on its way to the speaker
   #muted = false;
   #isUp = false;
   #early: wire.Envelope[] = [];
@@ -215,7 +215,7 @@ export class Session implements ControlHandler {
   }
 
   isQuiet(): boolean {
-    return !this.#speaks && this.host.isQuiet();
+    return this.#idle && this.host.isQuiet();
   }
 
   ignored(reason: string): void {
@@ -224,9 +224,7 @@ export class Session implements ControlHandler {
 
   handle(envelope: wire.Envelope): void {
     const { payload } = envelope;
-    if (payload.case === "stateChanged") {
-      this.#speaks = payload.value.bot === wire.BotState.SPEAKING;
-    }
+    if (payload.case === "stateChanged") this.#learn(payload.value);
     if (payload.case === "goAway") this.control.move(payload.value);
     switch (payload.case) {
       case "ping":
@@ -301,6 +299,7 @@ export class Session implements ControlHandler {
     this.files.receive();
     const said = spoken(snapshot);
     const state = snapshot.state && ({ case: "stateChanged", value: snapshot.state } as const);
+    this.#learn(state?.value);
     if (this.#begun) {
       this.host.emit("eventsSkipped", skipped);
       for (const payload of said) this.#emitOf(payload);
@@ -316,6 +315,10 @@ export class Session implements ControlHandler {
       this.control.send({ case: "mute", value: { muted: this.#muted } });
     }
     if (this.#saidBye) this.control.send({ case: "bye", value: {} });
+  }
+
+  #learn(state: wire.StateChanged | undefined): void {
+    this.#idle = state?.bot === wire.BotState.IDLE;
   }
 
   #emitOf(payload: Payload): void {
