@@ -296,3 +296,30 @@ test("nor does a GoAway keep a session that its server ends for another reason",
   expect(client.status.get()).toMatchObject({ status: "closed", error: { code: "malformed" } });
   expect(dialled).toEqual([FIRST]);
 });
+
+test("a Snapshot says whether the bot is idle", async () => {
+  const { clock, server, done, dialled } = await up();
+  const speaking = { bot: wire.BotState.SPEAKING, user: wire.UserState.SILENT };
+  server.session.send({ case: "stateChanged", value: { ...speaking, mediaMs: 60_000n } });
+  await clock.advance(10);
+  server.forgetful = true;
+  server.network.cut();
+  await clock.advance(100);
+  expect(dialled).toEqual([FIRST, FIRST]);
+  server.session.goAway({ resumeUrl: NEXT, timeLeftMs: 30_000 });
+  await clock.advance(7000);
+  expect(dialled).toEqual([FIRST, FIRST, NEXT]);
+  await done();
+});
+
+test("it is no quiet moment while the bot owes an answer", async () => {
+  const { clock, server, client, done, dialled } = await up();
+  const thinking = { bot: wire.BotState.THINKING, user: wire.UserState.SILENT };
+  server.session.send({ case: "stateChanged", value: { ...thinking, mediaMs: 60_000n } });
+  server.session.goAway({ resumeUrl: NEXT, timeLeftMs: 8000 });
+  await clock.advance(4900);
+  expect([client.activity.get().bot, dialled]).toEqual(["idle", [FIRST]]);
+  await clock.advance(300);
+  expect(dialled).toEqual([FIRST, NEXT]);
+  await done();
+});

@@ -357,10 +357,10 @@ export class Session implements ControlHandler {
     this.#lastError = failure;
     if (this.requests.refuse(error)) return;
     const resumed = failure.action === "resume" && this.control.resumable;
-    // Unless it was this client itself that moved over.
-    const superseded = failure.code === "superseded";
-    if (error.fatal || superseded || resumed) {
-      if (!superseded && !resumed) this.control.finish();
+    // Superseded, unless it was this client itself that moved over.
+    const goesOn = resumed || failure.code === "superseded";
+    if (goesOn || error.fatal) {
+      if (!goesOn) this.control.finish();
       this.control.condemn(failure);
     } else if (!this.paths.opened || error.subjectId) this.#opening.refuse(error);
   }

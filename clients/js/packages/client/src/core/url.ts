@@ -49,8 +49,7 @@ export function serverUrl(url: string | URL, base: string | undefined): URL {
 }
 
 /** This machine, as `URL` writes it. */
-const LOOPBACK =
-  /^((.+\.)?localhost|127\.[\d.]+|0\.0\.0\.0|\[::1?\]|\[::ffff:(7f..:.+|0:0)\])\.?$/;
+const LOOPBACK = /^((.+\.)?localhost|127\.[\d.]+|0\.0\.0\.0|\[::1?\]|\[::ffff:(7f..:.+|0:0)\])\.?$/;
 
 /** True when the URL names this machine. */
 export function isLoopback(url: string): boolean {
