@@ -104,6 +104,11 @@ impl Greeting {
         *url != self.first_url
     }
 
+    /// True when who was asked at `url` has named another place.
+    pub(crate) fn is_sent_on(&self, url: &Url) -> bool {
+        *url != self.url
+    }
+
     /// True until the session was welcomed.
     pub(crate) const fn first(&self) -> bool {
         self.held.is_none()
@@ -292,6 +297,16 @@ mod tests {
         assert_eq!(hosts(&greeting), ["elsewhere", "host"], "where it was welcomed");
         greeting.follow("");
         assert_eq!(hosts(&greeting), ["host"], "a GoAway that names none");
+    }
+
+    #[test]
+    fn who_is_sent_to_where_it_is_goes_on_to_the_first_url() {
+        let mut greeting = greeting("wss://host");
+        let elsewhere = Url::parse("wss://elsewhere").unwrap();
+        greeting.follow("wss://elsewhere");
+        assert!(!greeting.is_sent_on(&elsewhere), "it has named itself");
+        greeting.follow("wss://third");
+        assert!(greeting.is_sent_on(&elsewhere));
     }
 
     #[test]

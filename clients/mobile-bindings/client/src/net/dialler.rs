@@ -142,7 +142,9 @@ impl Dialler {
                     return Err(cause);
                 }
             }
-            if cause.action == RecoveryAction::Resume {
+            if cause.action == RecoveryAction::Resume
+                && self.shared.lock().link.greeting.is_sent_on(&url)
+            {
                 urls.clear(); // it said where
             }
             advised_ms = advised_ms.max(cause.retry_after_ms.into());

@@ -12,7 +12,11 @@ const JITTER = 0.2;
 
 /** The server answered Hello with an error. */
 export class Refusal extends Error {
-  constructor(readonly error: VoxwireError) {
+  /** @param sentOn - It has said where the session is. */
+  constructor(
+    readonly error: VoxwireError,
+    readonly sentOn = false,
+  ) {
     super(error.message, { cause: error });
   }
 }

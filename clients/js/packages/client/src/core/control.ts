@@ -9,7 +9,7 @@ import {
 } from "@voxwire/protocol";
 import type { Payload } from "../media/media.js";
 import { movingWindowMs } from "./addresses.js";
-import { asError, backoffMs, type Greeting, isFinal, Lost, lost } from "./attach.js";
+import { asError, backoffMs, type Greeting, isFinal, Lost, lost, Refusal } from "./attach.js";
 import { type Attached, Dialler } from "./dialler.js";
 import type { ControlChannel, ControlHandler, Feature, Passage, Tap } from "./peer.js";
 import { Scope } from "./scope.js";
@@ -55,7 +55,6 @@ export class Control implements ControlChannel {
   /** What was said before there was a socket. */
   #early: Uint8Array<ArrayBuffer>[] = [];
   #over = false;
-  #moving = false;
   #verdict: { readonly atMs: number; readonly error: VoxwireError } | undefined;
   #cancelAck: (() => void) | undefined;
 
@@ -95,10 +94,8 @@ export class Control implements ControlChannel {
     this.#over = true;
   }
 
-  /** The server will close this socket, and the session goes on. */
-  move(goAway?: wire.GoAway): void {
-    this.#moving = true;
-    if (goAway === undefined) return;
+  /** The server will close this socket; plans a move to where it says that the session goes on. */
+  move(goAway: wire.GoAway): void {
     const { env } = this.scope;
     const { addresses, here, resumable } = this.greeting;
     const moves = addresses.sentOn(goAway.resumeUrl, here) && resumable;
@@ -197,8 +194,9 @@ export class Control implements ControlChannel {
         this.#socket?.abort();
         this.#socket = undefined;
         const why = asError(error);
-        if (this.scope.closed) throw why;
-        if (addresses.refused(url)) continue;
+        if (this.scope.closed || why.code === "superseded") throw why;
+        const sentOn = error instanceof Refusal && error.sentOn;
+        if (!sentOn && addresses.refused(url) && addresses.order.length === 1) continue;
         if (error instanceof Lost) {
           this.#lose(why);
           return (await this.#comeBack(why)).attached;
@@ -218,19 +216,17 @@ export class Control implements ControlChannel {
     const eager = !this.greeting.unanswered; // what another one was told is told again
     this.#dialler.greet(socket);
     for (const bytes of this.#early.splice(0)) socket.send(bytes);
-    const welcome = await this.#dialler.readWelcome(this.scope, socket);
-    return { socket, url: this.greeting.addresses.first, welcome, eager };
+    return { socket, welcome: await this.#dialler.readWelcome(this.scope, socket), eager };
   }
 
   /** Makes a welcomed socket the one in use; what the server lacks is sent again. */
-  #use({ socket, url, welcome, eager }: Attached, attempt: number, afterMs: number): void {
+  #use({ socket, welcome, eager }: Attached, attempt: number, afterMs: number): void {
     const now = this.scope.env.now();
     const first = this.greeting.first;
     if (this.#socket !== socket) this.#socket?.abort();
     this.#socket = socket;
     this.failure = this.#verdict = undefined;
-    this.#moving = false;
-    this.greeting.welcomed(welcome, url);
+    this.greeting.welcomed(welcome, socket.url);
     this.features = featuresOf(welcome);
     this.#channel.maxSendBytes = Math.max(
       128,
@@ -267,9 +263,10 @@ export class Control implements ControlChannel {
     this.failure = why;
     this.#watch.reset();
     const ours = why.code === "superseded" && this.greeting.unanswered;
-    if (this.#over || !(this.greeting.first || this.greeting.resumable)) throw why;
-    const moved = this.#moving && why.code !== "superseded";
-    if (isFinal(why, false) && !ours && !moved) throw why;
+    const { first, resumable } = this.greeting;
+    if (this.#over || !(first || resumable)) throw why;
+    const left = why.code === "going_away" && resumable; // its server's end is not the session's
+    if (isFinal(why, false) && !ours && !left) throw why;
     this.#channel.onLost(now);
   }
 
@@ -281,7 +278,7 @@ export class Control implements ControlChannel {
         this.#watch.start(serving, socket, resolve, reject);
         socket.own({
           received: (data) => this.#receive(data),
-          lost: (error) => reject(new Lost(error)),
+          lost: (error) => this.#watch.hasCaused(error) || reject(new Lost(error)),
         });
       });
     } finally {

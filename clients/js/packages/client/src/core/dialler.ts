@@ -26,7 +26,6 @@ const MAX_DIALS = 3;
 /** A socket whose Welcome was read and which is not in use yet. */
 export interface Attached {
   readonly socket: Socket;
-  readonly url: string;
   readonly welcome: wire.Welcome;
   /** What is queued was written on this very socket already. */
   readonly eager: boolean;
@@ -73,26 +72,25 @@ export class Dialler {
     const startMs = env.now();
     const leftMs = () => Math.max(0, graceMs - (env.now() - startMs));
     let [round, beganMs, advisedMs] = [0, startMs, 0];
-    let urls: string[] = [];
+    let urls: readonly string[] = [];
     for (let attempt = 1; ; attempt++) {
       trying(attempt, cause);
       if (urls.length === 0) {
         round += 1;
         const delayMs = backoffMs(round, env.jitter()) - (env.now() - beganMs);
         await pause(scope, Math.min(Math.max(delayMs, advisedMs), leftMs()), advisedMs);
-        [urls, beganMs, advisedMs] = [[...addresses.order], env.now(), 0];
+        [urls, beganMs, advisedMs] = [addresses.order, env.now(), 0];
       }
-      const url = urls.shift() ?? "";
+      const [url = "", ...others] = urls;
       if (leftMs() === 0) throw expired(env.now() - startMs, cause);
       try {
         return { attempt, attached: await this.attach(scope, url, leftMs()) };
       } catch (error) {
         if (!(error instanceof Lost || error instanceof Refusal)) throw error;
         cause = error.error;
+        urls = error instanceof Refusal && error.sentOn ? [] : others;
       }
-      const over = isFinal(cause, true) && !addresses.refused(url);
-      if (over || cause.code === "superseded") throw cause;
-      if (cause.action === "resume") urls = []; // it said where
+      if (this.#endsWith(cause, url)) throw cause;
       advisedMs = Math.max(advisedMs, cause.retryAfterMs);
     }
   }
@@ -103,9 +101,15 @@ export class Dialler {
     try {
       return await this.attach(scope, at);
     } catch (error) {
-      if (first === undefined || scope.closed) throw error;
+      if (first === undefined || scope.closed || this.#endsWith(asError(error), at)) throw error;
       return this.attach(scope, first);
     }
+  }
+
+  /** True when there is no coming back; what was said elsewhere the first URL may not say. */
+  #endsWith(error: VoxwireError, url: string): boolean {
+    if (error.code === "superseded") return true;
+    return isFinal(error, true) && !this.greeting.addresses.refused(url);
   }
 
   /** Opens one socket and says Hello on it. Rejects with `Lost` or `Refusal`. */
@@ -118,11 +122,11 @@ export class Dialler {
     try {
       socket = await this.#openPromptly(scope, url, timeoutMs);
       this.greet(socket);
-      return { socket, url, welcome: await this.readWelcome(scope, socket), eager: false };
+      return { socket, welcome: await this.readWelcome(scope, socket), eager: false };
     } catch (error) {
       socket?.abort();
       if (parent.closed) throw error;
-      addresses.failed(url);
+      if (!(error instanceof Refusal && error.sentOn)) addresses.failed(url);
       if (error instanceof Lost || error instanceof Refusal) throw error;
       const failure = asError(error);
       if (/^(unauthorized|forbidden)$/.test(failure.code)) throw new Refusal(failure);
@@ -155,6 +159,7 @@ export class Dialler {
 
   /** Reads the first message; anything but an answer to Hello is passed over. */
   async readWelcome(scope: Scope, socket: Socket): Promise<wire.Welcome> {
+    let sentOn = false;
     for (;;) {
       const data = await socket.read(scope);
       let envelope: wire.Envelope;
@@ -166,8 +171,10 @@ export class Dialler {
       const { payload } = envelope;
       if (payload.case === "welcome" || payload.case === "error") this.tap("in", envelope);
       if (payload.case === "welcome") return payload.value;
-      if (payload.case === "goAway") this.greeting.addresses.sentOn(payload.value.resumeUrl);
-      if (payload.case === "error") throw new Refusal(errorFromWire(payload.value));
+      if (payload.case === "goAway") {
+        sentOn = this.greeting.addresses.sentOn(payload.value.resumeUrl, socket.url);
+      }
+      if (payload.case === "error") throw new Refusal(errorFromWire(payload.value), sentOn);
       if (payload.case === "sessionEnded") {
         throw new Refusal(makeError("connection_lost", "the session ended before it was ready"));
       }

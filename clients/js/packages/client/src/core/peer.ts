@@ -87,8 +87,8 @@ export interface ControlChannel {
   run(dialMs: number): Promise<never>;
   /** From here on a lost channel is the end. */
   finish(): void;
-  /** The server will close this channel, and the session goes on, where a GoAway says so. */
-  move(goAway?: wire.GoAway): void;
+  /** The server will close this channel, and the session goes on where it says. */
+  move(goAway: wire.GoAway): void;
   /** The server says why it will close this channel. */
   condemn(error: VoxwireError): void;
   /** Cuts the channel, as a broken network would. */

@@ -16,23 +16,15 @@ export interface SessionEnd {
   readonly error?: VoxwireError;
 }
 
+const REASONS = ["client", "bot", "server", "expired", "idle"] as const;
+
 /** The end that `SessionEnded` tells; `last` is the newest error of the server. */
-export function endOf(reason: wire.EndReason, last: VoxwireError | undefined): SessionEnd {
-  const { EndReason } = wire;
-  switch (reason) {
-    case EndReason.CLIENT:
-      return { reason: "client" };
-    case EndReason.BOT:
-      return { reason: "bot" };
-    case EndReason.SERVER:
-      return { reason: "server" };
-    case EndReason.EXPIRED:
-      return { reason: "expired" };
-    case EndReason.IDLE:
-      return { reason: "idle" };
-    default:
-      return { reason: "error", error: last ?? lost("the server ended the session") };
-  }
+export function endOf(ended: wire.EndReason, last: VoxwireError | undefined): SessionEnd {
+  const reason = REASONS.find(
+    (one) => wire.EndReason[one.toUpperCase() as Uppercase<typeof one>] === ended,
+  );
+  if (reason) return { reason };
+  return { reason: "error", error: last ?? lost("the server ended the session") };
 }
 
 /** What a snapshot says of utterances and calls that go on, as messages. */
@@ -76,23 +68,19 @@ export class Outcome {
   readonly ended: Promise<SessionEnd>;
   /** The end, once it is known; what is left of the session may still happen. */
   end: SessionEnd | undefined;
-  #begin: () => void = () => {};
-  #refuse: (error: unknown) => void = () => {};
-  #settle: (end: SessionEnd) => void = () => {};
+  begin!: () => void;
+  #refuse!: (error: unknown) => void;
+  #settle!: (end: SessionEnd) => void;
 
   constructor() {
     this.ready = new Promise((resolve, reject) => {
-      this.#begin = resolve;
+      this.begin = resolve;
       this.#refuse = reject;
     });
     this.ready.catch(() => {}); // it may fail while nobody waits
     this.ended = new Promise((resolve) => {
       this.#settle = resolve;
     });
-  }
-
-  begin(): void {
-    this.#begin();
   }
 
   /** The first end counts. */

@@ -50,7 +50,7 @@ export class Session implements ControlHandler {
   readonly #opening: Opening;
   readonly #tools: ToolLoader;
   #begun = false;
-  #speaks = false; // the bot does, heard or not yet
+  #idle = false; // the bot is, though what it said may still be on its way to the speaker
   #muted = false;
   #isUp = false;
   #early: wire.Envelope[] = [];
@@ -215,7 +215,7 @@ export class Session implements ControlHandler {
   }
 
   isQuiet(): boolean {
-    return !this.#speaks && this.host.isQuiet();
+    return this.#idle && this.host.isQuiet();
   }
 
   ignored(reason: string): void {
@@ -224,9 +224,8 @@ export class Session implements ControlHandler {
 
   handle(envelope: wire.Envelope): void {
     const { payload } = envelope;
-    if (payload.case === "stateChanged") {
-      this.#speaks = payload.value.bot === wire.BotState.SPEAKING;
-    }
+    if (payload.case === "stateChanged") this.#learn(payload.value);
+    if (payload.case === "goAway") this.control.move(payload.value);
     switch (payload.case) {
       case "ping":
       case "pong":
@@ -300,6 +299,7 @@ export class Session implements ControlHandler {
     this.files.receive();
     const said = spoken(snapshot);
     const state = snapshot.state && ({ case: "stateChanged", value: snapshot.state } as const);
+    this.#learn(state?.value);
     if (this.#begun) {
       this.host.emit("eventsSkipped", skipped);
       for (const payload of said) this.#emitOf(payload);
@@ -317,6 +317,10 @@ export class Session implements ControlHandler {
     if (this.#saidBye) this.control.send({ case: "bye", value: {} });
   }
 
+  #learn(state: wire.StateChanged | undefined): void {
+    this.#idle = state?.bot === wire.BotState.IDLE;
+  }
+
   #emitOf(payload: Payload): void {
     const broken = (field: string) => this.host.ignored(`${field} is no JSON`);
     const happened = fromEnvelope(wire.envelope(payload as wire.PayloadInit), broken);
@@ -329,9 +333,6 @@ export class Session implements ControlHandler {
       case "stateChanged": // which is told when the speaker is there
         this.host.media.receive(payload);
         return;
-      case "goAway":
-        this.control.move(payload.value);
-        break;
       case "error":
         this.#error(payload.value);
         break;
@@ -355,11 +356,11 @@ export class Session implements ControlHandler {
     const failure = errorFromWire(error);
     this.#lastError = failure;
     if (this.requests.refuse(error)) return;
-    // Unless it was this client itself that moved over.
-    if (failure.code === "superseded") this.control.condemn(failure);
-    else if (failure.action === "resume" && this.control.resumable) this.control.move();
-    else if (error.fatal) {
-      this.control.finish();
+    const resumed = failure.action === "resume" && this.control.resumable;
+    // Superseded, unless it was this client itself that moved over.
+    const goesOn = resumed || failure.code === "superseded";
+    if (goesOn || error.fatal) {
+      if (!goesOn) this.control.finish();
       this.control.condemn(failure);
     } else if (!this.paths.opened || error.subjectId) this.#opening.refuse(error);
   }

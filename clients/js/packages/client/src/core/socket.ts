@@ -38,6 +38,8 @@ export class Socket {
     private readonly socket: WebSocketLike,
     private readonly now: () => number,
     private readonly gate: Passage,
+    /** Where it was dialled. */
+    readonly url: string,
   ) {
     this.openedMs = this.lastReceivedMs = now();
     socket.onmessage = (event: { readonly data: unknown }) => {
@@ -72,7 +74,7 @@ export class Socket {
       if (gaveUp) return discard(socket);
       socket.binaryType = "arraybuffer";
       await opened(socket, where, protocol);
-      return new Socket(socket, () => env.now(), gate);
+      return new Socket(socket, () => env.now(), gate, url);
     })();
     try {
       const late = () =>

@@ -32,6 +32,10 @@ export interface ToolsHost {
   failed(error: unknown, during: string): void;
 }
 
+export type ToolPayload = Extract<Payload, { case: "toolRequest" | "toolCancel" }>;
+/** A message, and when it came. */
+export type Late = readonly [payload: ToolPayload, atMs: number];
+
 interface Running {
   readonly scope: Scope;
   callToken: Uint8Array<ArrayBuffer>;
@@ -50,10 +54,22 @@ export class ToolRunner {
   ) {}
 
   /** Takes `ToolRequest` or `ToolCancel`. */
-  receive(payload: Payload): void {
+  receive(payload: ToolPayload): void {
     if (this.scope.closed) return;
     if (payload.case === "toolRequest") this.#request(payload.value);
-    else if (payload.case === "toolCancel") this.#withdraw(payload.value.callId, cancelled());
+    else this.#withdraw(payload.value.callId, cancelled());
+  }
+
+  /** Takes what came before it was there; not what nobody waits for any more. */
+  catchUp(late: readonly Late[]): void {
+    const now = this.scope.env.now();
+    for (const [payload, atMs] of late) {
+      if (payload.case === "toolRequest") {
+        payload.value.timeoutMs -= Math.floor(now - atMs);
+        if (payload.value.timeoutMs <= 0) continue;
+      }
+      this.receive(payload);
+    }
   }
 
   #request(request: wire.ToolRequest): void {

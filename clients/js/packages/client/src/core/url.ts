@@ -48,7 +48,10 @@ export function serverUrl(url: string | URL, base: string | undefined): URL {
   return parsed;
 }
 
+/** This machine, as `URL` writes it. */
+const LOOPBACK = /^((.+\.)?localhost|127\.[\d.]+|0\.0\.0\.0|\[::1?\]|\[::ffff:(7f..:.+|0:0)\])\.?$/;
+
 /** True when the URL names this machine. */
 export function isLoopback(url: string): boolean {
-  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
+  return LOOPBACK.test(new URL(url).hostname);
 }

@@ -1,4 +1,4 @@
-import type { Channel, ClockSync } from "@voxwire/protocol";
+import type { Channel, ClockSync, VoxwireError } from "@voxwire/protocol";
 import { type Greeting, Lost, lost } from "./attach.js";
 import type { Attached } from "./dialler.js";
 import { Scope } from "./scope.js";
@@ -16,6 +16,8 @@ const UNACKNOWLEDGED_MS = 1000;
 /** Longest such wait; it doubles as long as a second socket does not help. */
 const MAX_PATIENCE_MS = 8000;
 
+const stays = (): boolean => false;
+
 export interface Watched {
   readonly clock: ClockSync;
   readonly channel: Channel;
@@ -31,8 +33,12 @@ export class Watch {
   #silentMs = SILENT_MS;
   #pingMs = HEARTBEAT_MS / 3;
   #patienceMs = UNACKNOWLEDGED_MS;
-  /** True when the session is to move over to another server now. */
-  leaving: () => boolean = () => false;
+  /** True when the session is to move over to another server now; asked until it is. */
+  leaving = stays;
+  #moves = false; // that is what the second socket is for
+  #second: Scope | undefined;
+  /** Our own Hello on the second socket has closed the first one. */
+  #condemned: VoxwireError | undefined;
   #acknowledged = 0;
   #progressMs = 0;
 
@@ -45,9 +51,10 @@ export class Watch {
     this.#pingMs = Math.min(heartbeatMs, Math.floor(this.#silentMs / 3));
   }
 
-  /** Waits longer before the next second socket: one that is slow may be no better. */
+  /** Waits longer before the next second socket: one that is slow may be no better. A move says
+   * nothing of that. */
   bePatient(): void {
-    this.#patienceMs = Math.min(2 * this.#patienceMs, MAX_PATIENCE_MS);
+    if (!this.#moves) this.#patienceMs = Math.min(2 * this.#patienceMs, MAX_PATIENCE_MS);
   }
 
   reset(): void {
@@ -65,8 +72,8 @@ export class Watch {
     gone: (error: Lost) => void,
   ): void {
     const { env } = scope;
-    this.leaving = () => false;
-    let second: Scope | undefined;
+    this.leaving = stays;
+    this.#second = this.#condemned = undefined;
     let pingAtMs = 0;
     let lookedMs = env.now();
     const look = () => {
@@ -83,33 +90,45 @@ export class Watch {
         pingAtMs = now + this.#pingMs;
         this.watched.ping();
       }
-      const stuck = this.leaving() || this.#isStuck(socket, now);
-      // Not once its Hello is out: the server may have moved over.
-      if (second && !stuck && !this.watched.greeting.unanswered) second.close();
-      else if (second === undefined && stuck && !stalled) second = this.#second(scope, moved, done);
+      const stuck = this.#isStuck(socket, now);
+      if (this.#second) {
+        // Not once its Hello is out: the server may have moved over.
+        if (!(stuck || this.#moves || this.watched.greeting.unanswered)) this.#second.close();
+      } else if (!stalled) {
+        this.#moves = this.leaving();
+        if (this.#moves) this.leaving = stays;
+        if (stuck || this.#moves) this.#dial(scope, moved, gone);
+      }
       scope.after(WATCH_MS, look);
-    };
-    const done = () => {
-      second = undefined;
     };
     look();
   }
 
-  #second(scope: Scope, moved: (attached: Attached) => void, done: () => void): Scope {
+  /** True for a loss that our own Hello on a second socket has caused: its Welcome is on its way,
+   * and where it does not come the first socket is gone. */
+  hasCaused(error: VoxwireError): boolean {
+    if (error.code !== "superseded" || !this.#second || !this.watched.greeting.unanswered)
+      return false;
+    this.#condemned = error;
+    return true;
+  }
+
+  #dial(scope: Scope, moved: (attached: Attached) => void, gone: (error: Lost) => void): void {
     const own = new Scope(scope.env, scope);
+    this.#second = own;
     this.watched.attach(own).then(
       (attached) => {
         if (own.closed) attached.socket.abort();
         else moved(attached);
       },
       () => {
-        if (!scope.closed) this.bePatient();
-        this.leaving = () => false;
+        if (scope.closed) return;
+        this.bePatient();
         own.close();
-        done();
+        this.#second = undefined;
+        if (this.#condemned) gone(new Lost(this.#condemned));
       },
     );
-    return own;
   }
 
   /** True when something waits and the server has acknowledged nothing for too long. */
