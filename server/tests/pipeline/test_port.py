@@ -187,6 +187,36 @@ async def test_a_bot_that_is_cancelled_at_any_turn_of_its_start_leaves_nothing(
 
 
 @in_virtual_time
+async def test_a_bot_that_is_cancelled_at_any_turn_of_its_end_leaves_nothing(
+    time: VirtualTime,
+) -> None:
+    """As one is that does not end in time; Pipecat 1.14 leaves tasks of its bus at nine turns."""
+
+    async def bot(session: BotSession) -> None:
+        await session.run([session.input(), ScriptedLLM(), ClickTTS(), session.output()])
+
+    ended, before, left = False, others(), dict[int, list[str]]()
+    for turns in range(200):
+        session = BotSession(Wired().wires)
+        running = asyncio.ensure_future(run_bot(bot, session))
+        await time.advance(500)
+        await session.end()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        ended = running.done()
+        running.cancel()
+        async with asyncio.timeout(60):
+            await asyncio.wait({running})
+        await time.settle()
+        left[turns] = [task.get_name() for task in others() - before]
+        if ended:
+            break
+    assert ended
+    assert len(left) > 20
+    assert not any(left.values()), left
+
+
+@in_virtual_time
 async def test_a_pipeline_that_starts_slowly_is_let_start_and_is_ended(
     time: VirtualTime,
 ) -> None:

@@ -15,6 +15,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMUserAggregatorParams,
 )
 from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.workers.runner import WorkerRunner
 
 from voxwire_protocol import wire
@@ -244,10 +245,15 @@ class BotSession:
                     failures.append(error)
                     await worker.cancel(reason="on_ready failed")
 
-        runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
+        tasks = TaskManager(loop=asyncio.get_running_loop())
+        runner = WorkerRunner(handle_sigint=False, task_manager=tasks, check_dangling_tasks=False)
         await runner.add_workers(worker)
         self.transport.begins()
-        await runner.run()
+        try:
+            await runner.run()
+        finally:
+            for left in tasks.current_tasks():  # of one that was cancelled as it ended
+                left.cancel()
         if failures:
             raise failures[0]
 
