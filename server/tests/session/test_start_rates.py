@@ -119,6 +119,19 @@ def test_nothing_is_counted_by_who_only_asks() -> None:
     assert (rates.come(), rates.begin()) == (0, 0)
 
 
+def test_who_is_turned_away_counts_for_himself() -> None:
+    rates = Rates("2/minute")
+    for _ in range(2):
+        rates.starts.turned_away(ADDRESS)
+    with pytest.raises(StartRateError, match="turned away") as refused:
+        rates.starts.turned_away(ADDRESS)
+    assert refused.value.retry_after_ms == 60_000
+    assert [rates.come() for _ in range(3)] == [0, 0, 60_000]
+    rates.starts.turned_away("127.0.0.1")
+    rates.now_ms += 60_000
+    rates.starts.turned_away(ADDRESS)
+
+
 def test_without_a_setting_there_is_no_limit() -> None:
     rates = Rates()
     assert {rates.come() for _ in range(1000)} == {0}

@@ -94,8 +94,7 @@ def tokens_router(
         check_bot: Raises UnknownBotError for the name of a bot that is not there; by default any
             is.
         url: Where to connect, told to the caller when it is set.
-        starts: Says whether the user may begin a session; a wrong key counts as a start of its
-            address.
+        starts: Says whether the user may begin a session, and counts wrong keys by address.
     """
     router = APIRouter()
     if issuer is None or key_check is None:
@@ -106,7 +105,7 @@ def tokens_router(
         try:
             _check_key(request, key_check)
         except RefusedRequestError:
-            starts.come(address_of(request.scope))
+            starts.turned_away(address_of(request.scope))
             raise
         asked = _parse(await read_json_body(request, _MAX_BODY_BYTES))
         starts.check_user(asked.user)

@@ -23,7 +23,7 @@ from voxwire_server.ice_servers import IceServers
 from voxwire_server.lifecycle import Answer, Event
 from voxwire_server.ports import SessionFacts
 from voxwire_server.sent_files import Acceptance, FileRoom
-from voxwire_server.session.admission import Admission, Admitted
+from voxwire_server.session.admission import Admission, Admitted, NoSuchBotError
 from voxwire_server.session.features import SERVER_FEATURES
 from voxwire_server.session.load import Load
 from voxwire_server.session.local_store import LocalStore
@@ -138,8 +138,8 @@ class Directory:
     ) -> Here | At | Refused:
         """Begin a session, or put one that there is on what its client came by.
 
-        Decided in this order: capacity, how many have begun from the address, token, bot, what the
-        token is bound to, how many its user has begun, quota, one-time use; for a resume: whether
+        Decided in this order: capacity, token, bot, what the token is bound to, how many have begun
+        from the address, how many its user has begun, quota, one-time use; for a resume: whether
         the session is here and the client's. The same nonce within 60 s is the same attach: of
         several attempts with it one begins the session, the others get it.
 
@@ -179,8 +179,9 @@ class Directory:
         """
         try:
             self._registry.give_back(self._place())
-            (self._starts.come if comes else self._starts.check_address)(ticket.address)
             self._check(ticket)
+            if comes:
+                self._starts.come(ticket.address)
         except REFUSALS as error:
             return refusal_of(error)
         return None
@@ -266,11 +267,11 @@ class Directory:
         async with AsyncExitStack() as turn, AsyncExitStack() as held:
             session_id = self._place()
             held.callback(self._registry.give_back, session_id)
-            self._starts.come(attempt.ticket.address)
             admitted = self._check(attempt.ticket)
             if admitted.claims is not None:
                 await turn.enter_async_context(self._users.of(admitted.claims.user))
                 self._starts.check_user(admitted.claims.user)  # of several at once, too
+            self._starts.come(attempt.ticket.address)
             held.push_async_callback(self._forget, session_id)
             await self._store.take(session_id, of=None, by=self._me, nonce=nonce)
             if admitted.claims is not None:
@@ -288,7 +289,13 @@ class Directory:
         return self._registry.reserve()
 
     def _check(self, ticket: Ticket) -> Admitted:
-        admitted = self._admission.check(ticket, now_s=self._wall_s())
+        """Who is admitted; a start is not counted yet, one who is turned away is."""
+        try:
+            admitted = self._admission.check(ticket, now_s=self._wall_s())
+        except (NoSuchBotError, TokenError):
+            self._starts.turned_away(ticket.address)
+            raise
+        self._starts.check_address(ticket.address)
         if admitted.claims is not None:
             self._starts.check_user(admitted.claims.user)
         return admitted

@@ -23,15 +23,15 @@ MAX_KEPT: Final = 100_000
 
 
 class StartRateError(Exception):
-    """Too many sessions were begun by one address or user.
+    """Too many sessions were begun by one address or user, or too many were turned away.
 
     Attributes:
-        reason: Which of the two.
+        reason: Which of them.
         retry_after_ms: When the next one may begin.
     """
 
-    def __init__(self, whose: str, retry_after_ms: int) -> None:
-        self.reason = f"too many sessions were begun {whose}; try again later"
+    def __init__(self, too_many: str, retry_after_ms: int) -> None:
+        self.reason = f"{too_many}; try again later"
         super().__init__(self.reason)
         self.retry_after_ms = retry_after_ms
 
@@ -151,6 +151,7 @@ class StartRates:
         self, *, per_address: str = "", per_user: str = "", now_ms: Callable[[], float]
     ) -> None:
         self._addresses = _Rate(per_address, lambda: now_ms() / 1000)
+        self._strangers = _Rate(per_address, lambda: now_ms() / 1000)
         self._users = _Rate(per_user, lambda: now_ms() / 1000)
 
     def check_address(self, address: str) -> None:
@@ -160,12 +161,10 @@ class StartRates:
             StartRateError: Not yet.
         """
         if group := _counted(address):
-            wait_ms = self._addresses.wait_ms(group)
-            if wait_ms:
-                raise StartRateError("from this address", wait_ms)
+            _check(self._addresses, group, "too many sessions were begun from this address")
 
     def come(self, address: str) -> None:
-        """Somebody comes from an address, to begin one: counted, whatever becomes of it.
+        """Somebody who may begin one comes from an address: counted, whatever becomes of it.
 
         Raises:
             StartRateError: Not yet; it is not counted.
@@ -174,19 +173,40 @@ class StartRates:
         if group := _counted(address):
             self._addresses.count(group)
 
+    def turned_away(self, address: str) -> None:
+        """Somebody comes from an address who may not begin one, or has no key: counted for itself.
+
+        Whoever has a good token there is none the worse for it.
+
+        Raises:
+            StartRateError: There were too many of them; it is not counted.
+        """
+        if group := _counted(address):
+            _check(self._strangers, group, "too many were turned away from this address")
+            self._strangers.count(group)
+
     def check_user(self, user: str) -> None:
         """See whether a user may begin one more. Nothing is counted.
 
         Raises:
             StartRateError: Not yet.
         """
-        wait_ms = self._users.wait_ms(user)
-        if wait_ms:
-            raise StartRateError("by this user", wait_ms)
+        _check(self._users, user, "too many sessions were begun by this user")
 
     def begun(self, user: str) -> None:
         """A user's session has begun."""
         self._users.count(user)
+
+
+def _check(rate: _Rate, who: str, too_many: str) -> None:
+    """Nothing is counted.
+
+    Raises:
+        StartRateError: Not yet.
+    """
+    wait_ms = rate.wait_ms(who)
+    if wait_ms:
+        raise StartRateError(too_many, wait_ms)
 
 
 def _counted(address: str) -> str:
