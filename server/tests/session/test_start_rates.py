@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from voxwire_server.config import Settings
+from voxwire_server.proxies import TrustedProxies
 from voxwire_server.session import start_rates
 from voxwire_server.session.start_rates import StartRateError, StartRates
 
@@ -17,12 +18,16 @@ class Rates:
     Args:
         per_address: As the setting.
         per_user: As the setting.
+        proxies: As the setting.
     """
 
-    def __init__(self, per_address: str = "", per_user: str = "") -> None:
+    def __init__(self, per_address: str = "", per_user: str = "", proxies: str = "") -> None:
         self.now_ms = 1000.0
         self.starts = StartRates(
-            per_address=per_address, per_user=per_user, now_ms=lambda: self.now_ms
+            per_address=per_address,
+            per_user=per_user,
+            proxies=TrustedProxies.parse(proxies),
+            now_ms=lambda: self.now_ms,
         )
 
     def come(self, address: str = ADDRESS) -> int:
@@ -101,6 +106,42 @@ def test_this_machine_has_no_limit(address: str) -> None:
     rates = Rates("1/minute")
     assert {rates.come(address) for _ in range(1000)} == {0}
     assert rates.remembered == 0
+
+
+def named(caplog: pytest.LogCaptureFixture) -> list[tuple[str, Any]]:
+    """What the log says, and of which address."""
+    return [(record.getMessage(), vars(record)["address"]) for record in caplog.records]
+
+
+def test_a_proxy_of_ours_that_names_no_client_has_no_limit_and_is_named_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rates = Rates("1/minute", proxies="10.0.0.0/8,127.0.0.1")
+    for _ in range(100):
+        rates.starts.turned_away("10.1.2.3")
+    assert not caplog.records  # it may ask whether the server is well
+    assert {rates.come("10.1.2.3") for _ in range(100)} == {0}
+    assert rates.come("127.0.0.1") == 0
+    assert rates.remembered == 0
+    [(sentence, address)] = named(caplog)
+    assert "X-Forwarded-For" in sentence
+    assert address == "10.1.2.3"
+    assert [rates.come() for _ in range(2)] == [0, 60_000]  # who is named
+
+
+def test_an_address_that_is_refused_may_be_a_proxy_and_is_named_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rates = Rates("1/minute")
+    for number in range(30):
+        assert [rates.come(f"10.0.0.{number}") for _ in range(5)] == [0, *[60_000] * 4]
+    assert [address for _, address in named(caplog)] == [f"10.0.0.{number}" for number in range(10)]
+    assert all("set VOXWIRE_TRUSTED_PROXIES" in sentence for sentence, _ in named(caplog))
+
+
+def test_where_nothing_is_limited_no_proxy_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    assert Rates(proxies="10.0.0.0/8").come("10.1.2.3") == 0
+    assert not caplog.records
 
 
 def test_users_and_addresses_are_counted_each_for_themselves() -> None:

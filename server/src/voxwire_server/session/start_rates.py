@@ -5,6 +5,7 @@ is ours: its own storage in memory keeps every key that it has ever seen (limits
 thread for each start, and goes by the wall clock, which may be set back.
 """
 
+import logging
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,11 +16,17 @@ from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import MovingWindowRateLimiter
 
 from voxwire_server.gate import group_of, is_loopback
+from voxwire_server.proxies import TrustedProxies
 
 __all__ = ["MAX_KEPT", "StartRateError", "StartRates"]
 
+_log = logging.getLogger("voxwire.session")
+
 MAX_KEPT: Final = 100_000
 """Most addresses, or users, that a limit remembers; beyond it the quietest is forgotten."""
+_MAX_NAMED: Final = 10
+_MANY: Final = "sessions of one address are refused; if it is a proxy, set VOXWIRE_TRUSTED_PROXIES"
+_SILENT: Final = "a trusted proxy names no client (X-Forwarded-For): its starts have no limit"
 
 
 class StartRateError(Exception):
@@ -119,6 +126,9 @@ class _Rate:
         self._now_s = now_s
         self._limits = [(item, MovingWindowRateLimiter(_Windows(now_s))) for item in items]
 
+    def __bool__(self) -> bool:
+        return bool(self._limits)
+
     def wait_ms(self, who: str) -> int:
         """How long until the next start; 0 = it may begin."""
         waits_s = [
@@ -137,19 +147,28 @@ class _Rate:
 class StartRates:
     """Counts the starts of one server's sessions.
 
-    Pure but for the clock that it is given. Loopback has no limit, nor has who comes by a Unix
-    socket: everybody on the machine, and every client of a proxy there, would be one address.
+    Pure but for the clock that it is given and the log, where the first addresses are named that a
+    proxy may stand behind. Loopback has no limit, nor has who comes by a Unix socket, nor a trusted
+    proxy that does not say whom it stands for: everybody there would be one address.
 
     Args:
         per_address: For one address (IPv6: for one /64), in the notation of ``limits``; empty = no
             limit.
         per_user: For one user of tokens; the same.
+        proxies: Those whose starts count for their clients.
         now_ms: Monotonic time, milliseconds.
     """
 
     def __init__(
-        self, *, per_address: str = "", per_user: str = "", now_ms: Callable[[], float]
+        self,
+        *,
+        per_address: str = "",
+        per_user: str = "",
+        proxies: TrustedProxies | None = None,
+        now_ms: Callable[[], float],
     ) -> None:
+        self._proxies = proxies or TrustedProxies()
+        self._named: set[str] = set()
         self._addresses = _Rate(per_address, lambda: now_ms() / 1000)
         self._strangers = _Rate(per_address, lambda: now_ms() / 1000)
         self._users = _Rate(per_user, lambda: now_ms() / 1000)
@@ -160,8 +179,12 @@ class StartRates:
         Raises:
             StartRateError: Not yet.
         """
-        if group := _counted(address):
-            _check(self._addresses, group, "too many sessions were begun from this address")
+        if group := self._counted(address):
+            try:
+                _check(self._addresses, group, "too many sessions were begun from this address")
+            except StartRateError:
+                self._name(address, _MANY)
+                raise
 
     def come(self, address: str) -> None:
         """Somebody who may begin one comes from an address: counted, whatever becomes of it.
@@ -170,8 +193,10 @@ class StartRates:
             StartRateError: Not yet; it is not counted.
         """
         self.check_address(address)
-        if group := _counted(address):
+        if group := self._counted(address):
             self._addresses.count(group)
+        elif self._addresses and not is_loopback(address) and self._proxies.trusts(address):
+            self._name(address, _SILENT)
 
     def turned_away(self, address: str) -> None:
         """Somebody comes from an address who may not begin one, or has no key: counted for itself.
@@ -181,7 +206,7 @@ class StartRates:
         Raises:
             StartRateError: There were too many of them; it is not counted.
         """
-        if group := _counted(address):
+        if group := self._counted(address):
             _check(self._strangers, group, "too many were turned away from this address")
             self._strangers.count(group)
 
@@ -197,6 +222,17 @@ class StartRates:
         """A user's session has begun."""
         self._users.count(user)
 
+    def _counted(self, address: str) -> str:
+        """What an address counts as; empty = it does not."""
+        uncounted = is_loopback(address) or self._proxies.trusts(address)
+        return "" if uncounted else group_of(address)
+
+    def _name(self, address: str, sentence: str) -> None:
+        """Have the operator look at an address, once."""
+        if address not in self._named and len(self._named) < _MAX_NAMED:
+            self._named.add(address)
+            _log.warning("%s", sentence, extra={"address": address})
+
 
 def _check(rate: _Rate, who: str, too_many: str) -> None:
     """Nothing is counted.
@@ -207,8 +243,3 @@ def _check(rate: _Rate, who: str, too_many: str) -> None:
     wait_ms = rate.wait_ms(who)
     if wait_ms:
         raise StartRateError(too_many, wait_ms)
-
-
-def _counted(address: str) -> str:
-    """What an address counts as; empty = it does not."""
-    return "" if is_loopback(address) else group_of(address)
