@@ -14,7 +14,9 @@ _WINDOW_MS: Final = 10_000
 _FULL_MS: Final = 5000
 """Of a shorter time nothing is judged."""
 _REST_MS: Final = 5000
-"""For so long it was not too much before new sessions are taken again."""
+"""For so long it was not too much, and is well below it, before new sessions are taken again."""
+_LONG_REST_MS: Final = 30_000
+"""The same near the bound: what is allowed for good never keeps them out for good."""
 _BUSY: Final = 0.9
 """The loop's thread has so much of a core: it has no time left."""
 _RESTED: Final = 0.75
@@ -31,7 +33,7 @@ class Load:
 
     It judges by the 95th percentile: a machine that stands still for two seconds makes the loop
     late once, a process that has too much to do is late over and over. What begins at a bound ends
-    well below it, and not at once.
+    well below it, and not at once; near it after a longer rest.
 
     Args:
         max_late_ms: How late the loop may be; 0 = it is never too much.
@@ -77,5 +79,7 @@ class Load:
         if late_ms > self._max_late_ms or busy > _BUSY:
             self._last_over_ms = now_ms
             self.too_much = True
-        elif self.too_much and late_ms <= self._max_late_ms / 2 and busy <= _RESTED:
-            self.too_much = now_ms - self._last_over_ms < _REST_MS
+        elif self.too_much:
+            well = late_ms <= self._max_late_ms / 2 and busy <= _RESTED
+            rest_ms = _REST_MS if well else _LONG_REST_MS
+            self.too_much = now_ms - self._last_over_ms < rest_ms
