@@ -188,9 +188,9 @@ async def test_a_door_that_asks_first_counts_its_caller_once(time: VirtualTime) 
 
 
 def late(load: Load, time: VirtualTime, late_ms: float) -> None:
-    """The loop was so late for the last eleven seconds."""
-    for beat in range(111):
-        now_ms = time.now_ms() - 11_000 + beat * 100
+    """The loop was so late for the last twenty seconds."""
+    for beat in range(201):
+        now_ms = time.now_ms() - 20_000 + beat * 100
         load.beat(now_ms, late_ms=late_ms, worked_ms=0)
 
 
@@ -214,6 +214,23 @@ async def test_a_loop_that_is_late_takes_nobody_new_and_loses_nobody(time: Virtu
     late(load, time, 1)
     assert not process.directory.busy
     await let_in(second, process)
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_client_that_is_away_keeps_nobody_out(time: VirtualTime) -> None:
+    load = Load(20)
+    process = Process(clock=time, load=load)
+    await time.advance(20_000)
+    late(load, time, 30)
+    reloads = caller(0)
+    session = await let_in(reloads, process)
+    assert await caller(1).come(process) == BUSY
+    reloads.leave(session)
+    assert not session.over
+    assert not process.directory.busy
+    await let_in(caller(2), process)
+    assert process.directory.busy
     await process.close()
 
 

@@ -130,8 +130,10 @@ class Directory:
 
     @property
     def busy(self) -> bool:
-        """True while one more session would be too much for those that there are."""
-        return self._load.too_much and len(self._registry) > 0
+        """True while one more session would be too much for those whose clients are there."""
+        return self._load.too_much and any(
+            session.control.attached and not session.over for session in self._registry
+        )
 
     async def attach(
         self, ticket: Ticket, facts: SessionFacts, arrival: Arrival
