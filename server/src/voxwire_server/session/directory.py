@@ -176,8 +176,8 @@ class Directory:
 
         Args:
             ticket: Who asks.
-            comes: What the door does is work already: it counts for the address, and ``attach``
-                takes the ticket without one.
+            comes: What the door has done is work already: it counts for the address, and
+                ``attach`` takes the ticket without one.
         """
         try:
             self._registry.give_back(self._place())
