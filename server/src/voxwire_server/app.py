@@ -321,6 +321,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
             check_bot=bots.choose,
             url=public.websocket,
             starts=rates,
+            told=meters,
         )
     )
     life.when_ending(offers.close)

@@ -141,6 +141,30 @@ async def test_an_offer_counts_for_its_address_once_and_a_start_does_not(
     assert (await client.post(path, json=offer)).status_code == 200
 
 
+async def test_what_http_refuses_is_in_the_figures_and_says_when_to_come_back() -> None:
+    settings = Settings(key=KEY, admin_key=f"{KEY} operator", max_sessions=1)
+    app = create_app(settings, LoadedBot(name="test", run=make_bot()))
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=HOST)
+    offer = {"sdp": sdp(), "type": "offer"}
+    async with lifespan(app)(app), client:
+        for path, body in (("/start", {}), ("/api/offer", offer), ("/v1/tokens", {"user": "ada"})):
+            stranger = await client.post(path, json=body, headers={"Authorization": "Bearer x"})
+            assert (stranger.status_code, "retry-after" in stranger.headers) == (401, False)
+        place = app.state.registry.reserve()
+        full = await client.post("/start", json={})
+        assert (full.status_code, full.headers["retry-after"]) == (429, "2")
+        app.state.registry.give_back(place)
+        app.state.registry.draining = True
+        for path, body in (("/start", {}), ("/api/offer", offer)):
+            going = await client.post(path, json=body)
+            assert (going.status_code, going.headers["retry-after"]) == (503, "1")
+        app.state.registry.draining = False
+        bearer = {"Authorization": f"Bearer {KEY} operator"}
+        figures = (await client.get("/metrics", headers=bearer)).text
+    for code, number in (("unauthorized", 3), ("capacity", 1), ("going_away", 2)):
+        assert f'voxwire_refusals_total{{code="{code}"}} {number}.0' in figures
+
+
 async def test_a_page_that_is_loaded_again_and_again_is_served(client: httpx.AsyncClient) -> None:
     for _ in range(9):
         answer = await client.post("/start", json={})

@@ -185,7 +185,7 @@ class Directory:
             if comes:
                 self._starts.come(ticket.address)
         except REFUSALS as error:
-            return refusal_of(error)
+            return self._refused(error)
         return None
 
     def accepts_of(self, ticket: Ticket) -> Acceptance | Refused:
@@ -210,9 +210,12 @@ class Directory:
         except ElsewhereError as elsewhere:
             return At(elsewhere.url)
         except REFUSALS as error:
-            refused = refusal_of(error)
-            self._told.refused(refused.code)
-            return refused
+            return self._refused(error)
+
+    def _refused(self, error: Exception) -> Refused:
+        refused = refusal_of(error)
+        self._told.refused(refused.code)
+        return refused
 
     # resuming
 
