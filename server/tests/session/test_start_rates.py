@@ -1,5 +1,6 @@
 """How often sessions may begin: who waits, how long, and what is remembered of whom."""
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -198,6 +199,55 @@ def test_of_too_many_who_was_quiet_longest_is_forgotten(monkeypatch: pytest.Monk
         rates.come(address)
     assert rates.remembered == 3
     assert rates.come("10.0.0.1") > 0  # it came again meanwhile
+
+
+def test_of_too_many_starts_those_of_the_quietest_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(start_rates, "MAX_STARTS", 10)
+    rates = Rates("4/minute")
+    for address in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
+        for _ in range(3):
+            assert rates.come(address) == 0
+        rates.now_ms += 1000
+    assert rates.come("10.0.0.1") == 0
+    assert rates.remembered == 3
+    assert rates.come("10.0.0.3") == 0  # one too many: the second has been quiet longest
+    assert rates.remembered == 2
+    assert rates.come("10.0.0.1") > 0
+    assert rates.come("10.0.0.3") > 0
+    for _ in range(2):
+        assert rates.come("10.0.0.4") == 0
+    assert rates.remembered == 3  # what was forgotten does not count
+
+
+def test_what_is_over_does_not_count_among_all_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start_rates, "MAX_STARTS", 8)
+    rates = Rates("4/minute")
+    rates.come("10.0.0.1")
+    for _ in range(40):
+        rates.now_ms += 20_000
+        assert rates.come("10.0.0.1") == 0
+        assert rates.come("10.0.0.2") == 0
+        assert rates.remembered == 2
+
+
+def test_a_start_takes_some_eight_bytes_and_is_forgotten_after_a_day() -> None:
+    rates = Rates(per_user="5000/day")
+    tracemalloc.start()
+    try:
+        for _ in range(5000):
+            rates.starts.begun("ada")
+            rates.now_ms += 1
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < 80_000
+    assert rates.begin() == 86_400_000 - 5000
+    rates.now_ms += 86_400_000 - 2501
+    for _ in range(2500):
+        assert rates.begin() == 0
+    assert 0 < rates.begin() <= 2
 
 
 def made(name: str, notation: str) -> Settings:

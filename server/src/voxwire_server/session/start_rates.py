@@ -7,6 +7,8 @@ thread for each start, and goes by the wall clock, which may be set back.
 
 import logging
 import math
+from array import array
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
@@ -18,12 +20,14 @@ from limits.strategies import MovingWindowRateLimiter
 from voxwire_server.gate import group_of, is_loopback
 from voxwire_server.proxies import TrustedProxies
 
-__all__ = ["MAX_KEPT", "StartRateError", "StartRates"]
+__all__ = ["MAX_KEPT", "MAX_STARTS", "StartRateError", "StartRates"]
 
 _log = logging.getLogger("voxwire.session")
 
 MAX_KEPT: Final = 100_000
 """Most addresses, or users, that a limit remembers; beyond it the quietest is forgotten."""
+MAX_STARTS: Final = 1_000_000
+"""Most starts that it remembers of all of them, 8 bytes each; the same."""
 _MAX_NAMED: Final = 10
 _MANY: Final = "sessions of one address are refused; if it is a proxy, set VOXWIRE_TRUSTED_PROXIES"
 _SILENT: Final = "a trusted proxy names no client (X-Forwarded-For): its starts have no limit"
@@ -55,7 +59,8 @@ class _Windows(Storage, MovingWindowSupport):
     def __init__(self, now_s: Callable[[], float]) -> None:
         super().__init__()
         self._now_s = now_s
-        self._starts: OrderedDict[str, list[float]] = OrderedDict()  # the quietest key first
+        self._starts: OrderedDict[str, array[float]] = OrderedDict()  # the quietest key first
+        self._total = 0
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -65,32 +70,39 @@ class _Windows(Storage, MovingWindowSupport):
         _, count = self.get_moving_window(key, limit, expiry)
         if count + amount > limit:
             return False
-        self._starts.setdefault(key, []).extend([self._now_s()] * amount)
+        self._starts.setdefault(key, array("d")).extend([self._now_s()] * amount)
         self._starts.move_to_end(key)
-        if len(self._starts) > MAX_KEPT:
-            self._starts.popitem(last=False)
+        self._total += amount
+        while len(self._starts) > MAX_KEPT or self._total > MAX_STARTS:
+            self._forget_quietest()
         return True
+
+    def _forget_quietest(self) -> None:
+        _, starts = self._starts.popitem(last=False)
+        self._total -= len(starts)
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """When the first start in the window was, and how many there are."""
         now_s = self._now_s()
         while self._starts and next(iter(self._starts.values()))[-1] + expiry <= now_s:
-            self._starts.popitem(last=False)
+            self._forget_quietest()
         starts = self._starts.get(key)
         if starts is None:
             return now_s, 0
-        while starts[0] + expiry <= now_s:  # the last one of them is not so old
-            del starts[0]
+        past = bisect_right(starts, now_s, key=lambda at_s: at_s + expiry)
+        del starts[:past]  # not the last one of them, which is not so old
+        self._total -= past
         return starts[0], len(starts)
 
     def clear(self, key: str) -> None:
         """Forget a key."""
-        self._starts.pop(key, None)
+        self._total -= len(self._starts.pop(key, ()))
 
     def reset(self) -> int:
         """Forget all of them."""
         number = len(self._starts)
         self._starts.clear()
+        self._total = 0
         return number
 
     def check(self) -> bool:
