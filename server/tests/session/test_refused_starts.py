@@ -11,6 +11,7 @@ from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.session.load import Load
 from voxwire_server.session.session import Session
 from voxwire_server.session.start_rates import StartRates
+from voxwire_server.session.store import StoreUnreachableError
 from voxwire_server.session.ticket import Here, Refused
 
 ADDRESS = "203.0.113.7"
@@ -181,6 +182,27 @@ async def test_a_door_that_asks_first_counts_its_caller_once(time: VirtualTime) 
     assert process.directory.refusal_of(ticket, comes=True) is None
     assert process.directory.refusal_of(ticket) == here(60_000)
     await let_in(caller(0), process)  # as the door attaches then: without the address
+    await process.close()
+
+
+@in_virtual_time
+async def test_an_attach_is_a_start_once_though_the_store_could_not_be_asked(
+    time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = limited(time, per_address="1/minute")
+    first = caller(0, address=ADDRESS)
+
+    async def unreachable(*_: Any, **__: Any) -> Any:
+        raise StoreUnreachableError
+
+    for verb in ("take", "count", "claim"):
+        with monkeypatch.context() as patch:
+            patch.setattr(process.store, verb, unreachable)
+            for _ in range(3):
+                refused = await first.come(process)
+                assert refused.code == wire.ErrorCode.ERROR_CODE_CAPACITY
+    await let_in(first, process)
+    assert await caller(1, address=ADDRESS).come(process) == here(60_000)
     await process.close()
 
 

@@ -161,6 +161,28 @@ def test_nothing_is_counted_by_who_only_asks() -> None:
     assert (rates.come(), rates.begin()) == (0, 0)
 
 
+def test_what_is_taken_back_is_no_start() -> None:
+    rates = Rates("2/minute")
+    for _ in range(5):
+        assert rates.come() == 0
+        rates.starts.take_back(ADDRESS)
+    assert rates.remembered == 0
+    assert [rates.come() for _ in range(3)] == [0, 0, 60_000]
+
+
+def test_whoever_was_last_taken_back_is_not_counted_for_ever() -> None:
+    rates = Rates("2/minute")
+    rates.come("10.0.0.1")
+    rates.now_ms += 30_000
+    rates.come("10.0.0.2")
+    rates.come("10.0.0.1")
+    rates.starts.take_back("10.0.0.1")
+    rates.now_ms += 30_000
+    assert [rates.come("10.0.0.1") for _ in range(3)] == [0, 0, 60_000]
+    rates.starts.take_back("127.0.0.1")
+    rates.starts.take_back("203.0.113.9")  # nobody came from there
+
+
 def test_who_is_turned_away_counts_for_himself() -> None:
     rates = Rates("2/minute")
     for _ in range(2):

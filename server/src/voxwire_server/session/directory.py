@@ -278,9 +278,13 @@ class Directory:
                 self._starts.check_user(admitted.claims.user)  # of several at once, too
             self._starts.come(attempt.ticket.address)
             held.push_async_callback(self._forget, session_id)
-            await self._store.take(session_id, of=None, by=self._me, nonce=nonce)
-            if admitted.claims is not None:
-                await self._reserve(session_id, nonce, admitted.claims, held)
+            try:
+                await self._store.take(session_id, of=None, by=self._me, nonce=nonce)
+                if admitted.claims is not None:
+                    await self._reserve(session_id, nonce, admitted.claims, held)
+            except StoreUnreachableError:
+                self._starts.take_back(attempt.ticket.address)
+                raise
             session = self._born(session_id, attempt, admitted)
             held.pop_all()  # all of it is the session's now
         return session

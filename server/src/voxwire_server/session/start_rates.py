@@ -90,9 +90,20 @@ class _Windows(Storage, MovingWindowSupport):
         if starts is None:
             return now_s, 0
         past = bisect_right(starts, now_s, key=lambda at_s: at_s + expiry)
-        del starts[:past]  # not the last one of them, which is not so old
+        del starts[:past]
         self._total -= past
+        if not starts:  # a later one was taken back
+            del self._starts[key]
+            return now_s, 0
         return starts[0], len(starts)
+
+    def take_back(self, key: str) -> None:
+        """The last start was none."""
+        if starts := self._starts.get(key):
+            starts.pop()
+            self._total -= 1
+            if not starts:
+                del self._starts[key]
 
     def clear(self, key: str) -> None:
         """Forget a key."""
@@ -136,7 +147,8 @@ class _Rate:
     def __init__(self, notation: str, now_s: Callable[[], float]) -> None:
         items = parse_many(notation) if notation.strip() else []
         self._now_s = now_s
-        self._limits = [(item, MovingWindowRateLimiter(_Windows(now_s))) for item in items]
+        self._windows = [(item, _Windows(now_s)) for item in items]
+        self._limits = [(item, MovingWindowRateLimiter(each)) for item, each in self._windows]
 
     def __bool__(self) -> bool:
         return bool(self._limits)
@@ -154,6 +166,11 @@ class _Rate:
         """One has begun."""
         for item, limiter in self._limits:
             limiter.hit(item, who)
+
+    def take_back(self, who: str) -> None:
+        """The last one has not."""
+        for item, windows in self._windows:
+            windows.take_back(item.key_for(who))
 
 
 class StartRates:
@@ -209,6 +226,11 @@ class StartRates:
             self._addresses.count(group)
         elif self._addresses and not is_loopback(address) and self._proxies.trusts(address):
             self._name(address, _SILENT)
+
+    def take_back(self, address: str) -> None:
+        """Whoever came was told that nothing could be decided: it is no start."""
+        if group := self._counted(address):
+            self._addresses.take_back(group)
 
     def turned_away(self, address: str) -> None:
         """Somebody comes from an address who may not begin one, or has no key: counted for itself.
