@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
-from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock, Timer
+from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 from voxwire_server.config import Settings
 from voxwire_server.control.attaches import REFUSALS as TOLD
 from voxwire_server.ice_servers import IceServers
@@ -25,6 +25,7 @@ from voxwire_server.ports import SessionFacts
 from voxwire_server.sent_files import Acceptance, FileRoom
 from voxwire_server.session.admission import Admission, Admitted, NoSuchBotError
 from voxwire_server.session.features import SERVER_FEATURES
+from voxwire_server.session.leases import Leases
 from voxwire_server.session.load import Load
 from voxwire_server.session.local_store import LocalStore
 from voxwire_server.session.refusals import (
@@ -45,12 +46,10 @@ from voxwire_server.session.ticket import Arrival, At, Here, Refused, Ticket
 from voxwire_server.session.told import NOBODY, Told
 from voxwire_server.tokens import Claims, TokenError
 
-__all__ = ["BEAT_MS", "Directory"]
+__all__ = ["Directory"]
 
 _log = logging.getLogger("voxwire.session")
 
-BEAT_MS: Final = 2000
-"""How often the store is told that this process lives, milliseconds."""
 _GIVING_BACK_S: Final = 0.25
 _USED: Final = "the token was used already"
 _GOING: Final = "the server shuts down; a new connection finds another one"
@@ -115,7 +114,8 @@ class Directory:
         self._attempts = SingleFile()
         self._users = SingleFile()
         self._work: set[asyncio.Task[Any]] = set()
-        self._next_beat: Timer | None = None
+        self.leases = Leases(registry, self._store, self._me, clock=clock, spawn=self._spawn)
+        """What tells the store that this process lives."""
         self._leaves_at_ms = 0.0
 
     @property
@@ -416,33 +416,7 @@ class Directory:
 
     def begin(self) -> None:
         """Tell the store that this process lives, from now on. Idempotent."""
-        if self._next_beat is None:
-            self._beat_later()
-
-    def _beat_later(self) -> None:
-        self._next_beat = self._clock.call_later(BEAT_MS, lambda: self._spawn(self._beat()))
-
-    async def _beat(self) -> None:
-        try:
-            await self.beat()
-        except StoreUnreachableError:
-            _log.warning("the store of sessions cannot be reached")
-        finally:  # whatever went wrong: a process that is not heard of loses its sessions
-            if not self.closing:
-                self._beat_later()
-
-    async def beat(self) -> None:
-        """Renew the leases of this process, and end the sessions that another one has taken.
-
-        Raises:
-            StoreUnreachableError: Nothing has changed.
-        """
-        mine = [session.id for session in self._registry if not session.over]
-        lost = await self._store.beat(self._me, mine)
-        for session_id in lost:
-            session = self._registry.get(session_id)
-            if session is not None:
-                session.end(wire.EndReason.END_REASON_ERROR, _TAKEN)
+        self.leases.begin()
 
     async def drain(self, within_ms: int) -> None:
         """Begin no session any more, tell every client, and wait until they have all ended.
@@ -469,8 +443,7 @@ class Directory:
         loop = asyncio.get_running_loop()
         until_s = loop.time() + timeout_ms / 1000
         await self._registry.close(timeout_ms)
-        if self._next_beat is not None:
-            self._next_beat.cancel()
+        self.leases.stop()
         if self._work:
             rest_s = max(_GIVING_BACK_S, until_s - loop.time())
             _, left = await asyncio.wait(self._work, timeout=rest_s)
@@ -499,14 +472,6 @@ def _refuse(session: Session, event: Event) -> None:
     if answer in TOLD:
         session.life.on(event)
         raise ChannelError(*TOLD[answer])
-
-
-_TAKEN: Final = wire.Error(
-    code=wire.ErrorCode.ERROR_CODE_SUPERSEDED,
-    reason="another process has taken the session over",
-    action=wire.RecoveryAction.RECOVERY_ACTION_NONE,
-    fatal=True,
-)
 
 
 def _use_of(claims: Claims, nonce: bytes, session_id: str) -> Use:
