@@ -52,6 +52,7 @@ def test_every_limit_is_the_code_s() -> None:
         "sockets of an address before Hello": settings.max_pending_per_address,
         "sockets before Hello": settings.max_pending,
         "starts of an address": float(settings.starts_per_address.removesuffix("/minute")),
+        "turned away from an address": float(settings.starts_per_address.removesuffix("/minute")),
         "starts of a user": float(settings.starts_per_user.removesuffix("/minute")),
         "lateness of the event loop, p95 of 10 s": Settings.model_fields["max_lag_ms"].default,
         "head of a request": settings.hello_timeout_ms,

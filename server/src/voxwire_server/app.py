@@ -204,10 +204,11 @@ def _ice_servers(settings: Settings) -> IceServers:
     return servers
 
 
-def _start_rates(settings: Settings) -> StartRates:
+def _start_rates(settings: Settings, proxies: TrustedProxies) -> StartRates:
     return StartRates(
         per_address=settings.starts_per_address,
         per_user=settings.starts_per_user,
+        proxies=proxies,
         now_ms=SYSTEM_CLOCK.now_ms,
     )
 
@@ -254,7 +255,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     ring = KeyRing.parse(key=settings.key, keys=settings.keys)
     ice = _ice_servers(settings)
     meters = Meters(lambda: states(registry), places=settings.max_sessions)
-    load, rates = Load(settings.max_lag_ms), _start_rates(settings)
+    load, rates = Load(settings.max_lag_ms), _start_rates(settings, proxies)
     directory = Directory(
         registry,
         Admission(ring, loopback=is_loopback(settings.host), bots=_House(bots, settings)),
@@ -320,6 +321,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
             check_bot=bots.choose,
             url=public.websocket,
             starts=rates,
+            told=meters,
         )
     )
     life.when_ending(offers.close)

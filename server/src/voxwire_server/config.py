@@ -127,9 +127,9 @@ class Settings(BaseSettings):
     max_sessions: int = Field(default=200, ge=1)
     """Sessions at once; one more is refused with CAPACITY."""
     max_lag_ms: int = Field(default=20, ge=0)
-    """How late the event loop may be before new sessions are refused with CAPACITY while others go
-    on, milliseconds (p95 of ten seconds); so they are when its thread has 90 % of a core. 0 =
-    never."""
+    """How late the event loop may be for ten seconds before new sessions are refused with CAPACITY
+    while others talk, milliseconds (p95 of ten seconds); so they are when its thread has 90 % of a
+    core. 0 = never."""
     starts_per_address: str = "300/minute"
     """Sessions that may begin from one address beyond loopback, in the notation of ``limits``:
     ``300/minute``, or several: ``10/second; 300/minute``. One more is refused with RATE_LIMITED.

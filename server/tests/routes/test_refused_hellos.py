@@ -223,6 +223,17 @@ async def test_who_begins_too_many_is_told_when_to_come_back() -> None:
             assert (await server.ask(hello())).HasField("welcome")
 
 
+async def test_clients_of_a_proxy_that_names_none_of_them_are_not_one_client() -> None:
+    limits = {"starts_per_address": "2/minute", "trusted_proxies": "203.0.113.7"}
+    async with house(key=KEY, **limits) as server:
+        for _ in range(4):
+            assert (await server.ask(hello(token=issue()), client="203.0.113.7")).welcome.session_id
+        for _ in range(2):
+            assert (await server.ask(hello(token=issue()), client="203.0.113.8")).welcome.session_id
+        error = (await server.ask(hello(token=issue()), client="203.0.113.8")).error
+        assert name(error.code) == "RATE_LIMITED"
+
+
 async def test_a_session_that_never_was_is_over_or_is_somebody_else_s_gets_one_answer() -> None:
     async with house(key=KEY) as server:
         page = {"origin": b"http://127.0.0.1:7860"}

@@ -1,5 +1,6 @@
 """The HTTP routes of stock clients: shapes, limits, and hostile bodies, without a socket."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -88,29 +89,80 @@ async def test_starts_that_wait_are_bounded(client: httpx.AsyncClient) -> None:
     assert (await client.post("/start", json={}, headers=PAGE)).status_code == 200
 
 
-async def test_an_offer_counts_for_its_address_once_and_a_start_does_not() -> None:
+@pytest.fixture
+async def two_a_minute() -> AsyncIterator[httpx.AsyncClient]:
+    """A client of another machine; two sessions may begin there in a minute."""
     settings = Settings(key=KEY, starts_per_address="2/minute")
     app = create_app(settings, LoadedBot(name="test", run=make_bot()))
     issuer = TokenIssuer(KeyRing.parse(key=KEY))
     bearer = {"Authorization": f"Bearer {issuer.issue('ada', now_s=time.time())}"}
     transport = httpx.ASGITransport(app=app, client=("203.0.113.7", 5))
     client = httpx.AsyncClient(transport=transport, base_url=HOST, headers=bearer)
+    async with lifespan(app)(app), client:
+        yield client
+
+
+async def test_an_offer_that_is_not_answered_is_no_start(
+    two_a_minute: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, offer = two_a_minute, {"sdp": sdp(), "type": "offer"}
+    for _ in range(3):
+        bad = await client.post("/api/offer", json=OFFER)
+        assert (bad.status_code, bad.json()["code"]) == (400, "BAD_SDP")
+    monkeypatch.setattr("voxwire_server.routes.stock_offers._MAX_PENDING", 0)
+    for _ in range(3):
+        refused = await client.post("/api/offer", json=offer)
+        assert (refused.status_code, "too many offers" in refused.text) == (429, True)
+    monkeypatch.undo()
+    answers = await asyncio.gather(*(client.post("/api/offer", json=offer) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 2 + [429] * 3
+    refused = await client.post("/api/offer", json=offer)
+    assert "too many sessions were begun from this address" in refused.text
+
+
+async def test_an_offer_counts_for_its_address_once_and_a_start_does_not(
+    two_a_minute: httpx.AsyncClient,
+) -> None:
+    client, offer = two_a_minute, {"sdp": sdp(), "type": "offer"}
+    transport: Any = vars(client)["_transport"]
+    starts = [await client.post("/start", json={}) for _ in range(3)]
+    assert [answer.status_code for answer in starts] == [200] * 3
+    [first, second, third] = [answer.json()["sessionId"] for answer in starts]
+    assert (await client.post("/api/offer", json=offer)).status_code == 200
+    path = f"/sessions/{first}/api/offer"
+    assert (await client.post(path, json=offer)).status_code == 200
+    for path in ("/api/offer", f"/sessions/{second}/api/offer", "/start"):
+        refused = await client.post(path, json={} if path == "/start" else offer)
+        assert refused.status_code == 429
+        assert refused.json()["code"] == "RATE_LIMITED"
+        assert 1 < int(refused.headers["retry-after"]) <= 60
+    transport.client = ("203.0.113.8", 5)
+    path = f"/sessions/{third}/api/offer"
+    assert (await client.post(path, json=offer)).status_code == 200
+
+
+async def test_what_http_refuses_is_in_the_figures_and_says_when_to_come_back() -> None:
+    settings = Settings(key=KEY, admin_key=f"{KEY} operator", max_sessions=1)
+    app = create_app(settings, LoadedBot(name="test", run=make_bot()))
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=HOST)
     offer = {"sdp": sdp(), "type": "offer"}
     async with lifespan(app)(app), client:
-        starts = [await client.post("/start", json={}) for _ in range(3)]
-        assert [answer.status_code for answer in starts] == [200] * 3
-        [first, second, third] = [answer.json()["sessionId"] for answer in starts]
-        assert (await client.post("/api/offer", json=offer)).status_code == 200
-        path = f"/sessions/{first}/api/offer"
-        assert (await client.post(path, json=offer)).status_code == 200
-        for path in ("/api/offer", f"/sessions/{second}/api/offer", "/start"):
-            refused = await client.post(path, json={} if path == "/start" else offer)
-            assert refused.status_code == 429
-            assert refused.json()["code"] == "RATE_LIMITED"
-            assert 1 < int(refused.headers["retry-after"]) <= 60
-        transport.client = ("203.0.113.8", 5)
-        path = f"/sessions/{third}/api/offer"
-        assert (await client.post(path, json=offer)).status_code == 200
+        for path, body in (("/start", {}), ("/api/offer", offer), ("/v1/tokens", {"user": "ada"})):
+            stranger = await client.post(path, json=body, headers={"Authorization": "Bearer x"})
+            assert (stranger.status_code, "retry-after" in stranger.headers) == (401, False)
+        place = app.state.registry.reserve()
+        full = await client.post("/start", json={})
+        assert (full.status_code, full.headers["retry-after"]) == (429, "2")
+        app.state.registry.give_back(place)
+        app.state.registry.draining = True
+        for path, body in (("/start", {}), ("/api/offer", offer)):
+            going = await client.post(path, json=body)
+            assert (going.status_code, going.headers["retry-after"]) == (503, "1")
+        app.state.registry.draining = False
+        bearer = {"Authorization": f"Bearer {KEY} operator"}
+        figures = (await client.get("/metrics", headers=bearer)).text
+    for code, number in (("unauthorized", 3), ("capacity", 1), ("going_away", 2)):
+        assert f'voxwire_refusals_total{{code="{code}"}} {number}.0' in figures
 
 
 async def test_a_page_that_is_loaded_again_and_again_is_served(client: httpx.AsyncClient) -> None:

@@ -13,8 +13,8 @@ from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.control.none import NoChannel
 from voxwire_server.ports import SessionFacts
 from voxwire_server.session.bot_task import BotTask
-from voxwire_server.session.directory import BEAT_MS
 from voxwire_server.session.ice import SessionIce
+from voxwire_server.session.leases import BEAT_MS
 from voxwire_server.session.local_store import LocalStore
 from voxwire_server.session.session import Session
 from voxwire_server.session.store import Owner, StoreUnreachableError, Use
@@ -421,7 +421,7 @@ async def test_a_session_that_is_ending_is_not_entered_again(time: VirtualTime) 
     await time.advance(BEAT_MS)
     assert store.beats[-1] == [session.id]
     session.end(wire.EndReason.END_REASON_BOT)
-    await process.directory.beat()
+    await process.directory.leases.beat()
     assert session.id in [other.id for other in process.registry]
     assert store.beats[-1] == []
     await process.close()

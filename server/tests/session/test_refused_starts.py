@@ -11,9 +11,15 @@ from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.session.load import Load
 from voxwire_server.session.session import Session
 from voxwire_server.session.start_rates import StartRates
+from voxwire_server.session.store import StoreUnreachableError
 from voxwire_server.session.ticket import Here, Refused
 
 ADDRESS = "203.0.113.7"
+STRANGER = Refused(
+    wire.ErrorCode.ERROR_CODE_RATE_LIMITED,
+    "too many were turned away from this address; try again later",
+    60_000,
+)
 BUSY = Refused(wire.ErrorCode.ERROR_CODE_CAPACITY, "the server is too busy", 5000)
 
 
@@ -61,19 +67,54 @@ async def test_one_more_from_an_address_waits_and_is_let_in_when_it_was_told(
 
 
 @in_virtual_time
-async def test_a_wrong_token_counts_for_its_address_and_a_full_server_does_not(
-    time: VirtualTime,
-) -> None:
+async def test_a_full_server_counts_nothing(time: VirtualTime) -> None:
     process = limited(time, per_address="2/minute")
     vars(process.registry)["_max_sessions"] = 0
     for _ in range(10):
         full = await caller(0, address=ADDRESS).come(process)
         assert full.code == wire.ErrorCode.ERROR_CODE_CAPACITY
     vars(process.registry)["_max_sessions"] = 9
-    for _ in range(2):
-        wrong = await Caller("wrong", address=ADDRESS).come(process)
-        assert wrong.code == wire.ErrorCode.ERROR_CODE_UNAUTHORIZED
-    assert await caller(0, address=ADDRESS).come(process) == here(60_000)
+    for number in range(2):
+        await let_in(caller(number, address=ADDRESS), process)
+    assert await caller(2, address=ADDRESS).come(process) == here(60_000)
+    await process.close()
+
+
+@in_virtual_time
+async def test_who_is_turned_away_keeps_nobody_out_who_may_come(time: VirtualTime) -> None:
+    process = limited(time, per_address="3/minute")
+    code = wire.ErrorCode
+    for token, bot in (("", "a"), ("wrong", "a"), (token_of(), "c")):
+        stranger = await Caller(token, bot=bot, address=ADDRESS).come(process)
+        assert stranger.code in (
+            code.ERROR_CODE_UNAUTHORIZED,
+            code.ERROR_CODE_INVALID_ARGUMENT,
+        )
+    ticket = Caller(address=ADDRESS).ticket
+    for refused in (
+        await Caller(address=ADDRESS).come(process),
+        process.directory.refusal_of(ticket),
+        process.directory.refusal_of(ticket, comes=True),
+    ):
+        assert refused == STRANGER
+    elsewhere = await Caller(address="203.0.113.8").come(process)
+    assert elsewhere.code == code.ERROR_CODE_UNAUTHORIZED
+    for number in range(3):
+        await let_in(caller(number, address=ADDRESS), process)
+    assert await caller(3, address=ADDRESS).come(process) == here(60_000)
+    await process.close()
+
+
+@in_virtual_time
+async def test_who_waits_for_his_user_s_sake_is_no_start_of_his_address(time: VirtualTime) -> None:
+    process = limited(time, per_address="3/minute", per_user="1/minute")
+    await let_in(caller(0, address=ADDRESS), process)
+    late = [caller(number, address=ADDRESS) for number in range(1, 9)]
+    answers = await asyncio.gather(*(each.come(process) for each in late))
+    assert answers == [user(60_000)] * 8
+    for number in range(2):
+        await let_in(caller(9 + number, of=f"user {number}", address=ADDRESS), process)
+    assert await caller(11, of="carl", address=ADDRESS).come(process) == here(60_000)
     await process.close()
 
 
@@ -144,13 +185,34 @@ async def test_a_door_that_asks_first_counts_its_caller_once(time: VirtualTime) 
     await process.close()
 
 
+@in_virtual_time
+async def test_an_attach_is_a_start_once_though_the_store_could_not_be_asked(
+    time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = limited(time, per_address="1/minute")
+    first = caller(0, address=ADDRESS)
+
+    async def unreachable(*_: Any, **__: Any) -> Any:
+        raise StoreUnreachableError
+
+    for verb in ("take", "count", "claim"):
+        with monkeypatch.context() as patch:
+            patch.setattr(process.store, verb, unreachable)
+            for _ in range(3):
+                refused = await first.come(process)
+                assert refused.code == wire.ErrorCode.ERROR_CODE_CAPACITY
+    await let_in(first, process)
+    assert await caller(1, address=ADDRESS).come(process) == here(60_000)
+    await process.close()
+
+
 # the load
 
 
 def late(load: Load, time: VirtualTime, late_ms: float) -> None:
-    """The loop was so late for the last eleven seconds."""
-    for beat in range(111):
-        now_ms = time.now_ms() - 11_000 + beat * 100
+    """The loop was so late for the last twenty seconds."""
+    for beat in range(201):
+        now_ms = time.now_ms() - 20_000 + beat * 100
         load.beat(now_ms, late_ms=late_ms, worked_ms=0)
 
 
@@ -174,6 +236,23 @@ async def test_a_loop_that_is_late_takes_nobody_new_and_loses_nobody(time: Virtu
     late(load, time, 1)
     assert not process.directory.busy
     await let_in(second, process)
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_client_that_is_away_keeps_nobody_out(time: VirtualTime) -> None:
+    load = Load(20)
+    process = Process(clock=time, load=load)
+    await time.advance(20_000)
+    late(load, time, 30)
+    reloads = caller(0)
+    session = await let_in(reloads, process)
+    assert await caller(1).come(process) == BUSY
+    reloads.leave(session)
+    assert not session.over
+    assert not process.directory.busy
+    await let_in(caller(2), process)
+    assert process.directory.busy
     await process.close()
 
 

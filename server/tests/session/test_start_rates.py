@@ -1,10 +1,12 @@
 """How often sessions may begin: who waits, how long, and what is remembered of whom."""
 
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from voxwire_server.config import Settings
+from voxwire_server.proxies import TrustedProxies
 from voxwire_server.session import start_rates
 from voxwire_server.session.start_rates import StartRateError, StartRates
 
@@ -17,12 +19,16 @@ class Rates:
     Args:
         per_address: As the setting.
         per_user: As the setting.
+        proxies: As the setting.
     """
 
-    def __init__(self, per_address: str = "", per_user: str = "") -> None:
+    def __init__(self, per_address: str = "", per_user: str = "", proxies: str = "") -> None:
         self.now_ms = 1000.0
         self.starts = StartRates(
-            per_address=per_address, per_user=per_user, now_ms=lambda: self.now_ms
+            per_address=per_address,
+            per_user=per_user,
+            proxies=TrustedProxies.parse(proxies),
+            now_ms=lambda: self.now_ms,
         )
 
     def come(self, address: str = ADDRESS) -> int:
@@ -103,6 +109,42 @@ def test_this_machine_has_no_limit(address: str) -> None:
     assert rates.remembered == 0
 
 
+def named(caplog: pytest.LogCaptureFixture) -> list[tuple[str, Any]]:
+    """What the log says, and of which address."""
+    return [(record.getMessage(), vars(record)["address"]) for record in caplog.records]
+
+
+def test_a_proxy_of_ours_that_names_no_client_has_no_limit_and_is_named_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rates = Rates("1/minute", proxies="10.0.0.0/8,127.0.0.1")
+    for _ in range(100):
+        rates.starts.turned_away("10.1.2.3")
+    assert not caplog.records  # it may ask whether the server is well
+    assert {rates.come("10.1.2.3") for _ in range(100)} == {0}
+    assert rates.come("127.0.0.1") == 0
+    assert rates.remembered == 0
+    [(sentence, address)] = named(caplog)
+    assert "X-Forwarded-For" in sentence
+    assert address == "10.1.2.3"
+    assert [rates.come() for _ in range(2)] == [0, 60_000]  # who is named
+
+
+def test_an_address_that_is_refused_may_be_a_proxy_and_is_named_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rates = Rates("1/minute")
+    for number in range(30):
+        assert [rates.come(f"10.0.0.{number}") for _ in range(5)] == [0, *[60_000] * 4]
+    assert [address for _, address in named(caplog)] == [f"10.0.0.{number}" for number in range(10)]
+    assert all("set VOXWIRE_TRUSTED_PROXIES" in sentence for sentence, _ in named(caplog))
+
+
+def test_where_nothing_is_limited_no_proxy_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    assert Rates(proxies="10.0.0.0/8").come("10.1.2.3") == 0
+    assert not caplog.records
+
+
 def test_users_and_addresses_are_counted_each_for_themselves() -> None:
     rates = Rates("1/minute", "2/minute")
     assert [rates.begin("ada") for _ in range(3)] == [0, 0, 60_000]
@@ -117,6 +159,41 @@ def test_nothing_is_counted_by_who_only_asks() -> None:
         rates.starts.check_address(ADDRESS)
         rates.starts.check_user("ada")
     assert (rates.come(), rates.begin()) == (0, 0)
+
+
+def test_what_is_taken_back_is_no_start() -> None:
+    rates = Rates("2/minute")
+    for _ in range(5):
+        assert rates.come() == 0
+        rates.starts.take_back(ADDRESS)
+    assert rates.remembered == 0
+    assert [rates.come() for _ in range(3)] == [0, 0, 60_000]
+
+
+def test_whoever_was_last_taken_back_is_not_counted_for_ever() -> None:
+    rates = Rates("2/minute")
+    rates.come("10.0.0.1")
+    rates.now_ms += 30_000
+    rates.come("10.0.0.2")
+    rates.come("10.0.0.1")
+    rates.starts.take_back("10.0.0.1")
+    rates.now_ms += 30_000
+    assert [rates.come("10.0.0.1") for _ in range(3)] == [0, 0, 60_000]
+    rates.starts.take_back("127.0.0.1")
+    rates.starts.take_back("203.0.113.9")  # nobody came from there
+
+
+def test_who_is_turned_away_counts_for_himself() -> None:
+    rates = Rates("2/minute")
+    for _ in range(2):
+        rates.starts.turned_away(ADDRESS)
+    with pytest.raises(StartRateError, match="turned away") as refused:
+        rates.starts.turned_away(ADDRESS)
+    assert refused.value.retry_after_ms == 60_000
+    assert [rates.come() for _ in range(3)] == [0, 0, 60_000]
+    rates.starts.turned_away("127.0.0.1")
+    rates.now_ms += 60_000
+    rates.starts.turned_away(ADDRESS)
 
 
 def test_without_a_setting_there_is_no_limit() -> None:
@@ -144,6 +221,55 @@ def test_of_too_many_who_was_quiet_longest_is_forgotten(monkeypatch: pytest.Monk
         rates.come(address)
     assert rates.remembered == 3
     assert rates.come("10.0.0.1") > 0  # it came again meanwhile
+
+
+def test_of_too_many_starts_those_of_the_quietest_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(start_rates, "MAX_STARTS", 10)
+    rates = Rates("4/minute")
+    for address in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
+        for _ in range(3):
+            assert rates.come(address) == 0
+        rates.now_ms += 1000
+    assert rates.come("10.0.0.1") == 0
+    assert rates.remembered == 3
+    assert rates.come("10.0.0.3") == 0  # one too many: the second has been quiet longest
+    assert rates.remembered == 2
+    assert rates.come("10.0.0.1") > 0
+    assert rates.come("10.0.0.3") > 0
+    for _ in range(2):
+        assert rates.come("10.0.0.4") == 0
+    assert rates.remembered == 3  # what was forgotten does not count
+
+
+def test_what_is_over_does_not_count_among_all_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start_rates, "MAX_STARTS", 8)
+    rates = Rates("4/minute")
+    rates.come("10.0.0.1")
+    for _ in range(40):
+        rates.now_ms += 20_000
+        assert rates.come("10.0.0.1") == 0
+        assert rates.come("10.0.0.2") == 0
+        assert rates.remembered == 2
+
+
+def test_a_start_takes_some_eight_bytes_and_is_forgotten_after_a_day() -> None:
+    rates = Rates(per_user="5000/day")
+    tracemalloc.start()
+    try:
+        for _ in range(5000):
+            rates.starts.begun("ada")
+            rates.now_ms += 1
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < 80_000
+    assert rates.begin() == 86_400_000 - 5000
+    rates.now_ms += 86_400_000 - 2501
+    for _ in range(2500):
+        assert rates.begin() == 0
+    assert 0 < rates.begin() <= 2
 
 
 def made(name: str, notation: str) -> Settings:

@@ -30,11 +30,11 @@ class RefusedRequestError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Those of the answer: with 429 when to come back, in whole seconds (RFC 9110 §10.2.3)."""
+        """Those of the answer; when to come back is in whole seconds (RFC 9110 §10.2.3)."""
         headers = dict(NO_STORE)
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
-        if self.status == 429:
+        if self.status == 429 or self.retry_after_ms:
             headers["Retry-After"] = str(max(1, math.ceil(self.retry_after_ms / 1000)))
         return headers
 

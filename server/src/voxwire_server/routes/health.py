@@ -16,8 +16,11 @@ def health_router(
 ) -> APIRouter:
     """Routes for whoever watches the server.
 
+    A server that is too busy for new sessions stays ready: a load balancer that took it out would
+    cut its clients off from the sessions that they have, and those that resume would not find them.
+
     Args:
-        is_ready: True while new sessions are taken.
+        is_ready: True while it is warm and does not shut down.
         sessions: Number of sessions.
         has_started: True once it is warm.
         is_busy: True while new sessions are refused for those that there are.
@@ -37,9 +40,8 @@ def health_router(
 
     @router.get("/readyz")
     async def readyz(response: Response) -> dict[str, object]:
-        busy = is_busy()
-        ready = is_ready() and not busy
+        ready = is_ready()
         response.status_code = 200 if ready else 503
-        return {"ready": ready, "busy": busy, "sessions": sessions()}
+        return {"ready": ready, "busy": is_busy(), "sessions": sessions()}
 
     return router

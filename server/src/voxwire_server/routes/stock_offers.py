@@ -192,11 +192,9 @@ class Offers:
         if known is None and once and owner in self.owners():
             code = wire.ErrorCode.ERROR_CODE_INVALID_STATE
             raise RefusedRequestError(409, code, "this session has its client already")
-        if known is None or known.call is None:
-            refused = self._directory.refusal_of(ticket, comes=True)
-            if refused is not None:
-                raise refused_request(refused)
-            ticket = replace(ticket, address="")
+        begins = known is None or known.call is None
+        if begins:
+            self._check(ticket)
         if self._pending >= _MAX_PENDING or not self._rate.take(time.monotonic() * 1000):
             code = wire.ErrorCode.ERROR_CODE_RATE_LIMITED
             raise RefusedRequestError(429, code, "too many offers at once; try again in a second")
@@ -204,6 +202,8 @@ class Offers:
         self._answering.append(owner)
         try:
             connection, ice, answer = await self._connection(sdp)
+            if begins:
+                ticket = await self._counted(ticket, connection)
         except BaseException:
             self._pending -= 1
             raise
@@ -213,6 +213,20 @@ class Offers:
         entry = self._connections[pc_id] = _Connection(owner, ice, known)
         entry.task = self._spawn(self._begin(pc_id, entry, connection, ticket, asked, once=once))
         return answer, pc_id
+
+    def _check(self, ticket: Ticket, *, comes: bool = False) -> None:
+        refused = self._directory.refusal_of(ticket, comes=comes)
+        if refused is not None:
+            raise refused_request(refused)
+
+    async def _counted(self, ticket: Ticket, connection: "StockConnection") -> Ticket:
+        """What ``attach`` is given, now that an offer is answered: it counts for its address."""
+        try:
+            self._check(ticket, comes=True)
+        except RefusedRequestError:  # of several at once
+            await connection.close()
+            raise
+        return replace(ticket, address="")
 
     async def _connection(self, sdp: str) -> tuple["StockConnection", _OfferIce, str]:
         try:

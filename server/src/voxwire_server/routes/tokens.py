@@ -22,6 +22,7 @@ from voxwire_server.routes.bodies import (
 from voxwire_server.routes.stock_offers import refused_request
 from voxwire_server.session.refusals import refusal_of
 from voxwire_server.session.start_rates import StartRateError, StartRates
+from voxwire_server.session.told import NOBODY, Told
 from voxwire_server.strict_json import checked, load_json
 from voxwire_server.tokens import Limits, Name, TokenIssuer
 
@@ -82,6 +83,7 @@ def tokens_router(
     check_bot: Callable[[str], object] = bool,
     url: str = "",
     starts: StartRates,
+    told: Told = NOBODY,
 ) -> APIRouter:
     """The route; none at all (404) without a key or without a key that signs.
 
@@ -94,8 +96,8 @@ def tokens_router(
         check_bot: Raises UnknownBotError for the name of a bot that is not there; by default any
             is.
         url: Where to connect, told to the caller when it is set.
-        starts: Says whether the user may begin a session; a wrong key counts as a start of its
-            address.
+        starts: Says whether the user may begin a session, and counts wrong keys by address.
+        told: Is told of refusals.
     """
     router = APIRouter()
     if issuer is None or key_check is None:
@@ -106,7 +108,7 @@ def tokens_router(
         try:
             _check_key(request, key_check)
         except RefusedRequestError:
-            starts.come(address_of(request.scope))
+            starts.turned_away(address_of(request.scope))
             raise
         asked = _parse(await read_json_body(request, _MAX_BODY_BYTES))
         starts.check_user(asked.user)
@@ -126,9 +128,11 @@ def tokens_router(
     async def post_tokens(request: Request) -> JSONResponse:
         try:
             return JSONResponse(await answer(request), headers=NO_STORE)
-        except RefusedRequestError as refused:
-            return refused.response()
+        except RefusedRequestError as error:
+            refused = error
         except StartRateError as error:
-            return refused_request(refusal_of(error)).response()
+            refused = refused_request(refusal_of(error))
+        told.refused(refused.code)
+        return refused.response()
 
     return router

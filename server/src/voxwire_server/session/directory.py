@@ -16,15 +16,16 @@ from typing import Any, Final, TypeVar
 
 from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
-from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock, Timer
+from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 from voxwire_server.config import Settings
 from voxwire_server.control.attaches import REFUSALS as TOLD
 from voxwire_server.ice_servers import IceServers
 from voxwire_server.lifecycle import Answer, Event
 from voxwire_server.ports import SessionFacts
 from voxwire_server.sent_files import Acceptance, FileRoom
-from voxwire_server.session.admission import Admission, Admitted
+from voxwire_server.session.admission import Admission, Admitted, NoSuchBotError
 from voxwire_server.session.features import SERVER_FEATURES
+from voxwire_server.session.leases import Leases
 from voxwire_server.session.load import Load
 from voxwire_server.session.local_store import LocalStore
 from voxwire_server.session.refusals import (
@@ -45,12 +46,10 @@ from voxwire_server.session.ticket import Arrival, At, Here, Refused, Ticket
 from voxwire_server.session.told import NOBODY, Told
 from voxwire_server.tokens import Claims, TokenError
 
-__all__ = ["BEAT_MS", "Directory"]
+__all__ = ["Directory"]
 
 _log = logging.getLogger("voxwire.session")
 
-BEAT_MS: Final = 2000
-"""How often the store is told that this process lives, milliseconds."""
 _GIVING_BACK_S: Final = 0.25
 _USED: Final = "the token was used already"
 _GOING: Final = "the server shuts down; a new connection finds another one"
@@ -115,7 +114,8 @@ class Directory:
         self._attempts = SingleFile()
         self._users = SingleFile()
         self._work: set[asyncio.Task[Any]] = set()
-        self._next_beat: Timer | None = None
+        self.leases = Leases(registry, self._store, self._me, clock=clock, spawn=self._spawn)
+        """What tells the store that this process lives."""
         self._leaves_at_ms = 0.0
 
     @property
@@ -130,16 +130,18 @@ class Directory:
 
     @property
     def busy(self) -> bool:
-        """True while one more session would be too much for those that there are."""
-        return self._load.too_much and len(self._registry) > 0
+        """True while one more session would be too much for those whose clients are there."""
+        return self._load.too_much and any(
+            session.control.attached and not session.over for session in self._registry
+        )
 
     async def attach(
         self, ticket: Ticket, facts: SessionFacts, arrival: Arrival
     ) -> Here | At | Refused:
         """Begin a session, or put one that there is on what its client came by.
 
-        Decided in this order: capacity, how many have begun from the address, token, bot, what the
-        token is bound to, how many its user has begun, quota, one-time use; for a resume: whether
+        Decided in this order: capacity, token, bot, what the token is bound to, how many have begun
+        from the address, how many its user has begun, quota, one-time use; for a resume: whether
         the session is here and the client's. The same nonce within 60 s is the same attach: of
         several attempts with it one begins the session, the others get it.
 
@@ -174,15 +176,16 @@ class Directory:
 
         Args:
             ticket: Who asks.
-            comes: What the door does is work already: it counts for the address, and ``attach``
-                takes the ticket without one.
+            comes: What the door has done is work already: it counts for the address, and
+                ``attach`` takes the ticket without one.
         """
         try:
             self._registry.give_back(self._place())
-            (self._starts.come if comes else self._starts.check_address)(ticket.address)
             self._check(ticket)
+            if comes:
+                self._starts.come(ticket.address)
         except REFUSALS as error:
-            return refusal_of(error)
+            return self._refused(error)
         return None
 
     def accepts_of(self, ticket: Ticket) -> Acceptance | Refused:
@@ -207,9 +210,12 @@ class Directory:
         except ElsewhereError as elsewhere:
             return At(elsewhere.url)
         except REFUSALS as error:
-            refused = refusal_of(error)
-            self._told.refused(refused.code)
-            return refused
+            return self._refused(error)
+
+    def _refused(self, error: Exception) -> Refused:
+        refused = refusal_of(error)
+        self._told.refused(refused.code)
+        return refused
 
     # resuming
 
@@ -266,15 +272,19 @@ class Directory:
         async with AsyncExitStack() as turn, AsyncExitStack() as held:
             session_id = self._place()
             held.callback(self._registry.give_back, session_id)
-            self._starts.come(attempt.ticket.address)
             admitted = self._check(attempt.ticket)
             if admitted.claims is not None:
                 await turn.enter_async_context(self._users.of(admitted.claims.user))
                 self._starts.check_user(admitted.claims.user)  # of several at once, too
+            self._starts.come(attempt.ticket.address)
             held.push_async_callback(self._forget, session_id)
-            await self._store.take(session_id, of=None, by=self._me, nonce=nonce)
-            if admitted.claims is not None:
-                await self._reserve(session_id, nonce, admitted.claims, held)
+            try:
+                await self._store.take(session_id, of=None, by=self._me, nonce=nonce)
+                if admitted.claims is not None:
+                    await self._reserve(session_id, nonce, admitted.claims, held)
+            except StoreUnreachableError:
+                self._starts.take_back(attempt.ticket.address)
+                raise
             session = self._born(session_id, attempt, admitted)
             held.pop_all()  # all of it is the session's now
         return session
@@ -288,7 +298,13 @@ class Directory:
         return self._registry.reserve()
 
     def _check(self, ticket: Ticket) -> Admitted:
-        admitted = self._admission.check(ticket, now_s=self._wall_s())
+        """Who is admitted; a start is not counted yet, one who is turned away is."""
+        try:
+            admitted = self._admission.check(ticket, now_s=self._wall_s())
+        except (NoSuchBotError, TokenError):
+            self._starts.turned_away(ticket.address)
+            raise
+        self._starts.check_address(ticket.address)
         if admitted.claims is not None:
             self._starts.check_user(admitted.claims.user)
         return admitted
@@ -400,33 +416,7 @@ class Directory:
 
     def begin(self) -> None:
         """Tell the store that this process lives, from now on. Idempotent."""
-        if self._next_beat is None:
-            self._beat_later()
-
-    def _beat_later(self) -> None:
-        self._next_beat = self._clock.call_later(BEAT_MS, lambda: self._spawn(self._beat()))
-
-    async def _beat(self) -> None:
-        try:
-            await self.beat()
-        except StoreUnreachableError:
-            _log.warning("the store of sessions cannot be reached")
-        finally:  # whatever went wrong: a process that is not heard of loses its sessions
-            if not self.closing:
-                self._beat_later()
-
-    async def beat(self) -> None:
-        """Renew the leases of this process, and end the sessions that another one has taken.
-
-        Raises:
-            StoreUnreachableError: Nothing has changed.
-        """
-        mine = [session.id for session in self._registry if not session.over]
-        lost = await self._store.beat(self._me, mine)
-        for session_id in lost:
-            session = self._registry.get(session_id)
-            if session is not None:
-                session.end(wire.EndReason.END_REASON_ERROR, _TAKEN)
+        self.leases.begin()
 
     async def drain(self, within_ms: int) -> None:
         """Begin no session any more, tell every client, and wait until they have all ended.
@@ -453,8 +443,7 @@ class Directory:
         loop = asyncio.get_running_loop()
         until_s = loop.time() + timeout_ms / 1000
         await self._registry.close(timeout_ms)
-        if self._next_beat is not None:
-            self._next_beat.cancel()
+        self.leases.stop()
         if self._work:
             rest_s = max(_GIVING_BACK_S, until_s - loop.time())
             _, left = await asyncio.wait(self._work, timeout=rest_s)
@@ -483,14 +472,6 @@ def _refuse(session: Session, event: Event) -> None:
     if answer in TOLD:
         session.life.on(event)
         raise ChannelError(*TOLD[answer])
-
-
-_TAKEN: Final = wire.Error(
-    code=wire.ErrorCode.ERROR_CODE_SUPERSEDED,
-    reason="another process has taken the session over",
-    action=wire.RecoveryAction.RECOVERY_ACTION_NONE,
-    fatal=True,
-)
 
 
 def _use_of(claims: Claims, nonce: bytes, session_id: str) -> Use:
