@@ -121,9 +121,10 @@ def is_loud(samples: np.ndarray[Any, np.dtype[np.int16]]) -> bool:
 
 
 async def test_every_example_is_run_here() -> None:
-    text = Path(__file__).read_text("utf-8")
+    tests = (Path(__file__), Path(__file__).with_name("test_voice_example.py"))
+    text = "".join(path.read_text("utf-8") for path in tests)
     for path in EXAMPLES.glob("*.py"):
-        assert f'EXAMPLES / "{path.name}"' in text, path.name
+        assert f'"{path.name}"' in text, path.name
 
 
 async def test_python_embed_asks_and_keeps_the_talk(server: RunningServer, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ class Sockets:
 
     def __init__(self, *takes_s: float) -> None:
         self.takes_s = takes_s
-        self.begun = 0
+        self.begun = self.ended = 0
         self.aborted: list[int] = []
 
     async def open(self, url: str, timeout_ms: int) -> "Sockets.Made":
@@ -28,6 +28,7 @@ class Sockets:
         await asyncio.sleep(abs(takes_s))  # real time: slow
         if takes_s < 0:
             raise lost("refused")
+        self.ended += 1
         return self.Made(self, number)
 
     class Made:
@@ -80,3 +81,22 @@ async def test_cancelled_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Non
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_cancelled_at_any_turn_of_the_loop_no_socket_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: set[bool] = set()
+    for turns in range(20):
+        sockets = Sockets(0.0)
+        task = asyncio.create_task(dialler(sockets, monkeypatch)._open_promptly(URL, 3000))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        (outcome,) = await asyncio.gather(task, return_exceptions=True)
+        await asyncio.sleep(0)
+        got = not isinstance(outcome, BaseException)
+        given.add(got)
+        through = sockets.begun and sockets.ended
+        assert len(sockets.aborted) == (through and not got), turns
+    assert given == {True, False}

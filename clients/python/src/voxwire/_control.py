@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 from voxwire._attach import Greeting, Refusal, backoff_s, is_final, is_for_another_time, lost
-from voxwire._dial import Attached, Dialler, abort_unused
+from voxwire._dial import Attached, Dialler, end_unused
 from voxwire._environment import Environment
 from voxwire._features import Feature, features_of
 from voxwire._peer import Handler
@@ -369,7 +369,7 @@ class Control:
                 await asyncio.wait({watching})
             outcomes = await _end(tasks)
         except BaseException:
-            abort_unused(await _end(tasks))
+            await end_unused(tasks)
             raise
         for outcome in outcomes:  # a Welcome beats the loss of the socket that it replaces
             if isinstance(outcome, Attached):

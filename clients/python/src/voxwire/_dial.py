@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
@@ -25,7 +25,7 @@ from voxwire._tap import Taps
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError, error_from_wire
 
-__all__ = ["Attached", "Dialler", "abort_unused"]
+__all__ = ["Attached", "Dialler", "end_unused"]
 
 DIAL_MS: Final = 3000
 """How long one attempt to come back may take, Welcome included."""
@@ -250,14 +250,11 @@ class Dialler:
                 )
                 good = [it for it in done if it.exception() is None]
                 chosen = next(iter(good or done), None)
-            return chosen.result()
-        finally:
-            for dial in dials:
-                dial.cancel()
-            await asyncio.gather(*dials, return_exceptions=True)
-            for dial in dials:
-                if dial is not chosen and not dial.cancelled() and dial.exception() is None:
-                    dial.result().abort()
+            await end_unused([dial for dial in dials if dial is not chosen])
+        except BaseException:
+            await end_unused(dials)
+            raise
+        return chosen.result()
 
     async def read_welcome(self, socket: Socket) -> wire.Welcome:
         """Reads the first message; anything but an answer to Hello is passed over.
@@ -293,8 +290,20 @@ class Dialler:
                     continue
 
 
-def abort_unused(outcomes: Sequence[Attached | BaseException]) -> None:
-    """Drops sockets that were welcomed when nobody waited for them any more."""
-    for outcome in outcomes:
-        if isinstance(outcome, Attached):
-            outcome.socket.abort()
+async def end_unused(
+    tasks: Sequence["asyncio.Task[Socket]"] | Sequence["asyncio.Task[Attached]"],
+) -> None:
+    """Ends what nobody waits for any more; what sockets it has got are dropped. Who is cancelled
+    meanwhile leaves none behind.
+    """
+    for task in tasks:
+        task.cancel()
+        task.add_done_callback(_abort_unused)
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _abort_unused(task: "asyncio.Task[Any]") -> None:
+    if task.cancelled() or task.exception() is not None:
+        return
+    got = task.result()
+    (got.socket if isinstance(got, Attached) else got).abort()

@@ -6,7 +6,7 @@ from typing import Final
 
 from voxwire._addresses import moving_window_ms
 from voxwire._attach import Greeting, lost
-from voxwire._dial import Attached, Dialler, abort_unused
+from voxwire._dial import Attached, Dialler, end_unused
 from voxwire._environment import Environment
 from voxwire._patience import Patience
 from voxwire._peer import Handler
@@ -124,8 +124,7 @@ class Watch:
         finally:
             second, self._second = self._second, None
             if second is not None:
-                second.cancel()
-                abort_unused(await asyncio.gather(second, return_exceptions=True))
+                await end_unused([second])
 
     def has_caused(self, error: VoxwireError) -> bool:
         """True for a loss that our own Hello on a second socket has caused.
