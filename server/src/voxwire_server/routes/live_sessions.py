@@ -73,5 +73,6 @@ class LiveSessions:
             "age_s": round(session.age_ms / 1000, 1),
             "heard_s": round(session.playout.heard_ms(session.now_ms()) / 1000, 1),
             "turns": self._number_of(session.id),
+            "spent": {} if session.spending is None else session.spending.own._asdict(),
             "last_turn_ms": turns[-1].get("total_ms") if turns else None,
         }
