@@ -24,6 +24,7 @@ from voxwire_server.ice_servers import IceServers
 from voxwire_server.lifecycle import Answer, Event
 from voxwire_server.ports import SessionFacts
 from voxwire_server.sent_files import Acceptance, FileRoom
+from voxwire_server.session.accounts import Accounts
 from voxwire_server.session.admission import Admission, Admitted, NoSuchBotError
 from voxwire_server.session.features import SERVER_FEATURES
 from voxwire_server.session.leases import Leases
@@ -41,7 +42,7 @@ from voxwire_server.session.refusals import (
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.session.single_file import SingleFile
-from voxwire_server.session.spending import Accounts, Spending
+from voxwire_server.session.spending import Spending
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.store import Owner, SessionStore, StoreUnreachableError, Use
 from voxwire_server.session.ticket import Arrival, At, Here, Refused, Ticket
@@ -320,6 +321,7 @@ class Directory:
         self._starts.check_address(ticket.address)
         if admitted.claims is not None:
             self._starts.check_user(admitted.claims.user)
+        self._accounts.look(self._accounts.caps_of(admitted.bot.name, admitted.claims))
         return admitted
 
     def _goes_on(self, session: Session, attempt: _Attempt) -> bool:

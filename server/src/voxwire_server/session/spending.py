@@ -2,20 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final, Protocol
 
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Timer
-from voxwire_server.caps import NOTHING, Amounts, CapReachedError, Caps, Payer
+from voxwire_server.caps import NOTHING, Amounts, Caps, Payer
 from voxwire_server.ports import SessionPort
 from voxwire_server.session.cap_watch import CapWatch
 from voxwire_server.session.limits import Over
-from voxwire_server.session.store import SessionStore, StoreUnreachableError
+from voxwire_server.session.store import StoreUnreachableError
 from voxwire_server.session.told import NOBODY, Told
-from voxwire_server.tokens import Claims
 
-__all__ = ["Accounts", "Spending"]
+__all__ = ["Spawn", "Spend", "Spending"]
 
 _log = logging.getLogger("voxwire.session")
 
@@ -24,11 +24,15 @@ _SAY_MS: Final = 5000
 """So long at most is what a session spends kept to itself."""
 _GREETING: Final = "t0"
 _NOTED: Final = "n"
+_MAX_TURNS: Final = 16
+"""Of so many it is remembered that they were counted; what is told late is about the last ones."""
 _TOKENS: Final = (
     wire.MetricKind.METRIC_KIND_PROMPT_TOKENS,
     wire.MetricKind.METRIC_KIND_COMPLETION_TOKENS,
 )
 
+Spend = Callable[..., Awaitable[Amounts]]
+"""``SessionStore.spend``, or what asks it."""
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
@@ -50,8 +54,8 @@ class Spending:
 
     Args:
         caps: Who pays, and what they may spend a day.
-        store: Where the totals are.
-        spawn: Runs what asks the store; the session's end does not end it.
+        spend: Adds to what a payer has spent; returns the day's total.
+        spawn: Runs it; the session's end does not end that.
         wall_s: The wall clock, seconds since the epoch.
         told: Is told what is spent.
     """
@@ -59,20 +63,20 @@ class Spending:
     def __init__(
         self,
         caps: Mapping[Payer, Caps],
-        store: SessionStore,
+        spend: Spend,
         *,
         spawn: Spawn,
         wall_s: Callable[[], float],
         told: Told = NOBODY,
     ) -> None:
         self._watch = CapWatch(caps)
-        self._store = store
+        self._spend_with_others = spend
         self._spawn = spawn
         self._wall_s = wall_s
         self._told = told
         self.own = NOTHING
         """What this session has spent."""
-        self._turn_id = _GREETING
+        self._turn_ids = deque(["", _GREETING], maxlen=_MAX_TURNS)
         self._session: Owner | None = None
         self._busy: Callable[[], bool] = bool
         self._next_look: Timer | None = None
@@ -101,7 +105,8 @@ class Spending:
     async def settle(self, age_ms: float) -> None:
         """Count what the session has spent in the end; a second that has begun counts."""
         self._spend(self._time(-(-age_ms // 1000)))
-        self._say()
+        if self._watch.payers:
+            self._say()
         if self._saying is not None:
             await self._saying
 
@@ -123,8 +128,8 @@ class Spending:
 
     def _turn(self, turn_id: str) -> None:
         """What is told of a turn; the greeting is in none, nor is a text that asks for nothing."""
-        if turn_id not in (self._turn_id, _GREETING) and not turn_id.startswith(_NOTED):
-            self._turn_id = turn_id
+        if turn_id not in self._turn_ids and not turn_id.startswith(_NOTED):
+            self._turn_ids.append(turn_id)
             self._spend(Amounts(turns=1))
 
     def _measured(self, measured: wire.ServiceMetrics) -> None:
@@ -163,7 +168,8 @@ class Spending:
             return
         now_ms = session.clock.now_ms()
         self._spend(self._time(session.age_ms // 1000))
-        if self._watch.near or self._owes or now_ms - self._said_ms >= _SAY_MS:
+        say_ms = _LOOK_MS if self._watch.near else _SAY_MS
+        if self._owes or now_ms - self._said_ms >= say_ms:
             self._say()
         due = self._watch.watch(now_ms, wall_s=self._wall_s(), busy=self._busy())
         if isinstance(due, Over):
@@ -189,80 +195,8 @@ class Spending:
             while unsaid := self._watch.unsaid():
                 for payer, amounts in unsaid.items():
                     wall_s = self._wall_s()
-                    totals = await self._store.spend(payer, amounts, now_s=wall_s)
+                    totals = await self._spend_with_others(payer, amounts, now_s=wall_s)
                     self._watch.told(payer, amounts, totals, wall_s=wall_s)
+                self._look_in(0)
         except StoreUnreachableError:
             _log.warning("what a session spends could not be counted")
-        self._look_in(0)
-
-
-class Accounts:
-    """What the users and bots of a server may spend.
-
-    Args:
-        store: Where the totals are.
-        per_user: What each user may spend a day; a token may allow less, never more.
-        per_bot: What each bot may spend a day, in all of its sessions.
-        spawn: Runs what asks the store.
-        wall_s: The wall clock, seconds since the epoch.
-        told: Is told what is spent.
-    """
-
-    def __init__(
-        self,
-        store: SessionStore,
-        *,
-        per_user: Caps,
-        per_bot: Caps,
-        spawn: Spawn,
-        wall_s: Callable[[], float],
-        told: Told = NOBODY,
-    ) -> None:
-        self._store = store
-        self._per_user = per_user
-        self._per_bot = per_bot
-        self._spawn = spawn
-        self._wall_s = wall_s
-        self._told = told
-
-    def caps_of(self, bot: str, claims: Claims | None) -> dict[Payer, Caps]:
-        """Who pays for a session, and what he may spend.
-
-        Args:
-            bot: The bot that runs.
-            claims: What the token says; None = there is none, and no user.
-        """
-        caps: dict[Payer, Caps] = {}
-        if claims is not None:
-            limits = claims.limits
-            of_token = Caps(
-                seconds=limits.seconds_per_day,
-                turns=limits.turns_per_day,
-                llm_tokens=limits.llm_tokens_per_day,
-                tts_characters=limits.tts_characters_per_day,
-            )
-            caps[Payer("user", claims.user)] = self._per_user.within(of_token)
-        if self._per_bot != Caps():
-            caps[Payer("bot", bot)] = self._per_bot
-        return caps
-
-    async def check(self, caps: Mapping[Payer, Caps]) -> None:
-        """See whether there is anything left.
-
-        Raises:
-            CapReachedError: There is not.
-            StoreUnreachableError: It cannot be known.
-        """
-        for payer, each in caps.items():
-            if each == Caps():
-                continue
-            wall_s = self._wall_s()
-            spent = await self._store.spend(payer, NOTHING, now_s=wall_s)
-            for name, _, left in each.left_of(spent):
-                if left <= 0:
-                    self._told.capped(name, at_start=True)
-                    raise CapReachedError(payer.whose, name, wall_s)
-
-    def open(self, caps: Mapping[Payer, Caps]) -> Spending:
-        """What counts a session that begins."""
-        return Spending(caps, self._store, spawn=self._spawn, wall_s=self._wall_s, told=self._told)
