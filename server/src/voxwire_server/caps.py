@@ -5,6 +5,7 @@ all that there is to know of it, every process of a service begins it at the sam
 whoever is refused can be told when the next one begins.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -109,7 +110,7 @@ def day_of(wall_s: float) -> int:
 
 def rest_of_day_ms(wall_s: float) -> int:
     """How long it goes on, milliseconds; 1 at least."""
-    return max(1, round((_DAY_S - wall_s % _DAY_S) * 1000))
+    return max(1, math.ceil((_DAY_S - wall_s % _DAY_S) * 1000))
 
 
 class Payer(NamedTuple):

@@ -97,7 +97,7 @@ class Spending:
             self._look_in(_LOOK_MS)
 
     def stop(self) -> None:
-        """It is over."""
+        """It ends. Idempotent."""
         if self._next_look is not None:
             self._next_look.cancel()
         self._session = None
@@ -173,6 +173,7 @@ class Spending:
             self._say()
         due = self._watch.watch(now_ms, wall_s=self._wall_s(), busy=self._busy())
         if isinstance(due, Over):
+            self.stop()
             self._told.capped(self._watch.ended_by, at_start=False)
             session.end(due.reason, due.error)
             return
