@@ -156,5 +156,5 @@ class CapWatch:
 
 
 def _near(name: str, cap: int) -> int:
-    """So much left, or less, is little."""
-    return max(_WARN_S if name == _TIME else 1, cap // 10)
+    """So much left, or less, is little; all of it never is."""
+    return min(cap - 1, max(_WARN_S if name == _TIME else 1, cap // 10))
