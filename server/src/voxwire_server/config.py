@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     starts_per_user: str = "300/minute"
     """The same for one user of tokens (``sub``)."""
     caps_per_user: str = ""
-    """What the sessions of one user may cost a day (UTC), any of these:
+    """What the sessions of one user of tokens (``sub``) may cost a day (UTC), any of these:
     ``seconds=3600,turns=500,llm_tokens=200000,tts_characters=100000``; empty = no caps. A token may
     allow less, never more."""
     caps_per_bot: str = ""
