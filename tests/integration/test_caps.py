@@ -9,10 +9,11 @@ import pytest
 
 import voxwire
 from tests.integration.test_admin import value
+from tests.support.gemini_live_peer import running_peer
 from tests.support.stock_socket import dialled
 from tests.support.waiting import LONG, PATIENT
 from voxwire_server.bots.offline import bot as offline
-from voxwire_server.bots.registry import LoadedBot
+from voxwire_server.bots.registry import LoadedBot, load_bot
 from voxwire_server.keys import KeyRing
 from voxwire_server.testing import RunningServer, running_server
 from voxwire_server.tokens import Limits, TokenIssuer
@@ -164,3 +165,21 @@ async def test_a_stock_client_whose_session_ends_is_told_in_its_own_way(
             error = stock.of("error")[-1]
             assert error["fatal"]
             assert "this bot has used up the day's turns" in error["error"]
+
+
+async def test_a_speech_to_speech_model_s_tokens_count_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running_peer(rate=200) as peer:
+        for name, said in peer.env.items():
+            monkeypatch.setenv(name, said)
+        settings = {"key": KEY, "admin_key": ADMIN, "caps_per_bot": "llm_tokens=1"}
+        async with running_server(load_bot("gemini"), **settings, **PATIENT) as server:
+            held = await hold(server)
+            _, text = await figures(server)
+    assert held.error is not None
+    assert "this bot has used up the day's language model tokens" in held.error.reason
+    assert [end.end for end in held.answers] == ["completed"]
+    assert not held.cut
+    assert value(text, 'voxwire_spent_total{what="llm_tokens"}') > 1
+    assert value(text, 'voxwire_spent_total{what="tts_characters"}') == 0

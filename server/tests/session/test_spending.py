@@ -22,7 +22,7 @@ from voxwire_server.session.told import NOBODY
 ADA, BOT = Payer("user", "ada"), Payer("bot", "a")
 MIDNIGHT_S = 20_000 * 86_400.0
 SCHEDULES = 300
-PARTS = 3
+PARTS = 6
 MOST_TOKENS, MOST_CHARACTERS = 120, 80
 """Of one answer."""
 CAPS = Caps(seconds=200, turns=12, llm_tokens=900, tts_characters=700)
