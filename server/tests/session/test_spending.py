@@ -343,3 +343,15 @@ async def test_a_turn_counts_once_however_much_is_told_of_it(
         spending.note(wire.Envelope(utterance_started=started))
         spending.note(wire.Envelope(response_started=wire.ResponseStarted(turn_id=turn_id)))
     assert spending.own == Amounts(turns=turns)
+
+
+@in_virtual_time
+async def test_what_services_report_is_counted_and_what_they_measure_is_not(
+    time: VirtualTime,
+) -> None:
+    spending = Service(time, LocalStore()).accounts[0].open({})
+    spending.note(measured(prompt=5, completion=7, characters=3))
+    spending.note(measured(prompt=2, completion=-4, characters=1.6))
+    slow = wire.ServiceMetric(kind=wire.MetricKind.METRIC_KIND_TTFB, value=900)
+    spending.note(wire.Envelope(service_metrics=wire.ServiceMetrics(metrics=[slow])))
+    assert spending.own == Amounts(llm_tokens=14, tts_characters=5)
