@@ -60,6 +60,9 @@ def test_every_setting_that_is_wrong_is_named_at_once() -> None:
     values = check(VOXWIRE_MAX_SESSIONS="0", VOXWIRE_GRACE_MS="soon", VOXWIRE_KEY=KEY)
     assert "VOXWIRE_MAX_SESSIONS: " in values.stdout
     assert "VOXWIRE_GRACE_MS: " in values.stdout
+    caps = check(VOXWIRE_CAPS_PER_USER="turns=5;seconds=9", VOXWIRE_CAPS_PER_BOT="words=5")
+    for name in ("USER", "BOT"):
+        assert f"VOXWIRE_CAPS_PER_{name}: Value error, write it as seconds=3600" in caps.stdout
 
 
 @pytest.mark.parametrize(

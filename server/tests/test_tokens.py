@@ -115,7 +115,10 @@ BAD_CLAIMS: list[object] = [
     *(changed(exp=NOW + 86_401), changed(exp=NOW - 30, iat=NOW - 60, nbf=NOW - 60)),
     *(changed(nbf=NOW + 31), changed(iat=NOW + 31), changed(nbf=None)),
     *(changed(jti=jti) for jti in ("", "short", "../../../../etc", "x" * 65, 12345678)),
-    *(changed(limits=limits) for limits in ([], {"max_cost": 1}, {"max_sessions": 0}, "all")),
+    *(
+        changed(limits=limits)
+        for limits in ([], {"max_cost": 1}, {"max_sessions": 0}, {"turns_per_day": 0}, "all")
+    ),
     changed(limits={"tools": ["weather"]}),
     *(changed(sid=""), changed(bot=""), changed(bot=7)),
     json.dumps(CLAIMS)[:-1] + ',"sub":"eve"}',

@@ -10,6 +10,7 @@ from typing import Any
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
+from voxwire_server.caps import Amounts, Payer
 from voxwire_server.config import Settings
 from voxwire_server.control.link import ControlLink
 from voxwire_server.control.numbered import NumberedChannel
@@ -37,8 +38,8 @@ RESUME = frozenset({wire.Feature.FEATURE_RESUME})
 def token_of(user: str = "ada", *, token_id: str = "token-of-ada", **claims: Any) -> str:
     """A token that is good at ``NOW_S``."""
     issuer = TokenIssuer(_ring(KEY), new_id=lambda: token_id)
-    limits = Limits(**{k: v for k, v in claims.items() if k.startswith("max_")})
-    rest = {k: v for k, v in claims.items() if not k.startswith("max_")}
+    limits = Limits(**{k: v for k, v in claims.items() if k in Limits.model_fields})
+    rest = {k: v for k, v in claims.items() if k not in Limits.model_fields}
     return issuer.issue(user, now_s=NOW_S, limits=limits, **rest)
 
 
@@ -128,6 +129,9 @@ class SlowStore(LocalStore):
 
     async def save(self, session_id: str, me: Owner, snapshot: bytes) -> bool:
         return await self._slowly(super().save(session_id, me, snapshot))
+
+    async def spend(self, payer: Payer, amounts: Amounts, *, now_s: float) -> Amounts:
+        return await self._slowly(super().spend(payer, amounts, now_s=now_s))
 
     async def _slowly(self, verb: Awaitable[Any]) -> Any:
         await self.pause()

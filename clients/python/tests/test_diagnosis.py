@@ -103,6 +103,7 @@ async def test_what_is_wrong_is_named_and_what_needs_it_is_skipped(time: Virtual
         (CODE.CAPACITY, "the server is full", "capacity", "VOXWIRE_MAX_SESSIONS"),
         (CODE.CAPACITY, "the server is too busy", "capacity", "add servers"),
         (CODE.CAPACITY, "this token allows no more sessions at once", "capacity", "max_sessions"),
+        (CODE.CAPACITY, "this bot has used up the day's turns", "capacity", "VOXWIRE_CAPS_PER_"),
         (CODE.GOING_AWAY, "the server is shutting down", "capacity", "being stopped"),
     ],
 )

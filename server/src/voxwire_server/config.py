@@ -10,6 +10,8 @@ from typing import Any, Final
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from voxwire_server.caps import Caps
+
 __all__ = ["Settings", "UnknownSettingError", "check_names"]
 
 PREFIX: Final = "VOXWIRE_"
@@ -136,6 +138,12 @@ class Settings(BaseSettings):
     Empty = no limit."""
     starts_per_user: str = "300/minute"
     """The same for one user of tokens (``sub``)."""
+    caps_per_user: str = ""
+    """What the sessions of one user of tokens (``sub``) may cost a day (UTC), any of these:
+    ``seconds=3600,turns=500,llm_tokens=200000,tts_characters=100000``; empty = no caps. A token may
+    allow less, never more."""
+    caps_per_bot: str = ""
+    """The same for all sessions of one bot."""
     max_duration_s: int = Field(default=0, ge=0)
     """Longest duration of a session, seconds; 0 = no limit. A token may allow less, never more."""
     idle_s: int = Field(default=0, ge=0)
@@ -211,6 +219,12 @@ class Settings(BaseSettings):
             raise ValueError("a limit is for a day at most")
         if not all(1 <= item.amount <= _MOST_STARTS for item in items):
             raise ValueError(f"a limit is 1 to {_MOST_STARTS} sessions")
+        return notation
+
+    @field_validator("caps_per_user", "caps_per_bot")
+    @classmethod
+    def _are_caps(cls, notation: str) -> str:
+        Caps.parse(notation)
         return notation
 
     def model_post_init(self, context: Any, /) -> None:

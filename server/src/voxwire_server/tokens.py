@@ -50,15 +50,23 @@ _TOKEN: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+
 Name = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]+$")]
 TokenId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
 Time = Annotated[int, Field(ge=0, le=_MAX_TIME_S)]
+PerDay = Annotated[int, Field(ge=1, le=10**12)]
 
 
 class Limits(BaseModel):
-    """What a token's sessions may use; None = as the server says. Unknown limits are refused."""
+    """What a token's sessions may use; None = as the server says. Unknown limits are refused.
+
+    Those ``_per_day`` count all of its user's sessions of a day (UTC).
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
     max_duration_s: Annotated[int, Field(ge=1, le=MAX_LIFETIME_S)] | None = None
     max_sessions: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    seconds_per_day: PerDay | None = None
+    turns_per_day: PerDay | None = None
+    llm_tokens_per_day: PerDay | None = None
+    tts_characters_per_day: PerDay | None = None
 
 
 class Claims(BaseModel):

@@ -1,7 +1,9 @@
-"""The store of one process: six verbs, each of which is all or nothing."""
+"""The store of one process: seven verbs, each of which is all or nothing."""
 
 import pytest
 
+from voxwire_server.caps import NOTHING, Amounts, Payer
+from voxwire_server.session import local_store
 from voxwire_server.session.local_store import LocalStore
 from voxwire_server.session.store import Claim, Owner, Saved, Use
 
@@ -114,3 +116,36 @@ async def test_a_session_that_is_over_is_followed_by_one_of_the_same_attach(
     assert await store.claim(use("third"), after="s") == Claim("next", first=False)
     await store.claim(use("next"), back=True)  # it had opened a session before
     assert store.is_used("t")
+
+
+async def test_what_is_spent_adds_up_for_each_payer_until_the_day_is_over(
+    store: LocalStore,
+) -> None:
+    day_s = 86_400
+    midnight_s = NOW_S // day_s * day_s + day_s
+    ada, bot = Payer("user", "a"), Payer("bot", "a")
+    assert await store.spend(ada, NOTHING, now_s=NOW_S) == NOTHING
+    await store.spend(ada, Amounts(turns=2, seconds=5), now_s=NOW_S)
+    total = await store.spend(ada, Amounts(turns=1, llm_tokens=7), now_s=midnight_s - 1)
+    assert total == Amounts(seconds=5, turns=3, llm_tokens=7)
+    assert await store.spend(bot, Amounts(turns=1), now_s=midnight_s - 1) == Amounts(turns=1)
+    assert await store.spend(ada, Amounts(turns=1), now_s=midnight_s) == Amounts(turns=1)
+    assert await store.spend(bot, NOTHING, now_s=midnight_s) == NOTHING
+    set_back = await store.spend(ada, Amounts(turns=1), now_s=midnight_s - 3600)
+    assert set_back == Amounts(turns=2)
+    assert len(vars(store)["_spent"]) == 1
+
+
+async def test_of_too_many_payers_the_quietest_is_forgotten(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_store, "MAX_PAYERS", 3)
+    payers = [Payer("user", f"{number}") for number in range(5)]
+    for payer in payers[:3]:
+        await store.spend(payer, Amounts(turns=1), now_s=NOW_S)
+    await store.spend(payers[0], Amounts(turns=1), now_s=NOW_S)
+    await store.spend(payers[1], NOTHING, now_s=NOW_S)  # who asks only is no louder for it
+    for payer in payers[3:]:
+        await store.spend(payer, Amounts(turns=1), now_s=NOW_S)
+    kept = [await store.spend(payer, NOTHING, now_s=NOW_S) for payer in payers]
+    assert [each.turns for each in kept] == [2, 0, 0, 1, 1]

@@ -15,6 +15,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from voxwire_protocol import wire
+from voxwire_server.caps import Amounts
 
 __all__ = ["CONTENT_TYPE", "STAGES", "Meters"]
 
@@ -69,6 +70,10 @@ class Meters:
         self._tools = count("tool_calls", "Tool calls that have ended.", "outcome")
         self._errors = count("errors", "Errors that clients were told, by code.", "code")
         self._dropped = count("dropped", "What clients sent and nobody took.", "kind")
+        self._spent = count("spent", "What sessions have cost, by what.", "what")
+        self._capped = count(
+            "caps_reached", "Sessions that a day's cap kept out, or ended.", "what", "moment"
+        )
         self._stalls = count("event_loop_stalls", "Times that the loop stood still.", "place")
         self._places: set[str] = set()
         total = _summaries(registry)
@@ -121,6 +126,15 @@ class Meters:
     def refused(self, code: int) -> None:
         """A client was turned away with that error."""
         self._refused.labels(_plain(wire.ErrorCode, code)).inc()
+
+    def spent(self, amounts: Amounts) -> None:
+        """A session has spent something."""
+        for name, amount in amounts._asdict().items():
+            self._spent.labels(name).inc(amount)
+
+    def capped(self, name: str, *, at_start: bool) -> None:
+        """A session was kept out, or has to end, because that is used up for the day."""
+        self._capped.labels(name, "start" if at_start else "session").inc()
 
     def lagged(self, seconds: float) -> None:
         """How late the event loop woke up."""

@@ -73,5 +73,12 @@ class LiveSessions:
             "age_s": round(session.age_ms / 1000, 1),
             "heard_s": round(session.playout.heard_ms(session.now_ms()) / 1000, 1),
             "turns": self._number_of(session.id),
+            "spent": _spent(session),
             "last_turn_ms": turns[-1].get("total_ms") if turns else None,
         }
+
+
+def _spent(session: Session) -> dict[str, int]:
+    if session.spending is None:
+        return {}
+    return {**session.spending.own._asdict(), "seconds": int(session.age_ms // 1000)}

@@ -17,12 +17,14 @@ from typing import Any, Final, TypeVar
 from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
+from voxwire_server.caps import Caps
 from voxwire_server.config import Settings
 from voxwire_server.control.attaches import REFUSALS as TOLD
 from voxwire_server.ice_servers import IceServers
 from voxwire_server.lifecycle import Answer, Event
 from voxwire_server.ports import SessionFacts
 from voxwire_server.sent_files import Acceptance, FileRoom
+from voxwire_server.session.accounts import Accounts
 from voxwire_server.session.admission import Admission, Admitted, NoSuchBotError
 from voxwire_server.session.features import SERVER_FEATURES
 from voxwire_server.session.leases import Leases
@@ -40,6 +42,7 @@ from voxwire_server.session.refusals import (
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.session.single_file import SingleFile
+from voxwire_server.session.spending import Spending
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.store import Owner, SessionStore, StoreUnreachableError, Use
 from voxwire_server.session.ticket import Arrival, At, Here, Refused, Ticket
@@ -116,6 +119,14 @@ class Directory:
         self._work: set[asyncio.Task[Any]] = set()
         self.leases = Leases(registry, self._store, self._me, clock=clock, spawn=self._spawn)
         """What tells the store that this process lives."""
+        self._accounts = Accounts(
+            self._store,
+            per_user=Caps.parse(settings.caps_per_user),
+            per_bot=Caps.parse(settings.caps_per_bot),
+            spawn=self._spawn,
+            wall_s=wall_s,
+            told=told,
+        )
         self._leaves_at_ms = 0.0
 
     @property
@@ -141,9 +152,9 @@ class Directory:
         """Begin a session, or put one that there is on what its client came by.
 
         Decided in this order: capacity, token, bot, what the token is bound to, how many have begun
-        from the address, how many its user has begun, quota, one-time use; for a resume: whether
-        the session is here and the client's. The same nonce within 60 s is the same attach: of
-        several attempts with it one begins the session, the others get it.
+        from the address, how many its user has begun, caps, quota, one-time use; for a resume:
+        whether the session is here and the client's. The same nonce within 60 s is the same attach:
+        of several attempts with it one begins the session, the others get it.
 
         Cancel-safe: who is cancelled has gone. What was reserved is given back, unless the session
         had just begun; then it waits for its client as if the socket had been lost.
@@ -278,14 +289,17 @@ class Directory:
                 self._starts.check_user(admitted.claims.user)  # of several at once, too
             self._starts.come(attempt.ticket.address)
             held.push_async_callback(self._forget, session_id)
+            caps = self._accounts.caps_of(admitted.bot.name, admitted.claims)
             try:
                 await self._store.take(session_id, of=None, by=self._me, nonce=nonce)
+                await self._accounts.check(caps)
                 if admitted.claims is not None:
                     await self._reserve(session_id, nonce, admitted.claims, held)
             except StoreUnreachableError:
                 self._starts.take_back(attempt.ticket.address)
                 raise
-            session = self._born(session_id, attempt, admitted)
+            spending = self._accounts.open(caps)
+            session = self._born(session_id, attempt, admitted, spending)
             held.pop_all()  # all of it is the session's now
         return session
 
@@ -307,6 +321,7 @@ class Directory:
         self._starts.check_address(ticket.address)
         if admitted.claims is not None:
             self._starts.check_user(admitted.claims.user)
+        self._accounts.look(self._accounts.caps_of(admitted.bot.name, admitted.claims))
         return admitted
 
     def _goes_on(self, session: Session, attempt: _Attempt) -> bool:
@@ -356,7 +371,9 @@ class Directory:
         if claim is None or claim.session_id != session_id:
             raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
 
-    def _born(self, session_id: str, attempt: _Attempt, admitted: Admitted) -> Session:
+    def _born(
+        self, session_id: str, attempt: _Attempt, admitted: Admitted, spending: Spending
+    ) -> Session:
         """Make, bind and start a session in one go: everything that it needs is reserved."""
         if self.leaving:
             raise ClosingError
@@ -369,6 +386,7 @@ class Directory:
             ice_servers=self._ice,
             channel=attempt.arrival.channel(SERVER_FEATURES & facts.features, self._clock),
             file_room=self.file_room,
+            spending=spending,
             clock=self._clock,
         )
         self._bound(session, attempt)
@@ -383,6 +401,8 @@ class Directory:
     def _over(self, session: Session) -> None:
         dropped = {**session.intake.counters(), **session.capture.counters()}
         self._told.over(session.id, dropped)
+        if session.spending is not None:
+            self._spawn(session.spending.settle(session.age_ms))
 
     @staticmethod
     def _bound(session: Session, attempt: _Attempt) -> Session:

@@ -1,13 +1,20 @@
 """The store of a service that is one process."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Final
 
+from voxwire_server.caps import NOTHING, Amounts, Payer, day_of
 from voxwire_server.session.store import Claim, Located, Owner, Saved, Use
 from voxwire_server.tokens import OneTimeUse
 
-__all__ = ["LocalStore"]
+__all__ = ["MAX_PAYERS", "LocalStore"]
+
+MAX_PAYERS: Final = 100_000
+"""Most users and bots whose day it remembers; whoever has spent nothing for the longest time is
+forgotten first."""
 
 
 @dataclass(slots=True)
@@ -34,6 +41,8 @@ class LocalStore:
         self._by_nonce: dict[bytes, str] = {}
         self._places: dict[str, set[str]] = {}
         self._tokens = OneTimeUse()
+        self._day = 0
+        self._spent: OrderedDict[Payer, Amounts] = OrderedDict()
 
     def __len__(self) -> int:
         """Number of the sessions that it knows."""
@@ -129,3 +138,16 @@ class LocalStore:
             return False
         record.snapshot = snapshot
         return True
+
+    async def spend(self, payer: Payer, amounts: Amounts, *, now_s: float) -> Amounts:
+        """Add to what was spent on a day (:meth:`SessionStore.spend`)."""
+        if (day := day_of(now_s)) > self._day:  # a clock that is set back begins no new one
+            self._day = day
+            self._spent.clear()
+        total = self._spent.get(payer, NOTHING)
+        if amounts != NOTHING:
+            total = self._spent[payer] = total.plus(amounts)
+            self._spent.move_to_end(payer)
+            if len(self._spent) > MAX_PAYERS:
+                self._spent.popitem(last=False)
+        return total

@@ -37,10 +37,15 @@ class Outlet:
         self.session_id = session_id
         self._closed = False
         self._tell: Callable[[wire.Envelope], object] = _nobody
+        self._note: Callable[[wire.Envelope], object] = _nobody
 
     def tell(self, whom: Callable[[wire.Envelope], object]) -> None:
         """Have somebody told, too, what is sent from now on."""
         self._tell = whom
+
+    def note(self, whom: Callable[[wire.Envelope], object]) -> None:
+        """Have somebody see what is sent from now on, whether or not the channel takes it."""
+        self._note = whom
 
     def send(self, envelope: wire.Envelope) -> None:
         """Send an envelope.
@@ -51,6 +56,7 @@ class Outlet:
         if self._closed:
             return
         trace("sent", envelope, self.session_id)
+        self._note(envelope)
         try:
             self._channel.send(envelope)
         except ChannelError as error:

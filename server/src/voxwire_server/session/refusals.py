@@ -4,6 +4,7 @@ from typing import Final
 
 from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
+from voxwire_server.caps import CapReachedError
 from voxwire_server.session.admission import NoSuchBotError
 from voxwire_server.session.registry import CapacityError
 from voxwire_server.session.start_rates import StartRateError
@@ -53,6 +54,7 @@ class ElsewhereError(Exception):
 
 REFUSALS: Final = (
     BusyError,
+    CapReachedError,
     CapacityError,
     ChannelError,
     NoSuchBotError,
@@ -78,6 +80,8 @@ def refusal_of(error: Exception) -> Refused:
             return Refused(code.ERROR_CODE_CAPACITY, "the server is full", _FULL_MS)
         case BusyError():
             return Refused(code.ERROR_CODE_CAPACITY, "the server is too busy", _BUSY_MS)
+        case CapReachedError():
+            return Refused(code.ERROR_CODE_CAPACITY, error.reason, error.retry_after_ms)
         case StartRateError():
             return Refused(code.ERROR_CODE_RATE_LIMITED, error.reason, error.retry_after_ms)
         case StoreUnreachableError():

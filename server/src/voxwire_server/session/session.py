@@ -44,6 +44,7 @@ from voxwire_server.session.limits import SessionLimits
 from voxwire_server.session.listening import Listening, carrier_settings, voice_limits
 from voxwire_server.session.outlet import Outlet
 from voxwire_server.session.router import Doors, Router
+from voxwire_server.session.spending import Spending
 from voxwire_server.session.tasks import GuardedClock, Tasks
 from voxwire_server.session.watch import Rhythm, Watch
 from voxwire_server.tools.client_tools import SessionTools
@@ -89,6 +90,7 @@ class Session:
         ice_servers: The STUN and TURN servers; None = none, host candidates only.
         channel: The control channel; one for our own clients where none is given.
         file_room: The memory for files that all sessions share; None = it has its own.
+        spending: Counts what it spends; None = nobody does.
         clock: The clock to run by.
 
     The registry owns the session and awaits :meth:`run`; when that returns, no task, socket or
@@ -105,6 +107,7 @@ class Session:
         ice_servers: IceServers | None = None,
         channel: ControlChannel | None = None,
         file_room: FileRoom | None = None,
+        spending: Spending | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.id = session_id
@@ -121,6 +124,9 @@ class Session:
         """What it is; everything that happens to it is looked up there."""
         self.history = History()
         self.outlet = Outlet(self.control, self.history, session_id=session_id)
+        if spending is not None:
+            self.outlet.note(spending.note)
+        self.spending = spending
         self.clock_sync = ClockSync()
         self.state = ConversationState()
         self.turns = TurnTimer()
@@ -203,7 +209,7 @@ class Session:
             self.voice,
             clock_sync=self.clock_sync,
             limits=self.limits,
-            busy=lambda: self.state.busy or self.playout.backlog_ms(self.now_ms()) > 0,
+            busy=self._busy,
             rhythm=Rhythm(settings.heartbeat_ms, settings.dead_after_ms),
         )
         self.control.begin(self)
@@ -242,6 +248,10 @@ class Session:
             candidate=self.ice.remote_candidate,
             clock_sync=self.clock_sync,
         )
+
+    def _busy(self) -> bool:
+        """Whether anybody speaks, or an answer is owed or on its way."""
+        return self.state.busy or self.playout.backlog_ms(self.now_ms()) > 0
 
     def _used(self) -> None:
         self.limits.active(self.now_ms())
@@ -437,6 +447,8 @@ class Session:
             self.tools.begin()
             self.ice.start()
             self.spawn(self.watch.run())
+            if self.spending is not None:
+                self.spending.begin(self, self._busy)
             _log.info("session started", extra={"session": self.id})
             await asyncio.wait({self._ending})
             await bot.stop(self.port)
@@ -464,6 +476,8 @@ class Session:
         await self._run_bot(self)
 
     async def _release(self) -> None:
+        if self.spending is not None:
+            self.spending.stop()
         tasks = self.tasks.cancel()  # what the client still sends begins nothing
         self.tools.calls.close()
         self.files.close()

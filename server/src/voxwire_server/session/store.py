@@ -18,6 +18,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from voxwire_server.caps import Amounts, Payer
+
 __all__ = [
     "Claim",
     "Located",
@@ -95,7 +97,7 @@ class Claim(NamedTuple):
 
 
 class SessionStore(Protocol):
-    """The six verbs."""
+    """The seven verbs."""
 
     async def beat(self, me: Owner, sessions: Collection[str]) -> frozenset[str]:
         """Say that a process lives, and renew its leases.
@@ -188,5 +190,23 @@ class SessionStore(Protocol):
 
         Returns:
             False when the session is not this process's any more: nothing is kept.
+        """
+        ...
+
+    async def spend(self, payer: Payer, amounts: Amounts, *, now_s: float) -> Amounts:
+        """Add to what was spent on a day, in all processes.
+
+        Called before a session begins, with nothing, and while it runs: as soon as a turn begins or
+        a service says what it used, every 5 s for its time, and once when it is over. No turn waits
+        for it. Whoever does not hear the answer says the same again: rather twice than not at all.
+
+        Args:
+            payer: Whose day it is.
+            amounts: What was spent since it was asked last.
+            now_s: When, seconds since the epoch. The day is one of UTC; what was spent on the days
+                before is forgotten.
+
+        Returns:
+            What was spent on that day, these amounts included.
         """
         ...

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from voxwire_protocol import wire
+from voxwire_server.caps import Amounts
 
 __all__ = ["NOBODY", "Told"]
 
@@ -26,6 +27,14 @@ class Told(Protocol):
         """Somebody was put on no session, for that error."""
         ...
 
+    def spent(self, amounts: Amounts) -> None:
+        """A session has spent something."""
+        ...
+
+    def capped(self, name: str, *, at_start: bool) -> None:
+        """A session did not begin, or has to end, because that is used up for the day."""
+        ...
+
 
 class _Nobody:
     def begun(self, session_id: str) -> None:
@@ -38,6 +47,12 @@ class _Nobody:
         pass
 
     def refused(self, code: int) -> None:
+        pass
+
+    def spent(self, amounts: Amounts) -> None:
+        pass
+
+    def capped(self, name: str, *, at_start: bool) -> None:
         pass
 
 

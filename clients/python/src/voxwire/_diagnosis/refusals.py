@@ -12,6 +12,9 @@ _FULL: Final = "the operator can raise VOXWIRE_MAX_SESSIONS or add servers"
 _OF_CAPACITY: Final = {
     "the server is too busy": "the operator can add servers, or a faster one",
     "this token allows no more sessions": _OF_TOKEN,
+    "has used up the day's": (
+        "the operator can raise VOXWIRE_CAPS_PER_USER or VOXWIRE_CAPS_PER_BOT, or what tokens allow"
+    ),
     "the server cannot decide just now": "the operator has to see why the servers' store is silent",
 }
 """By its reason: the code is the same."""

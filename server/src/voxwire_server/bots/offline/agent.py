@@ -26,6 +26,7 @@ from pipecat.frames.frames import (
     UserFileRawFrame,
     UserImageRawFrame,
 )
+from pipecat.metrics.metrics import LLMTokenUsage
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import LLMService
@@ -88,6 +89,7 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
         self._user_name = ""
         self._last_answer = ""
         self._jokes_told = 0
+        self._num_read = 0
         self._restaurant = ""
         self._place = ""
         self._file = ""
@@ -103,6 +105,14 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
             "thanks": lambda _: "You are welcome.",
             "goodbye": self._goodbye,
         }
+
+    def can_generate_metrics(self) -> bool:
+        """Report what it used: a word is a token.
+
+        Returns:
+            Always True.
+        """
+        return True
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Answer context frames; pass everything else on.
@@ -121,6 +131,7 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
 
     async def _answer(self, context: LLMContext) -> None:
         """Answer the last thing in the context that wants an answer."""
+        self._num_read = sum(len(_text_of(each).split()) for each in _plain_messages(context))
         for message in reversed(_plain_messages(context)):
             role = message.get("role")
             if role == "tool" and message.get("tool_call_id") in self._open_calls:
@@ -227,8 +238,16 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
         if remember:
             self._last_answer = text
         await self.push_frame(LLMFullResponseStartFrame())
-        for token in _TOKEN.findall(text):
+        tokens = _TOKEN.findall(text)
+        for token in tokens:
             await self._push_llm_text(token)
+        await self.start_llm_usage_metrics(
+            LLMTokenUsage(
+                prompt_tokens=self._num_read,
+                completion_tokens=len(tokens),
+                total_tokens=self._num_read + len(tokens),
+            )
+        )
         await self.push_frame(LLMFullResponseEndFrame())
 
     def _remember_name(self, understood: Understood) -> str:

@@ -85,6 +85,7 @@ class EspeakTTSService(TTSService):
         Yields:
             Audio frames: int16 mono PCM at the pipeline's output rate.
         """
+        await self.start_tts_usage_metrics(text)
         context = self._contexts.get(context_id)
         if context is None:
             context = self._contexts[context_id] = ContextWords(self.sample_rate)
