@@ -138,9 +138,17 @@ class Callers:
 
     async def wait_for(self, event: str, count: int = 1, *, timeout_s: float = WAITS_S) -> None:
         """Wait until so many calls have told that."""
-        async with asyncio.timeout(timeout_s), self._news:
-            await self._news.wait_for(lambda: len(self.of(event)) >= count or self.of("Failed"))
-        assert not self.of("Failed"), self.of("Failed")
+        try:
+            async with asyncio.timeout(timeout_s), self._news:
+                await self._news.wait_for(lambda: len(self.of(event)) >= count or self.failures)
+        except TimeoutError:
+            raise AssertionError(f"{event} of {len(self.of(event))}: {self.told}") from None
+        assert not self.failures, self.failures
+
+    @property
+    def failures(self) -> dict[str, dict[str, Any]]:
+        """Calls that could not be, or broke."""
+        return self.of("Failed")
 
 
 @asynccontextmanager
