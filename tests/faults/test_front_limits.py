@@ -1,4 +1,4 @@
-"""Half-open sockets and made-up addresses against a real server, in short (the rest: make system)."""
+"""Half-open sockets and made-up addresses against a real server, in short (more: make system)."""
 
 from collections.abc import Iterator
 

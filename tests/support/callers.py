@@ -33,6 +33,7 @@ class Ear:
         self._silent = 0
         self._spoke = False
         self.gap_ms = 0.0
+        self.gap_at_s = 0.0
         self.sound_ms = 0.0
 
     def open(self, sample_rate: int) -> None:
@@ -44,8 +45,9 @@ class Ear:
         if not block.samples.any():
             self._silent += len(block.samples)
             return
-        if self._spoke:
-            self.gap_ms = max(self.gap_ms, self._silent * 1000 / self._rate)
+        gap_ms = self._silent * 1000 / self._rate
+        if self._spoke and gap_ms > self.gap_ms:
+            self.gap_ms, self.gap_at_s = gap_ms, time.monotonic()
         self._spoke, self._silent = True, 0
         self.sound_ms += len(block.samples) * 1000 / self._rate
 
@@ -70,10 +72,10 @@ async def _follow(session: voxwire.Session, name: str, words: int, *, once: bool
             case voxwire.UtteranceEnded() if not once:
                 await session.send_text(f"say {words}")
             case voxwire.UtteranceEnded():
-                concealed_ms = session.concealed_ms
-                tell(name, "Said", words=heard, gap_ms=ear.gap_ms, concealed_ms=concealed_ms)
+                more = {"end": event.end, "concealed_ms": session.concealed_ms}
+                tell(name, "Said", words=heard, gap_ms=ear.gap_ms, gap_at_s=ear.gap_at_s, **more)
             case voxwire.ConnectionChanged():
-                tell(name, "ConnectionChanged", state=event.state)
+                tell(name, "ConnectionChanged", state=event.state, after_ms=event.after_ms)
             case voxwire.SessionEnded():
                 reason = event.reason.name
                 tell(name, "SessionEnded", reason=reason, words=heard, sound_ms=ear.sound_ms)

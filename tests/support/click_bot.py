@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.support.clicks import make_bot
+from tests.support.clicks import ForetoldClickTTS, make_bot
 
-bot = make_bot()
+bot = make_bot(tts=ForetoldClickTTS)

@@ -143,13 +143,18 @@ class Shipped:
         """SIGTERM to the server."""
         self.server.send_signal(signal.SIGTERM)
 
-    def reload(self, proxy: str) -> None:
-        """Have a proxy read its files anew, as its unit does."""
-        if proxy == "nginx":
-            self._proxies[proxy].send_signal(signal.SIGHUP)
-        else:
+    def reload_proxies(self) -> None:
+        """Have the proxies read their files anew, as ``renew.sh`` does; wait until they have."""
+        if "caddy" in self._proxies:
             config = self.folder / "Caddyfile"
             self._net.run("host", "caddy", "reload", "--force", "--config", config, timeout_s=60)
+        if "nginx" in self._proxies:
+            before = self.log("nginx.log").count("start worker process ")
+            self._proxies["nginx"].send_signal(signal.SIGHUP)
+            deadline = time.monotonic() + 30
+            while self.log("nginx.log").count("start worker process ") == before:
+                assert time.monotonic() < deadline, self.log("nginx.log")
+                time.sleep(0.02)
 
     def log(self, name: str) -> str:
         """What a program has written."""
