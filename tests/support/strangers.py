@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Collection, Iterable
+from typing import Any
 
 import websockets
 
@@ -79,7 +80,7 @@ async def attach(house: Shipped, address: str, says: str = "", *, user: str) -> 
     """Begin a session with a Hello and a token; what it is answered. It is left again."""
     raw = await asyncio.to_thread(house.dial, address)
     raw.setblocking(False)
-    tls = {} if house.way == "direct" else {"ssl": house.trusts}
+    tls: dict[str, Any] = {} if house.way == "direct" else {"ssl": house.trusts}
     async with (
         asyncio.timeout(ANSWERS_S),
         websockets.connect(
@@ -122,6 +123,7 @@ async def until_gone(
         dripping: Those of them on which one more line of a head is sent again and again.
     """
     began_s = time.monotonic()
+    deadline_s = began_s + 60
     poll, left = select.poll(), {sock.fileno(): sock for sock in sockets}
     for number in left:
         poll.register(number, select.POLLIN)
@@ -134,7 +136,7 @@ async def until_gone(
             if sock.fileno() in left:
                 with contextlib.suppress(OSError):
                     sock.send(DRIP)
-        assert time.monotonic() - began_s < 60, f"{len(left)} are open after a minute"
+        assert time.monotonic() < deadline_s, f"{len(left)} are open after a minute"
     return time.monotonic() - began_s
 
 
