@@ -109,6 +109,9 @@ def inner(part: str) -> list[str]:
 
 
 LONG_MOMENTS = {ROOT / path for path in whole("s2s_words", "turn_metrics")}
+LONG_MOMENTS |= {
+    ROOT / f"tests/faults/test_{name}.py" for name in ("drain_calls", "half_open", "start_storm")
+}
 """Files whose tests of the timing group run in `make system`, as the page's waterfall does."""
 
 

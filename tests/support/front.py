@@ -40,6 +40,13 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
+def _place(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
 def make_certificates(
     folder: Path, *, days: tuple[int, int] = (-1, 1), name: str = "127.0.0.1"
 ) -> Certificates:
@@ -48,7 +55,7 @@ def make_certificates(
     Args:
         folder: For the files.
         days: From and to when the address's certificate is good, days from now.
-        name: The address.
+        name: The address, or the name of a machine.
     """
     now = datetime.now(UTC)
     root, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -78,7 +85,7 @@ def make_certificates(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(root.public_key()), critical=False)
         .sign(root, hashes.SHA256())
     )
-    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address(name))])
+    address = x509.SubjectAlternativeName([_place(name)])
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key())
     signed = (
         build("a server", leaf.public_key(), days)

@@ -17,7 +17,10 @@ from tests.support.namespaces import ROOT, Network, network
 from tests.support.readmes import Fence, read_fences
 from tests.support.vm import Machine
 
-__all__ = ["CALL", "HOST", "NAMES", "SelfHost", "fences_of_the_recipe", "self_host"]
+__all__ = [
+    *("CALL", "CALLER", "FOLDER", "HOST", "INSIDE", "NAMES"),
+    *("SelfHost", "fences_of_the_recipe", "self_host"),
+]
 
 FOLDER: Final = ROOT / "examples/self-host"
 HOST: Final = "203.0.113.10"

@@ -34,6 +34,8 @@ class RefusedRequestError(Exception):
         headers = dict(NO_STORE)
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
+        if self.status == 408:
+            headers["Connection"] = "close"  # what comes late is no next request (RFC 9110 §15.5.9)
         if self.status == 429 or self.retry_after_ms:
             headers["Retry-After"] = str(max(1, math.ceil(self.retry_after_ms / 1000)))
         return headers
