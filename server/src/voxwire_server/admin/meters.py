@@ -69,6 +69,7 @@ class Meters:
         self._tools = count("tool_calls", "Tool calls that have ended.", "outcome")
         self._errors = count("errors", "Errors that clients were told, by code.", "code")
         self._dropped = count("dropped", "What clients sent and nobody took.", "kind")
+        self._reads = count("secrets_read", "Files of secrets read anew.", "file", "outcome")
         self._stalls = count("event_loop_stalls", "Times that the loop stood still.", "place")
         self._places: set[str] = set()
         total = _summaries(registry)
@@ -121,6 +122,10 @@ class Meters:
     def refused(self, code: int) -> None:
         """A client was turned away with that error."""
         self._refused.labels(_plain(wire.ErrorCode, code)).inc()
+
+    def read_again(self, file: str, outcome: str) -> None:
+        """A file of secrets was read anew: ``keys`` or ``turn_secret``, ``ok`` or ``failed``."""
+        self._reads.labels(file, outcome).inc()
 
     def lagged(self, seconds: float) -> None:
         """How late the event loop woke up."""
