@@ -9,6 +9,7 @@ import importlib.util
 import inspect
 import logging
 import sys
+import sysconfig
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -40,6 +41,7 @@ _THREADS: Final = 8
 _MAX_REASON_CHARS: Final = 200
 _MIN_ECHO_CHARS: Final = 8
 _SAME_LINE_S: Final = 5.0
+_LIBRARIES: Final = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
 _UNKNOWN: Final = "nobody is known by this credential"
 _NOT_ALLOWED: Final = "this user may not"
 
@@ -253,8 +255,9 @@ def _secrets(credential: Credential) -> set[str]:
 
 
 def _where(error: BaseException) -> str:
-    """What failed and at which line; its text may hold what it was given."""
+    """What failed and at which line of the operator's; its text may hold what it was given."""
     frames = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)] or frames
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{place}"
 
