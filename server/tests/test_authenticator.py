@@ -50,6 +50,25 @@ class Known:
         return await known_later(credential)
 
 
+PLANS = {"secret-of-ada": ("ada", 600)}
+
+
+async def who_comes(credential: Credential) -> Identity:
+    if credential.token not in PLANS:
+        raise UnauthorizedError
+    user, seconds = PLANS[credential.token]
+    return Identity(user=user, limits=Limits(max_sessions=2, max_duration_s=seconds))
+
+
+async def test_the_one_of_the_readme_knows_ada() -> None:
+    settings = Settings(host="0.0.0.0", authenticator=who_comes)
+    authenticator = Authenticator.of(settings.authenticator)
+    assert authenticator is not None
+    identity = await authenticator.identify(Credential(token="secret-of-ada"))
+    assert (identity.user, identity.limits.max_duration_s) == ("ada", 600)
+    assert (await refusal_of(who_comes))[0] == "UNAUTHORIZED"
+
+
 @pytest.mark.parametrize(
     "ask",
     [known, known_later, Known(), partial(known), partial(known_later), lambda c: known_later(c)],
