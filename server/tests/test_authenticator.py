@@ -169,6 +169,7 @@ async def test_one_that_is_silent_is_waited_for_two_seconds_even_if_it_clings(
     await time.advance(1990)
     assert not task.done()
     await time.advance(20)
+    assert task.done()
     with pytest.raises(AuthenticatorFailedError, match="no answer within 2000 ms"):
         await task
     let_go.set()

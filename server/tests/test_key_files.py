@@ -145,6 +145,10 @@ def test_a_ring_never_becomes_empty_nor_loses_what_signs() -> None:
         with pytest.raises(ValueError):
             ring.become(other)
         assert ring.kids == ("a",) and ring.signer is not None
+    checks = KeyRing.parse(keys=json.dumps([{"kid": "b", "alg": "EdDSA", "public_key": PUBLIC}]))
+    with pytest.raises(ValueError, match="there is no key"):
+        checks.become(KeyRing())
+    assert checks.kids == ("b",)
 
 
 @pytest.mark.parametrize(
