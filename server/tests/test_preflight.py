@@ -70,6 +70,10 @@ def test_every_setting_that_is_wrong_is_named_at_once() -> None:
     [
         ({"key": "short"}, "key", "failed", "at least 32 bytes"),
         ({"keys": "{}"}, "key", "failed", "VOXWIRE_KEYS must be a JSON list"),
+        ({"keys_file": "/nowhere/keys"}, "key", "failed", "/nowhere/keys: No such file"),
+        ({"turn_urls": "turn:a", "turn_secret_file": "/x"}, "turn", "failed", "_SECRET_FILE: /x"),
+        ({"authenticator": "nothing"}, "key", "failed", "must be package.module:function"),
+        ({"authenticator": "json:nobody"}, "key", "failed", "json has no function nobody"),
         ({"host": "0.0.0.0"}, "port", "failed", "Set a key first"),
         ({"trusted_proxies": "127.0.0.1"}, "proxy", "failed", "need VOXWIRE_KEY"),
         ({"trusted_proxies": "me", "key": KEY}, "proxy", "failed", "me is no address"),
@@ -166,3 +170,30 @@ async def test_who_needs_no_token_is_said() -> None:
     assert "programs of this machine need none" in key.detail
     [_, key, *_] = await preflight(Settings(host="0.0.0.0", port=0, key=KEY))
     assert "need none" not in key.detail
+
+
+async def test_files_of_secrets_that_others_may_read_are_named(tmp_path: Path) -> None:
+    keys, turn = tmp_path / "keys", tmp_path / "turn"
+    keys.write_text(json.dumps([{"kid": "a", "alg": "HS256", "secret": KEY}]))
+    turn.write_text("secret")
+    keys.chmod(0o640)
+    turn.chmod(0o644)
+    settings = Settings(
+        port=0,
+        key=KEY,
+        keys_file=str(keys),
+        turn_urls="turn:127.0.0.1:1?transport=tcp",
+        turn_secret_file=str(turn),
+    )
+    wrong = failures(await preflight(settings))
+    assert [finding.name for finding in wrong] == ["turn", "turn"]
+    assert "is open to others (mode 0644): chmod 0640" in wrong[0].detail
+    keys.chmod(0o604)
+    assert "key" in [finding.name for finding in failures(await preflight(settings))]
+
+
+async def test_an_authenticator_is_said_to_be_asked() -> None:
+    found = await preflight(Settings(port=0, authenticator=lambda _: None))
+    assert not failures(found)
+    said = " ".join(finding.detail for finding in found if finding.name == "key")
+    assert "asked by the authenticator" in said and "need none" not in said

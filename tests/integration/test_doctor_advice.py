@@ -5,6 +5,7 @@ import pytest
 from voxwire._diagnosis.refusals import advice_on
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, make_error
+from voxwire_server.authenticator import AuthenticatorFailedError
 from voxwire_server.session import directory
 from voxwire_server.session.admission import NoSuchBotError
 from voxwire_server.session.refusals import BusyError, ClosingError, refusal_of
@@ -20,6 +21,7 @@ from voxwire_server.tokens import TokenError
         (CapacityError(), "try again in 2 s; the operator can raise VOXWIRE_MAX_SESSIONS"),
         (BusyError(), "the operator can add servers, or a faster one"),
         (StoreUnreachableError(), "why the servers' store is silent"),
+        (AuthenticatorFailedError("down"), "what the authenticator says in the server's log"),
         (ClosingError(), "the server is being stopped"),
         (StartRateError("from this address", 2000), "try again in 2 s; the operator can raise"),
         (NoSuchBotError("there are several"), "--bot"),

@@ -50,7 +50,7 @@ def test_at_most_five_blocks_are_not_run_and_each_says_why() -> None:
     assert len(left_out) == 4
     assert all(len(fence.of.split()) > 3 for fence in left_out)
     run = [fence for fence in fences if fence.kind == "program"]
-    assert len(run) == len(fences) - 4 == 21
+    assert len(run) == len(fences) - 4 == 23
     assert {fence.of for fence in run} == {"tests/integration/test_self_host.py"}
 
 
@@ -170,6 +170,36 @@ def test_sessions_and_certificates_are_shown_as_the_readme_says(host: SelfHost) 
     first, second = certificates.split("serial=")[1:]
     assert first == second
     assert re.fullmatch(r"\d+ sessions?", figures.splitlines()[-1])
+
+
+@needs_machine
+def test_new_secrets_under_a_call_lose_no_word_and_the_old_key_is_good_no_more(
+    host: SelfHost,
+) -> None:
+    host.let_out(*PATHS["TURN over UDP"][1])
+    script = ROOT / "tests/support/auto_client.py"
+    old = host.token()
+    client = host.begin(sys.executable, script, call_options(host, "webrtc"), log="secrets")
+    host.wait_for("secrets", '"ToolCallEnded"', client)
+    journal = "journalctl -u voxwire-server --no-pager --output=cat"
+    told = "tokens are checked with the keys"
+    for block in range(2):
+        host.follow("10. ", blocks=slice(block, block + 1))
+        host.machine.must(
+            f"until [ $({journal} | grep -c '{told}') = {block + 1} ]; do sleep 1; done"
+        )
+    assert '"Over"' not in host.said("secrets"), "the call was over before the secrets were new"
+    host.wait_for("secrets", '"Over"', client)
+    said = lines(host.said("secrets"))
+    assert not [s for s in said if s["event"] == "ConnectionChanged"]
+    words = [s["text"] for s in said if s["event"] == "BotWord"]
+    assert ANSWER.fullmatch(" ".join(words[words.index("Let") :])), words
+    refused = host.call(
+        *("voxwire", "talk", f"wss://{NAMES[0]}", "--token", old),
+        *("--text", "hello"),
+    )
+    assert "UNAUTHORIZED" in refused.stdout + refused.stderr
+    test_a_question_of_the_python_client_is_answered(host, "TURN over UDP")
 
 
 @needs_machine

@@ -10,6 +10,7 @@ from typing import Any
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
+from voxwire_server.authenticator import Authenticator
 from voxwire_server.caps import Amounts, Payer
 from voxwire_server.config import Settings
 from voxwire_server.control.link import ControlLink
@@ -71,8 +72,8 @@ def _verified(key: str) -> _Verified:
     return _Verified(_ring(key))
 
 
-def _admission(key: str, house: "House") -> Admission:
-    admission = Admission(_ring(key), loopback=True, bots=house)
+def _admission(key: str, house: "House", authenticator: Authenticator | None) -> Admission:
+    admission = Admission(_ring(key), loopback=True, bots=house, authenticator=authenticator)
     vars(admission)["_verifier"] = _verified(key)
     return admission
 
@@ -153,6 +154,7 @@ class Process:
         clock: Clock = SYSTEM_CLOCK,
         load: Load | None = None,
         starts: StartRates | None = None,
+        authenticator: Authenticator | None = None,
         **settings: Any,
     ) -> None:
         made = _settings(**settings)
@@ -160,7 +162,7 @@ class Process:
         self.registry = SessionRegistry(made.max_sessions)
         self.directory = Directory(
             self.registry,
-            _admission(key, house or House()),
+            _admission(key, house or House(), authenticator),
             settings=made,
             store=self.store,
             url=url,

@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voxwire_server.app import create_app, lifespan
+    from voxwire_server.authenticator import (
+        Credential,
+        ForbiddenError,
+        Identity,
+        UnauthorizedError,
+    )
     from voxwire_server.config import Settings
     from voxwire_server.pipeline.bot import Bot, BotSession, ToolReport
     from voxwire_server.serving import serve, serve_async
+    from voxwire_server.tokens import Limits
 
 # onnxruntime tells Microsoft of its use unless this is set before it is imported
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -20,8 +27,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 __all__ = [
     "Bot",
     "BotSession",
+    "Credential",
+    "ForbiddenError",
+    "Identity",
+    "Limits",
     "Settings",
     "ToolReport",
+    "UnauthorizedError",
     "create_app",
     "lifespan",
     "serve",
@@ -31,7 +43,12 @@ __all__ = [
 _HOMES = {
     "Bot": "voxwire_server.pipeline.bot",
     "BotSession": "voxwire_server.pipeline.bot",
+    "Credential": "voxwire_server.authenticator",
+    "ForbiddenError": "voxwire_server.authenticator",
+    "Identity": "voxwire_server.authenticator",
+    "Limits": "voxwire_server.tokens",
     "Settings": "voxwire_server.config",
+    "UnauthorizedError": "voxwire_server.authenticator",
     "ToolReport": "voxwire_server.pipeline.bot",
     "create_app": "voxwire_server.app",
     "lifespan": "voxwire_server.app",

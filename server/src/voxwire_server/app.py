@@ -12,12 +12,13 @@ from voxwire_protocol.clocks import SYSTEM_CLOCK
 from voxwire_server.admin.meters import Meters
 from voxwire_server.admin.routes import admin_routes, check_admin_key
 from voxwire_server.admin.watchdog import Watchdog
+from voxwire_server.authenticator import Authenticator
 from voxwire_server.bots.house import Bots, Servable, UnknownBotError, loaded
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.gate import Gate, MissingKeyError, is_loopback, missing_key_message
 from voxwire_server.ice_servers import IceServers, IceServersError
-from voxwire_server.keys import KeyRing
+from voxwire_server.key_files import KeyFiles
 from voxwire_server.life import Life, lifespan
 from voxwire_server.logs import quiet_pipecat
 from voxwire_server.pipeline.wires import Wires
@@ -190,11 +191,12 @@ def _ice_servers(settings: Settings) -> IceServers:
 
     Raises:
         IceServersError: They cannot be used.
+        FileError: The secret's file cannot be read.
     """
     servers = IceServers.parse(
         ice_servers=settings.ice_servers,
         turn_urls=settings.turn_urls,
-        turn_secret=settings.turn_secret,
+        turn_secret=KeyFiles.turn_secret_of(settings),
         max_ttl_s=settings.turn_ttl_s,
     )
     if settings.server_ice != "host" and not servers.has_turn:
@@ -240,6 +242,8 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         MissingKeyError: ``settings.host`` is not loopback and there is no key.
         BotsError: The bots cannot be served together.
         KeyRingError: The keys cannot be used.
+        FileError: A file of secrets cannot be read.
+        AuthenticatorSettingError: The authenticator is not there.
         IceServersError: The STUN and TURN servers cannot be used.
         ProxiesError: The public URL or the proxies cannot be used.
         AdminKeyError: The operator's key cannot be used.
@@ -252,13 +256,20 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     public = PublicUrl.parse(settings.public_url)
     refusals, gate = Refusals(), _gate(settings, proxies, public)
     registry = SessionRegistry(settings.max_sessions)
-    ring = KeyRing.parse(key=settings.key, keys=settings.keys)
-    ice = _ice_servers(settings)
+    ring, ice = KeyFiles.ring_of(settings), _ice_servers(settings)
+    authenticator = Authenticator.of(
+        settings.authenticator, timeout_ms=settings.authenticator_timeout_ms
+    )
     meters = Meters(lambda: states(registry), places=settings.max_sessions)
     load, rates = Load(settings.max_lag_ms), _start_rates(settings, proxies)
     directory = Directory(
         registry,
-        Admission(ring, loopback=is_loopback(settings.host), bots=_House(bots, settings)),
+        Admission(
+            ring,
+            loopback=is_loopback(settings.host),
+            bots=_House(bots, settings),
+            authenticator=authenticator,
+        ),
         settings=settings,
         ice=ice,
         told=meters,
@@ -324,7 +335,11 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
             told=meters,
         )
     )
+    app.state.key_files = key_files = KeyFiles(settings, ring, ice, told=meters.read_again)
     life.when_ending(offers.close)
+    life.when_ending(key_files.close)
+    if authenticator is not None:
+        life.when_ending(authenticator.close)
     routes = app.router.routes
     live = LiveSessions(registry, meters.turns_of, meters.number_of)
     app.state.admin = _admin_routes(settings, live, meters)

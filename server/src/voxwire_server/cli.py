@@ -185,9 +185,11 @@ def _sessions(options: argparse.Namespace) -> int:
 
 def _serve(settings: "Settings") -> int:
     from voxwire_server.admin.routes import AdminKeyError
+    from voxwire_server.authenticator import AuthenticatorSettingError
     from voxwire_server.bots.house import Bots, BotsError
     from voxwire_server.bots.registry import BotNotFoundError, load_bot
     from voxwire_server.ice_servers import IceServersError
+    from voxwire_server.key_files import FileError
     from voxwire_server.keys import KeyRingError
     from voxwire_server.proxies import ProxiesError
     from voxwire_server.serving import (
@@ -225,7 +227,7 @@ def _serve(settings: "Settings") -> int:
         return 1
     except (
         *(BotNotFoundError, BotsError, KeyRingError, IceServersError),
-        *(ProxiesError, AdminKeyError),
+        *(ProxiesError, AdminKeyError, FileError, AuthenticatorSettingError),
     ) as error:
         listener.close()
         print(f"voxwire-server: {error}", file=sys.stderr)

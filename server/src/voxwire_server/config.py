@@ -4,10 +4,10 @@ import difflib
 import logging
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voxwire_server.caps import Caps
@@ -90,6 +90,13 @@ class Settings(BaseSettings):
     """Secret of this server, at least 32 characters; required to listen beyond loopback."""
     keys: str = Field(default="", repr=False)
     """Instead of ``key``, for rotation: JSON list of up to two keys; the first one signs."""
+    keys_file: str = ""
+    """Instead of ``keys``: file that has them; read anew on SIGHUP, under calls."""
+    authenticator: str | Callable[..., Any] = ""
+    """Who may come, besides those with tokens of ours: a function, or ``package.module:function``
+    or ``file.py:function`` where one is (:class:`~voxwire_server.authenticator.Authenticator`)."""
+    authenticator_timeout_ms: int = Field(default=2000, ge=10, le=10_000)
+    """How long it may take, milliseconds; then a client is told to try again."""
     public_url: str = ""
     """Where clients find the server, behind a proxy: ``https://bot.example`` or
     ``https://bot.example/voice``. Its host and its pages are the server's own."""
@@ -116,6 +123,8 @@ class Settings(BaseSettings):
     """TURN servers with coturn's ``use-auth-secret``, separated by commas."""
     turn_secret: str = Field(default="", repr=False)
     """Their shared secret; every session's client gets credentials of its own."""
+    turn_secret_file: str = ""
+    """Instead of ``turn_secret``: file that has it; read anew on SIGHUP, under calls."""
     turn_ttl_s: int = Field(default=3600, ge=1, le=86_400)
     """Longest life of those credentials, seconds; a live session gets fresh ones in time."""
     server_ice: str = Field(default="host", pattern="^(host|all|relay)$")
@@ -199,6 +208,14 @@ class Settings(BaseSettings):
         is_link = isinstance(port, str) and _LINK_URL.match(port)
         return cls.model_fields["port"].default if is_link else port
 
+    @field_validator("keys_file", "turn_secret_file")
+    @classmethod
+    def _is_the_only_one(cls, path: str, info: ValidationInfo) -> str:
+        plain = str(info.field_name).removesuffix("_file")
+        if path and info.data.get(plain):
+            raise ValueError(f"there is VOXWIRE_{plain.upper()} as well: set one of them")
+        return path
+
     @field_validator("admin_address")
     @classmethod
     def _has_a_port(cls, address: str) -> str:
@@ -237,7 +254,12 @@ class Settings(BaseSettings):
     @property
     def has_key(self) -> bool:
         """True when clients need a token."""
-        return bool(self.key or self.keys)
+        return bool(self.key or self.keys or self.keys_file or self.authenticator)
+
+    @property
+    def has_files(self) -> bool:
+        """True when there are secrets in files, which may change."""
+        return bool(self.keys_file or self.turn_secret_file)
 
     @property
     def block_ms(self) -> int:

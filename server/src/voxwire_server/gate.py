@@ -21,6 +21,7 @@ __all__ = [
     "Refusal",
     "address_of",
     "group_of",
+    "headers_of",
     "is_loopback",
     "missing_key_message",
 ]
@@ -30,6 +31,10 @@ _PAGE_SCHEMES: Final = {"ws": "http", "wss": "https"}
 _FORWARDERS: Final = frozenset(
     {b"forwarded", b"via", b"x-real-ip", b"cf-connecting-ip", b"true-client-ip"}
 )
+_CARRIERS: Final = frozenset(
+    {"accept", "accept-encoding", "cache-control", "connection", "host", "pragma", "upgrade"}
+)
+_CARRIER_PREFIXES: Final = ("content-", "sec-websocket-")
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
@@ -89,6 +94,19 @@ def address_of(scope: Mapping[str, Any]) -> str:
     """Address of the client of an ASGI scope, behind our proxies; empty = a Unix socket."""
     client = scope.get("client")
     return str(client[0]) if client else ""
+
+
+def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
+    """The headers of an ASGI scope that say something of who comes, not of how."""
+    found: dict[str, str] = {}
+    for raw, value in scope["headers"]:
+        name: str = raw.decode("latin-1")
+        if name in _CARRIERS or name.startswith(_CARRIER_PREFIXES):
+            continue
+        text: str = value.decode("latin-1")
+        joint = "; " if name == "cookie" else ", "
+        found[name] = f"{found[name]}{joint}{text}" if name in found else text
+    return found
 
 
 def group_of(address: str) -> str:

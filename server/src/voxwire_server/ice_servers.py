@@ -154,6 +154,17 @@ class IceServers:
             max_ttl_s=max_ttl_s,
         )
 
+    def become(self, turn_secret: str) -> None:
+        """Mint with another secret from now on; what was minted before lives as long as coturn has
+        the one before.
+
+        Raises:
+            IceServersError: Nothing is minted here.
+        """
+        if not self.mints or not turn_secret:
+            raise IceServersError("VOXWIRE_TURN_URLS and VOXWIRE_TURN_SECRET go together")
+        self._turn_secret = turn_secret
+
     @property
     def mints(self) -> bool:
         """True when credentials are minted, and so must be refreshed on a live session."""

@@ -1,6 +1,6 @@
 """The keys that sign and verify tokens: at most two, each for one algorithm.
 
-Pure. No error text holds a key.
+Pure. A ring may be given other keys while it is used. No error text holds a key.
 """
 
 import hmac
@@ -103,6 +103,23 @@ class KeyRing:
 
     def __bool__(self) -> bool:
         return bool(self._keys)
+
+    @property
+    def kids(self) -> tuple[str, ...]:
+        """The names of the keys, that which signs first."""
+        return tuple(self._keys)
+
+    def become(self, other: "KeyRing") -> None:
+        """Have the keys of another ring from now on.
+
+        Raises:
+            KeyRingError: It has none, or none that signs where this one has. Nothing has changed.
+        """
+        if not other:
+            raise KeyRingError("there is no key")
+        if self.signer is not None and other.signer is None:
+            raise KeyRingError("the first key cannot sign: it has no secret and no private key")
+        self._keys, self.signer = dict(other._keys), other.signer
 
     def get(self, kid: str) -> Key | None:
         """The key of that name."""

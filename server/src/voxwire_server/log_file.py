@@ -2,12 +2,11 @@
 
 import contextlib
 import logging.handlers
-import signal
-import threading
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Final
+
+from voxwire_server.hangups import on_hangup
 
 __all__ = ["LogFile"]
 
@@ -41,12 +40,7 @@ class LogFile(logging.handlers.RotatingFileHandler):
 
     def reopen_on_hangup(self) -> None:
         """Do so on SIGHUP, where there is that signal; outside the main thread nothing happens."""
-        if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
-            # the signal may come in the middle of a record: nothing but a note is made of it
-            signal.signal(signal.SIGHUP, self._hung_up)
-
-    def _hung_up(self, _number: int, _frame: FrameType | None) -> None:
-        self.reopen()
+        on_hangup(self.reopen)  # in the middle of a record, too: it makes a note
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record; while no new file can be begun, into the one that was moved away."""

@@ -16,12 +16,14 @@ from pydantic import ValidationError
 
 from voxwire_protocol import wire
 from voxwire_server.admin.routes import AdminKeyError, check_admin_key
+from voxwire_server.authenticator import Authenticator, AuthenticatorSettingError
 from voxwire_server.bots.house import Bots, BotsError
 from voxwire_server.bots.registry import BotNotFoundError, load_bot
 from voxwire_server.config import Settings, UnknownSettingError, check_names
 from voxwire_server.gate import MissingKeyError, is_loopback
 from voxwire_server.ice_servers import IceServers, IceServersError
-from voxwire_server.keys import KeyRing, KeyRingError
+from voxwire_server.key_files import FileError, KeyFiles, open_to_others
+from voxwire_server.keys import KeyRingError
 from voxwire_server.listeners import AdminAddressError, bind, bind_admin, forget
 from voxwire_server.proxies import ProxiesError, PublicUrl, TrustedProxies, is_unix
 
@@ -93,11 +95,16 @@ class _Preflight:
     async def keys(self) -> None:
         settings = self.settings
         try:
-            ring = KeyRing.parse(key=settings.key, keys=settings.keys)
-        except KeyRingError as error:
+            ring = KeyFiles.ring_of(settings)
+        except (FileError, KeyRingError) as error:
             self.note("key", "failed", str(error))
             return
-        if not ring:
+        self._is_safe("key", settings.keys_file)
+        if not self._authenticator():
+            return
+        if not ring and settings.authenticator:
+            self.note("key", "ok", "none: the authenticator says who may come")
+        elif not ring:
             self.note("key", "ok", "none: for programs and pages of this machine only")
         elif ring.signer is None or not settings.key:
             self.note("key", "warning", "no VOXWIRE_KEY: POST /v1/tokens issues no tokens")
@@ -108,8 +115,25 @@ class _Preflight:
         except AdminKeyError as error:
             self.note("key", "failed", str(error))
 
+    def _is_safe(self, name: str, path: str) -> None:
+        wrong = open_to_others(path) if path else ""
+        if wrong:
+            self.note(name, "failed", wrong)
+
+    def _authenticator(self) -> bool:
+        try:
+            found = Authenticator.of(self.settings.authenticator)
+        except AuthenticatorSettingError as error:
+            self.note("key", "failed", str(error))
+            return False
+        if found is not None:
+            self.note("key", "ok", "whoever has no token of ours is asked by the authenticator")
+        return True
+
     def _who_needs_none(self) -> str:
         settings = self.settings
+        if settings.authenticator:
+            return ""
         behind = settings.public_url or settings.trusted_proxies or is_unix(settings.host)
         if behind or not is_loopback(settings.host):
             return ""
@@ -191,12 +215,13 @@ class _Preflight:
             servers = IceServers.parse(
                 ice_servers=settings.ice_servers,
                 turn_urls=settings.turn_urls,
-                turn_secret=settings.turn_secret,
+                turn_secret=KeyFiles.turn_secret_of(settings),
                 max_ttl_s=_TURN_PROBE_TTL_S,
             )
-        except IceServersError as error:
+        except (FileError, IceServersError) as error:
             self.note("turn", "failed", str(error))
             return
+        self._is_safe("turn", settings.turn_secret_file)
         if not servers.has_turn:
             state: State = "failed" if settings.server_ice != "host" else "ok"
             self.note("turn", state, "no TURN server: clients without UDP use WebSocket audio")

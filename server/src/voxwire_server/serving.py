@@ -22,6 +22,8 @@ from voxwire_server.app import create_app
 from voxwire_server.bots.house import Servable, loaded
 from voxwire_server.config import Settings, check_names
 from voxwire_server.gate import MissingKeyError
+from voxwire_server.hangups import has_terminal, on_hangup
+from voxwire_server.key_files import KeyFiles
 from voxwire_server.life import Life
 from voxwire_server.listeners import AdminAddressError, bind, bind_admin, forget, port_of
 from voxwire_server.log_file import LogFile
@@ -58,11 +60,14 @@ _CLOSING_BYTES: Final = 2 * wire.DEFAULT_MAX_MESSAGE_BYTES
 
 
 def log_as(settings: Settings) -> None:
-    """Log as the settings say.
+    """Log as the settings say. From now on SIGHUP does not end a program that reads files anew, nor
+    one without a terminal.
 
     Raises:
         OSError: The log file cannot be written.
     """
+    if settings.has_files or not has_terminal():
+        on_hangup(lambda: None)
     if not settings.log_file:
         configure_logging(settings.log_level, settings.log_format)
         return
@@ -90,6 +95,7 @@ class _Server(uvicorn.Server):
         self._admin = admin
         self._serving_admin: asyncio.Task[None] | None = None
         self._leaves = False
+        self._hung_up = False
         self._draining: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -108,10 +114,19 @@ class _Server(uvicorn.Server):
         else:
             super().handle_exit(sig, frame)
 
+    def hang_up(self) -> None:
+        """SIGHUP came: files are read anew."""
+        self._hung_up = True
+
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
         if self._leaves and self._draining is None:
             self._draining = asyncio.get_running_loop().create_task(self._drain())
+        if self._hung_up:
+            self._hung_up = False
+            application: Any = self.config.app
+            key_files: KeyFiles = application.state.key_files
+            key_files.begin()
         return await super().on_tick(counter)
 
     async def _drain(self) -> None:
@@ -230,6 +245,8 @@ def run_server(server: uvicorn.Server, listener: socket.socket) -> None:
         new_event_loop = asyncio.new_event_loop
     last = threading.Timer(_LAST_S, _leave)
     last.daemon = True
+    if isinstance(server, _Server):
+        on_hangup(server.hang_up)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve_alone(server, listener))

@@ -34,6 +34,7 @@ __all__ = [
     "TokenError",
     "TokenIssuer",
     "TokenVerifier",
+    "require_bot",
 ]
 
 _AUDIENCE: Final = "voxwire"
@@ -94,9 +95,8 @@ class Claims(BaseModel):
         Raises:
             TokenError: FORBIDDEN.
         """
+        require_bot(self.bot, bot)
         forbidden = wire.ErrorCode.ERROR_CODE_FORBIDDEN
-        if self.bot not in (None, bot):
-            raise TokenError(forbidden, "the token is for another bot")
         if self.session_id not in (None, session_id):
             raise TokenError(forbidden, "the token is for another session")
 
@@ -115,12 +115,28 @@ class TokenError(Exception):
         self.reason = reason
 
 
+def require_bot(bound: str | None, bot: str) -> None:
+    """Hold the bot that will run against the one that somebody is bound to; None = any.
+
+    Raises:
+        TokenError: FORBIDDEN.
+    """
+    if bound not in (None, bot):
+        raise TokenError(wire.ErrorCode.ERROR_CODE_FORBIDDEN, "the token is for another bot")
+
+
 def _unauthorized(reason: str = "the token is not valid here") -> TokenError:
     return TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, reason)
 
 
+def _signer(keys: KeyRing) -> Key:
+    if keys.signer is None:
+        raise KeyRingError("the first key cannot sign: it has no secret and no private key")
+    return keys.signer
+
+
 class TokenIssuer:
-    """Signs tokens with the first key of a ring.
+    """Signs tokens with the first key of a ring, whichever that is at the time.
 
     Args:
         keys: The ring; its first key must be able to sign.
@@ -133,9 +149,8 @@ class TokenIssuer:
     def __init__(
         self, keys: KeyRing, *, new_id: Callable[[], str] = lambda: secrets.token_urlsafe(16)
     ) -> None:
-        if keys.signer is None:
-            raise KeyRingError("the first key cannot sign: it has no secret and no private key")
-        self._key = keys.signer
+        _signer(keys)
+        self._keys = keys
         self._new_id = new_id
 
     def issue(
@@ -152,7 +167,9 @@ class TokenIssuer:
 
         Raises:
             ValueError: An argument is out of range; the text names it without its value.
+            KeyRingError: The first key cannot sign any more.
         """
+        key = _signer(self._keys)
         if not 1 <= ttl_s <= MAX_LIFETIME_S:
             raise ValueError("ttl_s must be between 1 and 86400")
         now = int(now_s)
@@ -165,7 +182,6 @@ class TokenIssuer:
         if isinstance(wrong, str):
             raise ValueError(f"{wrong} is not valid")
         payload = json.dumps(data, separators=(",", ":")).encode()
-        key = self._key
         token = _JWS.encode(payload, key.sign_with or b"", key.alg, {"kid": key.kid})
         if len(token) > _MAX_TOKEN_CHARS:
             raise ValueError("the token would be longer than 4096 characters")
@@ -215,6 +231,13 @@ class TokenVerifier:
             raise _unauthorized()
         self._check_times(claims, now_s)
         return claims
+
+    def is_ours(self, token: str) -> bool:
+        """Whether a token names a key of the ring: nobody else is asked about it then."""
+        match = _TOKEN.fullmatch(token) if len(token) <= _MAX_TOKEN_CHARS else None
+        if match is None or len(match[1]) > _MAX_HEADER_CHARS:
+            return False
+        return self._key(load_json(_decode(match[1]) or b"")) is not None
 
     def _key(self, header: object) -> Key | None:
         """The key that the header names, if it is ours in every part (RFC 8725 §3.1)."""

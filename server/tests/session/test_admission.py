@@ -65,6 +65,7 @@ def test_without_a_key_nobody_needs_a_token() -> None:
 
 def test_who_a_token_names_is_told_without_its_use() -> None:
     given = admission()
-    assert given.user_of(token_of("bob"), now_s=NOW_S) == "bob"
+    ticket = Ticket(token=token_of("bob"))
+    assert given.user_of(ticket, now_s=NOW_S) == "bob"
     with pytest.raises(TokenError):
-        given.user_of(token_of("bob"), now_s=NOW_S + 331)
+        given.user_of(ticket, now_s=NOW_S + 331)

@@ -74,6 +74,7 @@ class Meters:
         self._capped = count(
             "caps_reached", "Sessions that a day's cap kept out, or ended.", "what", "moment"
         )
+        self._reads = count("secrets_read", "Files of secrets read anew.", "file", "outcome")
         self._stalls = count("event_loop_stalls", "Times that the loop stood still.", "place")
         self._places: set[str] = set()
         total = _summaries(registry)
@@ -135,6 +136,10 @@ class Meters:
     def capped(self, name: str, *, at_start: bool) -> None:
         """A session was kept out, or has to end, because that is used up for the day."""
         self._capped.labels(name, "start" if at_start else "session").inc()
+
+    def read_again(self, file: str, outcome: str) -> None:
+        """A file of secrets was read anew: ``keys`` or ``turn_secret``, ``ok`` or ``failed``."""
+        self._reads.labels(file, outcome).inc()
 
     def lagged(self, seconds: float) -> None:
         """How late the event loop woke up."""

@@ -10,7 +10,7 @@ from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
 from voxwire_server.control.link import ControlLink
 from voxwire_server.control.numbered import NumberedChannel
-from voxwire_server.gate import Refusal, address_of
+from voxwire_server.gate import Refusal, address_of, headers_of
 from voxwire_server.lifecycle import Event
 from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.hello import RefusedError, facts_of, read_hello, ticket_of
@@ -131,6 +131,7 @@ class ControlRoute:
                 hello,
                 is_local=self._entrance.gate.is_local_program(scope),
                 address=address_of(scope),
+                headers=headers_of(scope),
             ),
             facts_of(hello, origin=origin),
             _Socket(link, hello, self._server),

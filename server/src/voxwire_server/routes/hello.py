@@ -1,5 +1,7 @@
 """A Hello: checked, and turned into what the one front door wants of it."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from google.protobuf.message import DecodeError
@@ -13,6 +15,7 @@ from voxwire_server.session.ticket import Refused, Ticket
 
 __all__ = ["RefusedError", "facts_of", "read_hello", "ticket_of"]
 
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _MAX_HELLO_BYTES: Final = 16_384
 _MAX_METADATA_BYTES: Final = 8192
 _NONCE_BYTES: Final = 16
@@ -56,13 +59,20 @@ def read_hello(data: bytes | None) -> wire.Hello:
     return hello
 
 
-def ticket_of(hello: wire.Hello, *, is_local: bool, address: str = "") -> Ticket:
+def ticket_of(
+    hello: wire.Hello,
+    *,
+    is_local: bool,
+    address: str = "",
+    headers: Mapping[str, str] = NO_HEADERS,
+) -> Ticket:
     """Who says it.
 
     Args:
         hello: The client's first message.
         is_local: True when a program of this machine sent it, no web page and no proxy.
         address: Where it came from, behind our proxies.
+        headers: Of the head of its WebSocket.
     """
     return Ticket(
         token=hello.token,
@@ -72,6 +82,7 @@ def ticket_of(hello: wire.Hello, *, is_local: bool, address: str = "") -> Ticket
         resume_token=hello.resume_token,
         is_local=is_local,
         address=address,
+        headers=headers,
     )
 
 

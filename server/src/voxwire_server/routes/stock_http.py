@@ -18,7 +18,7 @@ from starlette.routing import Route
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.json_text import JsonTextError
-from voxwire_server.gate import Gate, address_of
+from voxwire_server.gate import Gate, address_of, headers_of
 from voxwire_server.ice_servers import IceServers
 from voxwire_server.routes.bodies import (
     NO_STORE,
@@ -133,7 +133,7 @@ class StockHttp:
         if transport not in _transports():
             reason = f"this server serves {' and '.join(_transports())}"
             raise RefusedRequestError(400, wire.ErrorCode.ERROR_CODE_UNSUPPORTED, reason)
-        ticket = self._ticket(request)
+        ticket = await self._directory.vouched(self._ticket(request))
         refused = self._directory.refusal_of(ticket)
         if refused is not None:
             raise refused_request(refused)
@@ -177,6 +177,7 @@ class StockHttp:
         ticket = self._ticket(request)
         if start is not None:
             ticket = replace(start.ticket, address=ticket.address)
+        ticket = await self._directory.vouched(ticket)
         owner = self._owner(request, start)
         answer, pc_id = await self._offers.answer(
             asked.sdp, ticket, owner, wish, again=again, once=start is not None
@@ -198,7 +199,7 @@ class StockHttp:
         if start is not None:
             accepts = self._directory.accepts(start.ticket.bot)
             return await self._files.take(request, start.owner, accepts)
-        admitted = self._directory.accepts_of(self._ticket(request))
+        admitted = self._directory.accepts_of(await self._directory.vouched(self._ticket(request)))
         if isinstance(admitted, Refused):
             raise refused_request(admitted)
         return await self._files.take(request, self._owner(request, None), admitted)
@@ -225,11 +226,13 @@ class StockHttp:
             bot=request.query_params.get("bot", ""),
             is_local=self._gate.is_local_program(request.scope),
             address=address_of(request.scope),
+            headers=headers_of(request.scope),
         )
 
-    @staticmethod
-    def _owner(request: Request, start: Start | None) -> Owner:
-        return Owner.of(_origin(request), _bearer(request)) if start is None else start.owner
+    def _owner(self, request: Request, start: Start | None) -> Owner:
+        if start is not None:
+            return start.owner
+        return Owner.of(_origin(request), self._ticket(request).secret)
 
 
 def _transports() -> list[str]:

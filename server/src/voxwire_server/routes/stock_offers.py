@@ -173,7 +173,7 @@ class Offers:
 
         Args:
             sdp: The offer.
-            ticket: Who may begin a session.
+            ticket: Who may begin a session, vouched for.
             owner: Who offers.
             asked: What he asks of a new session.
             again: The ``pc_id`` of a connection that the new one takes the place of; one that is
@@ -298,7 +298,7 @@ class Offers:
             self._take_over(entry, known)
             return True
         reachable = Reachable(self._settings.host, self._settings.ice_addresses, entry.ice)
-        owners = [entry.owner, Owner.of(entry.owner.origin, ticket.token)]
+        owners = [entry.owner, Owner.of(entry.owner.origin, ticket.secret)]
 
         def take_upload(url: str, give: GiveUpload) -> FileRefusal | None:
             return self._uploads.hand_on(url, owners, time.monotonic() * 1000, give)

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 
 from voxwire_protocol import rtvi, wire
 from voxwire_server.control.link import ControlLink
-from voxwire_server.gate import address_of
+from voxwire_server.gate import address_of, headers_of
 from voxwire_server.ports import SessionFacts
 from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.sockets import SocketControl
@@ -111,7 +111,7 @@ class StockSocketRoute:
         start = self._starts.take(ticket.token, _origin(scope), time.monotonic() * 1000)
         if start is not None:
             ticket = replace(start.ticket, address=ticket.address)
-        owner = Owner.of(_origin(scope), ticket.token)
+        owner = Owner.of(_origin(scope), ticket.secret)
 
         def take_upload(url: str, give: GiveUpload) -> FileRefusal | None:
             return self._uploads.hand_on(url, [owner], time.monotonic() * 1000, give)
@@ -262,4 +262,5 @@ def _ticket_of(scope: dict[str, Any], *, is_local: bool) -> Ticket:
         bot=query.get("bot", [""])[0],
         is_local=is_local,
         address=address_of(scope),
+        headers=headers_of(scope),
     )

@@ -132,7 +132,7 @@ class Starts:
                 self._forget(start)
         idle = [start for start in idle if start.ends_at_ms > now_ms]
         same = sum(
-            (start.ticket.token, start.origin) == (ticket.token, origin)
+            (start.ticket.secret, start.origin) == (ticket.secret, origin)
             for start in idle
             if start.id not in self._came
         )

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from voxwire_server.authenticator import Identity
 from voxwire_server.caps import NOTHING, Amounts, CapReachedError, Caps, Payer, day_of
 from voxwire_server.session.spending import Spawn, Spending
 from voxwire_server.session.store import SessionStore
@@ -46,7 +47,7 @@ class Accounts:
         self._day = 0
         self._seen: OrderedDict[Payer, Amounts] = OrderedDict()
 
-    def caps_of(self, bot: str, claims: Claims | None) -> dict[Payer, Caps]:
+    def caps_of(self, bot: str, claims: Claims | Identity | None) -> dict[Payer, Caps]:
         """Who pays for a session, and what he may spend.
 
         Args:

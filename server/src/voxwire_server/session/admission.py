@@ -1,23 +1,33 @@
 """Who may begin a session: token, bot and what the token is bound to.
 
-Pure: the time is an argument, and nothing is used up. Quota and one-time use are reserved in the
+Nothing here goes by a clock, and nothing is used up. Quota and one-time use are reserved in the
 store afterwards (:mod:`voxwire_server.session.directory`).
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from voxwire_protocol import wire
+from voxwire_server.authenticator import (
+    Authenticator,
+    AuthenticatorFailedError,
+    Credential,
+    Identity,
+)
 from voxwire_server.keys import KeyRing
 from voxwire_server.ports import SessionFacts
 from voxwire_server.sent_files import NO_FILES, Acceptance
-from voxwire_server.session.ticket import Ticket
-from voxwire_server.tokens import Claims, TokenVerifier
+from voxwire_server.session.ticket import Ticket, Verdict
+from voxwire_server.tokens import LEEWAY_S, Claims, TokenError, TokenVerifier
 
 if TYPE_CHECKING:
     from voxwire_server.session.session import Session
 
-__all__ = ["Admission", "Admitted", "BotHouse", "ChosenBot", "NoSuchBotError"]
+VERDICT_S: Final = 60
+"""How long it counts what the authenticator has said: as long as a start waits for its client."""
+
+__all__ = ["VERDICT_S", "Admission", "Admitted", "BotHouse", "ChosenBot", "NoSuchBotError"]
 
 
 class NoSuchBotError(Exception):
@@ -57,11 +67,11 @@ class Admitted(NamedTuple):
 
     Attributes:
         bot: The bot that runs.
-        claims: What the token says; None where none is needed.
+        claims: What the token says, or the authenticator; None where nobody asks.
     """
 
     bot: ChosenBot
-    claims: Claims | None
+    claims: Claims | Identity | None
 
     def facts_of(self, facts: SessionFacts) -> SessionFacts:
         """What a session is born with: what its door said, and what was decided."""
@@ -85,21 +95,66 @@ class Admission:
         loopback: True when the server is for its own machine: a client there that is no web page
             may then leave the token out.
         bots: The bots that the server runs.
+        authenticator: Asked about everybody who brings no token of ours, programs of this machine
+            too; None = only our tokens count.
     """
 
-    def __init__(self, ring: KeyRing, *, loopback: bool, bots: BotHouse) -> None:
+    def __init__(
+        self,
+        ring: KeyRing,
+        *,
+        loopback: bool,
+        bots: BotHouse,
+        authenticator: Authenticator | None = None,
+    ) -> None:
         self._required = bool(ring)
+        self._authenticator = authenticator
         self._verifier = TokenVerifier(ring)
         self._loopback = loopback
         self._bots = bots
 
-    def user_of(self, token: str, *, now_s: float) -> str:
+    async def vouched(self, ticket: Ticket, *, now_s: float) -> Ticket:
+        """The ticket with what the authenticator says of it, where it is to be asked.
+
+        Args:
+            ticket: What the door knows of whoever comes.
+            now_s: Wall clock, seconds since the Unix epoch.
+        """
+        if self._authenticator is None or not self._is_foreign(ticket):
+            return ticket
+        if ticket.verdict is not None and 0 <= now_s - ticket.verdict.at_s < VERDICT_S:
+            return ticket
+        try:
+            said: Identity | Exception = await self._authenticator.identify(_shown(ticket))
+        except (TokenError, AuthenticatorFailedError) as error:
+            said = error
+        return replace(ticket, verdict=Verdict(said, now_s))
+
+    def _is_foreign(self, ticket: Ticket) -> bool:
+        return self._authenticator is not None and not self._verifier.is_ours(ticket.token)
+
+    def user_of(self, ticket: Ticket, *, now_s: float) -> str:
         """Who a token names, when a session is resumed with one. It is not used up.
 
+        Args:
+            ticket: With a token, and vouched for.
+            now_s: Wall clock, seconds since the Unix epoch.
+
         Raises:
-            TokenError: UNAUTHORIZED.
+            TokenError: UNAUTHORIZED or FORBIDDEN.
+            AuthenticatorFailedError: Nobody can say.
         """
-        return self._verifier.verify(token, now_s=now_s).user
+        return self._claims(ticket, now_s).user
+
+    def _claims(self, ticket: Ticket, now_s: float) -> Claims | Identity:
+        if not self._is_foreign(ticket):
+            return self._verifier.verify(ticket.token, now_s=now_s)
+        said = ticket.verdict.identity if ticket.verdict is not None else _unauthorized()
+        if isinstance(said, Exception):
+            raise said
+        if said.expires_at_s is not None and said.expires_at_s + LEEWAY_S <= now_s:
+            raise _unauthorized("the credential has expired; get a new one")
+        return said
 
     def accepts(self, bot: str) -> Acceptance:
         """What the bot that is meant takes of files; nothing, when none is."""
@@ -112,7 +167,7 @@ class Admission:
         """Decide about who wants to begin a session.
 
         Args:
-            ticket: What the door knows of whoever comes.
+            ticket: What the door knows of whoever comes, vouched for where that is needed.
             now_s: Wall clock, seconds since the Unix epoch.
 
         Returns:
@@ -121,11 +176,27 @@ class Admission:
         Raises:
             TokenError: UNAUTHORIZED or FORBIDDEN.
             NoSuchBotError: Told to nobody without a token.
+            AuthenticatorFailedError: Nobody can say.
         """
         free = not ticket.token and self._loopback and ticket.is_local
-        if free or not self._required:
+        if self._authenticator is None and (free or not self._required):
             return Admitted(self._bots.choose(ticket.bot), None)
-        claims = self._verifier.verify(ticket.token, now_s=now_s)
+        claims = self._claims(ticket, now_s)
         bot = self._bots.choose(ticket.bot)
         claims.require(bot=bot.name)
         return Admitted(bot, claims)
+
+
+def _unauthorized(reason: str = "nobody has said who comes") -> TokenError:
+    return TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, reason)
+
+
+def _shown(ticket: Ticket) -> Credential:
+    return Credential(
+        token=ticket.token,
+        bot=ticket.bot,
+        origin=ticket.headers.get("origin", ""),
+        address=ticket.address,
+        is_local=ticket.is_local,
+        headers=ticket.headers,
+    )

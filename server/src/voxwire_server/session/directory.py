@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
+from voxwire_server.authenticator import AuthenticatorFailedError, Identity
 from voxwire_server.caps import Caps
 from voxwire_server.config import Settings
 from voxwire_server.control.attaches import REFUSALS as TOLD
@@ -180,13 +181,20 @@ class Directory:
                     arrival.leave(answer.session)
             raise
 
+    async def vouched(self, ticket: Ticket) -> Ticket:
+        """The ticket with what the authenticator says of it, where there is one to be asked.
+
+        For a door that asks before it attaches; what was said counts for a minute.
+        """
+        return await self._admission.vouched(ticket, now_s=self._wall_s())
+
     def refusal_of(self, ticket: Ticket, *, comes: bool = False) -> Refused | None:
         """Why nobody would begin a session with that ticket now; None = somebody may.
 
         For a door that has to do something before it attaches. Nothing is used up or promised.
 
         Args:
-            ticket: Who asks.
+            ticket: Who asks, vouched for.
             comes: What the door has done is work already: it counts for the address, and
                 ``attach`` takes the ticket without one.
         """
@@ -238,22 +246,33 @@ class Directory:
         if session is None:
             await self._elsewhere(ticket.session_id)
             raise NotYoursError
-        if session.facts.origin != attempt.facts.origin:
-            _refuse(session, Event.OTHER_ORIGIN)
-        if session.numbered is None or not session.numbered.may_resume(ticket.resume_token):
-            _refuse(session, Event.WRONG_TOKEN)
+        self._check_resume(session, attempt)
         # not needed; one that comes along must be the same user's
-        if ticket.token and self._user_of(ticket.token, session) != session.facts.user:
-            _refuse(session, Event.OTHER_USER)
+        if ticket.token:
+            if await self._user_of(ticket, session) != session.facts.user:
+                _refuse(session, Event.OTHER_USER)
+            self._check_resume(session, attempt)  # another one may have been quicker
         self._bound(session, attempt)
         if self.leaving and not session.over:
             self._tell_going(session)
         return session
 
-    def _user_of(self, token: str, session: Session) -> str | None:
-        """Who a token names; None for one that is not good, where nothing may be told of that."""
+    @staticmethod
+    def _check_resume(session: Session, attempt: _Attempt) -> None:
+        if session.facts.origin != attempt.facts.origin:
+            _refuse(session, Event.OTHER_ORIGIN)
+        if session.numbered is None or not session.numbered.may_resume(attempt.ticket.resume_token):
+            _refuse(session, Event.WRONG_TOKEN)
+
+    async def _user_of(self, ticket: Ticket, session: Session) -> str | None:
+        """Who a token names; None for one that is not good, where nothing may be told of that.
+
+        While nobody can say, the session goes on: without a token it would, too.
+        """
         try:
-            return self._admission.user_of(token, now_s=self._wall_s())
+            return self._admission.user_of(await self.vouched(ticket), now_s=self._wall_s())
+        except AuthenticatorFailedError:
+            return session.facts.user
         except TokenError:
             if session.over:
                 return None
@@ -283,7 +302,7 @@ class Directory:
         async with AsyncExitStack() as turn, AsyncExitStack() as held:
             session_id = self._place()
             held.callback(self._registry.give_back, session_id)
-            admitted = self._check(attempt.ticket)
+            admitted = self._check(await self.vouched(attempt.ticket))
             if admitted.claims is not None:
                 await turn.enter_async_context(self._users.of(admitted.claims.user))
                 self._starts.check_user(admitted.claims.user)  # of several at once, too
@@ -339,9 +358,12 @@ class Directory:
 
     async def _again(self, session: Session, attempt: _Attempt) -> Session:
         """The same attach once more: it counts for itself only, and needs its token still."""
-        claims = self._admission.check(attempt.ticket, now_s=self._wall_s()).claims
+        ticket = await self.vouched(attempt.ticket)
+        claims = self._admission.check(ticket, now_s=self._wall_s()).claims
+        if isinstance(claims, Identity) and claims.user != session.facts.user:
+            raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
         async with AsyncExitStack() as held:
-            if claims is not None:
+            if isinstance(claims, Claims):
                 use = _use_of(claims, attempt.ticket.nonce, session.id)
                 claim = await self._store.claim(use)
                 if claim is None:
@@ -355,12 +377,14 @@ class Directory:
         return await self._begin(attempt)  # it has ended meanwhile
 
     async def _reserve(
-        self, session_id: str, nonce: bytes, claims: Claims, held: AsyncExitStack
+        self, session_id: str, nonce: bytes, claims: Claims | Identity, held: AsyncExitStack
     ) -> None:
-        """Reserve a place among the sessions of the user, then use the token up."""
+        """Reserve a place among the sessions of the user, then use the token up, if it is ours."""
         limit = claims.limits.max_sessions
         if not await self._store.count(claims.user, session_id, limit=limit):
             raise TokenError(wire.ErrorCode.ERROR_CODE_CAPACITY, _TOO_MANY)
+        if isinstance(claims, Identity):
+            return
         use = _use_of(claims, nonce, session_id)
         held.push_async_callback(self._unclaim, use)
         claim = await self._store.claim(use)

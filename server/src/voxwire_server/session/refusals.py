@@ -4,6 +4,7 @@ from typing import Final
 
 from voxwire_protocol import wire
 from voxwire_protocol.channel import ChannelError
+from voxwire_server.authenticator import AuthenticatorFailedError
 from voxwire_server.caps import CapReachedError
 from voxwire_server.session.admission import NoSuchBotError
 from voxwire_server.session.registry import CapacityError
@@ -53,6 +54,7 @@ class ElsewhereError(Exception):
 
 
 REFUSALS: Final = (
+    AuthenticatorFailedError,
     BusyError,
     CapReachedError,
     CapacityError,
@@ -86,6 +88,9 @@ def refusal_of(error: Exception) -> Refused:
             return Refused(code.ERROR_CODE_RATE_LIMITED, error.reason, error.retry_after_ms)
         case StoreUnreachableError():
             reason = "the server cannot decide just now"
+            return Refused(code.ERROR_CODE_CAPACITY, reason, _UNREACHABLE_MS)
+        case AuthenticatorFailedError():
+            reason = "who comes cannot be looked up just now"
             return Refused(code.ERROR_CODE_CAPACITY, reason, _UNREACHABLE_MS)
         case ClosingError():
             reason = "the server is shutting down"

@@ -1,17 +1,31 @@
 """What a front door says of whoever comes, and what it is answered."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
+from voxwire_server.authenticator import Identity
 from voxwire_server.lifecycle import Event
 from voxwire_server.ports import ControlChannel
 
 if TYPE_CHECKING:
     from voxwire_server.session.session import Session
 
-__all__ = ["Arrival", "At", "Here", "Refused", "Ticket"]
+__all__ = ["Arrival", "At", "Here", "Refused", "Ticket", "Verdict"]
+
+
+class Verdict(NamedTuple):
+    """What the authenticator has said of a ticket.
+
+    Attributes:
+        identity: Who comes, or why nobody does.
+        at_s: When it said so, seconds since the epoch.
+    """
+
+    identity: Identity | Exception
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +41,8 @@ class Ticket:
         is_local: True for a program of this machine, no web page and no proxy.
         address: Where he comes from, behind our proxies; empty = it does not count: he came by a
             Unix socket, or was counted before.
+        headers: Of the request that he came by (:func:`~voxwire_server.gate.headers_of`).
+        verdict: What the authenticator has said of him; None = it was not asked.
     """
 
     token: str = field(default="", repr=False)
@@ -36,6 +52,13 @@ class Ticket:
     resume_token: bytes = field(default=b"", repr=False)
     is_local: bool = False
     address: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, compare=False)
+    verdict: Verdict | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def secret(self) -> str:
+        """What proves who he is: his token, or his cookies where he brings none."""
+        return self.token or self.headers.get("cookie", "")
 
 
 class Arrival(Protocol):

@@ -9,12 +9,14 @@ __all__ = ["advice_on"]
 
 _OF_TOKEN: Final = "end one of this user's sessions, or get a token that allows more: max_sessions"
 _FULL: Final = "the operator can raise VOXWIRE_MAX_SESSIONS or add servers"
+_LOOKED_UP: Final = "the operator has to see what the authenticator says in the server's log"
 _OF_CAPACITY: Final = {
     "the server is too busy": "the operator can add servers, or a faster one",
     "this token allows no more sessions": _OF_TOKEN,
     "has used up the day's": (
         "the operator can raise VOXWIRE_CAPS_PER_USER or VOXWIRE_CAPS_PER_BOT, or what tokens allow"
     ),
+    "who comes cannot be looked up": _LOOKED_UP,
     "the server cannot decide just now": "the operator has to see why the servers' store is silent",
 }
 """By its reason: the code is the same."""
