@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -28,6 +29,7 @@ from voxwire_server.routes.control import ControlRoute
 from voxwire_server.routes.entrance import Entrance
 from voxwire_server.routes.health import health_router
 from voxwire_server.routes.live_sessions import LiveSessions, states
+from voxwire_server.routes.openapi import document
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.routes.stock_files import StockFiles
@@ -337,4 +339,5 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     routes.append(WebSocketRoute("/{path:path}", NotHere(refusals)))
     routes.append(check_route([] if settings.has_key else bots.names))
     routes.extend(console_routes())
+    app.openapi = partial(document, routes, version=server_version())
     return app
