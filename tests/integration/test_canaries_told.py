@@ -17,7 +17,7 @@ from voxwire_protocol import wire
 from voxwire_server.app import create_app
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
-from voxwire_server.routes.openapi import methods_of
+from voxwire_server.openapi import methods_of
 
 ADMIN = {"Authorization": f"Bearer {SECRETS['admin key']}"}
 SDP = (

@@ -18,9 +18,9 @@ from tests.support.token_states import ADMIN_KEY, KEY, STATES, Credentials, firs
 from voxwire_server.app import create_app
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
+from voxwire_server.openapi import methods_of
 from voxwire_server.proxies import PublicUrl
 from voxwire_server.routes.console import console_routes
-from voxwire_server.routes.openapi import methods_of
 from voxwire_server.testing import running_server
 
 GUARDED: Final = {

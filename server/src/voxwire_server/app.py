@@ -21,6 +21,7 @@ from voxwire_server.ice_servers import IceServers, IceServersError
 from voxwire_server.keys import KeyRing
 from voxwire_server.life import Life, lifespan
 from voxwire_server.logs import quiet_pipecat
+from voxwire_server.openapi import document
 from voxwire_server.pipeline.wires import Wires
 from voxwire_server.proxies import PublicUrl, TrustedProxies, is_unix
 from voxwire_server.routes.check import check_route
@@ -29,7 +30,6 @@ from voxwire_server.routes.control import ControlRoute
 from voxwire_server.routes.entrance import Entrance
 from voxwire_server.routes.health import health_router
 from voxwire_server.routes.live_sessions import LiveSessions, states
-from voxwire_server.routes.openapi import document
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.routes.stock_files import StockFiles
