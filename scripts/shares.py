@@ -122,6 +122,7 @@ SHARES = [
             for name in ("eval", "eval_format", "hostile_http", "hostile_frames", "hostile_cases")
         ),
     ),
+    Share("interop", "every route", 35, whole("every_route", "every_socket", "openapi"), busy=True),
     Share("interop", "files", 45, whole("files", "stock_files")),
     Share("interop", "leaks", 50, whole("leaks", "kept_microphone")),
     Share(
@@ -167,6 +168,8 @@ SHARES = [
     Share("interop", "live sound", 130, whole("live_sound"), system=True),
     Share("interop", "fresh install", 80, whole("fresh_install"), system=True),
     Share("interop", "self-host", 420, whole("self_host"), system=True),
+    Share("interop", "every route at length", 90, whole("openapi_long"), busy=True, system=True),
+    Share("interop", "canaries", 90, whole("canaries_told", "canaries_commands"), system=True),
     Share("interop", "example bots", 65, whole("example_bots"), system=True),
     Share("interop", "python examples", 110, whole("python_examples"), system=True),
     Share("interop", "speech to speech", 80, whole("s2s_cuts", "s2s_endings"), system=True),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -21,6 +22,7 @@ from voxwire_server.ice_servers import IceServers, IceServersError
 from voxwire_server.key_files import KeyFiles
 from voxwire_server.life import Life, lifespan
 from voxwire_server.logs import quiet_pipecat
+from voxwire_server.openapi import document
 from voxwire_server.pipeline.wires import Wires
 from voxwire_server.proxies import PublicUrl, TrustedProxies, is_unix
 from voxwire_server.routes.check import check_route
@@ -352,4 +354,5 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     routes.append(WebSocketRoute("/{path:path}", NotHere(refusals)))
     routes.append(check_route([] if settings.has_key else bots.names))
     routes.extend(console_routes())
+    app.openapi = partial(document, routes, version=server_version())
     return app

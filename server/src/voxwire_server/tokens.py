@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, cast
 
 from jwt import PyJWS
 from jwt.exceptions import PyJWTError
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from voxwire_protocol import wire
 from voxwire_server.keys import Key, KeyRing, KeyRingError
@@ -48,7 +48,18 @@ _MAX_TIME_S: Final = 1 << 40
 _JWS: Final = PyJWS(["HS256", "EdDSA"])
 _TOKEN: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 
-Name = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]+$")]
+Name = Annotated[
+    str,
+    StringConstraints(max_length=128, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]+$"),
+    WithJsonSchema(  # not every reader of JSON Schema knows the categories of Unicode
+        {
+            "type": "string",
+            "maxLength": 128,
+            "pattern": "^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+$",
+            "description": "No control, format or unassigned characters, no line breaks.",
+        }
+    ),
+]
 TokenId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
 Time = Annotated[int, Field(ge=0, le=_MAX_TIME_S)]
 PerDay = Annotated[int, Field(ge=1, le=10**12)]

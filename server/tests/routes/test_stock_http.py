@@ -14,7 +14,7 @@ from voxwire_server.app import create_app, lifespan
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.keys import KeyRing
-from voxwire_server.routes.stock_http import MAX_BODY_BYTES
+from voxwire_server.routes.stock_bodies import MAX_BODY_BYTES
 from voxwire_server.tokens import TokenIssuer
 
 HOST = "http://127.0.0.1:7860"

@@ -19,7 +19,7 @@ from voxwire_server.admin.meters import CONTENT_TYPE, Meters
 from voxwire_server.control.intake import Rate, TokenBucket
 from voxwire_server.strict_json import checked, load_json
 
-__all__ = ["MIN_KEY_CHARS", "AdminKeyError", "Live", "admin_routes", "check_admin_key"]
+__all__ = ["MIN_KEY_CHARS", "AdminKeyError", "EndBody", "Live", "admin_routes", "check_admin_key"]
 
 _log = logging.getLogger("voxwire.admin")
 
@@ -36,7 +36,9 @@ _SHAPE: Final = (
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-class _End(BaseModel):
+class EndBody(BaseModel):
+    """The body of ``DELETE /v1/sessions/{id}``; it may be missing."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
     reason: Annotated[str, StringConstraints(max_length=_MAX_REASON_CHARS)] = ""
@@ -142,8 +144,8 @@ def _reason_of(body: bytes | None) -> str | None:
     """The reason in a body, empty where it has none; None = the body is something else."""
     if body is None:
         return None
-    asked = checked(_End, load_json(body)) if body else _End()
-    return asked.reason if isinstance(asked, _End) and asked.reason.isprintable() else None
+    asked = checked(EndBody, load_json(body)) if body else EndBody()
+    return asked.reason if isinstance(asked, EndBody) and asked.reason.isprintable() else None
 
 
 def _no(status: int, code: str, reason: str) -> Response:

@@ -8,11 +8,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import Route
 
 from voxwire_protocol import wire
@@ -27,6 +26,13 @@ from voxwire_server.routes.bodies import (
     read_json_body,
 )
 from voxwire_server.routes.refusals import cors_headers
+from voxwire_server.routes.stock_bodies import (
+    MAX_BODY_BYTES,
+    Body,
+    CandidatesBody,
+    OfferBody,
+    StartBody,
+)
 from voxwire_server.routes.stock_files import StockFiles
 from voxwire_server.routes.stock_offers import Offers, refused_request
 from voxwire_server.routes.stock_starts import Asked, Owner, Start, Starts, asked_of
@@ -34,9 +40,8 @@ from voxwire_server.session.directory import Directory
 from voxwire_server.session.ticket import Refused, Ticket
 from voxwire_server.strict_json import checked, load_json
 
-__all__ = ["MAX_BODY_BYTES", "StockHttp"]
+__all__ = ["StockHttp"]
 
-MAX_BODY_BYTES: Final = 16_384
 _ALLOWED: Final = {
     "Access-Control-Allow-Methods": "GET, POST, PATCH",
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
@@ -46,40 +51,7 @@ _NOT_FOUND: Final = RefusedRequestError(
     404, wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED, "no such session or connection"
 )
 _Answer = Callable[[Request], Awaitable[Any]]
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
-
-
-_Asks = TypeVar("_Asks", bound=_Body)
-
-
-class _StartBody(_Body):
-    transport: str = "webrtc"
-    enableDefaultIceServers: bool = False
-    createDailyRoom: bool = False
-    body: Any = None
-
-
-class _OfferBody(_Body):
-    sdp: Annotated[str, Field(max_length=MAX_BODY_BYTES)]
-    type: Literal["offer"]
-    pc_id: Annotated[str, Field(max_length=128)] | None = None
-    restart_pc: bool | None = None
-    request_data: Any = None
-    requestData: Any = None
-
-
-class _Candidate(_Body):
-    candidate: Annotated[str, Field(max_length=512)]
-    sdp_mid: Annotated[str, Field(max_length=64)] | None = None
-    sdp_mline_index: Annotated[int, Field(ge=0, le=64)] | None = None
-
-
-class _CandidatesBody(_Body):
-    pc_id: Annotated[str, Field(max_length=128)]
-    candidates: Annotated[list[_Candidate], Field(max_length=16)] = []
+_Asks = TypeVar("_Asks", bound=Body)
 
 
 class StockHttp:
@@ -126,14 +98,12 @@ class StockHttp:
         return {"status": "ready", "transports": _transports()}
 
     async def _start(self, request: Request) -> dict[str, Any]:
-        asked = _parsed(
-            _StartBody, await read_json_body(request, MAX_BODY_BYTES, may_be_empty=True)
-        )
+        ticket = await self._vouched(self._ticket(request))
+        asked = _parsed(StartBody, await read_json_body(request, MAX_BODY_BYTES, may_be_empty=True))
         transport = "daily" if asked.createDailyRoom else asked.transport
         if transport not in _transports():
             reason = f"this server serves {' and '.join(_transports())}"
             raise RefusedRequestError(400, wire.ErrorCode.ERROR_CODE_UNSUPPORTED, reason)
-        ticket = await self._directory.vouched(self._ticket(request))
         refused = self._directory.refusal_of(ticket)
         if refused is not None:
             raise refused_request(refused)
@@ -165,8 +135,8 @@ class StockHttp:
         return {"iceConfig": {"iceServers": listed}} if listed else {}
 
     async def _offer(self, request: Request) -> dict[str, Any]:
-        asked = _parsed(_OfferBody, await read_json_body(request, MAX_BODY_BYTES))
-        start = self._start_of(request)
+        start, ticket = await self._let_in(request)
+        asked = _parsed(OfferBody, await read_json_body(request, MAX_BODY_BYTES))
         again = asked.pc_id or ""
         if again and not asked.restart_pc:
             code = wire.ErrorCode.ERROR_CODE_UNSUPPORTED
@@ -174,9 +144,6 @@ class StockHttp:
             raise RefusedRequestError(409, code, reason)
         data = asked.request_data if asked.request_data is not None else asked.requestData
         wish = _asked(data) if start is None or data else start.asked
-        ticket = self._ticket(request)
-        if start is not None:
-            ticket = replace(start.ticket, address=ticket.address)
         ticket = await self._directory.vouched(ticket)
         owner = self._owner(request, start)
         answer, pc_id = await self._offers.answer(
@@ -187,8 +154,9 @@ class StockHttp:
         return {"sdp": answer, "type": "answer", "pc_id": pc_id}
 
     async def _candidates(self, request: Request) -> dict[str, Any]:
-        asked = _parsed(_CandidatesBody, await read_json_body(request, MAX_BODY_BYTES))
-        owner = self._owner(request, self._start_of(request))
+        start, _ = await self._let_in(request)
+        owner = self._owner(request, start)
+        asked = _parsed(CandidatesBody, await read_json_body(request, MAX_BODY_BYTES))
         lines = [each.candidate for each in asked.candidates if each.candidate]
         if not self._offers.candidates(asked.pc_id, owner, lines):
             raise _NOT_FOUND
@@ -205,6 +173,26 @@ class StockHttp:
         return await self._files.take(request, self._owner(request, None), admitted)
 
     # who
+
+    async def _let_in(self, request: Request) -> tuple[Start | None, Ticket]:
+        """Whoever offers, before his body is read: by his start, a connection, or his token.
+
+        Raises:
+            RefusedRequestError: He has none of them.
+        """
+        start, ticket = self._start_of(request), self._ticket(request)
+        if start is not None:
+            return start, replace(start.ticket, address=ticket.address)
+        if self._owner(request, None) not in self._offers.owners():
+            ticket = await self._vouched(ticket)
+        return None, ticket
+
+    async def _vouched(self, ticket: Ticket) -> Ticket:
+        ticket = await self._directory.vouched(ticket)
+        refused = await self._directory.stranger(ticket)
+        if refused is not None:
+            raise refused_request(refused)
+        return ticket
 
     def _start_of(self, request: Request) -> Start | None:
         """The start that the path names; None = the path names none.

@@ -194,6 +194,9 @@ class Offers:
             raise RefusedRequestError(409, code, "this session has its client already")
         begins = known is None or known.call is None
         if begins:
+            refused = await self._directory.stranger(ticket)
+            if refused is not None:
+                raise refused_request(refused)
             self._check(ticket)
         if self._pending >= _MAX_PENDING or not self._rate.take(time.monotonic() * 1000):
             code = wire.ErrorCode.ERROR_CODE_RATE_LIMITED

@@ -15,7 +15,6 @@ from voxwire_server.gate import address_of
 from voxwire_server.routes.bodies import (
     NO_STORE,
     RefusedRequestError,
-    check_length,
     invalid,
     read_json_body,
 )
@@ -26,14 +25,16 @@ from voxwire_server.session.told import NOBODY, Told
 from voxwire_server.strict_json import checked, load_json
 from voxwire_server.tokens import Limits, Name, TokenIssuer
 
-__all__ = ["secret_check", "tokens_router"]
+__all__ = ["TokenRequest", "secret_check", "tokens_router"]
 
 _MAX_BODY_BYTES: Final = 4096
 _MAX_TTL_S: Final = 3600
 _SHAPE: Final = "the body must be a JSON object: user and, if wanted, bot, ttl_s, limits"
 
 
-class _TokenRequest(BaseModel):
+class TokenRequest(BaseModel):
+    """The body of ``POST /v1/tokens``."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
     user: Name
@@ -51,8 +52,8 @@ def _check_key(request: Request, key_check: Callable[[bytes], bool]) -> None:
         )
 
 
-def _parse(body: bytes) -> _TokenRequest:
-    asked = checked(_TokenRequest, load_json(body))
+def _parse(body: bytes) -> TokenRequest:
+    asked = checked(TokenRequest, load_json(body))
     if isinstance(asked, str):
         raise invalid(f"{asked} is missing or not valid" if asked else _SHAPE)
     return asked
@@ -66,7 +67,7 @@ def secret_check(secret: str) -> Callable[[bytes], bool] | None:
     return lambda given: hmac.compare_digest(hashlib.sha256(given).digest(), expected)
 
 
-def _issue(issuer: TokenIssuer, asked: _TokenRequest, now_s: int) -> str | None:
+def _issue(issuer: TokenIssuer, asked: TokenRequest, now_s: int) -> str | None:
     try:
         return issuer.issue(
             asked.user, now_s=now_s, ttl_s=asked.ttl_s, bot=asked.bot, limits=asked.limits
@@ -104,7 +105,6 @@ def tokens_router(
         return router
 
     async def answer(request: Request) -> dict[str, str | int]:
-        check_length(request, _MAX_BODY_BYTES)
         try:
             _check_key(request, key_check)
         except RefusedRequestError:

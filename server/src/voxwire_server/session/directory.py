@@ -207,6 +207,36 @@ class Directory:
             return self._refused(error)
         return None
 
+    async def stranger(self, ticket: Ticket) -> Refused | None:
+        """Why that ticket opens nothing here, now or later; None = it may.
+
+        For a door that takes something in before it attaches. Nothing is used up or promised.
+        Cancel-safe.
+
+        Args:
+            ticket: Who asks, vouched for.
+        """
+        return await asyncio.shield(self._spawn(self._strange(ticket)))
+
+    async def _strange(self, ticket: Ticket) -> Refused | None:
+        try:
+            claims = self._admission.check(ticket, now_s=self._wall_s()).claims
+            if isinstance(claims, Claims):
+                async with self._users.of(claims.user):
+                    await self._unused(claims)
+        except (NoSuchBotError, TokenError) as error:
+            self._starts.turned_away(ticket.address)
+            return self._refused(error)
+        except (AuthenticatorFailedError, StoreUnreachableError) as error:
+            return self._refused(error)
+        return None
+
+    async def _unused(self, claims: Claims) -> None:
+        use = _use_of(claims, b"", "")
+        if await self._store.claim(use) is None:
+            raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
+        await self._store.claim(use, back=True)
+
     def accepts_of(self, ticket: Ticket) -> Acceptance | Refused:
         """What the bot takes of files that whoever has that ticket talks to; nothing is used up."""
         try:
