@@ -51,7 +51,7 @@ def pages(*names: str) -> tuple[str, ...]:
     return tuple(f"test/browser/{name}" for name in names)
 
 
-STOCK_BOTS = ("stock_bot", "stock_readme", "false_bots", "frames", "restarts")
+STOCK_BOTS = ("last_word", "stock_bot", "stock_readme", "false_bots", "frames", "restarts")
 
 SHARES = [
     Share("cores", "", 45, busy=True),

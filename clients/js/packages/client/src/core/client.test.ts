@@ -299,10 +299,11 @@ test("diagnose names what is wrong", async () => {
   });
   expect(unreachable).toMatchObject({ ok: false, failed: ["server: unreachable"] });
   const denied = await states(({ media }) => {
-    media.check = async (what) => {
+    const check = async (what: string) => {
       if (what !== "microphone") return undefined;
       throw makeError("permission_denied", "the user refused the microphone");
     };
+    media.checks = async () => ({ check });
   });
   expect(denied).toMatchObject({ ok: false, failed: ["microphone: permission_denied"] });
 });

@@ -64,15 +64,21 @@ class Diagnoser {
   async all(): Promise<void> {
     const { media } = this.options;
     await this.#check("secure_origin", async () => this.#origin());
-    await this.#check("microphone", () => media.check?.("microphone", this.#iceServers()));
+    await this.#check("microphone", () =>
+      media.checks?.().then(({ check }) => check("microphone", this.#iceServers())),
+    );
     try {
       await this.#server();
     } finally {
       this.#socket?.send(wire.encodeEnvelope(wire.envelope({ case: "bye", value: {} }, ONE)));
       await this.#socket?.close(new Scope(this.scope.env));
     }
-    await this.#check("stun", () => media.check?.("stun", this.#iceServers()));
-    await this.#check("turn", () => media.check?.("turn", this.#iceServers()));
+    await this.#check("stun", () =>
+      media.checks?.().then(({ check }) => check("stun", this.#iceServers())),
+    );
+    await this.#check("turn", () =>
+      media.checks?.().then(({ check }) => check("turn", this.#iceServers())),
+    );
   }
 
   async #server(): Promise<void> {

@@ -67,6 +67,16 @@ export interface MediaPath {
   close(): void;
 }
 
+/** Single things that are tried; they use no session and leave nothing. */
+export interface MediaChecks {
+  /** Resolves with what was found in a few words, or undefined where that does not apply; rejects
+   * with what is wrong. */
+  check(
+    what: "microphone" | "stun" | "turn",
+    iceServers: readonly RTCIceServer[],
+  ): Promise<string | undefined>;
+}
+
 export interface Media {
   /** Carriers that this media has, best first. */
   readonly carriers: readonly CarrierName[];
@@ -92,12 +102,8 @@ export interface Media {
   quality(): Promise<Flow>;
   setVolume(volume: number): void;
   resumeAudio(): Promise<void>;
-  /** Tries one thing for `diagnose()`: resolves with what it found in a few words, or undefined
-   * where that does not apply; rejects with what is wrong. Uses no session and leaves nothing. */
-  check?(
-    what: "microphone" | "stun" | "turn",
-    iceServers: readonly RTCIceServer[],
-  ): Promise<string | undefined>;
+  /** What `diagnose()` tries with this media; absent = nothing. */
+  checks?(): Promise<MediaChecks>;
   /** `playbackBlocked` of the client. */
   onPlaybackBlocked: ((blocked: boolean) => void) | undefined;
   /** The session is over: every track, node, connection and timer of it is released. */
