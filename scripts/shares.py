@@ -162,6 +162,7 @@ SHARES = [
         system=True,
     ),
     Share("browser", "stock cuts", 150, pages("stock-cuts"), vitest=BROWSER, system=True),
+    Share("browser", "diagnose", 40, pages("diagnose"), vitest=BROWSER, system=True),
     Share("browser", "firefox", 45, pages("firefox"), vitest=BROWSER, apart=True, system=True),
     Share("interop", "rooms", 90, whole("echo_long"), busy=True, system=True),
     Share("interop", "live sound", 130, whole("live_sound"), system=True),

@@ -13,7 +13,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.support.coturn import Coturn, coturn, free_ports
 from tests.support.front import make_certificates
 
-
 _PEERS = "allow-loopback-peers"
 """The server that a browser calls through it is on this machine."""
 

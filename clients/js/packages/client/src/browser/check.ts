@@ -1,5 +1,5 @@
 /** Single things that `diagnose()` tries in a browser; nothing of them stays. */
-import type { Asked, Kind, Trouble } from "../core/diagnosis/verdict.js";
+import type { Asked, Kind, Trouble } from "../media/asked.js";
 import type { PathOptions, Payload, TrialPath } from "../media/media.js";
 import { deviceError, deviceFailure, mediaDevices } from "./device-errors.js";
 import { Trial } from "./trial-path.js";

@@ -71,7 +71,9 @@ export class Trial implements TrialPath {
 
   async look(): Promise<TrialLook> {
     const entries: Entry[] = [];
-    (await this.#peer.connection.getStats()).forEach((entry: Entry) => entries.push(entry));
+    (await this.#peer.connection.getStats()).forEach((entry: Entry) => {
+      entries.push(entry);
+    });
     const stats = readStats(entries);
     const remote = entries.find(({ type }) => type === "remote-inbound-rtp");
     return {

@@ -1,23 +1,10 @@
 /** What stands between this client and a conversation, one check after the other. */
 import { makeError } from "@voxwire/protocol";
 import type { Diagnosis } from "../api.js";
-import type { Media } from "../media/media.js";
 import { asError } from "./attach.js";
 import { type CheckName, failed, needing, ORDER } from "./diagnosis/checks.js";
-import { Run } from "./diagnosis/run.js";
-import type { Environment } from "./environment.js";
-import type { SessionOptions } from "./peer.js";
+import { type DiagnoseOptions, Run } from "./diagnosis/run.js";
 import { Scope } from "./scope.js";
-
-export interface DiagnoseOptions {
-  readonly env: Environment;
-  readonly media: Media;
-  readonly signal: AbortSignal | undefined;
-  readonly timeoutMs: number;
-  readonly nonce: Uint8Array<ArrayBuffer>;
-  sessionOptions(): Omit<SessionOptions, "token">;
-  token(signal: AbortSignal): Promise<string>;
-}
 
 /** Opens a session, without a voice, and ends it again. Never rejects. */
 export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {

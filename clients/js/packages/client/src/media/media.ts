@@ -5,7 +5,7 @@
  * audio of one session. Mirrors `voxwire._path`, `_opening`, `_playback` of the Python client.
  */
 import type { ClientEvents, VoxwireError, wire } from "@voxwire/protocol";
-import type { Asked } from "../core/diagnosis/verdict.js";
+import type { Asked } from "./asked.js";
 import type { Devices, Levels, Microphone } from "./devices.js";
 import type { Flow } from "./quality.js";
 

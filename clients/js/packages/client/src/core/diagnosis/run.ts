@@ -1,12 +1,13 @@
 /** One diagnosis: its checks in their order, each with a deadline. */
 import { makeError, type VoxwireError, type wire } from "@voxwire/protocol";
-import type { MediaChecks } from "../../media/media.js";
+import type { Media, MediaChecks } from "../../media/media.js";
 import { gradeOf } from "../../media/quality.js";
 import { asError, Greeting, type Lost, Refusal } from "../attach.js";
-import type { DiagnoseOptions } from "../diagnose.js";
 import { Dialler } from "../dialler.js";
+import type { Environment } from "../environment.js";
 import { Gate } from "../gate.js";
 import { IceChoice } from "../ice.js";
+import type { SessionOptions } from "../peer.js";
 import type { Scope } from "../scope.js";
 import type { Socket } from "../socket.js";
 import { isLoopback } from "../url.js";
@@ -49,6 +50,16 @@ const OF_END: { readonly [code: string]: string } = {
 };
 const NETWORK = ORDER.slice(1, ORDER.indexOf("microphone"));
 const MEDIA = ORDER.slice(ORDER.indexOf("webrtc"), ORDER.indexOf("udp"));
+
+export interface DiagnoseOptions {
+  readonly env: Environment;
+  readonly media: Media;
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number;
+  readonly nonce: Uint8Array<ArrayBuffer>;
+  sessionOptions(): Omit<SessionOptions, "token">;
+  token(signal: AbortSignal): Promise<string>;
+}
 
 /** What an attempt gave, or the check that it failed. */
 type Attempt<T> = { readonly value: T; readonly bad?: undefined } | { readonly bad: Check };
