@@ -208,3 +208,21 @@ test("UDP that is blocked", async () => {
   expect(good(checks)).toEqual(without("stun", "turn_udp", "udp"));
   expect(checks.get("turn_tcp")?.state).toBe("ok");
 });
+
+test("the console finds the cause at a press", async () => {
+  const open = await start({ key: "" });
+  open.blockMedia(true);
+  const page = await browser.newPage({ viewport: { width: 1100, height: 800 } });
+  await page.goto(`${open.url}/?transport=webrtc`);
+  await page.getByTestId("connect").click();
+  await page.getByTestId("find-cause").click({ timeout: 60_000 });
+  const causes = page.getByTestId("cause");
+  await causes.first().waitFor({ timeout: 30_000 });
+  const found = await causes.evaluateAll((all) =>
+    all.map((one) => [one.getAttribute("data-check"), one.getAttribute("data-state")]),
+  );
+  if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
+  await page.close();
+  await open.stop();
+  expect(found).toEqual([["udp", "failed"]]);
+});
