@@ -309,6 +309,7 @@ async def test_an_interruption_behind_the_end_throws_no_sound_away(time: Virtual
     held = Held(time, FakeLine(RTC))
     async with running(held, time) as line:
         await _owes(line, time)
+        held.inflow.end = 2400  # of which a part may still sound
         line.say(RtviMessage("bot-interrupted"))
         await time.settle()
         assert [it.end for it in held.handler.of("utterance_ended")] == [
