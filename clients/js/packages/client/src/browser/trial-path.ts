@@ -77,7 +77,7 @@ export class Trial implements TrialPath {
     const stats = readStats(entries);
     const remote = entries.find(({ type }) => type === "remote-inbound-rtp");
     return {
-      relayed: isRelayed(entries),
+      relayed: isRelayed(this.#peer.receiver, entries),
       rttMs: stats?.rttMs,
       jitterMs: stats?.jitterMs,
       received: stats?.packetsReceived ?? 0,
@@ -114,12 +114,16 @@ export class Trial implements TrialPath {
   }
 }
 
-/** Whether the pair in use goes through TURN, at this end. */
-function isRelayed(entries: readonly Entry[]): boolean {
+/** Whether the path goes through TURN, at this end. Statistics come late on a busy machine: the
+ * transport knows at once, where a browser lets it be asked. */
+function isRelayed(receiver: RTCRtpReceiver, entries: readonly Entry[]): boolean {
+  const { iceTransport } = receiver.transport ?? {};
+  const chosen = iceTransport?.getSelectedCandidatePair?.()?.local?.type;
+  if (chosen) return chosen === "relay";
   const byId = new Map(entries.map((entry) => [entry.id, entry]));
-  const pair = entries.find(
-    ({ type, state, nominated }) =>
-      type === "candidate-pair" && state === "succeeded" && nominated === true,
+  const pairs = entries.filter(
+    ({ type, state }) => type === "candidate-pair" && state === "succeeded",
   );
-  return byId.get(pair?.localCandidateId)?.candidateType === "relay";
+  const ends = pairs.map(({ localCandidateId }) => byId.get(localCandidateId)?.candidateType);
+  return ends.length > 0 && ends.every((kind) => kind === "relay");
 }
