@@ -121,9 +121,13 @@ def _steps() -> list[Case]:
 
 
 def _that_work() -> list[Case]:
-    relays = {"turn_udp": _UDP_RELAYS, "turn_tcp": _TCP_RELAYS, "turn_tls": _TLS_RELAYS}
+    relays: dict[str, Any] = {
+        "turn_udp": _UDP_RELAYS,
+        "turn_tcp": _TCP_RELAYS,
+        "turn_tls": _TLS_RELAYS,
+    }
     everything = [_stun(), _udp(), _tcp(), _tls()]
-    no_webrtc = {"webrtc": _skipped("not installed")}
+    no_webrtc: dict[str, Any] = {"webrtc": _skipped("not installed")}
     return [
         _step([], _UP),
         _step(everything, _UP, stun=_SEEN, **relays),
@@ -193,7 +197,7 @@ def _without_udp() -> list[Case]:
 
 def _turn_that_is_down() -> list[Case]:
     down = _turn("turn:t cannot be reached (nothing), nor t otherwise", _START)
-    follow = {"turn_tcp": _needs("turn_udp"), "turn_tls": _needs("turn_udp")}
+    follow: dict[str, Any] = {"turn_tcp": _needs("turn_udp"), "turn_tls": _needs("turn_udp")}
     spare = "stun:t: nothing"
     return [
         _step(
