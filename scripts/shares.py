@@ -51,7 +51,7 @@ def pages(*names: str) -> tuple[str, ...]:
     return tuple(f"test/browser/{name}" for name in names)
 
 
-STOCK_BOTS = ("stock_bot", "stock_readme", "false_bots", "frames", "restarts")
+STOCK_BOTS = ("last_word", "stock_bot", "stock_readme", "false_bots", "frames", "restarts")
 
 SHARES = [
     Share("cores", "", 45, busy=True),
@@ -163,6 +163,7 @@ SHARES = [
         system=True,
     ),
     Share("browser", "stock cuts", 150, pages("stock-cuts"), vitest=BROWSER, system=True),
+    Share("browser", "diagnose", 40, pages("diagnose"), vitest=BROWSER, system=True),
     Share("browser", "firefox", 45, pages("firefox"), vitest=BROWSER, apart=True, system=True),
     Share("interop", "rooms", 90, whole("echo_long"), busy=True, system=True),
     Share("interop", "live sound", 130, whole("live_sound"), system=True),

@@ -15,6 +15,7 @@ import capture_cases
 import channel_cases
 import clock_cases
 import conversation_cases
+import diagnosis_cases
 import jitter_cases
 import playout_cases
 import quality_cases
@@ -37,6 +38,7 @@ SCRIPTS = {
     "conversation": conversation_cases,
     "quality": quality_cases,
     "addresses": address_cases,
+    "diagnosis": diagnosis_cases,
 }
 FOLDERS = ("wire", *SCRIPTS, "rtvi")
 KEPT = {"rtvi/payloads.json"}  # written by hand

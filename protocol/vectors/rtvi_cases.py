@@ -9,6 +9,7 @@ from typing import Any
 
 import rtvi_bot_cases
 import rtvi_client_cases
+import rtvi_late_cases
 import rtvi_lost_cases
 import rtvi_talk_cases
 
@@ -85,6 +86,11 @@ def cases() -> Iterator[tuple[str, Any]]:
         rtvi_bot_cases.bot_unspaced,
         rtvi_bot_cases.bot_cut,
         rtvi_lost_cases.bot_lost,
+        rtvi_late_cases.bot_late,
+        rtvi_late_cases.bot_never,
+        rtvi_late_cases.bot_late_cut,
+        rtvi_late_cases.bot_late_next,
+        rtvi_late_cases.bot_late_order,
         rtvi_bot_cases.bot_tools,
         rtvi_bot_cases.bot_app,
         rtvi_bot_cases.bot_asked,

@@ -40,6 +40,16 @@ def lost(*envelopes: dict[str, Any], at: int = 0) -> dict[str, Any]:
     return {"op": "lost", "media_ms": at, "envelopes": list(envelopes)}
 
 
+def late(utterance_id: str) -> dict[str, Any]:
+    """The utterance whose end waits for words; empty = none."""
+    return {"op": "late", "utterance_id": utterance_id}
+
+
+def overdue(*envelopes: dict[str, Any], at: int = 0) -> dict[str, Any]:
+    """It has waited for long enough, and what that means."""
+    return {"op": "overdue", "media_ms": at, "envelopes": list(envelopes)}
+
+
 def ready(version: Any, about: Any = None, message_id: str = "r") -> dict[str, Any]:
     """A handshake of a client, without what the bot answers."""
     return m("client-ready", {"version": version, "about": about or {"library": "x"}}, message_id)

@@ -1,6 +1,8 @@
 """What answers of STUN, TURN and a path mean together: one cause is one failure."""
 
 import itertools
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from voxwire._diagnosis.checks import Check
 from voxwire._diagnosis.relays import Asked
 from voxwire._diagnosis.verdict import PathTried, conclude
 
+VECTORS = Path(__file__).resolve().parents[3] / "protocol/vectors/diagnosis"
 NOW_S = 1_800_000_000.0
 UP, RELAYED = PathTried("up"), PathTried("up", relayed=True)
 BLOCKED = PathTried("failed", "no UDP packet came back", network=True)
@@ -174,3 +177,24 @@ def test_whatever_comes_together_what_is_skipped_names_a_check_that_failed() -> 
         wrong = any(trouble for trouble, _ in picked) or path is BLOCKED
         assert bool(wrongs) == wrong, (path, picked, found)
         assert failed or path is not BLOCKED
+
+
+def _shown(check: Check) -> dict[str, Any]:
+    """As the vectors write it."""
+    code = None if check.code is None else check.code.name
+    found = {"name": check.name, "state": check.state, "detail": check.detail, "code": code}
+    more = {"advice": check.advice, "needs": check.needs}
+    return {name: value for name, value in {**found, **more}.items() if value}
+
+
+def test_the_golden_cases_hold() -> None:
+    steps = json.loads((VECTORS / "verdict.json").read_text("utf-8"))["steps"]
+    for at, step in enumerate(steps):
+        asked = [Asked(**one) for one in step["asked"]]
+        found = conclude(
+            asked,
+            PathTried(**step["path"]),
+            clock_is_wrong=step["clock_is_wrong"],
+            now_s=step["now_s"],
+        )
+        assert [_shown(check) for check in found] == step["checks"], at

@@ -272,3 +272,59 @@ async def test_a_file_that_is_no_message_of_the_carrier_is_refused(time: Virtual
         await time.settle()
         [ended] = held.handler.of("file_ended")
         assert ended.code == wire.ErrorCode.ERROR_CODE_TOO_LARGE
+
+
+def _output(spoken: str, rest: str) -> RtviMessage:
+    progress = {"accumulated_text": spoken, "remaining_text": rest}
+    data = {"text": spoken + rest, "segment_id": 1, "spoken_progress": progress}
+    return RtviMessage("bot-output", data)
+
+
+async def _owes(line: FakeLine, time: VirtualTime) -> None:
+    """The bot has stopped, and its last word is missing."""
+    line.say(RtviMessage("bot-started-speaking"), _output("", "It is."))
+    line.say(RtviMessage("bot-tts-text", {"text": "It"}), RtviMessage("bot-stopped-speaking"))
+    await time.settle()
+
+
+@pytest.mark.parametrize(("after_ms", "heard"), [(180, 2), (999, 2), (1001, 1)])
+@in_virtual_time
+async def test_the_end_of_an_utterance_waits_a_second_for_a_word_that_is_late(
+    time: VirtualTime, after_ms: int, heard: int
+) -> None:
+    held = Held(time, FakeLine(SOCKET))
+    async with running(held, time) as line:
+        await _owes(line, time)
+        assert held.handler.of("utterance_ended") == []
+        await asyncio.sleep(after_ms / 1000)
+        line.say(_output("It is.", ""))
+        await asyncio.sleep(5)
+        [ended] = held.handler.of("utterance_ended")
+        assert ended.heard_words == heard
+        assert ended.end == wire.UtteranceEnd.UTTERANCE_END_COMPLETED
+
+
+@in_virtual_time
+async def test_an_interruption_behind_the_end_throws_no_sound_away(time: VirtualTime) -> None:
+    held = Held(time, FakeLine(RTC))
+    async with running(held, time) as line:
+        await _owes(line, time)
+        held.inflow.end = 2400  # of which a part may still sound
+        line.say(RtviMessage("bot-interrupted"))
+        await time.settle()
+        assert [it.end for it in held.handler.of("utterance_ended")] == [
+            wire.UtteranceEnd.UTTERANCE_END_COMPLETED
+        ]
+        assert held.handler.of("interrupted") == held.handler.of("flush") == []
+
+
+@in_virtual_time
+async def test_the_end_that_waits_is_told_before_that_of_the_session(time: VirtualTime) -> None:
+    held = Held(time, FakeLine(SOCKET))
+    async with running(held, time) as line:
+        await _owes(line, time)
+        line.lose(ended=True)
+        await held.failure()
+        await asyncio.sleep(5)
+    told = [envelope.WhichOneof("payload") for envelope in held.handler.envelopes]
+    assert told[-2:] == ["utterance_ended", "session_ended"]

@@ -107,8 +107,11 @@ def test_a_stock_bot_is_understood_and_asked(script: dict[str, Any]) -> None:
         if step["op"] == "state":
             assert str(bot.version) == step["version"]
             assert bot.capabilities == step["capabilities"]
-        elif step["op"] == "lost":
-            ended = [MessageToDict(envelope) for envelope in bot.lost(step["media_ms"])]
+        elif step["op"] == "late":
+            assert bot.late_utterance_id == step["utterance_id"], where
+        elif step["op"] in ("lost", "overdue"):
+            verb = bot.lost if step["op"] == "lost" else bot.overdue
+            ended = [MessageToDict(envelope) for envelope in verb(step["media_ms"])]
             assert ended == [MessageToDict(_envelope(one)) for one in step["envelopes"]], where
         elif step["op"] == "read":
             message = read(step["message"])

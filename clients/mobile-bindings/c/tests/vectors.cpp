@@ -19,11 +19,12 @@ namespace {
 using Run = void (*)(const Step &);
 
 // rtvi/ belongs to the server's gateway, quality/ to a client that measures, which comes later;
-// addresses/ to one that dials; wire/ is read by itself.
+// addresses/ to one that dials, diagnosis/ to one that looks for what is wrong; wire/ is read by itself.
 const std::map<std::string, Run> kFolders = {
     {"addresses", nullptr}, {"capture", run_capture}, {"channel", run_channel},
     {"clock", run_clock},   {"jitter", run_jitter},   {"conversation", run_conversation},
     {"playout", run_playout}, {"quality", nullptr},   {"rtvi", nullptr},
+    {"diagnosis", nullptr},
     {"tools", run_tools},   {"wire", nullptr},        {"words", run_words},
 };
 

@@ -234,6 +234,21 @@ test("a page that is turned away is told why, and is asked for no token", async 
   expect(screen.getByTestId("notice-failure").textContent).toContain("the origin of this page");
 });
 
+test("the cause of a failure is looked for at a press, and told with what to do", async () => {
+  const error = failure("timeout", "the server took too long");
+  await tell(() => client.setStatus({ status: "closed", reason: "error", error }));
+  const check = { name: "server", state: "ok", detail: "it is there", advice: "", durationMs: 1 };
+  const bad = { ...check, name: "udp", state: "failed", detail: "no packet", advice: "open UDP" };
+  client.diagnosis = { ok: false, checks: [check, bad] as never };
+  await act(async () => fireEvent.click(screen.getByTestId("find-cause")));
+  const causes = screen.getAllByTestId("cause").map(({ textContent }) => textContent);
+  expect(causes).toEqual(["UDP: no packet. Open UDP."]);
+  client.diagnosis = { ok: true, checks: [check] as never };
+  await act(async () => fireEvent.click(screen.getByTestId("find-cause")));
+  expect(screen.queryAllByTestId("cause")).toEqual([]);
+  expect(screen.getByTestId("cause-none").textContent).toContain("Nothing is in the way");
+});
+
 test("one of several bots is chosen by name, the first to begin with", async () => {
   cleanup();
   vi.stubGlobal("fetch", async () => Response.json({ protocol: "voxwire.v1", bots: ["a", "b"] }));

@@ -235,13 +235,25 @@ export interface Activity {
   readonly userSpeaking: boolean;
 }
 
+/** What was tried, in the order in which it is told. One cause is one failed check. */
 export interface Diagnosis {
+  /** Nothing failed. */
   readonly ok: boolean;
   readonly checks: readonly {
-    readonly name: "secure_origin" | "microphone" | "server" | "token" | "stun" | "turn" | "rtt";
-    readonly state: "ok" | "failed" | "skipped";
+    /** As `voxwire doctor` names them; `secure_origin` is of pages alone. */
+    readonly name:
+      | ("secure_origin" | "name" | "tls" | "server" | "clock" | "token" | "capacity" | "rtt")
+      | ("webrtc" | "stun" | "turn_udp" | "turn_tcp" | "turn_tls" | "udp" | "echo" | "session")
+      | ("microphone" | "speaker");
+    /** `warning` = a conversation suffers from it, or does without it; `skipped` = not tried, or
+     * what came of it has its cause in the check that `needs` names. */
+    readonly state: "ok" | "warning" | "failed" | "skipped";
+    /** What was found, or why it was skipped. */
     readonly detail: string;
+    /** What to do, when it is neither ok nor skipped. */
+    readonly advice: string;
     readonly code?: string;
+    readonly needs?: Diagnosis["checks"][number]["name"];
     readonly durationMs: number;
   }[];
 }

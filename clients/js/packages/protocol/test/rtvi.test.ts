@@ -165,7 +165,7 @@ test.each(load("refused") as Refused[])("what is no message is a typed error (%#
 });
 
 interface Step {
-  readonly op: "read" | "lost" | "write" | "state";
+  readonly op: "read" | "lost" | "late" | "overdue" | "write" | "state";
   readonly message: Json;
   readonly media_ms: number;
   readonly envelopes?: readonly es.JsonValue[];
@@ -174,6 +174,7 @@ interface Step {
   readonly error?: string;
   readonly version?: string;
   readonly capabilities?: Json;
+  readonly utterance_id?: string;
 }
 
 interface Script {
@@ -209,7 +210,8 @@ function codeOf(call: () => unknown): string {
 const sameId = (want: Json, have: RtviMessage | undefined): Json =>
   want.id === "id-+" ? { ...want, id: have?.id ?? null } : want;
 
-const SCRIPTS = ["speech", "unspaced", "cut", "lost", "tools", "app", "asked"];
+const LATE = ["late", "never", "late-cut", "late-next", "late-order"];
+const SCRIPTS = ["speech", "unspaced", "cut", "lost", ...LATE, "tools", "app", "asked"];
 
 test.each(SCRIPTS)("a stock bot: %s", (name) => {
   const script: Script = load(`bot-${name}`);
@@ -223,8 +225,10 @@ test.each(SCRIPTS)("a stock bot: %s", (name) => {
     if (step.op === "state") {
       expect(bot.version && versionText(bot.version)).toBe(step.version);
       expect(bot.capabilities).toEqual(step.capabilities);
-    } else if (step.op === "lost") {
-      expect(bot.lost(step.media_ms).map(shown), where).toEqual(wanted(step));
+    } else if (step.op === "late") {
+      expect(bot.lateUtteranceId, where).toBe(step.utterance_id);
+    } else if (step.op === "lost" || step.op === "overdue") {
+      expect(bot[step.op](step.media_ms).map(shown), where).toEqual(wanted(step));
     } else if (step.op === "read") {
       const read = () => bot.read(decode(text(step.message)), step.media_ms);
       if (step.error) {

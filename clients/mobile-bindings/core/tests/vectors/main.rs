@@ -11,14 +11,15 @@ mod tools;
 mod wire;
 mod words;
 
-/// rtvi/ belongs to the server's gateway; quality/ to a client that measures, and addresses/ to one
-/// that dials, which come later.
-const FOLDERS: [&str; 12] = [
+/// rtvi/ belongs to the server's gateway; quality/ to a client that measures, addresses/ to one that
+/// dials and diagnosis/ to one that looks for what is wrong, which come later.
+const FOLDERS: [&str; 13] = [
     "addresses",
     "capture",
     "channel",
     "clock",
     "conversation",
+    "diagnosis",
     "jitter",
     "playout",
     "quality",

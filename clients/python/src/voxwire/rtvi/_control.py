@@ -16,6 +16,7 @@ from voxwire._tool_runner import MAX_TIMEOUT_MS
 from voxwire.rtvi._dialling import Dialling
 from voxwire.rtvi._frames import Interruption
 from voxwire.rtvi._inflow import Inflow
+from voxwire.rtvi._late_words import LateWords
 from voxwire.rtvi._line import Line, LineLost
 from voxwire_protocol import wire
 from voxwire_protocol.clock import ClockSync
@@ -91,6 +92,7 @@ class StockControl:
         self._welcome = wire.Welcome()
         self._began_ms = 0
         self._flushes = 0
+        self._late_words = LateWords(self._bot, self._end_late)
         self._muted = False
         self._over = False
         self._left = False
@@ -225,6 +227,7 @@ class StockControl:
     async def close(self) -> None:
         """Hangs up; bounded."""
         self._over = True
+        self._late_words.stop()
         line, self.line = self.line, None
         if line is not None:
             await line.close()
@@ -282,7 +285,8 @@ class StockControl:
         except RtviError:
             self.bad_messages += 1
             return
-        if message.type == "bot-interrupted" and envelopes and line.carrier == _RTC:
+        cuts = any(envelope.HasField("interrupted") for envelope in envelopes)
+        if cuts and line.carrier == _RTC:
             self._cut(handler)  # over WebSocket a frame says it, in its place among the audio
         for envelope in envelopes:
             if self._taps:
@@ -293,6 +297,16 @@ class StockControl:
             if envelope.HasField("tool_request"):  # which names no deadline
                 envelope.tool_request.timeout_ms = MAX_TIMEOUT_MS
             handler.handle(envelope)
+        self._late_words.look()
+
+    def _end_late(self) -> None:
+        handler = self._handler
+        if handler is None or self._ended:
+            return
+        for ended in self._bot.overdue(_sounded_ms(handler)):
+            if self._taps:
+                self._taps.see("in", ended, self._time.now_ms())
+            handler.handle(ended)
 
     def _cut(self, handler: Handler) -> None:
         """Has what was received and has not sounded thrown away."""
@@ -361,12 +375,14 @@ class StockControl:
             handler.skipped()
             for ended in self._bot.lost(_sounded_ms(handler)):
                 handler.handle(ended)
+            self._late_words.look()
             return
         raise expired(self._now_ms() - began_ms, cause)
 
     def _tell_end(self, handler: Handler) -> None:
         if self._ended:
             return
+        self._late_words.give_up()
         self._ended = True
         reasons = wire.EndReason
         reason = reasons.END_REASON_CLIENT if self._left else reasons.END_REASON_BOT

@@ -5,6 +5,7 @@ protobuf. `StockClient` is a stock client of our server, `StockBot` a stock bot 
 they say as envelopes of ours, and what ours say as messages of theirs.
 """
 
+from voxwire_protocol.rtvi.arrivals import LATE_MS
 from voxwire_protocol.rtvi.bot_files import BotFiles, FileStep
 from voxwire_protocol.rtvi.bot_requests import BotRequests
 from voxwire_protocol.rtvi.calls import OfferedCalls
@@ -60,6 +61,7 @@ __all__ = [
     "ABSENT",
     "CHAT_LABEL",
     "LABEL",
+    "LATE_MS",
     "MAX_MESSAGE_BYTES",
     "MESSAGE_TYPES",
     "PIPELINE_MESSAGE",

@@ -1,12 +1,16 @@
 """Turns, responses, utterances and words of a stock bot, which names none of them. Pure."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from voxwire_protocol import wire
+from voxwire_protocol.rtvi.announced import Announced, progress_of
 from voxwire_protocol.text_join import join_texts
 
-__all__ = ["Arrivals"]
+__all__ = ["LATE_MS", "Arrivals"]
+
+LATE_MS: Final = 1000
+"""How long the end of an utterance waits for words that the bot has announced."""
 
 _MAX_TEXT_CHARS: Final = 262_144
 _TAIL_CHARS: Final = 16
@@ -22,6 +26,8 @@ class Arrivals:
 
     An utterance is what the bot says between starting and stopping to speak. Words get the
     position at which they arrive; ``media_ms`` of every verb is the client's playout position.
+    Where words that were announced have not come, the end of the utterance waits for them:
+    `late_utterance_id`, `overdue`.
     """
 
     def __init__(self) -> None:
@@ -37,6 +43,8 @@ class Arrivals:
         self._tail = ""
         self._words = 0
         self._silenced = self._stopped = False
+        self._announced = Announced()
+        self._late = False  # the bot has stopped, and the end of the utterance waits
         self._transcripts = 0
         self._transcript_open = False
 
@@ -69,14 +77,24 @@ class Arrivals:
         if self._silenced and not self._stopped:
             return self._states(_BOT.BOT_STATE_SPEAKING, self._user)
         self._silenced = False
-        begun = self._begin(media_ms)
+        begun = [*self.overdue(media_ms), *self._begin(media_ms)]
         return [*begun, *self._states(_BOT.BOT_STATE_SPEAKING, self._user)]
 
     def bot_stopped(self, media_ms: int, *, was_cut: bool) -> list[wire.Envelope]:
         """The bot is silent, at its end or because it was cut off."""
         self._stopped = True
-        state = _BOT.BOT_STATE_LISTENING if self.user_speaks else _BOT.BOT_STATE_IDLE
-        return [*self._end(media_ms, was_cut=was_cut), *self._states(state, self._user)]
+        bot = _BOT.BOT_STATE_LISTENING if self.user_speaks else _BOT.BOT_STATE_IDLE
+        ended = self._end(media_ms, was_cut=True) if was_cut else self._stop(media_ms)
+        return [*ended, *self._states(bot, self._user)]
+
+    @property
+    def late_utterance_id(self) -> str:
+        """The utterance whose end waits for words; empty = none. `overdue` after `LATE_MS`."""
+        return self._utterance_id if self._late else ""
+
+    def overdue(self, media_ms: int) -> list[wire.Envelope]:
+        """The end that waits for words waits no longer."""
+        return self._end(media_ms, was_cut=False) if self._late else []
 
     def voice_started(self) -> list[wire.Envelope]:
         """The bot's voice has something new to say; it may be a while until it sounds."""
@@ -85,17 +103,19 @@ class Arrivals:
 
     def interrupted(self, media_ms: int) -> list[wire.Envelope]:
         """What the bot was saying is cut off; words of it that come late are not said."""
+        was_cut, name = not self._late, self._utterance_id  # else all of it has sounded
+        ended = self._end(media_ms, was_cut=was_cut)
         self._silenced, self._stopped = True, False
-        if not self._utterance_id:
-            return []
-        name = self._utterance_id
-        ended = self._end(media_ms, was_cut=True)
+        self._announced.clear()
+        if not was_cut or not name:
+            return ended
         return [*ended, wire.Envelope(interrupted=wire.Interrupted(utterance_id=name))]
 
     def lost(self, media_ms: int) -> list[wire.Envelope]:
         """The connection is another one: what was open has no end that will still be told."""
         self._silenced = False
-        ended = [*self.response_ended(), *self._end(media_ms, was_cut=True)]
+        ended = [*self.response_ended(), *self._end(media_ms, was_cut=not self._late)]
+        self._announced.clear()
         return [*ended, *self._states(_BOT.BOT_STATE_IDLE, _USER.USER_STATE_SILENT)]
 
     # what is said
@@ -138,9 +158,40 @@ class Arrivals:
         return [wire.Envelope(response_ended=wire.ResponseEnded(response_id=name))]
 
     def words(self, text: str, media_ms: int) -> list[wire.Envelope]:
-        """A word or a sentence sounds about now."""
+        """A word or a sentence sounds about now, or has sounded where it comes late."""
+        if not text.strip() or self._silenced:
+            return []
+        said = self._announced.say(text)
+        if said == "old":
+            return []
+        ended = self.overdue(media_ms) if said == "unknown" else []
+        return [*ended, *self._tell(text, media_ms), *self._settle(media_ms)]
+
+    def progress(self, data: Any, media_ms: int) -> list[wire.Envelope]:
+        """How far the bot has come with a text that it announced: the data of ``bot-output``."""
+        progress = progress_of(data)
+        if self._silenced or progress is None:
+            return []
+        ended = [] if self._announced.is_about(progress) else self.overdue(media_ms)
+        self._announced.progress(progress)
+        if not self._late:
+            return ended
+        return [*self._tell(self._announced.rest(), media_ms), *self._settle(media_ms)]
+
+    def _stop(self, media_ms: int) -> list[wire.Envelope]:
+        """The end, at once or when the words that are missing have come."""
+        if not self._utterance_id:
+            return []
+        self._late = True
+        return [*self._tell(self._announced.rest(), media_ms), *self._settle(media_ms)]
+
+    def _settle(self, media_ms: int) -> list[wire.Envelope]:
+        """The end that has waited for words, once none is missing."""
+        return [] if self._announced.is_owed else self.overdue(media_ms)
+
+    def _tell(self, text: str, media_ms: int) -> list[wire.Envelope]:
         spans = [found.span() for found in _WORD.finditer(text)]
-        if not spans or self._silenced or self._chars + len(text) >= _MAX_TEXT_CHARS:
+        if not spans or self._chars + len(text) >= _MAX_TEXT_CHARS:
             return []
         begun = self._begin(media_ms)
         body = text[spans[0][0] : spans[-1][1]]
@@ -189,6 +240,8 @@ class Arrivals:
         if not self._utterance_id:
             return []
         name, self._utterance_id = self._utterance_id, ""
+        self._late = False
+        self._announced.end()
         how = wire.UtteranceEnd
         ended = wire.UtteranceEnded(
             utterance_id=name,

@@ -74,6 +74,7 @@ class StockBot:
             "bot-interrupted": lambda _, at: self._arrivals.interrupted(at),
             "bot-tts-started": lambda _, __: self._arrivals.voice_started(),
             "bot-tts-stopped": lambda _, __: [],
+            "bot-output": self._bot_output,
             "bot-tts-text": lambda said, at: self._arrivals.words(fields_of(said).text("text"), at),
             "user-input": self._user_input,
             "user-transcription": self._user_transcription,
@@ -112,6 +113,19 @@ class StockBot:
             media_ms: As of `read`.
         """
         return self._arrivals.lost(media_ms)
+
+    @property
+    def late_utterance_id(self) -> str:
+        """The utterance whose end waits for words that the bot has announced; empty = none."""
+        return self._arrivals.late_utterance_id
+
+    def overdue(self, media_ms: int) -> list[wire.Envelope]:
+        """The end of that utterance, to be asked for when it has waited `LATE_MS`.
+
+        Args:
+            media_ms: As of `read`.
+        """
+        return self._arrivals.overdue(media_ms)
 
     def write(self, envelope: wire.Envelope) -> list[RtviMessage]:
         """What the bot is told of an envelope of our client; see `BotRequests.write`.
@@ -193,6 +207,9 @@ class StockBot:
         is_old = self.version is not None and self.version.major < 2
         was_cut = is_old and self._arrivals.user_speaks
         return self._arrivals.bot_stopped(media_ms, was_cut=was_cut)
+
+    def _bot_output(self, message: RtviMessage, media_ms: int) -> list[wire.Envelope]:
+        return [raw_envelope(message), *self._arrivals.progress(message.data, media_ms)]
 
     def _user_input(self, message: RtviMessage, _: int) -> list[wire.Envelope]:
         fields = fields_of(message)

@@ -1,6 +1,7 @@
 import { useConnection } from "@voxwire/react";
 import { type FormEvent, type ReactNode, useId, useState } from "react";
 import { type SettingsProps, serverPath } from "../settings.js";
+import { FindCause } from "./find-cause.js";
 import { Notice } from "./notice.js";
 import { ServerGone } from "./server-gone.js";
 import { Unreachable } from "./unreachable.js";
@@ -47,6 +48,7 @@ export function ConnectionFailure({ settings, onSettings }: SettingsProps): Reac
   return (
     <Notice tone="error" testId="failure" title={ADVICE[code] ?? "The session could not go on"}>
       {code === "unreachable" ? <Unreachable error={error} /> : <p>{reason}</p>}
+      <FindCause />
     </Notice>
   );
 }

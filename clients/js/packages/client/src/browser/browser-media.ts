@@ -22,7 +22,6 @@ import {
 import { NOTHING_RESENT, UserAudio } from "../media/user-audio.js";
 import { AudioGraph, levelOf } from "./audio-graph.js";
 import { CaptureNode } from "./capture-node.js";
-import type { check } from "./check.js";
 import { DeviceStore } from "./device-store.js";
 import { BrowserMicrophone } from "./microphone.js";
 import type { BrowserPath } from "./path.js";
@@ -75,7 +74,7 @@ export class BrowserMedia implements Media {
   );
 
   /** Loaded when somebody asks: most pages never do. */
-  readonly check: typeof check = async (...asked) => (await import("./check.js")).check(...asked);
+  readonly checks = () => import("./check.js");
 
   constructor(options: MediaOptions, logger: Logger) {
     this.#options = options;

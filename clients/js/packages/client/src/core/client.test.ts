@@ -299,10 +299,15 @@ test("diagnose names what is wrong", async () => {
   });
   expect(unreachable).toMatchObject({ ok: false, failed: ["server: unreachable"] });
   const denied = await states(({ media }) => {
-    media.check = async (what) => {
-      if (what !== "microphone") return undefined;
-      throw makeError("permission_denied", "the user refused the microphone");
-    };
+    media.checks = async () => ({
+      async microphone() {
+        throw makeError("permission_denied", "the user refused the microphone");
+      },
+      ask: async () => [],
+      path() {
+        throw makeError("unsupported", "no WebRTC");
+      },
+    });
   });
   expect(denied).toMatchObject({ ok: false, failed: ["microphone: permission_denied"] });
 });

@@ -17,21 +17,32 @@ export async function explained(
   url: string,
   error: VoxwireError,
 ): Promise<VoxwireError> {
-  const { ask = askOverHttp } = scope.env;
   if (!(error.code === "unreachable" || error.code === "forbidden")) return error;
+  const answer = await askAt(scope, url);
+  return answer === undefined ? error : verdict(new URL(url), answer, error);
+}
+
+/** What HTTP is answered where a WebSocket would be; undefined = nothing. */
+export async function askAt(scope: Scope, url: string): Promise<HttpAnswer | undefined> {
+  const { ask = askOverHttp } = scope.env;
   const end = new AbortController();
-  const answer = await scope
+  return scope
     .race(
       ask(url.replace(/^ws/, "http"), end.signal).catch(() => undefined),
       ASK_MS,
     )
     .catch(() => undefined)
     .finally(() => end.abort());
-  return answer === undefined ? error : verdict(new URL(url), answer, error);
 }
 
-function verdict({ host, pathname }: URL, { status, body }: HttpAnswer, error: VoxwireError) {
-  const why = status >= 300 ? reasonOf(body) : "";
+/** What such an answer means for a WebSocket that was not opened. */
+export function verdict(
+  { host, pathname }: URL,
+  answer: HttpAnswer,
+  error: VoxwireError,
+): VoxwireError {
+  const { status, body } = answer;
+  const why = refusalOf(answer);
   if (why !== "") return refused(host, status, why);
   if (error.code === "forbidden") return error;
   const ours = status >= 200 && status < 300 && body.includes(`"${wire.SUBPROTOCOL}"`);
@@ -44,7 +55,9 @@ function verdict({ host, pathname }: URL, { status, body }: HttpAnswer, error: V
   return makeError("unreachable", reason, { retryable: true, action: "reconnect" });
 }
 
-function reasonOf(body: string): string {
+/** The reason that a server gives for a refusal over HTTP; "" = none. */
+export function refusalOf({ status, body }: HttpAnswer): string {
+  if (status < 300) return "";
   try {
     const { reason } = JSON.parse(body) as { readonly reason?: unknown };
     return typeof reason === "string" ? reason.slice(0, MAX_REASON_CHARS) : "";

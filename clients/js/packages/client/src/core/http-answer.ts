@@ -3,6 +3,8 @@ export interface HttpAnswer {
   /** 0 = something answers, and this page may not read what. */
   readonly status: number;
   readonly body: string;
+  /** Its `Date`, where this page may read it. */
+  readonly date?: string | undefined;
 }
 
 /** `Environment.ask`: asks over HTTP. Rejects when nothing answers. */
@@ -11,7 +13,8 @@ export async function askOverHttp(url: string, signal: AbortSignal): Promise<Htt
   try {
     // POST: a browser names the Origin of a page of the very same server only then
     const answer = await fetch(url, { method: "POST", cache, signal });
-    return { status: answer.status, body: await answer.text() };
+    const date = answer.headers.get("date") ?? undefined;
+    return { status: answer.status, body: await answer.text(), date };
   } catch {
     await fetch(url, { mode: "no-cors", cache, signal });
     return { status: 0, body: "" };

@@ -60,9 +60,17 @@ export class Cues {
     this.#timeline.begin(message.utteranceId, Number(message.mediaMs));
   }
 
-  /** Takes words of an utterance, ahead of their sound. */
-  add(message: wire.UtteranceWords): void {
+  /**
+   * Takes words of an utterance, ahead of their sound.
+   *
+   * @param soundedMs What sounds: words that are timed by their arrival come with it or behind it,
+   *   and a position that was shown may have been ahead of a sound that stopped.
+   */
+  add(message: wire.UtteranceWords, soundedMs = Number.POSITIVE_INFINITY): void {
     const id = message.utteranceId;
+    if (message.source === wire.TimingSource.ARRIVAL && message.baseMediaMs > soundedMs) {
+      message.baseMediaMs = BigInt(soundedMs);
+    }
     const words = decodeWords(message, {
       textSoFar: this.#timeline.text(id),
       source: this.#sources.get(id) ?? "unknown",

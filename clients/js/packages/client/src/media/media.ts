@@ -5,6 +5,7 @@
  * audio of one session. Mirrors `voxwire._path`, `_opening`, `_playback` of the Python client.
  */
 import type { ClientEvents, VoxwireError, wire } from "@voxwire/protocol";
+import type { Asked } from "./asked.js";
 import type { Devices, Levels, Microphone } from "./devices.js";
 import type { Flow } from "./quality.js";
 
@@ -67,6 +68,39 @@ export interface MediaPath {
   close(): void;
 }
 
+/** What `diagnose()` tries with a media side; nothing of it stays. */
+export interface MediaChecks {
+  /** Resolves with what was found in a few words; rejects with what is wrong. */
+  microphone(): Promise<string>;
+  /** Asks STUN and TURN servers, each by its own protocol; 4.5 s at most. */
+  ask(iceServers: readonly RTCIceServer[]): Promise<readonly Asked[]>;
+  /** Makes a WebRTC path that is silent and plays nothing; nothing is sent yet. */
+  path(options: PathOptions, send: (payload: Payload) => void): TrialPath;
+}
+
+/** A WebRTC path of a diagnosis. */
+export interface TrialPath {
+  /** Resolves when packets can flow both ways; rejects with what is wrong. */
+  readonly ready: Promise<void>;
+  /** What a TURN server said, when that was an error. */
+  readonly trouble: VoxwireError | undefined;
+  offer(): Promise<wire.PathOpen>;
+  receive(payload: Payload): void;
+  look(): Promise<TrialLook>;
+  close(): void;
+}
+
+/** One look at a path; counters are totals. */
+export interface TrialLook {
+  readonly relayed: boolean;
+  readonly rttMs: number | undefined;
+  readonly jitterMs: number | undefined;
+  readonly received: number;
+  readonly lost: number;
+  /** Share of our packets that were lost, by the server's reports; undefined = none came. */
+  readonly lostUp: number | undefined;
+}
+
 export interface Media {
   /** Carriers that this media has, best first. */
   readonly carriers: readonly CarrierName[];
@@ -92,12 +126,8 @@ export interface Media {
   quality(): Promise<Flow>;
   setVolume(volume: number): void;
   resumeAudio(): Promise<void>;
-  /** Tries one thing for `diagnose()`: resolves with what it found in a few words, or undefined
-   * where that does not apply; rejects with what is wrong. Uses no session and leaves nothing. */
-  check?(
-    what: "microphone" | "stun" | "turn",
-    iceServers: readonly RTCIceServer[],
-  ): Promise<string | undefined>;
+  /** What `diagnose()` tries with this media; absent = nothing. Loaded when somebody asks. */
+  checks?(): Promise<MediaChecks>;
   /** `playbackBlocked` of the client. */
   onPlaybackBlocked: ((blocked: boolean) => void) | undefined;
   /** The session is over: every track, node, connection and timer of it is released. */

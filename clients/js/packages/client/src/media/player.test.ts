@@ -97,6 +97,21 @@ it("fires every word when its sample sounds", async () => {
   expect(player.positionMs).toBe(1950);
 });
 
+it("fires a word that comes behind its sound at once, though the position was taken for more", async () => {
+  const track = new FakeTrack(1, performance.now());
+  player.follow(track);
+  player.receive(BEGIN);
+  await vi.advanceTimersByTimeAsync(1040);
+  expect(player.positionMs).toBe(1040);
+  track.stoppedMs = 1000; // the audio thread says where the sound has ended
+  const word = { charStart: 0, charEnd: 1 };
+  const late = { utteranceId: "u", text: "a", baseMediaMs: 1039n, words: [word] };
+  const source = wire.TimingSource.ARRIVAL;
+  const value = wire.create(wire.UtteranceWordsSchema, { ...late, source });
+  player.receive({ case: "utteranceWords", value });
+  expect(emitted).toMatchObject([{ type: "botWord", event: { text: "a", startMs: 999 } }]);
+});
+
 it("reports every 100 ms while the bot speaks, and when sound starts and stops", async () => {
   const track = new FakeTrack(3, performance.now() + 500);
   player.follow(track);

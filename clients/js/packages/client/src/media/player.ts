@@ -106,7 +106,7 @@ export class Player {
         this.#cues.begin(payload.value);
         break;
       case "utteranceWords":
-        this.#cues.add(payload.value);
+        this.#cues.add(payload.value, this.#track?.reached(this.#options.now()).soundedMs);
         break;
       case "utteranceEnded":
         this.#cues.end(payload.value);

@@ -199,3 +199,43 @@ test("a file goes to the bot in one message, and what is too large for one is re
     file: { name: "a.txt", source: { bytes: btoa("\u0001".repeat(20)) } },
   });
 });
+
+/** A bot that has stopped and owes its last word. */
+function owing() {
+  const setting = setUp();
+  const { hear, host, names, told } = setting;
+  const spoken_progress = { accumulated_text: "", remaining_text: "It is." };
+  host.opened(false);
+  hear("bot-ready", { version: "2.2.0" });
+  hear("bot-started-speaking");
+  hear("bot-output", { text: "It is.", segment_id: 1, spoken_progress });
+  hear("bot-tts-text", { text: "It" });
+  hear("bot-stopped-speaking");
+  expect(names()).not.toContain("utteranceEnded");
+  const last = { accumulated_text: "It is.", remaining_text: "" };
+  const finish = () => hear("bot-output", { text: "It is.", segment_id: 1, spoken_progress: last });
+  const ends = () => told.flatMap(([name, value]) => (name === "utteranceEnded" ? [value] : []));
+  return { ...setting, ends, finish };
+}
+
+test("the end of an utterance waits for a word that is late", async () => {
+  const { ends, finish, time } = owing();
+  await time.advance(180);
+  finish();
+  expect(ends()).toMatchObject([{ heardWords: 2 }]);
+  await time.advance(5000);
+  expect(ends()).toHaveLength(1);
+});
+
+test("the end of an utterance waits for a second, and not beyond the end of the session", async () => {
+  const never = owing();
+  await never.time.advance(999);
+  expect(never.ends()).toEqual([]);
+  await never.time.advance(1);
+  expect(never.ends()).toMatchObject([{ heardWords: 1, end: wire.UtteranceEnd.COMPLETED }]);
+  const left = owing();
+  left.host.left();
+  expect(left.names().slice(-2)).toEqual(["utteranceEnded", "sessionEnded"]);
+  await left.time.advance(5000);
+  expect(left.names().at(-1)).toBe("sessionEnded");
+});

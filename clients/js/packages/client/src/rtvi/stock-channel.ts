@@ -1,7 +1,7 @@
 /** The control channel of a session with a stock Pipecat bot: RTVI on one side, the envelopes of a
  * Voxwire server on the other (protocol/spec/rtvi.md). */
 import { type JsonValue, makeError, utf8Length, VoxwireError, wire } from "@voxwire/protocol";
-import { encode, type RtviMessage, StockBot } from "@voxwire/protocol/rtvi";
+import { encode, LATE_MS, type RtviMessage, StockBot } from "@voxwire/protocol/rtvi";
 import type { ControlChannel, Feature, PeerParts } from "../core/peer.js";
 import type { Scope } from "../core/scope.js";
 import { VERSION } from "../core/version.js";
@@ -51,6 +51,8 @@ export class StockChannel implements ControlChannel, LineHost {
   #saidBye = false;
   /** By call. */
   readonly #deadlines = new Map<string, () => void>();
+  /** The newest utterance whose end waits, or has waited, for words. */
+  #late = "";
   #fail: (error: unknown) => void = () => {};
   #begin: () => void = () => {};
 
@@ -123,9 +125,7 @@ export class StockChannel implements ControlChannel, LineHost {
   #takeFile(envelope: wire.Envelope): void {
     const { message, told } = this.#bot.takeFile(envelope);
     if (message) this.#say(message);
-    queueMicrotask(() => {
-      for (const { payload } of told) this.tell(payload);
-    });
+    queueMicrotask(() => this.#tellAll(told));
   }
 
   /** A stock bot has no session to come back to but that of its connection. */
@@ -159,7 +159,8 @@ export class StockChannel implements ControlChannel, LineHost {
   heard(message: RtviMessage): void {
     this.#received += 1;
     try {
-      for (const { payload } of this.#bot.read(message, this.#heardMs)) this.tell(payload);
+      this.#tellAll(this.#bot.read(message, this.#heardMs));
+      this.#waitForWords();
     } catch (error) {
       if (!(error instanceof VoxwireError)) throw error;
       this.ignored(error.reason);
@@ -197,6 +198,7 @@ export class StockChannel implements ControlChannel, LineHost {
     const { CLIENT, BOT, ERROR } = wire.EndReason;
     const reason = this.#condemned ? ERROR : this.#saidBye ? CLIENT : BOT;
     const durationMs = BigInt(Math.round(this.scope.env.now() - this.#beganMs));
+    this.#tellAll(this.#bot.overdue(this.#heardMs));
     this.tell({ case: "sessionEnded", value: { reason, durationMs } });
   }
 
@@ -245,12 +247,26 @@ export class StockChannel implements ControlChannel, LineHost {
     this.#lostAtMs = undefined;
     const skipped = { count: 0, unsent: 0, snapshot: undefined };
     this.#options.parts.host.emit("eventsSkipped", skipped);
-    for (const { payload } of this.#bot.lost(this.#heardMs)) this.tell(payload);
+    this.#tellAll(this.#bot.lost(this.#heardMs));
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
     for (const message of waiting) this.#say(message);
     this.#line.ready();
+  }
+
+  /** Gives the bot a moment to say the words that are missing at the end of an utterance. */
+  #waitForWords(): void {
+    const late = this.#bot.lateUtteranceId;
+    if (!late || late === this.#late) return;
+    this.#late = late;
+    this.scope.after(LATE_MS, () => {
+      if (late === this.#bot.lateUtteranceId) this.#tellAll(this.#bot.overdue(this.#heardMs));
+    });
+  }
+
+  #tellAll(envelopes: readonly wire.Envelope[]): void {
+    for (const { payload } of envelopes) this.tell(payload);
   }
 
   #connectionChanged(state: "reconnecting" | "connected", afterMs: number): void {

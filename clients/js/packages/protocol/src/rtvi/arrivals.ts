@@ -3,6 +3,10 @@ import { codePointsOf } from "../code-points.js";
 import { envelope, type PayloadInit } from "../envelope.js";
 import { BotState, type Envelope, TimingSource, UserState, UtteranceEnd } from "../messages.js";
 import { joinTexts } from "../text-join.js";
+import { Announced } from "./announced.js";
+
+/** How long the end of an utterance waits for words that the bot has announced, milliseconds. */
+export const LATE_MS = 1000;
 
 const MAX_TEXT_CHARS = 262_144;
 const TAIL_UNITS = 16;
@@ -11,7 +15,9 @@ const TAIL_UNITS = 16;
  * Who speaks, and names for what is said, in the order in which messages arrive.
  *
  * An utterance is what the bot says between starting and stopping to speak. Words get the position
- * at which they arrive; `mediaMs` of every verb is the client's playout position.
+ * at which they arrive; `mediaMs` of every verb is the client's playout position. Where words that
+ * were announced have not come, the end of the utterance waits for them: `lateUtteranceId`,
+ * `overdue`.
  */
 export class Arrivals {
   #bot = BotState.UNSPECIFIED;
@@ -28,6 +34,9 @@ export class Arrivals {
   #words = 0;
   #isSilenced = false;
   #hasStopped = false;
+  readonly #announced = new Announced();
+  /** The bot has stopped, and the end of the utterance waits. */
+  #isLate = false;
   #transcripts = 0;
   #isTranscriptOpen = false;
 
@@ -56,14 +65,26 @@ export class Arrivals {
   botStarted(mediaMs: number): Envelope[] {
     if (this.#isSilenced && !this.#hasStopped) return this.#states(BotState.SPEAKING, this.#user);
     this.#isSilenced = false;
-    return [...this.#begin(mediaMs), ...this.#states(BotState.SPEAKING, this.#user)];
+    const begun = [...this.overdue(mediaMs), ...this.#begin(mediaMs)];
+    return [...begun, ...this.#states(BotState.SPEAKING, this.#user)];
   }
 
   /** The bot is silent, at its end or because it was cut off. */
   botStopped(mediaMs: number, wasCut: boolean): Envelope[] {
     this.#hasStopped = true;
     const state = this.userSpeaks ? BotState.LISTENING : BotState.IDLE;
-    return [...this.#end(mediaMs, wasCut), ...this.#states(state, this.#user)];
+    const ended = wasCut ? this.#end(mediaMs, true) : this.#stop(mediaMs);
+    return [...ended, ...this.#states(state, this.#user)];
+  }
+
+  /** The utterance whose end waits for words; empty = none. `overdue` after `LATE_MS`. */
+  get lateUtteranceId(): string {
+    return this.#isLate ? this.#utteranceId : "";
+  }
+
+  /** The end that waits for words waits no longer. */
+  overdue(mediaMs: number): Envelope[] {
+    return this.#isLate ? this.#end(mediaMs, false) : [];
   }
 
   /** The bot's voice has something new to say; it may be a while until it sounds. */
@@ -74,17 +95,21 @@ export class Arrivals {
 
   /** What the bot was saying is cut off; words of it that come late are not said. */
   interrupted(mediaMs: number): Envelope[] {
+    const wasCut = !this.#isLate; // else all of it has sounded
+    const utteranceId = this.#utteranceId;
+    const ended = this.#end(mediaMs, wasCut);
     this.#isSilenced = true;
     this.#hasStopped = false;
-    const utteranceId = this.#utteranceId;
-    if (!utteranceId) return [];
-    return [...this.#end(mediaMs, true), ...made({ case: "interrupted", value: { utteranceId } })];
+    this.#announced.clear();
+    if (!wasCut || !utteranceId) return ended;
+    return [...ended, ...made({ case: "interrupted", value: { utteranceId } })];
   }
 
   /** The connection is another one: what was open has no end that will still be told. */
   lost(mediaMs: number): Envelope[] {
     this.#isSilenced = false;
-    const ended = [...this.responseEnded(), ...this.#end(mediaMs, true)];
+    const ended = [...this.responseEnded(), ...this.#end(mediaMs, !this.#isLate)];
+    this.#announced.clear();
     return [...ended, ...this.#states(BotState.IDLE, UserState.SILENT)];
   }
 
@@ -121,11 +146,42 @@ export class Arrivals {
     return responseId ? made({ case: "responseEnded", value: { responseId } }) : [];
   }
 
-  /** A word or a sentence sounds about now. */
+  /** A word or a sentence sounds about now, or has sounded where it comes late. */
   words(text: string, mediaMs: number): Envelope[] {
+    if (!text.trim() || this.#isSilenced) return [];
+    const said = this.#announced.say(text);
+    if (said === "old") return [];
+    const ended = said === "unknown" ? this.overdue(mediaMs) : [];
+    return [...ended, ...this.#catchUp(mediaMs, text)];
+  }
+
+  /** How far the bot has come with a text that it announced: the data of `bot-output`. */
+  progress(data: unknown, mediaMs: number): Envelope[] {
+    if (this.#isSilenced) return [];
+    let ended: Envelope[] = [];
+    this.#announced.progress(data, () => {
+      ended = this.overdue(mediaMs);
+    });
+    return this.#isLate ? this.#catchUp(mediaMs) : ended;
+  }
+
+  /** The end, at once or when the words that are missing have come. */
+  #stop(mediaMs: number): Envelope[] {
+    if (!this.#utteranceId) return [];
+    this.#isLate = true;
+    return this.#catchUp(mediaMs);
+  }
+
+  /** What has sounded and was not told, and the end that has waited for it once none is missing. */
+  #catchUp(mediaMs: number, text = this.#announced.rest()): Envelope[] {
+    const told = this.#tell(text, mediaMs);
+    return this.#announced.isOwed ? told : [...told, ...this.overdue(mediaMs)];
+  }
+
+  #tell(text: string, mediaMs: number): Envelope[] {
     const body = text.trim();
     const { length } = codePointsOf(body);
-    if (!body || this.#isSilenced || this.#chars + length >= MAX_TEXT_CHARS) return [];
+    if (!body || this.#chars + length >= MAX_TEXT_CHARS) return [];
     const begun = this.#begin(mediaMs);
     const gap = joinTexts(this.#tail, body).length - this.#tail.length - body.length;
     const textOffset = this.#chars + gap;
@@ -177,6 +233,8 @@ export class Arrivals {
     const utteranceId = this.#utteranceId;
     if (!utteranceId) return [];
     this.#utteranceId = "";
+    this.#isLate = false;
+    this.#announced.end();
     const value = {
       utteranceId,
       end: wasCut ? UtteranceEnd.INTERRUPTED : UtteranceEnd.COMPLETED,

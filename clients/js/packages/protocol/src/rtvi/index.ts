@@ -3,6 +3,7 @@
  * stock bot as envelopes of ours and ours as messages of its. An entry of its own: a page that
  * talks to Voxwire servers only does not load it.
  */
+export { LATE_MS } from "./arrivals.js";
 export { BotFiles, type FileStep } from "./bot-files.js";
 export { BotRequests, type RtviFile } from "./bot-requests.js";
 export { CHAT_LABEL, type ChatText, pingText, readChat, trackStatusText } from "./chat.js";

@@ -121,6 +121,8 @@ export class StockBot {
         return arrivals.interrupted(mediaMs);
       case "bot-tts-text":
         return arrivals.words(new Fields(message).text("text"), mediaMs);
+      case "bot-output":
+        return [rawEnvelope(message), ...arrivals.progress(message.data, mediaMs)];
       case "user-input":
         return this.#userInput(message);
       case "user-transcription":
@@ -158,6 +160,17 @@ export class StockBot {
    */
   lost(mediaMs: number): Envelope[] {
     return this.#arrivals.lost(mediaMs);
+  }
+
+  /** The utterance whose end waits for words that the bot has announced; empty = none. */
+  get lateUtteranceId(): string {
+    return this.#arrivals.lateUtteranceId;
+  }
+
+  /** The end of that utterance, to be asked for when it has waited `LATE_MS`; `mediaMs` as of
+   * `read`. */
+  overdue(mediaMs: number): Envelope[] {
+    return this.#arrivals.overdue(mediaMs);
   }
 
   /** Before 2.0 a bot says nothing when it is cut off; the user speaks, and it stops. */

@@ -190,8 +190,11 @@ export class FakeClient implements Client {
     slow: () => {},
   };
 
+  /** What `diagnose` finds. */
+  diagnosis: Diagnosis = { ok: true, checks: [] };
+
   async diagnose(): Promise<Diagnosis> {
-    return { ok: true, checks: [] };
+    return this.diagnosis;
   }
 
   report(): null {

@@ -25,9 +25,9 @@ internal class VectorsTest {
     @Test
     fun `every folder of vectors has a reader`() {
         val found = vectors.listFiles(File::isDirectory)!!.map { it.name }.filter { it[0] != '_' }
-        // rtvi/ belongs to the server's gateway, quality/ to a client that measures and addresses/
-        // to one that dials, which come later; wire/ is read by itself.
-        val unread = setOf("addresses", "quality", "rtvi", "wire")
+        // rtvi/ belongs to the server's gateway, quality/ to a client that measures, addresses/ to
+        // one that dials and diagnosis/ to one that looks for what is wrong, which come later; wire/ is read by itself.
+        val unread = setOf("addresses", "diagnosis", "quality", "rtvi", "wire")
         assertEquals(folders.keys + unread, found.toSet())
     }
 
