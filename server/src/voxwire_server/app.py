@@ -43,6 +43,7 @@ from voxwire_server.session.directory import Directory
 from voxwire_server.session.load import Load
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
+from voxwire_server.session.start_pace import StartPace
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.tokens import TokenIssuer
 
@@ -213,13 +214,14 @@ def _start_rates(settings: Settings, proxies: TrustedProxies) -> StartRates:
     )
 
 
-def _heard_by(meters: Meters, load: Load) -> Callable[[float], None]:
-    """Both are told how late the loop woke up, in its thread."""
+def _heard_by(meters: Meters, *loads: Load | StartPace) -> Callable[[float], None]:
+    """All are told how late the loop woke up, in its thread."""
 
     def lagged(seconds: float) -> None:
         meters.lagged(seconds)
         now_ms, worked_ms = SYSTEM_CLOCK.now_ms(), time.thread_time() * 1000
-        load.beat(now_ms, late_ms=seconds * 1000, worked_ms=worked_ms)
+        for load in loads:
+            load.beat(now_ms, late_ms=seconds * 1000, worked_ms=worked_ms)
 
     return lagged
 
@@ -255,7 +257,8 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     ring = KeyRing.parse(key=settings.key, keys=settings.keys)
     ice = _ice_servers(settings)
     meters = Meters(lambda: states(registry), places=settings.max_sessions)
-    load, rates = Load(settings.max_lag_ms), _start_rates(settings, proxies)
+    load, pace = Load(settings.max_lag_ms), StartPace(settings.max_lag_ms)
+    rates = _start_rates(settings, proxies)
     directory = Directory(
         registry,
         Admission(ring, loopback=is_loopback(settings.host), bots=_House(bots, settings)),
@@ -263,14 +266,17 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         ice=ice,
         told=meters,
         load=load,
+        pace=pace,
         starts=rates,
     )
-    meters.watch(lambda: directory.busy, lambda: load.late_ms)
+    meters.watch(
+        lambda: directory.busy, lambda: load.late_ms, starting=lambda: directory.paced.waiting
+    )
     life = Life(
         directory,
         bots,
         end_timeout_ms=settings.end_timeout_ms,
-        watchdog=Watchdog(_heard_by(meters, load), meters.stalled),
+        watchdog=Watchdog(_heard_by(meters, load, pace), meters.stalled),
     )
     entrance = Entrance(
         gate,

@@ -7,6 +7,7 @@ and started at the very end, without a pause.
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -40,6 +41,7 @@ from voxwire_server.session.refusals import (
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.session.single_file import SingleFile
+from voxwire_server.session.start_pace import PacedStarts, StartPace
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.store import Owner, SessionStore, StoreUnreachableError, Use
 from voxwire_server.session.ticket import Arrival, At, Here, Refused, Ticket
@@ -76,11 +78,13 @@ class Directory:
         ice: The STUN and TURN servers.
         told: Is told what the sessions do.
         load: Says when one more session would be too much.
+        pace: Says how fast sessions may begin.
         starts: Counts how many begin; None = as many as want.
         store: Where processes agree; None = this one is alone.
         url: Where clients reach this one process; empty = it has no URL of its own.
         clock: The clock to run by.
         wall_s: The wall clock, seconds since the epoch.
+        jitter: 0 to 1, for how long those who find no room stay away: not all equally long.
     """
 
     def __init__(
@@ -92,11 +96,13 @@ class Directory:
         ice: IceServers | None = None,
         told: Told = NOBODY,
         load: Load | None = None,
+        pace: StartPace | None = None,
         starts: StartRates | None = None,
         store: SessionStore | None = None,
         url: str = "",
         clock: Clock = SYSTEM_CLOCK,
         wall_s: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._registry = registry
         self._admission = admission
@@ -107,7 +113,10 @@ class Directory:
         self._me = Owner(registry.name, url)
         self._clock = clock
         self._wall_s = wall_s
+        self._jitter = jitter
         self._load = Load(0) if load is None else load
+        self.paced = PacedStarts(StartPace(0) if pace is None else pace, clock)
+        """Those whose turn to begin has not come."""
         self._starts = StartRates(now_ms=clock.now_ms) if starts is None else starts
         self.file_room = FileRoom(settings.files_total_bytes)
         """The memory for files of all sessions."""
@@ -131,9 +140,11 @@ class Directory:
     @property
     def busy(self) -> bool:
         """True while one more session would be too much for those whose clients are there."""
-        return self._load.too_much and any(
-            session.control.attached and not session.over for session in self._registry
-        )
+        return self._load.too_much and self._heard_by_somebody
+
+    @property
+    def _heard_by_somebody(self) -> bool:
+        return any(session.control.attached and not session.over for session in self._registry)
 
     async def attach(
         self, ticket: Ticket, facts: SessionFacts, arrival: Arrival
@@ -213,7 +224,7 @@ class Directory:
             return self._refused(error)
 
     def _refused(self, error: Exception) -> Refused:
-        refused = refusal_of(error)
+        refused = refusal_of(error).spread(self._jitter())
         self._told.refused(refused.code)
         return refused
 
@@ -273,6 +284,8 @@ class Directory:
             session_id = self._place()
             held.callback(self._registry.give_back, session_id)
             admitted = self._check(attempt.ticket)
+            if self._heard_by_somebody:
+                await self.paced.turn()
             if admitted.claims is not None:
                 await turn.enter_async_context(self._users.of(admitted.claims.user))
                 self._starts.check_user(admitted.claims.user)  # of several at once, too

@@ -1,6 +1,6 @@
 """What a front door says of whoever comes, and what it is answered."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from voxwire_protocol import wire
@@ -96,3 +96,14 @@ class Refused:
     code: wire.ErrorCode
     reason: str
     retry_after_ms: int = 0
+
+    def spread(self, jitter: float) -> "Refused":
+        """The same, told to come again later by up to a half, where there was no room: of many who
+        were refused at once not all come back at once.
+
+        Args:
+            jitter: 0 to 1.
+        """
+        if self.code != wire.ErrorCode.ERROR_CODE_CAPACITY:
+            return self
+        return replace(self, retry_after_ms=round(self.retry_after_ms * (1 + jitter / 2)))
