@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.routing import Route, WebSocketRoute
 
 from voxwire_protocol.clocks import SYSTEM_CLOCK
+from voxwire_server.admin.demand import demand_ms
 from voxwire_server.admin.meters import Meters
 from voxwire_server.admin.routes import admin_routes, check_admin_key
 from voxwire_server.admin.watchdog import Watchdog
@@ -219,7 +220,7 @@ def _heard_by(meters: Meters, *loads: Load | StartPace) -> Callable[[float], Non
 
     def lagged(seconds: float) -> None:
         meters.lagged(seconds)
-        now_ms, worked_ms = SYSTEM_CLOCK.now_ms(), time.thread_time() * 1000
+        now_ms, worked_ms = SYSTEM_CLOCK.now_ms(), demand_ms()
         for load in loads:
             load.beat(now_ms, late_ms=seconds * 1000, worked_ms=worked_ms)
 

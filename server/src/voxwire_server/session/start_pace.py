@@ -20,7 +20,7 @@ _GAP_MS: Final = 25
 _LATE_GAP_MS: Final = 100
 """At least that, while the loop is late."""
 _FULL: Final = 0.85
-"""The loop's thread has so much of a core: nobody begins."""
+"""The loop's thread wants so much of a core: nobody begins."""
 _LONGEST_MS: Final = 3000
 """Who would have to wait for longer is refused."""
 _LOOK_MS: Final = 100
@@ -35,8 +35,8 @@ class _Beat(NamedTuple):
 class StartPace:
     """Looks at the last second of a process. Pure: ``now_ms`` is monotonic milliseconds.
 
-    The thread's processor time decides, which no other program of the machine adds to; a loop that
-    is late only slows starts down.
+    What the thread wants of a processor decides; a loop that is late only slows starts down, for a
+    bot that loads its models makes it late, too.
 
     Args:
         max_late_ms: How late the loop may be; 0 = there is no pace.
