@@ -34,9 +34,7 @@ def test_another_thread_has_its_own() -> None:
     assert demand.demand_ms() >= mine_ms
 
 
-def test_to_wait_for_a_processor_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_to_wait_for_a_processor_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "schedstat"
     file.write_text("1500000 250500000 7\n")
     monkeypatch.setattr(demand, "_FILE", file)

@@ -258,7 +258,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     ring = KeyRing.parse(key=settings.key, keys=settings.keys)
     ice = _ice_servers(settings)
     meters = Meters(lambda: states(registry), places=settings.max_sessions)
-    load, pace = Load(settings.max_lag_ms), StartPace(settings.max_lag_ms)
+    load, pace = Load(settings.max_lag_ms), StartPace(settings.max_lag_ms, lambda: len(registry))
     rates = _start_rates(settings, proxies)
     directory = Directory(
         registry,

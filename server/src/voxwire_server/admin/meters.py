@@ -24,7 +24,7 @@ STAGES: Final = (
     *("playout_delay_ms", "lead_silence_ms", "total_ms"),
 )
 """Those of ``TurnMetrics`` (protocol/spec/metrics.md); the label has them without ``_ms``."""
-_LAGS_S: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_LATE_S: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _MAX_PLACES: Final = 50
 _MAX_TURNS: Final = 20
 _ELSEWHERE: Final = "elsewhere"
@@ -75,11 +75,13 @@ class Meters:
         total = _summaries(registry)
         self._connect = total("connect", "From Hello to the first audio path.")
         self._turns = total("turn", "What the user waited for, by stage.", "stage")
-        self._lag = Histogram(
-            "voxwire_event_loop_lag_seconds",
-            "How late the loop woke up, ten times a second.",
-            buckets=_LAGS_S,
-            registry=registry,
+        late = partial(Histogram, buckets=_LATE_S, registry=registry)
+        self._lag = late(
+            "voxwire_event_loop_lag_seconds", "How late the loop woke up, ten times a second."
+        )
+        self._late = late(
+            "voxwire_timers_late_seconds",
+            "How late sessions' timers were: nearly all of them pace audio over WebSocket.",
         )
 
     def watch(
@@ -137,6 +139,10 @@ class Meters:
     def refused(self, code: int) -> None:
         """A client was turned away with that error."""
         self._refused.labels(_plain(wire.ErrorCode, code)).inc()
+
+    def late(self, late_ms: float) -> None:
+        """A session's timer was so late."""
+        self._late.observe(late_ms / 1000)
 
     def lagged(self, seconds: float) -> None:
         """How late the event loop woke up."""

@@ -115,7 +115,7 @@ class Directory:
         self._wall_s = wall_s
         self._jitter = jitter
         self._load = Load(0) if load is None else load
-        self.paced = PacedStarts(StartPace(0) if pace is None else pace, clock)
+        self.paced = PacedStarts(StartPace(0, lambda: 0) if pace is None else pace, clock)
         """Those whose turn to begin has not come."""
         self._starts = StartRates(now_ms=clock.now_ms) if starts is None else starts
         self.file_room = FileRoom(settings.files_total_bytes)
@@ -383,6 +383,7 @@ class Directory:
             channel=attempt.arrival.channel(SERVER_FEATURES & facts.features, self._clock),
             file_room=self.file_room,
             clock=self._clock,
+            late=self._told.late,
         )
         self._bound(session, attempt)
         session.when_ending(lambda: self._spawn(self._leave(session)))

@@ -1,11 +1,13 @@
 """How fast sessions may begin, so that those that there are hear nothing of it.
 
-To begin one costs some 20 ms of the event loop, and what it costs when its bot speaks is seen later.
-So many at once are let in one after the other, more slowly the less time the loop has left.
+To begin one costs some 20 ms of the event loop, and what it costs when its bot speaks is seen
+later. So many at once are let in one after the other, more slowly the less time the loop has left,
+and no more than it has time for when each turns out to cost as much as those before.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from voxwire_protocol.clocks import Clock
@@ -19,8 +21,18 @@ _GAP_MS: Final = 25
 """Between two starts on a loop that has nothing to do."""
 _LATE_GAP_MS: Final = 100
 """At least that, while the loop is late."""
-_FULL: Final = 0.85
-"""The loop's thread wants so much of a core: nobody begins."""
+_FULL: Final = 0.7
+"""The part of a core that the loop's thread may want: beyond it, one block in a hundred is more
+than 20 ms late."""
+_YOUNG_MS: Final = 3000
+"""What a session costs is not seen before."""
+_UNKNOWN_COST: Final = 0.08
+"""The part of a core that one is taken to cost before any was seen."""
+_LEAST_COST: Final = 0.005
+_FEWEST: Final = 4
+"""Of fewer sessions nothing is learnt."""
+_RISING: Final = 0.3
+_FALLING: Final = 0.03
 _LONGEST_MS: Final = 3000
 """Who would have to wait for longer is refused."""
 _LOOK_MS: Final = 100
@@ -40,20 +52,30 @@ class StartPace:
 
     Args:
         max_late_ms: How late the loop may be; 0 = there is no pace.
+        sessions: How many there are.
     """
 
-    def __init__(self, max_late_ms: int) -> None:
+    def __init__(self, max_late_ms: int, sessions: Callable[[], int]) -> None:
         self._max_late_ms = max_late_ms
+        self._sessions = sessions
+        self._cost = _UNKNOWN_COST
+        self._young: deque[float] = deque()
         self._beats: deque[_Beat] = deque()
         self._started_ms: float | None = None
 
     def beat(self, now_ms: float, *, late_ms: float, worked_ms: float) -> None:
-        """The loop woke up, ten times a second; as :meth:`voxwire_server.session.load.Load.beat`."""
+        """The loop woke up, ten times a second; as :meth:`..load.Load.beat`."""
         if not self._max_late_ms:
             return
         self._beats.append(_Beat(now_ms, late_ms, worked_ms))
         while len(self._beats) > 2 and now_ms - self._beats[1].at_ms >= _WINDOW_MS:
             self._beats.popleft()
+        while self._young and now_ms - self._young[0] >= _YOUNG_MS:
+            self._young.popleft()
+        number = self._sessions()
+        if not self._young and number >= _FEWEST:
+            seen = max(_LEAST_COST, self._busy / number)
+            self._cost += (seen - self._cost) * (_RISING if seen > self._cost else _FALLING)
 
     @property
     def gap_ms(self) -> float | None:
@@ -61,7 +83,7 @@ class StartPace:
         if not self._max_late_ms:
             return 0
         busy = self._busy
-        if busy >= _FULL:
+        if busy + (len(self._young) + 1) * self._cost > _FULL:
             return None
         gap_ms = _GAP_MS / (1 - busy) ** 2
         late = sum(beat.late_ms > self._max_late_ms for beat in self._beats)
@@ -84,6 +106,7 @@ class StartPace:
     def started(self, now_ms: float) -> None:
         """One begins."""
         self._started_ms = now_ms
+        self._young.append(now_ms)
 
 
 class PacedStarts:

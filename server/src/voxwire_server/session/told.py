@@ -26,6 +26,10 @@ class Told(Protocol):
         """Somebody was put on no session, for that error."""
         ...
 
+    def late(self, late_ms: float) -> None:
+        """One of its timers was so late: an audio block, in nearly every case."""
+        ...
+
 
 class _Nobody:
     def begun(self, session_id: str) -> None:
@@ -38,6 +42,9 @@ class _Nobody:
         pass
 
     def refused(self, code: int) -> None:
+        pass
+
+    def late(self, late_ms: float) -> None:
         pass
 
 
