@@ -81,7 +81,7 @@ SHARES = [
         vitest=BROWSER,
     ),
     Share("browser", "stock talk", 35, pages("stock-talk"), vitest=BROWSER),
-    Share("browser", "stock restart", 30, pages("stock-restart"), vitest=BROWSER),
+    Share("browser", "stock restart", 30, pages("stock-restart", "stock-leaving"), vitest=BROWSER),
     Share("browser", "stock heard", 25, pages("stock-heard"), vitest=BROWSER),
     Share("interop", "bot", 100, whole("offline_bot", "wheels")),
     Share("interop", "talk", 110, whole("talk", "words", "turn_metrics")),

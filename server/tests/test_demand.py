@@ -50,3 +50,10 @@ def test_where_the_system_does_not_say_it_work_counts(
         file.write_text(text)
     monkeypatch.setattr(demand, "_FILE", file)
     assert 0 < demand.demand_ms() <= time.thread_time() * 1000
+
+
+def test_how_long_a_thread_waited_is_asked_by_its_id() -> None:
+    before_ms = demand.waited_ms(threading.get_native_id())
+    assert before_ms >= 0
+    assert demand.waited_ms(threading.get_native_id()) >= before_ms
+    assert demand.waited_ms(2**30) == 0
