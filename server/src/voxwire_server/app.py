@@ -11,6 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 from voxwire_protocol.clocks import SYSTEM_CLOCK
 from voxwire_server.admin.demand import demand_ms
 from voxwire_server.admin.meters import Meters
+from voxwire_server.admin.relays import RelayWatch, asking
 from voxwire_server.admin.routes import admin_routes, check_admin_key
 from voxwire_server.admin.watchdog import Watchdog
 from voxwire_server.bots.house import Bots, Servable, UnknownBotError, loaded
@@ -273,11 +274,15 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     meters.watch(
         lambda: directory.busy, lambda: load.late_ms, starting=lambda: directory.paced.waiting
     )
+    relays = RelayWatch(asking(ice), every_s=settings.turn_check_s)
+    if relays.watches:
+        meters.watch_turn(lambda: relays.relays.up, lambda: relays.relays.down)
     life = Life(
         directory,
         bots,
         end_timeout_ms=settings.end_timeout_ms,
         watchdog=Watchdog(_heard_by(meters, load, pace), meters.stalled),
+        relays=relays,
     )
     entrance = Entrance(
         gate,
@@ -318,6 +323,8 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
             lambda: len(registry),
             has_started=lambda: life.started,
             is_busy=lambda: directory.busy,
+            turn=(lambda: relays.relays.state) if relays.watches else None,
+            needs_turn=settings.ready_needs_turn,
         )
     )
     app.include_router(

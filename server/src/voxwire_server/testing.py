@@ -43,11 +43,10 @@ async def running_server(bot: Servable, **settings: Any) -> AsyncGenerator[Runni
 
     Args:
         bot: The bot, as ``serve`` takes it; one that is given without a name is ``test``.
-        **settings: Fields of :class:`~voxwire_server.config.Settings`. Unless ``max_lag_ms`` is
-            given, nobody is refused because a test's machine is busy.
+        **settings: Fields of :class:`~voxwire_server.config.Settings`.
     """
     given = bot if isinstance(bot, Bots) or not callable(bot) else LoadedBot(name="test", run=bot)
-    fields: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "max_lag_ms": 0, **settings}
+    fields: dict[str, Any] = {"host": "127.0.0.1", "port": 0, **settings}
     chosen = Settings(**fields)
     listener = bind(chosen)
     port = port_of(listener)

@@ -107,6 +107,12 @@ class Meters:
             starting
         )
 
+    def watch_turn(self, up: Callable[[], int], down: Callable[[], int]) -> None:
+        """Show how many TURN servers give an allocation, and how many do not."""
+        gauge = partial(Gauge, registry=self._registry)
+        gauge("voxwire_turn_servers_up", "TURN servers that gave one.").set_function(up)
+        gauge("voxwire_turn_servers_down", "TURN servers that gave none.").set_function(down)
+
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""
         return generate_latest(self._registry)
