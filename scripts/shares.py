@@ -171,7 +171,7 @@ SHARES = [
     Share("interop", "python examples", 110, whole("python_examples"), system=True),
     Share("interop", "speech to speech", 80, whole("s2s_cuts", "s2s_endings"), system=True),
     Share("faults", "doctor", 60, ("tests/faults/test_doctor_apart.py",), system=True),
-    Share("faults", "overload", 60, ("tests/faults/test_overload.py",), system=True),
+    Share("faults", "overload", 120, ("tests/faults/test_overload.py",), system=True),
     Share("faults", "ends", 65, ("tests/faults/test_ungraceful.py",), system=True),
     Share(
         "faults",

@@ -30,10 +30,10 @@ LEAD_MS = 300
 
 
 @asynccontextmanager
-async def server() -> AsyncIterator[str]:
+async def server(**settings: str) -> AsyncIterator[str]:
     """The offline bot in a process of its own; its address."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("VOXWIRE_")}
-    settings = {"VOXWIRE_ADMIN_KEY": KEY, "VOXWIRE_MAX_PENDING_PER_ADDRESS": "256"}
+    settings = {"VOXWIRE_ADMIN_KEY": KEY, "VOXWIRE_MAX_PENDING_PER_ADDRESS": "256", **settings}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "voxwire_server.cli", "run", "--port", "0"),
         env={**inherited, **settings, "PYTHONUNBUFFERED": "1"},
@@ -55,11 +55,15 @@ async def server() -> AsyncIterator[str]:
         await process.communicate()
 
 
+async def figures(address: str) -> str:
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}) as http:
+        return (await http.get(f"http://{address}/metrics")).text
+
+
 async def lateness(address: str) -> dict[float, int]:
     """How many of the sessions' timers were at most so late, milliseconds, by the server's word."""
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}) as http:
-        text = (await http.get(f"http://{address}/metrics")).text
-    rows = re.findall(r'voxwire_timers_late_seconds_bucket\{le="(.+)"\} (.+)', text)
+    pattern = r'voxwire_timers_late_seconds_bucket\{le="(.+)"\} (.+)'
+    rows = re.findall(pattern, await figures(address))
     assert rows
     return {float(bound) * 1000: int(float(number)) for bound, number in rows}
 
@@ -127,3 +131,20 @@ async def test_of_forty_those_who_are_taken_hear_it_in_time_and_the_others_are_t
     told = {each["retry_after_ms"] for caller in fared["callers"] for each in caller["refused"]}
     if len(taken) < NUMBER / 2:
         assert len(told) > 10, "they come back one by one"
+
+
+@pytest.mark.timeout(300)
+async def test_twenty_who_talk_for_a_minute_are_no_stall() -> None:
+    async with server(VOXWIRE_MAX_LAG_MS="0") as address:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "voxwire.cli", "load", f"ws://{address}", "--json"),
+            *("-n", "20", "--ramp", "3", "--duration", "60", "--transport", "websocket"),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await asyncio.wait_for(process.communicate(), 200)
+        text = await figures(address)
+    fared = json.loads(out)
+    assert (fared["sessions"], fared["failed"], fared["ended_early"]) == (20, 0, 0)
+    assert fared["turns"] > 100
+    assert "voxwire_event_loop_stalls_total{" not in text

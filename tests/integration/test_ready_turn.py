@@ -1,4 +1,4 @@
-"""`/readyz` and the figures say whether the TURN servers give allocations, asked of a real coturn."""
+"""`/readyz` and the figures say whether the TURN servers, real ones, give allocations."""
 
 import asyncio
 from pathlib import Path
@@ -22,7 +22,7 @@ async def state_of(server: RunningServer, turn: str) -> httpx.Response:
     """What ``/readyz`` says once it says that of TURN."""
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as http:
         async with asyncio.timeout(60):
-            while (answer := await http.get("/readyz")).json().get("turn") != turn:
+            while (await http.get("/readyz")).json().get("turn") != turn:
                 await asyncio.sleep(0.05)  # real time: poll
             while not (await http.get("/startupz")).json()["started"]:
                 await asyncio.sleep(0.05)  # real time: poll

@@ -333,3 +333,21 @@ async def test_a_server_that_leaves_takes_nobody_who_waited_for_his_turn(
     await time.advance(1000)
     assert waits.result().code == wire.ErrorCode.ERROR_CODE_GOING_AWAY
     await process.close()
+
+
+@in_virtual_time
+async def test_a_used_token_that_is_said_again_takes_no_start_from_those_at_its_address(
+    time: VirtualTime,
+) -> None:
+    process = limited(time, per_address="3/minute")
+    await let_in(caller(0, address=ADDRESS), process)
+    for _ in range(3):
+        answer = await caller(0, address=ADDRESS).come(process)
+        assert answer == Refused(
+            wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, "the token was used already"
+        )
+    assert await caller(0, address=ADDRESS).come(process) == STRANGER
+    for number in (1, 2):
+        await let_in(caller(number, of=f"user {number}", address=ADDRESS), process)
+    assert await caller(3, of="carl", address=ADDRESS).come(process) == here(60_000)
+    await process.close()

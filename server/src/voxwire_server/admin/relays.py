@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from voxwire_server.ice_servers import IceServers
 
-__all__ = ["Relays", "RelayWatch", "asking"]
+__all__ = ["RelayWatch", "Relays", "asking"]
 
 _log = logging.getLogger("voxwire.turn")
 

@@ -60,6 +60,10 @@ _TOO_MANY: Final = "this token allows no more sessions at once"
 T = TypeVar("T")
 
 
+class _UsedError(TokenError):
+    """The token has opened another session."""
+
+
 @dataclass(slots=True)
 class _Attempt:
     ticket: Ticket
@@ -199,6 +203,10 @@ class Directory:
             return self._refused(error)
         return None
 
+    def turned_away(self, code: wire.ErrorCode) -> None:
+        """A door has turned somebody away by itself, with that error: it is counted."""
+        self._told.refused(code)
+
     def accepts_of(self, ticket: Ticket) -> Acceptance | Refused:
         """What the bot takes of files that whoever has that ticket talks to; nothing is used up."""
         try:
@@ -298,6 +306,10 @@ class Directory:
             except StoreUnreachableError:
                 self._starts.take_back(attempt.ticket.address)
                 raise
+            except _UsedError:  # who has no good token takes nothing from those beside him
+                self._starts.take_back(attempt.ticket.address)
+                self._starts.turned_away(attempt.ticket.address)
+                raise
             session = self._born(session_id, attempt, admitted)
             held.pop_all()  # all of it is the session's now
         return session
@@ -367,7 +379,7 @@ class Directory:
             if earlier is None or earlier.over:
                 claim = await self._store.claim(use, after=claim.session_id)
         if claim is None or claim.session_id != session_id:
-            raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
+            raise _UsedError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
 
     def _born(self, session_id: str, attempt: _Attempt, admitted: Admitted) -> Session:
         """Make, bind and start a session in one go: everything that it needs is reserved."""
