@@ -183,7 +183,7 @@ async def _lags(lags_ms: list[float]) -> None:
     """How late this process itself wakes up."""
     while True:
         due_ms = now_ms() + 10
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # real time: pace
         lags_ms.append(max(0.0, now_ms() - due_ms))
 
 
@@ -198,8 +198,8 @@ async def run(plan: dict[str, Any]) -> dict[str, Any]:
         caller = Caller(int(plan["port"]), pcm, at * 370)
         callers.append(caller)
         tasks.append(asyncio.create_task(caller.call()))
-        await asyncio.sleep(plan["within_s"] / number)
-    await asyncio.sleep(plan["for_s"])
+        await asyncio.sleep(plan["within_s"] / number)  # real time: pace
+    await asyncio.sleep(plan["for_s"])  # real time: pace
     for task in (*tasks, lagging):
         task.cancel()
     failed = await asyncio.gather(*tasks, lagging, return_exceptions=True)
