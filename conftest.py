@@ -21,6 +21,7 @@ from scripts.stalls import Stalls
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # stock Pipecat's onnxruntime would call Microsoft
 os.environ.setdefault("VOXWIRE_MAX_LAG_MS", "0")  # a busy machine refuses no session of a test
+os.environ.setdefault("VOXWIRE_TURN_CHECK_S", "0")  # tests count what goes to a TURN server
 gc.disable()  # until everything is imported
 hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

@@ -81,7 +81,7 @@ SHARES = [
         vitest=BROWSER,
     ),
     Share("browser", "stock talk", 35, pages("stock-talk"), vitest=BROWSER),
-    Share("browser", "stock restart", 30, pages("stock-restart"), vitest=BROWSER),
+    Share("browser", "stock restart", 30, pages("stock-restart", "stock-leaving"), vitest=BROWSER),
     Share("browser", "stock heard", 25, pages("stock-heard"), vitest=BROWSER),
     Share("interop", "bot", 100, whole("offline_bot", "wheels")),
     Share("interop", "talk", 110, whole("talk", "words", "turn_metrics")),
@@ -182,6 +182,7 @@ SHARES = [
         ("tests/faults/test_forged_addresses.py", "tests/faults/test_proxy_reloads.py"),
         system=True,
     ),
+    Share("faults", "overload", 120, ("tests/faults/test_overload.py",), system=True),
     Share("faults", "ends", 65, ("tests/faults/test_ungraceful.py",), system=True),
     Share(
         "faults",

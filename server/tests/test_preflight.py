@@ -80,7 +80,10 @@ def test_every_setting_that_is_wrong_is_named_at_once() -> None:
         ({"public_url": "ws://a", "key": KEY}, "proxy", "failed", "must be like https://"),
         ({"public_url": "http://127.0.0.1", "key": KEY}, "proxy", "warning", "is empty"),
         (
-            {"public_url": "http://bot.example", "trusted_proxies": "::1", "key": KEY},
+            {
+                **{"public_url": "http://bot.example", "trusted_proxies": "::1", "key": KEY},
+                "ice_addresses": "203.0.113.10",
+            },
             "proxy",
             "warning",
             "browsers give no microphone",
@@ -197,3 +200,25 @@ async def test_an_authenticator_is_said_to_be_asked() -> None:
     assert not failures(found)
     said = " ".join(finding.detail for finding in found if finding.name == "key")
     assert "asked by the authenticator" in said and "need none" not in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        ({}, True),
+        ({"host": "unix:{folder}/server.sock"}, True),
+        ({"ice_addresses": "203.0.113.10"}, False),
+        ({"host": "0.0.0.0"}, False),
+        ({"public_url": "http://localhost:8080"}, False),
+        ({"public_url": ""}, False),
+    ],
+)
+async def test_a_server_behind_a_proxy_that_offers_loopback_alone_is_named(
+    settings: dict[str, str], warned: bool, tmp_path: Path
+) -> None:
+    made = {"public_url": "http://bot.example", "trusted_proxies": "::1", "key": KEY, **settings}
+    made = {name: value.format(folder=tmp_path) for name, value in made.items()}
+    found = await preflight(Settings(port=0, **made))  # type: ignore[arg-type]
+    said = [each.detail for each in found if each.name == "ice" and each.state == "warning"]
+    assert bool(said) == warned
+    assert all("VOXWIRE_ICE_ADDRESSES" in detail for detail in said)

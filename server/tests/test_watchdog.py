@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from voxwire_server.admin import watchdog
 from voxwire_server.admin.watchdog import Watchdog
 
 STALL_S = 0.8
@@ -86,3 +87,21 @@ def compute() -> None:
 @pytest.mark.usefixtures("greedy")
 async def test_one_that_leaves_no_thread_a_turn_is_counted() -> None:
     assert await places_of(compute) == ["unknown"]
+
+
+async def test_a_loop_that_others_keep_from_the_processor_is_nobody_s_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began_s = time.monotonic()
+    kept_ms = lambda _: (time.monotonic() - began_s) * 900  # noqa: E731
+    monkeypatch.setattr(watchdog, "waited_ms", kept_ms)
+    assert await places_of(wait_for_a_program) == []
+
+
+async def test_what_blocks_a_loop_that_waits_for_a_processor_at_times_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began_s = time.monotonic()
+    monkeypatch.setattr(watchdog, "waited_ms", lambda _: (time.monotonic() - began_s) * 500)
+    [place] = await places_of(wait_for_a_program)
+    assert place.endswith(" in wait_for_a_program")

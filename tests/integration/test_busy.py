@@ -66,7 +66,8 @@ async def test_a_late_loop_takes_nobody_new_and_says_so_and_who_is_there_goes_on
             assert (await http.get("/livez")).status_code == 200
             error = await error_of(server)
             assert error.code == wire.ErrorCode.ERROR_CODE_CAPACITY
-            assert (error.reason, error.retry_after_ms) == ("the server is too busy", 5000)
+            assert error.reason == "the server is too busy"
+            assert 5000 <= error.retry_after_ms <= 7500
             figures = await http.get("/metrics", headers={"Authorization": f"Bearer {KEY}"})
             assert "voxwire_busy 1.0" in figures.text
             assert 'voxwire_refusals_total{code="capacity"} 1.0' in figures.text

@@ -24,6 +24,7 @@ from voxwire_server.session.load import Load
 from voxwire_server.session.local_store import LocalStore
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
+from voxwire_server.session.start_pace import StartPace
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.store import Claim, Located, Owner, Saved, Use
 from voxwire_server.session.ticket import Ticket
@@ -155,6 +156,8 @@ class Process:
         load: Load | None = None,
         starts: StartRates | None = None,
         authenticator: Authenticator | None = None,
+        pace: StartPace | None = None,
+        jitter: Callable[[], float] = lambda: 0.0,
         **settings: Any,
     ) -> None:
         made = _settings(**settings)
@@ -169,6 +172,8 @@ class Process:
             clock=clock,
             load=load,
             starts=starts,
+            pace=pace,
+            jitter=jitter,
             wall_s=lambda: NOW_S,
         )
 

@@ -112,10 +112,11 @@ class Watched:
 async def watched(
     *, environment: dict[str, str] | None = None, **settings: Any
 ) -> AsyncIterator[Watched]:
-    """Run a server until the block ends; SIGTERM ends its sessions at once, unless `drain_ms` says
-    otherwise.
+    """Run a server until the block ends; SIGTERM ends its sessions at once, and nobody is refused
+    for the load, unless `drain_ms` and `max_lag_ms` say otherwise.
     """
     settings.setdefault("drain_ms", 0)
+    settings.setdefault("max_lag_ms", 0)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("VOXWIRE_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -10,7 +10,9 @@ from fastapi import FastAPI
 from starlette.routing import Route, WebSocketRoute
 
 from voxwire_protocol.clocks import SYSTEM_CLOCK
+from voxwire_server.admin.demand import demand_ms
 from voxwire_server.admin.meters import Meters
+from voxwire_server.admin.relays import RelayWatch, asking
 from voxwire_server.admin.routes import admin_routes, check_admin_key
 from voxwire_server.admin.watchdog import Watchdog
 from voxwire_server.authenticator import Authenticator
@@ -46,6 +48,7 @@ from voxwire_server.session.directory import Directory
 from voxwire_server.session.load import Load
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
+from voxwire_server.session.start_pace import StartPace
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.tokens import TokenIssuer
 
@@ -217,13 +220,14 @@ def _start_rates(settings: Settings, proxies: TrustedProxies) -> StartRates:
     )
 
 
-def _heard_by(meters: Meters, load: Load) -> Callable[[float], None]:
-    """Both are told how late the loop woke up, in its thread."""
+def _heard_by(meters: Meters, *loads: Load | StartPace) -> Callable[[float], None]:
+    """All are told how late the loop woke up, in its thread."""
 
     def lagged(seconds: float) -> None:
         meters.lagged(seconds)
-        now_ms, worked_ms = SYSTEM_CLOCK.now_ms(), time.thread_time() * 1000
-        load.beat(now_ms, late_ms=seconds * 1000, worked_ms=worked_ms)
+        now_ms, worked_ms = SYSTEM_CLOCK.now_ms(), demand_ms()
+        for load in loads:
+            load.beat(now_ms, late_ms=seconds * 1000, worked_ms=worked_ms)
 
     return lagged
 
@@ -263,7 +267,8 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         settings.authenticator, timeout_ms=settings.authenticator_timeout_ms
     )
     meters = Meters(lambda: states(registry), places=settings.max_sessions)
-    load, rates = Load(settings.max_lag_ms), _start_rates(settings, proxies)
+    load, pace = Load(settings.max_lag_ms), StartPace(settings.max_lag_ms, lambda: len(registry))
+    rates = _start_rates(settings, proxies)
     directory = Directory(
         registry,
         Admission(
@@ -276,14 +281,21 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         ice=ice,
         told=meters,
         load=load,
+        pace=pace,
         starts=rates,
     )
-    meters.watch(lambda: directory.busy, lambda: load.late_ms)
+    meters.watch(
+        lambda: directory.busy, lambda: load.late_ms, starting=lambda: directory.paced.waiting
+    )
+    relays = RelayWatch(asking(ice), every_s=settings.turn_check_s)
+    if relays.watches:
+        meters.watch_turn(lambda: relays.relays.up, lambda: relays.relays.down)
     life = Life(
         directory,
         bots,
         end_timeout_ms=settings.end_timeout_ms,
-        watchdog=Watchdog(_heard_by(meters, load), meters.stalled),
+        watchdog=Watchdog(_heard_by(meters, load, pace), meters.stalled),
+        relays=relays,
     )
     entrance = Entrance(
         gate,
@@ -324,6 +336,8 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
             lambda: len(registry),
             has_started=lambda: life.started,
             is_busy=lambda: directory.busy,
+            turn=(lambda: relays.relays.state) if relays.watches else None,
+            needs_turn=settings.ready_needs_turn,
         )
     )
     app.include_router(

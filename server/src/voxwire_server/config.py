@@ -130,6 +130,11 @@ class Settings(BaseSettings):
     server_ice: str = Field(default="host", pattern="^(host|all|relay)$")
     """What this server is reached by over WebRTC: ``host``: its own addresses; ``relay``: an
     allocation of its own on the TURN servers; ``all``: both."""
+    turn_check_s: int = Field(default=60, ge=0, le=86_400)
+    """How often the TURN servers are asked for an allocation, for `/readyz` and the figures,
+    seconds; 0 = never."""
+    ready_needs_turn: bool = False
+    """`/readyz` is 503 while no TURN server gives an allocation."""
     ice_addresses: str = ""
     """Local addresses for WebRTC, separated by commas; empty = loopback for a server on loopback,
     else every interface."""

@@ -24,6 +24,7 @@ __all__ = [
     "headers_of",
     "is_loopback",
     "missing_key_message",
+    "site_of",
 ]
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
@@ -120,6 +121,15 @@ def group_of(address: str) -> str:
             return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return str(parsed)
+
+
+def site_of(address: str) -> str:
+    """The /48 of an IPv6 address, all that one customer of a provider gets; empty = it has none."""
+    try:
+        group = ipaddress.IPv6Network(group_of(address))
+    except ValueError:
+        return ""
+    return str(group.supernet(new_prefix=48))
 
 
 def missing_key_message(host: str) -> str:

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
 from typing import Any, Final, Protocol
 
+from voxwire_server.admin.relays import RelayWatch
 from voxwire_server.admin.watchdog import Watchdog
 from voxwire_server.bots.house import Bots
 
@@ -68,6 +69,7 @@ class Life:
         bots: The bots.
         end_timeout_ms: How long the sessions have to end.
         watchdog: Watches the event loop meanwhile.
+        relays: Watches the TURN servers meanwhile.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Life:
         *,
         end_timeout_ms: int,
         watchdog: Watchdog | None = None,
+        relays: RelayWatch | None = None,
     ) -> None:
         self._sessions = sessions
         self._bots = bots
@@ -85,6 +88,7 @@ class Life:
         self._warm = asyncio.Event()
         self._doors: list[Callable[[], Awaitable[None]]] = []
         self._watchdog = watchdog
+        self._relays = relays
         self._ended = False
 
     def when_ending(self, close: Callable[[], Awaitable[None]]) -> None:
@@ -112,6 +116,8 @@ class Life:
             self._sessions.begin()
             if self._watchdog is not None:
                 self._watchdog.start()
+            if self._relays is not None:
+                self._relays.start()
 
     async def _warm_up(self) -> None:
         try:
@@ -162,6 +168,8 @@ class Life:
         if self._task is not None:
             self._task.cancel()
         await self.end_sessions()
+        if self._relays is not None:
+            await self._relays.stop()
         try:
             async with asyncio.timeout(_LETTING_GO_S):
                 await asyncio.gather(*(bot.close() for bot in self._bots.all))

@@ -40,8 +40,8 @@ class Finding(NamedTuple):
     """One thing that was looked at.
 
     Attributes:
-        name: What: ``settings``, ``key``, ``proxy``, ``certificate``, ``turn``, ``port``, ``log``,
-            ``bot``.
+        name: What: ``settings``, ``key``, ``proxy``, ``ice``, ``certificate``, ``turn``, ``port``,
+            ``log``, ``bot``.
         state: ``warning``: a server starts, and some clients will miss something.
         detail: One sentence: what was found, or what is wrong and what to do. No secret is in it.
     """
@@ -79,7 +79,8 @@ async def preflight(settings: Settings) -> list[Finding]:
         What was found, in the order of the settings; it takes 10 s at most.
     """
     run = _Preflight(settings)
-    for look in (run.keys, run.proxy, run.certificate, run.port, run.turn, run.log, run.bots):
+    looks = (run.keys, run.proxy, run.ice, run.certificate, run.port, run.turn, run.log, run.bots)
+    for look in looks:
         await look()
     return run.findings
 
@@ -161,6 +162,21 @@ class _Preflight:
             self.note("proxy", "warning", wrong)
         elif public.authority:
             self.note("proxy", "ok", f"clients connect to {public.websocket}")
+
+    async def ice(self) -> None:
+        settings = self.settings
+        try:
+            clients_at = urlsplit(PublicUrl.parse(settings.public_url).origin).hostname or ""
+        except ProxiesError:
+            return
+        inside = is_loopback(settings.host) and not settings.ice_addresses.strip()
+        if inside and settings.server_ice == "host" and clients_at and not is_loopback(clients_at):
+            wrong = (
+                "WebRTC is offered on loopback only, and clients elsewhere get their audio over"
+                " WebSocket: set VOXWIRE_ICE_ADDRESSES to addresses of this machine that they"
+                " reach, or VOXWIRE_SERVER_ICE=relay with a TURN server"
+            )
+            self.note("ice", "warning", wrong)
 
     async def certificate(self) -> None:
         try:

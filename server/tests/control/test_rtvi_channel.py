@@ -331,3 +331,12 @@ async def test_bot_ready_says_what_the_bot_takes_of_files(time: VirtualTime) -> 
         "library": "test",
         "accepts": {"types": ["image/*"], "max_bytes": 100},
     }
+
+
+@in_virtual_time
+async def test_a_client_is_told_that_its_session_ends_soon_as_no_failure(time: VirtualTime) -> None:
+    peer = Peer(time)
+    peer.tell(go_away=wire.GoAway(reason="the server shuts down", time_left_ms=30_000))
+    assert peer.wire.types == ["server-message"]
+    data = {"reason": "the server shuts down", "time_left_ms": 30_000}
+    assert peer.wire.of("server-message") == [{"t": "go-away", "d": data}]

@@ -107,7 +107,9 @@ class House:
         error, socket = answer.error, self.wires[-1]
         async with asyncio.timeout(10):
             await socket.task
-        retry_after_ms = RETRY_AFTER_MS.get(error.reason, 0)
+        least_ms, retry_after_ms = RETRY_AFTER_MS.get(error.reason, 0), error.retry_after_ms
+        full = error.code == wire.ErrorCode.ERROR_CODE_CAPACITY  # they come back spread
+        assert least_ms <= retry_after_ms <= (1.5 if full else 1) * least_ms
         expected = wire.Envelope(
             seq=1,
             error=wire.Error(

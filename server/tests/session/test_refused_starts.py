@@ -10,6 +10,7 @@ from voxwire_protocol import wire
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.session.load import Load
 from voxwire_server.session.session import Session
+from voxwire_server.session.start_pace import StartPace
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.store import StoreUnreachableError
 from voxwire_server.session.ticket import Here, Refused
@@ -270,4 +271,83 @@ async def test_a_late_loop_is_no_load_when_nobody_is_there(time: VirtualTime) ->
     await session.ended.wait()
     await time.advance(1000)
     assert not process.directory.busy
+    await process.close()
+
+
+# how fast they begin, and when those come again who were refused
+
+
+def _hurried(time: VirtualTime, *, busy: float) -> Process:
+    pace = StartPace(20, lambda: 40)
+    for number in range(200):
+        pace.beat(number * 100 - 20_000, late_ms=1, worked_ms=number * 100 * busy)
+    return Process(clock=time, pace=pace, jitter=iter([0.0, 0.5, 1.0]).__next__)
+
+
+@in_virtual_time
+async def test_of_many_who_come_at_once_some_begin_in_a_row_and_the_rest_are_told_when(
+    time: VirtualTime,
+) -> None:
+    process = _hurried(time, busy=0.4)
+    tasks = [
+        asyncio.ensure_future(caller(number, of=f"user {number}").come(process))
+        for number in range(48)
+    ]
+    await time.advance(1)
+    assert (len(process.registry), process.directory.paced.waiting) == (2, 43)
+    refused = [task.result() for task in tasks if task.done()]
+    assert [each.retry_after_ms for each in refused if isinstance(each, Refused)] == [
+        5000,
+        6250,
+        7500,
+    ]
+    await time.advance(4000)
+    assert process.directory.paced.waiting == 0
+    await process.close()
+
+
+@in_virtual_time
+async def test_who_waits_for_his_turn_holds_nothing_that_a_refusal_would_have_to_give_back(
+    time: VirtualTime,
+) -> None:
+    process = _hurried(time, busy=0.95)
+    await let_in(caller(0), process)  # nobody is there whom it could disturb
+    answer = await caller(1, address=ADDRESS).come(process)
+    assert answer == BUSY
+    assert not process.store.is_used("token-no-1")
+    assert process.registry.reserved == 0
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_server_that_leaves_takes_nobody_who_waited_for_his_turn(
+    time: VirtualTime,
+) -> None:
+    process = _hurried(time, busy=0.6)
+    await let_in(caller(0), process)
+    await let_in(caller(1), process)
+    waits = asyncio.ensure_future(caller(2).come(process))
+    await time.advance(100)
+    assert process.directory.paced.waiting == 1
+    process.registry.draining = True
+    await time.advance(1000)
+    assert waits.result().code == wire.ErrorCode.ERROR_CODE_GOING_AWAY
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_used_token_that_is_said_again_takes_no_start_from_those_at_its_address(
+    time: VirtualTime,
+) -> None:
+    process = limited(time, per_address="3/minute")
+    await let_in(caller(0, address=ADDRESS), process)
+    for _ in range(3):
+        answer = await caller(0, address=ADDRESS).come(process)
+        assert answer == Refused(
+            wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, "the token was used already"
+        )
+    assert await caller(0, address=ADDRESS).come(process) == STRANGER
+    for number in (1, 2):
+        await let_in(caller(number, of=f"user {number}", address=ADDRESS), process)
+    assert await caller(3, of="carl", address=ADDRESS).come(process) == here(60_000)
     await process.close()

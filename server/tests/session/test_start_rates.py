@@ -51,7 +51,7 @@ class Rates:
     @property
     def remembered(self) -> int:
         """Addresses that it remembers."""
-        limits: Any = vars(vars(self.starts)["_addresses"])["_limits"]
+        limits: Any = vars(vars(vars(self.starts)["_addresses"])["_addresses"])["_limits"]
         return sum(len(limiter.storage) for _, limiter in limits)
 
 
@@ -298,3 +298,25 @@ def test_a_setting_that_is_no_limit_is_refused(name: str, notation: str, why: st
 @pytest.mark.parametrize("notation", ["", "20/minute", "2 per second; 1000 per day"])
 def test_a_setting_is_in_the_notation_of_limits(notation: str) -> None:
     assert made("starts_per_user", notation).starts_per_user == notation
+
+
+def test_who_has_many_64s_of_one_48_begins_sixteen_times_as_much_and_no_more() -> None:
+    rates = Rates("2/minute")
+    began = sum(rates.come(f"2001:db8:7:{number:x}::1") == 0 for number in range(100))
+    assert began == 2 * start_rates.SITE_TIMES
+    assert rates.come("2001:db8:7:ffff::1") == 60_000
+    assert rates.come("2001:db8:8:ffff::1") == 0
+    rates.starts.take_back("2001:db8:7:1::1")
+    assert rates.come("2001:db8:7:fffe::1") == 0
+    rates.now_ms += 60_000
+    assert rates.come("2001:db8:7:ffff::1") == 0
+    assert rates.come("2001:db8:7:ffff::2") == 0
+    assert rates.come("2001:db8:7:ffff::3") == 60_000, "a /64 is held by itself, too"
+
+
+def test_an_address_of_the_older_kind_has_no_48() -> None:
+    rates = Rates("1/minute")
+    began = [rates.come(f"203.0.113.{number}") for number in range(100)]
+    assert began == [0] * 100
+    mapped = [rates.come(f"::ffff:198.51.100.{number}") for number in range(100)]
+    assert mapped == [0] * 100

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -25,6 +25,7 @@ STAGES: Final = (
     *("playout_delay_ms", "lead_silence_ms", "total_ms"),
 )
 """Those of ``TurnMetrics`` (protocol/spec/metrics.md); the label has them without ``_ms``."""
+_LATE_S: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _MAX_PLACES: Final = 50
 _MAX_TURNS: Final = 20
 _ELSEWHERE: Final = "elsewhere"
@@ -80,20 +81,43 @@ class Meters:
         total = _summaries(registry)
         self._connect = total("connect", "From Hello to the first audio path.")
         self._turns = total("turn", "What the user waited for, by stage.", "stage")
-        self._lag = total("event_loop_lag", "How late the loop woke up, ten times a second.")
+        late = partial(Histogram, buckets=_LATE_S, registry=registry)
+        self._lag = late(
+            "voxwire_event_loop_lag_seconds", "How late the loop woke up, ten times a second."
+        )
+        self._late = late(
+            "voxwire_timers_late_seconds",
+            "How late sessions' timers were: nearly all of them pace audio over WebSocket.",
+        )
 
-    def watch(self, is_busy: Callable[[], bool], late_ms: Callable[[], float]) -> None:
+    def watch(
+        self,
+        is_busy: Callable[[], bool],
+        late_ms: Callable[[], float],
+        *,
+        starting: Callable[[], int],
+    ) -> None:
         """Show how the process bears its sessions.
 
         Args:
             is_busy: True while new ones are refused for those that there are.
             late_ms: How late the event loop is, the 95th percentile of ten seconds, milliseconds.
+            starting: How many clients wait for their turn to begin a session.
         """
         gauge = partial(Gauge, registry=self._registry)
         gauge("voxwire_busy", "1 while new sessions are refused for load.").set_function(is_busy)
         gauge("voxwire_event_loop_lag_p95_seconds", "Of the last ten seconds.").set_function(
             lambda: late_ms() / 1000
         )
+        gauge("voxwire_starts_waiting", "Clients whose turn to begin has not come.").set_function(
+            starting
+        )
+
+    def watch_turn(self, up: Callable[[], int], down: Callable[[], int]) -> None:
+        """Show how many TURN servers give an allocation, and how many do not."""
+        gauge = partial(Gauge, registry=self._registry)
+        gauge("voxwire_turn_servers_up", "TURN servers that gave one.").set_function(up)
+        gauge("voxwire_turn_servers_down", "TURN servers that gave none.").set_function(down)
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""
@@ -140,6 +164,10 @@ class Meters:
     def read_again(self, file: str, outcome: str) -> None:
         """A file of secrets was read anew: ``keys`` or ``turn_secret``, ``ok`` or ``failed``."""
         self._reads.labels(file, outcome).inc()
+
+    def late(self, late_ms: float) -> None:
+        """A session's timer was so late."""
+        self._late.observe(late_ms / 1000)
 
     def lagged(self, seconds: float) -> None:
         """How late the event loop woke up."""

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from voxwire_server.admin.demand import waited_ms
+
 __all__ = ["STALL_MS", "Watchdog", "place_of"]
 
 _log = logging.getLogger("voxwire.watchdog")
@@ -56,12 +58,12 @@ class Watchdog:
         self._lagged = lagged
         self._stalled = stalled
         self._stall_s = stall_ms / 1000
-        self._beat_s = time.monotonic()
+        self._last_beat = (time.monotonic(), 0.0)
         self._worked_s = time.process_time()
         self._seen_s = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._thread_id = 0
+        self._thread_id = self._native_id = 0
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -70,8 +72,8 @@ class Watchdog:
         if self._thread is not None:
             return
         self._loop = asyncio.get_running_loop()
-        self._thread_id = threading.get_ident()
-        self._beat_s = time.monotonic()
+        self._thread_id, self._native_id = threading.get_ident(), threading.get_native_id()
+        self._last_beat = time.monotonic(), waited_ms(self._native_id)
         self._later()
         self._thread = threading.Thread(target=self._watch, name="voxwire watchdog", daemon=True)
         self._thread.start()
@@ -91,25 +93,30 @@ class Watchdog:
 
     def _beat(self) -> None:
         now_s, worked_s = time.monotonic(), time.process_time()
-        stood_s = now_s - self._beat_s
-        self._lagged(max(0.0, stood_s - _BEAT_MS / 1000))
+        beat_s, before_ms = self._last_beat
+        waited = waited_ms(self._native_id)
+        self._lagged(max(0.0, now_s - beat_s - _BEAT_MS / 1000))
+        stood_s = now_s - beat_s - (waited - before_ms) / 1000
         busy = worked_s - self._worked_s > self._stall_s / 2  # else the machine itself stood still
-        if stood_s > self._stall_s + _LOOK_MS / 1000 and busy and self._seen_s != self._beat_s:
+        if stood_s > self._stall_s + _LOOK_MS / 1000 and busy and self._seen_s != beat_s:
             self._stalled(_UNKNOWN)  # the thread had no turn, either
-        self._beat_s, self._worked_s = now_s, worked_s
+        self._last_beat, self._worked_s = (now_s, waited), worked_s
         self._later()
 
     def _watch(self) -> None:
         """The thread: a look twenty times a second; one report for each time it stands still."""
         told_s = looked_s = time.monotonic()
         while not self._over.wait(_LOOK_MS / 1000):
-            beat_s, now_s = self._beat_s, time.monotonic()
+            (beat_s, before_ms), now_s = self._last_beat, time.monotonic()
             if self._loop is None or not self._loop.is_running():
                 return  # nobody ended it
             stood_s, paused_s = now_s - beat_s, now_s - looked_s
             looked_s = now_s
             # a machine that stood still itself is nobody's fault
             if stood_s < self._stall_s or beat_s == told_s or paused_s > self._stall_s / 2:
+                continue
+            # nor is it a loop's that others keep from the processor
+            if stood_s - (waited_ms(self._native_id) - before_ms) / 1000 < self._stall_s:
                 continue
             told_s = self._seen_s = beat_s
             self._report(stood_s)

@@ -141,6 +141,8 @@ class RtviChannel:
         if payload == "transcript" and envelope.transcript.final:
             typed = self._client.text_only and envelope.transcript.typed
             self._client.text_only = self._silent or typed
+        if payload == "go_away":
+            envelope = rtvi_told.going(envelope.go_away)
         messages = self._client.write(envelope, timestamp=self._timestamp())
         self._say([self._fitting(rtvi.encode(message)) for message in messages])
         for media_ms in rtvi_told.moments(envelope):

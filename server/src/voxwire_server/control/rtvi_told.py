@@ -1,5 +1,6 @@
 """What of a session's envelopes an RTVI channel tells, and when. Pure."""
 
+import json
 from collections.abc import Collection
 from typing import Any, Final, cast
 
@@ -11,6 +12,7 @@ __all__ = [
     "CAPABILITIES",
     "TOLD_BY_SESSION",
     "about_us",
+    "going",
     "is_ours",
     "lost_call",
     "moments",
@@ -52,6 +54,7 @@ CAPABILITIES: Final = {
     "video_out": False,
     "metrics": True,
 }
+_GOING: Final = "go-away"
 _CALLS: Final = frozenset({"llm-function-call", "llm-function-call-in-progress"})
 
 
@@ -64,6 +67,15 @@ def about_us(server: dict[str, Any], around: Surroundings | None) -> dict[str, A
         return server
     files = {"types": list(accepts.types), "max_bytes": accepts.max_bytes}
     return {**server, "accepts": files}
+
+
+def going(go_away: wire.GoAway) -> wire.Envelope:
+    """What a client is told that ends soon: a ``server-message``, which any client has a place for
+    and takes for no failure; RTVI has no message of its own.
+    """
+    data = {"reason": go_away.reason, "time_left_ms": go_away.time_left_ms}
+    message = wire.AppMessage(type=_GOING, data_json=json.dumps(data, ensure_ascii=False))
+    return wire.Envelope(app_message=message)
 
 
 def is_ours(message: wire.AppMessage) -> bool:

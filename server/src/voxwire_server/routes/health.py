@@ -13,6 +13,8 @@ def health_router(
     *,
     has_started: Callable[[], bool],
     is_busy: Callable[[], bool],
+    turn: Callable[[], str] | None = None,
+    needs_turn: bool = False,
 ) -> APIRouter:
     """Routes for whoever watches the server.
 
@@ -24,6 +26,10 @@ def health_router(
         sessions: Number of sessions.
         has_started: True once it is warm.
         is_busy: True while new sessions are refused for those that there are.
+        turn: What is known of the TURN servers: ``ok``, ``degraded``, ``down``, ``unknown``; None =
+            there are none. It must not block.
+        needs_turn: Without one that gives an allocation it is not ready; otherwise clients go on
+            without: over their own UDP, or over WebSocket.
     """
     router = APIRouter()
 
@@ -40,8 +46,10 @@ def health_router(
 
     @router.get("/readyz")
     async def readyz(response: Response) -> dict[str, object]:
-        ready = is_ready()
+        state = turn() if turn is not None else ""
+        ready = is_ready() and not (needs_turn and state not in ("ok", "degraded"))
         response.status_code = 200 if ready else 503
-        return {"ready": ready, "busy": is_busy(), "sessions": sessions()}
+        said: dict[str, object] = {"ready": ready, "busy": is_busy(), "sessions": sessions()}
+        return {**said, "turn": state} if state else said
 
     return router

@@ -110,6 +110,7 @@ class StockHttp:
         start = self._starts.add(ticket, _origin(request), _asked(asked.body), _now_ms())
         if start is None:
             code = wire.ErrorCode.ERROR_CODE_RATE_LIMITED
+            self._directory.turned_away(code)
             raise RefusedRequestError(429, code, "too many starts wait for their clients")
         if transport == "websocket":  # the stock client takes no other member
             return {"wsUrl": self._ws_url(request, start)}

@@ -7,6 +7,7 @@ and started at the very end, without a pause.
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -44,6 +45,7 @@ from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.session.single_file import SingleFile
 from voxwire_server.session.spending import Spending
+from voxwire_server.session.start_pace import PacedStarts, StartPace
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.store import Owner, SessionStore, StoreUnreachableError, Use
 from voxwire_server.session.ticket import Arrival, At, Here, Refused, Ticket
@@ -60,6 +62,10 @@ _GOING: Final = "the server shuts down; a new connection finds another one"
 _TOO_MANY: Final = "this token allows no more sessions at once"
 
 T = TypeVar("T")
+
+
+class _UsedError(TokenError):
+    """The token has opened another session."""
 
 
 @dataclass(slots=True)
@@ -80,11 +86,13 @@ class Directory:
         ice: The STUN and TURN servers.
         told: Is told what the sessions do.
         load: Says when one more session would be too much.
+        pace: Says how fast sessions may begin.
         starts: Counts how many begin; None = as many as want.
         store: Where processes agree; None = this one is alone.
         url: Where clients reach this one process; empty = it has no URL of its own.
         clock: The clock to run by.
         wall_s: The wall clock, seconds since the epoch.
+        jitter: 0 to 1, for how long those who find no room stay away: not all equally long.
     """
 
     def __init__(
@@ -96,11 +104,13 @@ class Directory:
         ice: IceServers | None = None,
         told: Told = NOBODY,
         load: Load | None = None,
+        pace: StartPace | None = None,
         starts: StartRates | None = None,
         store: SessionStore | None = None,
         url: str = "",
         clock: Clock = SYSTEM_CLOCK,
         wall_s: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._registry = registry
         self._admission = admission
@@ -111,7 +121,10 @@ class Directory:
         self._me = Owner(registry.name, url)
         self._clock = clock
         self._wall_s = wall_s
+        self._jitter = jitter
         self._load = Load(0) if load is None else load
+        self.paced = PacedStarts(StartPace(0, lambda: 0) if pace is None else pace, clock)
+        """Those whose turn to begin has not come."""
         self._starts = StartRates(now_ms=clock.now_ms) if starts is None else starts
         self.file_room = FileRoom(settings.files_total_bytes)
         """The memory for files of all sessions."""
@@ -143,9 +156,11 @@ class Directory:
     @property
     def busy(self) -> bool:
         """True while one more session would be too much for those whose clients are there."""
-        return self._load.too_much and any(
-            session.control.attached and not session.over for session in self._registry
-        )
+        return self._load.too_much and self._heard_by_somebody
+
+    @property
+    def _heard_by_somebody(self) -> bool:
+        return any(session.control.attached and not session.over for session in self._registry)
 
     async def attach(
         self, ticket: Ticket, facts: SessionFacts, arrival: Arrival
@@ -237,6 +252,10 @@ class Directory:
             raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
         await self._store.claim(use, back=True)
 
+    def turned_away(self, code: wire.ErrorCode) -> None:
+        """A door has turned somebody away by itself, with that error: it is counted."""
+        self._told.refused(code)
+
     def accepts_of(self, ticket: Ticket) -> Acceptance | Refused:
         """What the bot takes of files that whoever has that ticket talks to; nothing is used up."""
         try:
@@ -262,7 +281,7 @@ class Directory:
             return self._refused(error)
 
     def _refused(self, error: Exception) -> Refused:
-        refused = refusal_of(error)
+        refused = refusal_of(error).spread(self._jitter())
         self._told.refused(refused.code)
         return refused
 
@@ -333,6 +352,8 @@ class Directory:
             session_id = self._place()
             held.callback(self._registry.give_back, session_id)
             admitted = self._check(await self.vouched(attempt.ticket))
+            if self._heard_by_somebody:
+                await self.paced.turn()
             if admitted.claims is not None:
                 await turn.enter_async_context(self._users.of(admitted.claims.user))
                 self._starts.check_user(admitted.claims.user)  # of several at once, too
@@ -346,6 +367,10 @@ class Directory:
                     await self._reserve(session_id, nonce, admitted.claims, held)
             except StoreUnreachableError:
                 self._starts.take_back(attempt.ticket.address)
+                raise
+            except _UsedError:  # who has no good token takes nothing from those beside him
+                self._starts.take_back(attempt.ticket.address)
+                self._starts.turned_away(attempt.ticket.address)
                 raise
             spending = self._accounts.open(caps)
             session = self._born(session_id, attempt, admitted, spending)
@@ -423,7 +448,7 @@ class Directory:
             if earlier is None or earlier.over:
                 claim = await self._store.claim(use, after=claim.session_id)
         if claim is None or claim.session_id != session_id:
-            raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
+            raise _UsedError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
 
     def _born(
         self, session_id: str, attempt: _Attempt, admitted: Admitted, spending: Spending
@@ -442,6 +467,7 @@ class Directory:
             file_room=self.file_room,
             spending=spending,
             clock=self._clock,
+            late=self._told.late,
         )
         self._bound(session, attempt)
         session.when_ending(lambda: self._spawn(self._leave(session)))

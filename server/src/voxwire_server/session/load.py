@@ -22,7 +22,7 @@ _REST_MS: Final = 5000
 _LONG_REST_MS: Final = 30_000
 """The same near the bound: what is allowed for good never keeps them out for good."""
 _BUSY: Final = 0.9
-"""The loop's thread has so much of a core: it has no time left."""
+"""The loop's thread wants so much of a core: it has no time left."""
 _RESTED: Final = 0.75
 
 
@@ -60,7 +60,7 @@ class Load:
 
     @property
     def busy(self) -> float:
-        """The part of a core that the loop's thread has."""
+        """The part of a core that the loop's thread wants."""
         if len(self._beats) < 2:
             return 0.0
         first, last = self._beats[0], self._beats[-1]
@@ -72,7 +72,8 @@ class Load:
         Args:
             now_ms: When.
             late_ms: How late.
-            worked_ms: Processor time of its thread until now.
+            worked_ms: What its thread has worked until now, or wanted to
+                (:func:`voxwire_server.admin.demand.demand_ms`).
         """
         if not self._max_late_ms:
             return

@@ -92,6 +92,7 @@ class Session:
         file_room: The memory for files that all sessions share; None = it has its own.
         spending: Counts what it spends; None = nobody does.
         clock: The clock to run by.
+        late: Told how late each of its timers was, milliseconds.
 
     The registry owns the session and awaits :meth:`run`; when that returns, no task, socket or
     thread of the session remains.
@@ -109,9 +110,10 @@ class Session:
         file_room: FileRoom | None = None,
         spending: Spending | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        late: Callable[[float], object] | None = None,
     ) -> None:
         self.id = session_id
-        self.clock: Clock = GuardedClock(clock, self._failed)
+        self.clock: Clock = GuardedClock(clock, self._failed, late=late)
         self.tasks = Tasks(self._failed)
         self.settings = settings
         self.facts = facts

@@ -17,10 +17,10 @@ from limits import parse_many
 from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import MovingWindowRateLimiter
 
-from voxwire_server.gate import group_of, is_loopback
+from voxwire_server.gate import group_of, is_loopback, site_of
 from voxwire_server.proxies import TrustedProxies
 
-__all__ = ["MAX_KEPT", "MAX_STARTS", "StartRateError", "StartRates"]
+__all__ = ["MAX_KEPT", "MAX_STARTS", "SITE_TIMES", "StartRateError", "StartRates"]
 
 _log = logging.getLogger("voxwire.session")
 
@@ -28,6 +28,8 @@ MAX_KEPT: Final = 100_000
 """Most addresses, or users, that a limit remembers; beyond it the quietest is forgotten."""
 MAX_STARTS: Final = 1_000_000
 """Most starts that it remembers of all of them, 8 bytes each; the same."""
+SITE_TIMES: Final = 16
+"""So many times what one address may begin all of an IPv6 /48 may, which has 65 536 of them."""
 _MAX_NAMED: Final = 10
 _MANY: Final = "sessions of one address are refused; if it is a proxy, set VOXWIRE_TRUSTED_PROXIES"
 _SILENT: Final = "a trusted proxy names no client (X-Forwarded-For): its starts have no limit"
@@ -142,10 +144,12 @@ class _Rate:
     Args:
         notation: ``20/minute``, or several, ``2/second; 20/minute``; empty = no limit.
         now_s: Monotonic time, seconds.
+        times: So many times as much.
     """
 
-    def __init__(self, notation: str, now_s: Callable[[], float]) -> None:
-        items = parse_many(notation) if notation.strip() else []
+    def __init__(self, notation: str, now_s: Callable[[], float], *, times: int = 1) -> None:
+        given = parse_many(notation) if notation.strip() else []
+        items = [type(item)(item.amount * times, item.multiples) for item in given]
         self._now_s = now_s
         self._windows = [(item, _Windows(now_s)) for item in items]
         self._limits = [(item, MovingWindowRateLimiter(each)) for item, each in self._windows]
@@ -173,6 +177,40 @@ class _Rate:
             windows.take_back(item.key_for(who))
 
 
+class _AddressRate:
+    """The same for addresses: each, or its /64, and the /48 around it.
+
+    Args:
+        notation: For one address.
+        now_s: Monotonic time, seconds.
+    """
+
+    def __init__(self, notation: str, now_s: Callable[[], float]) -> None:
+        self._addresses = _Rate(notation, now_s)
+        self._sites = _Rate(notation, now_s, times=SITE_TIMES)
+
+    def __bool__(self) -> bool:
+        return bool(self._addresses)
+
+    def wait_ms(self, who: str) -> int:
+        """How long until the next start; 0 = it may begin."""
+        site = site_of(who)
+        wait_ms = self._addresses.wait_ms(group_of(who))
+        return max(wait_ms, self._sites.wait_ms(site)) if site else wait_ms
+
+    def count(self, who: str) -> None:
+        """One has begun."""
+        self._addresses.count(group_of(who))
+        if site := site_of(who):
+            self._sites.count(site)
+
+    def take_back(self, who: str) -> None:
+        """The last one has not."""
+        self._addresses.take_back(group_of(who))
+        if site := site_of(who):
+            self._sites.take_back(site)
+
+
 class StartRates:
     """Counts the starts of one server's sessions.
 
@@ -181,8 +219,8 @@ class StartRates:
     proxy that does not say whom it stands for: everybody there would be one address.
 
     Args:
-        per_address: For one address (IPv6: for one /64), in the notation of ``limits``; empty = no
-            limit.
+        per_address: For one address (IPv6: for one /64, and 16 times as many for one /48), in the
+            notation of ``limits``; empty = no limit.
         per_user: For one user of tokens; the same.
         proxies: Those whose starts count for their clients.
         now_ms: Monotonic time, milliseconds.
@@ -198,8 +236,8 @@ class StartRates:
     ) -> None:
         self._proxies = proxies or TrustedProxies()
         self._named: set[str] = set()
-        self._addresses = _Rate(per_address, lambda: now_ms() / 1000)
-        self._strangers = _Rate(per_address, lambda: now_ms() / 1000)
+        self._addresses = _AddressRate(per_address, lambda: now_ms() / 1000)
+        self._strangers = _AddressRate(per_address, lambda: now_ms() / 1000)
         self._users = _Rate(per_user, lambda: now_ms() / 1000)
 
     def check_address(self, address: str) -> None:
@@ -208,9 +246,9 @@ class StartRates:
         Raises:
             StartRateError: Not yet.
         """
-        if group := self._counted(address):
+        if self._counted(address):
             try:
-                _check(self._addresses, group, "too many sessions were begun from this address")
+                _check(self._addresses, address, "too many sessions were begun from this address")
             except StartRateError:
                 self._name(address, _MANY)
                 raise
@@ -222,15 +260,15 @@ class StartRates:
             StartRateError: Not yet; it is not counted.
         """
         self.check_address(address)
-        if group := self._counted(address):
-            self._addresses.count(group)
+        if self._counted(address):
+            self._addresses.count(address)
         elif self._addresses and not is_loopback(address) and self._proxies.trusts(address):
             self._name(address, _SILENT)
 
     def take_back(self, address: str) -> None:
-        """Whoever came was told that nothing could be decided: it is no start."""
-        if group := self._counted(address):
-            self._addresses.take_back(group)
+        """Whoever came was told that nothing could be decided, or has no good token: no start."""
+        if self._counted(address):
+            self._addresses.take_back(address)
 
     def turned_away(self, address: str) -> None:
         """Somebody comes from an address who may not begin one, or has no key: counted for itself.
@@ -240,9 +278,9 @@ class StartRates:
         Raises:
             StartRateError: There were too many of them; it is not counted.
         """
-        if group := self._counted(address):
-            _check(self._strangers, group, "too many were turned away from this address")
-            self._strangers.count(group)
+        if self._counted(address):
+            _check(self._strangers, address, "too many were turned away from this address")
+            self._strangers.count(address)
 
     def check_user(self, user: str) -> None:
         """See whether a user may begin one more. Nothing is counted.
@@ -256,10 +294,9 @@ class StartRates:
         """A user's session has begun."""
         self._users.count(user)
 
-    def _counted(self, address: str) -> str:
-        """What an address counts as; empty = it does not."""
+    def _counted(self, address: str) -> bool:
         uncounted = is_loopback(address) or self._proxies.trusts(address)
-        return "" if uncounted else group_of(address)
+        return bool(address) and not uncounted
 
     def _name(self, address: str, sentence: str) -> None:
         """Have the operator look at an address, once."""
@@ -268,7 +305,7 @@ class StartRates:
             _log.warning("%s", sentence, extra={"address": address})
 
 
-def _check(rate: _Rate, who: str, too_many: str) -> None:
+def _check(rate: _Rate | _AddressRate, who: str, too_many: str) -> None:
     """Nothing is counted.
 
     Raises:

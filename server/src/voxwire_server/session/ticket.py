@@ -1,8 +1,8 @@
 """What a front door says of whoever comes, and what it is answered."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from voxwire_server.session.session import Session
 
 __all__ = ["Arrival", "At", "Here", "Refused", "Ticket", "Verdict"]
+
+_MAX_SPREAD_MS: Final = 30_000
 
 
 class Verdict(NamedTuple):
@@ -119,3 +121,15 @@ class Refused:
     code: wire.ErrorCode
     reason: str
     retry_after_ms: int = 0
+
+    def spread(self, jitter: float) -> "Refused":
+        """The same, told to come again later by up to a half, or half a minute, where there was no
+        room: of many who were refused at once not all come back at once.
+
+        Args:
+            jitter: 0 to 1.
+        """
+        if self.code != wire.ErrorCode.ERROR_CODE_CAPACITY:
+            return self
+        spread_ms = min(self.retry_after_ms / 2, _MAX_SPREAD_MS)
+        return replace(self, retry_after_ms=round(self.retry_after_ms + jitter * spread_ms))

@@ -35,6 +35,10 @@ class Told(Protocol):
         """A session did not begin, or has to end, because that is used up for the day."""
         ...
 
+    def late(self, late_ms: float) -> None:
+        """One of its timers was so late: an audio block, in nearly every case."""
+        ...
+
 
 class _Nobody:
     def begun(self, session_id: str) -> None:
@@ -53,6 +57,9 @@ class _Nobody:
         pass
 
     def capped(self, name: str, *, at_start: bool) -> None:
+        pass
+
+    def late(self, late_ms: float) -> None:
         pass
 
 

@@ -83,6 +83,13 @@ export class Server {
     return this.#end("SIGKILL");
   }
 
+  /** Tells it to leave; it ends when its sessions have, or its time is over. */
+  leave(): Promise<void> {
+    const ended = new Promise<void>((resolve) => this.child.once("exit", () => resolve()));
+    this.child.kill("SIGTERM");
+    return ended;
+  }
+
   stop(): Promise<void> {
     return this.#end("SIGTERM");
   }
