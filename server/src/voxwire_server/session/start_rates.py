@@ -208,7 +208,7 @@ class StartRates:
         Raises:
             StartRateError: Not yet.
         """
-        if group := self._counted(address):
+        if group := self.counted(address):
             try:
                 _check(self._addresses, group, "too many sessions were begun from this address")
             except StartRateError:
@@ -222,14 +222,14 @@ class StartRates:
             StartRateError: Not yet; it is not counted.
         """
         self.check_address(address)
-        if group := self._counted(address):
+        if group := self.counted(address):
             self._addresses.count(group)
         elif self._addresses and not is_loopback(address) and self._proxies.trusts(address):
             self._name(address, _SILENT)
 
     def take_back(self, address: str) -> None:
         """Whoever came was told that nothing could be decided: it is no start."""
-        if group := self._counted(address):
+        if group := self.counted(address):
             self._addresses.take_back(group)
 
     def turned_away(self, address: str) -> None:
@@ -240,7 +240,7 @@ class StartRates:
         Raises:
             StartRateError: There were too many of them; it is not counted.
         """
-        if group := self._counted(address):
+        if group := self.counted(address):
             _check(self._strangers, group, "too many were turned away from this address")
             self._strangers.count(group)
 
@@ -256,8 +256,8 @@ class StartRates:
         """A user's session has begun."""
         self._users.count(user)
 
-    def _counted(self, address: str) -> str:
-        """What an address counts as; empty = it does not."""
+    def counted(self, address: str) -> str:
+        """What an address counts as, in limits of this kind; empty = it does not."""
         uncounted = is_loopback(address) or self._proxies.trusts(address)
         return "" if uncounted else group_of(address)
 
