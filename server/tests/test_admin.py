@@ -59,7 +59,7 @@ def test_turns_are_counted_beyond_those_that_are_kept_and_a_cancelled_session_ha
 
 def test_it_is_shown_whether_sessions_are_refused_for_load_and_how_late_the_loop_is() -> None:
     figures, said = meters(), [True]
-    figures.watch(lambda: said[-1], lambda: 12.5)
+    figures.watch(lambda: said[-1], lambda: 12.5, lambda: 3)
     assert "voxwire_busy 1.0" in figures.text().decode()
     said.append(False)
     text = figures.text().decode()

@@ -265,7 +265,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         load=load,
         starts=rates,
     )
-    meters.watch(lambda: directory.busy, lambda: load.late_ms)
+    meters.watch(lambda: directory.busy, lambda: load.late_ms, lambda: len(directory.waiting_room))
     life = Life(
         directory,
         bots,
@@ -326,7 +326,9 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     )
     life.when_ending(offers.close)
     routes = app.router.routes
-    live = LiveSessions(registry, meters.turns_of, meters.number_of)
+    live = LiveSessions(
+        registry, meters.turns_of, meters.number_of, lambda: len(directory.waiting_room)
+    )
     app.state.admin = _admin_routes(settings, live, meters)
     if not settings.admin_address:
         routes.extend(app.state.admin)

@@ -17,9 +17,16 @@ def test_each_is_told_at_once_and_again_when_he_has_moved_up() -> None:
     waiting.enter(Who(b"a"), 0)
     waiting.enter(Who(b"b"), 0)
     assert told(waiting, 0) == [(b"a", 1), (b"b", 2)]
-    assert told(waiting, 5000) == []
+    assert told(waiting, 4999) == []
     waiting.serve()
-    assert told(waiting, 5000) == [(b"b", 1)]
+    assert told(waiting, 4999) == [(b"b", 1)]
+
+
+def test_who_stays_where_he_is_hears_so_every_five_seconds() -> None:
+    waiting = line()
+    waiting.enter(Who(b"a"), 0)
+    times = [now_ms for now_ms in range(0, 11_000, 500) if told(waiting, now_ms)]
+    assert times == [0, 5000, 10_000]
 
 
 def test_nobody_is_told_more_than_once_a_second_and_then_only_where_he_is() -> None:

@@ -1,4 +1,4 @@
-"""Eight who come to two places, wait, hang up and come again; a store lets anything happen."""
+"""Six who come to two places, wait, hang up and come again; a store lets anything happen."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ from voxwire_server.session.waiting import Place
 
 SCHEDULES = 1000
 PARTS = 4
-GUESTS = 8
+GUESTS = 6
 PLACES = 2
 TOKENS = [token_of(f"user-{n}", token_id=f"the-token-of-{n}") for n in range(GUESTS)]
 EXPECTED = {
@@ -123,7 +123,7 @@ def in_order(crowd: Crowd, store: Ledger) -> int:
 async def schedule(time: VirtualTime, seed: int) -> int:
     store = Ledger(seed)
     process = store.process = Process(
-        store, clock=time, max_sessions=PLACES, max_waiting=5, max_wait_s=3
+        store, clock=time, max_sessions=PLACES, max_waiting=4, max_wait_s=3
     )
     crowd = Crowd(seed, process)
     await crowd.come()

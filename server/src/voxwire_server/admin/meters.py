@@ -76,18 +76,25 @@ class Meters:
         self._turns = total("turn", "What the user waited for, by stage.", "stage")
         self._lag = total("event_loop_lag", "How late the loop woke up, ten times a second.")
 
-    def watch(self, is_busy: Callable[[], bool], late_ms: Callable[[], float]) -> None:
+    def watch(
+        self,
+        is_busy: Callable[[], bool],
+        late_ms: Callable[[], float],
+        num_waiting: Callable[[], int],
+    ) -> None:
         """Show how the process bears its sessions.
 
         Args:
             is_busy: True while new ones are refused for those that there are.
             late_ms: How late the event loop is, the 95th percentile of ten seconds, milliseconds.
+            num_waiting: How many wait for a place.
         """
         gauge = partial(Gauge, registry=self._registry)
         gauge("voxwire_busy", "1 while new sessions are refused for load.").set_function(is_busy)
         gauge("voxwire_event_loop_lag_p95_seconds", "Of the last ten seconds.").set_function(
             lambda: late_ms() / 1000
         )
+        gauge("voxwire_waiting", "Clients that wait for a place.").set_function(num_waiting)
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""

@@ -16,8 +16,10 @@ MAX_OF_USER: Final = 2
 """So many of one user of tokens may wait."""
 _TOLD_MS: Final = 1000
 """Whoever waits is told of a new position at most so often."""
+_REPEATED_MS: Final = 5000
+"""He is told again even if it is not new: a client knows by it that its server is there."""
 _KEPT_MS: Final = 10_000
-"""Who has lost his socket, and comes again within this time with the same nonce, is where he was."""
+"""Who has lost his socket and comes again so soon, with the same nonce, is where he was."""
 _REMEMBERED: Final = 50
 """Sessions whose length says how long the next ones last."""
 
@@ -152,8 +154,8 @@ class WaitingLine:
         """
         due: list[tuple[Waiter, Place]] = []
         for position, waiter in enumerate(self._line, 1):
-            early = waiter.told and now_ms - waiter.told_ms < _TOLD_MS
-            if waiter.told != position and not early:
+            pause_ms = _REPEATED_MS if waiter.told == position else _TOLD_MS
+            if not waiter.told or now_ms - waiter.told_ms >= pause_ms:
                 waiter.told, waiter.told_ms = position, now_ms
                 due.append((waiter, Place(position, self.estimated_ms(position, places=places))))
         return due
