@@ -1,4 +1,4 @@
-"""A server without a place: the client waits, is told where it is, and its deadline stands still."""
+"""A server without a place: the client waits, knows where it is, and its deadline stands still."""
 
 import asyncio
 from typing import Any
