@@ -303,6 +303,7 @@ class Dialler:
                 self._taps.see("in", message, self._now_ms())
             match payload:
                 case "welcome":
+                    socket.opened_ms = socket.last_received_ms  # so long nothing is acknowledged
                     return message.welcome
                 case "waiting":
                     silent_s = SILENT_S

@@ -36,6 +36,14 @@ export interface SessionEnded {
   readonly durationMs: number;
 }
 
+/** The server has no place yet, and the session waits for one: told before there is a session. */
+export interface Waiting {
+  /** Place in the queue, from 1. */
+  readonly position: number;
+  /** About how long until there is a place, milliseconds; 0 = not known. */
+  readonly estimatedMs: number;
+}
+
 /** The server will close this connection in `timeLeftMs`. */
 export interface GoingAway {
   readonly reason: string;
@@ -242,6 +250,7 @@ export interface ClientEvents {
   sessionStarted: SessionStarted;
   sessionEnded: SessionEnded;
   goingAway: GoingAway;
+  waiting: Waiting;
   pathChanged: PathChanged;
   connectionChanged: ConnectionChanged;
   eventsSkipped: EventsSkipped;

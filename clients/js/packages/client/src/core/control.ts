@@ -55,6 +55,8 @@ export class Control implements ControlChannel {
   /** What was said before there was a socket. */
   #early: Uint8Array<ArrayBuffer>[] = [];
   #over = false;
+  /** When connecting has taken too long; moved by what the server has us wait. */
+  #endMs = 0;
   #verdict: { readonly atMs: number; readonly error: VoxwireError } | undefined;
   #cancelAck: (() => void) | undefined;
 
@@ -69,7 +71,17 @@ export class Control implements ControlChannel {
       allowed: wire.SERVER_PAYLOADS,
       limits: { ageMs: 600_000 }, // the grace of the session bounds the age
     });
-    this.#dialler = new Dialler(greeting, gate, () => this.#channel.lastReceived, tap);
+    let sinceMs: number | undefined;
+    const waits = (message?: wire.Waiting) => {
+      const now = scope.env.now();
+      if (message) sinceMs ??= now;
+      else if (sinceMs !== undefined) {
+        this.#endMs += now - sinceMs;
+        sinceMs = undefined;
+      } else return;
+      handler.waits(message);
+    };
+    this.#dialler = new Dialler(greeting, gate, () => this.#channel.lastReceived, tap, waits);
     this.#watch = new Watch({
       clock: this.clock,
       channel: this.#channel,
@@ -183,11 +195,11 @@ export class Control implements ControlChannel {
   async #attachFirst(dialMs: number): Promise<Attached> {
     const { env } = this.scope;
     const { addresses } = this.greeting;
-    const endMs = env.now() + dialMs;
+    this.#endMs = env.now() + dialMs;
     for (let attempt = 2; ; ) {
       const [url = ""] = addresses.order;
       try {
-        const leftMs = endMs - env.now();
+        const leftMs = this.#endMs - env.now();
         if (url !== addresses.first) return await this.#dialler.attach(this.scope, url, leftMs);
         return await this.#attachEagerly(leftMs);
       } catch (error) {
@@ -202,7 +214,7 @@ export class Control implements ControlChannel {
           return (await this.#comeBack(why)).attached;
         }
         const waitMs = Math.max(backoffMs(attempt++, env.jitter()), why.retryAfterMs);
-        if (!BUSY.test(why.code) || env.now() + waitMs >= endMs) throw why;
+        if (!BUSY.test(why.code) || env.now() + waitMs >= this.#endMs) throw why;
         this.failure = why;
         await this.scope.sleep(waitMs);
       }

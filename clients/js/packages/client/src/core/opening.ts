@@ -109,7 +109,8 @@ export class Opening {
   async #try(parent: Scope, carrier: CarrierName, limitMs: number | undefined): Promise<MediaPath> {
     const scope = new Scope(parent.env, parent);
     const late = () => makeError("timeout", `the ${carrier} media path took too long`);
-    if (limitMs !== undefined) scope.after(limitMs, () => scope.close(late()));
+    const bound = () => limitMs !== undefined && scope.after(limitMs, () => scope.close(late()));
+    this.#welcome(scope).then(bound, () => {}); // the server may have it wait for a place
     try {
       this.#pathId += 1;
       this.givenUp = undefined;
