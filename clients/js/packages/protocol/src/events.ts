@@ -36,7 +36,7 @@ export interface SessionEnded {
   readonly durationMs: number;
 }
 
-/** The server has no place yet, and the session waits for one: told before there is a session. */
+/** Where a client is that waits for a place. */
 export interface Waiting {
   /** Place in the queue, from 1. */
   readonly position: number;
@@ -250,7 +250,6 @@ export interface ClientEvents {
   sessionStarted: SessionStarted;
   sessionEnded: SessionEnded;
   goingAway: GoingAway;
-  waiting: Waiting;
   pathChanged: PathChanged;
   connectionChanged: ConnectionChanged;
   eventsSkipped: EventsSkipped;

@@ -55,7 +55,8 @@ export class Control implements ControlChannel {
   /** What was said before there was a socket. */
   #early: Uint8Array<ArrayBuffer>[] = [];
   #over = false;
-  /** When connecting has taken too long; moved by what the server has us wait. */
+  #dialMs = 0;
+  /** When a server is asked no more that refuses; later, while it has us wait. */
   #endMs = 0;
   #verdict: { readonly atMs: number; readonly error: VoxwireError } | undefined;
   #cancelAck: (() => void) | undefined;
@@ -71,14 +72,8 @@ export class Control implements ControlChannel {
       allowed: wire.SERVER_PAYLOADS,
       limits: { ageMs: 600_000 }, // the grace of the session bounds the age
     });
-    let sinceMs: number | undefined;
-    const waits = (message?: wire.Waiting) => {
-      const now = scope.env.now();
-      if (message) sinceMs ??= now;
-      else if (sinceMs !== undefined) {
-        this.#endMs += now - sinceMs;
-        sinceMs = undefined;
-      } else return;
+    const waits = (message: wire.Waiting) => {
+      this.#endMs = scope.env.now() + this.#dialMs;
       handler.waits(message);
     };
     this.#dialler = new Dialler(greeting, gate, () => this.#channel.lastReceived, tap, waits);
@@ -195,6 +190,7 @@ export class Control implements ControlChannel {
   async #attachFirst(dialMs: number): Promise<Attached> {
     const { env } = this.scope;
     const { addresses } = this.greeting;
+    this.#dialMs = dialMs;
     this.#endMs = env.now() + dialMs;
     for (let attempt = 2; ; ) {
       const [url = ""] = addresses.order;

@@ -39,7 +39,7 @@ export class Dialler {
     private readonly gate: Passage,
     private readonly lastReceived: () => number,
     private readonly tap: Tap,
-    private readonly waits: (message?: wire.Waiting) => void = () => {},
+    private readonly waits: (message: wire.Waiting) => void = () => {},
   ) {}
 
   /** Opens the first socket of a session; rejects with the server's reason where it gives one. */
@@ -164,14 +164,6 @@ export class Dialler {
   /** Reads the first message; anything but an answer to Hello is passed over. `unbound` is called
    * when the server has this client wait: it has answered. */
   async readWelcome(scope: Scope, socket: Socket, unbound?: () => void): Promise<wire.Welcome> {
-    try {
-      return await this.#answer(scope, socket, unbound);
-    } finally {
-      this.waits();
-    }
-  }
-
-  async #answer(scope: Scope, socket: Socket, unbound?: () => void): Promise<wire.Welcome> {
     let sentOn = false;
     let silentMs: number | undefined;
     for (;;) {
@@ -183,7 +175,7 @@ export class Dialler {
         continue;
       }
       const { payload } = envelope;
-      if (/^(welcome|waiting|error)$/.test(payload.case ?? "")) this.tap("in", envelope);
+      this.tap("in", envelope);
       if (payload.case === "welcome") {
         socket.openedMs = socket.lastReceivedMs; // until now nothing was to be acknowledged
         return payload.value;

@@ -1,5 +1,5 @@
 /** One life of a client: from `connect` until everything of it is released. */
-import { makeError, type VoxwireError } from "@voxwire/protocol";
+import { makeError, type VoxwireError, type Waiting } from "@voxwire/protocol";
 import type { ClientStatus, CloseReason, ConnectOptions } from "../api.js";
 import type { Media, MediaHost } from "../media/media.js";
 import { asError } from "./attach.js";
@@ -46,8 +46,8 @@ export class Run {
   #finishing = false;
   #mediaStarted = false;
   #settleClosed: () => void = () => {};
-  /** Has the deadline stand still, or go on. */
-  #hold: (waits: boolean) => void = () => {};
+  /** The deadline stands still while the server has this client wait. */
+  #waits: (waiting?: Waiting) => void = () => {};
 
   constructor(
     env: Environment,
@@ -77,21 +77,26 @@ export class Run {
     const { env } = this.#last;
     const bound = (ms: number, toldMs: number) =>
       this.#scope.after(ms, () => this.#scope.close(this.#late(toldMs)));
-    let [endMs, placeMs, heldMs] = [sinceMs + timeoutMs, waitingMs, -1];
-    let cancel = bound(endMs - env.now(), timeoutMs);
-    this.#hold = (waits) => {
-      if (waits === heldMs >= 0) return;
-      cancel();
+    let leftMs = timeoutMs - (env.now() - sinceMs);
+    let cancel = bound(leftMs, timeoutMs);
+    let fromMs = env.now();
+    let placeMs = 0;
+    let waits = false;
+    this.#waits = (waiting) => {
       const now = env.now();
-      if (waits) {
-        heldMs = now;
-        cancel = bound(placeMs, waitingMs);
-      } else {
-        endMs += now - heldMs;
-        placeMs -= now - heldMs;
-        heldMs = -1;
-        cancel = bound(endMs - now, timeoutMs);
+      if (waits !== (waiting !== undefined)) {
+        waits = !waits;
+        cancel();
+        if (waits) {
+          leftMs -= now - fromMs;
+          placeMs ||= now + waitingMs;
+          cancel = bound(placeMs - now, waitingMs);
+        } else {
+          fromMs = now;
+          cancel = bound(leftMs, timeoutMs);
+        }
       }
+      if (waiting) this.host.setStatus({ status: "connecting", stage: "place", waiting });
     };
     try {
       if (signal?.aborted) throw signal.reason;
@@ -155,16 +160,11 @@ export class Run {
       gate: this.host.gate,
       tools: this.host.tools,
       mediaStarted,
-      stage: (stage) => run.#show(stage),
-      waits: (message) => {
-        run.#hold(message !== undefined);
-        if (message) {
-          const { position, estimatedMs } = message;
-          const waiting = { position, estimatedMs };
-          run.host.setStatus({ status: "connecting", stage: "place", waiting });
-          run.host.emit("waiting", waiting);
-        } else run.#show("server");
+      stage: (stage) => {
+        run.#waits();
+        run.#show(stage);
       },
+      waits: ({ position, estimatedMs }) => run.#waits({ position, estimatedMs }),
       reconnecting: (attempt, cause) => {
         if (!run.#closing) run.host.setStatus({ status: "reconnecting", attempt, cause });
       },

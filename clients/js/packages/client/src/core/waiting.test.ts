@@ -15,10 +15,10 @@ function made(carriers: ("websocket" | "webrtc")[] = ["websocket"]) {
     media: () => media,
   });
   const told: unknown[] = [];
-  client.on("waiting", (place) => told.push(place));
   const stages: unknown[] = [];
   client.status.subscribe(() => {
     const status: ClientStatus = client.status.get();
+    if (status.status === "connecting" && status.waiting) told.push(status.waiting);
     stages.push(status.status === "connecting" ? (status.waiting ?? status.stage) : status.status);
   });
   const connect = (options?: ConnectOptions) => {
