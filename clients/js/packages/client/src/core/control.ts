@@ -55,9 +55,6 @@ export class Control implements ControlChannel {
   /** What was said before there was a socket. */
   #early: Uint8Array<ArrayBuffer>[] = [];
   #over = false;
-  #dialMs = 0;
-  /** When a server is asked no more that refuses; later, while it has us wait. */
-  #endMs = 0;
   #verdict: { readonly atMs: number; readonly error: VoxwireError } | undefined;
   #cancelAck: (() => void) | undefined;
 
@@ -72,11 +69,13 @@ export class Control implements ControlChannel {
       allowed: wire.SERVER_PAYLOADS,
       limits: { ageMs: 600_000 }, // the grace of the session bounds the age
     });
-    const waits = (message: wire.Waiting) => {
-      this.#endMs = scope.env.now() + this.#dialMs;
-      handler.waits(message);
-    };
-    this.#dialler = new Dialler(greeting, gate, () => this.#channel.lastReceived, tap, waits);
+    this.#dialler = new Dialler(
+      greeting,
+      gate,
+      () => this.#channel.lastReceived,
+      tap,
+      (message) => handler.waits(message),
+    );
     this.#watch = new Watch({
       clock: this.clock,
       channel: this.#channel,
@@ -190,12 +189,11 @@ export class Control implements ControlChannel {
   async #attachFirst(dialMs: number): Promise<Attached> {
     const { env } = this.scope;
     const { addresses } = this.greeting;
-    this.#dialMs = dialMs;
-    this.#endMs = env.now() + dialMs;
+    const endMs = env.now() + dialMs;
     for (let attempt = 2; ; ) {
       const [url = ""] = addresses.order;
       try {
-        const leftMs = this.#endMs - env.now();
+        const leftMs = endMs - env.now();
         if (url !== addresses.first) return await this.#dialler.attach(this.scope, url, leftMs);
         return await this.#attachEagerly(leftMs);
       } catch (error) {
@@ -210,7 +208,7 @@ export class Control implements ControlChannel {
           return (await this.#comeBack(why)).attached;
         }
         const waitMs = Math.max(backoffMs(attempt++, env.jitter()), why.retryAfterMs);
-        if (!BUSY.test(why.code) || env.now() + waitMs >= this.#endMs) throw why;
+        if (!BUSY.test(why.code) || env.now() + waitMs >= endMs) throw why;
         this.failure = why;
         await this.scope.sleep(waitMs);
       }
@@ -257,7 +255,7 @@ export class Control implements ControlChannel {
   #missing(lastSeq: number, now: number): Uint8Array<ArrayBuffer>[] {
     const missing = this.#channel.resume(lastSeq, now);
     if (missing) return missing;
-    throw makeError("malformed", "the server resumes from before what this side still has");
+    throw makeError("malformed", "the server resumes from before what is kept");
   }
 
   /** Notes that there is no socket; throws `error` when it may not be had back. */

@@ -24,6 +24,7 @@ const AGAIN_MS = 500;
 const MAX_DIALS = 3;
 /** A server that has us wait says where we are every 5 s; after this it is gone, milliseconds. */
 const SILENT_MS = 15_000;
+const late = () => new Lost(lost("the server did not answer in time"));
 
 /** A socket whose Welcome was read and which is not in use yet. */
 export interface Attached {
@@ -120,8 +121,7 @@ export class Dialler {
     const { addresses } = this.greeting;
     const timeoutMs = Math.min(url === addresses.first ? DIAL_MS : MOVED_MS, leftMs);
     const scope = new Scope(parent.env, parent);
-    const late = () => scope.close(new Lost(lost("the server did not answer in time")));
-    const unbound = scope.after(timeoutMs, late);
+    const unbound = scope.after(timeoutMs, () => scope.close(late()));
     let socket: Socket | undefined;
     try {
       socket = await this.#openPromptly(scope, url, timeoutMs);
@@ -167,7 +167,7 @@ export class Dialler {
     let sentOn = false;
     let silentMs: number | undefined;
     for (;;) {
-      const data = await scope.race(socket.read(scope), silentMs, () => new Lost(lost("silence")));
+      const data = await scope.race(socket.read(scope), silentMs, late);
       let envelope: wire.Envelope;
       try {
         envelope = wire.decodeEnvelope(typeof data === "string" ? new Uint8Array() : data);

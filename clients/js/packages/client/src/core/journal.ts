@@ -39,10 +39,10 @@ export class Journal {
 
   status(status: ClientStatus): void {
     const of: { readonly status: string } & Partial<Record<"stage" | "reason", string>> & {
-      readonly attempt?: number;
-      readonly error?: VoxwireError;
-      readonly cause?: VoxwireError;
-    } = status;
+        readonly attempt?: number;
+        readonly error?: VoxwireError;
+        readonly cause?: VoxwireError;
+      } = status;
     const { stage, attempt, reason: ended, error = of.cause } = of;
     this.note(status.status, { stage, attempt, ended, code: error?.code, reason: error?.reason });
   }

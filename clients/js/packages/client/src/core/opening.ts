@@ -14,7 +14,7 @@ export type Send = (payload: wire.PayloadInit) => void;
 /** Asks for media paths until one is ready. One climb at a time. */
 export class Opening {
   /** What is waited for, for the error of a session that did not open in time. */
-  stage = "no WebSocket opened (a dev server on the way needs ws: true), or Hello was not answered";
+  stage = "no answer to Hello, or no WebSocket (a dev server needs ws: true)";
   /** The server gave up the path that was tried last, ready or not. */
   givenUp: VoxwireError | undefined;
   #path: MediaPath | undefined;

@@ -217,7 +217,7 @@ export class Session implements ControlHandler {
   }
 
   waits(message: wire.Waiting): void {
-    this.#opening.stage = "the server had no place";
+    this.#opening.stage = "no place";
     this.host.waits(message);
   }
 

@@ -72,7 +72,7 @@ test("the wait has an end of its own", async () => {
   const beganMs = clock.now();
   await expect(clock.until(connecting)).rejects.toMatchObject({
     code: "timeout",
-    reason: "the server had no place within 14 s",
+    reason: "no place within 14 s",
   });
   expect(clock.now() - beganMs).toBeCloseTo(14_000, -2);
   await done();
