@@ -21,6 +21,8 @@ def describe(event: voxwire.Event) -> str:
             return f"{bot} understands {', '.join(examples)}"
         case voxwire.SessionEnded(reason=reason, duration_ms=duration_ms):
             return f"over after {duration_ms} ms" if reason is voxwire.EndReason.CLIENT else reason
+        case voxwire.Waiting(position=position):
+            return f"place {position} in the queue"
         case voxwire.GoingAway(time_left_ms=time_left_ms):
             return f"the server stops in {time_left_ms} ms"
         case voxwire.ConnectionChanged(state=state, attempt=attempt):

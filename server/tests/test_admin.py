@@ -59,7 +59,7 @@ def test_turns_are_counted_beyond_those_that_are_kept_and_a_cancelled_session_ha
 
 def test_it_is_shown_whether_sessions_are_refused_for_load_and_how_late_the_loop_is() -> None:
     figures, said = meters(), [True]
-    figures.watch(lambda: said[-1], lambda: 12.5, starting=lambda: 3)
+    figures.watch(lambda: said[-1], lambda: 12.5, starting=lambda: 3, num_waiting=lambda: 2)
     figures.lagged(0.015)
     assert "voxwire_busy 1.0" in figures.text().decode()
     said.append(False)
@@ -67,6 +67,7 @@ def test_it_is_shown_whether_sessions_are_refused_for_load_and_how_late_the_loop
     assert "voxwire_busy 0.0" in text
     assert "voxwire_event_loop_lag_p95_seconds 0.0125" in text
     assert "voxwire_starts_waiting 3.0" in text
+    assert "voxwire_waiting 2.0" in text
     assert 'voxwire_event_loop_lag_seconds_bucket{le="0.01"} 0.0' in text
     assert 'voxwire_event_loop_lag_seconds_bucket{le="0.02"} 1.0' in text
 

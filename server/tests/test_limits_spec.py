@@ -54,6 +54,8 @@ def test_every_limit_is_the_code_s() -> None:
         "starts of an address": float(settings.starts_per_address.removesuffix("/minute")),
         "turned away from an address": float(settings.starts_per_address.removesuffix("/minute")),
         "starts of a user": float(settings.starts_per_user.removesuffix("/minute")),
+        "clients that wait for a place": Settings.model_fields["max_waiting"].default,
+        "longest wait for a place": Settings.model_fields["max_wait_s"].default,
         "lateness of the event loop, p95 of 10 s": Settings.model_fields["max_lag_ms"].default,
         "head of a request": settings.hello_timeout_ms,
         "Hello": settings.hello_timeout_ms,

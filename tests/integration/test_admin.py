@@ -79,7 +79,7 @@ async def test_without_a_key_there_is_nothing_and_with_one_only_its_holder_gets_
 
 async def test_sessions_are_listed_shown_and_ended_with_a_reason(server: RunningServer) -> None:
     async with client(server.port, **BEARER) as operator, asyncio.timeout(120):
-        assert (await operator.get("/v1/sessions")).json() == {"sessions": []}
+        assert (await operator.get("/v1/sessions")).json() == {"sessions": [], "waiting": 0}
         async with voxwire.connect(server.url, transport="websocket", timeouts=LONG) as session:
             await ask(session, "what time is it")
             [listed] = (await operator.get("/v1/sessions")).json()["sessions"]
@@ -159,7 +159,7 @@ async def test_they_may_have_an_address_of_their_own() -> None:
                 except httpx.ConnectError:
                     await asyncio.sleep(0.02)  # real time: poll
             assert answer.status_code == 200
-            assert (await operator.get("/v1/sessions")).json() == {"sessions": []}
+            assert (await operator.get("/v1/sessions")).json() == {"sessions": [], "waiting": 0}
             assert (
                 await operator.get("/metrics", headers={"Authorization": ""})
             ).status_code == 401

@@ -111,6 +111,7 @@ PUBLIC = [
     "UtteranceStarted",
     "UtteranceWords",
     "VoxwireError",
+    "Waiting",
     "connect",
     "diagnose",
     "event_name",

@@ -285,7 +285,10 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         starts=rates,
     )
     meters.watch(
-        lambda: directory.busy, lambda: load.late_ms, starting=lambda: directory.paced.waiting
+        lambda: directory.busy,
+        lambda: load.late_ms,
+        starting=lambda: directory.paced.waiting,
+        num_waiting=lambda: len(directory.waiting_room),
     )
     relays = RelayWatch(asking(ice), every_s=settings.turn_check_s)
     if relays.watches:
@@ -357,7 +360,9 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     if authenticator is not None:
         life.when_ending(authenticator.close)
     routes = app.router.routes
-    live = LiveSessions(registry, meters.turns_of, meters.number_of)
+    live = LiveSessions(
+        registry, meters.turns_of, meters.number_of, lambda: len(directory.waiting_room)
+    )
     app.state.admin = _admin_routes(settings, live, meters)
     if not settings.admin_address:
         routes.extend(app.state.admin)

@@ -142,6 +142,11 @@ class Settings(BaseSettings):
     """Origins that may connect beyond loopback, separated by commas; exact match."""
     max_sessions: int = Field(default=200, ge=1)
     """Sessions at once; one more is refused with CAPACITY."""
+    max_waiting: int = Field(default=0, ge=0, le=10_000)
+    """Clients that wait for a place, in the order of coming, instead of being refused with
+    CAPACITY; 0 = nobody waits."""
+    max_wait_s: int = Field(default=120, ge=1, le=3600)
+    """Longest wait; after it a client is refused with CAPACITY, seconds."""
     max_lag_ms: int = Field(default=20, ge=0)
     """How late the event loop may be for ten seconds before new sessions are refused with CAPACITY
     while others talk, milliseconds (p95 of ten seconds); so they are when its thread has 90 % of a

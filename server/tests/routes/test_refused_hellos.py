@@ -291,7 +291,7 @@ async def test_a_welcome_that_the_client_cannot_take_opens_no_session(limit: int
 async def test_a_client_whose_session_is_in_another_process_is_told_where(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def attach(*_: Any) -> At:
+    async def attach(*_: Any, **__: Any) -> At:
         return At("ws://other:7860/v1/session")
 
     monkeypatch.setattr(Directory, "attach", attach)

@@ -105,6 +105,7 @@ if TYPE_CHECKING:
         UtteranceEnded,
         UtteranceStarted,
         UtteranceWords,
+        Waiting,
     )
 
 __all__ = [
@@ -206,6 +207,7 @@ __all__ = [
     "UtteranceStarted",
     "UtteranceWords",
     "VoxwireError",
+    "Waiting",
     "connect",
     "diagnose",
     "event_name",

@@ -114,6 +114,7 @@ class Greeting:
         resume_ms: int | None = None,
         tools: tuple[wire.ToolDeclaration, ...] = (),
         audio_response: bool = True,
+        waits: bool = False,
     ) -> None:
         """Prepares the Hello of a new session.
 
@@ -127,6 +128,7 @@ class Greeting:
             resume_ms: Longest time to try; None = the server's grace.
             tools: What the client executes.
             audio_response: False = the bot's answers are text.
+            waits: True when it waits for a place where the server has none.
         """
         self.addresses = Addresses(url)
         self._token = token
@@ -139,6 +141,8 @@ class Greeting:
             self._features.append(wire.Feature.FEATURE_WEBRTC)
         if tools:
             self._features.append(wire.Feature.FEATURE_CLIENT_TOOLS)
+        if waits:
+            self._features.append(wire.Feature.FEATURE_WAITING)
         if resume:
             self._features.append(wire.Feature.FEATURE_RESUME)
         self._nonce = secrets.token_bytes(16)

@@ -17,6 +17,7 @@ from voxwire._arguments import (
     token_text,
 )
 from voxwire._capture_early import EarlyCapture
+from voxwire._deadline import OnWaiting
 from voxwire._environment import Environment
 from voxwire._ice import IceServer, check_policy, check_servers
 from voxwire._live.audio import LiveAudio, device_of
@@ -56,6 +57,7 @@ def connect(
     approve: Approve | None = None,
     mock_tools: Mapping[str, Any] | None = None,
     handlers: Mapping[str, Callable[[Any], Any]] | None = None,
+    on_waiting: OnWaiting | None = None,
     audio_response: bool = True,
     echo: str = "auto",
     record: str | os.PathLike[str] | None = None,
@@ -95,6 +97,9 @@ def connect(
             function is called with the bot's arguments instead.
         handlers: What answers the requests of the bot's program from the first on, by their name:
             `Session.handle`.
+        on_waiting: Is called with a `Waiting` where the server has no place yet and the session
+            waits for one, and again whenever that has changed; it must not block. How long it waits
+            is `Timeouts.waiting_ms`, and not part of `connect_ms`.
         audio_response: False = the bot answers in text only, its greeting included.
         echo: What keeps the bot from hearing itself where both sides are live: ``cancel``
             (``voxwire[aec]``), ``gate`` (the microphone is off while the bot sounds), ``none``
@@ -133,6 +138,7 @@ def connect(
         tools=_mocked(_distinct(items(tools, "tools")), mock_tools),
         handlers=_handlers(handlers),
         approve=approve if approve is None or callable(approve) else _no_approve(approve),
+        on_waiting=_callable(on_waiting),
         audio_response=flag(audio_response, "audio_response"),
         resume=flag(resume, "resume"),
         timeouts=waits,
@@ -216,7 +222,7 @@ class Connection:
             begun.pop_all()  # which is the session's from here on
         self._runtime = runtime
         runtime.start()
-        await runtime.wait_ready(max(1, round(deadline_ms - clock.now_ms())))
+        await runtime.wait_ready()
         return Session(runtime, options)
 
     def _made(
@@ -314,6 +320,12 @@ def _record(given: object) -> str | os.PathLike[str]:
 
 def _no_approve(given: object) -> Approve:
     raise invalid(f"approve must be a function, not {type(given).__name__}")
+
+
+def _callable(given: OnWaiting | None) -> OnWaiting | None:
+    if given is not None and not callable(given):
+        raise invalid(f"on_waiting must be a function, not {type(given).__name__}")
+    return given
 
 
 def _handlers(given: object) -> dict[str, Callable[[Any], Any]]:

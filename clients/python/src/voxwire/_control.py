@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 from voxwire._attach import Greeting, Refusal, backoff_s, is_final, is_for_another_time, lost
+from voxwire._deadline import Deadline
 from voxwire._dial import Attached, Dialler, end_unused
 from voxwire._environment import Environment
 from voxwire._features import Feature, features_of
@@ -48,6 +49,7 @@ class Control:
         environment: Environment,
         token_source: TokenSource | None = None,
         taps: Taps | None = None,
+        deadline: Deadline | None = None,
     ) -> None:
         """Prepares; nothing is dialled yet.
 
@@ -57,12 +59,13 @@ class Control:
             environment: The way to the server, and time.
             token_source: Is asked for another token when the server refuses the first one.
             taps: See every message.
+            deadline: How long the session may take until it is up.
         """
         self._time = environment.clock
         self._jitter = environment.jitter
         self._taps = taps = Taps() if taps is None else taps
         self._token_source = token_source
-        self._deadline_ms = 0
+        self.deadline = Deadline(environment.clock) if deadline is None else deadline
         self.bad_messages = 0
         self.dropped_messages = 0
         self.failure: VoxwireError | None = None
@@ -80,6 +83,7 @@ class Control:
             gate,
             environment=environment,
             taps=taps,
+            deadline=self.deadline,
             last_received=lambda: self._channel.last_received,
         )
         self._watch = Watch(
@@ -106,7 +110,7 @@ class Control:
         Raises:
             VoxwireError: Nothing answers, or it refuses.
         """
-        self._deadline_ms = self._now_ms() + timeout_ms
+        self.deadline.begin(timeout_ms)
         self._socket = await self._patiently(self._open)
 
     def finish(self) -> None:
@@ -281,7 +285,7 @@ class Control:
 
     def _left_ms(self) -> int:
         """How long connecting may still take."""
-        return max(1, self._deadline_ms - self._now_ms())
+        return max(1, round(self.deadline.left_ms))
 
     async def _patiently(self, attempt: Callable[[], Awaitable[_MadeT]]) -> _MadeT:
         """Tries again while the server is busy or leaves, as long as connecting may take: behind a
@@ -299,7 +303,7 @@ class Control:
                 return await attempt()
             except VoxwireError as error:
                 wait_s = max(next(waits), error.retry_after_ms / 1000)
-                late = self._now_ms() + wait_s * 1000 >= self._deadline_ms
+                late = wait_s * 1000 >= self.deadline.left_ms
                 if not is_for_another_time(error) or late or self._over:
                     raise
                 self.failure = error

@@ -18,6 +18,7 @@ from voxwire._attach import (
     lost,
     refused,
 )
+from voxwire._deadline import Deadline
 from voxwire._environment import Environment
 from voxwire._simulate import Gate
 from voxwire._socket import Lost, Socket
@@ -38,6 +39,9 @@ AGAIN_S: Final = 0.5
 takes up a connection that was asked for before only after a second and more."""
 
 MAX_DIALS: Final = 3
+
+SILENT_S: Final = 15.0
+"""A server that has us wait says where we are every 5 s; after so long a silence it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class Dialler:
         environment: Environment,
         last_received: Callable[[], int],
         taps: Taps | None = None,
+        deadline: Deadline | None = None,
     ) -> None:
         """Prepares.
 
@@ -69,12 +74,14 @@ class Dialler:
             environment: The way to the server, and time.
             last_received: Highest number received from the server.
             taps: See Hello and its answer.
+            deadline: Is told when the server has the client wait for a place.
         """
         self._environment = environment
         self._greeting = greeting
         self._gate = gate
         self._last_received = last_received
         self._taps = Taps() if taps is None else taps
+        self._deadline = Deadline(environment.clock) if deadline is None else deadline
 
     async def open(self, timeout_ms: int) -> Socket:
         """Opens a socket at the first URL. Cancel-safe.
@@ -214,16 +221,16 @@ class Dialler:
                 raise Refusal(error) from None
             raise Lost(lost(error.reason)) from error
         try:
-            async with asyncio.timeout(max(0.001, (deadline_ms - self._now_ms()) / 1000)):
-                return await self._welcomed(socket)
+            async with asyncio.timeout(max(0.001, (deadline_ms - self._now_ms()) / 1000)) as limit:
+                return await self._welcomed(socket, limit)
         except TimeoutError:
             raise Lost(lost("the server did not answer Hello in time")) from None
 
-    async def _welcomed(self, socket: Socket) -> Attached:
+    async def _welcomed(self, socket: Socket, limit: asyncio.Timeout | None = None) -> Attached:
         """Says Hello on a socket; drops it unless it is welcomed."""
         try:
             await self.greet(socket)
-            return Attached(socket, await self.read_welcome(socket), eager=False)
+            return Attached(socket, await self.read_welcome(socket, limit), eager=False)
         except BaseException:
             socket.abort()
             raise
@@ -256,27 +263,50 @@ class Dialler:
             raise
         return chosen.result()
 
-    async def read_welcome(self, socket: Socket) -> wire.Welcome:
+    async def read_welcome(
+        self, socket: Socket, limit: asyncio.Timeout | None = None
+    ) -> wire.Welcome:
         """Reads the first message; anything but an answer to Hello is passed over.
 
+        Args:
+            socket: Where Hello was said.
+            limit: Bounds it; no more so from when the server has the client wait for a place.
+
         Raises:
-            Lost: The socket closed.
+            Lost: The socket closed, or a server that has the client wait fell silent.
             SentOn: The session is elsewhere; the greeting knows where.
             Refusal: The server said no.
         """
+        try:
+            return await self._read_answer(socket, limit)
+        finally:
+            self._deadline.goes_on()
+
+    async def _read_answer(self, socket: Socket, limit: asyncio.Timeout | None) -> wire.Welcome:
         elsewhere = False
+        silent_s: float | None = None
         while True:
-            data = await socket.receive()
+            try:
+                async with asyncio.timeout(silent_s):
+                    data = await socket.receive()
+            except TimeoutError:
+                raise Lost(lost("the server has fallen silent while it had us wait")) from None
             try:
                 message = wire.Envelope.FromString(data if isinstance(data, bytes) else b"")
             except DecodeError:
                 continue
             payload = message.WhichOneof("payload")
-            if self._taps and payload in ("welcome", "error", "go_away"):
+            if self._taps and payload in ("welcome", "waiting", "error", "go_away"):
                 self._taps.see("in", message, self._now_ms())
             match payload:
                 case "welcome":
+                    socket.opened_ms = socket.last_received_ms  # so long nothing is acknowledged
                     return message.welcome
+                case "waiting":
+                    silent_s = SILENT_S
+                    if limit is not None:
+                        limit.reschedule(None)
+                    self._deadline.waits(message.waiting)
                 case "go_away":
                     resume_url = message.go_away.resume_url
                     elsewhere = self._greeting.addresses.sent_on(resume_url, here=socket.url)

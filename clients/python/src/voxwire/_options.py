@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Final
 
+from voxwire._deadline import OnWaiting
 from voxwire._fallback import Fallback
 from voxwire._ice import IceServer
 from voxwire._tap import Taps
@@ -36,6 +37,7 @@ class Options:
     tools: tuple[Tool, ...] = ()
     approve: Approve | None = None
     handlers: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict[str, Any])
+    on_waiting: OnWaiting | None = None
     audio_response: bool = True
     resume: bool = True
     timeouts: Timeouts = field(default_factory=Timeouts)

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from voxwire._deadline import Deadline
 from voxwire._environment import Environment
 from voxwire._fallback import Fallback
 from voxwire._features import Feature
@@ -52,6 +53,11 @@ class ControlChannel(Protocol):
     @property
     def clock(self) -> ClockSync:
         """The other end's clock, as far as it tells it."""
+        ...
+
+    @property
+    def deadline(self) -> Deadline:
+        """How long the session may take until it is up."""
         ...
 
     @property

@@ -170,25 +170,35 @@ class Runtime:
         self._ending = False
         self._owner = asyncio.create_task(self._own(), name="voxwire-session")
 
-    async def wait_ready(self, timeout_ms: int) -> None:
+    async def wait_ready(self) -> None:
         """Waits until the session is up. On failure or cancellation nothing of it remains.
 
         Raises:
-            VoxwireError: It cannot be had, or not within `timeout_ms`.
+            VoxwireError: It cannot be had, or not within the time that `dial` was given and that
+                it may wait for a place.
         """
+        deadline = self._control.deadline
+        timeout_ms = max(1, round(deadline.left_ms))
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                await self._ready.wait()
+            await deadline.wait(self._ready)
         except TimeoutError:
-            failure = self._control.failure or self._opening.timed_out(timeout_ms)
+            failure = self._waited() or self._control.failure or self._opening.timed_out(timeout_ms)
             await self.stop()
             raise failure from None
-        except asyncio.CancelledError:
+        except BaseException:
             await self.stop()
             raise
         if self.failure is not None:
             await self.stop()
             raise self.failure
+
+    def _waited(self) -> VoxwireError | None:
+        """The error for a session whose place took too long; None = it waits for none."""
+        place = self._control.deadline.place
+        if place is None:
+            return None
+        reason = f"the server had no place in time; {place.position} in its queue by then"
+        return make_error(ErrorCode.TIMEOUT, reason, retryable=True)
 
     def send(self, envelope: wire.Envelope) -> None:
         """Sends a message.

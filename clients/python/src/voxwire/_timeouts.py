@@ -15,6 +15,8 @@ class Timeouts:
         connect_ms: Longest time until the session is ready, tries of a busy server included.
         resume_ms: Longest time to come back after a lost connection; None = as long as the server
             keeps the session.
+        waiting_ms: How long it waits for a place where the server has none and lets clients wait,
+            in all and beyond `connect_ms`; 0 = it does not, and is refused at once.
         wait_ms: Of `Session.wait_for` and `Session.call`, where they are given no other.
 
     Raises:
@@ -24,10 +26,12 @@ class Timeouts:
     connect_ms: float = 10_000
     resume_ms: float | None = None
     wait_ms: float = 10_000
+    waiting_ms: float = 120_000
 
     def __post_init__(self) -> None:
         """Checks them."""
         number(self.connect_ms, "connect_ms", above=0)
         number(self.wait_ms, "wait_ms")
+        number(self.waiting_ms, "waiting_ms")
         if self.resume_ms is not None:
             number(self.resume_ms, "resume_ms")

@@ -4,6 +4,7 @@ from voxwire._arguments import check_hello, invalid
 from voxwire._attach import Greeting
 from voxwire._codec import CodecChoice, check_codec
 from voxwire._control import Control
+from voxwire._deadline import Deadline
 from voxwire._environment import Environment
 from voxwire._ice import IceChoice
 from voxwire._options import Options, ladder, no_webrtc
@@ -69,6 +70,7 @@ class _ServerLink:
             resume_ms=options.resume_ms,
             tools=tuple(_declared(options.tools)),
             audio_response=options.audio_response,
+            waits=options.timeouts.waiting_ms > 0,
         )
         self.control = Control(
             greeting,
@@ -76,6 +78,11 @@ class _ServerLink:
             environment=environment,
             token_source=options.token_source,
             taps=options.taps,
+            deadline=Deadline(
+                environment.clock,
+                waiting_ms=options.timeouts.waiting_ms,
+                told=options.on_waiting,
+            ),
         )
         self._loopback = is_loopback(url)
         self._codec = CodecChoice(options.codec, loopback=self._loopback)

@@ -213,6 +213,10 @@ def _going_away(message: wire.GoAway) -> events.Event:
     return events.GoingAway(reason=message.reason, time_left_ms=message.time_left_ms)
 
 
+def _waiting(message: wire.Waiting) -> events.Event:
+    return events.Waiting(position=message.position, estimated_ms=message.estimated_ms)
+
+
 def _session_started(message: wire.Welcome) -> events.Event:
     return events.SessionStarted(
         session_id=message.session_id,
@@ -263,6 +267,7 @@ _DECODERS: Final[dict[str, Callable[[Any], events.Event]]] = {
     "error": _error,
     "session_ended": _session_ended,
     "go_away": _going_away,
+    "waiting": _waiting,
 }
 
 

@@ -90,6 +90,7 @@ __all__ = [
     "UtteranceEnded",
     "UtteranceStarted",
     "UtteranceWords",
+    "Waiting",
 ]
 
 
@@ -110,6 +111,19 @@ class SessionEnded:
 
     reason: EndReason
     duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The server has no place yet, and the session waits for one: told before there is a session.
+
+    Attributes:
+        position: Place in the queue, from 1.
+        estimated_ms: About how long until there is a place, milliseconds; 0 = not known.
+    """
+
+    position: int
+    estimated_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +423,7 @@ Event = (
     SessionStarted
     | SessionEnded
     | GoingAway
+    | Waiting
     | PathChanged
     | ConnectionChanged
     | EventsSkipped

@@ -47,6 +47,7 @@ from voxwire_protocol.gen.voxwire.v1.session_pb2 import (
     Snapshot,
     Turn,
     TurnRole,
+    Waiting,
     Welcome,
 )
 from voxwire_protocol.gen.voxwire.v1.signaling_pb2 import (
@@ -174,6 +175,7 @@ __all__ = [
     "UtteranceEnded",
     "UtteranceStarted",
     "UtteranceWords",
+    "Waiting",
     "Welcome",
     "Word",
 ]

@@ -96,6 +96,7 @@ class Meters:
         late_ms: Callable[[], float],
         *,
         starting: Callable[[], int],
+        num_waiting: Callable[[], int],
     ) -> None:
         """Show how the process bears its sessions.
 
@@ -103,6 +104,7 @@ class Meters:
             is_busy: True while new ones are refused for those that there are.
             late_ms: How late the event loop is, the 95th percentile of ten seconds, milliseconds.
             starting: How many clients wait for their turn to begin a session.
+            num_waiting: How many wait for a place.
         """
         gauge = partial(Gauge, registry=self._registry)
         gauge("voxwire_busy", "1 while new sessions are refused for load.").set_function(is_busy)
@@ -112,6 +114,7 @@ class Meters:
         gauge("voxwire_starts_waiting", "Clients whose turn to begin has not come.").set_function(
             starting
         )
+        gauge("voxwire_waiting", "Clients that wait for a place.").set_function(num_waiting)
 
     def watch_turn(self, up: Callable[[], int], down: Callable[[], int]) -> None:
         """Show how many TURN servers give an allocation, and how many do not."""

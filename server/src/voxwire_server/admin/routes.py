@@ -55,6 +55,11 @@ class Live(Protocol):
         """What each is: plain values that JSON can hold."""
         ...
 
+    @property
+    def waiting(self) -> int:
+        """How many clients wait for a place."""
+        ...
+
     def one(self, session_id: str) -> dict[str, Any] | None:
         """What one is; None = there is no such session."""
         ...
@@ -103,7 +108,8 @@ def admin_routes(key: str, live: Live, meters: Meters) -> list[Route]:
         return guard
 
     async def sessions(_: Request) -> Response:
-        return JSONResponse({"sessions": list(live)}, headers=_HEADERS)
+        listed = {"sessions": list(live), "waiting": live.waiting}
+        return JSONResponse(listed, headers=_HEADERS)
 
     async def session(request: Request) -> Response:
         found = live.one(request.path_params["id"])

@@ -15,6 +15,7 @@ from voxwire_server.lifecycle import Event
 from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.hello import RefusedError, facts_of, read_hello, ticket_of
 from voxwire_server.routes.sockets import SocketControl
+from voxwire_server.routes.waiting_socket import WaitingSocket
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.session import Session
 from voxwire_server.session.ticket import At, Here, Refused
@@ -126,7 +127,8 @@ class ControlRoute:
             return
         link = ControlLink(send, abort=socket.abort)
         origin = next((value for name, value in scope["headers"] if name == b"origin"), b"")
-        answer = await self._directory.attach(
+        waiting = WaitingSocket(receive, send, socket)
+        attach = self._directory.attach(
             ticket_of(
                 hello,
                 is_local=self._entrance.gate.is_local_program(scope),
@@ -135,11 +137,14 @@ class ControlRoute:
             ),
             facts_of(hello, origin=origin),
             _Socket(link, hello, self._server),
+            waits=waiting.tell if wire.Feature.FEATURE_WAITING in hello.features else None,
         )
-        match answer:
+        match answer := await waiting.attend(attach):
+            case None:
+                return
             case Here(session):
                 socket.admitted()
-                await self._serve(session, link, receive)
+                await self._serve(session, link, waiting.receive)
             case At(url):
                 await _send_on(send, url)
             case Refused():

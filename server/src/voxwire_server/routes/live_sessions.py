@@ -29,6 +29,7 @@ class LiveSessions:
         registry: The sessions.
         turns_of: Stages of the last turns of a session.
         number_of: How many it has had.
+        num_waiting: How many clients wait for a place.
     """
 
     def __init__(
@@ -36,14 +37,21 @@ class LiveSessions:
         registry: SessionRegistry,
         turns_of: Callable[[str], list[dict[str, int]]],
         number_of: Callable[[str], int],
+        num_waiting: Callable[[], int],
     ) -> None:
         self._registry = registry
         self._turns_of = turns_of
         self._number_of = number_of
+        self._num_waiting = num_waiting
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """What each is."""
         return (self._describe(session) for session in self._registry)
+
+    @property
+    def waiting(self) -> int:
+        """How many clients wait for a place."""
+        return self._num_waiting()
 
     def one(self, session_id: str) -> dict[str, Any] | None:
         """What one is, with its last turns."""

@@ -86,6 +86,14 @@ class Admitted(NamedTuple):
             max_duration_s=claims.limits.max_duration_s,
         )
 
+    def later(self, waited_s: float) -> "Admitted":
+        """The same for somebody who has waited: a token does not grow old in the line."""
+        if self.claims is None or self.claims.expires_at_s is None:
+            return self
+        expires_at_s = self.claims.expires_at_s + round(waited_s)
+        claims = self.claims.model_copy(update={"expires_at_s": expires_at_s})
+        return self._replace(claims=claims)
+
 
 class Admission:
     """Checks tickets.

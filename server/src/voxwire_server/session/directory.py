@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -41,7 +41,7 @@ from voxwire_server.session.refusals import (
     NotYoursError,
     refusal_of,
 )
-from voxwire_server.session.registry import SessionRegistry
+from voxwire_server.session.registry import CapacityError, SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.session.single_file import SingleFile
 from voxwire_server.session.spending import Spending
@@ -50,6 +50,8 @@ from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.store import Owner, SessionStore, StoreUnreachableError, Use
 from voxwire_server.session.ticket import Arrival, At, Here, Refused, Ticket
 from voxwire_server.session.told import NOBODY, Told
+from voxwire_server.session.waiting import Who
+from voxwire_server.session.waiting_room import Guest, Tell, WaitingRoom
 from voxwire_server.tokens import Claims, TokenError
 
 __all__ = ["Directory"]
@@ -73,6 +75,8 @@ class _Attempt:
     ticket: Ticket
     facts: SessionFacts
     arrival: Arrival
+    waits: Tell | None
+    guest: Guest | None = None
     left: bool = False
 
 
@@ -142,6 +146,15 @@ class Directory:
             told=told,
         )
         self._leaves_at_ms = 0.0
+        self.waiting_room = WaitingRoom(
+            max_waiting=settings.max_waiting,
+            max_wait_s=settings.max_wait_s,
+            reserve=self._next_place,
+            give_back=self._give_back,
+            num_sessions=lambda: len(registry),
+            clock=clock,
+        )
+        """Those who wait for a place."""
 
     @property
     def closing(self) -> bool:
@@ -163,7 +176,12 @@ class Directory:
         return any(session.control.attached and not session.over for session in self._registry)
 
     async def attach(
-        self, ticket: Ticket, facts: SessionFacts, arrival: Arrival
+        self,
+        ticket: Ticket,
+        facts: SessionFacts,
+        arrival: Arrival,
+        *,
+        waits: Tell | None = None,
     ) -> Here | At | Refused:
         """Begin a session, or put one that there is on what its client came by.
 
@@ -180,16 +198,22 @@ class Directory:
             facts: What a new session is born with; bot, user and limits are filled in here. The
                 origin is held against that of a session which there is.
             arrival: What the client came by.
+            waits: Tells it where it is in the line while there is no place for it; None = it does
+                not wait. By then its token is known to be good, and not used up.
 
         Returns:
             Whether the session is here, in another process, or nowhere.
         """
-        attempt = _Attempt(ticket, facts, arrival)
+        attempt = _Attempt(ticket, facts, arrival, waits)
+        if ticket.nonce:
+            self.waiting_room.supersede(ticket.nonce)
         task = self._spawn(self._decide(attempt))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             attempt.left = True
+            if attempt.guest is not None:
+                self.waiting_room.leave(attempt.guest)
             if task.done() and not task.cancelled() and task.exception() is None:
                 answer = task.result()
                 if isinstance(answer, Here):
@@ -214,7 +238,7 @@ class Directory:
                 ``attach`` takes the ticket without one.
         """
         try:
-            self._registry.give_back(self._place())
+            self._give_back(self._place())
             self._check(ticket)
             if comes:
                 self._starts.come(ticket.address)
@@ -247,7 +271,7 @@ class Directory:
         return None
 
     async def _unused(self, claims: Claims) -> None:
-        use = _use_of(claims, b"", "")
+        use = self._use_of(claims, b"", "")
         if await self._store.claim(use) is None:
             raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
         await self._store.claim(use, back=True)
@@ -349,11 +373,8 @@ class Directory:
         if session is not None and self._goes_on(session, attempt):
             return await self._again(session, attempt)
         async with AsyncExitStack() as turn, AsyncExitStack() as held:
-            session_id = self._place()
-            held.callback(self._registry.give_back, session_id)
-            admitted = self._check(await self.vouched(attempt.ticket))
-            if self._heard_by_somebody:
-                await self.paced.turn()
+            session_id, admitted = await self._place_of(attempt)
+            held.callback(self._give_back, session_id)
             if admitted.claims is not None:
                 await turn.enter_async_context(self._users.of(admitted.claims.user))
                 self._starts.check_user(admitted.claims.user)  # of several at once, too
@@ -377,13 +398,71 @@ class Directory:
             held.pop_all()  # all of it is the session's now
         return session
 
+    async def _place_of(self, attempt: _Attempt) -> tuple[str, Admitted]:
+        """Keep a place in this process for somebody who may begin a session, when his turn comes.
+
+        Raises:
+            BusyError: Not now; nobody waits here who did not say that he can.
+            CapacityError: The same.
+        """
+        waits = attempt.waits is not None and self._settings.max_waiting > 0
+        try:
+            session_id = self._place()
+        except (BusyError, CapacityError):
+            if not waits:
+                raise
+            return await self._wait_for_place(attempt)
+        with ExitStack() as held:
+            held.callback(self._give_back, session_id)
+            admitted = self._check(await self.vouched(attempt.ticket))
+            try:
+                if self._heard_by_somebody:
+                    await self.paced.turn()
+            except BusyError:
+                if not waits:
+                    raise
+            else:
+                held.pop_all()
+                return session_id, admitted
+        return await self._wait_for_place(attempt)
+
+    async def _wait_for_place(self, attempt: _Attempt) -> tuple[str, Admitted]:
+        assert attempt.waits is not None
+        admitted = self._check(await self.vouched(attempt.ticket))
+        user = "" if admitted.claims is None else admitted.claims.user
+        who = Who(attempt.ticket.nonce, self._starts.counted(attempt.ticket.address), user)
+        since_s = self._wall_s()
+        attempt.guest = self.waiting_room.enter(who, attempt.waits)
+        session_id = await self.waiting_room.wait(attempt.guest)
+        return session_id, admitted.later(self._wall_s() - since_s)
+
     def _place(self) -> str:
         """Keep a place in this process; the id that the session will have."""
+        self.waiting_room.serve()
+        if self.waiting_room:  # whoever waits comes first
+            raise BusyError
+        return self._free_place()
+
+    def _give_back(self, session_id: str) -> None:
+        self._registry.give_back(session_id)
+        self.waiting_room.serve()
+
+    def _free_place(self) -> str:
         if self.leaving:
             raise ClosingError
         if self.busy:
             raise BusyError
         return self._registry.reserve()
+
+    def _next_place(self) -> str:
+        """A place for whoever waits: he begins at once, so that his turn has come, too."""
+        heard = self._heard_by_somebody
+        if heard and not self.leaving and not self.paced.is_due:
+            raise BusyError
+        session_id = self._free_place()
+        if heard:
+            self.paced.begin()
+        return session_id
 
     def _check(self, ticket: Ticket) -> Admitted:
         """Who is admitted; a start is not counted yet, one who is turned away is."""
@@ -419,7 +498,7 @@ class Directory:
             raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
         async with AsyncExitStack() as held:
             if isinstance(claims, Claims):
-                use = _use_of(claims, attempt.ticket.nonce, session.id)
+                use = self._use_of(claims, attempt.ticket.nonce, session.id)
                 claim = await self._store.claim(use)
                 if claim is None:
                     raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
@@ -440,7 +519,7 @@ class Directory:
             raise TokenError(wire.ErrorCode.ERROR_CODE_CAPACITY, _TOO_MANY)
         if isinstance(claims, Identity):
             return
-        use = _use_of(claims, nonce, session_id)
+        use = self._use_of(claims, nonce, session_id)
         held.push_async_callback(self._unclaim, use)
         claim = await self._store.claim(use)
         if claim is not None and claim.session_id != session_id:
@@ -449,6 +528,16 @@ class Directory:
                 claim = await self._store.claim(use, after=claim.session_id)
         if claim is None or claim.session_id != session_id:
             raise _UsedError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
+
+    def _use_of(self, claims: Claims, nonce: bytes, session_id: str) -> Use:
+        """The use of a token, remembered for as long as somebody may wait with the same one."""
+        waits_s = self._settings.max_wait_s if self._settings.max_waiting else 0
+        return Use(
+            token_id=claims.token_id,
+            nonce=nonce,
+            session_id=session_id,
+            expires_at_s=claims.expires_at_s + waits_s,
+        )
 
     def _born(
         self, session_id: str, attempt: _Attempt, admitted: Admitted, spending: Spending
@@ -483,6 +572,7 @@ class Directory:
         self._told.over(session.id, dropped)
         if session.spending is not None:
             self._spawn(session.spending.settle(session.age_ms))
+        self.waiting_room.over(session.age_ms)
 
     @staticmethod
     def _bound(session: Session, attempt: _Attempt) -> Session:
@@ -526,6 +616,7 @@ class Directory:
         """
         self._leaves_at_ms = self._clock.now_ms() + within_ms
         self._registry.draining = True
+        self.waiting_room.send_away()
         for session in self._registry:
             if not session.over:
                 self._tell_going(session)
@@ -542,6 +633,8 @@ class Directory:
         """End every session, and wait until nothing of them remains, here and in the store."""
         loop = asyncio.get_running_loop()
         until_s = loop.time() + timeout_ms / 1000
+        self._registry.closing = True
+        self.waiting_room.send_away()
         await self._registry.close(timeout_ms)
         self.leases.stop()
         if self._work:
@@ -572,12 +665,3 @@ def _refuse(session: Session, event: Event) -> None:
     if answer in TOLD:
         session.life.on(event)
         raise ChannelError(*TOLD[answer])
-
-
-def _use_of(claims: Claims, nonce: bytes, session_id: str) -> Use:
-    return Use(
-        token_id=claims.token_id,
-        nonce=nonce,
-        session_id=session_id,
-        expires_at_s=claims.expires_at_s,
-    )

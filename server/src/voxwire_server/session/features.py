@@ -18,6 +18,7 @@ SERVER_FEATURES: Final = frozenset(
         wire.Feature.FEATURE_WEBRTC,
         wire.Feature.FEATURE_CLIENT_TOOLS,
         wire.Feature.FEATURE_KEPT_CAPTURE,
+        wire.Feature.FEATURE_WAITING,
     }
 )
 """A session uses those of them that its client names, too."""

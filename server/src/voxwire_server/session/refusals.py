@@ -19,6 +19,7 @@ __all__ = [
     "ClosingError",
     "ElsewhereError",
     "LeftError",
+    "NoPlaceError",
     "NotYoursError",
     "refusal_of",
 ]
@@ -45,6 +46,20 @@ class LeftError(Exception):
     """Whoever came has gone meanwhile."""
 
 
+class NoPlaceError(Exception):
+    """There is no place, and none to wait for it, or it was waited for in vain.
+
+    Attributes:
+        reason: Which of them.
+        retry_after_ms: When another try is worth it.
+    """
+
+    def __init__(self, reason: str, retry_after_ms: int) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after_ms = retry_after_ms
+
+
 class ElsewhereError(Exception):
     """Another process owns the session."""
 
@@ -65,6 +80,7 @@ REFUSALS: Final = (
     TokenError,
     ClosingError,
     LeftError,
+    NoPlaceError,
     NotYoursError,
 )
 """Everything that :func:`refusal_of` knows."""
@@ -80,6 +96,8 @@ def refusal_of(error: Exception) -> Refused:
             return Refused(code.ERROR_CODE_INVALID_ARGUMENT, str(error))
         case CapacityError():
             return Refused(code.ERROR_CODE_CAPACITY, "the server is full", _FULL_MS)
+        case NoPlaceError():
+            return Refused(code.ERROR_CODE_CAPACITY, error.reason, error.retry_after_ms)
         case BusyError():
             return Refused(code.ERROR_CODE_CAPACITY, "the server is too busy", _BUSY_MS)
         case CapReachedError():

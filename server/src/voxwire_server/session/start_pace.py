@@ -124,6 +124,15 @@ class PacedStarts:
         self.waiting = 0
         """How many wait."""
 
+    @property
+    def is_due(self) -> bool:
+        """True when somebody may begin now who has waited elsewhere."""
+        return not self.waiting and not self._wait_ms()
+
+    def begin(self) -> None:
+        """He begins."""
+        self._pace.started(self._clock.now_ms())
+
     async def turn(self) -> None:
         """Wait for it. Cancel-safe.
 

@@ -298,6 +298,10 @@ class StartRates:
         uncounted = is_loopback(address) or self._proxies.trusts(address)
         return bool(address) and not uncounted
 
+    def counted(self, address: str) -> str:
+        """What an address counts as, in limits of this kind; empty = it does not."""
+        return group_of(address) if self._counted(address) else ""
+
     def _name(self, address: str, sentence: str) -> None:
         """Have the operator look at an address, once."""
         if address not in self._named and len(self._named) < _MAX_NAMED:

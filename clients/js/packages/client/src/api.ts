@@ -3,7 +3,7 @@
  *
  * The same events, errors and units as the Python client: `_ms` there is `Ms` here.
  */
-import type { ClientEvents, JsonValue, VoxwireError, wire } from "@voxwire/protocol";
+import type { ClientEvents, JsonValue, VoxwireError, Waiting, wire } from "@voxwire/protocol";
 import type { PartialEnvironment } from "./core/environment.js";
 import type { Feature, Peer } from "./core/peer.js";
 import type { Tool } from "./core/tool-shape.js";
@@ -27,7 +27,12 @@ export type * from "./media/devices.js";
 /** What a client is doing. Steps: protocol/spec/session.md, "Opening", "Resuming", "Ending". */
 export type ClientStatus =
   | { readonly status: "idle" }
-  | { readonly status: "connecting"; readonly stage: string }
+  | {
+      readonly status: "connecting";
+      readonly stage: string;
+      /** Where it is in the queue of a server that has no place (stage "place"). */
+      readonly waiting?: Waiting;
+    }
   | { readonly status: "ready"; readonly sessionId: string; readonly bot: string }
   // no control channel, or no media path; what is sent meanwhile arrives when it is back
   | { readonly status: "reconnecting"; readonly attempt: number; readonly cause: VoxwireError }
@@ -105,6 +110,9 @@ export interface ConnectOptions {
   signal?: AbortSignal | undefined;
   /** Longest time until `ready`, milliseconds; default 15 000. */
   timeoutMs?: number | undefined;
+  /** Longest wait for a place where the server has none and lets clients wait, beyond `timeoutMs`,
+   * milliseconds; 0 = it is refused at once. Default 120 000. */
+  waitingMs?: number | undefined;
 }
 
 export interface SendTextOptions {

@@ -32,6 +32,7 @@ const HANDLED_INSIDE = [
   "pathReady",
   "pathClose",
   "iceServersUpdate",
+  "waiting",
   "toolRequest",
   "toolProgress",
   "toolCancel",

@@ -36,6 +36,14 @@ export interface SessionEnded {
   readonly durationMs: number;
 }
 
+/** Where a client is that waits for a place. */
+export interface Waiting {
+  /** Place in the queue, from 1. */
+  readonly position: number;
+  /** About how long until there is a place, milliseconds; 0 = not known. */
+  readonly estimatedMs: number;
+}
+
 /** The server will close this connection in `timeLeftMs`. */
 export interface GoingAway {
   readonly reason: string;

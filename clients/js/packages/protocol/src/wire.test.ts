@@ -51,6 +51,7 @@ test("payload sets follow the options", () => {
     "pong",
     "hello",
     "welcome",
+    "waiting",
   ]);
 });
 

@@ -5,6 +5,7 @@ import asyncio
 import json
 import logging
 import sys
+from dataclasses import replace
 from typing import Any, Final
 
 from voxwire._connect import connect
@@ -117,6 +118,13 @@ async def _tell(load: Load, number: int) -> None:
         print(f"{far}; turns {told(load.turn_ms)}", file=sys.stderr, flush=True)
 
 
+def _connecting(options: argparse.Namespace) -> dict[str, Any]:
+    """Those of a client that is refused where there is no place: it would be counted late."""
+    given = connecting(options)
+    timeouts = replace(given["timeouts"], waiting_ms=0)
+    return {**given, "timeouts": timeouts, "on_waiting": None}
+
+
 async def _session(
     options: argparse.Namespace, load: Load, around: Environment, *, after_s: float
 ) -> None:
@@ -124,7 +132,7 @@ async def _session(
     await asyncio.sleep(after_s)
     began_ms = around.clock.now_ms()
     try:
-        async with connect(options.url, environment=around, **connecting(options)) as session:
+        async with connect(options.url, environment=around, **_connecting(options)) as session:
             load.connect_ms.append(around.clock.now_ms() - began_ms)
             load.running += 1
             try:

@@ -44,7 +44,7 @@ async def _say(options: argparse.Namespace, step: Step) -> int:
     timeout_s: float = options.timeout or DEFAULT_TIMEOUT_S + spoken_s([step], lengths)
     view = _Answer(sys.stdout)
     try:
-        async with asyncio.timeout(timeout_s), connection as session:
+        async with connection as session, asyncio.timeout(timeout_s):
             with view:
                 await Script(session, microphone, log=log, view=view).hold([step], lengths)
     except TimeoutError:

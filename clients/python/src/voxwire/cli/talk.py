@@ -16,6 +16,7 @@ from voxwire.cli.running import run, written
 from voxwire.cli.script_microphone import ScriptMicrophone, duration_ms
 from voxwire.cli.steps import DEFAULT_TIMEOUT_S, Step
 from voxwire.cli.turns import TurnWatch
+from voxwire.cli.waiting import say_place
 from voxwire.rtvi import PipecatBot
 from voxwire.session import Session
 from voxwire_protocol.errors import ErrorCode, TransportError
@@ -47,12 +48,11 @@ async def _talk(options: argparse.Namespace) -> int:
             **connecting(options),
         )
         try:
-            async with asyncio.timeout(timeout_s):
-                async with connection as session:
-                    with make_view(sys.stdout) as view:
-                        talk = Script(session, microphone, log=log, view=view)
-                        await talk.hold(steps, lengths)
-                    print(quality_line(session.quality), flush=True)
+            async with connection as session, asyncio.timeout(timeout_s):
+                with make_view(sys.stdout) as view:
+                    talk = Script(session, microphone, log=log, view=view)
+                    await talk.hold(steps, lengths)
+                print(quality_line(session.quality), flush=True)
         except TimeoutError:
             reason = f"the conversation did not end within {timeout_s:g} s"
             raise TransportError(ErrorCode.TIMEOUT, reason) from None
@@ -71,6 +71,7 @@ def connecting(options: argparse.Namespace) -> dict[str, Any]:
         "token": options.token,
         "bot": options.bot,
         "record": options.record,
+        "on_waiting": say_place,
         "peer": PipecatBot() if options.peer == "pipecat" else None,
     }
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from voxwire._attach import client_info, expired, is_final
+from voxwire._deadline import Deadline
 from voxwire._environment import Environment
 from voxwire._features import Feature
 from voxwire._peer import Handler
@@ -45,6 +46,7 @@ class StockControl:
 
     Attributes:
         clock: Nothing is known of the bot's.
+        deadline: How long the session may take until it is up.
         failure: Why there is no line now; None while there is one.
         features: What the bot does in this session; empty until it is ready.
         line: The line in use; None while there is none.
@@ -75,6 +77,7 @@ class StockControl:
         """
         self.clock = ClockSync()
         self.failure: VoxwireError | None = None
+        self.deadline = Deadline(environment.clock)
         self.features: frozenset[Feature] = frozenset()
         self.line: Line | None = None
         self.resumable = False
@@ -109,6 +112,7 @@ class StockControl:
         Raises:
             VoxwireError: Nothing answers, or it refuses.
         """
+        self.deadline.begin(timeout_ms)
         self.line = await self._dialling.open(timeout_ms)
 
     async def run(self, handler: Handler) -> None:

@@ -95,6 +95,8 @@ class FakeServer:
         self.heartbeat_ms = 2000
         self.failures: list[Exception] = []
         self._carriers = CarrierMemory()
+        self._line: wire.Waiting | None = None
+        self._waiting: list[tuple[End, wire.Hello, list[bytes]]] = []
 
     @property
     def environment(self) -> Environment:
@@ -121,10 +123,23 @@ class FakeServer:
     def refuse_with(self, code: ErrorCode, reason: str = "the test says so", **more: Any) -> None:
         """From now on every Hello is refused; `more` are fields of ``wire.Error``."""
         self.refuse = wire_error(code, reason, fatal=True, **more)
+        self._end_waiting()
+
+    def wait_with(self, position: int, estimated_ms: int = 0) -> None:
+        """From now on clients that can wait for a place; those that do are told where they are."""
+        self._line = wire.Waiting(position=position, estimated_ms=estimated_ms)
+        for end, _, _ in self._waiting:
+            end.write(wire.Envelope(waiting=self._line).SerializeToString())
 
     def welcome_again(self) -> None:
-        """From now on Hellos are answered as they deserve."""
+        """From now on Hellos are answered as they deserve, those that wait at once."""
         self.refuse, self.mute = None, False
+        self._end_waiting()
+
+    def _end_waiting(self) -> None:
+        self._line, waiting, self._waiting = None, self._waiting, []
+        for end, hello, early in waiting:
+            self._let_in(end, hello, early)
 
     async def close(self) -> None:
         """Ends every session, as a server that shuts down."""
@@ -165,11 +180,18 @@ class FakeServer:
                 early.append(data)
                 return
             self.hellos.append(message.hello)
-            if not self.mute and self._answer(end, message.hello) and end.on_message is not None:
-                for one in early:
-                    end.on_message(one)
+            if self._line is not None and wire.Feature.FEATURE_WAITING in message.hello.features:
+                self._waiting.append((end, message.hello, early))
+                end.write(wire.Envelope(waiting=self._line).SerializeToString())
+            elif not self.mute:
+                self._let_in(end, message.hello, early)
 
         end.on_message = take
+
+    def _let_in(self, end: End, hello: wire.Hello, early: list[bytes]) -> None:
+        if self._answer(end, hello) and end.on_message is not None:
+            for one in early:
+                end.on_message(one)
 
     def _answer(self, end: End, hello: wire.Hello) -> bool:
         """Welcomes or refuses."""

@@ -82,7 +82,7 @@ export class AudioGraph {
       await this.context.audioWorklet.addModule(url.href);
     } catch (cause) {
       const reason = inlined
-        ? "the bundler put the audio worklet into the page's code, and the page's policy forbids it"
+        ? "the page's policy forbids the audio worklet, which is part of its code"
         : `the audio worklet ${url.href} cannot be loaded`;
       const advice = "serve dist/worklets of @voxwire/client and give its URL as media.workletUrl";
       // what the browser says of a URL that holds the code would hold it, too
@@ -116,7 +116,7 @@ export class AudioGraph {
     try {
       await this.context.resume();
     } catch (cause) {
-      const reason = "the page's sound was not started: call resumeAudio() in a click or a key";
+      const reason = "the page's sound was not started: call resumeAudio() in a click";
       throw makeError("device", reason, { cause });
     } finally {
       this.#look();

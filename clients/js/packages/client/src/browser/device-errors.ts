@@ -12,11 +12,11 @@ const REASONS: Readonly<Record<string, DeviceFailure>> = {
 };
 
 const SENTENCES: Readonly<Record<DeviceFailure, string>> = {
-  denied: "was refused: the user or the browser's settings do not allow it",
+  denied: "was refused by the user or the browser's settings",
   policy: "is forbidden to this page by a Permissions-Policy header",
   missing: "was not found",
   busy: "is in use by another program, or failed",
-  insecure_origin: "needs a secure origin: serve the page over https or from localhost",
+  insecure_origin: "needs a secure origin: https or localhost",
   unsupported: "is not supported here",
   lost: "was taken away",
   other: "could not be opened",

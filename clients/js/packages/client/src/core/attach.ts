@@ -35,6 +35,8 @@ export interface GreetingOptions {
   readonly metadataJson: string;
   readonly webrtc: boolean;
   readonly resume: boolean;
+  /** It waits for a place where the server has none. */
+  readonly waits?: boolean | undefined;
   /** Longest time to try, milliseconds; undefined = the server's grace. */
   readonly resumeMs: number | undefined;
   readonly tools: readonly wire.ToolDeclaration[];
@@ -73,6 +75,7 @@ export class Greeting {
     ];
     if (options.webrtc) this.#features.push(Feature.WEBRTC);
     if (options.tools.length > 0) this.#features.push(Feature.CLIENT_TOOLS);
+    if (options.waits) this.#features.push(Feature.WAITING);
     if (options.resume) this.#features.push(Feature.RESUME);
     this.#nonce = options.nonce ?? env.randomBytes(16);
   }

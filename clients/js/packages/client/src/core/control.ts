@@ -69,7 +69,13 @@ export class Control implements ControlChannel {
       allowed: wire.SERVER_PAYLOADS,
       limits: { ageMs: 600_000 }, // the grace of the session bounds the age
     });
-    this.#dialler = new Dialler(greeting, gate, () => this.#channel.lastReceived, tap);
+    this.#dialler = new Dialler(
+      greeting,
+      gate,
+      () => this.#channel.lastReceived,
+      tap,
+      (message) => handler.waits(message),
+    );
     this.#watch = new Watch({
       clock: this.clock,
       channel: this.#channel,
@@ -249,7 +255,7 @@ export class Control implements ControlChannel {
   #missing(lastSeq: number, now: number): Uint8Array<ArrayBuffer>[] {
     const missing = this.#channel.resume(lastSeq, now);
     if (missing) return missing;
-    throw makeError("malformed", "the server resumes from before what this side still has");
+    throw makeError("malformed", "the server resumes from before what is kept");
   }
 
   /** Notes that there is no socket; throws `error` when it may not be had back. */

@@ -22,6 +22,9 @@ const MOVED_MS = 1500;
  * takes up a connection that was asked for before only after a second and more. */
 const AGAIN_MS = 500;
 const MAX_DIALS = 3;
+/** A server that has us wait says where we are every 5 s; after this it is gone, milliseconds. */
+const SILENT_MS = 15_000;
+const late = () => new Lost(lost("the server did not answer in time"));
 
 /** A socket whose Welcome was read and which is not in use yet. */
 export interface Attached {
@@ -37,6 +40,7 @@ export class Dialler {
     private readonly gate: Passage,
     private readonly lastReceived: () => number,
     private readonly tap: Tap,
+    private readonly waits: (message: wire.Waiting) => void = () => {},
   ) {}
 
   /** Opens the first socket of a session; rejects with the server's reason where it gives one. */
@@ -117,12 +121,12 @@ export class Dialler {
     const { addresses } = this.greeting;
     const timeoutMs = Math.min(url === addresses.first ? DIAL_MS : MOVED_MS, leftMs);
     const scope = new Scope(parent.env, parent);
-    scope.after(timeoutMs, () => scope.close(new Lost(lost("the server did not answer in time"))));
+    const unbound = scope.after(timeoutMs, () => scope.close(late()));
     let socket: Socket | undefined;
     try {
       socket = await this.#openPromptly(scope, url, timeoutMs);
       this.greet(socket);
-      return { socket, welcome: await this.readWelcome(scope, socket), eager: false };
+      return { socket, welcome: await this.readWelcome(scope, socket, unbound), eager: false };
     } catch (error) {
       socket?.abort();
       if (parent.closed) throw error;
@@ -157,11 +161,13 @@ export class Dialler {
     }
   }
 
-  /** Reads the first message; anything but an answer to Hello is passed over. */
-  async readWelcome(scope: Scope, socket: Socket): Promise<wire.Welcome> {
+  /** Reads the first message; anything but an answer to Hello is passed over. `unbound` is called
+   * when the server has this client wait: it has answered. */
+  async readWelcome(scope: Scope, socket: Socket, unbound?: () => void): Promise<wire.Welcome> {
     let sentOn = false;
+    let silentMs: number | undefined;
     for (;;) {
-      const data = await socket.read(scope);
+      const data = await scope.race(socket.read(scope), silentMs, late);
       let envelope: wire.Envelope;
       try {
         envelope = wire.decodeEnvelope(typeof data === "string" ? new Uint8Array() : data);
@@ -169,8 +175,16 @@ export class Dialler {
         continue;
       }
       const { payload } = envelope;
-      if (payload.case === "welcome" || payload.case === "error") this.tap("in", envelope);
-      if (payload.case === "welcome") return payload.value;
+      this.tap("in", envelope);
+      if (payload.case === "welcome") {
+        socket.openedMs = socket.lastReceivedMs; // until now nothing was to be acknowledged
+        return payload.value;
+      }
+      if (payload.case === "waiting") {
+        silentMs = SILENT_MS;
+        unbound?.();
+        this.waits(payload.value);
+      }
       if (payload.case === "goAway") {
         sentOn = this.greeting.addresses.sentOn(payload.value.resumeUrl, socket.url);
       }

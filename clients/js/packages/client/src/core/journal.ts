@@ -1,20 +1,16 @@
-import type { ClientEvents } from "@voxwire/protocol";
+import type { ClientEvents, VoxwireError } from "@voxwire/protocol";
 import type { ClientStatus } from "../api.js";
 
 /** Entries that are kept; the oldest go first. */
 const MAX_ENTRIES = 100;
 
 /** What the journal says of events. */
-const NOTED: {
-  readonly [K in keyof ClientEvents]?: (
-    event: ClientEvents[K],
-  ) => Readonly<Record<string, string | number>>;
-} = {
-  pathChanged: ({ pathId, carrier, resentMs, lostMs }) => ({ pathId, carrier, resentMs, lostMs }),
-  connectionChanged: ({ state, attempt, epoch, afterMs }) => ({ state, attempt, epoch, afterMs }),
-  eventsSkipped: ({ count, unsent }) => ({ count, unsent }),
-  error: ({ code, reason, subjectId }) => ({ code, reason, subjectId }),
-  goingAway: ({ reason, timeLeftMs }) => ({ reason, timeLeftMs }),
+const NOTED: { readonly [K in keyof ClientEvents]?: readonly (keyof ClientEvents[K])[] } = {
+  pathChanged: ["pathId", "carrier", "resentMs", "lostMs"],
+  connectionChanged: ["state", "attempt", "epoch", "afterMs"],
+  eventsSkipped: ["count", "unsent"],
+  error: ["code", "reason", "subjectId"],
+  goingAway: ["reason", "timeLeftMs"],
 };
 
 /** What happened to a client, for a bug report: no content, no secrets. */
@@ -37,23 +33,17 @@ export class Journal {
   }
 
   event<K extends keyof ClientEvents>(type: K, event: ClientEvents[K]): void {
-    const noted = NOTED[type]?.(event as never);
-    if (noted) this.note(type, noted);
+    const noted = NOTED[type]?.map((name) => [name, event[name]]);
+    if (noted) this.note(type, Object.fromEntries(noted));
   }
 
   status(status: ClientStatus): void {
-    const error =
-      status.status === "closed"
-        ? status.error
-        : status.status === "reconnecting"
-          ? status.cause
-          : undefined;
-    this.note(status.status, {
-      stage: status.status === "connecting" ? status.stage : undefined,
-      attempt: status.status === "reconnecting" ? status.attempt : undefined,
-      ended: status.status === "closed" ? status.reason : undefined,
-      code: error?.code,
-      reason: error?.reason,
-    });
+    const of: { readonly status: string } & Partial<Record<"stage" | "reason", string>> & {
+        readonly attempt?: number;
+        readonly error?: VoxwireError;
+        readonly cause?: VoxwireError;
+      } = status;
+    const { stage, attempt, reason: ended, error = of.cause } = of;
+    this.note(status.status, { stage, attempt, ended, code: error?.code, reason: error?.reason });
   }
 }

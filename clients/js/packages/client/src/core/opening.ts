@@ -14,7 +14,7 @@ export type Send = (payload: wire.PayloadInit) => void;
 /** Asks for media paths until one is ready. One climb at a time. */
 export class Opening {
   /** What is waited for, for the error of a session that did not open in time. */
-  stage = "no WebSocket opened (a dev server on the way needs ws: true), or Hello was not answered";
+  stage = "no answer to Hello, or no WebSocket (a dev server needs ws: true)";
   /** The server gave up the path that was tried last, ready or not. */
   givenUp: VoxwireError | undefined;
   #path: MediaPath | undefined;
@@ -109,7 +109,8 @@ export class Opening {
   async #try(parent: Scope, carrier: CarrierName, limitMs: number | undefined): Promise<MediaPath> {
     const scope = new Scope(parent.env, parent);
     const late = () => makeError("timeout", `the ${carrier} media path took too long`);
-    if (limitMs !== undefined) scope.after(limitMs, () => scope.close(late()));
+    const bound = () => limitMs !== undefined && scope.after(limitMs, () => scope.close(late()));
+    this.#welcome(scope).then(bound, () => {}); // the server may have it wait for a place
     try {
       this.#pathId += 1;
       this.givenUp = undefined;

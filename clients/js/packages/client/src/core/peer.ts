@@ -58,6 +58,8 @@ export interface ControlHandler {
     welcome: wire.Welcome,
     how: { readonly attempt: number; readonly afterMs: number; readonly unsent: number },
   ): void;
+  /** Where it is in the server's queue. */
+  waits(message: wire.Waiting): void;
   /** True while neither the bot nor the user speaks. */
   isQuiet(): boolean;
   /** A message that is broken or makes no sense. */

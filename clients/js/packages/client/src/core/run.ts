@@ -1,5 +1,5 @@
 /** One life of a client: from `connect` until everything of it is released. */
-import { makeError, type VoxwireError } from "@voxwire/protocol";
+import { makeError, type VoxwireError, type Waiting } from "@voxwire/protocol";
 import type { ClientStatus, CloseReason, ConnectOptions } from "../api.js";
 import type { Media, MediaHost } from "../media/media.js";
 import { asError } from "./attach.js";
@@ -10,13 +10,15 @@ import { Session, type SessionHost } from "./session.js";
 import { isLoopback } from "./url.js";
 
 const CONNECT_MS = 15_000;
+/** Longest wait for a place, milliseconds. */
+const WAITING_MS = 120_000;
 /** How long the media may take to let go, milliseconds. */
 const RELEASE_MS = 500;
 const QUALITY_MS = 1000;
 
 /** What a life needs of its client. */
 export interface RunHost
-  extends Omit<SessionHost, "mediaStarted" | "stage" | "reconnecting" | "up"> {
+  extends Omit<SessionHost, "mediaStarted" | "stage" | "reconnecting" | "up" | "waits"> {
   readonly media: Media;
   setStatus(status: ClientStatus): void;
   /** Everything of a session but its token. Throws when the options cannot be used. */
@@ -44,6 +46,8 @@ export class Run {
   #finishing = false;
   #mediaStarted = false;
   #settleClosed: () => void = () => {};
+  /** The deadline stands still while the server has this client wait. */
+  #waits: (waiting?: Waiting) => void = () => {};
 
   constructor(
     env: Environment,
@@ -65,16 +69,38 @@ export class Run {
    *
    * @param sinceMs - From when the deadline counts. */
   async open(
-    { signal, timeoutMs = CONNECT_MS }: ConnectOptions,
+    { signal, timeoutMs = CONNECT_MS, waitingMs = WAITING_MS }: ConnectOptions,
     sinceMs = this.#last.env.now(),
   ): Promise<void> {
     const aborted = () => this.#scope.close(signal?.reason);
     signal?.addEventListener("abort", aborted);
-    const leftMs = timeoutMs - (this.#last.env.now() - sinceMs);
-    const cancel = this.#scope.after(leftMs, () => this.#scope.close(this.#late(timeoutMs)));
+    const { env } = this.#last;
+    const bound = (ms: number, toldMs: number) =>
+      this.#scope.after(ms, () => this.#scope.close(this.#late(toldMs)));
+    let leftMs = timeoutMs - (env.now() - sinceMs);
+    let cancel = bound(leftMs, timeoutMs);
+    let fromMs = env.now();
+    let placeMs = 0;
+    let waits = false;
+    this.#waits = (waiting) => {
+      const now = env.now();
+      if (waits !== (waiting !== undefined)) {
+        waits = !waits;
+        cancel();
+        if (waits) {
+          leftMs -= now - fromMs;
+          placeMs ||= now + waitingMs;
+          cancel = bound(placeMs - now, waitingMs);
+        } else {
+          fromMs = now;
+          cancel = bound(leftMs, timeoutMs);
+        }
+      }
+      if (waiting) this.host.setStatus({ status: "connecting", stage: "place", waiting });
+    };
     try {
       if (signal?.aborted) throw signal.reason;
-      const session = await this.#connect(timeoutMs);
+      const session = await this.#connect(timeoutMs, waitingMs > 0);
       void session.ended.then(({ reason, error }) => this.#finish(reason, error));
     } catch (error) {
       const ours = signal?.aborted && error === signal.reason;
@@ -100,7 +126,7 @@ export class Run {
     await this.closed;
   }
 
-  async #connect(timeoutMs: number): Promise<Session> {
+  async #connect(timeoutMs: number, waits: boolean): Promise<Session> {
     this.#show("token");
     const options = this.host.sessionOptions();
     this.#mediaStarted = true;
@@ -108,7 +134,11 @@ export class Run {
     mediaStarted.catch(() => {});
     for (let asked: "connect" | "refused" = "connect"; ; asked = "refused") {
       const token = await this.#scope.race(this.host.token(asked, this.#scope.signal));
-      const session = new Session(this.#scope, { ...options, token }, this.#host(mediaStarted));
+      const session = new Session(
+        this.#scope,
+        { ...options, token, waits },
+        this.#host(mediaStarted),
+      );
       this.session = session;
       session.start(timeoutMs);
       try {
@@ -130,7 +160,11 @@ export class Run {
       gate: this.host.gate,
       tools: this.host.tools,
       mediaStarted,
-      stage: (stage) => run.#show(stage),
+      stage: (stage) => {
+        run.#waits();
+        run.#show(stage);
+      },
+      waits: ({ position, estimatedMs }) => run.#waits({ position, estimatedMs }),
       reconnecting: (attempt, cause) => {
         if (!run.#closing) run.host.setStatus({ status: "reconnecting", attempt, cause });
       },

@@ -32,6 +32,8 @@ export interface SessionHost extends ToolsHost, PeerHost {
   ignored(reason: string): void;
   stage(stage: string): void;
   reconnecting(attempt: number, cause: VoxwireError): void;
+  /** Where it is in the server's queue, until the next stage. */
+  waits(message: wire.Waiting): void;
   /** The session is up, for the first time or again. */
   up(welcome: wire.Welcome): void;
   /** True while neither the bot nor the user is heard. */
@@ -212,6 +214,11 @@ export class Session implements ControlHandler {
     if (skipped) this.#skip(welcome.snapshot ?? wire.create(wire.SnapshotSchema), unsent);
     this.paths.attached(skipped);
     this.#up();
+  }
+
+  waits(message: wire.Waiting): void {
+    this.#opening.stage = "no place";
+    this.host.waits(message);
   }
 
   isQuiet(): boolean {

@@ -25,7 +25,7 @@ interface CloseEventLike {
 
 /** An open WebSocket. Whoever dialled it aborts or closes it. */
 export class Socket {
-  readonly openedMs: number;
+  openedMs: number;
   lastReceivedMs: number;
   #owner: SocketOwner | undefined;
   #inbox: Received[] = [];

@@ -8,8 +8,7 @@ const SCHEMES: Readonly<Record<string, string>> = {
 };
 
 const NO_SCHEME =
-  "the URL has no scheme: give ws://localhost:7860 or wss://bot.example, " +
-  "or a path on the page's own origin, which begins with / or .";
+  "the URL has no scheme: give ws://localhost:7860, " + "or a path of the page, from / or .";
 const PATH = "/v1/session";
 
 /** The control channel's URL for what a program names: `http` becomes `ws`, a relative one is on
@@ -35,8 +34,8 @@ export function serverUrl(url: string | URL, base: string | undefined): URL {
     throw makeError(
       "invalid_argument",
       base === undefined && !absolute
-        ? "a relative URL needs a page; name the server, for instance ws://127.0.0.1:7860"
-        : "the URL must look like wss://host, https://host, ws://127.0.0.1:7860 or /",
+        ? "a relative URL needs a page; give wss://host"
+        : "the URL must look like wss://host, https://host or /",
     );
   }
   if (!(parsed.protocol in SCHEMES) || parsed.hostname === "") {

@@ -1,9 +1,16 @@
 /** A server in memory that speaks the real protocol over the real channel. */
-import { closeCodeOf, type ErrorCode, errorToWire, makeError, wire } from "@voxwire/protocol";
+import {
+  closeCodeOf,
+  type ErrorCode,
+  errorToWire,
+  makeError,
+  type Waiting,
+  wire,
+} from "@voxwire/protocol";
 import { type Environment, realEnvironment } from "../core/environment.js";
 import type { Clock } from "../media/headless-media.js";
 import { FakeSession, type FakeSessionHost, type ScriptedBot } from "./fake-session.js";
-import { LoopbackNetwork, type LoopbackSocket } from "./loopback.js";
+import { LoopbackNetwork, type LoopbackSocket, OPEN } from "./loopback.js";
 
 export interface FakeServerOptions {
   readonly bot?: ScriptedBot | undefined;
@@ -40,6 +47,9 @@ export class FakeServer implements FakeSessionHost {
   resumeUrl = "";
   /** Who says Hello at a URL is sent on to another, as where a process owns each session. */
   readonly sentOn = new Map<string, string>();
+  /** Clients that can wait for a place do, and are told this; `letIn` ends it. */
+  place: Waiting | undefined;
+  readonly #waiting = new Map<LoopbackSocket, () => void>();
   /** Hellos are read and never answered. */
   mute = false;
   /** The next resume is answered with a Snapshot. */
@@ -85,6 +95,20 @@ export class FakeServer implements FakeSessionHost {
     this.network.cut();
   }
 
+  /** Those who wait are where this says. */
+  tell(place: Waiting): void {
+    this.place = place;
+    const said = wire.encodeEnvelope(wire.envelope({ case: "waiting", value: place }));
+    for (const socket of this.#waiting.keys()) socket.send(said);
+  }
+
+  /** There is a place for everybody, and those who wait get theirs. */
+  letIn(): void {
+    this.place = undefined;
+    for (const [socket, answer] of this.#waiting) if (socket.readyState === OPEN) answer();
+    this.#waiting.clear();
+  }
+
   note(envelope: wire.Envelope): void {
     this.received.push(envelope);
   }
@@ -99,21 +123,35 @@ export class FakeServer implements FakeSessionHost {
       }
       this.hellos.push(payload.value);
       if (this.mute) return;
-      const resumeUrl = this.sentOn.get(socket.url);
-      if (resumeUrl !== undefined) {
-        const goAway = wire.envelope({ case: "goAway", value: { resumeUrl } });
-        socket.send(wire.encodeEnvelope(goAway));
-      }
-      const error = resumeUrl === undefined ? this.#refusalOf(payload.value) : ELSEWHERE;
-      if (error) {
-        const value = errorToWire(error, { fatal: true });
-        socket.send(wire.encodeEnvelope(wire.envelope({ case: "error", value })));
-        socket.close(closeCodeOf(error.code));
+      if (this.place && payload.value.features.includes(wire.Feature.WAITING)) {
+        const waits = wire.envelope({ case: "waiting", value: this.place });
+        socket.send(wire.encodeEnvelope(waits));
+        this.#waiting.set(socket, () => this.#answer(socket, payload.value, early));
         return;
       }
-      this.#attach(socket, payload.value);
-      for (const one of early) socket.onmessage?.(one as never);
+      this.#answer(socket, payload.value, early);
     };
+  }
+
+  #answer(
+    socket: LoopbackSocket,
+    hello: wire.Hello,
+    early: readonly { readonly data: ArrayBuffer }[],
+  ): void {
+    const resumeUrl = this.sentOn.get(socket.url);
+    if (resumeUrl !== undefined) {
+      const goAway = wire.envelope({ case: "goAway", value: { resumeUrl } });
+      socket.send(wire.encodeEnvelope(goAway));
+    }
+    const error = resumeUrl === undefined ? this.#refusalOf(hello) : ELSEWHERE;
+    if (error) {
+      const value = errorToWire(error, { fatal: true });
+      socket.send(wire.encodeEnvelope(wire.envelope({ case: "error", value })));
+      socket.close(closeCodeOf(error.code));
+      return;
+    }
+    this.#attach(socket, hello);
+    for (const one of early) socket.onmessage?.(one as never);
   }
 
   #refusalOf(hello: wire.Hello) {

@@ -3,7 +3,7 @@ import type { WebSocketLike } from "../core/environment.js";
 import type { Clock } from "../media/headless-media.js";
 
 const CONNECTING = 0;
-const OPEN = 1;
+export const OPEN = 1;
 const CLOSED = 3;
 
 /** `up`; `refused`: nothing listens; `dark`: nothing answers, and what is sent waits. */

@@ -41,7 +41,7 @@ export type MetricKind = metrics.MetricKind;
 
 export const FeatureSchema: EnumSchema<typeof session.Feature> = /*@__PURE__*/ enumSchema(
   "Feature",
-  "UNSPECIFIED PLAYOUT_REPORTS FLUSH WORDS SEQUENCE RESUME CHUNKS CLIENT_TOOLS WEBSOCKET_AUDIO WEBRTC DAILY KEPT_CAPTURE",
+  "UNSPECIFIED PLAYOUT_REPORTS FLUSH WORDS SEQUENCE RESUME CHUNKS CLIENT_TOOLS WEBSOCKET_AUDIO WEBRTC DAILY KEPT_CAPTURE WAITING",
 );
 export const Feature: typeof session.Feature = /*@__PURE__*/ constantsOf(FeatureSchema);
 export type Feature = session.Feature;
@@ -303,6 +303,12 @@ export const ErrorSchema: MessageSchema<error.Error> = /*@__PURE__*/ messageSche
 );
 export type Error = error.Error;
 
+export const WaitingSchema: MessageSchema<session.Waiting> = /*@__PURE__*/ messageSchema(
+  "Waiting",
+  "position:u estimatedMs:u",
+);
+export type Waiting = session.Waiting;
+
 export const AudioFormatSchema: MessageSchema<signaling.AudioFormat> = /*@__PURE__*/ messageSchema(
   "AudioFormat",
   "codec:e sampleRate:u numChannels:u blockMs:u",
@@ -489,13 +495,13 @@ export type TurnMetrics = metrics.TurnMetrics;
 
 export const EnvelopeSchema: MessageSchema<envelope.Envelope> = /*@__PURE__*/ messageSchema(
   "Envelope",
-  "seq:U ack:U payload:{ audio:m playoutReport:m utteranceWords:m ackOnly:m mediaAnchor:m flush:m transcript:m responseText:m stateChanged:m ping:m pong:m 16hello:m welcome:m chunk:m goAway:m bye:m sessionEnded:m error:m 30pathOpen:m pathAnswer:m iceCandidate:m pathReady:m pathClose:m iceServersUpdate:m 40responseStarted:m responseEnded:m interrupted:m utteranceStarted:m utteranceEnded:m 50toolCallStarted:m toolCallEnded:m toolRequest:m toolAccepted:m toolProgress:m toolResult:m toolCancel:m 60sendText:m interrupt:m mute:m appMessage:m fileBegin:m filePiece:m fileCancel:m fileTaken:m fileEnded:m 70serviceMetrics:m turnMetrics:m}",
-  [AudioChunkSchema, PlayoutReportSchema, UtteranceWordsSchema, AckSchema, MediaAnchorSchema, FlushSchema, TranscriptSchema, ResponseTextSchema, StateChangedSchema, PingSchema, PongSchema, HelloSchema, WelcomeSchema, ChunkSchema, GoAwaySchema, ByeSchema, SessionEndedSchema, ErrorSchema, PathOpenSchema, PathAnswerSchema, IceCandidateSchema, PathReadySchema, PathCloseSchema, IceServersUpdateSchema, ResponseStartedSchema, ResponseEndedSchema, InterruptedSchema, UtteranceStartedSchema, UtteranceEndedSchema, ToolCallStartedSchema, ToolCallEndedSchema, ToolRequestSchema, ToolAcceptedSchema, ToolProgressSchema, ToolResultSchema, ToolCancelSchema, SendTextSchema, InterruptSchema, MuteSchema, AppMessageSchema, FileBeginSchema, FilePieceSchema, FileCancelSchema, FileTakenSchema, FileEndedSchema, ServiceMetricsSchema, TurnMetricsSchema],
+  "seq:U ack:U payload:{ audio:m playoutReport:m utteranceWords:m ackOnly:m mediaAnchor:m flush:m transcript:m responseText:m stateChanged:m ping:m pong:m 16hello:m welcome:m chunk:m goAway:m bye:m sessionEnded:m error:m waiting:m 30pathOpen:m pathAnswer:m iceCandidate:m pathReady:m pathClose:m iceServersUpdate:m 40responseStarted:m responseEnded:m interrupted:m utteranceStarted:m utteranceEnded:m 50toolCallStarted:m toolCallEnded:m toolRequest:m toolAccepted:m toolProgress:m toolResult:m toolCancel:m 60sendText:m interrupt:m mute:m appMessage:m fileBegin:m filePiece:m fileCancel:m fileTaken:m fileEnded:m 70serviceMetrics:m turnMetrics:m}",
+  [AudioChunkSchema, PlayoutReportSchema, UtteranceWordsSchema, AckSchema, MediaAnchorSchema, FlushSchema, TranscriptSchema, ResponseTextSchema, StateChangedSchema, PingSchema, PongSchema, HelloSchema, WelcomeSchema, ChunkSchema, GoAwaySchema, ByeSchema, SessionEndedSchema, ErrorSchema, WaitingSchema, PathOpenSchema, PathAnswerSchema, IceCandidateSchema, PathReadySchema, PathCloseSchema, IceServersUpdateSchema, ResponseStartedSchema, ResponseEndedSchema, InterruptedSchema, UtteranceStartedSchema, UtteranceEndedSchema, ToolCallStartedSchema, ToolCallEndedSchema, ToolRequestSchema, ToolAcceptedSchema, ToolProgressSchema, ToolResultSchema, ToolCancelSchema, SendTextSchema, InterruptSchema, MuteSchema, AppMessageSchema, FileBeginSchema, FilePieceSchema, FileCancelSchema, FileTakenSchema, FileEndedSchema, ServiceMetricsSchema, TurnMetricsSchema],
 );
 export type Envelope = envelope.Envelope;
 
 /** Who may send a payload (1 client, 2 server, 3 both), by ascending number. */
-export const PAYLOAD_SENDER = "31232222233123212312323222222222131311131112222";
+export const PAYLOAD_SENDER = "312322222331232123212323222222222131311131112222";
 
 /** How it is delivered (1 reliable, 2 lossy), likewise. */
-export const PAYLOAD_DELIVERY = "22121111122221111111111111111111111111111111111";
+export const PAYLOAD_DELIVERY = "221211111222211111211111111111111111111111111111";

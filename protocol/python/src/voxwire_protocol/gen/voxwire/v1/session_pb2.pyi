@@ -52,6 +52,8 @@ class _FeatureEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTy
     """The client keeps the user's newest audio while no path carries it, and numbers the samples
     through the whole session.
     """
+    FEATURE_WAITING: Feature  # 12
+    """Waits for a place where the server has none: Waiting before Welcome."""
 
 class Feature(builtins.int, metaclass=_FeatureEnumTypeWrapper):
     """What a side can do beyond the base protocol. Behaviour is keyed on features, never on versions."""
@@ -84,6 +86,8 @@ FEATURE_KEPT_CAPTURE: Feature  # 11
 """The client keeps the user's newest audio while no path carries it, and numbers the samples
 through the whole session.
 """
+FEATURE_WAITING: Feature  # 12
+"""Waits for a place where the server has none: Waiting before Welcome."""
 global___Feature = Feature
 
 class _TurnRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[TurnRole], builtins.type):
@@ -259,6 +263,30 @@ class Hello(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_audio_response", b"_audio_response"]) -> typing.Literal["audio_response"] | None: ...
 
 global___Hello = Hello
+
+@typing.final
+class Waiting(google.protobuf.message.Message):
+    """The server has no place yet and the client waits for one: before Welcome, at once and whenever its
+    position has changed, at most once a second.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: builtins.int
+    ESTIMATED_MS_FIELD_NUMBER: builtins.int
+    position: builtins.int
+    """Place in the queue, from 1."""
+    estimated_ms: builtins.int
+    """About how long until there is a place, milliseconds; 0 = not known."""
+    def __init__(
+        self,
+        *,
+        position: builtins.int = ...,
+        estimated_ms: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["estimated_ms", b"estimated_ms", "position", b"position"]) -> None: ...
+
+global___Waiting = Waiting
 
 @typing.final
 class Welcome(google.protobuf.message.Message):

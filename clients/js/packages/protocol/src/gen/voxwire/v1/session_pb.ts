@@ -23,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file voxwire/v1/session.proto.
  */
 export const file_voxwire_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("Chh2b3h3aXJlL3YxL3Nlc3Npb24ucHJvdG8SCnZveHdpcmUudjEiYgoKQ2xpZW50SW5mbxIPCgdsaWJyYXJ5GAEgASgJEhcKD2xpYnJhcnlfdmVyc2lvbhgCIAEoCRIQCghwbGF0Zm9ybRgDIAEoCRIYChBwbGF0Zm9ybV92ZXJzaW9uGAQgASgJIo0DCgVIZWxsbxIYChBwcm90b2NvbF92ZXJzaW9uGAEgASgNEhQKDGF0dGFjaF9ub25jZRgCIAEoDBITCgV0b2tlbhgDIAEoCUIEsLsYAhISCgpzZXNzaW9uX2lkGAQgASgJEhoKDHJlc3VtZV90b2tlbhgFIAEoDEIEsLsYAhIQCghsYXN0X3NlcRgGIAEoBBIlCghmZWF0dXJlcxgHIAMoDjITLnZveHdpcmUudjEuRmVhdHVyZRImCgZjbGllbnQYCCABKAsyFi52b3h3aXJlLnYxLkNsaWVudEluZm8SCwoDYm90GAkgASgJEioKBXRvb2xzGAogAygLMhsudm94d2lyZS52MS5Ub29sRGVjbGFyYXRpb24SGQoRbWF4X21lc3NhZ2VfYnl0ZXMYCyABKA0SGwoNbWV0YWRhdGFfanNvbhgMIAEoCUIEsLsYARINCgVlcG9jaBgNIAEoDRIbCg5hdWRpb19yZXNwb25zZRgOIAEoCEgAiAEBQhEKD19hdWRpb19yZXNwb25zZSLSAwoHV2VsY29tZRIYChBwcm90b2NvbF92ZXJzaW9uGAEgASgNEhIKCnNlc3Npb25faWQYAiABKAkSDQoFZXBvY2gYAyABKA0SDwoHcmVzdW1lZBgEIAEoCBIaCgxyZXN1bWVfdG9rZW4YBSABKAxCBLC7GAISEgoKcmVzdW1lX3VybBgGIAEoCRIQCghsYXN0X3NlcRgHIAEoBBIlCghmZWF0dXJlcxgIIAMoDjITLnZveHdpcmUudjEuRmVhdHVyZRIqCgtpY2Vfc2VydmVycxgJIAMoCzIVLnZveHdpcmUudjEuSWNlU2VydmVyEhQKDGhlYXJ0YmVhdF9tcxgKIAEoDRIQCghncmFjZV9tcxgLIAEoDRIZChFtYXhfbWVzc2FnZV9ieXRlcxgMIAEoDRIdChVzZXNzaW9uX3N0YXJ0X3VuaXhfdXMYDSABKAQSCwoDYm90GA4gASgJEg4KBnNlcnZlchgPIAEoCRImCghzbmFwc2hvdBgQIAEoCzIULnZveHdpcmUudjEuU25hcHNob3QSEAoIZXhhbXBsZXMYESADKAkSKwoHYWNjZXB0cxgSIAEoCzIaLnZveHdpcmUudjEuRmlsZUFjY2VwdGFuY2UiawoEVHVybhIPCgd0dXJuX2lkGAEgASgJEiIKBHJvbGUYAiABKA4yFC52b3h3aXJlLnYxLlR1cm5Sb2xlEhIKBHRleHQYAyABKAlCBLC7GAESGgoMdW5oZWFyZF90ZXh0GAQgASgJQgSwuxgBIsYCCghTbmFwc2hvdBIfCgV0dXJucxgBIAMoCzIQLnZveHdpcmUudjEuVHVybhIvCgl1dHRlcmFuY2UYAiABKAsyHC52b3h3aXJlLnYxLlV0dGVyYW5jZVN0YXJ0ZWQSKQoFd29yZHMYAyADKAsyGi52b3h3aXJlLnYxLlV0dGVyYW5jZVdvcmRzEhYKDmhlYXJkX21lZGlhX21zGAQgASgEEi8KCnRvb2xfY2FsbHMYBSADKAsyGy52b3h3aXJlLnYxLlRvb2xDYWxsU3RhcnRlZBInCgVzdGF0ZRgGIAEoCzIYLnZveHdpcmUudjEuU3RhdGVDaGFuZ2VkEhIKCnVzZXJfbXV0ZWQYByABKAgSNwoRcXVldWVkX3V0dGVyYW5jZXMYCCADKAsyHC52b3h3aXJlLnYxLlV0dGVyYW5jZVN0YXJ0ZWQiBQoDQWNrIiUKBFBpbmcSDgoGbnVtYmVyGAEgASgNEg0KBXQwX3VzGAIgASgEIkMKBFBvbmcSDgoGbnVtYmVyGAEgASgNEg0KBXQwX3VzGAIgASgEEg0KBXQxX3VzGAMgASgEEg0KBXQyX3VzGAQgASgEIkcKBUNodW5rEg0KBWluZGV4GAEgASgNEgwKBGxhc3QYAiABKAgSEwoLdG90YWxfYnl0ZXMYAyABKA0SDAoEZGF0YRgEIAEoDCJCCgZHb0F3YXkSDgoGcmVhc29uGAEgASgJEhQKDHRpbWVfbGVmdF9tcxgCIAEoDRISCgpyZXN1bWVfdXJsGAMgASgJIhUKA0J5ZRIOCgZyZWFzb24YASABKAkiSgoMU2Vzc2lvbkVuZGVkEiUKBnJlYXNvbhgBIAEoDjIVLnZveHdpcmUudjEuRW5kUmVhc29uEhMKC2R1cmF0aW9uX21zGAIgASgEKpsCCgdGZWF0dXJlEhcKE0ZFQVRVUkVfVU5TUEVDSUZJRUQQABIbChdGRUFUVVJFX1BMQVlPVVRfUkVQT1JUUxABEhEKDUZFQVRVUkVfRkxVU0gQAhIRCg1GRUFUVVJFX1dPUkRTEAMSFAoQRkVBVFVSRV9TRVFVRU5DRRAEEhIKDkZFQVRVUkVfUkVTVU1FEAUSEgoORkVBVFVSRV9DSFVOS1MQBhIYChRGRUFUVVJFX0NMSUVOVF9UT09MUxAHEhsKF0ZFQVRVUkVfV0VCU09DS0VUX0FVRElPEAgSEgoORkVBVFVSRV9XRUJSVEMQCRIRCg1GRUFUVVJFX0RBSUxZEAoSGAoURkVBVFVSRV9LRVBUX0NBUFRVUkUQCypMCghUdXJuUm9sZRIZChVUVVJOX1JPTEVfVU5TUEVDSUZJRUQQABISCg5UVVJOX1JPTEVfVVNFUhABEhEKDVRVUk5fUk9MRV9CT1QQAiqsAQoJRW5kUmVhc29uEhoKFkVORF9SRUFTT05fVU5TUEVDSUZJRUQQABIVChFFTkRfUkVBU09OX0NMSUVOVBABEhIKDkVORF9SRUFTT05fQk9UEAISFQoRRU5EX1JFQVNPTl9TRVJWRVIQAxIUChBFTkRfUkVBU09OX0VSUk9SEAQSFgoSRU5EX1JFQVNPTl9FWFBJUkVEEAUSEwoPRU5EX1JFQVNPTl9JRExFEAZiBnByb3RvMw", [file_voxwire_v1_files, file_voxwire_v1_options, file_voxwire_v1_signaling, file_voxwire_v1_speech, file_voxwire_v1_tools, file_voxwire_v1_words]);
+  fileDesc("Chh2b3h3aXJlL3YxL3Nlc3Npb24ucHJvdG8SCnZveHdpcmUudjEiYgoKQ2xpZW50SW5mbxIPCgdsaWJyYXJ5GAEgASgJEhcKD2xpYnJhcnlfdmVyc2lvbhgCIAEoCRIQCghwbGF0Zm9ybRgDIAEoCRIYChBwbGF0Zm9ybV92ZXJzaW9uGAQgASgJIo0DCgVIZWxsbxIYChBwcm90b2NvbF92ZXJzaW9uGAEgASgNEhQKDGF0dGFjaF9ub25jZRgCIAEoDBITCgV0b2tlbhgDIAEoCUIEsLsYAhISCgpzZXNzaW9uX2lkGAQgASgJEhoKDHJlc3VtZV90b2tlbhgFIAEoDEIEsLsYAhIQCghsYXN0X3NlcRgGIAEoBBIlCghmZWF0dXJlcxgHIAMoDjITLnZveHdpcmUudjEuRmVhdHVyZRImCgZjbGllbnQYCCABKAsyFi52b3h3aXJlLnYxLkNsaWVudEluZm8SCwoDYm90GAkgASgJEioKBXRvb2xzGAogAygLMhsudm94d2lyZS52MS5Ub29sRGVjbGFyYXRpb24SGQoRbWF4X21lc3NhZ2VfYnl0ZXMYCyABKA0SGwoNbWV0YWRhdGFfanNvbhgMIAEoCUIEsLsYARINCgVlcG9jaBgNIAEoDRIbCg5hdWRpb19yZXNwb25zZRgOIAEoCEgAiAEBQhEKD19hdWRpb19yZXNwb25zZSIxCgdXYWl0aW5nEhAKCHBvc2l0aW9uGAEgASgNEhQKDGVzdGltYXRlZF9tcxgCIAEoDSLSAwoHV2VsY29tZRIYChBwcm90b2NvbF92ZXJzaW9uGAEgASgNEhIKCnNlc3Npb25faWQYAiABKAkSDQoFZXBvY2gYAyABKA0SDwoHcmVzdW1lZBgEIAEoCBIaCgxyZXN1bWVfdG9rZW4YBSABKAxCBLC7GAISEgoKcmVzdW1lX3VybBgGIAEoCRIQCghsYXN0X3NlcRgHIAEoBBIlCghmZWF0dXJlcxgIIAMoDjITLnZveHdpcmUudjEuRmVhdHVyZRIqCgtpY2Vfc2VydmVycxgJIAMoCzIVLnZveHdpcmUudjEuSWNlU2VydmVyEhQKDGhlYXJ0YmVhdF9tcxgKIAEoDRIQCghncmFjZV9tcxgLIAEoDRIZChFtYXhfbWVzc2FnZV9ieXRlcxgMIAEoDRIdChVzZXNzaW9uX3N0YXJ0X3VuaXhfdXMYDSABKAQSCwoDYm90GA4gASgJEg4KBnNlcnZlchgPIAEoCRImCghzbmFwc2hvdBgQIAEoCzIULnZveHdpcmUudjEuU25hcHNob3QSEAoIZXhhbXBsZXMYESADKAkSKwoHYWNjZXB0cxgSIAEoCzIaLnZveHdpcmUudjEuRmlsZUFjY2VwdGFuY2UiawoEVHVybhIPCgd0dXJuX2lkGAEgASgJEiIKBHJvbGUYAiABKA4yFC52b3h3aXJlLnYxLlR1cm5Sb2xlEhIKBHRleHQYAyABKAlCBLC7GAESGgoMdW5oZWFyZF90ZXh0GAQgASgJQgSwuxgBIsYCCghTbmFwc2hvdBIfCgV0dXJucxgBIAMoCzIQLnZveHdpcmUudjEuVHVybhIvCgl1dHRlcmFuY2UYAiABKAsyHC52b3h3aXJlLnYxLlV0dGVyYW5jZVN0YXJ0ZWQSKQoFd29yZHMYAyADKAsyGi52b3h3aXJlLnYxLlV0dGVyYW5jZVdvcmRzEhYKDmhlYXJkX21lZGlhX21zGAQgASgEEi8KCnRvb2xfY2FsbHMYBSADKAsyGy52b3h3aXJlLnYxLlRvb2xDYWxsU3RhcnRlZBInCgVzdGF0ZRgGIAEoCzIYLnZveHdpcmUudjEuU3RhdGVDaGFuZ2VkEhIKCnVzZXJfbXV0ZWQYByABKAgSNwoRcXVldWVkX3V0dGVyYW5jZXMYCCADKAsyHC52b3h3aXJlLnYxLlV0dGVyYW5jZVN0YXJ0ZWQiBQoDQWNrIiUKBFBpbmcSDgoGbnVtYmVyGAEgASgNEg0KBXQwX3VzGAIgASgEIkMKBFBvbmcSDgoGbnVtYmVyGAEgASgNEg0KBXQwX3VzGAIgASgEEg0KBXQxX3VzGAMgASgEEg0KBXQyX3VzGAQgASgEIkcKBUNodW5rEg0KBWluZGV4GAEgASgNEgwKBGxhc3QYAiABKAgSEwoLdG90YWxfYnl0ZXMYAyABKA0SDAoEZGF0YRgEIAEoDCJCCgZHb0F3YXkSDgoGcmVhc29uGAEgASgJEhQKDHRpbWVfbGVmdF9tcxgCIAEoDRISCgpyZXN1bWVfdXJsGAMgASgJIhUKA0J5ZRIOCgZyZWFzb24YASABKAkiSgoMU2Vzc2lvbkVuZGVkEiUKBnJlYXNvbhgBIAEoDjIVLnZveHdpcmUudjEuRW5kUmVhc29uEhMKC2R1cmF0aW9uX21zGAIgASgEKrACCgdGZWF0dXJlEhcKE0ZFQVRVUkVfVU5TUEVDSUZJRUQQABIbChdGRUFUVVJFX1BMQVlPVVRfUkVQT1JUUxABEhEKDUZFQVRVUkVfRkxVU0gQAhIRCg1GRUFUVVJFX1dPUkRTEAMSFAoQRkVBVFVSRV9TRVFVRU5DRRAEEhIKDkZFQVRVUkVfUkVTVU1FEAUSEgoORkVBVFVSRV9DSFVOS1MQBhIYChRGRUFUVVJFX0NMSUVOVF9UT09MUxAHEhsKF0ZFQVRVUkVfV0VCU09DS0VUX0FVRElPEAgSEgoORkVBVFVSRV9XRUJSVEMQCRIRCg1GRUFUVVJFX0RBSUxZEAoSGAoURkVBVFVSRV9LRVBUX0NBUFRVUkUQCxITCg9GRUFUVVJFX1dBSVRJTkcQDCpMCghUdXJuUm9sZRIZChVUVVJOX1JPTEVfVU5TUEVDSUZJRUQQABISCg5UVVJOX1JPTEVfVVNFUhABEhEKDVRVUk5fUk9MRV9CT1QQAiqsAQoJRW5kUmVhc29uEhoKFkVORF9SRUFTT05fVU5TUEVDSUZJRUQQABIVChFFTkRfUkVBU09OX0NMSUVOVBABEhIKDkVORF9SRUFTT05fQk9UEAISFQoRRU5EX1JFQVNPTl9TRVJWRVIQAxIUChBFTkRfUkVBU09OX0VSUk9SEAQSFgoSRU5EX1JFQVNPTl9FWFBJUkVEEAUSEwoPRU5EX1JFQVNPTl9JRExFEAZiBnByb3RvMw", [file_voxwire_v1_files, file_voxwire_v1_options, file_voxwire_v1_signaling, file_voxwire_v1_speech, file_voxwire_v1_tools, file_voxwire_v1_words]);
 
 /**
  * Which software speaks.
@@ -183,6 +183,35 @@ export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
   messageDesc(file_voxwire_v1_session, 1);
 
 /**
+ * The server has no place yet and the client waits for one: before Welcome, at once and whenever its
+ * position has changed, at most once a second.
+ *
+ * @generated from message voxwire.v1.Waiting
+ */
+export type Waiting = Message<"voxwire.v1.Waiting"> & {
+  /**
+   * Place in the queue, from 1.
+   *
+   * @generated from field: uint32 position = 1;
+   */
+  position: number;
+
+  /**
+   * About how long until there is a place, milliseconds; 0 = not known.
+   *
+   * @generated from field: uint32 estimated_ms = 2;
+   */
+  estimatedMs: number;
+};
+
+/**
+ * Describes the message voxwire.v1.Waiting.
+ * Use `create(WaitingSchema)` to create a new message.
+ */
+export const WaitingSchema: GenMessage<Waiting> = /*@__PURE__*/
+  messageDesc(file_voxwire_v1_session, 2);
+
+/**
  * The server's answer to Hello.
  *
  * @generated from message voxwire.v1.Welcome
@@ -320,7 +349,7 @@ export type Welcome = Message<"voxwire.v1.Welcome"> & {
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
-  messageDesc(file_voxwire_v1_session, 2);
+  messageDesc(file_voxwire_v1_session, 3);
 
 /**
  * One turn of the conversation as it was heard.
@@ -362,7 +391,7 @@ export type Turn = Message<"voxwire.v1.Turn"> & {
  * Use `create(TurnSchema)` to create a new message.
  */
 export const TurnSchema: GenMessage<Turn> = /*@__PURE__*/
-  messageDesc(file_voxwire_v1_session, 3);
+  messageDesc(file_voxwire_v1_session, 4);
 
 /**
  * The state of a session, complete enough to draw it and to go on from it.
@@ -432,7 +461,7 @@ export type Snapshot = Message<"voxwire.v1.Snapshot"> & {
  * Use `create(SnapshotSchema)` to create a new message.
  */
 export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
-  messageDesc(file_voxwire_v1_session, 4);
+  messageDesc(file_voxwire_v1_session, 5);
 
 /**
  * Acknowledges without a payload: Envelope.ack counts.
@@ -447,7 +476,7 @@ export type Ack = Message<"voxwire.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_voxwire_v1_session, 5);
+  messageDesc(file_voxwire_v1_session, 6);
 
 /**
  * Asks for the peer's clock. Four-timestamp exchange (RFC 5905 §8).
@@ -475,7 +504,7 @@ export type Ping = Message<"voxwire.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_voxwire_v1_session, 6);
+  messageDesc(file_voxwire_v1_session, 7);
 
 /**
  * Answers a Ping.
@@ -517,7 +546,7 @@ export type Pong = Message<"voxwire.v1.Pong"> & {
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
-  messageDesc(file_voxwire_v1_session, 7);
+  messageDesc(file_voxwire_v1_session, 8);
 
 /**
  * One piece of an envelope that is larger than the receiver's limit. The pieces of a message
@@ -560,7 +589,7 @@ export type Chunk = Message<"voxwire.v1.Chunk"> & {
  * Use `create(ChunkSchema)` to create a new message.
  */
 export const ChunkSchema: GenMessage<Chunk> = /*@__PURE__*/
-  messageDesc(file_voxwire_v1_session, 8);
+  messageDesc(file_voxwire_v1_session, 9);
 
 /**
  * Announces that the server will close this control channel, or end the session when that time is
@@ -597,7 +626,7 @@ export type GoAway = Message<"voxwire.v1.GoAway"> & {
  * Use `create(GoAwaySchema)` to create a new message.
  */
 export const GoAwaySchema: GenMessage<GoAway> = /*@__PURE__*/
-  messageDesc(file_voxwire_v1_session, 9);
+  messageDesc(file_voxwire_v1_session, 10);
 
 /**
  * The client ends the session; the server answers SessionEnded.
@@ -618,7 +647,7 @@ export type Bye = Message<"voxwire.v1.Bye"> & {
  * Use `create(ByeSchema)` to create a new message.
  */
 export const ByeSchema: GenMessage<Bye> = /*@__PURE__*/
-  messageDesc(file_voxwire_v1_session, 10);
+  messageDesc(file_voxwire_v1_session, 11);
 
 /**
  * Last message of a session.
@@ -646,7 +675,7 @@ export type SessionEnded = Message<"voxwire.v1.SessionEnded"> & {
  * Use `create(SessionEndedSchema)` to create a new message.
  */
 export const SessionEndedSchema: GenMessage<SessionEnded> = /*@__PURE__*/
-  messageDesc(file_voxwire_v1_session, 11);
+  messageDesc(file_voxwire_v1_session, 12);
 
 /**
  * What a side can do beyond the base protocol. Behaviour is keyed on features, never on versions.
@@ -738,6 +767,13 @@ export enum Feature {
    * @generated from enum value: FEATURE_KEPT_CAPTURE = 11;
    */
   KEPT_CAPTURE = 11,
+
+  /**
+   * Waits for a place where the server has none: Waiting before Welcome.
+   *
+   * @generated from enum value: FEATURE_WAITING = 12;
+   */
+  WAITING = 12,
 }
 
 /**

@@ -1,0 +1,282 @@
+"""Waiting at the front door: in order, with nothing used up, and gone when the client is."""
+
+import asyncio
+
+import pytest
+
+from tests.support.front_door import NOW_S, Caller, Process, SlowStore, token_of
+from voxwire_protocol import wire
+from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
+from voxwire_server.session.load import Load
+from voxwire_server.session.local_store import LocalStore
+from voxwire_server.session.start_rates import StartRates
+from voxwire_server.session.ticket import Here, Refused
+from voxwire_server.session.waiting import MAX_OF_ADDRESS, Place, Who
+from voxwire_server.session.waiting_room import WaitingRoom
+
+CAPACITY = wire.ErrorCode.ERROR_CODE_CAPACITY
+
+
+class Waiter:
+    """Somebody who comes and may wait."""
+
+    def __init__(self, process: Process, caller: Caller) -> None:
+        self.caller = caller
+        self.told: list[Place] = []
+        attach = process.directory.attach(
+            caller.ticket, caller.facts, caller, waits=self.told.append
+        )
+        self.coming = asyncio.ensure_future(attach)
+
+    async def here(self) -> Here:
+        answer = await self.coming
+        assert isinstance(answer, Here), answer
+        return answer
+
+    async def refused(self) -> Refused:
+        answer = await self.coming
+        assert isinstance(answer, Refused), answer
+        return answer
+
+
+def room(time: VirtualTime, max_waiting: int = 3, **more: object) -> Process:
+    settings = {"max_sessions": 1, "max_waiting": max_waiting, "max_wait_s": 30}
+    return Process(clock=time, **{**settings, **more})  # type: ignore[arg-type]
+
+
+async def come(process: Process, *names: str) -> list[Waiter]:
+    """One after the other, each with a token of his own."""
+    come: list[Waiter] = []
+    for name in names:
+        come.append(Waiter(process, called(name)))
+        await asyncio.sleep(0.01)
+    return come
+
+
+def called(name: str, **more: str) -> Caller:
+    return Caller(token_of(name, token_id=id_of(name)), token_id=id_of(name), **more)
+
+
+def id_of(name: str) -> str:
+    return f"the-token-of-{name}"
+
+
+def end(here: Here) -> None:
+    here.session.end(wire.EndReason.END_REASON_SERVER)
+
+
+@in_virtual_time
+async def test_places_go_to_those_who_wait_in_the_order_of_their_coming(time: VirtualTime) -> None:
+    process = room(time)
+    first, second, third, fourth = await come(process, "a", "b", "c", "d")
+    assert (first.told, second.told) == ([], [Place(1, 0)])
+    assert (third.told, fourth.told) == ([Place(2, 0)], [Place(3, 0)])
+    await asyncio.sleep(5)
+    end(await first.here())
+    served = await second.here()
+    assert not third.coming.done()
+    assert [place.position for place in third.told] == [2, 1]
+    assert 4900 < third.told[1].estimated_ms < 5100
+    end(served)
+    end(await third.here())
+    await fourth.here()
+    assert len(process.directory.waiting_room) == 0
+    await process.close()
+
+
+@in_virtual_time
+async def test_nobody_waits_where_the_setting_is_none_or_whose_client_cannot(
+    time: VirtualTime,
+) -> None:
+    full = Refused(CAPACITY, "the server is full", 2000)
+    process = room(time, max_waiting=0)
+    _, second = await come(process, "a", "b")
+    assert await second.refused() == full
+    other = room(time)
+    await come(other, "a")
+    assert await called("b").come(other) == full
+    await process.close()
+    await other.close()
+
+
+@in_virtual_time
+async def test_a_newcomer_does_not_pass_those_who_wait(time: VirtualTime) -> None:
+    process = room(time)
+    first, second = await come(process, "a", "b")
+    end(await first.here())
+    newcomer = called("c")
+    answer = await newcomer.come(process)
+    assert isinstance(answer, Refused) and answer.code == CAPACITY
+    await second.here()
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_full_room_and_a_long_wait_are_refused_with_a_time(time: VirtualTime) -> None:
+    process = room(time, max_waiting=1)
+    first, second, third = await come(process, "a", "b", "c")
+    answer = await third.refused()
+    assert (answer.code, answer.retry_after_ms) == (CAPACITY, 2000)
+    assert "waiting room" in answer.reason
+    answer = await second.refused()
+    assert (answer.code, answer.retry_after_ms) == (CAPACITY, 2000)
+    assert answer.reason == "no place came free within 30 s"
+    assert not process.store.is_used(id_of("b")) and not process.store.is_used(id_of("c"))
+    end(await first.here())
+    (again,) = await come(process, "b")
+    await again.here()
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_token_is_checked_before_the_wait_and_used_up_after_it(time: VirtualTime) -> None:
+    process = room(time)
+    await come(process, "a")
+    refused = await Waiter(process, Caller("no token")).refused()
+    assert refused.code == wire.ErrorCode.ERROR_CODE_UNAUTHORIZED
+    (second,) = await come(process, "b")
+    assert second.told and not process.store.is_used(id_of("b"))
+    end(Here(process.sessions[0]))
+    await second.here()
+    assert process.store.is_used(id_of("b"))
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_token_that_runs_out_in_the_line_is_good_once(time: VirtualTime) -> None:
+    wall_s = [NOW_S]
+    process = room(time, max_wait_s=600)
+    process.store = LocalStore(now_s=lambda: wall_s[0])
+    vars(process.directory).update(_store=process.store, _wall_s=lambda: wall_s[0])
+    (first,) = await come(process, "a")
+    token = token_of("b", token_id=id_of("b"))
+    second, third = (Waiter(process, Caller(token)) for _ in range(2))
+    await asyncio.sleep(1)
+    wall_s[0] += 400
+    end(await first.here())
+    served = await second.here()
+    assert served.session.facts.token_expires_at_s == NOW_S + 300 + 400
+    end(served)
+    assert (await third.refused()).code == wire.ErrorCode.ERROR_CODE_UNAUTHORIZED
+    await process.close()
+
+
+@in_virtual_time
+async def test_who_hangs_up_leaves_the_line_at_once(time: VirtualTime) -> None:
+    process = room(time)
+    first, second, third = await come(process, "a", "b", "c")
+    await asyncio.sleep(2)
+    second.coming.cancel()
+    await asyncio.wait({second.coming})
+    assert [place.position for place in third.told] == [2, 1]
+    end(await first.here())
+    await third.here()
+    assert not process.store.is_used(id_of("b"))
+    await process.close()
+
+
+@in_virtual_time
+async def test_the_same_nonce_waits_once_and_where_it_was(time: VirtualTime) -> None:
+    process = room(time)
+    first, second, third = await come(process, "a", "b", "c")
+    again = Waiter(process, second.caller)
+    superseded = await second.refused()
+    assert superseded.code == wire.ErrorCode.ERROR_CODE_SUPERSEDED
+    await asyncio.sleep(0.01)
+    assert again.told == [Place(1, 0)]
+    assert len(process.directory.waiting_room) == 2
+    end(await first.here())
+    end(await again.here())
+    await third.here()
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_process_that_leaves_sends_all_away_who_wait(time: VirtualTime) -> None:
+    process = room(time)
+    first, second, third = await come(process, "a", "b", "c")
+    draining = asyncio.ensure_future(process.directory.drain(30_000))
+    for waiter in (second, third):
+        refused = await waiter.refused()
+        assert refused.code == wire.ErrorCode.ERROR_CODE_GOING_AWAY
+        assert refused.retry_after_ms
+    end(await first.here())
+    await draining
+    await process.close()
+
+
+@in_virtual_time
+async def test_one_address_does_not_fill_the_room(time: VirtualTime) -> None:
+    starts = StartRates(now_ms=time.now_ms)
+    process = room(time, max_waiting=50, starts=starts)
+    await come(process, "a")
+    waiters = [
+        Waiter(process, called(f"u{n}", address=f"2001:db8::{n}"))
+        for n in range(MAX_OF_ADDRESS + 1)
+    ]
+    await asyncio.sleep(0.1)
+    assert [waiter.coming.done() for waiter in waiters] == [False] * MAX_OF_ADDRESS + [True]
+    elsewhere = Waiter(process, called("z", address="192.0.2.1"))
+    await asyncio.sleep(0.1)
+    assert elsewhere.told
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_process_without_time_has_them_wait_and_serves_them_when_it_has(
+    time: VirtualTime,
+) -> None:
+    load = Load(20)
+    process = room(time, max_sessions=10, load=load)
+    await come(process, "a")
+    load.too_much = True
+    (second,) = await come(process, "b")
+    assert second.told == [Place(1, 0)]
+    load.too_much = False
+    await asyncio.sleep(0.6)
+    assert second.coming.done()
+    await process.close()
+
+
+@in_virtual_time
+async def test_nobody_passes_whom_the_load_has_kept(time: VirtualTime) -> None:
+    load = Load(20)
+    process = room(time, max_sessions=2, load=load)
+    await come(process, "a")
+    load.too_much = True
+    (second,) = await come(process, "b")
+    load.too_much = False  # and nobody has seen it yet
+    answer = await called("c").come(process)
+    assert isinstance(answer, Refused)
+    assert answer.code == CAPACITY
+    await second.here()
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_place_that_comes_too_late_for_its_guest_is_given_back(time: VirtualTime) -> None:
+    free, back = ["place"], list[str]()
+    waiting = WaitingRoom(
+        max_waiting=1,
+        max_wait_s=30,
+        reserve=free.pop,
+        give_back=back.append,
+        num_sessions=lambda: 1,
+        clock=time,
+    )
+    guest = waiting.enter(Who(), lambda _: None)
+    waits = asyncio.ensure_future(waiting.wait(guest))
+    await asyncio.sleep(0.01)
+    waiting.serve()
+    waits.cancel()
+    await asyncio.wait({waits})
+    assert back == ["place"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@in_virtual_time
+async def test_a_process_that_closes_keeps_nothing(time: VirtualTime, seed: int) -> None:
+    process = room(time, store=SlowStore(seed))
+    await come(process, "a", "b", "c")
+    await process.close()
+    assert len(process.directory.waiting_room) == 0
