@@ -68,13 +68,18 @@ def generated() -> Outcome:
     return tool(sys.executable, ROOT / "scripts" / "gen.py", "--check")
 
 
+def mirrors() -> list[str]:
+    """Hosts that this machine has its packages from, as far as its environment says."""
+    urls = [os.environ.get(name, "") for name in ("PIP_INDEX_URL", "npm_config_registry")]
+    return [match[1] for url in urls if (match := re.search(r"//(?:.*@)?([^/:]+)", url))]
+
+
 def leaks() -> Outcome:
     """No machine path and no registry address in a tracked file."""
     patterns = {name: re.compile(pattern) for name, pattern in LEAKS.items()}
     if len(ROOT.parts) > 2:
         patterns["path of this clone"] = re.compile(re.escape(str(ROOT)) + r"(?![\w-])")
-    mirrors = [os.environ.get(name, "") for name in ("PIP_INDEX_URL", "npm_config_registry")]
-    for host in (match[1] for url in mirrors if (match := re.search(r"//(?:.*@)?([^/:]+)", url))):
+    for host in mirrors():
         patterns[f"mirror host {host}"] = re.compile(re.escape(host))
     found: list[str] = []
     for path in tracked_files():
@@ -86,6 +91,11 @@ def leaks() -> Outcome:
                 number = text.count("\n", 0, match.start()) + 1
                 found.append(f"{path.relative_to(ROOT)}:{number}: {name}: {match[0]}")
     return Outcome(not found, "\n".join(found))
+
+
+def notices() -> Outcome:
+    """Who else's work is in ours, or required, and under which licence."""
+    return tool(PYTHON, ROOT / "scripts" / "notices.py", "--check")
 
 
 def real_time() -> Outcome:
@@ -177,6 +187,7 @@ NPM_CHECKS: dict[str, Callable[[], Outcome]] = {
     "javascript": javascript,
     "npm packages": packages,
     "size": size,
+    "notices": notices,
 }
 
 
