@@ -68,18 +68,13 @@ def generated() -> Outcome:
     return tool(sys.executable, ROOT / "scripts" / "gen.py", "--check")
 
 
-def mirrors() -> list[str]:
-    """Hosts that this machine has its packages from, as far as its environment says."""
-    urls = [os.environ.get(name, "") for name in ("PIP_INDEX_URL", "npm_config_registry")]
-    return [match[1] for url in urls if (match := re.search(r"//(?:.*@)?([^/:]+)", url))]
-
-
 def leaks() -> Outcome:
     """No machine path and no registry address in a tracked file."""
     patterns = {name: re.compile(pattern) for name, pattern in LEAKS.items()}
     if len(ROOT.parts) > 2:
         patterns["path of this clone"] = re.compile(re.escape(str(ROOT)) + r"(?![\w-])")
-    for host in mirrors():
+    mirrors = [os.environ.get(name, "") for name in ("PIP_INDEX_URL", "npm_config_registry")]
+    for host in (match[1] for url in mirrors if (match := re.search(r"//(?:.*@)?([^/:]+)", url))):
         patterns[f"mirror host {host}"] = re.compile(re.escape(host))
     found: list[str] = []
     for path in tracked_files():

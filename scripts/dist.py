@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from check import LEAKS, mirrors
+from check import LEAKS
 from javascript import build
 from pack import DIST, DISTRIBUTIONS, pack_npm, pack_wheels, shown
 from steps import PYTHON, ROOT, StepError, capture, tail
@@ -89,6 +89,14 @@ def parts(file: Path) -> Iterator[tuple[str, bytes]]:
                     yield member.name, content.read()
     else:
         yield file.name, file.read_bytes()
+
+
+def mirrors() -> set[str]:
+    """Hosts that pip and npm have packages from here, as they are configured."""
+    pip = [PYTHON, "-m", "pip", "config", "get"]
+    asked = [[*pip, "global.index-url"], [*pip, ":env:.index-url"], ["npm", "config", "get", "registry"]]
+    answers = [capture(command)[1] for command in asked]
+    return {match[1] for text in answers for match in re.finditer(r"//(?:[^/\s]*@)?([^/:\s]+)", text)}
 
 
 def leaks_in(files: list[Path]) -> list[str]:

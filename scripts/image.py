@@ -17,7 +17,7 @@ from steps import OUT, PYTHON, ROOT, Line, StepError, capture, stream, tail
 CONTEXT = OUT / "image"
 EXTRAS = "offline,webrtc"
 LEFT_OUT = ("llvmlite", "numba", "resampy")
-"""Pipecat requires them for one resampler that nothing uses; 225 MB."""
+"""Pipecat requires them for one resampler that nothing uses; 212 MB."""
 BUILDERS = {
     "buildah": ["build", "--format", "docker"],  # of OCI's format a HEALTHCHECK is no part
     "podman": ["build", "--format", "docker"],

@@ -119,7 +119,7 @@ def written(found: list[Package]) -> dict[str, str]:
         old = NOTICES.read_text("utf-8")
         start = old.find(f"\n## {TABLES['cargo'][0]}")
         text += old[start : old.index("\n## ", start + 1)] if start >= 0 else ""
-    text += f"\n## In the console\n\n```text\n{inside}```\n"
+    text += f"\n## In the console\n\n<!-- not here: texts of licences -->\n```text\n{inside}```\n"
     return {
         str(NOTICES.relative_to(ROOT)): text,
         str(CONSOLE.relative_to(ROOT)): inside,

@@ -167,6 +167,7 @@ SHARES = [
     Share("interop", "live sound", 130, whole("live_sound"), system=True),
     Share("interop", "fresh install", 80, whole("fresh_install"), system=True),
     Share("interop", "self-host", 420, whole("self_host"), system=True),
+    Share("interop", "release", 150, whole("dist"), system=True),
     Share("interop", "image", 240, whole("image"), system=True),
     Share("interop", "example bots", 65, whole("example_bots"), system=True),
     Share("interop", "python examples", 110, whole("python_examples"), system=True),

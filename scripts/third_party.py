@@ -178,7 +178,7 @@ def text_of(name: str) -> str:
     folder = ROOT / "node_modules" / name
     if name == "@bufbuild/protobuf":  # has no file of it
         return _text_of_protobuf(folder)
-    for file in ("LICENSE", "LICENSE.md", "LICENSE.txt"):
+    for file in ("LICENSE", "LICENSE.txt"):
         if (folder / file).exists():
             return (folder / file).read_text("utf-8").strip()
     raise StepError(f"{name} has no file with its licence")
