@@ -20,7 +20,7 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 from steps import StepError
-from third_party import Package
+from third_party import IN_THE_CONSOLE, Package
 
 VERSION: Final = SchemaVersion.V1_6
 SPACE: Final = uuid.UUID("9b2f3c5e-6f0e-5a9c-8d64-7a1d0f6f0c11")
@@ -58,6 +58,8 @@ def bill(found: list[Package], version: str, epoch_s: int) -> Bom:
         by_name.setdefault((package.kind, package.name), []).append(each)
     for package, each in made.items():
         needs = [need for name in package.requires for need in by_name[package.kind, name]]
+        if package.name == "voxwire-server":  # its wheel has the console
+            needs += [need for name in IN_THE_CONSOLE for need in by_name["npm", name]]
         bom.register_dependency(each, needs)
     bom.register_dependency(release, [each for package, each in made.items() if package.is_ours])
     names = "\n".join(sorted(each.bom_ref.value or "" for each in made.values()))

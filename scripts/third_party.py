@@ -25,7 +25,7 @@ OURS = {
     "npm": ("@voxwire/client", "@voxwire/protocol", "@voxwire/react"),
     "cargo": ("voxwire-client", "voxwire-core", "voxwire-ffi"),
 }
-IN_THE_CONSOLE = ("@bufbuild/protobuf", "react", "react-dom", "scheduler")
+IN_THE_CONSOLE = ("react", "react-dom", "scheduler")
 """What the console's files have in them; tests/integration/test_dist.py looks into the bundle."""
 
 NAMED: dict[str, str] = {
@@ -176,20 +176,7 @@ def text_of(name: str) -> str:
         StepError: There is none where it is expected.
     """
     folder = ROOT / "node_modules" / name
-    if name == "@bufbuild/protobuf":  # has no file of it
-        return _text_of_protobuf(folder)
     for file in ("LICENSE", "LICENSE.txt"):
         if (folder / file).exists():
             return (folder / file).read_text("utf-8").strip()
     raise StepError(f"{name} has no file with its licence")
-
-
-def _text_of_protobuf(folder: Path) -> str:
-    def head(path: str) -> str:
-        lines = (folder / "dist/esm" / path).read_text("utf-8").splitlines()
-        end = next(i for i, line in enumerate(lines) if not line.startswith("//"))
-        return re.sub(r"^// ?", "", "\n".join(lines[:end]), flags=re.M).strip()
-
-    apache = (ROOT / "node_modules/typescript/LICENSE").read_text("utf-8")
-    terms = apache[apache.index("Apache License") : apache.index("END OF TERMS AND CONDITIONS")]
-    return f"{head('index.js')}\n\n{head('wire/varint.js')}\n\n{terms.strip()}"

@@ -19,7 +19,10 @@ from tests.support.coturn import free_ports
 from tests.support.image import Image, build_image, why_no_image
 from tests.support.waiting import DEADLINE_S
 
-pytestmark = pytest.mark.skipif(bool(why_no_image()), reason=why_no_image())
+pytestmark = [
+    pytest.mark.skipif(bool(why_no_image()), reason=why_no_image()),
+    pytest.mark.timeout(900),
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "k" * 40
