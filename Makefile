@@ -4,7 +4,7 @@ PORT ?= $(or $(VOXWIRE_PORT),7860)
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run talk test system timing test-pythons test-nodes check gen bench soak screenshots fmt clean
+.PHONY: help setup build dist image run talk test system timing test-pythons test-nodes check gen bench soak screenshots fmt clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,14 @@ setup: ## Make .venv with everything (run, talk, test, ... do this first by them
 build: ## Build the packages to install, into dist/ (npm tarballs, wheels), and the console
 	@$(PYTHON) scripts/setup.py --npm
 	@$(PYTHON) scripts/pack.py
+
+dist: ## Build a release: packages, their sources, SHA256SUMS, notices, SBOM; the same each time
+	@$(PYTHON) scripts/setup.py --npm
+	@$(PYTHON) scripts/dist.py
+
+image: ## Build an image of the server with buildah, podman or docker (BASE="an image with Python")
+	@$(PYTHON) scripts/setup.py --npm
+	@$(PYTHON) scripts/image.py $(if $(BASE),--base $(BASE))
 
 run: ## Start the server with the offline bot on 127.0.0.1:7860 (PORT= to change)
 	@$(PYTHON) scripts/setup.py --runtime-only --npm

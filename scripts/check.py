@@ -88,6 +88,11 @@ def leaks() -> Outcome:
     return Outcome(not found, "\n".join(found))
 
 
+def notices() -> Outcome:
+    """Who else's work is in ours, or required, and under which licence."""
+    return tool(PYTHON, ROOT / "scripts" / "notices.py", "--check")
+
+
 def real_time() -> Outcome:
     """No test outside the timing group judges moments of real time (moments.py says which does)."""
     return tool(sys.executable, ROOT / "scripts" / "moments.py")
@@ -177,6 +182,7 @@ NPM_CHECKS: dict[str, Callable[[], Outcome]] = {
     "javascript": javascript,
     "npm packages": packages,
     "size": size,
+    "notices": notices,
 }
 
 

@@ -22,10 +22,12 @@ TOOLS = {
 
 # what the system tests need besides
 SYSTEM_TOOLS = {
+    "buildah": "buildah",
     "caddy": "caddy",
     "certutil": "libnss3-tools",
     "curl": "curl",
     "jq": "jq",
+    "mmdebstrap": "mmdebstrap",
     "nft": "nftables",
     "nginx": "nginx",
     "openssl": "openssl",

@@ -4,7 +4,10 @@ Three npm tarballs that install together (`npm install` names all three: none is
 three wheels likewise. With --npm the tarballs alone; the packages are built first if need be.
 """
 
+import gzip
+import io
 import sys
+import tarfile
 from pathlib import Path
 
 from javascript import JS, build
@@ -24,7 +27,10 @@ def pack_npm(folder: Path) -> list[Path]:
     _empty(folder, "voxwire-*.tgz")
     names = [str(JS / "packages" / name) for name in NPM_PACKAGES]
     command = ["npm", "pack", "--ignore-scripts", "--pack-destination", folder, *names]
-    return _made("npm pack", command, folder, "*.tgz", len(NPM_PACKAGES))
+    made = _made("npm pack", command, folder, "*.tgz", len(NPM_PACKAGES))
+    for tarball in made:
+        _level(tarball)
+    return made
 
 
 def pack_wheels(folder: Path) -> list[Path]:
@@ -38,6 +44,18 @@ def pack_wheels(folder: Path) -> list[Path]:
     sources = [str(ROOT / name) for name in DISTRIBUTIONS]
     command = [PYTHON, "-m", "pip", "wheel", "-q", *offline, "-w", folder, *sources]
     return _made("pip wheel", command, folder, "*.whl", len(DISTRIBUTIONS))
+
+
+def _level(tarball: Path) -> None:
+    """Gives every file the same rights: npm keeps those that whoever built it gives his files."""
+    with tarfile.open(tarball) as archive:
+        members = [(member, archive.extractfile(member)) for member in archive]
+        level = io.BytesIO()
+        with tarfile.open(fileobj=level, mode="w", format=tarfile.USTAR_FORMAT) as out:
+            for member, content in members:
+                member.mode = 0o755 if member.mode & 0o100 else 0o644
+                out.addfile(member, content)
+    tarball.write_bytes(gzip.compress(level.getvalue(), mtime=0))
 
 
 def _empty(folder: Path, pattern: str) -> None:

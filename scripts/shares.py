@@ -171,6 +171,8 @@ SHARES = [
     Share("interop", "self-host", 420, whole("self_host"), system=True),
     Share("interop", "every route at length", 90, whole("openapi_long"), busy=True, system=True),
     Share("interop", "canaries", 90, whole("canaries_told", "canaries_commands"), system=True),
+    Share("interop", "release", 200, whole("dist"), system=True),
+    Share("interop", "image", 240, whole("image"), system=True),
     Share("interop", "example bots", 65, whole("example_bots"), system=True),
     Share("interop", "python examples", 110, whole("python_examples"), system=True),
     Share("interop", "speech to speech", 80, whole("s2s_cuts", "s2s_endings"), system=True),

@@ -38,6 +38,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(check)
     check.add_argument("--json", action="store_true", help="print one JSON object")
     _add_sessions(commands)
+    commands.add_parser(
+        "health",
+        help="ask the server of this machine whether it is alive (for a container's HEALTHCHECK)",
+        description="Ask /livez where a server with these VOXWIRE_* listens.",
+        epilog="exit codes: 0 it is, 1 it is not",
+    )
     return parser
 
 
@@ -115,6 +121,8 @@ def main(argv: list[str] | None = None) -> int:
             return _check(options)
         case "sessions":
             return _sessions(options)
+        case "health":
+            return _health()
         case _:
             parser.print_help()
             return 2
@@ -180,6 +188,18 @@ def _sessions(options: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    return 0
+
+
+def _health() -> int:
+    from voxwire_server.config import Settings
+    from voxwire_server.health import HealthError, ask
+
+    try:
+        ask(Settings())
+    except (HealthError, ValueError) as error:
+        print(f"voxwire-server: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
