@@ -26,7 +26,7 @@ SUMS = "SHA256SUMS"
 
 
 def epoch() -> str:
-    """The time of all files: what is asked for, else the commit's, else the first that zip knows."""
+    """The time of all files: what is asked for, or the commit's, or the first that zip knows."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return given
     code, output = capture(["git", "log", "-1", "--format=%ct"])
@@ -94,9 +94,15 @@ def parts(file: Path) -> Iterator[tuple[str, bytes]]:
 def mirrors() -> set[str]:
     """Hosts that pip and npm have packages from here, as they are configured."""
     pip = [PYTHON, "-m", "pip", "config", "get"]
-    asked = [[*pip, "global.index-url"], [*pip, ":env:.index-url"], ["npm", "config", "get", "registry"]]
+    asked = [
+        [*pip, "global.index-url"],
+        [*pip, ":env:.index-url"],
+        ["npm", "config", "get", "registry"],
+    ]
     answers = [capture(command)[1] for command in asked]
-    return {match[1] for text in answers for match in re.finditer(r"//(?:[^/\s]*@)?([^/:\s]+)", text)}
+    return {
+        match[1] for text in answers for match in re.finditer(r"//(?:[^/\s]*@)?([^/:\s]+)", text)
+    }
 
 
 def leaks_in(files: list[Path]) -> list[str]:

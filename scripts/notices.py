@@ -22,7 +22,7 @@ ALLOWED = frozenset(
     }
 )
 ACCEPTED = {
-    "espeakng-loader": "the extra `offline` alone brings it; a process of its own loads it, never the server's",
+    "espeakng-loader": "the extra `offline` alone brings it; a process of its own loads it",
     "num2words": "Pipecat requires it; it is installed as it is, in files of its own",
     "soxr": "installed as it is, in files of its own that another build can take the place of",
 }
@@ -30,16 +30,18 @@ ACCEPTED = {
 
 HEAD = """# Third-party notices
 
-Written by `scripts/notices.py`; `make check` says when it is out of date. The exact versions of a release are in its SBOM
-(`voxwire-*.cdx.json`, CycloneDX), which `make dist` writes.
+Written by `scripts/notices.py`; `make check` says when it is out of date. The exact versions of a
+release are in its SBOM (`voxwire-*.cdx.json`, CycloneDX), which `make dist` writes.
 
-What is made here is under the BSD-2-Clause licence ([LICENSE](LICENSE)). It has in it or requires what is listed below.
+What is made here is under the BSD-2-Clause licence ([LICENSE](LICENSE)). It has in it or requires
+what is listed below.
 """
 TABLES = {
     "pypi": (
         "Python packages that ours require",
-        "Every extra included. They are installed beside ours by pip, from where their authors put them, with their licences;"
-        " none is in our wheels. An [image](docs/image.md) has them inside, each with its licence in its `.dist-info`.",
+        "Every extra included. They are installed beside ours by pip, from where their authors put"
+        " them, with their licences; none is in our wheels. An [image](docs/image.md) has them"
+        " inside, each with its licence in its `.dist-info`.",
     ),
     "npm": (
         "npm packages that ours require",
@@ -47,7 +49,8 @@ TABLES = {
     ),
     "cargo": (
         "Crates in the libraries for C, Kotlin and Rust",
-        "Linked into what `clients/mobile-bindings` is built to. No release has such a library yet.",
+        "Linked into what `clients/mobile-bindings` is built to. No release has such a library"
+        " yet.",
     ),
 }
 _spdx = get_spdx_licensing()
@@ -60,10 +63,10 @@ def trouble_of(package: Package) -> str:
     try:
         parsed = _spdx.parse(package.licence, validate=True)
     except ExpressionError:
-        return f"{package.name}: {package.licence!r} is no SPDX expression (NAMED in third_party.py)"
-    taken = {
-        each: _spdx.TRUE if str(each) in ALLOWED else _spdx.FALSE for each in parsed.literals
-    }
+        return (
+            f"{package.name}: {package.licence!r} is no SPDX expression (NAMED in third_party.py)"
+        )
+    taken = {each: _spdx.TRUE if str(each) in ALLOWED else _spdx.FALSE for each in parsed.literals}
     if parsed.subs(taken, simplify=True) == _spdx.TRUE or package.name in ACCEPTED:
         return ""
     return f"{package.name}: {package.licence} is not allowed (ALLOWED, ACCEPTED in notices.py)"

@@ -1,7 +1,7 @@
 """Writes the bill of materials of a release: `sbom.py FILE`; run by .venv's Python.
 
-CycloneDX, by cyclonedx-python-lib, and held against the schema that it brings. The same packages make
-the same file: its number is made of them, its time is $SOURCE_DATE_EPOCH.
+CycloneDX, by cyclonedx-python-lib, and held against the schema that it brings. The same packages
+make the same file: its number is made of them, its time is $SOURCE_DATE_EPOCH.
 """
 
 import os

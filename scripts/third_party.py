@@ -5,12 +5,10 @@ packaging and license-expression.
 """
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
-from pathlib import Path
 from typing import Any, Literal
 
 import rust
@@ -151,7 +149,9 @@ def _from_cargo() -> Iterator[Package]:
     by_id = {each["id"]: each for each in read["packages"]}
     needs = {
         node["id"]: [
-            each["pkg"] for each in node["deps"] if any(k["kind"] is None for k in each["dep_kinds"])
+            each["pkg"]
+            for each in node["deps"]
+            if any(k["kind"] is None for k in each["dep_kinds"])
         ]
         for node in read["resolve"]["nodes"]
     }

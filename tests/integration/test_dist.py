@@ -1,4 +1,4 @@
-"""What `make dist` makes: the same twice, complete, signed for, and with nothing of this machine."""
+"""What `make dist` makes: the same twice, complete, and with nothing of this machine."""
 
 import hashlib
 import importlib
@@ -110,7 +110,9 @@ def test_the_sbom_names_every_package_with_its_version_and_licence(made: Path) -
     ours |= {f"pkg:npm/%40voxwire/{name}" for name in NPM}
     named = {each["purl"].rpartition("@")[0] for each in bom["components"]}
     assert ours | {"pkg:npm/react-dom", "pkg:pypi/pipecat-ai"} <= named
-    pins = re.findall(r"^([\w.-]+)==([^;\s]+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    pins = re.findall(
+        r"^([\w.-]+)==([^;\s]+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE
+    )
     for name, version in pins:
         purl = f"pkg:pypi/{re.sub(r'[-_.]+', '-', name).lower()}"
         other = [v for n, v in pins if n == name and v != version]

@@ -180,7 +180,7 @@ def test_no_package_is_missing_but_those_that_are_left_out(image: Image) -> None
 
 
 def test_one_module_alone_misses_what_is_left_out(image: Image) -> None:
-    """What else fails in the image does so for want of a service's package that is no part of it."""
+    """What else fails in the image is for want of a service's package that is no part of it."""
     ended, output = image.run("-c", IMPORTS, entrypoint=[PYTHON])
     assert ended == 0, output[-2000:]
     failed = json.loads(output[output.rindex("{") :])

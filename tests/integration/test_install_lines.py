@@ -7,8 +7,15 @@ from pathlib import Path
 from tests.support.readmes import fences, markdown_files
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECTS = {"voxwire": "clients/python", "voxwire-server": "server", "voxwire-protocol": "protocol/python"}
-BARE = re.compile(r"(?:pip|npm|uv|pipx) (?:install|add)[^\n`]*?[ '\"](?:voxwire[\w-]*|@voxwire/\w+)(?=[\[ '\"`\n]|$)")
+PROJECTS = {
+    "voxwire": "clients/python",
+    "voxwire-server": "server",
+    "voxwire-protocol": "protocol/python",
+}
+BARE = re.compile(
+    r"(?:pip|npm|uv|pipx) (?:install|add)[^\n`]*?[ '\"]"
+    r"(?:voxwire[\w-]*|@voxwire/\w+)(?=[\[ '\"`\n]|$)"
+)
 NAMED = re.compile(r"(?<![\w/.@-])(voxwire(?:-server|-protocol)?)\[([\w, ]+)\]")
 
 

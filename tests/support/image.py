@@ -81,7 +81,17 @@ class Image:
         command = [*(self.config["Entrypoint"] if entrypoint is None else entrypoint)]
         command += arguments or (self.config["Cmd"] if entrypoint is None else ())
         return subprocess.Popen(
-            ["unshare", "--mount", "sh", "-c", RUN, "sh", self.files, self.config["User"], *command],
+            [
+                "unshare",
+                "--mount",
+                "sh",
+                "-c",
+                RUN,
+                "sh",
+                self.files,
+                self.config["User"],
+                *command,
+            ],
             env={**dict(line.split("=", 1) for line in self.config["Env"]), **settings},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

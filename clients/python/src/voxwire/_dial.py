@@ -320,9 +320,7 @@ class Dialler:
                     continue
 
 
-async def end_unused(
-    tasks: Sequence["asyncio.Task[Socket]"] | Sequence["asyncio.Task[Attached]"],
-) -> None:
+async def end_unused(tasks: Sequence["asyncio.Task[Any]"]) -> None:
     """Ends what nobody waits for any more; what sockets it has got are dropped. Who is cancelled
     meanwhile leaves none behind.
     """
