@@ -7,8 +7,10 @@ import pytest
 from tests.support.front_door import NOW_S, Caller, Process, SlowStore, token_of
 from voxwire_protocol import wire
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
+from voxwire_server.session.directory import Directory
 from voxwire_server.session.load import Load
 from voxwire_server.session.local_store import LocalStore
+from voxwire_server.session.start_pace import StartPace
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.ticket import Here, Refused
 from voxwire_server.session.waiting import MAX_OF_ADDRESS, Place, Who
@@ -280,3 +282,74 @@ async def test_a_process_that_closes_keeps_nothing(time: VirtualTime, seed: int)
     await come(process, "a", "b", "c")
     await process.close()
     assert len(process.directory.waiting_room) == 0
+
+
+class Loop:
+    """A loop whose thread wants so much of a processor, told to a pace ten times a second; there
+    is always somebody to be disturbed.
+    """
+
+    def __init__(self, time: VirtualTime, busy: float, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(Directory, "_heard_by_somebody", property(lambda _: True))
+        self.pace = StartPace(20, lambda: 2)
+        self.busy = busy
+        self._time = time
+        self._worked_ms = 0.0
+
+    async def run_for(self, seconds: float) -> None:
+        for _ in range(round(seconds * 10)):
+            self._worked_ms += 100 * self.busy
+            self.pace.beat(self._time.now_ms(), late_ms=1, worked_ms=self._worked_ms)
+            await asyncio.sleep(0.1)
+
+
+@in_virtual_time
+async def test_whose_turn_to_begin_does_not_come_waits_and_begins_when_it_does(
+    time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = Loop(time, 0.1, monkeypatch)
+    process = room(time, max_sessions=9, pace=loop.pace)
+    await loop.run_for(2)
+    (first,) = await come(process, "a")
+    await first.here()
+    loop.busy = 0.95
+    await loop.run_for(5)
+    second, third = await come(process, "b", "c")
+    await loop.run_for(5)
+    assert (second.told[0].position, third.told[0].position) == (1, 2)
+    newcomer = await called("d").come(process)
+    assert isinstance(newcomer, Refused) and newcomer.code == CAPACITY
+    assert (len(process.registry), process.registry.reserved) == (1, 0)
+    loop.busy = 0.1
+    await loop.run_for(2)
+    await second.here()
+    await loop.run_for(2)
+    await third.here()
+    assert len(process.directory.waiting_room) == 0
+    await process.close()
+
+
+@in_virtual_time
+async def test_of_those_who_wait_no_more_begin_at_once_than_the_loop_bears(
+    time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = Loop(time, 0.1, monkeypatch)
+    process = room(time, max_sessions=40, max_waiting=20, pace=loop.pace)
+    await loop.run_for(2)
+    (first,) = await come(process, "a")
+    await first.here()
+    loop.busy = 0.95
+    await loop.run_for(2)
+    waiters = await come(process, *(f"user-{number:02}" for number in range(12)))
+    await loop.run_for(5)
+    assert len(process.directory.waiting_room) == 12
+    loop.busy = 0.1
+    counts: list[int] = []
+    for _ in range(60):
+        await loop.run_for(0.5)
+        counts.append(sum(waiter.coming.done() for waiter in waiters))
+    assert max(after - before for before, after in zip(counts, counts[1:], strict=False)) <= 2
+    began = [waiter.coming.done() for waiter in waiters]
+    assert began == sorted(began, reverse=True)
+    assert all(isinstance(waiter.coming.result(), Here) for waiter in waiters)
+    await process.close()
