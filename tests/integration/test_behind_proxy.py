@@ -132,28 +132,29 @@ async def test_silent_sockets_count_for_the_client_behind_the_proxy(
         assert await enter("1.1.1.1, 198.51.100.7") == 429, "the client wrote the first one"
 
 
-def slow_post(client: str) -> bytes:
+def slow_post(client: str, token: str) -> bytes:
     """The head of a request whose body does not come."""
     return (
         f"POST /start HTTP/1.1\r\nHost: bot.example\r\nX-Forwarded-For: {client}\r\n"
-        "Content-Length: 9\r\n\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: 9\r\n\r\n"
     ).encode()
 
 
 async def test_slow_requests_count_for_the_client_too_and_their_sockets_serve_the_next_one(
     server: RunningServer,
 ) -> None:
+    token = await token_from(server, "ada")
     async with asyncio.timeout(GUARD_S):
         dials = [asyncio.open_connection("127.0.0.1", server.port) for _ in range(5)]
         sockets = [await dialing for dialing in dials]
         for _, writer in sockets[:3]:
-            writer.write(slow_post("198.51.100.7"))
+            writer.write(slow_post("198.51.100.7", token))
         await asyncio.sleep(0.2)  # real time: slow
         reader, writer = sockets[3]
-        writer.write(slow_post("198.51.100.7"))
+        writer.write(slow_post("198.51.100.7", token))
         assert (await reader.readline()).split()[1] == b"429"
         reader, writer = sockets[4]
-        writer.write(slow_post("203.0.113.9") + b"123456789")
+        writer.write(slow_post("203.0.113.9", token) + b"123456789")
         assert (await reader.readline()).split()[1] == b"422"
         for reader, writer in sockets[:3]:
             writer.write(b"123456789")
@@ -165,7 +166,7 @@ async def test_slow_requests_count_for_the_client_too_and_their_sockets_serve_th
                 if line.startswith(b"content-length")
             )
             await reader.readexactly(length)
-            writer.write(slow_post("203.0.113.9") + b"123456789")
+            writer.write(slow_post("203.0.113.9", token) + b"123456789")
             assert (await reader.readline()).split()[1] == b"422"
         for _, writer in sockets:
             writer.close()

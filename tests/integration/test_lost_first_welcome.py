@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -57,8 +58,8 @@ async def test_the_numbering_begins_anew_and_nothing_is_delivered_twice(
     read_welcome = _dial.Dialler.read_welcome
     welcomes: list[wire.Welcome] = []
 
-    async def lose_the_first(self: _dial.Dialler, socket: Socket) -> wire.Welcome:
-        welcome = await read_welcome(self, socket)
+    async def lose_the_first(self: _dial.Dialler, socket: Socket, *more: Any) -> wire.Welcome:
+        welcome = await read_welcome(self, socket, *more)
         welcomes.append(welcome)
         if len(welcomes) == 1:
             await overflow(server, delivered)

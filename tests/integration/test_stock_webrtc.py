@@ -286,7 +286,8 @@ async def test_a_token_opens_one_session_and_brings_its_client_back() -> None:
             await client.ready()
             assert len(server.registry) == 1
             async with stock_client(server.port, **page) as again:
-                for refused in (await again.offer(), await again.http.post("/start")):
+                started = await again.http.post("/start", headers=page)
+                for refused in (await again.offer(), started):
                     assert refused.status_code == 401
                     assert refused.json()["detail"] == "the token was used already"
         token = await fetch_token(server)

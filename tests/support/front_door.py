@@ -126,8 +126,10 @@ class SlowStore(LocalStore):
     async def count(self, user: str, session_id: str, *, limit: int | None) -> bool:
         return await self._slowly(super().count(user, session_id, limit=limit))
 
-    async def claim(self, use: Use, *, after: str = "", back: bool = False) -> Claim | None:
-        return await self._slowly(super().claim(use, after=after, back=back))
+    async def claim(
+        self, use: Use, *, after: str = "", back: bool = False, look: bool = False
+    ) -> Claim | None:
+        return await self._slowly(super().claim(use, after=after, back=back, look=look))
 
     async def save(self, session_id: str, me: Owner, snapshot: bytes) -> bool:
         return await self._slowly(super().save(session_id, me, snapshot))

@@ -311,6 +311,16 @@ class OneTimeUse:
         Returns:
             True when it may be used: for the first time, or again by the same attach.
         """
+        if not self.may_claim(jti, nonce, exp_s=exp_s, now_s=now_s):
+            return False
+        if jti not in self._used:
+            heapq.heappush(self._ends, (exp_s + LEEWAY_S, jti))
+        if self._used.get(jti) is None:
+            self._used[jti] = _Use(nonce, now_s, session_id)
+        return True
+
+    def may_claim(self, jti: str, nonce: bytes, *, exp_s: float, now_s: float) -> bool:
+        """Whether it may be used, as :meth:`claim` says it."""
         self.forget(now_s)
         used = self._used.get(jti)
         if used is not None:
@@ -318,12 +328,7 @@ class OneTimeUse:
             return same and now_s - used.at_s <= 60
         if exp_s + LEEWAY_S <= now_s:
             return False
-        if jti not in self._used:
-            if len(self._used) >= self._max_entries:
-                return False
-            heapq.heappush(self._ends, (exp_s + LEEWAY_S, jti))
-        self._used[jti] = _Use(nonce, now_s, session_id)
-        return True
+        return jti in self._used or len(self._used) < self._max_entries
 
     def session_of(self, jti: str, *, now_s: float) -> str | None:
         """The session that a token was used for; None = it is unused."""

@@ -119,7 +119,7 @@ async def test_the_same_hello_begins_another_session_when_the_first_is_over(
     assert first is not second
     used = await Caller(token).come(process)
     assert isinstance(used, Refused)
-    assert used.reason == "this token allows no more sessions at once"
+    assert used.reason == "the token was used already"
     await process.close()
 
 

@@ -184,9 +184,11 @@ class CountsWithAPause(SlowStore):
 class ClaimsWithAPause(SlowStore):
     """Looks, pauses, and answers what it saw."""
 
-    async def claim(self, use: Use, *, after: str = "", back: bool = False) -> Claim | None:
+    async def claim(
+        self, use: Use, *, after: str = "", back: bool = False, look: bool = False
+    ) -> Claim | None:
         unused = not self.is_used(use.token_id)
-        claim = await super().claim(use, after=after, back=back)
+        claim = await super().claim(use, after=after, back=back, look=look)
         return Claim(use.session_id, first=True) if unused and not back else claim
 
 

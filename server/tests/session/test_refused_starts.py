@@ -1,6 +1,7 @@
 """Who is not let in for what was begun before, or for the load, and what of it counts."""
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -281,7 +282,7 @@ def _hurried(time: VirtualTime, *, busy: float) -> Process:
     pace = StartPace(20, lambda: 40)
     for number in range(200):
         pace.beat(number * 100 - 20_000, late_ms=1, worked_ms=number * 100 * busy)
-    return Process(clock=time, pace=pace, jitter=iter([0.0, 0.5, 1.0]).__next__)
+    return Process(clock=time, pace=pace, jitter=itertools.cycle([0.0, 0.5, 1.0]).__next__)
 
 
 @in_virtual_time
@@ -294,12 +295,13 @@ async def test_of_many_who_come_at_once_some_begin_in_a_row_and_the_rest_are_tol
         for number in range(48)
     ]
     await time.advance(1)
-    assert (len(process.registry), process.directory.paced.waiting) == (2, 43)
+    assert (len(process.registry), process.directory.paced.waiting) == (1, 43)
     refused = [task.result() for task in tasks if task.done()]
     assert [each.retry_after_ms for each in refused if isinstance(each, Refused)] == [
         5000,
         6250,
         7500,
+        5000,
     ]
     await time.advance(4000)
     assert process.directory.paced.waiting == 0
@@ -350,4 +352,43 @@ async def test_a_used_token_that_is_said_again_takes_no_start_from_those_at_its_
     for number in (1, 2):
         await let_in(caller(number, of=f"user {number}", address=ADDRESS), process)
     assert await caller(3, of="carl", address=ADDRESS).come(process) == here(60_000)
+    await process.close()
+
+
+@in_virtual_time
+async def test_who_asks_by_http_with_no_good_token_too_often_is_told_when(
+    time: VirtualTime,
+) -> None:
+    process = limited(time, per_address="1/minute")
+    nobody = Caller("no token of ours", address=ADDRESS).ticket
+    first = await process.directory.stranger(nobody)
+    assert first is not None and first.code == wire.ErrorCode.ERROR_CODE_UNAUTHORIZED
+    assert await process.directory.stranger(nobody) == STRANGER
+    assert process.directory.accepts_of(nobody) == STRANGER
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_used_token_keeps_nobody_from_beginning(time: VirtualTime) -> None:
+    process = _hurried(time, busy=0.4)
+    await let_in(caller(0), process)
+    await time.advance(4000)
+    for _ in range(40):  # ten a second
+        answer = await caller(0).come(process)
+        assert isinstance(answer, Refused)
+        assert answer.code == wire.ErrorCode.ERROR_CODE_UNAUTHORIZED
+        await time.advance(100)
+    await let_in(caller(1), process)
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_start_that_is_refused_at_last_is_none_for_the_pace(time: VirtualTime) -> None:
+    process = _hurried(time, busy=0.4)
+    await let_in(Caller(token_of(token_id="token-no-0", max_sessions=1)), process)
+    await time.advance(4000)
+    for number in range(1, 20):  # each has a good token; there is no place for its user
+        answer = await Caller(token_of(token_id=f"token-no-{number}", max_sessions=1)).come(process)
+        assert isinstance(answer, Refused) and "no more sessions" in answer.reason
+    await let_in(caller(30, of="bob"), process)
     await process.close()

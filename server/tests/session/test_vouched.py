@@ -18,6 +18,7 @@ from voxwire_server.authenticator import (
 from voxwire_server.session.admission import VERDICT_S
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.ticket import Here, Refused, Ticket
+from voxwire_server.session.waiting import Place
 from voxwire_server.tokens import Limits
 
 CODE = wire.ErrorCode
@@ -231,3 +232,61 @@ async def test_who_leaves_while_he_is_asked_about_leaves_nothing(time: VirtualTi
     await time.advance(100)
     assert process.idle and not process.sessions
     await ends(process)
+
+
+@in_virtual_time
+async def test_who_waits_for_a_place_is_asked_about_once(
+    time: VirtualTime,
+) -> None:
+    provider = Provider()
+    process = process_of(provider, time, max_sessions=1, max_waiting=2, max_wait_s=600)
+    await Caller("ada").come(process)
+    assert len(provider.asked) == 1
+    told: list[Place] = []
+    comes = Caller("bob")
+    coming = asyncio.ensure_future(
+        process.directory.attach(comes.ticket, comes.facts, comes, waits=told.append)
+    )
+    await time.advance(1000)
+    assert told and len(provider.asked) == 2
+    process.sessions[0].end(wire.EndReason.END_REASON_SERVER)
+    answer = await coming
+    assert isinstance(answer, Here) and len(provider.asked) == 2
+    await process.close()
+
+
+@in_virtual_time
+async def test_whom_nobody_knows_keeps_no_place_while_it_is_asked_who_he_is(
+    time: VirtualTime,
+) -> None:
+    provider = Provider()
+    process = process_of(provider, time, max_sessions=2)
+    strangers = [
+        asyncio.ensure_future(
+            Caller(f"stranger {number}", address=f"203.0.113.{number}").come(process)
+        )
+        for number in range(20)
+    ]
+    await time.advance(20)
+    assert process.registry.reserved == 0
+    assert isinstance(await Caller("ada").come(process), Here)
+    for task in tasks:
+        answer = await task
+        assert isinstance(answer, Refused) and answer.code == CODE.ERROR_CODE_UNAUTHORIZED
+    await process.close()
+
+
+@in_virtual_time
+async def test_of_one_address_no_more_than_four_are_asked_about_at_once(time: VirtualTime) -> None:
+    provider = Provider()
+    process = process_of(provider, time)
+    tasks = [
+        asyncio.ensure_future(Caller(f"stranger {number}", address="203.0.113.7").come(process))
+        for number in range(12)
+    ]
+    await time.advance(10)
+    assert len(provider.asked) == 4
+    assert isinstance(await Caller("ada", address="198.51.100.7").come(process), Here)
+    await asyncio.gather(*tasks)
+    assert len(provider.asked) == 13
+    await process.close()

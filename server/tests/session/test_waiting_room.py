@@ -151,13 +151,13 @@ async def test_a_token_that_runs_out_in_the_line_is_good_once(time: VirtualTime)
     process.store = LocalStore(now_s=lambda: wall_s[0])
     vars(process.directory).update(_store=process.store, _wall_s=lambda: wall_s[0])
     (first,) = await come(process, "a")
-    token = token_of("b", token_id=id_of("b"))
+    token = token_of("b", token_id=id_of("b"), ttl_s=10)
     second, third = (Waiter(process, Caller(token)) for _ in range(2))
-    await asyncio.sleep(1)
-    wall_s[0] += 400
+    await asyncio.sleep(50)
+    wall_s[0] += 50
     end(await first.here())
     served = await second.here()
-    assert served.session.facts.token_expires_at_s == NOW_S + 300 + 400
+    assert served.session.facts.token_expires_at_s == NOW_S + 10 + 50
     end(served)
     assert (await third.refused()).code == wire.ErrorCode.ERROR_CODE_UNAUTHORIZED
     await process.close()
@@ -348,7 +348,8 @@ async def test_of_those_who_wait_no_more_begin_at_once_than_the_loop_bears(
     for _ in range(60):
         await loop.run_for(0.5)
         counts.append(sum(waiter.coming.done() for waiter in waiters))
-    assert max(after - before for before, after in zip(counts, counts[1:], strict=False)) <= 2
+    assert max(after - before for before, after in zip(counts, counts[1:], strict=False)) <= 5
+    assert counts[19] == 12  # within 10 s
     began = [waiter.coming.done() for waiter in waiters]
     assert began == sorted(began, reverse=True)
     assert all(isinstance(waiter.coming.result(), Here) for waiter in waiters)

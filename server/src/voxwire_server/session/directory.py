@@ -6,11 +6,12 @@ and started at the very end, without a pause.
 """
 
 import asyncio
+import itertools
 import logging
 import random
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -61,6 +62,8 @@ _log = logging.getLogger("voxwire.session")
 _GIVING_BACK_S: Final = 0.25
 _USED: Final = "the token was used already"
 _GOING: Final = "the server shuts down; a new connection finds another one"
+_OTHERS: Final = "this attach is another user's"
+_ASKED_AT_ONCE: Final = 4
 _TOO_MANY: Final = "this token allows no more sessions at once"
 
 T = TypeVar("T")
@@ -134,6 +137,8 @@ class Directory:
         """The memory for files of all sessions."""
         self._attempts = SingleFile()
         self._users = SingleFile()
+        self._asking = SingleFile()
+        self._asked = itertools.count()
         self._work: set[asyncio.Task[Any]] = set()
         self.leases = Leases(registry, self._store, self._me, clock=clock, spawn=self._spawn)
         """What tells the store that this process lives."""
@@ -150,7 +155,7 @@ class Directory:
             max_waiting=settings.max_waiting,
             max_wait_s=settings.max_wait_s,
             reserve=self._next_place,
-            give_back=self._give_back,
+            give_back=self._give_back_next,
             num_sessions=lambda: len(registry),
             clock=clock,
         )
@@ -185,8 +190,9 @@ class Directory:
     ) -> Here | At | Refused:
         """Begin a session, or put one that there is on what its client came by.
 
-        Decided in this order: capacity, token, bot, what the token is bound to, how many have begun
-        from the address, how many its user has begun, caps, quota, one-time use; for a resume:
+        Decided in this order: capacity (where it does not wait for a place), token, bot, what the
+        token is bound to, how many have begun from the address, how many its user has begun,
+        one-time use; then its place; then caps, quota, and one-time use again; for a resume:
         whether the session is here and the client's. The same nonce within 60 s is the same attach:
         of several attempts with it one begins the session, the others get it.
 
@@ -225,7 +231,12 @@ class Directory:
 
         For a door that asks before it attaches; what was said counts for a minute.
         """
-        return await self._admission.vouched(ticket, now_s=self._wall_s())
+        address = self._starts.counted(ticket.address)
+        async with AsyncExitStack() as turn:
+            if address:  # one that has many asked about leaves the authenticator to others, too
+                line = (address, next(self._asked) % _ASKED_AT_ONCE)
+                await turn.enter_async_context(self._asking.of(line))
+            return await self._admission.vouched(ticket, now_s=self._wall_s())
 
     def refusal_of(self, ticket: Ticket, *, comes: bool = False) -> Refused | None:
         """Why nobody would begin a session with that ticket now; None = somebody may.
@@ -259,22 +270,10 @@ class Directory:
 
     async def _strange(self, ticket: Ticket) -> Refused | None:
         try:
-            claims = self._admission.check(ticket, now_s=self._wall_s()).claims
-            if isinstance(claims, Claims):
-                async with self._users.of(claims.user):
-                    await self._unused(claims)
-        except (NoSuchBotError, TokenError) as error:
-            self._starts.turned_away(ticket.address)
-            return self._refused(error)
-        except (AuthenticatorFailedError, StoreUnreachableError) as error:
+            await self._look(ticket, self._admitted(ticket))
+        except REFUSALS as error:
             return self._refused(error)
         return None
-
-    async def _unused(self, claims: Claims) -> None:
-        use = self._use_of(claims, b"", "")
-        if await self._store.claim(use) is None:
-            raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
-        await self._store.claim(use, back=True)
 
     def turned_away(self, code: wire.ErrorCode) -> None:
         """A door has turned somebody away by itself, with that error: it is counted."""
@@ -283,9 +282,9 @@ class Directory:
     def accepts_of(self, ticket: Ticket) -> Acceptance | Refused:
         """What the bot takes of files that whoever has that ticket talks to; nothing is used up."""
         try:
-            return self._admission.check(ticket, now_s=self._wall_s()).bot.accepts
+            return self._admitted(ticket).bot.accepts
         except REFUSALS as error:
-            return refusal_of(error)
+            return self._refused(error)
 
     def accepts(self, bot: str) -> Acceptance:
         """What the bot that is meant takes of files."""
@@ -373,8 +372,7 @@ class Directory:
         if session is not None and self._goes_on(session, attempt):
             return await self._again(session, attempt)
         async with AsyncExitStack() as turn, AsyncExitStack() as held:
-            session_id, admitted = await self._place_of(attempt)
-            held.callback(self._give_back, session_id)
+            session_id, admitted = await self._place_of(attempt, held)
             if admitted.claims is not None:
                 await turn.enter_async_context(self._users.of(admitted.claims.user))
                 self._starts.check_user(admitted.claims.user)  # of several at once, too
@@ -398,43 +396,57 @@ class Directory:
             held.pop_all()  # all of it is the session's now
         return session
 
-    async def _place_of(self, attempt: _Attempt) -> tuple[str, Admitted]:
+    async def _place_of(self, attempt: _Attempt, held: AsyncExitStack) -> tuple[str, Admitted]:
         """Keep a place in this process for somebody who may begin a session, when his turn comes.
 
-        Raises:
-            BusyError: Not now; nobody waits here who did not say that he can.
-            CapacityError: The same.
+        He keeps nothing of anybody else's while it is asked who he is. Nobody waits here who did
+        not say that he can.
+
+        Args:
+            attempt: Whose.
+            held: Gives back what was kept.
         """
         waits = attempt.waits is not None and self._settings.max_waiting > 0
-        try:
-            session_id = self._place()
-        except (BusyError, CapacityError):
-            if not waits:
-                raise
-            return await self._wait_for_place(attempt)
-        with ExitStack() as held:
-            held.callback(self._give_back, session_id)
-            admitted = self._check(await self.vouched(attempt.ticket))
-            try:
-                if self._heard_by_somebody:
-                    await self.paced.turn()
-            except BusyError:
-                if not waits:
-                    raise
-            else:
-                held.pop_all()
-                return session_id, admitted
-        return await self._wait_for_place(attempt)
+        if not waits:
+            self._give_back(self._place())
+        attempt.ticket = await self.vouched(attempt.ticket)
+        admitted = self._check(attempt.ticket)
+        await self._look(attempt.ticket, admitted)
+        if waits and not self._begins_now:
+            return await self._wait_for_place(attempt, admitted, held)
+        session_id = self._place()
+        held.callback(self._give_back, session_id)
+        if self._heard_by_somebody:
+            await self.paced.turn()
+        else:
+            self.paced.begin()
+        held.callback(self.paced.take_back)
+        return session_id, admitted
 
-    async def _wait_for_place(self, attempt: _Attempt) -> tuple[str, Admitted]:
+    @property
+    def _begins_now(self) -> bool:
+        try:
+            self._give_back(self._place())
+        except (BusyError, CapacityError):
+            return False
+        return not self._heard_by_somebody or self.paced.is_due
+
+    async def _wait_for_place(
+        self, attempt: _Attempt, admitted: Admitted, held: AsyncExitStack
+    ) -> tuple[str, Admitted]:
+        """What was decided about him does not grow old meanwhile; who may come is asked again."""
         assert attempt.waits is not None
-        admitted = self._check(await self.vouched(attempt.ticket))
+        if attempt.left:
+            raise LeftError
         user = "" if admitted.claims is None else admitted.claims.user
         who = Who(attempt.ticket.nonce, self._starts.counted(attempt.ticket.address), user)
-        since_s = self._wall_s()
+        since_s, since_ms = self._wall_s(), self._clock.now_ms()
         attempt.guest = self.waiting_room.enter(who, attempt.waits)
         session_id = await self.waiting_room.wait(attempt.guest)
-        return session_id, admitted.later(self._wall_s() - since_s)
+        held.callback(self._give_back_next, session_id)
+        waited_s = (self._clock.now_ms() - since_ms) / 1000
+        attempt.ticket = await self.vouched(attempt.ticket)
+        return session_id, self._admission.check(attempt.ticket, now_s=since_s).later(waited_s)
 
     def _place(self) -> str:
         """Keep a place in this process; the id that the session will have."""
@@ -456,21 +468,42 @@ class Directory:
 
     def _next_place(self) -> str:
         """A place for whoever waits: he begins at once, so that his turn has come, too."""
-        heard = self._heard_by_somebody
-        if heard and not self.leaving and not self.paced.is_due:
+        if not self.leaving and self._heard_by_somebody and not self.paced.is_due:
             raise BusyError
         session_id = self._free_place()
-        if heard:
-            self.paced.begin()
+        self.paced.begin()
         return session_id
 
-    def _check(self, ticket: Ticket) -> Admitted:
-        """Who is admitted; a start is not counted yet, one who is turned away is."""
+    def _give_back_next(self, session_id: str) -> None:
+        self.paced.take_back()
+        self._give_back(session_id)
+
+    async def _look(self, ticket: Ticket, admitted: Admitted) -> None:
+        """See whether a token of ours may be used. It is not used up.
+
+        Raises:
+            TokenError: It is.
+        """
+        if not isinstance(admitted.claims, Claims):
+            return
+        use = self._use_of(admitted.claims, ticket.nonce, "")
+        async with self._users.of(admitted.claims.user):  # one that is tried may be given back
+            claim = await self._store.claim(use, look=True)
+        if claim is None:
+            self._starts.turned_away(ticket.address)
+            raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
+
+    def _admitted(self, ticket: Ticket) -> Admitted:
+        """Who is admitted; one who is turned away is counted."""
         try:
-            admitted = self._admission.check(ticket, now_s=self._wall_s())
+            return self._admission.check(ticket, now_s=self._wall_s())
         except (NoSuchBotError, TokenError):
             self._starts.turned_away(ticket.address)
             raise
+
+    def _check(self, ticket: Ticket) -> Admitted:
+        """The same, if he may begin one more; a start is not counted yet."""
+        admitted = self._admitted(ticket)
         self._starts.check_address(ticket.address)
         if admitted.claims is not None:
             self._starts.check_user(admitted.claims.user)
@@ -492,10 +525,10 @@ class Directory:
 
     async def _again(self, session: Session, attempt: _Attempt) -> Session:
         """The same attach once more: it counts for itself only, and needs its token still."""
-        ticket = await self.vouched(attempt.ticket)
-        claims = self._admission.check(ticket, now_s=self._wall_s()).claims
-        if isinstance(claims, Identity) and claims.user != session.facts.user:
-            raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
+        attempt.ticket = await self.vouched(attempt.ticket)
+        claims = self._admission.check(attempt.ticket, now_s=self._wall_s()).claims
+        if claims is not None and claims.user != session.facts.user:
+            raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _OTHERS)
         async with AsyncExitStack() as held:
             if isinstance(claims, Claims):
                 use = self._use_of(claims, attempt.ticket.nonce, session.id)

@@ -111,7 +111,9 @@ class LocalStore:
         self._places.setdefault(user, places).add(session_id)
         return True
 
-    async def claim(self, use: Use, *, after: str = "", back: bool = False) -> Claim | None:
+    async def claim(
+        self, use: Use, *, after: str = "", back: bool = False, look: bool = False
+    ) -> Claim | None:
         """Use up a one-time token, or give it back (:meth:`SessionStore.claim`)."""
         now_s, token_id, session_id = self._now_s(), use.token_id, use.session_id
         opened = self._tokens.session_of(token_id, now_s=now_s)
@@ -119,6 +121,9 @@ class LocalStore:
             if opened == session_id:
                 self._tokens.give_back(token_id)
             return None
+        if look:
+            may = self._tokens.may_claim(token_id, use.nonce, exp_s=use.expires_at_s, now_s=now_s)
+            return Claim(opened or session_id, first=opened is None) if may else None
         good = self._tokens.claim(
             token_id, use.nonce, exp_s=use.expires_at_s, now_s=now_s, session_id=session_id
         )

@@ -105,8 +105,14 @@ class StartPace:
 
     def started(self, now_ms: float) -> None:
         """One begins."""
-        self._started_ms = now_ms
-        self._young.append(now_ms)
+        if self._max_late_ms:
+            self._started_ms = now_ms
+            self._young.append(now_ms)
+
+    def take_back(self) -> None:
+        """It did not, after all."""
+        if self._young:
+            self._young.pop()
 
 
 class PacedStarts:
@@ -132,6 +138,10 @@ class PacedStarts:
     def begin(self) -> None:
         """He begins."""
         self._pace.started(self._clock.now_ms())
+
+    def take_back(self) -> None:
+        """Whoever began last was refused after all."""
+        self._pace.take_back()
 
     async def turn(self) -> None:
         """Wait for it. Cancel-safe.

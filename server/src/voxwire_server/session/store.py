@@ -165,7 +165,9 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def claim(self, use: Use, *, after: str = "", back: bool = False) -> Claim | None:
+    async def claim(
+        self, use: Use, *, after: str = "", back: bool = False, look: bool = False
+    ) -> Claim | None:
         """Use up a one-time token, or give it back.
 
         Called last before a session is born, and kept for as long as the token verifies, whatever
@@ -176,6 +178,7 @@ class SessionStore(Protocol):
             after: The session that the same nonce had used it for, and which is over: it is now
                 for ``use.session_id``, if nobody else was quicker.
             back: Nothing came of it: undo this use, if the token is used for ``use.session_id``.
+            look: Only say whether it might be used; nothing changes.
 
         Returns:
             The session that it is for; None when the token is used up, or was given back.

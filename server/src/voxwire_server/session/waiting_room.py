@@ -14,7 +14,7 @@ from voxwire_server.session.waiting import Place, Waiter, WaitingLine, Who
 
 __all__ = ["Guest", "Tell", "WaitingRoom"]
 
-_TICK_MS: Final = 500
+_TICK_MS: Final = 100
 """How often it is seen whether the load is less, who has waited for long enough, and who is to be
 told of what he was not told at once."""
 _LEAST_RETRY_MS: Final = 2000
