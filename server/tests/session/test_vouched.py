@@ -261,12 +261,9 @@ async def test_whom_nobody_knows_keeps_no_place_while_it_is_asked_who_he_is(
 ) -> None:
     provider = Provider()
     process = process_of(provider, time, max_sessions=2)
-    strangers = [
-        asyncio.ensure_future(
-            Caller(f"stranger {number}", address=f"203.0.113.{number}").come(process)
-        )
-        for number in range(20)
-    ]
+    addresses = [f"203.0.113.{number}" for number in range(20)]
+    strangers = [Caller(f"token of {address}", address=address) for address in addresses]
+    tasks = [asyncio.ensure_future(stranger.come(process)) for stranger in strangers]
     await time.advance(20)
     assert process.registry.reserved == 0
     assert isinstance(await Caller("ada").come(process), Here)
