@@ -1,5 +1,5 @@
 /** A WebRTC path of a diagnosis: it sends silence and plays nothing. */
-import { wire } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { PathOptions, Payload, TrialLook, TrialPath } from "../media/media.js";
 import { readStats } from "../media/quality.js";
 import { audioFormat, CAPTURE_RATE, PLAYOUT_RATE } from "./path.js";

@@ -1,5 +1,6 @@
 /** Audio over WebRTC; the media clock through RTP timestamps and anchors. */
-import { makeError, type VoxwireError, wire } from "@voxwire/protocol";
+import { makeError, type VoxwireError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import { AnchorMap } from "../media/anchors.js";
 import type { MediaHost, PathOptions, Payload } from "../media/media.js";
 import { type Reached, reachedAt } from "../media/position.js";

@@ -1,5 +1,6 @@
 /** Audio as `AudioChunk` messages on the control channel; two worklets do the rest. */
-import { makeError, wire } from "@voxwire/protocol";
+import { makeError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { PathOptions, Payload } from "../media/media.js";
 import type { PlayoutFacts } from "../media/playout-renderer.js";
 import { PositionClock, type Reached } from "../media/position.js";

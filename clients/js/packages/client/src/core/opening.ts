@@ -1,5 +1,6 @@
 /** The ladder of media paths: one after the other is asked for, until one is ready. */
-import { codeFromWire, makeError, VoxwireError, wire } from "@voxwire/protocol";
+import { codeFromWire, makeError, VoxwireError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { CarrierName, Media, MediaPath, PathWiring, Payload } from "../media/media.js";
 import type { IceChoice } from "./ice.js";
 import { Scope } from "./scope.js";

@@ -1,5 +1,6 @@
 /** Media without a page: audio on the control channel, devices that are not there. */
-import { codeFromWire, makeError, type VoxwireError, wire } from "@voxwire/protocol";
+import { codeFromWire, makeError, type VoxwireError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { DeviceState, Devices, DevicesState, Microphone } from "./devices.js";
 import type {
   CarrierName,
