@@ -2,9 +2,9 @@
 import * as wire from "@voxwire/protocol/wire";
 import type { PathOptions, Payload, TrialLook, TrialPath } from "../media/media.js";
 import { readStats } from "../media/quality.js";
+import { Readiness } from "../media/readiness.js";
 import { audioFormat, CAPTURE_RATE, PLAYOUT_RATE } from "./path.js";
 import { Peer } from "./peer.js";
-import { Readiness } from "./readiness.js";
 
 type Entry = Readonly<Record<string, unknown>>;
 

@@ -3,6 +3,7 @@
 import { type JsonValue, makeError, utf8Length, VoxwireError } from "@voxwire/protocol";
 import { encode, LATE_MS, type RtviMessage, StockBot } from "@voxwire/protocol/rtvi";
 import * as wire from "@voxwire/protocol/wire";
+import { randomId } from "../core/environment.js";
 import type { ControlChannel, Feature, PeerParts } from "../core/peer.js";
 import type { Scope } from "../core/scope.js";
 import { VERSION } from "../core/version.js";
@@ -316,8 +317,7 @@ export class StockChannel implements ControlChannel, LineHost {
   }
 
   #newId(): string {
-    const bytes = this.scope.env.randomBytes(8);
-    return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    return randomId(this.scope.env, 8);
   }
 }
 
