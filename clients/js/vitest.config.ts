@@ -14,6 +14,7 @@ export default defineConfig({
     // Tests run on the sources; the built packages have tests of their own.
     alias: {
       "@voxwire/protocol/rtvi": source("protocol/src/rtvi/index.ts"),
+      "@voxwire/protocol/wire": source("protocol/src/wire.ts"),
       "@voxwire/protocol": source("protocol/src/index.ts"),
       "@voxwire/client/testing": source("client/src/testing/index.ts"),
       "@voxwire/client/node": source("client/src/node/index.ts"),

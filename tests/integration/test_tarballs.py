@@ -12,6 +12,7 @@ pytestmark = needs_node
 ROOT = Path(__file__).resolve().parents[2]
 ENTRIES = {
     "@voxwire/protocol": {"Channel", "ClockSync", "VoxwireError", "wire"},
+    "@voxwire/protocol/wire": {"EnvelopeSchema", "create", "envelope"},
     "@voxwire/client": {"VoxwireError", "createClient", "tool"},
     "@voxwire/client/node": {"createClient", "nodeSocket", "wavMedia"},
     "@voxwire/client/rtvi": {"pipecatBot"},

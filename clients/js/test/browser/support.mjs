@@ -29,7 +29,10 @@ export async function makeSite() {
   const folder = mkdtempSync(join(tmpdir(), "voxwire-bench-"));
   cpSync(join(here, "page"), folder, { recursive: true });
   const common = { bundle: true, format: "esm", target: "es2022", logLevel: "warning" };
-  const alias = { "@voxwire/protocol": join(js, "packages/protocol/src/index.ts") };
+  const alias = {
+    "@voxwire/protocol/wire": join(js, "packages/protocol/src/wire.ts"),
+    "@voxwire/protocol": join(js, "packages/protocol/src/index.ts"),
+  };
   await build({
     ...common,
     alias,

@@ -13,6 +13,7 @@ async function bundled(entry: string): Promise<string> {
     entryPoints: [source(entry)],
     alias: {
       "@voxwire/protocol/rtvi": source("protocol/src/rtvi/index.ts"),
+      "@voxwire/protocol/wire": source("protocol/src/wire.ts"),
       "@voxwire/protocol": source("protocol/src/index.ts"),
     },
     ...{ bundle: true, write: false, format: "iife", globalName: "voxwire", target: "es2022" },

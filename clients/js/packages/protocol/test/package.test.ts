@@ -42,6 +42,7 @@ test("RTVI is an entry of its own, without protobuf's library", async () => {
     "BotRequests",
     "CHAT_LABEL",
     "LABEL",
+    "LATE_MS",
     "MAX_FRAME_BYTES",
     "MAX_MESSAGE_BYTES",
     "MAX_MESSAGE_DEPTH",

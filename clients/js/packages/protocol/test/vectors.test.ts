@@ -19,7 +19,7 @@ function consume(path: string): string {
 
 const READ = ["capture", "channel", "clock", "rtvi", "tools", "wire", "words"];
 /** Tests of @voxwire/client. */
-const READ_BY_THE_CLIENT = ["addresses", "conversation", "playout", "quality"];
+const READ_BY_THE_CLIENT = ["addresses", "conversation", "diagnosis", "playout", "quality"];
 /** For who decodes RTP itself. */
 const NOT_HERE = ["jitter"];
 

@@ -14,6 +14,7 @@ const COMMON = { bundle: true, format: "esm", target: "es2022", logLevel: "warni
 const packages = join(JS, "packages");
 const ALIAS = {
   "@voxwire/protocol/rtvi": join(packages, "protocol/src/rtvi/index.ts"),
+  "@voxwire/protocol/wire": join(packages, "protocol/src/wire.ts"),
   "@voxwire/protocol": join(packages, "protocol/src/index.ts"),
   "@voxwire/client/rtvi": join(packages, "client/src/rtvi/index.ts"),
   "@voxwire/client": join(packages, "client/src/index.ts"),

@@ -1,5 +1,5 @@
 /** What browser media needs of a path beside the seam. */
-import { wire } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { MediaPath } from "../media/media.js";
 import type { Track } from "../media/player.js";
 import { BLOCK_MS, CAPTURE_RATE } from "../media/user-audio.js";

@@ -1,10 +1,10 @@
 /** A WebRTC path of a diagnosis: it sends silence and plays nothing. */
-import { wire } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { PathOptions, Payload, TrialLook, TrialPath } from "../media/media.js";
 import { readStats } from "../media/quality.js";
+import { Readiness } from "../media/readiness.js";
 import { audioFormat, CAPTURE_RATE, PLAYOUT_RATE } from "./path.js";
 import { Peer } from "./peer.js";
-import { Readiness } from "./readiness.js";
 
 type Entry = Readonly<Record<string, unknown>>;
 

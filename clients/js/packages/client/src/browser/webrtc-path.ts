@@ -1,14 +1,15 @@
 /** Audio over WebRTC; the media clock through RTP timestamps and anchors. */
-import { makeError, type VoxwireError, wire } from "@voxwire/protocol";
+import { makeError, type VoxwireError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import { AnchorMap } from "../media/anchors.js";
 import type { MediaHost, PathOptions, Payload } from "../media/media.js";
 import { type Reached, reachedAt } from "../media/position.js";
+import { Readiness } from "../media/readiness.js";
 import { RtpClock } from "../media/rtp-clock.js";
 import { type AudioGraph, levelOf } from "./audio-graph.js";
 import { Gate } from "./gate.js";
 import { audioFormat, type BrowserPath, CAPTURE_RATE, PLAYOUT_RATE } from "./path.js";
 import { Peer } from "./peer.js";
-import { Readiness } from "./readiness.js";
 import { PATIENT_LOOKS, SilenceWatch } from "./silence-watch.js";
 
 /** Decoded sound is this much behind its timestamp: libopus looks 6.5 ms ahead. */

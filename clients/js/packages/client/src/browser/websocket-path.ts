@@ -1,8 +1,10 @@
 /** Audio as `AudioChunk` messages on the control channel; two worklets do the rest. */
-import { makeError, wire } from "@voxwire/protocol";
+import { makeError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { PathOptions, Payload } from "../media/media.js";
 import type { PlayoutFacts } from "../media/playout-renderer.js";
 import { PositionClock, type Reached } from "../media/position.js";
+import { Readiness } from "../media/readiness.js";
 import {
   type FromPlayout,
   PLAYOUT_PROCESSOR,
@@ -12,7 +14,6 @@ import {
 import type { AudioGraph } from "./audio-graph.js";
 import type { CaptureNode } from "./capture-node.js";
 import { audioFormat, type BrowserPath, CAPTURE_RATE, PLAYOUT_RATE } from "./path.js";
-import { Readiness } from "./readiness.js";
 
 /** Delay that the playout buffer starts with. */
 const TARGET_MS = 40;

@@ -1,6 +1,7 @@
 /** What the client says to get a session or to get it back, and how long it goes on trying. Pure,
  * but for nonces and jitter. */
-import { makeError, type TransportError, VoxwireError, wire } from "@voxwire/protocol";
+import { makeError, type TransportError, VoxwireError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import { Addresses } from "./addresses.js";
 import type { Environment } from "./environment.js";
 import { VERSION } from "./version.js";
@@ -63,20 +64,19 @@ export class Greeting {
     private readonly options: GreetingOptions,
   ) {
     this.addresses = new Addresses(options.url);
-    const { Feature } = wire;
     this.#features = [
-      Feature.PLAYOUT_REPORTS,
-      Feature.FLUSH,
-      Feature.WORDS,
-      Feature.SEQUENCE,
-      Feature.CHUNKS,
-      Feature.WEBSOCKET_AUDIO,
-      Feature.KEPT_CAPTURE,
+      wire.Feature.PLAYOUT_REPORTS,
+      wire.Feature.FLUSH,
+      wire.Feature.WORDS,
+      wire.Feature.SEQUENCE,
+      wire.Feature.CHUNKS,
+      wire.Feature.WEBSOCKET_AUDIO,
+      wire.Feature.KEPT_CAPTURE,
     ];
-    if (options.webrtc) this.#features.push(Feature.WEBRTC);
-    if (options.tools.length > 0) this.#features.push(Feature.CLIENT_TOOLS);
-    if (options.waits) this.#features.push(Feature.WAITING);
-    if (options.resume) this.#features.push(Feature.RESUME);
+    if (options.webrtc) this.#features.push(wire.Feature.WEBRTC);
+    if (options.tools.length > 0) this.#features.push(wire.Feature.CLIENT_TOOLS);
+    if (options.waits) this.#features.push(wire.Feature.WAITING);
+    if (options.resume) this.#features.push(wire.Feature.RESUME);
     this.#nonce = options.nonce ?? env.randomBytes(16);
   }
 

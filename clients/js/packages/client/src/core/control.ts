@@ -1,12 +1,6 @@
 /** The control channel of a session: one `Channel` for its whole life, sockets come and go. */
-import {
-  Channel,
-  ChannelError,
-  ClockSync,
-  makeError,
-  type VoxwireError,
-  wire,
-} from "@voxwire/protocol";
+import { Channel, ChannelError, ClockSync, makeError, type VoxwireError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { Payload } from "../media/media.js";
 import { movingWindowMs } from "./addresses.js";
 import { asError, backoffMs, type Greeting, isFinal, Lost, lost, Refusal } from "./attach.js";

@@ -1,5 +1,6 @@
 /** Getting a socket for a session: said Hello on, welcomed, and not in use yet. */
-import { errorFromWire, makeError, VoxwireError, wire } from "@voxwire/protocol";
+import { errorFromWire, makeError, VoxwireError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import {
   asError,
   backoffMs,

@@ -51,6 +51,12 @@ export function environmentWith(own: PartialEnvironment = {}): Environment {
   return { ...realEnvironment(), ...Object.fromEntries(given) };
 }
 
+/** A random name, two hex digits for each byte. */
+export function randomId(env: Environment, numBytes: number): string {
+  const digits = [...env.randomBytes(numBytes)].map((byte) => byte.toString(16).padStart(2, "0"));
+  return digits.join("");
+}
+
 /** Of `pagehide`: the page may be shown again as it is. */
 interface Leaving {
   readonly persisted?: boolean;

@@ -1,7 +1,8 @@
 /** Why a WebSocket was not opened. A browser tells a page nothing of a refused one, not even its
  * status, so the page asks once more at the same URL over HTTP, where the server gives the reason.
  * Loaded when there is something to explain. */
-import { makeError, type VoxwireError, wire } from "@voxwire/protocol";
+import { makeError, type VoxwireError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import { askOverHttp, type HttpAnswer } from "./http-answer.js";
 import { refused } from "./refusal.js";
 import type { Scope } from "./scope.js";

@@ -3,6 +3,7 @@ import { codeFromWire, makeError, type VoxwireError, type wire } from "@voxwire/
 import type { FileAcceptance, SendFileOptions } from "../api.js";
 import type { Payload } from "../media/media.js";
 import { asError } from "./attach.js";
+import { randomId } from "./environment.js";
 import type { Send } from "./opening.js";
 import type { Scope } from "./scope.js";
 
@@ -56,9 +57,7 @@ export class Files {
     check(name, essence, size, text, accepts);
     signal?.throwIfAborted();
     const bytes = await bytesOf(data);
-    const fileId = [...this.scope.env.randomBytes(8)]
-      .map((byte) => byte.toString(16).padStart(2, "0"))
-      .join("");
+    const fileId = randomId(this.scope.env, 8);
     const value = { fileId, name, type: essence, size, text, runImmediately: run };
     const begin = { case: "fileBegin", value: { ...value, audioResponse: speak } } as const;
     await this.scope.wait<void>((resolve, reject) => {

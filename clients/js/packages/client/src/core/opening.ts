@@ -1,6 +1,8 @@
 /** The ladder of media paths: one after the other is asked for, until one is ready. */
-import { codeFromWire, makeError, VoxwireError, wire } from "@voxwire/protocol";
+import { makeError, VoxwireError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { CarrierName, Media, MediaPath, PathWiring, Payload } from "../media/media.js";
+import { givenUp } from "../media/readiness.js";
 import type { IceChoice } from "./ice.js";
 import { Scope } from "./scope.js";
 
@@ -54,7 +56,7 @@ export class Opening {
   /** Takes a message about a path; false when none of that number is being tried. */
   receive(payload: Payload, pathId: number): boolean {
     if (this.#path === undefined || pathId !== this.#pathId) return false;
-    if (payload.case === "pathClose") this.givenUp = closed(payload.value);
+    if (payload.case === "pathClose") this.givenUp = givenUp(payload.value);
     this.#path.receive(payload);
     return true;
   }
@@ -137,10 +139,4 @@ export class Opening {
   async #welcome(scope: Scope): Promise<void> {
     if (!this.#welcomed) await scope.wait<void>((resolve) => void this.#onWelcome.push(resolve));
   }
-}
-
-/** Why the server gave a path up. */
-export function closed(message: wire.PathClose): VoxwireError {
-  const code = message.code ? codeFromWire(message.code) : "unsupported";
-  return makeError(code, message.reason || "the server gave the media path up");
 }

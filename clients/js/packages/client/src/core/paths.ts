@@ -1,8 +1,9 @@
 /** The media paths of a session: one in use, and what comes in its place when it breaks. */
 import { VoxwireError } from "@voxwire/protocol";
 import type { CarrierName, MediaPath, Payload } from "../media/media.js";
+import { givenUp } from "../media/readiness.js";
 import { asError, lost } from "./attach.js";
-import { closed, type Opening, type Send } from "./opening.js";
+import type { Opening, Send } from "./opening.js";
 import { Scope } from "./scope.js";
 
 /** How long the last rung of the ladder may take once the session is up, milliseconds. */
@@ -61,7 +62,7 @@ export class Paths {
       if (!tried) this.#break(lost(OVERTAKEN), true);
       return;
     }
-    if (payload.case === "pathClose") this.#break(lost(closed(payload.value).reason), true);
+    if (payload.case === "pathClose") this.#break(lost(givenUp(payload.value).reason), true);
     opened.receive(payload);
   }
 

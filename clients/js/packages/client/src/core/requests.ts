@@ -10,6 +10,7 @@ import {
 } from "@voxwire/protocol";
 import type { CallOptions } from "../api.js";
 import { asError } from "./attach.js";
+import { randomId } from "./environment.js";
 import type { Send } from "./opening.js";
 import type { Scope } from "./scope.js";
 
@@ -42,9 +43,7 @@ export class Requests {
   /** Asks the bot; rejects with its error, on timeout, on abort and when the session ends. */
   call(method: string, payload: JsonValue, options: CallOptions): Promise<JsonValue> {
     const { signal, timeoutMs = 10_000 } = options;
-    const requestId = [...this.scope.env.randomBytes(12)]
-      .map((byte) => byte.toString(16).padStart(2, "0"))
-      .join("");
+    const requestId = randomId(this.scope.env, 12);
     return this.scope.wait<JsonValue>((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
       const dataJson = dumpJson(payload);

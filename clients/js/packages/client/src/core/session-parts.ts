@@ -1,5 +1,6 @@
 /** What messages mean for a session, and how it went. */
-import { type VoxwireError, wire } from "@voxwire/protocol";
+import type { VoxwireError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { CloseReason } from "../api.js";
 import type { Media, MediaPath, Payload } from "../media/media.js";
 import { lost } from "./attach.js";

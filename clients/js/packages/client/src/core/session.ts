@@ -6,8 +6,8 @@ import {
   makeError,
   snapshotOf,
   type VoxwireError,
-  wire,
 } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { MediaPath, Payload } from "../media/media.js";
 import { asError } from "./attach.js";
 import { FileLoader } from "./file-loader.js";

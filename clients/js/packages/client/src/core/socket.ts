@@ -1,4 +1,5 @@
-import { errorFromClose, makeError, type VoxwireError, wire } from "@voxwire/protocol";
+import { errorFromClose, makeError, type VoxwireError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import { Lost, lost } from "./attach.js";
 import type { WebSocketLike } from "./environment.js";
 import type { Passage } from "./peer.js";

@@ -1,4 +1,5 @@
-import { dumpJson, makeError, utf8Length, wire } from "@voxwire/protocol";
+import { dumpJson, makeError, utf8Length } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { Tool } from "./tool-shape.js";
 
 const MAX_TOOLS = 64;

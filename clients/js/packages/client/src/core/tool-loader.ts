@@ -1,5 +1,5 @@
 /** What runs the client's tools, loaded beside a session that has some, else when the bot asks. */
-import { wire } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { Send } from "./opening.js";
 import type { Scope } from "./scope.js";
 import type { Late, ToolPayload, ToolRunner, ToolsHost } from "./tool-runner.js";

@@ -8,8 +8,8 @@ import {
   parseJson,
   ToolRuns,
   VoxwireError,
-  wire,
 } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { Payload } from "../media/media.js";
 import { nameOf } from "./attach.js";
 import type { OwnCall } from "./conversation.js";

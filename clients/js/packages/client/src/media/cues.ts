@@ -11,8 +11,8 @@ import {
   type TimedWord,
   Timeline,
   type TimingSource,
-  wire,
 } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { Reached } from "./position.js";
 
 /** A change of state is applied after this long, even if its position is never reached. */

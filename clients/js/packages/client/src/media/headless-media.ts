@@ -1,5 +1,6 @@
 /** Media without a page: audio on the control channel, devices that are not there. */
-import { codeFromWire, makeError, type VoxwireError, wire } from "@voxwire/protocol";
+import { makeError, type VoxwireError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { DeviceState, Devices, DevicesState, Microphone } from "./devices.js";
 import type {
   CarrierName,
@@ -12,6 +13,7 @@ import type {
 } from "./media.js";
 import { Player, type Track } from "./player.js";
 import { type Flow, UNKNOWN } from "./quality.js";
+import { Readiness } from "./readiness.js";
 import {
   BLOCK_MS,
   CAPTURE_RATE,
@@ -180,27 +182,18 @@ export class HeadlessMedia implements Media {
 export class PcmPath implements MediaPath {
   readonly carrier: CarrierName = "websocket";
   readonly trouble: VoxwireError | undefined;
-  readonly ready: Promise<void>;
-  readonly lost: Promise<VoxwireError>;
+  readonly #readiness = new Readiness();
+  readonly ready: Promise<void> = this.#readiness.ready;
+  readonly lost: Promise<VoxwireError> = this.#readiness.lost;
   /** What the server said when it was ready. */
   readyMessage: wire.PathReady | undefined;
   #rate = PLAYOUT_RATE;
-  #settle: { ready(): void; refuse(error: VoxwireError): void } = { ready() {}, refuse() {} };
-  #lose: (error: VoxwireError) => void = () => {};
 
   constructor(
     readonly pathId: number,
     readonly sound: Sound,
     private readonly gone: () => void = () => {},
-  ) {
-    this.ready = new Promise((resolve, reject) => {
-      this.#settle = { ready: resolve, refuse: reject };
-    });
-    this.ready.catch(() => {});
-    this.lost = new Promise((resolve) => {
-      this.#lose = resolve;
-    });
-  }
+  ) {}
 
   async offer(): Promise<wire.PathOpen> {
     const format = { codec: wire.Codec.PCM_S16LE, numChannels: 1, blockMs: BLOCK_MS };
@@ -219,16 +212,11 @@ export class PcmPath implements MediaPath {
         return;
       case "pathReady":
         this.readyMessage = payload.value;
-        this.#settle.ready();
+        this.#readiness.set();
         return;
-      case "pathClose": {
-        const { code, reason } = payload.value;
-        const known = code ? codeFromWire(code) : "unsupported";
-        const error = makeError(known, reason || "the server gave the media path up");
-        this.#settle.refuse(error);
-        this.#lose(error);
+      case "pathClose":
+        this.#readiness.refuse(payload.value);
         return;
-      }
       case "audio": {
         const { trackId, sampleIndex, data } = payload.value;
         if (trackId === 0) this.sound.push(Number(sampleIndex), data, this.#rate);

@@ -3,7 +3,8 @@
  *
  * No DOM: clock, timer and track are given. Times are milliseconds of one monotonic clock.
  */
-import { type ClientEvents, wire } from "@voxwire/protocol";
+import type { ClientEvents } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import { Cues } from "./cues.js";
 import type { Payload } from "./media.js";
 import type { Reached } from "./position.js";

@@ -1,5 +1,6 @@
 /** The user's audio of one session: numbered, kept for 3 s, sent by whichever path takes chunks. */
-import { KeptCapture, wire } from "@voxwire/protocol";
+import { KeptCapture } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { Environment } from "../core/environment.js";
 import type { MediaHost, Resent } from "./media.js";
 

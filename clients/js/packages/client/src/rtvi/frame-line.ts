@@ -1,5 +1,5 @@
 /** A stock bot over its WebSocket: messages and audio, each a `Frame`. */
-import { makeError, VoxwireError, wire } from "@voxwire/protocol";
+import { makeError, VoxwireError } from "@voxwire/protocol";
 import {
   audioFrame,
   type BotFrame,
@@ -8,6 +8,7 @@ import {
   type RtviMessage,
   readFrame,
 } from "@voxwire/protocol/rtvi";
+import * as wire from "@voxwire/protocol/wire";
 import { asError } from "../core/attach.js";
 import type { Feature, Passage } from "../core/peer.js";
 import type { Scope } from "../core/scope.js";

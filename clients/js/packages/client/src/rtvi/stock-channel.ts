@@ -1,7 +1,9 @@
 /** The control channel of a session with a stock Pipecat bot: RTVI on one side, the envelopes of a
  * Voxwire server on the other (protocol/spec/rtvi.md). */
-import { type JsonValue, makeError, utf8Length, VoxwireError, wire } from "@voxwire/protocol";
+import { type JsonValue, makeError, utf8Length, VoxwireError } from "@voxwire/protocol";
 import { encode, LATE_MS, type RtviMessage, StockBot } from "@voxwire/protocol/rtvi";
+import * as wire from "@voxwire/protocol/wire";
+import { randomId } from "../core/environment.js";
 import type { ControlChannel, Feature, PeerParts } from "../core/peer.js";
 import type { Scope } from "../core/scope.js";
 import { VERSION } from "../core/version.js";
@@ -315,8 +317,7 @@ export class StockChannel implements ControlChannel, LineHost {
   }
 
   #newId(): string {
-    const bytes = this.scope.env.randomBytes(8);
-    return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    return randomId(this.scope.env, 8);
   }
 }
 

@@ -1,5 +1,6 @@
 /** The tools of a client that a `FakeSession` has run. */
-import { type JsonValue, parseJson, wire } from "@voxwire/protocol";
+import { type JsonValue, parseJson } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { Clock } from "../media/headless-media.js";
 
 export interface ToolOutcome {

@@ -5,8 +5,8 @@ import {
   errorToWire,
   makeError,
   type Waiting,
-  wire,
 } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import { type Environment, realEnvironment } from "../core/environment.js";
 import type { Clock } from "../media/headless-media.js";
 import { FakeSession, type FakeSessionHost, type ScriptedBot } from "./fake-session.js";

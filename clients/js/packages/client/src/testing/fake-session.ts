@@ -8,8 +8,8 @@ import {
   type JsonValue,
   makeError,
   parseJson,
-  wire,
 } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { Clock } from "../media/headless-media.js";
 import { FakeCalls, type ToolOutcome } from "./fake-calls.js";
 import { type FakeFile, FileShelf } from "./file-shelf.js";

@@ -1,5 +1,5 @@
 /** The files that a client sends to a `FakeSession`. */
-import { wire } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 
 /** What may be on its way, bytes. */
 const WINDOW_BYTES = 32_768;

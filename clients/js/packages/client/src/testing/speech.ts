@@ -1,5 +1,5 @@
 /** What the bot of a `FakeServer` says: utterances, their words, and what of them was heard. */
-import { wire } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { Clock } from "../media/headless-media.js";
 
 /** Silence between what was heard and what is said next, milliseconds. */

@@ -5,8 +5,8 @@ import {
   errorFromWire,
   makeError,
   type VoxwireError,
-  wire,
 } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import type { MediaChecks, TrialLook, TrialPath } from "../../media/media.js";
 import { lossBetween } from "../../media/quality.js";
 import { asError, Lost } from "../attach.js";

@@ -1,5 +1,6 @@
 /** Dialling the server, and what stands between when it does not go well. */
-import { type VoxwireError, wire } from "@voxwire/protocol";
+import type { VoxwireError } from "@voxwire/protocol";
+import * as wire from "@voxwire/protocol/wire";
 import { asError } from "../attach.js";
 import { askAt, refusalOf, verdict } from "../explain.js";
 import type { HttpAnswer } from "../http-answer.js";

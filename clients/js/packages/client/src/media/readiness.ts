@@ -33,7 +33,12 @@ export class Readiness {
 
   /** The server gave the path up. */
   refuse(message: wire.PathClose): void {
-    const code = message.code ? codeFromWire(message.code) : "unsupported";
-    this.fail(makeError(code, message.reason || "the server gave the media path up"));
+    this.fail(givenUp(message));
   }
+}
+
+/** Why the server gave a path up. */
+export function givenUp(message: wire.PathClose): VoxwireError {
+  const code = message.code ? codeFromWire(message.code) : "unsupported";
+  return makeError(code, message.reason || "the server gave the media path up");
 }
