@@ -232,7 +232,8 @@ def test_a_project_that_does_not_use_it_does_not_import_the_client(tmp_path: Pat
         "    assert request.config.pluginmanager.hasplugin('voxwire') and not ours\n"
         "    assert not {'numpy', 'anyio', 'google'} & sys.modules.keys()\n"
     )
-    ran = run_apart(tmp_path, text, "-p", "no:anyio", "-p", "no:asyncio")
+    others = ("anyio", "asyncio", "schemathesis")
+    ran = run_apart(tmp_path, text, *(arg for name in others for arg in ("-p", f"no:{name}")))
     assert ran.outcomes == {"test_it": "passed"}, ran.out
     without = run(tmp_path, "def test_it(voice_session): pass\n", "-p", "no:voxwire")
     assert without.outcomes == {"test_it": "error"}

@@ -33,7 +33,7 @@ class Deadline:
         self._deadline_ms = 0.0
         self._waiting_left_ms = waiting_ms
         self._since_ms: float | None = None
-        self._changed = asyncio.Event()
+        self._limit: asyncio.Timeout | None = None
         self._trouble: Exception | None = None
         self.place: Waiting | None = None
         """Where it was told to be last; None = it waits for no place."""
@@ -56,7 +56,7 @@ class Deadline:
         if place != self.place:
             self.place = place
             self._tell(place)
-        self._changed.set()
+        self._set_limit()
 
     def _tell(self, place: Waiting) -> None:
         if self._told is None:
@@ -74,7 +74,7 @@ class Deadline:
         self._since_ms = self.place = None
         self._deadline_ms += waited_ms
         self._waiting_left_ms -= waited_ms
-        self._changed.set()
+        self._set_limit()
 
     async def wait(self, done: asyncio.Event) -> None:
         """Waits until something is done. Cancel-safe.
@@ -83,26 +83,21 @@ class Deadline:
             TimeoutError: It took too long; `place` says whether a place was waited for.
             Exception: What `told` raised.
         """
-        ready = asyncio.ensure_future(done.wait())
         try:
-            while not ready.done():
-                self._changed.clear()
-                if self._trouble is not None:
-                    raise self._trouble
-                changed = asyncio.ensure_future(self._changed.wait())
-                try:
-                    left_ms = self._left_now_ms()
-                    if left_ms <= 0:
-                        raise TimeoutError
-                    await asyncio.wait(
-                        {ready, changed},
-                        timeout=left_ms / 1000,
-                        return_when=asyncio.FIRST_COMPLETED,
-                    )
-                finally:
-                    changed.cancel()
+            async with asyncio.timeout(None) as self._limit:
+                self._set_limit()
+                await done.wait()
+        except TimeoutError:
+            if self._trouble is not None:
+                raise self._trouble from None
+            raise
         finally:
-            ready.cancel()
+            self._limit = None
+
+    def _set_limit(self) -> None:
+        if self._limit is not None and not self._limit.expired():
+            left_ms = 0.0 if self._trouble is not None else max(0.0, self._left_now_ms())
+            self._limit.reschedule(asyncio.get_running_loop().time() + left_ms / 1000)
 
     def _left_now_ms(self) -> float:
         if self._since_ms is None:
