@@ -19,8 +19,7 @@ ENV PATH=/opt/voxwire/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/tmp \
     VOXWIRE_HOST=0.0.0.0 \
     VOXWIRE_LOG_LEVEL=INFO
-LABEL org.opencontainers.image.title="voxwire-server" \
-    org.opencontainers.image.licenses="BSD-2-Clause"
+LABEL org.opencontainers.image.title="voxwire-server"
 # No name of a user is needed, and so no shell to make one; Kubernetes' runAsNonRoot wants a number.
 USER 10001:10001
 EXPOSE 7860/tcp

@@ -23,6 +23,7 @@ LEAKS = {
     "resolved address in a lock file": r'"resol[v]ed":\s*"http',
     "machine path": r"(?<![\w.])/(?:r[o]ot|h[o]me/\w+|U[s]ers/\w+|w[o]rk|opt/wh[e]els)/",
 }
+LOOPBACK = {"127.0.0.1", "[::1]", "localhost"}
 BINARY = {".png", ".wav", ".binpb", ".ico", ".woff2", ".onnx", ".gz", ".zip"}
 
 
@@ -68,14 +69,25 @@ def generated() -> Outcome:
     return tool(sys.executable, ROOT / "scripts" / "gen.py", "--check")
 
 
+def leak_patterns(indexes: str) -> dict[str, str]:
+    """Patterns of what nobody else should have, by kind.
+
+    Args:
+        indexes: Addresses of the package indexes that are used here, in any text.
+    """
+    patterns = dict(LEAKS)
+    if len(ROOT.parts) > 2:  # a clone at /src would find itself wherever somebody writes of /src
+        patterns["path of this clone"] = re.escape(str(ROOT)) + r"(?![\w-])"
+    for host in set(re.findall(r"//(?:[^/\s]*@)?(\[[^\]\s]*\]|[^/:\s'\"]+)", indexes)) - LOOPBACK:
+        before = r"(?<![\w.-])" if "." in host else "(?<=//)"  # "mirror" is a word, too
+        patterns[f"mirror host {host}"] = before + re.escape(host) + r"(?![\w-])"
+    return patterns
+
+
 def leaks() -> Outcome:
     """No machine path and no registry address in a tracked file."""
-    patterns = {name: re.compile(pattern) for name, pattern in LEAKS.items()}
-    if len(ROOT.parts) > 2:
-        patterns["path of this clone"] = re.compile(re.escape(str(ROOT)) + r"(?![\w-])")
-    mirrors = [os.environ.get(name, "") for name in ("PIP_INDEX_URL", "npm_config_registry")]
-    for host in (match[1] for url in mirrors if (match := re.search(r"//(?:.*@)?([^/:]+)", url))):
-        patterns[f"mirror host {host}"] = re.compile(re.escape(host))
+    named = [os.environ.get(name, "") for name in ("PIP_INDEX_URL", "npm_config_registry")]
+    patterns = {kind: re.compile(text) for kind, text in leak_patterns(" ".join(named)).items()}
     found: list[str] = []
     for path in tracked_files():
         if path.suffix in BINARY or path.stat().st_size > 5_000_000:
@@ -90,7 +102,8 @@ def leaks() -> Outcome:
 
 def notices() -> Outcome:
     """Who else's work is in ours, or required, and under which licence."""
-    return tool(PYTHON, ROOT / "scripts" / "notices.py", "--check")
+    outcome = tool(PYTHON, ROOT / "scripts" / "notices.py", "--check")
+    return Outcome(outcome.ok, outcome.output, outcome.output.partition("; ")[2].strip())
 
 
 def real_time() -> Outcome:

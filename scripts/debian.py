@@ -49,32 +49,48 @@ def install_debian_tools(tools: Mapping[str, str] = TOOLS) -> None:
     Args:
         tools: The package of each program, or of a file that a pattern finds.
     """
-    missing = sorted(package for tool, package in tools.items() if not is_there(tool))
+    missing = sorted({package for tool, package in tools.items() if not is_there(tool)})
     if not missing:
         return
     names = " ".join(missing)
-    left_out = f"so its tests are skipped (Debian: apt-get install {names})"
     apt = shutil.which("apt-get")
     if not apt or not hasattr(os, "geteuid") or os.geteuid() != 0:
-        print(f"setup: no {names} here, {left_out}", flush=True)
+        print(f"setup: no {names} here, {_left_out(names)}", flush=True)
         return
     line = Line(f"install {names} (Debian)")
-    code, output = 1, ""
-    for command in ([], ["update"]):  # the lists may be there already
-        if command:
-            stream([apt, *command], lambda _: line.update("working"))
-        install = ["install", "-y", "--no-install-recommends", *missing]
-        code, output = stream(
-            [apt, *install],
-            lambda _: line.update("working"),
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        )
-        if code == 0:
-            break
-    if code != 0:
-        print(f"\nsetup: {names} could not be installed, {left_out}\n{tail(output, 4)}", flush=True)
-        return
-    if services := [package for package in missing if package in SERVICES]:
+    failed = _install(apt, missing, line)
+    if services := [each for each in missing if each in SERVICES and each not in failed]:
         # Debian starts a service at once; the tests run their own, away from the network
         capture(["systemctl", "disable", "--now", *services])
-    line.done("done")
+    for name, output in failed.items():
+        reason = f"{_left_out(name)}\n{tail(output, 4)}"
+        print(f"\nsetup: {name} could not be installed, {reason}", flush=True)
+    if len(failed) < len(missing):
+        line.done(f"{len(missing) - len(failed)} of {len(missing)}" if failed else "done")
+
+
+def _left_out(names: str) -> str:
+    return f"so its tests are skipped (Debian: apt-get install {names})"
+
+
+def _install(apt: str, packages: list[str], line: Line) -> dict[str, str]:
+    """Installs packages together, else each by itself; returns apt's output by those that failed.
+
+    apt installs nothing when one of them is not in the suite.
+    """
+
+    def run(*arguments: str) -> tuple[int, str]:
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        return stream([apt, *arguments], lambda _: line.update("working"), env=quiet)
+
+    install = ("install", "-y", "--no-install-recommends")
+    if run(*install, *packages)[0] == 0:  # the lists may be there already
+        return {}
+    run("update")
+    code, output = run(*install, *packages)
+    if code == 0:
+        return {}
+    if len(packages) == 1:
+        return {packages[0]: output}
+    outcomes = {package: run(*install, package) for package in packages}
+    return {package: output for package, (code, output) in outcomes.items() if code != 0}

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from check import LEAKS
+from check import leak_patterns
 from javascript import build
 from pack import DIST, DISTRIBUTIONS, pack_npm, pack_wheels, shown
 from steps import PYTHON, ROOT, StepError, capture, tail
@@ -23,6 +23,7 @@ EARLIEST = 315_532_800
 """1980: no zip has a file that is older."""
 NOTICES = "THIRD_PARTY_NOTICES.md"
 SUMS = "SHA256SUMS"
+PIP_SETTINGS = ("index-url", "extra-index-url", "find-links")
 
 
 def epoch() -> str:
@@ -74,6 +75,7 @@ def write_sbom(folder: Path, wheel: Path) -> Path:
     code, output = capture([PYTHON, ROOT / "scripts/sbom.py", file])
     if code != 0:
         raise StepError(f"there is no SBOM:\n{tail(output)}")
+    print(f"  {output.strip()}")
     return file
 
 
@@ -91,25 +93,20 @@ def parts(file: Path) -> Iterator[tuple[str, bytes]]:
         yield file.name, file.read_bytes()
 
 
-def mirrors() -> set[str]:
-    """Hosts that pip and npm have packages from here, as they are configured."""
+def indexes() -> str:
+    """Addresses that pip and npm have packages from here, as they are configured."""
     pip = [PYTHON, "-m", "pip", "config", "get"]
-    asked = [
-        [*pip, "global.index-url"],
-        [*pip, ":env:.index-url"],
-        ["npm", "config", "get", "registry"],
-    ]
-    answers = [capture(command)[1] for command in asked]
-    return {
-        match[1] for text in answers for match in re.finditer(r"//(?:[^/\s]*@)?([^/:\s]+)", text)
-    }
+    places = [f"{place}.{name}" for place in ("global", ":env:") for name in PIP_SETTINGS]
+    answers = [capture([*pip, place]) for place in places]
+    answers.append(capture(["npm", "config", "get", "registry"]))
+    lines = "\n".join(text for code, text in answers if code == 0).splitlines()
+    return "\n".join(line for line in lines if not line.startswith("npm "))  # "npm notice …"
 
 
 def leaks_in(files: list[Path]) -> list[str]:
     """Registry addresses, mirrors and paths of this machine in files that others will have."""
-    patterns = {name: re.compile(pattern.encode()) for name, pattern in LEAKS.items()}
-    patterns |= {f"mirror host {host}": re.compile(re.escape(host).encode()) for host in mirrors()}
-    patterns["path of this clone"] = re.compile(re.escape(str(ROOT)).encode() + rb"(?![\w-])")
+    texts = leak_patterns(indexes())
+    patterns = {kind: re.compile(text.encode()) for kind, text in texts.items()}
     return [
         f"{file.name}: {name}: {kind}: {match[0].decode('utf-8', 'replace')}"
         for file in files

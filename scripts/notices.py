@@ -146,7 +146,8 @@ def main(arguments: list[str]) -> int:
     else:
         for path, text in files.items():
             (ROOT / path).write_text(text, "utf-8")
-    print("\n".join(troubles) or f"notices: {len(found)} packages, every licence is known")
+    good = f"notices: {len(found)} packages, every licence is known{third_party.left_out(found)}"
+    print("\n".join(troubles) or good)
     return 1 if troubles else 0
 
 

@@ -86,6 +86,7 @@ def main(arguments: list[str]) -> int:
         version = next(p.version for p in found if p.name == "voxwire")
         epoch_s = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
         Path(arguments[0]).write_text(text_of(bill(found, version, epoch_s)), "utf-8")
+        print(f"sbom: {len(found)} packages{third_party.left_out(found)}")
     except StepError as error:
         print(f"sbom: {error}", file=sys.stderr)
         return 1

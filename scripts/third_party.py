@@ -68,8 +68,16 @@ class Package:
 
 def packages() -> list[Package]:
     """Ours and all that they require, with every extra; Rust's only where cargo has them."""
-    found = [*_from_pip(), *_from_npm(), *_from_cargo()]
+    lock = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
+    found = [*_from_pip(), *npm_packages(lock), *_from_cargo()]
     return sorted(found, key=lambda each: (each.kind, each.name, each.version))
+
+
+def left_out(found: list[Package]) -> str:
+    """What was not looked into, as the end of a line; "" = nothing."""
+    if any(each.kind == "cargo" for each in found):
+        return ""
+    return "; crates were not looked at: no cargo here that has them"
 
 
 def _from_pip() -> Iterator[Package]:
@@ -117,20 +125,38 @@ def _licence_of(name: str, metadata: Any) -> str:
     return NAMED.get(said, said)
 
 
-def _from_npm() -> Iterator[Package]:
-    lock = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
-    queue = [*OURS["npm"], *IN_THE_CONSOLE]
+def npm_packages(lock: dict[str, Any]) -> Iterator[Package]:
+    """Ours and all that they require of npm.
+
+    Args:
+        lock: ``packages`` of a lock file, by path.
+
+    Raises:
+        StepError: One is not in it.
+    """
+    queue = [(name, "") for name in (*OURS["npm"], *IN_THE_CONSOLE)]
     seen: set[str] = set()
     while queue:
-        name = queue.pop()
-        if name in seen:
+        name, parent = queue.pop()
+        place = _place_of(name, parent, lock)
+        if place in seen:
             continue
-        seen.add(name)
-        entry = lock[f"node_modules/{name}"]
-        entry = lock[entry["resolved"]] if entry.get("link") else entry
+        seen.add(place)
+        entry = lock[place]
         required = tuple(sorted(entry.get("dependencies", {})))
-        queue += required
-        yield Package("npm", name, entry["version"], entry["license"].strip("()"), required)
+        queue += [(each, place) for each in required]
+        licence = entry.get("license", "").strip("()")
+        yield Package("npm", name, entry["version"], licence, required)
+
+
+def _place_of(name: str, parent: str, lock: dict[str, Any]) -> str:
+    """Where Node finds a package that another requires: inside it, else further and further out."""
+    folders = parent.split("/") if parent else []
+    for depth in range(len(folders), -1, -1):
+        place = "/".join([*folders[:depth], "node_modules", name])
+        if place in lock:
+            return lock[place]["resolved"] if lock[place].get("link") else place
+    raise StepError(f"package-lock.json has no {name}, which {parent or 'voxwire'} requires")
 
 
 def _from_cargo() -> Iterator[Package]:

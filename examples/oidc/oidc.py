@@ -39,9 +39,19 @@ _REASONS: Final[dict[type[Exception], str]] = {
 def identity_of(claims: dict[str, Any]) -> Identity:
     """What the claims of a good token mean here. Yours to change: limits, a bot, who may at all."""
     wanted = os.environ.get("OIDC_SCOPE", "")
-    if wanted and wanted not in str(claims.get("scope", "")).split():
+    if wanted and wanted not in scopes_of(claims):
         raise ForbiddenError(f"the token lacks the scope {wanted}")
     return Identity(user=claims["sub"], expires_at_s=claims["exp"])
+
+
+def scopes_of(claims: dict[str, Any]) -> set[str]:
+    """Scopes of a token: ``scope`` (RFC 9068), ``scp`` at Entra ID (text) and Okta (a list)."""
+    scopes: set[str] = set()
+    for said in (claims.get("scope"), claims.get("scp")):
+        listed = said.split() if isinstance(said, str) else said
+        if isinstance(listed, list):
+            scopes.update(each for each in cast("list[Any]", listed) if isinstance(each, str))
+    return scopes
 
 
 class Provider:
@@ -51,6 +61,10 @@ class Provider:
         issuer: ``iss`` of its tokens, below which its discovery document stands.
         audience: What must be among the ``aud`` of a token: this service.
         now_s: Monotonic time, seconds.
+
+    Raises:
+        ValueError: Either is not set.
+        OSError: The issuer is not reached over https.
     """
 
     def __init__(
@@ -58,6 +72,7 @@ class Provider:
     ) -> None:
         if not issuer or not audience:
             raise ValueError("OIDC_ISSUER and OIDC_AUDIENCE must be set")
+        _require_https(issuer)
         self._issuer = issuer
         self._audience = audience
         self._now_s = now_s
@@ -93,20 +108,15 @@ class Provider:
         age_s = self._now_s() - self._read_s
         if age_s > STALE_S:
             self._keys = {}
-        if not self._keys:
-            await self._read()
+        if kid not in self._keys:
+            await self._read()  # the provider may have a new one
         elif age_s > FRESH_S:
             self._begin()
-        if kid not in self._keys and self._may_ask():
-            await self._read()  # the provider may have a new one
         return self._keys.get(kid)
-
-    def _may_ask(self) -> bool:
-        return self._now_s() - self._tried_s >= AGAIN_S
 
     def _begin(self) -> None:
         """Read the keys, unless that is going on or was tried just now."""
-        if self._reading is None and self._may_ask():
+        if self._reading is None and self._now_s() - self._tried_s >= AGAIN_S:
             self._tried_s = self._now_s()
             self._reading = asyncio.get_running_loop().create_task(self._renew())
             self._reading.add_done_callback(self._done)
@@ -117,10 +127,15 @@ class Provider:
             reading.exception()  # whoever waits for it is told
 
     async def _read(self) -> None:
+        """Wait for the keys, if they are read now.
+
+        Raises:
+            OSError: They could not be read, now or just before.
+        """
         self._begin()
         if self._reading is not None:
             await asyncio.shield(self._reading)
-        elif not self._keys:
+        elif self._tried_s > self._read_s:
             raise OSError("the keys of the issuer could not be read just now")
 
     async def _renew(self) -> None:
@@ -181,10 +196,14 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 _OPENER: Final = urllib.request.build_opener(_NoRedirect)
 
 
-def _json_of(url: str) -> dict[str, Any]:
+def _require_https(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise OSError("keys are read over https only")
+
+
+def _json_of(url: str) -> dict[str, Any]:
+    _require_https(url)
     with _OPENER.open(url, timeout=_TIMEOUT_S) as answer:
         data = answer.read(_MAX_BYTES + 1)
     if len(data) > _MAX_BYTES:
@@ -198,13 +217,9 @@ def _json_of(url: str) -> dict[str, Any]:
     return cast("dict[str, Any]", said)
 
 
-_providers: list[Provider] = []
+_provider = Provider(os.environ.get("OIDC_ISSUER", ""), os.environ.get("OIDC_AUDIENCE", ""))
 
 
 async def authenticate(credential: Credential) -> Identity:
     """Who a token is of: what ``VOXWIRE_AUTHENTICATOR`` names."""
-    if not _providers:
-        environment = os.environ
-        issuer = environment.get("OIDC_ISSUER", "")
-        _providers.append(Provider(issuer, environment.get("OIDC_AUDIENCE", "")))
-    return identity_of(await _providers[0].claims_of(credential.token))
+    return identity_of(await _provider.claims_of(credential.token))

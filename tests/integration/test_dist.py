@@ -28,6 +28,13 @@ PYTHON = ("voxwire", "voxwire_protocol", "voxwire_server")
 
 
 @pytest.fixture
+def check_script(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """scripts/check.py."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module("check")
+
+
+@pytest.fixture
 def dist_script(monkeypatch: pytest.MonkeyPatch) -> Any:
     """scripts/dist.py."""
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
@@ -151,6 +158,44 @@ def test_the_notices_of_the_console_are_of_what_its_bundle_has(clone: Path, tmp_
     for name in ("voxwire_server/console/third-party-notices.txt",):
         with zipfile.ZipFile(next((tmp_path / "dist").glob("voxwire_server-*.whl"))) as archive:
             assert archive.read(name).decode() == text
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("see https://pypi.corp.example/simple", "mirror host pypi.corp.example"),
+        ("pypi.corp.example:8443", "mirror host pypi.corp.example"),
+        ("https://my-pypi.corp.example and pypi.corp.example-labs", ""),
+        ("npm has http://mirror/x.tgz", "mirror host mirror"),
+        ("a mirror of what is said", ""),
+        ("http://localhost:7860 or http://127.0.0.1 or http://[::1]/", ""),
+    ],
+)
+def test_a_mirror_is_found_by_its_whole_name(check_script: Any, text: str, kind: str) -> None:
+    indexes = (
+        "https://me:secret@pypi.corp.example:8443/simple\nhttp://mirror:4873/ http://[::1]:80/"
+        " http://localhost:3141/root/pypi http://127.0.0.1:4873"
+    )
+    patterns = check_script.leak_patterns(indexes)
+    found = [each for each, pattern in patterns.items() if re.search(pattern, text)]
+    assert found == ([kind] if kind else [])
+
+
+@pytest.mark.parametrize(
+    ("root", "text", "is_found"),
+    [
+        ("/voxwire", "GET /voxwire/status", False),
+        ("/src", "/src/index.ts", False),
+        ("/builds/voxwire", "/builds/voxwire/server", True),
+        ("/builds/voxwire", "/builds/voxwire-docs", False),
+    ],
+)
+def test_a_clone_is_found_by_its_path_unless_anything_may_be_called_so(
+    check_script: Any, monkeypatch: pytest.MonkeyPatch, root: str, text: str, is_found: bool
+) -> None:
+    monkeypatch.setattr(check_script, "ROOT", Path(root))
+    patterns = check_script.leak_patterns("")
+    assert any(re.search(pattern, text) for pattern in patterns.values()) == is_found
 
 
 def test_nothing_of_this_machine_is_in_it(made: Path, dist_script: Any, tmp_path: Path) -> None:

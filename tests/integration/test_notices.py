@@ -57,6 +57,31 @@ def test_what_another_python_needs_stays_in_the_table(script: Any) -> None:
     assert "smithy-core" not in notices.pinned_elsewhere({"smithy-core"})
 
 
+def test_a_package_inside_another_is_found_where_node_finds_it(script: Any) -> None:
+    third_party = script("third_party")
+    lock: dict[str, Any] = {
+        f"node_modules/{name}": {"version": "1.0.0", "license": "MIT"}
+        for name in (*third_party.OURS["npm"], *third_party.IN_THE_CONSOLE, "ms")
+    }
+    react = "node_modules/react"
+    lock[react] |= {"dependencies": {"debug": "^4", "ms": "^1"}}
+    lock[f"{react}/node_modules/debug"] = {"version": "4.0.0", "dependencies": {"ms": "^2"}}
+    lock[f"{react}/node_modules/debug/node_modules/ms"] = {"version": "2.0.0", "license": "(MIT)"}
+    found = {(p.name, p.version): p.licence for p in third_party.npm_packages(lock)}
+    assert found["ms", "1.0.0"] == found["ms", "2.0.0"] == "MIT"
+    assert found["debug", "4.0.0"] == ""
+    del lock["node_modules/ms"]
+    with pytest.raises(script("steps").StepError, match="no ms, which node_modules/react requires"):
+        list(third_party.npm_packages(lock))
+
+
+def test_without_cargo_the_last_line_says_what_was_not_looked_at(script: Any) -> None:
+    third_party = script("third_party")
+    alone = [third_party.Package("pypi", "left-pad", "1", "MIT")]
+    assert third_party.left_out(alone).startswith("; crates were not looked at")
+    assert not third_party.left_out([*alone, third_party.Package("cargo", "prost", "1", "MIT")])
+
+
 def test_every_extra_is_looked_into(script: Any) -> None:
     found = {each.name for each in script("third_party").packages() if each.kind == "pypi"}
     assert {"espeakng-loader", "aiortc", "google-genai", "rich", "livekit", "sounddevice"} <= found

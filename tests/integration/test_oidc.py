@@ -1,5 +1,6 @@
 """examples/oidc against a provider on loopback: whose tokens are good, and keys that change."""
 
+import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,11 @@ from tests.support.clicks import make_bot
 from tests.support.issuer import AUDIENCE, Issuer
 from voxwire_protocol import wire
 from voxwire_server import Credential
-from voxwire_server.authenticator import Authenticator, AuthenticatorFailedError
+from voxwire_server.authenticator import (
+    Authenticator,
+    AuthenticatorFailedError,
+    AuthenticatorSettingError,
+)
 from voxwire_server.testing import running_server
 from voxwire_server.tokens import TokenError
 
@@ -49,8 +54,7 @@ def authenticator(issuer: Issuer, clock: Clock) -> Authenticator:
     made = Authenticator.of(SETTING, timeout_ms=10_000)
     assert made is not None
     oidc: Any = sys.modules["voxwire_authenticator_oidc"]
-    provider = oidc.Provider(issuer.url, AUDIENCE, now_s=clock)
-    vars(oidc)["_providers"].append(provider)
+    vars(oidc)["_provider"] = oidc.Provider(issuer.url, AUDIENCE, now_s=clock)
     return made
 
 
@@ -74,7 +78,7 @@ async def test_both_algorithms_are_good_and_the_identity_is_what_the_claims_say(
 
 
 async def test_what_is_wrong_is_refused_with_its_reason(
-    issuer: Issuer, authenticator: Authenticator, monkeypatch: pytest.MonkeyPatch
+    issuer: Issuer, authenticator: Authenticator
 ) -> None:
     good = issuer.token("first")
     head, claims, _ = good.split(".")
@@ -100,10 +104,31 @@ async def test_what_is_wrong_is_refused_with_its_reason(
     assert list(found.values()) == list(wrong.values())
     assert await outcome(authenticator, good) == "auth0|ada"
     assert await outcome(authenticator, issuer.token("first", lives_s=-20)) == "auth0|ada"  # leeway
+
+
+@pytest.mark.parametrize(
+    ("claims", "may"),
+    [
+        ({"scope": "openid voice:talk"}, True),
+        ({"scope": ["openid", "voice:talk"]}, True),
+        ({"scp": "openid voice:talk"}, True),  # Entra ID
+        ({"scp": ["openid", "voice:talk"]}, True),  # Okta
+        ({}, False),
+        ({"scope": "voice:talks", "scp": "voice"}, False),
+        ({"scope": 1, "scp": [["voice:talk"], None]}, False),
+        ({"scp": {"voice:talk": True}}, False),
+    ],
+)
+async def test_the_scope_is_found_wherever_a_provider_puts_it(
+    issuer: Issuer,
+    authenticator: Authenticator,
+    monkeypatch: pytest.MonkeyPatch,
+    claims: dict[str, Any],
+    may: bool,
+) -> None:
     monkeypatch.setenv("OIDC_SCOPE", "voice:talk")
-    assert await outcome(authenticator, good) == "the token lacks the scope voice:talk"
-    scoped = issuer.token("first", scope="openid voice:talk")
-    assert await outcome(authenticator, scoped) == "auth0|ada"
+    found = await outcome(authenticator, issuer.token("first", **claims))
+    assert found == ("auth0|ada" if may else "the token lacks the scope voice:talk")
 
 
 async def test_an_algorithm_belongs_to_its_key_and_keys_that_are_for_nothing_here_are_none(
@@ -138,6 +163,18 @@ async def test_a_new_key_of_the_provider_is_found_by_its_name_at_most_every_five
     assert "no key of this issuer" in await outcome(authenticator, issuer.token("first"))
 
 
+async def test_who_comes_first_after_an_idle_hour_may_have_a_new_key(
+    issuer: Issuer, authenticator: Authenticator, clock: Clock
+) -> None:
+    assert await outcome(authenticator, issuer.token("first")) == "auth0|ada"
+    issuer.keys |= {"second": "RS256"}
+    clock.now_s += 3601
+    tokens = [issuer.token(kid) for kid in ("first", "second", "second")]
+    found = await asyncio.gather(*(outcome(authenticator, token) for token in tokens))
+    assert found == ["auth0|ada"] * 3
+    assert issuer.asked["/tenant/keys"] == 2  # one reading for all three
+
+
 async def test_while_the_provider_is_down_its_keys_go_on_for_a_day(
     issuer: Issuer, authenticator: Authenticator, clock: Clock
 ) -> None:
@@ -149,11 +186,32 @@ async def test_while_the_provider_is_down_its_keys_go_on_for_a_day(
     issuer.down = True
     clock.now_s += 3601  # they are old: read again behind whoever comes, in vain
     assert await outcome(authenticator, issuer.token("first")) == "auth0|ada"
+    assert await outcome(authenticator, issuer.token("unknown")) == "not decided"
+    clock.now_s += 1  # nobody is asked so soon again, and still nobody can say
+    assert await outcome(authenticator, issuer.token("unknown")) == "not decided"
     clock.now_s += 5
     assert await outcome(authenticator, issuer.token("unknown")) == "not decided"
     assert await outcome(authenticator, issuer.token("first")) == "auth0|ada"
     clock.now_s += 86_400
     assert await outcome(authenticator, issuer.token("first")) == "not decided"
+
+
+@pytest.mark.usefixtures("issuer")
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("OIDC_ISSUER", "", "OIDC_ISSUER and OIDC_AUDIENCE must be set"),
+        ("OIDC_AUDIENCE", "", "OIDC_ISSUER and OIDC_AUDIENCE must be set"),
+        ("OIDC_ISSUER", "http://id.example.com", "over https only"),
+        ("OIDC_ISSUER", "id.example.com", "over https only"),
+    ],
+)
+def test_a_setting_that_lets_in_nobody_is_said_at_start(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(setting, value)
+    with pytest.raises(AuthenticatorSettingError, match=said):
+        Authenticator.of(SETTING)
 
 
 @pytest.mark.parametrize(
