@@ -71,7 +71,7 @@ export const realEnvironment = (): Environment => {
   return {
     now: () => performance.now(),
     after(ms, fn) {
-      const timer = setTimeout(fn, ms);
+      const timer = setTimeout(fn, Math.min(ms, 2 ** 31 - 1)); // more counts as 0
       return () => clearTimeout(timer);
     },
     openSocket(url, protocol) {

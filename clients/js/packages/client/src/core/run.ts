@@ -75,28 +75,29 @@ export class Run {
     const aborted = () => this.#scope.close(signal?.reason);
     signal?.addEventListener("abort", aborted);
     const { env } = this.#last;
-    const bound = (ms: number, toldMs: number) =>
-      this.#scope.after(ms, () => this.#scope.close(this.#late(toldMs)));
-    let leftMs = timeoutMs - (env.now() - sinceMs);
-    let cancel = bound(leftMs, timeoutMs);
     let fromMs = env.now();
-    let placeMs = 0;
-    let waits = false;
+    const dials = { ms: timeoutMs, leftMs: timeoutMs - (fromMs - sinceMs) };
+    const queues = { ms: waitingMs, leftMs: waitingMs };
+    let runs = dials;
+    const bound = () =>
+      this.#scope.after(runs.leftMs, () => this.#scope.close(this.#late(runs.ms)));
+    let cancel = bound();
+    let place: Waiting | undefined;
     this.#waits = (waiting) => {
-      const now = env.now();
-      if (waits !== (waiting !== undefined)) {
-        waits = !waits;
+      if (!place !== !waiting) {
         cancel();
-        if (waits) {
-          leftMs -= now - fromMs;
-          placeMs ||= now + waitingMs;
-          cancel = bound(placeMs - now, waitingMs);
-        } else {
-          fromMs = now;
-          cancel = bound(leftMs, timeoutMs);
-        }
+        const now = env.now();
+        runs.leftMs -= now - fromMs;
+        fromMs = now;
+        runs = waiting ? queues : dials;
+        cancel = bound();
       }
-      if (waiting) this.host.setStatus({ status: "connecting", stage: "place", waiting });
+      const isNew =
+        waiting?.position !== place?.position || waiting?.estimatedMs !== place?.estimatedMs;
+      place = waiting;
+      if (waiting && isNew) {
+        this.host.setStatus({ status: "connecting", stage: "place", waiting });
+      }
     };
     try {
       if (signal?.aborted) throw signal.reason;
@@ -164,7 +165,11 @@ export class Run {
         run.#waits();
         run.#show(stage);
       },
-      waits: ({ position, estimatedMs }) => run.#waits({ position, estimatedMs }),
+      waits(message) {
+        if (!message) return this.stage("server");
+        const { position, estimatedMs } = message;
+        run.#waits({ position, estimatedMs });
+      },
       reconnecting: (attempt, cause) => {
         if (!run.#closing) run.host.setStatus({ status: "reconnecting", attempt, cause });
       },
@@ -210,7 +215,7 @@ export class Run {
 
   #show(stage: string): void {
     this.#stage = stage;
-    if (!this.#up && !this.#closing) this.host.setStatus({ status: "connecting", stage });
+    if (!this.#up && !this.closing) this.host.setStatus({ status: "connecting", stage });
   }
 
   #close(): void {
