@@ -219,7 +219,7 @@ export class Control implements ControlChannel {
     }
   }
 
-  #waits(message: wire.Waiting | undefined): void {
+  #waits(message?: wire.Waiting): void {
     const now = this.scope.env.now();
     this.#queuedMs ??= now;
     if (message) {

@@ -241,3 +241,27 @@ test("where time is over, what was being tried fails and nothing else", async ()
     expect(check?.needs).toBeUndefined();
   }
 });
+
+test("an error about something else is none of the path's", async () => {
+  const closed: unknown[] = [];
+  await examined((world) => {
+    withSilentTurn(world);
+    world.media.checks = async () => ({
+      microphone: async () => "a microphone can be used",
+      ask: async () => [],
+      path: () => ({
+        offer: async () => {
+          world.server.session.error("unsupported", "no such request", { subjectId: "r7" });
+          world.server.session.error("unsupported", "no WebRTC here", { subjectId: "1" });
+          return wire.create(wire.PathOpenSchema, { pathId: 1 });
+        },
+        ready: new Promise(() => {}),
+        look: () => Promise.reject(makeError("internal", "nothing is up")),
+        trouble: undefined,
+        receive: ({ case: kind, value }) => kind === "pathClose" && closed.push(value.reason),
+        close() {},
+      }),
+    });
+  });
+  expect(closed.filter((reason) => reason !== "")).toEqual(["no WebRTC here"]);
+});

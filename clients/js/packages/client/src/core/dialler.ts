@@ -43,7 +43,7 @@ export class Dialler {
     private readonly gate: Passage,
     private readonly lastReceived: () => number,
     private readonly tap: Tap,
-    private readonly waits: (message: wire.Waiting | undefined) => void = () => {},
+    private readonly waits: (message?: wire.Waiting) => void = () => {},
   ) {}
 
   /** Opens the first socket of a session; rejects with the server's reason where it gives one. */
@@ -200,7 +200,7 @@ export class Dialler {
     } catch (error) {
       if (silentMs) {
         this.#startMs = scope.env.now(); // the time in the queue is none of the grace
-        this.waits(undefined);
+        this.waits();
       }
       throw error;
     }

@@ -59,7 +59,7 @@ export interface ControlHandler {
     how: { readonly attempt: number; readonly afterMs: number; readonly unsent: number },
   ): void;
   /** Where it is in the server's queue; undefined = it has lost its place, or was refused. */
-  waits(message: wire.Waiting | undefined): void;
+  waits(message?: wire.Waiting): void;
   /** True while neither the bot nor the user speaks. */
   isQuiet(): boolean;
   /** A message that is broken or makes no sense. */

@@ -82,9 +82,10 @@ export class Run {
     const bound = () =>
       this.#scope.after(runs.leftMs, () => this.#scope.close(this.#late(runs.ms)));
     let cancel = bound();
-    let place: Waiting | undefined;
+    let shown = "";
     this.#waits = (waiting) => {
-      if (!place !== !waiting) {
+      const place = waiting ? `${waiting.position} ${waiting.estimatedMs}` : "";
+      if (!place !== !shown) {
         cancel();
         const now = env.now();
         runs.leftMs -= now - fromMs;
@@ -92,12 +93,10 @@ export class Run {
         runs = waiting ? queues : dials;
         cancel = bound();
       }
-      const isNew =
-        waiting?.position !== place?.position || waiting?.estimatedMs !== place?.estimatedMs;
-      place = waiting;
-      if (waiting && isNew) {
+      if (waiting && place !== shown) {
         this.host.setStatus({ status: "connecting", stage: "place", waiting });
       }
+      shown = place;
     };
     try {
       if (signal?.aborted) throw signal.reason;
@@ -166,9 +165,8 @@ export class Run {
         run.#show(stage);
       },
       waits(message) {
-        if (!message) return this.stage("server");
-        const { position, estimatedMs } = message;
-        run.#waits({ position, estimatedMs });
+        if (!message) this.stage("server");
+        else run.#waits({ position: message.position, estimatedMs: message.estimatedMs });
       },
       reconnecting: (attempt, cause) => {
         if (!run.#closing) run.host.setStatus({ status: "reconnecting", attempt, cause });
