@@ -37,6 +37,53 @@ def cases() -> Iterator[tuple[str, Case]]:
         "verdict",
         {"about": "The cause fails, and what follows from it names it.", "steps": _steps()},
     )
+    yield (
+        "refusals",
+        {"about": "What a server says that lets nobody in has its advice.", "steps": _refusals()},
+    )
+
+
+def _refusals() -> list[Case]:
+    """What the server says (admission, caps), and what to do."""
+    busy = {
+        "the server is full": "the operator can raise VOXWIRE_MAX_SESSIONS or add servers",
+        "the server is too busy": "the operator can add servers, or a faster one",
+        "the server cannot decide just now": (
+            "the operator has to see why the servers' store is silent"
+        ),
+        "this user has used up the day's sessions; the next day begins at 00:00 UTC": (
+            "the operator can raise VOXWIRE_CAPS_PER_USER or VOXWIRE_CAPS_PER_BOT, or what tokens"
+            " allow"
+        ),
+        "who comes cannot be looked up just now": (
+            "the operator has to see what the authenticator says in the server's log"
+        ),
+    }
+    rate = (
+        "the operator can raise VOXWIRE_STARTS_PER_ADDRESS or VOXWIRE_STARTS_PER_USER, whichever it"
+        " names"
+    )
+    of_token = "end one of this user's sessions, or get a token that allows more: max_sessions"
+    together = "bring client and server to versions that go together"
+    return [
+        *(_refusal("CAPACITY", reason, f"try again later; {it}") for reason, it in busy.items()),
+        _refusal("CAPACITY", "the server is too busy", "try again in 2.5 s; the operator can add"
+                 " servers, or a faster one", retry_after_ms=2500),
+        _refusal("CAPACITY", "this token allows no more sessions", of_token, retry_after_ms=1000),
+        _refusal("RATE_LIMITED", "too many starts", f"try again in 30 s; {rate}",
+                 retry_after_ms=30_000),
+        _refusal("GOING_AWAY", "the server is shutting down",
+                 "try again later; the server is being stopped, or restarted"),
+        _refusal("VERSION", "the server speaks version 1", together),
+        _refusal("UNAUTHORIZED", "the token is not good here", ""),
+    ]  # fmt: skip
+
+
+def _refusal(code: str, reason: str, advice: str, retry_after_ms: int = 0) -> Case:
+    return {
+        **{"op": "advise", "code": code, "reason": reason, "retry_after_ms": retry_after_ms},
+        "advice": advice,
+    }
 
 
 def _asked(url: str, kind: str, trouble: str = "", error: int = 0, username: str = "") -> Case:
@@ -108,7 +155,7 @@ def _no_udp(*tried: str) -> Case:
     return _bad("failed", "ICE_FAILED", f"no UDP packet comes back; tried {', '.join(tried)}", _OUT)
 
 
-def _step(asked: list[Case], path: Case, *, clock: bool = False, **checks: Case) -> Case:
+def _step(asked: list[Case] | None, path: Case, *, clock: bool = False, **checks: Case) -> Case:
     """Checks that are not named are those of a server that names neither STUN nor TURN."""
     found = {**_NONE, "udp": _DIRECT, **checks}
     told = [{"name": name, **check} for name, check in found.items()]
@@ -130,6 +177,11 @@ def _that_work() -> list[Case]:
     no_webrtc: dict[str, Any] = {"webrtc": _skipped("not installed")}
     return [
         _step([], _UP),
+        _step(
+            None,
+            _UP,
+            **dict.fromkeys(("stun", "turn_udp", "turn_tcp", "turn_tls"), _skipped("not tried")),
+        ),
         _step(everything, _UP, stun=_SEEN, **relays),
         _step(everything, _RELAYED, stun=_SEEN, **relays, udp=_ok("WebRTC came up through TURN")),
         _step(

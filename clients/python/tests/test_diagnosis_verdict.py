@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from voxwire._diagnosis.checks import Check
+from voxwire._diagnosis.refusals import advice_on
 from voxwire._diagnosis.relays import Asked
 from voxwire._diagnosis.verdict import PathTried, conclude
+from voxwire_protocol.errors import ErrorCode, make_error
 
 VECTORS = Path(__file__).resolve().parents[3] / "protocol/vectors/diagnosis"
 NOW_S = 1_800_000_000.0
@@ -190,7 +192,7 @@ def _shown(check: Check) -> dict[str, Any]:
 def test_the_golden_cases_hold() -> None:
     steps = json.loads((VECTORS / "verdict.json").read_text("utf-8"))["steps"]
     for at, step in enumerate(steps):
-        asked = [Asked(**one) for one in step["asked"]]
+        asked = None if step["asked"] is None else [Asked(**one) for one in step["asked"]]
         found = conclude(
             asked,
             PathTried(**step["path"]),
@@ -198,3 +200,12 @@ def test_the_golden_cases_hold() -> None:
             now_s=step["now_s"],
         )
         assert [_shown(check) for check in found] == step["checks"], at
+
+
+def test_the_advice_on_refusals_is_that_of_the_vectors() -> None:
+    steps = json.loads((VECTORS / "refusals.json").read_text("utf-8"))["steps"]
+    for step in steps:
+        refusal = make_error(
+            ErrorCode[step["code"]], step["reason"], retry_after_ms=step["retry_after_ms"]
+        )
+        assert advice_on(refusal) == step["advice"]

@@ -117,6 +117,39 @@ async def test_who_gives_up_waiting_leaves_nothing(time: VirtualTime) -> None:
 
 
 @virtual
+async def test_the_time_in_the_queue_is_none_of_the_grace(time: VirtualTime) -> None:
+    async with FakeServer() as server:
+        telling = asyncio.create_task(keep_telling(server, 2))
+        coming = entering(server)
+        for _ in range(3):
+            await time.advance(38_000)
+            server.network.cut()
+        await time.advance(2000)
+        assert not coming.done()
+        telling.cancel()
+        await asyncio.wait({telling})
+        server.welcome_again()
+        await (await coming).close()
+
+
+async def never_awaited(place: voxwire.Waiting) -> None:
+    raise AssertionError(place)
+
+
+class Called:
+    async def __call__(self, place: voxwire.Waiting) -> None:
+        raise AssertionError(place)
+
+
+@virtual
+@pytest.mark.parametrize("given", [never_awaited, Called()])
+async def test_what_would_have_to_be_awaited_is_not_taken(time: VirtualTime, given: Any) -> None:
+    async with FakeServer() as server:
+        with pytest.raises(voxwire.UsageError, match="plain function"):
+            await entering(server, on_waiting=given)
+
+
+@virtual
 async def test_a_wait_whose_connection_is_lost_goes_on_with_the_same_nonce(
     time: VirtualTime,
 ) -> None:

@@ -1,6 +1,7 @@
 """`connect`: from a URL to a session that is ready."""
 
 import asyncio
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -325,6 +326,10 @@ def _no_approve(given: object) -> Approve:
 def _callable(given: OnWaiting | None) -> OnWaiting | None:
     if given is not None and not callable(given):
         raise invalid(f"on_waiting must be a function, not {type(given).__name__}")
+    if inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(
+        getattr(given, "__call__", None)  # noqa: B004 - an object with an async __call__
+    ):
+        raise invalid("on_waiting must be a plain function: nobody would await it")
     return given
 
 

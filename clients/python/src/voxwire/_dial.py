@@ -82,6 +82,7 @@ class Dialler:
         self._last_received = last_received
         self._taps = Taps() if taps is None else taps
         self._deadline = Deadline(environment.clock) if deadline is None else deadline
+        self._grace_from_ms = 0
 
     async def open(self, timeout_ms: int) -> Socket:
         """Opens a socket at the first URL. Cancel-safe.
@@ -121,18 +122,17 @@ class Dialler:
         Raises:
             VoxwireError: The server does not want us, or SESSION_EXPIRED.
         """
-        start_ms = began_ms = self._now_ms()
-        end_ms = start_ms + self._greeting.grace_ms
+        self._grace_from_ms = began_ms = self._now_ms()
         attempt, advised_s = 0, 0.0
         for delay_s in backoff_s(self._environment.jitter):
             trying(attempt + 1)
-            spent_s, left_s = (self._now_ms() - began_ms) / 1000, (end_ms - self._now_ms()) / 1000
+            spent_s, left_s = (self._now_ms() - began_ms) / 1000, self._grace_left_ms() / 1000
             await asyncio.sleep(min(max(delay_s - spent_s, advised_s, 0.0), max(0.0, left_s)))
             began_ms, advised_s = self._now_ms(), 0.0
             for place, url in enumerate(self._greeting.addresses.order):
-                left_ms = end_ms - self._now_ms()
+                left_ms = self._grace_left_ms()
                 if left_ms <= 0:
-                    raise expired(self._now_ms() - start_ms, cause)
+                    raise expired(self._now_ms() - self._grace_from_ms, cause)
                 attempt += 1
                 if place:
                     trying(attempt)
@@ -147,6 +147,9 @@ class Dialler:
                 if self._ends_with(cause, url):
                     raise cause
         raise AssertionError("waiting has no end")
+
+    def _grace_left_ms(self) -> int:
+        return self._grace_from_ms + self._greeting.grace_ms - self._now_ms()
 
     async def round(self) -> Attached:
         """Dials where the session is, and then its first URL: each once. Cancel-safe.
@@ -280,6 +283,8 @@ class Dialler:
         try:
             return await self._read_answer(socket, limit)
         finally:
+            if self._deadline.place is not None:  # the time in the queue is none of the grace
+                self._grace_from_ms = self._now_ms()
             self._deadline.goes_on()
 
     async def _read_answer(self, socket: Socket, limit: asyncio.Timeout | None) -> wire.Welcome:
@@ -296,7 +301,7 @@ class Dialler:
             except DecodeError:
                 continue
             payload = message.WhichOneof("payload")
-            if self._taps and payload in ("welcome", "waiting", "error", "go_away"):
+            if self._taps:
                 self._taps.see("in", message, self._now_ms())
             match payload:
                 case "welcome":

@@ -115,7 +115,9 @@ class SessionEnded:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The server has no place yet, and the session waits for one: told before there is a session.
+    """The server has no place yet, and the session waits for one.
+
+    There is no session yet, so no stream of events has it: it is given to ``connect(on_waiting=)``.
 
     Attributes:
         position: Place in the queue, from 1.

@@ -249,6 +249,18 @@ test("the cause of a failure is looked for at a press, and told with what to do"
   expect(screen.getByTestId("cause-none").textContent).toContain("Nothing is in the way");
 });
 
+test("what looks for the cause cannot be loaded from a server that is gone, and may be tried again", async () => {
+  const error = failure("timeout", "the server took too long");
+  await tell(() => client.setStatus({ status: "closed", reason: "error", error }));
+  vi.spyOn(client, "diagnose").mockRejectedValueOnce(new TypeError("no module"));
+  const button = screen.getByTestId("find-cause") as HTMLButtonElement;
+  await act(async () => fireEvent.click(button));
+  expect(screen.getByTestId("cause-unknown").textContent).toContain("does not answer");
+  expect(button.disabled).toBe(false);
+  await act(async () => fireEvent.click(button));
+  expect(screen.queryByTestId("cause-unknown")).toBeNull();
+});
+
 test("one of several bots is chosen by name, the first to begin with", async () => {
   cleanup();
   vi.stubGlobal("fetch", async () => Response.json({ protocol: "voxwire.v1", bots: ["a", "b"] }));

@@ -197,7 +197,8 @@ class Line:
                     self._lose(Ended(self._last_error))
                 case "error":
                     self._last_error = error_from_wire(envelope.error)
-                    if self._path is not None:
+                    about_it = envelope.error.subject_id in ("", str(_PATH_ID))
+                    if self._path is not None and about_it:
                         told = wire.PathClose(
                             code=envelope.error.code, reason=envelope.error.reason
                         )

@@ -318,7 +318,6 @@ class Run:
         if tried is None:
             self._put(*(skipped(name, needs="udp") for name in _MEDIA))
             return self._settled("udp", None, bad)
-        asked = asked or []
         checks = conclude(asked, tried, clock_is_wrong=self._clock_is_wrong, now_s=time.time())
         self._put(*checks)
         if tried.state == "up":

@@ -57,19 +57,23 @@ class PathTried:
 
 
 def conclude(
-    asked: Sequence[Asked], path: PathTried, *, clock_is_wrong: bool, now_s: float
+    asked: Sequence[Asked] | None, path: PathTried, *, clock_is_wrong: bool, now_s: float
 ) -> list[Check]:
     """The checks ``webrtc``, ``stun``, ``turn_udp``, ``turn_tcp``, ``turn_tls`` and ``udp``.
 
     Args:
-        asked: What the STUN and TURN servers said.
+        asked: What the STUN and TURN servers said; None = they were not tried.
         path: What became of the path.
         clock_is_wrong: Whether that was found already.
         now_s: Seconds since the epoch.
     """
-    found = _Found(asked, path, clock_is_wrong=clock_is_wrong, now_s=now_s)
-    turn = [found.turn(kind) for kind in _KINDS]
-    return [found.webrtc(), found.stun(), *turn, found.udp()]
+    found = _Found(asked or [], path, clock_is_wrong=clock_is_wrong, now_s=now_s)
+    if asked is None:
+        servers = [skipped(kind, "not tried") for kind in ("stun", *_KINDS)]
+    else:
+        turn = [found.turn(kind) for kind in _KINDS]
+        servers = [found.stun(), *turn]
+    return [found.webrtc(), *servers, found.udp()]
 
 
 class _Found:

@@ -26,18 +26,25 @@ const NAMES: { readonly [name in Check["name"]]: string } = {
 };
 
 /** A button that tries what a conversation needs, and what came of it: the faults, each with what
- * to do. A token that is good for one session is used up by it. */
+ * to do. */
 export function FindCause(): ReactNode {
   const client = useVoxwire();
   const [found, setFound] = useState<Diagnosis>();
   const [busy, setBusy] = useState(false);
+  const [missing, setMissing] = useState(false);
   const running = useRef<AbortController>(undefined);
   useEffect(() => () => running.current?.abort(), []);
   const find = async () => {
     running.current = new AbortController();
     setBusy(true);
-    setFound(await client.diagnose({ signal: running.current.signal }));
-    setBusy(false);
+    setMissing(false);
+    try {
+      setFound(await client.diagnose({ signal: running.current.signal }));
+    } catch {
+      setMissing(true); // its code comes from the server that may be gone
+    } finally {
+      setBusy(false);
+    }
   };
   return (
     <div className="find-cause">
@@ -50,7 +57,14 @@ export function FindCause(): ReactNode {
       >
         {busy ? "Looking…" : "Find the cause"}
       </button>
-      <div aria-live="polite">{found && <Found {...found} />}</div>
+      <div aria-live="polite">
+        {missing && (
+          <p data-testid="cause-unknown">
+            What looks for the cause could not be loaded: the server of this page does not answer.
+          </p>
+        )}
+        {found && !missing && <Found {...found} />}
+      </div>
     </div>
   );
 }

@@ -12,6 +12,8 @@ const RELEASE_MS = 1300;
 const QUOTA = 486;
 /** No error of a server's: it was not reached (W3C webrtc-pc, `errorCode`). */
 const UNREACHED = 701;
+/** How long asking all of them may take, milliseconds: a check may take 5 s. */
+const ALL_MS = 4500;
 const MAX_URLS = 8;
 const NONE = "no answer came";
 const URL_FORM = /^(stun|turns?):(\[[0-9a-f:.]+\]|[^?:[\]]+)(:\d{1,5})?(\?transport=(udp|tcp))?$/i;
@@ -45,18 +47,22 @@ export function path(options: PathOptions, send: (payload: Payload) => void): Tr
 /**
  * Asks every server, all at once. Where the quota of a user has room for a session and not for all
  * of these, those that were too much are asked again, one by one.
+ * Takes 4.5 s at most, and tells what is known then.
  */
 export async function ask(iceServers: readonly RTCIceServer[]): Promise<readonly Asked[]> {
+  const untilMs = performance.now() + ALL_MS;
   const targets = iceServers.flatMap(targetsOf).slice(0, MAX_URLS);
-  const found = await Promise.all(targets.map(askOne));
+  const found = await Promise.all(targets.map((target) => askOne(target)));
   const served = new Set(
     found.flatMap(({ kind, trouble, username }) => (kind !== "stun" && !trouble ? [username] : [])),
   );
   for (const [at, one] of found.entries()) {
     const target = targets[at];
     if (!target || one.error !== QUOTA || !served.has(one.username)) continue;
+    if (untilMs - performance.now() <= RELEASE_MS) break;
     await new Promise((resolve) => setTimeout(resolve, RELEASE_MS));
-    found[at] = await askOne(target);
+    const again = await askOne(target, Math.min(ASK_MS, untilMs - performance.now()));
+    if (again.trouble !== "silent") found[at] = again;
   }
   return found;
 }
@@ -74,19 +80,22 @@ function targetsOf(server: RTCIceServer): readonly Target[] {
 }
 
 /** Whether one server gives a candidate: server-reflexive of STUN, relayed of TURN. */
-async function askOne({ url, kind, host, username, server }: Target): Promise<Asked> {
+async function askOne(
+  { url, kind, host, username, server }: Target,
+  limitMs = ASK_MS,
+): Promise<Asked> {
   const isStun = kind === "stun";
   const iceTransportPolicy = isStun ? "all" : "relay";
   const connection = new RTCPeerConnection({ iceServers: [server], iceTransportPolicy });
   const wanted = isStun ? "srflx" : "relay";
   let timer: ReturnType<typeof setTimeout> | undefined;
   let trouble: Trouble = "silent";
-  let told = `did not answer within ${ASK_MS / 1000} s`;
+  let told = `did not answer within ${limitMs / 1000} s`;
   let error = 0;
   let own = "";
   try {
     await new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ASK_MS);
+      timer = setTimeout(resolve, limitMs);
       connection.onicecandidate = ({ candidate }) => {
         if (candidate?.type === "host" && candidate.protocol === "udp") own = "its own address";
         if (candidate?.type !== wanted) return;

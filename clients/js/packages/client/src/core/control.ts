@@ -51,6 +51,9 @@ export class Control implements ControlChannel {
   #over = false;
   #verdict: { readonly atMs: number; readonly error: VoxwireError } | undefined;
   #cancelAck: (() => void) | undefined;
+  /** When connecting has to be over; the time in the server's queue comes on top. */
+  #endMs = 0;
+  #queuedMs: number | undefined;
 
   constructor(
     private readonly scope: Scope,
@@ -68,7 +71,7 @@ export class Control implements ControlChannel {
       gate,
       () => this.#channel.lastReceived,
       tap,
-      (message) => handler.waits(message),
+      (message) => this.#waits(message),
     );
     this.#watch = new Watch({
       clock: this.clock,
@@ -183,11 +186,11 @@ export class Control implements ControlChannel {
   async #attachFirst(dialMs: number): Promise<Attached> {
     const { env } = this.scope;
     const { addresses } = this.greeting;
-    const endMs = env.now() + dialMs;
+    this.#endMs = env.now() + dialMs;
     for (let attempt = 2; ; ) {
       const [url = ""] = addresses.order;
       try {
-        const leftMs = endMs - env.now();
+        const leftMs = this.#endMs - env.now();
         if (url !== addresses.first) return await this.#dialler.attach(this.scope, url, leftMs);
         return await this.#attachEagerly(leftMs);
       } catch (error) {
@@ -202,11 +205,24 @@ export class Control implements ControlChannel {
           return (await this.#comeBack(why)).attached;
         }
         const waitMs = Math.max(backoffMs(attempt++, env.jitter()), why.retryAfterMs);
-        if (!BUSY.test(why.code) || env.now() + waitMs >= endMs) throw why;
+        if (!BUSY.test(why.code) || env.now() + waitMs >= this.#endMs) throw why;
         this.failure = why;
         await this.scope.sleep(waitMs);
+        this.failure = undefined;
       }
     }
+  }
+
+  #waits(message?: wire.Waiting): void {
+    const now = this.scope.env.now();
+    this.#queuedMs ??= now;
+    if (message) {
+      this.failure = undefined;
+    } else {
+      this.#endMs += now - this.#queuedMs;
+      this.#queuedMs = undefined;
+    }
+    this.handler.waits(message);
   }
 
   /** Opens a socket and says Hello and, without waiting, what is queued. */

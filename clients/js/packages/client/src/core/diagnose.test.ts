@@ -15,6 +15,7 @@ interface World {
   url: string;
   timeoutMs: number;
   signal: AbortSignal | undefined;
+  iceServers: RTCIceServer[] | undefined;
 }
 
 const OURS = { status: 200, body: `{"protocol": "${wire.SUBPROTOCOL}"}` };
@@ -25,11 +26,18 @@ async function examined(breakIt: (world: World) => void) {
   const server = new FakeServer({ clock });
   const media = fakeMedia({ clock, carriers: ["websocket"] });
   const nothing = () => Promise.reject(new Error("nothing answers"));
-  const more = { answer: nothing, url: "ws://127.0.0.1:1", timeoutMs: 20_000, signal: undefined };
+  const more = {
+    answer: nothing,
+    url: "ws://127.0.0.1:1",
+    timeoutMs: 20_000,
+    signal: undefined,
+    iceServers: undefined,
+  };
   const world: World = { server, media, clock, ...more };
   breakIt(world);
   const environment = { ...server.environment, ask: (url: string) => world.answer(url) };
-  const client = createClient({ url: world.url, environment, media: () => media });
+  const { iceServers } = world;
+  const client = createClient({ url: world.url, environment, media: () => media, iceServers });
   const { timeoutMs, signal } = world;
   const found = await clock.until(client.diagnose({ timeoutMs, signal }));
   await clock.advance(10);
@@ -191,4 +199,69 @@ test("a diagnosis ends in time and when it is called off, and says what it was a
     world.signal = AbortSignal.abort(makeError("timeout", "called off"));
   });
   expect(aborted.ok).toBe(false);
+});
+
+/** TURN is named, and asking for it never ends. */
+function withSilentTurn(world: World) {
+  world.url = "wss://bot.test";
+  world.iceServers = [{ urls: "turn:t.test", username: "u", credential: "c" }];
+  (world.media.carriers as string[]).unshift("webrtc");
+  world.media.checks = async () => ({
+    microphone: async () => "a microphone can be used",
+    ask: () => new Promise(() => {}),
+    path: () => ({
+      offer: () => Promise.reject(makeError("unsupported", "no WebRTC")),
+      ready: new Promise(() => {}),
+      look: () => Promise.reject(makeError("internal", "nothing is up")),
+      trouble: undefined,
+      receive() {},
+      close() {},
+    }),
+  });
+}
+
+test("a server that could not be asked in time is not said to be missing", async () => {
+  const { checks } = await examined(withSilentTurn);
+  const told = checks.flatMap(({ name, state, detail }) =>
+    /^(stun|turn)/.test(name) ? [`${state}: ${detail}`] : [],
+  );
+  expect(told).toEqual(Array(4).fill("skipped: not tried"));
+});
+
+test("where time is over, what was being tried fails and nothing else", async () => {
+  const found = await examined((world) => {
+    withSilentTurn(world);
+    world.timeoutMs = 3000;
+  });
+  const fault = theFault(found);
+  expect(fault).toMatchObject({ name: "udp", code: "timeout" });
+  for (const name of ["webrtc", "turn_udp", "echo", "microphone"]) {
+    const check = found.checks.find((one) => one.name === name);
+    expect(check).toMatchObject({ state: "skipped", detail: "no time was left" });
+    expect(check?.needs).toBeUndefined();
+  }
+});
+
+test("an error about something else is none of the path's", async () => {
+  const closed: unknown[] = [];
+  await examined((world) => {
+    withSilentTurn(world);
+    world.media.checks = async () => ({
+      microphone: async () => "a microphone can be used",
+      ask: async () => [],
+      path: () => ({
+        offer: async () => {
+          world.server.session.error("unsupported", "no such request", { subjectId: "r7" });
+          world.server.session.error("unsupported", "no WebRTC here", { subjectId: "1" });
+          return wire.create(wire.PathOpenSchema, { pathId: 1 });
+        },
+        ready: new Promise(() => {}),
+        look: () => Promise.reject(makeError("internal", "nothing is up")),
+        trouble: undefined,
+        receive: ({ case: kind, value }) => kind === "pathClose" && closed.push(value.reason),
+        close() {},
+      }),
+    });
+  });
+  expect(closed.filter((reason) => reason !== "")).toEqual(["no WebRTC here"]);
 });

@@ -1,8 +1,6 @@
 /** What stands between this client and a conversation, one check after the other. */
 import { makeError } from "@voxwire/protocol";
 import type { Diagnosis } from "../api.js";
-import { asError } from "./attach.js";
-import { type CheckName, failed, needing, ORDER } from "./diagnosis/checks.js";
 import { type DiagnoseOptions, Run } from "./diagnosis/run.js";
 import { Scope } from "./scope.js";
 
@@ -18,7 +16,7 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   try {
     await run.all();
   } catch (error) {
-    giveUp(run, error);
+    run.giveUp(error);
   } finally {
     run.abort();
     options.signal?.removeEventListener("abort", stop);
@@ -26,14 +24,4 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   }
   const { checks } = run;
   return { ok: checks.every(({ state }) => state !== "failed"), checks };
-}
-
-/** The check that was being made fails, and what is left was not tried. */
-function giveUp(run: Run, error: unknown): void {
-  const made = new Set(run.checks.map(({ name }) => name));
-  const left = ORDER.filter((name) => !made.has(name));
-  const [now, ...others] = left as [CheckName, ...CheckName[]];
-  const { code, reason } = asError(error);
-  run.checks.push(failed(now, reason, "try again, with more time: timeoutMs", code));
-  run.checks.push(...others.map((name) => needing(name, now)));
 }

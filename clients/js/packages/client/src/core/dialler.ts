@@ -36,12 +36,15 @@ export interface Attached {
 }
 
 export class Dialler {
+  /** From when the grace counts. */
+  #startMs = 0;
+
   constructor(
     private readonly greeting: Greeting,
     private readonly gate: Passage,
     private readonly lastReceived: () => number,
     private readonly tap: Tap,
-    private readonly waits: (message: wire.Waiting) => void = () => {},
+    private readonly waits: (message?: wire.Waiting) => void = () => {},
   ) {}
 
   /** Opens the first socket of a session; rejects with the server's reason where it gives one. */
@@ -74,9 +77,9 @@ export class Dialler {
   ): Promise<{ attempt: number; attached: Attached }> {
     const { env } = scope;
     const { addresses, graceMs } = this.greeting;
-    const startMs = env.now();
-    const leftMs = () => Math.max(0, graceMs - (env.now() - startMs));
-    let [round, beganMs, advisedMs] = [0, startMs, 0];
+    this.#startMs = env.now();
+    const leftMs = () => Math.max(0, graceMs - (env.now() - this.#startMs));
+    let [round, beganMs, advisedMs] = [0, this.#startMs, 0];
     let urls: readonly string[] = [];
     for (let attempt = 1; ; attempt++) {
       trying(attempt, cause);
@@ -87,7 +90,7 @@ export class Dialler {
         [urls, beganMs, advisedMs] = [addresses.order, env.now(), 0];
       }
       const [url = "", ...others] = urls;
-      if (leftMs() === 0) throw expired(env.now() - startMs, cause);
+      if (leftMs() === 0) throw expired(env.now() - this.#startMs, cause);
       try {
         return { attempt, attached: await this.attach(scope, url, leftMs()) };
       } catch (error) {
@@ -163,36 +166,44 @@ export class Dialler {
   }
 
   /** Reads the first message; anything but an answer to Hello is passed over. `unbound` is called
-   * when the server has this client wait: it has answered. */
+   * when the server has this client wait: it has answered. A wait that breaks is told. */
   async readWelcome(scope: Scope, socket: Socket, unbound?: () => void): Promise<wire.Welcome> {
     let sentOn = false;
     let silentMs: number | undefined;
-    for (;;) {
-      const data = await scope.race(socket.read(scope), silentMs, late);
-      let envelope: wire.Envelope;
-      try {
-        envelope = wire.decodeEnvelope(typeof data === "string" ? new Uint8Array() : data);
-      } catch {
-        continue;
+    try {
+      for (;;) {
+        const data = await scope.race(socket.read(scope), silentMs, late);
+        let envelope: wire.Envelope;
+        try {
+          envelope = wire.decodeEnvelope(typeof data === "string" ? new Uint8Array() : data);
+        } catch {
+          continue;
+        }
+        const { payload } = envelope;
+        this.tap("in", envelope);
+        if (payload.case === "welcome") {
+          socket.openedMs = socket.lastReceivedMs; // until now nothing was to be acknowledged
+          return payload.value;
+        }
+        if (payload.case === "waiting") {
+          silentMs = SILENT_MS;
+          unbound?.();
+          this.waits(payload.value);
+        }
+        if (payload.case === "goAway") {
+          sentOn = this.greeting.addresses.sentOn(payload.value.resumeUrl, socket.url);
+        }
+        if (payload.case === "error") throw new Refusal(errorFromWire(payload.value), sentOn);
+        if (payload.case === "sessionEnded") {
+          throw new Refusal(makeError("connection_lost", "the session ended before it was ready"));
+        }
       }
-      const { payload } = envelope;
-      this.tap("in", envelope);
-      if (payload.case === "welcome") {
-        socket.openedMs = socket.lastReceivedMs; // until now nothing was to be acknowledged
-        return payload.value;
+    } catch (error) {
+      if (silentMs) {
+        this.#startMs = scope.env.now(); // the time in the queue is none of the grace
+        this.waits();
       }
-      if (payload.case === "waiting") {
-        silentMs = SILENT_MS;
-        unbound?.();
-        this.waits(payload.value);
-      }
-      if (payload.case === "goAway") {
-        sentOn = this.greeting.addresses.sentOn(payload.value.resumeUrl, socket.url);
-      }
-      if (payload.case === "error") throw new Refusal(errorFromWire(payload.value), sentOn);
-      if (payload.case === "sessionEnded") {
-        throw new Refusal(makeError("connection_lost", "the session ended before it was ready"));
-      }
+      throw error;
     }
   }
 }

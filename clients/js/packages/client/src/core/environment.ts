@@ -77,7 +77,7 @@ export const realEnvironment = (): Environment => {
   return {
     now: () => performance.now(),
     after(ms, fn) {
-      const timer = setTimeout(fn, ms);
+      const timer = setTimeout(fn, Math.min(ms, 2e9)); // from 2 ** 31 on it would be 0
       return () => clearTimeout(timer);
     },
     openSocket(url, protocol) {

@@ -58,8 +58,8 @@ export interface ControlHandler {
     welcome: wire.Welcome,
     how: { readonly attempt: number; readonly afterMs: number; readonly unsent: number },
   ): void;
-  /** Where it is in the server's queue. */
-  waits(message: wire.Waiting): void;
+  /** Where it is in the server's queue; undefined = it has lost its place, or was refused. */
+  waits(message?: wire.Waiting): void;
   /** True while neither the bot nor the user speaks. */
   isQuiet(): boolean;
   /** A message that is broken or makes no sense. */

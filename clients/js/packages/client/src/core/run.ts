@@ -75,28 +75,28 @@ export class Run {
     const aborted = () => this.#scope.close(signal?.reason);
     signal?.addEventListener("abort", aborted);
     const { env } = this.#last;
-    const bound = (ms: number, toldMs: number) =>
-      this.#scope.after(ms, () => this.#scope.close(this.#late(toldMs)));
-    let leftMs = timeoutMs - (env.now() - sinceMs);
-    let cancel = bound(leftMs, timeoutMs);
     let fromMs = env.now();
-    let placeMs = 0;
-    let waits = false;
+    const dials = { ms: timeoutMs, leftMs: timeoutMs - (fromMs - sinceMs) };
+    const queues = { ms: waitingMs, leftMs: waitingMs };
+    let runs = dials;
+    const bound = () =>
+      this.#scope.after(runs.leftMs, () => this.#scope.close(this.#late(runs.ms)));
+    let cancel = bound();
+    let shown = "";
     this.#waits = (waiting) => {
-      const now = env.now();
-      if (waits !== (waiting !== undefined)) {
-        waits = !waits;
+      const place = waiting ? `${waiting.position} ${waiting.estimatedMs}` : "";
+      if (!place !== !shown) {
         cancel();
-        if (waits) {
-          leftMs -= now - fromMs;
-          placeMs ||= now + waitingMs;
-          cancel = bound(placeMs - now, waitingMs);
-        } else {
-          fromMs = now;
-          cancel = bound(leftMs, timeoutMs);
-        }
+        const now = env.now();
+        runs.leftMs -= now - fromMs;
+        fromMs = now;
+        runs = waiting ? queues : dials;
+        cancel = bound();
       }
-      if (waiting) this.host.setStatus({ status: "connecting", stage: "place", waiting });
+      if (waiting && place !== shown) {
+        this.host.setStatus({ status: "connecting", stage: "place", waiting });
+      }
+      shown = place;
     };
     try {
       if (signal?.aborted) throw signal.reason;
@@ -164,7 +164,10 @@ export class Run {
         run.#waits();
         run.#show(stage);
       },
-      waits: ({ position, estimatedMs }) => run.#waits({ position, estimatedMs }),
+      waits(message) {
+        if (!message) this.stage("server");
+        else run.#waits({ position: message.position, estimatedMs: message.estimatedMs });
+      },
       reconnecting: (attempt, cause) => {
         if (!run.#closing) run.host.setStatus({ status: "reconnecting", attempt, cause });
       },
@@ -210,7 +213,7 @@ export class Run {
 
   #show(stage: string): void {
     this.#stage = stage;
-    if (!this.#up && !this.#closing) this.host.setStatus({ status: "connecting", stage });
+    if (!this.#up && !this.closing) this.host.setStatus({ status: "connecting", stage });
   }
 
   #close(): void {

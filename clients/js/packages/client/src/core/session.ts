@@ -32,8 +32,8 @@ export interface SessionHost extends ToolsHost, PeerHost {
   ignored(reason: string): void;
   stage(stage: string): void;
   reconnecting(attempt: number, cause: VoxwireError): void;
-  /** Where it is in the server's queue, until the next stage. */
-  waits(message: wire.Waiting): void;
+  /** Where it is in the server's queue, until the next stage; undefined = not in it any more. */
+  waits(message?: wire.Waiting): void;
   /** The session is up, for the first time or again. */
   up(welcome: wire.Welcome): void;
   /** True while neither the bot nor the user is heard. */
@@ -216,8 +216,8 @@ export class Session implements ControlHandler {
     this.#up();
   }
 
-  waits(message: wire.Waiting): void {
-    this.#opening.stage = "no place";
+  waits(message?: wire.Waiting): void {
+    this.#opening.stage = message ? "no place" : "no answer to Hello";
     this.host.waits(message);
   }
 

@@ -65,6 +65,92 @@ test("what is left of the deadline counts after the wait", async () => {
   await done();
 });
 
+test("what is left of the deadline counts when the wait breaks, and the place is shown no more", async () => {
+  const { clock, server, stages, connect, done } = made();
+  server.place = place(2);
+  const connecting = connect({ timeoutMs: 1000 });
+  await clock.advance(8000);
+  const beganMs = clock.now();
+  server.network.state = "refused";
+  server.network.cut();
+  await clock.advance(0);
+  expect(stages.slice(-2)).toEqual([place(2), "server"]);
+  await expect(clock.until(connecting)).rejects.toMatchObject({ code: "connection_lost" });
+  expect(clock.now() - beganMs).toBeCloseTo(1000, -2);
+  await done();
+});
+
+test("a server that leaves at the end of a long wait is asked again", async () => {
+  const { clock, server, client, connect, done } = made();
+  server.place = place(1);
+  const connecting = connect();
+  for (let told = 0; told < 4; told++) {
+    await clock.advance(5000);
+    server.tell(place(1));
+  }
+  server.refuse = "going_away";
+  server.refusal = { retryable: true, retryAfterMs: 1000 };
+  server.letIn();
+  await clock.advance(500);
+  server.refuse = undefined;
+  await clock.until(connecting);
+  expect(client.status.get().status).toBe("ready");
+  await done();
+});
+
+test("a place that is told again is no change of the status", async () => {
+  const { clock, server, told, connect, done } = made();
+  server.place = place(2, 40_000);
+  const connecting = connect();
+  await clock.advance(5000);
+  for (const estimatedMs of [40_000, 40_000, 30_000]) {
+    server.tell(place(2, estimatedMs));
+    await clock.advance(5000);
+  }
+  expect(told).toEqual([place(2, 40_000), place(2, 30_000)]);
+  server.letIn();
+  await clock.until(connecting);
+  await done();
+});
+
+test("the bound of the wait counts all waits, not what is between, and is the error", async () => {
+  const { clock, server, connect, done } = made();
+  server.place = place(3);
+  const connecting = connect({ waitingMs: 14_000 });
+  await clock.advance(8000);
+  const brokeMs = clock.now();
+  server.network.state = "refused";
+  server.network.cut();
+  await clock.advance(3000);
+  server.network.state = "up";
+  await expect(clock.until(connecting)).rejects.toMatchObject({
+    code: "timeout",
+    reason: "no place within 14 s",
+  });
+  expect(clock.now() - brokeMs).toBeGreaterThan(3000 + 5900);
+  await done();
+});
+
+test("the time in the queue is none of the grace", async () => {
+  const { clock, server, client, connect, done } = made();
+  server.place = place(2);
+  const connecting = connect();
+  for (const _ of [1, 2]) {
+    await clock.advance(2000);
+    server.network.cut();
+    for (let told = 0; told < 8; told++) {
+      await clock.advance(5000);
+      server.tell(place(2));
+    }
+  }
+  server.network.cut();
+  await clock.advance(2000);
+  expect(client.status.get()).toMatchObject({ stage: "place" });
+  server.letIn();
+  await clock.until(connecting);
+  await done();
+});
+
 test("the wait has an end of its own", async () => {
   const { clock, server, connect, done } = made();
   server.place = place(3);

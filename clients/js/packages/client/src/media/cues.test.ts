@@ -53,6 +53,14 @@ it("lets words and states happen in order of position", () => {
   expect(cues.nextMs()).toBeUndefined();
 });
 
+it("lets a word by its arrival begin with the sound, though nothing has sounded yet", () => {
+  const cues = new Cues();
+  cues.begin(started("u", 0, wire.TimingSource.ARRIVAL));
+  cues.add({ ...words("u", 100), source: wire.TimingSource.ARRIVAL, baseMediaMs: 100n }, -1);
+  const [word] = cues.due(reached(0), 0);
+  expect(word?.event).toMatchObject({ startMs: 0 });
+});
+
 it("is not silent before it has spoken, though the server takes it for heard", () => {
   const cues = new Cues();
   cues.change(state(THINKING), 0);

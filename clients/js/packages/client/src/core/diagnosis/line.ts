@@ -170,7 +170,8 @@ export class Line {
     }
   }
 
-  #refused({ code, reason }: wire.Error): void {
+  #refused({ code, reason, subjectId }: wire.Error): void {
+    if (subjectId !== "" && subjectId !== String(PATH_ID)) return; // it is about something else
     const value = wire.create(wire.PathCloseSchema, { pathId: PATH_ID, code, reason });
     this.#path?.receive({ case: "pathClose", value });
   }

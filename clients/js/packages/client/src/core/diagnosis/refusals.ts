@@ -11,6 +11,14 @@ const FULL = "the operator can raise VOXWIRE_MAX_SESSIONS or add servers";
 const OF_CAPACITY: readonly (readonly [string, string])[] = [
   ["the server is too busy", "the operator can add servers, or a faster one"],
   ["this token allows no more sessions", OF_TOKEN],
+  [
+    "has used up the day's",
+    "the operator can raise VOXWIRE_CAPS_PER_USER or VOXWIRE_CAPS_PER_BOT, or what tokens allow",
+  ],
+  [
+    "who comes cannot be looked up",
+    "the operator has to see what the authenticator says in the server's log",
+  ],
   ["the server cannot decide just now", "the operator has to see why the servers' store is silent"],
 ];
 const OF_CODE: { readonly [code: string]: string } = {

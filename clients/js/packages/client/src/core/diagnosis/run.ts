@@ -34,7 +34,6 @@ const SLOW_MS = 400;
 
 const ADVICE: { readonly [name in CheckName]?: string } = {
   secure_origin: "serve the page by HTTPS, or open it by http://localhost on the server's machine",
-  server: "start the server, and check host, port and firewall",
   token: "get a token of POST /v1/tokens, and pass it: token, or tokenSource",
   rtt: "see the server's log: it ended the session, or does not answer",
   udp: "see the server's log",
@@ -48,6 +47,7 @@ const OF_END: { readonly [code: string]: string } = {
   going_away: "try again when the server is back",
   invalid_state: "have the bot stay: what comes behind could not be tried",
 };
+const NO_TIME = "no time was left";
 const NETWORK = ORDER.slice(1, ORDER.indexOf("microphone"));
 const MEDIA = ORDER.slice(ORDER.indexOf("webrtc"), ORDER.indexOf("udp"));
 
@@ -77,6 +77,8 @@ export class Run {
   #clockIsWrong = false;
   /** Why there is no session any more. */
   #ended: Check | undefined;
+  /** What is being tried, or was last. */
+  #tried: CheckName = "secure_origin";
 
   constructor(
     private readonly scope: Scope,
@@ -127,6 +129,17 @@ export class Run {
     this.#socket?.abort();
   }
 
+  /** Time is over, or it was called off: what was being tried fails, and the rest was not. */
+  giveUp(error: unknown): void {
+    const isMade = (asked: CheckName) => this.checks.some(({ name }) => name === asked);
+    const { code, reason } = asError(error);
+    if (!isMade("clock")) this.#putClock({ costsIt: false });
+    if (!isMade(this.#tried)) {
+      this.#put(failed(this.#tried, reason, "try again, with more time: timeoutMs", code));
+    }
+    this.#put(...ORDER.filter((name) => !isMade(name)).map((name) => skipped(name, NO_TIME)));
+  }
+
   // making them
 
   #put(...checks: readonly Check[]): void {
@@ -148,10 +161,12 @@ export class Run {
 
   async #attempt<T>(name: CheckName, work: () => Promise<T>): Promise<Attempt<T>> {
     const beganMs = this.scope.env.now();
+    this.#tried = name;
     const late = () => makeError("timeout", `it took longer than ${CHECK_MS / 1000} s`);
     try {
       return { value: await this.scope.race(work(), CHECK_MS, late) };
     } catch (error) {
+      if (this.scope.closed) throw error; // all is over
       const { code, reason } = asError(error);
       return { bad: failed(name, reason, ADVICE[name] ?? "", code) };
     } finally {
@@ -183,6 +198,7 @@ export class Run {
 
   async #reach(): Promise<CheckName | undefined> {
     const { url } = this.options.sessionOptions();
+    this.#tried = "server";
     const beganMs = this.scope.env.now();
     const { checks, socket } = await reach(this.scope, url, CHECK_MS, this.#gate);
     const tookMs = Math.round(this.scope.env.now() - beganMs);
@@ -285,7 +301,7 @@ export class Run {
     const servers = this.#iceServers();
     // one after the other, so that a session's own allocation has the quota for itself
     const asked = unwrapped(
-      await this.#onLine("udp", async () => canTry?.ask(servers) ?? []),
+      await this.#onLine("udp", async () => (servers.length > 0 ? canTry?.ask(servers) : [])),
     ).value;
     const { value: tried, bad } = unwrapped(
       await this.#onLine("udp", async (line, scope): Promise<PathTried> => {
@@ -301,7 +317,7 @@ export class Run {
       return "udp";
     }
     const around = { clockIsWrong: this.#clockIsWrong, nowS: Date.now() / 1000 };
-    const checks = conclude(asked ?? [], tried, around);
+    const checks = conclude(asked, tried, around);
     this.#put(...checks);
     if (tried.state === "up") return this.#echo();
     const cause = checks.find(({ state, name }) => state === "failed" && name !== "stun");

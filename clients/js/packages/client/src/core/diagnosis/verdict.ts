@@ -47,15 +47,19 @@ const OF_CODE: { readonly [error: number]: string } = {
   508: "the TURN server is full: raise coturn's total-quota, or its range of relay ports",
 };
 
-/** The checks `webrtc`, `stun`, `turn_udp`, `turn_tcp`, `turn_tls` and `udp`. */
+/** The checks `webrtc`, `stun`, `turn_udp`, `turn_tcp`, `turn_tls` and `udp`.
+ *
+ * @param known - What became of each URL; undefined = none was tried. */
 export function conclude(
-  asked: readonly Asked[],
+  known: readonly Asked[] | undefined,
   path: PathTried,
   around: Circumstances,
 ): readonly Check[] {
-  const found = new Found(asked, path, around);
-  const turn = (Object.keys(OVER) as Relaying[]).map((kind) => found.turn(kind));
-  return [found.webrtc(), found.stun(), ...turn, found.udp()];
+  const found = new Found(known ?? [], path, around);
+  const kinds = Object.keys(OVER) as Relaying[];
+  const turn = kinds.map((kind) => (known ? found.turn(kind) : skipped(kind, "not tried")));
+  const stun = known ? found.stun() : skipped("stun", "not tried");
+  return [found.webrtc(), stun, ...turn, found.udp()];
 }
 
 class Found {
