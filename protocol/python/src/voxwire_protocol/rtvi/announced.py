@@ -1,21 +1,19 @@
 """What a stock bot has announced that it will say, and how much of that was told as words. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Any, cast
 
-__all__ = ["Announced", "Progress", "Said", "progress_of"]
+from voxwire_protocol.text_join import WORD
 
-Said = Literal["new", "old", "unknown"]
-"""Words are still to be told; were told already, or belong to what is over; were not announced."""
-
-_UNKNOWN: Final = -1
+__all__ = ["Announced", "Progress", "progress_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a bot has come with a segment: its text and what is left of it, single-spaced."""
 
-    segment_id: int
+    segment_id: float | None
     text: str
     rest: str
 
@@ -29,8 +27,12 @@ def progress_of(data: Any) -> Progress | None:
     if not isinstance(text, str) or not isinstance(rest, str):
         return None
     number = members.get("segment_id")
-    segment_id = number if isinstance(number, int) else _UNKNOWN
-    return Progress(segment_id, " ".join(text.split()), " ".join(rest.split()))
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    return Progress(number if is_number else None, _spaced(text), _spaced(rest))
+
+
+def _spaced(text: str) -> str:
+    return " ".join(WORD.findall(text))
 
 
 @dataclass(slots=True)
@@ -45,7 +47,7 @@ class _Segment:
         told: Where what was told ends.
     """
 
-    segment_id: int
+    segment_id: float | None
     text: str
     spoken: int = 0
     worded: int = 0
@@ -69,9 +71,10 @@ def _is_of(segment: _Segment, progress: Progress) -> bool:
 class Announced:
     """The segment (RTVI 2.0 ``bot-output``) that is being spoken, and the one before the last end.
 
-    A bot tells each word twice, as ``bot-tts-text`` and by how far its segment has come. Pipecat
-    keeps the first of them back while the bot is silent: the next ``bot-started-speaking`` brings
-    it, out of its answer. The second comes in time.
+    A bot tells each word twice, as ``bot-tts-text`` and then by how far its segment has come.
+    Pipecat keeps the first of them back while the bot is silent: the next ``bot-started-speaking``
+    brings it, out of its answer. The second comes in time, so it tells which words are kept back.
+    What else comes of the segment before the end is of one that goes on behind a pause.
     """
 
     def __init__(self) -> None:
@@ -86,52 +89,75 @@ class Announced:
         segment = self._segment
         return self._tells_words and segment is not None and segment.spoken < len(segment.text)
 
-    def is_about(self, progress: Progress) -> bool:
-        """Whether it tells of the segment that is being spoken."""
-        segment = self._segment
-        return segment is not None and _is_of(segment, progress)
+    def progress(self, progress: Progress, begins: Callable[[], object], *, speaks: bool) -> None:
+        """Takes how far the bot has come.
 
-    def progress(self, progress: Progress) -> None:
-        """Takes how far the bot has come."""
-        past, text, rest = self._past, progress.text, progress.rest
-        if self._segment is None and past is not None and _is_of(past, progress) and rest != text:
-            return
-        segment = self._segment
-        if segment is None or not _is_of(segment, progress):
-            segment = self._segment = _Segment(progress.segment_id, text)
-        if text.endswith(rest):
-            segment.spoken = max(segment.spoken, len(text) - len(rest))
-        else:
+        Args:
+            progress: What `progress_of` gave.
+            begins: Called before another segment becomes the one that is being spoken.
+            speaks: Whether an utterance is open.
+        """
+        text = progress.text
+        if not text.endswith(progress.rest):
             self._segment = None  # it is told otherwise than it was announced
+            return
+        at = len(text) - len(progress.rest)
+        if at and self._segment is not None and _is_of(self._segment, progress):
+            self._segment.spoken = max(self._segment.spoken, at)
+        elif at and self._past is not None and _is_of(self._past, progress):
+            self._past.spoken = max(self._past.spoken, at)
+            if speaks and self._segment is None:
+                self._segment, self._past = self._past, None
+        else:
+            begins()
+            self._segment = _Segment(progress.segment_id, text, at, at, at)
 
-    def say(self, text: str) -> Said:
-        """Takes the text of a ``bot-tts-text``."""
+    def say(self, text: str, *, speaks: bool) -> str | None:
+        """Takes the text of a ``bot-tts-text``.
+
+        Args:
+            text: At least one word.
+            speaks: Whether an utterance is open.
+
+        Returns:
+            What is to be told. Empty = it was told already, or belongs to what is over; None = the
+            text as it is, which was not announced.
+        """
         self._tells_words = True
-        words = " ".join(text.split())
+        words = _spaced(text)
         segment, past = self._segment, self._past
-        if segment is not None and segment.take(words):
-            if segment.worded <= segment.told:
-                return "old"
-            segment.told = segment.worded
-            segment.spoken = max(segment.spoken, segment.worded)
-            return "new"
-        if past is not None and past.take(words):
-            return "old"
-        self._segment = None  # it is spoken otherwise than it was announced
-        return "unknown"
+        if segment is None or not segment.take(words):
+            if past is not None and past.take(words):
+                if segment is not None or past.worded <= past.spoken or not speaks:
+                    return ""
+                segment = past
+            else:
+                segment = None  # it is spoken otherwise than it was announced
+        self._segment, self._past = segment, None
+        if segment is None:
+            return None
+        told = segment.text[segment.told : segment.worded]
+        segment.told = max(segment.told, segment.worded)
+        segment.spoken = max(segment.spoken, segment.worded)
+        return told
 
     def rest(self) -> str:
         """What was spoken and is not told yet; it is told with that. Empty = nothing."""
         segment = self._segment
-        if segment is None or not self._tells_words or segment.spoken <= segment.told:
+        if segment is None or not self._tells_words:
             return ""
         text = segment.text[segment.told : segment.spoken]
-        segment.told = segment.spoken
+        segment.told = max(segment.told, segment.spoken)
         return text
 
     def end(self) -> None:
-        """The answer is over; words of it that come after that are known."""
-        self._past, self._segment = self._segment, None
+        """The answer is over; words of it that come after that are known.
+
+        A segment of which nothing was spoken is one of the next answer.
+        """
+        self._past = None
+        if self._segment is not None and self._segment.spoken:
+            self._past, self._segment = self._segment, None
 
     def clear(self) -> None:
         """Nothing of it will come any more."""

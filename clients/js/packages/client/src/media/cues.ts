@@ -69,7 +69,7 @@ export class Cues {
   add(message: wire.UtteranceWords, soundedMs = Number.POSITIVE_INFINITY): void {
     const id = message.utteranceId;
     if (message.source === wire.TimingSource.ARRIVAL && message.baseMediaMs > soundedMs) {
-      message.baseMediaMs = BigInt(soundedMs);
+      message.baseMediaMs = BigInt(Math.max(0, soundedMs)); // -1 before anything has
     }
     const words = decodeWords(message, {
       textSoFar: this.#timeline.text(id),
