@@ -333,7 +333,7 @@ def _started_behind(ended: str, begun: str, at: int, *, words: int, chars: int) 
 
 
 def bot_odd() -> list[dict[str, Any]]:
-    """Segments without numbers, progress that goes back, and rare white space."""
+    """Segments of one text with other names, progress that goes back, and rare white space."""
     return [
         _ready(),
         _started("s1", 40),
@@ -348,4 +348,20 @@ def bot_odd() -> list[dict[str, Any]]:
         _tts("c\u0085d", _word("s2", 2, 4, "c\u0085d", 2200), at=2200),
         _tts("\ufeff", at=2300),
         _stopped(_ended("s2", "COMPLETED", 2600, 3, 7), _state("IDLE"), at=2600),
+        # a sentence that is said twice
+        _started("s3", 3000),
+        _out("", "No."),
+        _tts("No.", _word("s3", 0, 0, "No.", 3010), at=3010),
+        _out("No.", ""),
+        _out("", "No.", segment=2),
+        _stopped(_state("IDLE"), at=3200),
+        late("s3"),
+        _out(
+            "No.",
+            "",
+            _word("s3", 1, 4, "No.", 3300),
+            _ended("s3", "COMPLETED", 3300, 2, 7),
+            at=3300,
+            segment=2,
+        ),
     ]

@@ -13,7 +13,6 @@ __all__ = ["Announced", "Progress", "progress_of"]
 class Progress:
     """How far a bot has come with a segment: its text and what is left of it, single-spaced."""
 
-    segment_id: float | None
     text: str
     rest: str
 
@@ -26,9 +25,7 @@ def progress_of(data: Any) -> Progress | None:
     text, rest = members.get("text"), said.get("remaining_text")
     if not isinstance(text, str) or not isinstance(rest, str):
         return None
-    number = members.get("segment_id")
-    is_number = isinstance(number, int | float) and not isinstance(number, bool)
-    return Progress(number if is_number else None, _spaced(text), _spaced(rest))
+    return Progress(_spaced(text), _spaced(rest))
 
 
 def _spaced(text: str) -> str:
@@ -37,17 +34,15 @@ def _spaced(text: str) -> str:
 
 @dataclass(slots=True)
 class _Segment:
-    """A stretch of text, with single spaces.
+    """A stretch of text, which is known by that.
 
     Attributes:
-        segment_id: As the bot numbers it.
-        text: All of it.
+        text: All of it, with single spaces.
         spoken: Where what has been spoken ends (``bot-output``).
         worded: Where what came as words of its own ends (``bot-tts-text``).
         told: Where what was told ends.
     """
 
-    segment_id: float | None
     text: str
     spoken: int = 0
     worded: int = 0
@@ -63,9 +58,12 @@ class _Segment:
         self.worded = at + len(words)
         return True
 
-
-def _is_of(segment: _Segment, progress: Progress) -> bool:
-    return (segment.segment_id, segment.text) == (progress.segment_id, progress.text)
+    def tell(self, end: int) -> str:
+        """What is to be told once it was spoken up to there."""
+        text = self.text[self.told : end]
+        self.told = max(self.told, end)
+        self.spoken = max(self.spoken, end)
+        return text
 
 
 class Announced:
@@ -97,20 +95,19 @@ class Announced:
             begins: Called before another segment becomes the one that is being spoken.
             speaks: Whether an utterance is open.
         """
-        text = progress.text
+        text, segment, past = progress.text, self._segment, self._past
+        at = len(text) - len(progress.rest)
         if not text.endswith(progress.rest):
             self._segment = None  # it is told otherwise than it was announced
-            return
-        at = len(text) - len(progress.rest)
-        if at and self._segment is not None and _is_of(self._segment, progress):
-            self._segment.spoken = max(self._segment.spoken, at)
-        elif at and self._past is not None and _is_of(self._past, progress):
-            self._past.spoken = max(self._past.spoken, at)
-            if speaks and self._segment is None:
-                self._segment, self._past = self._past, None
+        elif at and segment is not None and segment.text == text:
+            segment.spoken = max(segment.spoken, at)
+        elif at and past is not None and past.text == text:
+            past.spoken = max(past.spoken, at)
+            if speaks and segment is None:
+                self._segment = past
         else:
             begins()
-            self._segment = _Segment(progress.segment_id, text, at, at, at)
+            self._segment = _Segment(text, at, at, at)
 
     def say(self, text: str, *, speaks: bool) -> str | None:
         """Takes the text of a ``bot-tts-text``.
@@ -136,19 +133,12 @@ class Announced:
         self._segment, self._past = segment, None
         if segment is None:
             return None
-        told = segment.text[segment.told : segment.worded]
-        segment.told = max(segment.told, segment.worded)
-        segment.spoken = max(segment.spoken, segment.worded)
-        return told
+        return segment.tell(segment.worded)
 
     def rest(self) -> str:
         """What was spoken and is not told yet; it is told with that. Empty = nothing."""
         segment = self._segment
-        if segment is None or not self._tells_words:
-            return ""
-        text = segment.text[segment.told : segment.spoken]
-        segment.told = max(segment.told, segment.spoken)
-        return text
+        return segment.tell(segment.spoken) if segment is not None and self._tells_words else ""
 
     def end(self) -> None:
         """The answer is over; words of it that come after that are known.

@@ -3,9 +3,8 @@ import { isObject } from "./message.js";
 
 const spaced = (text: string) => text.trim().replace(/\s+/g, " ");
 
-/** A stretch of text. */
+/** A stretch of text, which is known by that. */
 interface Segment {
-  readonly id: number | undefined;
   readonly text: string;
   /** Where what has been spoken ends (`bot-output`). */
   spoken: number;
@@ -24,6 +23,14 @@ function take(segment: Segment | undefined, words: string): segment is Segment {
   return true;
 }
 
+/** What is to be told of a segment that was spoken up to there. */
+function tell(segment: Segment, end: number): string {
+  const { text, told, spoken } = segment;
+  segment.told = Math.max(told, end);
+  segment.spoken = Math.max(spoken, end);
+  return text.slice(told, end);
+}
+
 /**
  * The segment (RTVI 2.0 `bot-output`) that is being spoken, and the one before the last end.
  *
@@ -39,8 +46,8 @@ export class Announced {
 
   /** Whether there is announced text that the bot has not spoken yet. */
   get isOwed(): boolean {
-    const { text = "", spoken = 0 } = this.#segment ?? {};
-    return this.#tellsWords && spoken < text.length;
+    const segment = this.#segment;
+    return this.#tellsWords && !!segment && segment.spoken < segment.text.length;
   }
 
   /**
@@ -53,23 +60,19 @@ export class Announced {
     if (!isObject(data) || !isObject(data.spoken_progress)) return;
     const left = data.spoken_progress.remaining_text;
     if (typeof data.text !== "string" || typeof left !== "string") return;
-    const id = typeof data.segment_id === "number" ? data.segment_id : undefined;
     const text = spaced(data.text);
     const rest = spaced(left);
     const at = text.length - rest.length;
-    const isOf = (one: Segment | undefined) => one?.text === text && one.id === id;
-    const known = at ? [this.#segment, this.#past].find(isOf) : undefined;
+    const isOf = (one: Segment | undefined) => at && one?.text === text;
+    const known = [this.#segment, this.#past].find(isOf);
     if (!text.endsWith(rest))
       this.#segment = undefined; // it is told otherwise
     else if (known) {
       known.spoken = Math.max(known.spoken, at);
-      if (speaks && !this.#segment) {
-        this.#segment = known;
-        this.#past = undefined;
-      }
+      if (speaks && !this.#segment) this.#segment = known;
     } else {
       begins();
-      this.#segment = { id, text, spoken: at, worded: at, told: at };
+      this.#segment = { text, spoken: at, worded: at, told: at };
     }
   }
 
@@ -90,21 +93,12 @@ export class Announced {
       this.#segment = isPast ? past : undefined; // it is spoken otherwise
     }
     this.#past = undefined;
-    const segment = this.#segment;
-    if (!segment) return undefined;
-    const { told, worded } = segment;
-    segment.told = Math.max(told, worded);
-    segment.spoken = Math.max(segment.spoken, worded);
-    return segment.text.slice(told, worded);
+    return this.#segment && tell(this.#segment, this.#segment.worded);
   }
 
   /** What was spoken and is not told yet; it is told with that. Empty = nothing. */
   rest(): string {
-    const segment = this.#segment;
-    if (!segment || !this.#tellsWords) return "";
-    const { text, told, spoken } = segment;
-    segment.told = Math.max(told, spoken);
-    return text.slice(told, spoken);
+    return this.#segment && this.#tellsWords ? tell(this.#segment, this.#segment.spoken) : "";
   }
 
   /**
