@@ -112,3 +112,36 @@ async def test_a_word_behind_the_end_is_heard_in_its_own_answer() -> None:
     assert _words(found) == [("s1", "It"), ("s1", "is"), ("s1", "Paris."), ("s2", "Bye")]
     [end] = [one["utteranceEnded"] for one in found if "utteranceEnded" in one]
     assert (end["end"], end["heardWords"]) == ("UTTERANCE_END_COMPLETED", 3)
+
+
+async def test_a_sentence_that_goes_on_behind_a_pause_keeps_its_words() -> None:
+    told = Told()
+    bot = rtvi.StockBot(new_id=lambda: "1")
+    await told.announce("It costs $5 now.", SEGMENT)
+    await told.push(BotStartedSpeakingFrame())
+    await told.word("It", "It", " costs $5 now.")
+    await told.push(BotStoppedSpeakingFrame())
+    found = _read(told.messages, bot)
+    bot.overdue(0)
+    told.messages.clear()
+    await told.push(BotStartedSpeakingFrame())
+    await told.word("costs", "It costs", " $5 now.")
+    await told.word("$5", "It costs $5", " now.")
+    await told.word("now.", "It costs $5 now.", "")
+    await told.push(BotStoppedSpeakingFrame())
+    found += _read(told.messages, bot)
+    assert _words(found) == [("s1", "It"), ("s2", "costs"), ("s2", "$5"), ("s2", "now.")]
+
+
+async def test_a_sentence_that_is_announced_ahead_is_told_once() -> None:
+    told = Told()
+    await told.announce("One two.", SEGMENT)
+    await told.push(BotStartedSpeakingFrame())
+    await told.word("One", "One", " two.")
+    await told.announce("Three four.", 8)
+    await told.word("two.", "One two.", "")
+    await told.word("Three", "Three", " four.", 8)
+    await told.word("four.", "Three four.", "", 8)
+    await told.push(BotStoppedSpeakingFrame())
+    said = [text for _, text in _words(_read(told.messages))]
+    assert said == ["One", "two.", "Three", "four."]

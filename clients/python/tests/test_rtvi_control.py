@@ -305,6 +305,23 @@ async def test_the_end_of_an_utterance_waits_a_second_for_a_word_that_is_late(
 
 
 @in_virtual_time
+async def test_what_telling_the_end_that_waited_raises_ends_the_session(
+    time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(envelope: wire.Envelope) -> None:
+        raise UsageError(ErrorCode.INTERNAL, envelope.WhichOneof("payload") or "")
+
+    held = Held(time, FakeLine(SOCKET))
+    async with running(held, time) as line:
+        await _owes(line, time)
+        monkeypatch.setattr(held.handler, "handle", refuse)
+        await time.advance(1001)
+        assert held.running is not None
+        assert held.running.done()
+        assert (await held.failure()).reason == "utterance_ended"
+
+
+@in_virtual_time
 async def test_an_interruption_behind_the_end_throws_no_sound_away(time: VirtualTime) -> None:
     held = Held(time, FakeLine(RTC))
     async with running(held, time) as line:

@@ -7,7 +7,7 @@ Chinese and Japanese are written without spaces; every other script here has the
 import re
 from typing import Final
 
-__all__ = ["UNSPACED", "join_texts"]
+__all__ = ["UNSPACED", "WORD", "join_texts"]
 
 UNSPACED: Final = (
     "\u2e80-\u2fdf"  # radicals
@@ -18,6 +18,11 @@ UNSPACED: Final = (
     "\U0001b000-\U0001b16f\U0001f200-\U0001f2ff\U00020000-\U0003ffff"
 )
 """Characters that are written without spaces between them, as a class of a regular expression."""
+
+WORD: Final = re.compile(
+    "[^\\t-\\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+",
+)
+"""What stands between white space, which is what a page takes for it (``\\s`` in ECMAScript)."""
 
 _MARKS: Final = "\u2018-\u201f\u2014\u2026"
 _TIGHT: Final = re.compile(

@@ -210,7 +210,7 @@ function codeOf(call: () => unknown): string {
 const sameId = (want: Json, have: RtviMessage | undefined): Json =>
   want.id === "id-+" ? { ...want, id: have?.id ?? null } : want;
 
-const LATE = ["late", "never", "late-cut", "late-next", "late-order"];
+const LATE = ["late", "never", "late-cut", "late-next", "late-order", "ahead", "goes-on", "odd"];
 const SCRIPTS = ["speech", "unspaced", "cut", "lost", ...LATE, "tools", "app", "asked"];
 
 test.each(SCRIPTS)("a stock bot: %s", (name) => {

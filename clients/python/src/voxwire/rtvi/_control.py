@@ -3,9 +3,8 @@
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from voxwire._attach import client_info, expired, is_final
 from voxwire._deadline import Deadline
@@ -244,10 +243,7 @@ class StockControl:
         Raises:
             LineLost: It is.
         """
-        sides: list[Coroutine[Any, Any, None]] = [
-            self._read(line, handler),
-            self._write(line, handler),
-        ]
+        sides = (self._read(line, handler), self._write(line, handler), self._late_words.failed())
         tasks = [asyncio.create_task(side, name="voxwire-stock") for side in sides]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import NoReturn
 
 from voxwire_protocol.rtvi import LATE_MS, StockBot
 
@@ -21,6 +22,14 @@ class LateWords:
         self._bot, self._end = bot, end
         self._utterance_id = ""
         self._timer: asyncio.TimerHandle | None = None
+        self._error: Exception | None = None
+        self._has_failed = asyncio.Event()
+
+    async def failed(self) -> NoReturn:
+        """Waits for what telling an end raises, and raises it. Cancel-safe."""
+        await self._has_failed.wait()
+        assert self._error is not None
+        raise self._error
 
     def look(self) -> None:
         """Begins to wait, or waits no more."""
@@ -31,7 +40,7 @@ class LateWords:
         self._utterance_id = late
         if late:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(LATE_MS / 1000, self.give_up)
+            self._timer = loop.call_later(LATE_MS / 1000, self._give_up_in_time)
 
     def give_up(self) -> None:
         """What has not come is not waited for."""
@@ -44,3 +53,10 @@ class LateWords:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _give_up_in_time(self) -> None:
+        try:
+            self.give_up()
+        except Exception as error:  # a timer has nobody to raise it to; `failed` has
+            self._error = error
+            self._has_failed.set()

@@ -1,21 +1,18 @@
 """What a stock bot has announced that it will say, and how much of that was told as words. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Any, cast
 
-__all__ = ["Announced", "Progress", "Said", "progress_of"]
+from voxwire_protocol.text_join import WORD
 
-Said = Literal["new", "old", "unknown"]
-"""Words are still to be told; were told already, or belong to what is over; were not announced."""
-
-_UNKNOWN: Final = -1
+__all__ = ["Announced", "Progress", "progress_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a bot has come with a segment: its text and what is left of it, single-spaced."""
 
-    segment_id: int
     text: str
     rest: str
 
@@ -28,24 +25,24 @@ def progress_of(data: Any) -> Progress | None:
     text, rest = members.get("text"), said.get("remaining_text")
     if not isinstance(text, str) or not isinstance(rest, str):
         return None
-    number = members.get("segment_id")
-    segment_id = number if isinstance(number, int) else _UNKNOWN
-    return Progress(segment_id, " ".join(text.split()), " ".join(rest.split()))
+    return Progress(_spaced(text), _spaced(rest))
+
+
+def _spaced(text: str) -> str:
+    return " ".join(WORD.findall(text))
 
 
 @dataclass(slots=True)
 class _Segment:
-    """A stretch of text, with single spaces.
+    """A stretch of text, which is known by that.
 
     Attributes:
-        segment_id: As the bot numbers it.
-        text: All of it.
+        text: All of it, with single spaces.
         spoken: Where what has been spoken ends (``bot-output``).
         worded: Where what came as words of its own ends (``bot-tts-text``).
         told: Where what was told ends.
     """
 
-    segment_id: int
     text: str
     spoken: int = 0
     worded: int = 0
@@ -61,17 +58,21 @@ class _Segment:
         self.worded = at + len(words)
         return True
 
-
-def _is_of(segment: _Segment, progress: Progress) -> bool:
-    return (segment.segment_id, segment.text) == (progress.segment_id, progress.text)
+    def tell(self, end: int) -> str:
+        """What is to be told once it was spoken up to there."""
+        text = self.text[self.told : end]
+        self.told = max(self.told, end)
+        self.spoken = max(self.spoken, end)
+        return text
 
 
 class Announced:
     """The segment (RTVI 2.0 ``bot-output``) that is being spoken, and the one before the last end.
 
-    A bot tells each word twice, as ``bot-tts-text`` and by how far its segment has come. Pipecat
-    keeps the first of them back while the bot is silent: the next ``bot-started-speaking`` brings
-    it, out of its answer. The second comes in time.
+    A bot tells each word twice, as ``bot-tts-text`` and then by how far its segment has come.
+    Pipecat keeps the first of them back while the bot is silent: the next ``bot-started-speaking``
+    brings it, out of its answer. The second comes in time, so it tells which words are kept back.
+    What else comes of the segment before the end is of one that goes on behind a pause.
     """
 
     def __init__(self) -> None:
@@ -86,52 +87,67 @@ class Announced:
         segment = self._segment
         return self._tells_words and segment is not None and segment.spoken < len(segment.text)
 
-    def is_about(self, progress: Progress) -> bool:
-        """Whether it tells of the segment that is being spoken."""
-        segment = self._segment
-        return segment is not None and _is_of(segment, progress)
+    def progress(self, progress: Progress, begins: Callable[[], object], *, speaks: bool) -> None:
+        """Takes how far the bot has come.
 
-    def progress(self, progress: Progress) -> None:
-        """Takes how far the bot has come."""
-        past, text, rest = self._past, progress.text, progress.rest
-        if self._segment is None and past is not None and _is_of(past, progress) and rest != text:
-            return
-        segment = self._segment
-        if segment is None or not _is_of(segment, progress):
-            segment = self._segment = _Segment(progress.segment_id, text)
-        if text.endswith(rest):
-            segment.spoken = max(segment.spoken, len(text) - len(rest))
-        else:
+        Args:
+            progress: What `progress_of` gave.
+            begins: Called before another segment becomes the one that is being spoken.
+            speaks: Whether an utterance is open.
+        """
+        text, segment, past = progress.text, self._segment, self._past
+        at = len(text) - len(progress.rest)
+        if not text.endswith(progress.rest):
             self._segment = None  # it is told otherwise than it was announced
+        elif at and segment is not None and segment.text == text:
+            segment.spoken = max(segment.spoken, at)
+        elif at and past is not None and past.text == text:
+            past.spoken = max(past.spoken, at)
+            if speaks and segment is None:
+                self._segment = past
+        else:
+            begins()
+            self._segment = _Segment(text, at, at, at)
 
-    def say(self, text: str) -> Said:
-        """Takes the text of a ``bot-tts-text``."""
+    def say(self, text: str, *, speaks: bool) -> str | None:
+        """Takes the text of a ``bot-tts-text``.
+
+        Args:
+            text: At least one word.
+            speaks: Whether an utterance is open.
+
+        Returns:
+            What is to be told. Empty = it was told already, or belongs to what is over; None = the
+            text as it is, which was not announced.
+        """
         self._tells_words = True
-        words = " ".join(text.split())
+        words = _spaced(text)
         segment, past = self._segment, self._past
-        if segment is not None and segment.take(words):
-            if segment.worded <= segment.told:
-                return "old"
-            segment.told = segment.worded
-            segment.spoken = max(segment.spoken, segment.worded)
-            return "new"
-        if past is not None and past.take(words):
-            return "old"
-        self._segment = None  # it is spoken otherwise than it was announced
-        return "unknown"
+        if segment is None or not segment.take(words):
+            if past is not None and past.take(words):
+                if segment is not None or past.worded <= past.spoken or not speaks:
+                    return ""
+                segment = past
+            else:
+                segment = None  # it is spoken otherwise than it was announced
+        self._segment, self._past = segment, None
+        if segment is None:
+            return None
+        return segment.tell(segment.worded)
 
     def rest(self) -> str:
         """What was spoken and is not told yet; it is told with that. Empty = nothing."""
         segment = self._segment
-        if segment is None or not self._tells_words or segment.spoken <= segment.told:
-            return ""
-        text = segment.text[segment.told : segment.spoken]
-        segment.told = segment.spoken
-        return text
+        return segment.tell(segment.spoken) if segment is not None and self._tells_words else ""
 
     def end(self) -> None:
-        """The answer is over; words of it that come after that are known."""
-        self._past, self._segment = self._segment, None
+        """The answer is over; words of it that come after that are known.
+
+        A segment of which nothing was spoken is one of the next answer.
+        """
+        self._past = None
+        if self._segment is not None and self._segment.spoken:
+            self._past, self._segment = self._segment, None
 
     def clear(self) -> None:
         """Nothing of it will come any more."""

@@ -1,11 +1,10 @@
 """Turns, responses, utterances and words of a stock bot, which names none of them. Pure."""
 
-import re
 from typing import Any, Final
 
 from voxwire_protocol import wire
 from voxwire_protocol.rtvi.announced import Announced, progress_of
-from voxwire_protocol.text_join import join_texts
+from voxwire_protocol.text_join import WORD, join_texts
 
 __all__ = ["LATE_MS", "Arrivals"]
 
@@ -16,7 +15,6 @@ _MAX_TEXT_CHARS: Final = 262_144
 _TAIL_CHARS: Final = 16
 """How much of the text so far decides how the next word joins it."""
 
-_WORD: Final = re.compile(r"\S+")
 _BOT: Final = wire.BotState
 _USER: Final = wire.UserState
 
@@ -159,21 +157,26 @@ class Arrivals:
 
     def words(self, text: str, media_ms: int) -> list[wire.Envelope]:
         """A word or a sentence sounds about now, or has sounded where it comes late."""
-        if not text.strip() or self._silenced:
+        if not WORD.search(text) or self._silenced:
             return []
-        said = self._announced.say(text)
-        if said == "old":
+        told = self._announced.say(text, speaks=bool(self._utterance_id))
+        if told == "":
             return []
-        ended = self.overdue(media_ms) if said == "unknown" else []
-        return [*ended, *self._tell(text, media_ms), *self._settle(media_ms)]
+        ended = self.overdue(media_ms) if told is None else []
+        told = text if told is None else told
+        return [*ended, *self._tell(told, media_ms), *self._settle(media_ms)]
 
     def progress(self, data: Any, media_ms: int) -> list[wire.Envelope]:
         """How far the bot has come with a text that it announced: the data of ``bot-output``."""
         progress = progress_of(data)
         if self._silenced or progress is None:
             return []
-        ended = [] if self._announced.is_about(progress) else self.overdue(media_ms)
-        self._announced.progress(progress)
+        ended: list[wire.Envelope] = []
+        self._announced.progress(
+            progress,
+            lambda: ended.extend(self.overdue(media_ms)),
+            speaks=bool(self._utterance_id),
+        )
         if not self._late:
             return ended
         return [*self._tell(self._announced.rest(), media_ms), *self._settle(media_ms)]
@@ -190,7 +193,7 @@ class Arrivals:
         return [] if self._announced.is_owed else self.overdue(media_ms)
 
     def _tell(self, text: str, media_ms: int) -> list[wire.Envelope]:
-        spans = [found.span() for found in _WORD.finditer(text)]
+        spans = [found.span() for found in WORD.finditer(text)]
         if not spans or self._chars + len(text) >= _MAX_TEXT_CHARS:
             return []
         begun = self._begin(media_ms)

@@ -114,6 +114,14 @@ it("gives a message without a source that of its utterance", () => {
   expect(sources).toEqual(["unknown", "estimated"]);
 });
 
+it("has no word before the first sample, though it arrives before anything has sounded", () => {
+  const cues = new Cues();
+  cues.begin(started("u", 0, wire.TimingSource.ARRIVAL));
+  cues.add({ ...words("u", 0), source: wire.TimingSource.ARRIVAL }, -1);
+  const [word] = cues.due(reached(0), 0);
+  expect(word?.event).toMatchObject({ startMs: 0 });
+});
+
 it("goes on from a snapshot: what fired does not fire again, what passed unknown never does", () => {
   const cues = new Cues();
   cues.begin(started("u"));

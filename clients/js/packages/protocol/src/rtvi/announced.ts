@@ -1,15 +1,10 @@
 /** What a stock bot has announced that it will say, and how much of that was told as words. */
-import type { JsonValue } from "../json-text.js";
 import { isObject } from "./message.js";
 
-/** Words are still to be told; were told already, or belong to what is over; were not announced. */
-export type Said = "new" | "old" | "unknown";
+const spaced = (text: string) => text.trim().replace(/\s+/g, " ");
 
-const spaced = (text: string) => text.trim().split(/\s+/).join(" ");
-
-/** A stretch of text. */
+/** A stretch of text, which is known by that. */
 interface Segment {
-  readonly id: JsonValue | undefined;
   readonly text: string;
   /** Where what has been spoken ends (`bot-output`). */
   spoken: number;
@@ -28,12 +23,21 @@ function take(segment: Segment | undefined, words: string): segment is Segment {
   return true;
 }
 
+/** What is to be told of a segment that was spoken up to there. */
+function tell(segment: Segment, end: number): string {
+  const { text, told, spoken } = segment;
+  segment.told = Math.max(told, end);
+  segment.spoken = Math.max(spoken, end);
+  return text.slice(told, end);
+}
+
 /**
  * The segment (RTVI 2.0 `bot-output`) that is being spoken, and the one before the last end.
  *
- * A bot tells each word twice, as `bot-tts-text` and by how far its segment has come. Pipecat keeps
- * the first of them back while the bot is silent: the next `bot-started-speaking` brings it, out of
- * its answer. The second comes in time.
+ * A bot tells each word twice, as `bot-tts-text` and then by how far its segment has come. Pipecat
+ * keeps the first of them back while the bot is silent: the next `bot-started-speaking` brings it,
+ * out of its answer. The second comes in time, so it tells which words are kept back. What else
+ * comes of the segment before the end is of one that goes on behind a pause.
  */
 export class Announced {
   #segment: Segment | undefined;
@@ -42,59 +46,68 @@ export class Announced {
 
   /** Whether there is announced text that the bot has not spoken yet. */
   get isOwed(): boolean {
-    const { text = "", spoken = 0, told = 0 } = this.#segment ?? {};
-    return this.#tellsWords && Math.max(spoken, told) < text.length;
+    const segment = this.#segment;
+    return this.#tellsWords && !!segment && segment.spoken < segment.text.length;
   }
 
   /**
    * Takes the data of a `bot-output`; what has another form says nothing.
    *
+   * @param speaks Whether an utterance is open.
    * @param begins Called when it is about another segment, before that is the one being spoken.
    */
-  progress(data: unknown, begins: () => void): void {
+  progress(data: unknown, speaks: boolean, begins: () => void): void {
     if (!isObject(data) || !isObject(data.spoken_progress)) return;
-    const { segment_id: id } = data;
     const left = data.spoken_progress.remaining_text;
     if (typeof data.text !== "string" || typeof left !== "string") return;
     const text = spaced(data.text);
     const rest = spaced(left);
-    const isOf = (one: Segment | undefined) => one?.text === text && one.id === id;
-    if (!this.#segment && isOf(this.#past) && rest !== text) return;
-    if (!isOf(this.#segment)) {
-      begins();
-      this.#segment = { id, text, spoken: 0, worded: 0, told: 0 };
-    }
+    const at = text.length - rest.length;
+    const isOf = (one: Segment | undefined) => at && one?.text === text;
+    const known = [this.#segment, this.#past].find(isOf);
     if (!text.endsWith(rest))
       this.#segment = undefined; // it is told otherwise
-    else if (this.#segment) this.#segment.spoken = text.length - rest.length;
+    else if (known) {
+      known.spoken = Math.max(known.spoken, at);
+      if (speaks && !this.#segment) this.#segment = known;
+    } else {
+      begins();
+      this.#segment = { text, spoken: at, worded: at, told: at };
+    }
   }
 
-  /** Takes the text of a `bot-tts-text`. */
-  say(text: string): Said {
+  /**
+   * Takes the text of a `bot-tts-text`.
+   *
+   * @param speaks Whether an utterance is open.
+   * @returns What is to be told. Empty = it was told already, or belongs to what is over; undefined
+   * = the text as it is, which was not announced.
+   */
+  say(text: string, speaks: boolean): string | undefined {
     this.#tellsWords = true;
     const words = spaced(text);
-    const segment = this.#segment;
-    if (take(segment, words)) {
-      if (segment.worded <= segment.told) return "old";
-      segment.told = segment.worded;
-      return "new";
+    const past = this.#past;
+    if (!take(this.#segment, words)) {
+      const isPast = take(past, words);
+      if (isPast && (this.#segment || past.worded <= past.spoken || !speaks)) return "";
+      this.#segment = isPast ? past : undefined; // it is spoken otherwise
     }
-    if (take(this.#past, words)) return "old";
-    this.#segment = undefined; // it is spoken otherwise than it was announced
-    return "unknown";
+    this.#past = undefined;
+    return this.#segment && tell(this.#segment, this.#segment.worded);
   }
 
   /** What was spoken and is not told yet; it is told with that. Empty = nothing. */
   rest(): string {
-    const segment = this.#segment;
-    if (!segment || !this.#tellsWords) return "";
-    const { text, told, spoken } = segment;
-    segment.told = Math.max(told, spoken);
-    return text.slice(told, spoken);
+    return this.#segment && this.#tellsWords ? tell(this.#segment, this.#segment.spoken) : "";
   }
 
-  /** The answer is over; words of it that come after that are known. */
+  /**
+   * The answer is over; words of it that come after that are known. A segment of which nothing was
+   * spoken is one of the next answer.
+   */
   end(): void {
+    this.#past = undefined;
+    if (!this.#segment?.spoken) return;
     this.#past = this.#segment;
     this.#segment = undefined;
   }

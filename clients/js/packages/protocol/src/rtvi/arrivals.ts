@@ -149,17 +149,17 @@ export class Arrivals {
   /** A word or a sentence sounds about now, or has sounded where it comes late. */
   words(text: string, mediaMs: number): Envelope[] {
     if (!text.trim() || this.#isSilenced) return [];
-    const said = this.#announced.say(text);
-    if (said === "old") return [];
-    const ended = said === "unknown" ? this.overdue(mediaMs) : [];
-    return [...ended, ...this.#catchUp(mediaMs, text)];
+    const told = this.#announced.say(text, !!this.#utteranceId);
+    if (told === "") return [];
+    const ended = told ? [] : this.overdue(mediaMs);
+    return [...ended, ...this.#catchUp(mediaMs, told ?? text)];
   }
 
   /** How far the bot has come with a text that it announced: the data of `bot-output`. */
   progress(data: unknown, mediaMs: number): Envelope[] {
     if (this.#isSilenced) return [];
     let ended: Envelope[] = [];
-    this.#announced.progress(data, () => {
+    this.#announced.progress(data, !!this.#utteranceId, () => {
       ended = this.overdue(mediaMs);
     });
     return this.#isLate ? this.#catchUp(mediaMs) : ended;
