@@ -153,6 +153,7 @@ class Directory:
             give_back=self._give_back,
             num_sessions=lambda: len(registry),
             clock=clock,
+            crowded=self._starts.crowded,
         )
         """Those who wait for a place."""
 
@@ -235,13 +236,13 @@ class Directory:
         Args:
             ticket: Who asks, vouched for.
             comes: What the door has done is work already: it counts for the address, and
-                ``attach`` takes the ticket without one.
+                ``attach`` takes the ticket as ``counted``.
         """
         try:
             self._give_back(self._place())
             self._check(ticket)
             if comes:
-                self._starts.come(ticket.address)
+                self._starts.come(ticket.counts_for)
         except REFUSALS as error:
             return self._refused(error)
         return None
@@ -264,7 +265,7 @@ class Directory:
                 async with self._users.of(claims.user):
                     await self._unused(claims)
         except (NoSuchBotError, TokenError) as error:
-            self._starts.turned_away(ticket.address)
+            self._starts.turned_away(ticket.counts_for)
             return self._refused(error)
         except (AuthenticatorFailedError, StoreUnreachableError) as error:
             return self._refused(error)
@@ -378,7 +379,7 @@ class Directory:
             if admitted.claims is not None:
                 await turn.enter_async_context(self._users.of(admitted.claims.user))
                 self._starts.check_user(admitted.claims.user)  # of several at once, too
-            self._starts.come(attempt.ticket.address)
+            self._starts.come(attempt.ticket.counts_for)
             held.push_async_callback(self._forget, session_id)
             caps = self._accounts.caps_of(admitted.bot.name, admitted.claims)
             try:
@@ -387,11 +388,11 @@ class Directory:
                 if admitted.claims is not None:
                     await self._reserve(session_id, nonce, admitted.claims, held)
             except StoreUnreachableError:
-                self._starts.take_back(attempt.ticket.address)
+                self._starts.take_back(attempt.ticket.counts_for)
                 raise
             except _UsedError:  # who has no good token takes nothing from those beside him
-                self._starts.take_back(attempt.ticket.address)
-                self._starts.turned_away(attempt.ticket.address)
+                self._starts.take_back(attempt.ticket.counts_for)
+                self._starts.turned_away(attempt.ticket.counts_for)
                 raise
             spending = self._accounts.open(caps)
             session = self._born(session_id, attempt, admitted, spending)
@@ -469,9 +470,9 @@ class Directory:
         try:
             admitted = self._admission.check(ticket, now_s=self._wall_s())
         except (NoSuchBotError, TokenError):
-            self._starts.turned_away(ticket.address)
+            self._starts.turned_away(ticket.counts_for)
             raise
-        self._starts.check_address(ticket.address)
+        self._starts.check_address(ticket.counts_for)
         if admitted.claims is not None:
             self._starts.check_user(admitted.claims.user)
         self._accounts.look(self._accounts.caps_of(admitted.bot.name, admitted.claims))
