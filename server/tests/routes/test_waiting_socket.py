@@ -13,7 +13,8 @@ from voxwire_server.session.waiting import Place
 
 
 async def silence() -> dict[str, Any]:
-    return await asyncio.Event().wait() or {}
+    await asyncio.Event().wait()
+    return {}
 
 
 async def nobody(_: dict[str, Any]) -> None:
