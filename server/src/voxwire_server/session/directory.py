@@ -643,6 +643,8 @@ class Directory:
             _, left = await asyncio.wait(self._work, timeout=rest_s)
             for task in left:
                 task.cancel()
+            if left:
+                await asyncio.wait(left, timeout=_GIVING_BACK_S)
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         task = asyncio.get_running_loop().create_task(work)
