@@ -14,7 +14,7 @@ from voxwire_server.control import bad_messages, intake, link
 from voxwire_server.conversation import file_arrival, files
 from voxwire_server.pipeline import input as pipeline_input
 from voxwire_server.playout import path_formats
-from voxwire_server.routes import hello, stock_files, stock_uploads
+from voxwire_server.routes import hello, stock_files, stock_uploads, waiting_socket
 from voxwire_server.strict_json import load_json
 
 SPEC = (Path(__file__).resolve().parents[2] / "protocol" / "spec" / "limits.md").read_text("utf-8")
@@ -60,6 +60,7 @@ def test_every_limit_is_the_code_s() -> None:
         "head of a request": settings.hello_timeout_ms,
         "Hello": settings.hello_timeout_ms,
         "Hello size": hello._MAX_HELLO_BYTES,
+        "said while a client waits for a place": waiting_socket.MAX_KEPT_BYTES,
         "metadata in Hello": hello._MAX_METADATA_BYTES,
         "write to a client that does not read": link.MAX_STUCK_MS,
         "ping unanswered by a client that sends": link.MAX_DEAF_MS,

@@ -163,6 +163,26 @@ async def test_on_the_wire_a_wait_is_unnumbered_and_only_for_those_who_can() -> 
             assert not message.HasField("error")
 
 
+async def test_who_says_too_much_while_it_waits_is_told_so_and_closed() -> None:
+    async with (
+        two_places(max_sessions=1) as server,
+        websockets.connect(f"{server.url}/v1/session", subprotocols=OURS) as first,
+        websockets.connect(f"{server.url}/v1/session", subprotocols=OURS) as second,
+    ):
+        await hello(first)
+        assert (await read(first)).HasField("welcome")
+        await hello(second, wire.Feature.FEATURE_WAITING)
+        assert (await read(second)).HasField("waiting")
+        for _ in range(513):
+            await second.send(b"")
+        while not (message := await read(second)).HasField("error"):
+            assert message.HasField("waiting")
+        assert message.error.code == wire.ErrorCode.ERROR_CODE_TOO_LARGE
+        await second.wait_closed()
+        assert second.close_code == 4000 + message.error.code
+        assert (await listed(server))[1] == 0
+
+
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "cut"])
 async def test_a_client_that_is_gone_holds_no_place_in_the_queue(closed: bool) -> None:
     async with two_places(max_sessions=1) as server:

@@ -91,7 +91,8 @@ class Settings(BaseSettings):
     keys: str = Field(default="", repr=False)
     """Instead of ``key``, for rotation: JSON list of up to two keys; the first one signs."""
     keys_file: str = ""
-    """Instead of ``keys``: file that has them; read anew on SIGHUP, under calls."""
+    """Instead of ``keys``: file that has them; read anew on SIGHUP, under calls. Only a server
+    whose first key can sign when it starts has ``/v1/tokens``."""
     authenticator: str | Callable[..., Any] = ""
     """Who may come, besides those with tokens of ours: a function, or ``package.module:function``
     or ``file.py:function`` where one is (:class:`~voxwire_server.authenticator.Authenticator`)."""

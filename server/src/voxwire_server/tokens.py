@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, cast
+from typing import Annotated, Final, NamedTuple, cast
 
 from jwt import PyJWS
 from jwt.exceptions import PyJWTError
@@ -20,9 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSc
 from voxwire_protocol import wire
 from voxwire_server.keys import Key, KeyRing, KeyRingError
 from voxwire_server.strict_json import checked, load_json
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "LEEWAY_S",

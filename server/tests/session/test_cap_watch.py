@@ -121,6 +121,30 @@ def test_at_midnight_everything_begins_anew() -> None:
     assert again.time_left_ms == 0
 
 
+def test_each_warning_is_sent_and_time_first() -> None:
+    day = Day(seconds=60, turns=10, llm_tokens=100)
+    day.spend(turns=9, llm_tokens=95, seconds=56)
+    said = [day.watch.watch(at_ms, wall_s=NOON_S, busy=False) for at_ms in (0, 1000, 2000, 3000)]
+    told = [(it.reason, it.time_left_ms) for it in said if isinstance(it, wire.GoAway)]
+    assert len({reason for reason, _ in told}) == 3
+    assert [left_ms for _, left_ms in told] == [4000, 0, 0]
+    assert said[3] is None
+
+
+def test_time_is_warned_of_beside_the_last_answer() -> None:
+    day = Day(seconds=60, turns=5)
+    day.busy = True
+    day.spend(turns=5, seconds=56)
+    assert [day.look(ms) for ms in (0, 1000, 2000)] == [
+        f"warned {LAST_ANSWER_MS}",
+        "warned 4000",
+        "",
+    ]
+    day.spend(seconds=4)
+    assert day.look(4000) == "over"
+    assert day.watch.ended_by == "seconds"
+
+
 def test_what_was_said_to_others_is_counted_once() -> None:
     watch = CapWatch({ADA: Caps(turns=10), BOT: Caps(turns=10)})
     watch.spend(Amounts(turns=4))

@@ -278,6 +278,35 @@ async def test_what_the_store_may_not_have_heard_is_said_again(
     assert talk.error is None
 
 
+@pytest.mark.parametrize(("away_s", "heard"), [(20, True), (90, False)])
+@in_virtual_time
+async def test_what_is_left_when_a_session_is_over_is_said_again_for_a_minute(
+    time: VirtualTime, away_s: int, heard: bool
+) -> None:
+    store = Unreachable()
+    service = Service(time, store, user=Caps(turns=1000))
+    [accounts] = service.accounts
+    talk = Conversation(time, accounts.open(service.caps), random.Random(3))
+    holding = asyncio.ensure_future(talk.hold(within_s=30))
+    await asyncio.sleep(25)
+    store.away = True
+    await asyncio.sleep(5 + away_s)
+    assert holding.done() is not heard
+    store.away = False
+    await holding
+    assert (await service.spent() == talk.spending.own) is heard
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), -3.0])
+@in_virtual_time
+async def test_what_is_no_number_of_tokens_is_none(time: VirtualTime, value: float) -> None:
+    service = Service(time, LocalStore())
+    [accounts] = service.accounts
+    spending = accounts.open(service.caps)
+    spending.note(measured(prompt=value, completion=5, characters=value))
+    assert spending.own == Amounts(llm_tokens=5)
+
+
 class Counted:
     """Is told what is spent, and of caps."""
 

@@ -1,6 +1,7 @@
 """Who comes with a credential that is not ours: asked about, admitted, limited, never widened."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -179,6 +180,25 @@ async def test_a_door_that_asks_first_has_it_asked_once_for_a_minute(time: Virtu
     vars(directory)["_wall_s"] = lambda: NOW_S + VERDICT_S
     await directory.vouched(ticket)
     assert len(provider.asked) == 2
+    await ends(process)
+
+
+@in_virtual_time
+async def test_who_was_counted_at_the_door_is_asked_about_with_his_address_all_the_same(
+    time: VirtualTime,
+) -> None:
+    starts = StartRates(per_address="1/minute", now_ms=time.now_ms)
+    provider = Provider()
+    process = process_of(provider, time, starts=starts)
+    directory, caller = process.directory, Caller("ada", address="203.0.113.7")
+    ticket = await directory.vouched(caller.ticket)
+    assert directory.refusal_of(ticket, comes=True) is None
+    vars(directory)["_wall_s"] = lambda: NOW_S + VERDICT_S
+    counted = replace(ticket, counted=True)
+    assert isinstance(await directory.attach(counted, caller.facts, caller), Here)
+    assert [credential.address for credential in provider.asked] == ["203.0.113.7"] * 2
+    refused = directory.refusal_of(await directory.vouched(ticket))
+    assert refused is not None and refused.code == CODE.ERROR_CODE_RATE_LIMITED
     await ends(process)
 
 

@@ -275,6 +275,44 @@ async def test_a_place_that_comes_too_late_for_its_guest_is_given_back(time: Vir
     assert back == ["place"]
 
 
+@in_virtual_time
+async def test_who_leaves_in_the_moment_in_which_he_is_sent_away_has_left(
+    time: VirtualTime,
+) -> None:
+    waiting = WaitingRoom(
+        max_waiting=1,
+        max_wait_s=30,
+        reserve=lambda: "place",
+        give_back=lambda _: pytest.fail("there was no place"),
+        num_sessions=lambda: 1,
+        clock=time,
+    )
+    waits = asyncio.ensure_future(waiting.wait(waiting.enter(Who(), lambda _: None)))
+    await asyncio.sleep(0.01)
+    waiting.send_away()
+    waits.cancel()
+    await asyncio.wait({waits})
+    assert waits.cancelled()
+
+
+@in_virtual_time
+async def test_the_operator_is_told_of_an_address_from_which_too_many_wait(
+    time: VirtualTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = room(time, max_waiting=20, starts=StartRates(now_ms=time.now_ms))
+    (inside,) = await come(process, "inside")
+    callers = [
+        Waiter(process, Caller(token_of(f"user {number}"), address="192.0.2.1"))
+        for number in range(MAX_OF_ADDRESS + 2)
+    ]
+    for refused in [await each.refused() for each in callers[-2:]]:
+        assert "from this address" in refused.reason
+    named = [record for record in caplog.records if hasattr(record, "address")]
+    assert [(it.levelname, vars(it)["address"]) for it in named] == [("WARNING", "192.0.2.1")]
+    end(await inside.here())
+    await process.close()
+
+
 @pytest.mark.parametrize("seed", range(3))
 @in_virtual_time
 async def test_a_process_that_closes_keeps_nothing(time: VirtualTime, seed: int) -> None:

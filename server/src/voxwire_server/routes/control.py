@@ -15,7 +15,7 @@ from voxwire_server.lifecycle import Event
 from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.hello import RefusedError, facts_of, read_hello, ticket_of
 from voxwire_server.routes.sockets import SocketControl
-from voxwire_server.routes.waiting_socket import WaitingSocket
+from voxwire_server.routes.waiting_socket import MAX_KEPT_BYTES, WaitingSocket
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.session import Session
 from voxwire_server.session.ticket import At, Here, Refused
@@ -30,6 +30,10 @@ _NO_SUBPROTOCOL: Final = Refusal(
 )
 _CLOSE_SECS: Final = 2.0
 _ELSEWHERE: Final = "another process of this service has the session"
+_OVERFULL: Final = Refused(
+    wire.ErrorCode.ERROR_CODE_TOO_LARGE,
+    f"who waits for a place may say {MAX_KEPT_BYTES} bytes, with 256 for each message",
+)
 
 
 class _Socket:
@@ -141,7 +145,8 @@ class ControlRoute:
         )
         match answer := await waiting.attend(attach):
             case None:
-                return
+                if waiting.overfull:
+                    await _turn_away(send, _OVERFULL)
             case Here(session):
                 socket.admitted()
                 await self._serve(session, link, waiting.receive)

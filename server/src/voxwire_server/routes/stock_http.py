@@ -136,7 +136,7 @@ class StockHttp:
         return {"iceConfig": {"iceServers": listed}} if listed else {}
 
     async def _offer(self, request: Request) -> dict[str, Any]:
-        start, ticket = await self._let_in(request)
+        start, ticket, owner = await self._let_in(request)
         asked = _parsed(OfferBody, await read_json_body(request, MAX_BODY_BYTES))
         again = asked.pc_id or ""
         if again and not asked.restart_pc:
@@ -146,20 +146,22 @@ class StockHttp:
         data = asked.request_data if asked.request_data is not None else asked.requestData
         wish = _asked(data) if start is None or data else start.asked
         ticket = await self._directory.vouched(ticket)
-        owner = self._owner(request, start)
+        if start is None and ticket.is_known:
+            owner = _owner(request, ticket)
+        shown = None if start is not None else self._shown(request)
         answer, pc_id = await self._offers.answer(
-            asked.sdp, ticket, owner, wish, again=again, once=start is not None
+            asked.sdp, ticket, owner, wish, shown=shown, again=again, once=start is not None
         )
         if start is not None:
             self._starts.came(start)
         return {"sdp": answer, "type": "answer", "pc_id": pc_id}
 
     async def _candidates(self, request: Request) -> dict[str, Any]:
-        start, _ = await self._let_in(request)
-        owner = self._owner(request, start)
+        start, _, owner = await self._let_in(request)
+        shown = None if start is not None else self._shown(request)
         asked = _parsed(CandidatesBody, await read_json_body(request, MAX_BODY_BYTES))
         lines = [each.candidate for each in asked.candidates if each.candidate]
-        if not self._offers.candidates(asked.pc_id, owner, lines):
+        if not self._offers.candidates(asked.pc_id, owner, lines, shown=shown):
             raise _NOT_FOUND
         return {"status": "success"}
 
@@ -168,32 +170,43 @@ class StockHttp:
         if start is not None:
             accepts = self._directory.accepts(start.ticket.bot)
             return await self._files.take(request, start.owner, accepts)
-        admitted = self._directory.accepts_of(await self._directory.vouched(self._ticket(request)))
+        ticket = await self._directory.vouched(self._ticket(request))
+        admitted = self._directory.accepts_of(ticket)
         if isinstance(admitted, Refused):
             raise refused_request(admitted)
-        return await self._files.take(request, self._owner(request, None), admitted)
+        return await self._files.take(request, _owner(request, ticket), admitted)
 
     # who
 
-    async def _let_in(self, request: Request) -> tuple[Start | None, Ticket]:
+    async def _let_in(self, request: Request) -> tuple[Start | None, Ticket, Owner]:
         """Whoever offers, before his body is read: by his start, a connection, or his token.
+
+        Who has a connection by the same credential is not asked about again.
 
         Raises:
             RefusedRequestError: He has none of them.
         """
         start, ticket = self._start_of(request), self._ticket(request)
         if start is not None:
-            return start, replace(start.ticket, address=ticket.address)
-        if self._owner(request, None) not in self._offers.owners():
-            ticket = await self._vouched(ticket)
-        return None, ticket
+            return start, replace(start.ticket, address=ticket.address), start.owner
+        shown = self._shown(request)
+        owner = None if shown is None else self._offers.owner_of(shown)
+        if owner is None:
+            ticket = await self._directory.vouched(ticket)
+            owner = _owner(request, ticket)
+        if owner not in self._offers.owners():
+            await self._check(ticket)
+        return None, ticket, owner
 
     async def _vouched(self, ticket: Ticket) -> Ticket:
         ticket = await self._directory.vouched(ticket)
+        await self._check(ticket)
+        return ticket
+
+    async def _check(self, ticket: Ticket) -> None:
         refused = await self._directory.stranger(ticket)
         if refused is not None:
             raise refused_request(refused)
-        return ticket
 
     def _start_of(self, request: Request) -> Start | None:
         """The start that the path names; None = the path names none.
@@ -209,6 +222,11 @@ class StockHttp:
             raise _NOT_FOUND
         return start
 
+    def _shown(self, request: Request) -> Owner | None:
+        """The owner by the credential alone; None = it is of a kind that is not known here."""
+        ticket = self._ticket(request)
+        return _owner(request, ticket) if ticket.secret else None
+
     def _ticket(self, request: Request) -> Ticket:
         return Ticket(
             token=_bearer(request),
@@ -217,11 +235,6 @@ class StockHttp:
             address=address_of(request.scope),
             headers=headers_of(request.scope),
         )
-
-    def _owner(self, request: Request, start: Start | None) -> Owner:
-        if start is not None:
-            return start.owner
-        return Owner.of(_origin(request), self._ticket(request).secret)
 
 
 def _transports() -> list[str]:
@@ -282,6 +295,10 @@ def _bearer(request: Request) -> str:
 
 def _origin(request: Request) -> bytes:
     return request.headers.get("origin", "").encode("latin-1")
+
+
+def _owner(request: Request, ticket: Ticket) -> Owner:
+    return Owner.of(_origin(request), ticket.secret)
 
 
 def _now_ms() -> float:

@@ -102,6 +102,7 @@ class _Connection:
 
     Attributes:
         owner: Whose it is.
+        shown: Its owner by the credential alone that it came with.
         ice: Its servers.
         before: The one whose place it takes, until it has taken it.
         call: The session that it carries; None = it is still coming about.
@@ -109,6 +110,7 @@ class _Connection:
     """
 
     owner: Owner
+    shown: Owner
     ice: _OfferIce
     before: "_Connection | None" = None
     call: StockCall | None = None
@@ -166,6 +168,7 @@ class Offers:
         owner: Owner,
         asked: Asked,
         *,
+        shown: Owner | None = None,
         again: str = "",
         once: bool = False,
     ) -> tuple[str, str]:
@@ -176,6 +179,7 @@ class Offers:
             ticket: Who may begin a session, vouched for.
             owner: Who offers.
             asked: What he asks of a new session.
+            shown: The owner by the credential alone; None = the same.
             again: The ``pc_id`` of a connection that the new one takes the place of; one that is
                 not there, or is not the owner's, is none.
             once: The owner may have one session at a time.
@@ -213,7 +217,7 @@ class Offers:
         finally:
             self._answering.remove(owner)
         pc_id = secrets.token_urlsafe(24)
-        entry = self._connections[pc_id] = _Connection(owner, ice, known)
+        entry = self._connections[pc_id] = _Connection(owner, shown or owner, ice, known)
         entry.task = self._spawn(self._begin(pc_id, entry, connection, ticket, asked, once=once))
         return answer, pc_id
 
@@ -229,7 +233,7 @@ class Offers:
         except RefusedRequestError:  # of several at once
             await connection.close()
             raise
-        return replace(ticket, address="")
+        return replace(ticket, counted=True)
 
     async def _connection(self, sdp: str) -> tuple["StockConnection", _OfferIce, str]:
         try:
@@ -333,19 +337,38 @@ class Offers:
                 if other.task is not None:
                     other.task.cancel()
 
-    def candidates(self, pc_id: str, owner: Owner, lines: Iterable[str]) -> bool:
-        """Take candidates of a client; False = there is no such connection of his."""
+    def candidates(
+        self, pc_id: str, owner: Owner, lines: Iterable[str], *, shown: Owner | None = None
+    ) -> bool:
+        """Take candidates of a client; False = there is no such connection of his.
+
+        Args:
+            pc_id: Of the connection.
+            owner: Who sends them.
+            lines: The candidates.
+            shown: The owner by the credential alone; None = the same.
+        """
         entry = self._owned(pc_id, owner)
+        known = self._connections.get(pc_id)
+        if entry is None and shown is not None and known is not None and known.shown.same(shown):
+            entry = known
         if entry is not None:
             for line in lines:
                 entry.ice.candidate(line)
         return entry is not None
 
+    def owner_of(self, shown: Owner) -> Owner | None:
+        """Whose living connections came with that credential; None = nobody's."""
+        found = (entry.owner for entry in self._living_entries() if entry.shown.same(shown))
+        return next(found, None)
+
     def owners(self) -> set[Owner]:
         """Whose sessions live, or are about to."""
+        return {entry.owner for entry in self._living_entries()}.union(self._answering)
+
+    def _living_entries(self) -> list[_Connection]:
         entries = self._connections.values()
-        living = {entry.owner for entry in entries if entry.call is None or not entry.call.over}
-        return living.union(self._answering)
+        return [entry for entry in entries if entry.call is None or not entry.call.over]
 
     def _owned(self, pc_id: str, owner: Owner) -> _Connection | None:
         entry = self._connections.get(pc_id)

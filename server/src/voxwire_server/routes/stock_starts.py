@@ -34,7 +34,7 @@ class Owner(NamedTuple):
 
     @classmethod
     def of(cls, origin: bytes, credential: str) -> "Owner":
-        """Of a token or of the id of a start; both stay out of memory dumps of this."""
+        """Of a ticket's secret or of the id of a start; both stay out of memory dumps of this."""
         return cls(origin, hashlib.sha256(credential.encode()).digest())
 
     def same(self, other: "Owner") -> bool:
@@ -109,7 +109,8 @@ class Start:
 class Starts:
     """The promises of one server.
 
-    At most 256 are kept by which no session lives, and 8 of one token or origin wait for a client.
+    At most 256 are kept by which no session lives, and 8 of one user, or token, on one
+    origin wait for a client.
 
     Args:
         living: Whose sessions live: their starts are kept, for clients that come back.

@@ -5,6 +5,7 @@ a client that has gone.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable
+from itertools import count
 from typing import Any, Final, TypeVar
 
 from voxwire_protocol import wire
@@ -16,7 +17,10 @@ from voxwire_server.session.waiting import Place
 __all__ = ["MAX_KEPT_BYTES", "WaitingSocket"]
 
 MAX_KEPT_BYTES: Final = 131_072
-"""What a client says while it waits is kept up to that; beyond it nothing more is read."""
+"""What a client says while it waits is kept up to that; beyond it the socket is to be closed."""
+_MESSAGE_BYTES: Final = 256
+"""What a message counts beside its bytes: to keep it costs as much."""
+_MESSAGES_A_TURN: Final = 64
 _PING_MS: Final = 5000
 _DEAF_MS: Final = 12_000
 """A client that has answered no ping for so long is gone."""
@@ -52,6 +56,8 @@ class WaitingSocket:
         self._told = asyncio.Event()
         self._kept: deque[dict[str, Any]] = deque()
         self._kept_bytes = 0
+        self.overfull = False
+        """True when the client has said more than is kept; it is not listened to any more."""
         self._heard_ms = 0.0
 
     def tell(self, place: Place) -> None:
@@ -68,7 +74,8 @@ class WaitingSocket:
         """Wait for the answer, and look after the client meanwhile if that is to wait, too.
 
         Returns:
-            The answer; None = the client has gone, and ``decided`` was cancelled.
+            The answer; None = the client has gone or is :attr:`overfull`, and ``decided`` was
+            cancelled.
         """
         deciding = asyncio.ensure_future(decided)
         waits = asyncio.ensure_future(self._told.wait())
@@ -87,14 +94,18 @@ class WaitingSocket:
             await asyncio.gather(*tasks, waits, return_exceptions=True)
 
     async def _read(self) -> None:
-        """Keep what comes; return when the client has gone."""
-        while self._kept_bytes < MAX_KEPT_BYTES:
+        """Keep what comes; return when the client has gone, or says too much."""
+        for number in count(1):
             event = await self._receive()
-            self._kept.append(event)
             if event["type"] == "websocket.disconnect":
                 return
-            self._kept_bytes += len(event.get("bytes") or b"") + 1
-        await asyncio.Event().wait()  # the pings tell whether it is there
+            self._kept_bytes += len(event.get("bytes") or b"") + _MESSAGE_BYTES
+            if self._kept_bytes > MAX_KEPT_BYTES:
+                self.overfull = True
+                return
+            self._kept.append(event)
+            if number % _MESSAGES_A_TURN == 0:  # what is at hand comes without a turn of the loop
+                await asyncio.sleep(0)
 
     async def _write(self) -> None:
         """Say where it is whenever that is new."""
@@ -113,9 +124,9 @@ class WaitingSocket:
         if self._control.ping is None:
             await asyncio.Event().wait()
             return
-        while self._clock.now_ms() - self._heard_ms < _DEAF_MS:
+        while (left_ms := self._heard_ms + _DEAF_MS - self._clock.now_ms()) > 0:
             self._control.ping(self._ponged)
-            await asyncio.sleep(_PING_MS / 1000)
+            await asyncio.sleep(min(_PING_MS, left_ms) / 1000)
         self._control.abort()
 
     def _ponged(self) -> None:

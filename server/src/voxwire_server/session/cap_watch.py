@@ -5,7 +5,7 @@ Pure: ``now_ms`` are monotonic milliseconds, ``wall_s`` seconds since the epoch.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from voxwire_protocol import wire
 from voxwire_server.caps import (
@@ -43,6 +43,14 @@ class _Account:
         if day != self.day:
             self.day, self.known = day, NOTHING
             self.warned.clear()
+
+
+class _Line(NamedTuple):
+    payer: Payer
+    account: _Account
+    name: str
+    cap: int
+    left: int
 
 
 class CapWatch:
@@ -101,32 +109,34 @@ class CapWatch:
     def watch(self, now_ms: float, *, wall_s: float, busy: bool) -> Over | wire.GoAway | None:
         """What is due: a warning (once each), the end (never before one), or nothing.
 
+        One thing at a time: what else there is to warn of is due at the next look.
+
         Args:
             now_ms: Monotonic time.
             wall_s: Wall clock.
             busy: Whether anybody speaks, or an answer is owed or on its way.
         """
-        warning: wire.GoAway | None = None
+        soon: list[_Line] = []
         reached: dict[str, Payer] = {}
-        for payer, account, name, cap, left in self._lines(day_of(wall_s)):
+        for line in self._lines(day_of(wall_s)):
+            payer, account, name, cap, left = line
             if left <= 0 and (name != _TIME or name in account.warned):
                 reached.setdefault(name, payer)
             elif left <= _near(name, cap) and name not in account.warned:
-                account.warned.add(name)
-                left_ms = max(0, left) * 1000 if name == _TIME else 0
-                warning = wire.GoAway(reason=nearly(payer.whose, name), time_left_ms=left_ms)
+                soon.append(line)
         if _TIME in reached:
             return self._over(reached[_TIME], _TIME, wall_s)
         for name, payer in reached.items():
-            return self._last_answer(payer, name, now_ms, wall_s=wall_s, busy=busy)
+            due = self._last_answer(payer, name, now_ms, wall_s=wall_s, busy=busy)
+            return due or _warning([line for line in soon if line.name == _TIME])
         self._reached_ms, self._beyond = None, False
-        return warning
+        return _warning(soon)
 
-    def _lines(self, day: int) -> Iterator[tuple[Payer, _Account, str, int, int]]:
+    def _lines(self, day: int) -> Iterator[_Line]:
         for payer, account in self._accounts.items():
             account.turn_to(day)
             for line in account.caps.left_of(account.known.plus(account.unsaid)):
-                yield payer, account, *line
+                yield _Line(payer, account, *line)
 
     def _last_answer(
         self, payer: Payer, name: str, now_ms: float, *, wall_s: float, busy: bool
@@ -153,6 +163,16 @@ class CapWatch:
             fatal=True,
         )
         return Over(wire.EndReason.END_REASON_ERROR, error)
+
+
+def _warning(soon: list[_Line]) -> wire.GoAway | None:
+    """One of them, which is warned of from here on: time before all else, for it goes on."""
+    if not soon:
+        return None
+    line = min(soon, key=lambda line: line.name != _TIME)
+    line.account.warned.add(line.name)
+    left_ms = max(0, line.left) * 1000 if line.name == _TIME else 0
+    return wire.GoAway(reason=nearly(line.payer.whose, line.name), time_left_ms=left_ms)
 
 
 def _near(name: str, cap: int) -> int:

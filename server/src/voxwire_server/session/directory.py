@@ -158,6 +158,7 @@ class Directory:
             give_back=self._give_back_next,
             num_sessions=lambda: len(registry),
             clock=clock,
+            crowded=self._starts.crowded,
         )
         """Those who wait for a place."""
 
@@ -246,13 +247,13 @@ class Directory:
         Args:
             ticket: Who asks, vouched for.
             comes: What the door has done is work already: it counts for the address, and
-                ``attach`` takes the ticket without one.
+                ``attach`` takes the ticket as ``counted``.
         """
         try:
             self._give_back(self._place())
             self._check(ticket)
             if comes:
-                self._starts.come(ticket.address)
+                self._starts.come(ticket.counts_for)
         except REFUSALS as error:
             return self._refused(error)
         return None
@@ -376,7 +377,7 @@ class Directory:
             if admitted.claims is not None:
                 await turn.enter_async_context(self._users.of(admitted.claims.user))
                 self._starts.check_user(admitted.claims.user)  # of several at once, too
-            self._starts.come(attempt.ticket.address)
+            self._starts.come(attempt.ticket.counts_for)
             held.push_async_callback(self._forget, session_id)
             caps = self._accounts.caps_of(admitted.bot.name, admitted.claims)
             try:
@@ -385,11 +386,11 @@ class Directory:
                 if admitted.claims is not None:
                     await self._reserve(session_id, nonce, admitted.claims, held)
             except StoreUnreachableError:
-                self._starts.take_back(attempt.ticket.address)
+                self._starts.take_back(attempt.ticket.counts_for)
                 raise
             except _UsedError:  # who has no good token takes nothing from those beside him
-                self._starts.take_back(attempt.ticket.address)
-                self._starts.turned_away(attempt.ticket.address)
+                self._starts.take_back(attempt.ticket.counts_for)
+                self._starts.turned_away(attempt.ticket.counts_for)
                 raise
             spending = self._accounts.open(caps)
             session = self._born(session_id, attempt, admitted, spending)
@@ -490,7 +491,7 @@ class Directory:
         async with self._users.of(admitted.claims.user):  # one that is tried may be given back
             claim = await self._store.claim(use, look=True)
         if claim is None:
-            self._starts.turned_away(ticket.address)
+            self._starts.turned_away(ticket.counts_for)
             raise TokenError(wire.ErrorCode.ERROR_CODE_UNAUTHORIZED, _USED)
 
     def _admitted(self, ticket: Ticket) -> Admitted:
@@ -498,13 +499,13 @@ class Directory:
         try:
             return self._admission.check(ticket, now_s=self._wall_s())
         except (NoSuchBotError, TokenError):
-            self._starts.turned_away(ticket.address)
+            self._starts.turned_away(ticket.counts_for)
             raise
 
     def _check(self, ticket: Ticket) -> Admitted:
         """The same, if he may begin one more; a start is not counted yet."""
         admitted = self._admitted(ticket)
-        self._starts.check_address(ticket.address)
+        self._starts.check_address(ticket.counts_for)
         if admitted.claims is not None:
             self._starts.check_user(admitted.claims.user)
         self._accounts.look(self._accounts.caps_of(admitted.bot.name, admitted.claims))
@@ -675,6 +676,8 @@ class Directory:
             _, left = await asyncio.wait(self._work, timeout=rest_s)
             for task in left:
                 task.cancel()
+            if left:
+                await asyncio.wait(left, timeout=_GIVING_BACK_S)
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         task = asyncio.get_running_loop().create_task(work)

@@ -56,7 +56,7 @@ class Outlet:
         if self._closed:
             return
         trace("sent", envelope, self.session_id)
-        self._note(envelope)
+        self._quietly(self._note, envelope)
         try:
             self._channel.send(envelope)
         except ChannelError as error:
@@ -67,10 +67,13 @@ class Outlet:
                 self.error(error.code, reason)
         else:
             self._history.note(envelope)
-            try:
-                self._tell(envelope)
-            except Exception:  # figures are worth no conversation
-                _log.exception("figures could not be taken", extra={"session": self.session_id})
+            self._quietly(self._tell, envelope)
+
+    def _quietly(self, told: Callable[[wire.Envelope], object], envelope: wire.Envelope) -> None:
+        try:
+            told(envelope)
+        except Exception:  # figures are worth no conversation
+            _log.exception("figures could not be taken", extra={"session": self.session_id})
 
     def error(
         self,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final, Protocol
@@ -22,6 +23,8 @@ _log = logging.getLogger("voxwire.session")
 _LOOK_MS: Final = 1000
 _SAY_MS: Final = 5000
 """So long at most is what a session spends kept to itself."""
+_AGAIN_S: Final = (1, 2, 4, 8, 16, 32)
+"""When the store is asked again that could not be reached when the session was over."""
 _GREETING: Final = "t0"
 _NOTED: Final = "n"
 _MAX_TURNS: Final = 16
@@ -103,12 +106,19 @@ class Spending:
         self._session = None
 
     async def settle(self, age_ms: float) -> None:
-        """Count what the session has spent in the end; a second that has begun counts."""
+        """Count what the session has spent in the end; a second that has begun counts.
+
+        A store that cannot be reached is told again, for a minute.
+        """
         self._spend(self._time(-(-age_ms // 1000)))
-        if self._watch.payers:
+        for wait_s in (0, *_AGAIN_S):
+            if not self._watch.payers or (wait_s and not self._watch.unsaid()):
+                return
+            if wait_s:
+                await asyncio.sleep(wait_s)
             self._say()
-        if self._saying is not None:
-            await self._saying
+            if self._saying is not None:
+                await self._saying
 
     # what is spent
 
@@ -136,9 +146,9 @@ class Spending:
         tokens = characters = 0
         for metric in measured.metrics:
             if metric.kind in _TOKENS:
-                tokens += max(0, round(metric.value))
+                tokens += _number(metric.value)
             elif metric.kind == wire.MetricKind.METRIC_KIND_TTS_CHARACTERS:
-                characters += max(0, round(metric.value))
+                characters += _number(metric.value)
         self._spend(Amounts(llm_tokens=tokens, tts_characters=characters))
 
     def _spend(self, amounts: Amounts) -> None:
@@ -201,3 +211,8 @@ class Spending:
                 self._look_in(0)
         except StoreUnreachableError:
             _log.warning("what a session spends could not be counted")
+
+
+def _number(value: float) -> int:
+    """What a service reports; what is no number is nothing."""
+    return max(0, round(value)) if math.isfinite(value) else 0

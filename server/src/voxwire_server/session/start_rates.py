@@ -250,7 +250,7 @@ class StartRates:
             try:
                 _check(self._addresses, address, "too many sessions were begun from this address")
             except StartRateError:
-                self._name(address, _MANY)
+                self.crowded(address)
                 raise
 
     def come(self, address: str) -> None:
@@ -301,6 +301,10 @@ class StartRates:
     def counted(self, address: str) -> str:
         """What an address counts as, in limits of this kind; empty = it does not."""
         return group_of(address) if self._counted(address) else ""
+
+    def crowded(self, address: str) -> None:
+        """Too many come from an address, by a limit of this kind: the operator is told, once."""
+        self._name(address, _MANY)
 
     def _name(self, address: str, sentence: str) -> None:
         """Have the operator look at an address, once."""

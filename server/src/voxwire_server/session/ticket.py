@@ -41,8 +41,8 @@ class Ticket:
         session_id: The session that is resumed; empty = a new one.
         resume_token: Proof that it is the client's.
         is_local: True for a program of this machine, no web page and no proxy.
-        address: Where he comes from, behind our proxies; empty = it does not count: he came by a
-            Unix socket, or was counted before.
+        address: Where he comes from, behind our proxies; empty = he came by a Unix socket.
+        counted: True when he was counted for his address before.
         headers: Of the request that he came by (:func:`~voxwire_server.gate.headers_of`).
         verdict: What the authenticator has said of him; None = it was not asked.
     """
@@ -54,13 +54,37 @@ class Ticket:
     resume_token: bytes = field(default=b"", repr=False)
     is_local: bool = False
     address: str = field(default="", repr=False)
+    counted: bool = False
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, compare=False)
     verdict: Verdict | None = field(default=None, repr=False, compare=False)
 
     @property
     def secret(self) -> str:
-        """What proves who he is: his token, or his cookies where he brings none."""
-        return self.token or self.headers.get("cookie", "")
+        """What tells him from all others: who he is, where the authenticator has said that; else
+        his token, or his cookies. None can be written so that it is another one's.
+        """
+        user = self._user
+        if user is not None:
+            return f"user:{user}"
+        if self.token:
+            return f"token:{self.token}"
+        cookie = self.headers.get("cookie", "")
+        return f"cookie:{cookie}" if cookie else ""
+
+    @property
+    def is_known(self) -> bool:
+        """True when the authenticator has said who he is."""
+        return self._user is not None
+
+    @property
+    def _user(self) -> str | None:
+        said = None if self.verdict is None else self.verdict.identity
+        return said.user if isinstance(said, Identity) else None
+
+    @property
+    def counts_for(self) -> str:
+        """The address that he is yet to be counted for; empty = none."""
+        return "" if self.counted else self.address
 
 
 class Arrival(Protocol):

@@ -5,15 +5,27 @@ Pure: ``now_ms`` is monotonic milliseconds.
 
 from bisect import insort
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-__all__ = ["MAX_OF_ADDRESS", "MAX_OF_USER", "Place", "Waiter", "WaitingLine", "Who"]
+__all__ = [
+    "MAX_OF_ADDRESS",
+    "MAX_OF_USER",
+    "Place",
+    "TooManyWaitError",
+    "Waiter",
+    "WaitingLine",
+    "Who",
+]
 
 MAX_OF_ADDRESS: Final = 8
 """So many of one address (IPv6: of one /64) may wait."""
 MAX_OF_USER: Final = 2
 """So many of one user of tokens may wait."""
+_ALL: Final = "the server is full, and so is its waiting room"
+_OF_ADDRESS: Final = "the server is full, and too many wait from this address"
+_OF_USER: Final = "the server is full, and this user waits too often"
 _TOLD_MS: Final = 1000
 """Whoever waits is told of a new position at most so often."""
 _REPEATED_MS: Final = 5000
@@ -22,6 +34,20 @@ _KEPT_MS: Final = 10_000
 """Who has lost his socket and comes again so soon, with the same nonce, is where he was."""
 _REMEMBERED: Final = 50
 """Sessions whose length says how long the next ones last."""
+
+
+class TooManyWaitError(Exception):
+    """One more may not wait.
+
+    Attributes:
+        reason: Of whom there are too many.
+        of_address: True when it is the address.
+    """
+
+    def __init__(self, reason: str, *, of_address: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.of_address = of_address
 
 
 class Who(NamedTuple):
@@ -91,27 +117,35 @@ class WaitingLine:
         """Whose turn it is; None = nobody waits."""
         return self._line[0] if self._line else None
 
-    def enter(self, who: Who, now_ms: float) -> Waiter | None:
-        """Somebody begins to wait; None = there are too many, or too many of his.
+    def enter(self, who: Who, now_ms: float) -> Waiter:
+        """Somebody begins to wait.
 
-        One whose nonce has waited a moment ago goes on where he was, and no longer than then.
+        One whose nonce has waited a moment ago, for the same user, goes on where he was, and no
+        longer than then; his address may be another one.
+
+        Raises:
+            TooManyWaitError: There are too many, or too many of his.
         """
-        same_address = sum(it.who.address == who.address for it in self._line)
-        same_user = sum(it.who.user == who.user for it in self._line)
-        if (
-            len(self._line) >= self._max_waiting
-            or (who.address and same_address >= MAX_OF_ADDRESS)
-            or (who.user and same_user >= MAX_OF_USER)
-        ):
-            return None
+        self._check(who)
         kept, kept_until_ms = self._kept.pop(who.nonce, (None, 0.0))
-        if kept is not None and now_ms < kept_until_ms and kept.who == who:
+        if kept is not None and now_ms < kept_until_ms and kept.who.user == who.user:
             waiter = Waiter(kept.number, who, kept.until_ms)
         else:
             self._next += 1
             waiter = Waiter(self._next, who, now_ms + self._max_wait_ms)
         insort(self._line, waiter, key=lambda it: it.number)
         return waiter
+
+    def _check(self, who: Who) -> None:
+        if len(self._line) >= self._max_waiting:
+            raise TooManyWaitError(_ALL)
+        if who.address and self._number(lambda it: it.address == who.address) >= MAX_OF_ADDRESS:
+            raise TooManyWaitError(_OF_ADDRESS, of_address=True)
+        if who.user and self._number(lambda it: it.user == who.user) >= MAX_OF_USER:
+            raise TooManyWaitError(_OF_USER)
+
+    def _number(self, of: Callable[[Who], bool]) -> int:
+        return sum(of(waiter.who) for waiter in self._line)
 
     def leave(self, waiter: Waiter, now_ms: float) -> None:
         """He has gone; his number is kept for a moment. Nothing when he waits no more."""

@@ -10,7 +10,7 @@ from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.clocks import Clock, Timer
 from voxwire_server.session.refusals import BusyError, ClosingError, LeftError, NoPlaceError
 from voxwire_server.session.registry import CapacityError
-from voxwire_server.session.waiting import Place, Waiter, WaitingLine, Who
+from voxwire_server.session.waiting import Place, TooManyWaitError, Waiter, WaitingLine, Who
 
 __all__ = ["Guest", "Tell", "WaitingRoom"]
 
@@ -50,6 +50,7 @@ class WaitingRoom:
         give_back: Nothing came of such a place.
         num_sessions: How many sessions there are.
         clock: The clock to run by.
+        crowded: Is told an address from which too many wait.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class WaitingRoom:
         give_back: Callable[[str], None],
         num_sessions: Callable[[], int],
         clock: Clock,
+        crowded: Callable[[str], object] = bool,
     ) -> None:
         self._max_wait_s = max_wait_s
         self._line = WaitingLine(max_waiting=max_waiting, max_wait_ms=max_wait_s * 1000)
@@ -68,6 +70,7 @@ class WaitingRoom:
         self._give_back = give_back
         self._num_sessions = num_sessions
         self._clock = clock
+        self._crowded = crowded
         self._guests: dict[Waiter, Guest] = {}
         self._timer: Timer | None = None
 
@@ -79,11 +82,14 @@ class WaitingRoom:
         """Somebody begins to wait, and is told where he is.
 
         Raises:
-            NoPlaceError: Too many wait.
+            NoPlaceError: Too many wait, or too many of his.
         """
-        waiter = self._line.enter(who, self._clock.now_ms())
-        if waiter is None:
-            raise NoPlaceError("the server is full, and so is its waiting room", self._retry_ms())
+        try:
+            waiter = self._line.enter(who, self._clock.now_ms())
+        except TooManyWaitError as error:
+            if error.of_address:
+                self._crowded(who.address)
+            raise NoPlaceError(error.reason, self._retry_ms()) from None
         guest = Guest(waiter, tell, asyncio.get_running_loop().create_future())
         self._guests[waiter] = guest
         self._tell()
@@ -105,8 +111,9 @@ class WaitingRoom:
         try:
             return await guest.place
         except asyncio.CancelledError:
-            if guest.place.done() and not guest.place.cancelled():
-                self._give_back(guest.place.result())
+            place = guest.place
+            if place.done() and not place.cancelled() and place.exception() is None:
+                self._give_back(place.result())
             raise
         finally:
             self._remove(guest.waiter)
