@@ -108,7 +108,8 @@ def test_every_setting_that_is_wrong_is_named_at_once() -> None:
 async def test_each_fault_is_named_and_no_other(
     settings: dict[str, Any], name: str, state: str, said: str
 ) -> None:
-    wrong = failures(await preflight(Settings(**{"port": 0, **settings})))
+    given: dict[str, Any] = {"port": 0, **settings}
+    wrong = failures(await preflight(Settings(**given)))
     assert [(finding.name, finding.state) for finding in wrong] == [(name, state)]
     assert said in wrong[0].detail
     assert KEY not in wrong[0].detail
