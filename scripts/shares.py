@@ -146,9 +146,22 @@ SHARES = [
     ),
     Share("interop", "sessions", 105, whole("races", "resume", "reports", "toys", "fake_server")),
     Share("interop", "echo", 40, whole("echo"), busy=True),
+    Share("interop", "self-host files", 25, whole("compose", "notices", "oidc")),
+    Share(
+        "interop",
+        "keys, caps and places",
+        75,
+        whole("rotation", "caps", "waiting_room", "ready_turn", "two_turn_secrets"),
+    ),
     Share("interop", "rest", 130),
     Share("faults", "cuts", 55, ("tests/faults/test_cuts.py",)),
     Share("faults", "leaving", 30, ("tests/faults/test_leaving.py",)),
+    Share(
+        "faults",
+        "relays and fronts",
+        20,
+        ("tests/faults/test_shipped_coturn.py", "tests/faults/test_front_limits.py"),
+    ),
     Share("faults", "rest", 65),
     # whole programs at length: make system
     Share(

@@ -3,12 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
+from tests.support.clicks import make_bot
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.admin.relays import Relays, RelayWatch, asking
-from voxwire_server.ice_servers import IceServers
+from voxwire_server.app import create_app
+from voxwire_server.config import Settings
+from voxwire_server.ice_servers import IceServers, IceServersError
 
 GONE = ConnectionError("turn:b did not answer within 3 s")
 
@@ -95,15 +99,42 @@ async def test_what_goes_wrong_in_the_asking_ends_nothing_and_an_extra_that_is_m
 ) -> None:
     servers = Servers(time)
     watch = RelayWatch(servers.ask, every_s=60)
-    servers.raises = RuntimeError("by the way")
     watch.start()
+    await time.advance(1)
+    assert watch.relays.state == "ok"
+    servers.raises = RuntimeError("by the way")
     await time.advance(60_500)
-    assert len(servers.asked_ms) == 2
+    assert watch.relays.state == "unknown"
+    servers.raises = None
+    await time.advance(10_000)
+    assert watch.relays.state == "ok"
     servers.raises = ImportError("no aioice")
     await time.advance(600_000)
-    assert len(servers.asked_ms) == 3
+    assert len(servers.asked_ms) == 4
     assert watch.relays.state == "unknown"
     await watch.stop()
+
+
+@in_virtual_time
+@pytest.mark.parametrize("needed", [True, False])
+async def test_that_none_can_be_asked_is_told_where_one_is_needed(
+    time: VirtualTime, caplog: pytest.LogCaptureFixture, needed: bool
+) -> None:
+    caplog.set_level(logging.WARNING)
+    servers = Servers(time)
+    servers.raises = ImportError("no aioice")
+    watch = RelayWatch(servers.ask, every_s=60, needed=needed)
+    watch.start()
+    await time.advance(1)
+    said = ["TURN servers cannot be asked: no aioice"] if needed else []
+    assert [record.getMessage() for record in caplog.records] == said
+    await watch.stop()
+
+
+@pytest.mark.parametrize("more", [{}, {"turn_urls": "turn:a", "turn_secret": "s", "turn_check_s": 0}])
+def test_a_server_that_could_never_be_ready_does_not_start(more: dict[str, Any]) -> None:
+    with pytest.raises(IceServersError, match="could never be ready"):
+        create_app(Settings(ready_needs_turn=True, **more), make_bot())
 
 
 @in_virtual_time

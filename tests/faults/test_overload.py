@@ -68,17 +68,25 @@ async def lateness(address: str) -> dict[float, int]:
     return {float(bound) * 1000: int(float(number)) for bound, number in rows}
 
 
+async def json_of(*arguments: str, within_s: float) -> dict[str, Any]:
+    """What a program of Python prints, which is ended when it takes longer."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *arguments), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), within_s)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return json.loads(out)
+
+
 async def crowd(address: str, pcm: Path) -> dict[str, Any]:
     """How the callers fared."""
     plan = {"port": int(address.rpartition(":")[2]), "number": NUMBER, "within_s": 1}
     plan |= {"for_s": FOR_S, "pcm": str(pcm)}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.support.crowd", json.dumps(plan)),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    out, _ = await asyncio.wait_for(process.communicate(), FOR_S + 60)
-    return json.loads(out)
+    return await json_of("-m", "tests.support.crowd", json.dumps(plan), within_s=FOR_S + 60)
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -136,15 +144,12 @@ async def test_of_forty_those_who_are_taken_hear_it_in_time_and_the_others_are_t
 @pytest.mark.timeout(300)
 async def test_twenty_who_talk_for_a_minute_are_no_stall() -> None:
     async with server(VOXWIRE_MAX_LAG_MS="0") as address:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "voxwire.cli", "load", f"ws://{address}", "--json"),
+        fared = await json_of(
+            *("-m", "voxwire.cli", "load", f"ws://{address}", "--json"),
             *("-n", "20", "--ramp", "3", "--duration", "60", "--transport", "websocket"),
-            cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
+            within_s=200,
         )
-        out, _ = await asyncio.wait_for(process.communicate(), 200)
         text = await figures(address)
-    fared = json.loads(out)
     assert (fared["sessions"], fared["failed"], fared["ended_early"]) == (20, 0, 0)
     assert fared["turns"] > 100
     assert "voxwire_event_loop_stalls_total{" not in text

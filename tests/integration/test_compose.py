@@ -1,10 +1,14 @@
 """``examples/self-host/compose``: its commands, its file, and the programs with its settings."""
 
+import contextlib
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +29,7 @@ HARDENED = {
     "security_opt": ["no-new-privileges:true"],
     "init": True,
 }
-CAPABILITIES = {"caddy": ["NET_BIND_SERVICE"]}
+CAPABILITIES = {"caddy": ["NET_BIND_SERVICE"], "coturn": ["NET_BIND_SERVICE"]}
 WRITABLE = {"/tmp", "/data", "/config"}
 
 
@@ -83,7 +87,7 @@ def test_every_container_is_hardened(compose: dict[str, Any]) -> None:
         assert service.get("cap_add", []) == CAPABILITIES.get(name, []), name
         assert "privileged" not in service
         assert service["mem_limit"]
-        assert service["pids_limit"]
+        assert service["pids_limit"] >= 1024
         for tmpfs in service["tmpfs"]:
             assert {"noexec", "nosuid", "nodev"} <= set(tmpfs.partition(":")[2].split(",")), name
         mounts = [mount.split(":") for mount in service.get("volumes", [])]
@@ -127,6 +131,12 @@ def test_secrets_are_for_their_readers_alone(folder: Path) -> None:
         assert "SECRET=\n" not in path.read_text("utf-8")
 
 
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
 @pytest.fixture
 def relay(folder: Path, tmp_path: Path) -> Iterator[int]:
     """The real coturn with the shipped file, on another port."""
@@ -142,15 +152,20 @@ def relay(folder: Path, tmp_path: Path) -> Iterator[int]:
             stderr=subprocess.STDOUT,
         )
     try:
+        deadline = time.monotonic() + 60
+        while not _listens(port):
+            assert process.poll() is None, log.read_text()[-4000:]
+            assert time.monotonic() < deadline, log.read_text()[-4000:]
+            time.sleep(0.05)  # real time: poll
         yield port
     finally:
-        process.terminate()
-        process.wait()
+        process.kill()
+        process.wait(10)
     assert "Bad configuration" not in log.read_text()
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)
-def test_the_check_finds_nothing_wrong_but_a_name_that_is_not_there(
+def test_the_check_finds_nothing_wrong_but_a_proxy_that_is_not_there(
     folder: Path, relay: int, tmp_path: Path
 ) -> None:
     settings = environment_of(folder)
@@ -160,7 +175,7 @@ def test_the_check_finds_nothing_wrong_but_a_name_that_is_not_there(
     ports = free_ports()
     settings["VOXWIRE_PORT"] = str(ports.port)
     settings["VOXWIRE_ADMIN_ADDRESS"] = f"127.0.0.1:{ports.tls_port}"
-    settings["VOXWIRE_PUBLIC_URL"] = "https://voice.invalid"
+    settings["VOXWIRE_PUBLIC_URL"] = f"https://127.0.0.1:{free_ports().port}"
     kept = {k: v for k, v in os.environ.items() if not k.startswith("VOXWIRE_")}
     ended = subprocess.run(
         [bin_of("voxwire-server"), "check", "--json"],
@@ -174,6 +189,11 @@ def test_the_check_finds_nothing_wrong_but_a_name_that_is_not_there(
     print(json.dumps(findings, indent=1))
     assert {found["name"] for found in findings if found["state"] != "ok"} == {"certificate"}
     assert {"settings", "key", "proxy", "port", "turn", "bot"} <= {f["name"] for f in findings}
+
+
+def _timeouts(file: Path) -> list[str]:
+    """How long each may take, as the recipe beside it has it."""
+    return re.findall(r"^\s+((?:read_header|read_body|idle) \d+s)$", file.read_text(), re.MULTILINE)
 
 
 @pytest.mark.skipif(shutil.which("caddy") is None, reason="caddy is missing (make system)")
@@ -190,4 +210,6 @@ def test_caddy_takes_its_file_and_leads_to_the_bot(folder: Path, tmp_path: Path)
     settings = environment_of(folder)
     upstream = f"{settings['VOXWIRE_HOST']}:{settings['VOXWIRE_PORT']}"
     assert f'"dial":"{upstream}"' in ended.stdout
+    assert '"admin":{"disabled":true' in ended.stdout
+    assert _timeouts(folder / "Caddyfile") == _timeouts(FOLDER.parent / "Caddyfile")
     assert f'"{settings["VOXWIRE_PUBLIC_URL"].removeprefix("https://")}"' in ended.stdout

@@ -16,6 +16,7 @@ import websockets
 
 from tests.integration.test_every_route import GUARDED, OPEN, USED_MAY, routes_of, served
 from tests.support.api_schema import Asker, api_schema, operations
+from tests.support.coturn import free_ports
 from tests.support.token_states import ADMIN_KEY, KEY, STATES, Credentials
 from voxwire_protocol import wire
 
@@ -55,7 +56,8 @@ def right(label: str, credentials: Credentials) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[httpx.Client, Credentials]]:
-    with served({"host": "0.0.0.0", "accepts": "text/*,application/octet-stream"}, {}) as made:
+    more = {"host": "0.0.0.0", "accepts": "text/*,application/octet-stream"}
+    with served({**more, "caps_per_user": "turns=500"}, {}) as made:
         yield made
 
 
@@ -133,6 +135,14 @@ def test_what_goes_well_is_as_the_document_says(
     assert seen == {label: 204 if label.startswith("DELETE") else 200 for label in OPERATIONS}
 
 
+def test_a_server_with_turn_tells_of_it_as_the_document_says() -> None:
+    turn = {"turn_urls": f"turn:127.0.0.1:{free_ports().port}", "turn_secret": "shared"}
+    with served({**turn, "turn_check_s": "60"}, {}) as (client, credentials):
+        asker = Asker(str(client.base_url).rstrip("/"))
+        answer = asker.ask(OPERATIONS["GET /readyz"].Case(), credentials.headers("right"))
+        assert answer.json()["turn"] in ("unknown", "down")
+
+
 async def _while_a_session_lives(client: httpx.Client, token: str, good: Any) -> None:
     """The operator lists, reads and ends a session."""
     ours, port = websockets.Subprotocol(wire.SUBPROTOCOL), client.base_url.port
@@ -145,6 +155,7 @@ async def _while_a_session_lives(client: httpx.Client, token: str, good: Any) ->
         named = {"path_parameters": {"id": welcome.session_id}}
         listed = good("GET /v1/sessions")["sessions"]
         assert welcome.session_id in [session["id"] for session in listed]
-        assert good("GET /v1/sessions/{id}", **named)["user"] == "ada"
+        one = good("GET /v1/sessions/{id}", **named)
+        assert (one["user"], one["spent"]["turns"]) == ("ada", 0)
         end = {"media_type": "application/json", "body": {"reason": "enough"}}
         good("DELETE /v1/sessions/{id}", **named, **end)

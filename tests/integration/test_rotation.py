@@ -4,6 +4,8 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
+import pty
 import re
 import secrets
 import signal
@@ -222,6 +224,35 @@ async def test_two_rotations_and_a_bad_file_under_four_calls_lose_none(server: S
     assert "an HS256 secret needs at least 32 bytes" in log
     for secret in ("not-long-enough", "first-secret", "second-secret", key("b")["secret"]):
         assert secret not in log
+
+
+async def test_a_server_in_a_terminal_ends_when_that_is_closed() -> None:
+    ours, theirs = pty.openpty()
+    program = "import os, sys; os.login_tty(0); os.execv(sys.executable, sys.argv[1:])"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program),
+        *(sys.executable, "-m", "voxwire_server.cli", "run", "--port", "0"),
+        env=environment(),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    try:
+        said = b""
+        async with asyncio.timeout(DEADLINE_S):
+            while b"Ctrl-C ends the server" not in said:
+                said += await asyncio.to_thread(os.read, ours, 4096)
+            async with httpx.AsyncClient() as http:
+                port = re.findall(rb"ws://127\.0\.0\.1:(\d+)", said)[0].decode()
+                while (await http.get(f"http://127.0.0.1:{port}/readyz")).status_code != 200:
+                    await asyncio.sleep(0.05)  # real time: poll
+        os.close(ours)
+        assert await asyncio.wait_for(process.wait(), DEADLINE_S) == -signal.SIGHUP
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_a_hangup_ends_no_server_that_has_neither_terminal_nor_files() -> None:

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ import voxwire
 __all__ = ["Callers", "callers"]
 
 WAITS_S = 60.0
+ENDS_S = 1.0
+"""So long a process has to end by itself, seconds."""
 
 
 class Ear:
@@ -130,6 +132,8 @@ class Callers:
         """Read what it tells, to its end."""
         assert self._process.stdout is not None
         async for line in self._process.stdout:
+            if not line.endswith(b"\n"):
+                return  # it was killed in mid-line
             async with self._news:
                 self.told.append(json.loads(line))
                 self._news.notify_all()
@@ -178,8 +182,12 @@ async def callers(command: Sequence[str | Path], folder: Path) -> AsyncIterator[
     finally:
         if process.stdin is not None:
             process.stdin.close()
-        if process.returncode is None:
-            process.kill()
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), ENDS_S)
+        finally:
+            if process.returncode is None:
+                process.kill()
         await process.wait()
         await reading
 

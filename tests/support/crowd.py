@@ -3,7 +3,7 @@
 Each speaks a phrase over and over, and notes when the bot's audio came. Who is refused with a time
 comes again after it. One line of JSON says at the end how they fared; times are milliseconds.
 
-``{"port", "number", "within_s", "for_s", "core", "pcm": PATH}``; the PCM is the phrase and the
+``{"port", "number", "within_s", "for_s", "pcm": PATH}``; the PCM is the phrase and the
 silence behind it, int16 mono at 16 kHz.
 """
 
@@ -214,8 +214,6 @@ async def run(plan: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Run the plan of the command line."""
     plan = json.loads(sys.argv[1])
-    if plan.get("core") is not None:
-        os.sched_setaffinity(0, {plan["core"]})
     with suppress(KeyboardInterrupt):
         print(json.dumps(uvloop.run(run(plan))), flush=True)
 

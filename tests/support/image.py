@@ -103,7 +103,11 @@ class Image:
     ) -> tuple[int, str]:
         """Run a container to its end; returns its exit code and what it printed."""
         process = self.start(*arguments, entrypoint=entrypoint, **settings)
-        output, _ = process.communicate(timeout=120)
+        with process:
+            try:
+                output, _ = process.communicate(timeout=120)
+            finally:
+                process.kill()
         return process.returncode, output
 
 

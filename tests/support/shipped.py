@@ -81,7 +81,8 @@ class Shipped:
         env["VOXWIRE_MAX_LAG_MS"] = "0"  # a busy machine refuses no session of a test
         shared = (FOLDER / "voxwire.env.example").read_text("utf-8")
         env = dict(re.findall(r"^(VOXWIRE_\w+)=(.*)$", self._here(shared), re.MULTILINE)) | env
-        del env["VOXWIRE_TURN_URLS"], env["VOXWIRE_ADMIN_ADDRESS"]
+        for name in ("TURN_URLS", "TURN_SECRET_FILE", "KEYS_FILE", "ADMIN_ADDRESS"):
+            del env[f"VOXWIRE_{name}"]
         if self.way in ("nginx", "caddy alone"):  # they say who the client is
             del env["VOXWIRE_MAX_PENDING_PER_ADDRESS"]
         if self.way == "direct":

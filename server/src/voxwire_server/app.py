@@ -12,7 +12,7 @@ from starlette.routing import Route, WebSocketRoute
 from voxwire_protocol.clocks import SYSTEM_CLOCK
 from voxwire_server.admin.demand import demand_ms
 from voxwire_server.admin.meters import Meters
-from voxwire_server.admin.relays import RelayWatch, asking
+from voxwire_server.admin.relays import RelayWatch, asking, never_ready_message
 from voxwire_server.admin.routes import admin_routes, check_admin_key
 from voxwire_server.admin.watchdog import Watchdog
 from voxwire_server.authenticator import Authenticator
@@ -250,7 +250,8 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         KeyRingError: The keys cannot be used.
         FileError: A file of secrets cannot be read.
         AuthenticatorSettingError: The authenticator is not there.
-        IceServersError: The STUN and TURN servers cannot be used.
+        IceServersError: The STUN and TURN servers cannot be used, or there is none to be asked and
+            one is needed.
         ProxiesError: The public URL or the proxies cannot be used.
         AdminKeyError: The operator's key cannot be used.
     """
@@ -290,7 +291,10 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         starting=lambda: directory.paced.waiting,
         num_waiting=lambda: len(directory.waiting_room),
     )
-    relays = RelayWatch(asking(ice), every_s=settings.turn_check_s)
+    needs_turn = settings.ready_needs_turn
+    relays = RelayWatch(asking(ice), every_s=settings.turn_check_s, needed=needs_turn)
+    if needs_turn and not relays.watches:
+        raise IceServersError(never_ready_message())
     if relays.watches:
         meters.watch_turn(lambda: relays.relays.up, lambda: relays.relays.down)
     life = Life(
@@ -340,7 +344,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
             has_started=lambda: life.started,
             is_busy=lambda: directory.busy,
             turn=(lambda: relays.relays.state) if relays.watches else None,
-            needs_turn=settings.ready_needs_turn,
+            needs_turn=needs_turn,
         )
     )
     app.include_router(

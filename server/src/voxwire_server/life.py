@@ -40,6 +40,15 @@ async def _preload_vad() -> None:
     await preload()
 
 
+async def _close_door(close: Callable[[], Awaitable[None]]) -> None:
+    """Close it; that it fails, or takes its time, is no other's trouble."""
+    try:
+        async with asyncio.timeout(_FAREWELL_MS / 1000):
+            await close()
+    except Exception:
+        _log.exception("a front door could not be closed")
+
+
 class Sessions(Protocol):
     """The sessions of an application."""
 
@@ -155,12 +164,7 @@ class Life:
         self._ended = True
         loop = asyncio.get_running_loop()
         until_s = loop.time() + (self._end_timeout_ms + _FAREWELL_MS) / 1000
-        try:
-            async with asyncio.timeout(_FAREWELL_MS / 1000):
-                for close in self._doors:
-                    await close()
-        except Exception:
-            _log.exception("a front door could not be closed")
+        await asyncio.gather(*map(_close_door, self._doors))
         await self._sessions.close(round((until_s - loop.time()) * 1000))
 
     async def close(self) -> None:

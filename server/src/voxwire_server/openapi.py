@@ -68,6 +68,7 @@ _SESSION: Final[dict[str, Schema]] = {
     "age_s": _NUMBER,
     "heard_s": _NUMBER,
     "turns": _WHOLE,
+    "spent": {"type": "object", "additionalProperties": _WHOLE},
     "last_turn_ms": {"type": ["integer", "null"]},
 }
 _STAGES: Final[Schema] = {"type": "object", "additionalProperties": _WHOLE}
@@ -143,7 +144,8 @@ def _definitions() -> Schema:
 def _health() -> Schema:
     alive = _operation("Whether the process lives.", _object({"status": {"const": "ok"}}))
     started = _operation("Whether it is warm.", _object({"started": _FLAG}))
-    state = _object({"ready": _FLAG, "busy": _FLAG, "sessions": _WHOLE})
+    turn: Schema = {"enum": ["ok", "degraded", "down", "unknown"]}
+    state = _object({"ready": _FLAG, "busy": _FLAG, "sessions": _WHOLE}, turn=turn)
     ready = _operation("Whether clients should be sent here.", state)
     for operation, what in ((started, "Not yet."), (ready, "Not now.")):
         answers = operation["responses"]
@@ -166,7 +168,7 @@ def _operators() -> Schema:
     )
     listed = _operation(
         "The sessions of this process.",
-        _object({"sessions": _list_of(_object(_SESSION))}),
+        _object({"sessions": _list_of(_object(_SESSION)), "waiting": _WHOLE}),
         *(401,),
         by="admin",
     )

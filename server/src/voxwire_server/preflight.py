@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from voxwire_protocol import wire
+from voxwire_server.admin.relays import never_ready_message
 from voxwire_server.admin.routes import AdminKeyError, check_admin_key
 from voxwire_server.authenticator import Authenticator, AuthenticatorSettingError
 from voxwire_server.bots.house import Bots, BotsError
@@ -119,7 +120,7 @@ class _Preflight:
     def _is_safe(self, name: str, path: str) -> None:
         wrong = open_to_others(path) if path else ""
         if wrong:
-            self.note(name, "failed", wrong)
+            self.note(name, "warning", wrong)
 
     def _authenticator(self) -> bool:
         try:
@@ -238,6 +239,9 @@ class _Preflight:
             self.note("turn", "failed", str(error))
             return
         self._is_safe("turn", settings.turn_secret_file)
+        if settings.ready_needs_turn and not (servers.has_turn and settings.turn_check_s):
+            self.note("turn", "failed", never_ready_message())
+            return
         if not servers.has_turn:
             state: State = "failed" if settings.server_ice != "host" else "ok"
             self.note("turn", state, "no TURN server: clients without UDP use WebSocket audio")

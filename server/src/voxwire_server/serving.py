@@ -66,7 +66,7 @@ def log_as(settings: Settings) -> None:
     Raises:
         OSError: The log file cannot be written.
     """
-    if settings.has_files or not has_terminal():
+    if _stays(settings):
         on_hangup(lambda: None)
     if not settings.log_file:
         configure_logging(settings.log_level, settings.log_format)
@@ -77,10 +77,18 @@ def log_as(settings: Settings) -> None:
     configure_logging(settings.log_level, settings.log_format, file)
 
 
+def _stays(settings: Settings) -> bool:
+    """Whether SIGHUP ends no server with these settings."""
+    return settings.has_files or not has_terminal()
+
+
 class _Server(uvicorn.Server):
     """Ends the sessions before their sockets, so that clients are told why.
 
     SIGTERM lets them end by themselves first; a second one, and Ctrl-C, do not.
+
+    Attributes:
+        stays: SIGHUP does not end it.
     """
 
     def __init__(
@@ -88,9 +96,11 @@ class _Server(uvicorn.Server):
         config: uvicorn.Config,
         *,
         drain_ms: int,
+        stays: bool,
         admin: tuple[uvicorn.Server, socket.socket] | None,
     ) -> None:
         super().__init__(config)
+        self.stays = stays
         self._drain_ms = drain_ms
         self._admin = admin
         self._serving_admin: asyncio.Task[None] | None = None
@@ -210,7 +220,7 @@ def make_server(settings: Settings, bot: Servable, *, port: int) -> uvicorn.Serv
         timeout_graceful_shutdown=_SOCKETS_S,
     )
     admin = _admin_server(settings, application.state.admin)
-    return _Server(config, drain_ms=settings.drain_ms, admin=admin)
+    return _Server(config, drain_ms=settings.drain_ms, stays=_stays(settings), admin=admin)
 
 
 def _admin_server(
@@ -245,7 +255,7 @@ def run_server(server: uvicorn.Server, listener: socket.socket) -> None:
         new_event_loop = asyncio.new_event_loop
     last = threading.Timer(_LAST_S, _leave)
     last.daemon = True
-    if isinstance(server, _Server):
+    if isinstance(server, _Server) and server.stays:
         on_hangup(server.hang_up)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:

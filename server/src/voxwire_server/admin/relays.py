@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from voxwire_server.ice_servers import IceServers
 
-__all__ = ["RelayWatch", "Relays", "asking"]
+__all__ = ["RelayWatch", "Relays", "asking", "never_ready_message"]
 
 _log = logging.getLogger("voxwire.turn")
 
@@ -45,12 +45,15 @@ class RelayWatch:
 
     Args:
         ask: Asks them.
-        every_s: How often, seconds; 0 = never. While one gives nothing, every 10 s at least.
+        every_s: How often, seconds; 0 = never. While none is known to give, or one gives nothing,
+            every 10 s at least.
+        needed: The server is not ready without one.
     """
 
-    def __init__(self, ask: Ask | None, *, every_s: float) -> None:
+    def __init__(self, ask: Ask | None, *, every_s: float, needed: bool = False) -> None:
         self._ask = ask
         self._every_s = every_s
+        self._needed = needed
         self._task: asyncio.Task[None] | None = None
         self._down: set[str] = set()
         self.relays = Relays()
@@ -77,11 +80,14 @@ class RelayWatch:
             try:
                 await self._look()
             except ImportError as error:  # an extra that is not installed: WebRTC says so
-                _log.debug("TURN servers cannot be asked: %s", error)
+                level = logging.WARNING if self._needed else logging.DEBUG
+                _log.log(level, "TURN servers cannot be asked: %s", error)
+                self.relays = Relays()
                 return
             except Exception:
                 _log.exception("the TURN servers could not be asked")
-            soon = self.relays.down > 0
+                self.relays = Relays()
+            soon = self.relays.state != "ok"
             await asyncio.sleep(min(self._every_s, _SOON_S) if soon else self._every_s)
 
     async def _look(self) -> None:
@@ -94,6 +100,14 @@ class RelayWatch:
             _log.warning("a TURN server gives allocations again", extra={"server": url})
         self._down = set(down)
         self.relays = Relays(len(said) - len(down), len(down))
+
+
+def never_ready_message() -> str:
+    """What is wrong with a server that needs TURN to be ready, and asks none."""
+    return (
+        "the server could never be ready: VOXWIRE_READY_NEEDS_TURN needs a TURN server, and"
+        " VOXWIRE_TURN_CHECK_S above 0"
+    )
 
 
 def asking(servers: IceServers) -> Ask | None:
