@@ -131,7 +131,9 @@ async def test_that_none_can_be_asked_is_told_where_one_is_needed(
     await watch.stop()
 
 
-@pytest.mark.parametrize("more", [{}, {"turn_urls": "turn:a", "turn_secret": "s", "turn_check_s": 0}])
+@pytest.mark.parametrize(
+    "more", [{}, {"turn_urls": "turn:a", "turn_secret": "s", "turn_check_s": 0}]
+)
 def test_a_server_that_could_never_be_ready_does_not_start(more: dict[str, Any]) -> None:
     with pytest.raises(IceServersError, match="could never be ready"):
         create_app(Settings(ready_needs_turn=True, **more), make_bot())

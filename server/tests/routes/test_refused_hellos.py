@@ -160,7 +160,7 @@ async def test_a_good_hello_is_welcome_and_keeps_its_bot() -> None:
 
 
 async def test_of_two_faults_the_earlier_in_the_order_is_told() -> None:
-    """Capacity, token, bot, binding, quota, one-time use."""
+    """Capacity, token, bot, binding, one-time use, quota."""
     async with house(key=KEY, max_sessions=2) as server:
         used = issue(limits=Limits(max_sessions=1), bot="a")
         page = {"origin": b"http://127.0.0.1:7860"}
@@ -169,7 +169,9 @@ async def test_of_two_faults_the_earlier_in_the_order_is_told() -> None:
         quota = ("CAPACITY", "this token allows no more sessions at once")
         binding = ("FORBIDDEN", "the token is for another bot")
         unknown = "this server has no bot of that name; name one of: a, b"
-        assert await server.refused(hello(token=used), **page) == quota
+        assert await server.refused(hello(token=used), **page) == one_time
+        another = issue(limits=Limits(max_sessions=1), bot="a")
+        assert await server.refused(hello(token=another), **page) == quota
         assert await server.refused(hello(token=used, bot="b"), **page) == binding
         assert await server.refused(hello(token=used, bot="c"), **page) == (
             "INVALID_ARGUMENT",
