@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FAKE_DEVICE, FAKE_USER, LOCALHOST, launch, openPage } from "./e2e/chromium.js";
 import { ROOT } from "./e2e/folders.js";
 import { addProgram, makeSite, type Site } from "./e2e/site.js";
-import type { Heard } from "./e2e/sounds.js";
+import { soundBetween } from "./e2e/sounds.js";
 import { type StaticSite, serveStatic } from "./e2e/static-site.js";
 import { StockBot } from "./e2e/stock-bot.js";
 import { noTrouble, nothingHeld, of, snapshot, until } from "./e2e/talks.js";
@@ -15,10 +15,11 @@ import { noTrouble, nothingHeld, of, snapshot, until } from "./e2e/talks.js";
 /** Spoken into the greeting: the bot is interrupted by voice. */
 const QUESTION = "show me paris on the map";
 const ANSWER = "It is on your map: Paris.";
-/** Longer than the bot is silent between two sentences, and shorter than the question, seconds. */
-const PAUSE_S = 0.8;
-/** Less than there is a sound in what is heard of the greeting, and in the answer. */
+/** Milliseconds of sound: less than is heard of the greeting, and of the answer. */
 const LEAST_SOUND = 300;
+/** What was on its way into the output when the bot was cut, milliseconds. */
+const ON_ITS_WAY_MS = 250;
+const HOUR_MS = 3_600_000;
 let site: Site;
 let pages: StaticSite;
 let bot: StockBot;
@@ -91,16 +92,6 @@ async function over(page: Page): Promise<void> {
   await page.close();
 }
 
-/** The longest silence between two sounds, in seconds of what was played, and for how many
- * milliseconds there was a sound before and behind it. */
-function silenceIn(heard: Heard) {
-  const loud = heard.filter(([, peak]) => peak > 0.0015).map(([at]) => at);
-  const pauses = loud.map((at, index) => at - (loud[index - 1] ?? at));
-  const longest = Math.max(...pauses);
-  const before = pauses.indexOf(longest);
-  return { seconds: longest, before, behind: loud.length - before };
-}
-
 describe.each(["websocket", "webrtc"] as const)("over %s", (transport) => {
   test("ready, output, barge-in, transcripts, a tool of the page, requests, disconnect", async () => {
     const { page, features } = await connected(transport, bot.url);
@@ -115,7 +106,7 @@ describe.each(["websocket", "webrtc"] as const)("over %s", (transport) => {
       const isOver = last("utteranceEnded") > last("botWord") && last("botWord") > called;
       return called >= 0 && isOver && word?.text === "Paris.";
     });
-    const { events, heard, calls, turns } = await snapshot(page, "talk");
+    const { events, heard, behind, calls, turns } = await snapshot(page, "talk");
 
     expect(events.find(({ type }) => !/status|devices/.test(type))).toMatchObject({
       ...{ type: "sessionStarted", event: { server: expect.stringMatching(/^pipecat-ai 1\./) } },
@@ -127,10 +118,16 @@ describe.each(["websocket", "webrtc"] as const)("over %s", (transport) => {
     expect(ends.filter(({ end }) => end === "interrupted")).toMatchObject([
       { utteranceId: cut, heardSource: "unknown" },
     ]);
+    const [flushed] = of(events, "flushed");
     expect(of(events, "flushed")).toHaveLength(1);
-    const silence = silenceIn(heard);
-    expect(silence.seconds).toBeGreaterThan(PAUSE_S); // real time: order
-    expect(Math.min(silence.before, silence.behind)).toBeGreaterThan(LEAST_SOUND);
+    const cutMs = flushed?.atMs ?? 0;
+    const answered = of(events, "utteranceStarted").find(({ atMs }) => atMs > cutMs);
+    const answeredMs = answered?.atMs ?? 0;
+    const sound = (fromMs: number, toMs: number) =>
+      soundBetween(heard, behind, fromMs, toMs) * (toMs - fromMs);
+    expect(sound(0, cutMs)).toBeGreaterThan(LEAST_SOUND);
+    expect(sound(cutMs + ON_ITS_WAY_MS, answeredMs)).toBeLessThan(100); // real time: order
+    expect(sound(answeredMs, answeredMs + HOUR_MS)).toBeGreaterThan(LEAST_SOUND);
 
     expect(of(events, "userTranscript").at(-1)?.event).toMatchObject({
       ...{ text: QUESTION, final: true, typed: false },
