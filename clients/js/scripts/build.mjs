@@ -1,6 +1,6 @@
 // Builds the packages into their dist folders: tsc, then the worklets as single files.
 import { execFileSync } from "node:child_process";
-import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -8,6 +8,10 @@ import { build } from "esbuild";
 const js = dirname(dirname(fileURLToPath(import.meta.url)));
 const root = dirname(dirname(js));
 
+// what no source is there for any more would be packed, too
+for (const name of readdirSync(join(js, "packages"))) {
+  rmSync(join(js, "packages", name, "dist"), { recursive: true, force: true });
+}
 execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b", js], {
   stdio: "inherit",
 });
