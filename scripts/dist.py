@@ -23,7 +23,6 @@ EARLIEST = 315_532_800
 """1980: no zip has a file that is older."""
 NOTICES = "THIRD_PARTY_NOTICES.md"
 SUMS = "SHA256SUMS"
-PIP_SETTINGS = ("index-url", "extra-index-url", "find-links")
 
 
 def epoch() -> str:
@@ -95,10 +94,8 @@ def parts(file: Path) -> Iterator[tuple[str, bytes]]:
 
 def indexes() -> str:
     """Addresses that pip and npm have packages from here, as they are configured."""
-    pip = [PYTHON, "-m", "pip", "config", "get"]
-    places = [f"{place}.{name}" for place in ("global", ":env:") for name in PIP_SETTINGS]
-    answers = [capture([*pip, place]) for place in places]
-    answers.append(capture(["npm", "config", "get", "registry"]))
+    commands = ([PYTHON, "-m", "pip", "config", "list"], ["npm", "config", "get", "registry"])
+    answers = [capture([*command]) for command in commands]
     lines = "\n".join(text for code, text in answers if code == 0).splitlines()
     return "\n".join(line for line in lines if not line.startswith("npm "))  # "npm notice …"
 

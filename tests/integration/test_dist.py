@@ -174,7 +174,7 @@ def test_the_notices_of_the_console_are_of_what_its_bundle_has(clone: Path, tmp_
 def test_a_mirror_is_found_by_its_whole_name(check_script: Any, text: str, kind: str) -> None:
     indexes = (
         "https://me:secret@pypi.corp.example:8443/simple\nhttp://mirror:4873/ http://[::1]:80/"
-        " http://localhost:3141/root/pypi http://127.0.0.1:4873"
+        " http://localhost:3141/simple http://127.0.0.1:4873"
     )
     patterns = check_script.leak_patterns(indexes)
     found = [each for each, pattern in patterns.items() if re.search(pattern, text)]
