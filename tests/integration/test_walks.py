@@ -13,16 +13,15 @@ VISITED = {
     "a Hello, until its Welcome": 110,
     PATH: 36,
     BLOCK: 16,
-    "a word, synthesiser to wire": 47,
-    "a tool call, model to client to model": 75,
-    "a dropped socket, until its path is back": 63,
+    "a word, synthesiser to wire": 45,
+    "a tool call, model to client to model": 70,
+    "a dropped socket, until its path is back": 62,
 }
 """Files that run on the way, also those that are only asked: what a busy machine has run meanwhile
 is among them, so there is room for a few more than a quiet one counts. What a client may send of
 files stands in each Welcome: two more, when its socket is back. What a day may cost is looked at
 when a session begins (four files) and noted when something is sent (three), who may come is asked
-(one), and a Hello passes the pace of starts and the waiting room (four). The watchdog's beat, which
-passes ten files, runs in the middle of any of them."""
+(one), and a Hello passes the pace of starts and the waiting room (four)."""
 
 BLOCK_CHAIN = 8
 PATH_CHAIN = 4

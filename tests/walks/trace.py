@@ -20,6 +20,9 @@ _PORT: Final = frozenset(
 _PORT_FILES: Final = frozenset({"session/session.py", "session/tasks.py"})
 """Where that is done."""
 
+_BEATS: Final = frozenset({"admin/watchdog.py", "serving.py", "session/leases.py"})
+"""Come by clocks of their own, in the middle of anything: what they ask is on nobody's way."""
+
 _SETTLED: Final = frozenset({"logs.py", "outgoing.py"})
 
 
@@ -51,7 +54,7 @@ def _path(code: CodeType) -> str:
 
 
 def _goes_round(path: str, code: CodeType) -> bool:
-    return path in _PORT_FILES and code.co_name in _PORT
+    return path in _BEATS or (path in _PORT_FILES and code.co_name in _PORT)
 
 
 class _Tasks:
