@@ -253,3 +253,24 @@ async def test_who_waited_and_is_refused_at_last_gives_back_both(time: VirtualTi
     await time.advance(500)
     assert process.places.begins_now
     await process.close()
+
+
+@in_virtual_time
+async def test_those_whom_the_load_has_kept_begin_before_a_newcomer_and_not_all_at_once(
+    time: VirtualTime,
+) -> None:
+    process = Process(time, max_waiting=3, busy=SPARE)
+    process.registry.heard = process.load.too_much = True
+    waits = [asyncio.ensure_future(process.wait()) for _ in range(3)]
+    await time.settle()
+    process.load.too_much = False  # and nobody has seen it yet
+    with pytest.raises(BusyError):
+        process.places.check()
+    await time.settle()
+    assert [each.done() for each in waits] == [True, False, False]
+    await time.advance(2000)
+    assert [each.done() for each in waits] == [True, True, False]
+    process.places.waiting_room.send_away()
+    with pytest.raises(ClosingError):
+        await waits[2]
+    await process.close()
