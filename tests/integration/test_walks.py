@@ -20,8 +20,8 @@ VISITED = {
 """Files that run on the way, also those that are only asked: what a busy machine has run meanwhile
 is among them, so there is room for a few more than a quiet one counts. What a client may send of
 files stands in each Welcome: two more, when its socket is back. What a day may cost is looked at
-when a session begins (four files) and noted when something is sent (three), who may come is asked
-(one), and a Hello passes the pace of starts and the waiting room (four)."""
+when a session begins (three files) and noted when something is sent (three), who may come is asked
+(two), and a Hello passes the places, the pace of starts and the waiting room (four)."""
 
 BLOCK_CHAIN = 8
 PATH_CHAIN = 4
