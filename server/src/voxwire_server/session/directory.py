@@ -271,7 +271,7 @@ class Directory:
 
     async def _strange(self, ticket: Ticket) -> Refused | None:
         try:
-            await self._look(ticket, self._admitted(ticket))
+            await self._looked_at(ticket, self._admitted)
         except REFUSALS as error:
             return self._refused(error)
         return None
@@ -411,8 +411,7 @@ class Directory:
         if not waits:
             self._give_back(self._place())
         attempt.ticket = await self.vouched(attempt.ticket)
-        admitted = self._check(attempt.ticket)
-        await self._look(attempt.ticket, admitted)
+        admitted = await self._looked_at(attempt.ticket, self._check)
         if waits and not self._begins_now:
             return await self._wait_for_place(attempt, admitted, held)
         session_id = self._place()
@@ -479,16 +478,26 @@ class Directory:
         self.paced.take_back()
         self._give_back(session_id)
 
-    async def _look(self, ticket: Ticket, admitted: Admitted) -> None:
+    async def _looked_at(self, ticket: Ticket, check: Callable[[Ticket], Admitted]) -> Admitted:
+        """Who is admitted by a check, with a token that is not used up."""
+        try:
+            admitted = check(ticket)
+        except NoSuchBotError as error:
+            await self._look(ticket, error.claims)
+            raise
+        await self._look(ticket, admitted.claims)
+        return admitted
+
+    async def _look(self, ticket: Ticket, claims: Claims | Identity | None) -> None:
         """See whether a token of ours may be used. It is not used up.
 
         Raises:
             TokenError: It is.
         """
-        if not isinstance(admitted.claims, Claims):
+        if not isinstance(claims, Claims):
             return
-        use = self._use_of(admitted.claims, ticket.nonce, "")
-        async with self._users.of(admitted.claims.user):  # one that is tried may be given back
+        use = self._use_of(claims, ticket.nonce, "")
+        async with self._users.of(claims.user):  # one that is tried may be given back
             claim = await self._store.claim(use, look=True)
         if claim is None:
             self._starts.turned_away(ticket.counts_for)
