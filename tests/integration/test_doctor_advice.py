@@ -3,16 +3,14 @@
 import pytest
 
 from voxwire._diagnosis.refusals import advice_on
-from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, make_error
 from voxwire_server.authenticator import AuthenticatorFailedError
-from voxwire_server.session import directory
 from voxwire_server.session.admission import NoSuchBotError
 from voxwire_server.session.refusals import BusyError, ClosingError, refusal_of
 from voxwire_server.session.registry import CapacityError
 from voxwire_server.session.start_rates import StartRateError
 from voxwire_server.session.store import StoreUnreachableError
-from voxwire_server.tokens import TokenError
+from voxwire_server.session.token_uses import TooManySessionsError
 
 
 @pytest.mark.parametrize(
@@ -25,10 +23,7 @@ from voxwire_server.tokens import TokenError
         (ClosingError(), "the server is being stopped"),
         (StartRateError("from this address", 2000), "try again in 2 s; the operator can raise"),
         (NoSuchBotError("there are several"), "--bot"),
-        (
-            TokenError(wire.ErrorCode.ERROR_CODE_CAPACITY, directory._TOO_MANY),  # pyright: ignore[reportPrivateUsage]
-            "max_sessions",
-        ),
+        (TooManySessionsError(), "max_sessions"),
     ],
 )
 def test_each_refusal_has_its_own_advice(error: Exception, told: str) -> None:

@@ -18,7 +18,7 @@ def test_every_example_is_started() -> None:
         name for name in PROGRAMS if "/" not in name
     }
     bots = {f"{name}/bot.py" for name in KEYS}
-    assert PROGRAMS == {*CLIENTS, *ELSEWHERE, *of_the_client, *bots}
+    assert {*CLIENTS, *ELSEWHERE, *of_the_client, *bots} == PROGRAMS
 
 
 def test_the_table_of_examples_has_them_all() -> None:

@@ -160,6 +160,7 @@ class Process:
         authenticator: Authenticator | None = None,
         pace: StartPace | None = None,
         jitter: Callable[[], float] = lambda: 0.0,
+        wall_s: Callable[[], float] = lambda: NOW_S,
         **settings: Any,
     ) -> None:
         made = _settings(**settings)
@@ -176,7 +177,7 @@ class Process:
             starts=starts,
             pace=pace,
             jitter=jitter,
-            wall_s=lambda: NOW_S,
+            wall_s=wall_s,
         )
 
     @property
@@ -188,7 +189,8 @@ class Process:
     def idle(self) -> bool:
         """True when nobody is on the way in or out, and nothing is reserved."""
         inside = vars(self.directory)
-        return not (inside["_work"] or inside["_attempts"] or inside["_users"]) and (
+        users = inside["_uses"].users
+        return not (inside["_work"] or inside["_attempts"] or users) and (
             not self.registry.reserved
         )
 

@@ -286,10 +286,10 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         starts=rates,
     )
     meters.watch(
-        lambda: directory.busy,
+        lambda: directory.places.busy,
         lambda: load.late_ms,
-        starting=lambda: directory.paced.waiting,
-        num_waiting=lambda: len(directory.waiting_room),
+        starting=lambda: directory.places.paced.waiting,
+        num_waiting=lambda: len(directory.places.waiting_room),
     )
     needs_turn = settings.ready_needs_turn
     relays = RelayWatch(asking(ice), every_s=settings.turn_check_s, needed=needs_turn)
@@ -342,7 +342,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
             lambda: life.ready,
             lambda: len(registry),
             has_started=lambda: life.started,
-            is_busy=lambda: directory.busy,
+            is_busy=lambda: directory.places.busy,
             turn=(lambda: relays.relays.state) if relays.watches else None,
             needs_turn=needs_turn,
         )
@@ -365,13 +365,13 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         life.when_ending(authenticator.close)
     routes = app.router.routes
     live = LiveSessions(
-        registry, meters.turns_of, meters.number_of, lambda: len(directory.waiting_room)
+        registry, meters.turns_of, meters.number_of, lambda: len(directory.places.waiting_room)
     )
     app.state.admin = _admin_routes(settings, live, meters)
     if not settings.admin_address:
         routes.extend(app.state.admin)
     files = StockFiles(uploads)
-    routes.extend(StockHttp(directory, gate, offers, starts, ice, files).routes())
+    routes.extend(StockHttp(directory.doorkeeper, gate, offers, starts, ice, files).routes())
     routes.append(WebSocketRoute(SESSION_PATH, control))
     routes.extend(WebSocketRoute(path, stock) for path in STOCK_PATHS)
     routes.append(WebSocketRoute("/{path:path}", NotHere(refusals)))

@@ -38,9 +38,9 @@ async def test_a_user_who_has_used_up_the_day_is_refused_with_a_time(time: Virtu
     session = await let_in(Caller(token_of(token_id="number-one")), process)
     await spend(process, ADA, llm_tokens=1)
     late = Caller(token_of(token_id="number-two"))
-    assert process.directory.refusal_of(late.ticket) is None  # nobody knows yet
+    assert process.directory.doorkeeper.refusal_of(late.ticket) is None  # nobody knows yet
     assert await late.come(process) == used_up("user", "language model tokens")
-    assert process.directory.refusal_of(late.ticket) == await late.come(process)
+    assert process.directory.doorkeeper.refusal_of(late.ticket) == await late.come(process)
     assert not process.store.is_used("number-two")
     assert process.store.places_of("ada") == len(process.store) == 1
     await let_in(Caller(token_of("bob", token_id="number-three")), process)

@@ -26,7 +26,7 @@ async def test_every_client_is_told_once_how_long_and_the_last_end_is_the_end(
         [told] = client.of("go_away")
         assert (told.time_left_ms, told.resume_url) == (30_000, "")
     assert directory.leaving
-    assert not directory.closing
+    assert not kernel.process.registry.closing
     for client in clients:
         assert not draining.done()
         client.bot.stop.set()
@@ -43,7 +43,7 @@ async def test_none_is_begun_and_each_may_come_back(time: VirtualTime) -> None:
     await time.settle()
     stranger = Caller(token_of())
     assert await stranger.come(kernel.process) == GOING
-    assert kernel.process.directory.refusal_of(stranger.ticket) == GOING
+    assert kernel.process.directory.doorkeeper.refusal_of(stranger.ticket) == GOING
     assert await back(client) == "resumed"
     assert len(kernel.process.registry) == 1
     client.bot.stop.set()

@@ -86,14 +86,17 @@ async def test_a_full_server_counts_nothing(time: VirtualTime) -> None:
 async def test_what_bots_there_are_is_told_to_who_may_talk_to_one(time: VirtualTime) -> None:
     process = limited(time)
     code = wire.ErrorCode
-    await let_in(Caller(token_of(token_id="used"), bot="a"), process)
+    await let_in(Caller(token_of(token_id="token-used"), bot="a"), process)
     for token, expected in (
-        (token_of(token_id="used"), code.ERROR_CODE_UNAUTHORIZED),
-        (token_of(token_id="of-b", bot="b"), code.ERROR_CODE_FORBIDDEN),
-        (token_of(token_id="new"), code.ERROR_CODE_INVALID_ARGUMENT),
+        (token_of(token_id="token-used"), code.ERROR_CODE_UNAUTHORIZED),
+        (token_of(token_id="token-of-b", bot="b"), code.ERROR_CODE_FORBIDDEN),
+        (token_of(token_id="token-new"), code.ERROR_CODE_INVALID_ARGUMENT),
     ):
         nobody = Caller(token, bot="c")
-        told = await nobody.come(process), await process.directory.stranger(nobody.ticket)
+        told = (
+            await nobody.come(process),
+            await process.directory.doorkeeper.stranger(nobody.ticket),
+        )
         assert [each.code for each in told] == [expected, expected]
         assert ["a, b" in each.reason for each in told] == [
             expected == code.ERROR_CODE_INVALID_ARGUMENT
@@ -114,8 +117,8 @@ async def test_who_is_turned_away_keeps_nobody_out_who_may_come(time: VirtualTim
     ticket = Caller(address=ADDRESS).ticket
     for refused in (
         await Caller(address=ADDRESS).come(process),
-        process.directory.refusal_of(ticket),
-        process.directory.refusal_of(ticket, comes=True),
+        process.directory.doorkeeper.refusal_of(ticket),
+        process.directory.doorkeeper.refusal_of(ticket, comes=True),
     ):
         assert refused == STRANGER
     elsewhere = await Caller(address="203.0.113.8").come(process)
@@ -199,9 +202,9 @@ async def test_a_door_that_asks_first_counts_its_caller_once(time: VirtualTime) 
     process = limited(time, per_address="1/minute")
     ticket = caller(0, address=ADDRESS).ticket
     for _ in range(5):
-        assert process.directory.refusal_of(ticket) is None
-    assert process.directory.refusal_of(ticket, comes=True) is None
-    assert process.directory.refusal_of(ticket) == here(60_000)
+        assert process.directory.doorkeeper.refusal_of(ticket) is None
+    assert process.directory.doorkeeper.refusal_of(ticket, comes=True) is None
+    assert process.directory.doorkeeper.refusal_of(ticket) == here(60_000)
     await let_in(caller(0), process)  # as the door attaches then: without the address
     await process.close()
 
@@ -245,17 +248,17 @@ async def test_a_loop_that_is_late_takes_nobody_new_and_loses_nobody(time: Virtu
     late(load, time, 30)
     first = caller(0)
     session = await let_in(first, process)  # nobody is there who could suffer
-    assert process.directory.busy
+    assert process.directory.places.busy
     second = caller(1)
     assert await second.come(process) == BUSY
-    assert process.directory.refusal_of(second.ticket) == BUSY
+    assert process.directory.doorkeeper.refusal_of(second.ticket) == BUSY
     assert not process.store.is_used("token-no-1")
     back = Caller(back=first.welcome)
     assert await let_in(back, process) is session
     assert not session.over
     await time.advance(20_000)
     late(load, time, 1)
-    assert not process.directory.busy
+    assert not process.directory.places.busy
     await let_in(second, process)
     await process.close()
 
@@ -271,9 +274,9 @@ async def test_a_client_that_is_away_keeps_nobody_out(time: VirtualTime) -> None
     assert await caller(1).come(process) == BUSY
     reloads.leave(session)
     assert not session.over
-    assert not process.directory.busy
+    assert not process.directory.places.busy
     await let_in(caller(2), process)
-    assert process.directory.busy
+    assert process.directory.places.busy
     await process.close()
 
 
@@ -284,13 +287,13 @@ async def test_a_late_loop_is_no_load_when_nobody_is_there(time: VirtualTime) ->
     await time.advance(20_000)
     late(load, time, 30)
     assert load.too_much
-    assert not process.directory.busy
+    assert not process.directory.places.busy
     session = await let_in(caller(0), process)
-    assert process.directory.busy
+    assert process.directory.places.busy
     session.end(wire.EndReason.END_REASON_CLIENT)
     await session.ended.wait()
     await time.advance(1000)
-    assert not process.directory.busy
+    assert not process.directory.places.busy
     await process.close()
 
 
@@ -314,7 +317,7 @@ async def test_of_many_who_come_at_once_some_begin_in_a_row_and_the_rest_are_tol
         for number in range(48)
     ]
     await time.advance(1)
-    assert (len(process.registry), process.directory.paced.waiting) == (1, 43)
+    assert (len(process.registry), process.directory.places.paced.waiting) == (1, 43)
     refused = [task.result() for task in tasks if task.done()]
     assert [each.retry_after_ms for each in refused if isinstance(each, Refused)] == [
         5000,
@@ -323,7 +326,7 @@ async def test_of_many_who_come_at_once_some_begin_in_a_row_and_the_rest_are_tol
         5000,
     ]
     await time.advance(4000)
-    assert process.directory.paced.waiting == 0
+    assert process.directory.places.paced.waiting == 0
     await process.close()
 
 
@@ -349,7 +352,7 @@ async def test_a_server_that_leaves_takes_nobody_who_waited_for_his_turn(
     await let_in(caller(1), process)
     waits = asyncio.ensure_future(caller(2).come(process))
     await time.advance(100)
-    assert process.directory.paced.waiting == 1
+    assert process.directory.places.paced.waiting == 1
     process.registry.draining = True
     await time.advance(1000)
     assert waits.result().code == wire.ErrorCode.ERROR_CODE_GOING_AWAY
@@ -380,10 +383,10 @@ async def test_who_asks_by_http_with_no_good_token_too_often_is_told_when(
 ) -> None:
     process = limited(time, per_address="1/minute")
     nobody = Caller("no token of ours", address=ADDRESS).ticket
-    first = await process.directory.stranger(nobody)
+    first = await process.directory.doorkeeper.stranger(nobody)
     assert first is not None and first.code == wire.ErrorCode.ERROR_CODE_UNAUTHORIZED
-    assert await process.directory.stranger(nobody) == STRANGER
-    assert process.directory.accepts_of(nobody) == STRANGER
+    assert await process.directory.doorkeeper.stranger(nobody) == STRANGER
+    assert process.directory.doorkeeper.accepts_of(nobody) == STRANGER
     await process.close()
 
 

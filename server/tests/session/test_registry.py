@@ -1,12 +1,15 @@
 """The sessions of a process: places, owner tasks, and the end of all of them."""
 
 import asyncio
+from functools import partial
+from typing import Any
 
 import pytest
 
 from voxwire_protocol import wire
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.config import Settings
+from voxwire_server.control.none import NoChannel
 from voxwire_server.session.registry import CapacityError, SessionRegistry
 from voxwire_server.session.session import Session
 
@@ -25,8 +28,10 @@ async def deaf(_: Session) -> None:
             continue
 
 
-def begin(registry: SessionRegistry, time: VirtualTime, run: object = wait_for_ever) -> Session:
-    session = Session(registry.reserve(), settings=Settings(), run_bot=run, clock=time)  # type: ignore[arg-type]
+def begin(
+    registry: SessionRegistry, time: VirtualTime, run: Any = wait_for_ever, **more: Any
+) -> Session:
+    session = Session(registry.reserve(), settings=Settings(), run_bot=run, clock=time, **more)
     registry.start(session)
     return session
 
@@ -93,3 +98,42 @@ async def test_a_close_does_not_wait_longer_than_it_may(time: VirtualTime) -> No
     assert session.over
     await time.advance(120_000)
     assert len(registry) == 0
+
+
+@in_virtual_time
+async def test_somebody_hears_while_a_client_is_on_a_session_that_goes_on(
+    time: VirtualTime,
+) -> None:
+    registry = SessionRegistry(2)
+    begin(registry, time)  # nobody has come to it yet
+    assert not registry.heard_by_somebody
+    session = begin(registry, time, channel=NoChannel())
+    assert registry.heard_by_somebody
+    session.end(wire.EndReason.END_REASON_CLIENT)
+    assert not registry.heard_by_somebody
+    await registry.close(1000)
+
+
+@in_virtual_time
+async def test_a_process_that_leaves_tells_those_whose_sessions_go_on_how_long_is_left(
+    time: VirtualTime,
+) -> None:
+    registry, told = SessionRegistry(2), list[tuple[str, int]]()
+    first, second = [begin(registry, time) for _ in range(2)]
+
+    def note(session_id: str, envelope: wire.Envelope) -> None:
+        if envelope.HasField("go_away"):
+            told.append((session_id, envelope.go_away.time_left_ms))
+
+    for session in (first, second):
+        session.outlet.note(partial(note, session.id))
+    registry.tell_going(first)
+    assert (told, registry.leaving) == ([], False)
+    second.end(wire.EndReason.END_REASON_CLIENT)
+    registry.leave(time.now_ms() + 30_000)
+    assert registry.leaving
+    assert told == [(first.id, 30_000)]
+    await time.advance(10_000)
+    registry.tell_going(first)
+    assert told == [(first.id, 30_000), (first.id, 20_000)]
+    await registry.close(1000)

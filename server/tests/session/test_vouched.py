@@ -92,12 +92,12 @@ async def test_nobody_is_free_beside_an_authenticator_and_it_may_know_a_program_
     time: VirtualTime,
 ) -> None:
     process = process_of(Provider(), time)
-    admission = vars(process.directory)["_admission"]
+    admission = vars(process.directory.doorkeeper)["_admission"]
     local = Ticket(bot="a", is_local=True)
-    refused = process.directory.refusal_of(local)
+    refused = process.directory.doorkeeper.refusal_of(local)
     assert refused is not None and refused.code == CODE.ERROR_CODE_UNAUTHORIZED
-    vouched = await process.directory.vouched(local)
-    refused = process.directory.refusal_of(vouched)
+    vouched = await process.directory.doorkeeper.vouched(local)
+    refused = process.directory.doorkeeper.refusal_of(vouched)
     assert refused is not None and refused.reason == "nobody is known by this credential"
     assert vars(admission)["_authenticator"] is not None
     await ends(process)
@@ -169,16 +169,16 @@ async def test_starts_of_an_address_and_of_a_user_are_counted_all_the_same(
 
 @in_virtual_time
 async def test_a_door_that_asks_first_has_it_asked_once_for_a_minute(time: VirtualTime) -> None:
-    provider = Provider()
-    process = process_of(provider, time)
-    directory = process.directory
-    ticket = await directory.vouched(Caller("ada").ticket)
+    provider, now_s = Provider(), [NOW_S]
+    process = process_of(provider, time, wall_s=lambda: now_s[0])
+    doorkeeper = process.directory.doorkeeper
+    ticket = await doorkeeper.vouched(Caller("ada").ticket)
     for _ in range(3):
-        ticket = await directory.vouched(ticket)
-        assert directory.refusal_of(ticket) is None
+        ticket = await doorkeeper.vouched(ticket)
+        assert doorkeeper.refusal_of(ticket) is None
     assert len(provider.asked) == 1
-    vars(directory)["_wall_s"] = lambda: NOW_S + VERDICT_S
-    await directory.vouched(ticket)
+    now_s[0] += VERDICT_S
+    await doorkeeper.vouched(ticket)
     assert len(provider.asked) == 2
     await ends(process)
 
@@ -188,16 +188,17 @@ async def test_who_was_counted_at_the_door_is_asked_about_with_his_address_all_t
     time: VirtualTime,
 ) -> None:
     starts = StartRates(per_address="1/minute", now_ms=time.now_ms)
-    provider = Provider()
-    process = process_of(provider, time, starts=starts)
+    provider, now_s = Provider(), [NOW_S]
+    process = process_of(provider, time, starts=starts, wall_s=lambda: now_s[0])
     directory, caller = process.directory, Caller("ada", address="203.0.113.7")
-    ticket = await directory.vouched(caller.ticket)
-    assert directory.refusal_of(ticket, comes=True) is None
-    vars(directory)["_wall_s"] = lambda: NOW_S + VERDICT_S
+    doorkeeper = directory.doorkeeper
+    ticket = await doorkeeper.vouched(caller.ticket)
+    assert doorkeeper.refusal_of(ticket, comes=True) is None
+    now_s[0] += VERDICT_S
     counted = replace(ticket, counted=True)
     assert isinstance(await directory.attach(counted, caller.facts, caller), Here)
     assert [credential.address for credential in provider.asked] == ["203.0.113.7"] * 2
-    refused = directory.refusal_of(await directory.vouched(ticket))
+    refused = doorkeeper.refusal_of(await doorkeeper.vouched(ticket))
     assert refused is not None and refused.code == CODE.ERROR_CODE_RATE_LIMITED
     await ends(process)
 

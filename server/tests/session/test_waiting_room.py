@@ -7,9 +7,9 @@ import pytest
 from tests.support.front_door import NOW_S, Caller, Process, SlowStore, token_of
 from voxwire_protocol import wire
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
-from voxwire_server.session.directory import Directory
 from voxwire_server.session.load import Load
 from voxwire_server.session.local_store import LocalStore
+from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.start_pace import StartPace
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.ticket import Here, Refused
@@ -82,7 +82,7 @@ async def test_places_go_to_those_who_wait_in_the_order_of_their_coming(time: Vi
     end(served)
     end(await third.here())
     await fourth.here()
-    assert len(process.directory.waiting_room) == 0
+    assert len(process.directory.places.waiting_room) == 0
     await process.close()
 
 
@@ -147,9 +147,8 @@ async def test_a_token_is_checked_before_the_wait_and_used_up_after_it(time: Vir
 @in_virtual_time
 async def test_a_token_that_runs_out_in_the_line_is_good_once(time: VirtualTime) -> None:
     wall_s = [NOW_S]
-    process = room(time, max_wait_s=600)
-    process.store = LocalStore(now_s=lambda: wall_s[0])
-    vars(process.directory).update(_store=process.store, _wall_s=lambda: wall_s[0])
+    store = LocalStore(now_s=lambda: wall_s[0])
+    process = room(time, max_wait_s=600, store=store, wall_s=lambda: wall_s[0])
     (first,) = await come(process, "a")
     token = token_of("b", token_id=id_of("b"), ttl_s=10)
     second, third = (Waiter(process, Caller(token)) for _ in range(2))
@@ -186,7 +185,7 @@ async def test_the_same_nonce_waits_once_and_where_it_was(time: VirtualTime) -> 
     assert superseded.code == wire.ErrorCode.ERROR_CODE_SUPERSEDED
     await asyncio.sleep(0.01)
     assert again.told == [Place(1, 0)]
-    assert len(process.directory.waiting_room) == 2
+    assert len(process.directory.places.waiting_room) == 2
     end(await first.here())
     end(await again.here())
     await third.here()
@@ -319,7 +318,7 @@ async def test_a_process_that_closes_keeps_nothing(time: VirtualTime, seed: int)
     process = room(time, store=SlowStore(seed))
     await come(process, "a", "b", "c")
     await process.close()
-    assert len(process.directory.waiting_room) == 0
+    assert len(process.directory.places.waiting_room) == 0
 
 
 class Loop:
@@ -328,7 +327,7 @@ class Loop:
     """
 
     def __init__(self, time: VirtualTime, busy: float, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(Directory, "_heard_by_somebody", property(lambda _: True))
+        patch.setattr(SessionRegistry, "heard_by_somebody", property(lambda _: True))
         self.pace = StartPace(20, lambda: 2)
         self.busy = busy
         self._time = time
@@ -363,7 +362,7 @@ async def test_whose_turn_to_begin_does_not_come_waits_and_begins_when_it_does(
     await second.here()
     await loop.run_for(2)
     await third.here()
-    assert len(process.directory.waiting_room) == 0
+    assert len(process.directory.places.waiting_room) == 0
     await process.close()
 
 
@@ -380,7 +379,7 @@ async def test_of_those_who_wait_no_more_begin_at_once_than_the_loop_bears(
     await loop.run_for(2)
     waiters = await come(process, *(f"user-{number:02}" for number in range(12)))
     await loop.run_for(5)
-    assert len(process.directory.waiting_room) == 12
+    assert len(process.directory.places.waiting_room) == 12
     loop.busy = 0.1
     counts: list[int] = []
     for _ in range(60):

@@ -38,7 +38,7 @@ class Ledger(SlowStore):
     ) -> Saved | None:
         if by is not None and of is None:
             assert self.process is not None
-            self.granted.append((nonce, len(self.process.directory.waiting_room)))
+            self.granted.append((nonce, len(self.process.directory.places.waiting_room)))
         return await super().take(session_id, of=of, by=by, nonce=nonce)
 
 
@@ -127,7 +127,7 @@ async def schedule(time: VirtualTime, seed: int) -> int:
     crowd = Crowd(seed, process)
     await crowd.come()
     await settled(process)
-    assert len(process.directory.waiting_room) == 0
+    assert len(process.directory.places.waiting_room) == 0
     assert {a.code for a in crowd.answers if isinstance(a, Refused)} <= EXPECTED
     used = {f"the-token-of-{n}" for n in range(GUESTS) if store.is_used(f"the-token-of-{n}")}
     assert used == {caller.token_id for caller in crowd.callers if caller.bound}

@@ -36,7 +36,7 @@ from voxwire_server.routes.stock_bodies import (
 from voxwire_server.routes.stock_files import StockFiles
 from voxwire_server.routes.stock_offers import Offers, refused_request
 from voxwire_server.routes.stock_starts import Asked, Owner, Start, Starts, asked_of
-from voxwire_server.session.directory import Directory
+from voxwire_server.session.doorkeeper import Doorkeeper
 from voxwire_server.session.ticket import Refused, Ticket
 from voxwire_server.strict_json import checked, load_json
 
@@ -58,7 +58,7 @@ class StockHttp:
     """The HTTP routes of stock clients.
 
     Args:
-        directory: Who may begin a session.
+        doorkeeper: Says who may begin a session.
         gate: Says who is a program of this machine.
         offers: The connections.
         starts: The promises.
@@ -68,14 +68,14 @@ class StockHttp:
 
     def __init__(
         self,
-        directory: Directory,
+        doorkeeper: Doorkeeper,
         gate: Gate,
         offers: Offers,
         starts: Starts,
         ice: IceServers,
         files: StockFiles,
     ) -> None:
-        self._directory = directory
+        self._doorkeeper = doorkeeper
         self._gate = gate
         self._offers = offers
         self._starts = starts
@@ -104,18 +104,18 @@ class StockHttp:
         if transport not in _transports():
             reason = f"this server serves {' and '.join(_transports())}"
             raise RefusedRequestError(400, wire.ErrorCode.ERROR_CODE_UNSUPPORTED, reason)
-        refused = self._directory.refusal_of(ticket)
+        refused = self._doorkeeper.refusal_of(ticket)
         if refused is not None:
             raise refused_request(refused)
         start = self._starts.add(ticket, _origin(request), _asked(asked.body), _now_ms())
         if start is None:
             code = wire.ErrorCode.ERROR_CODE_RATE_LIMITED
-            self._directory.turned_away(code)
+            self._doorkeeper.turned_away(code)
             raise RefusedRequestError(429, code, "too many starts wait for their clients")
         if transport == "websocket":  # the stock client takes no other member
             return {"wsUrl": self._ws_url(request, start)}
         said = {"sessionId": start.id, **self._ice_config()}
-        if self._directory.accepts(ticket.bot).any:
+        if self._doorkeeper.accepts(ticket.bot).any:
             said["fileUploadUrl"] = f"{self._gate.public.prefix}/sessions/{start.id}/files"
         return said
 
@@ -145,7 +145,7 @@ class StockHttp:
             raise RefusedRequestError(409, code, reason)
         data = asked.request_data if asked.request_data is not None else asked.requestData
         wish = _asked(data) if start is None or data else start.asked
-        ticket = await self._directory.vouched(ticket)
+        ticket = await self._doorkeeper.vouched(ticket)
         if start is None and ticket.is_known:
             owner = _owner(request, ticket)
         shown = None if start is not None else self._shown(request)
@@ -168,10 +168,10 @@ class StockHttp:
     async def _upload(self, request: Request) -> dict[str, Any]:
         start = self._start_of(request)
         if start is not None:
-            accepts = self._directory.accepts(start.ticket.bot)
+            accepts = self._doorkeeper.accepts(start.ticket.bot)
             return await self._files.take(request, start.owner, accepts)
-        ticket = await self._directory.vouched(self._ticket(request))
-        admitted = self._directory.accepts_of(ticket)
+        ticket = await self._doorkeeper.vouched(self._ticket(request))
+        admitted = self._doorkeeper.accepts_of(ticket)
         if isinstance(admitted, Refused):
             raise refused_request(admitted)
         return await self._files.take(request, _owner(request, ticket), admitted)
@@ -192,19 +192,19 @@ class StockHttp:
         shown = self._shown(request)
         owner = None if shown is None else self._offers.owner_of(shown)
         if owner is None:
-            ticket = await self._directory.vouched(ticket)
+            ticket = await self._doorkeeper.vouched(ticket)
             owner = _owner(request, ticket)
         if owner not in self._offers.owners():
             await self._check(ticket)
         return None, ticket, owner
 
     async def _vouched(self, ticket: Ticket) -> Ticket:
-        ticket = await self._directory.vouched(ticket)
+        ticket = await self._doorkeeper.vouched(ticket)
         await self._check(ticket)
         return ticket
 
     async def _check(self, ticket: Ticket) -> None:
-        refused = await self._directory.stranger(ticket)
+        refused = await self._doorkeeper.stranger(ticket)
         if refused is not None:
             raise refused_request(refused)
 

@@ -198,7 +198,7 @@ class Offers:
             raise RefusedRequestError(409, code, "this session has its client already")
         begins = known is None or known.call is None
         if begins:
-            refused = await self._directory.stranger(ticket)
+            refused = await self._directory.doorkeeper.stranger(ticket)
             if refused is not None:
                 raise refused_request(refused)
             self._check(ticket)
@@ -222,7 +222,7 @@ class Offers:
         return answer, pc_id
 
     def _check(self, ticket: Ticket, *, comes: bool = False) -> None:
-        refused = self._directory.refusal_of(ticket, comes=comes)
+        refused = self._directory.doorkeeper.refusal_of(ticket, comes=comes)
         if refused is not None:
             raise refused_request(refused)
 

@@ -111,7 +111,7 @@ class StockSocketRoute:
         start = self._starts.take(ticket.token, _origin(scope), time.monotonic() * 1000)
         if start is not None:
             ticket = replace(start.ticket, address=ticket.address)
-        ticket = await self._directory.vouched(ticket)
+        ticket = await self._directory.doorkeeper.vouched(ticket)
         owner = Owner.of(_origin(scope), ticket.secret)
 
         def take_upload(url: str, give: GiveUpload) -> FileRefusal | None:

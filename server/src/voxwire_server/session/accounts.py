@@ -75,8 +75,8 @@ class Accounts:
             CapReachedError: It is: on one day, totals only grow.
         """
         wall_s = self._wall_s()
-        if day_of(wall_s) == self._day:
-            for payer, each in caps.items():
+        for payer, each in caps.items():
+            if day_of(wall_s) == self._day:
                 self._hold(payer, each, self._seen.get(payer, NOTHING), wall_s)
 
     async def check(self, caps: Mapping[Payer, Caps]) -> None:

@@ -1,7 +1,7 @@
-"""Who may begin a session: token, bot and what the token is bound to.
+"""Who may begin a session: token, what it is bound to, and bot.
 
 Nothing here goes by a clock, and nothing is used up. Quota and one-time use are reserved in the
-store afterwards (:mod:`voxwire_server.session.directory`).
+store afterwards (:mod:`voxwire_server.session.token_uses`).
 """
 
 from collections.abc import Awaitable, Callable

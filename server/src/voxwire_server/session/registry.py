@@ -19,6 +19,7 @@ _ID_BYTES: Final = 16
 _CANCELLED_MS: Final = 250
 """What is left of the time to end for sessions that are cancelled."""
 _FAILED: Final = 4000 + wire.ErrorCode.ERROR_CODE_INTERNAL
+_GOING: Final = "the server shuts down; a new connection finds another one"
 
 
 class CapacityError(Exception):
@@ -42,6 +43,7 @@ class SessionRegistry:
         self.closing = False
         self.draining = False
         """True when no session is begun any more, and those that there are go on."""
+        self._leaves_at_ms = 0.0
         self._max_sessions = max_sessions
         self._sessions: dict[str, Session] = {}
         self._reserved: set[str] = set()
@@ -63,6 +65,16 @@ class SessionRegistry:
     def reserved(self) -> int:
         """Number of the places that are kept for sessions which are about to begin."""
         return len(self._reserved)
+
+    @property
+    def leaving(self) -> bool:
+        """True when no session is begun any more; those that there are may go on."""
+        return self.draining or self.closing
+
+    @property
+    def heard_by_somebody(self) -> bool:
+        """True while a client is on a session: somebody would hear what another one costs."""
+        return any(session.control.attached and not session.over for session in self)
 
     def reserve(self) -> str:
         """Keep a place for a session.
@@ -103,6 +115,27 @@ class SessionRegistry:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("session failed", exc_info=error, extra={"session": session.id})
             session.control.close(_FAILED, "the session failed")
+
+    def leave(self, at_ms: float) -> None:
+        """Begin no session any more, and tell every client.
+
+        Args:
+            at_ms: When the process ends the rest, by their clock.
+        """
+        self.draining = True
+        self._leaves_at_ms = at_ms
+        for session in self:
+            self.tell_going(session)
+
+    def tell_going(self, session: Session) -> None:
+        """Tell a client how long is left, if the process leaves and its session goes on."""
+        if not self.leaving or session.over:
+            return
+        left_ms = max(0, round(self._leaves_at_ms - session.now_ms()))
+        try:
+            session.emit(go_away=wire.GoAway(reason=_GOING, time_left_ms=left_ms))
+        except Exception:  # the others are told all the same
+            _log.exception("a client was not told", extra={"session": session.id})
 
     async def emptied(self) -> None:
         """Wait until there is no session any more."""

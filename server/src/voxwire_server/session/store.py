@@ -1,8 +1,8 @@
 """Where the processes of one service agree on sessions: who owns which, and what was used up.
 
-A *store* is asked by :class:`~voxwire_server.session.directory.Directory` and its leases alone. One
-process needs no other than that in :mod:`voxwire_server.session.local_store`; several share one
-outside of them.
+A *store* is asked by :class:`~voxwire_server.session.directory.Directory`, its ``token_uses``,
+``accounts`` and leases alone. One process needs no other than that in
+:mod:`voxwire_server.session.local_store`; several share one outside of them.
 What holds for every store:
 
 - Each verb is atomic by itself; nothing holds over two of them. Between any two, and within each,

@@ -1,12 +1,17 @@
-"""The tasks and timers of one session: none of them dies unseen, and none outlives it."""
+"""Tasks and timers of one session, or of all: none dies unseen, and none outlives its owner."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from voxwire_protocol.clocks import Clock, Timer
 
-__all__ = ["GuardedClock", "Tasks"]
+__all__ = ["GuardedClock", "Tasks", "Work"]
+
+_CANCELLED_S: Final = 0.25
+"""What work that is cancelled has to let go of what it holds."""
+
+T = TypeVar("T")
 
 
 class Tasks:
@@ -88,3 +93,39 @@ class GuardedClock:
                 self._failed(error)
 
         return self._clock.call_later(delay_ms, guarded)
+
+
+class Work:
+    """What is done for sessions beside them: to its end, whoever asked for it has gone.
+
+    Args:
+        failed: Told what some of it raised.
+    """
+
+    def __init__(self, failed: Callable[[BaseException], None]) -> None:
+        self._failed = failed
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Begin some."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+        return task
+
+    def _reap(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+
+    async def finish(self, within_s: float) -> None:
+        """Wait until nothing of it remains; what takes longer is cancelled, and waited for."""
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks, timeout=within_s)
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left, timeout=_CANCELLED_S)

@@ -76,7 +76,7 @@ class WaitingRoom:
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._line)
+        return len(self._guests)
 
     def enter(self, who: Who, tell: Tell) -> Guest:
         """Somebody begins to wait, and is told where he is.
@@ -134,6 +134,8 @@ class WaitingRoom:
 
     def serve(self) -> None:
         """Give the places that are free to those who wait, in their order."""
+        if not self._guests:
+            return
         while (waiter := self._line.first) is not None:
             guest = self._guests[waiter]
             if guest.place.done():  # cancelled just now
