@@ -20,7 +20,7 @@ import voxwire
 from tests.support.gemini_live_peer import running_peer
 from tests.support.openai_realtime_peer import running_openai_peer
 from tests.support.programs import ADDRESS, furnish, run, serving
-from tests.support.readmes import MARKDOWN_LINKS, fences
+from tests.support.readmes import fences
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -63,30 +63,6 @@ async def offline_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     """What `make run` starts."""
     async with serving(("voxwire-server", "run"), tmp_path_factory.mktemp("offline")) as url:
         yield url
-
-
-async def test_every_example_is_started_here() -> None:
-    programs = {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py")}
-    embedded = {"fastapi/main.py", "fastapi/task.py"}  # tests/integration/test_embedding.py
-    of_pipecat = "from-pipecat/bot.py"  # tests/interop/test_from_pipecat.py
-    of_the_client = {
-        name for name in programs if "/" not in name
-    }  # test_python_examples.py and test_voice_example.py
-    assert programs == {
-        *(*CLIENTS, "echo/bot.py", of_pipecat, *embedded, *of_the_client),
-        *(f"{name}/bot.py" for name in KEYS),
-    }
-
-
-async def test_the_table_of_examples_has_them_all() -> None:
-    table = (EXAMPLES / "README.md").read_text("utf-8")
-    linked = {target.removesuffix("/README.md") for target in MARKDOWN_LINKS.findall(table)}
-    programs = {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py")}
-    explained = {path.parent.name for path in EXAMPLES.glob("*/README.md")}
-    assert linked == {
-        *explained,
-        *(path for path in programs if path.split("/")[0] not in explained),
-    }
 
 
 @both_ways

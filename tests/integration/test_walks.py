@@ -10,11 +10,11 @@ from tests.walks.trace import Walk
 ROOT = Path(__file__).parents[2]
 
 VISITED = {
-    "a Hello, until its Welcome": 110,
-    PATH: 36,
+    "a Hello, until its Welcome": 108,
+    PATH: 35,
     BLOCK: 16,
-    "a word, synthesiser to wire": 45,
-    "a tool call, model to client to model": 70,
+    "a word, synthesiser to wire": 42,
+    "a tool call, model to client to model": 68,
     "a dropped socket, until its path is back": 62,
 }
 """Files that run on the way, also those that are only asked: what a busy machine has run meanwhile

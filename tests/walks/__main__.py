@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
 from pipecat.frames.frames import Frame, InputAudioRawFrame, TTSSpeakFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -90,6 +91,13 @@ async def _quiet() -> None:
     await asyncio.sleep(_QUIET_SECS)
 
 
+async def _warm(url: str) -> None:
+    """Wait until a server has loaded what it begins with."""
+    async with httpx.AsyncClient(trust_env=False) as web:
+        while (await web.get(f"{url.replace('ws', 'http', 1)}/startupz")).is_error:
+            await _quiet()
+
+
 async def walks() -> dict[str, Walk]:
     """Walk them all, one after the other, with nothing else going on."""
     stage, found = Stage(), dict[str, Walk]()
@@ -104,6 +112,7 @@ async def walks() -> dict[str, Walk]:
     )
     settings: dict[str, Any] = {"heartbeat_ms": 60_000, "dead_after_ms": 120_000}
     async with running_server(stage.bot, **settings) as server:
+        await _warm(server.url)
         client = RawClient(server.url)
         client.hears = False
         hello = client.hello(tools=[tool])

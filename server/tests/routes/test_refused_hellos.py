@@ -160,7 +160,7 @@ async def test_a_good_hello_is_welcome_and_keeps_its_bot() -> None:
 
 
 async def test_of_two_faults_the_earlier_in_the_order_is_told() -> None:
-    """Capacity, token, bot, binding, one-time use, quota."""
+    """Capacity, token, binding, one-time use, bot, quota."""
     async with house(key=KEY, max_sessions=2) as server:
         used = issue(limits=Limits(max_sessions=1), bot="a")
         page = {"origin": b"http://127.0.0.1:7860"}
@@ -173,14 +173,17 @@ async def test_of_two_faults_the_earlier_in_the_order_is_told() -> None:
         another = issue(limits=Limits(max_sessions=1), bot="a")
         assert await server.refused(hello(token=another), **page) == quota
         assert await server.refused(hello(token=used, bot="b"), **page) == binding
-        assert await server.refused(hello(token=used, bot="c"), **page) == (
-            "INVALID_ARGUMENT",
-            unknown,
-        )
+        assert await server.refused(hello(token=used, bot="c"), **page) == binding
+        assert await server.refused(hello(token=used, bot=""), **page) == one_time
         several = "this server has several bots; name one of: a, b"
-        assert await server.refused(hello(token=used, bot=""), **page) == (
+        assert await server.refused(hello(token=another, bot=""), **page) == (
             "INVALID_ARGUMENT",
             several,
+        )
+        free = issue(limits=Limits(max_sessions=1))
+        assert await server.refused(hello(token=free, bot="c"), **page) == (
+            "INVALID_ARGUMENT",
+            unknown,
         )
         bad = ("UNAUTHORIZED", "the token is not valid here")
         assert await server.refused(hello(token="x", bot="c"), **page) == bad

@@ -24,12 +24,13 @@ def code_of(given: Admission, **ticket: Any) -> str:
     return "no such bot"
 
 
-def test_what_is_said_of_the_token_comes_before_the_bot_and_that_before_the_binding() -> None:
+def test_what_is_said_of_the_token_and_its_binding_comes_before_the_bot() -> None:
     given, bound = admission(), token_of(bot="a")
     assert code_of(given, token="x", bot="c") == "UNAUTHORIZED"
     assert code_of(given, bot="c") == "UNAUTHORIZED"
-    assert code_of(given, token=bound, bot="c") == "no such bot"
+    assert code_of(given, token=bound, bot="c") == "FORBIDDEN"
     assert code_of(given, token=bound, bot="b") == "FORBIDDEN"
+    assert code_of(given, token=token_of(), bot="c") == "no such bot"
     admitted = given.check(Ticket(token=bound, bot="a"), now_s=NOW_S)
     assert (admitted.bot.name, admitted.bot.examples) == ("a", ("hello a",))
     assert admitted.claims is not None

@@ -83,6 +83,28 @@ async def test_a_full_server_counts_nothing(time: VirtualTime) -> None:
 
 
 @in_virtual_time
+async def test_what_bots_there_are_is_told_to_who_may_talk_to_one(time: VirtualTime) -> None:
+    process = limited(time)
+    code = wire.ErrorCode
+    await let_in(Caller(token_of(token_id="token-used"), bot="a"), process)
+    for token, expected in (
+        (token_of(token_id="token-used"), code.ERROR_CODE_UNAUTHORIZED),
+        (token_of(token_id="token-of-b", bot="b"), code.ERROR_CODE_FORBIDDEN),
+        (token_of(token_id="token-new"), code.ERROR_CODE_INVALID_ARGUMENT),
+    ):
+        nobody = Caller(token, bot="c")
+        told = (
+            await nobody.come(process),
+            await process.directory.doorkeeper.stranger(nobody.ticket),
+        )
+        assert [each.code for each in told] == [expected, expected]
+        assert ["a, b" in each.reason for each in told] == [
+            expected == code.ERROR_CODE_INVALID_ARGUMENT
+        ] * 2
+    await process.close()
+
+
+@in_virtual_time
 async def test_who_is_turned_away_keeps_nobody_out_who_may_come(time: VirtualTime) -> None:
     process = limited(time, per_address="3/minute")
     code = wire.ErrorCode

@@ -1,4 +1,4 @@
-"""Who may begin a session: token, bot and what the token is bound to.
+"""Who may begin a session: token, what it is bound to, and bot.
 
 Nothing here goes by a clock, and nothing is used up. Quota and one-time use are reserved in the
 store afterwards (:mod:`voxwire_server.session.token_uses`).
@@ -31,7 +31,13 @@ __all__ = ["VERDICT_S", "Admission", "Admitted", "BotHouse", "ChosenBot", "NoSuc
 
 
 class NoSuchBotError(Exception):
-    """No bot, or more than one, is meant; the message names those that there are."""
+    """No bot, or more than one, is meant; the message names those that there are.
+
+    Attributes:
+        claims: Of whoever asks: a token that is used up opens nothing, not even this message.
+    """
+
+    claims: "Claims | Identity | None" = None
 
 
 class ChosenBot(NamedTuple):
@@ -183,14 +189,20 @@ class Admission:
 
         Raises:
             TokenError: UNAUTHORIZED or FORBIDDEN.
-            NoSuchBotError: Told to nobody without a token.
+            NoSuchBotError: Told to nobody without a token, or with one for another bot.
             AuthenticatorFailedError: Nobody can say.
         """
         free = not ticket.token and self._loopback and ticket.is_local
         if self._authenticator is None and (free or not self._required):
             return Admitted(self._bots.choose(ticket.bot), None)
         claims = self._claims(ticket, now_s)
-        bot = self._bots.choose(ticket.bot)
+        if ticket.bot:
+            claims.require(bot=ticket.bot)
+        try:
+            bot = self._bots.choose(ticket.bot)
+        except NoSuchBotError as error:
+            error.claims = claims
+            raise
         claims.require(bot=bot.name)
         return Admitted(bot, claims)
 

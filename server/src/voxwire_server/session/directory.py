@@ -170,8 +170,8 @@ class Directory:
     ) -> Here | At | Refused:
         """Begin a session, or put one that there is on what its client came by.
 
-        Decided in this order: capacity (where it does not wait for a place), token, bot, what the
-        token is bound to, how many have begun from the address, how many its user has begun,
+        Decided in this order: capacity (where it does not wait for a place), token, what it is
+        bound to, bot, how many have begun from the address, how many its user has begun,
         one-time use; then its place; then caps, quota, and one-time use again; for a resume:
         whether the session is here and the client's. The same nonce within 60 s is the same attach:
         of several attempts with it one begins the session, the others get it.

@@ -3,7 +3,8 @@
 It is asked in one order (protocol/spec/session.md, "Opening"): whether there is a place, unless he
 may wait for one; who he is, where the operator's function says so (ADR 37); his token, his bot, and
 what the token is bound to; how many have begun from his address, and of his user; whether it is
-known that the day is used up; whether his token was used. Only then does somebody keep a place, or
+known that the day is used up; whether his token was used (what bots there are is not told to him
+then). Only then does somebody keep a place, or
 wait for one: strangers fill no waiting room (ADR 35). Nothing is used up here.
 
 Who is turned away for his token or his bot counts for his address, apart from those who begin, so
@@ -160,7 +161,7 @@ class Doorkeeper:
 
     async def _strange(self, ticket: Ticket) -> Refused | None:
         try:
-            await self._look(ticket, self._admitted(ticket))
+            await self._unused(ticket, self._admitted)
         except REFUSALS as error:
             return self.refused(error)
         return None
@@ -202,8 +203,7 @@ class Doorkeeper:
         if not waits:
             self._places.check()
         attempt.ticket = await self.vouched(attempt.ticket)
-        admitted = self._check(attempt.ticket)
-        await self._look(attempt.ticket, admitted)
+        admitted = await self._unused(attempt.ticket, self._check)
         if waits and not self._places.begins_now:
             return await self._wait(attempt, admitted, held)
         return await self._places.take(held), admitted
@@ -269,12 +269,22 @@ class Doorkeeper:
         self._accounts.look(self._accounts.caps_of(admitted.bot.name, admitted.claims))
         return admitted
 
-    async def _look(self, ticket: Ticket, admitted: Admitted) -> None:
+    async def _unused(self, ticket: Ticket, check: Callable[[Ticket], Admitted]) -> Admitted:
+        """Who is admitted by a check, and has not used his token."""
+        try:
+            admitted = check(ticket)
+        except NoSuchBotError as error:
+            await self._look(ticket, error.claims)
+            raise
+        await self._look(ticket, admitted.claims)
+        return admitted
+
+    async def _look(self, ticket: Ticket, claims: Claims | Identity | None) -> None:
         """See whether a token of ours was used; one who is turned away is counted."""
-        if not isinstance(admitted.claims, Claims):
+        if not isinstance(claims, Claims):
             return
         try:
-            await self._uses.look(admitted.claims, ticket.nonce)
+            await self._uses.look(claims, ticket.nonce)
         except TokenUsedError:
             self._starts.turned_away(ticket.counts_for)
             raise
