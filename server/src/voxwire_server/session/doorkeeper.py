@@ -1,11 +1,11 @@
 """Who may begin a session: what doors ask before they attach somebody, and what an attach asks.
 
 It is asked in one order (protocol/spec/session.md, "Opening"): whether there is a place, unless he
-may wait for one; who he is, where the operator's function says so (ADR 37); his token, his bot, and
-what the token is bound to; how many have begun from his address, and of his user; whether it is
-known that the day is used up; whether his token was used (what bots there are is not told to him
-then). Only then does somebody keep a place, or
-wait for one: strangers fill no waiting room (ADR 35). Nothing is used up here.
+may wait for one; who he is, where the operator's function says so (ADR 37); his token, what it is
+bound to, and his bot; how many have begun from his address, and of his user; whether it is known
+that the day is used up; whether his token was used, and if it was, he is not told which bots there
+are. Only then does somebody keep a place, or wait for one: strangers fill no waiting room (ADR 35).
+Nothing is used up here.
 
 Who is turned away for his token or his bot counts for his address, apart from those who begin, so
 that he keeps nobody out who may come (protocol/spec/limits.md, "Starts"). Every refusal goes
