@@ -196,6 +196,19 @@ async def test_of_several_faults_the_first_is_told_to_doors_and_to_an_attach(
 
 
 @in_virtual_time
+async def test_which_bots_there_are_is_told_to_nobody_whose_token_was_used_who_counts_once(
+    time: VirtualTime,
+) -> None:
+    front = Front(time)
+    await front.use()
+    nobody = attempt_of(token_of(token_id=TOKEN), bot="c")
+    for refused in (await front.refusal(nobody), await front.doorkeeper.stranger(nobody.ticket)):
+        assert refused == Refused(*FAULTS["use"])
+    third = await front.doorkeeper.stranger(nobody.ticket)
+    assert third is not None and "turned away from this address" in third.reason
+
+
+@in_virtual_time
 async def test_who_may_begin_keeps_a_place_and_neither_token_nor_start(time: VirtualTime) -> None:
     front = Front(time)
     attempt = attempt_of(token_of(token_id=TOKEN))

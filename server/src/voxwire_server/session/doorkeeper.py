@@ -274,7 +274,8 @@ class Doorkeeper:
         try:
             admitted = check(ticket)
         except NoSuchBotError as error:
-            await self._look(ticket, error.claims)
+            if isinstance(error.claims, Claims):  # he is counted already
+                await self._uses.look(error.claims, ticket.nonce)
             raise
         await self._look(ticket, admitted.claims)
         return admitted
