@@ -18,6 +18,7 @@ from voxwire_server.admin.watchdog import Watchdog
 from voxwire_server.authenticator import Authenticator
 from voxwire_server.bots.house import Bots, Servable, UnknownBotError, loaded
 from voxwire_server.bots.registry import LoadedBot
+from voxwire_server.caps import Caps
 from voxwire_server.config import Settings
 from voxwire_server.gate import Gate, MissingKeyError, is_loopback, missing_key_message
 from voxwire_server.ice_servers import IceServers, IceServersError
@@ -166,7 +167,14 @@ class _House:
             raise NoSuchBotError(str(error)) from None
         types = self._types if bot.accepts is None else types_of(",".join(bot.accepts))
         accepts = Acceptance(types, self._max_bytes)
-        return ChosenBot(bot.name, bot.examples, _runner_of(bot), accepts)
+        return ChosenBot(
+            bot.name,
+            bot.examples,
+            _runner_of(bot),
+            accepts,
+            waits=bot.waits is not False,
+            caps=Caps.of(bot.caps),
+        )
 
 
 def _gate(settings: Settings, proxies: TrustedProxies, public: PublicUrl) -> Gate:

@@ -206,7 +206,8 @@ class Directory:
                 origin is held against that of a session which there is.
             arrival: What the client came by.
             waits: Tells it where it is in the line while there is no place for it; None = it does
-                not wait. By then its token is known to be good, and not used up.
+                not wait, and neither does it where its bot lets nobody wait. By then its token is
+                known to be good, and not used up.
 
         Returns:
             Whether the session is here, in another process, or nowhere.
@@ -379,7 +380,7 @@ class Directory:
                 self._starts.check_user(admitted.claims.user)  # of several at once, too
             self._starts.come(attempt.ticket.counts_for)
             held.push_async_callback(self._forget, session_id)
-            caps = self._accounts.caps_of(admitted.bot.name, admitted.claims)
+            caps = self._accounts.caps_of(admitted.bot, admitted.claims)
             try:
                 await self._store.take(session_id, of=None, by=self._me, nonce=nonce)
                 await self._accounts.check(caps)
@@ -413,7 +414,7 @@ class Directory:
         attempt.ticket = await self.vouched(attempt.ticket)
         admitted = self._check(attempt.ticket)
         await self._look(attempt.ticket, admitted)
-        if waits and not self._begins_now:
+        if waits and admitted.bot.waits and not self._begins_now:
             return await self._wait_for_place(attempt, admitted, held)
         session_id = self._place()
         held.callback(self._give_back, session_id)
@@ -508,7 +509,7 @@ class Directory:
         self._starts.check_address(ticket.counts_for)
         if admitted.claims is not None:
             self._starts.check_user(admitted.claims.user)
-        self._accounts.look(self._accounts.caps_of(admitted.bot.name, admitted.claims))
+        self._accounts.look(self._accounts.caps_of(admitted.bot, admitted.claims))
         return admitted
 
     def _goes_on(self, session: Session, attempt: _Attempt) -> bool:
