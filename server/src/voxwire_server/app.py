@@ -3,7 +3,6 @@
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
@@ -52,16 +51,9 @@ from voxwire_server.session.session import Session
 from voxwire_server.session.start_pace import StartPace
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.tokens import TokenIssuer
+from voxwire_server.version import server_version
 
-__all__ = ["create_app", "lifespan", "server_version", "wires_of"]
-
-
-def server_version() -> str:
-    """Version of the installed server."""
-    try:
-        return version("voxwire-server")
-    except PackageNotFoundError:
-        return "0"
+__all__ = ["create_app", "lifespan", "wires_of"]
 
 
 class _FrontMiddleware:
