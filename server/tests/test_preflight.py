@@ -115,6 +115,45 @@ async def test_each_fault_is_named_and_no_other(
     assert KEY not in wrong[0].detail
 
 
+BOT = "async def bot(session): pass\n"
+
+
+@pytest.mark.parametrize(
+    ("says", "settings", "state", "said"),
+    [
+        ("", {"max_waiting": 5, "caps_per_bot": "turns=5"}, "", ""),
+        ("WAITS = True", {"max_waiting": 5}, "", ""),
+        ("WAITS = False", {}, "", ""),
+        ("WAITS = True", {}, "warning", "clients of story would wait, and VOXWIRE_MAX_WAITING is"),
+        ("WAITS = False", {"max_waiting": 5}, "ok", "clients of story do not wait for a place"),
+        ("CAPS = {'turns': 9}", {}, "ok", "a day of story may cost turns=9"),
+        (
+            *("CAPS = {'turns': 9}", {"caps_per_bot": "turns=5,seconds=60"}),
+            *("ok", "a day of story may cost seconds=60,turns=9"),
+        ),
+        ("CAPS = {'turn': 9}", {}, "failed", "the caps of story: write it as"),
+        ("WAITS = 0", {}, "failed", "whether clients of story wait for a place is True or False"),
+    ],
+)
+async def test_what_a_bot_says_of_itself_is_told_beside_the_settings(
+    says: str,
+    settings: dict[str, Any],
+    state: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    path = tmp_path / "story.py"
+    path.write_text(f"{says}\n{BOT}", "utf-8")
+    found = await preflight(Settings(port=0, bot=str(path), **settings))
+    of_bot = [finding for finding in found if finding.name == "bot"]
+    if state != "failed":
+        assert of_bot.pop(0) == Finding("bot", "ok", "story can be served")
+    assert [finding.state for finding in of_bot] == ([state] if state else [])
+    assert all(said in finding.detail for finding in of_bot)
+
+
 async def test_a_port_that_is_taken_is_named(taken: int) -> None:
     [wrong] = failures(await preflight(Settings(port=taken)))
     assert (wrong.name, wrong.state) == ("port", "failed")

@@ -108,6 +108,19 @@ def value(text: str, name: str) -> float:
     return float(found[1]) if found else 0.0
 
 
+async def test_the_blocks_of_a_voice_over_webrtc_count_among_what_is_late() -> None:
+    timers = "voxwire_timers_late_seconds_count"
+    async with running_server(make_bot(), admin_key=KEY, **PATIENT) as server:
+        async with client(server.port, **BEARER) as operator, asyncio.timeout(120):
+            async with voxwire.connect(server.url, transport="webrtc", timeouts=LONG) as session:
+                before = value((await operator.get("/metrics")).text, timers)
+                await session.send_text("say 30")  # 8 s: 400 blocks
+                ended = await session.wait_for(voxwire.UtteranceEnded, timeout_ms=60_000)
+                after = value((await operator.get("/metrics")).text, timers)
+    assert ended.heard_words == 30
+    assert after - before > 350
+
+
 async def test_figures_are_what_clients_were_told_and_hold_nothing_of_anybody(
     server: RunningServer,
 ) -> None:

@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +40,7 @@ def token_for(bot: str | None) -> str:
     return TokenIssuer(KeyRing.parse(key=KEY)).issue("ada", now_s=time.time(), bot=bot)
 
 
-async def runs(url: str, **options: str) -> str:
+async def runs(url: str, **options: Any) -> str:
     """Which bot answers, by its own word and by the server's."""
     async with voxwire.connect(url, transport="websocket", **options) as session:
         started = await session.wait_for(voxwire.SessionStarted)
@@ -48,7 +50,7 @@ async def runs(url: str, **options: str) -> str:
         return started.bot
 
 
-async def refused(url: str, **options: str) -> voxwire.VoxwireError:
+async def refused(url: str, **options: Any) -> voxwire.VoxwireError:
     with pytest.raises(voxwire.VoxwireError) as error:
         async with voxwire.connect(url, transport="websocket", **options):
             pass
@@ -102,6 +104,37 @@ async def test_without_a_good_token_nobody_is_told_the_names() -> None:
         error = await refused(server.url, token="no.such.token")
         assert error.code == voxwire.ErrorCode.UNAUTHORIZED
         assert "story" not in error.reason
+
+
+async def test_what_a_bot_says_that_it_may_cost_a_day_counts_for_it_alone() -> None:
+    concierge, story = BOTS
+    bots = [concierge, replace(story, caps={"seconds": 1})]
+    async with running_server(bots) as server, asyncio.timeout(60):
+        with pytest.raises(voxwire.SessionError, match="this bot has used up the day's session"):
+            async with voxwire.connect(server.url, transport="websocket", bot="story") as session:
+                async for _ in session:
+                    pass
+        error = await refused(server.url, bot="story")
+        assert error.code == voxwire.ErrorCode.CAPACITY
+        assert "this bot has used up" in error.reason
+        assert await runs(server.url, bot="concierge") == "concierge"
+
+
+async def test_a_bot_says_whether_its_clients_wait_for_a_place() -> None:
+    concierge, story = BOTS
+    bots = [concierge, replace(story, waits=False)]
+    soon = voxwire.Timeouts(connect_ms=1000)
+    places: asyncio.Queue[voxwire.Waiting] = asyncio.Queue()
+    async with running_server(bots, max_sessions=1, max_waiting=5) as server, asyncio.timeout(60):
+        async with voxwire.connect(server.url, transport="websocket", bot="story"):
+            error = await refused(server.url, bot="story", timeouts=soon)
+            assert error.code == voxwire.ErrorCode.CAPACITY
+            assert "the server is full" in error.reason
+            entering = asyncio.ensure_future(
+                runs(server.url, bot="concierge", on_waiting=places.put_nowait)
+            )
+            assert (await places.get()).position == 1
+        assert await entering == "concierge"
 
 
 def test_bots_that_cannot_be_told_apart_are_not_served() -> None:

@@ -84,15 +84,25 @@ async def _wait_for_ever(_: Session) -> None:
 
 
 class House:
-    """The bots ``a`` and ``b``."""
+    """The bots ``a`` and ``b``.
 
-    def __init__(self, run: Callable[[Session], Awaitable[None]] = _wait_for_ever) -> None:
+    Args:
+        run: Runs either.
+        says: What each says of itself: fields of ``ChosenBot``.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Session], Awaitable[None]] = _wait_for_ever,
+        **says: dict[str, Any],
+    ) -> None:
         self._run = run
+        self._says = says
 
     def choose(self, name: str) -> ChosenBot:
         if name not in ("a", "b"):
             raise NoSuchBotError("name one of: a, b")
-        return ChosenBot(name, (f"hello {name}",), self._run)
+        return ChosenBot(name, (f"hello {name}",), self._run, **self._says.get(name, {}))
 
 
 class SlowStore(LocalStore):

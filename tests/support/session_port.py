@@ -37,6 +37,7 @@ class FakePort:
         sent: What the client was sent: the payload's name and its message.
         errors: What the client was told that went wrong.
         ended: Why the session ended, if it did.
+        late_ms: How late the blocks were that it was told of.
         over: Set it, and nothing is begun any more.
     """
 
@@ -45,6 +46,7 @@ class FakePort:
         self.sent: list[tuple[str, Any]] = []
         self.errors: list[ToldError] = []
         self.ended: list[wire.EndReason] = []
+        self.late_ms: list[float] = []
         self.over = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -67,6 +69,9 @@ class FakePort:
 
     def end(self, reason: wire.EndReason, error: wire.Error | None = None) -> None:
         self.ended.append(reason)
+
+    def late(self, late_ms: float) -> None:
+        self.late_ms.append(late_ms)
 
     def of(self, kind: str) -> list[Any]:
         """What was sent of one kind, oldest first."""

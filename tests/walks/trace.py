@@ -13,7 +13,17 @@ __all__ = ["Walk", "traced"]
 
 _ROOT: Final = "/voxwire_server/"
 _PORT: Final = frozenset(
-    {"emit", "emit_envelope", "emit_error", "emit_state", "spawn", "guarded", "now_ms", "end"}
+    {
+        "emit",
+        "emit_envelope",
+        "emit_error",
+        "emit_state",
+        "end",
+        "guarded",
+        "late",
+        "now_ms",
+        "spawn",
+    }
 )
 """What every part may ask of its session: a walk goes round them (ports.SessionPort)."""
 

@@ -28,7 +28,11 @@ TRUSTED_S = 3.0
 
 
 class FakeLine:
-    """A line whose bot is the test."""
+    """A line whose bot is the test.
+
+    Attributes:
+        holds: Until it is set nothing is written.
+    """
 
     def __init__(self, carrier: wire.Carrier.ValueType) -> None:
         self.carrier = carrier
@@ -39,6 +43,7 @@ class FakeLine:
         self.written: list[RtviMessage] = []
         self.muted: list[bool] = []
         self.closed = False
+        self.holds: asyncio.Event | None = None
         self._said: asyncio.Queue[RtviMessage | Interruption | LineLost] = asyncio.Queue()
 
     def say(self, *said: RtviMessage | Interruption) -> None:
@@ -50,6 +55,8 @@ class FakeLine:
         self._said.put_nowait(LineLost(error or lost("it broke"), ended=ended))
 
     async def send(self, text: str) -> None:
+        if self.holds is not None:
+            await self.holds.wait()
         self.written.append(decode(text, max_bytes=1 << 20))
 
     async def receive(self) -> RtviMessage | Interruption:

@@ -117,3 +117,28 @@ async def test_a_session_that_ends_ends_its_files() -> None:
 
         with pytest.raises(voxwire.UsageError, match="has ended"):
             await session.send_file("a.png", "image/png", DATA, on_progress=end)
+
+
+@in_virtual_time
+async def test_a_progress_that_cancels_its_task_and_fails_ends_its_file_and_nothing_else(
+    time: VirtualTime,
+) -> None:
+    server = taking()
+    async with server, connected(server) as session:
+
+        async def send() -> None:
+            task: Any = asyncio.current_task()
+
+            def cancel(done: int, _: int) -> None:
+                if done:
+                    task.cancel()
+                    raise ValueError("of the program")
+
+            await session.send_file("a.png", "image/png", DATA, on_progress=cancel)
+
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.ensure_future(send())
+        await time.advance(100)
+        assert server.session.files.open == {}
+        await session.send_file("b.png", "image/png", DATA)
+        assert (await server.session.file()).name == "b.png"

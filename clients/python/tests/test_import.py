@@ -91,6 +91,47 @@ def test_a_first_session_loads_only_what_it_needs() -> None:
     assert not {*HEAVY, *NOT_FOR_A_FIRST_SESSION} & {*loaded}
 
 
+COMMAND = """
+from voxwire.cli import main
+try:
+    main({arguments})
+except SystemExit:
+    print()
+"""
+ARGUMENTS = "arguments completion numbers steps trying_arguments"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *([], ["--help"], ["--version"]),
+        *([name, "--help"] for name in ("talk", "say", "events", "eval", "load", "doctor")),
+    ],
+)
+def test_help_and_version_load_no_command_and_no_session(arguments: list[str]) -> None:
+    program = LOADED.format(program=COMMAND.format(arguments=arguments))
+    loaded = json.loads(output_of(program).splitlines()[-1])
+    ours = {"voxwire", "voxwire._choices", "voxwire.cli"}
+    ours |= {f"voxwire.cli.{name}" for name in ARGUMENTS.split()}
+    if arguments == ["--version"]:
+        ours.add("voxwire._version")
+    assert {*outside(loaded)} == ours
+    assert not {"asyncio", "dataclasses", "logging", "ssl"} & {*loaded}
+
+
+@pytest.mark.parametrize(
+    ("command", "others"),
+    [
+        ("live_talk", {"doctor", "evaluate", "load", "looking", "short"}),
+        ("looking", {"doctor", "evaluate", "live_talk", "load", "short", "talk"}),
+        ("doctor", {"evaluate", "live_talk", "load", "looking", "short", "talk"}),
+    ],
+)
+def test_a_command_loads_no_other_one(command: str, others: set[str]) -> None:
+    loaded = loaded_by(f"import voxwire.cli.{command}")
+    assert not {f"voxwire.cli.{name}" for name in others} & {*loaded}
+
+
 IN_A_SESSION = """
 import asyncio, json, sys
 import numpy as np

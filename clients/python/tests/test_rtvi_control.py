@@ -274,6 +274,43 @@ async def test_a_file_that_is_no_message_of_the_carrier_is_refused(time: Virtual
         assert ended.code == wire.ErrorCode.ERROR_CODE_TOO_LARGE
 
 
+@in_virtual_time
+async def test_a_file_that_the_bot_is_too_far_behind_for_is_refused_to_whoever_sends_it(
+    time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(time, FakeLine(RTC))
+    async with running(held, time) as line:
+        files = Files(held.control.send)
+        monkeypatch.setattr(held.handler, "handle", files.receive)
+        line.holds = asyncio.Event()
+        for _ in range(MAX_QUEUED):
+            held.send(send_text=wire.SendText(text="hello"))
+        with pytest.raises(VoxwireError, match="too much waits") as refused:
+            await files.send(wire.FileBegin(name="a.txt", type="text/plain"), b"x" * 20_000)
+        assert (refused.value.code, refused.value.retryable) == (ErrorCode.CAPACITY, True)
+        line.holds.set()
+        await time.settle()
+        await files.send(wire.FileBegin(name="a.txt", type="text/plain"), b"x" * 20_000)
+        assert line.kinds.count("send-file") == 1
+
+
+@pytest.mark.parametrize("begin_size", [10, 1 << 20])
+@in_virtual_time
+async def test_what_telling_of_a_file_raises_ends_the_session(
+    time: VirtualTime, monkeypatch: pytest.MonkeyPatch, begin_size: int
+) -> None:
+    def refuse(envelope: wire.Envelope) -> None:
+        raise UsageError(ErrorCode.INTERNAL, envelope.WhichOneof("payload") or "")
+
+    held = Held(time, FakeLine(RTC))
+    async with running(held, time):
+        monkeypatch.setattr(held.handler, "handle", refuse)
+        held.send(file_begin=wire.FileBegin(file_id="f", name="a", type="a/b", size=begin_size))
+        failure = await time.until(held.failure(), limit_ms=1000)
+    assert failure.code == ErrorCode.INTERNAL
+    assert failure.reason == ("file_taken" if begin_size == 10 else "file_ended")
+
+
 def _output(spoken: str, rest: str) -> RtviMessage:
     progress = {"accumulated_text": spoken, "remaining_text": rest}
     data = {"text": spoken + rest, "segment_id": 1, "spoken_progress": progress}

@@ -44,6 +44,7 @@ from voxwire_protocol.rtc import (
     with_opus_fmtp,
 )
 from voxwire_protocol.rtc.ice import use_addresses
+from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 
 RATE = 16_000
 BLOCK = 320  # 20 ms
@@ -516,6 +517,43 @@ async def test_a_track_that_is_behind_yields_with_every_block() -> None:
     counting.cancel()
     assert len(pulls) - before == 10
     assert turns >= 10
+
+
+class Machine:
+    """Virtual time on a machine that stands still when it is told to."""
+
+    def __init__(self, time: VirtualTime) -> None:
+        self.stood_ms = 0.0
+        self.call_later = time.call_later
+        self._time = time
+
+    def now_ms(self) -> float:
+        return self._time.now_ms() + self.stood_ms
+
+    def stand(self, for_ms: float) -> None:
+        self.stood_ms += for_ms
+
+
+@in_virtual_time
+async def test_how_late_a_block_is_can_be_asked_while_it_is_pulled(time: VirtualTime) -> None:
+    """Behind its deadline; where that was over already, behind the moment it was asked for."""
+    machine, late_ms = Machine(time), list[float]()
+
+    def pull(first: int, count: int) -> None:
+        late_ms.append(track.late_ms)
+
+    track = PacketTrack(pull, sample_rate=RATE, clock=machine)
+    for _ in range(2):
+        await track.recv()
+    time.call_later(10, lambda: machine.stand(70))
+    for _ in range(2):
+        await track.recv()
+    asyncio.get_running_loop().call_soon(machine.stand, 25)
+    for _ in range(4):
+        await track.recv()
+    assert late_ms == pytest.approx([0, 0, 70, 0, 25, 0, 0, 0])
+    assert track.skipped_blocks == 0
+    track.stop()
 
 
 async def test_more_than_a_second_behind_blocks_are_skipped() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Identity,
         UnauthorizedError,
     )
+    from voxwire_server.bots.loaded_bot import LoadedBot
     from voxwire_server.config import Settings
     from voxwire_server.pipeline.bot import Bot, BotSession, ToolReport
     from voxwire_server.serving import serve, serve_async
@@ -31,6 +32,7 @@ __all__ = [
     "ForbiddenError",
     "Identity",
     "Limits",
+    "LoadedBot",
     "Settings",
     "ToolReport",
     "UnauthorizedError",
@@ -47,6 +49,7 @@ _HOMES = {
     "ForbiddenError": "voxwire_server.authenticator",
     "Identity": "voxwire_server.authenticator",
     "Limits": "voxwire_server.tokens",
+    "LoadedBot": "voxwire_server.bots.loaded_bot",
     "Settings": "voxwire_server.config",
     "UnauthorizedError": "voxwire_server.authenticator",
     "ToolReport": "voxwire_server.pipeline.bot",

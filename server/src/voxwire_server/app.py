@@ -3,7 +3,6 @@
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,6 +17,7 @@ from voxwire_server.admin.watchdog import Watchdog
 from voxwire_server.authenticator import Authenticator
 from voxwire_server.bots.house import Bots, Servable, UnknownBotError, loaded
 from voxwire_server.bots.registry import LoadedBot
+from voxwire_server.caps import Caps
 from voxwire_server.config import Settings
 from voxwire_server.gate import Gate, MissingKeyError, is_loopback, missing_key_message
 from voxwire_server.ice_servers import IceServers, IceServersError
@@ -51,16 +51,9 @@ from voxwire_server.session.session import Session
 from voxwire_server.session.start_pace import StartPace
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.tokens import TokenIssuer
+from voxwire_server.version import server_version
 
-__all__ = ["create_app", "lifespan", "server_version", "wires_of"]
-
-
-def server_version() -> str:
-    """Version of the installed server."""
-    try:
-        return version("voxwire-server")
-    except PackageNotFoundError:
-        return "0"
+__all__ = ["create_app", "lifespan", "wires_of"]
 
 
 class _FrontMiddleware:
@@ -166,7 +159,14 @@ class _House:
             raise NoSuchBotError(str(error)) from None
         types = self._types if bot.accepts is None else types_of(",".join(bot.accepts))
         accepts = Acceptance(types, self._max_bytes)
-        return ChosenBot(bot.name, bot.examples, _runner_of(bot), accepts)
+        return ChosenBot(
+            bot.name,
+            bot.examples,
+            _runner_of(bot),
+            accepts,
+            waits=bot.waits is not False,
+            caps=Caps.of(bot.caps),
+        )
 
 
 def _gate(settings: Settings, proxies: TrustedProxies, public: PublicUrl) -> Gate:

@@ -6,8 +6,8 @@ whoever is refused can be told when the next one begins.
 """
 
 import math
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple, cast
 
 __all__ = [
     "NOTHING",
@@ -83,10 +83,39 @@ class Caps(NamedTuple):
                 raise ValueError(f"write it as seconds=3600,turns=500: {', '.join(cls._fields)}")
             if name in caps:
                 raise ValueError(f"{name} is there twice")
-            if len(number) > len(str(_MOST)) or not 1 <= int(number) <= _MOST:
-                raise ValueError(f"{name} is 1 to {_MOST} a day")
-            caps[name] = int(number)
+            caps[name] = _checked(name, int(number) if len(number) <= len(str(_MOST)) else 0)
         return cls(**caps)
+
+    @classmethod
+    def of(cls, given: object) -> "Caps":
+        """Read ``{"seconds": 3600, "turns": 500}``, as a bot says it.
+
+        Args:
+            given: A mapping with any of them; empty = no caps.
+
+        Raises:
+            ValueError: It is something else; the text says how to write it.
+        """
+        names = ", ".join(cls._fields)
+        wrong = ValueError(f'write it as {{"seconds": 3600, "turns": 500}}: {names}')
+        if not isinstance(given, Mapping):
+            raise wrong
+        caps: dict[str, int] = {}
+        for name, number in cast("Mapping[object, object]", given).items():
+            if not isinstance(name, str) or name not in cls._fields or type(number) is not int:
+                raise wrong
+            caps[name] = _checked(name, number)
+        return cls(**caps)
+
+    @property
+    def notation(self) -> str:
+        """What :meth:`parse` reads."""
+        given = self._asdict().items()
+        return ",".join(f"{name}={cap}" for name, cap in given if cap is not None)
+
+    def or_else(self, other: "Caps") -> "Caps":
+        """Each that it has, and of the rest the other's."""
+        return Caps(*(b if a is None else a for a, b in zip(self, other, strict=True)))
 
     def within(self, other: "Caps") -> "Caps":
         """The lower of both, each."""
@@ -101,6 +130,12 @@ class Caps(NamedTuple):
         for name, cap, so_far in zip(self._fields, self, spent, strict=True):
             if cap is not None:
                 yield name, cap, cap - so_far
+
+
+def _checked(name: str, number: int) -> int:
+    if not 1 <= number <= _MOST:
+        raise ValueError(f"{name} is 1 to {_MOST} a day")
+    return number
 
 
 def day_of(wall_s: float) -> int:

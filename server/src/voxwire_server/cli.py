@@ -1,9 +1,7 @@
 """``voxwire-server``: the command line."""
 
 import argparse
-import asyncio
 import errno
-import json
 import os
 import sys
 from pathlib import Path
@@ -110,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     if options.version:
-        from voxwire_server.app import server_version
+        from voxwire_server.version import server_version
 
         print(f"voxwire-server {server_version()}")
         return 0
@@ -155,6 +153,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    import asyncio
+    import json
+
     from voxwire_server.logs import configure_logging
 
     configure_logging("ERROR")

@@ -163,7 +163,7 @@ class Settings(BaseSettings):
     ``seconds=3600,turns=500,llm_tokens=200000,tts_characters=100000``; empty = no caps. A token may
     allow less, never more."""
     caps_per_bot: str = ""
-    """The same for all sessions of one bot."""
+    """The same for all sessions of one bot, as far as it says nothing itself (``CAPS``)."""
     max_duration_s: int = Field(default=0, ge=0)
     """Longest duration of a session, seconds; 0 = no limit. A token may allow less, never more."""
     idle_s: int = Field(default=0, ge=0)

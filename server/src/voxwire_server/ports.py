@@ -198,6 +198,10 @@ class SessionPort(Protocol):
         """Run ``work`` as part of the session; None when it is over: nothing is begun then."""
         ...
 
+    def late(self, late_ms: float) -> None:
+        """A block of audio was sent so late; what a timer of :attr:`clock` paces is known."""
+        ...
+
     def end(self, reason: "wire.EndReason", error: wire.Error | None = None) -> None:
         """End the session. The first reason counts."""
         ...

@@ -19,7 +19,8 @@ from voxwire_server.admin.relays import never_ready_message
 from voxwire_server.admin.routes import AdminKeyError, check_admin_key
 from voxwire_server.authenticator import Authenticator, AuthenticatorSettingError
 from voxwire_server.bots.house import Bots, BotsError
-from voxwire_server.bots.registry import BotNotFoundError, load_bot
+from voxwire_server.bots.registry import BotNotFoundError, LoadedBot, load_bot
+from voxwire_server.caps import Caps
 from voxwire_server.config import Settings, UnknownSettingError, check_names
 from voxwire_server.gate import MissingKeyError, is_loopback
 from voxwire_server.ice_servers import IceServers, IceServersError
@@ -273,7 +274,7 @@ class _Preflight:
         self.note("log", "ok", f"{settings.log_file} can be written")
 
     async def bots(self) -> None:
-        loaded: list[Any] = []
+        loaded: list[LoadedBot] = []
         for name in self.settings.bot.split(","):
             try:
                 loaded.append(load_bot(name.strip()))
@@ -286,6 +287,19 @@ class _Preflight:
             return
         if names:
             self.note("bot", "ok", f"{names} can be served")
+        for bot in loaded:
+            self._says_itself(bot)
+
+    def _says_itself(self, bot: LoadedBot) -> None:
+        settings = self.settings
+        if bot.waits and not settings.max_waiting:
+            wrong = f"clients of {bot.name} would wait, and VOXWIRE_MAX_WAITING is 0: nobody does"
+            self.note("bot", "warning", wrong)
+        elif bot.waits is False and settings.max_waiting:
+            self.note("bot", "ok", f"clients of {bot.name} do not wait for a place")
+        if bot.caps:
+            caps = Caps.of(bot.caps).or_else(Caps.parse(settings.caps_per_bot))
+            self.note("bot", "ok", f"a day of {bot.name} may cost {caps.notation}")
 
 
 def _try_to_write(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Loading a bot's file: both kinds, and what is said when it cannot be loaded."""
 
 import asyncio
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pipecat.transports.base_transport import TransportParams
 from tests.support.waiting import DEADLINE_S
 from voxwire_server import cli
 from voxwire_server.bots import runner_file
+from voxwire_server.bots.house import Bots, BotsError
 from voxwire_server.bots.needs import NotConfiguredError
 from voxwire_server.bots.registry import BotNotFoundError, LoadedBot, load_bot
 
@@ -377,3 +379,38 @@ def test_the_help_names_both_kinds_of_file(capsys: pytest.CaptureFixture[str]) -
     text = " ".join(capsys.readouterr().out.split())
     assert "async def bot(session)" in text
     assert "async def bot(runner_args)" in text
+
+
+SAYS_ALL = """
+ACCEPTS = ["image/*"]
+EXAMPLES = ["hello"]
+WAITS = False
+CAPS = {"turns": 500, "llm_tokens": 200_000}
+
+async def bot(session): pass
+"""
+
+
+def test_what_stands_beside_the_function_is_what_the_bot_says_of_itself(write: Write) -> None:
+    bot = load_bot(write(SAYS_ALL))
+    assert (bot.accepts, bot.examples) == (("image/*",), ("hello",))
+    assert (bot.waits, bot.caps) == (False, {"turns": 500, "llm_tokens": 200_000})
+    assert Bots([bot]).all == [bot]
+    silent = load_bot(write("async def bot(session): pass"))
+    assert (silent.accepts, silent.examples, silent.waits, silent.caps) == (None, (), None, {})
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("WAITS = 1", "whether clients of mybot wait for a place is True or False"),
+        ("WAITS = 'no'", "is True or False"),
+        ("CAPS = 'turns=500'", 'the caps of mybot: write it as {"seconds": 3600'),
+        ("CAPS = {'words': 5}", "seconds, turns, llm_tokens, tts_characters"),
+        ("CAPS = {'turns': 0}", "the caps of mybot: turns is 1 to"),
+    ],
+)
+def test_a_bot_that_says_what_cannot_be_is_not_served(line: str, said: str, write: Write) -> None:
+    bot = load_bot(write(f"{line}\nasync def bot(session): pass"))
+    with pytest.raises(BotsError, match=re.escape(said)):
+        Bots([bot])

@@ -39,6 +39,7 @@ class Track:
         self.failure: PathError | None = None
         self.closed = 0
         self.next = 0
+        self.late_ms = 0.0
 
     async def answer(self, offer: str) -> str:
         if self.failure is not None:
@@ -73,6 +74,7 @@ class Session:
         self.tasks: list[asyncio.Task[None]] = []
         self.gone_with: list[PathError] = []
         self.return_takes_ms = 0.0
+        self.late_ms: list[float] = []
 
     def emit(self, **payload: Any) -> None:
         self.anchors.append(payload["media_anchor"])
@@ -86,6 +88,9 @@ class Session:
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         self.tasks.append(asyncio.ensure_future(work))
         return self.tasks[-1]
+
+    def late(self, late_ms: float) -> None:
+        self.late_ms.append(late_ms)
 
     def audio(self, pcm: bytes, timestamp: int | None = None) -> None:
         self.heard.append((pcm, timestamp))
@@ -268,6 +273,22 @@ async def test_a_live_source_that_is_behind_is_caught_up_with_in_one_step(
     assert blocks == list(range(blocks[0], blocks[0] + len(blocks)))  # and costs no silence
     ms = [scene.position(number) for number in blocks]
     assert ms[-1] - ms[0] == 20 * (sent[-1] - sent[0])
+
+
+@in_virtual_time
+async def test_how_late_a_block_of_the_voice_was_is_told_and_silence_is_not(
+    time: VirtualTime,
+) -> None:
+    scene = Scene(time)
+    await scene.begin()
+    for number in range(10):
+        if number == 3:
+            scene.place(1, 4)
+        scene.track.late_ms = 7.0 * number
+        await scene.run(1)
+    sent = [number for number, _ in scene.sounding()]
+    assert len(sent) == 4
+    assert scene.session.late_ms == [7.0 * number for number in sent]
 
 
 # who listens

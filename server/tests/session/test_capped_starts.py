@@ -2,10 +2,12 @@
 
 import asyncio
 
-from tests.support.front_door import NOW_S, Caller, Process, token_of
+import pytest
+
+from tests.support.front_door import NOW_S, Caller, House, Process, token_of
 from voxwire_protocol import wire
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
-from voxwire_server.caps import NOTHING, Amounts, Payer
+from voxwire_server.caps import NOTHING, Amounts, Caps, Payer
 from voxwire_server.ports import SessionFacts
 from voxwire_server.session.local_store import LocalStore
 from voxwire_server.session.session import Session
@@ -139,4 +141,48 @@ async def test_of_many_of_one_user_at_once_none_begins_behind_the_cap(time: Virt
     answers = await asyncio.gather(*(each.come(process) for each in callers))
     assert set(answers) == {used_up("user", "turns")}
     assert not process.sessions
+    await process.close()
+
+
+@pytest.mark.parametrize(
+    ("bot", "spent", "what"),
+    [
+        ("b", {"turns": 2}, "turns"),
+        ("a", {"turns": 2}, ""),
+        ("b", {"tts_characters": 10}, "speech synthesis characters"),
+        ("a", {"tts_characters": 10**6}, ""),
+        ("b", {"llm_tokens": 100}, "language model tokens"),
+        ("a", {"llm_tokens": 100}, "language model tokens"),
+    ],
+)
+@in_virtual_time
+async def test_a_bot_s_own_caps_count_for_it_alone_and_of_the_rest_the_server_s(
+    time: VirtualTime, bot: str, spent: dict[str, int], what: str
+) -> None:
+    house = House(b={"caps": Caps(turns=2, tts_characters=10)})
+    process = Process(house=house, clock=time, key="", caps_per_bot="turns=5,llm_tokens=100")
+    await spend(process, Payer("bot", bot), **spent)
+    answer = await Caller(bot=bot).come(process)
+    assert answer == used_up("bot", what) if what else isinstance(answer, Here)
+    await process.close()
+
+
+@in_virtual_time
+async def test_a_bot_may_cost_more_than_the_server_says_of_bots_that_say_nothing(
+    time: VirtualTime,
+) -> None:
+    house = House(b={"caps": Caps(turns=50)})
+    process = Process(house=house, clock=time, key="", caps_per_bot="turns=5")
+    for name in ("a", "b"):
+        await spend(process, Payer("bot", name), turns=49)
+    assert await Caller().come(process) == used_up("bot", "turns")
+    session = await let_in(Caller(bot="b"), process)
+    said: list[wire.Envelope] = []
+    session.outlet.tell(said.append)
+    session.emit(transcript=wire.Transcript(turn_id="t1", final=True, text="hello"))
+    session.emit_state(session.state.ready())
+    await time.advance(10_000)
+    assert session.over
+    [error] = [each.error for each in said if each.WhichOneof("payload") == "error"]
+    assert error.reason == used_up("bot", "turns").reason
     await process.close()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.support.front_door import NOW_S, Caller, Process, SlowStore, token_of
+from tests.support.front_door import NOW_S, Caller, House, Process, SlowStore, token_of
 from voxwire_protocol import wire
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.session.load import Load
@@ -99,6 +99,46 @@ async def test_nobody_waits_where_the_setting_is_none_or_whose_client_cannot(
     assert await called("b").come(other) == full
     await process.close()
     await other.close()
+
+
+@in_virtual_time
+async def test_nobody_waits_for_a_bot_that_says_so_and_its_token_is_good_for_later(
+    time: VirtualTime,
+) -> None:
+    process = room(time, house=House(b={"waits": False}))
+    first, waits = await come(process, "a", "c")
+    other = Waiter(process, called("b", bot="b"))
+    assert await other.refused() == Refused(CAPACITY, "the server is too busy", 5000)
+    assert (other.told, waits.told) == ([], [Place(1, 0)])
+    assert not process.store.is_used(id_of("b"))
+    end(await first.here())
+    end(await waits.here())
+    await time.advance(1000)
+    await Waiter(process, called("b", bot="b")).here()
+    await process.close()
+
+
+@in_virtual_time
+async def test_where_nobody_waits_for_a_bot_the_first_who_finds_no_place_is_told_that_it_is_full(
+    time: VirtualTime,
+) -> None:
+    process = room(time, house=House(b={"waits": False}))
+    await come(process, "a")
+    refused = await Waiter(process, called("b", bot="b")).refused()
+    assert refused == Refused(CAPACITY, "the server is full", 2000)
+    await process.close()
+
+
+@pytest.mark.parametrize("bot", ["a", "b", "nobody"])
+@in_virtual_time
+async def test_which_bots_have_their_clients_wait_is_told_to_nobody_without_a_good_token(
+    time: VirtualTime, bot: str
+) -> None:
+    process = room(time, house=House(b={"waits": False}))
+    await come(process, "a")
+    refused = await Waiter(process, Caller("no token", bot=bot)).refused()
+    assert refused.code == wire.ErrorCode.ERROR_CODE_UNAUTHORIZED
+    await process.close()
 
 
 @in_virtual_time

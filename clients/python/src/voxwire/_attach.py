@@ -3,16 +3,15 @@
 Nothing here reads a clock or a socket; only nonces and jitter are random.
 """
 
-import functools
 import platform
 import random
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from voxwire._addresses import Addresses
+from voxwire._version import library_version
 from voxwire_protocol import wire
 from voxwire_protocol.errors import (
     ErrorCode,
@@ -33,7 +32,6 @@ __all__ = [
     "expired",
     "is_final",
     "is_for_another_time",
-    "library_version",
     "lost",
     "refused",
 ]
@@ -57,15 +55,6 @@ _FEATURES: Final = (
 BUSY: Final = (ErrorCode.CAPACITY, ErrorCode.RATE_LIMITED)
 """A server that says so may be asked again."""
 _WIRE: Final = (ErrorCode.CONNECTION_LOST, ErrorCode.TIMEOUT, ErrorCode.UNREACHABLE)
-
-
-@functools.cache
-def library_version() -> str:
-    """Version of the installed client; 0.0.0 when it runs from a source tree."""
-    try:
-        return version("voxwire")
-    except PackageNotFoundError:
-        return "0.0.0"
 
 
 def client_info() -> wire.ClientInfo:

@@ -2,15 +2,13 @@
 
 from typing import Final
 
+from voxwire._choices import CODECS
 from voxwire._path import PLAYOUT_RATE
 from voxwire.audio import CAPTURE_RATE
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, UsageError
 
-__all__ = ["CODECS", "CodecChoice", "check_codec"]
-
-CODECS: Final = ("auto", "opus", "pcm")
-"""What `connect` can be asked for."""
+__all__ = ["CodecChoice", "check_codec"]
 
 _INSTALL: Final = "pip install 'voxwire[opus]'"
 

@@ -105,7 +105,8 @@ class _Transfer:
         try:
             self.progress(self.file.taken_bytes, self.size)
         except RAISED as error:  # the caller's own, raised where he waits
-            self.done.set_exception(error)
+            if not self.done.done():  # it may have cancelled the task that waits
+                self.done.set_exception(error)
 
 
 class Files:

@@ -6,16 +6,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from voxwire._arguments import invalid, items, text
+from voxwire._choices import ICE_POLICIES
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, UsageError
 
-__all__ = ["ICE_POLICIES", "IceChoice", "IceServer", "check_policy", "check_servers"]
+__all__ = ["IceChoice", "IceServer", "check_policy", "check_servers"]
 
 _SCHEMES: Final = ("stun:", "stuns:", "turn:", "turns:")
 _MAX_CHARS: Final = 4096
-
-ICE_POLICIES: Final = ("all", "relay")
-"""W3C `RTCIceTransportPolicy` (WebRTC 1.0 §4.2.5)."""
 
 
 @dataclass(frozen=True, slots=True)

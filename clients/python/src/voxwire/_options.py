@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Any
 
+from voxwire._choices import TRANSPORTS
 from voxwire._deadline import OnWaiting
 from voxwire._fallback import Fallback
 from voxwire._ice import IceServer
@@ -16,10 +17,7 @@ from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, UsageError
 from voxwire_protocol.events import FallbackReason
 
-__all__ = ["TRANSPORTS", "Options", "ladder", "no_webrtc", "path_name"]
-
-TRANSPORTS: Final = ("auto", "webrtc", "websocket")
-"""What `connect` can be asked for."""
+__all__ = ["Options", "ladder", "no_webrtc", "path_name"]
 
 
 @dataclass(frozen=True, slots=True)

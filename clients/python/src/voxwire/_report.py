@@ -3,9 +3,9 @@
 import platform
 from typing import Any
 
-from voxwire._attach import library_version
 from voxwire._options import Options
 from voxwire._runtime import Runtime
+from voxwire._version import library_version
 from voxwire_protocol.event_codec import to_dict
 
 __all__ = ["report_of"]

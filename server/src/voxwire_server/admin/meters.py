@@ -87,7 +87,7 @@ class Meters:
         )
         self._late = late(
             "voxwire_timers_late_seconds",
-            "How late sessions' timers were: nearly all of them pace audio over WebSocket.",
+            "How late sessions' timers and blocks over WebRTC were: nearly all of it paces audio.",
         )
 
     def watch(
@@ -169,7 +169,7 @@ class Meters:
         self._reads.labels(file, outcome).inc()
 
     def late(self, late_ms: float) -> None:
-        """A session's timer was so late."""
+        """A timer of a session, or a block of its audio, was so late."""
         self._late.observe(late_ms / 1000)
 
     def lagged(self, seconds: float) -> None:

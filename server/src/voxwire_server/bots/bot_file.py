@@ -32,8 +32,8 @@ def load_file(path: Path) -> LoadedBot:
     """Load the function ``bot`` of a Python file.
 
     ``.env`` beside the file is read first; the environment wins, also what another bot's ``.env``
-    has put there, and a note says so where the two differ. ``warm``, ``close`` and
-    ``EXAMPLES`` of the file are used where it has them.
+    has put there, and a note says so where the two differ. ``warm``, ``close``, ``EXAMPLES``,
+    ``ACCEPTS``, ``WAITS`` and ``CAPS`` of the file are used where it has them.
 
     Raises:
         BotNotFoundError: The file cannot be loaded, or has no such function.
@@ -57,16 +57,25 @@ def load_file(path: Path) -> LoadedBot:
 
         run = runner_file.as_session_bot(run, path)
         notes = file_notes.of_entries(source, path.name, runner_file.SERVED)
-    accepts: Any = getattr(module, "ACCEPTS", None)
     return LoadedBot(
         name=path.stem,
         run=run,
-        warm=getattr(module, "warm", nothing),
-        close=getattr(module, "close", nothing),
-        examples=tuple(getattr(module, "EXAMPLES", ())),
-        accepts=None if accepts is None else tuple(accepts),
         notes=(*notes, *unused, *file_notes.of_keys(source, path, os.environ)),
+        **_said_by(module),
     )
+
+
+def _said_by(module: ModuleType) -> dict[str, Any]:
+    """What a file says of its bot beside the function; those who serve it check that."""
+    accepts: Any = getattr(module, "ACCEPTS", None)
+    return {
+        "warm": getattr(module, "warm", nothing),
+        "close": getattr(module, "close", nothing),
+        "examples": tuple(getattr(module, "EXAMPLES", ())),
+        "accepts": None if accepts is None else tuple(accepts),
+        "waits": getattr(module, "WAITS", None),
+        "caps": getattr(module, "CAPS", {}),
+    }
 
 
 def _loaded(path: Path) -> ModuleType:

@@ -4,9 +4,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Union
+from typing import TYPE_CHECKING, Final, Union, cast
 
 from voxwire_server.bots.registry import LoadedBot
+from voxwire_server.caps import Caps
 
 if TYPE_CHECKING:
     from voxwire_server.pipeline.bot import Bot
@@ -36,16 +37,15 @@ class Bots:
         bots: At least one; their names differ.
 
     Raises:
-        BotsError: No bot, two of one name, or a name that is empty, longer than 128 characters or
-            has characters that cannot be printed.
+        BotsError: No bot, two of one name, a name that is empty, longer than 128 characters or has
+            characters that cannot be printed, or caps that are none.
     """
 
     def __init__(self, bots: Sequence[LoadedBot]) -> None:
         if not bots:
             raise BotsError("a server needs a bot")
         for bot in bots:
-            if not 0 < len(bot.name) <= _MAX_NAME_CHARS or not bot.name.isprintable():
-                raise BotsError(f"a bot cannot be named {bot.name[:40]!r}")
+            _check(bot)
         self._by_name = {bot.name: bot for bot in bots}
         if len(self._by_name) < len(bots):
             raise BotsError("two bots have the same name")
@@ -78,6 +78,23 @@ class Bots:
         names = self.names
         rest = len(names) - _MAX_NAMES_TOLD
         return ", ".join(names[:_MAX_NAMES_TOLD]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _check(bot: LoadedBot) -> None:
+    """See that what a bot says of itself, or its file does, can be.
+
+    Raises:
+        BotsError: It cannot.
+    """
+    if not 0 < len(bot.name) <= _MAX_NAME_CHARS or not bot.name.isprintable():
+        raise BotsError(f"a bot cannot be named {bot.name[:40]!r}")
+    waits = cast("object", bot.waits)  # whatever its file has
+    if waits is not None and not isinstance(waits, bool):
+        raise BotsError(f"whether clients of {bot.name} wait for a place is True or False")
+    try:
+        Caps.of(bot.caps)
+    except ValueError as error:
+        raise BotsError(f"the caps of {bot.name}: {error}") from None
 
 
 def name_of(bot: "Bot") -> str:

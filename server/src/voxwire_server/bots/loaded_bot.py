@@ -1,6 +1,6 @@
 """A bot that a server can run, and why one cannot be had."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,10 @@ class LoadedBot:
         close: Ends what ``warm`` began.
         examples: Phrases to try.
         accepts: Types of files that it takes; None = those of the server's settings.
+        waits: Whether its clients wait for a place where the server has none and lets clients wait;
+            None = they do.
+        caps: What all of its sessions may cost a day (UTC): any of ``seconds``, ``turns``,
+            ``llm_tokens``, ``tts_characters``; of the rest, the server's settings count.
         notes: What whoever starts the server should know of it, a sentence each.
     """
 
@@ -38,4 +42,6 @@ class LoadedBot:
     close: Callable[[], Awaitable[None]] = nothing
     examples: tuple[str, ...] = field(default=())
     accepts: tuple[str, ...] | None = None
+    waits: bool | None = None
+    caps: Mapping[str, int] = field(default_factory=dict[str, int], hash=False)
     notes: tuple[str, ...] = field(default=())

@@ -152,6 +152,11 @@ class ServerPeer:
         """RTP timestamp (48 kHz) of a sample of the bot's track; None before its first packet."""
         return None if self._peer is None else self._peer.rtp_timestamp(sample)
 
+    @property
+    def late_ms(self) -> float:
+        """How late the block is that is pulled just now, milliseconds."""
+        return 0.0 if self._peer is None else self._peer.late_ms
+
     async def close(self) -> None:
         """Close the connection. Idempotent; cancelled, it goes on alone to its end."""
         if self._reachable.relay is not None:

@@ -90,6 +90,11 @@ class StockConnection:
         """RTP timestamp (48 kHz) of a sample of the bot's track."""
         return self._peer.rtp_timestamp(sample)
 
+    @property
+    def late_ms(self) -> float:
+        """How late the block is that is pulled just now, milliseconds."""
+        return self._peer.late_ms
+
     async def close(self) -> None:
         """Close it, behind what was said on the data channel. Idempotent."""
         if not self._closing:

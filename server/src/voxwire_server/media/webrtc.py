@@ -45,6 +45,11 @@ class Connection(Protocol):
         """RTP timestamp (48 kHz) of a sample of the bot's track."""
         ...
 
+    @property
+    def late_ms(self) -> float:
+        """How late the block is that is pulled just now, milliseconds."""
+        ...
+
     async def close(self) -> None:
         """Close it. Idempotent."""
         ...
@@ -167,6 +172,7 @@ class WebRtcPath:
         block = self._playout.take(num_samples, now)
         if block is None:
             return None
+        self._port.late(self._peer.late_ms)
         self._say(self._anchors.sent(backlog, self._playout.next_start()))
         return block.pcm.ljust(num_samples * _SAMPLE_BYTES, b"\0")
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from voxwire_server.authenticator import Identity
 from voxwire_server.caps import NOTHING, Amounts, CapReachedError, Caps, Payer, day_of
+from voxwire_server.session.admission import ChosenBot
 from voxwire_server.session.spending import Spawn, Spending
 from voxwire_server.session.store import SessionStore
 from voxwire_server.session.told import NOBODY, Told
@@ -22,7 +23,7 @@ class Accounts:
     Args:
         store: Where the totals are.
         per_user: What each user may spend a day; a token may allow less, never more.
-        per_bot: What each bot may spend a day, in all of its sessions.
+        per_bot: The same for all sessions of one bot, as far as it says nothing itself.
         spawn: Runs what asks the store.
         wall_s: The wall clock, seconds since the epoch.
         told: Is told what is spent.
@@ -47,7 +48,7 @@ class Accounts:
         self._day = 0
         self._seen: OrderedDict[Payer, Amounts] = OrderedDict()
 
-    def caps_of(self, bot: str, claims: Claims | Identity | None) -> dict[Payer, Caps]:
+    def caps_of(self, bot: ChosenBot, claims: Claims | Identity | None) -> dict[Payer, Caps]:
         """Who pays for a session, and what he may spend.
 
         Args:
@@ -64,8 +65,9 @@ class Accounts:
                 tts_characters=limits.tts_characters_per_day,
             )
             caps[Payer("user", claims.user)] = self._per_user.within(of_token)
-        if self._per_bot != Caps():
-            caps[Payer("bot", bot)] = self._per_bot
+        of_bot = bot.caps.or_else(self._per_bot)
+        if of_bot != Caps():
+            caps[Payer("bot", bot.name)] = of_bot
         return caps
 
     def look(self, caps: Mapping[Payer, Caps]) -> None:

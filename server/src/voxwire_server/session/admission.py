@@ -15,6 +15,7 @@ from voxwire_server.authenticator import (
     Credential,
     Identity,
 )
+from voxwire_server.caps import Caps
 from voxwire_server.keys import KeyRing
 from voxwire_server.ports import SessionFacts
 from voxwire_server.sent_files import NO_FILES, Acceptance
@@ -48,12 +49,16 @@ class ChosenBot(NamedTuple):
         examples: Phrases worth trying with it.
         run: Runs it in a session until it ends.
         accepts: What it takes of files.
+        waits: Whether its clients may wait for a place.
+        caps: What it says itself that it may cost a day; of the rest, the settings count.
     """
 
     name: str
     examples: tuple[str, ...]
     run: "Callable[[Session], Awaitable[None]]"
     accepts: Acceptance = NO_FILES
+    waits: bool = True
+    caps: Caps = Caps()
 
 
 class BotHouse(Protocol):

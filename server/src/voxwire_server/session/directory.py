@@ -185,7 +185,8 @@ class Directory:
                 origin is held against that of a session which there is.
             arrival: What the client came by.
             waits: Tells it where it is in the line while there is no place for it; None = it does
-                not wait. By then its token is known to be good, and not used up.
+                not wait, and neither does it where its bot lets nobody wait. By then its token is
+                known to be good, and not used up.
 
         Returns:
             Whether the session is here, in another process, or nowhere.
@@ -293,7 +294,7 @@ class Directory:
                 self._starts.check_user(claims.user)  # of several at once, too
             self._starts.come(attempt.ticket.counts_for)
             held.push_async_callback(self._forget, session_id)
-            caps = self._accounts.caps_of(admitted.bot.name, claims)
+            caps = self._accounts.caps_of(admitted.bot, claims)
             try:
                 await self._store.take(session_id, of=None, by=self._me, nonce=nonce)
                 await self._accounts.check(caps)

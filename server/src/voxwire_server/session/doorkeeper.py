@@ -204,7 +204,7 @@ class Doorkeeper:
             self._places.check()
         attempt.ticket = await self.vouched(attempt.ticket)
         admitted = await self._unused(attempt.ticket, self._check)
-        if waits and not self._places.begins_now:
+        if waits and admitted.bot.waits and not self._places.begins_now:
             return await self._wait(attempt, admitted, held)
         return await self._places.take(held), admitted
 
@@ -266,7 +266,7 @@ class Doorkeeper:
         self._starts.check_address(ticket.counts_for)
         if admitted.claims is not None:
             self._starts.check_user(admitted.claims.user)
-        self._accounts.look(self._accounts.caps_of(admitted.bot.name, admitted.claims))
+        self._accounts.look(self._accounts.caps_of(admitted.bot, admitted.claims))
         return admitted
 
     async def _unused(self, ticket: Ticket, check: Callable[[Ticket], Admitted]) -> Admitted:

@@ -92,7 +92,7 @@ class Session:
         file_room: The memory for files that all sessions share; None = it has its own.
         spending: Counts what it spends; None = nobody does.
         clock: The clock to run by.
-        late: Told how late each of its timers was, milliseconds.
+        late: Told how late each of its timers, and of its blocks over WebRTC, was, milliseconds.
 
     The registry owns the session and awaits :meth:`run`; when that returns, no task, socket or
     thread of the session remains.
@@ -114,6 +114,7 @@ class Session:
     ) -> None:
         self.id = session_id
         self.clock: Clock = GuardedClock(clock, self._failed, late=late)
+        self._late = late
         self.tasks = Tasks(self._failed)
         self.settings = settings
         self.facts = facts
@@ -395,6 +396,11 @@ class Session:
             Its task, or None when the session is over already: nothing is begun then.
         """
         return self.tasks.spawn(work)
+
+    def late(self, late_ms: float) -> None:
+        """A block of audio was sent so late."""
+        if self._late is not None:
+            self._late(late_ms)
 
     def _failed(self, error: BaseException) -> None:
         """A part of the session is dead: the rest cannot go on without it."""

@@ -36,7 +36,7 @@ class Told(Protocol):
         ...
 
     def late(self, late_ms: float) -> None:
-        """One of its timers was so late: an audio block, in nearly every case."""
+        """One of its timers, or a block over WebRTC, was so late: an audio block, nearly always."""
         ...
 
 

@@ -78,6 +78,41 @@ test("StrictMode on the real client: one session, and nothing is left after the 
   expect(left()).toEqual(NOTHING);
 });
 
+function Queue() {
+  const { status } = useConnection();
+  const place = status.status === "connecting" ? status.waiting : undefined;
+  if (!place) return null;
+  const minutes = Math.ceil(place.estimatedMs / 60_000); // 0 = not known
+  const about = minutes > 0 ? `, about ${minutes} min` : "";
+  return <output>{`Number ${place.position} in the queue${about}`}</output>;
+}
+
+test("a place in the queue is shown, follows each change, and is gone with the wait", async () => {
+  const { server, options, pass } = world();
+  server.place = { position: 2, estimatedMs: 0 };
+  const { unmount } = render(
+    <VoxwireProvider options={options} autoConnect>
+      <Queue />
+      <Page />
+    </VoxwireProvider>,
+  );
+  const shown = () => screen.queryByText(/in the queue/)?.textContent;
+  await pass(100);
+  expect(shown()).toBe("Number 2 in the queue");
+  server.tell({ position: 2, estimatedMs: 90_000 });
+  await pass(100);
+  expect(shown()).toBe("Number 2 in the queue, about 2 min");
+  server.tell({ position: 1, estimatedMs: 45_000 });
+  await pass(100);
+  expect(shown()).toBe("Number 1 in the queue, about 1 min");
+  server.letIn();
+  await pass(3000);
+  expect(shown()).toBeUndefined();
+  expect(screen.getByRole("button").textContent).toBe("ready");
+  unmount();
+  await pass(5000);
+});
+
 test.each([0, 1, 5, 20, 60])("an unmount %i ms into connecting leaves nothing", async (ms) => {
   const { server, options, pass, left } = world();
   const { unmount } = render(

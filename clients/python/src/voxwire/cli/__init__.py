@@ -3,19 +3,24 @@
 import argparse
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Final
 
 from voxwire.cli.arguments import parser, parsers
 from voxwire.cli.completion import completion
-from voxwire.cli.doctor import run_doctor
-from voxwire.cli.evaluate import run_eval
-from voxwire.cli.live_talk import run_talk
-from voxwire.cli.load import run_load
-from voxwire.cli.looking import run_devices
-from voxwire.cli.running import guarded
-from voxwire.cli.short import run_events, run_say
 
 __all__ = ["main"]
+
+_COMMANDS: Final = {
+    "talk": ("live_talk", "run_talk"),
+    "say": ("short", "run_say"),
+    "events": ("short", "run_events"),
+    "eval": ("evaluate", "run_eval"),
+    "load": ("load", "run_load"),
+    "doctor": ("doctor", "run_doctor"),
+    "devices": ("looking", "run_devices"),
+}
+"""Where a command is, and what runs it: it is loaded when it is asked for."""
 
 
 def _run_completion(options: argparse.Namespace) -> int:
@@ -24,16 +29,11 @@ def _run_completion(options: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
-    "talk": run_talk,
-    "say": run_say,
-    "events": run_events,
-    "eval": run_eval,
-    "load": run_load,
-    "doctor": run_doctor,
-    "devices": run_devices,
-    "completion": _run_completion,
-}
+def _command(name: str) -> Callable[[argparse.Namespace], int]:
+    if name == "completion":
+        return _run_completion
+    module, function = _COMMANDS[name]
+    return getattr(import_module(f"voxwire.cli.{module}"), function)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -47,8 +47,9 @@ def main(argv: list[str] | None = None) -> int:
     """
     commands = parser()
     options = commands.parse_args(argv)
-    command = _COMMANDS.get(options.command)
-    if command is None:
+    if options.command is None:
         commands.print_help(sys.stderr)
         return 2
-    return guarded(lambda: command(options))
+    from voxwire.cli.running import guarded  # loads asyncio, which no help needs
+
+    return guarded(lambda: _command(options.command)(options))

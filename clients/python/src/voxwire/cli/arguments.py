@@ -5,17 +5,11 @@ import os
 from collections.abc import Sequence
 from typing import Any, Final
 
-from voxwire._attach import library_version
-from voxwire._codec import CODECS
-from voxwire._ice import ICE_POLICIES
-from voxwire._options import TRANSPORTS
+from voxwire._choices import CODECS, ICE_POLICIES, TRANSPORTS
 from voxwire.cli.completion import SHELLS
-from voxwire.cli.doctor import add_doctor
-from voxwire.cli.evaluate import add_eval
-from voxwire.cli.load import add_load
-from voxwire.cli.looking import add_devices
 from voxwire.cli.numbers import seconds, seconds_from_zero
 from voxwire.cli.steps import DEFAULT_TIMEOUT_S, Step
+from voxwire.cli.trying_arguments import add_devices, add_doctor, add_eval, add_load
 
 __all__ = ["parser", "parsers"]
 
@@ -54,6 +48,22 @@ class _AddStep(argparse.Action):
         namespace.steps = steps
 
 
+class _Version(argparse.Action):
+    """Prints the version, which is looked up where it is asked for."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        from voxwire._version import library_version
+
+        print(f"voxwire {library_version()}")
+        parser.exit()
+
+
 def _input_step(value: str) -> Step:
     """``a.wav`` or ``a.wav@1500``; an @ that no number follows belongs to the name."""
     path, at, delay = value.rpartition("@")
@@ -74,7 +84,14 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
 def _made() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     commands = argparse.ArgumentParser(prog="voxwire", description="Talk to a voice bot.")
-    commands.add_argument("--version", action="version", version=f"voxwire {library_version()}")
+    commands.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        dest=argparse.SUPPRESS,
+        default=argparse.SUPPRESS,
+        help="show program's version number and exit",
+    )
     group = commands.add_subparsers(dest="command", metavar="COMMAND")
     talk = group.add_parser(
         "talk",

@@ -12,43 +12,12 @@ from voxwire._diagnosis.checks import ORDER
 from voxwire._threads import DaemonExecutor
 from voxwire.diagnosis import Check, Diagnosis, diagnose
 
-__all__ = ["add_doctor", "run_doctor"]
+__all__ = ["run_doctor"]
 
 JSON_VERSION: Final = 1
 """Of what ``--json`` prints; a member that is added changes nothing of it."""
 
-_EPILOG: Final = """\
-One cause is one failed check, with what to do behind ->; what needs it is skipped (–).
-It takes 20 s at most, and the token, where it is good once, is used up.
-What it prints holds this machine's public address and the server's: read it before you paste it.
-
-exit codes:
-  0 nothing is wrong    1 something is    2 wrong usage    130 interrupted with Ctrl-C
-"""
 _COLOURS: Final = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
-
-
-def add_doctor(commands: Any, token: str | None) -> None:
-    """Adds the command ``doctor`` and its arguments."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "doctor",
-        help="find out why there is no conversation",
-        description="Try what a conversation needs, step by step: name, TLS, the WebSocket through"
-        " proxies, clock, token, room, STUN and TURN by protocol, UDP, three seconds of packets,"
-        " the devices. A session is opened and ended again.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("url", metavar="URL", help="the server, for instance ws://127.0.0.1:7860")
-    parser.add_argument("--token", default=token, help="connect token (default: VOXWIRE_TOKEN)")
-    parser.add_argument("--bot", help="name of the bot, where the server has several")
-    parser.add_argument(
-        "--no-devices",
-        dest="devices",
-        action="store_false",
-        help="leave out microphone and speaker",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run_doctor(options: argparse.Namespace) -> int:

@@ -6,104 +6,16 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO
 
 from voxwire.cli.evals.driving import Progress
 from voxwire.cli.evals.results import Failure, Result
 from voxwire.cli.evals.scenario import Expectation, Scenario, Turn
-from voxwire.cli.numbers import seconds
 from voxwire_protocol.errors import ErrorCode, UsageError, VoxwireError
 
-__all__ = ["PASSED", "add_eval", "run_eval"]
+__all__ = ["PASSED", "run_eval"]
 
 PASSED, FAILED, WRONG, NOT_RUN, INTERRUPTED = 0, 1, 2, 3, 130
-DEFAULT_URL: Final = "ws://127.0.0.1:7860"
-DEFAULT_TIMEOUT_MS: Final = 60_000
-
-_EPILOG: Final = """\
-examples:
-  voxwire eval greeting.yaml
-  voxwire eval scenarios/ --transport websocket --junit report.xml
-  voxwire eval booking.yaml --url wss://bots.example --judge my_evals:judge
-
-The files are those of `pipecat eval run`. `user: {modality: audio}` makes the user speak, `judge:
-{modality: audio}` the bot; without them both write. What this client cannot run is not passed over:
-it counts as not run, with the reason.
-
-exit codes:
-  0 every scenario passed              1 at least one failed
-  2 wrong usage, or a file is wrong: one line on stderr with its line and what to do
-  3 none failed, but some were not run (a judge is needed, a member that clients cannot do)
-  130 interrupted with Ctrl-C
-"""
-
-
-def add_eval(commands: Any) -> None:
-    """Adds the command and its arguments.
-
-    Args:
-        commands: What ``ArgumentParser.add_subparsers`` returned.
-    """
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "eval",
-        help="run Pipecat's evaluation scenarios against a bot",
-        description="Run Pipecat's evaluation scenarios (YAML) against a bot, each in a session of"
-        " its own.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "files", metavar="FILE", nargs="+", type=Path, help="a scenario file, or a folder of them"
-    )
-    parser.add_argument("--url", default=DEFAULT_URL, help=f"the server (default {DEFAULT_URL})")
-    parser.add_argument(
-        "--transport",
-        choices=["webrtc", "websocket"],
-        default="webrtc",
-        help="what carries the audio (default webrtc)",
-    )
-    parser.add_argument("--bot", help="name of the bot, where the server has several")
-    parser.add_argument(
-        "--token",
-        action="append",
-        help="connect token; a one-time token serves one scenario: repeat it for each (default: the"
-        " environment variable VOXWIRE_TOKEN)",
-    )
-    parser.add_argument(
-        "--timeout-ms",
-        type=_milliseconds,
-        default=DEFAULT_TIMEOUT_MS,
-        metavar="MS",
-        help=f"for expectations without within_ms (default {DEFAULT_TIMEOUT_MS})",
-    )
-    parser.add_argument(
-        "--connect-timeout",
-        type=seconds,
-        default=10.0,
-        metavar="S",
-        help="longest wait for a session, seconds (default 10)",
-    )
-    parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
-    parser.add_argument(
-        "--voice",
-        metavar="COMMAND",
-        help="speaks for a user who speaks: a program that reads a text and writes a WAV (default:"
-        " the voice of the offline bot if it is installed, else espeak-ng)",
-    )
-    parser.add_argument(
-        "--judge",
-        metavar="MODULE:FUNCTION",
-        help="decides 'eval': a function (messages, criterion, config) that returns yes, no or"
-        " continue; may be async",
-    )
-    parser.add_argument("-v", "--verbose", action="store_true", help="show every event")
-
-
-def _milliseconds(value: str) -> int:
-    number = int(value)
-    if number <= 0:
-        raise argparse.ArgumentTypeError("must be a whole number of milliseconds above 0")
-    return number
 
 
 def run_eval(options: argparse.Namespace) -> int:

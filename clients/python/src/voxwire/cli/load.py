@@ -12,7 +12,6 @@ from voxwire._connect import connect
 from voxwire._environment import Environment
 from voxwire.cli.load_chart import chart
 from voxwire.cli.load_figures import Load, told
-from voxwire.cli.numbers import count, seconds_from_zero
 from voxwire.cli.running import INTERRUPTED, run, written
 from voxwire.cli.talk import connecting
 from voxwire.cli.turns import NO_ANSWER_MS, TurnWatch
@@ -22,52 +21,12 @@ from voxwire_protocol import events
 from voxwire_protocol.clocks import Clock
 from voxwire_protocol.errors import UsageError, VoxwireError
 
-__all__ = ["add_load", "hold", "run_load"]
+__all__ = ["hold", "run_load"]
 
 _log = logging.getLogger("voxwire")
 
 POLL_S: Final = 0.05
 SHOW_S: Final = 5.0
-
-_EPILOG: Final = """\
-exit codes:
-  0 every session ended in order    1 one failed    2 wrong usage    6 the chart cannot be written
-  130 interrupted with Ctrl-C; what there was until then is printed
-"""
-
-
-def add_load(commands: Any, add_connection: Any) -> None:
-    """Adds the command and its arguments."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "load",
-        help="hold many conversations at once",
-        description="Open sessions, have each ask again and again, and print how long connecting"
-        " and answers took.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("url", metavar="URL", help="the server, for instance ws://127.0.0.1:7860")
-    parser.add_argument("-n", "--sessions", type=count, default=10, help="how many (default 10)")
-    parser.add_argument(
-        "--ramp",
-        type=seconds_from_zero,
-        default=5.0,
-        metavar="S",
-        help="the first and the last begin so far apart, seconds (default 5)",
-    )
-    parser.add_argument(
-        "--duration",
-        type=seconds_from_zero,
-        default=30.0,
-        metavar="S",
-        help="how long each goes on asking, seconds (default 30)",
-    )
-    parser.add_argument(
-        "--text", default="what time is it", help="what each asks (default: what time is it)"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--chart", metavar="SVG", help="draw how long answers and connecting took")
-    add_connection(parser, record=False)
 
 
 def run_load(options: argparse.Namespace) -> int:

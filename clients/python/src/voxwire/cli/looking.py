@@ -3,24 +3,12 @@
 import argparse
 import json
 import sys
-from typing import Any
 
 from voxwire._live.audio import list_devices
 from voxwire._live.portaudio import machine_devices
 from voxwire_protocol.events import DeviceKind
 
-__all__ = ["add_devices", "run_devices"]
-
-
-def add_devices(commands: Any) -> None:
-    """Adds the command ``devices``."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "devices",
-        help="list microphones and speakers",
-        description="List the sound devices of this machine: their index, name and rate; * is the"
-        " system's default.",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+__all__ = ["run_devices"]
 
 
 def run_devices(options: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from argparse import ArgumentTypeError
 
-__all__ = ["count", "seconds", "seconds_from_zero"]
+__all__ = ["count", "milliseconds", "seconds", "seconds_from_zero"]
 
 MAX_S = 86_400
 
@@ -31,3 +31,11 @@ def count(value: str) -> int:
     if not value.isdecimal() or not 0 < int(value) <= 10_000:
         raise ArgumentTypeError("must be 1 to 10000")
     return int(value)
+
+
+def milliseconds(value: str) -> int:
+    """A time above 0, milliseconds."""
+    number = int(value)
+    if number <= 0:
+        raise ArgumentTypeError("must be a whole number of milliseconds above 0")
+    return number

@@ -1,7 +1,6 @@
 """What a user does in a conversation that is written down beforehand."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["DEFAULT_TIMEOUT_S", "Step"]
 
@@ -9,8 +8,7 @@ DEFAULT_TIMEOUT_S: Final = 120.0
 """Longest conversation, beside what the files take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One thing that the user does.
 
     Attributes:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from voxwire._attach import client_info, expired, is_final
@@ -18,6 +19,7 @@ from voxwire.rtvi._frames import Interruption
 from voxwire.rtvi._inflow import Inflow
 from voxwire.rtvi._late_words import LateWords
 from voxwire.rtvi._line import Line, LineLost
+from voxwire.rtvi._raised import Raised
 from voxwire_protocol import wire
 from voxwire_protocol.clock import ClockSync
 from voxwire_protocol.errors import ErrorCode, VoxwireError, make_error
@@ -94,7 +96,8 @@ class StockControl:
         self._welcome = wire.Welcome()
         self._began_ms = 0
         self._flushes = 0
-        self._late_words = LateWords(self._bot, self._end_late)
+        self._raised = Raised()
+        self._late_words = LateWords(self._bot, self._end_late, self._raised)
         self._muted = False
         self._over = False
         self._left = False
@@ -179,7 +182,8 @@ class StockControl:
                 self._taps.see("out", envelope, self._time.now_ms(), data=text.encode())
         if self._handler is not None:
             for told in step.told:
-                asyncio.get_running_loop().call_soon(self._handler.handle, told)
+                tell = partial(self._handler.handle, told)
+                asyncio.get_running_loop().call_soon(self._raised.by, tell)
 
     def _encoded(self, message: RtviMessage) -> str:
         text = encode(message)
@@ -243,7 +247,7 @@ class StockControl:
         Raises:
             LineLost: It is.
         """
-        sides = (self._read(line, handler), self._write(line, handler), self._late_words.failed())
+        sides = (self._read(line, handler), self._write(line, handler), self._raised.first())
         tasks = [asyncio.create_task(side, name="voxwire-stock") for side in sides]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

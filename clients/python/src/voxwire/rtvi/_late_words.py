@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import NoReturn
 
+from voxwire.rtvi._raised import Raised
 from voxwire_protocol.rtvi import LATE_MS, StockBot
 
 __all__ = ["LateWords"]
@@ -12,24 +12,17 @@ __all__ = ["LateWords"]
 class LateWords:
     """Ends an utterance whose last words do not come. `look` behind everything that is read."""
 
-    def __init__(self, bot: StockBot, end: Callable[[], object]) -> None:
+    def __init__(self, bot: StockBot, end: Callable[[], object], raised: Raised) -> None:
         """Prepares.
 
         Args:
             bot: Knows whether words are missing.
             end: Tells what `StockBot.overdue` gives.
+            raised: Keeps what that raises when it is time.
         """
-        self._bot, self._end = bot, end
+        self._bot, self._end, self._raised = bot, end, raised
         self._utterance_id = ""
         self._timer: asyncio.TimerHandle | None = None
-        self._error: Exception | None = None
-        self._has_failed = asyncio.Event()
-
-    async def failed(self) -> NoReturn:
-        """Waits for what telling an end raises, and raises it. Cancel-safe."""
-        await self._has_failed.wait()
-        assert self._error is not None
-        raise self._error
 
     def look(self) -> None:
         """Begins to wait, or waits no more."""
@@ -40,7 +33,7 @@ class LateWords:
         self._utterance_id = late
         if late:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(LATE_MS / 1000, self._give_up_in_time)
+            self._timer = loop.call_later(LATE_MS / 1000, self._raised.by, self.give_up)
 
     def give_up(self) -> None:
         """What has not come is not waited for."""
@@ -53,10 +46,3 @@ class LateWords:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _give_up_in_time(self) -> None:
-        try:
-            self.give_up()
-        except Exception as error:  # a timer has nobody to raise it to; `failed` has
-            self._error = error
-            self._has_failed.set()

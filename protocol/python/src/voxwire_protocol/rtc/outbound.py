@@ -6,7 +6,6 @@ through no executor, and an RTP timestamp is a private origin plus the packet's 
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, Final
@@ -15,6 +14,7 @@ from aiortc import MediaStreamTrack, RTCRtpSender
 from aiortc.mediastreams import MediaStreamError
 from av.packet import Packet
 
+from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 from voxwire_protocol.opus import OpusEncoder
 
 __all__ = ["PacketTrack", "Pull"]
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 _CLOCK_RATE: Final = 48_000
 _TIME_BASE: Final = Fraction(1, _CLOCK_RATE)
-_MAX_BEHIND_S: Final = 1.0
+_MAX_BEHIND_MS: Final = 1000.0
 
 Pull = Callable[[int, int], bytes | None]
 
@@ -47,6 +47,7 @@ class PacketTrack(MediaStreamTrack):
         bitrate: Of Opus, bit/s.
         complexity: Of Opus, 0-10.
         fec: Whether packets carry a copy of the previous block.
+        clock: The clock of the deadlines.
     """
 
     kind = "audio"
@@ -60,18 +61,24 @@ class PacketTrack(MediaStreamTrack):
         bitrate: int = 32_000,
         complexity: int = 5,
         fec: bool = True,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         super().__init__()
         self._encoder = OpusEncoder(
             sample_rate, bitrate=bitrate, complexity=complexity, block_ms=block_ms, fec=fec
         )
         self._pull = pull
-        self._block_s = block_ms / 1000
+        self._block_ms = block_ms
         self._block_samples = self._encoder.block_samples
         self._block_ticks = _CLOCK_RATE * block_ms // 1000
         self._block = 0  # the index of the next one
-        self._started_s: float | None = None
+        self._started_ms: float | None = None
+        self._clock = clock
 
+        self.late_ms = 0.0
+        """How late the loop came back for the block that is pulled, milliseconds: behind its
+        deadline, or behind the moment at which it was asked where that was over already.
+        """
         self.origin_known = asyncio.Event()
         """Set once `rtp_timestamp` has an answer; needs `bind`."""
         self._sender: _SenderClock | None = None
@@ -142,13 +149,15 @@ class PacketTrack(MediaStreamTrack):
 
     async def _wait_until_due(self) -> None:
         """Sleep to the deadline; skip ahead when more than 1 s behind it."""
-        now_s = time.monotonic()
-        if self._started_s is None:
-            self._started_s = now_s
-        wait_s = self._started_s + self._block * self._block_s - now_s
-        await asyncio.sleep(max(0.0, wait_s))  # yields when late, too: `pull` may be slow
-        if wait_s < -_MAX_BEHIND_S:
-            skipped = int(-wait_s / self._block_s)
+        now_ms = self._clock.now_ms()
+        if self._started_ms is None:
+            self._started_ms = now_ms
+        wait_ms = self._started_ms + self._block * self._block_ms - now_ms
+        due_ms = now_ms + max(0.0, wait_ms)
+        await asyncio.sleep((due_ms - now_ms) / 1000)  # yields when late, too: `pull` may be slow
+        self.late_ms = max(0.0, self._clock.now_ms() - due_ms)
+        if wait_ms < -_MAX_BEHIND_MS:
+            skipped = int(-wait_ms / self._block_ms)
             self._block += skipped
             self._skipped_blocks += skipped
 

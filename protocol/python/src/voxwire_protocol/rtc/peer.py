@@ -310,6 +310,11 @@ class Peer:
         """
         return self._track.rtp_timestamp(sample * _CLOCK_RATE // self._send_rate)
 
+    @property
+    def late_ms(self) -> float:
+        """How late the block is that is pulled just now, milliseconds; to be asked in `pull`."""
+        return self._track.late_ms
+
     def stats(self) -> PeerStats:
         """A copy of the counters."""
         inbound = None if self._inbound is None else self._inbound.stats()

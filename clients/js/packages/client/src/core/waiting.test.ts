@@ -52,6 +52,27 @@ test("a client waits, says where it is, and its deadline stands still", async ()
   await done();
 });
 
+test("a badge shows the place, as the README says it", async () => {
+  const { clock, server, client, connect, done } = made();
+  const badge = { textContent: "" };
+  client.status.subscribe(() => {
+    const status = client.status.get();
+    const place = status.status === "connecting" ? status.waiting : undefined;
+    badge.textContent = place ? `number ${place.position} in the queue` : status.status;
+  });
+  server.place = place(2, 40_000);
+  const connecting = connect();
+  await clock.advance(100);
+  expect(badge.textContent).toBe("number 2 in the queue");
+  server.tell(place(1));
+  await clock.advance(100);
+  expect(badge.textContent).toBe("number 1 in the queue");
+  server.letIn();
+  await clock.until(connecting);
+  expect(badge.textContent).toBe("ready");
+  await done();
+});
+
 test("what is left of the deadline counts after the wait", async () => {
   const { clock, server, connect, done } = made();
   server.deafTo.add(wire.Carrier.WEBSOCKET);
