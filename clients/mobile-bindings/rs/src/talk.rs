@@ -140,10 +140,7 @@ impl Conversation<'_> {
         }
         for (number, step) in steps.iter().enumerate() {
             if let Step::In(_, Some(delay_ms)) = step {
-                self.until(|watch, now_ms| {
-                    watch.first_word_ms.is_some_and(|first_ms| now_ms >= first_ms + delay_ms)
-                })
-                .await;
+                self.until(|watch, now_ms| watch.barges_in(*delay_ms, now_ms)).await;
             }
             {
                 let mut record = self.record();
