@@ -1,4 +1,7 @@
-"""The acceptance of the Python client, run against `voxwire-rs`: `mobile.py client`."""
+"""The acceptance of the Python client, run against `voxwire-rs`: `driven.py [SHARE...]`, as
+`mobile.py client` runs all of it. `make test` runs each share as a job of its own that gives way to
+nobody: a client that stands still for 2 s is one that the bot does not speak to any more.
+"""
 
 import os
 import subprocess
@@ -6,16 +9,13 @@ import sys
 from pathlib import Path
 
 import rust
-from counts import Count, count_pytest, report_of
+from counts import NO_TESTS, Count, count_pytest, report_of
+from shares import SHARES
 from steps import OUT, PYTHON, ROOT
 
 PROGRAM = "voxwire-rs.exe" if sys.platform == "win32" else "voxwire-rs"
 
-INTEGRATION = "tests/integration/test_"
-RUNS = {
-    "talk": [f"{INTEGRATION}{name}.py" for name in ("talk", "words", "interruptions")],
-    "cuts": [f"{INTEGRATION}driven_client.py", "tests/faults/test_cuts.py"],
-}
+RUNS = {share.name: share.paths for share in SHARES if share.client}
 """Files that are run side by side: most of their time is a conversation's own."""
 
 OTHERS = "not timing and not bench and not soak and not live"
@@ -33,9 +33,7 @@ def missing_client() -> str | None:
 
 def run_client() -> int:
     """Runs the tests; returns the exit code. Those of the timing group are left to who asks."""
-    OUT.mkdir(exist_ok=True)
-    env = {**os.environ, "VOXWIRE_TEST_CLIENT": str(program())}
-    running = {name: _start(name, paths, env) for name, paths in RUNS.items()}
+    running = {name: _start(name, subprocess.PIPE) for name in RUNS}
     total = Count()
     for name, process in running.items():
         output = process.communicate()[0]
@@ -47,10 +45,27 @@ def run_client() -> int:
     return 1 if total.failed or not total.passed else 0
 
 
-def _start(name: str, paths: list[str], env: dict[str, str]) -> "subprocess.Popen[str]":
+def _start(name: str, output: int | None) -> "subprocess.Popen[str]":
+    OUT.mkdir(exist_ok=True)
+    env = {**os.environ, "VOXWIRE_TEST_CLIENT": str(program())}
     report = report_of("mobile", name)
     report.unlink(missing_ok=True)
-    command = [PYTHON, "-m", "pytest", "-q", "-m", OTHERS, f"--junitxml={report}", *paths]
+    options = ["-q", "-m", OTHERS, "--durations=5", "--durations-min=2", f"--junitxml={report}"]
+    command = [PYTHON, "-m", "pytest", *options, *RUNS[name]]
     return subprocess.Popen(
-        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT, text=True
     )
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the shares that are named, one after the other, or all; returns the exit code."""
+    if not program().exists():
+        for name in arguments:
+            report_of("mobile", name).unlink(missing_ok=True)
+        print("client: left out: voxwire-rs is not built")
+        return NO_TESTS
+    return max(_start(name, None).wait() for name in arguments or RUNS)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -31,13 +31,16 @@ GRACE_S = 15.0
 
 @dataclass
 class Job:
-    """One process to run. `log` takes what it prints; `niceness`: how far it gives way."""
+    """One process to run. `log` takes what it prints; `niceness`: how far it gives way; `after`:
+    the title of a job that has to end first, if it runs.
+    """
 
     part: str
     name: str
     command: Sequence[str | Path]
     log: Path
     niceness: int = 0
+    after: str = ""
     status: int = 0
     seconds: float = 0.0
     cpu_s: float = 0.0
@@ -122,8 +125,11 @@ def run_jobs(
 
     def next_job() -> Job | None:
         first = [job for job in running if not job.niceness]
-        if waiting and len(first) < workers:
-            return waiting.popleft()
+        unended = {job.title for job in (*running, *waiting, *patient)}
+        ready = next((job for job in waiting if job.after not in unended), None)
+        if ready is not None and len(first) < workers:
+            waiting.remove(ready)
+            return ready
         room = max(BESIDE, workers - len(first)) if not waiting else BESIDE
         return patient.popleft() if patient and len(running) - len(first) < room else None
 

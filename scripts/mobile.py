@@ -16,7 +16,7 @@ from steps import StepError
 
 LANGUAGES = ("rust", "c", "kotlin", "client")
 UNASKED = LANGUAGES[:3]
-"""`client` is asked for by name: its barge-in hung on a busy machine, the cause is not known."""
+"""`client` is asked for by name: `make test` runs it as shares of its own, at a higher priority."""
 
 
 def prepare() -> None:

@@ -20,6 +20,7 @@ class Share:
     """Tests of a part that run in one process: what no other share of the part has, if `paths` is
     empty. `seconds` is about what it takes; the longest starts first. `vitest` names the
     configuration of vitest that runs it instead of pytest; `cargo`: it is what `mobile.py` runs;
+    `client`: once that has ended, against the client in Rust that it has built;
     `apart`: in a network of its own; `consumers`: with what the lock file of `npm.CONSUMERS` names;
     `busy`: it computes all the time; `system`: `make system` runs it, and `make test` does not.
     """
@@ -30,6 +31,7 @@ class Share:
     paths: tuple[str, ...] = ()
     vitest: str = ""
     cargo: bool = False
+    client: bool = False
     apart: bool = False
     consumers: bool = False
     busy: bool = False
@@ -56,6 +58,10 @@ STOCK_BOTS = ("last_word", "stock_bot", "stock_readme", "false_bots", "frames", 
 SHARES = [
     Share("cores", "", 45, busy=True),
     Share("mobile", "", 150, cargo=True, busy=True),
+    Share("mobile", "talk", 80, whole("talk", "words", "interruptions"), client=True),
+    Share(
+        "mobile", "cuts", 30, (*whole("driven_client"), "tests/faults/test_cuts.py"), client=True
+    ),
     Share("cores", "rtc", 30, ("protocol/python/tests/test_rtc.py",)),
     Share("server", "bots", 80, ("server/tests/bots",)),
     Share("server", "", 60, busy=True),

@@ -91,6 +91,13 @@ def cargo_job(share: Share) -> Job:
     return Job(share.part, share.name, command, OUT / f"test-{share.part}.txt")
 
 
+def client_job(share: Share) -> Job:
+    """A process that runs some tests of the Python client against the one in Rust."""
+    command = [sys.executable, "-u", ROOT / "scripts" / "driven.py", share.name]
+    log = OUT / f"test-{share.part}-{share.name}.txt"
+    return Job(share.part, share.name, command, log, after=share.part)
+
+
 def arguments_of(share: Share) -> list[str]:
     """Where pytest finds the tests of a share; nothing if there are none."""
     others = [other for other in SHARES if other.part == share.part and other is not share]
@@ -140,6 +147,8 @@ def job_of(share: Share) -> Job | None:
         return vitest_job(share) if ready else None
     if share.cargo:
         return cargo_job(share) if rust.is_ready() else None
+    if share.client:
+        return client_job(share) if rust.is_ready() else None
     if arguments := arguments_of(share):
         return pytest_job(share.part, share.name, ["-m", OTHERS, *arguments])
     return None
@@ -258,7 +267,7 @@ def run_jobs_of(wanted: Sequence[str], *, system: bool) -> dict[str, Count]:
     def take(job: Job) -> None:
         if job.part == "checks":
             count = count_checks(job)
-        elif job.part == "mobile":
+        elif job.part == "mobile" and not job.name:
             count = count_mobile(job.log, job.status)
         else:
             count = count_pytest(job.part, job.name, job.status)

@@ -4,6 +4,7 @@ Run for the program that VOXWIRE_TEST_CLIENT names, as `scripts/mobile.py client
 """
 
 import asyncio
+import base64
 import contextlib
 import importlib
 import ssl
@@ -21,6 +22,7 @@ from tests.support.clients import OTHER
 from tests.support.driven import Driven
 from tests.support.gemini_tls import make_certificate, server_context
 from tests.support.listening import Ear
+from tests.support.waiting import LONG, PATIENT
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError, make_error
 from voxwire_server import BotSession
@@ -108,6 +110,30 @@ async def test_a_request_gets_its_answer_or_the_bots_error() -> None:
     assert bot.told == [("note", {"a": 1})]
 
 
+async def test_a_request_of_the_bot_gets_the_programs_answer_or_its_error() -> None:
+    sessions: list[BotSession] = []
+
+    async def bot(session: BotSession) -> None:
+        sessions.append(session)
+        await session.run([session.input(), session.output()])
+
+    async with running_server(bot) as server, drive(server.url) as session:
+        await session.do(op="handle", method="where")
+        await session.told("handled")
+        answered = asyncio.create_task(sessions[0].request("where", {"zoom": 3}))
+        question = await session.told("asked")
+        assert question["data"] == {"zoom": 3}
+        await session.do(op="answer", id=question["id"], result=["here"])
+        assert await answered == ["here"]
+        refused = asyncio.create_task(sessions[0].request("where"))
+        question = await session.told("asked")
+        assert question["data"] is None
+        await session.do(op="answer", id=question["id"], error="FORBIDDEN")
+        with pytest.raises(VoxwireError) as failed:
+            await refused
+        assert failed.value.code == ErrorCode.FORBIDDEN
+
+
 async def test_a_token_that_is_none_is_refused() -> None:
     async with running_server(make_click_bot(), key="k" * 32) as server:
         with pytest.raises(voxwire.SessionError) as refused:
@@ -116,16 +142,18 @@ async def test_a_token_that_is_none_is_refused() -> None:
     assert refused.value.code == ErrorCode.UNAUTHORIZED
 
 
+async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    """Passes on what comes, and the end of it."""
+    with contextlib.suppress(OSError):
+        while data := await source.read(65_536):
+            sink.write(data)
+            await sink.drain()
+    sink.close()
+
+
 @contextlib.asynccontextmanager
 async def encrypted(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
     """TLS in front of a server; its port."""
-
-    async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await source.read(65_536):
-                sink.write(data)
-                await sink.drain()
-        sink.close()
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind, onward = await asyncio.open_connection("127.0.0.1", port)
@@ -154,6 +182,53 @@ async def test_an_encrypted_connection_trusts_whom_it_is_told_to_and_nobody_else
             with pytest.raises(voxwire.TransportError, match="TLS failed"):
                 async with drive(url, *options):
                     pass
+
+
+class HttpProxy:
+    """Opens tunnels to one port, whatever the name of the server; `word` is who may."""
+
+    def __init__(self, port: int, word: str = "") -> None:
+        self.asked: list[str] = []
+        self._port = port
+        self._word = word
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.asked.append(head.partition("\r\n")[0])
+        if self._word not in head:
+            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+            writer.close()
+            return
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        behind, onward = await asyncio.open_connection("127.0.0.1", self._port)
+        await asyncio.gather(pipe(reader, onward), pipe(behind, writer))
+
+
+@pytest.mark.parametrize("user", ["me:pass%3Aword@", ""])
+async def test_a_proxy_that_the_environment_names_is_gone_through(
+    resuming: Any, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """The name of the server is the proxy's to look up."""
+
+    async def script(server: Any) -> None:
+        await (await server.first()).goodbye()
+
+    word = base64.b64encode(b"me:pass:word").decode()
+    async with resuming.keeping(script, wait=bool(user)) as url:
+        proxy = HttpProxy(int(url.rpartition(":")[2]), word)
+        listening = await asyncio.start_server(proxy.take, "127.0.0.1", 0)
+        async with listening:
+            port = listening.sockets[0].getsockname()[1]
+            monkeypatch.setenv("http_proxy", f"http://{user}127.0.0.1:{port}")
+            monkeypatch.setenv("no_proxy", "example.com")
+            with (
+                contextlib.nullcontext()
+                if user
+                else pytest.raises(voxwire.TransportError, match="the proxy on the way")
+            ):
+                async with drive("ws://voxwire.test:7860") as session:
+                    assert [type(event) async for event in session][-1] is voxwire.SessionEnded
+    assert proxy.asked == ["CONNECT voxwire.test:7860 HTTP/1.1"]
 
 
 async def test_a_resume_that_came_too_late_goes_on_from_a_snapshot(
@@ -197,23 +272,103 @@ async def test_a_resume_that_came_too_late_goes_on_from_a_snapshot(
     assert [(word.utterance_id, word.index) for word in words] == [("u1", 0), ("u1", 1), ("u2", 0)]
 
 
+MOVED = "/moved?to=another"
+"""A URL is dialled as its server has named it."""
+
+
 async def test_a_server_that_goes_away_says_where_the_session_goes_on(resuming: Any) -> None:
-    moved: list[str] = []
+    """Put out before it has moved, it comes back there."""
+    named: list[str] = []
 
     async def script(server: Any) -> None:
         peer = await server.first()
-        await peer.say(go_away=wire.GoAway(resume_url=moved[0]))
+        await peer.say(go_away=wire.GoAway(resume_url=named[0], time_left_ms=60_000))
         await peer.socket.close(4000 + ErrorCode.GOING_AWAY)
         peer = await server.again(path_id=2)
-        assert peer.socket.request.path == "/moved/v1/session"
+        assert peer.socket.request.path == MOVED
         await peer.goodbye()
 
     async with resuming.keeping(script) as url:
-        moved.append(f"{url}/moved")
+        named.append(f"{url}{MOVED}")
         async with drive(url) as session:
             kinds = [type(event) async for event in session]
     assert kinds.count(voxwire.GoingAway) == 1
     assert kinds[-1] is voxwire.SessionEnded
+
+
+@pytest.mark.parametrize("dead", [False, True])
+async def test_a_client_moves_with_its_socket_in_hand(resuming: Any, dead: bool) -> None:
+    """Where the server says, or back to the first URL where nobody answers there."""
+    named: list[str] = []
+
+    async def script(server: Any) -> None:
+        first = await server.first()
+        await first.say(go_away=wire.GoAway(resume_url=named[0]))
+        peer = await server.again(path_id=2)
+        assert peer.socket.request.path == ("/v1/session" if dead else MOVED)
+        await peer.goodbye()
+
+    async with resuming.keeping(script) as url:
+        named.append("ws://127.0.0.1:1/v1/session" if dead else f"{url}{MOVED}")
+        async with drive(url) as session:
+            events = [event async for event in session]
+    [changed] = [event for event in events if isinstance(event, voxwire.ConnectionChanged)]
+    assert (changed.state, changed.attempt, changed.epoch) == ("connected", 0, 2)
+
+
+async def test_a_first_hello_is_said_where_the_server_says(resuming: Any) -> None:
+    kept = resuming.ResumeSession()
+    named: list[str] = []
+
+    async def script(server: Any) -> None:
+        peer = await server.dial()
+        away = wire.GoAway(resume_url=named[0])
+        await peer.socket.send(wire.Envelope(go_away=away, seq=1).SerializeToString())
+        await server.refuse(peer, "GOING_AWAY", action=wire.RecoveryAction.RECOVERY_ACTION_RESUME)
+        peer = await server.first()
+        assert peer.socket.request.path == MOVED
+        await peer.goodbye()
+
+    async with resuming.keeping(script, session=kept) as url:
+        named.append(f"{url}{MOVED}")
+        async with drive(url) as session:
+            kinds = [type(event) async for event in session]
+    assert kinds[-1] is voxwire.SessionEnded
+    assert len({hello.attach_nonce for hello in kept.hellos}) == 1
+
+
+async def test_a_first_hello_is_asked_again_while_the_server_is_busy_or_leaves(
+    resuming: Any,
+) -> None:
+    kept = resuming.ResumeSession()
+
+    async def script(server: Any) -> None:
+        for code in ("GOING_AWAY", "CAPACITY", "RATE_LIMITED"):
+            await server.refuse(await server.dial(), code, retry_after_ms=10)
+        await (await server.first()).goodbye()
+
+    async with resuming.keeping(script, session=kept) as url, drive(url) as session:
+        kinds = [type(event) async for event in session]
+    assert kinds[-1] is voxwire.SessionEnded
+    assert len(kept.hellos) == 4
+    assert len({hello.attach_nonce for hello in kept.hellos}) == 1
+
+
+async def test_who_comes_to_a_full_server_is_told_where_he_is_and_let_in() -> None:
+    one_place = {"max_sessions": 1, "max_waiting": 1, **PATIENT}
+    async with running_server(make_click_bot(), **one_place) as server:
+        second = drive(server.url)
+
+        async def come() -> None:
+            async with second:
+                await second.send_text("say 2")
+                assert (await second.wait_for(voxwire.BotWord, LONG.wait_ms)).text == "w0"
+
+        async with asyncio.TaskGroup() as group:
+            async with drive(server.url):
+                group.create_task(come())
+                place = await second.wait_for(voxwire.Waiting, LONG.wait_ms)
+                assert (place.position, second.id) == (1, "")
 
 
 async def test_a_path_that_the_server_gives_up_is_replaced(resuming: Any, sound: Any) -> None:
@@ -248,10 +403,28 @@ async def test_a_microphone_that_is_closed_is_told_to_the_server(resuming: Any) 
 
 async def test_what_ends_with_an_error_of_the_server_is_that_error(resuming: Any) -> None:
     async def script(server: Any) -> None:
-        await server.refuse(await server.dial(), "CAPACITY")
+        await server.refuse(await server.dial(), "CAPACITY", retry_after_ms=60_000)
 
     async with resuming.keeping(script) as url:
         with pytest.raises(VoxwireError) as refused:
             async with drive(url):
                 pass
     assert refused.value.code == ErrorCode.CAPACITY
+
+
+async def test_a_day_that_is_used_up_ends_the_session_for_good(resuming: Any) -> None:
+    kept = resuming.ResumeSession()
+
+    async def script(server: Any) -> None:
+        peer = await server.first()
+        code = wire.ErrorCode.ERROR_CODE_CAPACITY
+        await peer.say(error=wire.Error(code=code, fatal=True, retry_after_ms=60_000))
+        await peer.say(session_ended=wire.SessionEnded(reason=wire.EndReason.END_REASON_ERROR))
+        await peer.socket.close(4000 + ErrorCode.CAPACITY)
+
+    with pytest.raises(VoxwireError) as failed:
+        async with resuming.keeping(script, session=kept) as url, drive(url) as session:
+            async for _ in session:
+                pass
+    assert failed.value.code == ErrorCode.CAPACITY
+    assert len(kept.hellos) == 1

@@ -331,6 +331,28 @@ def test_what_is_left_of_an_interrupted_turn_is_not_the_answer() -> None:
     assert watch.first_word_ms is None
 
 
+def word(utterance_id: str) -> events.BotWord:
+    return events.BotWord(utterance_id, 0, "w", 0, 1, 0, 100, events.TimingSource.ESTIMATED)
+
+
+def test_a_barge_in_waits_for_a_word_but_not_for_one_that_nobody_says() -> None:
+    """The answer was cut before its first word: a talk hung on a machine that stood still."""
+    watch = TurnWatch()
+    watch.arm(0)
+    watch.feed(state("thinking"), 100)
+    watch.feed(started("u"), 200)
+    watch.feed(state("speaking"), 200)
+    assert not watch.barges_in(1500, 60_000)
+    watch.feed(word("u"), 1000)
+    assert not watch.barges_in(1500, 2499)
+    assert watch.barges_in(1500, 2500)
+    watch.feed(ended("u"), 2600)
+    watch.feed(events.Interrupted(events.InterruptionSource.GAP, "u"), 2600)
+    watch.feed(state("idle"), 2600)
+    assert not watch.barges_in(1500, 2600 + NO_ANSWER_MS - 1)
+    assert watch.barges_in(1500, 2600 + NO_ANSWER_MS)
+
+
 def lost_and_found() -> tuple[events.ConnectionChanged, ...]:
     reconnecting = events.ConnectionState.RECONNECTING
     return (

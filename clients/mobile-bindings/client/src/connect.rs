@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
-use crate::core::{Core, Greeting, Url, Wanted};
+use crate::answerer::{Answerer, Handlers};
+use crate::core::{Core, Deadline, Greeting, Url, Wanted};
 use crate::error::Error;
 use crate::net::control::Control;
 use crate::net::dialler::Dialler;
@@ -36,25 +37,50 @@ const MAX_METADATA_BYTES: usize = 8192;
 /// # Errors
 ///
 /// An argument cannot be used, or the session cannot be had within
-/// [`connect_timeout`](Options::connect_timeout).
+/// [`connect_timeout`](Options::connect_timeout), which stands still while the server has it wait
+/// for a place.
 pub async fn connect(url: &str, options: Options) -> Result<Session, Error> {
-    let deadline = Instant::now() + options.connect_timeout;
     let url = Url::parse(url)?;
     let greeting = Greeting::new(url, wanted(&options)?, random());
-    let shared = Arc::new(Shared::new(Core::new(greeting, options.resume, options.tap)));
-    let dialler = Dialler::new(Arc::clone(&shared), options.roots);
+    let deadline = Deadline::new(options.connect_timeout, options.waiting_timeout);
+    let core = Core::new(greeting, deadline, options.resume, options.tap);
+    let shared = Arc::new(Shared::new(core));
+    let Options { roots, proxy, on_waiting, .. } = options;
+    let dialler = Dialler::new(Arc::clone(&shared), roots, proxy, on_waiting);
     let tools = ToolRunner::new(Arc::clone(&shared), options.tools);
-    let control = Control::new(Arc::clone(&shared), dialler, tools);
-    let socket = control.dial(options.connect_timeout).await?;
+    let handlers = Handlers::default();
+    for handler in options.handlers {
+        handlers.add(handler, &shared);
+    }
+    let answerer = Answerer::new(Arc::clone(&shared), handlers.clone());
+    let control = Control::new(Arc::clone(&shared), dialler, tools, answerer);
+    let socket = control.dial().await?;
     let owner = tokio::spawn(own(control, socket, Arc::clone(&shared)));
-    let session = Session::new(Arc::clone(&shared), owner); // dropped, it ends
-    let ready = shared.until(|core| core.is_ready() || core.is_closed());
-    if timeout_at(deadline, ready).await.is_err() {
+    let session = Session::new(Arc::clone(&shared), handlers, owner); // dropped, it ends
+    if !is_decided(&shared).await {
         return Err(shared.lock().timed_out(options.connect_timeout));
     }
     match shared.lock().failure() {
         Some(failure) => Err(failure.clone()),
         None => Ok(session),
+    }
+}
+
+/// Waits until a session is up or over; false = that takes too long.
+async fn is_decided(shared: &Shared) -> bool {
+    loop {
+        let due_us = shared.lock().deadline.due_us();
+        let mut decided = false;
+        let changed = shared.until(|core| {
+            decided = core.is_ready() || core.is_closed();
+            decided || core.deadline.due_us() != due_us
+        });
+        if timeout_at(shared.at_us(due_us).into(), changed).await.is_err() {
+            return false;
+        }
+        if decided {
+            return true;
+        }
     }
 }
 
@@ -117,6 +143,7 @@ fn wanted(options: &Options) -> Result<Wanted, Error> {
         metadata_json,
         tools,
         resume: options.resume,
+        waits: !options.waiting_timeout.is_zero(),
         resume_ms: options
             .resume_timeout
             .map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX).max(1)),

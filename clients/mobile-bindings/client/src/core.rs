@@ -1,7 +1,10 @@
 //! A session without sockets, tasks and clocks: what it takes, what it gives, when it wants to be
 //! called again. Every `now_us` is microseconds of one monotonic clock, of any origin.
 
+mod addresses;
 mod cues;
+mod deadline;
+mod ending;
 mod greeting;
 mod inbox;
 mod link;
@@ -11,24 +14,30 @@ mod patience;
 mod player;
 mod position;
 mod requests;
+mod second;
+#[cfg(test)]
+mod tests;
 mod tools;
 mod url;
 mod user_audio;
 
 use std::fmt::{self, Debug, Formatter};
-use std::time::Duration;
 
 use voxwire_core::playout::Block;
 use voxwire_core::wire::{
-    Carrier, Envelope, ErrorCode, Mute, Payload, PlayoutReport, SessionEnded, Welcome,
+    BotState, Carrier, Envelope, ErrorCode, Mute, Payload, PlayoutReport, SessionEnded,
+    StateChanged, UserState, Welcome,
 };
 
-pub(crate) use greeting::{Greeting, Nonce, Wanted, backoff_ms, expired, is_final};
-pub(crate) use link::{Health, Link};
+pub(crate) use deadline::Deadline;
+use ending::Farewell;
+pub(crate) use greeting::{Again, BUSY, Greeting, Wanted, backoff_ms, expired, is_final};
+pub(crate) use link::{Attach, Link};
 use outbox::Outbox;
 use paths::{Opened, Paths, close_of};
 use player::Player;
 pub(crate) use requests::Requests;
+pub(crate) use second::Step;
 pub(crate) use tools::{Command, Tools};
 pub(crate) use url::Url;
 use user_audio::UserAudio;
@@ -37,15 +46,10 @@ use crate::error::Error;
 use crate::event::{ConnectionState, Event, EventsSkipped, PathChanged};
 use crate::options::Tap;
 
-/// How long audio that was received may still play after the session ended, microseconds.
-const DRAIN_US: u64 = 2_000_000;
-
-/// After this many blocks without sound everything has been played.
-const IDLE_BLOCKS: u32 = 3;
-
 /// Everything that a session consists of. `Debug` shows nothing of it: it has secrets, and what was
 /// said.
 pub(crate) struct Core {
+    pub(crate) deadline: Deadline,
     pub(crate) link: Link,
     pub(crate) requests: Requests,
     pub(crate) tools: Tools,
@@ -57,6 +61,8 @@ pub(crate) struct Core {
     /// The newest one.
     welcome: Welcome,
     connection: ConnectionState,
+    /// As the speaker has reached it.
+    state: StateChanged,
     /// What was said before the session was up.
     early: Vec<Payload>,
     early_skip: Option<EventsSkipped>,
@@ -82,17 +88,6 @@ pub(crate) struct Core {
     closed: bool,
 }
 
-/// Whether the socket is closed with a word.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Farewell {
-    /// Nobody wants that yet.
-    Unasked,
-    /// It is to be.
-    Asked,
-    /// It was, or there is none.
-    Said,
-}
-
 impl Debug for Core {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Core").finish_non_exhaustive()
@@ -101,8 +96,14 @@ impl Debug for Core {
 
 impl Core {
     /// A session that is not dialled yet. `keep` = a lost connection is not the end.
-    pub(crate) fn new(greeting: Greeting, keep: bool, tap: Option<Tap>) -> Self {
+    pub(crate) fn new(
+        greeting: Greeting,
+        deadline: Deadline,
+        keep: bool,
+        tap: Option<Tap>,
+    ) -> Self {
         Self {
+            deadline,
             link: Link::new(greeting),
             requests: Requests::default(),
             tools: Tools::default(),
@@ -113,6 +114,7 @@ impl Core {
             user: UserAudio::new(),
             welcome: Welcome::default(),
             connection: ConnectionState::Connected,
+            state: StateChanged::default(),
             early: Vec::new(),
             early_skip: None,
             path_id: 0,
@@ -153,26 +155,6 @@ impl Core {
     /// True once the end was told: nothing of it is left.
     pub(crate) const fn is_closed(&self) -> bool {
         self.closed
-    }
-
-    /// The socket is to be closed with a word, if there is one.
-    pub(crate) const fn hang_up(&mut self) {
-        self.farewell = if self.link.is_connected() { Farewell::Asked } else { Farewell::Said };
-    }
-
-    /// True when the socket is to be closed with a word.
-    pub(crate) fn is_hanging_up(&self) -> bool {
-        self.farewell == Farewell::Asked
-    }
-
-    /// The socket was closed with a word.
-    pub(crate) const fn hung_up(&mut self) {
-        self.farewell = Farewell::Said;
-    }
-
-    /// True when nothing is to be said any more.
-    pub(crate) fn is_hung_up(&self) -> bool {
-        self.farewell == Farewell::Said
     }
 
     /// Rate of the blocks, Hz; `None` before the session is up.
@@ -254,67 +236,6 @@ impl Core {
         [player, paths].into_iter().flatten().min()
     }
 
-    /// The program leaves: what comes from here on is no failure.
-    pub(crate) const fn leave(&mut self) {
-        self.leaving = true;
-    }
-
-    /// The session is over: nothing is dialled again.
-    pub(crate) fn finish(&mut self, now_us: u64) {
-        self.link.finish();
-        self.over_us.get_or_insert(now_us);
-    }
-
-    /// True when everything that was received has been played after the end, or nobody waits.
-    pub(crate) fn is_drained(&self, now_us: u64) -> bool {
-        let Some(over_us) = self.over_us else { return false };
-        let heard_out = self.idle_blocks >= IDLE_BLOCKS;
-        let hung_up = self.fatal.is_some() || self.leaving || self.player.is_none();
-        hung_up || heard_out || now_us - over_us >= DRAIN_US
-    }
-
-    /// The wire is gone for good: the session fails with it, unless it was over already.
-    pub(crate) fn fail(&mut self, error: Error, now_us: u64) {
-        let told = self.leaving || self.ended.is_some() || self.fatal.is_some();
-        if !told {
-            self.fatal = Some(error);
-        }
-        self.finish(now_us);
-    }
-
-    /// Tells the end: nothing comes behind it.
-    pub(crate) fn close(&mut self) {
-        if self.fatal.is_none() && self.player.is_none() {
-            self.fatal = Some(Error::lost("the session ended before it was ready"));
-        }
-        if let Some(ended) = self.ended.take() {
-            self.outbox.put(Event::SessionEnded(ended));
-        }
-        let failure = self.fatal.clone();
-        self.requests.close(failure.as_ref());
-        self.outbox.close(failure);
-        self.closed = true;
-    }
-
-    /// Why the session failed.
-    pub(crate) fn failure(&self) -> Option<&Error> {
-        self.fatal.as_ref()
-    }
-
-    /// The error for a session that did not open in time: what is known to be wrong, else what was
-    /// waited for.
-    pub(crate) fn timed_out(&self, timeout: Duration) -> Error {
-        if let Some(trouble) = &self.trouble {
-            return trouble.clone();
-        }
-        let stage = match self.welcome.session_id.as_str() {
-            "" => "the server did not answer Hello",
-            _ => "the websocket media path did not become ready",
-        };
-        let reason = format!("{stage} within {} s", timeout.as_secs_f64());
-        Error::new(ErrorCode::Timeout, reason).retryable()
-    }
-
     /// Plays another path from now on; with the first one the session is up.
     fn use_path(&mut self, opened: Opened, now_us: u64) {
         let Opened { path_id, sample_rate, ready, early, replaces } = opened;
@@ -350,6 +271,9 @@ impl Core {
         let Some(player) = &mut self.player else { return };
         let happened = player.take_happened();
         for event in happened.events {
+            if let Event::StateChanged(state) = event {
+                self.state = state;
+            }
             self.outbox.put(event);
         }
         for mut report in happened.reports {
@@ -361,6 +285,18 @@ impl Core {
             report.path_id = self.path_id;
             self.say([Payload::PlayoutReport(report)], now_us);
         }
+    }
+
+    /// True when nobody speaks, nothing is owed, and nothing of the bot's is to be played.
+    fn is_quiet(&self) -> bool {
+        let idle = self.state.bot() == BotState::Idle && self.state.user() != UserState::Speaking;
+        idle && self.player.as_ref().is_some_and(Player::is_idle)
+    }
+
+    /// Says whether another socket is to be dialled beside the one in use.
+    pub(crate) fn look(&mut self, stalled: bool, now_us: u64) -> Step {
+        let quiet = self.is_quiet();
+        self.link.look(stalled, quiet, now_us / 1000)
     }
 
     /// Sends what the session itself has to say. What cannot be sent any more is not missed: the

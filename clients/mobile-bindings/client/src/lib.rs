@@ -23,14 +23,17 @@
 //! |---|---|
 //! | [`event`] | what a session tells its program |
 //! | [`error`] | one error with a closed code, families by what to do next |
+//! | [`handler`] | functions that answer the bot's requests |
 //! | [`tool`] | functions that the bot may call here |
 //! | `core` | the session without sockets, tasks and clocks |
 //! | `net` | sockets, and what dials them again |
 
+mod answerer;
 mod connect;
 mod core;
 pub mod error;
 pub mod event;
+pub mod handler;
 mod net;
 mod options;
 mod session;
@@ -41,7 +44,8 @@ mod tool_runner;
 pub use connect::connect;
 pub use error::{Error, Family};
 pub use event::Event;
-pub use options::{Options, Roots, Tap};
+pub use handler::Handler;
+pub use options::{OnWaiting, Options, Proxy, Roots, Tap};
 pub use session::{SendText, Session};
 pub use tool::{Tool, ToolCall, ToolError};
 pub use voxwire_core::playout::{Block, Span, SpanKind};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use voxwire_core::wire::Envelope;
+use voxwire_core::wire::{Envelope, Waiting};
 
+use crate::handler::Handler;
 use crate::tool::Tool;
 
 /// What a server's certificate is checked against.
@@ -17,6 +18,29 @@ pub enum Roots {
     System,
     /// These, and no others: certificates in PEM.
     Pem(Vec<u8>),
+}
+
+/// The HTTP proxy that the connection goes through. `Debug` shows no URL: a password may be in it.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub enum Proxy {
+    /// The one that the environment names (`wss_proxy`, `https_proxy`; without TLS `ws_proxy`,
+    /// `https_proxy`, `http_proxy`), unless `no_proxy` names the server or it is this machine.
+    #[default]
+    System,
+    /// None.
+    None,
+    /// This one: `http://host:port`, or `http://user:password@host:port`.
+    At(String),
+}
+
+impl Debug for Proxy {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::System => "System",
+            Self::None => "None",
+            Self::At(_) => "At",
+        })
+    }
 }
 
 /// Sees every message of the server as it is delivered: in order, once. For logs and tests; it must
@@ -41,6 +65,28 @@ impl Debug for Tap {
     }
 }
 
+/// Is told where the session is in the line of a server that has no place for it yet, whenever that
+/// is new. It must not wait.
+#[derive(Clone)]
+pub struct OnWaiting(Arc<dyn Fn(Waiting) + Send + Sync>);
+
+impl OnWaiting {
+    /// One that calls this.
+    pub fn new(tell: impl Fn(Waiting) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    pub(crate) fn tell(&self, place: Waiting) {
+        (self.0)(place);
+    }
+}
+
+impl Debug for OnWaiting {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str("OnWaiting")
+    }
+}
+
 /// What the caller of [`connect`](crate::connect) wants. `Debug` shows neither token nor metadata.
 #[derive(Clone)]
 pub struct Options {
@@ -52,8 +98,15 @@ pub struct Options {
     pub metadata: Option<Value>,
     /// What the bot may have called here.
     pub tools: Vec<Tool>,
-    /// Longest wait until the session is ready.
+    /// What answers the bot's requests from the first on.
+    pub handlers: Vec<Handler>,
+    /// Longest wait until the session is ready, tries of a busy server included.
     pub connect_timeout: Duration,
+    /// How long it waits for a place where the server has none and lets clients wait, in all and
+    /// beyond `connect_timeout`; 0 = it does not, and is refused at once.
+    pub waiting_timeout: Duration,
+    /// Is told where it is then.
+    pub on_waiting: Option<OnWaiting>,
     /// True = a lost connection is dialled again and the session goes on, as long as the server
     /// keeps it.
     pub resume: bool,
@@ -61,6 +114,8 @@ pub struct Options {
     pub resume_timeout: Option<Duration>,
     /// What the server's certificate is checked against.
     pub roots: Roots,
+    /// The proxy on the way to the server.
+    pub proxy: Proxy,
     /// Sees what the server says.
     pub tap: Option<Tap>,
 }
@@ -72,10 +127,14 @@ impl Default for Options {
             bot: String::new(),
             metadata: None,
             tools: Vec::new(),
+            handlers: Vec::new(),
             connect_timeout: Duration::from_secs(10),
+            waiting_timeout: Duration::from_secs(120),
+            on_waiting: None,
             resume: true,
             resume_timeout: None,
             roots: Roots::System,
+            proxy: Proxy::System,
             tap: None,
         }
     }

@@ -1,5 +1,6 @@
 //! A session: one conversation with a bot, as a program sees it.
 
+use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,8 +11,10 @@ use voxwire_core::playout::Block;
 use voxwire_core::wire::{AppMessage, Bye, ErrorCode, Interrupt, Payload};
 
 use crate::PLAYOUT_RATE;
+use crate::answerer::Handlers;
 use crate::error::Error;
 use crate::event::{ConnectionState, Event};
+use crate::handler::Handler;
 use crate::net::random;
 use crate::shared::Shared;
 
@@ -52,15 +55,19 @@ impl<T: Into<String>> From<T> for SendText {
 /// in order; a verb fails with `CAPACITY` when too much waits already. Verbs, [`pull`](Self::pull)
 /// and [`push`](Self::push) may be called from any thread, one of sound included: none of them
 /// waits. Dropped, it ends without a word; [`close`](Self::close) says goodbye.
-#[derive(Debug)]
 pub struct Session {
     shared: Arc<Shared>,
+    handlers: Handlers,
     owner: JoinHandle<()>,
 }
 
 impl Session {
-    pub(crate) const fn new(shared: Arc<Shared>, owner: JoinHandle<()>) -> Self {
-        Self { shared, owner }
+    pub(crate) const fn new(
+        shared: Arc<Shared>,
+        handlers: Handlers,
+        owner: JoinHandle<()>,
+    ) -> Self {
+        Self { shared, handlers, owner }
     }
 
     /// Names the session on the server.
@@ -183,7 +190,18 @@ impl Session {
         self.send(message(kind, data, String::new(), false)?)
     }
 
-    /// Answers a request of the bot's program, whose name is the `request_id` of its message.
+    /// Answers the bot's requests of that name from now on with what the function gives, as
+    /// [`Handler`] says; another one for the same name takes its place. Requests that no function
+    /// answers are events.
+    pub fn handle<F, R>(&self, method: impl Into<String>, answer: F)
+    where
+        F: Fn(Value) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Value, Error>> + Send + 'static,
+    {
+        self.handlers.add(Handler::new(method, answer), &self.shared);
+    }
+
+    /// Answers a request of the bot's program that came as an event.
     ///
     /// # Errors
     ///
@@ -241,6 +259,12 @@ impl Session {
     }
 }
 
+impl Debug for Session {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         self.owner.abort();
@@ -257,7 +281,16 @@ fn checked(text: &str, name: &str, max_chars: usize) -> Result<(), Error> {
 }
 
 /// A message of the application.
-fn message(kind: &str, data: &Value, request_id: String, response: bool) -> Result<Payload, Error> {
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT`: it is too large.
+pub(crate) fn message(
+    kind: &str,
+    data: &Value,
+    request_id: String,
+    response: bool,
+) -> Result<Payload, Error> {
     checked(kind, "the kind of a message", MAX_NAME_CHARS)?;
     let data_json = data.to_string();
     if data_json.len() > MAX_DATA_BYTES {

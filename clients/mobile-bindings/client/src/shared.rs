@@ -1,7 +1,7 @@
 //! A session's state, as its tasks, its program and its sound see it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -39,6 +39,11 @@ impl Shared {
     /// The same of a moment; one before the session was made is 0.
     pub(crate) fn us_of(&self, at: Instant) -> u64 {
         at.saturating_duration_since(self.zero).as_micros().try_into().unwrap_or(u64::MAX)
+    }
+
+    /// The moment that is so many microseconds from when the session was made.
+    pub(crate) fn at_us(&self, us: u64) -> Instant {
+        self.zero + Duration::from_micros(us)
     }
 
     /// Milliseconds since the session was made.

@@ -15,7 +15,7 @@ Hold a conversation with a bot: from WAV files, from text, and on the record.
   --transport T      auto or websocket: what carries the audio (default auto)
   --in WAV[@MS]      speak this file, any rate, then wait for the bot's turn to end; may be repeated.
                      With @MS it starts MS milliseconds after the bot's next first played word
-                     (a barge-in)
+                     (a barge-in), or when a turn of the bot has ended without one
   --text TEXT        type this, then wait for the bot's turn to end; may be repeated and mixed
   --out WAV          write the bot's media timeline: 16-bit mono, sample 0 is 0 ms
   --events JSONL     write every event as one JSON object a line, and playout every 100 ms

@@ -5,16 +5,20 @@
 //! |---|---|
 //! | `send_text {text}`, `interrupt`, `mute {muted}`, `send_message {type, data}` | the verb |
 //! | `call {method, data}` | answered by `answered {method, data}`, or `error` in its place |
+//! | `handle {method}` | answered by `handled`; the bot's requests of that name are `asked {id, data}` |
+//! | `answer {id, result}`, or `error`, the name of a code | answers one of them |
 //! | `tool_result {id, result}`, or `error`; `tool_progress {id, note}` | a call of `--tool` |
 //! | `clock {echo}` | answered by `clock {echo, t_s}`: the clock of `block` |
 //! | `drop_control` | the socket breaks |
 //! | `close`, end of file | the session ends |
 //!
-//! Beside the events stdout has `ready {session_id, sample_rate}`, `block {at_s, position, spans,
-//! samples}` for every block that was played (no samples: silence), `tool_call {id, name, arguments}` and `tool_stopped
-//! {id}`, and `received {data}` for every reliable message of the server: the envelope without its
-//! numbers, in hex.
+//! Beside the events stdout has `waiting {position, estimated_ms}` while the server has no place, `ready
+//! {session_id, sample_rate}`, `block {at_s, position, spans, samples}` for every block that was played
+//! (no samples: silence), `tool_call {id, name, arguments}` and `tool_stopped {id}`, and
+//! `received {data}` for every reliable message of the server: the envelope without its numbers, in
+//! hex.
 
+mod asked;
 mod stdout;
 mod tools;
 
@@ -22,12 +26,13 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use asked::Questions;
 use prost::Message as _;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tools::{Calls, text};
 use voxwire_client::wire::{Envelope, ErrorCode, PayloadKind};
-use voxwire_client::{Block, Error, Session, SpanKind, Tap};
+use voxwire_client::{Block, Error, OnWaiting, Session, SpanKind, Tap};
 
 use crate::arguments::Talk;
 use crate::record::EventLog;
@@ -61,7 +66,12 @@ async fn drive(talk: Talk, log: Log) -> Result<(), Stopped> {
     });
     let calls = Calls::default();
     let tools = talk.tools.iter().map(|name| calls.tool(name, &log)).collect();
-    let session = connected(&talk, Some(tap), tools).await?;
+    let told = Arc::clone(&log);
+    let on_waiting = OnWaiting::new(move |place| {
+        let place = json!({"position": place.position, "estimated_ms": place.estimated_ms});
+        say(&told, "waiting", place);
+    });
+    let session = connected(&talk, Some(tap), tools, on_waiting).await?;
     let ready = json!({"session_id": session.id(), "sample_rate": session.playout_rate()});
     say(&log, "ready", ready);
     let work = async {
@@ -104,6 +114,7 @@ fn say(log: &Log, kind: &str, fields: Value) {
 
 /// Does what stdin says, until it ends or says so.
 async fn direct(session: &Session, log: &Log, calls: &Calls, zero: Instant) -> Result<(), Error> {
+    let questions = Questions::default();
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let asked: Map<String, Value> = serde_json::from_str(&line)
@@ -122,6 +133,8 @@ async fn direct(session: &Session, log: &Log, calls: &Calls, zero: Instant) -> R
                 };
                 say(log, "answered", answered);
             }
+            "handle" => questions.ask_for(session, text(&asked, "method"), log),
+            "answer" => questions.answer(&asked),
             "tool_result" => calls.answer(&asked),
             "tool_progress" => calls.progress(&asked),
             "drop_control" => session.drop_control(),

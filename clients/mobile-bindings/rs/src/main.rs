@@ -14,8 +14,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use arguments::{Asked, HELP, Talk, parse};
-use voxwire_client::wire::ErrorCode;
-use voxwire_client::{Error, Family, Options, Roots, Session, Tap, Tool, connect};
+use voxwire_client::wire::{ErrorCode, Waiting};
+use voxwire_client::{Error, Family, OnWaiting, Options, Roots, Session, Tap, Tool, connect};
 
 /// The exit code of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -76,8 +76,13 @@ fn run(work: impl Future<Output = Result<(), Stopped>>) -> ExitCode {
 /// # Errors
 ///
 /// The session cannot be had.
-async fn connected(talk: &Talk, tap: Option<Tap>, tools: Vec<Tool>) -> Result<Session, Stopped> {
-    let options = Options { tap, tools, ..options(talk)? };
+async fn connected(
+    talk: &Talk,
+    tap: Option<Tap>,
+    tools: Vec<Tool>,
+    on_waiting: OnWaiting,
+) -> Result<Session, Stopped> {
+    let options = Options { tap, tools, on_waiting: Some(on_waiting), ..options(talk)? };
     tokio::select! {
         session = connect(&talk.url, options) => Ok(session?),
         _ = tokio::signal::ctrl_c() => Err(Stopped::Interrupted),
@@ -124,6 +129,16 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// What is printed while a server has no place: `place 3 in the queue, about 40 s`; without a time
+/// where none is known.
+fn waiting_line(place: Waiting) -> String {
+    let about = match place.estimated_ms {
+        0 => String::new(),
+        known => format!(", about {} s", (known.saturating_add(500) / 1000).max(1)),
+    };
+    format!("place {} in the queue{about}", place.position)
+}
+
 /// What the session is connected with.
 ///
 /// # Errors
@@ -143,4 +158,22 @@ fn options(talk: &Talk) -> Result<Options, Error> {
         roots,
         ..Options::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use voxwire_client::wire::Waiting;
+
+    use super::waiting_line;
+
+    #[test]
+    fn who_waits_reads_where_he_is() {
+        for (position, estimated_ms, line) in [
+            (3, 40_400, "place 3 in the queue, about 40 s"),
+            (1, 20, "place 1 in the queue, about 1 s"),
+            (2, 0, "place 2 in the queue"),
+        ] {
+            assert_eq!(waiting_line(Waiting { position, estimated_ms }), line);
+        }
+    }
 }

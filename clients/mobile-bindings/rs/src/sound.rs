@@ -30,6 +30,9 @@ impl Microphone {
     pub(crate) fn play(&mut self, samples: Vec<i16>) -> Arc<Notify> {
         self.waiting = samples.into();
         self.finished = Arc::default();
+        if self.waiting.is_empty() {
+            self.finished.notify_one();
+        }
         Arc::clone(&self.finished)
     }
 
@@ -74,5 +77,27 @@ pub(crate) async fn run(
             let read = microphone.lock().unwrap_or_else(PoisonError::into_inner).read(user_samples);
             session.push(&read);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::Microphone;
+
+    #[test]
+    fn a_file_ends_with_its_last_sample_and_an_empty_one_at_once() {
+        let mut microphone = Microphone::default();
+        let finished = microphone.play(vec![1; 30]);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut ended = pin!(finished.notified());
+        assert_eq!(microphone.read(20), [1; 20]);
+        assert_eq!(ended.as_mut().poll(&mut context), Poll::Pending);
+        assert_eq!(microphone.read(20), [[1; 10], [0; 10]].concat());
+        assert_eq!(ended.as_mut().poll(&mut context), Poll::Ready(()));
+        let nothing = microphone.play(Vec::new());
+        assert_eq!(pin!(nothing.notified()).poll(&mut context), Poll::Ready(()));
     }
 }

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Map;
 use voxwire_client::wire::ErrorCode;
-use voxwire_client::{CAPTURE_RATE, Error, Session};
+use voxwire_client::{CAPTURE_RATE, Error, OnWaiting, Session};
 
 use crate::arguments::{Step, Talk};
 use crate::record::{EventLog, PlayoutLog, write_played};
 use crate::sound::{self, Microphone};
 use crate::turns::TurnWatch;
 use crate::wav::{self, TimelineWriter};
-use crate::{Stopped, connected, held};
+use crate::{Stopped, connected, held, waiting_line};
 
 /// How long the bot may take to begin a greeting; after it, it has none, milliseconds.
 const GREETING_MS: u64 = 4000;
@@ -40,7 +40,9 @@ pub(crate) async fn run(talk: Talk) -> Result<(), Stopped> {
     let within = talk.timeout.unwrap_or(TIMEOUT + spoken);
     let log = EventLog::create(talk.events.as_deref())?;
     let started = Instant::now();
-    let session = connected(&talk, None, Vec::new()).await?;
+    // What the bot says is all that stdout may have.
+    let on_waiting = OnWaiting::new(|place| eprintln!("voxwire: {}", waiting_line(place)));
+    let session = connected(&talk, None, Vec::new(), on_waiting).await?;
     let conversation = Conversation {
         session: &session,
         files,
@@ -138,10 +140,7 @@ impl Conversation<'_> {
         }
         for (number, step) in steps.iter().enumerate() {
             if let Step::In(_, Some(delay_ms)) = step {
-                self.until(|watch, now_ms| {
-                    watch.first_word_ms.is_some_and(|first_ms| now_ms >= first_ms + delay_ms)
-                })
-                .await;
+                self.until(|watch, now_ms| watch.barges_in(*delay_ms, now_ms)).await;
             }
             {
                 let mut record = self.record();

@@ -28,7 +28,7 @@ pub(crate) struct TurnWatch {
     /// The bot has spoken in this turn.
     pub(crate) spoke: bool,
     /// When its first word was heard, milliseconds.
-    pub(crate) first_word_ms: Option<u64>,
+    first_word_ms: Option<u64>,
 }
 
 impl TurnWatch {
@@ -75,6 +75,15 @@ impl TurnWatch {
         self.quiet_since_ms.is_some_and(|since_ms| now_ms - since_ms >= limit_ms)
     }
 
+    /// True when the bot has been heard for so long in this turn, or says nothing in it: its answer
+    /// may be cut before its first word, by a listener that stands still.
+    pub(crate) fn barges_in(&self, delay_ms: u64, now_ms: u64) -> bool {
+        match self.first_word_ms {
+            Some(first_ms) => now_ms >= first_ms + delay_ms,
+            None => self.ended(now_ms),
+        }
+    }
+
     fn begin(&mut self, kind: char, id: &str) {
         self.open.insert((kind, id.to_owned()));
     }
@@ -94,8 +103,10 @@ impl TurnWatch {
 #[cfg(test)]
 mod tests {
     use voxwire_client::Event;
-    use voxwire_client::event::{ConnectionChanged, ConnectionState};
-    use voxwire_client::wire::{BotState, StateChanged, UtteranceEnded, UtteranceStarted};
+    use voxwire_client::event::{ConnectionChanged, ConnectionState, placed_words};
+    use voxwire_client::wire::{
+        BotState, Interrupted, StateChanged, UtteranceEnded, UtteranceStarted, UtteranceWords, Word,
+    };
 
     use super::TurnWatch;
 
@@ -131,5 +142,31 @@ mod tests {
         };
         watch.feed(&Event::ConnectionChanged(away), 5_000);
         assert!(!watch.ended(100_000));
+    }
+
+    #[test]
+    fn a_barge_in_waits_for_a_word_but_not_for_one_that_nobody_says() {
+        let mut watch = TurnWatch::default();
+        watch.arm(0);
+        let utterance_id = || "u".to_owned();
+        let started = UtteranceStarted { utterance_id: utterance_id(), ..Default::default() };
+        watch.feed(&Event::UtteranceStarted(started), 200);
+        watch.feed(&state(BotState::Speaking), 200);
+        assert!(!watch.barges_in(1500, 60_000));
+        let words = UtteranceWords {
+            utterance_id: utterance_id(),
+            text: "w".into(),
+            words: vec![Word { char_end: 1, ..Default::default() }],
+            ..Default::default()
+        };
+        let word = placed_words(&words).remove(0);
+        watch.feed(&Event::BotWord(word), 1000);
+        assert!(!watch.barges_in(1500, 2499));
+        assert!(watch.barges_in(1500, 2500));
+        let cut = Interrupted { utterance_id: utterance_id(), ..Interrupted::default() };
+        watch.feed(&Event::Interrupted(cut), 2600);
+        watch.feed(&state(BotState::Idle), 2600);
+        assert!(!watch.barges_in(1500, 12_599), "it may say something yet");
+        assert!(watch.barges_in(1500, 12_600));
     }
 }

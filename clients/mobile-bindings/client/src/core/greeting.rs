@@ -5,6 +5,7 @@ use voxwire_core::wire::{
     Payload, RecoveryAction, ToolDeclaration, Welcome,
 };
 
+use super::addresses::Addresses;
 use super::url::Url;
 use crate::error::Error;
 
@@ -16,6 +17,9 @@ const DELAYS_MS: [u64; 5] = [0, 100, 200, 500, 1000];
 
 /// How much a wait may differ from that, percent.
 const JITTER: u64 = 20;
+
+/// A server that says so may be asked again.
+pub(crate) const BUSY: [ErrorCode; 2] = [ErrorCode::Capacity, ErrorCode::RateLimited];
 
 const FEATURES: [Feature; 7] = [
     Feature::PlayoutReports,
@@ -46,14 +50,14 @@ pub(crate) struct Wanted {
     pub(crate) tools: Vec<ToolDeclaration>,
     pub(crate) resume: bool,
     pub(crate) resume_ms: Option<u64>,
+    /// It waits for a place where the server has none.
+    pub(crate) waits: bool,
 }
 
 /// Makes the Hello of every attach of one session; the same nonce until it is welcomed. It has no
 /// `Debug`: tokens are in it.
 pub(crate) struct Greeting {
-    first_url: Url,
-    /// Where the session is now, or is to be resumed.
-    url: Url,
+    pub(crate) addresses: Addresses,
     wanted: Wanted,
     nonce: Nonce,
     held: Option<Held>,
@@ -68,8 +72,7 @@ pub(crate) struct Greeting {
 impl Greeting {
     pub(crate) fn new(url: Url, wanted: Wanted, nonce: Nonce) -> Self {
         Self {
-            first_url: url.clone(),
-            url,
+            addresses: Addresses::new(url),
             wanted,
             nonce,
             held: None,
@@ -77,36 +80,6 @@ impl Greeting {
             resumable: false,
             grace_ms: GRACE_MS,
         }
-    }
-
-    /// Where the program connected.
-    pub(crate) const fn first_url(&self) -> &Url {
-        &self.first_url
-    }
-
-    /// What a round dials, one after the other (protocol/spec/session.md, "Where to resume").
-    pub(crate) fn order(&self) -> Vec<Url> {
-        let mut order = vec![self.url.clone()];
-        order.extend((self.url != self.first_url).then(|| self.first_url.clone()));
-        order
-    }
-
-    /// The session is to be had at `url`.
-    pub(crate) fn found(&mut self, url: Url) {
-        self.url = url;
-    }
-
-    /// Takes a refusal for good; true when the first URL may know better.
-    pub(crate) fn refused(&mut self, url: &Url) -> bool {
-        if *url == self.url {
-            self.url = self.first_url.clone();
-        }
-        *url != self.first_url
-    }
-
-    /// True when who was asked at `url` has named another place.
-    pub(crate) fn is_sent_on(&self, url: &Url) -> bool {
-        *url != self.url
     }
 
     /// True until the session was welcomed.
@@ -121,6 +94,7 @@ impl Greeting {
         let wanted = &self.wanted;
         let mut features = FEATURES.to_vec();
         features.extend((!wanted.tools.is_empty()).then_some(Feature::ClientTools));
+        features.extend(wanted.waits.then_some(Feature::Waiting));
         features.extend(wanted.resume.then_some(Feature::Resume));
         let mut hello = Hello {
             protocol_version: PROTOCOL_VERSION,
@@ -149,12 +123,17 @@ impl Greeting {
         Envelope::of(Payload::Hello(hello))
     }
 
-    /// Takes the answer: the next attach uses its token and another nonce.
+    /// Takes the answer, which was said at `url`: the next attach uses its token and another nonce.
     ///
     /// # Errors
     ///
     /// `SESSION_EXPIRED` when it is about another session.
-    pub(crate) fn welcomed(&mut self, welcome: &Welcome, next: Nonce) -> Result<(), Error> {
+    pub(crate) fn welcomed(
+        &mut self,
+        welcome: &Welcome,
+        url: Url,
+        next: Nonce,
+    ) -> Result<(), Error> {
         if self.held.as_ref().is_some_and(|held| held.session_id != welcome.session_id) {
             let reason = "the server answered with another session";
             return Err(Error::new(ErrorCode::SessionExpired, reason).reconnect());
@@ -173,23 +152,26 @@ impl Greeting {
         self.grace_ms = self.grace_ms.min(self.wanted.resume_ms.unwrap_or(u64::MAX));
         let kept = welcome.features.contains(&Feature::Resume.into());
         self.resumable = self.wanted.resume && kept;
-        if let Some(url) = self.allowed(&welcome.resume_url) {
-            self.url = url;
-        }
+        self.addresses.welcomed(url, &welcome.resume_url);
         Ok(())
     }
+}
 
-    /// Takes a `GoAway`: the session goes on there; empty, or not allowed = at the first URL.
-    pub(crate) fn follow(&mut self, url: &str) {
-        self.url = self.allowed(url).unwrap_or_else(|| self.first_url.clone());
-    }
+/// When a first Hello that met a server which is busy, or leaves, is said again: behind a load
+/// balancer it may meet another one.
+#[derive(Debug, Default)]
+pub(crate) struct Again {
+    tries: u32,
+}
 
-    /// The URL, if a server may send us there: never out of TLS, nor to this machine.
-    fn allowed(&self, url: &str) -> Option<Url> {
-        let url = if url.is_empty() { None } else { Url::parse(url).ok() }?;
-        let first = &self.first_url;
-        let kept = url.encrypted || !first.encrypted;
-        (kept && (first.is_loopback() || !url.is_loopback())).then_some(url)
+impl Again {
+    /// How long to wait before that, milliseconds; `None` = the error counts, since it is another
+    /// one, or the server asks for more time than there is. `chance` is a random number.
+    pub(crate) fn wait_ms(&mut self, error: &Error, left_ms: u64, chance: u64) -> Option<u64> {
+        self.tries += 1;
+        let another_time = BUSY.contains(&error.code) || error.code == ErrorCode::GoingAway;
+        let wait_ms = backoff_ms(self.tries + 1, chance).max(error.retry_after_ms.into());
+        (another_time && wait_ms < left_ms).then_some(wait_ms)
     }
 }
 
@@ -204,11 +186,10 @@ pub(crate) fn backoff_ms(attempt: u32, chance: u64) -> u64 {
 /// True when dialling again makes no sense. `attaching` = it answered an attempt to come back.
 pub(crate) fn is_final(error: &Error, attaching: bool) -> bool {
     let wire = [ErrorCode::ConnectionLost, ErrorCode::Timeout, ErrorCode::Unreachable];
-    let busy = [ErrorCode::Capacity, ErrorCode::RateLimited];
     if error.action == RecoveryAction::Resume || wire.contains(&error.code) {
         return false;
     }
-    !(attaching && (error.retryable || busy.contains(&error.code)))
+    !(attaching && (error.retryable || BUSY.contains(&error.code)))
 }
 
 /// The error for a session that could not be had back within its grace.
@@ -223,13 +204,16 @@ pub(crate) fn expired(waited_ms: u64, cause: &Error) -> Error {
 mod tests {
     use voxwire_core::wire::{Envelope, ErrorCode, Feature, Hello, Payload, Welcome};
 
-    use super::{Greeting, Wanted, backoff_ms, is_final};
+    use super::{Again, Greeting, Wanted, backoff_ms, is_final};
     use crate::core::url::Url;
     use crate::error::Error;
 
-    fn greeting(url: &str) -> Greeting {
-        let wanted = Wanted { token: "t".into(), resume: true, ..Wanted::default() };
-        Greeting::new(Url::parse(url).unwrap(), wanted, [1; 16])
+    fn greeting(wanted: Wanted) -> Greeting {
+        Greeting::new(url(), wanted, [1; 16])
+    }
+
+    fn url() -> Url {
+        Url::parse("ws://host").unwrap()
     }
 
     fn said(envelope: Envelope) -> Hello {
@@ -251,62 +235,46 @@ mod tests {
 
     #[test]
     fn hello_is_the_same_until_it_is_welcomed_and_then_proves_whose_session_it_is() {
-        let mut greeting = greeting("ws://host");
+        let wanted = Wanted { token: "t".into(), resume: true, ..Wanted::default() };
+        let mut greeting = greeting(wanted);
         let first = said(greeting.hello(0));
         assert_eq!((first.token.as_str(), first.session_id.as_str()), ("t", ""));
         assert_eq!(said(greeting.hello(0)), first);
         assert!(greeting.unanswered && greeting.first());
-        greeting.welcomed(&welcome(1), [2; 16]).unwrap();
+        greeting.welcomed(&welcome(1), url(), [2; 16]).unwrap();
         assert!(greeting.resumable && !greeting.unanswered && !greeting.first());
         let again = said(greeting.hello(9));
         assert_eq!((again.token.as_str(), again.session_id.as_str()), ("", "s"));
         assert_eq!((again.resume_token, again.last_seq, again.epoch), (vec![7], 9, 1));
         assert_ne!(again.attach_nonce, first.attach_nonce);
         let other = Welcome { session_id: "x".into(), ..welcome(2) };
-        assert_eq!(greeting.welcomed(&other, [3; 16]).unwrap_err().code, ErrorCode::SessionExpired);
+        let refused = greeting.welcomed(&other, url(), [3; 16]).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::SessionExpired);
     }
 
     #[test]
-    fn an_encrypted_session_does_not_move_to_a_plain_address() {
-        let mut encrypted = greeting("wss://host");
-        encrypted.follow("ws://elsewhere");
-        assert_eq!(hosts(&encrypted), ["host"]);
-        encrypted.follow("wss://127.0.0.1");
-        assert_eq!(hosts(&encrypted), ["host"], "nor to this machine");
-        encrypted.follow("wss://elsewhere");
-        assert_eq!(hosts(&encrypted), ["elsewhere", "host"]);
-    }
-
-    fn hosts(greeting: &Greeting) -> Vec<String> {
-        greeting.order().into_iter().map(|url| url.host).collect()
+    fn who_waits_for_a_place_says_so() {
+        let waiting = Feature::Waiting.into();
+        let waits = |waits| {
+            let mut greeting = greeting(Wanted { waits, ..Wanted::default() });
+            said(greeting.hello(0)).features.contains(&waiting)
+        };
+        assert!(waits(true) && !waits(false));
     }
 
     #[test]
-    fn the_first_url_stays_behind_the_one_where_the_session_goes_on() {
-        let mut greeting = greeting("wss://host");
-        let elsewhere = Url::parse("wss://elsewhere").unwrap();
-        let said = Welcome { resume_url: "wss://elsewhere".into(), ..welcome(1) };
-        greeting.welcomed(&said, [2; 16]).unwrap();
-        assert_eq!(hosts(&greeting), ["elsewhere", "host"]);
-        assert!(greeting.refused(&elsewhere), "the first URL may know better");
-        assert_eq!(hosts(&greeting), ["host"]);
-        let first = greeting.first_url().clone();
-        assert!(!greeting.refused(&first));
-        greeting.found(elsewhere);
-        greeting.welcomed(&welcome(2), [3; 16]).unwrap();
-        assert_eq!(hosts(&greeting), ["elsewhere", "host"], "where it was welcomed");
-        greeting.follow("");
-        assert_eq!(hosts(&greeting), ["host"], "a GoAway that names none");
-    }
-
-    #[test]
-    fn who_is_sent_to_where_it_is_goes_on_to_the_first_url() {
-        let mut greeting = greeting("wss://host");
-        let elsewhere = Url::parse("wss://elsewhere").unwrap();
-        greeting.follow("wss://elsewhere");
-        assert!(!greeting.is_sent_on(&elsewhere), "it has named itself");
-        greeting.follow("wss://third");
-        assert!(greeting.is_sent_on(&elsewhere));
+    fn a_server_that_is_busy_or_leaves_is_asked_again_while_there_is_time() {
+        let of = |code, retry_after_ms| Error { retry_after_ms, ..Error::new(code, "") };
+        let mut again = Again::default();
+        let leaves = of(ErrorCode::GoingAway, 0);
+        let waits: Vec<_> = (0..4).map(|_| again.wait_ms(&leaves, 10_000, 20)).collect();
+        assert_eq!(waits, [100, 200, 500, 1000].map(Some));
+        for code in [ErrorCode::GoingAway, ErrorCode::Capacity, ErrorCode::RateLimited] {
+            assert_eq!(Again::default().wait_ms(&of(code, 700), 701, 20), Some(700));
+            assert_eq!(Again::default().wait_ms(&of(code, 700), 700, 20), None, "no time");
+        }
+        let refused = of(ErrorCode::Unauthorized, 0);
+        assert_eq!(Again::default().wait_ms(&refused, 10_000, 20), None);
     }
 
     #[test]

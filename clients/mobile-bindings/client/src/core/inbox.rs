@@ -6,7 +6,7 @@ use voxwire_core::wire::{
     Snapshot, Welcome,
 };
 
-use super::{Core, Nonce};
+use super::{Attach, Core};
 use crate::error::Error;
 use crate::event::{ConnectionChanged, ConnectionState, Event, EventsSkipped, PathChanged};
 
@@ -24,22 +24,14 @@ impl Core {
         }
     }
 
-    /// A socket was welcomed. `attempt` = number of the try since the loss, 0 = the first socket,
-    /// or a second one that took over.
+    /// A socket was welcomed.
     ///
     /// # Errors
     ///
     /// The Welcome cannot be true.
-    pub(crate) fn attached(
-        &mut self,
-        welcome: Welcome,
-        attempt: u32,
-        after_ms: u64,
-        eager: bool,
-        nonce: Nonce,
-        now_us: u64,
-    ) -> Result<(), Error> {
-        let unsent = self.link.attached(&welcome, eager, nonce, now_us / 1000)?;
+    pub(crate) fn attached(&mut self, attach: Attach, now_us: u64) -> Result<(), Error> {
+        let unsent = self.link.attached(&attach, now_us / 1000)?;
+        let Attach { welcome, attempt, after_ms, .. } = attach;
         let again = !self.welcome.session_id.is_empty();
         self.trouble = None;
         self.welcome = welcome;
@@ -140,6 +132,9 @@ impl Core {
     }
 
     fn handle(&mut self, payload: Payload, now_us: u64) {
+        if let Payload::GoAway(notice) = &payload {
+            self.link.go_away(notice, now_us / 1000);
+        }
         match payload {
             Payload::Ping(ping) => {
                 self.say([Payload::Pong(ClockSync::pong(&ping, now_us, now_us))], now_us);
@@ -183,10 +178,6 @@ impl Core {
         }
         let at_the_speaker = matches!(payload, Payload::Flush(_) | Payload::StateChanged(_));
         match payload {
-            Payload::GoAway(message) => {
-                self.link.greeting.follow(&message.resume_url);
-                self.link.expect_close();
-            }
             Payload::Error(error) => self.fault(error, now_us),
             Payload::SessionEnded(message) => {
                 if message.reason() == EndReason::Error {

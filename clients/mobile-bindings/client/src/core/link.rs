@@ -5,10 +5,12 @@ use std::collections::VecDeque;
 
 use voxwire_core::channel::{Channel, ChannelOptions, Received, ReplayLimits};
 use voxwire_core::clock::ClockSync;
-use voxwire_core::wire::{Envelope, ErrorCode, Payload, Ping, Side, Welcome};
+use voxwire_core::wire::{Envelope, ErrorCode, GoAway, Payload, Ping, Side, Welcome};
 
 use super::greeting::{Greeting, Nonce, is_final};
 use super::patience::Patience;
+use super::second::{Look, Second, Step};
+use super::url::Url;
 use crate::error::Error;
 
 /// Unsent messages above which audio and reports are dropped (1 s of 20 ms blocks).
@@ -29,30 +31,40 @@ const VERDICT_MS: u64 = 2000;
 /// The largest envelope that a server may ask for, bytes.
 const MAX_SEND_BYTES: u32 = 1 << 20;
 
-/// What the state of a socket asks for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Health {
-    /// All is well.
-    Good,
-    /// Something waits and is not acknowledged: another socket may be better.
-    Stuck,
-    /// The server has been silent for so long, milliseconds.
-    Silent(u64),
+/// A socket that was welcomed, and how it was had.
+pub(crate) struct Attach {
+    /// Where it was dialled.
+    pub(crate) url: Url,
+    pub(crate) welcome: Welcome,
+    /// Number of the try since the loss; 0 = the first socket, or a second one that took over.
+    pub(crate) attempt: u32,
+    /// Time since the loss, milliseconds.
+    pub(crate) after_ms: u64,
+    /// What is queued is being written on this very socket already.
+    pub(crate) eager: bool,
+    /// Names the next attach.
+    pub(crate) nonce: Nonce,
+    /// By chance, from 0 to 1: when this one leaves, of all clients of a server that does.
+    pub(crate) jitter: f64,
 }
 
 /// One `Channel` for the whole life of a session; sockets come and go.
 pub(crate) struct Link {
     pub(crate) greeting: Greeting,
     pub(crate) clock: ClockSync,
-    pub(crate) patience: Patience,
+    pub(crate) second: Second,
+    patience: Patience,
     channel: Channel,
     queue: VecDeque<Vec<u8>>,
     /// True while there is a socket.
     connected: bool,
+    /// Where the one in use was dialled.
+    here: Option<Url>,
+    jitter: f64,
     /// From here on a lost socket is the end.
     over: bool,
-    /// The server will close this socket, and the session goes on.
-    moving: bool,
+    /// The server will close this socket, and the session goes on whatever the close says.
+    kept_whatever: bool,
     verdict: Option<(u64, Error)>,
     opened_ms: u64,
     heard_ms: u64,
@@ -74,12 +86,15 @@ impl Link {
         Self {
             greeting,
             clock: ClockSync::new(),
+            second: Second::default(),
             patience: Patience::new(),
             channel: Channel::new(options).expect("the default limits can be used"),
             queue: VecDeque::new(),
             connected: false,
+            here: None,
+            jitter: 0.0,
             over: false,
-            moving: false,
+            kept_whatever: false,
             verdict: None,
             opened_ms: 0,
             heard_ms: 0,
@@ -108,11 +123,28 @@ impl Link {
     /// From here on a lost socket is the end.
     pub(crate) const fn finish(&mut self) {
         self.over = true;
+        self.second.stay();
     }
 
-    /// The server will close this socket, and the session goes on.
+    /// The server will close this socket, and the session goes on whatever the close says.
     pub(crate) const fn expect_close(&mut self) {
-        self.moving = true;
+        self.kept_whatever = true;
+    }
+
+    /// The server will close this socket; the session goes on elsewhere if it says where.
+    pub(crate) fn go_away(&mut self, notice: &GoAway, now_ms: u64) {
+        let moves = self.greeting.addresses.sent_on(&notice.resume_url, self.here.as_ref());
+        if moves && self.greeting.resumable && !self.over {
+            self.second.plan_move(notice.time_left_ms.into(), self.jitter, now_ms);
+        } else {
+            self.second.stay();
+        }
+    }
+
+    /// The first Hello was refused; it may be said again, on another socket.
+    pub(crate) fn refused(&mut self) {
+        self.connected = false;
+        self.queue.clear();
     }
 
     /// The server says why it will close this socket; that counts, not the close code.
@@ -178,30 +210,23 @@ impl Link {
         self.channel.next_due_ms()
     }
 
-    /// A welcomed socket is the one in use; what the server lacks is sent again. `eager` = what is
-    /// queued is being written on this very socket already. Returns how many messages were given
-    /// up, because the session goes on from a snapshot.
+    /// A welcomed socket is the one in use; what the server lacks is sent again. Returns how many
+    /// messages were given up, because the session goes on from a snapshot.
     ///
     /// # Errors
     ///
     /// The Welcome cannot be true.
-    pub(crate) fn attached(
-        &mut self,
-        welcome: &Welcome,
-        eager: bool,
-        nonce: Nonce,
-        now_ms: u64,
-    ) -> Result<u64, Error> {
+    pub(crate) fn attached(&mut self, attach: &Attach, now_ms: u64) -> Result<u64, Error> {
+        let welcome = &attach.welcome;
         let first = self.greeting.first();
         self.connected = true;
-        if !eager {
-            self.opened_ms = now_ms;
-        }
-        self.heard_ms = now_ms;
-        (self.verdict, self.moving) = (None, false);
-        self.greeting.welcomed(welcome, nonce)?;
+        (self.opened_ms, self.heard_ms) = (now_ms, now_ms);
+        (self.verdict, self.kept_whatever) = (None, false);
+        (self.second, self.jitter) = (Second::default(), attach.jitter);
+        self.here = Some(attach.url.clone());
+        self.greeting.welcomed(welcome, attach.url.clone(), attach.nonce)?;
         self.take_limits(welcome)?;
-        if eager {
+        if attach.eager {
             return Ok(0);
         }
         self.channel.on_lost(now_ms);
@@ -234,8 +259,10 @@ impl Link {
         self.queue.clear();
         let ours = error.code == ErrorCode::Superseded && self.greeting.unanswered;
         let kept = self.greeting.first() || self.greeting.resumable;
-        let moved = self.moving && error.code != ErrorCode::Superseded;
-        if self.over || !kept || (is_final(&error, false) && !ours && !moved) {
+        let kept_whatever = self.kept_whatever && error.code != ErrorCode::Superseded;
+        let leaves = error.code == ErrorCode::GoingAway && self.greeting.resumable;
+        let goes_on = ours || leaves || kept_whatever;
+        if self.over || !kept || (is_final(&error, false) && !goes_on) {
             return Err(error);
         }
         self.channel.on_lost(now_ms);
@@ -252,24 +279,43 @@ impl Link {
         Some(self.clock.ping(now_us))
     }
 
-    /// How the socket in use is. After a stall of this program what the server said may be there,
-    /// unread: `stalled` = it is not judged yet.
-    pub(crate) fn health(&mut self, stalled: bool, now_ms: u64) -> Health {
+    /// How long the server has been silent, milliseconds, when that is too long.
+    pub(crate) fn silent_ms(&self, now_ms: u64) -> Option<u64> {
         let silent_ms = now_ms.saturating_sub(self.heard_ms);
-        if silent_ms > self.silent_ms && !stalled {
-            return Health::Silent(silent_ms);
+        (silent_ms > self.silent_ms).then_some(silent_ms)
+    }
+
+    /// Says whether another socket is to be dialled beside the one in use. `stalled` = this program
+    /// stood still; `quiet` = nobody speaks and nothing is owed.
+    pub(crate) fn look(&mut self, stalled: bool, quiet: bool, now_ms: u64) -> Step {
+        let look = Look { stuck: self.is_stuck(now_ms), stalled, quiet };
+        self.second.look(look, self.greeting.unanswered, now_ms)
+    }
+
+    /// The second socket was had, or was not to be had; true when there is none at all now.
+    pub(crate) fn second_done(&mut self, had: bool) -> bool {
+        if self.second.take() {
+            self.patience.grow();
         }
-        let Some(since_ms) = self.channel.waiting_since_ms() else { return Health::Good };
+        !had && self.second.is_last()
+    }
+
+    /// True for a loss that the Hello on a second socket has caused: its Welcome is on its way.
+    pub(crate) fn has_caused(&mut self, error: &Error) -> bool {
+        let ours = error.code == ErrorCode::Superseded && self.greeting.unanswered;
+        self.second.has_caused(ours)
+    }
+
+    /// True when something waits and the server has acknowledged nothing for too long.
+    fn is_stuck(&mut self, now_ms: u64) -> bool {
+        let Some(since_ms) = self.channel.waiting_since_ms() else { return false };
         if !self.greeting.resumable || self.over {
-            return Health::Good;
+            return false;
         }
         let acknowledged = self.channel.last_sent() - self.channel.unacknowledged();
         let since_ms = since_ms.max(self.opened_ms);
         let rtt_us = self.clock.rtt_us().unwrap_or(0);
-        if self.patience.is_over(now_ms, since_ms, acknowledged, rtt_us) {
-            return Health::Stuck;
-        }
-        Health::Good
+        self.patience.is_over(now_ms, since_ms, acknowledged, rtt_us)
     }
 
     fn take_limits(&mut self, welcome: &Welcome) -> Result<(), Error> {

@@ -1,15 +1,17 @@
 //! The control channel of a session on its sockets: reads, writes, watches, comes back.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use voxwire_core::wire::Payload;
 
-use super::dialler::{Attached, Dialler, Unattached, read_welcome};
+use super::dialler::{Attached, Dialler, Unattached};
 use super::random;
 use super::socket::{Reader, Socket, Writer};
-use crate::core::Health;
+use crate::answerer::Answerer;
+use crate::core::{Again, Attach, Step};
 use crate::error::Error;
 use crate::shared::Shared;
 use crate::tool_runner::ToolRunner;
@@ -17,13 +19,18 @@ use crate::tool_runner::ToolRunner;
 /// How often a socket is looked at.
 const WATCH: Duration = Duration::from_millis(100);
 
+const BOTH_LOST: &str = "the server has closed this socket for another one, which is lost";
+
 /// The control channel of one session.
-#[derive(Debug)]
 pub(crate) struct Control {
     shared: Arc<Shared>,
     dialler: Dialler,
     tools: ToolRunner,
+    answerer: Answerer,
 }
+
+/// A second socket that is being dialled.
+type Attaching<'a> = Pin<Box<dyn Future<Output = Result<Attached, Unattached>> + Send + 'a>>;
 
 /// What became of a socket.
 enum Served {
@@ -34,17 +41,28 @@ enum Served {
 }
 
 impl Control {
-    pub(crate) const fn new(shared: Arc<Shared>, dialler: Dialler, tools: ToolRunner) -> Self {
-        Self { shared, dialler, tools }
+    pub(crate) const fn new(
+        shared: Arc<Shared>,
+        dialler: Dialler,
+        tools: ToolRunner,
+        answerer: Answerer,
+    ) -> Self {
+        Self { shared, dialler, tools, answerer }
     }
 
-    /// Opens the first socket. Cancel-safe.
+    /// Opens the first socket; asks again while the server is busy or leaves. Cancel-safe.
     ///
     /// # Errors
     ///
     /// Nothing answers, or it refuses.
-    pub(crate) async fn dial(&self, within: Duration) -> Result<Socket, Error> {
-        self.dialler.open(within).await
+    pub(crate) async fn dial(&self) -> Result<Socket, Error> {
+        let mut again = Again::default();
+        loop {
+            match self.dialler.open().await {
+                Ok(socket) => return Ok(socket),
+                Err(error) => self.wait_again(&mut again, error).await?,
+            }
+        }
     }
 
     /// Attaches, and attaches again whenever the socket is lost, until that is the end; returns
@@ -61,13 +79,12 @@ impl Control {
         let (mut attempt, mut after_ms) = (0, 0);
         loop {
             let Attached { socket, url, welcome, eager } = attached;
-            self.shared.with(|core, now_us| {
-                core.link.greeting.found(url);
-                core.attached(welcome, attempt, after_ms, eager, random(), now_us)
-            })?;
+            let jitter = f64::from(u16::from_le_bytes(random())) / f64::from(u16::MAX);
+            let nonce = random();
+            let attach = Attach { url, welcome, attempt, after_ms, eager, nonce, jitter };
+            self.shared.with(|core, now_us| core.attached(attach, now_us))?;
             attached = match self.serve(socket).await {
                 Served::Replaced(second) => {
-                    self.shared.lock().link.patience.grow();
                     (attempt, after_ms) = (0, 0);
                     *second
                 }
@@ -82,43 +99,78 @@ impl Control {
         }
     }
 
-    /// Says Hello and, without waiting, what is queued; dials again when the socket breaks before
-    /// its Welcome.
-    async fn attach_first(&self, mut socket: Socket) -> Result<Attached, Error> {
-        let welcome = async {
-            self.dialler.greet(&mut socket.writer).await.map_err(Unattached::Lost)?;
-            self.shared.with(|core, now_us| {
-                core.link.opened(now_us / 1000);
-                core.tick(now_us);
-            });
-            tokio::select! {
-                welcome = read_welcome(&mut socket.reader, &self.shared) => welcome,
-                error = self.write(&mut socket.writer) => Err(Unattached::Lost(error)),
-            }
-        };
-        match welcome.await {
-            Ok(welcome) => {
-                Ok(Attached { socket, url: self.dialler.first_url(), welcome, eager: true })
-            }
-            Err(Unattached::Refused(error)) => Err(error),
-            Err(Unattached::Lost(error)) => {
-                drop(socket);
-                let cause = self.shared.with(|core, now_us| core.lose(error, now_us))?;
-                Ok(self.dialler.come_back(cause).await?.1)
+    /// Says the first Hello until it is welcomed: again when the socket breaks before that, where
+    /// the server sends it, and while the server is busy or leaves.
+    async fn attach_first(&self, socket: Socket) -> Result<Attached, Error> {
+        let (mut again, mut dialled) = (Again::default(), Some(socket));
+        loop {
+            let attached = match dialled.take() {
+                Some(socket) => self.greet_first(socket).await,
+                None => self.dialler.attach_first().await,
+            };
+            let attached = match attached {
+                Ok(attached) => Ok(attached),
+                Err(Unattached::Lost(error)) => {
+                    match self.shared.with(|core, now_us| core.lose(error, now_us)) {
+                        Ok(cause) => self.dialler.come_back(cause).await.map(|(_, back)| back),
+                        Err(error) => Err(error),
+                    }
+                }
+                Err(Unattached::Refused(error) | Unattached::SentOn(error)) => Err(error),
+            };
+            match attached {
+                Ok(attached) => return Ok(attached),
+                Err(error) => self.wait_again(&mut again, error).await?,
             }
         }
+    }
+
+    /// Waits until a server that could not be had at the first Hello is asked again.
+    ///
+    /// # Errors
+    ///
+    /// That error: it is another one, or there is no time left.
+    async fn wait_again(&self, again: &mut Again, error: Error) -> Result<(), Error> {
+        self.shared.with(|core, _| core.link.refused());
+        let left_ms = self.dialler.left().as_millis().try_into().unwrap_or(u64::MAX);
+        let chance = u64::from_le_bytes(random());
+        let Some(wait_ms) = again.wait_ms(&error, left_ms, chance) else { return Err(error) };
+        self.shared.lock().troubled(Some(error));
+        sleep(Duration::from_millis(wait_ms)).await;
+        self.shared.lock().troubled(None);
+        Ok(())
+    }
+
+    /// Says Hello and, without waiting, what is queued; reads the Welcome.
+    async fn greet_first(&self, mut socket: Socket) -> Result<Attached, Unattached> {
+        let url = self.dialler.first_url();
+        self.dialler.greet(&mut socket.writer).await.map_err(Unattached::Lost)?;
+        self.shared.with(|core, now_us| {
+            core.link.opened(now_us / 1000);
+            core.tick(now_us);
+        });
+        let welcome = tokio::select! {
+            welcome = self.dialler.read_welcome(&mut socket.reader, &url, None) => welcome?,
+            error = self.write(&mut socket.writer) => return Err(Unattached::Lost(error)),
+        };
+        Ok(Attached { socket, url, welcome, eager: true })
     }
 
     /// Reads and writes until the socket is lost, or another one is welcomed in its place.
     async fn serve(&self, socket: Socket) -> Served {
         let Socket { mut reader, mut writer } = socket;
-        tokio::select! {
+        let mut watch = pin!(self.watch());
+        let error = tokio::select! {
             biased; // a Welcome beats the loss of the socket that it replaces
-            served = self.watch() => served,
-            error = self.read(&mut reader) => Served::Lost(error),
-            error = self.write(&mut writer) => Served::Lost(error),
-            () = self.shared.dropped.notified() => Served::Lost(Error::lost("it was dropped")),
+            served = &mut watch => return served,
+            error = self.read(&mut reader) => error,
+            error = self.write(&mut writer) => error,
+            () = self.shared.dropped.notified() => Error::lost("it was dropped"),
+        };
+        if self.shared.lock().link.has_caused(&error) {
+            return watch.await;
         }
+        Served::Lost(error)
     }
 
     async fn read(&self, reader: &mut Reader) -> Error {
@@ -127,11 +179,12 @@ impl Control {
                 Ok(data) => data,
                 Err(error) => return error,
             };
-            let commands = self.shared.with(|core, now_us| {
+            let (commands, asked) = self.shared.with(|core, now_us| {
                 core.receive(&data, now_us);
-                core.tools.take_commands()
+                (core.tools.take_commands(), core.requests.take_asked())
             });
             self.tools.perform(commands);
+            self.answerer.perform(asked);
         }
     }
 
@@ -186,12 +239,13 @@ impl Control {
         }
     }
 
-    /// Pings; notices a silent server; dials a second socket when messages get stuck.
+    /// Pings; notices a silent server; dials a second socket when messages get stuck, and when the
+    /// server leaves and says where the session goes on.
     async fn watch(&self) -> Served {
         let mut ticks = interval(WATCH);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut looked = Instant::now();
-        let mut second: Option<std::pin::Pin<Box<dyn Future<Output = _> + Send + '_>>> = None;
+        let mut second: Option<Attaching<'_>> = None;
         loop {
             let attaching = async {
                 match second.as_mut() {
@@ -202,42 +256,44 @@ impl Control {
             tokio::select! {
                 attached = attaching => {
                     second = None;
+                    let is_lost = self.shared.lock().link.second_done(attached.is_ok());
                     match attached {
                         Ok(attached) => return Served::Replaced(Box::new(attached)),
-                        Err(_) => self.shared.lock().link.patience.grow(),
+                        Err(_) if is_lost => return Served::Lost(Error::lost(BOTH_LOST)),
+                        Err(_) => {}
                     }
                 }
                 _ = ticks.tick() => {
                     let stalled = looked.elapsed() > 5 * WATCH;
                     looked = Instant::now();
                     match self.look(stalled) {
-                        Health::Silent(silent_ms) => {
-                            let silent_s = (silent_ms + 500) / 1000;
-                            let reason = format!("the server has been silent for {silent_s} s");
-                            return Served::Lost(Error::lost(reason));
-                        }
-                        Health::Stuck if second.is_none() && !stalled => {
-                            second = Some(Box::pin(self.dialler.attach_anywhere()));
-                        }
-                        // Not once its Hello is out: the server may have moved over.
-                        Health::Good if !self.shared.lock().link.greeting.unanswered => second = None,
-                        _ => {}
+                        Ok(Step::Dial) => second = Some(Box::pin(self.dialler.round())),
+                        Ok(Step::GiveUp) => second = None,
+                        Ok(Step::Stay) => {}
+                        Err(silent) => return Served::Lost(silent),
                     }
                 }
             }
         }
     }
 
-    /// Sends the ping that is due; says how the socket is.
-    fn look(&self, stalled: bool) -> Health {
+    /// Sends the ping that is due; says what is to be done about a second socket.
+    ///
+    /// # Errors
+    ///
+    /// The server has been silent for too long.
+    fn look(&self, stalled: bool) -> Result<Step, Error> {
         let mut core = self.shared.lock();
         let now_us = self.shared.now_us();
-        let health = core.link.health(stalled, now_us / 1000);
+        if let Some(silent_ms) = core.link.silent_ms(now_us / 1000).filter(|_| !stalled) {
+            let silent_s = (silent_ms + 500) / 1000;
+            return Err(Error::lost(format!("the server has been silent for {silent_s} s")));
+        }
         if let Some(ping) = core.link.ping(now_us) {
             // A ping that is not taken is as good as one that is lost.
             let _ = core.link.send(Payload::Ping(ping), now_us / 1000);
             self.shared.wake.notify_one();
         }
-        health
+        Ok(core.look(stalled, now_us))
     }
 }

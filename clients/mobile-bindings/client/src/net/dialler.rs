@@ -1,6 +1,5 @@
 //! Getting a socket for a session: said Hello on, welcomed, and not in use yet.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -8,14 +7,14 @@ use prost::Message as _;
 use rustls::ClientConfig;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use voxwire_core::wire::{ErrorCode, Payload, RecoveryAction, Welcome, decode};
+use voxwire_core::wire::{ErrorCode, Payload, Waiting, Welcome, decode};
 
 use super::random;
 use super::socket::{Reader, Socket, Writer};
 use super::tls;
-use crate::core::{Url, backoff_ms, expired, is_final};
+use crate::core::{BUSY, Url, backoff_ms, expired, is_final};
 use crate::error::Error;
-use crate::options::Roots;
+use crate::options::{OnWaiting, Proxy, Roots};
 use crate::shared::Shared;
 
 /// How long one attempt to come back may take, Welcome included.
@@ -29,6 +28,9 @@ const MOVED: Duration = Duration::from_millis(1500);
 const AGAIN: Duration = Duration::from_millis(500);
 
 const MAX_DIALS: usize = 3;
+
+/// A server that has us wait says where we are every 5 s; after so long a silence it is gone.
+const SILENT: Duration = Duration::from_secs(15);
 
 /// A socket whose Welcome was read and which is not in use yet.
 #[derive(Debug)]
@@ -47,12 +49,20 @@ pub(crate) enum Unattached {
     Lost(Error),
     /// The server said no.
     Refused(Error),
+    /// The server said where the session is.
+    SentOn(Error),
 }
 
 impl Unattached {
-    pub(crate) fn into_error(self) -> Error {
+    pub(crate) const fn error(&self) -> &Error {
         match self {
-            Self::Lost(error) | Self::Refused(error) => error,
+            Self::Lost(error) | Self::Refused(error) | Self::SentOn(error) => error,
+        }
+    }
+
+    fn into_error(self) -> Error {
+        match self {
+            Self::Lost(error) | Self::Refused(error) | Self::SentOn(error) => error,
         }
     }
 }
@@ -62,13 +72,20 @@ impl Unattached {
 pub(crate) struct Dialler {
     shared: Arc<Shared>,
     roots: Roots,
+    proxy: Proxy,
+    on_waiting: Option<OnWaiting>,
     /// Made when the first encrypted connection is dialled.
     tls: OnceLock<Arc<ClientConfig>>,
 }
 
 impl Dialler {
-    pub(crate) const fn new(shared: Arc<Shared>, roots: Roots) -> Self {
-        Self { shared, roots, tls: OnceLock::new() }
+    pub(crate) const fn new(
+        shared: Arc<Shared>,
+        roots: Roots,
+        proxy: Proxy,
+        on_waiting: Option<OnWaiting>,
+    ) -> Self {
+        Self { shared, roots, proxy, on_waiting, tls: OnceLock::new() }
     }
 
     /// What an encrypted connection is made with.
@@ -85,17 +102,28 @@ impl Dialler {
 
     /// Where the program connected.
     pub(crate) fn first_url(&self) -> Url {
-        self.shared.lock().link.greeting.first_url().clone()
+        self.shared.lock().link.greeting.addresses.first().clone()
+    }
+
+    /// Where the session is, if that is another URL than the first one.
+    fn elsewhere(&self) -> Option<Url> {
+        self.shared.lock().link.greeting.addresses.elsewhere()
+    }
+
+    /// How long connecting may still take.
+    pub(crate) fn left(&self) -> Duration {
+        let now_us = self.shared.now_us();
+        Duration::from_micros(self.shared.lock().deadline.left_us(now_us))
     }
 
     /// Opens the first socket. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// Nothing answers, or it refuses.
-    pub(crate) async fn open(&self, within: Duration) -> Result<Socket, Error> {
+    /// Nothing answers while connecting may take, or it refuses.
+    pub(crate) async fn open(&self) -> Result<Socket, Error> {
         let url = self.first_url();
-        Socket::dial(&url, self.tls_for(&url)?, within).await
+        Socket::dial(&url, self.tls_for(&url)?, &self.proxy, self.left()).await
     }
 
     /// Says Hello.
@@ -108,65 +136,93 @@ impl Dialler {
         writer.send(hello.encode_to_vec()).await
     }
 
-    /// Dials the session's URLs, round after round, until a server welcomes us, at most for the
-    /// session's grace; returns how many tries it took, too. Cancel-safe.
+    /// Dials until the server welcomes us, at most for the session's grace; what is waited for a
+    /// place is none of it. Returns how many tries it took, and the socket. Cancel-safe.
     ///
     /// # Errors
     ///
     /// The server does not want us, or `SESSION_EXPIRED`.
     pub(crate) async fn come_back(&self, mut cause: Error) -> Result<(u32, Attached), Error> {
-        let started = Instant::now();
         let grace = Duration::from_millis(self.shared.lock().link.greeting.grace_ms);
-        let mut began = started;
-        let (mut urls, mut round, mut advised_ms) = (VecDeque::new(), 0, 0);
-        for attempt in 1.. {
-            self.shared.with(|core, _| core.trying(attempt));
-            if urls.is_empty() {
-                round += 1;
-                let delay_ms = backoff_ms(round, u64::from_le_bytes(random()));
-                let delay = Duration::from_millis(delay_ms).saturating_sub(began.elapsed());
-                let delay = delay.max(Duration::from_millis(advised_ms));
-                sleep(delay.min(grace.saturating_sub(started.elapsed()))).await;
-                urls = self.shared.lock().link.greeting.order().into();
-                (began, advised_ms) = (Instant::now(), 0);
-            }
-            let left = grace.saturating_sub(started.elapsed());
-            let Some(url) = urls.pop_front().filter(|_| !left.is_zero()) else { break };
-            match self.attach(&url, left).await {
-                Ok(attached) => return Ok((attempt, attached)),
-                Err(unattached) => cause = unattached.into_error(),
-            }
-            if is_final(&cause, true) {
-                let elsewhere = self.shared.lock().link.greeting.refused(&url);
-                if cause.code == ErrorCode::Superseded || !elsewhere {
+        let (started, waited) = (Instant::now(), self.waited());
+        let spent = || started.elapsed().saturating_sub(self.waited().saturating_sub(waited));
+        let (mut began, mut round, mut attempt, mut advised_ms) = (started, 0, 0, 0);
+        loop {
+            round += 1;
+            self.shared.with(|core, _| core.trying(attempt + 1));
+            let delay_ms = backoff_ms(round, u64::from_le_bytes(random()));
+            let delay = Duration::from_millis(delay_ms).saturating_sub(began.elapsed());
+            let delay = delay.max(Duration::from_millis(advised_ms));
+            sleep(delay.min(grace.saturating_sub(spent()))).await;
+            (began, advised_ms) = (Instant::now(), 0);
+            let urls = self.shared.lock().link.greeting.addresses.order();
+            for (place, url) in urls.iter().enumerate() {
+                let left = grace.saturating_sub(spent());
+                if left.is_zero() {
+                    return Err(expired(spent().as_millis() as u64, &cause));
+                }
+                attempt += 1;
+                if place > 0 {
+                    self.shared.with(|core, _| core.trying(attempt));
+                }
+                match self.attach(url, left).await {
+                    Ok(attached) => return Ok((attempt, attached)),
+                    Err(Unattached::SentOn(error)) => {
+                        cause = error;
+                        break;
+                    }
+                    Err(unattached) => cause = unattached.into_error(),
+                }
+                advised_ms = advised_ms.max(cause.retry_after_ms.into());
+                if self.ends_with(&cause, url) {
                     return Err(cause);
                 }
             }
-            if cause.action == RecoveryAction::Resume
-                && self.shared.lock().link.greeting.is_sent_on(&url)
-            {
-                urls.clear(); // it said where
-            }
-            advised_ms = advised_ms.max(cause.retry_after_ms.into());
         }
-        Err(expired(started.elapsed().as_millis() as u64, &cause))
     }
 
-    /// Tries the session's URLs once. Cancel-safe.
+    /// How long the session has waited for a place.
+    fn waited(&self) -> Duration {
+        Duration::from_micros(self.shared.lock().deadline.waited_us())
+    }
+
+    /// Dials where the session is, and then its first URL: each once. Cancel-safe.
     ///
     /// # Errors
     ///
     /// There is no socket.
-    pub(crate) async fn attach_anywhere(&self) -> Result<Attached, Unattached> {
-        let mut outcome = Err(Unattached::Lost(Error::lost("there is no URL")));
-        let urls = self.shared.lock().link.greeting.order();
-        for url in urls {
-            outcome = self.attach(&url, DIAL).await;
-            if outcome.is_ok() {
-                break;
+    pub(crate) async fn round(&self) -> Result<Attached, Unattached> {
+        if let Some(url) = self.elsewhere() {
+            match self.attach(&url, DIAL).await {
+                Err(unattached) if !self.ends_with(unattached.error(), &url) => {}
+                ended => return ended,
             }
         }
-        outcome
+        self.attach(&self.first_url(), DIAL).await
+    }
+
+    /// Says the first Hello where its server has sent it, or else at the first URL; there it may
+    /// take as long as connecting. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// There is no socket.
+    pub(crate) async fn attach_first(&self) -> Result<Attached, Unattached> {
+        if let Some(url) = self.elsewhere() {
+            match self.attach(&url, self.left()).await {
+                Err(Unattached::Lost(error) | Unattached::Refused(error))
+                    if !self.ends_with(&error, &url) => {}
+                ended => return ended,
+            }
+        }
+        let socket = self.open().await.map_err(Unattached::Refused)?;
+        self.welcomed(socket, self.first_url(), None).await
+    }
+
+    /// True when there is no coming back; what one said elsewhere the first URL may not say.
+    fn ends_with(&self, error: &Error, url: &Url) -> bool {
+        let elsewhere = || self.shared.lock().link.greeting.addresses.refused(url);
+        is_final(error, true) && (error.code == ErrorCode::Superseded || !elsewhere())
     }
 
     /// Opens one socket and says Hello on it, within `left` and what a try may take. Cancel-safe.
@@ -176,19 +232,33 @@ impl Dialler {
     /// There is none.
     async fn attach(&self, url: &Url, left: Duration) -> Result<Attached, Unattached> {
         let longest = if *url == self.first_url() { DIAL } else { MOVED };
-        let deadline = Instant::now() + longest.min(left);
+        let attached = self.attach_by(url, Instant::now() + longest.min(left)).await;
+        if let Err(Unattached::Lost(_) | Unattached::Refused(_)) = attached {
+            self.shared.lock().link.greeting.addresses.failed(url);
+        }
+        attached
+    }
+
+    async fn attach_by(&self, url: &Url, deadline: Instant) -> Result<Attached, Unattached> {
         let opened = self.open_promptly(url, deadline).await;
-        let mut socket = opened.map_err(|error| match error.code {
+        let socket = opened.map_err(|error| match error.code {
             ErrorCode::Unauthorized | ErrorCode::Forbidden => Unattached::Refused(error),
+            code if BUSY.contains(&code) => Unattached::Refused(error),
             _ => Unattached::Lost(Error::lost(error.reason)),
         })?;
-        let greeted = async {
-            self.greet(&mut socket.writer).await.map_err(Unattached::Lost)?;
-            read_welcome(&mut socket.reader, &self.shared).await
-        };
-        let late = || Unattached::Lost(Error::lost("the server did not answer Hello in time"));
-        let welcome = timeout_at(deadline, greeted).await.map_err(|_| late())??;
-        Ok(Attached { socket, url: url.clone(), welcome, eager: false })
+        self.welcomed(socket, url.clone(), Some(deadline)).await
+    }
+
+    /// Says Hello on a socket and reads the answer.
+    async fn welcomed(
+        &self,
+        mut socket: Socket,
+        url: Url,
+        deadline: Option<Instant>,
+    ) -> Result<Attached, Unattached> {
+        self.greet(&mut socket.writer).await.map_err(Unattached::Lost)?;
+        let welcome = self.read_welcome(&mut socket.reader, &url, deadline).await?;
+        Ok(Attached { socket, url, welcome, eager: false })
     }
 
     /// Opens a socket; dials again beside a dial that takes long. Cancel-safe.
@@ -198,9 +268,9 @@ impl Dialler {
         let mut failure = None;
         loop {
             if dials.len() < MAX_DIALS && failure.is_none() {
-                let (url, tls) = (url.clone(), tls.clone());
+                let (url, tls, proxy) = (url.clone(), tls.clone(), self.proxy.clone());
                 let left = deadline.saturating_duration_since(Instant::now());
-                dials.spawn(async move { Socket::dial(&url, tls, left).await });
+                dials.spawn(async move { Socket::dial(&url, tls, &proxy, left).await });
             }
             let wait = if dials.len() < MAX_DIALS { AGAIN } else { DIAL };
             match timeout(wait, dials.join_next()).await {
@@ -214,26 +284,69 @@ impl Dialler {
             }
         }
     }
-}
 
-/// Reads the first message; anything but an answer to Hello is passed over. A `GoAway` says where
-/// the session is, and an error follows.
-pub(crate) async fn read_welcome(
-    reader: &mut Reader,
-    shared: &Shared,
-) -> Result<Welcome, Unattached> {
-    loop {
-        let data = reader.receive().await.map_err(Unattached::Lost)?;
-        let Ok(decoded) = decode(&data) else { continue };
-        match decoded.envelope.payload {
-            Some(Payload::Welcome(welcome)) => return Ok(welcome),
-            Some(Payload::GoAway(to)) => shared.lock().link.greeting.follow(&to.resume_url),
-            Some(Payload::Error(error)) => return Err(Unattached::Refused(Error::of_wire(&error))),
-            Some(Payload::SessionEnded(_)) => {
-                let reason = "the session ended before it was ready";
-                return Err(Unattached::Refused(Error::lost(reason)));
+    /// Reads the answer to the Hello that was said at `url`; anything else is passed over. It comes
+    /// by `deadline`, unless the server has the client wait for a place. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// It is none, or no Welcome.
+    pub(crate) async fn read_welcome(
+        &self,
+        reader: &mut Reader,
+        url: &Url,
+        deadline: Option<Instant>,
+    ) -> Result<Welcome, Unattached> {
+        let answer = self.read_answer(reader, url, deadline).await;
+        self.shared.with(|core, now_us| core.deadline.goes_on(now_us));
+        answer
+    }
+
+    async fn read_answer(
+        &self,
+        reader: &mut Reader,
+        url: &Url,
+        deadline: Option<Instant>,
+    ) -> Result<Welcome, Unattached> {
+        let (mut until, mut late) = (deadline, "the server did not answer Hello in time");
+        let mut elsewhere = false;
+        loop {
+            let received = match until {
+                None => reader.receive().await,
+                Some(until) => {
+                    timeout_at(until, reader.receive()).await.unwrap_or(Err(Error::lost(late)))
+                }
+            };
+            let Ok(decoded) = decode(&received.map_err(Unattached::Lost)?) else { continue };
+            match decoded.envelope.payload {
+                Some(Payload::Welcome(welcome)) => return Ok(welcome),
+                Some(Payload::Waiting(place)) => {
+                    late = "the server has fallen silent while it had us wait";
+                    until = Some(Instant::now() + SILENT);
+                    self.waits(place);
+                }
+                Some(Payload::GoAway(to)) => {
+                    let addresses = &mut self.shared.lock().link.greeting.addresses;
+                    elsewhere = addresses.sent_on(&to.resume_url, Some(url));
+                }
+                Some(Payload::Error(error)) => {
+                    let refused = if elsewhere { Unattached::SentOn } else { Unattached::Refused };
+                    return Err(refused(Error::of_wire(&error)));
+                }
+                Some(Payload::SessionEnded(_)) => {
+                    let reason = "the session ended before it was ready";
+                    return Err(Unattached::Refused(Error::lost(reason)));
+                }
+                _ => {}
             }
-            _ => {}
+        }
+    }
+
+    /// The server has us wait; who wants to know is told.
+    fn waits(&self, place: Waiting) {
+        let is_new = self.shared.with(|core, now_us| core.deadline.waits(place, now_us));
+        if let Some(hook) = self.on_waiting.as_ref().filter(|_| is_new) {
+            hook.tell(place);
         }
     }
 }

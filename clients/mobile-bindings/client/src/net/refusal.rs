@@ -10,6 +10,9 @@ use crate::error::Error;
 
 const MAX_REASON_CHARS: usize = 300;
 
+/// A server that asks for more is taken to ask for this, seconds.
+const MAX_ADVISED_S: u32 = 86_400;
+
 /// Nothing answers there.
 pub(crate) fn unreachable(url: &Url) -> Error {
     let reason = format!("nothing answers at {}: is the server running?", url.authority);
@@ -74,7 +77,16 @@ fn refused(response: &Response<Option<Vec<u8>>>, url: &Url) -> Error {
     let why = told.unwrap_or_else(|| untold.to_owned());
     let why = if why.is_empty() { String::new() } else { format!(": {why}") };
     let error = Error::new(code, format!("{} answered HTTP {status}{why}", url.authority));
-    if matches!(status, 429 | 503) { error.retryable() } else { error }
+    let error = if matches!(status, 429 | 503) { error.retryable() } else { error };
+    let advice = response.headers().get("Retry-After").and_then(|value| value.to_str().ok());
+    Error { retry_after_ms: advice.map_or(0, advised_ms), ..error }
+}
+
+/// What `Retry-After` asks for (RFC 9110 §10.2.3), milliseconds; 0 = nothing, or a date.
+fn advised_ms(text: &str) -> u32 {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = if is_number { text.parse().unwrap_or(MAX_ADVISED_S) } else { 0 };
+    seconds.min(MAX_ADVISED_S) * 1000
 }
 
 /// Why a server refused an upgrade, as it says in its answer's body.
@@ -83,4 +95,22 @@ fn told(body: &[u8]) -> Option<String> {
     let reason = said.get("reason")?.as_str()?;
     let printable = !reason.chars().any(char::is_control);
     printable.then(|| reason.chars().take(MAX_REASON_CHARS).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::advised_ms;
+
+    #[test]
+    fn what_a_server_asks_for_is_seconds_and_nothing_else() {
+        for (text, wait_ms) in [
+            ("2", 2000),
+            ("0", 0),
+            ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
+            ("-1", 0),
+            ("99999999999999", 86_400_000),
+        ] {
+            assert_eq!(advised_ms(text), wait_ms, "{text}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! One socket of a control channel.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +16,11 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use voxwire_core::wire::{DEFAULT_MAX_MESSAGE_BYTES, SUBPROTOCOL};
 
+use super::proxy::{closed, proxy_for};
 use super::refusal::{late, refusal, unknown_host, unreachable};
 use crate::core::Url;
 use crate::error::Error;
+use crate::options::Proxy;
 
 /// A write that takes longer means that the peer does not read any more.
 const WRITE: Duration = Duration::from_secs(10);
@@ -51,26 +54,32 @@ impl Socket {
     pub(crate) async fn dial(
         url: &Url,
         tls: Option<Arc<ClientConfig>>,
+        proxy: &Proxy,
         within: Duration,
     ) -> Result<Self, Error> {
-        let opened = timeout(within, open(url, tls)).await;
+        let opened = timeout(within, open(url, tls, proxy)).await;
         let (sink, stream) = opened.unwrap_or_else(|_| Err(late(url)))?.split();
         Ok(Self { reader: Reader(stream), writer: Writer(sink) })
     }
 }
 
-async fn open(url: &Url, tls: Option<Arc<ClientConfig>>) -> Result<Stream, Error> {
-    let addresses = lookup_host((url.host.as_str(), url.port)).await;
-    let mut found = None;
-    for address in addresses.map_err(|_| unknown_host(url))? {
-        if let Ok(stream) = TcpStream::connect(address).await {
-            found = Some(stream);
-            break;
+async fn open(url: &Url, tls: Option<Arc<ClientConfig>>, proxy: &Proxy) -> Result<Stream, Error> {
+    let stream = match proxy_for(url, proxy, |name| std::env::var(name).ok())? {
+        None => {
+            let addresses = lookup_host((url.host.as_str(), url.port)).await;
+            let found = reach(addresses.map_err(|_| unknown_host(url))?).await;
+            found.ok_or_else(|| unreachable(url))?
         }
-    }
-    let stream = found.ok_or_else(|| unreachable(url))?;
+        Some(via) => {
+            let addresses = lookup_host((via.host.as_str(), via.port)).await;
+            let found = reach(addresses.map_err(|_| closed(url))?).await;
+            let mut stream = found.ok_or_else(|| closed(url))?;
+            via.tunnel(&mut stream, url).await?;
+            stream
+        }
+    };
     let _ = stream.set_nodelay(true); // a socket that cannot be told so is only slower
-    let request = url.text.as_str().into_client_request();
+    let request = url.request().into_client_request();
     let mut request = request.map_err(|error| refusal(&error, url))?;
     request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
     let max_bytes = Some(DEFAULT_MAX_MESSAGE_BYTES + SLACK_BYTES);
@@ -78,6 +87,16 @@ async fn open(url: &Url, tls: Option<Arc<ClientConfig>>) -> Result<Stream, Error
     let connector = Some(tls.map_or(Connector::Plain, Connector::Rustls));
     let opened = client_async_tls_with_config(request, stream, Some(config), connector).await;
     opened.map(|(stream, _)| stream).map_err(|error| refusal(&error, url))
+}
+
+/// Connects to the first of these that answers.
+async fn reach(addresses: impl Iterator<Item = SocketAddr>) -> Option<TcpStream> {
+    for address in addresses {
+        if let Ok(stream) = TcpStream::connect(address).await {
+            return Some(stream);
+        }
+    }
+    None
 }
 
 impl Reader {

@@ -11,8 +11,8 @@ mod tools;
 mod wire;
 mod words;
 
-/// rtvi/ belongs to the server's gateway; quality/ to a client that measures, addresses/ to one that
-/// dials and diagnosis/ to one that looks for what is wrong, which come later.
+/// rtvi/ belongs to the server's gateway, and addresses/ to voxwire-client, which reads it; quality/ to
+/// a client that measures, and diagnosis/ to one that looks for what is wrong, which come later.
 const FOLDERS: [&str; 13] = [
     "addresses",
     "capture",

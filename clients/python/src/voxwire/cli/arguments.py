@@ -142,7 +142,8 @@ def _add_talk(talk: argparse.ArgumentParser) -> None:
         dest="inputs",
         metavar="WAV[@MS]",
         help="speak this file, any rate, then wait for the bot's turn to end; may be repeated."
-        " With @MS it starts MS milliseconds after the bot's next first played word (a barge-in)",
+        " With @MS it starts MS milliseconds after the bot's next first played word (a barge-in),"
+        " or when a turn of the bot has ended without one",
     )
     talk.add_argument(
         "--text",

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from voxwire._connect import connect
@@ -123,8 +124,8 @@ class Script:
         if steps[0].barge_in_ms is None:
             await self._wait_greeting()
         for number, step in enumerate(steps, 1):
-            if step.barge_in_ms is not None:
-                await self._wait_first_word(step.barge_in_ms)
+            if (delay_ms := step.barge_in_ms) is not None:
+                await self._until(partial(self._watch.barges_in, delay_ms))
             self._watch.arm(self._log.now_ms())
             await self._do(step, lengths)
             if number == len(steps) or steps[number].barge_in_ms is None:
@@ -149,15 +150,6 @@ class Script:
             return self._watch.ended(now_ms) or (now_ms >= until_ms and not self._watch.spoke)
 
         await self._until(over)
-
-    async def _wait_first_word(self, delay_ms: int) -> None:
-        """Waits until the bot has been heard for that long in its present turn."""
-
-        def reached(now_ms: int) -> bool:
-            first_ms = self._watch.first_word_ms
-            return first_ms is not None and now_ms >= first_ms + delay_ms
-
-        await self._until(reached)
 
     async def _until(self, condition: Callable[[int], bool]) -> None:
         """Waits for something that depends on time; --timeout bounds it."""

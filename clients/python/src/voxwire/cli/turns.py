@@ -78,6 +78,14 @@ class TurnWatch:
             return False
         return now_ms - since_ms >= (SETTLE_MS if self.spoke else NO_ANSWER_MS)
 
+    def barges_in(self, delay_ms: int, now_ms: int) -> bool:
+        """True when the bot has been heard for so long in this turn, or says nothing in it: its
+        answer may be cut before its first word, by a listener that stands still.
+        """
+        if self.first_word_ms is None:
+            return self.ended(now_ms)
+        return now_ms >= self.first_word_ms + delay_ms
+
     def _quiet_from(self, now_ms: int) -> int | None:
         """Since when nothing goes on; every event about the bot starts it anew."""
         speaking = self._user == events.UserState.SPEAKING
