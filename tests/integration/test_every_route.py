@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import httpx
@@ -19,7 +20,7 @@ from voxwire_server.app import create_app
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.openapi import methods_of
-from voxwire_server.proxies import PublicUrl
+from voxwire_server.proxies import PublicUrl, unix_path
 from voxwire_server.routes.console import console_routes
 from voxwire_server.testing import running_server
 
@@ -80,6 +81,7 @@ BODIES: Final[list[tuple[bytes, dict[str, str]]]] = [
 """What is read only of those who may: none of them changes the answer."""
 
 PROXIED: Final = {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https"}
+ON_A_SOCKET: Final = {"host": "unix:{folder}/server.sock", "trusted_proxies": "unix"}
 SETUPS: Final[dict[str, tuple[dict[str, str], dict[str, str]]]] = {
     "beyond loopback": ({"host": "0.0.0.0"}, {}),
     "beyond loopback, with a forged proxy": (
@@ -99,8 +101,13 @@ SETUPS: Final[dict[str, tuple[dict[str, str], dict[str, str]]]] = {
         {"trusted_proxies": "127.0.0.1", "public_url": "https://bot.example/voice"},
         {**PROXIED, "Host": "bot.example"},
     ),
+    "on a Unix socket, behind a proxy": (
+        {**ON_A_SOCKET, "public_url": "https://bot.example"},
+        {**PROXIED, "Host": "bot.example"},
+    ),
+    "on a Unix socket, behind a proxy that names no client": (ON_A_SOCKET, {}),
 }
-"""Settings, and what a proxy or a liar adds to every request."""
+"""Settings, and what a proxy or a liar adds to every request. A Unix socket is in a new folder."""
 
 
 def settings(**more: Any) -> dict[str, Any]:
@@ -114,15 +121,30 @@ def served(
     """A server in a thread of its own, and a client of it."""
     bot = LoadedBot(name="test", run=make_bot())
     with (
+        TemporaryDirectory(prefix="vx") as folder,
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(running_server(bot, **settings(**more))) as server,
-        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client,
+        portal.wrap_async_context_manager(running_server(bot, **placed(more, folder))) as server,
+        client_of(placed(more, folder), server.port) as client,
     ):
         while client.get("/readyz", headers=front).status_code != 200:
             pass
-        dialled = front.get("Host", f"127.0.0.1:{server.port}")
-        used = portal.call(first_use, server.port, dialled) if settings(**more)["key"] else ""
+        dialled = front.get("Host", client.base_url.netloc.decode())
+        place = server.port or f"{folder}/server.sock"
+        used = portal.call(first_use, place, dialled) if settings(**more)["key"] else ""
         yield client, Credentials(used)
+
+
+def placed(more: dict[str, str], folder: str) -> dict[str, Any]:
+    """All settings, with the folder that a Unix socket is in."""
+    return settings(**{name: value.format(folder=folder) for name, value in more.items()})
+
+
+def client_of(given: dict[str, Any], port: int) -> httpx.Client:
+    """A client of a server with these settings, wherever it listens."""
+    if port:
+        return httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
+    transport = httpx.HTTPTransport(uds=unix_path(given["host"]))
+    return httpx.Client(base_url="http://localhost", transport=transport, trust_env=False)
 
 
 def routes_of(more: dict[str, str]) -> list[tuple[str, str]]:

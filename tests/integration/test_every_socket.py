@@ -4,7 +4,8 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from tempfile import TemporaryDirectory
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import pytest
@@ -15,7 +16,7 @@ from starlette.routing import WebSocketRoute
 
 from tests.support.clicks import make_bot
 from tests.support.stock_socket import frame
-from tests.support.token_states import KEY, STATES, Credentials, first_use
+from tests.support.token_states import KEY, STATES, Credentials, dial, first_use
 from voxwire_protocol import wire
 from voxwire_server.app import create_app
 from voxwire_server.bots.registry import LoadedBot
@@ -38,32 +39,48 @@ FIRST: Final[dict[str, str | bytes]] = {
 }
 
 
-@pytest_asyncio.fixture(
-    scope="module", loop_scope="module", params=["beyond loopback", "behind a proxy"]
-)
-async def served(
-    request: pytest.FixtureRequest,
-) -> AsyncIterator[tuple[RunningServer, Credentials, dict[str, str]]]:
-    """A server, tokens of every state for it, and what a proxy or a liar adds."""
-    more: dict[str, str] = {"host": "0.0.0.0"}
-    front = {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1"}
-    if request.param == "behind a proxy":
-        more = {"trusted_proxies": "127.0.0.1"}
-        front = {"X-Forwarded-For": "127.0.0.1, 127.0.0.1"}
-    bot = LoadedBot(name="test", run=make_bot())
-    async with running_server(bot, key=KEY, starts_per_address="", **more) as server:
-        used = await first_use(server.port, f"127.0.0.1:{server.port}")
-        yield server, Credentials(used), front
+ON_A_SOCKET: Final = {"host": "unix:{folder}/server.sock", "trusted_proxies": "unix"}
+FORGED: Final = {"X-Forwarded-For": "127.0.0.1, 127.0.0.1"}
+SETUPS: Final[dict[str, tuple[dict[str, str], dict[str, str]]]] = {
+    "beyond loopback": (
+        {"host": "0.0.0.0"},
+        {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1"},
+    ),
+    "behind a proxy": ({"trusted_proxies": "127.0.0.1"}, FORGED),
+    "on a Unix socket, behind a proxy": (ON_A_SOCKET, FORGED),
+    "on a Unix socket, behind a proxy that names no client": (ON_A_SOCKET, {}),
+}
+"""Settings, and what a proxy or a liar adds."""
+
+
+class Served(NamedTuple):
+    """A server, tokens of every state for it, what a proxy or a liar adds, and where it is."""
+
+    server: RunningServer
+    credentials: Credentials
+    front: dict[str, str]
+    place: int | str
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=SETUPS)
+async def served(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
+    bot, (more, front) = LoadedBot(name="test", run=make_bot()), SETUPS[request.param]
+    with TemporaryDirectory(prefix="vx") as folder:
+        given = {name: value.format(folder=folder) for name, value in more.items()}
+        async with running_server(bot, key=KEY, starts_per_address="", **given) as server:
+            place = server.port or f"{folder}/server.sock"
+            used = await first_use(place, "localhost")
+            yield Served(server, Credentials(used), front, place)
 
 
 async def refusal(
-    url: str, first: bytes | str, **options: Any
+    place: int | str, target: str, first: bytes | str, **options: Any
 ) -> tuple[list[str | bytes], int, str]:
     """What a first message is answered, and how the socket is closed."""
     said: list[str | bytes] = []
     async with (
         asyncio.timeout(GUARD_S),
-        websockets.connect(url, proxy=None, **options) as socket,
+        dial(place, f"localhost{target}", **options) as socket,
     ):
         await socket.send(first)
         try:
@@ -81,16 +98,15 @@ def test_every_socket_route_is_here() -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("state", STATES)
-async def test_a_hello_is_refused_with_a_code(
-    served: tuple[RunningServer, Credentials, dict[str, str]], state: str
-) -> None:
-    server, credentials, front = served
+async def test_a_hello_is_refused_with_a_code(served: Served, state: str) -> None:
+    server, credentials, front, place = served
     token = credentials.token(state)
     hello = wire.Hello(protocol_version=1, attach_nonce=os.urandom(16), token=token)
     first = wire.Envelope(hello=hello).SerializeToString()
     for headers in (front, {**front, **credentials.headers("right")}):
         said, closed_with, reason = await refusal(
-            f"ws://127.0.0.1:{server.port}{SESSION_PATH}?token={credentials.token('right')}",
+            place,
+            f"{SESSION_PATH}?token={credentials.token('right')}",
             first,
             subprotocols=OURS,
             additional_headers=headers,
@@ -114,17 +130,13 @@ def ways(path: str, token: str) -> list[tuple[str, dict[str, str]]]:
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("path", STOCK_PATHS)
 @pytest.mark.parametrize("state", STATES)
-async def test_a_stock_socket_is_refused_with_rtvi(
-    served: tuple[RunningServer, Credentials, dict[str, str]], state: str, path: str
-) -> None:
-    server, credentials, front = served
+async def test_a_stock_socket_is_refused_with_rtvi(served: Served, state: str, path: str) -> None:
+    server, credentials, front, place = served
     token = credentials.token(state)
     asked = [(way, first) for way in ways(path, token) for first in FIRST.values()]
     for (target, headers), first in asked:
         said, closed_with, reason = await refusal(
-            f"ws://127.0.0.1:{server.port}{target}",
-            first,
-            additional_headers={**front, **headers},
+            place, target, first, additional_headers={**front, **headers}
         )
         assert closed_with == 4003, (target, first)
         (answer,) = said
@@ -137,15 +149,14 @@ async def test_a_stock_socket_is_refused_with_rtvi(
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_no_other_path_is_a_socket(
-    served: tuple[RunningServer, Credentials, dict[str, str]],
-) -> None:
-    server, credentials, front = served
+async def test_no_other_path_is_a_socket(served: Served) -> None:
+    _, credentials, front, place = served
     for path in ("/", "/v1/sessions", "/metrics", "/start", "/v1/session/x", "/ws/a/b"):
         for state in (*STATES, "right"):
             with pytest.raises(websockets.InvalidStatus) as refused:
                 await refusal(
-                    f"ws://127.0.0.1:{server.port}{path}",
+                    place,
+                    path,
                     READY,
                     additional_headers={**front, **credentials.headers(state)},
                 )

@@ -3,7 +3,7 @@
 import base64
 import os
 import time
-from typing import Final
+from typing import Any, Final
 
 import websockets
 
@@ -11,7 +11,7 @@ from voxwire_protocol import wire
 from voxwire_server.keys import KeyRing
 from voxwire_server.tokens import TokenIssuer
 
-__all__ = ["ADMIN_KEY", "KEY", "STATES", "Credentials", "first_use"]
+__all__ = ["ADMIN_KEY", "KEY", "STATES", "Credentials", "dial", "first_use"]
 
 KEY: Final = "an operator's secret of more than 32 characters"
 ADMIN_KEY: Final = "another one of the operator, of more than 32 characters"
@@ -70,21 +70,32 @@ class Credentials:
         return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-async def first_use(port: int, host: str) -> str:
+def dial(place: int | str, target: str, **options: Any) -> websockets.connect:
+    """Open a WebSocket to a server on this machine.
+
+    Args:
+        place: The server's port on 127.0.0.1, or the path of its Unix socket.
+        target: The Host that it goes by, and what is asked for: ``bot.example/v1/session``.
+        **options: As for ``websockets.connect``.
+    """
+    if isinstance(place, str):
+        return websockets.unix_connect(place, f"ws://{target}", **options)
+    there: dict[str, Any] = {"host": "127.0.0.1", "port": place, "proxy": None}
+    return websockets.connect(f"ws://{target}", **there, **options)
+
+
+async def first_use(place: int | str, host: str) -> str:
     """Begin a session with a token, and leave it.
 
     Args:
-        port: Of the server, on 127.0.0.1.
+        place: As for `dial`.
         host: The Host that it goes by.
 
     Returns:
         The token, which is used up now.
     """
-    token = _issue()
-    url, ours = f"ws://{host}/v1/session", websockets.Subprotocol(wire.SUBPROTOCOL)
-    async with websockets.connect(
-        url, host="127.0.0.1", port=port, subprotocols=[ours], proxy=None
-    ) as socket:
+    token, ours = _issue(), websockets.Subprotocol(wire.SUBPROTOCOL)
+    async with dial(place, f"{host}/v1/session", subprotocols=[ours]) as socket:
         hello = wire.Hello(protocol_version=1, attach_nonce=os.urandom(16), token=token)
         await socket.send(wire.Envelope(hello=hello).SerializeToString())
         answer = wire.Envelope.FromString(bytes(await socket.recv(decode=False)))

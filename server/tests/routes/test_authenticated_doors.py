@@ -17,6 +17,9 @@ from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.testing import RunningServer, running_server
 
 PAGE = {"Origin": HOST}
+KEY = "an operator's secret of more than 32 characters"
+USERS = ({"Authorization": "Bearer ada"}, {**PAGE, "Cookie": "session=ada"}, {"X-Api-Key": "ada"})
+"""What the provider knows somebody by."""
 OFFER = {"sdp": sdp(), "type": "offer"}
 
 
@@ -145,6 +148,25 @@ async def test_a_cookie_that_rotates_keeps_its_connection_and_one_that_stays_is_
     assert provider.asked == []
     rotated = {"Cookie": "session=ada; csrf=2"}
     assert (await http.patch("/api/offer", json=candidates, headers=rotated)).status_code == 200
+
+
+async def test_a_backend_gets_tokens_by_its_key_and_nobody_is_asked_then_or_at_the_door(
+    provider: Provider,
+) -> None:
+    provider.broken = True
+    app = create_app(
+        Settings(authenticator=provider, key=KEY), LoadedBot(name="test", run=make_bot())
+    )
+    transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 5))
+    async with lifespan(app)(app), httpx.AsyncClient(transport=transport, base_url=HOST) as http:
+        for headers in USERS:
+            answer = await http.post("/v1/tokens", json={"user": "ada"}, headers=headers)
+            assert answer.status_code == 401, headers
+        backend = {"Authorization": f"Bearer {KEY}"}
+        minted = await http.post("/v1/tokens", json={"user": "ada"}, headers=backend)
+        user = {"Authorization": f"Bearer {minted.json()['token']}"}
+        assert (await http.post("/start", json={}, headers=user)).status_code == 200
+    assert provider.asked == []
 
 
 # sockets
