@@ -32,17 +32,9 @@ SEES = {
     "nobody is trusted": ("direct", {}),
     "another proxy is trusted": ("direct", {"VOXWIRE_TRUSTED_PROXIES": "203.0.113.99"}),
     "nginx": ("nginx", {}),
+    "nginx and Caddy": ("caddy", {}),
     "Caddy": ("caddy alone", {}),
 }
-"""Set-ups in which the server knows where its clients are."""
-
-
-async def test_behind_nginx_and_caddy_a_name_uses_up_nobodys_starts() -> None:
-    """There the server sees one address, which has no limit (README of examples/self-host)."""
-    with shipped("caddy", **SETTINGS) as house:
-        comers = [(address(21), address(22))] * (STARTS + 1)
-        assert await attach_all(house, comers) == ["welcome"] * (STARTS + 1)
-        assert await attach_all(house, [(address(22), "")]) == ["welcome"]
 
 
 async def test_behind_nginx_and_caddy_nginx_counts_the_sockets_of_an_address() -> None:
@@ -93,6 +85,14 @@ async def test_who_names_another_address_does_not_use_up_what_that_one_may(house
     came = await attach_all(house, [(address(23), victim)] * STARTS)
     assert came == ["welcome"] * STARTS
     assert await attach_all(house, [(victim, "")] * STARTS) == ["welcome"] * STARTS
+
+
+@pytest.mark.parametrize("house", ["nginx", "nginx and Caddy"], indirect=True)
+async def test_behind_nginx_networks_of_ipv6_are_counted_apart(house: Shipped) -> None:
+    one, beside, other = "2001:db8::21", "2001:db8::22", "2001:db8:0:1::21"
+    assert await attach_all(house, [(one, other)] * STARTS) == ["welcome"] * STARTS
+    assert await attach_all(house, [(beside, other)]) == ["RATE_LIMITED"]
+    assert await attach_all(house, [(other, "")]) == ["welcome"]
 
 
 async def test_silent_sockets_are_counted_whatever_they_name(house: Shipped) -> None:

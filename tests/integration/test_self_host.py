@@ -15,8 +15,17 @@ from typing import Any
 import pytest
 
 from tests.support.namespaces import ROOT, why_not
-from tests.support.self_host import CALL, HOST, NAMES, SelfHost, fences_of_the_recipe, self_host
+from tests.support.self_host import (
+    CALL,
+    CALLERS,
+    HOST,
+    NAMES,
+    SelfHost,
+    fences_of_the_recipe,
+    self_host,
+)
 from tests.support.vm import why_no_machine
+from voxwire_server.config import Settings
 
 REASON = why_not() or why_no_machine(
     *("caddy", "nginx", "turnserver", "nft", "certutil", "systemd-analyze", "openssl", "curl")
@@ -42,6 +51,10 @@ ANSWER = re.compile(
     r"Let me check\. In Paris it (is|will be) .+ today, with a high of \d+ degrees and a low"
 )
 QUESTION = "what is the weather in paris"
+ATTEMPTS = int(Settings.model_fields["starts_per_address"].default.partition("/minute")[0])
+"""With a wrong key, from one address, a minute."""
+AUDIBLE = 0.05
+"""Of the largest sample there is."""
 
 
 def test_at_most_five_blocks_are_not_run_and_each_says_why() -> None:
@@ -63,9 +76,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SelfHost]:
 
 @pytest.fixture(scope="module")
 def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The question for a browser's microphone, when the greeting is over."""
+    """The question for a browser's microphone."""
     path = tmp_path_factory.mktemp("microphone") / "question.wav"
-    _run_here("tests/support/microphone_file.py", path, "16", QUESTION, "60")
+    _run_here("tests/support/microphone_file.py", path, "0.3", QUESTION, "60")
     return path
 
 
@@ -96,7 +109,7 @@ def sound_went(host: SelfHost, name: str) -> None:
 
 @needs_machine
 def test_units_are_right_and_exposed_at_3_at_most_offline(host: SelfHost) -> None:
-    units = ("voxwire-server", "coturn", "caddy", "nginx")
+    units = ("voxwire-server", "coturn", "caddy", "nginx", "voxwire-routes")
     for unit in units:
         host.machine.must(f"systemd-analyze verify --man=no {unit}.service")
         host.machine.must(
@@ -111,6 +124,19 @@ def test_the_commands_of_the_call_work_on_another_host(host: SelfHost) -> None:
     host.let_out("accept")
     _, direct, relayed = host.follow(CALL)
     assert "In Paris" in direct and "In Paris" in relayed
+
+
+def sees_addresses(host: SelfHost, one: str, other: str) -> None:
+    """Assert that the bot counts these two apart, whomever each of them names."""
+    assert host.wrong_keys(one, ATTEMPTS + 2, says=other) == ["401"] * ATTEMPTS + ["429"] * 2
+    assert host.wrong_keys(one, 1, says="192.0.2.1") == ["429"]
+    assert host.wrong_keys(other, 1, says=one) == ["401"]
+
+
+@needs_machine
+def test_the_bot_sees_the_address_of_whoever_comes_whatever_he_names(host: SelfHost) -> None:
+    host.let_out("accept")
+    sees_addresses(host, *CALLERS[:2])
 
 
 @needs_machine
@@ -138,7 +164,10 @@ def test_a_question_in_chromium_is_answered(host: SelfHost, path: str, microphon
     done = host.call("node", script, url, host.token(), transport, microphone, HOST, *NAMES)
     assert done.returncode == 0, done.stderr[-4000:]
     result = json.loads(done.stdout.splitlines()[-1])
-    assert result["transport"] == transport and "In Paris" in result["answer"]
+    assert result["transport"] == transport
+    assert result["asked"] == [QUESTION]
+    assert ANSWER.fullmatch(result["answer"]), result
+    assert min(result["loudest"]) > AUDIBLE, result
     sound_went(host, path)
 
 
@@ -208,8 +237,8 @@ def test_with_nginx_in_caddys_place_both_clients_talk_and_a_renewal_cuts_nothing
 ) -> None:
     host.let_out("accept")
     host.follow("nginx in Caddy")
-    host.follow("5. ", blocks=slice(1, 2))
     assert host.machine.sh("systemctl is-active caddy", timeout_s=30).returncode != 0
+    sees_addresses(host, *CALLERS[2:])
     said = renewed_under_a_call(host, "WebSocket")
     assert not [s for s in said if s["event"] == "ConnectionChanged"]
     test_a_question_in_chromium_is_answered(host, "WebSocket", microphone)

@@ -18,13 +18,15 @@ from tests.support.readmes import Fence, read_fences
 from tests.support.vm import Machine
 
 __all__ = [
-    *("CALL", "CALLER", "FOLDER", "HOST", "INSIDE", "NAMES"),
+    *("CALL", "CALLER", "CALLERS", "FOLDER", "HOST", "INSIDE", "NAMES"),
     *("SelfHost", "fences_of_the_recipe", "self_host"),
 ]
 
 FOLDER: Final = ROOT / "examples/self-host"
 HOST: Final = "203.0.113.10"
 CALLER: Final = "198.51.100.20"
+CALLERS: Final = tuple(f"198.51.100.{number}" for number in range(21, 25))
+"""More addresses of the caller's."""
 NAMES: Final = ("voice.example.com", "turn.example.com")
 CALL: Final = "8. A call"
 """The heading of what happens on another machine."""
@@ -195,6 +197,25 @@ class SelfHost:
         token: str = json.loads(done.stdout)["token"]
         return token
 
+    def wrong_keys(self, address: str, count: int, *, says: str) -> list[str]:
+        """Ask for a token with a wrong key, again and again: the HTTP status of each answer.
+
+        There is no body: curl stops sending when it is refused before, and the answer is cut then.
+
+        Args:
+            address: Which of the caller's addresses it comes from.
+            count: How often.
+            says: The address that it names as its own.
+        """
+        done = self.call(
+            *("curl", "--silent", "--show-error", "--interface", address),
+            *("--output", "/dev/null", "--write-out", "%{http_code}\n"),
+            *("-H", "Authorization: Bearer wrong", "-H", f"X-Forwarded-For: {says}"),
+            *("--request", "POST", f"https://{NAMES[0]}/v1/tokens?number=[1-{count}]"),
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
     def let_out(self, *rules: str) -> None:
         """Pass on what the caller sends if these rules of nftables accept it, and nothing else.
 
@@ -245,6 +266,9 @@ def self_host(folder: Path) -> Generator[SelfHost]:
         with network(folder) as net:
             net.add("caller", "middle", "host")
             net.join("caller", f"{CALLER}/24", "middle", "198.51.100.1/24")
+            for address in CALLERS:
+                here = ("dev", net.end("caller", "middle"))
+                net.ip("caller", "addr", "add", f"{address}/24", *here)
             net.join("host", f"{HOST}/24", "middle", "203.0.113.1/24")
             net.ip("caller", "route", "add", "default", "via", "198.51.100.1")
             net.ip("host", "route", "add", "default", "via", "203.0.113.1")

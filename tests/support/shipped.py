@@ -28,6 +28,7 @@ __all__ = ["WAYS", "Shipped", "shipped"]
 
 KEY: Final = "an operator's secret of more than 32 characters"
 PORT: Final = 7860
+HOST_6: Final = "2001:db8::10"
 WAYS: Final = ("direct", "caddy", "nginx", "caddy alone")
 """``caddy``: nginx shares out port 443, as the recipe has it; ``nginx``: it ends TLS, too; ``caddy
 alone``: TURN has an address of its own."""
@@ -83,10 +84,8 @@ class Shipped:
         env = dict(re.findall(r"^(VOXWIRE_\w+)=(.*)$", self._here(shared), re.MULTILINE)) | env
         for name in ("TURN_URLS", "TURN_SECRET_FILE", "KEYS_FILE", "ADMIN_ADDRESS"):
             del env[f"VOXWIRE_{name}"]
-        if self.way in ("nginx", "caddy alone"):  # they say who the client is
-            del env["VOXWIRE_MAX_PENDING_PER_ADDRESS"]
         if self.way == "direct":
-            for name in ("TRUSTED_PROXIES", "PUBLIC_URL", "MAX_PENDING_PER_ADDRESS"):
+            for name in ("TRUSTED_PROXIES", "PUBLIC_URL"):
                 del env[f"VOXWIRE_{name}"]
             env |= {"VOXWIRE_HOST": HOST, "VOXWIRE_PORT": str(PORT)}
         env |= settings
@@ -103,6 +102,9 @@ class Shipped:
             self._proxies["caddy"] = self._net.start("host", "env", home, *run, log="caddy.log")
             self._net.wait_for("caddy.log", "serving initial configuration", self._proxies["caddy"])
         if self.way in ("caddy", "nginx"):
+            routes = (FOLDER / "voxwire-routes.service").read_text("utf-8")
+            for command in re.findall(r"^ExecStart=-?(.+)$", routes, re.MULTILINE):
+                self._net.run("host", *command.split(), timeout_s=30)
             config = self.folder / "nginx.conf"
             config.write_text(self._here(self._nginx_conf()))
             run = ("nginx", "-c", config)
@@ -115,10 +117,7 @@ class Shipped:
 
     def _nginx_conf(self) -> str:
         stream = (FOLDER / "nginx-stream.conf").read_text("utf-8")
-        site = ""
-        if self.way == "nginx":
-            site = (FOLDER / "nginx-site.conf").read_text("utf-8")
-            stream = _edited(stream, "90-voxwire-stream.conf")
+        site = (FOLDER / "nginx-site.conf").read_text("utf-8") if self.way == "nginx" else ""
         return NGINX.format(module=MODULE, folder=self.folder, stream=stream, site=site)
 
     def _here(self, text: str) -> str:
@@ -191,11 +190,12 @@ class Shipped:
 
     def dial(self, address: str = CALLER, *, timeout_s: float = 10) -> socket.socket:
         """A TCP connection from an address of the caller's; nothing was said yet."""
+        six = ":" in address
         with self.inside():
-            made = socket.socket()
+            made = socket.socket(socket.AF_INET6 if six else socket.AF_INET)
         made.settimeout(timeout_s)
         made.bind((address, 0))
-        made.connect((HOST, PORT if self.way == "direct" else 443))
+        made.connect((HOST_6 if six else HOST, PORT if self.way == "direct" else 443))
         return made
 
     def speak_tls(self, made: socket.socket) -> socket.socket:
@@ -249,7 +249,8 @@ def _edited(text: str, name: str) -> str:
 
 @contextlib.contextmanager
 def shipped(way: str, **settings: str) -> Iterator[Shipped]:
-    """One that is ready, until the block ends; whoever calls may do so from 198.51.100.20 to .60.
+    """One that is ready, until the block ends; whoever calls may do so from 198.51.100.20 to .60,
+    and where nginx listens from 2001:db8::21, 2001:db8::22 and 2001:db8:0:1::21, ::22.
 
     Args:
         way: One of `WAYS`.
@@ -261,9 +262,13 @@ def shipped(way: str, **settings: str) -> Iterator[Shipped]:
         net.join("caller", f"{CALLER}/24", "host", "198.51.100.1/24")
         net.ip("host", "addr", "add", f"{HOST}/32", "dev", net.end("host", "caller"))
         net.ip("caller", "route", "add", "default", "via", "198.51.100.1")
+        here, there = net.end("caller", "host"), net.end("host", "caller")
         for number in range(21, 61):
-            here = ("dev", net.end("caller", "host"))
-            net.ip("caller", "addr", "add", f"198.51.100.{number}/24", *here)
+            net.ip("caller", "addr", "add", f"198.51.100.{number}/24", "dev", here)
+        for group in ("2001:db8:0:0:", "2001:db8:0:1:"):
+            net.ip("host", "addr", "add", f"{group}:10/64", "dev", there, "nodad")
+            for number in (21, 22):
+                net.ip("caller", "addr", "add", f"{group}:{number}/64", "dev", here, "nodad")
         (folder / "hosts").write_text(f"127.0.0.1 localhost\n{HOST} {' '.join(NAMES)}\n")
         (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
         one = Shipped(net, way, make_certificates(folder, name=NAMES[0]))
