@@ -15,6 +15,7 @@ TOOLS = {
     "firefox-esr": "firefox-esr",
     "pulseaudio": "pulseaudio",  # a sound card for Firefox, whose audio stands still without one
     "pactl": "pulseaudio-utils",
+    "redis-server": "redis-server",  # where several processes of a service agree
     # and the way of the Python client to it
     "/usr/lib/*/libportaudio.so.2": "libportaudio2",
     "/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so": "libasound2-plugins",

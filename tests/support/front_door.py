@@ -26,7 +26,7 @@ from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.session.start_pace import StartPace
 from voxwire_server.session.start_rates import StartRates
-from voxwire_server.session.store import Claim, Located, Owner, Saved, Use
+from voxwire_server.session.store import Heard, Held, Located, Replica, Saved
 from voxwire_server.session.ticket import Ticket
 from voxwire_server.tokens import Claims, Limits, TokenIssuer, TokenVerifier
 
@@ -122,27 +122,30 @@ class SlowStore(LocalStore):
         if pause_ms is not None:
             await asyncio.sleep(pause_ms / 1000)  # real time: slow
 
-    async def beat(self, me: Owner, sessions: Collection[str]) -> frozenset[str]:
-        return await self._slowly(super().beat(me, sessions))
+    async def beat(
+        self, me: Replica, sessions: Collection[Held] = (), *, gone: bool = False
+    ) -> Heard:
+        return await self._slowly(super().beat(me, sessions, gone=gone))
 
-    async def locate(self, session_id: str = "", *, nonce: bytes = b"") -> Located | None:
-        return await self._slowly(super().locate(session_id, nonce=nonce))
+    async def locate(self, session_id: str) -> Located | None:
+        return await self._slowly(super().locate(session_id))
 
-    async def take(
-        self, session_id: str, *, of: Owner | None, by: Owner | None, nonce: bytes = b""
-    ) -> Saved | None:
-        return await self._slowly(super().take(session_id, of=of, by=by, nonce=nonce))
+    async def take(self, session_id: str, *, of: str, by: str) -> Saved | None:
+        return await self._slowly(super().take(session_id, of=of, by=by))
 
-    async def count(self, user: str, session_id: str, *, limit: int | None) -> bool:
-        return await self._slowly(super().count(user, session_id, limit=limit))
+    async def count(
+        self, user: str, session_id: str, *, limit: int | None = None, back: bool = False
+    ) -> bool:
+        return await self._slowly(super().count(user, session_id, limit=limit, back=back))
 
     async def claim(
-        self, use: Use, *, after: str = "", back: bool = False, look: bool = False
-    ) -> Claim | None:
-        return await self._slowly(super().claim(use, after=after, back=back, look=look))
+        self, what: str, value: bytes = b"", *, instead_of: bytes = b"", until_s: float
+    ) -> bytes:
+        claiming = super().claim(what, value, instead_of=instead_of, until_s=until_s)
+        return await self._slowly(claiming)
 
-    async def save(self, session_id: str, me: Owner, snapshot: bytes) -> bool:
-        return await self._slowly(super().save(session_id, me, snapshot))
+    async def save(self, session_id: str, me: str, snapshot: bytes, *, term: int) -> bool:
+        return await self._slowly(super().save(session_id, me, snapshot, term=term))
 
     async def spend(self, payer: Payer, amounts: Amounts, *, now_s: float) -> Amounts:
         return await self._slowly(super().spend(payer, amounts, now_s=now_s))

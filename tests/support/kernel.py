@@ -21,7 +21,7 @@ from voxwire_server.lifecycle import Event
 from voxwire_server.ports import ControlChannel, Inbox, SessionFacts
 from voxwire_server.session.local_store import LocalStore
 from voxwire_server.session.session import Session
-from voxwire_server.session.store import Owner, Saved
+from voxwire_server.session.store import Saved
 from voxwire_server.session.ticket import Refused, Ticket
 
 __all__ = ["FEATURES", "Client", "HeldStore", "Kernel", "Line", "Recorder", "StubBot", "name_of"]
@@ -53,12 +53,10 @@ class HeldStore(LocalStore):
         super().__init__(now_s=lambda: NOW_S)
         self.free = asyncio.Event()
 
-    async def take(
-        self, session_id: str, *, of: Owner | None, by: Owner | None, nonce: bytes = b""
-    ) -> Saved | None:
-        if by is None:
+    async def take(self, session_id: str, *, of: str, by: str) -> Saved | None:
+        if not by:
             await self.free.wait()
-        return await super().take(session_id, of=of, by=by, nonce=nonce)
+        return await super().take(session_id, of=of, by=by)
 
 
 class StubBot:

@@ -18,6 +18,7 @@ from voxwire_server.authenticator import Authenticator
 from voxwire_server.bots.house import Bots, Servable, UnknownBotError, loaded
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.caps import Caps
+from voxwire_server.cluster import Cluster
 from voxwire_server.config import Settings
 from voxwire_server.gate import Gate, MissingKeyError, is_loopback, missing_key_message
 from voxwire_server.ice_servers import IceServers, IceServersError
@@ -33,6 +34,8 @@ from voxwire_server.routes.control import ControlRoute
 from voxwire_server.routes.entrance import Entrance
 from voxwire_server.routes.health import health_router
 from voxwire_server.routes.live_sessions import LiveSessions, states
+from voxwire_server.routes.peer_door import PeerDoor
+from voxwire_server.routes.peers import PEER_PATH, Carrier
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.routes.stock_files import StockFiles
@@ -254,6 +257,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
             one is needed.
         ProxiesError: The public URL or the proxies cannot be used.
         AdminKeyError: The operator's key cannot be used.
+        EngineError: The engine cannot be used.
     """
     if not is_loopback(settings.host) and not settings.has_key:
         raise MissingKeyError(missing_key_message(settings.host))
@@ -267,6 +271,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     authenticator = Authenticator.of(
         settings.authenticator, timeout_ms=settings.authenticator_timeout_ms
     )
+    cluster = Cluster.of(settings, ring, port=port)
     meters = Meters(lambda: states(registry), places=settings.max_sessions)
     load, pace = Load(settings.max_lag_ms), StartPace(settings.max_lag_ms, lambda: len(registry))
     rates = _start_rates(settings, proxies)
@@ -284,6 +289,9 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         load=load,
         pace=pace,
         starts=rates,
+        store=None if cluster is None else cluster.store,
+        peer_url="" if cluster is None else cluster.peer_url,
+        version=server_version(),
     )
     meters.watch(
         lambda: directory.places.busy,
@@ -319,6 +327,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         entrance,
         hello_timeout_ms=settings.hello_timeout_ms,
         server=f"voxwire-server {server_version()}",
+        carrier=None if cluster is None else Carrier(cluster.key),
     )
     about = {"library": "voxwire-server", "library_version": server_version()}
     uploads = Uploads(directory.file_room)
@@ -373,6 +382,9 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     files = StockFiles(uploads)
     routes.extend(StockHttp(directory.doorkeeper, gate, offers, starts, ice, files).routes())
     routes.append(WebSocketRoute(SESSION_PATH, control))
+    if cluster is not None:
+        routes.append(WebSocketRoute(PEER_PATH, PeerDoor(control, cluster.key, registry.name)))
+        life.when_ending(cluster.store.close)
     routes.extend(WebSocketRoute(path, stock) for path in STOCK_PATHS)
     routes.append(WebSocketRoute("/{path:path}", NotHere(refusals)))
     routes.append(check_route([] if settings.has_key else bots.names))

@@ -205,10 +205,13 @@ def _health() -> int:
 
 
 def _serve(settings: "Settings") -> int:
+    import asyncio
+
     from voxwire_server.admin.routes import AdminKeyError
     from voxwire_server.authenticator import AuthenticatorSettingError
     from voxwire_server.bots.house import Bots, BotsError
     from voxwire_server.bots.registry import BotNotFoundError, load_bot
+    from voxwire_server.cluster import why_no_engine
     from voxwire_server.ice_servers import IceServersError
     from voxwire_server.key_files import FileError
     from voxwire_server.keys import KeyRingError
@@ -224,6 +227,7 @@ def _serve(settings: "Settings") -> int:
         run_server,
         where,
     )
+    from voxwire_server.session.engine import EngineError
 
     try:
         log_as(settings)
@@ -239,6 +243,10 @@ def _serve(settings: "Settings") -> int:
         print(_why_not(settings.host, settings.port, error), file=sys.stderr)
         return 1
     port = port_of(listener)
+    if why := asyncio.run(why_no_engine(settings)):
+        listener.close()
+        print(f"voxwire-server: {why}", file=sys.stderr)
+        return 1
     try:
         bots = Bots([load_bot(name.strip()) for name in settings.bot.split(",")])
         server = make_server(settings, bots, port=port)
@@ -248,7 +256,7 @@ def _serve(settings: "Settings") -> int:
         return 1
     except (
         *(BotNotFoundError, BotsError, KeyRingError, IceServersError),
-        *(ProxiesError, AdminKeyError, FileError, AuthenticatorSettingError),
+        *(ProxiesError, AdminKeyError, FileError, AuthenticatorSettingError, EngineError),
     ) as error:
         listener.close()
         print(f"voxwire-server: {error}", file=sys.stderr)

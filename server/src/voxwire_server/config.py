@@ -143,6 +143,16 @@ class Settings(BaseSettings):
     """Origins that may connect beyond loopback, separated by commas; exact match."""
     max_sessions: int = Field(default=200, ge=1)
     """Sessions at once; one more is refused with CAPACITY."""
+    engine: str = Field(default="", repr=False)
+    """Where several processes of one service agree on sessions: ``redis://host:6379``,
+    ``rediss://…``, ``valkey://…``, ``unix:///run/redis.sock``, ``redis+sentinel://host1,host2/name``
+    or ``redis+cluster://host1,host2``; empty = this process is alone."""
+    engine_key: str = Field(default="", repr=False)
+    """Secret that these processes share, at least 32 characters; empty = their ``key``. Two,
+    separated by a comma, for rotation: the first one is written with."""
+    peer_url: str = Field(default="", pattern=r"^(|wss?://[^/?#]+/?|unix:/.+)$")
+    """Where the others reach this process: ``ws://10.0.0.5:7860``, ``unix:/run/voxwire/1.sock``;
+    empty = at ``host`` and ``port``, where that is one address."""
     max_waiting: int = Field(default=0, ge=0, le=10_000)
     """Clients that wait for a place, in the order of coming, instead of being refused with
     CAPACITY; 0 = nobody waits."""

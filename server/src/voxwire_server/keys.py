@@ -109,6 +109,13 @@ class KeyRing:
         """The names of the keys, that which signs first."""
         return tuple(self._keys)
 
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        """What its HS256 keys are made of, that which signs first."""
+        return tuple(
+            key.sign_with for key in self._keys.values() if isinstance(key.sign_with, bytes)
+        )
+
     def become(self, other: "KeyRing") -> None:
         """Have the keys of another ring from now on.
 

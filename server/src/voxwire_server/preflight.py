@@ -21,6 +21,7 @@ from voxwire_server.authenticator import Authenticator, AuthenticatorSettingErro
 from voxwire_server.bots.house import Bots, BotsError
 from voxwire_server.bots.registry import BotNotFoundError, LoadedBot, load_bot
 from voxwire_server.caps import Caps
+from voxwire_server.cluster import why_no_engine
 from voxwire_server.config import Settings, UnknownSettingError, check_names
 from voxwire_server.gate import MissingKeyError, is_loopback
 from voxwire_server.ice_servers import IceServers, IceServersError
@@ -82,6 +83,7 @@ async def preflight(settings: Settings) -> list[Finding]:
     """
     run = _Preflight(settings)
     looks = (run.keys, run.proxy, run.ice, run.certificate, run.port, run.turn, run.log, run.bots)
+    looks = (*looks, run.engine) if settings.engine else looks
     for look in looks:
         await look()
     return run.findings
@@ -94,6 +96,10 @@ class _Preflight:
 
     def note(self, name: str, state: State, detail: str) -> None:
         self.findings.append(Finding(name, state, detail))
+
+    async def engine(self) -> None:
+        why = await why_no_engine(self.settings)
+        self.note("engine", "failed" if why else "ok", why or "processes can agree there")
 
     async def keys(self) -> None:
         settings = self.settings

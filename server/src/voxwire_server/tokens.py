@@ -5,13 +5,11 @@ all input is a credential or may be one. The algorithm belongs to the key, never
 """
 
 import base64
-import heapq
-import hmac
 import json
 import re
 import secrets
 from collections.abc import Callable
-from typing import Annotated, Final, NamedTuple, cast
+from typing import Annotated, Final, cast
 
 from jwt import PyJWS
 from jwt.exceptions import PyJWTError
@@ -27,7 +25,6 @@ __all__ = [
     "Claims",
     "Limits",
     "Name",
-    "OneTimeUse",
     "TokenError",
     "TokenIssuer",
     "TokenVerifier",
@@ -265,90 +262,3 @@ class TokenVerifier:
             raise _unauthorized("the token is not valid yet; check the clocks")
         if claims.expires_at_s + LEEWAY_S <= now_s:
             raise _unauthorized("the token has expired; ask for a new one")
-
-
-class _Use(NamedTuple):
-    nonce: bytes
-    at_s: float
-    session_id: str
-    again: bool = False
-
-
-class OneTimeUse:
-    """Which one-time tokens were used, in memory.
-
-    An entry is kept for as long as its token verifies (``exp`` plus the leeway) and never dropped
-    earlier: when the store is full of live entries, new tokens are refused rather than old ones let
-    in again.
-
-    Args:
-        max_entries: Most entries at once.
-    """
-
-    def __init__(self, max_entries: int = 100_000) -> None:
-        self._max_entries = max_entries
-        self._used: dict[str, _Use | None] = {}
-        self._ends: list[tuple[float, str]] = []
-
-    def __len__(self) -> int:
-        return len(self._used)
-
-    def claim(
-        self, jti: str, nonce: bytes, *, exp_s: float, now_s: float, session_id: str = ""
-    ) -> bool:
-        """Use a token that was verified.
-
-        Args:
-            jti: The token's ``jti``.
-            nonce: The attach nonce of the Hello; the same one within 60 s is the same attach.
-            exp_s: The token's ``exp``.
-            now_s: Seconds since the epoch.
-            session_id: The session that it opens, kept of its first use.
-
-        Returns:
-            True when it may be used: for the first time, or again by the same attach.
-        """
-        if not self.may_claim(jti, nonce, exp_s=exp_s, now_s=now_s):
-            return False
-        if jti not in self._used:
-            heapq.heappush(self._ends, (exp_s + LEEWAY_S, jti))
-        if self._used.get(jti) is None:
-            self._used[jti] = _Use(nonce, now_s, session_id)
-        return True
-
-    def may_claim(self, jti: str, nonce: bytes, *, exp_s: float, now_s: float) -> bool:
-        """Whether it may be used, as :meth:`claim` says it."""
-        self.forget(now_s)
-        used = self._used.get(jti)
-        if used is not None:
-            same = bool(nonce) and hmac.compare_digest(used.nonce, nonce)
-            return same and now_s - used.at_s <= 60
-        if exp_s + LEEWAY_S <= now_s:
-            return False
-        return jti in self._used or len(self._used) < self._max_entries
-
-    def session_of(self, jti: str, *, now_s: float) -> str | None:
-        """The session that a token was used for; None = it is unused."""
-        self.forget(now_s)
-        used = self._used.get(jti)
-        return None if used is None else used.session_id
-
-    def hand_on(self, jti: str, session_id: str) -> None:
-        """The same attach opens another session with a used token."""
-        used = self._used.get(jti)
-        if used is not None:
-            self._used[jti] = used._replace(session_id=session_id, again=True)
-
-    def give_back(self, jti: str) -> None:
-        """Nothing came of the use of a token: it is as if it had not been used.
-
-        Nothing happens when it had opened another session before.
-        """
-        used = self._used.get(jti)
-        if used is not None and not used.again:
-            self._used[jti] = None  # its place stays: one token fills the store no faster for it
-
-    def forget(self, now_s: float) -> None:
-        """Drop what can no longer be replayed."""
-        while self._ends and self._ends[0][0] <= now_s:
-            del self._used[heapq.heappop(self._ends)[1]]

@@ -1,6 +1,8 @@
 """The one front door: who is let in, what is given back, and how a session ends that breaks."""
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
@@ -17,10 +19,10 @@ from voxwire_server.session.ice import SessionIce
 from voxwire_server.session.leases import BEAT_MS
 from voxwire_server.session.local_store import LocalStore
 from voxwire_server.session.session import Session
-from voxwire_server.session.store import Owner, StoreUnreachableError, Use
+from voxwire_server.session.store import Heard, Held, Replica, StoreUnreachableError
 from voxwire_server.session.ticket import At, Here, Refused, Ticket
 
-OTHER = Owner("other", "ws://other:7860/v1/session")
+OTHER = Replica(name="other", public_url="ws://other:7860/v1/session")
 EXPIRED = Refused(
     wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED, "the session is over, or it is not yours"
 )
@@ -225,7 +227,7 @@ class Unreachable(SlowStore):
         raise StoreUnreachableError
 
 
-@pytest.mark.parametrize("verb", ["locate", "take", "count", "claim"])
+@pytest.mark.parametrize("verb", ["take", "count", "claim"])
 @pytest.mark.parametrize("done", [False, True])
 def test_without_a_store_nobody_is_let_in_and_nothing_stays_used(verb: str, done: bool) -> None:
     time = VirtualTime()
@@ -242,11 +244,21 @@ def test_without_a_store_nobody_is_let_in_and_nothing_stays_used(verb: str, done
             assert len(store) == store.places_of("ada") == 0
             assert not store.is_used("token-of-ada")
         store.verb = ""
-        if verb == "locate" or not done:
+        if not done:
             await let_in(Caller(token_of(max_sessions=1)), process)
         await process.close()
 
     time.run(main())
+
+
+@in_virtual_time
+async def test_without_a_store_who_comes_back_is_asked_to_come_again(time: VirtualTime) -> None:
+    process = Process(Unreachable("locate", done=False), clock=time)
+    back = Caller(back=wire.Welcome(session_id="other.never", resume_token=bytes(16)))
+    answer = await back.come(process)
+    assert isinstance(answer, Refused)
+    assert (answer.code, answer.retry_after_ms) == (wire.ErrorCode.ERROR_CODE_CAPACITY, 1000)
+    await process.close()
 
 
 # several processes
@@ -255,11 +267,13 @@ def test_without_a_store_nobody_is_let_in_and_nothing_stays_used(verb: str, done
 @in_virtual_time
 async def test_a_session_of_another_process_is_told_where_it_is(time: VirtualTime) -> None:
     store = SlowStore(8)
-    here, there = Process(store, clock=time), Process(store, url=OTHER.url, clock=time)
+    here, there = Process(store, clock=time), Process(store, url=OTHER.public_url, clock=time)
+    await there.directory.leases.beat()
+    [replica] = there.directory.leases.replicas
     caller = Caller(token_of())
     await let_in(caller, there)
-    assert await Caller(back=caller.welcome).come(here) == At(OTHER.url)
-    assert await Caller(token_of(), nonce=caller.ticket.nonce).come(here) == At(OTHER.url)
+    assert await Caller(back=caller.welcome).come(here) == At(replica)
+    assert await Caller(token_of(), nonce=caller.ticket.nonce).come(here) == At(replica)
     assert await Caller(token_of("bob", token_id="token-of-bob"), bot="c").come(here) == Refused(
         wire.ErrorCode.ERROR_CODE_INVALID_ARGUMENT, "name one of: a, b"
     )
@@ -279,14 +293,14 @@ async def test_a_session_that_another_process_took_is_ended_at_the_next_beat(
     process.directory.begin()
     caller = Caller(token_of())
     session = await let_in(caller, process)
-    me = Owner(process.registry.name)
-    assert await process.store.take(session.id, of=me, by=OTHER) is not None
+    await process.store.take(session.id, of=process.registry.name, by=OTHER.name)
     await time.advance(BEAT_MS + 100)
     assert session.over
     [error] = [event.error for event in await caller.read() if event.HasField("error")]
     assert error.code == wire.ErrorCode.ERROR_CODE_SUPERSEDED
     await process.close()
-    assert await process.store.locate(session.id) == (session.id, OTHER)
+    located = await process.store.locate(session.id)
+    assert located is not None and (located.owner, located.term) == (OTHER.name, 2)
 
 
 class Beaten(LocalStore):
@@ -294,13 +308,18 @@ class Beaten(LocalStore):
 
     def __init__(self) -> None:
         super().__init__(now_s=lambda: NOW_S)
-        self.beats: list[Collection[str]] = []
+        self.beats: list[list[str]] = []
+        self.gone = 0
 
-    async def beat(self, me: Owner, sessions: Collection[str]) -> frozenset[str]:
-        self.beats.append(sessions)
+    async def beat(
+        self, me: Replica, sessions: Collection[Held] = (), *, gone: bool = False
+    ) -> Heard:
+        self.gone += gone
+        if not gone:
+            self.beats.append([held.session_id for held in sessions])
         if len(self.beats) == 2:
             raise StoreUnreachableError
-        return frozenset()
+        return Heard()
 
 
 @in_virtual_time
@@ -312,10 +331,10 @@ async def test_a_process_beats_until_it_ends_whether_or_not_the_store_answers(
     process.directory.begin()
     session = await let_in(Caller(token_of()), process)
     await time.advance(BEAT_MS * 5 + 10)
-    assert store.beats == [[session.id]] * 5
+    assert store.beats == [[]] + [[session.id]] * 5
     await process.close()
     await time.advance(BEAT_MS * 5)
-    assert len(store.beats) == 5
+    assert (len(store.beats), store.gone) == (6, 1)
 
 
 # an owner that breaks
@@ -385,15 +404,9 @@ async def test_a_use_of_a_token_is_bound_to_attach_and_session(time: VirtualTime
     process = Process(SlowStore(11), clock=time)
     caller = Caller(token_of())
     session = await let_in(caller, process)
-    use = Use(
-        token_id="token-of-ada",
-        nonce=caller.ticket.nonce,
-        session_id="x",
-        expires_at_s=NOW_S + 300,
-    )
-    claim = await process.store.claim(use)
-    assert claim is not None
-    assert claim.session_id == session.id
+    used = json.loads(await process.store.claim("token/token-of-ada", until_s=NOW_S + 300))
+    assert used["session"] == session.id
+    assert used["attach"] == hashlib.sha256(caller.ticket.nonce).hexdigest()
     await process.close()
 
 
@@ -405,11 +418,13 @@ class Forgetful(LocalStore):
         self.beats: list[list[str]] = []
         self.fails = False
 
-    async def beat(self, me: Owner, sessions: Collection[str]) -> frozenset[str]:
-        self.beats.append(list(sessions))
+    async def beat(
+        self, me: Replica, sessions: Collection[Held] = (), *, gone: bool = False
+    ) -> Heard:
+        self.beats.append([held.session_id for held in sessions])
         if self.fails:
             raise RuntimeError("a fault of the store")
-        return await super().beat(me, sessions)
+        return await super().beat(me, sessions, gone=gone)
 
 
 @in_virtual_time

@@ -11,7 +11,6 @@ from tests.support.front_door import Caller, Process, SlowStore, token_of
 from voxwire_protocol import wire
 from voxwire_protocol.virtual_time import VirtualTime
 from voxwire_server.session.local_store import LocalStore
-from voxwire_server.session.store import Claim, Use
 from voxwire_server.session.ticket import At, Here, Refused
 
 SCHEDULES = 1000
@@ -126,6 +125,8 @@ async def schedule(
 ) -> int:
     store = make(seed)
     processes = [Process(store, url=f"ws://{n}", clock=time) for n in range(num_processes)]
+    for process in processes:
+        await process.directory.leases.beat()
     try:
         return await held_to_account(Crowd(seed, processes, tokens), store, processes)
     finally:
@@ -172,24 +173,64 @@ def test_nor_when_two_processes_share_the_store(tokens: dict[str, str]) -> None:
     assert numbers.count(1) > FEWER // 2
 
 
+async def attaches(time: VirtualTime, seed: int, make: Callable[[int], SlowStore]) -> int:
+    """Twelve who come with three nonces and no token, to two processes.
+
+    Returns:
+        How many sessions there were.
+    """
+    store, rng = make(seed), random.Random(seed)
+    processes = [Process(store, key="", clock=time) for _ in range(2)]
+    for process in processes:
+        await process.directory.leases.beat()
+
+    async def one(nonce: bytes) -> Any:
+        await asyncio.sleep(rng.randrange(60) / 1000)
+        return await Caller(nonce=nonce).come(rng.choice(processes))
+
+    nonces = [bytes([number]) * 16 for number in range(3)]
+    async with asyncio.TaskGroup() as group:
+        coming = [group.create_task(one(nonce)) for nonce in nonces * 4]
+    assert all(isinstance(task.result(), Here | At) for task in coming)
+    await let_everything_end(processes)
+    sessions = [session for process in processes for session in process.sessions]
+    for nonce in nonces:
+        assert sum(s.numbered is not None and s.numbered.knows(nonce) for s in sessions) <= 1
+    assert len(store) == len(sessions)
+    for process in processes:
+        await process.close()
+    return len(sessions)
+
+
+def of_attaches(seed: int, make: Callable[[int], SlowStore] = SlowStore) -> int:
+    time = VirtualTime()
+    return time.run(attaches(time, seed, make))
+
+
+def test_one_attach_is_one_session_wherever_it_comes() -> None:
+    assert [of_attaches(seed) for seed in range(FEWER)] == [3] * FEWER
+
+
 class CountsWithAPause(SlowStore):
     """Looks, pauses, and enters only then."""
 
-    async def count(self, user: str, session_id: str, *, limit: int | None) -> bool:
+    async def count(
+        self, user: str, session_id: str, *, limit: int | None = None, back: bool = False
+    ) -> bool:
         good = limit is None or self.places_of(user) < limit
         await self.pause()
-        return good and await super().count(user, session_id, limit=None)
+        return (good or back) and await super().count(user, session_id, back=back)
 
 
 class ClaimsWithAPause(SlowStore):
     """Looks, pauses, and answers what it saw."""
 
     async def claim(
-        self, use: Use, *, after: str = "", back: bool = False, look: bool = False
-    ) -> Claim | None:
-        unused = not self.is_used(use.token_id)
-        claim = await super().claim(use, after=after, back=back, look=look)
-        return Claim(use.session_id, first=True) if unused and not back else claim
+        self, what: str, value: bytes = b"", *, instead_of: bytes = b"", until_s: float
+    ) -> bytes:
+        free = await LocalStore.claim(self, what, until_s=until_s) == instead_of
+        there = await super().claim(what, value, instead_of=instead_of, until_s=until_s)
+        return value if free and what.startswith("token/") else there
 
 
 @pytest.mark.parametrize(
@@ -201,3 +242,21 @@ def test_a_store_that_is_not_atomic_is_found_out(
     with pytest.raises(AssertionError):
         for seed in range(FEWER):
             run(seed, make=make, num_processes=2, tokens=tokens)
+
+
+class BindsWithAPause(SlowStore):
+    """Whoever claims a nonce has it."""
+
+    async def claim(
+        self, what: str, value: bytes = b"", *, instead_of: bytes = b"", until_s: float
+    ) -> bytes:
+        there = await LocalStore.claim(self, what, until_s=until_s)
+        if value and what.startswith("nonce/"):
+            instead_of = there
+        return await super().claim(what, value, instead_of=instead_of, until_s=until_s)
+
+
+def test_a_store_in_which_an_attach_is_bound_anew_is_found_out() -> None:
+    with pytest.raises(AssertionError):
+        for seed in range(FEWER):
+            of_attaches(seed, BindsWithAPause)

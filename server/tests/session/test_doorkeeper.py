@@ -25,11 +25,10 @@ from voxwire_server.session.refusals import REFUSALS, LeftError
 from voxwire_server.session.registry import CapacityError, SessionRegistry
 from voxwire_server.session.start_pace import StartPace
 from voxwire_server.session.start_rates import StartRates
-from voxwire_server.session.store import Claim, Use
 from voxwire_server.session.ticket import Refused
 from voxwire_server.session.token_uses import TokenUses
 from voxwire_server.session.waiting import Place
-from voxwire_server.tokens import TokenError
+from voxwire_server.tokens import TokenError, TokenVerifier
 
 ADDRESS = "203.0.113.7"
 TOKEN = "token-of-ada"
@@ -105,7 +104,12 @@ class Front:
                 authenticator=Authenticator(provider) if provider else None,
             ),
             places=self.places,
-            uses=TokenUses(self.store, max_wait_s=600, is_over=self._is_over),
+            uses=TokenUses(
+                self.store,
+                wall_s=lambda: self.now_s,
+                max_wait_s=600,
+                is_over=self._is_over,
+            ),
             accounts=self.accounts,
             starts=self.starts,
             told=self.told,
@@ -121,8 +125,11 @@ class Front:
 
     async def use(self) -> None:
         """Another attach has used ada's token."""
-        use = Use(token_id=TOKEN, nonce=b"", session_id="x", expires_at_s=NOW_S + 300)
-        assert await self.store.claim(use) is not None
+        uses = vars(self.doorkeeper)["_uses"]
+        claims = TokenVerifier(KeyRing.parse(key=KEY)).verify(token_of(token_id=TOKEN), now_s=NOW_S)
+        async with AsyncExitStack() as held:
+            await uses.reserve(claims, held, session_id="x", nonce=b"")
+            held.pop_all()
 
     async def spend(self) -> None:
         """Ada's day is used up, and that is known here."""
@@ -333,11 +340,11 @@ class Slow(LocalStore):
         self.answered = 0
 
     async def claim(
-        self, use: Use, *, after: str = "", back: bool = False, look: bool = False
-    ) -> Claim | None:
+        self, what: str, value: bytes = b"", *, instead_of: bytes = b"", until_s: float
+    ) -> bytes:
         await self.may.wait()
         self.answered += 1
-        return await super().claim(use, after=after, back=back, look=look)
+        return await super().claim(what, value, instead_of=instead_of, until_s=until_s)
 
 
 @in_virtual_time

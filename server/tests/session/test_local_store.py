@@ -5,11 +5,11 @@ import pytest
 from voxwire_server.caps import NOTHING, Amounts, Payer
 from voxwire_server.session import local_store
 from voxwire_server.session.local_store import LocalStore
-from voxwire_server.session.store import Claim, Owner, Saved, Use
+from voxwire_server.session.store import NOBODY, Heard, Held, Located, Replica, Saved
 
 NOW_S = 1_800_000_000.0
-ME, OTHER = Owner("me", "ws://me"), Owner("other", "ws://other")
-NONCE, ANOTHER = bytes(16), b"x" * 16
+ME, OTHER = Replica(name="me"), Replica(name="other", peer_url="ws://other")
+UNTIL_S = NOW_S + 300
 
 
 class Clock:
@@ -26,96 +26,104 @@ def store(clock: Clock) -> LocalStore:
     return LocalStore(now_s=lambda: clock.now_s)
 
 
-def use(session_id: str = "s", *, nonce: bytes = NONCE) -> Use:
-    return Use(token_id="t", nonce=nonce, session_id=session_id, expires_at_s=NOW_S + 300)
-
-
 async def test_a_session_is_entered_once_located_and_forgotten(store: LocalStore) -> None:
-    assert await store.take("s", of=None, by=ME, nonce=NONCE) == Saved(1)
-    assert await store.take("s", of=None, by=OTHER) is None
-    assert await store.locate("s") == await store.locate(nonce=NONCE) == ("s", ME)
-    assert await store.take("s", of=OTHER, by=None) is None
-    assert await store.take("s", of=ME, by=None) is not None
+    assert await store.take("s", of="", by="me") == Saved(1)
+    assert await store.take("s", of="", by="other") is None
+    assert await store.locate("s") == Located("me", Replica(name="me"), 1)
+    assert await store.take("s", of="other", by="") is None
+    assert await store.take("s", of="me", by="") is not None
     assert await store.locate("s") is None
-    assert await store.locate(nonce=NONCE) is None
-    assert await store.take("s", of=ME, by=None) is None
-    assert await store.take("s", of=None, by=None) is None
+    assert await store.take("s", of="me", by="") is None
+    assert await store.take("s", of="", by="") is None
     assert len(store) == 0
 
 
 async def test_of_two_that_take_the_session_of_a_dead_process_one_gets_it(
     store: LocalStore,
 ) -> None:
-    await store.take("s", of=None, by=OTHER)
-    assert await store.save("s", OTHER, b"what was said")
-    third = Owner("third")
-    taken = [await store.take("s", of=OTHER, by=by) for by in (ME, third)]
+    await store.take("s", of="", by="other")
+    assert await store.save("s", "other", b"what was said", term=1)
+    await store.beat(OTHER, gone=True)
+    assert await store.locate("s") == Located("other", None, 1, b"what was said")
+    taken = [await store.take("s", of="other", by=by) for by in ("me", "third")]
     assert taken == [Saved(2, b"what was said"), None]
-    assert not await store.save("s", OTHER, b"too late")
-    assert await store.beat(OTHER, ["s", "unknown"]) == {"s"}
-    assert await store.beat(ME, ["s"]) == frozenset()
+    assert not await store.save("s", "other", b"too late", term=1)
+    heard = await store.beat(OTHER, [Held("s", 1), Held("unknown", 1)])
+    assert heard == Heard(frozenset({"s"}), (OTHER,))
+    assert await store.beat(ME, [Held("s", 2)]) == Heard(frozenset(), (OTHER, ME))
 
 
-async def test_a_nonce_is_bound_anew_and_the_older_session_does_not_take_it_along(
+async def test_a_session_that_is_handed_over_is_whoever_s_comes_first(store: LocalStore) -> None:
+    await store.take("s", of="", by="other")
+    assert await store.take("s", of="other", by=NOBODY) == Saved(1)
+    assert await store.locate("s") == Located(NOBODY, None, 1)
+    assert await store.take("s", of=NOBODY, by="me") == Saved(2)
+    assert await store.take("s", of=NOBODY, by="other") is None
+
+
+async def test_what_was_forgotten_is_entered_again_and_what_is_older_gives_way(
     store: LocalStore,
 ) -> None:
-    await store.take("old", of=None, by=ME, nonce=NONCE)
-    await store.take("new", of=None, by=ME, nonce=NONCE)
-    await store.take("old", of=ME, by=None)
-    assert await store.locate(nonce=NONCE) == ("new", ME)
+    assert await store.beat(ME, [Held("s", 3, "ada")]) == Heard(frozenset(), (ME,))
+    assert await store.locate("s") == Located("me", ME, 3)
+    assert store.places_of("ada") == 1
+    assert (await store.beat(OTHER, [Held("s", 2, "ada")])).lost == {"s"}
+    assert (await store.beat(OTHER, [Held("s", 4, "ada")])).lost == frozenset()
+    assert await store.locate("s") == Located("other", OTHER, 4)
 
 
-async def test_places_are_limited_held_once_and_free_when_a_session_is_forgotten(
-    store: LocalStore,
-) -> None:
-    for session_id in ("a", "b", "c"):
-        await store.take(session_id, of=None, by=ME)
+async def test_places_are_limited_held_once_and_given_back(store: LocalStore) -> None:
     assert await store.count("ada", "a", limit=1)
     assert await store.count("ada", "a", limit=1)
     assert not await store.count("ada", "b", limit=1)
-    assert await store.count("ada", "b", limit=None)
+    assert await store.count("ada", "b")
     assert not await store.count("ada", "c", limit=2)
     assert await store.count("bob", "c", limit=1)
-    await store.take("a", of=ME, by=None)
-    assert store.places_of("ada") == 1
-    assert not await store.count("ada", "never entered", limit=None)
+    assert not await store.count("ada", "a", back=True)
+    assert not await store.count("carol", "never", back=True)
+    assert (store.places_of("ada"), store.places_of("carol")) == (1, 0)
 
 
-async def test_a_token_opens_one_session(store: LocalStore) -> None:
-    assert await store.claim(use()) == Claim("s", first=True)
-    assert await store.claim(use()) == Claim("s", first=False)
-    assert await store.claim(use("other")) == Claim("s", first=False)  # the same attach
-    assert await store.claim(use("other", nonce=ANOTHER)) is None
-    assert await store.claim(use(nonce=b"")) is None
+async def test_of_several_that_claim_the_same_one_gets_it(store: LocalStore) -> None:
+    assert await store.claim("token/t", until_s=UNTIL_S) == b""
+    assert await store.claim("token/t", b"1", until_s=UNTIL_S) == b"1"
+    assert await store.claim("token/t", b"2", until_s=UNTIL_S) == b"1"
+    assert await store.claim("token/t", b"2", instead_of=b"1", until_s=UNTIL_S) == b"2"
+    assert await store.claim("token/t", b"3", instead_of=b"1", until_s=UNTIL_S) == b"2"
+    assert await store.claim("token/t", instead_of=b"1", until_s=UNTIL_S) == b"2"
+    assert store.is_used("t")
+    assert await store.claim("token/t", instead_of=b"2", until_s=UNTIL_S) == b""
+    assert not store.is_used("t")
+    assert await store.claim("token/t", b"4", until_s=UNTIL_S) == b"4"
 
 
-async def test_the_same_attach_may_repeat_itself_for_a_minute(
+async def test_a_claim_is_kept_until_the_latest_that_was_said(
     store: LocalStore, clock: Clock
 ) -> None:
-    await store.claim(use())
-    clock.now_s += 60
-    assert await store.claim(use()) is not None
-    clock.now_s += 1
-    assert await store.claim(use()) is None
+    await store.claim("nonce/n", b"1", until_s=NOW_S + 60)
+    clock.now_s += 50
+    await store.claim("nonce/n", b"2", instead_of=b"1", until_s=NOW_S + 110)
+    await store.claim("nonce/n", b"3", instead_of=b"2", until_s=NOW_S + 70)
+    clock.now_s = NOW_S + 109
+    assert await store.claim("nonce/n", until_s=UNTIL_S) == b"3"
+    clock.now_s = NOW_S + 110
+    assert await store.claim("nonce/n", until_s=UNTIL_S) == b""
+    assert await store.claim("nonce/n", b"4", until_s=NOW_S) == b""
+    assert not vars(store)["_claims"] and not vars(store)["_ends"]
 
 
-async def test_what_came_to_nothing_is_given_back_and_nothing_else(store: LocalStore) -> None:
-    await store.claim(use())
-    await store.claim(use("other"), back=True)
-    assert store.is_used("t")
-    assert await store.claim(use(), back=True) is None
-    assert not store.is_used("t")
-    assert await store.claim(use("next", nonce=ANOTHER)) == Claim("next", first=True)
-
-
-async def test_a_session_that_is_over_is_followed_by_one_of_the_same_attach(
-    store: LocalStore,
+async def test_none_is_dropped_for_a_new_one_and_one_kind_leaves_room_for_another(
+    store: LocalStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await store.claim(use())
-    assert await store.claim(use("next"), after="s") == Claim("next", first=False)
-    assert await store.claim(use("third"), after="s") == Claim("next", first=False)
-    await store.claim(use("next"), back=True)  # it had opened a session before
-    assert store.is_used("t")
+    monkeypatch.setattr(local_store, "MAX_CLAIMS", 2)
+    for name in "ab":
+        await store.claim(f"token/{name}", b"1", until_s=UNTIL_S)
+    await store.claim("token/a", instead_of=b"1", until_s=UNTIL_S)
+    assert await store.claim("token/c", b"1", until_s=UNTIL_S) == b""
+    assert await store.claim("token/a", b"2", until_s=UNTIL_S) == b"2"  # it has its place still
+    assert await store.claim("nonce/c", b"1", until_s=UNTIL_S) == b"1"
+    clock.now_s = UNTIL_S
+    assert await store.claim("token/c", b"1", until_s=UNTIL_S + 1) == b"1"
 
 
 async def test_what_is_spent_adds_up_for_each_payer_until_the_day_is_over(

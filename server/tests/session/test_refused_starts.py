@@ -71,11 +71,11 @@ async def test_one_more_from_an_address_waits_and_is_let_in_when_it_was_told(
 @in_virtual_time
 async def test_a_full_server_counts_nothing(time: VirtualTime) -> None:
     process = limited(time, per_address="2/minute")
-    vars(process.registry)["_max_sessions"] = 0
+    process.registry.max_sessions = 0
     for _ in range(10):
         full = await caller(0, address=ADDRESS).come(process)
         assert full.code == wire.ErrorCode.ERROR_CODE_CAPACITY
-    vars(process.registry)["_max_sessions"] = 9
+    process.registry.max_sessions = 9
     for number in range(2):
         await let_in(caller(number, address=ADDRESS), process)
     assert await caller(2, address=ADDRESS).come(process) == here(60_000)

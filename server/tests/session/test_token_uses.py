@@ -1,23 +1,23 @@
 """A token is used once, behind a place of its user; nothing stays of what came to nothing."""
 
 import asyncio
+import json
 from collections.abc import Collection
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
-from tests.support.front_door import KEY, NOW_S, token_of
+from tests.support.front_door import KEY, NOW_S, SlowStore, token_of
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.authenticator import Identity
 from voxwire_server.keys import KeyRing
 from voxwire_server.session.local_store import LocalStore
 from voxwire_server.session.refusals import ElsewhereError
-from voxwire_server.session.store import Claim, Owner, StoreUnreachableError, Use
+from voxwire_server.session.store import Replica, StoreUnreachableError
 from voxwire_server.session.token_uses import TokenUsedError, TokenUses, TooManySessionsError
 from voxwire_server.tokens import LEEWAY_S, Claims, Limits, TokenVerifier
 
-ME = Owner("me")
 ONE, TWO = b"1" * 16, b"2" * 16
 TOKEN = "the-token"
 TTL_S = 300
@@ -42,11 +42,16 @@ class Door:
         self.store = LocalStore(now_s=lambda: self.now_s) if store is None else store
         self.over = set(over)
         self.elsewhere: set[str] = set()
-        self.uses = TokenUses(self.store, max_wait_s=max_wait_s, is_over=self._is_over)
+        self.uses = TokenUses(
+            self.store,
+            wall_s=lambda: self.now_s,
+            max_wait_s=max_wait_s,
+            is_over=self._is_over,
+        )
 
     async def _is_over(self, session_id: str) -> bool:
         if session_id in self.elsewhere:
-            raise ElsewhereError("ws://there")
+            raise ElsewhereError(Replica(name="there"))
         return session_id in self.over
 
     async def reserve(
@@ -58,7 +63,6 @@ class Door:
         stays: bool = True,
     ) -> None:
         """A session begins, or comes to nothing at last."""
-        await self.store.take(session_id, of=None, by=ME, nonce=nonce)
         async with AsyncExitStack() as held:
             claims = claims_of() if claims is None else claims
             await self.uses.reserve(claims, held, session_id=session_id, nonce=nonce)
@@ -101,7 +105,9 @@ async def test_a_session_that_another_process_has_is_not_followed_by_one_here() 
     door.elsewhere.add("there")
     with pytest.raises(ElsewhereError):
         await door.reserve("here")
-    assert await door.store.claim(use_of("there")) == Claim("there", first=False)
+    used = json.loads(await door.store.claim(f"token/{TOKEN}", until_s=NOW_S + TTL_S))
+    assert (used["session"], used["again"]) == ("there", False)
+    assert ONE not in bytes.fromhex(used["attach"])  # what is kept is no secret
 
 
 async def test_the_place_of_the_user_comes_first_and_his_token_is_not_used_without_one() -> None:
@@ -110,7 +116,7 @@ async def test_the_place_of_the_user_comes_first_and_his_token_is_not_used_witho
     with pytest.raises(TooManySessionsError):
         await door.reserve("b", claims=claims_of(max_sessions=1))
     assert not door.is_used
-    await door.store.take("a", of=ME, by=None)
+    await door.store.count("ada", "a", back=True)
     await door.reserve("b", claims=claims_of(max_sessions=1))
 
 
@@ -140,7 +146,6 @@ async def test_who_looks_waits_for_one_of_his_user_s_who_may_give_it_back(
     door = Door()
     looks: list[asyncio.Task[None]] = []
     async with door.uses.users.of("ada"), AsyncExitStack() as held:
-        await door.store.take("a", of=None, by=ME)
         await door.uses.reserve(claims_of(), held, session_id="a", nonce=ONE)
         looks.append(asyncio.ensure_future(door.uses.look(claims_of(), TWO)))
         await time.advance(1000)
@@ -165,6 +170,47 @@ async def test_the_same_attach_once_more_gives_back_no_more_than_its_own_first_u
             await door.uses.again(claims_of(), held, session_id="a", nonce=TWO)
 
 
+@in_virtual_time
+async def test_of_1000_concurrent_replays_one_is_accepted(time: VirtualTime) -> None:
+    door = Door(SlowStore(1))
+    nonces = [number.to_bytes(16, "big") for number in range(1000)]
+
+    async def come(nonce: bytes) -> bool:
+        try:
+            await door.reserve(f"session-{nonce[-2:].hex()}", nonce)
+        except TokenUsedError:
+            return False
+        return True
+
+    accepted = await asyncio.gather(*map(come, nonces))
+    assert sum(accepted) == 1
+    winner = nonces[accepted.index(True)]
+    for _ in range(9):
+        await door.uses.look(claims_of(), winner)
+    with pytest.raises(TokenUsedError):  # its session goes on
+        await door.reserve("another", winner)
+
+
+async def test_without_a_nonce_it_is_used_once_and_that_is_all() -> None:
+    door = Door(over=["a"])
+    await door.reserve("a", b"")
+    with pytest.raises(TokenUsedError):
+        await door.reserve("b", b"")
+
+
+async def test_a_used_token_stays_used_until_it_no_longer_verifies() -> None:
+    door = Door()
+    await door.reserve("a")
+    for later_s in (TTL_S - 1, TTL_S, TTL_S + LEEWAY_S - 1):
+        door.now_s = NOW_S + later_s
+        with pytest.raises(TokenUsedError):
+            await door.reserve("b", TWO)
+    door.now_s = NOW_S + TTL_S + LEEWAY_S
+    assert not door.is_used
+    with pytest.raises(TokenUsedError):  # whoever verified it just before
+        await door.reserve("b", TWO)
+
+
 @pytest.mark.parametrize(("max_wait_s", "good"), [(0, False), (600, True)])
 async def test_a_token_runs_out_in_no_line_and_is_good_once(max_wait_s: float, good: bool) -> None:
     door = Door(max_wait_s=max_wait_s)
@@ -179,18 +225,14 @@ class Silent(LocalStore):
     """Does not answer when something is given back."""
 
     async def claim(
-        self, use: Use, *, after: str = "", back: bool = False, look: bool = False
-    ) -> Claim | None:
-        if back:
+        self, what: str, value: bytes = b"", *, instead_of: bytes = b"", until_s: float
+    ) -> bytes:
+        if instead_of and not value:
             raise StoreUnreachableError
-        return await super().claim(use, after=after, look=look)
+        return await super().claim(what, value, instead_of=instead_of, until_s=until_s)
 
 
 async def test_what_cannot_be_given_back_fails_nobody(caplog: pytest.LogCaptureFixture) -> None:
     door = Door(Silent(now_s=lambda: NOW_S))
     await door.reserve("a", stays=False)
     assert "a token could not be given back" in caplog.text
-
-
-def use_of(session_id: str) -> Use:
-    return Use(token_id=TOKEN, nonce=ONE, session_id=session_id, expires_at_s=NOW_S + TTL_S)

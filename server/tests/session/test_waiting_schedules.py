@@ -1,6 +1,7 @@
 """Six who come to two places, wait, hang up and come again; a store lets anything happen."""
 
 import asyncio
+import hashlib
 import random
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests.support.front_door import Caller, Process, SlowStore, token_of
 from voxwire_protocol import wire
 from voxwire_protocol.virtual_time import VirtualTime
-from voxwire_server.session.store import Owner, Saved
+from voxwire_server.session.store import Saved
 from voxwire_server.session.ticket import At, Here, Refused
 from voxwire_server.session.waiting import Place
 
@@ -24,6 +25,11 @@ EXPECTED = {
     wire.ErrorCode.ERROR_CODE_UNAUTHORIZED,
 }
 
+NONCES = {
+    f"nonce/{hashlib.sha256(nonce).hexdigest()}": nonce
+    for nonce in (bytes([number]) * 16 for number in range(GUESTS))
+}
+
 
 class Ledger(SlowStore):
     """Notes who has got a place, in their order, and how many waited when he did."""
@@ -31,15 +37,25 @@ class Ledger(SlowStore):
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.process: Process | None = None
-        self.granted: list[tuple[bytes, int]] = []
+        self._waiting: dict[str, int] = {}
+        self._nonces: dict[str, bytes] = {}
 
-    async def take(
-        self, session_id: str, *, of: Owner | None, by: Owner | None, nonce: bytes = b""
-    ) -> Saved | None:
-        if by is not None and of is None:
+    @property
+    def granted(self) -> list[tuple[bytes, int]]:
+        return [(self._nonces[it], num) for it, num in self._waiting.items() if it in self._nonces]
+
+    async def take(self, session_id: str, *, of: str, by: str) -> Saved | None:
+        if not of:
             assert self.process is not None
-            self.granted.append((nonce, len(self.process.directory.places.waiting_room)))
-        return await super().take(session_id, of=of, by=by, nonce=nonce)
+            self._waiting[session_id] = len(self.process.directory.places.waiting_room)
+        return await super().take(session_id, of=of, by=by)
+
+    async def claim(
+        self, what: str, value: bytes = b"", *, instead_of: bytes = b"", until_s: float
+    ) -> bytes:
+        if value and what in NONCES:
+            self._nonces[value.decode()] = NONCES[what]
+        return await super().claim(what, value, instead_of=instead_of, until_s=until_s)
 
 
 class Crowd:

@@ -14,10 +14,12 @@ from voxwire_server.gate import Refusal, address_of, headers_of
 from voxwire_server.lifecycle import Event
 from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.hello import RefusedError, facts_of, read_hello, ticket_of
+from voxwire_server.routes.peers import Carrier, Errand
 from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.routes.waiting_socket import MAX_KEPT_BYTES, WaitingSocket
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.session import Session
+from voxwire_server.session.store import Replica
 from voxwire_server.session.ticket import At, Here, Refused
 
 __all__ = ["ControlRoute"]
@@ -30,6 +32,7 @@ _NO_SUBPROTOCOL: Final = Refusal(
 )
 _CLOSE_SECS: Final = 2.0
 _ELSEWHERE: Final = "another process of this service has the session"
+_ELSEWHERE_MS: Final = 1000
 _OVERFULL: Final = Refused(
     wire.ErrorCode.ERROR_CODE_TOO_LARGE,
     f"who waits for a place may say {MAX_KEPT_BYTES} bytes, with 256 for each message",
@@ -99,15 +102,23 @@ class ControlRoute:
         entrance: Lets WebSockets in.
         hello_timeout_ms: Longest wait for a Hello.
         server: Name and version of the server.
+        carrier: Carries clients to other processes; None = there are none.
     """
 
     def __init__(
-        self, directory: Directory, entrance: Entrance, *, hello_timeout_ms: int, server: str
+        self,
+        directory: Directory,
+        entrance: Entrance,
+        *,
+        hello_timeout_ms: int,
+        server: str,
+        carrier: Carrier | None = None,
     ) -> None:
         self._directory = directory
         self._entrance = entrance
         self._hello_timeout_ms = hello_timeout_ms
         self._server = server
+        self._carrier = carrier
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Serve one WebSocket."""
@@ -129,17 +140,49 @@ class ControlRoute:
             return
         if hello is None:
             return
+        headers = scope["headers"]
+        errand = Errand(
+            hello,
+            address=address_of(scope),
+            is_local=self._entrance.gate.is_local_program(scope),
+            origin=next((value for name, value in headers if name == b"origin"), b""),
+            headers=headers_of(scope),
+        )
+        await self.attach(errand, receive, send, socket)
+
+    async def attach(
+        self,
+        errand: Errand,
+        receive: Receive,
+        send: Send,
+        socket: SocketControl,
+        *,
+        carried: bool = False,
+    ) -> None:
+        """Put somebody on his session, and serve him until his socket is gone.
+
+        Args:
+            errand: Who comes, with his first message.
+            receive: ASGI ``receive`` of his socket, which is accepted.
+            send: ASGI ``send`` of the same.
+            socket: What else can be done to it.
+            carried: Another process has carried him here; it is not done again.
+        """
+        try:
+            hello = read_hello(errand.hello)
+        except RefusedError as error:
+            await _turn_away(send, error.refused)
+            return
         link = ControlLink(send, abort=socket.abort)
-        origin = next((value for name, value in scope["headers"] if name == b"origin"), b"")
         waiting = WaitingSocket(receive, send, socket)
         attach = self._directory.attach(
             ticket_of(
                 hello,
-                is_local=self._entrance.gate.is_local_program(scope),
-                address=address_of(scope),
-                headers=headers_of(scope),
+                is_local=errand.is_local,
+                address=errand.address,
+                headers=errand.headers,
             ),
-            facts_of(hello, origin=origin),
+            facts_of(hello, origin=errand.origin),
             _Socket(link, hello, self._server),
             waits=waiting.tell if wire.Feature.FEATURE_WAITING in hello.features else None,
         )
@@ -150,21 +193,34 @@ class ControlRoute:
             case Here(session):
                 socket.admitted()
                 await self._serve(session, link, waiting.receive)
-            case At(url):
-                await _send_on(send, url)
+            case At(replica):
+                socket.admitted()
+                await self._elsewhere(errand, replica, waiting.receive, send, carried=carried)
             case Refused():
                 await _turn_away(send, answer)
 
-    async def _hello(self, receive: Receive) -> wire.Hello | None:
+    async def _elsewhere(
+        self, errand: Errand, replica: Replica, receive: Receive, send: Send, *, carried: bool
+    ) -> None:
+        """Another process has the session: carry the client there, or say where it is."""
+        if self._carrier is not None and replica.peer_url and not carried:
+            if await self._carrier.carry(errand, replica, receive, send):
+                return
+        elif replica.public_url:
+            await _send_on(send, replica.public_url)
+            return
+        code = wire.ErrorCode.ERROR_CODE_GOING_AWAY
+        await _turn_away(send, Refused(code, _ELSEWHERE, _ELSEWHERE_MS))
+
+    async def _hello(self, receive: Receive) -> bytes | None:
+        """The first message; None = there is none, and nobody any more."""
         timeout_ms = self._hello_timeout_ms
         try:
             event = await asyncio.wait_for(receive(), timeout_ms / 1000)
         except TimeoutError:
             reason = f"no Hello within {timeout_ms} ms"
             raise RefusedError(wire.ErrorCode.ERROR_CODE_TIMEOUT, reason) from None
-        if event["type"] == "websocket.disconnect":
-            return None
-        return read_hello(event.get("bytes"))
+        return None if event["type"] == "websocket.disconnect" else event.get("bytes") or b""
 
     async def _serve(self, session: Session, link: ControlLink, receive: Receive) -> None:
         """Carry the session until the socket is gone, or another one has taken it over."""

@@ -40,6 +40,7 @@ from voxwire_server.session.local_store import LocalStore
 from voxwire_server.session.places import Places
 from voxwire_server.session.refusals import (
     REFUSALS,
+    BusyError,
     ClosingError,
     ElsewhereError,
     LeftError,
@@ -51,12 +52,13 @@ from voxwire_server.session.single_file import SingleFile
 from voxwire_server.session.spending import Spending
 from voxwire_server.session.start_pace import StartPace
 from voxwire_server.session.start_rates import StartRates
-from voxwire_server.session.store import Owner, SessionStore, StoreUnreachableError
+from voxwire_server.session.store import Replica, SessionStore, StoreUnreachableError
 from voxwire_server.session.tasks import Work
 from voxwire_server.session.ticket import Arrival, At, Here, Refused, Ticket
 from voxwire_server.session.token_uses import TokenUsedError, TokenUses
 from voxwire_server.session.told import NOBODY, Told
 from voxwire_server.session.waiting_room import Tell
+from voxwire_server.session.whereabouts import Whereabouts
 from voxwire_server.tokens import Claims, TokenError
 
 __all__ = ["Directory"]
@@ -81,6 +83,8 @@ class Directory:
         starts: Counts how many begin; None = as many as want.
         store: Where processes agree; None = this one is alone.
         url: Where clients reach this one process; empty = it has no URL of its own.
+        peer_url: Where the other processes reach it; empty = they do not.
+        version: Of this code, which the other processes are told.
         clock: The clock to run by.
         wall_s: The wall clock, seconds since the epoch.
         jitter: 0 to 1, for how long those who find no room stay away: not all equally long.
@@ -99,6 +103,8 @@ class Directory:
         starts: StartRates | None = None,
         store: SessionStore | None = None,
         url: str = "",
+        peer_url: str = "",
+        version: str = "",
         clock: Clock = SYSTEM_CLOCK,
         wall_s: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
@@ -109,14 +115,15 @@ class Directory:
         self._ice = IceServers.parse() if ice is None else ice
         self._store: SessionStore = LocalStore(now_s=wall_s) if store is None else store
         self._told = told
-        self._me = Owner(registry.name, url)
+        self._me = registry.name
         self._clock = clock
         self._starts = starts
         self.file_room = FileRoom(settings.files_total_bytes)
         """The memory for files of all sessions."""
         self._attempts = SingleFile()
         self._work = Work(_failed)
-        self.leases = Leases(registry, self._store, self._me, clock=clock, spawn=self._work.spawn)
+        me = Replica(name=registry.name, peer_url=peer_url, public_url=url, version=version)
+        self.leases = Leases(registry, self._store, me, clock=clock, spawn=self._work.spawn)
         """What tells the store that this process lives."""
         self.places = Places(
             registry,
@@ -128,10 +135,12 @@ class Directory:
             crowded=starts.crowded,
         )
         """Who gets a place, and when."""
+        self._whereabouts = Whereabouts(registry, self._store, self._me, wall_s=wall_s)
         self._uses = TokenUses(
             self._store,
+            wall_s=wall_s,
             max_wait_s=settings.max_wait_s if settings.max_waiting else 0,
-            is_over=self._is_over,
+            is_over=self._whereabouts.is_over,
         )
         self._accounts = Accounts(
             self._store,
@@ -216,7 +225,7 @@ class Directory:
                     return Here(await self._resume(attempt))
                 return Here(await self._begin(attempt))
         except ElsewhereError as elsewhere:
-            return At(elsewhere.url)
+            return At(elsewhere.replica)
         except REFUSALS as error:
             return self.doorkeeper.refused(error)
 
@@ -228,7 +237,7 @@ class Directory:
             raise ClosingError
         session = self._registry.get(ticket.session_id)
         if session is None:
-            await self._elsewhere(ticket.session_id)
+            await self._whereabouts.find(ticket.session_id)
             raise NotYoursError
         self._check_resume(session, attempt)
         # not needed; one that comes along must be the same user's
@@ -261,28 +270,11 @@ class Directory:
                 return None
             raise
 
-    async def _elsewhere(self, session_id: str = "", *, nonce: bytes = b"") -> str:
-        """The session of a nonce, if it is of this process; empty = there is none.
-
-        Raises:
-            ElsewhereError: Another process owns it.
-        """
-        located = await self._store.locate(session_id, nonce=nonce)
-        if located is None:
-            return ""
-        if located.owner.name != self._me.name and located.owner.url:
-            raise ElsewhereError(located.owner.url)
-        return located.session_id
-
-    async def _is_over(self, session_id: str) -> bool:
-        session = self._registry.get(await self._elsewhere(session_id))
-        return session is None or session.over
-
     # beginning
 
     async def _begin(self, attempt: Attempt) -> Session:
         nonce = attempt.ticket.nonce
-        known = await self._elsewhere(nonce=nonce) if nonce else ""
+        known = await self._whereabouts.opened_by(nonce) if nonce else ""
         session = self._registry.get(known)
         if session is not None and self._goes_on(session, attempt):
             return await self._again(session, attempt)
@@ -293,10 +285,14 @@ class Directory:
                 await turn.enter_async_context(self._uses.users.of(claims.user))
                 self._starts.check_user(claims.user)  # of several at once, too
             self._starts.come(attempt.ticket.counts_for)
-            held.push_async_callback(self._forget, session_id)
+            user = "" if claims is None else claims.user
+            held.push_async_callback(self._forget, session_id, user)
             caps = self._accounts.caps_of(admitted.bot, claims)
             try:
-                await self._store.take(session_id, of=None, by=self._me, nonce=nonce)
+                if await self._store.take(session_id, of="", by=self._me) is None:
+                    raise BusyError  # random ids: somebody is not
+                if nonce:
+                    await self._whereabouts.open(nonce, session_id, after=known)
                 await self._accounts.check(caps)
                 if claims is not None:
                     await self._uses.reserve(claims, held, session_id=session_id, nonce=nonce)
@@ -389,12 +385,18 @@ class Directory:
         async with AsyncExitStack() as turn:
             if session.facts.user:
                 await turn.enter_async_context(self._uses.users.of(session.facts.user))
-            await self._forget(session.id)
+            await self._forget(session.id, session.facts.user)
 
-    async def _forget(self, session_id: str) -> None:
+    async def _forget(self, session_id: str, user: str) -> None:
+        await self.leases.settled()
         try:
-            await self._store.take(session_id, of=self._me, by=None)
+            if user:
+                await self._store.count(user, session_id, back=True)
         except StoreUnreachableError:  # its lease runs out
+            _log.warning("a user's place could not be given back")
+        try:
+            await self._store.take(session_id, of=self._me, by="")
+        except StoreUnreachableError:
             _log.warning("a session could not be taken out of the store")
 
     # the process
@@ -422,6 +424,7 @@ class Directory:
         await self._registry.close(timeout_ms)
         self.leases.stop()
         await self._work.finish(max(_GIVING_BACK_S, until_s - loop.time()))
+        await self.leases.gone()
 
 
 def _failed(error: BaseException) -> None:

@@ -1,13 +1,15 @@
 """What a process keeps in the store: its leases, renewed as long as it lives."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Final
 
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock, Timer
 from voxwire_server.session.registry import SessionRegistry
-from voxwire_server.session.store import Owner, SessionStore, StoreUnreachableError
+from voxwire_server.session.store import Held, Replica, SessionStore, StoreUnreachableError
 
 __all__ = ["BEAT_MS", "Leases"]
 
@@ -38,7 +40,7 @@ class Leases:
         self,
         registry: SessionRegistry,
         store: SessionStore,
-        me: Owner,
+        me: Replica,
         *,
         clock: Clock,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
@@ -48,17 +50,42 @@ class Leases:
         self._me = me
         self._clock = clock
         self._spawn = spawn
+        self.replicas: tuple[Replica, ...] = ()
+        """The processes that lived when the store answered last, this one included."""
         self._next_beat: Timer | None = None
+        self._beating = asyncio.Lock()
+        self._begun = False
 
     def begin(self) -> None:
-        """Tell the store that this process lives, from now on. Idempotent."""
-        if self._next_beat is None:
-            self._beat_later()
+        """Tell the store that this process lives, now and from now on. Idempotent."""
+        if not self._begun:
+            self._begun = True
+            self._spawn(self._beat())
 
     def stop(self) -> None:
         """The process ends. Idempotent."""
         if self._next_beat is not None:
             self._next_beat.cancel()
+
+    async def gone(self) -> None:
+        """The process has ended its sessions: what it has still may be taken. Idempotent."""
+        if self._begun:
+            self._begun = False
+            try:
+                async with self._beating:
+                    await self._store.beat(self._who(), gone=True)
+            except StoreUnreachableError:  # its leases run out
+                _log.warning("the store could not be told that this process ends")
+            except Exception:  # whoever ends a process does so whatever the store does
+                _log.exception("the store failed")
+
+    async def settled(self) -> None:
+        """Wait until the store has done what it was told last of the sessions that there are.
+
+        For whoever takes a session out: a beat that is still on its way would enter it again.
+        """
+        async with self._beating:
+            pass
 
     def _beat_later(self) -> None:
         self._next_beat = self._clock.call_later(BEAT_MS, lambda: self._spawn(self._beat()))
@@ -72,15 +99,32 @@ class Leases:
             if not self._registry.closing:
                 self._beat_later()
 
+    def _who(self) -> Replica:
+        return replace(
+            self._me,
+            num_sessions=len(self._registry),
+            max_sessions=self._registry.max_sessions,
+            leaving=self._registry.leaving,
+        )
+
     async def beat(self) -> None:
         """Renew the leases of this process, and end the sessions that another one has taken.
 
         Raises:
             StoreUnreachableError: Nothing has changed.
         """
-        mine = [session.id for session in self._registry if not session.over]
-        lost = await self._store.beat(self._me, mine)
-        for session_id in lost:
+        async with self._beating:
+            await self._renew()
+
+    async def _renew(self) -> None:
+        mine = [
+            Held(session.id, session.term, session.facts.user)
+            for session in self._registry
+            if not session.over
+        ]
+        heard = await self._store.beat(self._who(), mine)
+        self.replicas = heard.replicas
+        for session_id in heard.lost:
             session = self._registry.get(session_id)
             if session is not None:
                 session.end(wire.EndReason.END_REASON_ERROR, _TAKEN)

@@ -1,17 +1,20 @@
 """The store of a service that is one process."""
 
+import heapq
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
 from voxwire_server.caps import NOTHING, Amounts, Payer, day_of
-from voxwire_server.session.store import Claim, Located, Owner, Saved, Use
-from voxwire_server.tokens import OneTimeUse
+from voxwire_server.session.store import NOBODY, Heard, Held, Located, Replica, Saved
 
-__all__ = ["MAX_PAYERS", "LocalStore"]
+__all__ = ["MAX_CLAIMS", "MAX_PAYERS", "LocalStore"]
 
+MAX_CLAIMS: Final = 100_000
+"""Most claims of one kind at once. None is dropped before its time: when there are as many, new
+ones are refused rather than old ones let in again."""
 MAX_PAYERS: Final = 100_000
 """Most users and bots whose day it remembers; whoever has spent nothing for the longest time is
 forgotten first."""
@@ -19,17 +22,22 @@ forgotten first."""
 
 @dataclass(slots=True)
 class _Record:
-    owner: Owner
-    nonce: bytes
-    epoch: int = 1
-    user: str = ""
+    owner: str
+    term: int = 1
     snapshot: bytes = b""
+
+
+@dataclass(slots=True)
+class _Claim:
+    value: bytes
+    until_s: float
 
 
 class LocalStore:
     """The store of a service that is one process: nothing of it outlives the process.
 
-    Nobody's lease runs out, since whoever asks is alive.
+    A process is dead when it has said that it is gone; nobody's lease runs out, since whoever asks
+    is alive.
 
     Args:
         now_s: The wall clock, seconds since the epoch.
@@ -37,10 +45,13 @@ class LocalStore:
 
     def __init__(self, *, now_s: Callable[[], float] = time.time) -> None:
         self._now_s = now_s
+        self._replicas: dict[str, Replica] = {}
+        self._gone: set[str] = set()
         self._records: dict[str, _Record] = {}
-        self._by_nonce: dict[bytes, str] = {}
         self._places: dict[str, set[str]] = {}
-        self._tokens = OneTimeUse()
+        self._claims: dict[str, _Claim] = {}
+        self._num_claims: Counter[str] = Counter()
+        self._ends: list[tuple[float, str]] = []
         self._day = 0
         self._spent: OrderedDict[Payer, Amounts] = OrderedDict()
 
@@ -54,92 +65,106 @@ class LocalStore:
 
     def is_used(self, token_id: str) -> bool:
         """True when a token is used up."""
-        return self._tokens.session_of(token_id, now_s=self._now_s()) is not None
+        return bool(self._claimed(f"token/{token_id}"))
 
-    async def beat(self, me: Owner, sessions: Collection[str]) -> frozenset[str]:
+    async def beat(
+        self, me: Replica, sessions: Collection[Held] = (), *, gone: bool = False
+    ) -> Heard:
         """Say that a process lives (:meth:`SessionStore.beat`)."""
-        return frozenset(
-            session_id
-            for session_id in sessions
-            if (record := self._records.get(session_id)) is not None
-            and record.owner.name != me.name
-        )
+        if gone:
+            self._replicas.pop(me.name, None)
+            self._gone.add(me.name)
+            return Heard()
+        self._replicas[me.name] = me
+        lost: set[str] = set()
+        for held in sessions:
+            record = self._records.get(held.session_id)
+            if record is not None and record.owner != me.name and record.term >= held.term:
+                lost.add(held.session_id)
+                continue
+            if record is None or record.owner != me.name:
+                self._records[held.session_id] = _Record(me.name, held.term)
+            if held.user:
+                self._places.setdefault(held.user, set()).add(held.session_id)
+        return Heard(frozenset(lost), tuple(self._replicas.values()))
 
-    async def locate(self, session_id: str = "", *, nonce: bytes = b"") -> Located | None:
+    async def locate(self, session_id: str) -> Located | None:
         """Find a session (:meth:`SessionStore.locate`)."""
-        found = session_id or self._by_nonce.get(nonce, "")
-        record = self._records.get(found)
-        return None if record is None else Located(found, record.owner)
+        record = self._records.get(session_id)
+        if record is None:
+            return None
+        if record.owner in self._gone or record.owner == NOBODY:
+            return Located(record.owner, None, record.term, record.snapshot)
+        replica = self._replicas.get(record.owner) or Replica(name=record.owner)
+        return Located(record.owner, replica, record.term)
 
-    async def take(
-        self, session_id: str, *, of: Owner | None, by: Owner | None, nonce: bytes = b""
-    ) -> Saved | None:
+    async def take(self, session_id: str, *, of: str, by: str) -> Saved | None:
         """Change the owner of a session (:meth:`SessionStore.take`)."""
         record = self._records.get(session_id)
-        if (record.owner.name if record else None) != (of.name if of else None):
+        if (record.owner if record else "") != of:
             return None
         if record is None:
-            if by is None:
+            if not by:
                 return None
-            record = self._records[session_id] = _Record(by, nonce)
-            if nonce:
-                self._by_nonce[nonce] = session_id
-        elif by is None:
-            self._forget(session_id, record)
+            record = self._records[session_id] = _Record(by)
+        elif not by:
+            del self._records[session_id]
         else:
             record.owner = by
-            record.epoch += 1
-        return Saved(record.epoch, record.snapshot)
+            record.term += by != NOBODY
+        return Saved(record.term, record.snapshot)
 
-    def _forget(self, session_id: str, record: _Record) -> None:
-        del self._records[session_id]
-        if self._by_nonce.get(record.nonce) == session_id:
-            del self._by_nonce[record.nonce]
-        places = self._places.get(record.user)
-        if places is not None:
+    async def count(
+        self, user: str, session_id: str, *, limit: int | None = None, back: bool = False
+    ) -> bool:
+        """Reserve a place for a session (:meth:`SessionStore.count`)."""
+        places = self._places.get(user, set())
+        if back:
             places.discard(session_id)
             if not places:
-                del self._places[record.user]
-
-    async def count(self, user: str, session_id: str, *, limit: int | None) -> bool:
-        """Reserve a place for a session (:meth:`SessionStore.count`)."""
-        record = self._records.get(session_id)
-        places = self._places.get(user, set())
-        if record is None or (limit is not None and len(places - {session_id}) >= limit):
+                self._places.pop(user, None)
             return False
-        record.user = user
+        if limit is not None and len(places - {session_id}) >= limit:
+            return False
         self._places.setdefault(user, places).add(session_id)
         return True
 
     async def claim(
-        self, use: Use, *, after: str = "", back: bool = False, look: bool = False
-    ) -> Claim | None:
-        """Use up a one-time token, or give it back (:meth:`SessionStore.claim`)."""
-        now_s, token_id, session_id = self._now_s(), use.token_id, use.session_id
-        opened = self._tokens.session_of(token_id, now_s=now_s)
-        if back:
-            if opened == session_id:
-                self._tokens.give_back(token_id)
-            return None
-        if look:
-            may = self._tokens.may_claim(token_id, use.nonce, exp_s=use.expires_at_s, now_s=now_s)
-            return Claim(opened or session_id, first=opened is None) if may else None
-        good = self._tokens.claim(
-            token_id, use.nonce, exp_s=use.expires_at_s, now_s=now_s, session_id=session_id
-        )
-        if not good:
-            return None
-        if opened is None:
-            return Claim(session_id, first=True)
-        if after and opened == after:
-            self._tokens.hand_on(token_id, session_id)
-            return Claim(session_id, first=False)
-        return Claim(opened, first=False)
+        self, what: str, value: bytes = b"", *, instead_of: bytes = b"", until_s: float
+    ) -> bytes:
+        """Set what can be had once (:meth:`SessionStore.claim`)."""
+        there, now_s = self._claimed(what), self._now_s()
+        if there != instead_of or value == instead_of or until_s <= now_s:
+            return there
+        claim = self._claims.get(what)
+        if claim is None:
+            kind = what.partition("/")[0]
+            if self._num_claims[kind] >= MAX_CLAIMS:
+                return there
+            self._num_claims[kind] += 1
+            claim = self._claims[what] = _Claim(value, until_s)
+            heapq.heappush(self._ends, (until_s, what))
+        claim.value = value  # its place stays when it is given back: nobody gains by trying
+        claim.until_s = max(claim.until_s, until_s)
+        return value
 
-    async def save(self, session_id: str, me: Owner, snapshot: bytes) -> bool:
+    def _claimed(self, what: str) -> bytes:
+        """What it is now; what may be forgotten is."""
+        now_s = self._now_s()
+        while self._ends and self._ends[0][0] <= now_s:
+            over = heapq.heappop(self._ends)[1]
+            if (until_s := self._claims[over].until_s) > now_s:
+                heapq.heappush(self._ends, (until_s, over))
+                continue
+            del self._claims[over]
+            self._num_claims[over.partition("/")[0]] -= 1
+        claim = self._claims.get(what)
+        return b"" if claim is None else claim.value
+
+    async def save(self, session_id: str, me: str, snapshot: bytes, *, term: int) -> bool:
         """Keep a snapshot (:meth:`SessionStore.save`)."""
         record = self._records.get(session_id)
-        if record is None or record.owner.name != me.name:
+        if record is None or (record.owner, record.term) != (me, term):
             return False
         record.snapshot = snapshot
         return True

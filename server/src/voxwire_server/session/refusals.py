@@ -9,7 +9,7 @@ from voxwire_server.caps import CapReachedError
 from voxwire_server.session.admission import NoSuchBotError
 from voxwire_server.session.registry import CapacityError
 from voxwire_server.session.start_rates import StartRateError
-from voxwire_server.session.store import StoreUnreachableError
+from voxwire_server.session.store import Replica, StoreUnreachableError
 from voxwire_server.session.ticket import Refused
 from voxwire_server.tokens import TokenError
 
@@ -61,11 +61,11 @@ class NoPlaceError(Exception):
 
 
 class ElsewhereError(Exception):
-    """Another process owns the session."""
+    """Another process owns the session: ``replica``."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.url = url
+    def __init__(self, replica: Replica) -> None:
+        super().__init__(replica.name)
+        self.replica = replica
 
 
 REFUSALS: Final = (

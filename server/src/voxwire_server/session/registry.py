@@ -44,7 +44,8 @@ class SessionRegistry:
         self.draining = False
         """True when no session is begun any more, and those that there are go on."""
         self._leaves_at_ms = 0.0
-        self._max_sessions = max_sessions
+        self.max_sessions = max_sessions
+        """Most sessions at once."""
         self._sessions: dict[str, Session] = {}
         self._reserved: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -59,7 +60,7 @@ class SessionRegistry:
     def full(self) -> bool:
         """True when no more sessions are taken."""
         taken = len(self._sessions) + len(self._reserved)
-        return self.closing or taken >= self._max_sessions
+        return self.closing or taken >= self.max_sessions
 
     @property
     def reserved(self) -> int:

@@ -91,6 +91,7 @@ class Session:
         channel: The control channel; one for our own clients where none is given.
         file_room: The memory for files that all sessions share; None = it has its own.
         spending: Counts what it spends; None = nobody does.
+        term: The how-manieth owner this process is of the session, from 1.
         clock: The clock to run by.
         late: Told how late each of its timers, and of its blocks over WebRTC, was, milliseconds.
 
@@ -109,10 +110,12 @@ class Session:
         channel: ControlChannel | None = None,
         file_room: FileRoom | None = None,
         spending: Spending | None = None,
+        term: int = 1,
         clock: Clock = SYSTEM_CLOCK,
         late: Callable[[float], object] | None = None,
     ) -> None:
         self.id = session_id
+        self.term = term
         self.clock: Clock = GuardedClock(clock, self._failed, late=late)
         self._late = late
         self.tasks = Tasks(self._failed)

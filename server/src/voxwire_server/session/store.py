@@ -1,12 +1,13 @@
 """Where the processes of one service agree on sessions: who owns which, and what was used up.
 
 A *store* is asked by :class:`~voxwire_server.session.directory.Directory`, its ``token_uses``,
-``accounts`` and leases alone. One process needs no other than that in
-:mod:`voxwire_server.session.local_store`; several share one outside of them.
+``attempts``, ``accounts`` and leases alone. One process needs no other than that in
+:mod:`voxwire_server.session.local_store`; several share one outside of them (ADR 43).
 What holds for every store:
 
-- Each verb is atomic by itself; nothing holds over two of them. Between any two, and within each,
-  everything else may happen. Who needs more reserves first and gives back when it comes to nothing.
+- Each verb reads or changes one thing, and is atomic; nothing holds over two of them. Between any
+  two, and within each, everything else may happen. Who needs more reserves first and gives back
+  when it comes to nothing.
 - A verb answers within 200 ms or raises :class:`StoreUnreachableError`; what it was asked for may
   have happened then. *Not there* and *not reachable* are never the same answer.
 - A verb that was begun is not cancelled by its caller.
@@ -16,149 +17,170 @@ What holds for every store:
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from voxwire_server.caps import Amounts, Payer
 
 __all__ = [
-    "Claim",
+    "NOBODY",
+    "Heard",
+    "Held",
     "Located",
-    "Owner",
+    "Replica",
     "Saved",
     "SessionStore",
     "StoreUnreachableError",
-    "Use",
 ]
+
+NOBODY: Final = "-"
+"""The owner of a session that its process has handed over: whoever comes first may take it."""
 
 
 class StoreUnreachableError(Exception):
     """The store did not answer in time; whether it did what it was asked for is not known."""
 
 
-class Owner(NamedTuple):
-    """A process that owns sessions.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """A process of the service, as it says of itself.
 
     Attributes:
         name: Random, made when it starts; the first part of the ids that it makes.
-        url: Where clients reach this one process; empty = not one by one.
+        peer_url: Where the other processes reach it; empty = they do not.
+        public_url: Where clients reach this one process; empty = not one by one.
+        num_sessions: Sessions that it has.
+        max_sessions: Most that it may have.
+        leaving: True when it begins no session any more.
+        version: Of its code.
     """
 
     name: str
-    url: str = ""
+    peer_url: str = ""
+    public_url: str = ""
+    num_sessions: int = 0
+    max_sessions: int = 0
+    leaving: bool = False
+    version: str = ""
+
+
+class Held(NamedTuple):
+    """A session that a process says it owns.
+
+    Attributes:
+        session_id: The session.
+        term: How often it was taken, from 1, as its owner knows it.
+        user: Whose place it has; empty = nobody's.
+    """
+
+    session_id: str
+    term: int
+    user: str = ""
+
+
+class Heard(NamedTuple):
+    """What a process hears when it says that it lives.
+
+    Attributes:
+        lost: Ids of its sessions that another one owns by now: it ends them at once.
+        replicas: All that live, itself included.
+    """
+
+    lost: frozenset[str] = frozenset()
+    replicas: tuple[Replica, ...] = ()
 
 
 class Located(NamedTuple):
-    """Where a session is."""
+    """Where a session is.
 
-    session_id: str
-    owner: Owner
+    Attributes:
+        owner: Name of the process that owns it; :data:`NOBODY` = it was handed over.
+        replica: That process; None when it is dead, and the session may be taken.
+        term: How often it was taken.
+        snapshot: What was saved of it last, of one that may be taken; empty = nothing.
+    """
+
+    owner: str
+    replica: Replica | None
+    term: int
+    snapshot: bytes = b""
 
 
 class Saved(NamedTuple):
     """What a new owner gets of a session.
 
     Attributes:
-        epoch: How often it was taken, from 1; what an owner of a lower epoch says is void.
+        term: How often it was taken, from 1; what an owner of a lower term says is void.
         snapshot: What the owner before saved last; empty = nothing.
     """
 
-    epoch: int
+    term: int
     snapshot: bytes = b""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
-    """One use of a one-time token.
-
-    Attributes:
-        token_id: The token's ``jti``.
-        nonce: The attach nonce that it came with; empty = none: it is used once, and that is all.
-        session_id: The session that it opens.
-        expires_at_s: The token's ``exp``, seconds since the epoch.
-    """
-
-    token_id: str
-    nonce: bytes
-    session_id: str
-    expires_at_s: float
-
-
-class Claim(NamedTuple):
-    """A use of a token that is good.
-
-    Attributes:
-        session_id: The session that the token opens; another one than was asked for when the same
-            nonce had used it.
-        first: False when it was used before, by the same nonce.
-    """
-
-    session_id: str
-    first: bool
 
 
 class SessionStore(Protocol):
     """The seven verbs."""
 
-    async def beat(self, me: Owner, sessions: Collection[str]) -> frozenset[str]:
-        """Say that a process lives, and renew its leases.
+    async def beat(
+        self, me: Replica, sessions: Collection[Held] = (), *, gone: bool = False
+    ) -> Heard:
+        """Say that a process lives, and renew its leases: of its sessions and their users' places.
 
         Called by every process every 2 s, from its start to its end. A session that the store has
-        forgotten (it came back empty) is entered again.
+        forgotten (it came back empty) is entered again, and so is one that it knows of a lower
+        term (it came back with what it knew a while ago).
 
         Args:
             me: The process.
-            sessions: Ids of all the sessions that run in it.
-
-        Returns:
-            Those of them that another process owns by now: whoever beats ends them at once.
+            sessions: All the sessions that run in it.
+            gone: It ends: its leases are over now.
         """
         ...
 
-    async def locate(self, session_id: str = "", *, nonce: bytes = b"") -> Located | None:
-        """Find a session, by its id or by the attach nonce that opened it.
+    async def locate(self, session_id: str) -> Located | None:
+        """Find a session.
 
-        Called when a client comes whose session is not in this process, and for every first Hello
-        (the same nonce is the same attach, wherever it comes).
+        Called when a client comes whose session is not in this process.
 
         Returns:
-            Where it is; None when there is none, it is over, or its owner's lease has run out.
+            Where it is; None when there is none, or it is over.
         """
         ...
 
-    async def take(
-        self, session_id: str, *, of: Owner | None, by: Owner | None, nonce: bytes = b""
-    ) -> Saved | None:
+    async def take(self, session_id: str, *, of: str, by: str) -> Saved | None:
         """Change the owner of a session from ``of`` to ``by``, if ``of`` is its owner.
 
         Compare and set: of several that take the same session of the same owner, one gets it.
 
-        - ``of`` = None enters a new session; called for a Hello whose token and bot are good,
-          before anything else is reserved for it. From then on :meth:`locate` finds it.
-        - ``by`` = None forgets a session: its owner, its nonce, its snapshot and its place with its
-          user. Called by its owner when it is over, or was refused after all.
-        - Both: a process takes over from one that is dead; the epoch is one higher.
+        - ``of`` = "" enters a new session; called for a Hello whose token and bot are good, before
+          anything else is reserved for it. From then on :meth:`locate` finds it.
+        - ``by`` = "" forgets a session, with its snapshot. Called by its owner when it is over, or
+          was refused after all.
+        - ``by`` = :data:`NOBODY`: its owner hands it over.
+        - Else a process takes over from one that is dead, or from nobody; the term is one higher.
 
         Args:
             session_id: The session.
-            of: The owner until now; None = there is none.
-            by: The owner from now on; None = nobody.
-            nonce: The attach nonce that opens it; one that is bound already is bound anew.
+            of: Name of the owner until now.
+            by: Name of the owner from now on.
 
         Returns:
             What is known of the session; None when ``of`` is not its owner: nothing has changed.
         """
         ...
 
-    async def count(self, user: str, session_id: str, *, limit: int | None) -> bool:
+    async def count(
+        self, user: str, session_id: str, *, limit: int | None = None, back: bool = False
+    ) -> bool:
         """Reserve a place for a session among those of its user, in all processes.
 
-        Called after :meth:`take` for a session that came with a token. A place is held until the
-        session is forgotten, or its owner's lease has run out. A session has one place at most.
+        Called after :meth:`take` for a session that came with a token. A place is held until it is
+        given back, or its lease has run out. A session has one place at most.
 
         Args:
             user: Who the token names.
             session_id: The session.
             limit: Most places of this user with this one; None = it counts and is not limited.
+            back: Give it back instead.
 
         Returns:
             True when the session has its place.
@@ -166,30 +188,36 @@ class SessionStore(Protocol):
         ...
 
     async def claim(
-        self, use: Use, *, after: str = "", back: bool = False, look: bool = False
-    ) -> Claim | None:
-        """Use up a one-time token, or give it back.
+        self, what: str, value: bytes = b"", *, instead_of: bytes = b"", until_s: float
+    ) -> bytes:
+        """Set what can be had once, if nobody has; or look who has.
 
-        Called last before a session is born, and kept for as long as the token verifies, whatever
-        becomes of the session. The same nonce may use the token again for 60 s.
+        Compare and set: of several that claim the same instead of the same, one gets it.
 
         Args:
-            use: Which token, by which attach, for which session.
-            after: The session that the same nonce had used it for, and which is over: it is now
-                for ``use.session_id``, if nobody else was quicker.
-            back: Nothing came of it: undo this use, if the token is used for ``use.session_id``.
-            look: Only say whether it might be used; nothing changes.
+            what: Its kind and its name: ``token/…``, ``nonce/…``, ``call/…``.
+            value: What it is to be; empty = give it back; with an empty ``instead_of``: look.
+            instead_of: What it is now; empty = nothing.
+            until_s: When it may be forgotten, seconds since the epoch. Never earlier: who could not
+                be remembered has not claimed it.
 
         Returns:
-            The session that it is for; None when the token is used up, or was given back.
+            What it is by now: ``value``, if that was set; empty = nothing.
         """
         ...
 
-    async def save(self, session_id: str, me: Owner, snapshot: bytes) -> bool:
+    async def save(self, session_id: str, me: str, snapshot: bytes, *, term: int) -> bool:
         """Keep what another process needs to go on with a session. The newest one counts.
 
-        Called by the owner alone, behind the conversation (no turn of it waits for this): when a
-        user's turn is final, when an answer has been heard, when a tool starts or ends.
+        Called by the owner alone, behind the conversation (no turn of it waits for this): after a
+        Welcome, when a user's turn is final, when an answer has been heard, when a tool starts or
+        ends.
+
+        Args:
+            session_id: The session.
+            me: Name of the process.
+            snapshot: What is kept.
+            term: How often the session was taken, as the process knows it.
 
         Returns:
             False when the session is not this process's any more: nothing is kept.

@@ -9,6 +9,7 @@ from voxwire_protocol.clocks import Clock
 from voxwire_server.authenticator import Identity
 from voxwire_server.lifecycle import Event
 from voxwire_server.ports import ControlChannel
+from voxwire_server.session.store import Replica
 
 if TYPE_CHECKING:
     from voxwire_server.session.session import Session
@@ -127,9 +128,9 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """Another process owns the session: ``url`` is where it is resumed."""
+    """Another process owns the session."""
 
-    url: str
+    replica: Replica
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,23 @@ of the user, then the token, last before the session is born.
 
 The store alone makes it safe. That those of one user stand in line makes it fair: none is refused
 for what another one is about to give back.
+
+What the store keeps of a token says by which attach it was used, when, and for which session.
 """
 
+import hashlib
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from typing import Final
 
 from voxwire_protocol import wire
 from voxwire_server.authenticator import Identity
 from voxwire_server.session.single_file import SingleFile
-from voxwire_server.session.store import SessionStore, StoreUnreachableError, Use
-from voxwire_server.tokens import Claims, TokenError
+from voxwire_server.session.store import SessionStore, StoreUnreachableError
+from voxwire_server.tokens import LEEWAY_S, Claims, TokenError
 
 __all__ = ["TokenUsedError", "TokenUses", "TooManySessionsError"]
 
@@ -32,6 +37,7 @@ _log = logging.getLogger("voxwire.session")
 
 _USED: Final = "the token was used already"
 _TOO_MANY: Final = "this token allows no more sessions at once"
+_SAME_ATTACH_S: Final = 60
 
 
 class TokenUsedError(TokenError):
@@ -48,11 +54,53 @@ class TooManySessionsError(TokenError):
         super().__init__(wire.ErrorCode.ERROR_CODE_CAPACITY, _TOO_MANY)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Use:
+    """One use of a token; what the store keeps holds no secret.
+
+    Attributes:
+        attach: Digest of the attach nonce that it came with; empty = none: it is used once, and
+            that is all.
+        session_id: The session that it opens.
+        at_s: When it was used first, seconds since the epoch.
+        again: True when it had opened another session before.
+    """
+
+    attach: str
+    session_id: str
+    at_s: float
+    again: bool = False
+
+    @classmethod
+    def parse(cls, data: bytes) -> "_Use | None":
+        """Read what the store keeps; None = it is not used."""
+        if not data:
+            return None
+        said = json.loads(data)
+        return cls(
+            attach=said["attach"], session_id=said["session"], at_s=said["at"], again=said["again"]
+        )
+
+    def pack(self) -> bytes:
+        """What the store keeps."""
+        said = {"attach": self.attach, "session": self.session_id}
+        return json.dumps({**said, "at": self.at_s, "again": self.again}).encode()
+
+    def is_by(self, nonce: bytes, now_s: float) -> bool:
+        """True when it was by the same attach, and that may still repeat itself."""
+        return bool(nonce) and self.attach == _digest(nonce) and now_s - self.at_s <= _SAME_ATTACH_S
+
+
+def _digest(nonce: bytes) -> str:
+    return hashlib.sha256(nonce).hexdigest() if nonce else ""
+
+
 class TokenUses:
     """The uses of tokens.
 
     Args:
         store: Where they are agreed on.
+        wall_s: The wall clock, seconds since the epoch.
         max_wait_s: How long somebody may wait for a place, seconds; 0 = nobody does.
         is_over: Whether a session that a token has opened is over. Raises where another process
             has it.
@@ -62,10 +110,12 @@ class TokenUses:
         self,
         store: SessionStore,
         *,
+        wall_s: Callable[[], float],
         max_wait_s: float,
         is_over: Callable[[str], Awaitable[bool]],
     ) -> None:
         self._store = store
+        self._wall_s = wall_s
         self._max_wait_s = max_wait_s
         self._is_over = is_over
         self.users = SingleFile()
@@ -82,10 +132,9 @@ class TokenUses:
             TokenUsedError: It may not.
             StoreUnreachableError: It cannot be known.
         """
-        use = self._use_of(claims, "", nonce)
         async with self.users.of(claims.user):  # one that is tried may be given back
-            claim = await self._store.claim(use, look=True)
-        if claim is None:
+            used = await self._there(claims)
+        if used is not None and not used.is_by(nonce, self._wall_s()):
             raise TokenUsedError
 
     async def again(
@@ -103,12 +152,13 @@ class TokenUses:
             TokenUsedError: It was used by another attach, or the 60 s are over.
             StoreUnreachableError: It cannot be known.
         """
-        use = self._use_of(claims, session_id, nonce)
-        claim = await self._store.claim(use)
-        if claim is None:
+        used = await self._there(claims)
+        if used is None:
+            use = self._use(session_id, nonce)
+            held.push_async_callback(self._give_back, claims, use)
+            used = await self._claim(claims, use)
+        if used is None or not used.is_by(nonce, self._wall_s()):
             raise TokenUsedError
-        if claim.first:
-            held.push_async_callback(self._give_back, use)
 
     async def reserve(
         self, claims: Claims | Identity, held: AsyncExitStack, *, session_id: str, nonce: bytes
@@ -132,25 +182,44 @@ class TokenUses:
             raise TooManySessionsError
         if isinstance(claims, Identity):
             return
-        use = self._use_of(claims, session_id, nonce)
-        held.push_async_callback(self._give_back, use)
-        claim = await self._store.claim(use)
-        opened = session_id if claim is None else claim.session_id
-        if opened != session_id and await self._is_over(opened):
-            claim = await self._store.claim(use, after=opened)
-        if claim is None or claim.session_id != session_id:
+        use = self._use(session_id, nonce)
+        held.push_async_callback(self._give_back, claims, use)
+        there = await self._claim(claims, use)
+        if there == use:
+            return
+        if there is None or not there.is_by(nonce, self._wall_s()):
             raise TokenUsedError
+        if there.session_id == session_id:
+            return
+        if not await self._is_over(there.session_id):
+            raise TokenUsedError
+        use = replace(there, session_id=session_id, again=True)
+        if await self._claim(claims, use, instead_of=there.pack()) != use:
+            raise TokenUsedError  # another one was quicker
 
-    def _use_of(self, claims: Claims, session_id: str, nonce: bytes) -> Use:
-        return Use(
-            token_id=claims.token_id,
-            nonce=nonce,
-            session_id=session_id,
-            expires_at_s=claims.expires_at_s + self._max_wait_s,
+    def _use(self, session_id: str, nonce: bytes) -> _Use:
+        return _Use(attach=_digest(nonce), session_id=session_id, at_s=self._wall_s())
+
+    async def _there(self, claims: Claims) -> _Use | None:
+        what, until_s = self._of(claims)
+        return _Use.parse(await self._store.claim(what, until_s=until_s))
+
+    async def _claim(self, claims: Claims, use: _Use, *, instead_of: bytes = b"") -> _Use | None:
+        what, until_s = self._of(claims)
+        value = use.pack()
+        return _Use.parse(
+            await self._store.claim(what, value, instead_of=instead_of, until_s=until_s)
         )
 
-    async def _give_back(self, use: Use) -> None:
+    def _of(self, claims: Claims) -> tuple[str, float]:
+        """Under which name a token is used, and until when it verifies."""
+        until_s = claims.expires_at_s + self._max_wait_s + LEEWAY_S
+        return f"token/{claims.token_id}", until_s
+
+    async def _give_back(self, claims: Claims, use: _Use) -> None:
+        """Undo a first use. One that had opened another session before stays."""
+        what, until_s = self._of(claims)
         try:
-            await self._store.claim(use, back=True)
+            await self._store.claim(what, instead_of=use.pack(), until_s=until_s)
         except StoreUnreachableError:
             _log.warning("a token could not be given back")

@@ -1,0 +1,92 @@
+"""A process that is one of several: where they agree, how they reach it, what secret they share."""
+
+import ipaddress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from voxwire_server.config import Settings
+from voxwire_server.keys import KeyRing
+from voxwire_server.proxies import is_unix, unix_path
+from voxwire_server.routes.peers import PeerKey
+from voxwire_server.session.engine import EngineError, open_engine
+
+if TYPE_CHECKING:
+    from voxwire_server.session.redis_store import RedisStore
+
+__all__ = ["Cluster", "why_no_engine"]
+
+_MORE_MS: Final = 30_000
+"""What a session is kept longer than its grace, milliseconds."""
+_NO_KEY: Final = (
+    "VOXWIRE_ENGINE needs a secret that all processes share: set VOXWIRE_KEY or VOXWIRE_ENGINE_KEY,"
+    " for instance to $(openssl rand -hex 32)"
+)
+
+
+class Cluster(NamedTuple):
+    """What a process has of the others.
+
+    Attributes:
+        store: Where they agree.
+        peer_url: Where they reach this one; empty = they do not.
+        key: Seals what one tells another.
+    """
+
+    store: "RedisStore"
+    peer_url: str
+    key: PeerKey
+
+    @classmethod
+    def of(cls, settings: Settings, ring: KeyRing, *, port: int | None) -> "Cluster | None":
+        """What the settings say; None = the process is alone.
+
+        Args:
+            settings: Those of the server.
+            ring: Its keys.
+            port: Port that is listened on; None = not known.
+
+        Raises:
+            EngineError: They cannot be used.
+        """
+        if not settings.engine:
+            return None
+        secrets = [part.strip().encode() for part in settings.engine_key.split(",") if part.strip()]
+        try:
+            key = PeerKey(*(secrets or ring.secrets))
+        except ValueError:
+            raise EngineError(_NO_KEY) from None
+        store = open_engine(settings.engine, session_ms=settings.grace_ms + _MORE_MS)
+        return cls(store, _peer_url(settings, port), key)
+
+
+async def why_no_engine(settings: Settings) -> str:
+    """Why the engine of the settings cannot be used; empty = it can, or there is none."""
+    if not settings.engine:
+        return ""
+    try:
+        store = open_engine(settings.engine, session_ms=1)
+    except EngineError as error:
+        return str(error)
+    why = await store.try_out()
+    await store.close()
+    return why and f"VOXWIRE_ENGINE: {why}"
+
+
+def _peer_url(settings: Settings, port: int | None) -> str:
+    if settings.peer_url:
+        return settings.peer_url.removesuffix("/")
+    if is_unix(settings.host):
+        return f"unix:{unix_path(settings.host)}"
+    if settings.host.lower() != "localhost" and _is_any(settings.host):
+        raise EngineError(
+            f"VOXWIRE_HOST={settings.host} is no address at which other processes reach this one:"
+            " set VOXWIRE_PEER_URL, for instance to ws://10.0.0.5:7860"
+        )
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"ws://{host}:{port or settings.port}"
+
+
+def _is_any(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False

@@ -1,0 +1,114 @@
+"""In which process a session is, and which attach has opened it.
+
+Whoever comes to one process may have his session in another one, or be on the way into one there:
+the same attach nonce within 60 s is the same attach, wherever it comes
+(protocol/spec/session.md, "Nonce"). The store keeps which session a nonce is for, from the moment
+that its session is entered; a little longer than that minute, since the session itself knows it
+to the millisecond.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Final
+
+from voxwire_server.session.refusals import BusyError, ElsewhereError
+from voxwire_server.session.registry import SessionRegistry
+from voxwire_server.session.store import Located, SessionStore
+
+__all__ = ["Whereabouts"]
+
+_NONCE_S: Final = 70
+_TRIES: Final = 5
+
+
+class Whereabouts:
+    """Where sessions are.
+
+    Args:
+        registry: The sessions of this process.
+        store: Where processes agree.
+        me: Name of this process.
+        wall_s: The wall clock, seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        registry: SessionRegistry,
+        store: SessionStore,
+        me: str,
+        *,
+        wall_s: Callable[[], float],
+    ) -> None:
+        self._registry = registry
+        self._store = store
+        self._me = me
+        self._wall_s = wall_s
+
+    async def find(self, session_id: str) -> Located | None:
+        """A session that this process may have, or take; None = there is none.
+
+        Raises:
+            ElsewhereError: Another process that lives owns it.
+            StoreUnreachableError: It cannot be known.
+        """
+        located = await self._store.locate(session_id)
+        if located is not None and located.replica is not None and located.owner != self._me:
+            raise ElsewhereError(located.replica)
+        return located
+
+    async def is_over(self, session_id: str) -> bool:
+        """Whether a session is over.
+
+        Raises:
+            ElsewhereError: Another process that lives owns it.
+            StoreUnreachableError: It cannot be known.
+        """
+        session = self._registry.get(session_id)
+        if session is None:
+            await self.find(session_id)
+        return session is None or session.over
+
+    async def opened_by(self, nonce: bytes) -> str:
+        """The session that an attach has opened within the last minute, or is about to.
+
+        Returns:
+            Its id; it may be over. Empty = none.
+
+        Raises:
+            ElsewhereError: Another process that lives owns it.
+            StoreUnreachableError: It cannot be known.
+        """
+        session_id = (await self._claim(nonce, "")).decode()
+        if session_id and self._registry.get(session_id) is None:
+            await self.find(session_id)
+        return session_id
+
+    async def open(self, nonce: bytes, session_id: str, *, after: str) -> None:
+        """An attach opens a session; it is entered in the store.
+
+        Args:
+            nonce: The attach nonce.
+            session_id: The session.
+            after: What it had opened before, which is over; empty = nothing.
+
+        Raises:
+            ElsewhereError: It has come to another process as well, which was quicker.
+            BusyError: Others come with the same nonce all the time.
+            StoreUnreachableError: It cannot be known.
+        """
+        for _ in range(_TRIES):
+            there = (await self._claim(nonce, session_id, instead_of=after)).decode()
+            if there == session_id:
+                return
+            if there:
+                await self.find(there)
+            after = there
+        raise BusyError
+
+    async def _claim(self, nonce: bytes, session_id: str, *, instead_of: str = "") -> bytes:
+        return await self._store.claim(
+            f"nonce/{hashlib.sha256(nonce).hexdigest()}",
+            session_id.encode(),
+            instead_of=instead_of.encode(),
+            until_s=self._wall_s() + _NONCE_S,
+        )
