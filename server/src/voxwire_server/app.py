@@ -114,6 +114,9 @@ def wires_of(session: Session) -> Wires:
         port=session,
         session_id=session.id,
         facts=session.facts,
+        kept=None if session.kept is None else session.kept.conversation,
+        mark="" if session.term == 1 else f"{session.term}-",
+        keep=session.keep_state,
         audio_in_sample_rate=session.settings.audio_in_sample_rate,
         audio_out_sample_rate=session.settings.audio_out_sample_rate,
         answer_timeout_ms=session.settings.answer_timeout_ms,
@@ -384,7 +387,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     routes.append(WebSocketRoute(SESSION_PATH, control))
     if cluster is not None:
         routes.append(WebSocketRoute(PEER_PATH, PeerDoor(control, cluster.key, registry.name)))
-        life.when_ending(cluster.store.close)
+        life.when_ended(cluster.store.close)
     routes.extend(WebSocketRoute(path, stock) for path in STOCK_PATHS)
     routes.append(WebSocketRoute("/{path:path}", NotHere(refusals)))
     routes.append(check_route([] if settings.has_key else bots.names))

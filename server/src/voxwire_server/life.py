@@ -96,6 +96,7 @@ class Life:
         self._task: asyncio.Task[None] | None = None
         self._warm = asyncio.Event()
         self._doors: list[Callable[[], Awaitable[None]]] = []
+        self._last: list[Callable[[], Awaitable[None]]] = []
         self._watchdog = watchdog
         self._relays = relays
         self._ended = False
@@ -103,6 +104,10 @@ class Life:
     def when_ending(self, close: Callable[[], Awaitable[None]]) -> None:
         """Have a front door closed, which keeps something of its own, before the sessions end."""
         self._doors.append(close)
+
+    def when_ended(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Have something closed that the sessions need until their end."""
+        self._last.append(close)
 
     @property
     def started(self) -> bool:
@@ -166,6 +171,7 @@ class Life:
         until_s = loop.time() + (self._end_timeout_ms + _FAREWELL_MS) / 1000
         await asyncio.gather(*map(_close_door, self._doors))
         await self._sessions.close(round((until_s - loop.time()) * 1000))
+        await asyncio.gather(*map(_close_door, self._last))
 
     async def close(self) -> None:
         """End every session, tell their clients, and let the bots go."""

@@ -9,7 +9,7 @@ All audio is int16 little-endian mono PCM; all times are milliseconds of one mon
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
@@ -164,6 +164,18 @@ class SessionFacts:
     tools: tuple[wire.ToolDeclaration, ...] = ()
     speaks: bool = True
     accepts: Acceptance = NO_FILES
+
+
+class KeptConversation(NamedTuple):
+    """What a bot goes on from whose session another process had.
+
+    Attributes:
+        messages: The conversation as the model was told of it; None = there was no model yet.
+        state: What the bot has kept itself, JSON; empty = nothing.
+    """
+
+    messages: list[Any] | None = None
+    state: str = ""
 
 
 # the session, as its parts see it
@@ -458,6 +470,10 @@ class Pipeline(Protocol):
 
     def heard(self) -> None:
         """The listener's position moved."""
+        ...
+
+    def messages(self) -> list[Any] | None:
+        """The conversation as the model is told of it, as JSON; None = there is no model yet."""
         ...
 
     async def end(self) -> None:

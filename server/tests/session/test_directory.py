@@ -261,6 +261,42 @@ async def test_without_a_store_who_comes_back_is_asked_to_come_again(time: Virtu
     await process.close()
 
 
+@in_virtual_time
+async def test_without_a_store_who_needs_no_token_begins_once_and_is_entered_later(
+    time: VirtualTime,
+) -> None:
+    store = Away()
+    process = Process(store, key="", clock=time)
+    process.directory.begin()
+    caller = Caller()
+    session = await let_in(caller, process)
+    again = Caller(nonce=caller.ticket.nonce)
+    assert await let_in(again, process) is session
+    assert len(store) == 0
+    store.away = False
+    await time.advance(BEAT_MS + 100)
+    located = await store.locate(session.id)
+    assert located is not None and located.owner == process.registry.name
+    await process.close()
+
+
+class Away(LocalStore):
+    """Cannot be reached at first."""
+
+    def __init__(self) -> None:
+        super().__init__(now_s=lambda: NOW_S)
+        self.away = True
+
+    def __getattribute__(self, name: str) -> Any:
+        verb = object.__getattribute__(self, name)
+        if name in ("beat", "locate", "take", "count", "claim") and self.away:
+            return self._unreachable
+        return verb
+
+    async def _unreachable(self, *_: Any, **__: Any) -> Any:
+        raise StoreUnreachableError
+
+
 # several processes
 
 

@@ -13,7 +13,16 @@ from voxwire_protocol.channel import Channel, ChannelError
 from voxwire_server.control.resume import ResumeTokens
 from voxwire_server.lifecycle import Answer, Event
 
-__all__ = ["ATTACH_MS", "REFUSALS", "Attaches", "Coming", "Greeting", "Snapshot"]
+__all__ = [
+    "ATTACH_MS",
+    "NOTHING_BEFORE",
+    "REFUSALS",
+    "Attaches",
+    "Before",
+    "Coming",
+    "Greeting",
+    "Snapshot",
+]
 
 ATTACH_MS: Final = 60_000
 """How long the same ``attach_nonce`` means the same attach, milliseconds."""
@@ -81,22 +90,44 @@ class Coming(NamedTuple):
     reason: str = ""
 
 
+class Before(NamedTuple):
+    """The attaches of a session in another process.
+
+    Attributes:
+        epoch: Number of the newest one.
+        tokens: Digests of the resume tokens that are good.
+    """
+
+    epoch: int = 0
+    tokens: tuple[bytes, ...] = ()
+
+
+NOTHING_BEFORE: Final = Before()
+
+
 class Attaches:
     """The attaches of one session.
 
     Args:
         channel: Its numbered messages.
+        before: The attaches of the process that had the session before; whoever comes back from
+            them goes on from a Snapshot.
 
     Attributes:
         epoch: Number of the newest attach, from 1; 0 = none yet.
     """
 
-    def __init__(self, channel: Channel) -> None:
-        self.epoch = 0
+    def __init__(self, channel: Channel, before: Before = NOTHING_BEFORE) -> None:
+        self.epoch = before.epoch
         self._channel = channel
-        self._numbering_epoch = 1
-        self._tokens = ResumeTokens()
+        self._numbering_epoch = before.epoch + 1
+        self._tokens = ResumeTokens(before.tokens)
         self._attaches: dict[bytes, _Attach] = {}
+
+    @property
+    def so_far(self) -> Before:
+        """What another process needs to go on from them."""
+        return Before(self.epoch, self._tokens.digests)
 
     def may_resume(self, token: bytes) -> bool:
         """True when ``token`` is this session's."""

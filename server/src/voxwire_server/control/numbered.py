@@ -7,7 +7,7 @@ from typing import Final
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel, ChannelError
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock, Timer
-from voxwire_server.control.attaches import REFUSALS, Attaches
+from voxwire_server.control.attaches import NOTHING_BEFORE, REFUSALS, Attaches, Before
 from voxwire_server.control.bad_messages import BadMessages
 from voxwire_server.control.intake import Intake
 from voxwire_server.control.link import ControlLink
@@ -37,6 +37,7 @@ class NumberedChannel:
     Args:
         features: What both sides can do.
         clock: The clock to run by.
+        before: The attaches of the process that had the session before.
 
     Attributes:
         intake: What the client may send, and what was dropped of it.
@@ -44,14 +45,18 @@ class NumberedChannel:
     """
 
     def __init__(
-        self, features: Iterable["wire.Feature"] = (), *, clock: Clock = SYSTEM_CLOCK
+        self,
+        features: Iterable["wire.Feature"] = (),
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        before: Before = NOTHING_BEFORE,
     ) -> None:
         self.intake = Intake()
         self.link: ControlLink | None = None
         self._features = frozenset(features) | _BASE_FEATURES
         self._clock = clock
         self._channel = Channel(allowed=wire.CLIENT_PAYLOADS)
-        self._attaches = Attaches(self._channel)
+        self._attaches = Attaches(self._channel, before)
         self._confirmed = True
         self._last_sign_ms = clock.now_ms()
         self._inbox: Inbox | None = None
@@ -131,6 +136,11 @@ class NumberedChannel:
     def epoch(self) -> int:
         """Number of the newest attach, from 1; 0 = none yet."""
         return self._attaches.epoch
+
+    @property
+    def so_far(self) -> Before:
+        """What another process needs to take the client back."""
+        return self._attaches.so_far
 
     @property
     def last_received(self) -> int:

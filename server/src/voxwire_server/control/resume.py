@@ -7,6 +7,7 @@ lost Welcome costs nothing; only hashes are kept (``protocol/spec/session.md``, 
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from typing import Final
 
 __all__ = ["TOKEN_BYTES", "ResumeTokens"]
@@ -22,10 +23,19 @@ def _digest(token: bytes) -> bytes:
 
 
 class ResumeTokens:
-    """The tokens of one session: the one in use, and those issued since that nobody has used."""
+    """The tokens of one session: the one in use, and those issued since that nobody has used.
 
-    def __init__(self) -> None:
-        self._digests: list[bytes] = []
+    Args:
+        digests: Of those that another process has issued.
+    """
+
+    def __init__(self, digests: Iterable[bytes] = ()) -> None:
+        self._digests = list(digests)
+
+    @property
+    def digests(self) -> tuple[bytes, ...]:
+        """What is kept of those that are good."""
+        return tuple(self._digests)
 
     def issue(self) -> bytes:
         """Make the next token; those before stay good until :meth:`confirm`."""

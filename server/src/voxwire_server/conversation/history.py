@@ -49,6 +49,10 @@ class History:
         self._speaking: dict[str, _Spoken] = {}
         self._state = wire.StateChanged()
 
+    def restore(self, told: wire.Snapshot) -> None:
+        """Go on from what a process before has told the client; what it was saying is over."""
+        self._turns.extend(told.turns)
+
     def note(self, envelope: wire.Envelope) -> None:
         """Take note of a message to the client; one of no lasting meaning is ignored."""
         match envelope.WhichOneof("payload"):

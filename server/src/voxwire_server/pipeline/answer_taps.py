@@ -52,6 +52,7 @@ class AnswerTaps:
             ended=self._response_over,
             owed=lambda: self.deadline.voice_owes,
             over=wires.over,
+            mark=wires.mark,
         )
         self._of_this_turn = False
 

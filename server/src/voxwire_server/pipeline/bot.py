@@ -1,8 +1,9 @@
 """What a bot's function is given: a session as a bot author sees it."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.pipeline.pipeline import Pipeline
@@ -32,6 +33,9 @@ from voxwire_server.tools.values import InterruptedTool, LateResult, ToolProgres
 __all__ = ["Bot", "BotSession", "ToolReport", "run_bot"]
 
 
+_MAX_STATE_BYTES: Final = 16_384
+
+
 class ToolReport:
     """How much of a tool call the client sees (``BotSession.report_tools``)."""
 
@@ -52,6 +56,7 @@ class BotSession:
         self._wires = wires
         self.transport = SessionTransport(wires)
         self._worker: PipelineWorker | None = None
+        self._state = "" if wires.kept is None else wires.kept.state
 
     @property
     def worker(self) -> PipelineWorker | None:
@@ -71,6 +76,35 @@ class BotSession:
         except ValueError:
             return {}
         return data if isinstance(data, dict) else {}
+
+    @property
+    def restored(self) -> bool:
+        """True when this process goes on with a conversation that another one had.
+
+        The context has what was said, as the user heard it; calls of tools that ran then stand in
+        it as ``LOST``. Neither ``on_ready`` nor ``on_client_connected`` is called.
+        """
+        return self._wires.kept is not None
+
+    @property
+    def state(self) -> Any:
+        """What the bot has kept of its own, to go on with in another process; None = nothing.
+
+        Set it to anything that is JSON, 16 KB at most: it is written whole, behind the
+        conversation.
+
+        Raises:
+            ValueError: It is no JSON, or more.
+        """
+        return json.loads(self._state) if self._state else None
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        text = json.dumps(value, allow_nan=False)
+        if len(text) > _MAX_STATE_BYTES:
+            raise ValueError(f"a session's state is at most {_MAX_STATE_BYTES} bytes of JSON")
+        self._state = text
+        self._wires.keep(text)
 
     def input(self) -> SessionInput:
         """The pipeline's first processor: the user's voice and text."""
@@ -205,6 +239,7 @@ class BotSession:
         *,
         params: PipelineParams | None = None,
         on_ready: Callable[[PipelineWorker], Awaitable[None]] | None = None,
+        on_restored: Callable[[PipelineWorker], Awaitable[None]] | None = None,
     ) -> None:
         """Run a pipeline of ``processors`` until the session ends.
 
@@ -213,6 +248,7 @@ class BotSession:
             params: Pipecat's pipeline parameters; the sample rates are the session's.
             on_ready: Called once when the pipeline has started, for a greeting. What it raises
                 ends the pipeline, and is raised here.
+            on_restored: The same, in its place, when another process had the session before.
 
         Cancel-safe: a cancelled run ends the pipeline and leaves nothing behind.
         """
@@ -234,8 +270,8 @@ class BotSession:
         )
         self._worker = worker
         failures: list[Exception] = []
-        if on_ready is not None:
-            ready = on_ready
+        ready = on_restored if self.restored else on_ready
+        if ready is not None:
 
             @worker.event_handler("on_pipeline_started")
             async def _(worker: PipelineWorker, _frame: Any) -> None:

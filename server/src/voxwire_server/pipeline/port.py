@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import InputDTMFFrame, LLMConfigureOutputFrame, LLMRunFrame
+from pipecat.processors.aggregators.llm_context import LLMContext
 
 from voxwire_protocol import wire
 from voxwire_server.pipeline.alarm import Alarm
 from voxwire_server.pipeline.files import frame_of
 from voxwire_server.pipeline.input import SessionInput
+from voxwire_server.pipeline.kept_context import messages_of
 from voxwire_server.pipeline.taps import Taps
 from voxwire_server.pipeline.typed import push_typed
 from voxwire_server.pipeline.utterances import Utterances
@@ -35,6 +37,7 @@ class RunningPipeline:
         utterances: What the bot says.
         began: Rings when an utterance has begun, and when an interruption has ended some.
         heard: Tells the output that the listener's position moved.
+        context: The model's conversation; None = the pipeline keeps none.
         end: Ends the pipeline.
     """
 
@@ -47,6 +50,7 @@ class RunningPipeline:
         utterances: Utterances,
         began: Alarm,
         heard: Callable[[], None],
+        context: LLMContext | None,
         end: Callable[[], Awaitable[None]],
     ) -> None:
         self._wires = wires
@@ -55,6 +59,7 @@ class RunningPipeline:
         self._utterances = utterances
         self._began = began
         self._heard = heard
+        self._context = context
         self._end = end
 
     def user_audio(self, pcm: bytes) -> None:
@@ -145,6 +150,10 @@ class RunningPipeline:
         """The user pressed keys: Pipecat's ``InputDTMFFrame``, one each."""
         for digit in digits:
             await self._entry.push_frame(InputDTMFFrame(button=KeypadEntry(digit)))
+
+    def messages(self) -> list[Any] | None:
+        """The conversation as the model is told of it."""
+        return None if self._context is None else messages_of(self._context)
 
     async def end(self) -> None:
         """End it: the session is over."""

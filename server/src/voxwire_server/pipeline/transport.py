@@ -12,6 +12,7 @@ from pipecat.frames.frames import (
     InputTransportMessageFrame,
 )
 from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from voxwire_protocol import wire
@@ -20,6 +21,7 @@ from voxwire_server.pipeline.bot_rtvi import BotRtvi
 from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.idle_voice import wait_for_voice
 from voxwire_server.pipeline.input import SessionInput
+from voxwire_server.pipeline.kept_context import context_of, take_over
 from voxwire_server.pipeline.output import SessionOutput
 from voxwire_server.pipeline.port import RunningPipeline
 from voxwire_server.pipeline.taps import Taps
@@ -43,7 +45,8 @@ class SessionTransport(BaseTransport):
         params: Pipecat's transport parameters; by default audio both ways.
 
     Events (as Pipecat's transports name them): ``on_client_connected(transport, client)`` when
-    the pipeline has started, ``on_client_disconnected(transport, client)`` when the session ends;
+    the pipeline has started, ``on_client_restored`` instead when it goes on with a session that
+    another process had, ``on_client_disconnected(transport, client)`` when the session ends;
     to a bot with RTVI, ``on_app_message(transport, message, sender)`` for what the client's
     program sends, as RTVI has it.
     """
@@ -54,7 +57,10 @@ class SessionTransport(BaseTransport):
         self.params = params or TransportParams(audio_in_enabled=True, audio_out_enabled=True)
         self._drops = Drops(wires.port, session_id=wires.session_id, may_answer=wires.may_answer)
         self._utterances = Utterances(
-            wires.port.emit, sample_rate=wires.audio_out_sample_rate, dropped=self._drops.tell
+            wires.port.emit,
+            sample_rate=wires.audio_out_sample_rate,
+            dropped=self._drops.tell,
+            mark=wires.mark,
         )
         self._began = Alarm()
         self.client: Any = wires.facts.client
@@ -64,11 +70,13 @@ class SessionTransport(BaseTransport):
         self.taps = Taps(
             wires, drops=self._drops, utterances=self._utterances, interrupt=self._interrupt
         )
+        self._context: LLMContext | None = None
         self._input: SessionInput | None = None
         self._output: SessionOutput | None = None
         self._running: RunningPipeline | None = None
         self._started = asyncio.Event()
         self._register_event_handler("on_client_connected")
+        self._register_event_handler("on_client_restored")
         self._register_event_handler("on_client_disconnected")
         self._register_event_handler("on_app_message")
 
@@ -129,6 +137,10 @@ class SessionTransport(BaseTransport):
 
     def _pipeline_prepares(self, worker: PipelineWorker) -> None:
         """The pipeline begins to start; nothing in it has connected or heard anything."""
+        self._context = context_of([worker.pipeline])
+        kept = self._wires.kept
+        if self._context is not None and kept is not None and kept.messages is not None:
+            take_over(self._context, kept.messages)
         self.taps.find_live([worker.pipeline])
         wait_for_voice([worker.pipeline])
 
@@ -143,6 +155,7 @@ class SessionTransport(BaseTransport):
                 utterances=self._utterances,
                 began=self._began,
                 heard=self._heard,
+                context=self._context,
                 end=self._end,
             )
             self._wires.started(self._running)
@@ -150,7 +163,8 @@ class SessionTransport(BaseTransport):
         self._wires.port.spawn(self._client_connected(entry))
 
     async def _client_connected(self, entry: SessionInput) -> None:
-        await self._call_event_handler("on_client_connected", self.client)
+        told = "on_client_connected" if self._wires.kept is None else "on_client_restored"
+        await self._call_event_handler(told, self.client)
         await entry.push_frame(ClientConnectedFrame())
         self.rtvi.begin(entry.pipeline_worker)
 

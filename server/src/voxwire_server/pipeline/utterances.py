@@ -23,6 +23,7 @@ class Utterances:
         emit: Sends an envelope payload, for instance ``Session.emit``.
         sample_rate: Rate of the placed audio, Hz.
         dropped: Told of words that could not be sent, and why; without it that is raised.
+        mark: What their ids begin with.
     """
 
     def __init__(
@@ -31,7 +32,9 @@ class Utterances:
         *,
         sample_rate: int,
         dropped: Callable[[object, Exception], None] | None = None,
+        mark: str = "",
     ) -> None:
+        self._mark = mark
         self._emit = emit
         self._batches = WordBatches(emit, dropped=dropped)
         self._rate = sample_rate
@@ -43,7 +46,7 @@ class Utterances:
         """Where the pipeline's synthesiser takes its word times from, as far as it is known."""
         self.num_cuts = 0
         """Interruptions that have reached the voice."""
-        self.turn_id = "t0"
+        self.turn_id = f"{mark}t0"
         self.response_id = ""
 
     @property
@@ -75,7 +78,7 @@ class Utterances:
         if utterance is None:
             self._number += 1
             utterance = Utterance(
-                f"u{self._number}", context_id, start_ms, end_ms, pcm_start_ms=start_ms
+                f"{self._mark}u{self._number}", context_id, start_ms, end_ms, pcm_start_ms=start_ms
             )
             self._open[context_id] = utterance
             if timed:

@@ -10,7 +10,7 @@ from voxwire_server.conversation.requests import Requests
 from voxwire_server.conversation.states import ConversationState
 from voxwire_server.conversation.turn_timer import TurnTimer
 from voxwire_server.playout.voice import Voice
-from voxwire_server.ports import Pipeline, SessionFacts, SessionPort
+from voxwire_server.ports import KeptConversation, Pipeline, SessionFacts, SessionPort
 from voxwire_server.tools.client_tools import SessionTools
 
 __all__ = ["Wires"]
@@ -24,6 +24,8 @@ class Wires:
         port: The session itself.
         session_id: Its id, for logs and for the bot.
         facts: What the session was born with.
+        kept: What is known of it from the process that had it before; None = it began here.
+        mark: What the ids of this process begin with, so that none is one of a process before.
         audio_in_sample_rate: Of the user's audio, Hz.
         audio_out_sample_rate: Of the bot's, Hz.
         answer_timeout_ms: How long the bot may take to answer; 0 = for ever.
@@ -39,6 +41,7 @@ class Wires:
         attached: Whether anything carries the client's messages now.
         may_answer: Whether the client may be told of one more thing that went wrong.
         audio_lost: Told how much of the user's audio was dropped, ms.
+        keep: Takes what the bot wants to have kept, JSON.
         started: The pipeline has started; from here on the session drives it. Once.
     """
 
@@ -61,3 +64,6 @@ class Wires:
     may_answer: Callable[[], bool]
     audio_lost: Callable[[float], None]
     started: Callable[[Pipeline], None]
+    kept: KeptConversation | None = None
+    mark: str = ""
+    keep: Callable[[str], object] = bool

@@ -104,7 +104,8 @@ class PeerKey:
             SealError: Nobody of this service has said that, or not to this process, or not now.
         """
         mac, _, said = sealed.partition(" ")
-        good = [hmac.compare_digest(_mac(key, said, hello), mac) for key in self._keys]
+        claimed = mac.encode()
+        good = [hmac.compare_digest(_mac(key, said, hello).encode(), claimed) for key in self._keys]
         if not any(good):
             raise SealError
         errand = json.loads(said)

@@ -289,10 +289,7 @@ class Directory:
             held.push_async_callback(self._forget, session_id, user)
             caps = self._accounts.caps_of(admitted.bot, claims)
             try:
-                if await self._store.take(session_id, of="", by=self._me) is None:
-                    raise BusyError  # random ids: somebody is not
-                if nonce:
-                    await self._whereabouts.open(nonce, session_id, after=known)
+                await self._enter(session_id, nonce, known, needed=claims is not None)
                 await self._accounts.check(caps)
                 if claims is not None:
                     await self._uses.reserve(claims, held, session_id=session_id, nonce=nonce)
@@ -307,6 +304,17 @@ class Directory:
             session = self._born(session_id, attempt, admitted, spending)
             held.pop_all()  # all of it is the session's now
         return session
+
+    async def _enter(self, session_id: str, nonce: bytes, known: str, *, needed: bool) -> None:
+        """Enter a session, and bind its attach to it; a beat enters what could not be."""
+        try:
+            if await self._store.take(session_id, of="", by=self._me) is None:
+                raise BusyError  # ids are random: somebody's are not
+            if nonce:
+                await self._whereabouts.open(nonce, session_id, after=known)
+        except StoreUnreachableError:
+            if needed:
+                raise
 
     def _goes_on(self, session: Session, attempt: Attempt) -> bool:
         """True when this attempt has opened that session already; its Welcome was lost."""

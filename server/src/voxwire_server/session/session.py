@@ -44,6 +44,7 @@ from voxwire_server.session.limits import SessionLimits
 from voxwire_server.session.listening import Listening, carrier_settings, voice_limits
 from voxwire_server.session.outlet import Outlet
 from voxwire_server.session.router import Doors, Router
+from voxwire_server.session.snapshots import Kept
 from voxwire_server.session.spending import Spending
 from voxwire_server.session.tasks import GuardedClock, Tasks
 from voxwire_server.session.watch import Rhythm, Watch
@@ -92,6 +93,8 @@ class Session:
         file_room: The memory for files that all sessions share; None = it has its own.
         spending: Counts what it spends; None = nobody does.
         term: The how-manieth owner this process is of the session, from 1.
+        kept: What is known of it from the owner before; None = it begins here.
+        unix_ms: The wall clock, milliseconds since the epoch.
         clock: The clock to run by.
         late: Told how late each of its timers, and of its blocks over WebRTC, was, milliseconds.
 
@@ -111,6 +114,8 @@ class Session:
         file_room: FileRoom | None = None,
         spending: Spending | None = None,
         term: int = 1,
+        kept: Kept | None = None,
+        unix_ms: int = 0,
         clock: Clock = SYSTEM_CLOCK,
         late: Callable[[float], object] | None = None,
     ) -> None:
@@ -141,7 +146,10 @@ class Session:
         self.pipeline_ready = asyncio.Event()
         self.ended = asyncio.Event()
         self._run_bot = run_bot
-        self._started_ms = self.now_ms()
+        self.kept = kept
+        """What is known of it from the process that had it before."""
+        self.began_unix_ms = unix_ms if kept is None else kept.began_unix_ms
+        self._started_ms = self.now_ms() - (unix_ms - self.began_unix_ms)
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self.limits = SessionLimits(
             self._started_ms, max_duration_s=settings.max_duration_s, idle_s=settings.idle_s
@@ -218,6 +226,14 @@ class Session:
             busy=self._busy,
             rhythm=Rhythm(settings.heartbeat_ms, settings.dead_after_ms),
         )
+        if kept is not None:
+            self.history.restore(kept.told)
+            self.tools.reports.restore(kept.told.tool_calls)
+            self.capture.muted = kept.muted
+        self.changed: Callable[[], object] = bool
+        """Told when there is something new to keep."""
+        self.state_json = "" if kept is None else kept.state
+        """What the bot wants to have kept, JSON; empty = nothing."""
         self.control.begin(self)
 
     def now_ms(self) -> float:
@@ -341,6 +357,28 @@ class Session:
             tool_calls=self.tools.reports.open_calls(),
         )
 
+    def keep(self) -> Kept | None:
+        """What another process needs to go on with it; None = it cannot be resumed."""
+        if self.numbered is None or not self.resumable:
+            return None
+        return Kept(
+            facts=self.facts,
+            before=self.numbered.so_far,
+            began_unix_ms=self.began_unix_ms,
+            muted=self.capture.muted,
+            told=self.snapshot(_SNAPSHOT_BYTES),
+            messages=self.port.messages() if self.port is not None else self._messages_before(),
+            state=self.state_json,
+        )
+
+    def keep_state(self, text: str) -> None:
+        """The bot wants something of its own to be kept: JSON."""
+        self.state_json = text
+        self.changed()
+
+    def _messages_before(self) -> list[Any] | None:
+        return None if self.kept is None else self.kept.messages
+
     def lost(self, since_ms: float, *, silent: bool = False) -> None:
         """Nothing carries the channel. The session waits for something that does, or ends."""
         event = Event.SILENT if silent else Event.LOST
@@ -460,6 +498,7 @@ class Session:
             self.spawn(self.watch.run())
             if self.spending is not None:
                 self.spending.begin(self, self._busy)
+            self.tools.reports.end_lost()
             _log.info("session started", extra={"session": self.id})
             await asyncio.wait({self._ending})
             await bot.stop(self.port)

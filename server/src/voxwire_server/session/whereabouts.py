@@ -13,7 +13,7 @@ from typing import Final
 
 from voxwire_server.session.refusals import BusyError, ElsewhereError
 from voxwire_server.session.registry import SessionRegistry
-from voxwire_server.session.store import Located, SessionStore
+from voxwire_server.session.store import Located, SessionStore, StoreUnreachableError
 
 __all__ = ["Whereabouts"]
 
@@ -71,17 +71,28 @@ class Whereabouts:
     async def opened_by(self, nonce: bytes) -> str:
         """The session that an attach has opened within the last minute, or is about to.
 
+        Without the store only those of this process are known.
+
         Returns:
             Its id; it may be over. Empty = none.
 
         Raises:
             ElsewhereError: Another process that lives owns it.
-            StoreUnreachableError: It cannot be known.
+            StoreUnreachableError: The store was reached, and then no more.
         """
-        session_id = (await self._claim(nonce, "")).decode()
+        try:
+            session_id = (await self._claim(nonce, "")).decode()
+        except StoreUnreachableError:
+            return self._opened_here(nonce)
         if session_id and self._registry.get(session_id) is None:
             await self.find(session_id)
         return session_id
+
+    def _opened_here(self, nonce: bytes) -> str:
+        for session in self._registry:
+            if session.numbered is not None and session.numbered.knows(nonce):
+                return session.id
+        return ""
 
     async def open(self, nonce: bytes, session_id: str, *, after: str) -> None:
         """An attach opens a session; it is entered in the store.

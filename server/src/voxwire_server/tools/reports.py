@@ -1,6 +1,6 @@
 """What the client is shown of tool calls: each one once begun and once ended, as far as allowed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,6 +38,7 @@ class ToolReports:
         """Report level by tool name; ``*`` is the default. Arguments and results are hidden
         unless a tool's level shows them."""
         self._open: dict[str, _Open] = {}
+        self._lost: list[wire.ToolCallStarted] = []
 
     def level(self, name: str) -> wire.ToolReportLevel:
         """How much of a tool's calls is shown."""
@@ -80,6 +81,23 @@ class ToolReports:
             )
         )
 
+    def restore(self, calls: Iterable[wire.ToolCallStarted]) -> None:
+        """Calls that ran in a process which is no more: they are open until :meth:`end_lost`."""
+        self._lost.extend(calls)
+
+    def end_lost(self) -> None:
+        """Nobody knows what became of them: that is how they end."""
+        lost, self._lost = self._lost, []
+        for started in lost:
+            self._emit(
+                tool_call_ended=wire.ToolCallEnded(
+                    call_id=started.call_id,
+                    name=started.name,
+                    outcome=wire.ToolOutcome.TOOL_OUTCOME_LOST,
+                )
+            )
+
     def open_calls(self) -> list[wire.ToolCallStarted]:
         """Calls that have not ended, as far as the client sees them: ``Snapshot.tool_calls``."""
-        return [opened.started for opened in self._open.values() if opened.level != _HIDDEN]
+        shown = (opened.started for opened in self._open.values() if opened.level != _HIDDEN)
+        return [*self._lost, *shown]

@@ -1,0 +1,161 @@
+"""What another process needs to go on with a session, packed for the store.
+
+Sealed with AES-GCM under a key that all processes of a service have; the first of a set writes,
+each of it reads. What was written by a process of another version is read as far as it is known;
+one that says more than a field, a newer ``v``, is not read at all: its session begins anew.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from voxwire_protocol import wire
+from voxwire_server.control.attaches import Before
+from voxwire_server.ports import KeptConversation, SessionFacts
+
+__all__ = ["MAX_STATE_BYTES", "Kept", "SnapshotError", "Snapshots"]
+
+MAX_STATE_BYTES: Final = 16_384
+"""Most of a bot's own that is kept, as JSON."""
+_VERSION: Final = 1
+_NONCE_BYTES: Final = 12
+_KEY_ID_BYTES: Final = 4
+_MAX_BYTES: Final = 1 << 20
+
+
+class SnapshotError(Exception):
+    """A snapshot cannot be read: by a key or a version that this process does not have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What is kept of a session.
+
+    Attributes:
+        facts: What it was born with; its features are those of the client's newest Hello.
+        before: Its attaches.
+        began_unix_ms: When it began.
+        muted: Whether the user's audio is ignored.
+        told: The conversation as the client was told of it, with the calls that run.
+        messages: The conversation as the model is told of it; None = there is no model yet.
+        state: The bot's own, JSON; empty = nothing.
+    """
+
+    facts: SessionFacts
+    before: Before
+    began_unix_ms: int
+    muted: bool = False
+    told: wire.Snapshot = field(default_factory=wire.Snapshot)
+    messages: list[Any] | None = None
+    state: str = ""
+
+    @property
+    def conversation(self) -> KeptConversation:
+        """What the bot goes on from."""
+        return KeptConversation(self.messages, self.state)
+
+
+class Snapshots:
+    """Packs and reads them.
+
+    Args:
+        secrets: Of the service; the first one writes, each reads.
+    """
+
+    def __init__(self, *keys: bytes) -> None:
+        made = [hmac.digest(key, b"voxwire snapshot", "sha256") for key in keys]
+        self._keys = {hashlib.sha256(key).digest()[:_KEY_ID_BYTES]: AESGCM(key) for key in made}
+        self._first = next(iter(self._keys))
+
+    def pack(self, session_id: str, kept: Kept) -> bytes:
+        """A snapshot of a session, for nobody to read but a process of this service."""
+        data = zlib.compress(json.dumps(_said(kept), separators=(",", ":")).encode())
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = self._keys[self._first].encrypt(nonce, data, session_id.encode())
+        return self._first + nonce + sealed
+
+    def read(self, session_id: str, snapshot: bytes) -> Kept:
+        """What a snapshot says.
+
+        Raises:
+            SnapshotError: It is another session's, or was sealed or written in a way that is not
+                known here.
+        """
+        key = self._keys.get(snapshot[:_KEY_ID_BYTES])
+        rest = snapshot[_KEY_ID_BYTES:]
+        if key is None:
+            raise SnapshotError("no key of this process opens it")
+        try:
+            data = key.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], session_id.encode())
+            said = json.loads(zlib.decompressobj().decompress(data, _MAX_BYTES))
+            if said["v"] != _VERSION:
+                raise SnapshotError(f"it is of version {said['v']}")
+            return _kept(said)
+        except (InvalidTag, ValueError, KeyError, TypeError, zlib.error) as error:
+            raise SnapshotError(f"it cannot be read ({type(error).__name__})") from None
+
+
+def _said(kept: Kept) -> dict[str, Any]:
+    facts = kept.facts
+    return {
+        "v": _VERSION,
+        "bot": facts.bot,
+        "user": facts.user,
+        "features": sorted(facts.features),
+        "max_duration_s": facts.max_duration_s,
+        "token_expires_at_s": facts.token_expires_at_s,
+        "origin": _text(facts.origin),
+        "client": _text(facts.client.SerializeToString()),
+        "metadata": facts.metadata_json,
+        "client_tools": [_text(tool.SerializeToString()) for tool in facts.tools],
+        "speaks": facts.speaks,
+        "epoch": kept.before.epoch,
+        "tokens": [_text(token) for token in kept.before.tokens],
+        "began": kept.began_unix_ms,
+        "muted": kept.muted,
+        "told": _text(kept.told.SerializeToString()),
+        "messages": kept.messages,
+        "state": kept.state,
+    }
+
+
+def _kept(said: Mapping[str, Any]) -> Kept:
+    return Kept(
+        facts=SessionFacts(
+            bot=said["bot"],
+            user=said["user"],
+            features=frozenset(wire.Feature.ValueType(number) for number in said["features"]),
+            max_duration_s=said["max_duration_s"],
+            token_expires_at_s=said["token_expires_at_s"],
+            origin=_bytes(said["origin"]),
+            client=wire.ClientInfo.FromString(_bytes(said["client"])),
+            metadata_json=said["metadata"],
+            tools=tuple(
+                wire.ToolDeclaration.FromString(_bytes(tool)) for tool in said["client_tools"]
+            ),
+            speaks=said["speaks"],
+        ),
+        before=Before(said["epoch"], tuple(_bytes(token) for token in said["tokens"])),
+        began_unix_ms=said["began"],
+        muted=said["muted"],
+        told=wire.Snapshot.FromString(_bytes(said["told"])),
+        messages=said["messages"],
+        state=said["state"],
+    )
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text)
