@@ -115,7 +115,7 @@ def wires_of(session: Session) -> Wires:
         session_id=session.id,
         facts=session.facts,
         kept=None if session.kept is None else session.kept.conversation,
-        mark="" if session.term == 1 else f"{session.term}-",
+        mark="" if session.term == 1 else f".{session.term}",
         keep=session.keep_state,
         audio_in_sample_rate=session.settings.audio_in_sample_rate,
         audio_out_sample_rate=session.settings.audio_out_sample_rate,
@@ -293,6 +293,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         pace=pace,
         starts=rates,
         store=None if cluster is None else cluster.store,
+        snapshots=None if cluster is None else cluster.snapshots,
         peer_url="" if cluster is None else cluster.peer_url,
         version=server_version(),
     )

@@ -8,6 +8,7 @@ from voxwire_server.keys import KeyRing
 from voxwire_server.proxies import is_unix, unix_path
 from voxwire_server.routes.peers import PeerKey
 from voxwire_server.session.engine import EngineError, open_engine
+from voxwire_server.session.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from voxwire_server.session.redis_store import RedisStore
@@ -29,11 +30,13 @@ class Cluster(NamedTuple):
         store: Where they agree.
         peer_url: Where they reach this one; empty = they do not.
         key: Seals what one tells another.
+        snapshots: Packs what another one needs of a session.
     """
 
     store: "RedisStore"
     peer_url: str
     key: PeerKey
+    snapshots: Snapshots
 
     @classmethod
     def of(cls, settings: Settings, ring: KeyRing, *, port: int | None) -> "Cluster | None":
@@ -51,11 +54,12 @@ class Cluster(NamedTuple):
             return None
         secrets = [part.strip().encode() for part in settings.engine_key.split(",") if part.strip()]
         try:
-            key = PeerKey(*(secrets or ring.secrets))
+            secrets = secrets or list(ring.secrets)
+            key = PeerKey(*secrets)
         except ValueError:
             raise EngineError(_NO_KEY) from None
         store = open_engine(settings.engine, session_ms=settings.grace_ms + _MORE_MS)
-        return cls(store, _peer_url(settings, port), key)
+        return cls(store, _peer_url(settings, port), key, Snapshots(*secrets))
 
 
 async def why_no_engine(settings: Settings) -> str:

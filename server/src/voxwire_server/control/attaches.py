@@ -101,6 +101,10 @@ class Before(NamedTuple):
     epoch: int = 0
     tokens: tuple[bytes, ...] = ()
 
+    def may_resume(self, token: bytes) -> bool:
+        """True when ``token`` is one of them."""
+        return ResumeTokens(self.tokens).check(token)
+
 
 NOTHING_BEFORE: Final = Before()
 

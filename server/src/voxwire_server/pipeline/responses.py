@@ -21,7 +21,7 @@ class Responses:
         ended: Called when a response that nobody ends has ended.
         owed: Whether a voice has yet to say a part of it: it has not ended meanwhile.
         over: Whether the session is over.
-        mark: What their ids begin with.
+        mark: What their ids end with.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Responses:
     @property
     def response_id(self) -> str:
         """The response that runs, or ran last."""
-        return f"{self._mark}r{self._number}"
+        return f"r{self._number}{self._mark}"
 
     def start(self, turn_id: str, *, endless: bool = False) -> None:
         """A response begins; with ``endless`` nobody will say its end."""

@@ -47,7 +47,7 @@ class UserTaps:
     @property
     def turn_id(self) -> str:
         """The turn that runs."""
-        return f"{self._wires.mark}t{self._turn}"
+        return f"t{self._turn}{self._wires.mark}"
 
     def _next_turn(self) -> None:
         self._turn += 1
@@ -100,7 +100,7 @@ class UserTaps:
     def noted(self, text: str) -> None:
         """The user typed ``text`` that nobody is to answer: a turn beside the one that runs."""
         self._noted += 1
-        name = f"{self._wires.mark}n{self._noted}"
+        name = f"n{self._noted}{self._wires.mark}"
         self._wires.port.emit(
             transcript=wire.Transcript(
                 transcript_id=name, text=text, final=True, turn_id=name, typed=True
@@ -131,7 +131,7 @@ class UserTaps:
     ) -> None:
         self._wires.port.emit(
             transcript=wire.Transcript(
-                transcript_id=f"{self._wires.mark}s{self._segment}",
+                transcript_id=f"s{self._segment}{self._wires.mark}",
                 text=sendable(text),
                 final=final,
                 turn_id=self.turn_id,

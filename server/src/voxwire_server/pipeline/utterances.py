@@ -23,7 +23,7 @@ class Utterances:
         emit: Sends an envelope payload, for instance ``Session.emit``.
         sample_rate: Rate of the placed audio, Hz.
         dropped: Told of words that could not be sent, and why; without it that is raised.
-        mark: What their ids begin with.
+        mark: What their ids end with.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Utterances:
         """Where the pipeline's synthesiser takes its word times from, as far as it is known."""
         self.num_cuts = 0
         """Interruptions that have reached the voice."""
-        self.turn_id = f"{mark}t0"
+        self.turn_id = f"t0{mark}"
         self.response_id = ""
 
     @property
@@ -78,7 +78,7 @@ class Utterances:
         if utterance is None:
             self._number += 1
             utterance = Utterance(
-                f"{self._mark}u{self._number}", context_id, start_ms, end_ms, pcm_start_ms=start_ms
+                f"u{self._number}{self._mark}", context_id, start_ms, end_ms, pcm_start_ms=start_ms
             )
             self._open[context_id] = utterance
             if timed:

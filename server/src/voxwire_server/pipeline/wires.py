@@ -25,7 +25,7 @@ class Wires:
         session_id: Its id, for logs and for the bot.
         facts: What the session was born with.
         kept: What is known of it from the process that had it before; None = it began here.
-        mark: What the ids of this process begin with, so that none is one of a process before.
+        mark: What the ids of this process end with, so that none is one of a process before.
         audio_in_sample_rate: Of the user's audio, Hz.
         audio_out_sample_rate: Of the bot's, Hz.
         answer_timeout_ms: How long the bot may take to answer; 0 = for ever.

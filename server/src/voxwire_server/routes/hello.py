@@ -80,6 +80,7 @@ def ticket_of(
         bot=hello.bot,
         session_id=hello.session_id,
         resume_token=hello.resume_token,
+        epoch=hello.epoch,
         is_local=is_local,
         address=address,
         headers=headers,

@@ -100,9 +100,16 @@ class Accounts:
                 self._told.capped(name, at_start=True)
                 raise CapReachedError(payer.whose, name, wall_s)
 
-    def open(self, caps: Mapping[Payer, Caps]) -> Spending:
-        """What counts a session that begins."""
-        return Spending(caps, self._spend, spawn=self._spawn, wall_s=self._wall_s, told=self._told)
+    def open(self, caps: Mapping[Payer, Caps], *, own: Amounts = NOTHING) -> Spending:
+        """What counts a session that begins, or goes on here.
+
+        Args:
+            caps: Who pays, and what he may spend.
+            own: What it has spent in another process.
+        """
+        return Spending(
+            caps, self._spend, spawn=self._spawn, wall_s=self._wall_s, told=self._told, own=own
+        )
 
     async def _spend(self, payer: Payer, amounts: Amounts, *, now_s: float) -> Amounts:
         """Ask the store, and remember what it said last of the last who were asked about."""

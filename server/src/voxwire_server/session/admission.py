@@ -175,6 +175,14 @@ class Admission:
             raise _unauthorized("the credential has expired; get a new one")
         return said
 
+    def bot(self, name: str) -> ChosenBot:
+        """A bot of this server.
+
+        Raises:
+            NoSuchBotError: There is none of that name.
+        """
+        return self._bots.choose(name)
+
     def accepts(self, bot: str) -> Acceptance:
         """What the bot that is meant takes of files; nothing, when none is."""
         try:

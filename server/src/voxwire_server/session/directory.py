@@ -26,14 +26,16 @@ from voxwire_server.authenticator import AuthenticatorFailedError
 from voxwire_server.caps import Caps
 from voxwire_server.config import Settings
 from voxwire_server.control.attaches import REFUSALS as TOLD
+from voxwire_server.control.numbered import NumberedChannel
 from voxwire_server.ice_servers import IceServers
 from voxwire_server.lifecycle import Answer, Event
-from voxwire_server.ports import SessionFacts
+from voxwire_server.ports import ControlChannel, SessionFacts
 from voxwire_server.sent_files import FileRoom
 from voxwire_server.session.accounts import Accounts
-from voxwire_server.session.admission import Admission, Admitted
+from voxwire_server.session.admission import Admission, Admitted, ChosenBot, NoSuchBotError
 from voxwire_server.session.doorkeeper import Attempt, Doorkeeper
 from voxwire_server.session.features import SERVER_FEATURES
+from voxwire_server.session.keeper import Keeper
 from voxwire_server.session.leases import Leases
 from voxwire_server.session.load import Load
 from voxwire_server.session.local_store import LocalStore
@@ -49,10 +51,17 @@ from voxwire_server.session.refusals import (
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.session.single_file import SingleFile
+from voxwire_server.session.snapshots import Kept, Snapshots
 from voxwire_server.session.spending import Spending
 from voxwire_server.session.start_pace import StartPace
 from voxwire_server.session.start_rates import StartRates
-from voxwire_server.session.store import Replica, SessionStore, StoreUnreachableError
+from voxwire_server.session.store import (
+    NOBODY,
+    Located,
+    Replica,
+    SessionStore,
+    StoreUnreachableError,
+)
 from voxwire_server.session.tasks import Work
 from voxwire_server.session.ticket import Arrival, At, Here, Refused, Ticket
 from voxwire_server.session.token_uses import TokenUsedError, TokenUses
@@ -82,6 +91,7 @@ class Directory:
         pace: Says how fast sessions may begin.
         starts: Counts how many begin; None = as many as want.
         store: Where processes agree; None = this one is alone.
+        snapshots: Packs what other processes need of its sessions; None = they get nothing.
         url: Where clients reach this one process; empty = it has no URL of its own.
         peer_url: Where the other processes reach it; empty = they do not.
         version: Of this code, which the other processes are told.
@@ -102,6 +112,7 @@ class Directory:
         pace: StartPace | None = None,
         starts: StartRates | None = None,
         store: SessionStore | None = None,
+        snapshots: Snapshots | None = None,
         url: str = "",
         peer_url: str = "",
         version: str = "",
@@ -117,6 +128,7 @@ class Directory:
         self._told = told
         self._me = registry.name
         self._clock = clock
+        self._wall_s = wall_s
         self._starts = starts
         self.file_room = FileRoom(settings.files_total_bytes)
         """The memory for files of all sessions."""
@@ -125,6 +137,9 @@ class Directory:
         me = Replica(name=registry.name, peer_url=peer_url, public_url=url, version=version)
         self.leases = Leases(registry, self._store, me, clock=clock, spawn=self._work.spawn)
         """What tells the store that this process lives."""
+        self._keeper = snapshots and Keeper(
+            self._store, snapshots, self._me, clock=clock, spawn=self._work.spawn
+        )
         self.places = Places(
             registry,
             load=Load(0) if load is None else load,
@@ -237,8 +252,8 @@ class Directory:
             raise ClosingError
         session = self._registry.get(ticket.session_id)
         if session is None:
-            await self._whereabouts.find(ticket.session_id)
-            raise NotYoursError
+            located = await self._whereabouts.find(ticket.session_id)
+            return await self._taken_over(located, attempt)
         self._check_resume(session, attempt)
         # not needed; one that comes along must be the same user's
         if ticket.token:
@@ -269,6 +284,61 @@ class Directory:
             if session.over:
                 return None
             raise
+
+    async def _taken_over(self, located: Located | None, attempt: Attempt) -> Session:
+        """Go on with a session whose process is dead, or has handed it over."""
+        ticket, keeper = attempt.ticket, self._keeper
+        if located is None or keeper is None:
+            raise NotYoursError
+        kept = keeper.read(ticket.session_id, located.snapshot)
+        if kept is None or not await self._may_take_over(kept, attempt):
+            raise NotYoursError
+        if self.leaving:
+            raise ClosingError
+        async with AsyncExitStack() as held:
+            self._registry.reserve(ticket.session_id)
+            held.callback(self._registry.give_back, ticket.session_id)
+            saved = await self._store.take(ticket.session_id, of=located.owner, by=self._me)
+            if saved is None:
+                raise BusyError  # another process was quicker: the client finds it there
+            held.push_async_callback(
+                self._store.take, ticket.session_id, of=self._me, by=NOBODY
+            )
+            kept = keeper.read(ticket.session_id, saved.snapshot) or kept
+            if self.leaving:
+                raise ClosingError
+            features = SERVER_FEATURES & kept.facts.features
+            epoch = max(kept.before.epoch, ticket.epoch)
+            channel = NumberedChannel(
+                features, clock=self._clock, before=kept.before._replace(epoch=epoch)
+            )
+            session = self._made(
+                ticket.session_id,
+                kept.facts,
+                bot=self.doorkeeper.bot(kept.facts.bot),
+                channel=channel,
+                spending=self._accounts.open(kept.caps, own=kept.spent),
+                term=saved.term,
+                kept=kept,
+            )
+            self._bound(session, attempt)
+            self._start(session)
+            held.pop_all()
+        return session
+
+    async def _may_take_over(self, kept: Kept, attempt: Attempt) -> bool:
+        ticket = attempt.ticket
+        if kept.facts.origin != attempt.facts.origin:
+            return False
+        if not kept.before.may_resume(ticket.resume_token):
+            return False
+        try:
+            self.doorkeeper.bot(kept.facts.bot)
+            return not ticket.token or await self.doorkeeper.user_of(ticket) == kept.facts.user
+        except (NoSuchBotError, TokenError):
+            return False
+        except AuthenticatorFailedError:
+            return True  # without a token it would be
 
     # beginning
 
@@ -351,26 +421,53 @@ class Directory:
         if self.leaving:
             raise ClosingError
         facts = admitted.facts_of(attempt.facts)
-        session = Session(
+        session = self._made(
+            session_id,
+            facts,
+            bot=admitted.bot,
+            channel=attempt.arrival.channel(SERVER_FEATURES & facts.features, self._clock),
+            spending=spending,
+        )
+        self._bound(session, attempt)
+        self._start(session)
+        if facts.user:
+            self._starts.begun(facts.user)
+        return session
+
+    def _made(
+        self,
+        session_id: str,
+        facts: SessionFacts,
+        *,
+        bot: ChosenBot,
+        channel: ControlChannel,
+        spending: Spending,
+        term: int = 1,
+        kept: Kept | None = None,
+    ) -> Session:
+        return Session(
             session_id,
             settings=self._settings,
-            run_bot=admitted.bot.run,
+            run_bot=bot.run,
             facts=facts,
             ice_servers=self._ice,
-            channel=attempt.arrival.channel(SERVER_FEATURES & facts.features, self._clock),
+            channel=channel,
             file_room=self.file_room,
             spending=spending,
+            term=term,
+            kept=kept,
+            unix_ms=round(self._wall_s() * 1000),
             clock=self._clock,
             late=self._told.late,
         )
-        self._bound(session, attempt)
+
+    def _start(self, session: Session) -> None:
         session.when_ending(lambda: self._work.spawn(self._leave(session)))
-        if facts.user:
-            self._starts.begun(facts.user)
-        self._told.begun(session_id)
-        session.outlet.tell(partial(self._told.sent, session_id))
+        self._told.begun(session.id)
+        session.outlet.tell(partial(self._told.sent, session.id))
+        if self._keeper is not None:
+            self._keeper.watch(session)
         self._registry.start(session).add_done_callback(lambda _: self._over(session))
-        return session
 
     def _over(self, session: Session) -> None:
         dropped = {**session.intake.counters(), **session.capture.counters()}

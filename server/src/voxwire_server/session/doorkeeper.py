@@ -25,7 +25,7 @@ from voxwire_server.authenticator import Identity
 from voxwire_server.ports import SessionFacts
 from voxwire_server.sent_files import Acceptance
 from voxwire_server.session.accounts import Accounts
-from voxwire_server.session.admission import Admission, Admitted, NoSuchBotError
+from voxwire_server.session.admission import Admission, Admitted, ChosenBot, NoSuchBotError
 from voxwire_server.session.places import Places
 from voxwire_server.session.refusals import REFUSALS, LeftError, refusal_of
 from voxwire_server.session.single_file import SingleFile
@@ -176,6 +176,14 @@ class Doorkeeper:
     def accepts(self, bot: str) -> Acceptance:
         """What the bot that is meant takes of files."""
         return self._admission.accepts(bot)
+
+    def bot(self, name: str) -> ChosenBot:
+        """A bot of this server.
+
+        Raises:
+            NoSuchBotError: There is none of that name.
+        """
+        return self._admission.bot(name)
 
     def turned_away(self, code: wire.ErrorCode) -> None:
         """A door has turned somebody away by itself, with that error: it is counted."""

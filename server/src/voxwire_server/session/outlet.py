@@ -36,12 +36,12 @@ class Outlet:
         self._history = history
         self.session_id = session_id
         self._closed = False
-        self._tell: Callable[[wire.Envelope], object] = _nobody
+        self._tell: list[Callable[[wire.Envelope], object]] = []
         self._note: Callable[[wire.Envelope], object] = _nobody
 
     def tell(self, whom: Callable[[wire.Envelope], object]) -> None:
         """Have somebody told, too, what is sent from now on."""
-        self._tell = whom
+        self._tell.append(whom)
 
     def note(self, whom: Callable[[wire.Envelope], object]) -> None:
         """Have somebody see what is sent from now on, whether or not the channel takes it."""
@@ -67,7 +67,8 @@ class Outlet:
                 self.error(error.code, reason)
         else:
             self._history.note(envelope)
-            self._quietly(self._tell, envelope)
+            for whom in self._tell:
+                self._quietly(whom, envelope)
 
     def _quietly(self, told: Callable[[wire.Envelope], object], envelope: wire.Envelope) -> None:
         try:

@@ -77,8 +77,11 @@ class SessionRegistry:
         """True while a client is on a session: somebody would hear what another one costs."""
         return any(session.control.attached and not session.over for session in self)
 
-    def reserve(self) -> str:
+    def reserve(self, session_id: str = "") -> str:
         """Keep a place for a session.
+
+        Args:
+            session_id: One that another process had; empty = a new one.
 
         Returns:
             The id that it will have; :meth:`start` or :meth:`give_back` takes it.
@@ -88,7 +91,7 @@ class SessionRegistry:
         """
         if self.full:
             raise CapacityError
-        session_id = f"{self.name}.{_random_name(_ID_BYTES)}"
+        session_id = session_id or f"{self.name}.{_random_name(_ID_BYTES)}"
         self._reserved.add(session_id)
         return session_id
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from voxwire_protocol import wire
 from voxwire_protocol.clock import ClockSync
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
+from voxwire_server.caps import NOTHING
 from voxwire_server.capture.capture import Capture
 from voxwire_server.config import Settings
 from voxwire_server.control.intake import Intake
@@ -369,6 +370,8 @@ class Session:
             told=self.snapshot(_SNAPSHOT_BYTES),
             messages=self.port.messages() if self.port is not None else self._messages_before(),
             state=self.state_json,
+            caps={} if self.spending is None else self.spending.caps,
+            spent=NOTHING if self.spending is None else self.spending.own,
         )
 
     def keep_state(self, text: str) -> None:

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import json
-import secrets
+import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,13 +19,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from voxwire_protocol import wire
+from voxwire_server.caps import NOTHING, Amounts, Caps, Payer
 from voxwire_server.control.attaches import Before
 from voxwire_server.ports import KeptConversation, SessionFacts
 
-__all__ = ["MAX_STATE_BYTES", "Kept", "SnapshotError", "Snapshots"]
+__all__ = ["Kept", "SnapshotError", "Snapshots"]
 
-MAX_STATE_BYTES: Final = 16_384
-"""Most of a bot's own that is kept, as JSON."""
 _VERSION: Final = 1
 _NONCE_BYTES: Final = 12
 _KEY_ID_BYTES: Final = 4
@@ -48,6 +47,8 @@ class Kept:
         told: The conversation as the client was told of it, with the calls that run.
         messages: The conversation as the model is told of it; None = there is no model yet.
         state: The bot's own, JSON; empty = nothing.
+        caps: Who pays for it, and what he may spend.
+        spent: What it has spent so far.
     """
 
     facts: SessionFacts
@@ -57,6 +58,8 @@ class Kept:
     told: wire.Snapshot = field(default_factory=wire.Snapshot)
     messages: list[Any] | None = None
     state: str = ""
+    caps: Mapping[Payer, Caps] = field(default_factory=dict[Payer, Caps])
+    spent: Amounts = NOTHING
 
     @property
     def conversation(self) -> KeptConversation:
@@ -71,15 +74,15 @@ class Snapshots:
         secrets: Of the service; the first one writes, each reads.
     """
 
-    def __init__(self, *keys: bytes) -> None:
-        made = [hmac.digest(key, b"voxwire snapshot", "sha256") for key in keys]
+    def __init__(self, *secrets: bytes) -> None:
+        made = [hmac.digest(secret, b"voxwire snapshot", "sha256") for secret in secrets]
         self._keys = {hashlib.sha256(key).digest()[:_KEY_ID_BYTES]: AESGCM(key) for key in made}
         self._first = next(iter(self._keys))
 
     def pack(self, session_id: str, kept: Kept) -> bytes:
         """A snapshot of a session, for nobody to read but a process of this service."""
         data = zlib.compress(json.dumps(_said(kept), separators=(",", ":")).encode())
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        nonce = os.urandom(_NONCE_BYTES)
         sealed = self._keys[self._first].encrypt(nonce, data, session_id.encode())
         return self._first + nonce + sealed
 
@@ -125,6 +128,8 @@ def _said(kept: Kept) -> dict[str, Any]:
         "told": _text(kept.told.SerializeToString()),
         "messages": kept.messages,
         "state": kept.state,
+        "caps": [[*payer, caps.notation] for payer, caps in kept.caps.items()],
+        "spent": kept.spent,
     }
 
 
@@ -150,6 +155,8 @@ def _kept(said: Mapping[str, Any]) -> Kept:
         told=wire.Snapshot.FromString(_bytes(said["told"])),
         messages=said["messages"],
         state=said["state"],
+        caps={Payer(whose, name): Caps.parse(text) for whose, name, text in said["caps"]},
+        spent=Amounts(*said["spent"]),
     )
 
 

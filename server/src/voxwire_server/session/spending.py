@@ -71,15 +71,18 @@ class Spending:
         spawn: Spawn,
         wall_s: Callable[[], float],
         told: Told = NOBODY,
+        own: Amounts = NOTHING,
     ) -> None:
+        self.caps = dict(caps)
+        """Who pays, and what he may spend."""
         self._watch = CapWatch(caps)
         self._spend_with_others = spend
         self._spawn = spawn
         self._wall_s = wall_s
         self._told = told
-        self.own = NOTHING
+        self.own = own
         """What this session has spent."""
-        self._turn_ids = deque(["", _GREETING], maxlen=_MAX_TURNS)
+        self._turn_ids = deque([""], maxlen=_MAX_TURNS)
         self._session: Owner | None = None
         self._busy: Callable[[], bool] = bool
         self._next_look: Timer | None = None
@@ -138,7 +141,8 @@ class Spending:
 
     def _turn(self, turn_id: str) -> None:
         """What is told of a turn; the greeting is in none, nor is a text that asks for nothing."""
-        if turn_id not in self._turn_ids and not turn_id.startswith(_NOTED):
+        greeting = turn_id.partition(".")[0] == _GREETING  # of whichever process
+        if turn_id not in self._turn_ids and not greeting and not turn_id.startswith(_NOTED):
             self._turn_ids.append(turn_id)
             self._spend(Amounts(turns=1))
 

@@ -41,6 +41,7 @@ class Ticket:
         bot: Name of the bot that is wanted; empty = the only one.
         session_id: The session that is resumed; empty = a new one.
         resume_token: Proof that it is the client's.
+        epoch: Number of the attach that the client comes back from; 0 = none.
         is_local: True for a program of this machine, no web page and no proxy.
         address: Where he comes from, behind our proxies; empty = he came by a Unix socket.
         counted: True when he was counted for his address before.
@@ -53,6 +54,7 @@ class Ticket:
     bot: str = ""
     session_id: str = ""
     resume_token: bytes = field(default=b"", repr=False)
+    epoch: int = 0
     is_local: bool = False
     address: str = field(default="", repr=False)
     counted: bool = False

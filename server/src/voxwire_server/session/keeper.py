@@ -1,0 +1,148 @@
+"""What other processes need of the sessions of this one, written behind the conversations.
+
+Nobody waits for it. A session that has something new to keep is written 100 ms later, with all that
+has come by then; while the engine cannot be reached, the newest of each waits, and no more than
+that.
+"""
+
+import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final
+
+from voxwire_protocol import wire
+from voxwire_protocol.clocks import Clock, Timer
+from voxwire_server.session.session import Session
+from voxwire_server.session.snapshots import Kept, SnapshotError, Snapshots
+from voxwire_server.session.store import SessionStore, StoreUnreachableError
+
+__all__ = ["Keeper"]
+
+_log = logging.getLogger("voxwire.session")
+
+KEEPS_MS: Final = 100
+_AGAIN_MS: Final = 1000
+_SPEAKING_MS: Final = 5000
+_LASTING: Final = frozenset(
+    {
+        "state_changed",
+        "utterance_started",
+        "utterance_ended",
+        "response_started",
+        "response_ended",
+        "tool_call_started",
+        "tool_call_ended",
+    }
+)
+
+
+class Keeper:
+    """Keeps the sessions of one process.
+
+    Args:
+        store: Where.
+        snapshots: Packs them.
+        me: Name of this process.
+        clock: The clock to run by.
+        spawn: Runs what asks the store.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        snapshots: Snapshots,
+        me: str,
+        *,
+        clock: Clock,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._store = store
+        self._snapshots = snapshots
+        self._me = me
+        self._clock = clock
+        self._spawn = spawn
+        self._new: dict[str, Session] = {}
+        self._next: Timer | None = None
+        self._writing = False
+        self._written_ms: dict[str, float] = {}
+
+    def watch(self, session: Session) -> None:
+        """Keep a session from now on; it has been welcomed."""
+        session.changed = partial(self.changed, session)
+        session.outlet.tell(partial(self._told, session))
+        session.when_ending(lambda: self.forget(session))
+        self.changed(session)
+
+    def forget(self, session: Session) -> None:
+        """It is over."""
+        self._new.pop(session.id, None)
+        self._written_ms.pop(session.id, None)
+
+    def read(self, session_id: str, snapshot: bytes) -> Kept | None:
+        """What a process before has kept of a session; None = nothing that can be read."""
+        if not snapshot:
+            return None
+        try:
+            return self._snapshots.read(session_id, snapshot)
+        except SnapshotError as error:
+            _log.warning("a session cannot be taken over: %s", error, extra={"session": session_id})
+            return None
+
+    def changed(self, session: Session) -> None:
+        """There is something new to keep of a session."""
+        self._new[session.id] = session
+        if self._next is None and not self._writing:
+            self._later(KEEPS_MS)
+
+    def _told(self, session: Session, envelope: wire.Envelope) -> None:
+        kind = envelope.WhichOneof("payload")
+        if kind in _LASTING or (kind == "transcript" and envelope.transcript.final):
+            self.changed(session)
+        elif kind == "utterance_words":
+            written_ms = self._written_ms.get(session.id, 0)
+            if self._clock.now_ms() - written_ms >= _SPEAKING_MS:
+                self.changed(session)
+
+    def _later(self, wait_ms: float) -> None:
+        self._next = self._clock.call_later(wait_ms, self._begin)
+
+    def _begin(self) -> None:
+        self._next = None
+        self._writing = True
+        self._spawn(self._write())
+
+    async def _write(self) -> None:
+        """Write all that is new; what comes meanwhile is new again."""
+        wait_ms = KEEPS_MS
+        try:
+            sessions, self._new = self._new, {}
+            for session in sessions.values():
+                if not await self._kept(session):
+                    wait_ms = _AGAIN_MS
+                    self._new.setdefault(session.id, session)
+        finally:
+            self._writing = False
+            if self._new:
+                self._later(wait_ms)
+
+    async def _kept(self, session: Session) -> bool:
+        """Write one; False = the store cannot be reached."""
+        if session.over:
+            return True
+        kept = session.keep()
+        if kept is None:
+            return True
+        self._written_ms[session.id] = self._clock.now_ms()
+        snapshot = self._snapshots.pack(session.id, kept)
+        try:
+            await self._store.save(session.id, self._me, snapshot, term=session.term)
+        except StoreUnreachableError:
+            return not session.over
+        return True
+
+    async def hand_over(self, session: Session) -> None:
+        """Write a session for the last time, and let another process have it."""
+        kept = session.keep()
+        if kept is not None:
+            snapshot = self._snapshots.pack(session.id, kept)
+            await self._store.save(session.id, self._me, snapshot, term=session.term)
