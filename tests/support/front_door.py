@@ -24,6 +24,7 @@ from voxwire_server.session.load import Load
 from voxwire_server.session.local_store import LocalStore
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
+from voxwire_server.session.snapshots import Snapshots
 from voxwire_server.session.start_pace import StartPace
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.store import Heard, Held, Located, Replica, Saved
@@ -174,6 +175,7 @@ class Process:
         pace: StartPace | None = None,
         jitter: Callable[[], float] = lambda: 0.0,
         wall_s: Callable[[], float] = lambda: NOW_S,
+        keeps: bool = False,
         **settings: Any,
     ) -> None:
         made = _settings(**settings)
@@ -184,6 +186,7 @@ class Process:
             _admission(key, house or House(), authenticator),
             settings=made,
             store=self.store,
+            snapshots=Snapshots(KEY.encode()) if keeps else None,
             url=url,
             clock=clock,
             load=load,
@@ -253,6 +256,7 @@ class Caller:
             bot=bot,
             session_id=self.hello.session_id,
             resume_token=self.hello.resume_token,
+            epoch=self.hello.epoch,
             address=address,
         )
         self.facts = SessionFacts(features=RESUME, origin=origin)

@@ -67,7 +67,7 @@ async def test_of_two_that_take_the_session_of_a_dead_process_one_gets_it(
     await store.beat(OTHER)
     await store.take("s", of="", by="other")
     assert await store.save("s", "other", b"what\0was said", term=1)
-    assert await store.locate("s") == Located("other", OTHER, 1)
+    assert await store.locate("s") == Located("other", OTHER, 1, b"what\0was said")
     await store.beat(OTHER, gone=True)
     assert await store.locate("s") == Located("other", None, 1, b"what\0was said")
     taken = await asyncio.gather(*(store.take("s", of="other", by=by) for by in ("me", "third")))

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
@@ -19,7 +20,6 @@ from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.routes.waiting_socket import MAX_KEPT_BYTES, WaitingSocket
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.session import Session
-from voxwire_server.session.store import Replica
 from voxwire_server.session.ticket import At, Here, Refused
 
 __all__ = ["ControlRoute"]
@@ -158,6 +158,7 @@ class ControlRoute:
         socket: SocketControl,
         *,
         carried: bool = False,
+        unreachable: frozenset[str] = frozenset(),
     ) -> None:
         """Put somebody on his session, and serve him until his socket is gone.
 
@@ -167,6 +168,7 @@ class ControlRoute:
             send: ASGI ``send`` of the same.
             socket: What else can be done to it.
             carried: Another process has carried him here; it is not done again.
+            unreachable: Names of processes to which he could not be carried.
         """
         try:
             hello = read_hello(errand.hello)
@@ -176,11 +178,14 @@ class ControlRoute:
         link = ControlLink(send, abort=socket.abort)
         waiting = WaitingSocket(receive, send, socket)
         attach = self._directory.attach(
-            ticket_of(
-                hello,
-                is_local=errand.is_local,
-                address=errand.address,
-                headers=errand.headers,
+            replace(
+                ticket_of(
+                    hello,
+                    is_local=errand.is_local,
+                    address=errand.address,
+                    headers=errand.headers,
+                ),
+                unreachable=unreachable,
             ),
             facts_of(hello, origin=errand.origin),
             _Socket(link, hello, self._server),
@@ -195,22 +200,13 @@ class ControlRoute:
                 await self._serve(session, link, waiting.receive)
             case At(replica):
                 socket.admitted()
-                await self._elsewhere(errand, replica, waiting.receive, send, carried=carried)
+                if carried or self._carrier is None or not replica.peer_url:
+                    await _send_on(send, replica.public_url)
+                elif not await self._carrier.carry(errand, replica, waiting.receive, send):
+                    dead = unreachable | {replica.name}
+                    await self.attach(errand, waiting.receive, send, socket, unreachable=dead)
             case Refused():
                 await _turn_away(send, answer)
-
-    async def _elsewhere(
-        self, errand: Errand, replica: Replica, receive: Receive, send: Send, *, carried: bool
-    ) -> None:
-        """Another process has the session: carry the client there, or say where it is."""
-        if self._carrier is not None and replica.peer_url and not carried:
-            if await self._carrier.carry(errand, replica, receive, send):
-                return
-        elif replica.public_url:
-            await _send_on(send, replica.public_url)
-            return
-        code = wire.ErrorCode.ERROR_CODE_GOING_AWAY
-        await _turn_away(send, Refused(code, _ELSEWHERE, _ELSEWHERE_MS))
 
     async def _hello(self, receive: Receive) -> bytes | None:
         """The first message; None = there is none, and nobody any more."""
@@ -283,6 +279,10 @@ async def _turn_away(send: Send, refused: Refused) -> None:
 
 async def _send_on(send: Send, url: str) -> None:
     """Another process owns the session: say where, and that the client goes on there."""
+    if not url:
+        code = wire.ErrorCode.ERROR_CODE_GOING_AWAY
+        await _turn_away(send, Refused(code, _ELSEWHERE, _ELSEWHERE_MS))
+        return
     error = wire.Error(
         code=wire.ErrorCode.ERROR_CODE_GOING_AWAY,
         reason=_ELSEWHERE,

@@ -35,6 +35,7 @@ from voxwire_server.session.accounts import Accounts
 from voxwire_server.session.admission import Admission, Admitted, ChosenBot, NoSuchBotError
 from voxwire_server.session.doorkeeper import Attempt, Doorkeeper
 from voxwire_server.session.features import SERVER_FEATURES
+from voxwire_server.session.hand_over import HandOver
 from voxwire_server.session.keeper import Keeper
 from voxwire_server.session.leases import Leases
 from voxwire_server.session.load import Load
@@ -252,7 +253,9 @@ class Directory:
             raise ClosingError
         session = self._registry.get(ticket.session_id)
         if session is None:
-            located = await self._whereabouts.find(ticket.session_id)
+            located = await self._whereabouts.find(
+                ticket.session_id, unreachable=ticket.unreachable
+            )
             return await self._taken_over(located, attempt)
         self._check_resume(session, attempt)
         # not needed; one that comes along must be the same user's
@@ -487,6 +490,8 @@ class Directory:
 
     async def _leave(self, session: Session) -> None:
         """A session ends; who of its user comes behind it finds its place free."""
+        if session.elsewhere:  # what it has in the store is the other process's
+            return
         async with AsyncExitStack() as turn:
             if session.facts.user:
                 await turn.enter_async_context(self._uses.users.of(session.facts.user))
@@ -518,6 +523,11 @@ class Directory:
         """
         self.places.waiting_room.send_away()
         self._registry.leave(self._clock.now_ms() + within_ms)
+        if self._keeper is not None and self.leases.others_stay:
+            hand_over = HandOver(
+                self._registry, self._store, self._keeper, self._me, clock=self._clock
+            )
+            self._work.spawn(hand_over.all(within_ms))
         await self._registry.emptied()
 
     async def close(self, timeout_ms: int) -> None:

@@ -129,20 +129,24 @@ class Keeper:
         """Write one; False = the store cannot be reached."""
         if session.over:
             return True
-        kept = session.keep()
-        if kept is None:
-            return True
         self._written_ms[session.id] = self._clock.now_ms()
-        snapshot = self._snapshots.pack(session.id, kept)
         try:
-            await self._store.save(session.id, self._me, snapshot, term=session.term)
+            await self.write(session)
         except StoreUnreachableError:
-            return not session.over
+            return session.over
         return True
 
-    async def hand_over(self, session: Session) -> None:
-        """Write a session for the last time, and let another process have it."""
+    async def write(self, session: Session) -> bool:
+        """Write a session now.
+
+        Returns:
+            False when it cannot be resumed, or is not this process's any more.
+
+        Raises:
+            StoreUnreachableError: It may be written or not.
+        """
         kept = session.keep()
-        if kept is not None:
-            snapshot = self._snapshots.pack(session.id, kept)
-            await self._store.save(session.id, self._me, snapshot, term=session.term)
+        if kept is None:
+            return False
+        snapshot = self._snapshots.pack(session.id, kept)
+        return await self._store.save(session.id, self._me, snapshot, term=session.term)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
-from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock, Timer
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.store import Held, Replica, SessionStore, StoreUnreachableError
@@ -17,12 +16,6 @@ _log = logging.getLogger("voxwire.session")
 
 BEAT_MS: Final = 2000
 """How often the store is told that this process lives, milliseconds."""
-_TAKEN: Final = wire.Error(
-    code=wire.ErrorCode.ERROR_CODE_SUPERSEDED,
-    reason="another process has taken the session over",
-    action=wire.RecoveryAction.RECOVERY_ACTION_NONE,
-    fatal=True,
-)
 
 
 class Leases:
@@ -47,7 +40,8 @@ class Leases:
     ) -> None:
         self._registry = registry
         self._store = store
-        self._me = me
+        self.me = me
+        """This process, as it was when it began."""
         self._clock = clock
         self._spawn = spawn
         self.replicas: tuple[Replica, ...] = ()
@@ -55,6 +49,11 @@ class Leases:
         self._next_beat: Timer | None = None
         self._beating = asyncio.Lock()
         self._begun = False
+
+    @property
+    def others_stay(self) -> bool:
+        """True when there is another process that takes sessions."""
+        return any(it.name != self.me.name and not it.leaving for it in self.replicas)
 
     def begin(self) -> None:
         """Tell the store that this process lives, now and from now on. Idempotent."""
@@ -101,7 +100,7 @@ class Leases:
 
     def _who(self) -> Replica:
         return replace(
-            self._me,
+            self.me,
             num_sessions=len(self._registry),
             max_sessions=self._registry.max_sessions,
             leaving=self._registry.leaving,
@@ -127,4 +126,4 @@ class Leases:
         for session_id in heard.lost:
             session = self._registry.get(session_id)
             if session is not None:
-                session.end(wire.EndReason.END_REASON_ERROR, _TAKEN)
+                session.leave_to_others()

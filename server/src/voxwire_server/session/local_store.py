@@ -96,7 +96,7 @@ class LocalStore:
         if record.owner in self._gone or record.owner == NOBODY:
             return Located(record.owner, None, record.term, record.snapshot)
         replica = self._replicas.get(record.owner) or Replica(name=record.owner)
-        return Located(record.owner, replica, record.term)
+        return Located(record.owner, replica, record.term, record.snapshot)
 
     async def take(self, session_id: str, *, of: str, by: str) -> Saved | None:
         """Change the owner of a session (:meth:`SessionStore.take`)."""

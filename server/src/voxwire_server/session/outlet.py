@@ -101,6 +101,10 @@ class Outlet:
             )
         )
 
+    def close(self) -> None:
+        """Nothing is said any more."""
+        self._closed = True
+
     def farewell(self, reason: wire.EndReason, error: wire.Error | None, duration_ms: int) -> None:
         """Say that the session has ended; the last that is said."""
         if error is not None:

@@ -304,8 +304,7 @@ class RedisStore:
         if owner is None:
             return None
         replica = await self._replica(owner.decode())
-        kept = (snapshot or b"") if replica is None else b""
-        return Located(owner.decode(), replica, int(term), kept)
+        return Located(owner.decode(), replica, int(term), snapshot or b"")
 
     def _key(self, *parts: str) -> str:
         return self._prefix + ":".join(parts)

@@ -55,6 +55,7 @@ __all__ = ["BotRunner", "Session"]
 
 _log = logging.getLogger("voxwire.session")
 
+_GOING: Final = 4000 + wire.ErrorCode.ERROR_CODE_GOING_AWAY
 _SNAPSHOT_BYTES: Final = 32_768
 _NOBODY: Final = SessionFacts()
 
@@ -224,13 +225,15 @@ class Session:
             self.voice,
             clock_sync=self.clock_sync,
             limits=self.limits,
-            busy=self._busy,
+            busy=lambda: self.busy,
             rhythm=Rhythm(settings.heartbeat_ms, settings.dead_after_ms),
         )
         if kept is not None:
             self.history.restore(kept.told)
             self.tools.reports.restore(kept.told.tool_calls)
             self.capture.muted = kept.muted
+        self.elsewhere = False
+        """True when another process has it, or is to have it."""
         self.changed: Callable[[], object] = bool
         """Told when there is something new to keep."""
         self.state_json = "" if kept is None else kept.state
@@ -272,7 +275,8 @@ class Session:
             clock_sync=self.clock_sync,
         )
 
-    def _busy(self) -> bool:
+    @property
+    def busy(self) -> bool:
         """Whether anybody speaks, or an answer is owed or on its way."""
         return self.state.busy or self.playout.backlog_ms(self.now_ms()) > 0
 
@@ -462,6 +466,14 @@ class Session:
         if self.life.over:
             self._decide(reason, error)
 
+    def leave_to_others(self) -> None:
+        """Another process has the session, or is to have it: it ends here without a word, and its
+        client looks for it.
+        """
+        self.elsewhere = True
+        self.life.on(Event.FAILS)
+        self._decide(wire.EndReason.END_REASON_SERVER, None)
+
     def _decide(self, reason: wire.EndReason, error: wire.Error | None) -> None:
         if not self._ending.done():
             self._ending.set_result((reason, error))
@@ -473,7 +485,10 @@ class Session:
         except Exception as failure:
             reason, error = await self._crash(failure)
         self.grace.stop()
-        self.control.close(1000 if error is None else 4000 + error.code, "session ended")
+        if self.elsewhere:
+            self.control.close(_GOING, "another process has the session")
+        else:
+            self.control.close(1000 if error is None else 4000 + error.code, "session ended")
         self.ended.set()
         dropped = {**self.intake.counters(), **self.capture.counters()}
         fields = {"session": self.id, "reason": int(reason), **dropped}
@@ -500,7 +515,7 @@ class Session:
             self.ice.start()
             self.spawn(self.watch.run())
             if self.spending is not None:
-                self.spending.begin(self, self._busy)
+                self.spending.begin(self, lambda: self.busy)
             self.tools.reports.end_lost()
             _log.info("session started", extra={"session": self.id})
             await asyncio.wait({self._ending})
@@ -541,4 +556,7 @@ class Session:
         self.port = None
 
     def _farewell(self, reason: wire.EndReason, error: wire.Error | None) -> None:
+        if self.elsewhere:
+            self.outlet.close()
+            return
         self.outlet.farewell(reason, error, int(self.age_ms))

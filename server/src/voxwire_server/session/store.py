@@ -96,7 +96,7 @@ class Located(NamedTuple):
         owner: Name of the process that owns it; :data:`NOBODY` = it was handed over.
         replica: That process; None when it is dead, and the session may be taken.
         term: How often it was taken.
-        snapshot: What was saved of it last, of one that may be taken; empty = nothing.
+        snapshot: What was saved of it last; empty = nothing.
     """
 
     owner: str

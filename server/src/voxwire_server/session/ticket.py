@@ -47,6 +47,7 @@ class Ticket:
         counted: True when he was counted for his address before.
         headers: Of the request that he came by (:func:`~voxwire_server.gate.headers_of`).
         verdict: What the authenticator has said of him; None = it was not asked.
+        unreachable: Names of processes to which he could not be brought just now.
     """
 
     token: str = field(default="", repr=False)
@@ -60,6 +61,7 @@ class Ticket:
     counted: bool = False
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, compare=False)
     verdict: Verdict | None = field(default=None, repr=False, compare=False)
+    unreachable: frozenset[str] = frozenset()
 
     @property
     def secret(self) -> str:

@@ -44,15 +44,23 @@ class Whereabouts:
         self._me = me
         self._wall_s = wall_s
 
-    async def find(self, session_id: str) -> Located | None:
+    async def find(
+        self, session_id: str, *, unreachable: frozenset[str] = frozenset()
+    ) -> Located | None:
         """A session that this process may have, or take; None = there is none.
+
+        Args:
+            session_id: The session.
+            unreachable: Names of processes that could not be reached just now: they are dead.
 
         Raises:
             ElsewhereError: Another process that lives owns it.
             StoreUnreachableError: It cannot be known.
         """
         located = await self._store.locate(session_id)
-        if located is not None and located.replica is not None and located.owner != self._me:
+        if located is None or located.replica is None or located.owner == self._me:
+            return located
+        if located.owner not in unreachable:
             raise ElsewhereError(located.replica)
         return located
 

@@ -1,0 +1,83 @@
+"""A process that leaves hands its sessions over: each at a pause in speech, the rest in time.
+
+A session is written once more, has no owner from then on, and ends here without a word. Its client
+finds its socket closed (4027), comes by the door that it knows, and is on its session in whichever
+process that leads to.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from voxwire_protocol.clocks import Clock
+from voxwire_server.session.keeper import Keeper
+from voxwire_server.session.registry import SessionRegistry
+from voxwire_server.session.session import Session
+from voxwire_server.session.store import NOBODY, SessionStore, StoreUnreachableError
+
+__all__ = ["HandOver"]
+
+_log = logging.getLogger("voxwire.session")
+
+_LOOK_MS: Final = 100
+_QUIET_MS: Final = 300
+"""For so long nobody speaks and nothing is owed before a session is handed over."""
+_REST: Final = 0.5
+"""In the last half of the time nobody waits for a pause any more."""
+
+
+class HandOver:
+    """Hands over the sessions of one process.
+
+    Args:
+        registry: They.
+        store: Where processes agree.
+        keeper: Writes them.
+        me: Name of this process.
+        clock: The clock to run by.
+    """
+
+    def __init__(
+        self,
+        registry: SessionRegistry,
+        store: SessionStore,
+        keeper: Keeper,
+        me: str,
+        *,
+        clock: Clock,
+    ) -> None:
+        self._registry = registry
+        self._store = store
+        self._keeper = keeper
+        self._me = me
+        self._clock = clock
+
+    async def all(self, within_ms: float) -> None:
+        """Hand over every session that can be resumed.
+
+        Args:
+            within_ms: When those that are left are ended.
+        """
+        until_ms = self._clock.now_ms() + within_ms * _REST
+        await asyncio.gather(*(self._one(session, until_ms) for session in self._registry))
+
+    async def _one(self, session: Session, until_ms: float) -> None:
+        await self._pause(session, until_ms)
+        try:
+            if session.over or not await self._keeper.write(session):
+                return
+            if await self._store.take(session.id, of=self._me, by=NOBODY) is not None:
+                session.leave_to_others()
+        except StoreUnreachableError:  # it stays, and ends with the process
+            _log.warning("a session could not be handed over", extra={"session": session.id})
+
+    async def _pause(self, session: Session, until_ms: float) -> None:
+        quiet_since_ms: float | None = None
+        while not session.over and (now_ms := self._clock.now_ms()) < until_ms:
+            if session.busy:
+                quiet_since_ms = None
+            elif quiet_since_ms is None:
+                quiet_since_ms = now_ms
+            elif now_ms - quiet_since_ms >= _QUIET_MS:
+                return
+            await asyncio.sleep(_LOOK_MS / 1000)

@@ -1,0 +1,184 @@
+"""A session whose process is gone goes on in another one, once, and says so to nobody else."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.support.front_door import Caller, House, Process, SlowStore, token_of
+from voxwire_protocol import wire
+from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
+from voxwire_server.lifecycle import State
+from voxwire_server.session.keeper import KEEPS_MS
+from voxwire_server.session.leases import BEAT_MS
+from voxwire_server.session.session import Session
+from voxwire_server.session.ticket import At, Here, Refused
+
+EXPIRED = wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED
+
+
+def service(time: VirtualTime, num: int = 2, seed: int = 1, **settings: Any) -> list[Process]:
+    store = SlowStore(seed)
+    return [Process(store, clock=time, keeps=True, **settings) for _ in range(num)]
+
+
+async def begun(time: VirtualTime, process: Process, **fields: Any) -> tuple[Caller, Session]:
+    caller = Caller(token_of(max_sessions=1), **fields)
+    answer = await caller.come(process)
+    assert isinstance(answer, Here)
+    await time.advance(KEEPS_MS + 100)
+    return caller, answer.session
+
+
+async def dies(process: Process) -> None:
+    """It is not heard of any more; what runs in it does not know."""
+    leases = process.directory.leases
+    leases.stop()
+    await process.store.beat(leases.me, gone=True)
+
+
+async def closed(*processes: Process) -> None:
+    for process in processes:
+        await process.directory.close(5000)
+
+
+@in_virtual_time
+async def test_a_session_goes_on_where_its_client_comes_with_all_that_was_said(
+    time: VirtualTime,
+) -> None:
+    first, second = service(time)
+    for process in (first, second):
+        process.directory.begin()
+    caller, session = await begun(time, first, metadata_json='{"a": 1}')
+    said = wire.Transcript(turn_id="t1", text="good morning", final=True)
+    session.emit(transcript=said)
+    session.keep_state('{"step": 3}')
+    await time.advance(KEEPS_MS + 100)
+    await dies(first)
+    back = Caller(back=caller.welcome)
+    answer = await back.come(second)
+    assert isinstance(answer, Here)
+    taken = answer.session
+    welcome = back.welcome
+    assert (welcome.session_id, welcome.epoch, welcome.resumed) == (session.id, 2, False)
+    assert [turn.text for turn in welcome.snapshot.turns] == ["good morning"]
+    assert (taken.term, taken.life.state, taken.facts.user) == (2, State.ATTACHED, "ada")
+    assert taken.facts.metadata_json == '{"a": 1}'
+    assert taken.kept is not None and taken.kept.conversation.state == '{"step": 3}'
+    assert first.store.places_of("ada") == 1
+    # and its new token brings it back as any other
+    again = Caller(back=welcome)
+    assert await again.come(second) == Here(taken)
+    assert again.welcome.resumed
+    await closed(second, first)
+    assert len(first.store) == first.store.places_of("ada") == 0
+
+
+@in_virtual_time
+async def test_a_process_that_was_only_slow_learns_of_it_and_ends_without_a_word(
+    time: VirtualTime,
+) -> None:
+    first, second = service(time)
+    caller, session = await begun(time, first)
+    await dies(first)
+    back = Caller(back=caller.welcome)
+    assert isinstance(await back.come(second), Here)
+    await first.directory.leases.beat()
+    await time.advance(BEAT_MS)
+    assert session.over
+    told = await caller.read()
+    assert not [it for it in told if it.HasField("error") or it.HasField("session_ended")]
+    assert caller.closed is not None and caller.closed[0] == 4027
+    [taken] = second.sessions
+    assert not taken.over and len(second.store) == second.store.places_of("ada") == 1
+    await closed(first, second)
+
+
+@pytest.mark.parametrize("wrong", ["token", "origin", "user", "bot"])
+def test_who_may_not_resume_it_may_not_take_it_over(wrong: str) -> None:
+    time = VirtualTime()
+
+    async def main() -> None:
+        first, second = service(time)
+        if wrong == "bot":
+            vars(vars(second.directory.doorkeeper)["_admission"])["_bots"] = _OtherHouse()
+        caller, session = await begun(time, first)
+        await dies(first)
+        welcome = wire.Welcome()
+        welcome.CopyFrom(caller.welcome)
+        if wrong == "token":
+            welcome.resume_token = bytes(16)
+        token = token_of("bob", token_id="token-of-bob") if wrong == "user" else ""
+        origin = b"https://another" if wrong == "origin" else b""
+        answer = await Caller(token, back=welcome, origin=origin).come(second)
+        assert isinstance(answer, Refused) and answer.code == EXPIRED
+        located = await second.store.locate(session.id)
+        assert located is not None and located.term == 1  # it waits for its client
+        if wrong != "bot":
+            assert isinstance(await Caller(back=caller.welcome).come(second), Here)
+        await closed(first, second)
+
+    time.run(main())
+
+
+class _OtherHouse(House):
+    def choose(self, name: str) -> Any:
+        return super().choose("no such bot")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_of_several_processes_one_takes_it_and_the_others_know_where_it_is(seed: int) -> None:
+    time = VirtualTime()
+
+    async def main() -> None:
+        first, *others = service(time, 4, seed)
+        for process in others:
+            await process.directory.leases.beat()
+        caller, session = await begun(time, first)
+        await dies(first)
+        answers = await asyncio.gather(
+            *(Caller(back=caller.welcome).come(process) for process in others)
+        )
+        assert sum(isinstance(answer, Here) for answer in answers) == 1
+        for answer in answers:
+            if isinstance(answer, Refused):  # it comes again
+                assert answer.retry_after_ms
+            elif isinstance(answer, At):
+                assert answer.replica.name != first.registry.name
+        [taken] = [it for process in others for it in process.sessions]
+        assert (taken.id, taken.term) == (session.id, 2)
+        await closed(first, *others)
+        assert len(first.store) == 0
+
+    time.run(main())
+
+
+@in_virtual_time
+async def test_who_has_gone_when_it_was_taken_finds_it_again(time: VirtualTime) -> None:
+    first, second = service(time)
+    caller, _ = await begun(time, first)
+    await dies(first)
+    coming = asyncio.create_task(Caller(back=caller.welcome).come(second))
+    while (await second.store.locate(caller.welcome.session_id)).owner == first.registry.name:  # type: ignore[union-attr]
+        pass
+    coming.cancel()
+    await asyncio.wait({coming})
+    await time.advance(1000)
+    assert isinstance(await Caller(back=caller.welcome).come(second), Here)
+    await closed(first, second)
+
+
+@in_virtual_time
+async def test_a_process_that_leaves_hands_its_sessions_over(time: VirtualTime) -> None:
+    first, second = service(time)
+    for process in (second, first):
+        await process.directory.leases.beat()
+    caller, session = await begun(time, first)
+    leaving = asyncio.create_task(first.directory.drain(30_000))
+    await time.advance(2000)
+    assert leaving.done() and session.over
+    assert caller.closed is None or caller.closed[0] == 4027
+    back = Caller(back=caller.welcome)
+    assert isinstance(await back.come(second), Here)
+    assert len(second.store) == second.store.places_of("ada") == 1
+    await closed(first, second)
