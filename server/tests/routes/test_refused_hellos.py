@@ -19,6 +19,7 @@ from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.keys import KeyRing
 from voxwire_server.session.directory import Directory
+from voxwire_server.session.store import Replica
 from voxwire_server.session.ticket import At
 from voxwire_server.tokens import Limits, TokenIssuer
 
@@ -297,7 +298,7 @@ async def test_a_client_whose_session_is_in_another_process_is_told_where(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def attach(*_: Any, **__: Any) -> At:
-        return At("ws://other:7860/v1/session")
+        return At(Replica(name="other", public_url="ws://other:7860/v1/session"))
 
     monkeypatch.setattr(Directory, "attach", attach)
     async with house() as server:

@@ -27,6 +27,8 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 ME = Replica(name="me", peer_url="ws://me", num_sessions=3, max_sessions=9, version="1")
 OTHER = Replica(name="other", peer_url="ws://other", leaving=True)
 SESSION_MS = 60_000
+SLOW_S = 30.0
+"""However busy the machine is."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def redis() -> Iterator[Engine]:
 
 @pytest.fixture
 async def store(redis: Engine) -> AsyncIterator[RedisStore]:
-    made = open_engine(redis.url, session_ms=SESSION_MS)
+    made = open_engine(redis.url, session_ms=SESSION_MS, answers_s=SLOW_S)
     client = vars(made)["_client"]
     await client.flushall()
     await client.script_flush()
@@ -123,7 +125,7 @@ async def test_of_100_who_race_for_three_places_three_get_one(store: RedisStore)
 
 
 async def test_a_place_whose_lease_is_over_is_free(redis: Engine) -> None:
-    store = open_engine(redis.url, session_ms=50)
+    store = open_engine(redis.url, session_ms=50, answers_s=SLOW_S)
     assert await store.count("eve", "a", limit=1)
     deadline = time.monotonic() + 10
     while not await store.count("eve", "b", limit=1):
@@ -185,7 +187,7 @@ async def test_an_engine_that_does_not_answer_is_not_asked_for_a_second(
 ) -> None:
     now_s = [0.0]
     with engine() as made:
-        store = open_engine(made.url, session_ms=SESSION_MS)
+        store = open_engine(made.url, session_ms=SESSION_MS, answers_s=2)
         vars(store)["_clock_s"] = lambda: now_s[0]
         assert await store.locate("s") is None
         made.send(signal.SIGSTOP)
@@ -218,7 +220,7 @@ async def test_what_speaks_no_redis_is_an_engine_that_cannot_be_reached() -> Non
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    store = open_engine(f"redis://127.0.0.1:{port}", session_ms=SESSION_MS)
+    store = open_engine(f"redis://127.0.0.1:{port}", session_ms=SESSION_MS, answers_s=SLOW_S)
     with pytest.raises(StoreUnreachableError):
         await store.locate("s")
     await store.close()
@@ -227,7 +229,9 @@ async def test_what_speaks_no_redis_is_an_engine_that_cannot_be_reached() -> Non
 
 async def test_a_wrong_password_is_said_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with engine("--requirepass", "the right one") as made:
-        store = open_engine(f"{made.url}?password=a-wrong-one", session_ms=SESSION_MS)
+        store = open_engine(
+            f"{made.url}?password=a-wrong-one", session_ms=SESSION_MS, answers_s=SLOW_S
+        )
         with pytest.raises(StoreUnreachableError):
             await store.locate("s")
         await store.close()

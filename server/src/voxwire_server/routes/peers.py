@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from voxwire_protocol import wire
@@ -150,7 +150,7 @@ class Carrier:
         """
         try:
             peer = await self._dial(to.peer_url)
-        except (OSError, TimeoutError, InvalidHandshake, ValueError) as error:
+        except (OSError, TimeoutError, WebSocketException, ValueError) as error:
             _log.warning("process %s cannot be reached: %s", to.name, type(error).__name__)
             return False
         async with peer:

@@ -110,12 +110,13 @@ def _host(text: str, port: int) -> tuple[str, int]:
     return found[0], found[1]
 
 
-def open_engine(url: str, *, session_ms: int) -> "RedisStore":
+def open_engine(url: str, *, session_ms: int, answers_s: float = 0.2) -> "RedisStore":
     """The store at a URL; nothing is connected yet.
 
     Args:
         url: ``VOXWIRE_ENGINE``.
         session_ms: How long a session is kept whose owner is not heard of, milliseconds.
+        answers_s: How long the engine may take to answer, seconds.
 
     Raises:
         EngineError: The URL is none, or what it needs is not installed.
@@ -125,21 +126,23 @@ def open_engine(url: str, *, session_ms: int) -> "RedisStore":
         from voxwire_server.session.redis_store import RedisStore
     except ImportError:
         raise EngineError(f"VOXWIRE_ENGINE needs redis-py: {_INSTALL}") from None
-    client = _client_of(engine)
-    return RedisStore(client, session_ms=session_ms, is_cluster=engine.kind == "cluster")
+    return RedisStore(
+        _client_of(engine, answers_s),
+        session_ms=session_ms,
+        is_cluster=engine.kind == "cluster",
+        answers_s=answers_s,
+    )
 
 
-def _client_of(engine: Engine) -> Any:
+def _client_of(engine: Engine, answers_s: float) -> Any:
     from redis.asyncio import Redis, RedisCluster, Sentinel
     from redis.asyncio.cluster import ClusterNode
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
-    from voxwire_server.session.redis_store import ANSWERS_S
-
     settings: dict[str, Any] = {
-        "socket_timeout": ANSWERS_S,
-        "socket_connect_timeout": ANSWERS_S,
+        "socket_timeout": answers_s,
+        "socket_connect_timeout": answers_s,
         "retry": Retry(NoBackoff(), 0),
     }
     if engine.kind == "server":

@@ -154,6 +154,7 @@ class RedisStore:
         client: Its connections, of redis-py: without retries, and without decoding.
         session_ms: How long a session is kept whose owner is not heard of, milliseconds.
         is_cluster: True when keys are on several servers.
+        answers_s: How long the server may take to answer, seconds.
         prefix: Of every key.
         clock_s: A clock that runs on, seconds.
     """
@@ -164,12 +165,14 @@ class RedisStore:
         *,
         session_ms: int,
         is_cluster: bool = False,
+        answers_s: float = ANSWERS_S,
         prefix: str = "vw:",
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._session_ms = session_ms
         self._at_once = not is_cluster
+        self._answers_s = answers_s
         self._prefix = prefix
         self._clock_s = clock_s
         self._silent_until_s = 0.0
@@ -309,7 +312,8 @@ class RedisStore:
     def _key(self, *parts: str) -> str:
         return self._prefix + ":".join(parts)
 
-    async def _ask(self, work: Coroutine[Any, Any, T], *, within_s: float = ANSWERS_S) -> T:
+    async def _ask(self, work: Coroutine[Any, Any, T], *, within_s: float = 0) -> T:
+        within_s = max(within_s, self._answers_s)
         if self._clock_s() < self._silent_until_s:
             work.close()
             raise StoreUnreachableError
