@@ -1,102 +1,75 @@
 """Two processes of one service behind a door without affinity, and a real Redis between them."""
 
 import asyncio
-import contextlib
-import itertools
-import sys
-from collections.abc import AsyncIterator
+import signal
 from pathlib import Path
 
 import pytest
 
 import voxwire
-from tests.support.engines import MISSING, Engine, engine
-from tests.support.programs import serving
-from voxwire_server.keys import KeyRing
-from voxwire_server.tokens import Limits, TokenIssuer
+from tests.support.engines import MISSING, engine
+from tests.support.following import Following, following
+from tests.support.replicas import service, token
 
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=MISSING),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(240),
 ]
 
-KEY = "a secret that all processes of this service share"
+
+def written(heard: Following, since: int) -> str:
+    """What the bot has written since."""
+    return "".join(event.text for event in heard.of(voxwire.BotResponseText, since=since))
 
 
-def token(user: str = "ada", *, max_sessions: int | None = None) -> str:
-    import time
-
-    issuer = TokenIssuer(KeyRing.parse(key=KEY))
-    return issuer.issue(user, now_s=time.time(), limits=Limits(max_sessions=max_sessions))
-
-
-class Door:
-    """A TCP balancer: each connection goes to the next process, whoever comes.
-
-    Attributes:
-        url: Where it listens.
-    """
-
-    def __init__(self, urls: list[str]) -> None:
-        self._ports = itertools.cycle([int(url.rpartition(":")[2]) for url in urls])
-        self._pairs: set[asyncio.StreamWriter] = set()
-        self.url = ""
-
-    async def open(self) -> asyncio.Server:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        return server
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", next(self._ports))
-        self._pairs |= {writer, back}
-        await asyncio.gather(_copy(reader, back), _copy(there, writer))
-        self._pairs -= {writer, back}
-
-    def cut(self) -> None:
-        """Reset every connection."""
-        for writer in self._pairs:
-            writer.transport.abort()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
-
-
-@contextlib.asynccontextmanager
-async def service(redis: Engine, folder: Path, num: int = 2) -> AsyncIterator[Door]:
-    command = [Path(sys.executable).parent / "voxwire-server", "run", "offline"]
-    settings = {"VOXWIRE_ENGINE": redis.url, "VOXWIRE_KEY": KEY}
-    async with contextlib.AsyncExitStack() as stack:
-        urls: list[str] = []
-        for number in range(num):
-            place = folder / str(number)
-            place.mkdir()
-            urls.append(await stack.enter_async_context(serving(command, place, **settings)))
-        door = Door(urls)
-        server = await door.open()
-        stack.callback(server.close)
-        yield door
+async def ask(session: voxwire.Session, heard: Following, text: str, answer: str) -> None:
+    """Ask in writing until it is answered in writing."""
+    at = len(heard.events)
+    await session.send_text(text, speak=False)
+    await heard.until(lambda: answer in written(heard, at))
 
 
 async def test_a_client_that_comes_back_by_any_door_is_on_its_session(tmp_path: Path) -> None:
     with engine() as redis:
-        async with service(redis, tmp_path) as door:
-            async with voxwire.connect(door.url, token=token()) as session:
-                first = session.id
-                for _ in range(3):
-                    await session.send_text("hello", speak=False)
-                    answer = ""
-                    async with asyncio.timeout(20):
-                        async for event in session:
-                            if isinstance(event, voxwire.BotResponseText):
-                                answer += event.text
-                            if isinstance(event, voxwire.BotResponseEnded):
-                                break
-                    assert "help" in answer
-                    door.cut()
-                assert session.id == first
+        async with service(redis, tmp_path) as house:
+            connection = voxwire.connect(house.door.url, token=token(max_sessions=1))
+            async with connection as session, following(session) as heard:
+                session_id, resumed = session.id, 0
+                await ask(session, heard, "my name is Alice", "Alice")
+                for _ in range(4):
+                    house.door.cut()
+                    resumed += 1
+                    await heard.until(
+                        lambda num=resumed: len(heard.of(voxwire.ConnectionChanged)) >= 2 * num
+                    )
+                    await ask(session, heard, "what is my name", "Alice")
+                assert session.id == session_id
+            assert len({*house.door.went}) == 2  # every second time it was the wrong process
+
+
+async def test_a_session_whose_process_is_killed_goes_on_in_the_other_one(tmp_path: Path) -> None:
+    with engine() as redis:
+        async with service(redis, tmp_path) as house:
+            connection = voxwire.connect(house.door.url, token=token(max_sessions=1))
+            async with connection as session, following(session) as heard:
+                session_id = session.id
+                await ask(session, heard, "my name is Alice", "Alice")
+                await asyncio.sleep(0.5)  # real time: what is kept is written 100 ms later
+                await house.last().kill()
+                await heard.until(lambda: heard.of(voxwire.EventsSkipped))
+                await ask(session, heard, "what is my name", "Alice")
+                assert session.id == session_id
+
+
+async def test_a_process_that_is_told_to_stop_hands_its_session_over(tmp_path: Path) -> None:
+    with engine() as redis:
+        async with service(redis, tmp_path) as house:
+            connection = voxwire.connect(house.door.url, token=token(max_sessions=1))
+            async with connection as session, following(session) as heard:
+                session_id = session.id
+                await ask(session, heard, "my name is Alice", "Alice")
+                leaving = house.last()
+                leaving.send(signal.SIGTERM)
+                assert await leaving.ended() == 0
+                await ask(session, heard, "what is my name", "Alice")
+                assert session.id == session_id

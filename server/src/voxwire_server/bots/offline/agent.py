@@ -76,15 +76,25 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
 
     adapter_class = _NoProviderAdapter
 
-    def __init__(self, *, take_rejected: Callable[[], str] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        take_rejected: Callable[[], str] | None = None,
+        memory: Mapping[str, Any] | None = None,
+        keep: Callable[[dict[str, Any]], object] = bool,
+        **kwargs: Any,
+    ) -> None:
         """Make an agent.
 
         Args:
             take_rejected: Returns the phrase nearest to the speech that was rejected last, so
                 that the agent can offer phrases close to it; ``SphinxSTTService`` has one.
+            memory: What one of another process has handed to ``keep`` last; None = nothing.
+            keep: Takes what it remembers of the conversation, after each answer; it is JSON.
             **kwargs: Passed to ``LLMService``.
         """
         super().__init__(settings=_settings(), **kwargs)
+        self._keep = keep
         self._take_rejected = take_rejected or (lambda: "")
         self._user_name = ""
         self._last_answer = ""
@@ -93,6 +103,7 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
         self._restaurant = ""
         self._place = ""
         self._file = ""
+        self._recall(memory or {})
         self._open_calls: dict[str, str] = {}
         self._settled = asyncio.Event()
         self._answers: Mapping[str, Callable[[Understood], str]] = {
@@ -105,6 +116,12 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
             "thanks": lambda _: "You are welcome.",
             "goodbye": self._goodbye,
         }
+
+    def _recall(self, memory: Mapping[str, Any]) -> None:
+        self._user_name = str(memory.get("name", self._user_name))
+        self._last_answer = str(memory.get("answer", self._last_answer))
+        self._jokes_told = int(memory.get("jokes", self._jokes_told))
+        self._restaurant = str(memory.get("restaurant", self._restaurant))
 
     def can_generate_metrics(self) -> bool:
         """Report what it used: a word is a token.
@@ -249,6 +266,14 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
             )
         )
         await self.push_frame(LLMFullResponseEndFrame())
+        self._keep(
+            {
+                "name": self._user_name,
+                "answer": self._last_answer,
+                "jokes": self._jokes_told,
+                "restaurant": self._restaurant,
+            }
+        )
 
     def _remember_name(self, understood: Understood) -> str:
         self._user_name = replies.city_name(understood.slots["name"])

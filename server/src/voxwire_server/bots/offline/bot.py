@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipecat.frames.frames import LLMRunFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -18,6 +18,8 @@ from voxwire_server.bots.offline.tts import EspeakTTSService
 from voxwire_server.pipeline.bot import ToolReport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from pipecat.pipeline.worker import PipelineWorker
 
     from voxwire_server.pipeline.bot import BotSession
@@ -29,10 +31,18 @@ ACCEPTS = ("image/*", "text/*", "application/pdf")
 """Files that it takes: it says what came."""
 
 
-def build_services() -> tuple[SphinxSTTService, ConciergeLLMService, EspeakTTSService]:
-    """Make the ears, mind and voice of one session."""
+def build_services(
+    memory: Mapping[str, Any] | None = None, keep: Callable[[dict[str, Any]], object] = bool
+) -> tuple[SphinxSTTService, ConciergeLLMService, EspeakTTSService]:
+    """Make the ears, mind and voice of one session.
+
+    Args:
+        memory: What the mind of another process has handed to ``keep`` last; None = nothing.
+        keep: Takes what it remembers, which is JSON.
+    """
     stt = SphinxSTTService()
-    return stt, ConciergeLLMService(take_rejected=stt.take_rejected), EspeakTTSService()
+    mind = ConciergeLLMService(take_rejected=stt.take_rejected, memory=memory, keep=keep)
+    return stt, mind, EspeakTTSService()
 
 
 async def bot(session: BotSession) -> None:
@@ -44,7 +54,11 @@ async def bot(session: BotSession) -> None:
     context = LLMContext(tools=[*tools.TOOLS, *session.client_tools(CLIENT_TOOLS)])
     user, assistant = session.aggregators(context)
     session.report_tools(ToolReport.FULL)  # nothing of its tables is a secret
-    stt, llm, tts = build_services()
+
+    def keep(memory: dict[str, Any]) -> None:
+        session.state = memory
+
+    stt, llm, tts = build_services(session.state, keep)
     await session.run(
         [session.input(), stt, user, llm, tts, session.output(), assistant], on_ready=_greet
     )
