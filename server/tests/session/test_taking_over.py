@@ -13,6 +13,7 @@ from voxwire_server.lifecycle import State
 from voxwire_server.session.keeper import KEEPS_MS
 from voxwire_server.session.leases import BEAT_MS
 from voxwire_server.session.session import Session
+from voxwire_server.session.store import StoreUnreachableError
 from voxwire_server.session.ticket import At, Here, Refused
 
 EXPIRED = wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED
@@ -155,6 +156,35 @@ def test_of_several_processes_one_takes_it_and_the_others_know_where_it_is(seed:
         assert len(first.store) == 0
 
     time.run(main())
+
+
+@in_virtual_time
+async def test_without_the_store_a_client_is_brought_where_its_session_was_last(
+    time: VirtualTime,
+) -> None:
+    first, second, third = service(time, 3)
+    for process in (first, second, third):
+        await process.directory.leases.beat()
+    caller, _ = await begun(time, first)
+    await dies(first)
+    taken = Caller(back=caller.welcome)
+    assert isinstance(await taken.come(second), Here)
+    answer = await Caller(back=taken.welcome).come(third)
+    assert isinstance(answer, At) and answer.replica.name == second.registry.name
+    unknown, known = Caller(back=caller.welcome), Caller(back=taken.welcome)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(third.store, "locate", _unreachable)
+        answer = await known.come(third)
+        assert isinstance(answer, At) and answer.replica.name == second.registry.name
+        vars(third.directory)["_whereabouts"]._found.clear()
+        await third.directory.leases.beat()
+        answer = await unknown.come(third)  # the process that made its id is not heard of any more
+        assert isinstance(answer, Refused) and answer.retry_after_ms
+    await closed(first, second, third)
+
+
+async def _unreachable(*_: Any, **__: Any) -> Any:
+    raise StoreUnreachableError
 
 
 @in_virtual_time

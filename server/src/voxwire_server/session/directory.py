@@ -151,7 +151,13 @@ class Directory:
             crowded=starts.crowded,
         )
         """Who gets a place, and when."""
-        self._whereabouts = Whereabouts(registry, self._store, self._me, wall_s=wall_s)
+        self._whereabouts = Whereabouts(
+            registry,
+            self._store,
+            self._me,
+            wall_s=wall_s,
+            replicas=lambda: self.leases.replicas,
+        )
         self._uses = TokenUses(
             self._store,
             wall_s=wall_s,

@@ -8,17 +8,24 @@ to the millisecond.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from voxwire_server.session.refusals import BusyError, ElsewhereError
 from voxwire_server.session.registry import SessionRegistry
-from voxwire_server.session.store import Located, SessionStore, StoreUnreachableError
+from voxwire_server.session.store import (
+    Located,
+    Replica,
+    SessionStore,
+    StoreUnreachableError,
+)
 
 __all__ = ["Whereabouts"]
 
 _NONCE_S: Final = 70
 _TRIES: Final = 5
+_MAX_FOUND: Final = 10_000
 
 
 class Whereabouts:
@@ -29,6 +36,7 @@ class Whereabouts:
         store: Where processes agree.
         me: Name of this process.
         wall_s: The wall clock, seconds since the epoch.
+        replicas: The processes that lived when the store answered last.
     """
 
     def __init__(
@@ -38,16 +46,21 @@ class Whereabouts:
         me: str,
         *,
         wall_s: Callable[[], float],
+        replicas: Callable[[], Iterable[Replica]] = tuple,
     ) -> None:
         self._registry = registry
         self._store = store
         self._me = me
         self._wall_s = wall_s
+        self._replicas = replicas
+        self._found: OrderedDict[str, str] = OrderedDict()
 
     async def find(
         self, session_id: str, *, unreachable: frozenset[str] = frozenset()
     ) -> Located | None:
         """A session that this process may have, or take; None = there is none.
+
+        Without the store it is where it was last, or in the process that made its id.
 
         Args:
             session_id: The session.
@@ -57,12 +70,30 @@ class Whereabouts:
             ElsewhereError: Another process that lives owns it.
             StoreUnreachableError: It cannot be known.
         """
-        located = await self._store.locate(session_id)
+        try:
+            located = await self._store.locate(session_id)
+        except StoreUnreachableError:
+            replica = self._last_known(session_id)
+            if replica is None or replica.name in (self._me, *unreachable):
+                raise
+            raise ElsewhereError(replica) from None
+        self._remember(session_id, located)
         if located is None or located.replica is None or located.owner == self._me:
             return located
         if located.owner not in unreachable:
             raise ElsewhereError(located.replica)
         return located
+
+    def _remember(self, session_id: str, located: Located | None) -> None:
+        self._found.pop(session_id, None)
+        if located is not None:
+            self._found[session_id] = located.owner
+            if len(self._found) > _MAX_FOUND:
+                self._found.popitem(last=False)
+
+    def _last_known(self, session_id: str) -> Replica | None:
+        name = self._found.get(session_id, session_id.partition(".")[0])
+        return next((it for it in self._replicas() if it.name == name), None)
 
     async def is_over(self, session_id: str) -> bool:
         """Whether a session is over.
