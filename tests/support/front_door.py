@@ -176,6 +176,7 @@ class Process:
         jitter: Callable[[], float] = lambda: 0.0,
         wall_s: Callable[[], float] = lambda: NOW_S,
         keeps: bool = False,
+        peer_url: str = "",
         **settings: Any,
     ) -> None:
         made = _settings(**settings)
@@ -188,6 +189,7 @@ class Process:
             store=self.store,
             snapshots=Snapshots(KEY.encode()) if keeps else None,
             url=url,
+            peer_url=peer_url,
             clock=clock,
             load=load,
             starts=starts,

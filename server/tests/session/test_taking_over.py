@@ -188,6 +188,40 @@ async def _unreachable(*_: Any, **__: Any) -> Any:
 
 
 @in_virtual_time
+async def test_who_finds_no_place_is_brought_to_the_process_that_has_most(
+    time: VirtualTime,
+) -> None:
+    store = SlowStore(3)
+    full, busier, emptier, leaving, alone = (
+        Process(store, clock=time, peer_url=url, max_sessions=num)
+        for url, num in [("ws://1", 1), ("ws://2", 4), ("ws://3", 4), ("ws://4", 9), ("", 9)]
+    )
+    processes = [full, busier, emptier, leaving, alone]
+    leaving.registry.draining = True
+    for number, process in enumerate((full, busier)):
+        token = token_of(f"user-{number}", token_id=f"token-no-{number}")
+        assert isinstance(await Caller(token).come(process), Here)
+    for process in [*processes[1:], full]:
+        await process.directory.leases.beat()
+
+    async def come(**ticket: Any) -> Any:
+        caller = Caller(token_of("eve", token_id="token-of-eve"))
+        caller.ticket = replace(caller.ticket, **ticket)
+        return await caller.come(full)
+
+    answer = await come(may_be_carried=True)
+    assert isinstance(answer, At) and answer.replica.name == emptier.registry.name
+    answer = await come(may_be_carried=True, unreachable=frozenset({emptier.registry.name}))
+    assert isinstance(answer, At) and answer.replica.name == busier.registry.name
+    names = frozenset({emptier.registry.name, busier.registry.name})
+    for ticket in ({}, {"may_be_carried": True, "unreachable": names}):
+        answer = await come(**ticket)
+        assert isinstance(answer, Refused)
+        assert answer.code == wire.ErrorCode.ERROR_CODE_CAPACITY
+    await closed(*processes)
+
+
+@in_virtual_time
 async def test_who_has_gone_when_it_was_taken_finds_it_again(time: VirtualTime) -> None:
     first, second = service(time)
     caller, _ = await begun(time, first)

@@ -185,6 +185,7 @@ class ControlRoute:
                     address=errand.address,
                     headers=errand.headers,
                 ),
+                may_be_carried=self._carrier is not None and not carried,
                 unreachable=unreachable,
             ),
             facts_of(hello, origin=errand.origin),

@@ -49,7 +49,7 @@ from voxwire_server.session.refusals import (
     LeftError,
     NotYoursError,
 )
-from voxwire_server.session.registry import SessionRegistry
+from voxwire_server.session.registry import CapacityError, SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.session.single_file import SingleFile
 from voxwire_server.session.snapshots import Kept, Snapshots
@@ -357,6 +357,8 @@ class Directory:
         session = self._registry.get(known)
         if session is not None and self._goes_on(session, attempt):
             return await self._again(session, attempt)
+        if attempt.ticket.may_be_carried:
+            self._look_elsewhere(attempt.ticket)
         async with AsyncExitStack() as turn, AsyncExitStack() as held:
             session_id, admitted = await self.doorkeeper.admit(attempt, held)
             claims = admitted.claims
@@ -383,6 +385,19 @@ class Directory:
             session = self._born(session_id, attempt, admitted, spending)
             held.pop_all()  # all of it is the session's now
         return session
+
+    def _look_elsewhere(self, ticket: Ticket) -> None:
+        """While there is no place here, a process that has one takes whoever comes.
+
+        Raises:
+            ElsewhereError: That is it.
+        """
+        try:
+            self.places.check()
+        except (BusyError, CapacityError, ClosingError):
+            replica = self.leases.roomiest(ticket.unreachable)
+            if replica is not None:
+                raise ElsewhereError(replica) from None
 
     async def _enter(self, session_id: str, nonce: bytes, known: str, *, needed: bool) -> None:
         """Enter a session, and bind its attach to it; a beat enters what could not be."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
@@ -54,6 +54,22 @@ class Leases:
     def others_stay(self) -> bool:
         """True when there is another process that takes sessions."""
         return any(it.name != self.me.name and not it.leaving for it in self.replicas)
+
+    def roomiest(self, unreachable: Collection[str]) -> Replica | None:
+        """Another process that takes sessions and has the most room, as it said last; None = none.
+
+        Args:
+            unreachable: Names of those to which nobody can be brought.
+        """
+        others = [
+            it
+            for it in self.replicas
+            if it.name not in (self.me.name, *unreachable)
+            and it.peer_url
+            and not it.leaving
+            and it.num_sessions < it.max_sessions
+        ]
+        return min(others, key=lambda it: it.num_sessions / it.max_sessions, default=None)
 
     def begin(self) -> None:
         """Tell the store that this process lives, now and from now on. Idempotent."""
