@@ -1,6 +1,7 @@
 """A session whose process is gone goes on in another one, once, and says so to nobody else."""
 
 import asyncio
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -219,6 +220,41 @@ async def test_who_finds_no_place_is_brought_to_the_process_that_has_most(
         assert isinstance(answer, Refused)
         assert answer.code == wire.ErrorCode.ERROR_CODE_CAPACITY
     await closed(*processes)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_tool_that_runs_once_is_run_by_one_process(seed: int) -> None:
+    """Two bots of one session, each sure that it is its own, call the same tool."""
+    time, rng = VirtualTime(), random.Random(seed)
+
+    async def main() -> list[str]:
+        first, second = service(time, 2, seed)
+        caller, session = await begun(time, first)
+        ran: list[str] = []
+
+        async def call(of: Session, process: str) -> None:
+            await asyncio.sleep(rng.randrange(60) / 1000)
+            fence = of.tools.fence
+            assert fence is not None
+            of.tools.reports.started("call-1", "pay", {}, response_id="")
+            if await fence():
+                ran.append(process)
+
+        async def take_over() -> None:
+            await asyncio.sleep(rng.randrange(60) / 1000)
+            await dies(first)  # it is slow, and does not know
+            back = Caller(back=caller.welcome)
+            answer = await back.come(second)
+            assert isinstance(answer, Here)
+            lost = [it.call_id for it in back.welcome.snapshot.tool_calls]
+            if "call-1" not in lost:  # else the bot is told that it is lost, and does not call
+                await call(answer.session, "second")
+
+        await asyncio.gather(call(session, "first"), take_over())
+        await closed(first, second)
+        return ran
+
+    assert len(time.run(main())) <= 1
 
 
 @in_virtual_time

@@ -163,6 +163,7 @@ class BotSession:
         timeout_ms: int = 10_000,
         on_interruption: OnInterruption | str = "cancel",
         report: wire.ToolReportLevel | None = None,
+        once: bool = False,
     ) -> FunctionSchema:
         """A tool of this server under the session's rules, for ``LLMContext(tools=[...])``.
 
@@ -174,13 +175,18 @@ class BotSession:
             timeout_ms: Longest run of a call, milliseconds.
             on_interruption: As for :meth:`client_tools`.
             report: How much of its calls the client sees (:class:`ToolReport`).
+            once: Before a call runs it is written down where all processes of the service look, 200
+                ms at most; when that cannot be, it is not run and ends as failed. So a process
+                that was taken for dead runs none beside the one that has the session then.
 
         Raises:
             ValueError: No tool can be made of it; the text says why.
         """
         tools = self._wires.tools
         policy = OnInterruption(on_interruption)
-        schema = server_schema(tools, function, timeout_ms=timeout_ms, on_interruption=policy)
+        schema = server_schema(
+            tools, function, timeout_ms=timeout_ms, on_interruption=policy, once=once
+        )
         tools.reserve(schema.name)
         if report is not None:
             self.report_tools(report, schema.name)

@@ -62,6 +62,7 @@ def server_schema(
     *,
     timeout_ms: int,
     on_interruption: OnInterruption,
+    once: bool = False,
 ) -> FunctionSchema:
     """A tool of the server's that runs under the session's rules.
 
@@ -71,6 +72,7 @@ def server_schema(
             that carries its handler.
         timeout_ms: Longest run.
         on_interruption: What an interruption does.
+        once: A call runs in one process at most, whatever becomes of this one.
 
     Raises:
         ValueError: It cannot be a tool: the signature or the schema cannot be used.
@@ -90,7 +92,10 @@ def server_schema(
         async def run(call: ServerCall) -> Any:
             return await work(_capturing(params, call, kept), call)
 
-        running = tools.runner.run_server(params.tool_call_id, spec, params.arguments, run)
+        fence = tools.fence if once else None
+        running = tools.runner.run_server(
+            params.tool_call_id, spec, params.arguments, run, fence=fence
+        )
         await _told(params, running, kept)
 
     return _schema(spec, parameters, handler, on_interruption)

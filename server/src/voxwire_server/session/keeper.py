@@ -70,6 +70,7 @@ class Keeper:
         """Keep a session from now on; it has been welcomed."""
         session.changed = partial(self.changed, session)
         session.outlet.tell(partial(self._told, session))
+        session.tools.fence = partial(self.fence, session)
         session.when_ending(lambda: self.forget(session))
         self.changed(session)
 
@@ -77,6 +78,13 @@ class Keeper:
         """It is over."""
         self._new.pop(session.id, None)
         self._written_ms.pop(session.id, None)
+
+    async def fence(self, session: Session) -> bool:
+        """Whether this process has a session still, with all that is kept of it by now."""
+        try:
+            return not session.resumable or await self.write(session)
+        except StoreUnreachableError:
+            return False
 
     def read(self, session_id: str, snapshot: bytes) -> Kept | None:
         """What a process before has kept of a session; None = nothing that can be read."""

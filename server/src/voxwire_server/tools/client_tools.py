@@ -15,7 +15,7 @@ from voxwire_protocol.tools import AskPolicy, Executor, Late, ToolUseError
 from voxwire_server.ports import SessionPort
 from voxwire_server.tools.calls import INTERRUPTED, Calls
 from voxwire_server.tools.reports import ToolReports
-from voxwire_server.tools.runner import ToolRunner
+from voxwire_server.tools.runner import Fence, ToolRunner
 from voxwire_server.tools.values import (
     MAX_REASON_CHARS,
     Checked,
@@ -57,6 +57,9 @@ class SessionTools:
         """Takes an ``InterruptedTool``; a true result withdraws the call."""
         self.on_progress: Hook | None = None
         """Takes a ``ToolProgress``."""
+        self.fence: Fence | None = None
+        """Whether this process has the session still, written down with its open calls; None =
+        no other one could."""
         self._unusable: list[tuple[str, str]] = []
 
     # declarations

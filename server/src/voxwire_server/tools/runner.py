@@ -13,14 +13,17 @@ from voxwire_server.ports import SessionPort
 from voxwire_server.tools.calls import Calls, Waiting
 from voxwire_server.tools.values import Outcome, ServerCall
 
-__all__ = ["ToolRunner"]
+__all__ = ["Fence", "ToolRunner"]
 
 _log = logging.getLogger("voxwire.session")
 
 _NOTHING: Final = "null"
 _ME: Final = Executor.SERVER
 
+_NOT_RUN: Final = "it was not run: whether it runs once cannot be made sure just now; try again"
+
 Work = Callable[[ServerCall], Awaitable[Any]]
+Fence = Callable[[], Awaitable[bool]]
 
 
 class ToolRunner:
@@ -63,7 +66,13 @@ class ToolRunner:
         return await self._calls.outcome(waiting)
 
     async def run_server(
-        self, model_id: str, spec: ToolSpec, arguments: Mapping[str, Any], work: Work
+        self,
+        model_id: str,
+        spec: ToolSpec,
+        arguments: Mapping[str, Any],
+        work: Work,
+        *,
+        fence: Fence | None = None,
     ) -> Outcome:
         """Run a tool of the server's. A cancelled wait cancels it.
 
@@ -72,11 +81,13 @@ class ToolRunner:
             spec: The tool.
             arguments: What the model gives it; checked here.
             work: Runs it; what it returns is the result, unless it finished the call before.
+            fence: Asked before it runs; False = it does not, since another process may have the
+                session by now. None = nobody is asked.
         """
         waiting = self._calls.begin(model_id, spec, arguments, _ME)
         if waiting.end.done():
             return waiting.end.result()
-        task = self._port.spawn(self._work(waiting, work))
+        task = self._port.spawn(self._work(waiting, work, fence))
         if task is None:
             self._calls.cancel(waiting.call_id, "the session is over")
         try:
@@ -89,7 +100,7 @@ class ToolRunner:
             task.cancel()  # a function that finished its call before its end may go on
         return outcome
 
-    async def _work(self, waiting: Waiting, work: Work) -> None:
+    async def _work(self, waiting: Waiting, work: Work, fence: Fence | None) -> None:
         calls, call_id = self._calls, waiting.call_id
 
         def finish(value: Any) -> None:
@@ -101,6 +112,10 @@ class ToolRunner:
                 calls.progress(call_id, _ME, note=note)
 
         calls.accept(call_id, _ME)
+        if fence is not None and not await fence():
+            if not waiting.end.done():
+                calls.result(call_id, CallError(ErrorCode.TOOL_FAILED, _NOT_RUN), _ME)
+            return
         try:
             finish(await work(ServerCall(finish, progress)))
         except asyncio.CancelledError:
