@@ -1,6 +1,6 @@
 """Who may know a session: nobody but those who make and keep it. Prints each line that breaks it.
 
-Outside ``session/``, ``routes/`` and ``app.py`` no module of the server imports
+Outside ``session/``, ``routes/``, ``app.py`` and ``cluster.py`` no module of the server imports
 ``voxwire_server.session`` (imports for type checking count), and no constructor has a parameter
 annotated ``Session``: a part gets the ports that it needs (``voxwire_server.ports``).
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 SERVER = Path(__file__).resolve().parents[1] / "server" / "src" / "voxwire_server"
 ROOM = "voxwire_server.session"
-MAY = ("session/", "routes/", "app.py")
+MAY = ("session/", "routes/", "app.py", "cluster.py")
 NAME = re.compile(r"\bSession\b")
 
 

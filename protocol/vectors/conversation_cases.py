@@ -306,6 +306,8 @@ _CASES: dict[str, tuple[str, list[Step]]] = {
             _call_ended("c3", _OUTCOME.TOOL_OUTCOME_FAILED, 1),
             _call("c4", "b"),
             _call_ended("c4", _OUTCOME.TOOL_OUTCOME_CANCELLED, 2),
+            _call("c5", "c"),
+            _call_ended("c5", _OUTCOME.TOOL_OUTCOME_LOST, 0),
             _log(
                 _bot(
                     "t7",
@@ -320,6 +322,7 @@ _CASES: dict[str, tuple[str, list[Step]]] = {
                         _logged_call("c2", "weather", "done", own=True, duration_ms=12, result=[1]),
                         _logged_call("c3", "a", "failed", duration_ms=1),
                         _logged_call("c4", "b", "cancelled", duration_ms=2),
+                        _logged_call("c5", "c", "lost", duration_ms=0),
                     ),
                 )
             ),

@@ -308,6 +308,11 @@ def client_tools() -> list[dict[str, Any]]:
             {"callId": "c3", "name": "open", "outcome": "TOOL_OUTCOME_TIMED_OUT"},
             stopped("c3", "open", cancelled=True),
         ),
+        write(
+            "toolCallEnded",
+            {"callId": "c4", "name": "open", "outcome": "TOOL_OUTCOME_LOST"},
+            stopped("c4", "open", cancelled=True),
+        ),
         write("toolProgress", {"callId": "c3", "noteJson": "1"}),
     ]  # fmt: skip
 

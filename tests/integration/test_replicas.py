@@ -36,9 +36,8 @@ async def test_a_client_that_comes_back_by_any_door_is_on_its_session(tmp_path: 
             async with connection as session, following(session) as heard:
                 session_id, resumed = session.id, 0
                 await ask(session, heard, "my name is Alice", "Alice")
-                for _ in range(4):
+                for resumed in range(1, 5):
                     house.door.cut()
-                    resumed += 1
                     await heard.until(
                         lambda num=resumed: len(heard.of(voxwire.ConnectionChanged)) >= 2 * num
                     )
@@ -54,7 +53,7 @@ async def test_a_session_whose_process_is_killed_goes_on_in_the_other_one(tmp_pa
             async with connection as session, following(session) as heard:
                 session_id = session.id
                 await ask(session, heard, "my name is Alice", "Alice")
-                await asyncio.sleep(0.5)  # real time: what is kept is written 100 ms later
+                await asyncio.sleep(0.5)  # real time: slow
                 await house.last().kill()
                 await heard.until(lambda: heard.of(voxwire.EventsSkipped))
                 await ask(session, heard, "what is my name", "Alice")

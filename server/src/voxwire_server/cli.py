@@ -211,7 +211,7 @@ def _serve(settings: "Settings") -> int:
     from voxwire_server.authenticator import AuthenticatorSettingError
     from voxwire_server.bots.house import Bots, BotsError
     from voxwire_server.bots.registry import BotNotFoundError, load_bot
-    from voxwire_server.cluster import why_no_engine
+    from voxwire_server.cluster import EngineError, why_no_engine
     from voxwire_server.ice_servers import IceServersError
     from voxwire_server.key_files import FileError
     from voxwire_server.keys import KeyRingError
@@ -227,7 +227,6 @@ def _serve(settings: "Settings") -> int:
         run_server,
         where,
     )
-    from voxwire_server.session.engine import EngineError
 
     try:
         log_as(settings)

@@ -13,7 +13,7 @@ from voxwire_server.session.snapshots import Snapshots
 if TYPE_CHECKING:
     from voxwire_server.session.redis_store import RedisStore
 
-__all__ = ["Cluster", "why_no_engine"]
+__all__ = ["Cluster", "EngineError", "why_no_engine"]
 
 _MORE_MS: Final = 30_000
 """What a session is kept longer than its grace, milliseconds."""

@@ -9,9 +9,15 @@ from voxwire_server.session.engine import Engine, EngineError, open_engine
     ("url", "engine"),
     [
         ("redis://h", Engine("server", url="redis://h")),
-        ("valkeys://u:p@h:1/2?ssl_ca_certs=x", Engine("server", url="rediss://u:p@h:1/2?ssl_ca_certs=x")),
+        (
+            "valkeys://u:p@h:1/2?ssl_ca_certs=x",
+            Engine("server", url="rediss://u:p@h:1/2?ssl_ca_certs=x"),
+        ),
         ("unix:///run/redis.sock?db=1", Engine("server", url="unix:///run/redis.sock?db=1")),
-        ("redis+sentinel://a,b:1/main", Engine("sentinel", hosts=(("a", 26379), ("b", 1)), name="main")),
+        (
+            "redis+sentinel://a,b:1/main",
+            Engine("sentinel", hosts=(("a", 26379), ("b", 1)), name="main"),
+        ),
         (
             "valkeys+sentinel://u:p%40q@[::1]:7/main/3?sentinel_password=s",
             Engine(
@@ -25,7 +31,10 @@ from voxwire_server.session.engine import Engine, EngineError, open_engine
                 sentinel_password="s",
             ),
         ),
-        ("rediss+cluster://:p@a:1,b", Engine("cluster", hosts=(("a", 1), ("b", 6379)), password="p", tls=True)),
+        (
+            "rediss+cluster://:p@a:1,b",
+            Engine("cluster", hosts=(("a", 1), ("b", 6379)), password="p", tls=True),
+        ),
     ],
 )
 def test_every_form_is_read(url: str, engine: Engine) -> None:

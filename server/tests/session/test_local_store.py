@@ -5,7 +5,7 @@ import pytest
 from voxwire_server.caps import NOTHING, Amounts, Payer
 from voxwire_server.session import local_store
 from voxwire_server.session.local_store import LocalStore
-from voxwire_server.session.store import NOBODY, Heard, Held, Located, Replica, Saved
+from voxwire_server.session.store import NO_OWNER, Heard, Held, Located, Replica, Saved
 
 NOW_S = 1_800_000_000.0
 ME, OTHER = Replica(name="me"), Replica(name="other", peer_url="ws://other")
@@ -55,10 +55,10 @@ async def test_of_two_that_take_the_session_of_a_dead_process_one_gets_it(
 
 async def test_a_session_that_is_handed_over_is_whoever_s_comes_first(store: LocalStore) -> None:
     await store.take("s", of="", by="other")
-    assert await store.take("s", of="other", by=NOBODY) == Saved(1)
-    assert await store.locate("s") == Located(NOBODY, None, 1)
-    assert await store.take("s", of=NOBODY, by="me") == Saved(2)
-    assert await store.take("s", of=NOBODY, by="other") is None
+    assert await store.take("s", of="other", by=NO_OWNER) == Saved(1)
+    assert await store.locate("s") == Located(NO_OWNER, None, 1)
+    assert await store.take("s", of=NO_OWNER, by="me") == Saved(2)
+    assert await store.take("s", of=NO_OWNER, by="other") is None
 
 
 async def test_what_was_forgotten_is_entered_again_and_what_is_older_gives_way(

@@ -25,9 +25,7 @@ def service(time: VirtualTime, num: int = 2, seed: int = 1, **settings: Any) -> 
     return [Process(store, clock=time, keeps=True, **settings) for _ in range(num)]
 
 
-async def begun(
-    time: VirtualTime, process: Process, **facts: Any
-) -> tuple[Caller, Session]:
+async def begun(time: VirtualTime, process: Process, **facts: Any) -> tuple[Caller, Session]:
     caller = Caller(token_of(max_sessions=1))
     caller.facts = replace(caller.facts, **facts)
     answer = await caller.come(process)

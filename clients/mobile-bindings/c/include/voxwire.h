@@ -181,6 +181,8 @@ typedef enum VoxwireCallStatus {
   VOXWIRE_CALL_STATUS_CANCELLED,
   // Its deadline passed.
   VOXWIRE_CALL_STATUS_TIMED_OUT,
+  // The server that ran it is no more, and nobody knows.
+  VOXWIRE_CALL_STATUS_LOST,
 } VoxwireCallStatus;
 
 // Where a call is; the last four are final.
@@ -255,6 +257,8 @@ typedef enum VoxwireToolOutcome {
   VOXWIRE_TOOL_OUTCOME_CANCELLED,
   // Its deadline passed.
   VOXWIRE_TOOL_OUTCOME_TIMED_OUT,
+  // The server that ran it is no more, and nobody knows.
+  VOXWIRE_TOOL_OUTCOME_LOST,
 } VoxwireToolOutcome;
 
 // Keeps one session's microphone and says what of it is to be sent next. Audio is int16 mono, of

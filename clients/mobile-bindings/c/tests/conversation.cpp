@@ -5,7 +5,7 @@ namespace {
 
 const char *const kWords[] = {"unheard", "heard", "cut"};
 const char *const kEnds[] = {"speaking", "completed", "interrupted", "unheard"};
-const char *const kCalls[] = {"running", "done", "failed", "cancelled", "timed_out"};
+const char *const kCalls[] = {"running", "done", "failed", "cancelled", "timed_out", "lost"};
 
 Json utterance_json(const VoxwireLoggedUtterance &utterance) {
   Json words = Json::list();

@@ -5,7 +5,8 @@ namespace {
 
 const char *const kStates[] = {"requested", "accepted", "running",  "done",
                                "failed",    "cancelled", "timed_out"};
-const char *const kOutcomes[] = {"unspecified", "done", "failed", "cancelled", "timed_out"};
+const char *const kOutcomes[] = {"unspecified", "done", "failed", "cancelled", "timed_out",
+                                 "lost"};
 const char *const kRuns[] = {"start", "running", "finished", "stop", "ignore"};
 
 Json code_name(VoxwireErrorCode code, const Schema &schema) {

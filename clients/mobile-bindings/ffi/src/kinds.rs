@@ -102,9 +102,11 @@ pub enum ToolOutcome {
     Cancelled,
     /// Its deadline passed.
     TimedOut,
+    /// The server that ran it is no more, and nobody knows.
+    Lost,
 }
 
-mirrored!(ToolOutcome of wire::ToolOutcome { Unspecified, Done, Failed, Cancelled, TimedOut, });
+mirrored!(ToolOutcome of wire::ToolOutcome { Unspecified, Done, Failed, Cancelled, TimedOut, Lost, });
 
 /// What to do with a request or a withdrawal of a tool call.
 #[repr(C)]
@@ -168,6 +170,8 @@ pub enum CallStatus {
     Cancelled,
     /// Its deadline passed.
     TimedOut,
+    /// The server that ran it is no more, and nobody knows.
+    Lost,
 }
 
-mirrored!(CallStatus of conversation::CallStatus { Running, Done, Failed, Cancelled, TimedOut, });
+mirrored!(CallStatus of conversation::CallStatus { Running, Done, Failed, Cancelled, TimedOut, Lost, });

@@ -34,6 +34,7 @@ _STATUS: Final[dict[events.ToolOutcome, CallStatus]] = {
     events.ToolOutcome.FAILED: "failed",
     events.ToolOutcome.CANCELLED: "cancelled",
     events.ToolOutcome.TIMED_OUT: "timed_out",
+    events.ToolOutcome.LOST: "lost",
 }
 
 

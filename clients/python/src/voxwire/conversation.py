@@ -24,7 +24,7 @@ WordState = Literal["unheard", "heard", "cut"]
 """unheard: not reached yet; heard: the own speaker reached it; cut: it was never heard."""
 
 LoggedUtteranceEnd = Literal["speaking", "completed", "interrupted", "unheard"]
-CallStatus = Literal["running", "done", "failed", "cancelled", "timed_out"]
+CallStatus = Literal["running", "done", "failed", "cancelled", "timed_out", "lost"]
 
 
 @dataclass(frozen=True, slots=True)

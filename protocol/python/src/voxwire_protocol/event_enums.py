@@ -65,13 +65,14 @@ class HeardSource(StrEnum):
 
 
 class ToolOutcome(StrEnum):
-    """How a tool call ended."""
+    """How a tool call ended. ``lost``: the server that ran it is no more, and nobody knows."""
 
     UNKNOWN = "unknown"
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
     TIMED_OUT = "timed_out"
+    LOST = "lost"
 
 
 class InterruptionSource(StrEnum):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregator
@@ -70,7 +70,7 @@ def take_over(context: LLMContext, messages: Sequence[Any]) -> None:
         context: That of a new pipeline; what it began with is replaced.
         messages: What was kept.
     """
-    context.set_messages(cast("list[Any]", list(messages)))
+    context.set_messages(list(messages))
     calls = {call["id"] for message in messages for call in message.get("tool_calls") or ()}
     for call_id in calls:
         settle(context, call_id, LOST)

@@ -57,7 +57,7 @@ from voxwire_server.session.spending import Spending
 from voxwire_server.session.start_pace import StartPace
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.store import (
-    NOBODY,
+    NO_OWNER,
     Located,
     Replica,
     SessionStore,
@@ -310,9 +310,7 @@ class Directory:
             saved = await self._store.take(ticket.session_id, of=located.owner, by=self._me)
             if saved is None:
                 raise BusyError  # another process was quicker: the client finds it there
-            held.push_async_callback(
-                self._store.take, ticket.session_id, of=self._me, by=NOBODY
-            )
+            held.push_async_callback(self._store.take, ticket.session_id, of=self._me, by=NO_OWNER)
             kept = keeper.read(ticket.session_id, saved.snapshot) or kept
             if self.leaving:
                 raise ClosingError

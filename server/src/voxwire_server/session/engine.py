@@ -135,11 +135,13 @@ def open_engine(url: str, *, session_ms: int, answers_s: float = 0.2) -> "RedisS
 
 
 def _client_of(engine: Engine, answers_s: float) -> Any:
-    from redis.asyncio import Redis, RedisCluster, Sentinel
+    from redis.asyncio import RedisCluster, Sentinel
+    from redis.asyncio import Redis as TypedRedis
     from redis.asyncio.cluster import ClusterNode
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
+    redis: Any = TypedRedis  # its constructors are half typed
     settings: dict[str, Any] = {
         "socket_timeout": answers_s,
         "socket_connect_timeout": answers_s,
@@ -147,7 +149,7 @@ def _client_of(engine: Engine, answers_s: float) -> Any:
     }
     if engine.kind == "server":
         try:
-            return Redis.from_url(engine.url, **settings)
+            return redis.from_url(engine.url, **settings)
         except (ValueError, TypeError):
             raise EngineError(f"write VOXWIRE_ENGINE as {_FORMS}") from None
     login: dict[str, Any] = {"ssl": True} if engine.tls else {}
@@ -161,5 +163,5 @@ def _client_of(engine: Engine, answers_s: float) -> Any:
     own: dict[str, Any] = {**settings, "ssl": True} if engine.tls else settings
     if engine.sentinel_password:
         own = {**own, "password": engine.sentinel_password}
-    sentinel = Sentinel(engine.hosts, sentinel_kwargs=own, **settings, **login)
+    sentinel: Any = Sentinel(engine.hosts, sentinel_kwargs=own, **settings, **login)
     return sentinel.master_for(engine.name, db=engine.database)

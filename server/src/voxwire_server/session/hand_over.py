@@ -13,7 +13,7 @@ from voxwire_protocol.clocks import Clock
 from voxwire_server.session.keeper import Keeper
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
-from voxwire_server.session.store import NOBODY, SessionStore, StoreUnreachableError
+from voxwire_server.session.store import NO_OWNER, SessionStore, StoreUnreachableError
 
 __all__ = ["HandOver"]
 
@@ -66,7 +66,7 @@ class HandOver:
         try:
             if session.over or not await self._keeper.write(session):
                 return
-            if await self._store.take(session.id, of=self._me, by=NOBODY) is not None:
+            if await self._store.take(session.id, of=self._me, by=NO_OWNER) is not None:
                 session.leave_to_others()
         except StoreUnreachableError:  # it stays, and ends with the process
             _log.warning("a session could not be handed over", extra={"session": session.id})

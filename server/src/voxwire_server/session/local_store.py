@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from voxwire_server.caps import NOTHING, Amounts, Payer, day_of
-from voxwire_server.session.store import NOBODY, Heard, Held, Located, Replica, Saved
+from voxwire_server.session.store import NO_OWNER, Heard, Held, Located, Replica, Saved
 
 __all__ = ["MAX_CLAIMS", "MAX_PAYERS", "LocalStore"]
 
@@ -93,7 +93,7 @@ class LocalStore:
         record = self._records.get(session_id)
         if record is None:
             return None
-        if record.owner in self._gone or record.owner == NOBODY:
+        if record.owner in self._gone or record.owner == NO_OWNER:
             return Located(record.owner, None, record.term, record.snapshot)
         replica = self._replicas.get(record.owner) or Replica(name=record.owner)
         return Located(record.owner, replica, record.term, record.snapshot)
@@ -111,7 +111,7 @@ class LocalStore:
             del self._records[session_id]
         else:
             record.owner = by
-            record.term += by != NOBODY
+            record.term += by != NO_OWNER
         return Saved(record.term, record.snapshot)
 
     async def count(

@@ -20,7 +20,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptErr
 
 from voxwire_server.caps import Amounts, Payer, day_of
 from voxwire_server.session.store import (
-    NOBODY,
+    NO_OWNER,
     Heard,
     Held,
     Located,
@@ -219,7 +219,7 @@ class RedisStore:
     async def take(self, session_id: str, *, of: str, by: str) -> Saved | None:
         """Change the owner of a session (:meth:`SessionStore.take`)."""
         key = self._key("s", session_id)
-        found = await self._ask(self._take.run(key, of, by, NOBODY, self._session_ms))
+        found = await self._ask(self._take.run(key, of, by, NO_OWNER, self._session_ms))
         return None if found is None else Saved(*found)
 
     async def count(

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple, Protocol
 from voxwire_server.caps import Amounts, Payer
 
 __all__ = [
-    "NOBODY",
+    "NO_OWNER",
     "Heard",
     "Held",
     "Located",
@@ -32,7 +32,7 @@ __all__ = [
     "StoreUnreachableError",
 ]
 
-NOBODY: Final = "-"
+NO_OWNER: Final = "-"
 """The owner of a session that its process has handed over: whoever comes first may take it."""
 
 
@@ -93,7 +93,7 @@ class Located(NamedTuple):
     """Where a session is.
 
     Attributes:
-        owner: Name of the process that owns it; :data:`NOBODY` = it was handed over.
+        owner: Name of the process that owns it; :data:`NO_OWNER` = it was handed over.
         replica: That process; None when it is dead, and the session may be taken.
         term: How often it was taken.
         snapshot: What was saved of it last; empty = nothing.
@@ -155,7 +155,7 @@ class SessionStore(Protocol):
           anything else is reserved for it. From then on :meth:`locate` finds it.
         - ``by`` = "" forgets a session, with its snapshot. Called by its owner when it is over, or
           was refused after all.
-        - ``by`` = :data:`NOBODY`: its owner hands it over.
+        - ``by`` = :data:`NO_OWNER`: its owner hands it over.
         - Else a process takes over from one that is dead, or from nobody; the term is one higher.
 
         Args:

@@ -202,7 +202,7 @@ export interface LoggedToolCall {
   readonly name: string;
   /** undefined unless the server shows them. */
   readonly args?: JsonValue;
-  readonly status: "running" | "done" | "failed" | "cancelled" | "timed_out";
+  readonly status: "running" | "done" | "failed" | "cancelled" | "timed_out" | "lost";
   readonly result?: JsonValue;
   readonly durationMs?: number;
   /** True when this client runs it. */

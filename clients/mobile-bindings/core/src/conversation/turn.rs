@@ -69,6 +69,8 @@ pub enum CallStatus {
     Cancelled,
     /// Its deadline passed.
     TimedOut,
+    /// The server that ran it is no more, and nobody knows.
+    Lost,
 }
 
 /// A tool call, whoever runs it.
@@ -233,6 +235,7 @@ impl CallStatus {
             ToolOutcome::Done => Self::Done,
             ToolOutcome::Cancelled => Self::Cancelled,
             ToolOutcome::TimedOut => Self::TimedOut,
+            ToolOutcome::Lost => Self::Lost,
             ToolOutcome::Failed | ToolOutcome::Unspecified => Self::Failed,
         }
     }

@@ -41,6 +41,7 @@ fn call_json(call: &LoggedToolCall) -> Value {
         CallStatus::Failed => "failed",
         CallStatus::Cancelled => "cancelled",
         CallStatus::TimedOut => "timed_out",
+        CallStatus::Lost => "lost",
     };
     let mut shown = Object::new();
     shown.insert("id".into(), json!(call.id));

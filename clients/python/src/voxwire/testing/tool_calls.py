@@ -20,6 +20,7 @@ _OUTCOMES: Final = {
     ToolOutcome.FAILED: wire.ToolOutcome.TOOL_OUTCOME_FAILED,
     ToolOutcome.CANCELLED: wire.ToolOutcome.TOOL_OUTCOME_CANCELLED,
     ToolOutcome.TIMED_OUT: wire.ToolOutcome.TOOL_OUTCOME_TIMED_OUT,
+    ToolOutcome.LOST: wire.ToolOutcome.TOOL_OUTCOME_LOST,
 }
 
 
@@ -28,7 +29,7 @@ class ToolAnswer:
     """How a call ended.
 
     Attributes:
-        outcome: ``done``, ``failed``, ``cancelled`` or ``timed_out``.
+        outcome: ``done``, ``failed``, ``cancelled``, ``timed_out`` or ``lost``.
         value: What the tool returned.
         code: Why it failed.
         reason: The same in words.

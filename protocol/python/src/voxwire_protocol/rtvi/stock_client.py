@@ -268,7 +268,11 @@ class StockClient:
         if self.agreement.speaks < _V12:
             return []
         outcome = wire.ToolOutcome
-        over = (outcome.TOOL_OUTCOME_CANCELLED, outcome.TOOL_OUTCOME_TIMED_OUT)
+        over = (
+            outcome.TOOL_OUTCOME_CANCELLED,
+            outcome.TOOL_OUTCOME_TIMED_OUT,
+            outcome.TOOL_OUTCOME_LOST,
+        )
         data: dict[str, Any] = {
             "tool_call_id": message.call_id,
             "cancelled": message.outcome in over,

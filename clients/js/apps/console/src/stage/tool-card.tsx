@@ -9,6 +9,7 @@ const STATUS = {
   failed: "failed",
   cancelled: "cancelled",
   timed_out: "timed out",
+  lost: "lost",
 } as const;
 
 /** A tool call: what was asked, how it went, what came back. */

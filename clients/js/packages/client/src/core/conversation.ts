@@ -60,6 +60,7 @@ const OUTCOMES = {
   failed: "failed",
   cancelled: "cancelled",
   timed_out: "timed_out",
+  lost: "lost",
   unknown: "failed",
 } as const;
 

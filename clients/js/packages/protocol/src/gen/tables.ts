@@ -104,7 +104,7 @@ export type ToolReportLevel = tools.ToolReportLevel;
 
 export const ToolOutcomeSchema: EnumSchema<typeof tools.ToolOutcome> = /*@__PURE__*/ enumSchema(
   "ToolOutcome",
-  "UNSPECIFIED DONE FAILED CANCELLED TIMED_OUT",
+  "UNSPECIFIED DONE FAILED CANCELLED TIMED_OUT LOST",
 );
 export const ToolOutcome: typeof tools.ToolOutcome = /*@__PURE__*/ constantsOf(ToolOutcomeSchema);
 export type ToolOutcome = tools.ToolOutcome;

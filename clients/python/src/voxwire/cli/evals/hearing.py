@@ -14,7 +14,11 @@ __all__ = ["Ear", "Hearing"]
 
 _AUDIBLE: Final = 64
 """Peak (of 32768) above which a sound is one."""
-_CANCELLED: Final = (events.ToolOutcome.CANCELLED, events.ToolOutcome.TIMED_OUT)
+_CANCELLED: Final = (
+    events.ToolOutcome.CANCELLED,
+    events.ToolOutcome.TIMED_OUT,
+    events.ToolOutcome.LOST,
+)
 _KEPT: Final = 256
 
 

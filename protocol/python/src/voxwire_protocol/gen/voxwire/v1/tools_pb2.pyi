@@ -60,6 +60,8 @@ class _ToolOutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """Withdrawn before it finished."""
     TOOL_OUTCOME_TIMED_OUT: ToolOutcome  # 4
     """Its deadline passed."""
+    TOOL_OUTCOME_LOST: ToolOutcome  # 5
+    """The server that ran it is no more, and nobody knows what it did."""
 
 class ToolOutcome(builtins.int, metaclass=_ToolOutcomeEnumTypeWrapper):
     """How a tool call ended."""
@@ -76,6 +78,8 @@ TOOL_OUTCOME_CANCELLED: ToolOutcome  # 3
 """Withdrawn before it finished."""
 TOOL_OUTCOME_TIMED_OUT: ToolOutcome  # 4
 """Its deadline passed."""
+TOOL_OUTCOME_LOST: ToolOutcome  # 5
+"""The server that ran it is no more, and nobody knows what it did."""
 global___ToolOutcome = ToolOutcome
 
 class _ToolInterruptionPolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ToolInterruptionPolicy], builtins.type):
