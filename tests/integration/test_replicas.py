@@ -34,7 +34,7 @@ async def test_a_client_that_comes_back_by_any_door_is_on_its_session(tmp_path: 
         async with service(redis, tmp_path) as house:
             connection = voxwire.connect(house.door.url, token=token(max_sessions=1))
             async with connection as session, following(session) as heard:
-                session_id, resumed = session.id, 0
+                session_id = session.id
                 await ask(session, heard, "my name is Alice", "Alice")
                 for resumed in range(1, 5):
                     house.door.cut()

@@ -35,7 +35,7 @@ from voxwire_server.routes.entrance import Entrance
 from voxwire_server.routes.health import health_router
 from voxwire_server.routes.live_sessions import LiveSessions, states
 from voxwire_server.routes.peer_door import PeerDoor
-from voxwire_server.routes.peers import PEER_PATH, Carrier
+from voxwire_server.routes.peers import PEER_PATH, Carrier, addresses_of
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.routes.stock_files import StockFiles
@@ -348,6 +348,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     app = FastAPI(lifespan=life.run, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.registry, app.state.life = registry, life
     app.state.directory = directory  # where every other front door attaches its clients
+    app.state.peers = lambda: addresses_of(directory.leases.replicas)
     app.add_middleware(_GateMiddleware, gate=gate, refusals=refusals, life=life)
     app.add_middleware(_FrontMiddleware, proxies=proxies, public=public)
     app.include_router(

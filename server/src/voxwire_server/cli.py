@@ -3,12 +3,14 @@
 import argparse
 import errno
 import os
+import socket
 import sys
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from voxwire_server.bots.house import Bots
     from voxwire_server.config import Settings
 
 __all__ = ["main"]
@@ -73,6 +75,13 @@ def _add_settings(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     run.add_argument("--port", type=int, help="port to listen on (default 7860; 0 = any free)")
+    run.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes behind that port, each with sessions of its own (default 1); needs a Redis"
+        " server, which is started when VOXWIRE_ENGINE names none",
+    )
     run.add_argument(
         "--profile",
         choices=["latency", "throughput"],
@@ -205,28 +214,9 @@ def _health() -> int:
 
 
 def _serve(settings: "Settings") -> int:
-    import asyncio
-
-    from voxwire_server.admin.routes import AdminKeyError
-    from voxwire_server.authenticator import AuthenticatorSettingError
-    from voxwire_server.bots.house import Bots, BotsError
-    from voxwire_server.bots.registry import BotNotFoundError, load_bot
-    from voxwire_server.cluster import EngineError, why_no_engine
-    from voxwire_server.ice_servers import IceServersError
-    from voxwire_server.key_files import FileError
-    from voxwire_server.keys import KeyRingError
-    from voxwire_server.proxies import ProxiesError
-    from voxwire_server.serving import (
-        AdminAddressError,
-        MissingKeyError,
-        bind,
-        how_to_talk,
-        log_as,
-        make_server,
-        port_of,
-        run_server,
-        where,
-    )
+    from voxwire_server.gate import MissingKeyError
+    from voxwire_server.listeners import bind
+    from voxwire_server.start_up import log_as
 
     try:
         log_as(settings)
@@ -241,40 +231,72 @@ def _serve(settings: "Settings") -> int:
     except OSError as error:
         print(_why_not(settings.host, settings.port, error), file=sys.stderr)
         return 1
-    port = port_of(listener)
-    if why := asyncio.run(why_no_engine(settings)):
-        listener.close()
+    with closing(listener):
+        why = (
+            _serve_several(settings, listener)
+            if settings.workers > 1
+            else _serve_here(settings, listener)
+        )
+    if why:
         print(f"voxwire-server: {why}", file=sys.stderr)
-        return 1
+    return 0 if why is None else 1
+
+
+def _serve_here(settings: "Settings", listener: socket.socket) -> str | None:
+    """Serve in this process; why it does not start."""
+    import asyncio
+
+    from voxwire_server.cluster import why_no_engine
+    from voxwire_server.listeners import port_of
+    from voxwire_server.serving import NotStartedError, lines_of, open_server, run_server
+
+    if why := asyncio.run(why_no_engine(settings)):
+        return why
+    port = port_of(listener)
     try:
-        bots = Bots([load_bot(name.strip()) for name in settings.bot.split(",")])
-        server = make_server(settings, bots, port=port)
-    except AdminAddressError as error:
-        listener.close()
-        print(f"voxwire-server: {error.strerror}", file=sys.stderr)
-        return 1
-    except (
-        *(BotNotFoundError, BotsError, KeyRingError, IceServersError),
-        *(ProxiesError, AdminKeyError, FileError, AuthenticatorSettingError, EngineError),
-    ) as error:
-        listener.close()
-        print(f"voxwire-server: {error}", file=sys.stderr)
-        return 1
-    _announce(bots, where(settings, port))
-    print(how_to_talk(settings, port, bots.names), "  (Ctrl-C ends the server)", flush=True)
+        server, bots = open_server(settings, port=port)
+    except NotStartedError as error:
+        return str(error)
+    _announce(settings, port, bots.names, lines_of(bots))
     run_server(server, listener)
-    return 0
+    return None
 
 
-def _announce(bots: "Bots", url: str) -> None:
-    names = ", ".join(f"'{name}'" for name in bots.names)
-    who = f"Bots {names} listen" if len(bots.names) > 1 else f"Bot {names} listens"
-    print(f"{who} on {url}", flush=True)
-    for bot in bots.all:
-        for example in bot.examples:
-            print(f'  say "{example}"')
-        for note in bot.notes:
-            print(f"  {note}")
+def _serve_several(settings: "Settings", listener: socket.socket) -> str | None:
+    """Serve in several processes, and watch over them; why they do not start, empty where one of
+    them has said it.
+    """
+    import asyncio
+
+    from voxwire_server.listeners import forget, port_of
+    from voxwire_server.workers.handing import Ready
+    from voxwire_server.workers.supervisor import Supervisor, WorkersError, why_no_workers
+
+    def announce(ready: Ready) -> None:
+        _announce(settings, port_of(listener), ready.names, ready.lines)
+
+    async def serve() -> None:
+        await Supervisor(settings, listener, announce=announce).run()
+
+    if why := why_no_workers(settings):
+        return why
+    try:
+        asyncio.run(serve())
+    except WorkersError as error:
+        return str(error)
+    finally:
+        forget(listener)
+    return None
+
+
+def _announce(settings: "Settings", port: int, names: Sequence[str], lines: Sequence[str]) -> None:
+    from voxwire_server.start_up import how_to_talk, where
+
+    quoted = ", ".join(f"'{name}'" for name in names)
+    who = f"Bots {quoted} listen" if len(names) > 1 else f"Bot {quoted} listens"
+    workers = f" with {settings.workers} workers" if settings.workers > 1 else ""
+    print(f"{who} on {where(settings, port)}{workers}", *lines, sep="\n")
+    print(how_to_talk(settings, port, names), "  (Ctrl-C ends the server)", flush=True)
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:

@@ -143,6 +143,9 @@ class Settings(BaseSettings):
     """Origins that may connect beyond loopback, separated by commas; exact match."""
     max_sessions: int = Field(default=200, ge=1)
     """Sessions at once; one more is refused with CAPACITY."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes of this machine behind its one port (`voxwire-server run --workers`), each with
+    ``max_sessions`` of its own. Without an ``engine`` they bring one: `redis-server`."""
     engine: str = Field(default="", repr=False)
     """Where several processes of one service agree on sessions: ``redis://host:6379``,
     ``rediss://…``, ``valkey://…``, ``unix:///run/redis.sock``, ``redis+sentinel://host1,host2/name``

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import os
-import shlex
 import signal
 import socket
 import threading
@@ -18,28 +17,38 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from voxwire_protocol import wire
+from voxwire_server.admin.routes import AdminKeyError
 from voxwire_server.app import create_app
-from voxwire_server.bots.house import Servable, loaded
+from voxwire_server.authenticator import AuthenticatorSettingError
+from voxwire_server.bots.house import Bots, BotsError, Servable, loaded
+from voxwire_server.bots.registry import BotNotFoundError, load_bot
+from voxwire_server.cluster import EngineError
 from voxwire_server.config import Settings, check_names
 from voxwire_server.gate import MissingKeyError
-from voxwire_server.hangups import has_terminal, on_hangup
-from voxwire_server.key_files import KeyFiles
+from voxwire_server.hangups import on_hangup
+from voxwire_server.ice_servers import IceServersError
+from voxwire_server.key_files import FileError, KeyFiles
+from voxwire_server.keys import KeyRingError
 from voxwire_server.life import Life
 from voxwire_server.listeners import AdminAddressError, bind, bind_admin, forget, port_of
-from voxwire_server.log_file import LogFile
 from voxwire_server.logs import configure_logging
-from voxwire_server.proxies import PublicUrl, TrustedProxies, is_unix
+from voxwire_server.proxies import ProxiesError, TrustedProxies
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.sockets import protocols
+from voxwire_server.start_up import how_to_talk, log_as, stays, where
 
 __all__ = [
     "AdminAddressError",
     "MissingKeyError",
+    "NotStartedError",
+    "Server",
     "bind",
     "configure_logging",
     "how_to_talk",
+    "lines_of",
     "log_as",
     "make_server",
+    "open_server",
     "port_of",
     "registry_of",
     "run_server",
@@ -59,30 +68,11 @@ _CLOSING_BYTES: Final = 2 * wire.DEFAULT_MAX_MESSAGE_BYTES
 """A larger message closes its socket (1009); above the protocol's limit it is refused."""
 
 
-def log_as(settings: Settings) -> None:
-    """Log as the settings say. From now on SIGHUP does not end a program that reads files anew, nor
-    one without a terminal.
-
-    Raises:
-        OSError: The log file cannot be written.
-    """
-    if _stays(settings):
-        on_hangup(lambda: None)
-    if not settings.log_file:
-        configure_logging(settings.log_level, settings.log_format)
-        return
-    size, count = settings.log_file_max_bytes, settings.log_file_count
-    file = LogFile(settings.log_file, max_bytes=size, count=count)
-    file.reopen_on_hangup()
-    configure_logging(settings.log_level, settings.log_format, file)
+class NotStartedError(Exception):
+    """The server does not start. The text is for the person who starts it."""
 
 
-def _stays(settings: Settings) -> bool:
-    """Whether SIGHUP ends no server with these settings."""
-    return settings.has_files or not has_terminal()
-
-
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Ends the sessions before their sockets, so that clients are told why.
 
     SIGTERM lets them end by themselves first; a second one, and Ctrl-C, do not.
@@ -107,6 +97,11 @@ class _Server(uvicorn.Server):
         self._leaves = False
         self._hung_up = False
         self._draining: asyncio.Task[None] | None = None
+        self._on_started: Callable[[uvicorn.Server], None] | None = None
+
+    def when_started(self, work: Callable[[uvicorn.Server], None]) -> None:
+        """Have something done in the event loop, once it listens."""
+        self._on_started = work
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, at the operator's address too."""
@@ -115,6 +110,8 @@ class _Server(uvicorn.Server):
             server, listener = self._admin
             serving = server.serve(sockets=[listener])
             self._serving_admin = asyncio.get_running_loop().create_task(serving)
+        if self._on_started is not None and not self.should_exit:
+            self._on_started(self)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal came."""
@@ -189,21 +186,22 @@ class _Server(uvicorn.Server):
             self._captured_signals[:] = [s for s in self._captured_signals if s not in obeyed]
 
 
-def make_server(settings: Settings, bot: Servable, *, port: int) -> uvicorn.Server:
+def make_server(settings: Settings, bot: Servable, *, port: int) -> Server:
     """A uvicorn server for the application: no compression, capped messages, no access log.
 
     Raises:
         AdminAddressError: The operator's address is taken or not ours.
     """
+    application = create_app(settings, bot, port=port)
     http, websocket = protocols(
         PendingSockets(
             per_address=settings.max_pending_per_address,
             total=settings.max_pending,
             proxies=TrustedProxies.parse(settings.trusted_proxies),
+            peers=application.state.peers,
         ),
         head_timeout_ms=settings.hello_timeout_ms,
     )
-    application = create_app(settings, bot, port=port)
     config = uvicorn.Config(
         application,
         host=settings.host,
@@ -220,7 +218,34 @@ def make_server(settings: Settings, bot: Servable, *, port: int) -> uvicorn.Serv
         timeout_graceful_shutdown=_SOCKETS_S,
     )
     admin = _admin_server(settings, application.state.admin)
-    return _Server(config, drain_ms=settings.drain_ms, stays=_stays(settings), admin=admin)
+    return Server(config, drain_ms=settings.drain_ms, stays=stays(settings), admin=admin)
+
+
+def open_server(settings: Settings, *, port: int) -> tuple[Server, Bots]:
+    """A server for the bots that the settings name.
+
+    Raises:
+        NotStartedError: It cannot be.
+    """
+    try:
+        bots = Bots([load_bot(name.strip()) for name in settings.bot.split(",")])
+        return make_server(settings, bots, port=port), bots
+    except AdminAddressError as error:
+        raise NotStartedError(error.strerror) from error
+    except (
+        *(BotNotFoundError, BotsError, KeyRingError, IceServersError, MissingKeyError),
+        *(ProxiesError, AdminKeyError, FileError, AuthenticatorSettingError, EngineError),
+    ) as error:
+        raise NotStartedError(str(error)) from error
+
+
+def lines_of(bots: Bots) -> list[str]:
+    """What people are told of bots: what may be said to them, and what else there is to know."""
+    return [
+        line
+        for bot in bots.all
+        for line in (*(f'  say "{it}"' for it in bot.examples), *(f"  {it}" for it in bot.notes))
+    ]
 
 
 def _admin_server(
@@ -255,7 +280,7 @@ def run_server(server: uvicorn.Server, listener: socket.socket) -> None:
         new_event_loop = asyncio.new_event_loop
     last = threading.Timer(_LAST_S, _leave)
     last.daemon = True
-    if isinstance(server, _Server) and server.stays:
+    if isinstance(server, Server) and server.stays:
         on_hangup(server.hang_up)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -296,27 +321,16 @@ def registry_of(server: uvicorn.Server) -> Sized:
     return application.state.registry
 
 
-def where(settings: Settings, port: int) -> str:
-    """URL of a server that listens: the public one, or ``ws://HOST:PORT``, an IPv6 address in
-    brackets, or ``unix:PATH``.
-    """
-    if settings.public_url:
-        return PublicUrl.parse(settings.public_url).websocket
-    if is_unix(settings.host):
-        return settings.host
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"ws://{host}:{port}"
-
-
-def how_to_talk(settings: Settings, port: int, names: Sequence[str]) -> str:
-    """One line for people: how to talk to a server that listens."""
-    choice = f" --bot {shlex.quote(names[0])}" if len(names) > 1 else ""
-    return f'Talk to it: voxwire talk {where(settings, port)}{choice} --text "hello"'
-
-
 def _of_environment() -> Settings:
     check_names(os.environ)
     return Settings()
+
+
+def _alone(settings: Settings) -> None:
+    if settings.workers > 1:
+        raise ValueError(
+            "several workers are begun by voxwire-server run FILE --workers N: this is one process"
+        )
 
 
 def serve(bot: Servable, settings: Settings | None = None) -> None:
@@ -329,10 +343,12 @@ def serve(bot: Servable, settings: Settings | None = None) -> None:
     Raises:
         MissingKeyError: ``VOXWIRE_HOST`` is not loopback and no ``VOXWIRE_KEY`` is set.
         BotsError: The bots cannot be served together.
+        ValueError: The settings ask for several ``workers``.
         UnknownSettingError: The environment has a ``VOXWIRE_*`` that is no setting.
         OSError: The address, or the operator's, is taken or not ours.
     """
     settings, bots = settings or _of_environment(), loaded(bot)
+    _alone(settings)
     log_as(settings)
     with closing(bind(settings)) as listener:
         port = port_of(listener)
@@ -364,6 +380,7 @@ async def serve_async(
         OSError: The address, or the operator's, is taken or not ours.
     """
     settings, bots = settings or _of_environment(), loaded(bot)
+    _alone(settings)
     listener = bind(settings)
     try:
         port = port_of(listener)

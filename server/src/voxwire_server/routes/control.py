@@ -15,7 +15,7 @@ from voxwire_server.gate import Refusal, address_of, headers_of
 from voxwire_server.lifecycle import Event
 from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.hello import RefusedError, facts_of, read_hello, ticket_of
-from voxwire_server.routes.peers import Carrier, Errand
+from voxwire_server.routes.peers import Carrier, Errand, PeerBusyError
 from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.routes.waiting_socket import MAX_KEPT_BYTES, WaitingSocket
 from voxwire_server.session.directory import Directory
@@ -33,6 +33,11 @@ _NO_SUBPROTOCOL: Final = Refusal(
 _CLOSE_SECS: Final = 2.0
 _ELSEWHERE: Final = "another process of this service has the session"
 _ELSEWHERE_MS: Final = 1000
+_BUSY_THERE: Final = Refused(
+    wire.ErrorCode.ERROR_CODE_CAPACITY,
+    "the process that has the session takes nobody just now",
+    retry_after_ms=_ELSEWHERE_MS,
+)
 _OVERFULL: Final = Refused(
     wire.ErrorCode.ERROR_CODE_TOO_LARGE,
     f"who waits for a place may say {MAX_KEPT_BYTES} bytes, with 256 for each message",
@@ -203,7 +208,14 @@ class ControlRoute:
                 socket.admitted()
                 if carried or self._carrier is None or not replica.peer_url:
                     await _send_on(send, replica.public_url)
-                elif not await self._carrier.carry(errand, replica, waiting.receive, send):
+                    return
+                try:
+                    carry = self._carrier.carry(errand, replica, waiting.receive, send)
+                    was_there = await carry
+                except PeerBusyError:
+                    await _turn_away(send, _BUSY_THERE)
+                    return
+                if not was_there:
                     dead = unreachable | {replica.name}
                     await self.attach(errand, waiting.receive, send, socket, unreachable=dead)
             case Refused():

@@ -11,19 +11,28 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
 from voxwire_protocol import wire
 from voxwire_server.routes.entrance import Receive, Send
 from voxwire_server.session.store import Replica
 
-__all__ = ["PEER_PATH", "PEER_SUBPROTOCOL", "Carrier", "Errand", "PeerKey", "SealError"]
+__all__ = [
+    "PEER_PATH",
+    "PEER_SUBPROTOCOL",
+    "Carrier",
+    "Errand",
+    "PeerBusyError",
+    "PeerKey",
+    "SealError",
+    "addresses_of",
+]
 
 _log = logging.getLogger("voxwire.peers")
 
@@ -124,6 +133,21 @@ def _mac(key: bytes, said: str, hello: bytes) -> str:
     return hmac.digest(key, said.encode() + b"\n" + hello, "sha256").hex()
 
 
+def addresses_of(replicas: Iterable[Replica]) -> set[str]:
+    """Addresses that processes connect from, as far as that can be seen: those at which they
+    listen for others; empty text = a Unix socket. A name is none.
+    """
+    return {
+        "" if it.peer_url.startswith("unix:") else urlsplit(it.peer_url).hostname or "none"
+        for it in replicas
+        if it.peer_url
+    }
+
+
+class PeerBusyError(Exception):
+    """A process lives, and takes nobody just now."""
+
+
 class Carrier:
     """Carries clients to other processes.
 
@@ -147,9 +171,14 @@ class Carrier:
 
         Returns:
             False when the process cannot be reached; the client has been told nothing then.
+
+        Raises:
+            PeerBusyError: It lives, and takes nobody: neither was the client told anything.
         """
         try:
             peer = await self._dial(to.peer_url)
+        except InvalidStatus as error:
+            raise PeerBusyError(error.response.status_code) from None
         except (OSError, TimeoutError, WebSocketException, ValueError) as error:
             _log.warning("process %s cannot be reached: %s", to.name, type(error).__name__)
             return False

@@ -3,7 +3,7 @@
 Pure: no clock reads, no I/O; ``now_ms`` is monotonic milliseconds.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Container, Hashable, Iterable
 from typing import Any, Final, NamedTuple
 
 from voxwire_server.gate import address_of, group_of, is_loopback
@@ -57,13 +57,21 @@ class PendingSockets:
         per_address: Most sockets of one address (IPv6: of one /64).
         total: Most sockets in all.
         proxies: Those whose sockets count for their clients.
+        peers: Addresses of the other processes of the service, which bring many at once: their
+            sockets count in all only.
     """
 
     def __init__(
-        self, *, per_address: int, total: int, proxies: TrustedProxies | None = None
+        self,
+        *,
+        per_address: int,
+        total: int,
+        proxies: TrustedProxies | None = None,
+        peers: Callable[[], Container[str]] = tuple,
     ) -> None:
         self._per_address = per_address
         self._proxies = proxies or TrustedProxies()
+        self._peers = peers
         self._total = total
         self._groups: dict[str, dict[Hashable, float]] = {}
         self._group_of: dict[Hashable, str] = {}
@@ -126,7 +134,7 @@ class PendingSockets:
 
     def _full(self, group: str, address: str, now_ms: float) -> bool:
         same = self._groups.get(group, {})
-        if self.trusts(address):
+        if self.trusts(address) or address in self._peers():
             return len(self._group_of) >= self._total
         if is_loopback(address):
             count = sum(1 for since in same.values() if now_ms - since >= YOUNG_MS)

@@ -135,8 +135,8 @@ def open_engine(url: str, *, session_ms: int, answers_s: float = 0.2) -> "RedisS
 
 
 def _client_of(engine: Engine, answers_s: float) -> Any:
-    from redis.asyncio import RedisCluster, Sentinel
     from redis.asyncio import Redis as TypedRedis
+    from redis.asyncio import RedisCluster, Sentinel
     from redis.asyncio.cluster import ClusterNode
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
