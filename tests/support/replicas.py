@@ -35,9 +35,10 @@ class Replica:
         log: What it has said.
     """
 
-    def __init__(self, folder: Path, bot: str, **settings: str) -> None:
+    def __init__(self, folder: Path, bot: str, *options: str, **settings: str) -> None:
         self._folder = folder
-        self._command = [str(Path(sys.executable).parent / "voxwire-server"), "run", bot]
+        program = Path(sys.executable).parent / "voxwire-server"
+        self._command = [str(program), "run", bot, *options]
         self._settings = {"VOXWIRE_PORT": "0", "VOXWIRE_KEY": KEY, **settings}
         self._process: asyncio.subprocess.Process | None = None
         self.port = 0
@@ -62,6 +63,17 @@ class Replica:
                     self.port = int(found[1])
                     return
         raise AssertionError(f"a process did not start: {self.log.read_text()}")
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
 
     def send(self, number: int) -> None:
         """Send it a signal."""

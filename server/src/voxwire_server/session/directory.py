@@ -542,9 +542,9 @@ class Directory:
         """
         self.places.waiting_room.send_away()
         self._registry.leave(self._clock.now_ms() + within_ms)
-        if self._keeper is not None and self.leases.others_stay:
+        if self._keeper is not None:
             hand_over = HandOver(
-                self._registry, self._store, self._keeper, self._me, clock=self._clock
+                self._registry, self._store, self._keeper, self.leases, clock=self._clock
             )
             self._work.spawn(hand_over.all(within_ms))
         await self._registry.emptied()

@@ -11,6 +11,7 @@ from typing import Final
 
 from voxwire_protocol.clocks import Clock
 from voxwire_server.session.keeper import Keeper
+from voxwire_server.session.leases import Leases
 from voxwire_server.session.registry import SessionRegistry
 from voxwire_server.session.session import Session
 from voxwire_server.session.store import NO_OWNER, SessionStore, StoreUnreachableError
@@ -22,6 +23,8 @@ _log = logging.getLogger("voxwire.session")
 _LOOK_MS: Final = 100
 _QUIET_MS: Final = 300
 """For so long nobody speaks and nothing is owed before a session is handed over."""
+_ALONE_MS: Final = 1000
+"""How often it is looked again whether there is anybody to hand over to."""
 _REST: Final = 0.5
 """In the last half of the time nobody waits for a pause any more."""
 
@@ -33,7 +36,7 @@ class HandOver:
         registry: They.
         store: Where processes agree.
         keeper: Writes them.
-        me: Name of this process.
+        leases: Those of this process; they say who else takes sessions.
         clock: The clock to run by.
     """
 
@@ -42,14 +45,14 @@ class HandOver:
         registry: SessionRegistry,
         store: SessionStore,
         keeper: Keeper,
-        me: str,
+        leases: Leases,
         *,
         clock: Clock,
     ) -> None:
         self._registry = registry
         self._store = store
         self._keeper = keeper
-        self._me = me
+        self._leases = leases
         self._clock = clock
 
     async def all(self, within_ms: float) -> None:
@@ -62,11 +65,21 @@ class HandOver:
         await asyncio.gather(*(self._one(session, until_ms) for session in self._registry))
 
     async def _one(self, session: Session, until_ms: float) -> None:
-        await self._pause(session, until_ms)
+        """Hand one over at its next pause in which somebody takes it."""
+        while True:
+            await self._pause(session, until_ms)
+            if session.over:
+                return
+            if await self._leases.see_others():
+                break
+            if self._clock.now_ms() >= until_ms:
+                return
+            await asyncio.sleep(_ALONE_MS / 1000)
         try:
             if session.over or not await self._keeper.write(session):
                 return
-            if await self._store.take(session.id, of=self._me, by=NO_OWNER) is not None:
+            me = self._leases.me.name
+            if await self._store.take(session.id, of=me, by=NO_OWNER) is not None:
                 session.leave_to_others()
         except StoreUnreachableError:  # it stays, and ends with the process
             _log.warning("a session could not be handed over", extra={"session": session.id})

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
 from typing import Any, Final
@@ -16,6 +17,7 @@ _log = logging.getLogger("voxwire.session")
 
 BEAT_MS: Final = 2000
 """How often the store is told that this process lives, milliseconds."""
+_FRESH_MS: Final = 100
 
 
 class Leases:
@@ -46,6 +48,7 @@ class Leases:
         self._spawn = spawn
         self.replicas: tuple[Replica, ...] = ()
         """The processes that lived when the store answered last, this one included."""
+        self._heard_ms = -math.inf
         self._next_beat: Timer | None = None
         self._beating = asyncio.Lock()
         self._begun = False
@@ -70,6 +73,16 @@ class Leases:
             and it.num_sessions < it.max_sessions
         ]
         return min(others, key=lambda it: it.num_sessions / it.max_sessions, default=None)
+
+    async def see_others(self) -> bool:
+        """Whether another process takes sessions, as of a moment ago; False without the store."""
+        try:
+            async with self._beating:
+                if self._clock.now_ms() - self._heard_ms > _FRESH_MS:
+                    await self._renew()
+        except StoreUnreachableError:
+            return False
+        return self.others_stay
 
     def begin(self) -> None:
         """Tell the store that this process lives, now and from now on. Idempotent."""
@@ -138,7 +151,7 @@ class Leases:
             if not session.over
         ]
         heard = await self._store.beat(self._who(), mine)
-        self.replicas = heard.replicas
+        self.replicas, self._heard_ms = heard.replicas, self._clock.now_ms()
         for session_id in heard.lost:
             session = self._registry.get(session_id)
             if session is not None:

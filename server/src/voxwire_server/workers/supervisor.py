@@ -164,7 +164,9 @@ class Supervisor:
                 wait_s = min(2 * wait_s, _MOST_S)
 
     async def _run_one(self, number: int) -> int:
-        worker = await WorkerProcess.start(self._assignment(number), on_ready=self._is_ready)
+        worker = await WorkerProcess.start(
+            self._assignment(number), on_ready=lambda ready: self._is_ready(number, ready)
+        )
         self._workers[number] = worker
         if self._leaving.is_set():  # told to end meanwhile
             worker.send(signal.SIGTERM)
@@ -202,7 +204,8 @@ class Supervisor:
 
     # connections
 
-    def _is_ready(self, ready: Ready) -> None:
+    def _is_ready(self, number: int, ready: Ready) -> None:
+        _log.info("a worker takes connections", extra={"worker": number})
         if not self._has_served:
             self._has_served = True
             self._announce(ready)
