@@ -22,7 +22,6 @@ _log = logging.getLogger("voxwire.session")
 
 KEEPS_MS: Final = 100
 _AGAIN_MS: Final = 1000
-_SPEAKING_MS: Final = 5000
 _LASTING: Final = frozenset(
     {
         "state_changed",
@@ -64,7 +63,6 @@ class Keeper:
         self._new: dict[str, Session] = {}
         self._next: Timer | None = None
         self._writing = False
-        self._written_ms: dict[str, float] = {}
 
     def watch(self, session: Session) -> None:
         """Keep a session from now on; it has been welcomed."""
@@ -77,7 +75,6 @@ class Keeper:
     def forget(self, session: Session) -> None:
         """It is over."""
         self._new.pop(session.id, None)
-        self._written_ms.pop(session.id, None)
 
     async def fence(self, session: Session) -> bool:
         """Whether this process has a session still, with all that is kept of it by now."""
@@ -106,10 +103,6 @@ class Keeper:
         kind = envelope.WhichOneof("payload")
         if kind in _LASTING or (kind == "transcript" and envelope.transcript.final):
             self.changed(session)
-        elif kind == "utterance_words":
-            written_ms = self._written_ms.get(session.id, 0)
-            if self._clock.now_ms() - written_ms >= _SPEAKING_MS:
-                self.changed(session)
 
     def _later(self, wait_ms: float) -> None:
         self._next = self._clock.call_later(wait_ms, self._begin)
@@ -137,7 +130,6 @@ class Keeper:
         """Write one; False = the store cannot be reached."""
         if session.over:
             return True
-        self._written_ms[session.id] = self._clock.now_ms()
         try:
             await self.write(session)
         except StoreUnreachableError:
