@@ -284,3 +284,80 @@ async def test_a_process_that_leaves_hands_its_sessions_over(time: VirtualTime) 
     assert isinstance(await back.come(second), Here)
     assert len(second.store) == second.store.places_of("ada") == 1
     await closed(first, second)
+
+
+@in_virtual_time
+async def test_who_comes_to_a_process_that_leaves_is_brought_to_one_that_stays(
+    time: VirtualTime,
+) -> None:
+    store = SlowStore(1)
+    first, second = (
+        Process(store, clock=time, keeps=True, peer_url=url) for url in ("ws://1", "ws://2")
+    )
+    for process in (second, first):
+        await process.directory.leases.beat()
+    caller, session = await begun(time, first)
+    leaving = asyncio.create_task(first.directory.drain(30_000))
+    await time.advance(16_000)
+    assert leaving.done() and session.over
+    back = Caller(back=caller.welcome)
+    back.ticket = replace(back.ticket, may_be_carried=True)
+    answer = await back.come(first)
+    assert isinstance(answer, At) and answer.replica.name == second.registry.name
+    alone = Caller(back=caller.welcome)  # he was carried already
+    answer = await alone.come(first)
+    assert isinstance(answer, Refused) and answer.retry_after_ms
+    await closed(first, second)
+
+
+@pytest.mark.parametrize("at", ["see_others", "write"])
+def test_who_begins_to_speak_before_a_hand_over_is_heard_out(at: str) -> None:
+    time = VirtualTime()
+
+    async def main() -> None:
+        first, second = service(time)
+        for process in (second, first):
+            await process.directory.leases.beat()
+        _, session = await begun(time, first)
+        session.state.ready()
+        leases, keeper = first.directory.leases, vars(first.directory)["_keeper"]
+        asked = leases if at == "see_others" else keeper
+        answer, spoken = getattr(asked, at), list[bool]()
+
+        async def meanwhile(*args: Any) -> Any:
+            found = await answer(*args)
+            if not spoken:
+                spoken.append(True)
+                session.state.response_started()
+            return found
+
+        setattr(asked, at, meanwhile)
+        leaving = asyncio.create_task(first.directory.drain(30_000))
+        await time.advance(5000)
+        assert spoken and not session.over
+        session.state.response_ended()
+        await time.advance(1000)
+        assert session.over and leaving.done()
+        await closed(first, second)
+
+    time.run(main())
+
+
+@in_virtual_time
+async def test_sessions_are_written_at_once(time: VirtualTime) -> None:
+    [process] = service(time, 1)
+    sessions: list[Session] = []
+    for number in range(20):
+        answer = await Caller(token_of(f"user-{number}", token_id=f"token-{number}")).come(process)
+        assert isinstance(answer, Here)
+        sessions.append(answer.session)
+    await time.advance(1000)
+    for number, session in enumerate(sessions):
+        session.keep_state(str(number))
+    await time.advance(KEEPS_MS + 50)  # one after the other takes longer
+    keeper: Any = vars(process.directory)["_keeper"]
+    for number, session in enumerate(sessions):
+        located = await process.store.locate(session.id)
+        assert located is not None
+        assert keeper.read(session.id, located.snapshot).state == str(number)
+    await closed(process)

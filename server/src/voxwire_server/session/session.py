@@ -278,7 +278,8 @@ class Session:
     @property
     def busy(self) -> bool:
         """Whether anybody speaks, or an answer is owed or on its way."""
-        return self.state.busy or self.playout.backlog_ms(self.now_ms()) > 0
+        speaks = self.playout.backlog_ms(self.now_ms()) > 0
+        return speaks or self.state.busy or not self.lane.idle
 
     def _used(self) -> None:
         self.limits.active(self.now_ms())
