@@ -20,6 +20,7 @@ pytestmark = [
 
 NUM, WEBRTC = 20, 4
 ANSWERS_S = 10.0
+HEARD_S = 8.0
 PAUSE_S = 0.5
 
 
@@ -105,4 +106,5 @@ async def test_nobody_s_call_ends_when_all_processes_are_begun_anew(tmp_path: Pa
                 assert not any(call.heard.of(voxwire.SessionEnded) for call in ours)
                 assert not any(call.heard.ended.is_set() for call in ours)
                 assert len(apart) >= NUM
+                assert max(moving) <= HEARD_S * 1000  # the bot is heard wherever it speaks
                 await asyncio.gather(*(call.ask("my name is Alice", "Alice") for call in ours))

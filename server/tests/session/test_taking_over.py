@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.front_door import Caller, House, Process, SlowStore, token_of
+from tests.support.front_door import NOW_S, Caller, House, Process, SlowStore, token_of
 from voxwire_protocol import wire
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.lifecycle import State
@@ -348,7 +348,7 @@ async def test_sessions_are_written_at_once(time: VirtualTime) -> None:
     [process] = service(time, 1)
     sessions: list[Session] = []
     for number in range(20):
-        answer = await Caller(token_of(f"user-{number}", token_id=f"token-{number}")).come(process)
+        answer = await Caller(token_of(f"user-{number}", token_id=f"token-no-{number}")).come(process)
         assert isinstance(answer, Here)
         sessions.append(answer.session)
     await time.advance(1000)
@@ -361,3 +361,29 @@ async def test_sessions_are_written_at_once(time: VirtualTime) -> None:
         assert located is not None
         assert keeper.read(session.id, located.snapshot).state == str(number)
     await closed(process)
+
+
+@in_virtual_time
+async def test_no_position_of_the_media_clock_comes_twice(time: VirtualTime) -> None:
+    first, second = service(time)
+    began_ms = time.now_ms()
+    vars(second.directory)["_wall_s"] = lambda: NOW_S + (time.now_ms() - began_ms) / 1000
+    caller, session = await begun(time, first)
+    playout = session.playout
+    playout.attach(time.now_ms(), reports=True)
+    await time.advance(20_000)
+    playout.place(bytes(2 * 24 * 3000), time.now_ms(), new_stretch=True)
+    session.changed()
+    await time.advance(KEEPS_MS + 100)
+    await dies(first)
+    await time.advance(5000)
+    played_ms = playout.end_ms  # the client has played all that it had
+    assert isinstance(await Caller(back=caller.welcome).come(second), Here)
+    [taken] = second.sessions
+    assert taken.playout.heard_ms(time.now_ms()) > played_ms
+    taken.playout.attach(time.now_ms(), reports=True)
+    placed_ms = taken.playout.place(bytes(4800), time.now_ms(), new_stretch=True) / 24
+    assert played_ms < placed_ms < played_ms + 8000
+    taken.playout.heard.report(played_ms, time.now_ms(), playing=False)
+    assert taken.playout.heard_ms(time.now_ms()) <= placed_ms
+    await closed(first, second)
