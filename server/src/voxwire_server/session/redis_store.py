@@ -12,7 +12,8 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, fields
 from typing import Any, Final, TypeVar
 
@@ -41,6 +42,9 @@ _PAUSE_S: Final = 1.0
 _BEATS_S: Final = 1.0
 """How long a beat may take, for which nobody waits."""
 _TRIES_S: Final = 3.0
+_AT_ONCE: Final = 8
+"""What is asked at once; the rest waits. A crowd is not to be taken for an engine that is slow."""
+_SLICES: Final = 4
 _DAYS_S: Final = 2 * 86_400
 
 T = TypeVar("T")
@@ -175,6 +179,7 @@ class RedisStore:
         self._answers_s = answers_s
         self._prefix = prefix
         self._clock_s = clock_s
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._silent_until_s = 0.0
         self._away = False
         self._renew = _Script(client, _RENEW)
@@ -313,12 +318,17 @@ class RedisStore:
         return self._prefix + ":".join(parts)
 
     async def _ask(self, work: Coroutine[Any, Any, T], *, within_s: float = 0) -> T:
-        within_s = max(within_s, self._answers_s)
-        if self._clock_s() < self._silent_until_s:
-            work.close()
-            raise StoreUnreachableError
         try:
-            async with asyncio.timeout(within_s):
+            async with self._turns:
+                if self._clock_s() < self._silent_until_s:
+                    raise StoreUnreachableError
+                return await self._answer(work, max(within_s, self._answers_s))
+        finally:
+            work.close()
+
+    async def _answer(self, work: Coroutine[Any, Any, T], within_s: float) -> T:
+        try:
+            async with _turning(within_s):
                 answer = await work
         except (RedisError, OSError, TimeoutError) as error:
             self._silent_until_s = self._clock_s() + _PAUSE_S
@@ -331,6 +341,32 @@ class RedisStore:
             self._away = False
             _log.warning("the engine answers again")
         return answer
+
+
+@asynccontextmanager
+async def _turning(within_s: float) -> AsyncGenerator[None]:
+    """A timeout for time in which the loop turns: one that stands still, with the answer at hand,
+    says nothing of the engine.
+
+    Raises:
+        TimeoutError: The block has not ended within so many seconds.
+    """
+    loop, left = asyncio.get_running_loop(), _SLICES
+
+    def slice_over() -> None:
+        nonlocal left, timer
+        left -= 1
+        if left:
+            timer = loop.call_later(within_s / _SLICES, slice_over)
+        else:
+            limit.reschedule(loop.time())
+
+    timer = loop.call_later(within_s / _SLICES, slice_over)
+    try:
+        async with asyncio.timeout(None) as limit:
+            yield
+    finally:
+        timer.cancel()
 
 
 def _digest(name: str) -> str:
