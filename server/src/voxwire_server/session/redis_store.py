@@ -49,7 +49,7 @@ _DAYS_S: Final = 2 * 86_400
 
 T = TypeVar("T")
 
-# KEYS: the session. ARGV: who, its term, life in ms. 1 = another one's.
+# KEYS: the session. ARGV: who, its term, life in ms. 1 = another one's, 2 = it was not known so.
 _RENEW: Final = """
 local owner = redis.call('HGET', KEYS[1], 'owner')
 if owner and owner ~= ARGV[1] then
@@ -57,7 +57,7 @@ if owner and owner ~= ARGV[1] then
 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'term', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return 0
+return owner == ARGV[1] and 0 or 2
 """
 # KEYS: the session. ARGV: of, by, nobody, life in ms. Its term and snapshot.
 _TAKE: Final = """
@@ -119,6 +119,8 @@ return redis.call('HGETALL', KEYS[1])
 """
 
 
+_LOST: Final = 1
+_ENTERED: Final = 2
 _FIELDS: Final = tuple(field.name for field in fields(Replica))
 _Call = tuple[str, Sequence[str | bytes | int]]
 """The key of a script, and its arguments."""
@@ -198,14 +200,17 @@ class RedisStore:
         try:
             async with asyncio.timeout(_TRIES_S):
                 await self._claim.run(self._key("c", "trial"), b"", b"", 0)
-        except AuthenticationError:
-            return "it refuses this user or password"
         except NoPermissionError:
             return (
                 "this user may not do what is needed (scripts, and every key that begins with vw:)"
             )
         except (RedisError, OSError, TimeoutError) as error:
-            return f"it cannot be reached: {str(error) or f'no answer within {_TRIES_S:g} s'}"
+            text = str(error)
+            if isinstance(error, AuthenticationError) or "username-password" in text:
+                return "it refuses this user or password"
+            if "authenticated" in text:
+                return "it asks for a password, and none is given"
+            return f"it cannot be reached: {text or f'no answer within {_TRIES_S:g} s'}"
         return ""
 
     # the verbs
@@ -272,7 +277,9 @@ class RedisStore:
             ],
             at_once=self._at_once,
         )
-        lost = {it.session_id for it, is_lost in zip(sessions, renewed, strict=True) if is_lost}
+        found = list(zip(sessions, renewed, strict=True))
+        lost = frozenset(it.session_id for it, answer in found if answer == _LOST)
+        entered = frozenset(it.session_id for it, answer in found if answer == _ENTERED)
         await self._count.run_all(
             [
                 (self._key("u", _digest(it.user)), (it.session_id, -1, self._session_ms))
@@ -281,7 +288,7 @@ class RedisStore:
             ],
             at_once=self._at_once,
         )
-        return Heard(frozenset(lost), await self._replicas())
+        return Heard(lost, await self._replicas(), entered)
 
     async def _replicas(self) -> tuple[Replica, ...]:
         """Those that live; the names of the others are dropped."""
