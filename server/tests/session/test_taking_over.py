@@ -453,6 +453,7 @@ async def test_a_store_that_was_away_has_not_heard_of_anybody_yet(time: VirtualT
     caller, session = await begun(time, first)
     first.directory.leases.stop()
     vars(first.store)["_replicas"].clear()  # their leases have run out meanwhile
+    vars(first.store)["_gone"].add(first.registry.name)
     for _ in range(2):
         await second.directory.leases.beat()
         answer = await Caller(back=caller.welcome).come(second)
