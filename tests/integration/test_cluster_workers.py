@@ -24,13 +24,16 @@ WINDOW_S = 12.0
 SUPERVISOR = 0.02
 ONE_MORE = 1.1
 """What a session may cost in one of two workers, against one process."""
-NOISE = 1.25
+NOISE = 1.5
 """The same as it is asserted: other programs are on the machine, too."""
 
 
 async def used(parts: dict[str, list[int]]) -> dict[str, float]:
     """What processes use of a core, in the same seconds."""
-    before, began_s = {name: sum(map(cpu_s, pids)) for name, pids in parts.items()}, time.monotonic()
+    before, began_s = (
+        {name: sum(map(cpu_s, pids)) for name, pids in parts.items()},
+        time.monotonic(),
+    )
     await asyncio.sleep(WINDOW_S)  # real time: slow
     took_s = time.monotonic() - began_s
     return {name: (sum(map(cpu_s, pids)) - before[name]) / took_s for name, pids in parts.items()}

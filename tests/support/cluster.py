@@ -91,10 +91,12 @@ class Ear:
     def close(self) -> None:
         """Nothing to do."""
 
-    def between(self, since_s: float, until_s: float) -> list[float]:
-        """The silences of more than a word's that ended between two moments, milliseconds."""
+    def between(
+        self, since_s: float, until_s: float, more_than_ms: float = _WORDS_MS
+    ) -> list[float]:
+        """The silences, of more than a word's, that ended between two moments, milliseconds."""
         found = (ms for at_s, ms in self.silences if since_s < at_s <= until_s)
-        return [ms for ms in found if ms > _WORDS_MS]
+        return [ms for ms in found if ms > more_than_ms]
 
 
 class Call:
