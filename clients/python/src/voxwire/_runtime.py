@@ -21,6 +21,7 @@ from voxwire._options import Options, path_name
 from voxwire._paths import Paths
 from voxwire._peer import Peer
 from voxwire._playback import Playback
+from voxwire._sound import SoundStream
 from voxwire._player import Player
 from voxwire._requests import Requests
 from voxwire._rtc_stack import begin_to_load
@@ -241,6 +242,10 @@ class Runtime:
         except (VoxwireError, TimeoutError):
             return
 
+    def sound(self) -> SoundStream:
+        """The bot's voice from now on, for one more listener."""
+        return self._playback.stream()
+
     async def stop(self) -> None:
         """Ends the owner task and waits for that, at most 10 s."""
         self.inbox.leaving = True
@@ -294,6 +299,7 @@ class Runtime:
             stack.push_async_callback(lambda: self.events.finish(spared=self._spared))
             stack.callback(self.events.close, failure)
             stack.callback(self.log.over)
+            stack.callback(self._playback.sound.end)
             stack.push_async_callback(lambda: self.requests.close(failure, spared=self._spared))
             stack.callback(self.files.close, failure)
             stack.callback(self.user.close, failure)

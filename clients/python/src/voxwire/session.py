@@ -19,6 +19,7 @@ from voxwire._runtime import Runtime
 from voxwire._simulate import Simulation
 from voxwire._tap import Tap, check_tap
 from voxwire._verbs import MAX_NAME_CHARS, Verbs
+from voxwire._sound import SoundStream
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
 from voxwire_protocol.errors import ErrorCode, TransportError, UsageError
@@ -185,6 +186,16 @@ class Session(Verbs):
             An async iterator with a queue of its own. It ends with the session, or by `close`.
         """
         return self._runtime.events.stream(_event_types(types))
+
+    def sound(self) -> SoundStream:
+        """The bot's voice from now on, as it is played: ``async for block in session.sound()``.
+
+        Beside the speaker, and whatever that is: for a recorder, an avatar, a recogniser.
+
+        Returns:
+            An async iterator with a queue of its own. It ends with the session, or by `close`.
+        """
+        return self._runtime.sound()
 
     def on(self, types: type[Any] | tuple[type[Any], ...], function: Handler) -> Callable[[], None]:
         """Has a function called with each event of a type from now on.

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from voxwire._live.backend import Device, DeviceBackend, DeviceInfo
 from voxwire._live.echo import EchoFilter, NoFilter, echo_filter
 from voxwire._live.keeper import Keeper, Slot
 from voxwire._live.microphone import LiveMicrophone
+from voxwire._live.polish import polish_of
 from voxwire._live.portaudio import machine_devices
 from voxwire._live.speaker import LiveSpeaker
 from voxwire._threads import in_thread
@@ -80,6 +81,8 @@ class LiveAudio:
         microphone: Device | None,
         speaker: Device | None,
         echo: str = "auto",
+        noise_suppression: bool = False,
+        auto_gain: bool = False,
         clock: Clock,
         devices: DeviceBackend | None,
     ) -> None:
@@ -89,6 +92,8 @@ class LiveAudio:
             microphone: The device that hears the user; None = it is no device.
             speaker: The device that plays the bot; None = it is no device.
             echo: ``auto``, ``cancel``, ``gate`` or ``none``.
+            noise_suppression: True = noise is taken out of a live microphone.
+            auto_gain: True = its loudness is evened out.
             clock: The session's.
             devices: Where they are; None = on this machine.
 
@@ -104,7 +109,11 @@ class LiveAudio:
             self._backend = machine_devices()
         self.speaker = None if speaker is None else LiveSpeaker(clock)
         reference = self.speaker.take_reference if self.speaker else None
-        self.microphone = None if microphone is None else LiveMicrophone(clock, filter_, reference)
+        self._polished = {"noise_suppression": noise_suppression, "auto_gain": auto_gain}
+        polish = polish_of(**self._polished)
+        self.microphone = None
+        if microphone is not None:
+            self.microphone = LiveMicrophone(clock, filter_, reference, polish)
         self._microphone = _slot(DeviceKind.MICROPHONE, microphone, self.microphone)
         self._speaker = _slot(DeviceKind.SPEAKER, speaker, self.speaker)
         self._keeper: Keeper | None = None
@@ -131,6 +140,21 @@ class LiveAudio:
             self.microphone.level_db if self.microphone else silent,
             self.speaker.level_db if self.speaker else silent,
         )
+
+    async def levels_every(self, every_ms: float = 100) -> AsyncGenerator[Levels]:
+        """How loud both sides are, again and again, for a meter: ``async for levels in ...``.
+
+        Args:
+            every_ms: How often, milliseconds, 10 at least. It ends with the devices.
+
+        Raises:
+            UsageError: INVALID_ARGUMENT: it is no time.
+        """
+        if number(every_ms, "every_ms") < 10:
+            raise invalid("every_ms must be 10 or more")
+        while not self._over:
+            yield self.levels
+            await asyncio.sleep(every_ms / 1000)
 
     @property
     def volume(self) -> float:
@@ -164,7 +188,8 @@ class LiveAudio:
         if self._microphone is not None and self.microphone is not None:
             await self._keeper_for().swap(self._microphone, device)
             return self.microphone
-        made = LiveMicrophone(self._clock, NoFilter(), None)
+        polish = await in_thread(partial(polish_of, **self._polished))
+        made = LiveMicrophone(self._clock, NoFilter(), None, polish)
         echo = await in_thread(partial(self._echo_with, made, self.speaker))
         slot = Slot(DeviceKind.MICROPHONE, device, made)
         await self._keeper_for().add(slot)
