@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
+from math import inf
 from typing import Any, Final, cast
 
 from voxwire._attach import lost
@@ -21,11 +22,11 @@ from voxwire._options import Options, path_name
 from voxwire._paths import Paths
 from voxwire._peer import Peer
 from voxwire._playback import Playback
-from voxwire._sound import SoundStream
 from voxwire._player import Player
 from voxwire._requests import Requests
 from voxwire._rtc_stack import begin_to_load
 from voxwire._simulate import Gate, Simulation
+from voxwire._sound import SoundStream
 from voxwire._stereo import StereoFile, TappedSpeaker
 from voxwire._tool_runner import ToolRunner
 from voxwire._turn_log import TurnLog
@@ -43,6 +44,10 @@ BYE_MS: Final = 1000
 
 SHUTDOWN_MS: Final = 5000
 """After this, what is left of a session is cancelled."""
+
+
+ACTIVITY_MS: Final = 1000
+"""The user's activity is told no more often."""
 
 
 class _Over(Exception):
@@ -128,6 +133,7 @@ class Runtime:
         self._ready, self._over = asyncio.Event(), asyncio.Event()
         self._owner: asyncio.Task[None] | None = None
         self._said_bye = False
+        self._active_ms = -inf
         self._ending = True  # nothing of it runs yet, or any more
         self._spared: asyncio.Task[Any] | None = None
 
@@ -209,6 +215,18 @@ class Runtime:
         """
         self._check_alive()
         self._control.send(envelope)
+
+    def user_active(self) -> None:
+        """Tells the server that the user is there, once a second at most.
+
+        Raises:
+            UsageError: The session has ended.
+        """
+        self._check_alive()
+        now_ms = self._time.now_ms()
+        if Feature.USER_ACTIVITY in self.features and now_ms - self._active_ms >= ACTIVITY_MS:
+            self._active_ms = now_ms
+            self._control.send(wire.Envelope(user_activity=wire.UserActivity()))
 
     @property
     def exchange(self) -> Exchange:

@@ -1,6 +1,7 @@
 """The bot's voice for one more listener: a bounded queue of the blocks that the speaker gets."""
 
 import asyncio
+import weakref
 from collections import deque
 from typing import Final
 
@@ -16,11 +17,12 @@ class SoundStream:
     """The bot's voice from the moment on that it was made, as it is played: `Session.sound`.
 
     An async iterator of `Block`, for one task. Each block is 20 ms; while the bot is silent, blocks
-    of silence come, as the speaker gets them. It ends with the session, or with `close`.
+    of silence come, as the speaker gets them. All listeners share the samples of a block: do not
+    change them. It ends with the session, or with `close`.
 
     Attributes:
         sample_rate: Of the samples, Hz.
-        skipped: Blocks that were given up, the oldest first, since nobody read them in time.
+        skipped: Blocks that were given up, the oldest first, since nobody read them within 5 s.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -65,17 +67,17 @@ class SoundStream:
 
 
 class SoundTaps:
-    """The streams of one session."""
+    """The streams of one session; one that nobody holds any more is forgotten."""
 
     def __init__(self) -> None:
         """Creates it with none."""
-        self._streams: list[SoundStream] = []
+        self._streams: weakref.WeakSet[SoundStream] = weakref.WeakSet()
         self._over = False
 
     def stream(self, sample_rate: int) -> SoundStream:
         """One more of them."""
         made = SoundStream(sample_rate)
-        self._streams.append(made)
+        self._streams.add(made)
         if self._over:
             made.close()
         return made

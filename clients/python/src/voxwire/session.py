@@ -17,9 +17,9 @@ from voxwire._options import Options, path_name
 from voxwire._report import report_of
 from voxwire._runtime import Runtime
 from voxwire._simulate import Simulation
+from voxwire._sound import SoundStream
 from voxwire._tap import Tap, check_tap
 from voxwire._verbs import MAX_NAME_CHARS, Verbs
-from voxwire._sound import SoundStream
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
 from voxwire_protocol.errors import ErrorCode, TransportError, UsageError
@@ -190,10 +190,12 @@ class Session(Verbs):
     def sound(self) -> SoundStream:
         """The bot's voice from now on, as it is played: ``async for block in session.sound()``.
 
-        Beside the speaker, and whatever that is: for a recorder, an avatar, a recogniser.
+        Beside the speaker, and whatever that is: for a recorder, an avatar, a recogniser. Several
+        may listen at once, each to all of it.
 
         Returns:
-            An async iterator with a queue of its own. It ends with the session, or by `close`.
+            An async iterator of blocks of 20 ms, with a queue of its own (5 s). It ends with the
+            session, or by `close`.
         """
         return self._runtime.sound()
 

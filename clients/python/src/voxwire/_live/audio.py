@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -98,7 +99,8 @@ class LiveAudio:
             devices: Where they are; None = on this machine.
 
         Raises:
-            UsageError: Live audio, or echo cancellation, is not installed; the reason says how.
+            UsageError: Live audio, or what works on its sound, is not installed; the reason says
+                how.
         """
         both = microphone is not None and speaker is not None
         filter_, self._reason = echo_filter(echo, both_live=both)
@@ -110,15 +112,15 @@ class LiveAudio:
         self.speaker = None if speaker is None else LiveSpeaker(clock)
         reference = self.speaker.take_reference if self.speaker else None
         self._polished = {"noise_suppression": noise_suppression, "auto_gain": auto_gain}
-        polish = polish_of(**self._polished)
         self.microphone = None
         if microphone is not None:
+            polish = polish_of(**self._polished)
             self.microphone = LiveMicrophone(clock, filter_, reference, polish)
         self._microphone = _slot(DeviceKind.MICROPHONE, microphone, self.microphone)
         self._speaker = _slot(DeviceKind.SPEAKER, speaker, self.speaker)
         self._keeper: Keeper | None = None
         self._begun = asyncio.Event()
-        self._over = False
+        self._over = asyncio.Event()
         self._volume = 1.0
         slots = [slot for slot in (self._microphone, self._speaker) if slot is not None]
         if self._backend is not None and slots:
@@ -141,20 +143,30 @@ class LiveAudio:
             self.speaker.level_db if self.speaker else silent,
         )
 
-    async def levels_every(self, every_ms: float = 100) -> AsyncGenerator[Levels]:
+    def levels_every(self, every_ms: float = 100) -> AsyncIterator[Levels]:
         """How loud both sides are, again and again, for a meter: ``async for levels in ...``.
 
         Args:
-            every_ms: How often, milliseconds, 10 at least. It ends with the devices.
+            every_ms: How often, milliseconds, 10 at least.
+
+        Returns:
+            An async iterator of `Levels`, the first at once. It ends with the session.
 
         Raises:
             UsageError: INVALID_ARGUMENT: it is no time.
         """
         if number(every_ms, "every_ms") < 10:
             raise invalid("every_ms must be 10 or more")
-        while not self._over:
+        return self._levels_every(every_ms / 1000)
+
+    async def _levels_every(self, every_s: float) -> AsyncGenerator[Levels]:
+        while not self._over.is_set():
             yield self.levels
-            await asyncio.sleep(every_ms / 1000)
+            if self._over.is_set():
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(every_s):
+                    await self._over.wait()
 
     @property
     def volume(self) -> float:
@@ -262,7 +274,7 @@ class LiveAudio:
             if self._keeper is not None:
                 await self._keeper.run()
         finally:
-            self._over = True
+            self._over.set()
             if self._keeper is not None:
                 self._keeper.end()
 
@@ -294,7 +306,7 @@ class LiveAudio:
         Raises:
             UsageError: Live audio is not installed, or INVALID_STATE: the session has ended.
         """
-        if self._over:
+        if self._over.is_set():
             raise UsageError(ErrorCode.INVALID_STATE, "the session has ended")
         if self._keeper is not None:
             return self._keeper

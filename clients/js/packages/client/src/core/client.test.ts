@@ -36,9 +36,9 @@ test("a conversation over the loopback, in virtual time", async () => {
   expect(client.status.get()).toMatchObject({ status: "ready", bot: "scripted" });
   await client.sendText("hello");
   await clock.advance(150);
-  expect(client.activity.get()).toEqual({ bot: "speaking", userSpeaking: false });
+  expect(client.activity.get()).toEqual({ bot: "speaking", userSpeaking: false, userMuted: false });
   await clock.advance(3000);
-  expect(client.activity.get()).toEqual({ bot: "idle", userSpeaking: false });
+  expect(client.activity.get()).toEqual({ bot: "idle", userSpeaking: false, userMuted: false });
   expect(words).toEqual(["you", "said", "that"]);
   expect(client.conversation.get().turns).toMatchObject([
     { role: "user", text: "hello" },
