@@ -78,6 +78,7 @@ class Runtime:
         self.log = TurnLog()
         self.latency = LatencyLog()
         self.journal = Journal(clock)
+        self.state = events.StateChanged(events.BotState.UNKNOWN, events.UserState.UNKNOWN)
         self.events = Dispatcher(self._note)
         self.failure: VoxwireError | None = None
         self.simulation = Simulation(gate, drop_control=control.drop, drop_media=self._drop_media)
@@ -417,6 +418,8 @@ class Runtime:
         """What the session remembers of what happens."""
         self.log.take(event)
         self.journal.event(event)
+        if isinstance(event, events.StateChanged):
+            self.state = event
         if isinstance(event, events.TurnMetrics):
             self.latency.take(event)
 

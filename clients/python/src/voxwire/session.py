@@ -23,7 +23,7 @@ from voxwire._verbs import MAX_NAME_CHARS, Verbs
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
 from voxwire_protocol.errors import ErrorCode, TransportError, UsageError
-from voxwire_protocol.events import ConnectionState, Event, Quality
+from voxwire_protocol.events import ConnectionState, Event, Quality, StateChanged
 
 __all__ = ["Session"]
 
@@ -118,6 +118,11 @@ class Session(Verbs):
     def latency(self) -> Latency:
         """How long the user waited for the bot, over the turns so far."""
         return self._runtime.latency.latency
+
+    @property
+    def state(self) -> StateChanged:
+        """What bot and user do now, and whether the bot listens: the newest `StateChanged`."""
+        return self._runtime.state
 
     @property
     def audio(self) -> LiveAudio:

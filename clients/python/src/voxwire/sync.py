@@ -44,7 +44,7 @@ from voxwire.latency import Latency
 from voxwire.playout import Block
 from voxwire.session import Session as AsyncSession
 from voxwire.tokens import TokenLike
-from voxwire_protocol.events import ConnectionState, Event, Quality
+from voxwire_protocol.events import ConnectionState, Event, Quality, StateChanged
 
 __all__ = [
     "Connection",
@@ -285,6 +285,11 @@ class Session:
     def latency(self) -> Latency:
         """How long the user waited for the bot, over the turns so far."""
         return self._get(lambda it: it.latency)
+
+    @property
+    def state(self) -> StateChanged:
+        """What bot and user do now, and whether the bot listens."""
+        return self._get(lambda it: it.state)
 
     @property
     def audio(self) -> LiveAudio:
