@@ -51,9 +51,9 @@ def muted(events: list[voxwire.Event]) -> list[tuple[voxwire.BotState, bool]]:
     """Where whether the bot listens has changed: what it did then, and which it was."""
     found: list[tuple[voxwire.BotState, bool]] = []
     for event in events:
-        if isinstance(event, voxwire.StateChanged):
-            if event.user_muted != (found[-1][1] if found else False):
-                found.append((event.bot, event.user_muted))
+        before = found[-1][1] if found else False
+        if isinstance(event, voxwire.StateChanged) and event.user_muted != before:
+            found.append((event.bot, event.user_muted))
     return found
 
 

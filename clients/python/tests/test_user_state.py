@@ -87,7 +87,7 @@ def test_states_that_wait_are_told_in_their_order() -> None:
         assert cues.change(change, 0) is None
     assert cues.change(changed(IDLE, muted=True), 0) is None  # behind the speech
     assert cues.change(changed(IDLE, muted=False), 0) is None
-    told = [event for event in cues.due(Reached(200, 200), 0)]
+    told = cues.due(Reached(200, 200), 0)
     assert [(e.bot, e.user_muted) for e in told if isinstance(e, voxwire.StateChanged)] == [
         *(("speaking", False), ("speaking", True), ("idle", True), ("idle", False))
     ]
