@@ -43,6 +43,8 @@ def describe(event: voxwire.Event) -> str:
             return f"the microphone is off while the bot speaks: {reason}" if half else control
         case voxwire.CaptureDropped(dropped_ms=dropped_ms, reason=reason):
             return f"{dropped_ms} ms of the user were dropped: {reason}"
+        case voxwire.StateChanged(user_muted=True):
+            return "the bot does not listen now"
         case voxwire.StateChanged(bot=bot, user=user):
             turn = "user" if user is voxwire.UserState.SPEAKING else "bot"
             return f"the {turn} has the floor" if bot is voxwire.BotState.LISTENING else bot.value
@@ -186,7 +188,16 @@ async def live(session: voxwire.Session) -> float | None:
     await session.set_microphone(voxwire.Device("USB"))
     await session.set_speaker(True)
     levels: voxwire.Levels = audio.levels
+    async for now in audio.levels_every(100):
+        if now.microphone_db > levels.microphone_db:
+            break  # the user has become louder
     return levels.microphone_db
+
+
+async def loudest(session: voxwire.Session) -> int:
+    """The bot's voice for a listener beside the speaker."""
+    stream: voxwire.SoundStream = session.sound()
+    return max([int(np.abs(block.samples).max()) async for block in stream], default=0)
 
 
 async def early() -> voxwire.Connection:
@@ -226,7 +237,7 @@ def sources() -> list[voxwire.Connection]:
     asks = voxwire.TokenEndpoint(url="https://app.example/token")
     return [
         voxwire.connect(URL, microphone=voxwire.Audio(noise, sample_rate=48_000)),
-        voxwire.connect(URL, microphone=Tone(), speaker=Meter(), token=token),
+        voxwire.connect(URL, microphone=Tone(), speaker=Meter(), token=token, auto_gain=True),
         voxwire.connect(
             URL, speaker=voxwire.FileSpeaker("bot.wav"), token=asks, tools=[show_on_map]
         ),
@@ -285,7 +296,8 @@ def facts(session: voxwire.Session) -> str:
     cut = voxwire.Feature.INTERRUPT in session.features
     return (
         f"{session.id} with {session.bot} over {session.transport}, {session.connection}; "
-        f"files: {takes}; can be cut off: {cut}; at {session.position_ms} ms, "
+        f"files: {takes}; can be cut off: {cut}; listens: {not session.state.user_muted}; "
+        f"at {session.position_ms} ms, "
         f"{session.concealed_ms} ms made up, round trip {session.round_trip_ms} ms; "
         f"report: {len(session.report())} parts"
     )
@@ -299,6 +311,7 @@ async def verbs(session: voxwire.Session) -> None:
     await session.send_dtmf("12#")
     if session.accepts is not None:
         await session.send_file("list.txt", "text/plain", b"milk", run=False)
+    await session.user_activity()  # he reads the list
     await session.mute()
     async with session.push_to_talk():
         pass  # the user is heard
@@ -314,6 +327,7 @@ async def main() -> None:
     ears, meter = voxwire.ClipMicrophone(), Meter()
     async with voxwire.connect(URL, microphone=ears, speaker=meter, tools=[show_on_map]) as session:
         print(facts(session))
+        listening = asyncio.create_task(loudest(session))
         off = session.on(voxwire.Interrupted, lambda event: print(f"({event.source})"))
         words: voxwire.EventStream[voxwire.BotWord] = session.events(voxwire.BotWord)
         ears.play(np.zeros(1600, np.int16))
@@ -333,6 +347,7 @@ async def main() -> None:
         print(waits(session.latency))
         await session.interrupt()
         await session.close("the tour is over")
+        print(f"the bot's loudest sample: {await listening}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from tests.support.engines import MISSING, engine
 from tests.support.following import Following, following
 from tests.support.replicas import service, token
 
+ROOT = Path(__file__).resolve().parents[2]
+
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=MISSING),
     pytest.mark.timeout(240),
@@ -72,3 +74,15 @@ async def test_a_process_that_is_told_to_stop_hands_its_session_over(tmp_path: P
                 assert await leaving.ended() == 0
                 await ask(session, heard, "what is my name", "Alice")
                 assert session.id == session_id
+
+
+async def test_what_a_bot_has_kept_is_there_in_the_next_process(tmp_path: Path) -> None:
+    bot = str(ROOT / "examples/order/bot.py")
+    with engine() as redis:
+        async with service(redis, tmp_path, bot=bot) as house:
+            connection = voxwire.connect(house.door.url, token=token(max_sessions=1))
+            async with connection as session, following(session) as heard:
+                assert await session.call("add", "pizza") == {"pizza": 1}
+                house.last().send(signal.SIGTERM)
+                await heard.until(lambda: heard.of(voxwire.EventsSkipped))
+                assert await session.call("add", "pizza") == {"pizza": 2}

@@ -58,6 +58,8 @@ ALREADY: dict[tuple[str, str], Facts] = {
 
 def happen(machine: ConversationState, fact: str) -> wire.StateChanged | None:
     call: Callable[..., wire.StateChanged | None] = getattr(machine, fact)
+    if fact == "muted":
+        return call(muted=not machine.user_muted)
     return call(1000) if fact == "bot_started" else call()
 
 

@@ -83,6 +83,7 @@ PUBLIC = [
     "SignalingError",
     "Simulation",
     "Snapshot",
+    "SoundStream",
     "Span",
     "SpanKind",
     "Speaker",

@@ -194,6 +194,7 @@ fn state(it: &wire::StateChanged) -> Value {
         "bot": word!(BotState, "BOT_STATE_", it.bot),
         "user": word!(UserState, "USER_STATE_", it.user),
         "media_ms": it.media_ms,
+        "user_muted": it.user_muted,
     })
 }
 

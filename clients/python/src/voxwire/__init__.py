@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from voxwire._live.backend import Device, DeviceInfo
     from voxwire._prepare import Prepared, prepare
     from voxwire._simulate import Simulation
+    from voxwire._sound import SoundStream
     from voxwire._tap import TappedMessage
     from voxwire._timeouts import Timeouts
     from voxwire._voice import PlayResult
@@ -179,6 +180,7 @@ __all__ = [
     "SignalingError",
     "Simulation",
     "Snapshot",
+    "SoundStream",
     "Span",
     "SpanKind",
     "Speaker",
@@ -228,6 +230,7 @@ _NAMES: Final = {
     "voxwire._live.backend": ["Device", "DeviceInfo"],
     "voxwire._prepare": ["Prepared", "prepare"],
     "voxwire._simulate": ["Simulation"],
+    "voxwire._sound": ["SoundStream"],
     "voxwire._tap": ["TappedMessage"],
     "voxwire._timeouts": ["Timeouts"],
     "voxwire._voice": ["PlayResult"],

@@ -61,6 +61,8 @@ def connect(
     on_waiting: OnWaiting | None = None,
     audio_response: bool = True,
     echo: str = "auto",
+    noise_suppression: bool = False,
+    auto_gain: bool = False,
     record: str | os.PathLike[str] | None = None,
     tap: Tap | None = None,
     resume: bool = True,
@@ -105,6 +107,8 @@ def connect(
         echo: What keeps the bot from hearing itself where both sides are live: ``cancel``
             (``voxwire[aec]``), ``gate`` (the microphone is off while the bot sounds), ``none``
             (headphones), or ``auto``: the first of them that is installed.
+        noise_suppression: True = noise is taken out of a live microphone (``voxwire[aec]``).
+        auto_gain: True = the loudness of a live microphone is evened out (``voxwire[aec]``).
         record: Path of a WAV, stereo at 24 kHz: the user left, what the speaker plays right, both
             at their moments from when the session is up. What was said while muted is not in it.
         tap: Is called with every message from Hello on: see `Session.tap`.
@@ -152,6 +156,10 @@ def connect(
         microphone=microphone,
         speaker=speaker,
         echo=echo,
+        processing=(
+            flag(noise_suppression, "noise_suppression"),
+            flag(auto_gain, "auto_gain"),
+        ),
         record=None if record is None else _record(record),
         environment=around,
     )
@@ -169,6 +177,7 @@ class Connection:
         speaker: SpeakerLike,
         peer: Peer,
         echo: str,
+        processing: tuple[bool, bool],
         record: str | os.PathLike[str] | None,
         environment: Environment,
     ) -> None:
@@ -179,6 +188,8 @@ class Connection:
             microphone=device_of(microphone),
             speaker=device_of(speaker),
             echo=echo,
+            noise_suppression=processing[0],
+            auto_gain=processing[1],
             clock=environment.clock,
             devices=environment.devices,
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
+from math import inf
 from typing import Any, Final, cast
 
 from voxwire._attach import lost
@@ -25,6 +26,7 @@ from voxwire._player import Player
 from voxwire._requests import Requests
 from voxwire._rtc_stack import begin_to_load
 from voxwire._simulate import Gate, Simulation
+from voxwire._sound import SoundStream
 from voxwire._stereo import StereoFile, TappedSpeaker
 from voxwire._tool_runner import ToolRunner
 from voxwire._turn_log import TurnLog
@@ -42,6 +44,10 @@ BYE_MS: Final = 1000
 
 SHUTDOWN_MS: Final = 5000
 """After this, what is left of a session is cancelled."""
+
+
+ACTIVITY_MS: Final = 1000
+"""The user's activity is told no more often."""
 
 
 class _Over(Exception):
@@ -72,6 +78,7 @@ class Runtime:
         self.log = TurnLog()
         self.latency = LatencyLog()
         self.journal = Journal(clock)
+        self.state = events.StateChanged(events.BotState.UNKNOWN, events.UserState.UNKNOWN)
         self.events = Dispatcher(self._note)
         self.failure: VoxwireError | None = None
         self.simulation = Simulation(gate, drop_control=control.drop, drop_media=self._drop_media)
@@ -127,6 +134,7 @@ class Runtime:
         self._ready, self._over = asyncio.Event(), asyncio.Event()
         self._owner: asyncio.Task[None] | None = None
         self._said_bye = False
+        self._active_ms = -inf
         self._ending = True  # nothing of it runs yet, or any more
         self._spared: asyncio.Task[Any] | None = None
 
@@ -209,6 +217,18 @@ class Runtime:
         self._check_alive()
         self._control.send(envelope)
 
+    def user_active(self) -> None:
+        """Tells the server that the user is there, once a second at most.
+
+        Raises:
+            UsageError: The session has ended.
+        """
+        self._check_alive()
+        now_ms = self._time.now_ms()
+        if Feature.USER_ACTIVITY in self.features and now_ms - self._active_ms >= ACTIVITY_MS:
+            self._active_ms = now_ms
+            self._control.send(wire.Envelope(user_activity=wire.UserActivity()))
+
     @property
     def exchange(self) -> Exchange:
         """Puts other microphones and speakers in place.
@@ -240,6 +260,10 @@ class Runtime:
                 await self._over.wait()
         except (VoxwireError, TimeoutError):
             return
+
+    def sound(self) -> SoundStream:
+        """The bot's voice from now on, for one more listener."""
+        return self._playback.stream()
 
     async def stop(self) -> None:
         """Ends the owner task and waits for that, at most 10 s."""
@@ -294,6 +318,7 @@ class Runtime:
             stack.push_async_callback(lambda: self.events.finish(spared=self._spared))
             stack.callback(self.events.close, failure)
             stack.callback(self.log.over)
+            stack.callback(self._playback.sound.end)
             stack.push_async_callback(lambda: self.requests.close(failure, spared=self._spared))
             stack.callback(self.files.close, failure)
             stack.callback(self.user.close, failure)
@@ -393,6 +418,8 @@ class Runtime:
         """What the session remembers of what happens."""
         self.log.take(event)
         self.journal.event(event)
+        if isinstance(event, events.StateChanged):
+            self.state = event
         if isinstance(event, events.TurnMetrics):
             self.latency.take(event)
 

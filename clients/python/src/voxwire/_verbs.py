@@ -132,6 +132,14 @@ class Verbs:
         """
         self._runtime.send(wire.Envelope(interrupt=wire.Interrupt()))
 
+    async def user_activity(self) -> None:
+        """Says that the user is there although he neither speaks nor types: he reads, he scrolls.
+
+        The server's idle time begins anew. Call it as often as something happens: at most one a
+        second is sent, and none where the other end takes none (`Feature.USER_ACTIVITY`).
+        """
+        self._runtime.user_active()
+
     async def mute(self, muted: bool = True) -> None:
         """Closes or opens the microphone; what it hears while closed is not sent.
 

@@ -28,10 +28,12 @@ from voxwire._dispatcher import Handler
 from voxwire._environment import Environment
 from voxwire._features import Feature
 from voxwire._files import FileAcceptance
+from voxwire._live.audio import Levels
 from voxwire._peer import Peer
 from voxwire._prepare import Prepared as AsyncPrepared
 from voxwire._session_loop import Portal, SessionLoop
 from voxwire._simulate import Simulation
+from voxwire._sound import SoundStream as AsyncSoundStream
 from voxwire._tap import Tap
 from voxwire._timeouts import Timeouts
 from voxwire._verbs import suppress_ended
@@ -39,9 +41,10 @@ from voxwire._voice import PlayResult
 from voxwire.audio import MicrophoneLike, Playable, SpeakerLike
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
+from voxwire.playout import Block
 from voxwire.session import Session as AsyncSession
 from voxwire.tokens import TokenLike
-from voxwire_protocol.events import ConnectionState, Event, Quality
+from voxwire_protocol.events import ConnectionState, Event, Quality, StateChanged
 
 __all__ = [
     "Connection",
@@ -49,6 +52,7 @@ __all__ = [
     "LiveAudio",
     "Prepared",
     "Session",
+    "SoundStream",
     "connect",
     "prepare",
 ]
@@ -158,6 +162,41 @@ class EventStream(Generic[EventT]):
         self._loop.look(self._stream.close)
 
 
+class SoundStream:
+    """The bot's voice from the moment on that it was made; got from `Session.sound`."""
+
+    def __init__(self, stream: AsyncSoundStream, loop: SessionLoop) -> None:
+        """Reads the loop's stream; use `Session.sound`."""
+        self._stream = stream
+        self._loop = loop
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the samples, Hz."""
+        return self._stream.sample_rate
+
+    @property
+    def skipped(self) -> int:
+        """Blocks that were given up, since nobody read them within 5 s."""
+        return self._stream.skipped
+
+    def __iter__(self) -> Iterator[Block]:
+        """Iterates over the blocks, 20 ms each, until the session ends."""
+        return self
+
+    def __next__(self) -> Block:
+        """Waits for the next block.
+
+        Raises:
+            StopIteration: The session has ended, or the stream was closed.
+        """
+        return self._loop.next(self._stream)
+
+    def close(self) -> None:
+        """Ends the stream; what is queued can still be read."""
+        self._loop.look(self._stream.close)
+
+
 class LiveAudio:
     """`voxwire.LiveAudio` of a session: what it has, and its verbs, which wait here."""
 
@@ -177,15 +216,19 @@ class LiveAudio:
         """Sets, in the loop, what can be set."""
         self._loop.look(setattr, self._audio, name, value)
 
+    def levels_every(self, every_ms: float = 100) -> Iterator[Levels]:
+        """How loud both sides are, again and again: `voxwire.LiveAudio.levels_every`."""
+        return _Reading(self._loop.look(self._audio.levels_every, every_ms), self._loop)
 
-class _Reading(Iterator[Event]):
-    """What ``for event in session`` goes through. It lives as long as the loop does."""
+
+class _Reading(Iterator[_ReadT]):
+    """An async iterator of the loop, read from here. It lives as long as the loop does."""
 
     def __init__(self, reading: Any, loop: SessionLoop) -> None:
         self._reading = reading
         self._loop = loop
 
-    def __next__(self) -> Event:
+    def __next__(self) -> _ReadT:
         return self._loop.next(self._reading)
 
 
@@ -244,6 +287,11 @@ class Session:
         return self._get(lambda it: it.latency)
 
     @property
+    def state(self) -> StateChanged:
+        """What bot and user do now, and whether the bot listens."""
+        return self._get(lambda it: it.state)
+
+    @property
     def audio(self) -> LiveAudio:
         """The live devices: levels, volume, and what there is."""
         return LiveAudio(self._get(lambda it: it.audio), self._loop)
@@ -298,6 +346,10 @@ class Session:
         """Events of some types from now on, for one more reader, in any thread."""
         return EventStream(self._get(lambda it: it.events(*types)), self._loop)
 
+    def sound(self) -> SoundStream:
+        """The bot's voice from now on, as it is played, in any thread: `voxwire.Session.sound`."""
+        return SoundStream(self._get(lambda it: it.sound()), self._loop)
+
     def on(self, types: type[Any] | tuple[type[Any], ...], function: Handler) -> Callable[[], None]:
         """Has a function called with each event of a type, in the loop's thread.
 
@@ -338,6 +390,10 @@ class Session:
     def interrupt(self) -> None:
         """Cuts the bot off, as if the user had spoken: `voxwire.Session.interrupt`."""
         self._do(self._session.interrupt)
+
+    def user_activity(self) -> None:
+        """Says that the user is there: `voxwire.Session.user_activity`."""
+        self._do(self._session.user_activity)
 
     def mute(self, muted: bool = True) -> None:
         """Closes or opens the microphone: `voxwire.Session.mute`."""

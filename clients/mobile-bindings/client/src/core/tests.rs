@@ -70,7 +70,11 @@ impl Talk {
 
     fn bot_is(&mut self, bot: BotState) {
         let user = UserState::Silent.into();
-        self.say(Payload::StateChanged(StateChanged { bot: bot.into(), user, media_ms: 0 }));
+        self.say(Payload::StateChanged(StateChanged {
+            bot: bot.into(),
+            user,
+            ..StateChanged::default()
+        }));
     }
 
     fn go_away(&mut self, time_left_ms: u32, resume_url: &str) {

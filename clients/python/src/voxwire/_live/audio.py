@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from voxwire._live.backend import Device, DeviceBackend, DeviceInfo
 from voxwire._live.echo import EchoFilter, NoFilter, echo_filter
 from voxwire._live.keeper import Keeper, Slot
 from voxwire._live.microphone import LiveMicrophone
+from voxwire._live.polish import polish_of
 from voxwire._live.portaudio import machine_devices
 from voxwire._live.speaker import LiveSpeaker
 from voxwire._threads import in_thread
@@ -80,6 +82,8 @@ class LiveAudio:
         microphone: Device | None,
         speaker: Device | None,
         echo: str = "auto",
+        noise_suppression: bool = False,
+        auto_gain: bool = False,
         clock: Clock,
         devices: DeviceBackend | None,
     ) -> None:
@@ -89,11 +93,14 @@ class LiveAudio:
             microphone: The device that hears the user; None = it is no device.
             speaker: The device that plays the bot; None = it is no device.
             echo: ``auto``, ``cancel``, ``gate`` or ``none``.
+            noise_suppression: True = noise is taken out of a live microphone.
+            auto_gain: True = its loudness is evened out.
             clock: The session's.
             devices: Where they are; None = on this machine.
 
         Raises:
-            UsageError: Live audio, or echo cancellation, is not installed; the reason says how.
+            UsageError: Live audio, or what works on its sound, is not installed; the reason says
+                how.
         """
         both = microphone is not None and speaker is not None
         filter_, self._reason = echo_filter(echo, both_live=both)
@@ -104,12 +111,16 @@ class LiveAudio:
             self._backend = machine_devices()
         self.speaker = None if speaker is None else LiveSpeaker(clock)
         reference = self.speaker.take_reference if self.speaker else None
-        self.microphone = None if microphone is None else LiveMicrophone(clock, filter_, reference)
+        self._polished = {"noise_suppression": noise_suppression, "auto_gain": auto_gain}
+        self.microphone = None
+        if microphone is not None:
+            polish = polish_of(**self._polished)
+            self.microphone = LiveMicrophone(clock, filter_, reference, polish)
         self._microphone = _slot(DeviceKind.MICROPHONE, microphone, self.microphone)
         self._speaker = _slot(DeviceKind.SPEAKER, speaker, self.speaker)
         self._keeper: Keeper | None = None
         self._begun = asyncio.Event()
-        self._over = False
+        self._over = asyncio.Event()
         self._volume = 1.0
         slots = [slot for slot in (self._microphone, self._speaker) if slot is not None]
         if self._backend is not None and slots:
@@ -131,6 +142,31 @@ class LiveAudio:
             self.microphone.level_db if self.microphone else silent,
             self.speaker.level_db if self.speaker else silent,
         )
+
+    def levels_every(self, every_ms: float = 100) -> AsyncIterator[Levels]:
+        """How loud both sides are, again and again, for a meter: ``async for levels in ...``.
+
+        Args:
+            every_ms: How often, milliseconds, 10 at least.
+
+        Returns:
+            An async iterator of `Levels`, the first at once. It ends with the session.
+
+        Raises:
+            UsageError: INVALID_ARGUMENT: it is no time.
+        """
+        if number(every_ms, "every_ms") < 10:
+            raise invalid("every_ms must be 10 or more")
+        return self._levels_every(every_ms / 1000)
+
+    async def _levels_every(self, every_s: float) -> AsyncGenerator[Levels]:
+        while not self._over.is_set():
+            yield self.levels
+            if self._over.is_set():
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(every_s):
+                    await self._over.wait()
 
     @property
     def volume(self) -> float:
@@ -164,7 +200,8 @@ class LiveAudio:
         if self._microphone is not None and self.microphone is not None:
             await self._keeper_for().swap(self._microphone, device)
             return self.microphone
-        made = LiveMicrophone(self._clock, NoFilter(), None)
+        polish = await in_thread(partial(polish_of, **self._polished))
+        made = LiveMicrophone(self._clock, NoFilter(), None, polish)
         echo = await in_thread(partial(self._echo_with, made, self.speaker))
         slot = Slot(DeviceKind.MICROPHONE, device, made)
         await self._keeper_for().add(slot)
@@ -237,7 +274,7 @@ class LiveAudio:
             if self._keeper is not None:
                 await self._keeper.run()
         finally:
-            self._over = True
+            self._over.set()
             if self._keeper is not None:
                 self._keeper.end()
 
@@ -269,7 +306,7 @@ class LiveAudio:
         Raises:
             UsageError: Live audio is not installed, or INVALID_STATE: the session has ended.
         """
-        if self._over:
+        if self._over.is_set():
             raise UsageError(ErrorCode.INVALID_STATE, "the session has ended")
         if self._keeper is not None:
             return self._keeper
