@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -19,12 +20,14 @@ class Following:
 
     Attributes:
         events: All that came.
+        at_s: When each of them came, on the machine's monotonic clock, seconds.
         error: Why the session failed; None = it has not.
         ended: Set when no event follows.
     """
 
     def __init__(self, session: voxwire.Session) -> None:
         self.events: list[voxwire.Event] = []
+        self.at_s: list[float] = []
         self.error: voxwire.VoxwireError | None = None
         self.ended = asyncio.Event()
         self._session = session
@@ -35,6 +38,7 @@ class Following:
         try:
             async for event in self._session:
                 self.events.append(event)
+                self.at_s.append(time.monotonic())
                 self._changed.set()
         except voxwire.VoxwireError as error:
             self.error = error

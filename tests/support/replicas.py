@@ -45,7 +45,7 @@ class Replica:
         self.log = folder / "server.log"
 
     async def start(self) -> None:
-        """Start it, and wait until it listens."""
+        """Start it, and wait until it listens; a further time on the port that it had."""
         self._folder.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -61,6 +61,7 @@ class Replica:
             async for line in self._process.stdout:
                 if found := re.search(rb"ws://127\.0\.0\.1:(\d+)", line):
                     self.port = int(found[1])
+                    self._settings["VOXWIRE_PORT"] = str(self.port)
                     return
         raise AssertionError(f"a process did not start: {self.log.read_text()}")
 
@@ -96,11 +97,12 @@ class Door:
 
     Attributes:
         url: Where it listens.
+        replicas: The processes that it knows, which may be changed.
         went: The port to which each connection went.
     """
 
     def __init__(self, replicas: list[Replica]) -> None:
-        self._replicas = replicas
+        self.replicas = list(replicas)
         self._writers: set[asyncio.StreamWriter] = set()
         self._next = 0
         self.url = ""
@@ -113,8 +115,8 @@ class Door:
         return server
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for _ in self._replicas:
-            port = self._replicas[self._next % len(self._replicas)].port
+        for _ in self.replicas:
+            port = self.replicas[self._next % len(self.replicas)].port
             self._next += 1
             with contextlib.suppress(OSError):
                 there, back = await asyncio.open_connection("127.0.0.1", port)

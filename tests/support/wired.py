@@ -178,6 +178,7 @@ class Wired:
     answer_timeout_ms: int = 0
     started: "asyncio.Future[Pipeline]" = field(default_factory=asyncio.Future)
     audio_lost_ms: float = 0.0
+    num_changes: int = 0
 
     def __post_init__(self) -> None:
         self.voice = FakeVoice(self.port)
@@ -203,6 +204,7 @@ class Wired:
             may_answer=lambda: True,
             audio_lost=self._audio_lost,
             started=self._started,
+            changed=self._changed,
         )
 
     def _emit_state(self, change: wire.StateChanged | None) -> None:
@@ -211,6 +213,9 @@ class Wired:
 
     def _audio_lost(self, lost_ms: float) -> None:
         self.audio_lost_ms += lost_ms
+
+    def _changed(self) -> None:
+        self.num_changes += 1
 
     def _started(self, pipeline: Pipeline) -> None:
         self.started.set_result(pipeline)

@@ -117,6 +117,7 @@ def wires_of(session: Session) -> Wires:
         kept=None if session.kept is None else session.kept.conversation,
         mark="" if session.term == 1 else f".{session.term}",
         keep=session.keep_state,
+        changed=lambda: session.changed(),
         audio_in_sample_rate=session.settings.audio_in_sample_rate,
         audio_out_sample_rate=session.settings.audio_out_sample_rate,
         answer_timeout_ms=session.settings.answer_timeout_ms,

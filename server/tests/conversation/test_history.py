@@ -127,3 +127,23 @@ def test_a_snapshot_gives_way_to_the_limit_in_order(history: History) -> None:
     assert snapshot.ByteSize() <= 40
     assert snapshot.utterance.utterance_id == "u1"
     assert [len(snapshot.tool_calls), len(snapshot.words)] == [0, 0]
+
+
+def test_what_a_process_before_was_saying_ends_at_what_was_heard(history: History) -> None:
+    said(history, "tell me")
+    for name, text, at_ms in (("u1", "once upon", 100), ("u2", "there was", 900)):
+        begins(history, name)
+        words = [
+            wire.Word(char_start=0, char_end=text.index(" "), start_ms=0),
+            wire.Word(char_start=text.index(" ") + 1, char_end=len(text), start_ms=300),
+        ]
+        piece = wire.UtteranceWords(utterance_id=name, text=text, words=words, base_media_ms=at_ms)
+        history.note(wire.Envelope(utterance_words=piece))
+    told = history.snapshot(heard_ms=350, muted=False, max_bytes=32_768)
+    restored = History()
+    restored.restore(told)
+    assert turns(restored) == [("t1", USER, "tell me", ""), ("t1", BOT, "once", "upon")]
+    told = history.snapshot(heard_ms=950, muted=False, max_bytes=32_768)
+    restored = History()
+    restored.restore(told)
+    assert turns(restored)[1:] == [("t1", BOT, "once upon there", "was")]

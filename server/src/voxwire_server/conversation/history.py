@@ -40,6 +40,16 @@ class _Spoken:
             text = text[: piece.text_offset].ljust(piece.text_offset) + piece.text
         return text
 
+    def heard_char_end(self, media_ms: float) -> int:
+        """End of the words that had begun to sound by then, code points."""
+        heard = [
+            word.char_end
+            for piece in self.words
+            for word in piece.words
+            if piece.base_media_ms + word.start_ms < media_ms
+        ]
+        return max(heard, default=0)
+
 
 class History:
     """The conversation as the client was told of it."""
@@ -50,8 +60,17 @@ class History:
         self._state = wire.StateChanged()
 
     def restore(self, told: wire.Snapshot) -> None:
-        """Go on from what a process before has told the client; what it was saying is over."""
+        """Go on from what a process before has told the client; what it was saying is over: it
+        ends at what was heard.
+        """
         self._turns.extend(told.turns)
+        for started in (told.utterance, *told.queued_utterances):
+            spoken = _Spoken(started)
+            for piece in told.words:
+                if piece.utterance_id == started.utterance_id:
+                    spoken.take(piece)
+            if cut := spoken.heard_char_end(told.heard_media_ms):
+                self._add_spoken(spoken, cut)
 
     def note(self, envelope: wire.Envelope) -> None:
         """Take note of a message to the client; one of no lasting meaning is ignored."""
@@ -77,11 +96,14 @@ class History:
         spoken = self._speaking.pop(ended.utterance_id, None)
         if spoken is None:
             return
-        text = spoken.text
         cut = ended.heard_char_end
         if ended.end == wire.UtteranceEnd.UTTERANCE_END_COMPLETED:
-            cut = len(text)
-        turn_id = spoken.started.turn_id
+            cut = len(spoken.text)
+        self._add_spoken(spoken, cut)
+
+    def _add_spoken(self, spoken: _Spoken, cut: int) -> None:
+        """It is over; ``cut`` is the end of what was heard of it."""
+        text, turn_id = spoken.text, spoken.started.turn_id
         self._add(turn_id, wire.TurnRole.TURN_ROLE_BOT, text[:cut], text[cut:].lstrip())
 
     def _add(self, turn_id: str, role: "wire.TurnRole", text: str, unheard: str) -> None:

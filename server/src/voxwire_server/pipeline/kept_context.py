@@ -11,7 +11,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from voxwire_server.pipeline.pairing import settle
 from voxwire_server.pipeline.words import walk
 
-__all__ = ["LOST", "MAX_CONTEXT_BYTES", "context_of", "messages_of", "take_over"]
+__all__ = ["LOST", "MAX_CONTEXT_BYTES", "aggregators_of", "messages_of", "take_over"]
 
 MAX_CONTEXT_BYTES: Final = 65_536
 """What is kept of a conversation at most, as JSON; the oldest messages go first, instructions last.
@@ -21,19 +21,31 @@ LOST: Final = "LOST"
 _INSTRUCTIONS: Final = ("system", "developer")
 
 
-def context_of(processors: Iterable[FrameProcessor]) -> LLMContext | None:
-    """The context that a pipeline's aggregators keep; None = it has none."""
-    for processor in walk(processors):
-        if isinstance(processor, LLMContextAggregator):
-            return processor.context
-    return None
+def aggregators_of(processors: Iterable[FrameProcessor]) -> list[LLMContextAggregator]:
+    """What keeps a pipeline's context: the assistant's first, then the user's; it may be none."""
+    found = [it for it in walk(processors) if isinstance(it, LLMContextAggregator)]
+    return sorted(found, key=lambda it: it.role)
 
 
-def messages_of(context: LLMContext) -> list[Any]:
-    """What a conversation consists of, as far as it is JSON and not too long."""
+def messages_of(aggregators: Iterable[LLMContextAggregator]) -> list[Any]:
+    """What a conversation consists of, as far as it is JSON and not too long.
+
+    What is being said is part of it, as far as it was heard: Pipecat adds an answer to its context
+    when all of it was, and a user's words when the turn is over.
+    """
+    messages: list[Any] = []
+    for number, aggregator in enumerate(aggregators):
+        if not number:
+            messages += aggregator.context.get_messages()
+        if text := aggregator.aggregation_string().strip():
+            messages.append({"role": aggregator.role, "content": text})
+    return _bounded(messages)
+
+
+def _bounded(given: Iterable[Any]) -> list[Any]:
     kept = [
         (message, size)
-        for message in context.get_messages()
+        for message in given
         if isinstance(message, dict) and (size := _size(message))
     ]
     over = sum(size for _, size in kept) - MAX_CONTEXT_BYTES

@@ -310,6 +310,8 @@ class SessionOutput(BaseOutputTransport):
         elif isinstance(frame, OutputAudioRawFrame) and self._speaking:
             await self.push_frame(BotSpeakingFrame(), FrameDirection.UPSTREAM)
         await self.push_frame(frame, _DOWN)
+        if isinstance(frame, TTSTextFrame):  # a word was heard
+            self._wires.changed()
 
     async def _utterance_heard(self, context: str) -> None:
         goes_on = self._utterances.get(context) is not None and not self._words.is_over(context)

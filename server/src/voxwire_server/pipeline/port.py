@@ -1,13 +1,13 @@
 """A pipeline that runs, as its session drives it (:class:`voxwire_server.ports.Pipeline`)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import InputDTMFFrame, LLMConfigureOutputFrame, LLMRunFrame
-from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregator
 
 from voxwire_protocol import wire
 from voxwire_server.pipeline.alarm import Alarm
@@ -37,7 +37,7 @@ class RunningPipeline:
         utterances: What the bot says.
         began: Rings when an utterance has begun, and when an interruption has ended some.
         heard: Tells the output that the listener's position moved.
-        context: The model's conversation; None = the pipeline keeps none.
+        aggregators: What keeps the model's conversation; empty = nothing does.
         end: Ends the pipeline.
     """
 
@@ -50,7 +50,7 @@ class RunningPipeline:
         utterances: Utterances,
         began: Alarm,
         heard: Callable[[], None],
-        context: LLMContext | None,
+        aggregators: Sequence[LLMContextAggregator],
         end: Callable[[], Awaitable[None]],
     ) -> None:
         self._wires = wires
@@ -59,7 +59,7 @@ class RunningPipeline:
         self._utterances = utterances
         self._began = began
         self._heard = heard
-        self._context = context
+        self._aggregators = aggregators
         self._end = end
 
     def user_audio(self, pcm: bytes) -> None:
@@ -153,7 +153,7 @@ class RunningPipeline:
 
     def messages(self) -> list[Any] | None:
         """The conversation as the model is told of it."""
-        return None if self._context is None else messages_of(self._context)
+        return messages_of(self._aggregators) if self._aggregators else None
 
     async def end(self) -> None:
         """End it: the session is over."""

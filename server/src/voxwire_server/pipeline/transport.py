@@ -12,7 +12,7 @@ from pipecat.frames.frames import (
     InputTransportMessageFrame,
 )
 from pipecat.pipeline.worker import PipelineWorker
-from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregator
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from voxwire_protocol import wire
@@ -21,7 +21,7 @@ from voxwire_server.pipeline.bot_rtvi import BotRtvi
 from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.idle_voice import wait_for_voice
 from voxwire_server.pipeline.input import SessionInput
-from voxwire_server.pipeline.kept_context import context_of, take_over
+from voxwire_server.pipeline.kept_context import aggregators_of, take_over
 from voxwire_server.pipeline.output import SessionOutput
 from voxwire_server.pipeline.port import RunningPipeline
 from voxwire_server.pipeline.taps import Taps
@@ -70,7 +70,7 @@ class SessionTransport(BaseTransport):
         self.taps = Taps(
             wires, drops=self._drops, utterances=self._utterances, interrupt=self._interrupt
         )
-        self._context: LLMContext | None = None
+        self._aggregators: list[LLMContextAggregator] = []
         self._input: SessionInput | None = None
         self._output: SessionOutput | None = None
         self._running: RunningPipeline | None = None
@@ -137,10 +137,10 @@ class SessionTransport(BaseTransport):
 
     def _pipeline_prepares(self, worker: PipelineWorker) -> None:
         """The pipeline begins to start; nothing in it has connected or heard anything."""
-        self._context = context_of([worker.pipeline])
+        self._aggregators = aggregators_of([worker.pipeline])
         kept = self._wires.kept
-        if self._context is not None and kept is not None and kept.messages is not None:
-            take_over(self._context, kept.messages)
+        if self._aggregators and kept is not None and kept.messages is not None:
+            take_over(self._aggregators[0].context, kept.messages)
         self.taps.find_live([worker.pipeline])
         wait_for_voice([worker.pipeline])
 
@@ -155,7 +155,7 @@ class SessionTransport(BaseTransport):
                 utterances=self._utterances,
                 began=self._began,
                 heard=self._heard,
-                context=self._context,
+                aggregators=self._aggregators,
                 end=self._end,
             )
             self._wires.started(self._running)

@@ -42,6 +42,7 @@ class Wires:
         may_answer: Whether the client may be told of one more thing that went wrong.
         audio_lost: Told how much of the user's audio was dropped, ms.
         keep: Takes what the bot wants to have kept, JSON.
+        changed: Told when there is more of the conversation to keep than the client is told of.
         started: The pipeline has started; from here on the session drives it. Once.
     """
 
@@ -67,3 +68,4 @@ class Wires:
     kept: KeptConversation | None = None
     mark: str = ""
     keep: Callable[[str], object] = bool
+    changed: Callable[[], object] = bool

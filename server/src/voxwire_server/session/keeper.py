@@ -5,6 +5,7 @@ has come by then; while the engine cannot be reached, the newest of each waits, 
 that.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -22,7 +23,8 @@ _log = logging.getLogger("voxwire.session")
 
 KEEPS_MS: Final = 100
 _AGAIN_MS: Final = 1000
-_SPEAKING_MS: Final = 5000
+_AT_ONCE: Final = 32
+"""Sessions that are written at once: in a busy loop each of them waits for its answer a while."""
 _LASTING: Final = frozenset(
     {
         "state_changed",
@@ -64,7 +66,6 @@ class Keeper:
         self._new: dict[str, Session] = {}
         self._next: Timer | None = None
         self._writing = False
-        self._written_ms: dict[str, float] = {}
 
     def watch(self, session: Session) -> None:
         """Keep a session from now on; it has been welcomed."""
@@ -77,7 +78,6 @@ class Keeper:
     def forget(self, session: Session) -> None:
         """It is over."""
         self._new.pop(session.id, None)
-        self._written_ms.pop(session.id, None)
 
     async def fence(self, session: Session) -> bool:
         """Whether this process has a session still, with all that is kept of it by now."""
@@ -106,10 +106,6 @@ class Keeper:
         kind = envelope.WhichOneof("payload")
         if kind in _LASTING or (kind == "transcript" and envelope.transcript.final):
             self.changed(session)
-        elif kind == "utterance_words":
-            written_ms = self._written_ms.get(session.id, 0)
-            if self._clock.now_ms() - written_ms >= _SPEAKING_MS:
-                self.changed(session)
 
     def _later(self, wait_ms: float) -> None:
         self._next = self._clock.call_later(wait_ms, self._begin)
@@ -123,11 +119,15 @@ class Keeper:
         """Write all that is new; what comes meanwhile is new again."""
         wait_ms = KEEPS_MS
         try:
-            sessions, self._new = self._new, {}
-            for session in sessions.values():
-                if not await self._kept(session):
+            sessions, self._new = list(self._new.values()), {}
+            for at in range(0, len(sessions), _AT_ONCE):
+                some = sessions[at : at + _AT_ONCE]
+                kept = await asyncio.gather(*map(self._kept, some))
+                if not all(kept):
                     wait_ms = _AGAIN_MS
-                    self._new.setdefault(session.id, session)
+                for session, is_kept in zip(some, kept, strict=True):
+                    if not is_kept:
+                        self._new.setdefault(session.id, session)
         finally:
             self._writing = False
             if self._new:
@@ -137,7 +137,6 @@ class Keeper:
         """Write one; False = the store cannot be reached."""
         if session.over:
             return True
-        self._written_ms[session.id] = self._clock.now_ms()
         try:
             await self.write(session)
         except StoreUnreachableError:

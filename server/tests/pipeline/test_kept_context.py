@@ -1,0 +1,74 @@
+"""What is kept of a conversation for another process: what was said, as far as it was heard."""
+
+from typing import Any
+
+from pipecat.frames.frames import (
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    TranscriptionFrame,
+)
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    LLMUserAggregatorParams,
+)
+from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
+
+from tests.support.wired import Speaker, Wired
+from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
+from voxwire_server.pipeline.kept_context import MAX_CONTEXT_BYTES
+
+WORDS = ("one", 0), ("two", 200), ("three", 400)
+
+
+def said(role: str, content: str) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+@in_virtual_time
+async def test_an_answer_that_is_being_spoken_is_kept_as_far_as_it_was_heard(
+    time: VirtualTime,
+) -> None:
+    context = LLMContext([said("system", "be kind")])
+    wired, speaker = Wired(), Speaker()
+    _, assistant = LLMContextAggregatorPair(context)
+    async with wired.running(speaker, behind=[assistant]) as pipeline:
+        assert pipeline.messages() == [said("system", "be kind")]
+        await speaker.push_frame(LLMFullResponseStartFrame())
+        await speaker.begin("c1", 600)
+        await speaker.words("c1", *WORDS)
+        await speaker.end("c1")
+        await speaker.push_frame(LLMFullResponseEndFrame())
+        await time.advance(300)
+        kept = pipeline.messages()
+        assert kept is not None and kept[1:] == [said("assistant", "one two")]
+        assert wired.num_changes == 2  # with each word there is more to keep
+        await time.advance(1000)
+        kept = pipeline.messages()
+        assert kept is not None and kept[1:] == [said("assistant", "one two three")]
+        assert context.get_messages() == kept
+
+
+@in_virtual_time
+async def test_a_user_s_turn_that_goes_on_is_kept(time: VirtualTime) -> None:
+    context = LLMContext()
+    wired, speaker = Wired(), Speaker()
+    turns = LLMUserAggregatorParams(user_turn_strategies=ExternalUserTurnStrategies())
+    user, assistant = LLMContextAggregatorPair(context, user_params=turns)
+    async with wired.running(speaker, user, behind=[assistant]) as pipeline:
+        await speaker.push_frame(TranscriptionFrame("good morning", "ada", "now"))
+        await time.settle()
+        assert not context.get_messages()
+        assert pipeline.messages() == [said("user", "good morning")]
+
+
+@in_virtual_time
+async def test_of_a_long_conversation_the_newest_is_kept(time: VirtualTime) -> None:
+    long = "x" * (MAX_CONTEXT_BYTES // 3)
+    context = LLMContext([said("system", "be kind"), *(said("user", long) for _ in range(5))])
+    wired = Wired()
+    _, assistant = LLMContextAggregatorPair(context)
+    async with wired.running(behind=[assistant]) as pipeline:
+        kept = pipeline.messages()
+        assert kept is not None
+        assert [it["role"] for it in kept] == ["system", "user", "user"]

@@ -1,0 +1,191 @@
+"""Calls at a service of several processes, at length: who speaks, what was heard, who has it."""
+
+import asyncio
+import contextlib
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import voxwire
+from tests.support.following import Following, following
+from tests.support.replicas import token
+
+__all__ = ["Call", "Ear", "bot_file", "calls", "cpu_s", "percentile", "show", "words_of"]
+
+_BOT: Final = """
+import os
+from voxwire_server.bots.offline.bot import bot as offline, close, warm
+
+async def bot(session):
+    make = session.aggregators
+    seen = []
+
+    def noted(context, **params):
+        session.on_request("context", lambda _: context.get_messages())
+        return make(context, **params)
+
+    def count(number):
+        seen.append(number)
+        return [os.getpid(), number, seen.count(number)]
+
+    session.aggregators = noted
+    session.on_request("count", count)
+    await offline(session)
+"""
+
+LONG: Final = voxwire.Timeouts(connect_ms=60_000, wait_ms=60_000)
+
+
+def bot_file(folder: Path) -> str:
+    """The offline bot, which says what its context is (``context``) and counts (``count``)."""
+    path = folder / "counting.py"
+    path.write_text(_BOT)
+    return str(path)
+
+
+class Ear:
+    """A speaker that notes the longest silence within the bot's voice.
+
+    Attributes:
+        silences_ms: Silences between sounds, milliseconds.
+        sound_ms: How long there was sound.
+    """
+
+    def __init__(self) -> None:
+        self._rate = 1
+        self._silent = 0
+        self.silences_ms: list[float] = []
+        self.sound_ms = 0.0
+        self.sounded_s = 0.0
+
+    def open(self, sample_rate: int) -> None:
+        """Note the rate."""
+        self._rate = sample_rate
+
+    def write(self, block: voxwire.Block, at: float) -> None:
+        """Look for silence between sounds."""
+        if not block.samples.any():
+            self._silent += len(block.samples)
+            return
+        if self.sound_ms:
+            self.silences_ms.append(self._silent * 1000 / self._rate)
+        self._silent, self.sounded_s = 0, time.monotonic()
+        self.sound_ms += len(block.samples) * 1000 / self._rate
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class Call:
+    """One of them.
+
+    Attributes:
+        session: The client's.
+        heard: Its events.
+        ear: What it plays to.
+    """
+
+    def __init__(self, session: voxwire.Session, heard: Following, ear: Ear) -> None:
+        self.session = session
+        self.heard = heard
+        self.ear = ear
+
+    async def ask(self, text: str, answer: str) -> None:
+        """Ask in writing until it is answered in writing."""
+        since = len(self.heard.events)
+        await self.session.send_text(text, speak=False)
+        await self.heard.until(lambda: answer in self.written(since))
+
+    def written(self, since: int = 0) -> str:
+        """What the bot has written since."""
+        return "".join(it.text for it in self.heard.of(voxwire.BotResponseText, since=since))
+
+    async def tell_a_story(self, words: int) -> None:
+        """Have the bot tell its long story, until so many words of it were heard."""
+        since = len(self.heard.events)
+        await self.session.send_text("tell me a long story")
+        await self.heard.until(lambda: len(self.heard.of(voxwire.BotWord, since=since)) >= words)
+
+    def until_s(self, at_s: float) -> list[voxwire.Event]:
+        """What had come by a moment of the machine's monotonic clock, seconds."""
+        pairs = zip(self.heard.events, self.heard.at_s, strict=True)
+        return [event for event, came_s in pairs if came_s <= at_s]
+
+    async def connected_s(self, since_s: float) -> float:
+        """When it was connected again behind a moment; it waits until it is."""
+
+        def found() -> list[float]:
+            pairs = zip(self.heard.events, self.heard.at_s, strict=True)
+            return [
+                at_s
+                for event, at_s in pairs
+                if at_s > since_s
+                and isinstance(event, voxwire.ConnectionChanged)
+                and event.state == "connected"
+            ]
+
+        await self.heard.until(found)
+        return found()[0]
+
+
+@contextlib.asynccontextmanager
+async def calls(
+    url: str, num: int, *, webrtc: int = 0, user: str = "user", at_once: int = 5
+) -> AsyncIterator[list[Call]]:
+    """So many calls, the first ones over WebRTC, each of a user of its own, until the block ends.
+
+    Args:
+        url: Where they come to.
+        num: How many.
+        webrtc: How many of them come over WebRTC.
+        user: What the names of their users begin with.
+        at_once: How many connect at a time.
+    """
+    room = asyncio.Semaphore(at_once)
+    stacks = [contextlib.AsyncExitStack() for _ in range(num)]
+
+    async def begin(number: int) -> Call:
+        ear = Ear()
+        async with room:
+            connection = voxwire.connect(
+                url,
+                transport="webrtc" if number < webrtc else "websocket",
+                token=token(f"{user}-{number}", max_sessions=1),
+                speaker=ear,
+                timeouts=LONG,
+            )
+            session = await stacks[number].enter_async_context(connection)
+        heard = await stacks[number].enter_async_context(following(session))
+        return Call(session, heard, ear)
+
+    try:
+        yield list(await asyncio.gather(*map(begin, range(num))))
+    finally:
+        await asyncio.gather(*(stack.aclose() for stack in stacks))
+
+
+def cpu_s(pid: int) -> float:
+    """What a process has used of a core, seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def words_of(text: str) -> list[str]:
+    """Its words, without what stands between them."""
+    return re.findall(r"[\w']+", text.lower())
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that this share of them does not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+def show(what: str, values: Sequence[float], unit: str = "ms") -> None:
+    """Print how they are spread."""
+    p50, p95 = percentile(values, 0.5), percentile(values, 0.95)
+    most = max(values, default=float("nan"))
+    print(f"{what}: p50 {p50:.1f}, p95 {p95:.1f}, max {most:.1f} {unit} (n = {len(values)})")
