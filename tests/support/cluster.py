@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 import voxwire
 from tests.support.following import Following, following
 from tests.support.replicas import token
@@ -36,6 +38,10 @@ async def bot(session):
     await offline(session)
 """
 
+_QUIET: Final = 50
+"""What a codec makes of silence, of 32768."""
+_WORDS_MS: Final = 250
+"""The bot is not silent for so long between two words."""
 LONG: Final = voxwire.Timeouts(connect_ms=60_000, wait_ms=60_000)
 
 
@@ -47,36 +53,36 @@ def bot_file(folder: Path) -> str:
 
 
 class Ear:
-    """A speaker that notes the longest silence within the bot's voice.
+    """A speaker that notes the silences between the bot's words.
 
     Attributes:
-        silences_ms: Silences between sounds, milliseconds.
-        sound_ms: How long there was sound.
+        silences: When each of them ended, seconds of the machine's monotonic clock, and how long it
+            was, milliseconds.
     """
 
     def __init__(self) -> None:
-        self._rate = 1
-        self._silent = 0
-        self.silences_ms: list[float] = []
-        self.sound_ms = 0.0
-        self.sounded_s = 0.0
+        self._sounded_s = 0.0
+        self.silences: list[tuple[float, float]] = []
 
     def open(self, sample_rate: int) -> None:
-        """Note the rate."""
-        self._rate = sample_rate
+        """Nothing to do."""
 
     def write(self, block: voxwire.Block, at: float) -> None:
         """Look for silence between sounds."""
-        if not block.samples.any():
-            self._silent += len(block.samples)
+        if np.abs(block.samples.astype(np.int32)).max(initial=0) <= _QUIET:
             return
-        if self.sound_ms:
-            self.silences_ms.append(self._silent * 1000 / self._rate)
-        self._silent, self.sounded_s = 0, time.monotonic()
-        self.sound_ms += len(block.samples) * 1000 / self._rate
+        now_s = time.monotonic()
+        if self._sounded_s:
+            self.silences.append((now_s, (now_s - self._sounded_s) * 1000))
+        self._sounded_s = now_s
 
     def close(self) -> None:
         """Nothing to do."""
+
+    def between(self, since_s: float, until_s: float) -> list[float]:
+        """The silences of more than a word's that ended between two moments, milliseconds."""
+        found = (ms for at_s, ms in self.silences if since_s < at_s <= until_s)
+        return [ms for ms in found if ms > _WORDS_MS]
 
 
 class Call:

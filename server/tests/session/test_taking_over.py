@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.front_door import Caller, House, Process, SlowStore, token_of
+from tests.support.front_door import NOW_S, Caller, House, Process, SlowStore, token_of
 from voxwire_protocol import wire
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.lifecycle import State
@@ -283,4 +283,107 @@ async def test_a_process_that_leaves_hands_its_sessions_over(time: VirtualTime) 
     back = Caller(back=caller.welcome)
     assert isinstance(await back.come(second), Here)
     assert len(second.store) == second.store.places_of("ada") == 1
+    await closed(first, second)
+
+
+@in_virtual_time
+async def test_who_comes_to_a_process_that_leaves_is_brought_to_one_that_stays(
+    time: VirtualTime,
+) -> None:
+    store = SlowStore(1)
+    first, second = (
+        Process(store, clock=time, keeps=True, peer_url=url) for url in ("ws://1", "ws://2")
+    )
+    for process in (second, first):
+        await process.directory.leases.beat()
+    caller, session = await begun(time, first)
+    leaving = asyncio.create_task(first.directory.drain(30_000))
+    await time.advance(16_000)
+    assert leaving.done() and session.over
+    back = Caller(back=caller.welcome)
+    back.ticket = replace(back.ticket, may_be_carried=True)
+    answer = await back.come(first)
+    assert isinstance(answer, At) and answer.replica.name == second.registry.name
+    alone = Caller(back=caller.welcome)  # he was carried already
+    answer = await alone.come(first)
+    assert isinstance(answer, Refused) and answer.retry_after_ms
+    await closed(first, second)
+
+
+@pytest.mark.parametrize("at", ["see_others", "write"])
+def test_who_begins_to_speak_before_a_hand_over_is_heard_out(at: str) -> None:
+    time = VirtualTime()
+
+    async def main() -> None:
+        first, second = service(time)
+        for process in (second, first):
+            await process.directory.leases.beat()
+        _, session = await begun(time, first)
+        session.state.ready()
+        leases, keeper = first.directory.leases, vars(first.directory)["_keeper"]
+        asked = leases if at == "see_others" else keeper
+        answer, spoken = getattr(asked, at), list[bool]()
+
+        async def meanwhile(*args: Any) -> Any:
+            found = await answer(*args)
+            if not spoken:
+                spoken.append(True)
+                session.state.response_started()
+            return found
+
+        setattr(asked, at, meanwhile)
+        leaving = asyncio.create_task(first.directory.drain(30_000))
+        await time.advance(5000)
+        assert spoken and not session.over
+        session.state.response_ended()
+        await time.advance(1000)
+        assert session.over and leaving.done()
+        await closed(first, second)
+
+    time.run(main())
+
+
+@in_virtual_time
+async def test_sessions_are_written_at_once(time: VirtualTime) -> None:
+    [process] = service(time, 1)
+    sessions: list[Session] = []
+    for number in range(20):
+        answer = await Caller(token_of(f"user-{number}", token_id=f"token-no-{number}")).come(process)
+        assert isinstance(answer, Here)
+        sessions.append(answer.session)
+    await time.advance(1000)
+    for number, session in enumerate(sessions):
+        session.keep_state(str(number))
+    await time.advance(KEEPS_MS + 50)  # one after the other takes longer
+    keeper: Any = vars(process.directory)["_keeper"]
+    for number, session in enumerate(sessions):
+        located = await process.store.locate(session.id)
+        assert located is not None
+        assert keeper.read(session.id, located.snapshot).state == str(number)
+    await closed(process)
+
+
+@in_virtual_time
+async def test_no_position_of_the_media_clock_comes_twice(time: VirtualTime) -> None:
+    first, second = service(time)
+    began_ms = time.now_ms()
+    vars(second.directory)["_wall_s"] = lambda: NOW_S + (time.now_ms() - began_ms) / 1000
+    caller, session = await begun(time, first)
+    playout = session.playout
+    playout.attach(time.now_ms(), reports=True)
+    await time.advance(20_000)
+    playout.place(bytes(2 * 24 * 3000), time.now_ms(), new_stretch=True)
+    session.changed()
+    await time.advance(KEEPS_MS + 100)
+    await dies(first)
+    await time.advance(5000)
+    played_ms = playout.end_ms  # the client has played all that it had
+    assert isinstance(await Caller(back=caller.welcome).come(second), Here)
+    [taken] = second.sessions
+    assert taken.playout.heard_ms(time.now_ms()) > played_ms
+    taken.playout.attach(time.now_ms(), reports=True)
+    placed_ms = taken.playout.place(bytes(4800), time.now_ms(), new_stretch=True) / 24
+    assert played_ms < placed_ms < played_ms + 8000
+    taken.playout.heard.report(played_ms, time.now_ms(), playing=False)
+    assert taken.playout.heard_ms(time.now_ms()) <= placed_ms
     await closed(first, second)

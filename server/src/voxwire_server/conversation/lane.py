@@ -79,6 +79,11 @@ class Lane:
         taken = (Kind.QUESTION, Kind.INPUT)
         return sum(errand.kind in taken for errand in self._waiting) >= MAX_WAITING
 
+    @property
+    def idle(self) -> bool:
+        """True when nothing waits and nothing is being done."""
+        return self._running is None and not self._waiting
+
     def put(self, kind: Kind, run: Callable[[Errand], Awaitable[None]]) -> bool:
         """Let ``run`` happen behind everything that waits.
 
@@ -111,7 +116,7 @@ class Lane:
 
     def soon(self, act: Callable[[], None]) -> None:
         """Do ``act`` now when nothing waits or runs, else in its turn: it never overtakes."""
-        if self._running is None and not self._waiting:
+        if self.idle:
             act()
             return
 

@@ -61,6 +61,10 @@ class Playout:
         elapsed = (now_ms - self._clock_at_ms) * self.sample_rate / 1000
         return int(self._clock_base + elapsed)
 
+    def clock_ms(self, now_ms: float) -> float:
+        """The media clock, or the end of what is placed where that is further, milliseconds."""
+        return max(self.clock_samples(now_ms), self._end) * 1000 / self.sample_rate
+
     def heard_ms(self, now_ms: float) -> float:
         """What the listener has heard, milliseconds of the media clock."""
         return self.heard.at(now_ms)[0]
@@ -68,6 +72,12 @@ class Playout:
     def backlog_ms(self, now_ms: float) -> float:
         """Placed audio that is not heard yet, milliseconds."""
         return max(0.0, self.end_ms - self.heard_ms(now_ms))
+
+    def begin_at(self, media_ms: float, now_ms: float) -> None:
+        """The clock begins there: what stands before it, another process has placed."""
+        self._end = self._cursor = int(media_ms * self.sample_rate / 1000)
+        self._clock_base, self._clock_at_ms = float(self._end), now_ms
+        self.heard.skip_to(media_ms, now_ms)
 
     # paths
 

@@ -303,7 +303,8 @@ class Directory:
         if kept is None or not await self._may_take_over(kept, attempt):
             raise NotYoursError
         if self.leaving:
-            raise ClosingError
+            replica = self.leases.roomiest(ticket.unreachable) if ticket.may_be_carried else None
+            raise ClosingError if replica is None else ElsewhereError(replica)
         async with AsyncExitStack() as held:
             self._registry.reserve(ticket.session_id)
             held.callback(self._registry.give_back, ticket.session_id)

@@ -66,23 +66,34 @@ class HandOver:
 
     async def _one(self, session: Session, until_ms: float) -> None:
         """Hand one over at its next pause in which somebody takes it."""
-        while True:
-            await self._pause(session, until_ms)
-            if session.over:
-                return
-            if await self._leases.see_others():
-                break
-            if self._clock.now_ms() >= until_ms:
-                return
-            await asyncio.sleep(_ALONE_MS / 1000)
         try:
-            if session.over or not await self._keeper.write(session):
-                return
-            me = self._leases.me.name
-            if await self._store.take(session.id, of=me, by=NO_OWNER) is not None:
-                session.leave_to_others()
+            while not session.over:
+                await self._pause(session, until_ms)
+                if await self._leases.see_others():
+                    if await self._given(session, until_ms):
+                        return
+                elif self._clock.now_ms() >= until_ms:
+                    return
+                else:
+                    await asyncio.sleep(_ALONE_MS / 1000)
         except StoreUnreachableError:  # it stays, and ends with the process
             _log.warning("a session could not be handed over", extra={"session": session.id})
+
+    async def _given(self, session: Session, until_ms: float) -> bool:
+        """Hand one over now; False = the pause was over before."""
+        if self._waits(session, until_ms):
+            return False
+        if session.over or not await self._keeper.write(session):
+            return True
+        if self._waits(session, until_ms):
+            return False
+        me = self._leases.me.name
+        if await self._store.take(session.id, of=me, by=NO_OWNER) is not None:
+            session.leave_to_others()
+        return True
+
+    def _waits(self, session: Session, until_ms: float) -> bool:
+        return session.busy and self._clock.now_ms() < until_ms
 
     async def _pause(self, session: Session, until_ms: float) -> None:
         quiet_since_ms: float | None = None

@@ -57,6 +57,8 @@ _log = logging.getLogger("voxwire.session")
 
 _GOING: Final = 4000 + wire.ErrorCode.ERROR_CODE_GOING_AWAY
 _SNAPSHOT_BYTES: Final = 32_768
+_AHEAD_MS: Final = 1000
+"""The clocks of two machines differ by less."""
 _NOBODY: Final = SessionFacts()
 
 
@@ -229,6 +231,7 @@ class Session:
             rhythm=Rhythm(settings.heartbeat_ms, settings.dead_after_ms),
         )
         if kept is not None:
+            self._go_on_clock(kept)
             self.history.restore(kept.told)
             self.tools.reports.restore(kept.told.tool_calls)
             self.capture.muted = kept.muted
@@ -278,7 +281,8 @@ class Session:
     @property
     def busy(self) -> bool:
         """Whether anybody speaks, or an answer is owed or on its way."""
-        return self.state.busy or self.playout.backlog_ms(self.now_ms()) > 0
+        speaks = self.playout.backlog_ms(self.now_ms()) > 0
+        return speaks or self.state.busy or not self.lane.idle
 
     def _used(self) -> None:
         self.limits.active(self.now_ms())
@@ -370,6 +374,7 @@ class Session:
             facts=self.facts,
             before=self.numbered.so_far,
             began_unix_ms=self.began_unix_ms,
+            media_began_ms=round(self.age_ms - self.playout.clock_ms(self.now_ms())),
             muted=self.capture.muted,
             told=self.snapshot(_SNAPSHOT_BYTES),
             messages=self.port.messages() if self.port is not None else self._messages_before(),
@@ -377,6 +382,11 @@ class Session:
             caps={} if self.spending is None else self.spending.caps,
             spent=NOTHING if self.spending is None else self.spending.own,
         )
+
+    def _go_on_clock(self, kept: Kept) -> None:
+        """No position of the media clock comes twice: clients play nothing behind where they are."""
+        position_ms = max(self.age_ms - kept.media_began_ms, kept.told.heard_media_ms)
+        self.playout.begin_at(position_ms + _AHEAD_MS, self.now_ms())
 
     def keep_state(self, text: str) -> None:
         """The bot wants something of its own to be kept: JSON."""

@@ -43,6 +43,8 @@ class Kept:
         facts: What it was born with; its features are those of the client's newest Hello.
         before: Its attaches.
         began_unix_ms: When it began.
+        media_began_ms: How old the session was when its media clock began, had that run on since,
+            milliseconds.
         muted: Whether the user's audio is ignored.
         told: The conversation as the client was told of it, with the calls that run.
         messages: The conversation as the model is told of it; None = there is no model yet.
@@ -54,6 +56,7 @@ class Kept:
     facts: SessionFacts
     before: Before
     began_unix_ms: int
+    media_began_ms: int = 0
     muted: bool = False
     told: wire.Snapshot = field(default_factory=wire.Snapshot)
     messages: list[Any] | None = None
@@ -124,6 +127,7 @@ def _said(kept: Kept) -> dict[str, Any]:
         "epoch": kept.before.epoch,
         "tokens": [_text(token) for token in kept.before.tokens],
         "began": kept.began_unix_ms,
+        "media_began": kept.media_began_ms,
         "muted": kept.muted,
         "told": _text(kept.told.SerializeToString()),
         "messages": kept.messages,
@@ -151,6 +155,7 @@ def _kept(said: Mapping[str, Any]) -> Kept:
         ),
         before=Before(said["epoch"], tuple(_bytes(token) for token in said["tokens"])),
         began_unix_ms=said["began"],
+        media_began_ms=said["media_began"],
         muted=said["muted"],
         told=wire.Snapshot.FromString(_bytes(said["told"])),
         messages=said["messages"],
