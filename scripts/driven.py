@@ -34,7 +34,11 @@ def missing_client() -> str | None:
 def run_client() -> int:
     """Runs the tests; returns the exit code. Those of the timing group are left to who asks."""
     OUT.mkdir(exist_ok=True)
-    env = {**os.environ, "VOXWIRE_TEST_CLIENT": str(program())}
+    env = {
+        **os.environ,
+        "VOXWIRE_TEST_CLIENT": str(program()),
+        "VOXWIRE_TEST_CLIENT_TRANSPORTS": "websocket,webrtc",
+    }
     running = {name: _start(name, paths, env) for name, paths in RUNS.items()}
     total = Count()
     for name, process in running.items():

@@ -1,10 +1,13 @@
 //! A session without sockets, tasks and clocks: what it takes, what it gives, when it wants to be
 //! called again. Every `now_us` is microseconds of one monotonic clock, of any origin.
 
+mod attempt;
 mod cues;
 mod greeting;
 mod inbox;
+mod ladder;
 mod link;
+mod memory;
 mod outbox;
 mod paths;
 mod patience;
@@ -14,24 +17,31 @@ mod requests;
 mod tools;
 mod url;
 mod user_audio;
+mod webrtc;
 
+use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use voxwire_core::playout::Block;
 use voxwire_core::wire::{
-    Carrier, Envelope, ErrorCode, Mute, Payload, PlayoutReport, SessionEnded, Welcome,
+    AudioChunk, Carrier, Envelope, ErrorCode, Mute, Payload, PlayoutReport, SessionEnded, Welcome,
 };
 
 pub(crate) use greeting::{Greeting, Nonce, Wanted, backoff_ms, expired, is_final};
 pub(crate) use link::{Health, Link};
+pub(crate) use memory::{CarrierMemory, Remembered};
 use outbox::Outbox;
+pub(crate) use paths::PathsWanted;
 use paths::{Opened, Paths, close_of};
 use player::Player;
 pub(crate) use requests::Requests;
 pub(crate) use tools::{Command, Tools};
 pub(crate) use url::Url;
 use user_audio::UserAudio;
+use voxwire_media::{Datagram, PeerStats};
+use webrtc::Put;
 
 use crate::error::Error;
 use crate::event::{ConnectionState, Event, EventsSkipped, PathChanged};
@@ -51,9 +61,12 @@ pub(crate) struct Core {
     pub(crate) tools: Tools,
     tap: Option<Tap>,
     outbox: Outbox,
-    paths: Paths,
+    pub(crate) paths: Paths,
     player: Option<Player>,
     user: UserAudio,
+    /// Of the user's audio, what was kept ahead of a path with audio of its own, and where that goes
+    /// on; it goes over the control channel.
+    untold: VecDeque<AudioChunk>,
     /// The newest one.
     welcome: Welcome,
     connection: ConnectionState,
@@ -100,17 +113,18 @@ impl Debug for Core {
 }
 
 impl Core {
-    /// A session that is not dialled yet. `keep` = a lost connection is not the end.
-    pub(crate) fn new(greeting: Greeting, keep: bool, tap: Option<Tap>) -> Self {
+    /// A session that is not dialled yet.
+    pub(crate) fn new(greeting: Greeting, wanted: PathsWanted, tap: Option<Tap>) -> Self {
         Self {
             link: Link::new(greeting),
             requests: Requests::default(),
             tools: Tools::default(),
             tap,
             outbox: Outbox::default(),
-            paths: Paths::new(keep),
+            paths: Paths::new(wanted),
             player: None,
             user: UserAudio::new(),
+            untold: VecDeque::new(),
             welcome: Welcome::default(),
             connection: ConnectionState::Connected,
             early: Vec::new(),
@@ -221,6 +235,11 @@ impl Core {
     /// Takes what the microphone gave, int16 mono at 16 kHz.
     pub(crate) fn push(&mut self, samples: &[i16], now_us: u64) {
         self.user.capture(samples, now_us / 1000);
+        if self.user.muted()
+            && let Some(rtc) = self.paths.live()
+        {
+            rtc.push(&vec![0; samples.len()], now_us);
+        }
         self.send_audio(now_us);
     }
 
@@ -237,10 +256,7 @@ impl Core {
 
     /// Does what is due.
     pub(crate) fn tick(&mut self, now_us: u64) {
-        match self.paths.tick(now_us) {
-            Ok(out) => self.say(out, now_us),
-            Err(error) => self.fail(error, now_us),
-        }
+        self.tick_paths(now_us);
         if let Some(player) = &mut self.player {
             player.happen(now_us);
             self.tell(now_us);
@@ -248,10 +264,78 @@ impl Core {
     }
 
     /// When [`tick`](Self::tick) has something to do, or something is to be written.
+    ///
+    /// Paths with connections of their own have somebody who looks after all paths.
     pub(crate) fn next_due_us(&self) -> Option<u64> {
         let player = self.player.as_ref().and_then(Player::next_due_us);
-        let paths = if self.is_over() { None } else { self.paths.next_due_us() };
+        let paths = if self.paths.has_peers() { None } else { self.media_due_us() };
         [player, paths].into_iter().flatten().min()
+    }
+
+    /// True when there is something to write, or to tell.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.link.is_flushed() || !self.outbox.is_empty()
+    }
+
+    /// The same for the media paths alone.
+    pub(crate) fn media_due_us(&self) -> Option<u64> {
+        if self.is_over() { self.paths.peers_due_us() } else { self.paths.next_due_us() }
+    }
+
+    /// Takes a datagram that came at `to` from `from`, for a path with a connection of its own.
+    pub(crate) fn receive_datagram(
+        &mut self,
+        path_id: u32,
+        (from, to): (SocketAddr, SocketAddr),
+        data: &[u8],
+        now_us: u64,
+    ) {
+        self.paths.receive(path_id, (from, to), data, now_us);
+        self.tick_paths(now_us);
+    }
+
+    /// The next datagram to be sent, and its path.
+    pub(crate) fn take_datagram(&mut self) -> Option<(u32, Datagram)> {
+        self.paths.take_datagram()
+    }
+
+    /// What came over the connection in use, where it has one of its own.
+    pub(crate) fn media_stats(&self) -> Option<PeerStats> {
+        self.paths.stats()
+    }
+
+    /// Does what is due for the media paths, and takes what they brought.
+    pub(crate) fn tick_paths(&mut self, now_us: u64) {
+        if self.is_over() {
+            self.paths.tick_peers(now_us);
+        }
+        while !self.is_over() {
+            let opened = self.paths.tick(now_us);
+            let out = self.paths.take_out();
+            self.say(out, now_us);
+            match opened {
+                Ok(Some(opened)) => self.use_path(opened, now_us),
+                Ok(None) => break,
+                Err(error) => self.fail(error, now_us),
+            }
+        }
+        let puts = self.paths.take_puts();
+        self.put_sound(puts);
+        if self.paths.open().is_none() {
+            self.user.park();
+            self.untold.clear();
+        }
+    }
+
+    /// Gives the player what a path has for it.
+    fn put_sound(&mut self, puts: Vec<Put>) {
+        let Some(player) = &mut self.player else { return };
+        for put in puts {
+            match put {
+                Put::Audio { sample_index, samples } => player.push(sample_index, &samples),
+                Put::Rewind { sample_index, misplaced } => player.rewind(sample_index, misplaced),
+            }
+        }
     }
 
     /// The program leaves: what comes from here on is no failure.
@@ -303,12 +387,13 @@ impl Core {
 
     /// The error for a session that did not open in time: what is known to be wrong, else what was
     /// waited for.
-    pub(crate) fn timed_out(&self, timeout: Duration) -> Error {
-        if let Some(trouble) = &self.trouble {
-            return trouble.clone();
+    pub(crate) fn timed_out(&self, timeout: Duration, now_us: u64) -> Error {
+        if let Some(trouble) = self.trouble.clone().or_else(|| self.paths.trouble(now_us)) {
+            return trouble;
         }
-        let stage = match self.welcome.session_id.as_str() {
-            "" => "the server did not answer Hello",
+        let stage = match (self.welcome.session_id.as_str(), self.paths.asked()) {
+            ("", _) => "the server did not answer Hello",
+            (_, Some(Carrier::Webrtc)) => "the webrtc media path did not become ready",
             _ => "the websocket media path did not become ready",
         };
         let reason = format!("{stage} within {} s", timeout.as_secs_f64());
@@ -317,22 +402,28 @@ impl Core {
 
     /// Plays another path from now on; with the first one the session is up.
     fn use_path(&mut self, opened: Opened, now_us: u64) {
-        let Opened { path_id, sample_rate, ready, early, replaces } = opened;
+        let Opened { path_id, carrier, sample_rate, ready, early, replaces, fallback } = opened;
         self.say(replaces.map(close_of), now_us);
         self.path_id = path_id;
         let resent = self.user.resume(&ready, now_us / 1000);
+        self.untold.clear();
+        if let Some(rtc) = self.paths.live().filter(|_| ready.capture.is_some()) {
+            self.untold = self.user.take_kept(path_id, rtc.next_timestamp(), now_us / 1000);
+        }
         let changed = PathChanged {
             path_id,
-            carrier: Carrier::Websocket,
+            carrier,
             resent_ms: resent.resent_ms,
             lost_ms: resent.lost_ms,
+            fallback: fallback.as_ref().map(|why| why.reason),
+            fallback_detail: fallback.map(|why| why.detail).unwrap_or_default(),
         };
         if let Some(player) = &mut self.player {
             self.outbox.put(Event::PathChanged(changed));
-            player.take_over(now_us);
+            player.take_over(carrier, now_us);
             self.tell(now_us);
         } else {
-            self.player = Some(Player::new(sample_rate));
+            self.player = Some(Player::new(sample_rate, carrier));
             self.begin(changed, now_us);
         }
         for mut report in std::mem::take(&mut self.unreported) {
@@ -374,8 +465,17 @@ impl Core {
     /// Sends of the user's audio what waits, while a path takes it.
     fn send_audio(&mut self, now_us: u64) {
         let Some(path_id) = self.paths.open() else { return };
-        let link = &mut self.link;
-        let now_ms = now_us / 1000;
+        let (link, now_ms) = (&mut self.link, now_us / 1000);
+        while let Some(chunk) = self.untold.front() {
+            if !link.send(Payload::Audio(chunk.clone()), now_ms).unwrap_or(false) {
+                break;
+            }
+            self.untold.pop_front();
+        }
+        if let Some(rtc) = self.paths.live() {
+            self.user.send_live(now_ms, |samples| rtc.push(samples, now_us));
+            return;
+        }
         self.user.send(path_id, now_ms, |chunk| {
             link.send(Payload::Audio(chunk), now_ms).unwrap_or(false)
         });

@@ -44,6 +44,7 @@ pub(crate) struct Wanted {
     pub(crate) bot: String,
     pub(crate) metadata_json: String,
     pub(crate) tools: Vec<ToolDeclaration>,
+    pub(crate) webrtc: bool,
     pub(crate) resume: bool,
     pub(crate) resume_ms: Option<u64>,
 }
@@ -120,6 +121,7 @@ impl Greeting {
         self.unanswered = true;
         let wanted = &self.wanted;
         let mut features = FEATURES.to_vec();
+        features.extend(wanted.webrtc.then_some(Feature::Webrtc));
         features.extend((!wanted.tools.is_empty()).then_some(Feature::ClientTools));
         features.extend(wanted.resume.then_some(Feature::Resume));
         let mut hello = Hello {

@@ -65,6 +65,12 @@ impl Url {
         })
     }
 
+    /// Names the server: scheme, host and port.
+    pub(crate) fn server(&self) -> String {
+        let scheme = if self.encrypted { "wss" } else { "ws" };
+        format!("{scheme}://{}:{}", self.host.to_ascii_lowercase(), self.port)
+    }
+
     /// True when it names this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         let address: Option<IpAddr> = self.host.parse().ok();

@@ -62,6 +62,7 @@ impl Control {
         loop {
             let Attached { socket, url, welcome, eager } = attached;
             self.shared.with(|core, now_us| {
+                core.paths.server_at(socket.server);
                 core.link.greeting.found(url);
                 core.attached(welcome, attempt, after_ms, eager, random(), now_us)
             })?;
@@ -88,6 +89,7 @@ impl Control {
         let welcome = async {
             self.dialler.greet(&mut socket.writer).await.map_err(Unattached::Lost)?;
             self.shared.with(|core, now_us| {
+                core.paths.server_at(socket.server);
                 core.link.opened(now_us / 1000);
                 core.tick(now_us);
             });
@@ -111,7 +113,7 @@ impl Control {
 
     /// Reads and writes until the socket is lost, or another one is welcomed in its place.
     async fn serve(&self, socket: Socket) -> Served {
-        let Socket { mut reader, mut writer } = socket;
+        let Socket { mut reader, mut writer, .. } = socket;
         tokio::select! {
             biased; // a Welcome beats the loss of the socket that it replaces
             served = self.watch() => served,
@@ -177,12 +179,7 @@ impl Control {
         };
         tokio::select! {
             () = self.shared.wake.notified() => {}
-            () = due => {
-                let mut core = self.shared.lock();
-                core.tick(self.shared.now_us());
-                drop(core);
-                self.shared.changed.notify_waiters();
-            }
+            () = due => self.shared.with(crate::core::Core::tick),
         }
     }
 

@@ -1,5 +1,6 @@
 //! One socket of a control channel.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub(crate) struct Socket {
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
+    /// Where it goes to: the server, or what stands in front of it.
+    pub(crate) server: Option<IpAddr>,
 }
 
 /// The half that reads.
@@ -54,12 +57,16 @@ impl Socket {
         within: Duration,
     ) -> Result<Self, Error> {
         let opened = timeout(within, open(url, tls)).await;
-        let (sink, stream) = opened.unwrap_or_else(|_| Err(late(url)))?.split();
-        Ok(Self { reader: Reader(stream), writer: Writer(sink) })
+        let (stream, server) = opened.unwrap_or_else(|_| Err(late(url)))?;
+        let (sink, stream) = stream.split();
+        Ok(Self { reader: Reader(stream), writer: Writer(sink), server })
     }
 }
 
-async fn open(url: &Url, tls: Option<Arc<ClientConfig>>) -> Result<Stream, Error> {
+async fn open(
+    url: &Url,
+    tls: Option<Arc<ClientConfig>>,
+) -> Result<(Stream, Option<IpAddr>), Error> {
     let addresses = lookup_host((url.host.as_str(), url.port)).await;
     let mut found = None;
     for address in addresses.map_err(|_| unknown_host(url))? {
@@ -69,6 +76,7 @@ async fn open(url: &Url, tls: Option<Arc<ClientConfig>>) -> Result<Stream, Error
         }
     }
     let stream = found.ok_or_else(|| unreachable(url))?;
+    let server = stream.peer_addr().ok().map(|address| address.ip());
     let _ = stream.set_nodelay(true); // a socket that cannot be told so is only slower
     let request = url.text.as_str().into_client_request();
     let mut request = request.map_err(|error| refusal(&error, url))?;
@@ -77,7 +85,7 @@ async fn open(url: &Url, tls: Option<Arc<ClientConfig>>) -> Result<Stream, Error
     let config = WebSocketConfig::default().max_message_size(max_bytes).max_frame_size(max_bytes);
     let connector = Some(tls.map_or(Connector::Plain, Connector::Rustls));
     let opened = client_async_tls_with_config(request, stream, Some(config), connector).await;
-    opened.map(|(stream, _)| stream).map_err(|error| refusal(&error, url))
+    opened.map(|(stream, _)| (stream, server)).map_err(|error| refusal(&error, url))
 }
 
 impl Reader {
