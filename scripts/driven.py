@@ -14,7 +14,11 @@ PROGRAM = "voxwire-rs.exe" if sys.platform == "win32" else "voxwire-rs"
 INTEGRATION = "tests/integration/test_"
 RUNS = {
     "talk": [f"{INTEGRATION}{name}.py" for name in ("talk", "words", "interruptions")],
-    "cuts": [f"{INTEGRATION}driven_client.py", "tests/faults/test_cuts.py"],
+    "cuts": [
+        f"{INTEGRATION}driven_client.py",
+        "tests/faults/test_cuts.py",
+        "tests/faults/test_driven_loss.py",
+    ],
 }
 """Files that are run side by side: most of their time is a conversation's own."""
 

@@ -28,6 +28,9 @@ from voxwire_server.testing import running_server
 
 pytestmark = pytest.mark.skipif(OTHER is None, reason="VOXWIRE_TEST_CLIENT names no other client")
 
+SCRIPTED = ("--transport", "websocket")
+"""A scripted server has no WebRTC."""
+
 PEERS = Path(__file__).parents[2] / "clients" / "python" / "tests"
 
 
@@ -184,7 +187,7 @@ async def test_a_resume_that_came_too_late_goes_on_from_a_snapshot(
         await peer.goodbye()
 
     events: list[Any] = []
-    async with resuming.keeping(script, session=kept) as url, drive(url) as session:
+    async with resuming.keeping(script, session=kept) as url, drive(url, *SCRIPTED) as session:
         async for event in session:
             events.append(event)
             if isinstance(event, voxwire.ConnectionChanged) and event.state == "reconnecting":
@@ -210,7 +213,7 @@ async def test_a_server_that_goes_away_says_where_the_session_goes_on(resuming: 
 
     async with resuming.keeping(script) as url:
         moved.append(f"{url}/moved")
-        async with drive(url) as session:
+        async with drive(url, *SCRIPTED) as session:
             kinds = [type(event) async for event in session]
     assert kinds.count(voxwire.GoingAway) == 1
     assert kinds[-1] is voxwire.SessionEnded
@@ -227,7 +230,7 @@ async def test_a_path_that_the_server_gives_up_is_replaced(resuming: Any, sound:
         await peer.goodbye()
 
     ear = Ear()
-    async with resuming.keeping(script) as url, drive(url, speaker=ear) as session:
+    async with resuming.keeping(script) as url, drive(url, *SCRIPTED, speaker=ear) as session:
         events = [event async for event in session]
     paths = [event.path_id for event in events if isinstance(event, voxwire.PathChanged)]
     assert paths == [1, 2]
@@ -240,7 +243,7 @@ async def test_a_microphone_that_is_closed_is_told_to_the_server(resuming: Any) 
         assert (await peer.heard("mute")).mute.muted
         await peer.goodbye()
 
-    async with resuming.keeping(script) as url, drive(url) as session:
+    async with resuming.keeping(script) as url, drive(url, *SCRIPTED) as session:
         await session.do(op="mute", muted=True)
         kinds = [type(event) async for event in session]
     assert kinds[-1] is voxwire.SessionEnded
@@ -252,6 +255,6 @@ async def test_what_ends_with_an_error_of_the_server_is_that_error(resuming: Any
 
     async with resuming.keeping(script) as url:
         with pytest.raises(VoxwireError) as refused:
-            async with drive(url):
+            async with drive(url, *SCRIPTED):
                 pass
     assert refused.value.code == ErrorCode.CAPACITY

@@ -8,6 +8,9 @@ mod libopus;
 #[cfg(all(feature = "ropus", not(feature = "libopus")))]
 mod ropus;
 
+#[cfg(not(any(feature = "libopus", feature = "ropus")))]
+compile_error!("one of the features libopus and ropus says which codec there is");
+
 #[cfg(feature = "libopus")]
 use libopus as codec;
 #[cfg(all(feature = "ropus", not(feature = "libopus")))]

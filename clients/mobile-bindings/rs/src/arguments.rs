@@ -19,7 +19,8 @@ Hold a conversation with a bot: from WAV files, from text, and on the record.
                      (a barge-in)
   --text TEXT        type this, then wait for the bot's turn to end; may be repeated and mixed
   --out WAV          write the bot's media timeline: 16-bit mono, sample 0 is 0 ms
-  --events JSONL     write every event as one JSON object a line, and playout every 100 ms
+  --events JSONL     write every event as one JSON object a line, playout every 100 ms, and at the
+                     end what came over WebRTC
   --timeout S        longest conversation, seconds (default 120 and the length of the files)
   --resume-timeout S when the connection is lost, try for so long to come back
   --token TOKEN      connect token (default: the environment variable VOXWIRE_TOKEN)
