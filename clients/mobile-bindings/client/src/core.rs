@@ -7,6 +7,7 @@ mod greeting;
 mod inbox;
 mod ladder;
 mod link;
+mod media;
 mod memory;
 mod outbox;
 mod paths;
@@ -21,7 +22,6 @@ mod webrtc;
 
 use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use voxwire_core::playout::Block;
@@ -33,18 +33,16 @@ pub(crate) use greeting::{Greeting, Nonce, Wanted, backoff_ms, expired, is_final
 pub(crate) use link::{Health, Link};
 pub(crate) use memory::{CarrierMemory, Remembered};
 use outbox::Outbox;
+use paths::Paths;
 pub(crate) use paths::PathsWanted;
-use paths::{Opened, Paths, close_of};
 use player::Player;
 pub(crate) use requests::Requests;
 pub(crate) use tools::{Command, Tools};
 pub(crate) use url::Url;
 use user_audio::UserAudio;
-use voxwire_media::{Datagram, PeerStats};
-use webrtc::Put;
 
 use crate::error::Error;
-use crate::event::{ConnectionState, Event, EventsSkipped, PathChanged};
+use crate::event::{ConnectionState, Event, EventsSkipped};
 use crate::options::Tap;
 
 /// How long audio that was received may still play after the session ended, microseconds.
@@ -277,67 +275,6 @@ impl Core {
         !self.link.is_flushed() || !self.outbox.is_empty()
     }
 
-    /// The same for the media paths alone.
-    pub(crate) fn media_due_us(&self) -> Option<u64> {
-        if self.is_over() { self.paths.peers_due_us() } else { self.paths.next_due_us() }
-    }
-
-    /// Takes a datagram that came at `to` from `from`, for a path with a connection of its own.
-    pub(crate) fn receive_datagram(
-        &mut self,
-        path_id: u32,
-        (from, to): (SocketAddr, SocketAddr),
-        data: &[u8],
-        now_us: u64,
-    ) {
-        self.paths.receive(path_id, (from, to), data, now_us);
-        self.tick_paths(now_us);
-    }
-
-    /// The next datagram to be sent, and its path.
-    pub(crate) fn take_datagram(&mut self) -> Option<(u32, Datagram)> {
-        self.paths.take_datagram()
-    }
-
-    /// What came over the connection in use, where it has one of its own.
-    pub(crate) fn media_stats(&self) -> Option<PeerStats> {
-        self.paths.stats()
-    }
-
-    /// Does what is due for the media paths, and takes what they brought.
-    pub(crate) fn tick_paths(&mut self, now_us: u64) {
-        if self.is_over() {
-            self.paths.tick_peers(now_us);
-        }
-        while !self.is_over() {
-            let opened = self.paths.tick(now_us);
-            let out = self.paths.take_out();
-            self.say(out, now_us);
-            match opened {
-                Ok(Some(opened)) => self.use_path(opened, now_us),
-                Ok(None) => break,
-                Err(error) => self.fail(error, now_us),
-            }
-        }
-        let puts = self.paths.take_puts();
-        self.put_sound(puts);
-        if self.paths.open().is_none() {
-            self.user.park();
-            self.untold.clear();
-        }
-    }
-
-    /// Gives the player what a path has for it.
-    fn put_sound(&mut self, puts: Vec<Put>) {
-        let Some(player) = &mut self.player else { return };
-        for put in puts {
-            match put {
-                Put::Audio { sample_index, samples } => player.push(sample_index, &samples),
-                Put::Rewind { sample_index, misplaced } => player.rewind(sample_index, misplaced),
-            }
-        }
-    }
-
     /// The program leaves: what comes from here on is no failure.
     pub(crate) const fn leave(&mut self) {
         self.leaving = true;
@@ -400,42 +337,6 @@ impl Core {
         Error::new(ErrorCode::Timeout, reason).retryable()
     }
 
-    /// Plays another path from now on; with the first one the session is up.
-    fn use_path(&mut self, opened: Opened, now_us: u64) {
-        let Opened { path_id, carrier, sample_rate, ready, early, replaces, fallback } = opened;
-        self.say(replaces.map(close_of), now_us);
-        self.path_id = path_id;
-        let resent = self.user.resume(&ready, now_us / 1000);
-        self.untold.clear();
-        if let Some(rtc) = self.paths.live().filter(|_| ready.capture.is_some()) {
-            self.untold = self.user.take_kept(path_id, rtc.next_timestamp(), now_us / 1000);
-        }
-        let changed = PathChanged {
-            path_id,
-            carrier,
-            resent_ms: resent.resent_ms,
-            lost_ms: resent.lost_ms,
-            fallback: fallback.as_ref().map(|why| why.reason),
-            fallback_detail: fallback.map(|why| why.detail).unwrap_or_default(),
-        };
-        if let Some(player) = &mut self.player {
-            self.outbox.put(Event::PathChanged(changed));
-            player.take_over(carrier, now_us);
-            self.tell(now_us);
-        } else {
-            self.player = Some(Player::new(sample_rate, carrier));
-            self.begin(changed, now_us);
-        }
-        for mut report in std::mem::take(&mut self.unreported) {
-            report.path_id = path_id;
-            self.say([Payload::PlayoutReport(report)], now_us);
-        }
-        for chunk in early {
-            self.play(&chunk);
-        }
-        self.send_audio(now_us);
-    }
-
     /// Passes on what happened at the speaker.
     fn tell(&mut self, now_us: u64) {
         let Some(player) = &mut self.player else { return };
@@ -460,25 +361,6 @@ impl Core {
         for payload in payloads {
             let _ = self.link.send(payload, now_us / 1000);
         }
-    }
-
-    /// Sends of the user's audio what waits, while a path takes it.
-    fn send_audio(&mut self, now_us: u64) {
-        let Some(path_id) = self.paths.open() else { return };
-        let (link, now_ms) = (&mut self.link, now_us / 1000);
-        while let Some(chunk) = self.untold.front() {
-            if !link.send(Payload::Audio(chunk.clone()), now_ms).unwrap_or(false) {
-                break;
-            }
-            self.untold.pop_front();
-        }
-        if let Some(rtc) = self.paths.live() {
-            self.user.send_live(now_ms, |samples| rtc.push(samples, now_us));
-            return;
-        }
-        self.user.send(path_id, now_ms, |chunk| {
-            link.send(Payload::Audio(chunk), now_ms).unwrap_or(false)
-        });
     }
 
     /// The Hello for a socket that was dialled.

@@ -2,8 +2,7 @@
 
 use voxwire_core::clock::ClockSync;
 use voxwire_core::wire::{
-    AudioChunk, Bye, EndReason, Error as WireError, ErrorCode, Mute, Payload, RecoveryAction,
-    Snapshot, Welcome,
+    Bye, EndReason, Error as WireError, ErrorCode, Mute, Payload, RecoveryAction, Snapshot, Welcome,
 };
 
 use super::{Core, Nonce};
@@ -242,14 +241,6 @@ impl Core {
         } else if !self.paths.was_open() || !message.subject_id.is_empty() {
             self.paths.refused(message.code, &message.reason, &message.subject_id);
             self.tick_paths(now_us);
-        }
-    }
-
-    pub(super) fn play(&mut self, chunk: &AudioChunk) {
-        let pairs = chunk.data.chunks_exact(2);
-        let samples: Vec<i16> = pairs.map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
-        if let Some(player) = &mut self.player {
-            player.push(chunk.sample_index, &samples);
         }
     }
 }
