@@ -251,7 +251,7 @@ impl Encoder {
 
 #[cfg(test)]
 mod tests {
-    use super::{Decoder, Encoder, OpusError, packet_samples};
+    use super::{Decoder, Encoder, OpusError, has_copy, packet_samples};
     use crate::level::level_db;
 
     /// A tone of 440 Hz.
@@ -342,12 +342,31 @@ mod tests {
     }
 
     #[test]
-    fn silence_costs_nothing_once_the_codec_is_at_rest() {
+    fn silence_is_not_encoded_once_the_codec_is_at_rest() {
         let mut encoder = Encoder::new(16_000, 20).unwrap();
         encoder.encode(&tone(1)).unwrap();
-        let packets: Vec<_> = (0..20).map(|_| encoder.silence().unwrap()).collect();
-        assert_eq!(packets[10], packets[19]);
+        for _ in 0..10 {
+            encoder.silence().unwrap();
+        }
+        encoder.silence = b"the last one".to_vec();
+        assert_eq!(encoder.silence().unwrap(), b"the last one");
         encoder.encode(&tone(1)).unwrap();
-        assert_ne!(encoder.silence().unwrap(), packets[19], "encoded anew behind a sound");
+        assert_ne!(encoder.silence().unwrap(), b"the last one", "encoded anew behind a sound");
+    }
+
+    #[test]
+    fn a_packet_says_whether_it_has_a_copy_of_the_one_before() {
+        let (silk_20, silk_60, celt_20) = (9 << 3, 11 << 3, 31 << 3);
+        assert!(has_copy(&[silk_20, 0b0100_0000]));
+        assert!(!has_copy(&[silk_20, 0b1011_1111]), "only the flag of a voice");
+        assert!(has_copy(&[silk_60, 0b0001_0000]));
+        assert!(!has_copy(&[silk_60, 0b1110_1111]));
+        assert!(has_copy(&[silk_20 | 4, 0b0001_0000]), "of the second channel");
+        assert!(has_copy(&[silk_20 | 1, 0b0100_0000]), "two frames of one length");
+        assert!(has_copy(&[silk_20 | 2, 5, 0b0100_0000]), "of two lengths");
+        assert!(has_copy(&[silk_20 | 2, 252, 5, 0b0100_0000]));
+        assert!(!has_copy(&[celt_20, 0xFF]) && !has_copy(&[silk_20]) && !has_copy(&[]));
+        let made = packets(&speech());
+        assert!(!has_copy(&made[0]) && made[5..].iter().any(|packet| has_copy(packet)));
     }
 }
