@@ -72,6 +72,9 @@ impl Attempt {
 
     /// Takes the server's answer.
     pub(crate) fn answered(&mut self, answer: &PathAnswer, now_us: u64) {
+        if self.answered_us.is_some() {
+            return; // the first one counts
+        }
         self.answered_us = Some(now_us);
         if let Some(rtc) = &mut self.rtc {
             self.failure = rtc.answered(&answer.sdp_answer, now_us).err();

@@ -56,6 +56,8 @@ pub(crate) struct WebRtc {
     anchors: AnchorMap,
     early: VecDeque<Sound>,
     recent: VecDeque<Sound>,
+    /// How far the connection has come, whatever became of it.
+    furthest: PeerState,
     /// While it is in use, when it is looked at next.
     watch: Option<Watch>,
     /// Carries nothing and tells nobody, as a broken network would.
@@ -105,6 +107,7 @@ impl WebRtc {
             anchors: AnchorMap::new(PLAYOUT_RATE, LOOKAHEAD_TICKS),
             early: VecDeque::new(),
             recent: VecDeque::new(),
+            furthest: PeerState::New,
             watch: None,
             dropped: false,
             routes: server.into_iter().collect(),
@@ -156,7 +159,7 @@ impl WebRtc {
 
     /// How far it has come, as far as the connection knows.
     pub(crate) fn progress(&self) -> Progress {
-        match self.peer.state() {
+        match self.furthest {
             PeerState::New | PeerState::Closed => Progress::Answered,
             PeerState::Reached => Progress::Reached,
             PeerState::Connected => Progress::Connected,
@@ -172,13 +175,22 @@ impl WebRtc {
     ///
     /// # Errors
     ///
-    /// The path in use is closed, or has brought nothing for too long.
+    /// It is closed, or has brought nothing for too long while it is in use.
     pub(crate) fn tick(&mut self, now_us: u64) -> Result<(), Error> {
         self.peer.tick(now_us);
         let closed = self.peer.state() == PeerState::Closed;
+        if !closed {
+            self.furthest = self.furthest.max(self.peer.state());
+        }
         let received = self.received();
-        let over = self.watch.as_mut().is_some_and(|it| it.is_over(received, closed, now_us));
-        if over { Err(Error::lost("the WebRTC connection broke")) } else { Ok(()) }
+        match &mut self.watch {
+            None if closed => {
+                let reason = "the WebRTC connection closed before it was ready";
+                Err(Error::new(ErrorCode::IceFailed, reason).retryable())
+            }
+            None => Ok(()),
+            Some(watch) => watch.look(received, closed, now_us),
+        }
     }
 
     /// When [`tick`](Self::tick) has something to do.
@@ -275,12 +287,13 @@ impl WebRtc {
 }
 
 impl Watch {
-    /// Looks, where that is due. Silence is counted in looks, not by the clock: a stall of this
+    /// Looks, where that is due; fails when the connection carries nothing any more. Silence is counted in looks, not by the clock: a stall of this
     /// program is none.
-    fn is_over(&mut self, received: u64, closed: bool, now_us: u64) -> bool {
+    fn look(&mut self, received: u64, closed: bool, now_us: u64) -> Result<(), Error> {
+        let broken = || Err(Error::lost("the WebRTC connection broke"));
         if closed {
             let since_us = *self.closed_us.get_or_insert(now_us);
-            return now_us >= since_us + GRACE_US;
+            return if now_us >= since_us + GRACE_US { broken() } else { Ok(()) };
         }
         if now_us >= self.look_us {
             self.look_us = now_us + LOOK_US;
@@ -289,7 +302,8 @@ impl Watch {
             self.doubted &= silent;
             self.received = received;
         }
-        self.silent_us >= if self.doubted { DOUBTED_US } else { SILENT_US }
+        let longest_us = if self.doubted { DOUBTED_US } else { SILENT_US };
+        if self.silent_us >= longest_us { broken() } else { Ok(()) }
     }
 
     fn next_due_us(&self) -> u64 {

@@ -12,8 +12,8 @@ impl Paths {
     /// Does what is due for connections alone: a session that is over asks for no more of them.
     pub(crate) fn tick_peers(&mut self, now_us: u64) {
         for attempt in &mut self.attempts {
-            if let Some(rtc) = &mut attempt.rtc {
-                let _ = rtc.tick(now_us); // it has a time of its own to be ready
+            if let Some(Err(error)) = attempt.rtc.as_mut().map(|rtc| rtc.tick(now_us)) {
+                attempt.failure.get_or_insert(error);
             }
         }
         let rtc = self.in_use.as_mut().and_then(|in_use| in_use.rtc.as_mut());

@@ -378,3 +378,22 @@ fn an_answer_that_cannot_be_used_is_told_as_such() {
     paths.answered(&PathAnswer { path_id: 1, sdp_answer, ..PathAnswer::default() }, 5);
     assert_eq!(tick(&mut paths, 5).unwrap_err().code, ErrorCode::BadSdp);
 }
+
+#[test]
+fn a_connection_that_closes_before_it_is_ready_is_not_waited_for() {
+    let mut paths = paths(&BOTH, &Arc::default());
+    let asked = asks(&mut paths, 0);
+    paths.welcome(0);
+    paths.reachable(1, near_address(), 0);
+    let mut far = Far::new(&asked[0], 0);
+    paths.answered(&far.answer, 0);
+    paths.answered(&far.answer, 0); // said twice, it is the same
+    let mut now_us = 0;
+    far.run(&mut paths, &mut now_us, S / 2);
+    assert_eq!(numbers(&asks(&mut paths, now_us)), []);
+    far.peer.close(now_us);
+    while let Some(datagram) = far.peer.take_datagram() {
+        paths.receive(1, (datagram.from, datagram.to), &datagram.data, now_us);
+    }
+    assert_eq!(numbers(&asks(&mut paths, now_us)), [(2, Carrier::Websocket)]);
+}
