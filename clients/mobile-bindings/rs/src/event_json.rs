@@ -2,7 +2,7 @@
 //! in `snake_case`, fields by their names, enums in lower-case words.
 
 use serde_json::{Map, Value, json};
-use voxwire_client::event::{ConnectionState, Event, EventsSkipped, placed_words};
+use voxwire_client::event::{ConnectionState, Event, EventsSkipped, FallbackReason, placed_words};
 use voxwire_client::wire::{
     self, BotState, Carrier, EndReason, ErrorCode, HeardSource, InterruptionSource, MetricKind,
     RecoveryAction, TimingSource, ToolOutcome, TurnRole, UserState, UtteranceEnd,
@@ -36,6 +36,8 @@ pub(crate) fn written(event: &Event) -> (&'static str, Map<String, Value>) {
                 "carrier": word!(Carrier, "CARRIER_", it.carrier as i32),
                 "resent_ms": it.resent_ms,
                 "lost_ms": it.lost_ms,
+                "fallback": it.fallback.map(FallbackReason::name),
+                "fallback_detail": it.fallback_detail,
             }),
         ),
         Event::ConnectionChanged(it) => (

@@ -154,6 +154,7 @@ fn options(talk: &Talk) -> Result<Options, Error> {
     Ok(Options {
         token: talk.token.clone(),
         bot: talk.bot.clone(),
+        transport: talk.transport,
         resume_timeout: talk.resume_timeout,
         roots,
         ..Options::default()
