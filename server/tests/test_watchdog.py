@@ -93,7 +93,7 @@ async def test_a_loop_that_others_keep_from_the_processor_is_nobody_s_fault(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     began_s = time.monotonic()
-    kept_ms = lambda _: (time.monotonic() - began_s) * 900  # noqa: E731
+    kept_ms = lambda _: (time.monotonic() - began_s) * 1000  # noqa: E731
     monkeypatch.setattr(watchdog, "waited_ms", kept_ms)
     assert await places_of(wait_for_a_program) == []
 
@@ -103,5 +103,8 @@ async def test_what_blocks_a_loop_that_waits_for_a_processor_at_times_is_named(
 ) -> None:
     began_s = time.monotonic()
     monkeypatch.setattr(watchdog, "waited_ms", lambda _: (time.monotonic() - began_s) * 500)
-    [place] = await places_of(wait_for_a_program)
+    for _ in range(10):  # while the machine stands still itself, nobody is named
+        if places := await places_of(wait_for_a_program):
+            break
+    [place] = places
     assert place.endswith(" in wait_for_a_program")

@@ -3,6 +3,7 @@
 import asyncio
 
 import numpy as np
+import pytest
 import soxr
 from numpy.typing import NDArray
 from pipecat.frames.frames import Frame, InputAudioRawFrame
@@ -55,6 +56,7 @@ def lost(said: NDArray[np.float64], heard: NDArray[np.float64]) -> bool:
     return abs(shorter) > LEAST_LOST or abs(weaker) > LEAST_WEAKER
 
 
+@pytest.mark.timing(reason="a device brings its sound in real time, and is followed by its clock")
 async def test_speech_begun_before_the_session_is_ready_reaches_the_bot_whole() -> None:
     pcm, _ = await render_pcm(SENTENCE, sample_rate=48_000)
     spoken = np.frombuffer(pcm, np.int16)

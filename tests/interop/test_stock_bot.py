@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from voxwire.rtvi import PipecatBot
 from voxwire.testing import FakeMicrophone
 
 LOUD = 500
+ATTEMPTS = 4
+MISSED = "did not catch"
 LATER = "yellow coat"
 """What the story comes to after three quarters of a minute."""
 
@@ -118,8 +121,19 @@ async def _is_cut_off_by_voice(
     at = len(heard.events)
     await session.send_text("tell me a long story")
     await heard.until(lambda: "upon a" in heard.spoken(since=at))
-    microphone.play(voices["what is the weather in London"])
-    await heard.until(lambda: "In London" in heard.spoken(since=at))
+
+    def is_answered() -> bool:
+        return "In London" in heard.spoken(since=at)
+
+    def is_missed(times: int) -> bool:
+        return is_answered() or heard.spoken(since=at).count(MISSED) >= times
+
+    for times in range(1, ATTEMPTS + 1):  # on a busy machine a microphone stumbles: say it again
+        microphone.play(voices["what is the weather in London"])
+        await heard.until(partial(is_missed, times))
+        if is_answered():
+            break
+    assert is_answered()
     assert LATER not in heard.spoken(since=at)
     [weather] = heard.of(voxwire.ToolCallStarted, since=at)
     asked = {"city": "London", "day": "today"}

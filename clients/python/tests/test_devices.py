@@ -30,6 +30,12 @@ class HandClock(SystemClock):
         return self.at_ms
 
 
+@pytest.fixture
+def undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else gets the processor meanwhile."""
+    monkeypatch.setattr(_devices, "preemptions", lambda: 0)
+
+
 class SlowMicrophone:
     """Every read takes so long, by the clock."""
 
@@ -45,6 +51,7 @@ class SlowMicrophone:
         return
 
 
+@pytest.mark.usefixtures("undisturbed")
 async def test_a_microphone_that_needs_a_whole_block_is_too_slow_and_says_what_was_measured() -> (
     None
 ):
@@ -63,6 +70,7 @@ async def test_a_microphone_that_needs_a_whole_block_is_too_slow_and_says_what_w
     assert "async iterator" in error.reason
 
 
+@pytest.mark.usefixtures("undisturbed")
 async def test_a_speaker_that_needs_a_whole_block_is_too_slow() -> None:
     clock = HandClock()
 

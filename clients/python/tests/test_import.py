@@ -220,9 +220,11 @@ def plan_s(program: str) -> float:
 
 
 def takes_at_most(program: str, most_s: float) -> bool:
-    """Whether one of five runs does; what else the machine does can only make them longer."""
+    """Whether one of thirty runs does; what else the machine does can only make them longer, and
+    the same processor takes 0.24 to 0.33 s for the same files within a minute.
+    """
     output_of(program)  # writes the bytecode
-    return any(plan_s(program) <= most_s for _ in range(5))
+    return any(plan_s(program) <= most_s for _ in range(30))
 
 
 def test_importing_it_takes_next_to_nothing() -> None:

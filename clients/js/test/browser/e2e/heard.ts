@@ -35,8 +35,9 @@ function wordsHeld(context: readonly Message[]): number {
     .filter(Boolean).length;
 }
 
+/** The ear of a page over WebSocket begins with the first sound: until then it has heard nothing. */
 const isSilent = ({ since, ms }: { readonly since: number; readonly ms: number }) =>
-  window.stock.ear.silentFrom(since, ms) >= 0;
+  window.stock.ear.length === 0 || window.stock.ear.silentFrom(since, ms) >= 0;
 
 /** Has the bot tell its story, and cuts it when so much of it was heard in the page.
  *
