@@ -194,6 +194,7 @@ impl Peer {
     pub fn accept(&mut self, answer: &str, now_us: u64) -> Result<(), MediaError> {
         let pending = self.pending.take().ok_or(MediaError::BadSdp)?;
         let parsed = SdpAnswer::from_sdp_string(answer).map_err(|_| MediaError::BadSdp)?;
+        self.handle(Input::Timeout(self.moment(now_us))); // the handshake's time counts from here
         self.rtc.sdp_api().accept_answer(pending, parsed).map_err(|_| MediaError::BadSdp)?;
         self.opus().ok_or(MediaError::BadSdp)?;
         self.remote = sdp::addresses(answer);
