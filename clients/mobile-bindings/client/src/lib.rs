@@ -22,6 +22,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`event`] | what a session tells its program |
+//! | [`event_json`] | the same as JSON |
 //! | [`error`] | one error with a closed code, families by what to do next |
 //! | [`handler`] | functions that answer the bot's requests |
 //! | [`tool`] | functions that the bot may call here |
@@ -33,6 +34,7 @@ mod connect;
 mod core;
 pub mod error;
 pub mod event;
+pub mod event_json;
 pub mod handler;
 mod net;
 mod options;

@@ -2,7 +2,6 @@
 
 mod arguments;
 mod drive;
-mod event_json;
 mod record;
 mod resampler;
 mod sound;
