@@ -218,9 +218,15 @@ def run_kotlin() -> int:
         kept.parent.mkdir(parents=True, exist_ok=True)
         if not kept.exists() or kept.read_bytes() != path.read_bytes():
             shutil.copyfile(path, kept)  # what is compiled already keeps its time
+    with full_server() as url:
+        return _run_maven(folder, written, url)
+
+
+def _run_maven(folder: Path, written: Path, url: str) -> int:
     command = maven(
         "test",
         folder / "build",
+        f"-Dvoxwire.live={url}",
         f"-Dvoxwire.written={written}",
         f"-Dvoxwire.library={library().parent}",
         f"-Dvoxwire.vectors={VECTORS}",

@@ -283,7 +283,7 @@ pub extern "C" fn voxwire_session_fail_tool(
 /// Ends the session, or stops connecting; takes at most 6 s. What was told can still be read.
 #[unsafe(no_mangle)]
 pub extern "C" fn voxwire_session_close(session: *const Session) -> ErrorCode {
-    beside(session, |session| session.inner.end())
+    beside(session, |session| session.inner.wait_end())
 }
 
 /// Aborts the control channel's socket, as a broken network would; for tests.
@@ -318,12 +318,10 @@ fn wanted(options: &SessionOptions) -> Result<objects::SessionOptions, VoxwireEr
 
 fn tool(tool: &ClientTool) -> Result<objects::ClientTool, VoxwireError> {
     let no_policy = || VoxwireError::invalid("an interruption does no such thing to a call");
-    let parameters = tool.parameters_json.read()?;
-    let any = r#"{"type": "object"}"#;
     Ok(objects::ClientTool {
         name: tool.name.owned()?,
         description: tool.description.owned()?,
-        parameters_json: if parameters.is_empty() { any } else { parameters }.to_owned(),
+        parameters_json: tool.parameters_json.owned()?,
         timeout_ms: (tool.timeout_ms > 0).then_some(tool.timeout_ms),
         on_interruption: Some(
             OnInterruption::numbered(tool.on_interruption).ok_or_else(no_policy)?,

@@ -217,7 +217,7 @@ impl Session {
 
     /// Ends the session, or stops connecting. When it returns, after at most 6 s, what was told can
     /// still be read. It goes on when it is cancelled.
-    pub async fn close(&self) {
+    pub async fn end(&self) {
         let live = Arc::clone(&self.live);
         let Some(runtime) = runtime().ok().filter(|_| live.session().is_some()) else {
             self.work.abort();
@@ -271,9 +271,9 @@ impl Session {
         })
     }
 
-    /// As [`close`](Self::close), for who can wait.
-    pub(crate) fn end(&self) -> Result<(), VoxwireError> {
-        runtime()?.block_on(self.close());
+    /// As [`end`](Self::end), for who can wait.
+    pub(crate) fn wait_end(&self) -> Result<(), VoxwireError> {
+        runtime()?.block_on(self.end());
         Ok(())
     }
 

@@ -20,8 +20,8 @@ pub struct ClientTool {
     /// What it does, for the language model; at most 2000 characters.
     #[uniffi(default = "")]
     pub description: String,
-    /// JSON Schema of its arguments, an object.
-    #[uniffi(default = "{\"type\": \"object\"}")]
+    /// JSON Schema of its arguments, an object; empty = any object.
+    #[uniffi(default = "")]
     pub parameters_json: String,
     /// Longest run, milliseconds; the server's default (10 s) unless it is said.
     #[uniffi(default = None)]
@@ -141,7 +141,10 @@ impl SessionOptions {
 
 impl ClientTool {
     fn client(self, calls: &Calls, tell: &Tell) -> Result<voxwire_client::Tool, VoxwireError> {
-        let parameters = json(&self.parameters_json, "parameters")?;
+        let parameters = match self.parameters_json.as_str() {
+            "" => json!({"type": "object"}),
+            given => json(given, "parameters")?,
+        };
         let mut tool = calls.tool(&self.name, parameters, tell).description(self.description);
         if let Some(timeout_ms) = self.timeout_ms {
             tool = tool.timeout(Duration::from_millis(timeout_ms));

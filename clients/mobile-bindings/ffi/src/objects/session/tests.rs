@@ -25,7 +25,7 @@ fn where_nobody_answers_that_is_told_once_and_then_it_is_over() {
     assert_eq!(session.info(), None);
     assert_eq!(session.pull(3, 0), Ok(vec![0; 6]));
     session.push(&[1, 0, 1]);
-    session.end().unwrap();
+    session.wait_end().unwrap();
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn connecting_can_be_stopped_and_time_can_be_up() {
     let port = listener.local_addr().unwrap().port();
     let session = Session::new(format!("ws://127.0.0.1:{port}"), options()).unwrap();
     assert_eq!(session.wait_event(Duration::from_millis(10)), Ok(Next::Nothing));
-    session.end().unwrap();
+    session.wait_end().unwrap();
     assert_eq!(session.wait_event(SOON), Ok(Next::Ended));
 }
 
