@@ -158,6 +158,7 @@ SHARES = [
         ),
     ),
     Share("interop", "sessions", 105, whole("races", "resume", "reports", "toys", "fake_server")),
+    Share("interop", "several processes", 100, whole("replicas", "workers")),
     Share("interop", "echo", 40, whole("echo"), busy=True),
     Share("interop", "self-host files", 25, whole("compose", "notices", "oidc")),
     Share(
