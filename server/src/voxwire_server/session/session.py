@@ -354,6 +354,7 @@ class Session:
             self._leave_socket(since_ms)
         self.tools.calls.on_resumed()
         self.files.back()
+        self.changed()
 
     def snapshot(self, max_bytes: int) -> wire.Snapshot:
         """The state to go on from where messages are lost."""
