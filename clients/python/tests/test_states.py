@@ -4,6 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from auto_world import World, fake_webrtc
+from fake_rtc import Udp
 from virtual import session_of, virtual
 
 import voxwire
@@ -191,6 +193,41 @@ def test_a_step_that_cannot_happen_is_logged_and_changes_nothing(
             assert states.status is (after or status)
             assert changed is (after is not None and after is not status)
             assert bool(caplog.records) is (after is None)
+
+
+@virtual
+async def test_every_step_of_the_table_happens(
+    history: History, time: VirtualTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_webrtc(monkeypatch)
+    world = World(udp=Udp(connected_ms=3000))  # WebRTC comes behind audio over the WebSocket
+    async with world.talk(time) as (session, log):
+        await time.advance(4000)
+        assert [event.carrier for event in log.of(voxwire.PathChanged)] == ["websocket", "webrtc"]
+        assert history.states == [CONNECTING, READY]
+
+    async with FakeServer(leaves) as server, session_of(server) as session:
+        server.session.drop()
+        await session.send_text("bye")
+        async for _ in session:  # it has ended before its path is back
+            pass
+
+    async with FakeServer(waits) as server, session_of(server) as session:
+        session.simulate.drop_control()
+        await session.wait_for(voxwire.ConnectionChanged)
+        await session.wait_for(voxwire.PathChanged)
+        server.refuse_with(ErrorCode.UNAUTHORIZED)
+        with pytest.raises(voxwire.SessionError):
+            await session_of(server).__aenter__()
+
+    async with FakeServer(waits) as server, session_of(server) as session:
+        server.network.latency_ms = 50
+        closing = asyncio.create_task(session.close())
+        await asyncio.sleep(0)
+        session.simulate.drop_control()
+        await closing
+        await session.close()
+    assert history.steps == set(STEPS)
 
 
 def test_every_state_is_reached_and_only_the_last_is_an_end() -> None:

@@ -92,8 +92,8 @@ def memory_of(asked: object) -> DeviceMemory | None:
         return None
     if asked is True:
         return DeviceMemory(default_path())
-    if not isinstance(asked, str | os.PathLike) or not str(cast("str", asked)):
-        kind = type(asked).__name__
+    if not isinstance(asked, str | os.PathLike) or not asked:
+        kind = type(cast("object", asked)).__name__
         raise invalid(f"remember_devices must be True or the path of a file, not {kind}")
     return DeviceMemory(Path(cast("str", asked)))
 
