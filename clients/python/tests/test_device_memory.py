@@ -230,14 +230,14 @@ async def test_sources_that_are_no_devices_are_not_remembered(tmp_path: Path) ->
 
 @on_linux
 def test_it_is_where_the_system_keeps_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("HOME", "/people/ada")
     monkeypatch.setenv("XDG_CONFIG_HOME", "/settings")
     assert default_path() == Path("/settings/voxwire/devices.json")
     for none in ("", "relative"):  # XDG Base Directory: not absolute = not set
         monkeypatch.setenv("XDG_CONFIG_HOME", none)
-        assert default_path() == Path("/home/ada/.config/voxwire/devices.json")
+        assert default_path() == Path("/people/ada/.config/voxwire/devices.json")
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert default_path() == Path("/home/ada/Library/Application Support/voxwire/devices.json")
+    assert default_path() == Path("/people/ada/Library/Application Support/voxwire/devices.json")
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", "/local")
     assert default_path() == Path("/local/voxwire/devices.json")

@@ -8,6 +8,7 @@ anew; that is tried after 1, 2, 4 ... 30 s, since each time the other side is in
 import asyncio
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final, TypeVar
 
@@ -304,7 +305,8 @@ class Keeper:
             return
         if self._memory is not None and not isinstance(device, RememberedDevice):
             name = slot.info.name if slot.info and device.which is not None else None
-            await in_thread(partial(self._memory.choose, slot.kind, name))
+            with suppress(MediaError):  # a folder that hangs is no fault of the device
+                await in_time(partial(self._memory.choose, slot.kind, name), "the settings")
 
     async def _open_one(self, slot: Slot, device: Device, quiet: str | None) -> None:
         """Opens a device and says so, unless it is the one that is named `quiet`.
