@@ -106,7 +106,9 @@ class _At:
         self.url = url
 
 
-@pytest.mark.parametrize(("user", "said"), [("", "asks for a password"), ("eve:wrong", "user or password")])
+@pytest.mark.parametrize(
+    ("user", "said"), [("", "asks for a password"), ("eve:wrong", "user or password")]
+)
 async def test_wrong_credentials_are_told_at_the_start(
     tmp_path: Path, user: str, said: str
 ) -> None:

@@ -64,7 +64,9 @@ async def test_a_session_that_is_handed_over_is_whoever_s_comes_first(store: Loc
 async def test_what_was_forgotten_is_entered_again_and_what_is_older_gives_way(
     store: LocalStore,
 ) -> None:
-    assert await store.beat(ME, [Held("s", 3, "ada")]) == Heard(frozenset(), (ME,), frozenset({"s"}))
+    assert await store.beat(ME, [Held("s", 3, "ada")]) == Heard(
+        frozenset(), (ME,), frozenset({"s"})
+    )
     assert await store.locate("s") == Located("me", ME, 3)
     assert store.places_of("ada") == 1
     assert (await store.beat(OTHER, [Held("s", 2, "ada")])).lost == {"s"}
