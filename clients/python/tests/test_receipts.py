@@ -77,15 +77,19 @@ async def test_a_welcome_that_resumes_acknowledges_too() -> None:
         while not session.texts:
             await asyncio.sleep(0.005)
         session.cut()
+        peer = await session.dial()
+        await peer.say(welcome=session.welcome(resumed=True))  # and not another word until
+        await done.wait()
         session.quiet = False
-        peer = await session.again(path_id=2)
+        await session.ready(peer, path_id=2)
         await peer.until_bye()
 
-    kept = ResumeSession()
+    done, kept = asyncio.Event(), ResumeSession()
     async with keeping(script, session=kept) as url:
         async with connect(url, transport="websocket") as session:
             await session.send_text("0")
-            await session.acknowledged()
+            await session.acknowledged(timeout_ms=1000)
+            done.set()
     assert kept.texts == ["0"]
 
 
