@@ -47,7 +47,10 @@ def run_client() -> int:
 
 def _start(name: str, output: int | None) -> "subprocess.Popen[str]":
     OUT.mkdir(exist_ok=True)
-    env = {**os.environ, "VOXWIRE_TEST_CLIENT": str(program())}
+    env = os.environ | {
+        "VOXWIRE_TEST_CLIENT": str(program()),
+        "VOXWIRE_TEST_CLIENT_TRANSPORTS": "websocket,webrtc",
+    }
     report = report_of("mobile", name)
     report.unlink(missing_ok=True)
     options = ["-q", "-m", OTHERS, "--durations=5", "--durations-min=2", f"--junitxml={report}"]

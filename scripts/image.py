@@ -15,7 +15,7 @@ from pack import pack_wheels, shown
 from steps import OUT, PYTHON, ROOT, Line, StepError, capture, stream, tail
 
 CONTEXT = OUT / "image"
-EXTRAS = "offline,webrtc"
+EXTRAS = "offline,webrtc,cluster"
 LEFT_OUT = ("llvmlite", "numba", "resampy")
 """Pipecat requires them for one resampler that nothing uses; 212 MB."""
 BUILDERS = {

@@ -6,12 +6,13 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import rust
 from debian import install_debian_tools
-from steps import OUT, ROOT, Line, StepError, capture, stream, tail
+from steps import OUT, PYTHON, ROOT, Line, StepError, capture, stream, tail
 
 VECTORS = ROOT / "protocol" / "vectors"
 C = rust.WORKSPACE / "c"
@@ -132,7 +133,33 @@ def run_c() -> int:
     _step("cmake", "-S", C, "-B", build, *options)
     _step("cmake", "--build", build)
     code = _run([build / "smoke"], [build / "vectors", rust.built_schema(), VECTORS])
+    with full_server() as url:
+        code = (_run([build / "live", url]) if url else 0) or code
     return code or _run_packages(build)
+
+
+@contextmanager
+def full_server() -> Iterator[str]:
+    """The URL of a server with the offline bot and no place until somebody waits for one; empty
+    where there is no .venv to run it with.
+
+    Raises:
+        StepError: It does not start.
+    """
+    if not PYTHON.exists():
+        print("live: left out: no .venv here: `make setup` makes it", flush=True)
+        yield ""
+        return
+    script = ROOT / "tests" / "support" / "full_server.py"
+    process = subprocess.Popen([PYTHON, script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        if not (url := process.stdout.readline().strip()):
+            raise StepError("the server for the conversations of other languages does not start")
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _run_packages(build: Path) -> int:
@@ -191,9 +218,15 @@ def run_kotlin() -> int:
         kept.parent.mkdir(parents=True, exist_ok=True)
         if not kept.exists() or kept.read_bytes() != path.read_bytes():
             shutil.copyfile(path, kept)  # what is compiled already keeps its time
+    with full_server() as url:
+        return _run_maven(folder, written, url)
+
+
+def _run_maven(folder: Path, written: Path, url: str) -> int:
     command = maven(
         "test",
         folder / "build",
+        f"-Dvoxwire.live={url}",
         f"-Dvoxwire.written={written}",
         f"-Dvoxwire.library={library().parent}",
         f"-Dvoxwire.vectors={VECTORS}",

@@ -30,6 +30,8 @@ KEPT_DAYS = 30
 """Products of other pins and compilers that nobody has used for so long are removed."""
 
 DEBIAN = {"cargo": "cargo-web"}
+DEBIAN_CMAKE = {"cmake": "cmake"}
+"""libopus is built with it."""
 
 # What a lock file calls crates.io, whatever serves it; nothing is fetched from there.
 CRATES_IO = "registry+https://" + "/".join(("github.com", "rust-lang", "crates.io-index"))
@@ -64,6 +66,8 @@ def missing_cargo() -> str | None:
         return f"no cargo here; {advice}"
     if (int(found[1]), int(found[2])) < MIN_RUST:
         return f"Rust {found[1]}.{found[2]} here; {advice}"
+    if shutil.which("cmake") is None:
+        return "no cmake here, which libopus is built with (Debian: cmake)"
     return None
 
 
@@ -77,7 +81,9 @@ def prepare() -> None:
     try:
         root = hasattr(os, "geteuid") and os.geteuid() == 0
         if missing_cargo() and shutil.which("apt-get") and root:
-            install_debian_tools(DEBIAN)
+            install_debian_tools(DEBIAN_CMAKE)
+            if missing_cargo():
+                install_debian_tools(DEBIAN)
             cargo.cache_clear()
             compiler.cache_clear()
         if reason := missing_cargo():

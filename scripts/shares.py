@@ -58,9 +58,16 @@ STOCK_BOTS = ("last_word", "stock_bot", "stock_readme", "false_bots", "frames", 
 SHARES = [
     Share("cores", "", 45, busy=True),
     Share("mobile", "", 150, cargo=True, busy=True),
-    Share("mobile", "talk", 80, whole("talk", "words", "interruptions"), client=True),
+    Share("mobile", "talk", 95, whole("talk", "words"), client=True),
     Share(
-        "mobile", "cuts", 30, (*whole("driven_client"), "tests/faults/test_cuts.py"), client=True
+        "mobile",
+        "interruptions",
+        55,
+        (*whole("interruptions"), "tests/faults/test_driven_loss.py"),
+        client=True,
+    ),
+    Share(
+        "mobile", "cuts", 70, (*whole("driven_client"), "tests/faults/test_cuts.py"), client=True
     ),
     Share("cores", "rtc", 30, ("protocol/python/tests/test_rtc.py",)),
     Share("server", "bots", 80, ("server/tests/bots",)),
@@ -151,6 +158,7 @@ SHARES = [
         ),
     ),
     Share("interop", "sessions", 105, whole("races", "resume", "reports", "toys", "fake_server")),
+    Share("interop", "several processes", 100, whole("replicas", "workers")),
     Share("interop", "echo", 40, whole("echo"), busy=True),
     Share("interop", "self-host files", 25, whole("compose", "notices", "oidc")),
     Share(

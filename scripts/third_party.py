@@ -21,7 +21,7 @@ Kind = Literal["pypi", "npm", "cargo"]
 OURS = {
     "pypi": ("voxwire", "voxwire-protocol", "voxwire-server"),
     "npm": ("@voxwire/client", "@voxwire/protocol", "@voxwire/react"),
-    "cargo": ("voxwire-client", "voxwire-core", "voxwire-ffi"),
+    "cargo": ("voxwire-client", "voxwire-core", "voxwire-ffi", "voxwire-media"),
 }
 IN_THE_CONSOLE = ("react", "react-dom", "scheduler")
 """What the console's files have in them; tests/integration/test_dist.py looks into the bundle."""

@@ -43,6 +43,8 @@ def describe(event: voxwire.Event) -> str:
             return f"the microphone is off while the bot speaks: {reason}" if half else control
         case voxwire.CaptureDropped(dropped_ms=dropped_ms, reason=reason):
             return f"{dropped_ms} ms of the user were dropped: {reason}"
+        case voxwire.StateChanged(user_muted=True):
+            return "the bot does not listen now"
         case voxwire.StateChanged(bot=bot, user=user):
             turn = "user" if user is voxwire.UserState.SPEAKING else "bot"
             return f"the {turn} has the floor" if bot is voxwire.BotState.LISTENING else bot.value
@@ -175,8 +177,23 @@ class Meter:
 async def devices() -> str:
     """What of sound there is, and how a device is named."""
     listed: list[voxwire.DeviceInfo] = voxwire.list_devices()
-    voxwire.connect(URL, microphone=voxwire.Device("USB"), speaker=listed[0].index)
+    voxwire.connect(
+        URL,
+        microphone=voxwire.Device("USB"),
+        speaker=listed[0].index,
+        remember_devices=True,  # from now on microphone=True means these
+    )
     return ", ".join(f"{device.index} {device.name}" for device in listed)
+
+
+async def lobby() -> list[str]:
+    """What to tell the user before he connects."""
+    found: list[voxwire.DeviceStatus] = [*(await voxwire.device_states()).values()]
+    return [
+        f"{status.kind}: {status.reason}; {status.advice}"
+        for status in found
+        if status.state is not voxwire.DeviceReadiness.READY
+    ]
 
 
 async def live(session: voxwire.Session) -> float | None:
@@ -186,7 +203,16 @@ async def live(session: voxwire.Session) -> float | None:
     await session.set_microphone(voxwire.Device("USB"))
     await session.set_speaker(True)
     levels: voxwire.Levels = audio.levels
+    async for now in audio.levels_every(100):
+        if now.microphone_db > levels.microphone_db:
+            break  # the user has become louder
     return levels.microphone_db
+
+
+async def loudest(session: voxwire.Session) -> int:
+    """The bot's voice for a listener beside the speaker."""
+    stream: voxwire.SoundStream = session.sound()
+    return max([int(np.abs(block.samples).max()) async for block in stream], default=0)
 
 
 async def early() -> voxwire.Connection:
@@ -226,7 +252,7 @@ def sources() -> list[voxwire.Connection]:
     asks = voxwire.TokenEndpoint(url="https://app.example/token")
     return [
         voxwire.connect(URL, microphone=voxwire.Audio(noise, sample_rate=48_000)),
-        voxwire.connect(URL, microphone=Tone(), speaker=Meter(), token=token),
+        voxwire.connect(URL, microphone=Tone(), speaker=Meter(), token=token, auto_gain=True),
         voxwire.connect(
             URL, speaker=voxwire.FileSpeaker("bot.wav"), token=asks, tools=[show_on_map]
         ),
@@ -285,7 +311,9 @@ def facts(session: voxwire.Session) -> str:
     cut = voxwire.Feature.INTERRUPT in session.features
     return (
         f"{session.id} with {session.bot} over {session.transport}, {session.connection}; "
-        f"files: {takes}; can be cut off: {cut}; at {session.position_ms} ms, "
+        f"usable: {session.status is voxwire.ClientStatus.READY}; "
+        f"files: {takes}; can be cut off: {cut}; listens: {not session.state.user_muted}; "
+        f"at {session.position_ms} ms, "
         f"{session.concealed_ms} ms made up, round trip {session.round_trip_ms} ms; "
         f"report: {len(session.report())} parts"
     )
@@ -297,8 +325,10 @@ async def verbs(session: voxwire.Session) -> None:
     await session.send_context("the user looks at a map")
     await session.send_message("hint", {"colour": "blue"})
     await session.send_dtmf("12#")
+    await session.acknowledged()  # the server has all of that
     if session.accepts is not None:
         await session.send_file("list.txt", "text/plain", b"milk", run=False)
+    await session.user_activity()  # he reads the list
     await session.mute()
     async with session.push_to_talk():
         pass  # the user is heard
@@ -314,6 +344,7 @@ async def main() -> None:
     ears, meter = voxwire.ClipMicrophone(), Meter()
     async with voxwire.connect(URL, microphone=ears, speaker=meter, tools=[show_on_map]) as session:
         print(facts(session))
+        listening = asyncio.create_task(loudest(session))
         off = session.on(voxwire.Interrupted, lambda event: print(f"({event.source})"))
         words: voxwire.EventStream[voxwire.BotWord] = session.events(voxwire.BotWord)
         ears.play(np.zeros(1600, np.int16))
@@ -333,6 +364,8 @@ async def main() -> None:
         print(waits(session.latency))
         await session.interrupt()
         await session.close("the tour is over")
+        print(f"closed by the {session.close_reason}")
+        print(f"the bot's loudest sample: {await listening}")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,34 @@
 
 from typing import Any
 
-from rtvi_steps import NOW, heard, m, write
+from rtvi_steps import NOW, heard, lost, m, write
 
 
 def _state(bot: str, user: str) -> dict[str, Any]:
     found = {"bot": f"BOT_STATE_{bot}", "user": f"USER_STATE_{user}"}
     return {"stateChanged": found}
+
+
+def bot_muted() -> list[dict[str, Any]]:
+    """The bot does not listen to the user, and then does: part of the state."""
+
+    def state(bot: str, user: str, *, muted: bool = True) -> dict[str, Any]:
+        found = _state(bot, user)
+        if muted:
+            found["stateChanged"]["userMuted"] = True
+        return found
+
+    welcome = {"welcome": {"protocolVersion": 1, "epoch": 1}}
+    return [
+        heard(m("bot-ready", {"version": "2.2.0"}), welcome, _state("IDLE", "SILENT")),
+        heard(m("user-mute-started"), state("IDLE", "SILENT")),
+        heard(m("user-mute-started")),
+        heard(m("user-started-speaking"), state("LISTENING", "SPEAKING")),
+        heard(m("user-mute-stopped"), state("LISTENING", "SPEAKING", muted=False)),
+        heard(m("user-mute-stopped")),
+        heard(m("user-mute-started", {"more": 1}), state("LISTENING", "SPEAKING")),
+        lost(_state("IDLE", "SILENT"), at=5),
+    ]
 
 
 def bot_speech() -> list[dict[str, Any]]:
@@ -332,7 +354,8 @@ def bot_app() -> list[dict[str, Any]]:
             _raw('{"label":"rtvi-ai","type":"from-the-future","id":"f","data":[1],"x":{"y":2}}'),
         ),
         heard(
-            m("user-mute-started"), _raw('{"label":"rtvi-ai","type":"user-mute-started"}')
+            m("vad-user-started-speaking"),
+            _raw('{"label":"rtvi-ai","type":"vad-user-started-speaking"}'),
         ),
         heard(
             m("user-input", {"text": "mhm", "input_type": "backchannel"}),
@@ -442,6 +465,7 @@ def bot_asked() -> list[dict[str, Any]]:
         ),
         write("bye", {}, m("disconnect-bot", {}, "id-7")),
         write("mute", {"muted": True}),
+        write("userActivity", {}),
         write("playoutReport", {"pathId": 1}),
         write("ping", {"number": 1}),
         refused("interrupt", {}),

@@ -241,6 +241,29 @@ def client_old() -> list[dict[str, Any]]:
     ]
 
 
+def client_muted() -> list[dict[str, Any]]:
+    """The bot does not listen to the user: told when it is heard why; not to a client of 1.1."""
+
+    def state(muted: bool, bot: str = "SPEAKING", media_ms: int = 0) -> dict[str, Any]:
+        found: dict[str, Any] = {"bot": f"BOT_STATE_{bot}", "user": "USER_STATE_SILENT"}
+        if media_ms:
+            found["mediaMs"] = str(media_ms)
+        return {**found, "userMuted": muted} if muted else found
+
+    value = {"kind": "ClientReady", "version": "1.1.0", "library": "x", "about": {"library": "x"}}
+    return [
+        write("stateChanged", state(True, "IDLE"), m("user-mute-started")),
+        write("stateChanged", state(False, "IDLE"), m("user-mute-stopped")),
+        write("stateChanged", state(False, "SPEAKING", 1000)),
+        write("stateChanged", state(True, "SPEAKING", 1000)),
+        advance(1000, m("bot-started-speaking"), m("user-mute-started")),
+        write("stateChanged", state(True, "IDLE"), m("bot-stopped-speaking")),
+        write("stateChanged", state(False, "IDLE"), m("user-mute-stopped")),
+        said(ready("1.1.0"), message_id="r", value=value),
+        write("stateChanged", state(True, "IDLE")),
+    ]
+
+
 def client_tools() -> list[dict[str, Any]]:
     """Calls and forged results."""
 

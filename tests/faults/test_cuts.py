@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 from aioice.ice import StunProtocol
+from aioice.stun import Message
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 import voxwire
@@ -196,15 +197,29 @@ async def test_the_way_back_takes_two_seconds_at_most(transport: str) -> None:
 
 @pytest.fixture
 def udp(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """A network that lets no UDP through while there is something in the set."""
+    """A network that lets no UDP through, either way, while there is something in the set."""
     blocked: set[str] = set()
-    receive = StunProtocol.datagram_received
+    receive, send, send_stun = (
+        StunProtocol.datagram_received,
+        StunProtocol.send_data,
+        StunProtocol.send_stun,
+    )
 
     def received(self: StunProtocol, data: bytes, address: tuple[str, int]) -> None:
         if not blocked:
             receive(self, data, address)
 
+    async def sent(self: StunProtocol, data: bytes, address: tuple[str, int]) -> None:
+        if not blocked:
+            await send(self, data, address)
+
+    def sent_stun(self: StunProtocol, message: Message, address: tuple[str, int]) -> None:
+        if not blocked:
+            send_stun(self, message, address)
+
     monkeypatch.setattr(StunProtocol, "datagram_received", received)
+    monkeypatch.setattr(StunProtocol, "send_data", sent)
+    monkeypatch.setattr(StunProtocol, "send_stun", sent_stun)
     return blocked
 
 

@@ -30,6 +30,9 @@ from voxwire_server.testing import running_server
 
 pytestmark = pytest.mark.skipif(OTHER is None, reason="VOXWIRE_TEST_CLIENT names no other client")
 
+SCRIPTED = ("--transport", "websocket")
+"""A scripted server has no WebRTC."""
+
 PEERS = Path(__file__).parents[2] / "clients" / "python" / "tests"
 
 
@@ -226,7 +229,7 @@ async def test_a_proxy_that_the_environment_names_is_gone_through(
                 if user
                 else pytest.raises(voxwire.TransportError, match="the proxy on the way")
             ):
-                async with drive("ws://voxwire.test:7860") as session:
+                async with drive("ws://voxwire.test:7860", *SCRIPTED) as session:
                     assert [type(event) async for event in session][-1] is voxwire.SessionEnded
     assert proxy.asked == ["CONNECT voxwire.test:7860 HTTP/1.1"]
 
@@ -259,7 +262,7 @@ async def test_a_resume_that_came_too_late_goes_on_from_a_snapshot(
         await peer.goodbye()
 
     events: list[Any] = []
-    async with resuming.keeping(script, session=kept) as url, drive(url) as session:
+    async with resuming.keeping(script, session=kept) as url, drive(url, *SCRIPTED) as session:
         async for event in session:
             events.append(event)
             if isinstance(event, voxwire.ConnectionChanged) and event.state == "reconnecting":
@@ -290,7 +293,7 @@ async def test_a_server_that_goes_away_says_where_the_session_goes_on(resuming: 
 
     async with resuming.keeping(script) as url:
         named.append(f"{url}{MOVED}")
-        async with drive(url) as session:
+        async with drive(url, *SCRIPTED) as session:
             kinds = [type(event) async for event in session]
     assert kinds.count(voxwire.GoingAway) == 1
     assert kinds[-1] is voxwire.SessionEnded
@@ -310,7 +313,7 @@ async def test_a_client_moves_with_its_socket_in_hand(resuming: Any, dead: bool)
 
     async with resuming.keeping(script) as url:
         named.append("ws://127.0.0.1:1/v1/session" if dead else f"{url}{MOVED}")
-        async with drive(url) as session:
+        async with drive(url, *SCRIPTED) as session:
             events = [event async for event in session]
     [changed] = [event for event in events if isinstance(event, voxwire.ConnectionChanged)]
     assert (changed.state, changed.attempt, changed.epoch) == ("connected", 0, 2)
@@ -331,7 +334,7 @@ async def test_a_first_hello_is_said_where_the_server_says(resuming: Any) -> Non
 
     async with resuming.keeping(script, session=kept) as url:
         named.append(f"{url}{MOVED}")
-        async with drive(url) as session:
+        async with drive(url, *SCRIPTED) as session:
             kinds = [type(event) async for event in session]
     assert kinds[-1] is voxwire.SessionEnded
     assert len({hello.attach_nonce for hello in kept.hellos}) == 1
@@ -347,7 +350,7 @@ async def test_a_first_hello_is_asked_again_while_the_server_is_busy_or_leaves(
             await server.refuse(await server.dial(), code, retry_after_ms=10)
         await (await server.first()).goodbye()
 
-    async with resuming.keeping(script, session=kept) as url, drive(url) as session:
+    async with resuming.keeping(script, session=kept) as url, drive(url, *SCRIPTED) as session:
         kinds = [type(event) async for event in session]
     assert kinds[-1] is voxwire.SessionEnded
     assert len(kept.hellos) == 4
@@ -382,7 +385,7 @@ async def test_a_path_that_the_server_gives_up_is_replaced(resuming: Any, sound:
         await peer.goodbye()
 
     ear = Ear()
-    async with resuming.keeping(script) as url, drive(url, speaker=ear) as session:
+    async with resuming.keeping(script) as url, drive(url, *SCRIPTED, speaker=ear) as session:
         events = [event async for event in session]
     paths = [event.path_id for event in events if isinstance(event, voxwire.PathChanged)]
     assert paths == [1, 2]
@@ -395,7 +398,7 @@ async def test_a_microphone_that_is_closed_is_told_to_the_server(resuming: Any) 
         assert (await peer.heard("mute")).mute.muted
         await peer.goodbye()
 
-    async with resuming.keeping(script) as url, drive(url) as session:
+    async with resuming.keeping(script) as url, drive(url, *SCRIPTED) as session:
         await session.do(op="mute", muted=True)
         kinds = [type(event) async for event in session]
     assert kinds[-1] is voxwire.SessionEnded
@@ -407,7 +410,7 @@ async def test_what_ends_with_an_error_of_the_server_is_that_error(resuming: Any
 
     async with resuming.keeping(script) as url:
         with pytest.raises(VoxwireError) as refused:
-            async with drive(url):
+            async with drive(url, *SCRIPTED):
                 pass
     assert refused.value.code == ErrorCode.CAPACITY
 
@@ -423,7 +426,7 @@ async def test_a_day_that_is_used_up_ends_the_session_for_good(resuming: Any) ->
         await peer.socket.close(4000 + ErrorCode.CAPACITY)
 
     with pytest.raises(VoxwireError) as failed:
-        async with resuming.keeping(script, session=kept) as url, drive(url) as session:
+        async with resuming.keeping(script, session=kept) as url, drive(url, *SCRIPTED) as session:
             async for _ in session:
                 pass
     assert failed.value.code == ErrorCode.CAPACITY

@@ -6,6 +6,7 @@ from tests.support.readmes import MARKDOWN_LINKS
 PROGRAMS = {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py")}
 ELSEWHERE = {
     "echo/bot.py",  # in the same file
+    "order/bot.py",  # test_replicas.py
     "from-pipecat/bot.py",  # tests/interop/test_from_pipecat.py
     "fastapi/main.py",  # tests/integration/test_embedding.py
     "fastapi/task.py",

@@ -4,12 +4,17 @@ import asyncio
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 
 import voxwire
 from tests.support.engines import MISSING, engine
 from tests.support.following import Following, following
 from tests.support.replicas import service, token
+from tests.support.stock_rtc import stock_client
+from tests.support.stock_socket import dialled
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=MISSING),
@@ -72,3 +77,52 @@ async def test_a_process_that_is_told_to_stop_hands_its_session_over(tmp_path: P
                 assert await leaving.ended() == 0
                 await ask(session, heard, "what is my name", "Alice")
                 assert session.id == session_id
+
+
+async def test_what_a_bot_has_kept_is_there_in_the_next_process(tmp_path: Path) -> None:
+    bot = str(ROOT / "examples/order/bot.py")
+    with engine() as redis:
+        async with service(redis, tmp_path, bot=bot) as house:
+            connection = voxwire.connect(house.door.url, token=token(max_sessions=1))
+            async with connection as session, following(session) as heard:
+                assert await session.call("add", "pizza") == {"pizza": 1}
+                house.last().send(signal.SIGTERM)
+                await heard.until(lambda: heard.of(voxwire.EventsSkipped))
+                assert await session.call("add", "pizza") == {"pizza": 2}
+
+
+async def test_a_stock_client_is_answered_by_the_process_that_knows_it(tmp_path: Path) -> None:
+    """Each of its requests goes by a connection of its own, so by turns to either process."""
+    pytest.importorskip("aiortc")
+    with engine() as redis:
+        async with service(redis, tmp_path) as house:
+            port = int(house.door.url.rpartition(":")[2])
+            async with stock_client(port, Connection="close") as client:
+                await client.start(transport="webrtc")
+                await client.connect()
+                await client.ready()
+                await client.until(lambda: "Hello" in client.spoken)
+                before = client.pc_id
+                await client.take(await client.restart())
+                assert client.pc_id != before
+            async with httpx.AsyncClient(headers={"Connection": "close"}) as http:
+                for _ in range(4):
+                    asked = {"transport": "websocket"}
+                    answer = await http.post(f"http://127.0.0.1:{port}/start", json=asked)
+                    async with dialled(answer.json()["wsUrl"], speaks=True) as client:
+                        await client.ready()
+                        await client.until(lambda it=client: "Hello" in it.spoken)
+            assert len({*house.door.went}) == 2
+
+
+async def test_a_name_of_nobody_is_answered_here(tmp_path: Path) -> None:
+    with engine() as redis:
+        async with service(redis, tmp_path, 1) as house:
+            url = f"http://127.0.0.1:{house.replicas[0].port}"
+            async with httpx.AsyncClient() as http:
+                body = {"pc_id": f"aaaaaaaa.{'x' * 32}", "candidates": []}
+                assert (await http.patch(f"{url}/api/offer", json=body)).status_code == 404
+                offer = f"{url}/sessions/aaaaaaaa.{'x' * 32}/api/offer"
+                assert (
+                    await http.post(offer, json={"sdp": "", "type": "offer"})
+                ).status_code == 404

@@ -45,6 +45,26 @@ async def test_what_the_user_types_and_what_the_bot_says_keeps_a_session() -> No
     assert ended[0].duration_ms > 3 * 1000
 
 
+async def test_a_user_who_reads_keeps_a_session() -> None:
+    """Each warning is answered by a sign of the user, who neither speaks nor types."""
+    warnings = 0
+    ended: list[voxwire.SessionEnded] = []
+    async with running_server(make_bot(), idle_s=2, **QUICK) as server, asyncio.timeout(60):
+        async with voxwire.connect(server.url, transport="websocket") as session:
+            assert voxwire.Feature.USER_ACTIVITY in session.features
+            async for event in session:
+                if isinstance(event, voxwire.GoingAway):
+                    warnings += 1
+                    if warnings < 3:
+                        await session.user_activity()
+                elif isinstance(event, voxwire.SessionEnded):
+                    ended.append(event)
+            assert not session.conversation.turns
+    assert warnings == 3
+    assert [event.reason for event in ended] == [voxwire.EndReason.IDLE]
+    assert ended[0].duration_ms > 2 * 1000 + 2 * 1000
+
+
 @pytest.mark.parametrize(("server_s", "token_s"), [(1, None), (1, 500), (500, 1)])
 async def test_the_lower_of_the_server_s_and_the_token_s_duration_ends_a_session(
     server_s: int, token_s: int | None

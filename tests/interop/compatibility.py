@@ -116,8 +116,8 @@ _PIPELINES: Final = "only if the bot's pipeline sends it (off in Pipecat by defa
 _FOR_CLIENTS: Final = {
     **dict.fromkeys(
         (
-            *("user-mute-started", "user-mute-stopped", "vad-user-started-speaking"),
-            *("vad-user-stopped-speaking", "user-audio-level", "bot-audio-level", "stt-raw-text"),
+            *("vad-user-started-speaking", "vad-user-stopped-speaking"),
+            *("user-audio-level", "bot-audio-level", "stt-raw-text"),
             *("llm-raw-text", "tts-raw-text", "bot-llm-marker", "bot-llm-search-response"),
             *("bot-tts-audio", "system-log", "ui-command", "ui-job-group"),
         ),

@@ -34,6 +34,21 @@ def event_of(line: dict[str, Any]) -> Any:
     return kind(**{field.name: line[field.name] for field in fields(kind) if field.name in line})
 
 
+class _Simulate:
+    """Faults, as `voxwire.Session.simulate` has them; each is on its way when it returns."""
+
+    def __init__(self, session: "Driven") -> None:
+        """Prepares."""
+        self._session = session
+        self._orders: set[asyncio.Task[None]] = set()
+
+    def drop_media(self) -> None:
+        """The connection of the audio falls silent."""
+        order = asyncio.get_running_loop().create_task(self._session.do(op="drop_media"))
+        self._orders.add(order)
+        order.add_done_callback(self._orders.discard)
+
+
 class Driven:
     """The session; a context manager. Has of `voxwire.Session` what tests use."""
 
@@ -47,6 +62,7 @@ class Driven:
         """Prepares."""
         self.id = ""
         self.transport = transport
+        self.simulate = _Simulate(self)
         self.connection = "connected"
         self.position_ms = 0
         self._command = command
@@ -205,6 +221,8 @@ class Driven:
                 event = event_of(line)
                 if isinstance(event, voxwire.ConnectionChanged):
                     self.connection = event.state
+                if isinstance(event, voxwire.PathChanged):
+                    self.transport = event.carrier
                 if event is None:
                     self._told.put_nowait(line)
                 else:

@@ -181,7 +181,12 @@ async def service(
         bot: What they run.
         settings: Further ones, ``VOXWIRE_*``.
     """
-    settings = {"VOXWIRE_ENGINE": redis.url, "VOXWIRE_LOG_LEVEL": "INFO", **settings}
+    settings = {
+        "VOXWIRE_ENGINE": redis.url,
+        "VOXWIRE_LOG_LEVEL": "INFO",
+        "VOXWIRE_MAX_LAG_MS": "0",
+        **settings,
+    }
     replicas = [Replica(folder / str(number), bot, **settings) for number in range(num)]
     try:
         await asyncio.gather(*(replica.start() for replica in replicas))

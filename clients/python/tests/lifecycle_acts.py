@@ -42,6 +42,16 @@ async def _stream(session: voxwire.Session) -> None:
         pass
 
 
+async def _sound(session: voxwire.Session) -> None:
+    async for _ in session.sound():
+        pass
+
+
+async def _levels_every(session: voxwire.Session) -> None:
+    async for _ in session.audio.levels_every(20):
+        pass
+
+
 async def _push_to_talk(session: voxwire.Session) -> None:
     async with session.push_to_talk():
         await asyncio.sleep(0.1)  # real time: pace
@@ -98,10 +108,13 @@ VERBS: dict[str, Verb] = {
     "push_to_talk": Verb(_push_to_talk, 100),
     "call": Verb(lambda it: it.call("double", 2), WAIT_MS),
     "call, no answer": Verb(lambda it: it.call("nobody"), WAIT_MS, name="call"),
+    "acknowledged": Verb(lambda it: it.acknowledged(), WAIT_MS),
     "handle": Verb(_handle),
     "on": Verb(_on),
     "wait_for": Verb(lambda it: it.wait_for(voxwire.Interrupted), WAIT_MS),
     "events": Verb(_stream, None),
+    "sound": Verb(_sound, None),
+    "user_activity": Verb(lambda it: it.user_activity()),
     "report": Verb(_report),
     "tap": Verb(_tap),
     "play": Verb(
@@ -113,6 +126,7 @@ VERBS: dict[str, Verb] = {
     "audio.refresh": Verb(lambda it: it.audio.refresh(), DEVICES_MS),
     "audio.volume": Verb(_set_volume),
     "audio.levels": Verb(_of_audio("levels")),
+    "audio.levels_every": Verb(_levels_every, None),
     **{
         name: Verb(_read(name))
         for name, kind in inspect.getmembers(voxwire.Session)

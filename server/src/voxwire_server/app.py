@@ -34,8 +34,9 @@ from voxwire_server.routes.control import ControlRoute
 from voxwire_server.routes.entrance import Entrance
 from voxwire_server.routes.health import health_router
 from voxwire_server.routes.live_sessions import LiveSessions, states
+from voxwire_server.routes.passages import Passages, mark_of
 from voxwire_server.routes.peer_door import PeerDoor
-from voxwire_server.routes.peers import PEER_PATH, Carrier, addresses_of
+from voxwire_server.routes.peers import CARRIED, PEER_PATH, Carrier, addresses_of
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.routes.stock_files import StockFiles
@@ -68,7 +69,7 @@ class _FrontMiddleware:
         self._public = public
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] in ("http", "websocket"):
+        if scope["type"] in ("http", "websocket") and CARRIED not in scope:
             scope = {**scope, **self._changes(scope)}
         await self._app(scope, receive, send)
 
@@ -99,7 +100,7 @@ class _GateMiddleware:
         self._life = life
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
+        if scope["type"] == "http" and CARRIED not in scope:  # else another process has let it in
             self._life.begin()
             refusal = self._gate.check(scope)
             if refusal is not None:
@@ -336,8 +337,9 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     )
     about = {"library": "voxwire-server", "library_version": server_version()}
     uploads = Uploads(directory.file_room)
-    offers = Offers(directory, settings, ice, uploads=uploads, about=about)
-    starts = Starts(offers.owners)
+    mark = "" if cluster is None else mark_of(registry.name)
+    offers = Offers(directory, settings, ice, uploads=uploads, about=about, mark=mark)
+    starts = Starts(offers.owners, mark=mark)
     stock = StockSocketRoute(
         directory,
         entrance,
@@ -350,6 +352,8 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     app.state.registry, app.state.life = registry, life
     app.state.directory = directory  # where every other front door attaches its clients
     app.state.peers = lambda: addresses_of(directory.leases.replicas)
+    if cluster is not None:
+        app.add_middleware(Passages, find=directory.leases.other, key=cluster.key)
     app.add_middleware(_GateMiddleware, gate=gate, refusals=refusals, life=life)
     app.add_middleware(_FrontMiddleware, proxies=proxies, public=public)
     app.include_router(
@@ -389,7 +393,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     routes.extend(StockHttp(directory.doorkeeper, gate, offers, starts, ice, files).routes())
     routes.append(WebSocketRoute(SESSION_PATH, control))
     if cluster is not None:
-        routes.append(WebSocketRoute(PEER_PATH, PeerDoor(control, cluster.key, registry.name)))
+        routes.append(WebSocketRoute(PEER_PATH, PeerDoor(control, cluster.key, registry.name, app)))
         life.when_ended(cluster.store.close)
     routes.extend(WebSocketRoute(path, stock) for path in STOCK_PATHS)
     routes.append(WebSocketRoute("/{path:path}", NotHere(refusals)))

@@ -10,6 +10,7 @@ from voxwire_protocol import rtvi, wire
 from voxwire_protocol.errors import ErrorCode
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.control.rtvi import RtviChannel
+from voxwire_server.control.rtvi_told import is_ours
 from voxwire_server.lifecycle import State
 from voxwire_server.ports import ControlChannel
 from voxwire_server.sent_files import Acceptance, FileRefusal
@@ -340,3 +341,20 @@ async def test_a_client_is_told_that_its_session_ends_soon_as_no_failure(time: V
     assert peer.wire.types == ["server-message"]
     data = {"reason": "the server shuts down", "time_left_ms": 30_000}
     assert peer.wire.of("server-message") == [{"t": "go-away", "d": data}]
+
+
+@pytest.mark.parametrize("muted", [True, False])
+def test_whether_the_bot_listens_is_told_once_and_not_again_by_the_pipeline(muted: bool) -> None:
+    @in_virtual_time
+    async def run(time: VirtualTime) -> None:
+        peer = Peer(time)
+        peer.tell(state_changed=wire.StateChanged(bot=IDLE, user_muted=not muted))
+        before = len(peer.wire.types)
+        peer.tell(state_changed=wire.StateChanged(bot=IDLE, user_muted=muted))
+        peer.tell(state_changed=wire.StateChanged(bot=IDLE, user_muted=muted))
+        kind = f"user-mute-{'started' if muted else 'stopped'}"
+        assert peer.wire.types[before:] == [kind]
+        own = json.dumps({"label": rtvi.LABEL, "type": kind})
+        assert is_ours(wire.AppMessage(type=rtvi.PIPELINE_MESSAGE, data_json=own))
+
+    run()

@@ -74,3 +74,32 @@ def test_a_turn_end_that_is_noticed_after_the_answer_began_owes_nothing() -> Non
     s.bot_started(0)
     s.response_ended()
     assert bots(s.bot_stopped()) == ["idle"]
+
+
+def told(change: wire.StateChanged | None) -> tuple[int, bool, int] | None:
+    return change and (change.bot, change.user_muted, change.media_ms)
+
+
+def test_a_user_who_is_not_listened_to_is_told_so_once() -> None:
+    s = ConversationState()
+    s.ready()
+    assert told(s.muted(muted=True)) == (B.BOT_STATE_IDLE, True, 0)
+    assert s.muted(muted=True) is None
+    assert told(s.answer_owed()) == (B.BOT_STATE_THINKING, True, 0)
+    assert told(s.muted(muted=False)) == (B.BOT_STATE_THINKING, False, 0)
+
+
+def test_one_who_is_not_listened_to_from_the_start_is_told_when_it_has_started() -> None:
+    s = ConversationState()
+    assert s.muted(muted=True) is None
+    assert s.bot == B.BOT_STATE_STARTING
+    assert told(s.ready()) == (B.BOT_STATE_IDLE, True, 0)
+
+
+def test_while_the_bot_speaks_it_takes_effect_where_its_voice_began() -> None:
+    s = ConversationState()
+    s.ready()
+    s.bot_started(1234)
+    assert told(s.muted(muted=True)) == (B.BOT_STATE_SPEAKING, True, 1234)
+    assert told(s.bot_stopped()) == (B.BOT_STATE_IDLE, True, 0)
+    assert told(s.muted(muted=False)) == (B.BOT_STATE_IDLE, False, 0)

@@ -60,6 +60,26 @@ def test_a_secret_has_32_bytes(secrets: tuple[bytes, ...]) -> None:
         PeerKey(*secrets)
 
 
+def test_the_head_of_a_request_is_sealed_for_one_process_and_half_a_minute() -> None:
+    sealed = key(OLD).seal_head({"path": "/start"}, "there")
+    assert key(NEW, OLD).open_head(sealed, "there") == {"path": "/start"}
+    for stranger, me in (
+        (key(NEW), "there"),
+        (key(OLD), "elsewhere"),
+        (key(OLD, now_s=NOW_S + 31), "there"),
+    ):
+        with pytest.raises(SealError):
+            stranger.open_head(sealed, me)
+    with pytest.raises(SealError):
+        key(OLD).open_head(sealed.replace("/start", "/files"), "there")
+
+
+def test_what_a_client_says_of_itself_makes_no_head_of_an_errand() -> None:
+    headers = {"x-trick": '"head": {"path": "/start"}'}
+    sealed = key(OLD).seal(Errand(b"hello", headers=headers), "there")
+    assert key(OLD).open_head(sealed, "there") is None
+
+
 class Client:
     """The socket of a client, as a route sees it."""
 

@@ -111,6 +111,11 @@ async def test_a_typed_text_is_a_use_of_the_session() -> None:
     assert Hall().take(send_text=text) == [("limits.active", []), ("texts.take", text)]
 
 
+@in_virtual_time
+async def test_a_user_who_is_active_uses_the_session() -> None:
+    assert Hall().take(user_activity=wire.UserActivity()) == [("limits.active", [])]
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -14,7 +14,7 @@ use uniffi_bindgen::{BindgenPaths, BindgenPathsLayer};
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// What the header is made of, in its order.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "code.rs",
     "kinds.rs",
     "values.rs",
@@ -26,6 +26,7 @@ const SOURCES: [&str; 11] = [
     "c/sound.rs",
     "c/playout.rs",
     "c/conversation.rs",
+    "c/session.rs",
 ];
 
 /// The header that is committed.

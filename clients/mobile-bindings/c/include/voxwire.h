@@ -1,12 +1,13 @@
-// The pure cores of Voxwire for C and C++: no socket, no thread, no clock. Bytes and values go in and
-// come out; time is an argument. Messages are the bytes of `voxwire.v1.Envelope` (protocol/proto).
+// Voxwire for C and C++: conversations with bots (`voxwire_session_*`), and the pure cores that they are
+// made of. These have no socket, no thread and no clock: bytes and values go in and come out; time is
+// an argument. Messages are the bytes of `voxwire.v1.Envelope` (protocol/proto).
 //
 // Version: call `voxwire_check_abi(VOXWIRE_ABI_VERSION)` before anything else.
 //
 // Errors: every function but `*_free` says how it went. `VOXWIRE_OK` is success; any other code is one
 // of protocol/spec/errors.md, the same as in every language, and `voxwire_last_error()` has the reason.
 // What is refused changes nothing. No panic crosses the boundary: it is `INTERNAL`, and the object at
-// fault answers every later call with it.
+// fault answers every later call with it (a session goes on).
 //
 // Memory: what `*_new` makes is yours until you hand it to the `*_free` of its type (null is allowed
 // there). Everything that a call hands out through a pointer belongs to the object of the call: it
@@ -16,8 +17,8 @@
 //
 // Texts are UTF-8, with a length and without a zero at the end.
 //
-// Threads: an object is used by one thread at a time; which one may change. Different objects do not
-// know of each other. `voxwire_last_error` is that of the calling thread.
+// Threads: an object is used by one thread at a time; which one may change; a session alone by several
+// at once. Different objects do not know of each other. Sessions run on two threads of the library. `voxwire_last_error` is that of the calling thread.
 //
 // Written by cbindgen from clients/mobile-bindings/ffi; do not edit.
 
@@ -261,6 +262,16 @@ typedef enum VoxwireToolOutcome {
   VOXWIRE_TOOL_OUTCOME_LOST,
 } VoxwireToolOutcome;
 
+// What carries the audio of a session.
+typedef enum VoxwireTransport {
+  // WebRTC, or the WebSocket where that does not come about; WebRTC again when it does.
+  VOXWIRE_TRANSPORT_AUTO,
+  // WebRTC alone.
+  VOXWIRE_TRANSPORT_WEB_RTC,
+  // The WebSocket of the control channel.
+  VOXWIRE_TRANSPORT_WEB_SOCKET,
+} VoxwireTransport;
+
 // Keeps one session's microphone and says what of it is to be sent next. Audio is int16 mono, of
 // the machine's byte order; times are milliseconds of one monotonic clock, of any origin.
 typedef struct VoxwireCapture VoxwireCapture;
@@ -283,6 +294,10 @@ typedef struct VoxwireJitter VoxwireJitter;
 // Adaptive playout buffer of one track; owned by one player. Audio is int16 mono, of the machine's
 // byte order; positions are samples on the media clock.
 typedef struct VoxwirePlayout VoxwirePlayout;
+
+// One conversation with a bot. **Several threads may call it at once**: one that waits for events,
+// one of sound, others. What `voxwire_session_next` hands out lasts until it is called again.
+typedef struct VoxwireSession VoxwireSession;
 
 // Words of the bot on the media clock; owned by one session. Times are milliseconds of the media
 // clock, positions in a text Unicode code points.
@@ -799,6 +814,75 @@ typedef struct VoxwireLoggedTurnList {
   size_t len;
 } VoxwireLoggedTurnList;
 
+// A function of this program that the bot may call: a call is an event.
+typedef struct VoxwireClientTool {
+  // At most 64 letters, digits, `_` and `-`.
+  struct VoxwireText name;
+  // What it does, for the language model; at most 2000 characters.
+  struct VoxwireText description;
+  // JSON Schema of its arguments, an object; without a text any object.
+  struct VoxwireText parameters_json;
+  // Longest run, milliseconds; 0 = the server's default (10 s).
+  uint64_t timeout_ms;
+  // What an interruption of the bot does to a call, a `VoxwireOnInterruption`.
+  int32_t on_interruption;
+} VoxwireClientTool;
+
+// What the caller wants of a session; see `voxwire_session_defaults`.
+typedef struct VoxwireSessionOptions {
+  // Connect token; empty where the server asks for none.
+  struct VoxwireText token;
+  // Name of the bot; empty = the only one of the server.
+  struct VoxwireText bot;
+  // Application data for the bot, a JSON object; empty = none.
+  struct VoxwireText metadata_json;
+  // What carries the audio, a `VoxwireTransport`.
+  int32_t transport;
+  // What the bot may have called here.
+  const struct VoxwireClientTool *tools;
+  // How many tools there are.
+  size_t num_tools;
+  // Longest wait until the session is up, tries of a busy server included, milliseconds.
+  uint64_t connect_timeout_ms;
+  // How long it waits for a place where the server has none and lets clients wait, in all and
+  // beyond `connect_timeout_ms`, milliseconds; 0 = it does not, and is refused at once.
+  uint64_t waiting_timeout_ms;
+  // True = a lost connection is dialled again and the session goes on.
+  bool resume;
+  // Longest time to try, milliseconds; `UINT64_MAX` = as long as the server keeps a session.
+  uint64_t resume_timeout_ms;
+  // Certificates in PEM that the server's is checked against; no bytes = the system's.
+  struct VoxwireBytes roots_pem;
+  // The HTTP proxy: a URL, empty = none; without a text the one that the environment names.
+  struct VoxwireText proxy;
+} VoxwireSessionOptions;
+
+// What a session tells. Without a name there was nothing.
+typedef struct VoxwireSessionEvent {
+  // Its name, as in every client: `bot_word`. Beside those of a conversation there are `waiting`
+  // (`position`, `estimated_ms`) while the server has no place, and `tool_call` (`id`, `name`,
+  // `arguments`) and `tool_stopped` (`id`) for the tools of this program.
+  struct VoxwireText name;
+  // Its fields, a JSON object.
+  struct VoxwireText json;
+  // Of `waiting`: how many come before and with this session, from 1; else 0.
+  uint32_t position;
+  // Of `waiting`: about how long it takes, milliseconds; 0 = not known.
+  uint32_t estimated_ms;
+  // The session is over: there will be no more.
+  bool ended;
+} VoxwireSessionEvent;
+
+// What can be read of a session without waiting.
+typedef struct VoxwireSessionInfo {
+  // It is, or was, up; else there is nothing else to be read.
+  bool up;
+  // Rate of what `voxwire_session_pull` hands out, Hz.
+  uint32_t playout_rate;
+  // Where the speaker is on the media clock, milliseconds.
+  uint64_t position_ms;
+} VoxwireSessionInfo;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1271,6 +1355,83 @@ enum VoxwireErrorCode voxwire_conversation_own_progress(struct VoxwireConversati
 // The session is over: nothing is left open.
 enum VoxwireErrorCode voxwire_conversation_over(struct VoxwireConversation *conversation,
                                                 bool *changed);
+
+// Options that ask for nothing special: waits 10 s to be up, and 120 s for a place.
+struct VoxwireSessionOptions voxwire_session_defaults(void);
+
+// Begins to connect to `url`, and returns at once. The first event beside `waiting` is
+// `session_started`: it is up. A server that has no place is waited for as the options say, and
+// one that is busy or leaves is asked again. Options that are null are the defaults.
+// `INVALID_ARGUMENT`: the options cannot be used.
+enum VoxwireErrorCode voxwire_session_new(struct VoxwireText url,
+                                          const struct VoxwireSessionOptions *options,
+                                          struct VoxwireSession **out);
+
+// Frees a session, and what it handed out; no other thread may be in a call on it. One that was
+// not closed ends without a word.
+void voxwire_session_free(struct VoxwireSession *session);
+
+// Waits for the next event for at most so long, milliseconds. One thread does it, all the time,
+// also while nothing else is done. A session that is not to be had, or ended otherwise than in
+// order, is that error, told once; then it has `ended`.
+enum VoxwireErrorCode voxwire_session_next(const struct VoxwireSession *session,
+                                           uint64_t timeout_ms,
+                                           struct VoxwireSessionEvent *out);
+
+// Gives what can be read of it.
+enum VoxwireErrorCode voxwire_session_info(const struct VoxwireSession *session,
+                                           struct VoxwireSessionInfo *out);
+
+// Writes the next `num_samples` of the bot's audio to `samples`, int16 mono of the machine's byte
+// order at the rate of `voxwire_session_info`; silence where there is none. Call it in real time,
+// also while the bot is silent, mostly for 20 ms; it waits for nothing. `delay_us` is how long from
+// now the first sample sounds, microseconds: words, states and reports go by it.
+// `INVALID_ARGUMENT` for more than 1440000 samples.
+enum VoxwireErrorCode voxwire_session_pull(const struct VoxwireSession *session,
+                                           int16_t *samples,
+                                           uint64_t num_samples,
+                                           uint64_t delay_us);
+
+// Takes what the microphone gave, int16 mono of the machine's byte order at 16 kHz, in real time;
+// nothing before the session is up. It waits for nothing.
+enum VoxwireErrorCode voxwire_session_push(const struct VoxwireSession *session,
+                                           const int16_t *samples,
+                                           size_t num_samples);
+
+// Says something to the bot in writing. `INVALID_ARGUMENT` above 65 536 characters,
+// `INVALID_STATE` when the session is not up.
+enum VoxwireErrorCode voxwire_session_send_text(const struct VoxwireSession *session,
+                                                struct VoxwireText text);
+
+// Cuts the bot off, as if the user had spoken. `INVALID_STATE` when the session is not up.
+enum VoxwireErrorCode voxwire_session_interrupt(const struct VoxwireSession *session);
+
+// Closes or opens the microphone; what it hears while closed is not sent. `INVALID_STATE` when the
+// session is not up.
+enum VoxwireErrorCode voxwire_session_mute(const struct VoxwireSession *session, bool muted);
+
+// Sends a message of the application to the bot; `data_json` is JSON of at most 60 KB.
+// `INVALID_ARGUMENT`: it is no JSON, or too large. `INVALID_STATE` when the session is not up.
+enum VoxwireErrorCode voxwire_session_send_message(const struct VoxwireSession *session,
+                                                   struct VoxwireText kind,
+                                                   struct VoxwireText data_json);
+
+// Gives the result of a tool that was called here, JSON. A call that is over is passed over.
+// `INVALID_ARGUMENT`: it is no JSON.
+enum VoxwireErrorCode voxwire_session_finish_tool(const struct VoxwireSession *session,
+                                                  struct VoxwireText call_id,
+                                                  struct VoxwireText result_json);
+
+// Says what went wrong with a tool that was called here, in words that the bot may speak.
+enum VoxwireErrorCode voxwire_session_fail_tool(const struct VoxwireSession *session,
+                                                struct VoxwireText call_id,
+                                                struct VoxwireText reason);
+
+// Ends the session, or stops connecting; takes at most 6 s. What was told can still be read.
+enum VoxwireErrorCode voxwire_session_close(const struct VoxwireSession *session);
+
+// Aborts the control channel's socket, as a broken network would; for tests.
+enum VoxwireErrorCode voxwire_session_drop_control(const struct VoxwireSession *session);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -397,4 +397,40 @@ class Conversation : public Owned<VoxwireConversation, voxwire_conversation_free
   bool over() { return voxwire::get<bool>(voxwire_conversation_over, get()); }
 };
 
+// A conversation with a bot. Several threads may call it at once.
+class Session : public Owned<VoxwireSession, voxwire_session_free> {
+ public:
+  explicit Session(std::string_view url,
+                   const VoxwireSessionOptions &options = voxwire_session_defaults())
+      : Owned(make(voxwire_session_new, text(url), &options)) {}
+
+  // Without a name there was nothing so long; the text lasts until the next call of this.
+  VoxwireSessionEvent next(std::uint64_t timeout_ms) {
+    return voxwire::get<VoxwireSessionEvent>(voxwire_session_next, get(), timeout_ms);
+  }
+  VoxwireSessionInfo info() const {
+    return voxwire::get<VoxwireSessionInfo>(voxwire_session_info, get());
+  }
+  void pull(std::int16_t *samples, std::uint64_t num_samples, std::uint64_t delay_us = 0) {
+    check(voxwire_session_pull(get(), samples, num_samples, delay_us));
+  }
+  void push(const std::int16_t *samples, std::size_t num_samples) {
+    check(voxwire_session_push(get(), samples, num_samples));
+  }
+  void send_text(std::string_view said) { check(voxwire_session_send_text(get(), text(said))); }
+  void interrupt() { check(voxwire_session_interrupt(get())); }
+  void mute(bool muted) { check(voxwire_session_mute(get(), muted)); }
+  void send_message(std::string_view kind, std::string_view data_json) {
+    check(voxwire_session_send_message(get(), text(kind), text(data_json)));
+  }
+  void finish_tool(std::string_view call_id, std::string_view result_json) {
+    check(voxwire_session_finish_tool(get(), text(call_id), text(result_json)));
+  }
+  void fail_tool(std::string_view call_id, std::string_view reason) {
+    check(voxwire_session_fail_tool(get(), text(call_id), text(reason)));
+  }
+  void close() { check(voxwire_session_close(get())); }
+  void drop_control() { check(voxwire_session_drop_control(get())); }
+};
+
 }  // namespace voxwire

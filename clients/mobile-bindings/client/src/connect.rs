@@ -1,18 +1,20 @@
 //! `connect`: from a URL to a session that is ready.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokio::time::{timeout, timeout_at};
+use voxwire_core::wire::Carrier;
 
 use crate::answerer::{Answerer, Handlers};
-use crate::core::{Core, Deadline, Greeting, Url, Wanted};
+use crate::core::{CarrierMemory, Core, Deadline, Greeting, PathsWanted, Remembered, Url, Wanted};
 use crate::error::Error;
 use crate::net::control::Control;
 use crate::net::dialler::Dialler;
+use crate::net::media::MediaSockets;
 use crate::net::random;
 use crate::net::socket::Socket;
-use crate::options::Options;
+use crate::options::{Options, Transport};
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::tool_runner::ToolRunner;
@@ -30,6 +32,9 @@ const MAX_HELLO_BYTES: usize = 16_384 - 512;
 
 const MAX_METADATA_BYTES: usize = 8192;
 
+/// Which servers WebRTC did not come about to, for all sessions of this program.
+static MEMORY: LazyLock<Arc<CarrierMemory>> = LazyLock::new(Arc::default);
+
 /// Connects to a bot and waits until the session is ready. Cancel-safe: nothing is left behind.
 ///
 /// `url` is `ws://host:port`, `https://host`, or with the path that the server is mounted at.
@@ -41,10 +46,18 @@ const MAX_METADATA_BYTES: usize = 8192;
 /// for a place.
 pub async fn connect(url: &str, options: Options) -> Result<Session, Error> {
     let url = Url::parse(url)?;
+    let zero = std::time::Instant::now();
+    let paths = PathsWanted {
+        carriers: carriers(options.transport),
+        keep: options.resume,
+        remembered: Remembered::new(Arc::clone(&MEMORY), url.server()),
+        zero,
+        seed: u32::from_le_bytes(random()),
+    };
     let greeting = Greeting::new(url, wanted(&options)?, random());
     let deadline = Deadline::new(options.connect_timeout, options.waiting_timeout);
-    let core = Core::new(greeting, deadline, options.resume, options.tap);
-    let shared = Arc::new(Shared::new(core));
+    let core = Core::new(greeting, deadline, paths, options.tap);
+    let shared = Arc::new(Shared::new(core, zero));
     let Options { roots, proxy, on_waiting, .. } = options;
     let dialler = Dialler::new(Arc::clone(&shared), roots, proxy, on_waiting);
     let tools = ToolRunner::new(Arc::clone(&shared), options.tools);
@@ -58,7 +71,7 @@ pub async fn connect(url: &str, options: Options) -> Result<Session, Error> {
     let owner = tokio::spawn(own(control, socket, Arc::clone(&shared)));
     let session = Session::new(Arc::clone(&shared), handlers, owner); // dropped, it ends
     if !is_decided(&shared).await {
-        return Err(shared.lock().timed_out(options.connect_timeout));
+        return Err(shared.with(|core, now_us| core.timed_out(options.connect_timeout, now_us)));
     }
     match shared.lock().failure() {
         Some(failure) => Err(failure.clone()),
@@ -86,9 +99,11 @@ async fn is_decided(shared: &Shared) -> bool {
 
 /// Runs a session until it is over, and tells the end.
 async fn own(control: Control, socket: Socket, shared: Arc<Shared>) {
+    let media = MediaSockets::new(Arc::clone(&shared));
     tokio::select! {
         error = control.run(socket) => shared.with(|core, now_us| core.fail(error, now_us)),
         () = ended(&shared) => {}
+        () = media.run() => {}
     }
     shared.with(|core, _| core.close());
 }
@@ -103,6 +118,15 @@ async fn ended(shared: &Shared) {
     let _ = timeout(FLUSH, shared.until(|core| core.link.is_flushed())).await;
     shared.with(|core, _| core.hang_up());
     let _ = timeout(CLOSE, shared.until(|core| core.is_hung_up())).await;
+}
+
+/// What may carry the audio, best first.
+fn carriers(transport: Transport) -> Vec<Carrier> {
+    match transport {
+        Transport::Auto => vec![Carrier::Webrtc, Carrier::Websocket],
+        Transport::WebRtc => vec![Carrier::Webrtc],
+        Transport::WebSocket => vec![Carrier::Websocket],
+    }
 }
 
 /// What the session is asked for with.
@@ -142,6 +166,7 @@ fn wanted(options: &Options) -> Result<Wanted, Error> {
         bot: options.bot.clone(),
         metadata_json,
         tools,
+        webrtc: options.transport != Transport::WebSocket,
         resume: options.resume,
         waits: !options.waiting_timeout.is_zero(),
         resume_ms: options

@@ -2,12 +2,16 @@
 //! called again. Every `now_us` is microseconds of one monotonic clock, of any origin.
 
 mod addresses;
+mod attempt;
 mod cues;
 mod deadline;
 mod ending;
 mod greeting;
 mod inbox;
+mod ladder;
 mod link;
+mod media;
+mod memory;
 mod outbox;
 mod paths;
 mod patience;
@@ -20,12 +24,14 @@ mod tests;
 mod tools;
 mod url;
 mod user_audio;
+mod webrtc;
 
+use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
 
 use voxwire_core::playout::Block;
 use voxwire_core::wire::{
-    BotState, Carrier, Envelope, ErrorCode, Mute, Payload, PlayoutReport, SessionEnded,
+    AudioChunk, BotState, Envelope, ErrorCode, Mute, Payload, PlayoutReport, SessionEnded,
     StateChanged, UserState, Welcome,
 };
 
@@ -33,8 +39,10 @@ pub(crate) use deadline::Deadline;
 use ending::Farewell;
 pub(crate) use greeting::{Again, BUSY, Greeting, Wanted, backoff_ms, expired, is_final};
 pub(crate) use link::{Attach, Link};
+pub(crate) use memory::{CarrierMemory, Remembered};
 use outbox::Outbox;
-use paths::{Opened, Paths, close_of};
+use paths::Paths;
+pub(crate) use paths::PathsWanted;
 use player::Player;
 pub(crate) use requests::Requests;
 pub(crate) use second::Step;
@@ -43,7 +51,7 @@ pub(crate) use url::Url;
 use user_audio::UserAudio;
 
 use crate::error::Error;
-use crate::event::{ConnectionState, Event, EventsSkipped, PathChanged};
+use crate::event::{ConnectionState, Event, EventsSkipped};
 use crate::options::Tap;
 
 /// Everything that a session consists of. `Debug` shows nothing of it: it has secrets, and what was
@@ -55,9 +63,12 @@ pub(crate) struct Core {
     pub(crate) tools: Tools,
     tap: Option<Tap>,
     outbox: Outbox,
-    paths: Paths,
+    pub(crate) paths: Paths,
     player: Option<Player>,
     user: UserAudio,
+    /// Of the user's audio, what was kept ahead of a path with audio of its own, and where that goes
+    /// on; it goes over the control channel.
+    untold: VecDeque<AudioChunk>,
     /// The newest one.
     welcome: Welcome,
     connection: ConnectionState,
@@ -95,11 +106,11 @@ impl Debug for Core {
 }
 
 impl Core {
-    /// A session that is not dialled yet. `keep` = a lost connection is not the end.
+    /// A session that is not dialled yet.
     pub(crate) fn new(
         greeting: Greeting,
         deadline: Deadline,
-        keep: bool,
+        wanted: PathsWanted,
         tap: Option<Tap>,
     ) -> Self {
         Self {
@@ -109,9 +120,10 @@ impl Core {
             tools: Tools::default(),
             tap,
             outbox: Outbox::default(),
-            paths: Paths::new(keep),
+            paths: Paths::new(wanted),
             player: None,
             user: UserAudio::new(),
+            untold: VecDeque::new(),
             welcome: Welcome::default(),
             connection: ConnectionState::Connected,
             state: StateChanged::default(),
@@ -203,6 +215,11 @@ impl Core {
     /// Takes what the microphone gave, int16 mono at 16 kHz.
     pub(crate) fn push(&mut self, samples: &[i16], now_us: u64) {
         self.user.capture(samples, now_us / 1000);
+        if self.user.muted()
+            && let Some(rtc) = self.paths.live()
+        {
+            rtc.push(&vec![0; samples.len()], now_us);
+        }
         self.send_audio(now_us);
     }
 
@@ -219,10 +236,7 @@ impl Core {
 
     /// Does what is due.
     pub(crate) fn tick(&mut self, now_us: u64) {
-        match self.paths.tick(now_us) {
-            Ok(out) => self.say(out, now_us),
-            Err(error) => self.fail(error, now_us),
-        }
+        self.tick_paths(now_us);
         if let Some(player) = &mut self.player {
             player.happen(now_us);
             self.tell(now_us);
@@ -230,40 +244,17 @@ impl Core {
     }
 
     /// When [`tick`](Self::tick) has something to do, or something is to be written.
+    ///
+    /// Paths with connections of their own have somebody who looks after all paths.
     pub(crate) fn next_due_us(&self) -> Option<u64> {
         let player = self.player.as_ref().and_then(Player::next_due_us);
-        let paths = if self.is_over() { None } else { self.paths.next_due_us() };
+        let paths = if self.paths.has_peers() { None } else { self.media_due_us() };
         [player, paths].into_iter().flatten().min()
     }
 
-    /// Plays another path from now on; with the first one the session is up.
-    fn use_path(&mut self, opened: Opened, now_us: u64) {
-        let Opened { path_id, sample_rate, ready, early, replaces } = opened;
-        self.say(replaces.map(close_of), now_us);
-        self.path_id = path_id;
-        let resent = self.user.resume(&ready, now_us / 1000);
-        let changed = PathChanged {
-            path_id,
-            carrier: Carrier::Websocket,
-            resent_ms: resent.resent_ms,
-            lost_ms: resent.lost_ms,
-        };
-        if let Some(player) = &mut self.player {
-            self.outbox.put(Event::PathChanged(changed));
-            player.take_over(now_us);
-            self.tell(now_us);
-        } else {
-            self.player = Some(Player::new(sample_rate));
-            self.begin(changed, now_us);
-        }
-        for mut report in std::mem::take(&mut self.unreported) {
-            report.path_id = path_id;
-            self.say([Payload::PlayoutReport(report)], now_us);
-        }
-        for chunk in early {
-            self.play(&chunk);
-        }
-        self.send_audio(now_us);
+    /// True when there is something to write, or to tell.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.link.is_flushed() || !self.outbox.is_empty()
     }
 
     /// Passes on what happened at the speaker.
@@ -305,16 +296,6 @@ impl Core {
         for payload in payloads {
             let _ = self.link.send(payload, now_us / 1000);
         }
-    }
-
-    /// Sends of the user's audio what waits, while a path takes it.
-    fn send_audio(&mut self, now_us: u64) {
-        let Some(path_id) = self.paths.open() else { return };
-        let link = &mut self.link;
-        let now_ms = now_us / 1000;
-        self.user.send(path_id, now_ms, |chunk| {
-            link.send(Payload::Audio(chunk), now_ms).unwrap_or(false)
-        });
     }
 
     /// The Hello for a socket that was dialled.

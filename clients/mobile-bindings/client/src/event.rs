@@ -57,8 +57,40 @@ pub enum Event {
     Error(wire::Error),
 }
 
-/// The audio of the session goes over another path from now on.
+/// Why the transport `auto` is not on WebRTC; no message says it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FallbackReason {
+    /// The server has none.
+    NotOffered,
+    /// It has, and not for this path.
+    Refused,
+    /// No UDP packet comes through.
+    IceFailed,
+    /// Nor did a TURN server give a relay.
+    TurnFailed,
+    /// Packets come through and the handshake does not.
+    DtlsFailed,
+    /// The server did not answer in time.
+    TimedOut,
+}
+
+impl FallbackReason {
+    /// As the other clients spell it, for instance `ice_failed`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotOffered => "not_offered",
+            Self::Refused => "refused",
+            Self::IceFailed => "ice_failed",
+            Self::TurnFailed => "turn_failed",
+            Self::DtlsFailed => "dtls_failed",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
+/// The audio of the session goes over another path from now on.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PathChanged {
     /// Its number in the session.
     pub path_id: u32,
@@ -69,6 +101,11 @@ pub struct PathChanged {
     /// Of the user's audio, what the bot never hears: nothing carried it for longer than it is
     /// kept, milliseconds.
     pub lost_ms: u64,
+    /// Why it is not WebRTC although `auto` prefers that; `None` when it is, or when WebSocket was
+    /// asked for.
+    pub fallback: Option<FallbackReason>,
+    /// The same as a sentence for people; empty where there is none.
+    pub fallback_detail: String,
 }
 
 /// Whether the control channel is there.

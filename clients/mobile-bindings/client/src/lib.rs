@@ -1,4 +1,4 @@
-//! A conversation with a Voxwire server: control and sound over one WebSocket.
+//! A conversation with a Voxwire server: control over a WebSocket, sound over WebRTC or over it.
 //!
 //! [`connect`] gives a [`Session`]. What the bot says comes as [`Event`]s, each when the speaker
 //! reaches it; sound goes in and out in blocks, on a clock that the caller owns:
@@ -22,6 +22,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`event`] | what a session tells its program |
+//! | [`event_json`] | the same as JSON |
 //! | [`error`] | one error with a closed code, families by what to do next |
 //! | [`handler`] | functions that answer the bot's requests |
 //! | [`tool`] | functions that the bot may call here |
@@ -33,6 +34,7 @@ mod connect;
 mod core;
 pub mod error;
 pub mod event;
+pub mod event_json;
 pub mod handler;
 mod net;
 mod options;
@@ -43,13 +45,14 @@ mod tool_runner;
 
 pub use connect::connect;
 pub use error::{Error, Family};
-pub use event::Event;
+pub use event::{Event, FallbackReason};
 pub use handler::Handler;
-pub use options::{OnWaiting, Options, Proxy, Roots, Tap};
+pub use options::{OnWaiting, Options, Proxy, Roots, Tap, Transport};
 pub use session::{SendText, Session};
 pub use tool::{Tool, ToolCall, ToolError};
 pub use voxwire_core::playout::{Block, Span, SpanKind};
 pub use voxwire_core::wire;
+pub use voxwire_media::{PeerStats, level_db};
 
 /// Rate of the user's audio, Hz.
 pub const CAPTURE_RATE: u32 = 16_000;

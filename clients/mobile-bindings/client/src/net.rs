@@ -2,6 +2,7 @@
 
 pub(crate) mod control;
 pub(crate) mod dialler;
+pub(crate) mod media;
 pub(crate) mod proxy;
 pub(crate) mod refusal;
 pub(crate) mod socket;

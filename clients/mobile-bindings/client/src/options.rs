@@ -10,6 +10,18 @@ use voxwire_core::wire::{Envelope, Waiting};
 use crate::handler::Handler;
 use crate::tool::Tool;
 
+/// What carries the audio.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Transport {
+    /// WebRTC, or the WebSocket where that does not come about; WebRTC again when it does.
+    #[default]
+    Auto,
+    /// WebRTC alone.
+    WebRtc,
+    /// The WebSocket of the control channel.
+    WebSocket,
+}
+
 /// What a server's certificate is checked against.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Roots {
@@ -96,6 +108,8 @@ pub struct Options {
     pub bot: String,
     /// Application data for the bot, a JSON object of at most 8192 bytes.
     pub metadata: Option<Value>,
+    /// What carries the audio.
+    pub transport: Transport,
     /// What the bot may have called here.
     pub tools: Vec<Tool>,
     /// What answers the bot's requests from the first on.
@@ -126,6 +140,7 @@ impl Default for Options {
             token: String::new(),
             bot: String::new(),
             metadata: None,
+            transport: Transport::Auto,
             tools: Vec::new(),
             handlers: Vec::new(),
             connect_timeout: Duration::from_secs(10),

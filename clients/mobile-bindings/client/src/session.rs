@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use voxwire_core::playout::Block;
 use voxwire_core::wire::{AppMessage, Bye, ErrorCode, Interrupt, Payload};
+use voxwire_media::PeerStats;
 
 use crate::PLAYOUT_RATE;
 use crate::answerer::Handlers;
@@ -111,6 +112,13 @@ impl Session {
     #[must_use]
     pub fn round_trip_us(&self) -> Option<u64> {
         self.shared.lock().link.clock.rtt_us()
+    }
+
+    /// What came of the bot's audio over WebRTC, and what had to be made up; `None` over the
+    /// WebSocket, which loses nothing.
+    #[must_use]
+    pub fn media_stats(&self) -> Option<PeerStats> {
+        self.shared.lock().media_stats()
     }
 
     /// Hands out the next block of the bot's audio, int16 mono at
@@ -252,6 +260,14 @@ impl Session {
     /// Aborts the control channel's socket, as a broken network would; for tests.
     pub fn drop_control(&self) {
         self.shared.dropped.notify_waiters();
+    }
+
+    /// Lets the connection of the media path fall silent without telling anybody, as a broken
+    /// network would; over the WebSocket its socket is aborted. For tests.
+    pub fn drop_media(&self) {
+        if !self.shared.with(|core, _| core.paths.drop_silently()) {
+            self.drop_control();
+        }
     }
 
     fn send(&self, payload: Payload) -> Result<(), Error> {

@@ -14,6 +14,8 @@ pub(crate) struct Shared {
     zero: Instant,
     /// Something is to be written, or is due earlier than it was.
     pub(crate) wake: Notify,
+    /// A media path may have something to send, or is due earlier than it was.
+    pub(crate) media: Notify,
     /// Something has changed for whoever waits for the session: up, over, an event.
     pub(crate) changed: Notify,
     /// The socket in use is to be dropped, as a broken network would.
@@ -21,11 +23,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(core: Core) -> Self {
+    /// `zero` is the moment 0 of every `now_us`.
+    pub(crate) fn new(core: Core, zero: Instant) -> Self {
         Self {
             core: Mutex::new(core),
-            zero: Instant::now(),
+            zero,
             wake: Notify::new(),
+            media: Notify::new(),
             changed: Notify::new(),
             dropped: Notify::new(),
         }
@@ -59,8 +63,14 @@ impl Shared {
 
     /// Does something with the state, now, and wakes everybody who may care.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Core, u64) -> T) -> T {
-        let result = act(&mut self.lock(), self.now_us());
+        let (result, media) = {
+            let mut core = self.lock();
+            (act(&mut core, self.now_us()), core.paths.has_peers())
+        };
         self.wake.notify_one();
+        if media {
+            self.media.notify_one();
+        }
         self.changed.notify_waiters();
         result
     }

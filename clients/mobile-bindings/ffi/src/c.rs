@@ -10,6 +10,8 @@ pub mod channel;
 pub mod conversation;
 pub mod memory;
 pub mod playout;
+#[cfg(feature = "client")]
+pub mod session;
 pub mod sound;
 pub mod timeline;
 pub mod tool_calls;

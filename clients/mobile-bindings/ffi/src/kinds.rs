@@ -64,6 +64,22 @@ pub enum OnInterruption {
 
 mirrored!(OnInterruption of tools::OnInterruption { Cancel, Finish, Ask, });
 
+/// What carries the audio of a session.
+#[cfg(feature = "client")]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, uniffi::Enum)]
+pub enum Transport {
+    /// WebRTC, or the WebSocket where that does not come about; WebRTC again when it does.
+    Auto,
+    /// WebRTC alone.
+    WebRtc,
+    /// The WebSocket of the control channel.
+    WebSocket,
+}
+
+#[cfg(feature = "client")]
+mirrored!(Transport of voxwire_client::Transport { Auto, WebRtc, WebSocket, });
+
 /// Where a call is; the last four are final.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, uniffi::Enum)]

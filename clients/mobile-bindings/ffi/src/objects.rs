@@ -5,6 +5,8 @@
 
 mod channel;
 mod conversation;
+#[cfg(feature = "client")]
+mod session;
 mod sound;
 mod timeline;
 mod tools;
@@ -17,6 +19,10 @@ pub use channel::{
     Channel, ChannelOptions, ChannelState, EnvelopeInfo, Receipt, Received, Refusal, inspect,
 };
 pub use conversation::{Conversation, LoggedCall, LoggedTurn, LoggedUtterance, LoggedWord};
+#[cfg(feature = "client")]
+pub(crate) use session::Next;
+#[cfg(feature = "client")]
+pub use session::{ClientTool, Session, SessionEvent, SessionInfo, SessionOptions, Waiting};
 pub use sound::{
     Block, Capture, CapturedPiece, Clock, Gap, Jitter, JitterItem, Packet, Playout, pong,
 };

@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use lexopt::ValueExt;
 use lexopt::prelude::{Long, Short, Value};
+use voxwire_client::Transport;
 
 pub(crate) const HELP: &str = "\
 usage: voxwire-rs talk URL [options]
 
 Hold a conversation with a bot: from WAV files, from text, and on the record.
 
-  --transport T      auto or websocket: what carries the audio (default auto)
+  --transport T      auto, webrtc or websocket: what carries the audio (default auto)
   --in WAV[@MS]      speak this file, any rate, then wait for the bot's turn to end; may be repeated.
                      With @MS it starts MS milliseconds after the bot's next first played word
                      (a barge-in), or when a turn of the bot has ended without one
   --text TEXT        type this, then wait for the bot's turn to end; may be repeated and mixed
   --out WAV          write the bot's media timeline: 16-bit mono, sample 0 is 0 ms
-  --events JSONL     write every event as one JSON object a line, and playout every 100 ms
+  --events JSONL     write every event as one JSON object a line, playout every 100 ms, and at the
+                     end what came over WebRTC
   --timeout S        longest conversation, seconds (default 120 and the length of the files)
   --resume-timeout S when the connection is lost, try for so long to come back
   --token TOKEN      connect token (default: the environment variable VOXWIRE_TOKEN)
@@ -63,6 +65,7 @@ pub(crate) struct Talk {
     pub(crate) resume_timeout: Option<Duration>,
     pub(crate) token: String,
     pub(crate) bot: String,
+    pub(crate) transport: Transport,
     pub(crate) roots: Option<PathBuf>,
     /// Of `drive`: tools whose calls stdin answers.
     pub(crate) tools: Vec<String>,
@@ -113,14 +116,20 @@ fn option(name: &str, parser: &mut lexopt::Parser, talk: &mut Talk) -> Result<()
         "bot" => talk.bot = value.string().map_err(said)?,
         "roots" => talk.roots = Some(value.into()),
         "tool" => talk.tools.push(value.string().map_err(said)?),
-        "transport" if value == "auto" || value == "websocket" => {}
-        "transport" if value == "webrtc" || value == "daily" => {
-            return Err("this version carries audio over WebSocket only".into());
-        }
-        "transport" => return Err("transport is one of auto, websocket".into()),
+        "transport" => talk.transport = transport(&value.string().map_err(said)?)?,
         _ => return Err(format!("there is no option --{name}")),
     }
     Ok(())
+}
+
+fn transport(value: &str) -> Result<Transport, String> {
+    match value {
+        "auto" => Ok(Transport::Auto),
+        "webrtc" => Ok(Transport::WebRtc),
+        "websocket" => Ok(Transport::WebSocket),
+        "daily" => Err("this client joins no Daily room".into()),
+        _ => Err("transport is one of auto, webrtc, websocket".into()),
+    }
 }
 
 /// `a.wav` or `a.wav@1500`; an @ that no number follows belongs to the name.
@@ -177,7 +186,8 @@ mod tests {
             "sing",
             "talk",
             "talk ws://h --timeout 0",
-            "talk ws://h --transport webrtc",
+            "talk ws://h --transport daily",
+            "talk ws://h --transport pigeon",
             "talk ws://h --what x",
             "talk ws://h ws://i",
         ] {

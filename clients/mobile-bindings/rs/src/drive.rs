@@ -9,7 +9,7 @@
 //! | `answer {id, result}`, or `error`, the name of a code | answers one of them |
 //! | `tool_result {id, result}`, or `error`; `tool_progress {id, note}` | a call of `--tool` |
 //! | `clock {echo}` | answered by `clock {echo, t_s}`: the clock of `block` |
-//! | `drop_control` | the socket breaks |
+//! | `drop_control`, `drop_media` | the socket breaks, the connection of the audio does |
 //! | `close`, end of file | the session ends |
 //!
 //! Beside the events stdout has `waiting {position, estimated_ms}` while the server has no place, `ready
@@ -138,6 +138,7 @@ async fn direct(session: &Session, log: &Log, calls: &Calls, zero: Instant) -> R
             "tool_result" => calls.answer(&asked),
             "tool_progress" => calls.progress(&asked),
             "drop_control" => session.drop_control(),
+            "drop_media" => session.drop_media(),
             "clock" => {
                 let t_s = zero.elapsed().as_secs_f64();
                 say(log, "clock", json!({"echo": asked.get("echo"), "t_s": t_s}));

@@ -2,7 +2,6 @@
 
 mod arguments;
 mod drive;
-mod event_json;
 mod record;
 mod resampler;
 mod sound;
@@ -154,6 +153,7 @@ fn options(talk: &Talk) -> Result<Options, Error> {
     Ok(Options {
         token: talk.token.clone(),
         bot: talk.bot.clone(),
+        transport: talk.transport,
         resume_timeout: talk.resume_timeout,
         roots,
         ..Options::default()

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Map, Value};
+use voxwire_client::event_json::written;
 use voxwire_client::wire::ErrorCode;
 use voxwire_client::{Block, Error, Event};
 
-use crate::event_json::written;
 use crate::wav::TimelineWriter;
 
 /// How often the position is written, milliseconds.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::Map;
+use serde_json::{Map, Value, json};
 use voxwire_client::wire::ErrorCode;
 use voxwire_client::{CAPTURE_RATE, Error, OnWaiting, Session};
 
@@ -107,6 +107,7 @@ impl Conversation<'_> {
         });
         let script = async {
             self.follow(steps).await?;
+            self.tell_media();
             self.session.end().await;
             std::future::pending::<Result<(), Error>>().await
         };
@@ -120,6 +121,27 @@ impl Conversation<'_> {
 
     fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down what came over WebRTC, and what was made up in place of the rest.
+    fn tell_media(&self) {
+        let Some(stats) = self.session.media_stats() else { return };
+        let inbound = stats.inbound;
+        let fields = json!({
+            "received": inbound.jitter.received,
+            "lost": inbound.jitter.lost,
+            "late": inbound.jitter.late,
+            "concealed_ms": inbound.jitter.concealed_ms,
+            "covered_ms": inbound.covered_ms,
+            "target_ms": inbound.jitter.target_ms,
+            "underrun_ms": self.session.concealed_ms(),
+            "sent": stats.sent,
+        });
+        let mut record = self.record();
+        let now_ms = record.log.now_ms();
+        if let Value::Object(fields) = fields {
+            record.log.write(now_ms, "media", fields);
+        }
     }
 
     /// Writes every event down.

@@ -50,6 +50,7 @@ _FEATURES: Final = (
     wire.Feature.FEATURE_CHUNKS,
     wire.Feature.FEATURE_WEBSOCKET_AUDIO,
     wire.Feature.FEATURE_KEPT_CAPTURE,
+    wire.Feature.FEATURE_USER_ACTIVITY,
 )
 
 BUSY: Final = (ErrorCode.CAPACITY, ErrorCode.RATE_LIMITED)

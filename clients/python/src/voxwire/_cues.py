@@ -57,6 +57,7 @@ class Cues:
         self._held: list[_Held] = []
         self._immediate = 0
         self._user = events.UserState.UNKNOWN
+        self._user_muted = False
 
     @property
     def speaking(self) -> bool:
@@ -93,7 +94,7 @@ class Cues:
             self._held.sort(key=lambda held: held.event.media_ms)
             return None
         self._immediate += 1
-        self._user = event.user
+        self._user, self._user_muted = event.user, event.user_muted
         return event
 
     def cut(self, media_ms: int, until_ms: int) -> list[events.Event]:
@@ -178,8 +179,8 @@ class Cues:
         return reached.passed_ms
 
     def _release(self, held: _Held) -> events.StateChanged:
-        """The change as it applies now: what the user does may have changed since."""
+        """The change as it applies now: what the user does or may do may have changed since."""
         if held.after_immediate == self._immediate:
-            self._user = held.event.user
+            self._user, self._user_muted = held.event.user, held.event.user_muted
             return held.event
-        return replace(held.event, user=self._user)
+        return replace(held.event, user=self._user, user_muted=self._user_muted)

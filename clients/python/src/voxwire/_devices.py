@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -134,8 +134,15 @@ def _speaker_pace() -> Pace:
 class GuardedSpeaker:
     """A speaker whose exceptions are MediaError, and whose pace is watched."""
 
-    def __init__(self, speaker: "Speaker", *, clock: Clock = SYSTEM_CLOCK) -> None:
-        """Wraps a speaker."""
+    def __init__(
+        self,
+        speaker: "Speaker",
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        played: Callable[[Block], object] = bool,
+    ) -> None:
+        """Wraps a speaker; `played` is told of each block that it has taken."""
+        self._played = played
         self._speaker = speaker
         self._clock = clock
         self._pace = _speaker_pace()
@@ -175,6 +182,7 @@ class GuardedSpeaker:
             except RAISED as error:
                 made = device_error("the speaker", error)
                 raise made from made.__cause__
+        self._played(block)
 
     def close(self) -> None:
         """Ends; a failure is logged, since nothing is to be played any more."""

@@ -32,6 +32,9 @@ class Feature(StrEnum):
     TOOL_PROGRESS = "tool_progress"
     """`ToolCall.progress` reaches the bot."""
 
+    USER_ACTIVITY = "user_activity"
+    """`Session.user_activity` reaches the server."""
+
     CLOCK = "clock"
     """`Session.round_trip_ms` is measured."""
 
@@ -40,6 +43,7 @@ _OF_WIRE: Final = {
     wire.Feature.FEATURE_RESUME: (Feature.RECONNECT, Feature.REPLAY),
     wire.Feature.FEATURE_WORDS: (Feature.WORD_TIMES,),
     wire.Feature.FEATURE_PLAYOUT_REPORTS: (Feature.HEARD_WORDS,),
+    wire.Feature.FEATURE_USER_ACTIVITY: (Feature.USER_ACTIVITY,),
     wire.Feature.FEATURE_CLIENT_TOOLS: (Feature.TOOL_DECLARATIONS, Feature.TOOL_PROGRESS),
 }
 

@@ -8,6 +8,7 @@ from typing import Final
 from voxwire._devices import GuardedSpeaker
 from voxwire._opening import Opened
 from voxwire._player import TICK_MS, Player
+from voxwire._sound import SoundStream, SoundTaps
 from voxwire.audio import Speaker
 from voxwire_protocol import events, wire
 from voxwire_protocol.clocks import Clock
@@ -47,7 +48,9 @@ class Playback:
         self.player: Player | None = None
         self.silent = False
         """True while no path carries audio: flushes are answered on the next one."""
-        self._speaker = GuardedSpeaker(speaker, clock=clock)
+        self.sound = SoundTaps()
+        """Who else listens to the bot's voice."""
+        self._speaker = GuardedSpeaker(speaker, clock=clock, played=self.sound.put)
         self._emit = emit
         self._send = send
         self._path_id = 0
@@ -78,6 +81,10 @@ class Playback:
                 target_ms=target_ms, continuous=continuous, make_up=opened.path.make_up
             )
         return self.player
+
+    def stream(self) -> SoundStream:
+        """The bot's voice from now on, for one more listener."""
+        return self.sound.stream(self._rate)
 
     def replace(self, speaker: Speaker) -> Speaker:
         """Has another speaker play from the next block on.

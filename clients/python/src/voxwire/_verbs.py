@@ -132,6 +132,14 @@ class Verbs:
         """
         self._runtime.send(wire.Envelope(interrupt=wire.Interrupt()))
 
+    async def user_activity(self) -> None:
+        """Says that the user is there although he neither speaks nor types: he reads, he scrolls.
+
+        The server's idle time begins anew. Call it as often as something happens: at most one a
+        second is sent, and none where the other end takes none (`Feature.USER_ACTIVITY`).
+        """
+        self._runtime.user_active()
+
     async def mute(self, muted: bool = True) -> None:
         """Closes or opens the microphone; what it hears while closed is not sent.
 
@@ -232,6 +240,26 @@ class Verbs:
             json_text(data, "data", max_bytes=MAX_DATA_BYTES),
             self._wait_ms(timeout_ms),
         )
+
+    async def acknowledged(self, *, timeout_ms: float | None = None) -> None:
+        """Waits until the server has everything that was sent so far. Cancel-safe.
+
+        Messages of any kind (texts, context, keys, messages of the application, mutes) are
+        numbered and acknowledged, within 250 ms as a rule; sound is not. A lost connection is
+        waited out: what was sent goes out again. It says nothing of what the bot makes of it:
+        `call` is answered by its program.
+
+        Args:
+            timeout_ms: Longest wait, milliseconds; None = `Timeouts.wait_ms`.
+
+        Raises:
+            TransportError: TIMEOUT; CONNECTION_LOST: the session went on from a snapshot without
+                something of it (`EventsSkipped.unsent`): send that again.
+            UsageError: INVALID_STATE: the session has ended; UNSUPPORTED: the other end
+                acknowledges nothing (`voxwire.rtvi`).
+            VoxwireError: Why the session ended.
+        """
+        await self._runtime.acknowledged(self._wait_ms(timeout_ms))
 
     def handle(self, method: str, function: Callable[[Any], Any]) -> Callable[[], None]:
         """Answers what the bot's program asks of this one.

@@ -17,12 +17,14 @@ from voxwire._options import Options, path_name
 from voxwire._report import report_of
 from voxwire._runtime import Runtime
 from voxwire._simulate import Simulation
+from voxwire._sound import SoundStream
+from voxwire._states import ClientStatus
 from voxwire._tap import Tap, check_tap
 from voxwire._verbs import MAX_NAME_CHARS, Verbs
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
 from voxwire_protocol.errors import ErrorCode, TransportError, UsageError
-from voxwire_protocol.events import ConnectionState, Event, Quality
+from voxwire_protocol.events import ConnectionState, EndReason, Event, Quality, StateChanged
 
 __all__ = ["Session"]
 
@@ -101,6 +103,19 @@ class Session(Verbs):
         return self._runtime.inbox.connection
 
     @property
+    def status(self) -> ClientStatus:
+        """What the client is doing: ``ready``, ``reconnecting``, ``closing`` or ``closed``.
+
+        Where `connection` is about the control channel alone, this is about the media path, too.
+        """
+        return self._runtime.status
+
+    @property
+    def close_reason(self) -> EndReason | None:
+        """Who ended the session, or that it failed; None = it is not ``closed``."""
+        return self._runtime.close_reason
+
+    @property
     def features(self) -> frozenset[Feature]:
         """What the other end does in this session; what is not in it is not made up."""
         return self._runtime.features
@@ -117,6 +132,11 @@ class Session(Verbs):
     def latency(self) -> Latency:
         """How long the user waited for the bot, over the turns so far."""
         return self._runtime.latency.latency
+
+    @property
+    def state(self) -> StateChanged:
+        """What bot and user do now, and whether the bot listens: the newest `StateChanged`."""
+        return self._runtime.state
 
     @property
     def audio(self) -> LiveAudio:
@@ -185,6 +205,18 @@ class Session(Verbs):
             An async iterator with a queue of its own. It ends with the session, or by `close`.
         """
         return self._runtime.events.stream(_event_types(types))
+
+    def sound(self) -> SoundStream:
+        """The bot's voice from now on, as it is played: ``async for block in session.sound()``.
+
+        Beside the speaker, and whatever that is: for a recorder, an avatar, a recogniser. Several
+        may listen at once, each to all of it.
+
+        Returns:
+            An async iterator of blocks of 20 ms, with a queue of its own (5 s). It ends with the
+            session, or by `close`.
+        """
+        return self._runtime.sound()
 
     def on(self, types: type[Any] | tuple[type[Any], ...], function: Handler) -> Callable[[], None]:
         """Has a function called with each event of a type from now on.

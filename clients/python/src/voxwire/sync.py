@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from anyio.from_thread import start_blocking_portal
 
@@ -28,10 +28,14 @@ from voxwire._dispatcher import Handler
 from voxwire._environment import Environment
 from voxwire._features import Feature
 from voxwire._files import FileAcceptance
+from voxwire._live.audio import Levels
+from voxwire._live.backend import Device
 from voxwire._peer import Peer
 from voxwire._prepare import Prepared as AsyncPrepared
 from voxwire._session_loop import Portal, SessionLoop
 from voxwire._simulate import Simulation
+from voxwire._sound import SoundStream as AsyncSoundStream
+from voxwire._states import ClientStatus
 from voxwire._tap import Tap
 from voxwire._timeouts import Timeouts
 from voxwire._verbs import suppress_ended
@@ -39,9 +43,20 @@ from voxwire._voice import PlayResult
 from voxwire.audio import MicrophoneLike, Playable, SpeakerLike
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
+from voxwire.playout import Block
 from voxwire.session import Session as AsyncSession
 from voxwire.tokens import TokenLike
-from voxwire_protocol.events import ConnectionState, Event, Quality
+from voxwire_protocol.events import (
+    ConnectionState,
+    DeviceKind,
+    EndReason,
+    Event,
+    Quality,
+    StateChanged,
+)
+
+if TYPE_CHECKING:
+    from voxwire.diagnosis import DeviceStatus
 
 __all__ = [
     "Connection",
@@ -49,7 +64,9 @@ __all__ = [
     "LiveAudio",
     "Prepared",
     "Session",
+    "SoundStream",
     "connect",
+    "device_states",
     "prepare",
 ]
 
@@ -64,6 +81,11 @@ class Connection:
         """Takes what is entered in the loop; use `connect`."""
         self._connection = connection
         self._stack = ExitStack()
+
+    @property
+    def status(self) -> ClientStatus:
+        """What the client is doing: see `voxwire.ClientStatus`."""
+        return self._connection.status
 
     def __enter__(self) -> "Session":
         """Starts the loop's thread, dials, and waits until the session is ready.
@@ -132,6 +154,20 @@ def prepare(
     return Prepared(prepared)
 
 
+def device_states(
+    *,
+    microphone: bool | int | Device | None = True,
+    speaker: bool | int | Device | None = True,
+    environment: Environment | None = None,
+) -> "dict[DeviceKind, DeviceStatus]":
+    """Whether a microphone and a speaker can be had, before `connect`: `voxwire.device_states`."""
+    from voxwire.diagnosis import device_states
+
+    look = partial(device_states, microphone=microphone, speaker=speaker, environment=environment)
+    with start_blocking_portal(name="voxwire-sync") as portal:
+        return portal.call(look)
+
+
 class EventStream(Generic[EventT]):
     """Events of some types, from the moment on that it was made; got from `Session.events`."""
 
@@ -150,6 +186,41 @@ class EventStream(Generic[EventT]):
         Raises:
             StopIteration: The session ended in order, or the stream was closed.
             VoxwireError: The session ended otherwise.
+        """
+        return self._loop.next(self._stream)
+
+    def close(self) -> None:
+        """Ends the stream; what is queued can still be read."""
+        self._loop.look(self._stream.close)
+
+
+class SoundStream:
+    """The bot's voice from the moment on that it was made; got from `Session.sound`."""
+
+    def __init__(self, stream: AsyncSoundStream, loop: SessionLoop) -> None:
+        """Reads the loop's stream; use `Session.sound`."""
+        self._stream = stream
+        self._loop = loop
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the samples, Hz."""
+        return self._stream.sample_rate
+
+    @property
+    def skipped(self) -> int:
+        """Blocks that were given up, since nobody read them within 5 s."""
+        return self._stream.skipped
+
+    def __iter__(self) -> Iterator[Block]:
+        """Iterates over the blocks, 20 ms each, until the session ends."""
+        return self
+
+    def __next__(self) -> Block:
+        """Waits for the next block.
+
+        Raises:
+            StopIteration: The session has ended, or the stream was closed.
         """
         return self._loop.next(self._stream)
 
@@ -177,15 +248,19 @@ class LiveAudio:
         """Sets, in the loop, what can be set."""
         self._loop.look(setattr, self._audio, name, value)
 
+    def levels_every(self, every_ms: float = 100) -> Iterator[Levels]:
+        """How loud both sides are, again and again: `voxwire.LiveAudio.levels_every`."""
+        return _Reading(self._loop.look(self._audio.levels_every, every_ms), self._loop)
 
-class _Reading(Iterator[Event]):
-    """What ``for event in session`` goes through. It lives as long as the loop does."""
+
+class _Reading(Iterator[_ReadT]):
+    """An async iterator of the loop, read from here. It lives as long as the loop does."""
 
     def __init__(self, reading: Any, loop: SessionLoop) -> None:
         self._reading = reading
         self._loop = loop
 
-    def __next__(self) -> Event:
+    def __next__(self) -> _ReadT:
         return self._loop.next(self._reading)
 
 
@@ -229,6 +304,16 @@ class Session:
         return self._get(lambda it: it.connection)
 
     @property
+    def status(self) -> ClientStatus:
+        """What the client is doing: ``ready``, ``reconnecting``, ``closing`` or ``closed``."""
+        return self._get(lambda it: it.status)
+
+    @property
+    def close_reason(self) -> EndReason | None:
+        """Who ended the session, or that it failed; None = it is not ``closed``."""
+        return self._get(lambda it: it.close_reason)
+
+    @property
     def features(self) -> frozenset[Feature]:
         """What the other end does in this session."""
         return self._get(lambda it: it.features)
@@ -242,6 +327,11 @@ class Session:
     def latency(self) -> Latency:
         """How long the user waited for the bot, over the turns so far."""
         return self._get(lambda it: it.latency)
+
+    @property
+    def state(self) -> StateChanged:
+        """What bot and user do now, and whether the bot listens."""
+        return self._get(lambda it: it.state)
 
     @property
     def audio(self) -> LiveAudio:
@@ -298,6 +388,10 @@ class Session:
         """Events of some types from now on, for one more reader, in any thread."""
         return EventStream(self._get(lambda it: it.events(*types)), self._loop)
 
+    def sound(self) -> SoundStream:
+        """The bot's voice from now on, as it is played, in any thread: `voxwire.Session.sound`."""
+        return SoundStream(self._get(lambda it: it.sound()), self._loop)
+
     def on(self, types: type[Any] | tuple[type[Any], ...], function: Handler) -> Callable[[], None]:
         """Has a function called with each event of a type, in the loop's thread.
 
@@ -339,6 +433,10 @@ class Session:
         """Cuts the bot off, as if the user had spoken: `voxwire.Session.interrupt`."""
         self._do(self._session.interrupt)
 
+    def user_activity(self) -> None:
+        """Says that the user is there: `voxwire.Session.user_activity`."""
+        self._do(self._session.user_activity)
+
     def mute(self, muted: bool = True) -> None:
         """Closes or opens the microphone: `voxwire.Session.mute`."""
         self._do(self._session.mute, muted)
@@ -368,6 +466,10 @@ class Session:
     def call(self, method: str, data: Any = None, *, timeout_ms: float | None = None) -> Any:
         """Asks the bot's program, and waits for its answer: `voxwire.Session.call`."""
         return self._do(self._session.call, method, data, timeout_ms=timeout_ms)
+
+    def acknowledged(self, *, timeout_ms: float | None = None) -> None:
+        """Waits until the server has what was sent so far: `voxwire.Session.acknowledged`."""
+        self._do(self._session.acknowledged, timeout_ms=timeout_ms)
 
     def handle(self, method: str, function: Callable[[Any], Any]) -> Callable[[], None]:
         """Answers, in the loop's thread, what the bot's program asks: `voxwire.Session.handle`."""

@@ -49,6 +49,7 @@ def _state_changed(message: wire.StateChanged) -> events.Event:
         bot=_enum(events.BotState, wire.BotState.DESCRIPTOR, message.bot),
         user=_enum(events.UserState, wire.UserState.DESCRIPTOR, message.user),
         media_ms=message.media_ms,
+        user_muted=message.user_muted,
     )
 
 

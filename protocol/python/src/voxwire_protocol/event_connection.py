@@ -91,7 +91,7 @@ class Snapshot:
         call_ids: Open tool calls.
         bot: What the bot is doing.
         user: What the user is doing.
-        user_muted: True while the server ignores the user's audio.
+        user_muted: True while this client has the microphone closed, as the server knows it.
     """
 
     turns: tuple[Turn, ...]

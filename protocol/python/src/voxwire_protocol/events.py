@@ -167,11 +167,14 @@ class StateChanged:
         bot: What the bot is doing.
         user: What the user is doing.
         media_ms: Where on the media clock it took effect, milliseconds; 0 = at once.
+        user_muted: True while the bot does not listen to the user, by its own rules; the client's
+            microphone has no part in it.
     """
 
     bot: BotState
     user: UserState
     media_ms: int = 0
+    user_muted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,13 @@ from voxwire_protocol.gen.voxwire.v1.files_pb2 import (
     FilePiece,
     FileTaken,
 )
-from voxwire_protocol.gen.voxwire.v1.input_pb2 import AppMessage, Interrupt, Mute, SendText
+from voxwire_protocol.gen.voxwire.v1.input_pb2 import (
+    AppMessage,
+    Interrupt,
+    Mute,
+    SendText,
+    UserActivity,
+)
 from voxwire_protocol.gen.voxwire.v1.media_pb2 import (
     AudioChunk,
     Flush,
@@ -170,6 +176,7 @@ __all__ = [
     "Turn",
     "TurnMetrics",
     "TurnRole",
+    "UserActivity",
     "UserState",
     "UtteranceEnd",
     "UtteranceEnded",

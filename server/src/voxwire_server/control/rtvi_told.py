@@ -24,6 +24,8 @@ TOLD_BY_SESSION: Final = frozenset(
         "bot-ready",
         "user-started-speaking",
         "user-stopped-speaking",
+        "user-mute-started",
+        "user-mute-stopped",
         "bot-started-speaking",
         "bot-stopped-speaking",
         "bot-interrupted",

@@ -18,7 +18,11 @@ class ConversationState:
     def __init__(self) -> None:
         self.bot: wire.BotState = _Bot.BOT_STATE_STARTING
         self.user: wire.UserState = _User.USER_STATE_SILENT
+        self.user_muted = False
+        """Whether the pipeline drops what the user says."""
         self._speaking = False
+        self._spoken_from_ms = 0
+        self._told_muted = False
         self._owed = 0
         self._responding = False
         self._answered = True
@@ -44,6 +48,16 @@ class ConversationState:
         self._owed = 0 if self._answered else 1
         return self._set(user=_User.USER_STATE_SILENT)
 
+    def muted(self, *, muted: bool) -> wire.StateChanged | None:
+        """The pipeline listens to the user no more, or again: one of its mute strategies.
+
+        While the bot speaks it takes effect where its voice began, since that may be still to come.
+        """
+        self.user_muted = muted
+        if self.bot == _Bot.BOT_STATE_STARTING:
+            return None  # told when it has started
+        return self._settle(self._spoken_from_ms if self._speaking else 0)
+
     def answer_owed(self) -> wire.StateChanged | None:
         """Something other than speech asks for an answer (typed text, a tool's result)."""
         self._owed = 1
@@ -68,7 +82,7 @@ class ConversationState:
 
     def bot_started(self, media_ms: int) -> wire.StateChanged | None:
         """The bot's voice was placed from ``media_ms`` on."""
-        self._speaking = True
+        self._speaking, self._spoken_from_ms = True, media_ms
         return self._settle(media_ms)
 
     def bot_stopped(self) -> wire.StateChanged | None:
@@ -88,7 +102,8 @@ class ConversationState:
             bot = _Bot.BOT_STATE_THINKING
         else:
             bot = _Bot.BOT_STATE_IDLE
-        if bot == self.bot and user == self.user:
+        muted = self.user_muted
+        if (bot, user, muted) == (self.bot, self.user, self._told_muted):
             return None
-        self.bot, self.user = bot, user
-        return wire.StateChanged(bot=bot, user=user, media_ms=media_ms)
+        self.bot, self.user, self._told_muted = bot, user, muted
+        return wire.StateChanged(bot=bot, user=user, media_ms=media_ms, user_muted=muted)

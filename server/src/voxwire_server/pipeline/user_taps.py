@@ -7,6 +7,8 @@ from pipecat.frames.frames import (
     Frame,
     InterimTranscriptionFrame,
     TranscriptionFrame,
+    UserMuteStartedFrame,
+    UserMuteStoppedFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
@@ -54,7 +56,7 @@ class UserTaps:
         self._new_turn(self.turn_id)
 
     def speech(self, frame: Frame) -> None:
-        """A frame that says when the user speaks came up through the pipeline."""
+        """A frame that says when the user speaks, or may, came up through the pipeline."""
         wires = self._wires
         if isinstance(frame, UserStartedSpeakingFrame):
             self._next_turn()
@@ -70,6 +72,9 @@ class UserTaps:
             wires.emit_state(wires.state.user_stopped())
             if self.recognised_by_others:  # a model that hears by itself brings no transcript
                 self._wordless.stopped()
+        elif isinstance(frame, UserMuteStartedFrame | UserMuteStoppedFrame):
+            muted = isinstance(frame, UserMuteStartedFrame)
+            wires.emit_state(wires.state.muted(muted=muted))
 
     def no_answer(self) -> None:
         """No answer will come to what the user said last."""

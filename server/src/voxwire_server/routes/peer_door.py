@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from voxwire_server.routes.control import ControlRoute
 from voxwire_server.routes.entrance import Receive, Send
+from voxwire_server.routes.passages import serve_passage
 from voxwire_server.routes.peers import PEER_SUBPROTOCOL, PeerKey, SealError
 from voxwire_server.routes.sockets import SocketControl
 
@@ -22,9 +23,11 @@ class PeerDoor:
         control: Serves whom they bring.
         key: Opens what they say.
         me: Name of this process.
+        app: Answers requests that name it.
     """
 
-    def __init__(self, control: ControlRoute, key: PeerKey, me: str) -> None:
+    def __init__(self, control: ControlRoute, key: PeerKey, me: str, app: Any) -> None:
+        self._app = app
         self._control = control
         self._key = key
         self._me = me
@@ -41,13 +44,17 @@ class PeerDoor:
         try:
             async with asyncio.timeout(_SPEAKS_S):
                 sealed = (await receive()).get("text") or ""
-                hello = (await receive()).get("bytes") or b""
-            if len(sealed) > _MAX_SEALED_CHARS:
-                raise SealError
-            errand = self._key.open(sealed, hello, self._me)
+                if len(sealed) > _MAX_SEALED_CHARS:
+                    raise SealError
+                head = self._key.open_head(sealed, self._me)
+                hello = b"" if head is not None else (await receive()).get("bytes") or b""
+            errand = None if head is not None else self._key.open(sealed, hello, self._me)
         except (SealError, TimeoutError):
             await send(
                 {"type": "websocket.close", "code": _POLICY, "reason": "not of this service"}
             )
             return
-        await self._control.attach(errand, receive, send, socket, carried=True)
+        if head is not None:
+            await serve_passage(self._app, head, scope, receive, send, socket)
+        elif errand is not None:
+            await self._control.attach(errand, receive, send, socket, carried=True)

@@ -24,6 +24,7 @@ from voxwire_server.routes.entrance import Receive, Send
 from voxwire_server.session.store import Replica
 
 __all__ = [
+    "CARRIED",
     "PEER_PATH",
     "PEER_SUBPROTOCOL",
     "Carrier",
@@ -32,12 +33,15 @@ __all__ = [
     "PeerKey",
     "SealError",
     "addresses_of",
+    "dial",
 ]
 
 _log = logging.getLogger("voxwire.peers")
 
 PEER_PATH: Final = "/v1/peer"
 PEER_SUBPROTOCOL: Final = "voxwire-peer.v1"
+CARRIED: Final = "voxwire.carried"
+"""In the ASGI scope of what another process has let in."""
 CONNECTS_S: Final = 1.0
 """How long the other process may take to let somebody in, seconds."""
 _GOOD_S: Final = 30
@@ -89,17 +93,30 @@ class PeerKey:
             errand: Who is carried.
             to: Name of the process.
         """
-        said = json.dumps(
-            {
-                "to": to,
-                "at": self._now_s(),
-                "address": errand.address,
-                "local": errand.is_local,
-                "origin": errand.origin.decode("latin-1"),
-                "headers": dict(errand.headers),
-            }
-        )
-        return f"{_mac(self._keys[0], said, errand.hello)} {said}"
+        said = {
+            "address": errand.address,
+            "local": errand.is_local,
+            "origin": errand.origin.decode("latin-1"),
+            "headers": dict(errand.headers),
+        }
+        return self._seal(said, errand.hello, to)
+
+    def seal_head(self, head: Mapping[str, Any], to: str) -> str:
+        """What is said to another process before a request of its own: the head of it."""
+        return self._seal({"head": head}, b"", to)
+
+    def _seal(self, what: Mapping[str, Any], data: bytes, to: str) -> str:
+        said = json.dumps({"to": to, "at": self._now_s(), **what})
+        return f"{_mac(self._keys[0], said, data)} {said}"
+
+    def open_head(self, sealed: str, me: str) -> dict[str, Any] | None:
+        """The head of a request for this process; None = it is no such.
+
+        Raises:
+            SealError: It looks like one, and is of nobody of this service, or not for this process,
+                or not of now.
+        """
+        return None if '"head": {' not in sealed else self._open(sealed, b"", me).get("head")
 
     def open(self, sealed: str, hello: bytes, me: str) -> Errand:
         """Who is carried to this process.
@@ -112,14 +129,7 @@ class PeerKey:
         Raises:
             SealError: Nobody of this service has said that, or not to this process, or not now.
         """
-        mac, _, said = sealed.partition(" ")
-        claimed = mac.encode()
-        good = [hmac.compare_digest(_mac(key, said, hello).encode(), claimed) for key in self._keys]
-        if not any(good):
-            raise SealError
-        errand = json.loads(said)
-        if errand["to"] != me or abs(self._now_s() - errand["at"]) > _GOOD_S:
-            raise SealError
+        errand = self._open(sealed, hello, me)
         return Errand(
             hello,
             errand["address"],
@@ -127,6 +137,17 @@ class PeerKey:
             errand["origin"].encode("latin-1"),
             errand["headers"],
         )
+
+    def _open(self, sealed: str, data: bytes, me: str) -> dict[str, Any]:
+        mac, _, said = sealed.partition(" ")
+        claimed = mac.encode()
+        good = [hmac.compare_digest(_mac(key, said, data).encode(), claimed) for key in self._keys]
+        if not any(good):
+            raise SealError
+        opened = json.loads(said)
+        if opened["to"] != me or abs(self._now_s() - opened["at"]) > _GOOD_S:
+            raise SealError
+        return opened
 
 
 def _mac(key: bytes, said: str, hello: bytes) -> str:
@@ -158,7 +179,7 @@ class Carrier:
 
     def __init__(self, key: PeerKey, *, max_bytes: int = wire.DEFAULT_MAX_MESSAGE_BYTES) -> None:
         self._key = key
-        self._max_bytes = 2 * max_bytes
+        self._max_bytes = max_bytes
 
     async def carry(self, errand: Errand, to: Replica, receive: Receive, send: Send) -> bool:
         """Pump between a client's socket and another process, until either side has closed.
@@ -175,12 +196,8 @@ class Carrier:
         Raises:
             PeerBusyError: It lives, and takes nobody: neither was the client told anything.
         """
-        try:
-            peer = await self._dial(to.peer_url)
-        except InvalidStatus as error:
-            raise PeerBusyError(error.response.status_code) from None
-        except (OSError, TimeoutError, WebSocketException, ValueError) as error:
-            _log.warning("process %s cannot be reached: %s", to.name, type(error).__name__)
+        peer = await dial(to, max_bytes=self._max_bytes)
+        if peer is None:
             return False
         async with peer:
             try:
@@ -202,22 +219,40 @@ class Carrier:
                         _log.warning("a client is not carried any more", exc_info=outcome)
         return True
 
-    async def _dial(self, url: str) -> ClientConnection:
-        settings: dict[str, Any] = {
-            "subprotocols": [Subprotocol(PEER_SUBPROTOCOL)],
-            "open_timeout": CONNECTS_S,
-            "close_timeout": CONNECTS_S,
-            "ping_interval": None,  # client and owner ask each other
-            "compression": None,
-            "max_size": self._max_bytes,
-            "proxy": None,
-        }
+
+async def dial(
+    to: Replica, *, max_bytes: int = wire.DEFAULT_MAX_MESSAGE_BYTES
+) -> ClientConnection | None:
+    """A line to another process; None = it cannot be reached.
+
+    Args:
+        to: The process; it has a ``peer_url``.
+        max_bytes: Largest message.
+
+    Raises:
+        PeerBusyError: It lives, and takes nobody.
+    """
+    settings: dict[str, Any] = {
+        "subprotocols": [Subprotocol(PEER_SUBPROTOCOL)],
+        "open_timeout": CONNECTS_S,
+        "close_timeout": CONNECTS_S,
+        "ping_interval": None,  # client and owner ask each other
+        "compression": None,
+        "max_size": 2 * max_bytes,
+        "proxy": None,
+    }
+    url = to.peer_url
+    try:
         if url.startswith("unix:"):
-            return await unix_connect(
-                url.removeprefix("unix:"), f"ws://peer{PEER_PATH}", **settings
-            )
+            path = url.removeprefix("unix:")
+            return await unix_connect(path, f"ws://peer{PEER_PATH}", **settings)
         parts = urlsplit(url)
         return await connect(f"{parts.scheme}://{parts.netloc}{PEER_PATH}", **settings)
+    except InvalidStatus as error:
+        raise PeerBusyError(error.response.status_code) from None
+    except (OSError, TimeoutError, WebSocketException, ValueError) as error:
+        _log.warning("process %s cannot be reached: %s", to.name, type(error).__name__)
+        return None
 
 
 async def _up(receive: Receive, peer: ClientConnection) -> None:

@@ -135,6 +135,7 @@ class Offers:
         ice: The STUN and TURN servers.
         uploads: The files that stock clients have uploaded.
         about: What ``bot-ready`` says of this server.
+        mark: What every ``pc_id`` begins with.
     """
 
     def __init__(
@@ -145,7 +146,9 @@ class Offers:
         *,
         uploads: Uploads,
         about: dict[str, Any],
+        mark: str = "",
     ) -> None:
+        self._mark = mark
         self._directory = directory
         self._settings = settings
         self._ice = ice
@@ -216,7 +219,7 @@ class Offers:
             raise
         finally:
             self._answering.remove(owner)
-        pc_id = secrets.token_urlsafe(24)
+        pc_id = self._mark + secrets.token_urlsafe(24)
         entry = self._connections[pc_id] = _Connection(owner, shown or owner, ice, known)
         entry.task = self._spawn(self._begin(pc_id, entry, connection, ticket, asked, once=once))
         return answer, pc_id

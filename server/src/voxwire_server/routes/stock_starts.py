@@ -114,9 +114,11 @@ class Starts:
 
     Args:
         living: Whose sessions live: their starts are kept, for clients that come back.
+        mark: What their ids begin with.
     """
 
-    def __init__(self, living: Callable[[], Set[Owner]]) -> None:
+    def __init__(self, living: Callable[[], Set[Owner]], *, mark: str = "") -> None:
+        self._mark = mark
         self._living = living
         self._starts: dict[str, Start] = {}
         self._came: set[str] = set()
@@ -139,7 +141,7 @@ class Starts:
         )
         if len(idle) >= _MAX_STARTS or same >= _MAX_OF_ONE:
             return None
-        name = secrets.token_urlsafe(24)
+        name = self._mark + secrets.token_urlsafe(24)
         start = Start(name, ticket, origin, asked, now_ms + START_TTL_MS)
         self._starts[name] = start
         return start

@@ -19,6 +19,7 @@ SERVER_FEATURES: Final = frozenset(
         wire.Feature.FEATURE_CLIENT_TOOLS,
         wire.Feature.FEATURE_KEPT_CAPTURE,
         wire.Feature.FEATURE_WAITING,
+        wire.Feature.FEATURE_USER_ACTIVITY,
     }
 )
 """A session uses those of them that its client names, too."""

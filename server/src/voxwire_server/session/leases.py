@@ -18,6 +18,8 @@ _log = logging.getLogger("voxwire.session")
 BEAT_MS: Final = 2000
 """How often the store is told that this process lives, milliseconds."""
 _FRESH_MS: Final = 100
+_UNKNOWN_MS: Final = 500
+"""How old the list of processes may be when somebody names one that is not in it: anybody may."""
 _MISSING_BEATS: Final = 3
 
 
@@ -77,6 +79,14 @@ class Leases:
         """True when there is another process that takes sessions."""
         return any(it.name != self.me.name and not it.leaving for it in self.replicas)
 
+    async def other(self, name: str) -> Replica | None:
+        """Another process that lives and can be reached, by name; None = there is none."""
+        if name == self.me.name:
+            return None
+        if not any(it.name == name for it in self.replicas):  # it may have begun a moment ago
+            await self._look_again(_UNKNOWN_MS)
+        return next((it for it in self.replicas if it.name == name and it.peer_url), None)
+
     def roomiest(self, unreachable: Collection[str]) -> Replica | None:
         """Another process that takes sessions and has the most room, as it said last; None = none.
 
@@ -95,13 +105,17 @@ class Leases:
 
     async def see_others(self) -> bool:
         """Whether another process takes sessions, as of a moment ago; False without the store."""
+        return await self._look_again(_FRESH_MS) and self.others_stay
+
+    async def _look_again(self, age_ms: float) -> bool:
+        """Hear anew who lives, unless that is younger; False = the store does not say."""
         try:
             async with self._beating:
-                if self._clock.now_ms() - self._heard_ms > _FRESH_MS:
+                if self._clock.now_ms() - self._heard_ms > age_ms:
                     await self._renew()
         except StoreUnreachableError:
             return False
-        return self.others_stay
+        return True
 
     def begin(self) -> None:
         """Tell the store that this process lives, now and from now on. Idempotent."""

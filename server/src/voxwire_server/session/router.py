@@ -123,6 +123,7 @@ class Router:
                 "app_message": lambda m: to.requests.take(m.app_message),
                 "error": lambda m: to.requests.refused(m.error),
                 "interrupt": lambda _: to.interrupt(),
+                "user_activity": lambda _: to.used(),
                 "mute": lambda m: to.capture.mute(muted=m.mute.muted),
                 "tool_accepted": self._tool,
                 "tool_progress": self._tool,

@@ -385,7 +385,7 @@ class Session:
         )
 
     def _go_on_clock(self, kept: Kept) -> None:
-        """No position of the media clock comes twice: clients play nothing behind theirs."""
+        """No position of the media clock comes twice: clients play nothing that is behind them."""
         position_ms = max(self.age_ms - kept.media_began_ms, kept.told.heard_media_ms)
         self.playout.begin_at(position_ms + _AHEAD_MS, self.now_ms())
 

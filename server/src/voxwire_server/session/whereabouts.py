@@ -2,7 +2,7 @@
 
 Whoever comes to one process may have his session in another one, or be on the way into one there:
 the same attach nonce within 60 s is the same attach, wherever it comes
-(protocol/spec/session.md, "Nonce"). The store keeps which session a nonce is for, from the moment
+(protocol/spec/session.md, "Opening"). The store keeps which session a nonce is for, from the moment
 that its session is entered; a little longer than that minute, since the session itself knows it
 to the millisecond.
 """

@@ -48,7 +48,7 @@ test("one press connects; the state and the transport are told", async () => {
   await connect();
   expect(client.calls.filter(([name]) => name === "connect")).toHaveLength(1);
   expect(screen.getByTestId("state").dataset.state).toBe("idle");
-  await tell(() => client.activity.set({ bot: "speaking", userSpeaking: false }));
+  await tell(() => client.activity.set({ bot: "speaking", userSpeaking: false, userMuted: false }));
   expect(screen.getByTestId("state").dataset.state).toBe("speaking");
 });
 

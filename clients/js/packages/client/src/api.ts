@@ -241,6 +241,9 @@ export type BotActivity = "starting" | "idle" | "listening" | "thinking" | "spea
 export interface Activity {
   readonly bot: BotActivity;
   readonly userSpeaking: boolean;
+  /** The bot does not listen to the user now, by its own rules: show it. The client's own
+   * microphone has no part in it. */
+  readonly userMuted: boolean;
 }
 
 /** What was tried, in the order in which it is told. One cause is one failed check. */
@@ -306,6 +309,10 @@ export interface Client {
     options?: SendFileOptions,
   ): Promise<void>;
   interrupt(): Promise<void>;
+  /** Says that the user is there although nobody speaks or types: reads, scrolls, clicks. The
+   * server's idle time begins anew. Call it as often as something happens: at most one a second is
+   * sent, and none where the other end takes none (feature "user_activity"). */
+  userActivity(): Promise<void>;
   /** Asks the bot's program for something; rejects with its error or on timeout. */
   call(method: string, payload?: JsonValue, options?: CallOptions): Promise<JsonValue>;
   /** Answers what the bot's program asks of this one. */

@@ -36,7 +36,7 @@ export const EVENT_OF_PAYLOAD = {
   welcome: row("sessionStarted", { sessionId: 1, bot: 1, server: 1, resumed: 1, examples: 1 }),
   sessionEnded: row("sessionEnded", { reason: 1, durationMs: 1 }),
   goAway: row("goingAway", { reason: 1, timeLeftMs: 1 }),
-  stateChanged: row("stateChanged", { bot: 1, user: 1, mediaMs: 1 }),
+  stateChanged: row("stateChanged", { bot: 1, user: 1, mediaMs: 1, userMuted: 1 }),
   transcript: row("userTranscript", {
     text: 1,
     final: 1,

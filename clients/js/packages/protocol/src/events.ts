@@ -56,6 +56,9 @@ export interface StateChanged {
   readonly user: UserState;
   /** Where on the media clock it took effect; 0 = at once. */
   readonly mediaMs: number;
+  /** True while the bot does not listen to the user, by its own rules; the client's microphone has
+   * no part in it. */
+  readonly userMuted: boolean;
 }
 
 /** What the user said. Interim ones replace each other; the final one keeps the id. */

@@ -16,6 +16,6 @@ test("a component shows what a fake client says", () => {
       <Talk />
     </VoxwireProvider>,
   );
-  act(() => client.activity.set({ bot: "speaking", userSpeaking: false }));
+  act(() => client.activity.set({ bot: "speaking", userSpeaking: false, userMuted: false }));
   expect(screen.getByText("the bot is speaking")).toBeTruthy();
 });

@@ -33,6 +33,7 @@ pub(crate) struct Cues {
     held: Vec<Held>,
     immediate: u64,
     user: i32,
+    user_muted: bool,
 }
 
 impl Cues {
@@ -67,7 +68,7 @@ impl Cues {
         let change = self.behind_speech(change);
         if change.media_ms == 0 {
             self.immediate += 1;
-            self.user = change.user;
+            (self.user, self.user_muted) = (change.user, change.user_muted);
             return Some(Event::StateChanged(change));
         }
         let at = self.held.partition_point(|held| held.change.media_ms <= change.media_ms);
@@ -161,13 +162,13 @@ impl Cues {
         StateChanged { media_ms: begin_ms.max(word_ms).unwrap_or(0), ..change }
     }
 
-    /// The change as it applies now: what the user does may have changed since.
+    /// The change as it applies now: what the user does, or may do, may have changed since.
     fn release(&mut self, held: Held) -> Event {
         let mut change = held.change;
         if held.after_immediate == self.immediate {
-            self.user = change.user;
+            (self.user, self.user_muted) = (change.user, change.user_muted);
         } else {
-            change.user = self.user;
+            (change.user, change.user_muted) = (self.user, self.user_muted);
         }
         Event::StateChanged(change)
     }
@@ -196,7 +197,8 @@ mod tests {
     }
 
     fn state(bot: BotState, media_ms: u64) -> StateChanged {
-        StateChanged { bot: bot.into(), user: UserState::Silent.into(), media_ms }
+        let user = UserState::Silent.into();
+        StateChanged { bot: bot.into(), user, media_ms, ..StateChanged::default() }
     }
 
     fn speaking() -> Cues {
@@ -279,5 +281,15 @@ mod tests {
         let events = cues.due(reached(200), 0);
         let [Event::StateChanged(change)] = events[..] else { panic!("{events:?}") };
         assert_eq!((change.bot(), change.user()), (BotState::Idle, UserState::Speaking));
+    }
+
+    #[test]
+    fn nor_whether_the_bot_listens() {
+        let mut cues = Cues::default();
+        cues.change(state(BotState::Speaking, 100), 0);
+        cues.change(StateChanged { user_muted: true, ..state(BotState::Speaking, 0) }, 0);
+        let events = cues.due(reached(200), 0);
+        let [Event::StateChanged(change)] = events[..] else { panic!("{events:?}") };
+        assert!(change.user_muted);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use voxwire_core::wire::ErrorCode;
+use voxwire_core::wire::{Carrier, ErrorCode};
 
 use super::Core;
 use crate::error::Error;
@@ -100,17 +100,18 @@ impl Core {
 
     /// The error for a session that did not open in time: what is known to be wrong, else what was
     /// waited for.
-    pub(crate) fn timed_out(&self, timeout: Duration) -> Error {
+    pub(crate) fn timed_out(&self, timeout: Duration, now_us: u64) -> Error {
         if let Some(place) = self.deadline.place() {
             let place = place.position;
             let reason = format!("the server had no place in time; {place} in its queue by then");
             return Error::new(ErrorCode::Timeout, reason).retryable();
         }
-        if let Some(trouble) = &self.trouble {
-            return trouble.clone();
+        if let Some(trouble) = self.trouble.clone().or_else(|| self.paths.trouble(now_us)) {
+            return trouble;
         }
-        let stage = match self.welcome.session_id.as_str() {
-            "" => "the server did not answer Hello",
+        let stage = match (self.welcome.session_id.as_str(), self.paths.asked()) {
+            ("", _) => "the server did not answer Hello",
+            (_, Some(Carrier::Webrtc)) => "the webrtc media path did not become ready",
             _ => "the websocket media path did not become ready",
         };
         let reason = format!("{stage} within {} s", timeout.as_secs_f64());

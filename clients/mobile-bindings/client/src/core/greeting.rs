@@ -48,6 +48,7 @@ pub(crate) struct Wanted {
     pub(crate) bot: String,
     pub(crate) metadata_json: String,
     pub(crate) tools: Vec<ToolDeclaration>,
+    pub(crate) webrtc: bool,
     pub(crate) resume: bool,
     pub(crate) resume_ms: Option<u64>,
     /// It waits for a place where the server has none.
@@ -93,6 +94,7 @@ impl Greeting {
         self.unanswered = true;
         let wanted = &self.wanted;
         let mut features = FEATURES.to_vec();
+        features.extend(wanted.webrtc.then_some(Feature::Webrtc));
         features.extend((!wanted.tools.is_empty()).then_some(Feature::ClientTools));
         features.extend(wanted.waits.then_some(Feature::Waiting));
         features.extend(wanted.resume.then_some(Feature::Resume));

@@ -2,8 +2,7 @@
 
 use voxwire_core::clock::ClockSync;
 use voxwire_core::wire::{
-    AudioChunk, Bye, EndReason, Error as WireError, ErrorCode, Mute, Payload, RecoveryAction,
-    Snapshot, Welcome,
+    Bye, EndReason, Error as WireError, ErrorCode, Mute, Payload, RecoveryAction, Snapshot, Welcome,
 };
 
 use super::{Attach, Core};
@@ -44,6 +43,7 @@ impl Core {
             let snapshot = self.welcome.snapshot.clone().unwrap_or_default();
             self.skip(&snapshot, unsent, now_us);
         }
+        self.paths.welcome(now_us);
         self.paths.attached(skipped);
         self.tick(now_us);
         Ok(())
@@ -68,7 +68,9 @@ impl Core {
 
     fn detach(&mut self) {
         self.paths.detached();
-        self.user.park();
+        if self.paths.open().is_none() {
+            self.user.park(); // a connection of its own lives on
+        }
     }
 
     fn change(&mut self, state: ConnectionState, attempt: u32, after_ms: u64, again: bool) {
@@ -152,19 +154,24 @@ impl Core {
                     self.play(&chunk);
                 }
             }
-            Payload::PathAnswer(answer) => self.paths.answered(&answer),
-            Payload::PathReady(ready) => match self.paths.ready(ready) {
-                Ok(Some(opened)) => self.use_path(opened, now_us),
-                Ok(None) => {}
-                Err(error) => self.fail(error, now_us),
-            },
-            Payload::PathClose(close) => match self.paths.closed(&close, now_us) {
-                Ok(true) => self.user.park(),
-                Ok(false) => {}
-                Err(error) => self.fail(error, now_us),
-            },
-            // Positions of WebSocket audio are sample indexes; there is no ICE on this path.
-            Payload::MediaAnchor(_) | Payload::IceServersUpdate(_) | Payload::IceCandidate(_) => {}
+            Payload::PathAnswer(answer) => {
+                self.paths.answered(&answer, now_us);
+                self.tick_paths(now_us);
+            }
+            Payload::PathReady(ready) => {
+                self.paths.ready(ready);
+                self.tick_paths(now_us);
+            }
+            Payload::PathClose(close) => {
+                self.paths.closed(&close);
+                self.tick_paths(now_us);
+            }
+            Payload::MediaAnchor(anchor) => {
+                let puts = self.paths.anchor(&anchor);
+                self.put_sound(puts);
+            }
+            // A server names its addresses in its answer, and no TURN server is used here.
+            Payload::IceServersUpdate(_) | Payload::IceCandidate(_) => {}
             Payload::Error(_) | Payload::SessionEnded(_) => self.happen(&payload, now_us),
             payload if self.player.is_none() => self.early.push(payload),
             payload => self.happen(&payload, now_us),
@@ -223,19 +230,8 @@ impl Core {
             self.fatal = Some(error);
             self.finish(now_us);
         } else if !self.paths.was_open() || !message.subject_id.is_empty() {
-            let refused =
-                self.paths.refused(message.code, &message.reason, &message.subject_id, now_us);
-            if let Err(error) = refused {
-                self.fail(error, now_us);
-            }
-        }
-    }
-
-    pub(super) fn play(&mut self, chunk: &AudioChunk) {
-        let pairs = chunk.data.chunks_exact(2);
-        let samples: Vec<i16> = pairs.map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
-        if let Some(player) = &mut self.player {
-            player.push(chunk.sample_index, &samples);
+            self.paths.refused(message.code, &message.reason, &message.subject_id);
+            self.tick_paths(now_us);
         }
     }
 }

@@ -31,6 +31,11 @@ impl Outbox {
         self.queued.push_back(event);
     }
 
+    /// True when nothing waits to be read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queued.is_empty()
+    }
+
     /// Ends the queue: a reader gets what is queued, then the failure or the end.
     pub(crate) fn close(&mut self, failure: Option<Error>) {
         if !self.closed {

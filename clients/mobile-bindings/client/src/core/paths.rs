@@ -1,30 +1,40 @@
-//! The media paths of a session: the one in use, the one that is asked for, and what comes when it
-//! breaks. The carrier is the control channel, so that a path breaks with it.
+//! The media paths of a session: the one in use, those that are tried, and what comes when it
+//! breaks. WebRTC first, and WebSocket audio beside it when that takes long; whatever is ready
+//! first carries the conversation (`protocol/adr/0031-webrtc-with-a-head-start.md`).
+
+mod climb;
+mod peers;
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use voxwire_core::wire::{
-    AudioChunk, AudioFormat, Carrier, Codec, ErrorCode, PathAnswer, PathClose, PathOpen, PathReady,
-    Payload,
+    AudioChunk, Carrier, ErrorCode, PathAnswer, PathClose, PathReady, Payload,
 };
 
-use crate::error::{Error, known_code};
-use crate::{BLOCK_MS, CAPTURE_RATE, PLAYOUT_RATE};
+use self::climb::Climb;
+use super::attempt::{Attempt, given_up_reason};
+use super::ladder::{Fallback, is_of_the_network};
+use super::memory::Remembered;
+use super::webrtc::WebRtc;
+use crate::error::Error;
 
-/// How long a path may take once the session is up, microseconds. Before that, the caller of
-/// `connect` has a deadline.
-const LAST_US: u64 = 8_000_000;
-
-/// Waits before a path is asked for again, microseconds; when it fails once more the session does.
+/// Waits before the ladder is climbed again, microseconds; when it fails once more the session does.
 const RETRY_US: [u64; 5] = [0, 500_000, 1_000_000, 2_000_000, 4_000_000];
 
-/// Chunks of audio that are kept until their path is ready.
-const MAX_EARLY: usize = 250;
+/// After this long on WebSocket audio WebRTC is tried again; then after twice as long, ...
+const UPGRADE_US: u64 = 15_000_000;
+
+const MAX_UPGRADE_US: u64 = 120_000_000;
+
+const OVERTAKEN: &str = "the server went over to a path that was given up";
 
 /// A path that carries audio both ways.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) path_id: u32,
+    pub(crate) carrier: Carrier,
     /// Of the bot's audio, Hz.
     pub(crate) sample_rate: u32,
     pub(crate) ready: PathReady,
@@ -32,182 +42,218 @@ pub(crate) struct Opened {
     pub(crate) early: VecDeque<AudioChunk>,
     /// The path that it replaces, where the server does not know yet that it is no more.
     pub(crate) replaces: Option<u32>,
+    /// Why it is not WebRTC, where that was to be tried.
+    pub(crate) fallback: Option<Fallback>,
 }
 
-/// A path that was asked for.
+/// The path in use, or the last one.
 #[derive(Debug)]
-struct Asked {
+struct InUse {
     path_id: u32,
-    sample_rate: u32,
-    early: VecDeque<AudioChunk>,
-    deadline_us: Option<u64>,
+    carrier: Carrier,
+    rtc: Option<Box<WebRtc>>,
+    fallback: Option<Fallback>,
+}
+
+/// Why the path in use is to be replaced.
+#[derive(Debug)]
+struct Broken {
+    error: Error,
+    /// The server knows that it is no more.
+    known: bool,
+}
+
+/// When WebRTC is tried again behind a path that is none.
+#[derive(Debug)]
+struct Upgrade {
+    /// The session had it before.
+    had_webrtc: bool,
+    /// How long it is waited for next.
+    wait_us: u64,
+    at_us: Option<u64>,
+}
+
+/// What a session wants of its paths.
+#[derive(Debug)]
+pub(crate) struct PathsWanted {
+    /// What may carry the audio, best first.
+    pub(crate) carriers: Vec<Carrier>,
+    /// False = a path that breaks is the end.
+    pub(crate) keep: bool,
+    /// Whether WebRTC came about to this server before.
+    pub(crate) remembered: Remembered,
+    /// The moment 0 of every `now_us`.
+    pub(crate) zero: Instant,
+    /// A random number.
+    pub(crate) seed: u32,
 }
 
 /// Keeps a path for a session.
 #[derive(Debug)]
 pub(crate) struct Paths {
+    wanted: PathsWanted,
+    /// Where the control channel goes.
+    server: Option<IpAddr>,
     attached: bool,
+    welcomed: bool,
     /// Number of the path that was asked for last.
     path_id: u32,
-    asked: Option<Asked>,
-    open: Option<u32>,
-    /// The path that broke without the server's knowing it.
-    unknown_broken: Option<u32>,
+    attempts: Vec<Attempt>,
+    /// How many paths the server has put in use.
+    ready_count: u32,
+    climb: Option<Climb>,
+    in_use: Option<InUse>,
+    /// Why the path in use is to be replaced.
+    broken: Option<Broken>,
+    /// The server went over to a path that is not in use here.
+    overtaken: bool,
     sample_rate: Option<u32>,
     failures: usize,
-    ask_at_us: Option<u64>,
-    /// What was asked for and is not wanted any more.
-    given_up: Vec<u32>,
-    /// False = a path that breaks is the end.
-    keep: bool,
+    upgrade: Upgrade,
+    /// What is to be sent.
+    out: Vec<Payload>,
 }
 
 impl Paths {
     /// No path; the first one is asked for together with the session.
-    pub(crate) const fn new(keep: bool) -> Self {
+    pub(crate) const fn new(wanted: PathsWanted) -> Self {
         Self {
+            wanted,
+            server: None,
             attached: true,
+            welcomed: false,
             path_id: 0,
-            asked: None,
-            open: None,
-            unknown_broken: None,
+            attempts: Vec::new(),
+            ready_count: 0,
+            climb: None,
+            in_use: None,
+            broken: None,
+            overtaken: false,
             sample_rate: None,
             failures: 0,
-            ask_at_us: Some(0),
-            given_up: Vec::new(),
-            keep,
+            upgrade: Upgrade { had_webrtc: false, wait_us: UPGRADE_US, at_us: None },
+            out: Vec::new(),
         }
     }
 
-    /// The path that carries audio now.
-    pub(crate) const fn open(&self) -> Option<u32> {
-        self.open
+    /// The path that carries audio now. WebRTC that is to be replaced does while it can.
+    pub(crate) fn open(&self) -> Option<u32> {
+        let in_use = self.in_use.as_ref()?;
+        (self.broken.is_none() || in_use.rtc.is_some()).then_some(in_use.path_id)
     }
 
     /// True once a path was there.
     pub(crate) const fn was_open(&self) -> bool {
-        self.sample_rate.is_some()
+        self.in_use.is_some()
     }
 
-    /// The control channel is gone, and with it audio and what was asked for.
+    /// The carrier of the path that was asked for last.
+    pub(crate) fn asked(&self) -> Option<Carrier> {
+        self.attempts.last().map(|attempt| attempt.carrier)
+    }
+
+    /// What is known to be wrong with WebRTC that is not there.
+    pub(crate) fn trouble(&self, now_us: u64) -> Option<Error> {
+        self.attempts.iter().find_map(|attempt| attempt.late(now_us))
+    }
+
+    /// The control channel goes to this address.
+    pub(crate) const fn server_at(&mut self, address: Option<IpAddr>) {
+        self.server = address;
+    }
+
+    /// The session was welcomed for the first time: what was asked for can be answered from now on.
+    pub(crate) fn welcome(&mut self, now_us: u64) {
+        self.welcomed = true;
+        for attempt in &mut self.attempts {
+            attempt.asked_us.get_or_insert(now_us);
+        }
+    }
+
+    /// The control channel is gone, and with it audio over WebSocket and what was asked for.
     pub(crate) fn detached(&mut self) {
         self.attached = false;
-        self.given_up.extend(self.asked.take().map(|asked| asked.path_id));
-        if self.open.take().is_some() || self.ask_at_us.is_none() {
-            self.ask_at_us = Some(0);
+        match &mut self.in_use {
+            Some(InUse { rtc: Some(rtc), .. }) => rtc.doubt(),
+            Some(_) => self.break_off(lost("the control channel that carried the audio"), true),
+            None => {}
         }
+        self.abandon();
     }
 
     /// The control channel is there. `anew` = positions may have been lost: open another path.
     pub(crate) fn attached(&mut self, anew: bool) {
         self.attached = true;
-        if anew && let Some(open) = self.open.take() {
-            self.unknown_broken = Some(open);
-            self.ask_at_us = Some(0);
+        if anew && self.in_use.is_some() {
+            self.break_off(Error::lost("the session went on from a snapshot"), false);
         }
     }
 
     /// When [`tick`](Self::tick) has something to do.
     pub(crate) fn next_due_us(&self) -> Option<u64> {
-        if !self.given_up.is_empty() {
+        if !self.out.is_empty() {
             return Some(0);
         }
-        let asked = self.asked.as_ref().map(|asked| asked.deadline_us);
-        asked.unwrap_or(self.ask_at_us.filter(|_| self.attached))
+        [self.peers_due_us(), self.climb_due_us()].into_iter().flatten().min()
     }
 
-    /// What is to be sent now: a path is asked for, or one that took too long is given up.
+    /// What is to be sent.
+    pub(crate) fn take_out(&mut self) -> Vec<Payload> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Does what is due; returns a path that is to be used from now on.
     ///
     /// # Errors
     ///
     /// None is to be had.
-    pub(crate) fn tick(&mut self, now_us: u64) -> Result<Vec<Payload>, Error> {
-        let late = |asked: &mut Asked| asked.deadline_us.is_some_and(|due_us| now_us >= due_us);
-        if let Some(asked) = self.asked.take_if(late) {
-            self.given_up.push(asked.path_id);
-            self.fail(Error::lost("no media path became ready in time"), now_us)?;
-        }
-        let mut out: Vec<Payload> = self.given_up.drain(..).map(close_of).collect();
-        if self.attached && self.asked.is_none() && self.ask_at_us.is_some_and(|at| now_us >= at) {
-            out.push(Payload::PathOpen(self.ask(now_us)));
-        }
-        Ok(out)
+    pub(crate) fn tick(&mut self, now_us: u64) -> Result<Option<Opened>, Error> {
+        self.tick_peers(now_us);
+        self.climb(now_us)
     }
 
     /// Takes the server's answer to what was asked.
-    pub(crate) fn answered(&mut self, answer: &PathAnswer) {
-        if let Some(asked) = self.asked.as_mut().filter(|it| it.path_id == answer.path_id) {
-            let said = answer.playout.map_or(0, |format| format.sample_rate);
-            asked.sample_rate = if said == 0 { PLAYOUT_RATE } else { said };
+    pub(crate) fn answered(&mut self, answer: &PathAnswer, now_us: u64) {
+        if let Some(attempt) = self.attempt(answer.path_id) {
+            attempt.answered(answer, now_us);
         }
     }
 
-    /// Takes word that a path is ready; returns it if it is to be used from now on.
-    ///
-    /// # Errors
-    ///
-    /// The server plays at a rate that is not to be had, or changes it.
-    pub(crate) fn ready(&mut self, ready: PathReady) -> Result<Option<Opened>, Error> {
-        let Some(asked) = self.asked.take_if(|asked| asked.path_id == ready.path_id) else {
-            return Ok(None);
-        };
-        let Asked { path_id, sample_rate, early, .. } = asked;
-        if !(8000..=48_000).contains(&sample_rate) {
-            let reason = format!("the server plays at {sample_rate} Hz; 8-48 kHz work");
-            return Err(Error::new(ErrorCode::UnsupportedFormat, reason));
+    /// Takes word that a path is ready.
+    pub(crate) fn ready(&mut self, ready: PathReady) {
+        let number = self.ready_count + 1;
+        let path_id = ready.path_id;
+        let replaces = self.in_use.as_ref().is_some_and(|in_use| in_use.path_id != path_id);
+        if let Some(attempt) = self.attempt(path_id) {
+            attempt.ready = Some((number, ready));
+            self.ready_count = number;
+            self.overtaken |= replaces;
+        } else if replaces {
+            self.overtaken = true; // to the server it has replaced the one in use
+            self.break_off(Error::lost(OVERTAKEN), true);
+            self.end_rtc();
         }
-        if self.sample_rate.is_some_and(|before| before != sample_rate) {
-            return Err(Error::lost(format!("the audio has changed to {sample_rate} Hz")));
-        }
-        self.sample_rate = Some(sample_rate);
-        (self.open, self.ask_at_us, self.failures) = (Some(path_id), None, 0);
-        let replaces = self.unknown_broken.take();
-        Ok(Some(Opened { path_id, sample_rate, ready, early, replaces }))
     }
 
-    /// The server gives a path up; true if it was the one in use.
-    ///
-    /// # Errors
-    ///
-    /// None is to be had.
-    pub(crate) fn closed(&mut self, close: &PathClose, now_us: u64) -> Result<bool, Error> {
-        if self.open == Some(close.path_id) {
-            self.open = None;
-            let reason = or(&close.reason, "the server gave the media path up");
-            if !self.keep {
-                return Err(Error::lost(reason));
-            }
-            self.ask_at_us = Some(now_us);
-            return Ok(true);
+    /// The server gives a path up.
+    pub(crate) fn closed(&mut self, close: &PathClose) {
+        if self.in_use.as_ref().is_some_and(|in_use| in_use.path_id == close.path_id) {
+            self.break_off(Error::lost(given_up_reason(close)), true);
+            self.end_rtc();
+        } else if let Some(attempt) = self.attempt(close.path_id) {
+            attempt.closed(close);
         }
-        if self.asked.take_if(|asked| asked.path_id == close.path_id).is_some() {
-            let code =
-                if close.code == 0 { ErrorCode::Unsupported } else { known_code(close.code) };
-            let reason = or(&close.reason, "the server gave the media path up");
-            self.fail(Error::new(code, reason), now_us)?;
-        }
-        Ok(false)
     }
 
     /// An error of the server about what was asked for.
-    ///
-    /// # Errors
-    ///
-    /// None is to be had.
-    pub(crate) fn refused(
-        &mut self,
-        code: i32,
-        reason: &str,
-        subject_id: &str,
-        now_us: u64,
-    ) -> Result<(), Error> {
-        let Some(asked) = &self.asked else { return Ok(()) };
-        let path_id = asked.path_id;
-        if subject_id.is_empty() || subject_id == path_id.to_string() {
-            let close = PathClose { path_id, code, reason: reason.to_owned() };
-            self.closed(&close, now_us)?;
+    pub(crate) fn refused(&mut self, code: i32, reason: &str, subject_id: &str) {
+        let asked = self.path_id.to_string();
+        let subject = if subject_id.is_empty() { &asked } else { subject_id };
+        let Ok(path_id) = subject.parse() else { return };
+        let close = PathClose { path_id, code, reason: reason.to_owned() };
+        if let Some(attempt) = self.attempt(path_id) {
+            attempt.closed(&close);
         }
-        Ok(())
     }
 
     /// Keeps audio of a path that is not ready yet; returns what belongs to the one in use.
@@ -215,44 +261,93 @@ impl Paths {
         if chunk.track_id != 0 {
             return None;
         }
-        if self.open == Some(chunk.path_id) {
+        if self.open() == Some(chunk.path_id) {
             return Some(chunk);
         }
-        if let Some(asked) = self.asked.as_mut().filter(|it| it.path_id == chunk.path_id) {
-            if asked.early.len() == MAX_EARLY {
-                asked.early.pop_front();
-            }
-            asked.early.push_back(chunk);
+        if let Some(attempt) = self.attempt(chunk.path_id) {
+            attempt.keep(chunk);
         }
         None
     }
 
-    fn ask(&mut self, now_us: u64) -> PathOpen {
-        self.path_id += 1;
-        self.ask_at_us = None;
-        self.asked = Some(Asked {
-            path_id: self.path_id,
-            sample_rate: PLAYOUT_RATE,
-            early: VecDeque::new(),
-            deadline_us: self.was_open().then_some(now_us + LAST_US),
-        });
-        PathOpen {
-            path_id: self.path_id,
-            carrier: Carrier::Websocket.into(),
-            capture: Some(format(CAPTURE_RATE)),
-            playout: Some(format(PLAYOUT_RATE)),
-            ..PathOpen::default()
+    fn attempt(&mut self, path_id: u32) -> Option<&mut Attempt> {
+        self.attempts.iter_mut().find(|attempt| attempt.path_id == path_id)
+    }
+
+    const fn is_broken(&self) -> bool {
+        self.in_use.is_none() || self.broken.is_some()
+    }
+
+    /// Notes that the path in use is to be replaced. `known` = the server knows it.
+    fn break_off(&mut self, error: Error, known: bool) {
+        self.broken.get_or_insert(Broken { error, known: false }).known |= known;
+        self.upgrade.at_us = None;
+        if self.climb.as_ref().is_some_and(Climb::is_upgrade) {
+            self.abandon();
         }
     }
 
-    /// Notes that a path was not to be had; the first one has to be.
-    fn fail(&mut self, error: Error, now_us: u64) -> Result<(), Error> {
-        self.failures += 1;
-        if !self.was_open() || !self.keep || self.failures == RETRY_US.len() {
-            return Err(error);
+    /// The connection in use carries nothing any more.
+    fn end_rtc(&mut self) {
+        if let Some(in_use) = &mut self.in_use {
+            in_use.rtc = None;
         }
-        self.ask_at_us = Some(now_us + RETRY_US[self.failures]);
-        Ok(())
+    }
+
+    /// Puts a path in use; the one before is given up.
+    fn take(
+        &mut self,
+        won: Attempt,
+        fallback: Option<Fallback>,
+        now_us: u64,
+    ) -> Result<Opened, Error> {
+        let Attempt { path_id, carrier, sample_rate, ready, early, mut rtc, given_up, .. } = won;
+        if self.sample_rate.is_some_and(|before| before != sample_rate) {
+            self.out.push(close_of(path_id));
+            return Err(Error::lost(format!("the audio has changed to {sample_rate} Hz")));
+        }
+        self.sample_rate = Some(sample_rate);
+        if let Some(rtc) = &mut rtc {
+            rtc.begin(now_us);
+        }
+        let in_use = InUse { path_id, carrier, rtc, fallback: fallback.clone() };
+        let before = self.in_use.replace(in_use);
+        let known = self.broken.take().is_some_and(|broken| broken.known);
+        let replaces = before.filter(|_| !known).map(|before| before.path_id);
+        (self.overtaken, self.failures) = (false, 0);
+        self.plan_upgrade(now_us);
+        if let Some(close) = given_up {
+            self.closed(&close); // right behind PathReady
+        }
+        let ready = ready.map(|(_, ready)| ready).unwrap_or_default();
+        Ok(Opened { path_id, carrier, sample_rate, ready, early, replaces, fallback })
+    }
+
+    /// WebRTC that was had and lost, or that the network kept away, is tried again later.
+    fn plan_upgrade(&mut self, now_us: u64) {
+        self.upgrade.at_us = None;
+        let Some(in_use) = &self.in_use else { return };
+        if in_use.carrier == Carrier::Webrtc {
+            (self.upgrade.wait_us, self.upgrade.had_webrtc) = (UPGRADE_US, true);
+            return;
+        }
+        let fallback = in_use.fallback.as_ref();
+        let blocked = fallback.is_some_and(|fallback| is_of_the_network(fallback.reason));
+        let wanted = self.wanted.carriers.contains(&Carrier::Webrtc);
+        if wanted && (self.upgrade.had_webrtc || blocked) && !self.is_late() {
+            self.upgrade.at_us = Some(now_us + self.upgrade.wait_us);
+            self.upgrade.wait_us = MAX_UPGRADE_US.min(2 * self.upgrade.wait_us);
+        }
+    }
+
+    /// True while WebRTC is being tried behind a path that was ready before it.
+    fn is_late(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.carrier == Carrier::Webrtc)
+    }
+
+    /// The moment that a time stands for.
+    fn moment(&self, now_us: u64) -> Instant {
+        self.wanted.zero + Duration::from_micros(now_us)
     }
 }
 
@@ -261,97 +356,9 @@ pub(crate) fn close_of(path_id: u32) -> Payload {
     Payload::PathClose(PathClose { path_id, ..PathClose::default() })
 }
 
-fn format(sample_rate: u32) -> AudioFormat {
-    let codec = Codec::PcmS16le.into();
-    AudioFormat { codec, sample_rate, num_channels: 1, block_ms: BLOCK_MS }
-}
-
-fn or(said: &str, otherwise: &str) -> String {
-    if said.is_empty() { otherwise } else { said }.to_owned()
+fn lost(what: &str) -> Error {
+    Error::new(ErrorCode::ConnectionLost, format!("{what} was lost")).retryable()
 }
 
 #[cfg(test)]
-mod tests {
-    use voxwire_core::wire::{
-        AudioChunk, AudioFormat, ErrorCode, PathAnswer, PathClose, PathReady, Payload,
-    };
-
-    use super::{Paths, close_of};
-
-    fn asks(paths: &mut Paths, now_us: u64) -> Option<u32> {
-        let out = paths.tick(now_us).unwrap();
-        out.into_iter().find_map(|payload| match payload {
-            Payload::PathOpen(open) => Some(open.path_id),
-            _ => None,
-        })
-    }
-
-    fn opened() -> Paths {
-        let mut paths = Paths::new(true);
-        assert_eq!(asks(&mut paths, 0), Some(1));
-        let ready = PathReady { path_id: 1, ..PathReady::default() };
-        assert_eq!(paths.ready(ready).unwrap().unwrap().sample_rate, 24_000);
-        paths
-    }
-
-    #[test]
-    fn audio_that_comes_before_its_path_is_ready_is_kept() {
-        let mut paths = Paths::new(true);
-        asks(&mut paths, 0);
-        let chunk = |path_id| AudioChunk { path_id, ..AudioChunk::default() };
-        assert_eq!(paths.audio(chunk(1)), None);
-        assert_eq!(paths.audio(chunk(2)), None, "no such path");
-        let playout = Some(AudioFormat { sample_rate: 16_000, ..AudioFormat::default() });
-        paths.answered(&PathAnswer { path_id: 1, playout, ..PathAnswer::default() });
-        let ready = PathReady { path_id: 1, ..PathReady::default() };
-        let opened = paths.ready(ready).unwrap().unwrap();
-        assert_eq!((opened.early.len(), opened.sample_rate), (1, 16_000));
-        assert!(paths.audio(chunk(1)).is_some());
-    }
-
-    #[test]
-    fn a_path_that_the_server_gives_up_is_replaced_and_the_first_one_has_to_be_had() {
-        let close = |path_id| PathClose { path_id, ..PathClose::default() };
-        let mut paths = opened();
-        assert!(paths.closed(&close(1), 5).unwrap());
-        assert_eq!(asks(&mut paths, 5), Some(2));
-        let mut first = Paths::new(true);
-        asks(&mut first, 0);
-        assert_eq!(first.closed(&close(1), 0).unwrap_err().code, ErrorCode::Unsupported);
-    }
-
-    #[test]
-    fn with_the_control_channel_goes_the_path_and_another_one_is_asked_for_when_it_is_back() {
-        let mut paths = opened();
-        paths.detached();
-        assert_eq!((paths.open(), asks(&mut paths, 10)), (None, None));
-        paths.attached(false);
-        assert_eq!(asks(&mut paths, 20), Some(2));
-        assert_eq!(asks(&mut paths, 20), None, "asked for already");
-        paths.detached();
-        paths.attached(false);
-        let out = paths.tick(30).unwrap();
-        assert_eq!(out[0], close_of(2), "what was asked for is given up");
-        assert!(matches!(&out[1..], [Payload::PathOpen(open)] if open.path_id == 3));
-    }
-
-    #[test]
-    fn a_path_that_never_becomes_ready_is_asked_for_again_and_then_it_is_the_end() {
-        let mut paths = opened();
-        paths.detached();
-        paths.attached(false);
-        let mut now_us = 0;
-        let mut tries = 0_usize;
-        let error = loop {
-            match paths.tick(now_us) {
-                Ok(out) => {
-                    tries += out.iter().filter(|it| matches!(it, Payload::PathOpen(_))).count();
-                }
-                Err(error) => break error,
-            }
-            now_us = paths.next_due_us().unwrap();
-        };
-        assert_eq!(error.code, ErrorCode::ConnectionLost);
-        assert!(tries >= 5, "{tries}");
-    }
-}
+mod tests;

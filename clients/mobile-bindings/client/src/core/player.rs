@@ -1,7 +1,7 @@
 //! Hands a speaker its blocks and says where it is: words, states, flushes, reports.
 
 use voxwire_core::playout::{Block, PlayoutBuffer, PlayoutOptions, SpanKind};
-use voxwire_core::wire::{Flush, Payload, PlayoutReport, Snapshot};
+use voxwire_core::wire::{Carrier, Flush, Payload, PlayoutReport, Snapshot};
 
 use super::cues::Cues;
 use super::position::{PositionClock, Reached};
@@ -10,8 +10,18 @@ use crate::event::{Event, Flushed};
 /// A report goes out this often while the bot speaks, microseconds.
 const REPORT_US: u64 = 100_000;
 
-/// The delay that a buffer of WebSocket audio starts with, milliseconds.
-const TARGET_MS: u32 = 40;
+/// Peak (of 32768) at or below which a block of a stream is its idle silence.
+const QUIET: u16 = 16;
+
+/// The delay that a buffer starts with, milliseconds; WebRTC has a jitter buffer in front of it.
+const fn target_ms(carrier: Carrier) -> u32 {
+    if is_continuous(carrier) { 20 } else { 40 }
+}
+
+/// True for a carrier that brings silence too.
+const fn is_continuous(carrier: Carrier) -> bool {
+    matches!(carrier, Carrier::Webrtc)
+}
 
 /// What happened at the speaker since it was last asked.
 #[derive(Debug, Default)]
@@ -29,6 +39,7 @@ pub(crate) struct Player {
     rate: u32,
     position: PositionClock,
     cues: Cues,
+    continuous: bool,
     sounding: bool,
     /// When the next report is due while the bot speaks.
     report_at_us: u64,
@@ -39,13 +50,15 @@ pub(crate) struct Player {
 
 impl Player {
     /// A player at position 0; `sample_rate` is that of the bot's audio, Hz.
-    pub(crate) fn new(sample_rate: u32) -> Self {
-        let options = PlayoutOptions { target_ms: TARGET_MS, ..PlayoutOptions::new(sample_rate) };
+    pub(crate) fn new(sample_rate: u32, carrier: Carrier) -> Self {
+        let (target_ms, continuous) = (target_ms(carrier), is_continuous(carrier));
+        let options = PlayoutOptions { target_ms, continuous, ..PlayoutOptions::new(sample_rate) };
         Self {
             buffer: PlayoutBuffer::new(options),
             rate: sample_rate,
             position: PositionClock::new(sample_rate),
             cues: Cues::default(),
+            continuous,
             sounding: false,
             report_at_us: 0,
             reported_ms: 0,
@@ -70,15 +83,16 @@ impl Player {
         self.buffer.concealed_ms()
     }
 
-    /// True when nothing is buffered and nothing sounds.
+    /// True when nothing is buffered and nothing sounds; a stream always has something buffered.
     pub(crate) const fn is_idle(&self) -> bool {
-        !self.sounding && self.buffer.buffered_ms() == 0
+        !self.sounding && (self.continuous || self.buffer.buffered_ms() == 0)
     }
 
     /// Another path is in use from here on: drops the audio of the one before. The position stays,
     /// words and states keep waiting for theirs. Reports where it really is.
-    pub(crate) fn take_over(&mut self, now_us: u64) {
-        self.buffer.restart(TARGET_MS, false);
+    pub(crate) fn take_over(&mut self, carrier: Carrier, now_us: u64) {
+        self.continuous = is_continuous(carrier);
+        self.buffer.restart(target_ms(carrier), self.continuous);
         self.sounding = false;
         self.report(now_us);
     }
@@ -94,12 +108,17 @@ impl Player {
         self.buffer.push(sample_index, samples);
     }
 
+    /// Takes back what was pushed at `misplaced` and behind it: see [`PlayoutBuffer::rewind`].
+    pub(crate) fn rewind(&mut self, sample_index: u64, misplaced: u64) {
+        self.buffer.rewind(sample_index, misplaced);
+    }
+
     /// Hands out the block that sounds from `at_us` on.
     pub(crate) fn pull(&mut self, num_samples: usize, at_us: u64, now_us: u64) -> Block {
         self.release(self.position.reached(at_us), now_us);
         let block = self.buffer.pull(num_samples);
         self.position.note(at_us, &block);
-        let sounding = block.spans.iter().any(|span| span.kind == SpanKind::Played);
+        let sounding = self.sounds(&block);
         if sounding != self.sounding {
             self.sounding = sounding;
             self.report(now_us);
@@ -138,6 +157,15 @@ impl Player {
     /// What happened since it was last asked.
     pub(crate) fn take_happened(&mut self) -> Happened {
         std::mem::take(&mut self.happened)
+    }
+
+    /// True when the block has bot audio in it; a stream's idle silence is none.
+    fn sounds(&self, block: &Block) -> bool {
+        if !block.spans.iter().any(|span| span.kind == SpanKind::Played) {
+            return false;
+        }
+        let loud = |sample: &i16| sample.unsigned_abs() > QUIET;
+        !self.continuous || self.cues.speaking() || block.samples.iter().any(loud)
     }
 
     fn release(&mut self, reached: Reached, now_us: u64) {
@@ -182,7 +210,9 @@ impl Player {
 
 #[cfg(test)]
 mod tests {
-    use voxwire_core::wire::{Flush, Payload, UtteranceStarted, UtteranceWords, Word};
+    use voxwire_core::wire::{
+        Carrier, Flush, Payload, UtteranceEnded, UtteranceStarted, UtteranceWords, Word,
+    };
 
     use super::Player;
     use crate::event::Event;
@@ -191,7 +221,7 @@ mod tests {
 
     /// A player that has a second of sound and a word every 100 ms.
     fn speaking() -> Player {
-        let mut player = Player::new(1000);
+        let mut player = Player::new(1000, Carrier::Websocket);
         let started = UtteranceStarted { utterance_id: "u".into(), ..Default::default() };
         player.handle(&Payload::UtteranceStarted(started), 0);
         let word = |at: u32| Word {
@@ -258,5 +288,26 @@ mod tests {
         play(&mut player, 22..70);
         let words = player.take_happened().events;
         assert!(words.is_empty(), "{words:?}");
+    }
+
+    #[test]
+    fn the_idle_silence_of_a_stream_is_no_sound_of_the_bot() {
+        let mut player = Player::new(1000, Carrier::Webrtc);
+        let play = |player: &mut Player, block: u64, sample: i16| {
+            player.push(20 * block, &[sample; 20]);
+            player.pull(20, block * BLOCK_US, block * BLOCK_US);
+            player.take_happened().reports.last().map(|report| report.playing)
+        };
+        assert_eq!(play(&mut player, 0, 3), None);
+        assert_eq!((play(&mut player, 1, 3), player.is_idle()), (None, true));
+        assert_eq!((play(&mut player, 2, 900), player.is_idle()), (Some(true), false));
+        assert_eq!(play(&mut player, 3, 3), Some(false));
+        let utterance_id = String::from("u");
+        let started = UtteranceStarted { utterance_id: utterance_id.clone(), ..Default::default() };
+        player.handle(&Payload::UtteranceStarted(started), 0);
+        assert_eq!(play(&mut player, 4, 3), Some(true), "a pause while it speaks is its own");
+        let ended = UtteranceEnded { utterance_id, ..Default::default() };
+        player.handle(&Payload::UtteranceEnded(ended), 0);
+        assert_eq!(play(&mut player, 5, 3), Some(false));
     }
 }

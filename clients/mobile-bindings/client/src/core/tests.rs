@@ -1,13 +1,16 @@
 //! A session against a server without sockets, in virtual time: it is told to leave, put out, and
 //! refused its day.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use voxwire_core::channel::{Channel, ChannelOptions};
 use voxwire_core::wire::{
-    BotState, EndReason, Envelope, Error as WireError, ErrorCode, Feature, GoAway, PathReady,
-    Payload, SessionEnded, Side, StateChanged, UserState, Welcome,
+    BotState, Carrier, EndReason, Envelope, Error as WireError, ErrorCode, Feature, GoAway,
+    PathReady, Payload, SessionEnded, Side, StateChanged, UserState, Welcome,
 };
 
-use super::{Attach, Core, Deadline, Greeting, Step, Url, Wanted};
+use super::{Attach, Core, Deadline, Greeting, PathsWanted, Remembered, Step, Url, Wanted};
 use crate::error::Error;
 use crate::event::{ConnectionChanged, ConnectionState, Event};
 
@@ -28,9 +31,16 @@ impl Talk {
     fn new(keep: bool) -> Self {
         let wanted = Wanted { resume: keep, ..Wanted::default() };
         let greeting = Greeting::new(url(FIRST), wanted, [0; 16]);
-        let deadline = Deadline::new(std::time::Duration::ZERO, std::time::Duration::ZERO);
+        let deadline = Deadline::new(Duration::ZERO, Duration::ZERO);
+        let paths = PathsWanted {
+            carriers: vec![Carrier::Websocket],
+            keep,
+            remembered: Remembered::new(Arc::default(), FIRST.into()),
+            zero: Instant::now(),
+            seed: 0,
+        };
         let server = Channel::new(ChannelOptions::new(Side::Client)).unwrap();
-        let core = Core::new(greeting, deadline, keep, None);
+        let core = Core::new(greeting, deadline, paths, None);
         let mut talk = Self { core, server, now_us: 0 };
         talk.core.hello();
         talk.welcome(FIRST, 1).unwrap();
@@ -70,7 +80,11 @@ impl Talk {
 
     fn bot_is(&mut self, bot: BotState) {
         let user = UserState::Silent.into();
-        self.say(Payload::StateChanged(StateChanged { bot: bot.into(), user, media_ms: 0 }));
+        self.say(Payload::StateChanged(StateChanged {
+            bot: bot.into(),
+            user,
+            ..StateChanged::default()
+        }));
     }
 
     fn go_away(&mut self, time_left_ms: u32, resume_url: &str) {

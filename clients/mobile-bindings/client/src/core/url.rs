@@ -105,6 +105,12 @@ impl Url {
         format!("{}://{rest}", if self.encrypted { "wss" } else { "ws" })
     }
 
+    /// Names the server: scheme, host and port.
+    pub(crate) fn server(&self) -> String {
+        let scheme = if self.encrypted { "wss" } else { "ws" };
+        format!("{scheme}://{}:{}", self.host.to_ascii_lowercase(), self.port)
+    }
+
     /// True when it names this machine, however its host is written.
     pub(crate) fn is_loopback(&self) -> bool {
         match Host::of(&self.host) {

@@ -82,7 +82,10 @@ impl Control {
             let jitter = f64::from(u16::from_le_bytes(random())) / f64::from(u16::MAX);
             let nonce = random();
             let attach = Attach { url, welcome, attempt, after_ms, eager, nonce, jitter };
-            self.shared.with(|core, now_us| core.attached(attach, now_us))?;
+            self.shared.with(|core, now_us| {
+                core.paths.server_at(socket.server);
+                core.attached(attach, now_us)
+            })?;
             attached = match self.serve(socket).await {
                 Served::Replaced(second) => {
                     (attempt, after_ms) = (0, 0);
@@ -146,6 +149,7 @@ impl Control {
         let url = self.dialler.first_url();
         self.dialler.greet(&mut socket.writer).await.map_err(Unattached::Lost)?;
         self.shared.with(|core, now_us| {
+            core.paths.server_at(socket.server);
             core.link.opened(now_us / 1000);
             core.tick(now_us);
         });
@@ -158,7 +162,7 @@ impl Control {
 
     /// Reads and writes until the socket is lost, or another one is welcomed in its place.
     async fn serve(&self, socket: Socket) -> Served {
-        let Socket { mut reader, mut writer } = socket;
+        let Socket { mut reader, mut writer, .. } = socket;
         let mut watch = pin!(self.watch());
         let error = tokio::select! {
             biased; // a Welcome beats the loss of the socket that it replaces
@@ -230,12 +234,7 @@ impl Control {
         };
         tokio::select! {
             () = self.shared.wake.notified() => {}
-            () = due => {
-                let mut core = self.shared.lock();
-                core.tick(self.shared.now_us());
-                drop(core);
-                self.shared.changed.notify_waiters();
-            }
+            () = due => self.shared.with(crate::core::Core::tick),
         }
     }
 

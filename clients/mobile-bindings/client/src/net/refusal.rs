@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Error as SocketError;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::http::Response;
 use voxwire_core::wire::{ErrorCode, SUBPROTOCOL};
 
@@ -25,6 +26,13 @@ pub(crate) fn unknown_host(url: &Url) -> Error {
     Error::new(ErrorCode::Unreachable, reason).retryable().reconnect()
 }
 
+/// It ended the connection and said nothing: what was asked was lost on the way, or something in
+/// front of the server lets nothing through.
+fn hung_up(url: &Url) -> Error {
+    let reason = format!("{} hung up before it answered", url.authority);
+    Error::new(ErrorCode::Unreachable, reason).retryable().reconnect()
+}
+
 /// It takes too long.
 pub(crate) fn late(url: &Url) -> Error {
     let reason = format!("{} did not answer in time", url.authority);
@@ -45,6 +53,7 @@ pub(crate) fn refusal(error: &SocketError, url: &Url) -> Error {
             }
         }
         SocketError::ConnectionClosed | SocketError::AlreadyClosed => unreachable(url),
+        SocketError::Protocol(ProtocolError::HandshakeIncomplete) => hung_up(url),
         _ => {
             let reason = format!("{} does not speak {SUBPROTOCOL}", url.authority);
             Error::new(ErrorCode::Version, reason)
@@ -99,7 +108,23 @@ fn told(body: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::advised_ms;
+    use tokio_tungstenite::tungstenite::Error as SocketError;
+    use tokio_tungstenite::tungstenite::error::ProtocolError;
+    use voxwire_core::wire::ErrorCode;
+
+    use super::{advised_ms, refusal};
+    use crate::core::Url;
+
+    #[test]
+    fn who_hangs_up_is_asked_again_and_who_speaks_something_else_is_not() {
+        let url = Url::parse("ws://host:1").unwrap();
+        let of = |error| refusal(&SocketError::Protocol(error), &url);
+        let hung_up = of(ProtocolError::HandshakeIncomplete);
+        assert_eq!((hung_up.code, hung_up.retryable), (ErrorCode::Unreachable, true));
+        assert_eq!(hung_up.reason, "host:1 hung up before it answered");
+        let other = of(ProtocolError::WrongHttpVersion);
+        assert_eq!((other.code, other.retryable), (ErrorCode::Version, false));
+    }
 
     #[test]
     fn what_a_server_asks_for_is_seconds_and_nothing_else() {

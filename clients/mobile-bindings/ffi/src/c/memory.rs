@@ -227,6 +227,25 @@ pub(super) fn on<H: Handle>(
     })
 }
 
+/// A call on an object that several threads may call at once.
+#[cfg(feature = "client")]
+pub(super) fn beside<H>(handle: *const H, run: impl FnOnce(&H) -> Outcome) -> ErrorCode {
+    guard(|| {
+        // SAFETY: null or an object of the library's that is not freed meanwhile.
+        let handle = unsafe { handle.as_ref() };
+        run(handle.ok_or_else(|| VoxwireError::invalid("the object is null"))?)
+    })
+}
+
+/// Writes to an array of the caller's that is as long; one that is null is not wanted.
+#[cfg(feature = "client")]
+pub(super) fn fill<T: Copy>(items: *mut T, values: &[T]) {
+    if !items.is_null() {
+        // SAFETY: not null, and valid for a write of so many.
+        unsafe { items.copy_from_nonoverlapping(values.as_ptr(), values.len()) };
+    }
+}
+
 /// Gives an object out.
 pub(super) fn give<H>(
     out: *mut *mut H,

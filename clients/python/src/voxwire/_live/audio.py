@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -10,7 +11,9 @@ from voxwire._arguments import invalid, number
 from voxwire._live.backend import Device, DeviceBackend, DeviceInfo
 from voxwire._live.echo import EchoFilter, NoFilter, echo_filter
 from voxwire._live.keeper import Keeper, Slot
+from voxwire._live.memory import DeviceMemory
 from voxwire._live.microphone import LiveMicrophone
+from voxwire._live.polish import polish_of
 from voxwire._live.portaudio import machine_devices
 from voxwire._live.speaker import LiveSpeaker
 from voxwire._threads import in_thread
@@ -50,10 +53,18 @@ class _Echo(NamedTuple):
     both: bool
 
 
-def device_of(value: object) -> Device | None:
-    """The device that is asked for; None = it is something else than a device."""
+def device_of(
+    value: object, kind: DeviceKind | None = None, memory: DeviceMemory | None = None
+) -> Device | None:
+    """The device that is asked for; None = it is something else than a device.
+
+    Args:
+        value: What a program passed.
+        kind: What it is to be used as, where there is a memory.
+        memory: Knows what True stands for; None = the system's default.
+    """
     if value is True:
-        return Device()
+        return Device() if kind is None or memory is None else memory.wanted(kind)
     if isinstance(value, Device):
         return value
     return Device(value) if type(value) is int else None
@@ -80,8 +91,11 @@ class LiveAudio:
         microphone: Device | None,
         speaker: Device | None,
         echo: str = "auto",
+        noise_suppression: bool = False,
+        auto_gain: bool = False,
         clock: Clock,
         devices: DeviceBackend | None,
+        memory: DeviceMemory | None = None,
     ) -> None:
         """Prepares; nothing is opened yet.
 
@@ -89,27 +103,36 @@ class LiveAudio:
             microphone: The device that hears the user; None = it is no device.
             speaker: The device that plays the bot; None = it is no device.
             echo: ``auto``, ``cancel``, ``gate`` or ``none``.
+            noise_suppression: True = noise is taken out of a live microphone.
+            auto_gain: True = its loudness is evened out.
             clock: The session's.
             devices: Where they are; None = on this machine.
+            memory: Is told of the devices that the program chose, and knows those of before.
 
         Raises:
-            UsageError: Live audio, or echo cancellation, is not installed; the reason says how.
+            UsageError: Live audio, or what works on its sound, is not installed; the reason says
+                how.
         """
         both = microphone is not None and speaker is not None
         filter_, self._reason = echo_filter(echo, both_live=both)
         self._wanted_echo = echo
         self._clock = clock
+        self.memory = memory
         self._backend: DeviceBackend | None = devices
         if self._backend is None and (microphone is not None or speaker is not None):
             self._backend = machine_devices()
         self.speaker = None if speaker is None else LiveSpeaker(clock)
         reference = self.speaker.take_reference if self.speaker else None
-        self.microphone = None if microphone is None else LiveMicrophone(clock, filter_, reference)
+        self._polished = {"noise_suppression": noise_suppression, "auto_gain": auto_gain}
+        self.microphone = None
+        if microphone is not None:
+            polish = polish_of(**self._polished)
+            self.microphone = LiveMicrophone(clock, filter_, reference, polish)
         self._microphone = _slot(DeviceKind.MICROPHONE, microphone, self.microphone)
         self._speaker = _slot(DeviceKind.SPEAKER, speaker, self.speaker)
         self._keeper: Keeper | None = None
         self._begun = asyncio.Event()
-        self._over = False
+        self._over = asyncio.Event()
         self._volume = 1.0
         slots = [slot for slot in (self._microphone, self._speaker) if slot is not None]
         if self._backend is not None and slots:
@@ -131,6 +154,31 @@ class LiveAudio:
             self.microphone.level_db if self.microphone else silent,
             self.speaker.level_db if self.speaker else silent,
         )
+
+    def levels_every(self, every_ms: float = 100) -> AsyncIterator[Levels]:
+        """How loud both sides are, again and again, for a meter: ``async for levels in ...``.
+
+        Args:
+            every_ms: How often, milliseconds, 10 at least.
+
+        Returns:
+            An async iterator of `Levels`, the first at once. It ends with the session.
+
+        Raises:
+            UsageError: INVALID_ARGUMENT: it is no time.
+        """
+        if number(every_ms, "every_ms") < 10:
+            raise invalid("every_ms must be 10 or more")
+        return self._levels_every(every_ms / 1000)
+
+    async def _levels_every(self, every_s: float) -> AsyncGenerator[Levels]:
+        while not self._over.is_set():
+            yield self.levels
+            if self._over.is_set():
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(every_s):
+                    await self._over.wait()
 
     @property
     def volume(self) -> float:
@@ -164,7 +212,8 @@ class LiveAudio:
         if self._microphone is not None and self.microphone is not None:
             await self._keeper_for().swap(self._microphone, device)
             return self.microphone
-        made = LiveMicrophone(self._clock, NoFilter(), None)
+        polish = await in_thread(partial(polish_of, **self._polished))
+        made = LiveMicrophone(self._clock, NoFilter(), None, polish)
         echo = await in_thread(partial(self._echo_with, made, self.speaker))
         slot = Slot(DeviceKind.MICROPHONE, device, made)
         await self._keeper_for().add(slot)
@@ -237,7 +286,7 @@ class LiveAudio:
             if self._keeper is not None:
                 await self._keeper.run()
         finally:
-            self._over = True
+            self._over.set()
             if self._keeper is not None:
                 self._keeper.end()
 
@@ -259,7 +308,9 @@ class LiveAudio:
             self._emit(event)
 
     def _keep(self, backend: DeviceBackend, slots: list[Slot]) -> Keeper:
-        self._keeper = Keeper(backend, slots, clock=self._clock, tell=self._note)
+        self._keeper = Keeper(
+            backend, slots, clock=self._clock, tell=self._note, memory=self.memory
+        )
         self._begun.set()
         return self._keeper
 
@@ -269,7 +320,7 @@ class LiveAudio:
         Raises:
             UsageError: Live audio is not installed, or INVALID_STATE: the session has ended.
         """
-        if self._over:
+        if self._over.is_set():
             raise UsageError(ErrorCode.INVALID_STATE, "the session has ended")
         if self._keeper is not None:
             return self._keeper

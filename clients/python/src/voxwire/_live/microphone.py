@@ -8,6 +8,7 @@ import numpy as np
 
 from voxwire._live.echo import FRAME, EchoFilter, level_db
 from voxwire._live.elastic import ElasticBuffer
+from voxwire._live.polish import Polish, polish_of
 from voxwire._microphones import CAPTURE_RATE
 from voxwire.playout import Samples
 from voxwire_protocol.clocks import Clock
@@ -30,7 +31,11 @@ class LiveMicrophone:
     live = True
 
     def __init__(
-        self, clock: Clock, echo: EchoFilter, reference: Callable[[int], Samples] | None
+        self,
+        clock: Clock,
+        echo: EchoFilter,
+        reference: Callable[[int], Samples] | None,
+        polish: Polish | None = None,
     ) -> None:
         """Creates it without a device: it hears silence.
 
@@ -38,7 +43,9 @@ class LiveMicrophone:
             clock: The session's.
             echo: Takes the bot's sound out.
             reference: Gives that many samples of what a live speaker played; None = there is none.
+            polish: What is done to it behind that; None = nothing.
         """
+        self._polish = polish or polish_of(noise_suppression=False, auto_gain=False)
         self.level_db = -np.inf
         self.filter = echo
         self.latency_ms = 0.0
@@ -95,7 +102,8 @@ class LiveMicrophone:
         parts = [self._rest]
         for start in range(0, frames * FRAME, FRAME):
             near = heard[start : start + FRAME]
-            parts.append(self.filter.process(near, far[start : start + FRAME]))
+            clean = self.filter.process(near, far[start : start + FRAME])
+            parts.append(self._polish.process(clean))
         if frames:
             self.level_db = level_db(heard[-FRAME:])
         samples = np.concatenate(parts)

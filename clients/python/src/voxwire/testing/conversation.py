@@ -29,6 +29,7 @@ class Conversation:
         ears: What came of the user.
         texts: What the user has typed and the bot has not read.
         muted: Whether the user has closed his microphone.
+        user_muted: Whether the bot does not listen to him, by rules of its own.
     """
 
     def __init__(self, emit: Callable[..., None], clock: Clock) -> None:
@@ -41,7 +42,7 @@ class Conversation:
         self.speech = Speech(emit, clock, self._fell_silent)
         self.ears = Ears()
         self.texts: asyncio.Queue[str] = asyncio.Queue()
-        self.muted = False
+        self.muted = self.user_muted = False
         self._emit = emit
         self._clock = clock
         self._gap: Timer | None = None
@@ -53,7 +54,7 @@ class Conversation:
     @property
     def state(self) -> wire.StateChanged:
         """What bot and user do."""
-        return wire.StateChanged(bot=self._bot, user=self._user)
+        return wire.StateChanged(bot=self._bot, user=self._user, user_muted=self.user_muted)
 
     async def say(self, text: str, *, word_ms: int, audio: Samples | None) -> Heard:
         """Says words and waits until they were heard or cut."""
@@ -91,7 +92,7 @@ class Conversation:
 
     def hear(self, chunk: wire.AudioChunk) -> None:
         """Audio of the user came."""
-        if self.muted or chunk.path_id != self.speech.path_id:
+        if self.muted or self.user_muted or chunk.path_id != self.speech.path_id:
             return
         samples = np.frombuffer(chunk.data, "<i2").astype(np.int16)
         if not self.ears.take(chunk.sample_index, samples):
@@ -134,8 +135,15 @@ class Conversation:
         before = self._bot, self._user
         self._bot, self._user = bot or self._bot, user or self._user
         if before != (self._bot, self._user):
-            changed = wire.StateChanged(bot=self._bot, user=self._user, media_ms=media_ms)
+            changed = self.state
+            changed.media_ms = media_ms
             self._emit(state_changed=changed)
+
+    def mute_user(self, muted: bool) -> None:
+        """Listens to the user no more, or again."""
+        if muted != self.user_muted:
+            self.user_muted = muted
+            self._emit(state_changed=self.state)
 
     def _begin_turn(self) -> None:
         self._turns += 1

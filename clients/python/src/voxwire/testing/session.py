@@ -147,6 +147,10 @@ class FakeSession:
         """
         self._talk.speech.cut(_SOURCES[source])
 
+    def mute_user(self, muted: bool = True) -> None:
+        """Listens to the user no more, or again, as by a mute strategy of Pipecat."""
+        self._talk.mute_user(muted)
+
     def end(self) -> None:
         """Ends the session as a bot that has said all it had to say."""
         self.finish(wire.EndReason.END_REASON_BOT)

@@ -32,6 +32,7 @@ class Arrivals:
         """Creates the state of a session in which nobody has spoken."""
         self._bot = _BOT.BOT_STATE_UNSPECIFIED
         self._user = _USER.USER_STATE_UNSPECIFIED
+        self._muted = self._told_muted = False
         self._turns = 0
         self._responses = 0
         self._response_id = ""
@@ -69,6 +70,11 @@ class Arrivals:
         speaking = self._bot == _BOT.BOT_STATE_SPEAKING
         bot = self._bot if speaking else _BOT.BOT_STATE_THINKING
         return self._states(bot, _USER.USER_STATE_SILENT)
+
+    def user_muted(self, muted: bool) -> list[wire.Envelope]:
+        """The bot listens to the user no more, or again."""
+        self._muted = muted
+        return self._states(self._bot, self._user)
 
     def bot_started(self, media_ms: int) -> list[wire.Envelope]:
         """The bot begins to speak; what was cut off a moment ago may still say so."""
@@ -111,7 +117,7 @@ class Arrivals:
 
     def lost(self, media_ms: int) -> list[wire.Envelope]:
         """The connection is another one: what was open has no end that will still be told."""
-        self._silenced = False
+        self._silenced = self._muted = False
         ended = [*self.response_ended(), *self._end(media_ms, was_cut=not self._late)]
         self._announced.clear()
         return [*ended, *self._states(_BOT.BOT_STATE_IDLE, _USER.USER_STATE_SILENT)]
@@ -256,7 +262,9 @@ class Arrivals:
         return [wire.Envelope(utterance_ended=ended)]
 
     def _states(self, bot: wire.BotState, user: wire.UserState) -> list[wire.Envelope]:
-        if (bot, user) == (self._bot, self._user):
+        muted = self._muted
+        if (bot, user, muted) == (self._bot, self._user, self._told_muted):
             return []
-        self._bot, self._user = bot, user
-        return [wire.Envelope(state_changed=wire.StateChanged(bot=bot, user=user))]
+        self._bot, self._user, self._told_muted = bot, user, muted
+        state = wire.StateChanged(bot=bot, user=user, user_muted=muted)
+        return [wire.Envelope(state_changed=state)]

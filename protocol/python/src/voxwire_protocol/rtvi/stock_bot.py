@@ -69,6 +69,8 @@ class StockBot:
             "server-message": self._server_message,
             "user-started-speaking": lambda _, __: self._arrivals.user_started(),
             "user-stopped-speaking": lambda _, __: self._arrivals.user_stopped(),
+            "user-mute-started": lambda _, __: self._arrivals.user_muted(True),
+            "user-mute-stopped": lambda _, __: self._arrivals.user_muted(False),
             "bot-started-speaking": lambda _, at: self._arrivals.bot_started(at),
             "bot-stopped-speaking": self._bot_stopped,
             "bot-interrupted": lambda _, at: self._arrivals.interrupted(at),

@@ -176,6 +176,8 @@ class StockClient:
             told.append(RtviMessage(f"user-{'started' if started else 'stopped'}-speaking"))
         if before.bot != speaking == state.bot:
             told.append(RtviMessage("bot-started-speaking"))
+        if before.user_muted != state.user_muted and self.agreement.speaks >= Version(1, 2):
+            told.append(RtviMessage(f"user-mute-{'started' if state.user_muted else 'stopped'}"))
         return told
 
     def _transcript(self, message: wire.Transcript, timestamp: str) -> list[RtviMessage]:

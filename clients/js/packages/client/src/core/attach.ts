@@ -72,6 +72,7 @@ export class Greeting {
       wire.Feature.CHUNKS,
       wire.Feature.WEBSOCKET_AUDIO,
       wire.Feature.KEPT_CAPTURE,
+      wire.Feature.USER_ACTIVITY,
     ];
     if (options.webrtc) this.#features.push(wire.Feature.WEBRTC);
     if (options.tools.length > 0) this.#features.push(wire.Feature.CLIENT_TOOLS);

@@ -3,7 +3,13 @@ import { makeError, wire } from "@voxwire/protocol";
 import { expect, test, vi } from "vitest";
 import type { ClientOptions, Logger } from "../api.js";
 import { createClient } from "../create-client.js";
-import { FakeServer, fakeMedia, type ScriptedBot, VirtualTime } from "../testing/index.js";
+import {
+  FakeServer,
+  type FakeSession,
+  fakeMedia,
+  type ScriptedBot,
+  VirtualTime,
+} from "../testing/index.js";
 import { MAX_QUEUED } from "./emitter.js";
 import { VERSION } from "./version.js";
 
@@ -36,9 +42,9 @@ test("a conversation over the loopback, in virtual time", async () => {
   expect(client.status.get()).toMatchObject({ status: "ready", bot: "scripted" });
   await client.sendText("hello");
   await clock.advance(150);
-  expect(client.activity.get()).toEqual({ bot: "speaking", userSpeaking: false });
+  expect(client.activity.get()).toEqual({ bot: "speaking", userSpeaking: false, userMuted: false });
   await clock.advance(3000);
-  expect(client.activity.get()).toEqual({ bot: "idle", userSpeaking: false });
+  expect(client.activity.get()).toEqual({ bot: "idle", userSpeaking: false, userMuted: false });
   expect(words).toEqual(["you", "said", "that"]);
   expect(client.conversation.get().turns).toMatchObject([
     { role: "user", text: "hello" },
@@ -53,7 +59,7 @@ test("what the server can do is told while there is a session", async () => {
   const { clock, client } = await up({}, { resume: false });
   const told: string[][] = [];
   client.features.subscribe(() => told.push([...client.features.get()]));
-  const both = ["interrupt", "word_times", "heard_words", "clock"];
+  const both = ["interrupt", "word_times", "heard_words", "user_activity", "clock"];
   expect([...client.features.get()]).toEqual(both); // no tools were declared, and no resume asked for
   await clock.until(client.disconnect());
   expect(told).toEqual([[]]);
@@ -122,6 +128,45 @@ test("messages, keys, text and interruption go out as they were meant", async ()
   expect(server.said("sendText")).toMatchObject([
     { text: "hi", audioResponse: false, runImmediately: false },
   ]);
+});
+
+test("a user who is there is told to the server, once a second", async () => {
+  const { clock, server, client } = await up();
+  for (let at = 0; at < 2500; at += 10) {
+    await client.userActivity();
+    await clock.advance(10);
+  }
+  expect(server.said("userActivity")).toHaveLength(3);
+  await clock.advance(5000);
+  await client.userActivity();
+  await clock.advance(10);
+  expect(server.said("userActivity")).toHaveLength(4);
+  await clock.until(client.disconnect());
+  await expect(client.userActivity()).rejects.toMatchObject({ code: "invalid_state" });
+});
+
+test("a bot that does not listen to the user is shown so", async () => {
+  let session: FakeSession | undefined;
+  const { clock, client } = await up({
+    onReady: (ready) => {
+      session = ready;
+    },
+  });
+  const told: boolean[] = [];
+  client.activity.subscribe(() => told.push(client.activity.get().userMuted));
+  const say = async (userMuted: boolean) => {
+    const value = { bot: wire.BotState.THINKING, user: wire.UserState.SILENT, userMuted };
+    session?.send({ case: "stateChanged", value });
+    await clock.advance(100);
+  };
+  await say(true);
+  expect(client.activity.get()).toEqual({ bot: "thinking", userSpeaking: false, userMuted: true });
+  await say(true);
+  await say(false);
+  expect(told).toEqual([true, false]);
+  await say(true);
+  await clock.until(client.disconnect());
+  expect(client.activity.get().userMuted).toBe(false);
 });
 
 test("a microphone that is switched off is told to the server", async () => {

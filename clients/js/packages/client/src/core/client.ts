@@ -42,7 +42,9 @@ import { Store } from "./store.js";
 import { VERSION } from "./version.js";
 
 const NO_FEATURES: ReadonlySet<Feature> = new Set();
-const QUIET: Activity = { bot: "idle", userSpeaking: false };
+const QUIET: Activity = { bot: "idle", userSpeaking: false, userMuted: false };
+/** What the user does beside speaking is told no more often, milliseconds. */
+const ACTIVITY_MS = 1000;
 
 /** What `createClient` makes of its options. */
 export interface CoreOptions extends OpenOptions {
@@ -71,6 +73,7 @@ export class CoreClient implements Client {
   #unwatch: (() => void) | undefined;
   #log = EMPTY_LOG;
   #ignored = 0;
+  #activeMs = Number.NEGATIVE_INFINITY;
   #nonce: Uint8Array<ArrayBuffer> | undefined;
   readonly #journal: Journal;
 
@@ -178,6 +181,14 @@ export class CoreClient implements Client {
 
   async interrupt(): Promise<void> {
     this.#send({ case: "interrupt", value: {} });
+  }
+
+  async userActivity(): Promise<void> {
+    const { control } = this.#session();
+    const nowMs = this.#options.env.now();
+    if (!control.features.has("user_activity") || nowMs - this.#activeMs < ACTIVITY_MS) return;
+    this.#activeMs = nowMs;
+    this.#send({ case: "userActivity", value: {} });
   }
 
   async call(method: string, payload: JsonValue = null, options: CallOptions = {}) {
@@ -332,21 +343,23 @@ export class CoreClient implements Client {
   #emit<K extends keyof ClientEvents>(type: K, event: ClientEvents[K]): void {
     this.#note({ type, event } as never);
     if (type === "stateChanged") {
-      const { bot, user } = event as ClientEvents["stateChanged"];
+      const { bot, user, userMuted } = event as ClientEvents["stateChanged"];
       this.#setActivity({
         bot: bot === "unknown" ? "idle" : bot,
         userSpeaking: user === "speaking",
+        userMuted,
       });
     } else if (type === "sessionStarted") {
-      this.#setActivity({ bot: "starting", userSpeaking: false });
+      this.#setActivity({ ...QUIET, bot: "starting" });
     }
     this.#journal.event(type, event);
     this.#emitter.emit(type, event as never);
   }
 
   #setActivity(next: Activity): void {
-    const { bot, userSpeaking } = this.activity.get();
-    if (next.bot !== bot || next.userSpeaking !== userSpeaking) this.activity.set(next);
+    const { bot, userSpeaking, userMuted } = this.activity.get();
+    const same = next.bot === bot && next.userSpeaking === userSpeaking;
+    if (!same || next.userMuted !== userMuted) this.activity.set(next);
   }
 
   #note(happened: Parameters<typeof reduce>[1]): void {

@@ -28,6 +28,7 @@ const FEATURES: Readonly<Record<Feature, keyof typeof wire.Feature>> = {
   heard_words: "PLAYOUT_REPORTS",
   tool_declarations: "CLIENT_TOOLS",
   tool_progress: "CLIENT_TOOLS",
+  user_activity: "USER_ACTIVITY",
   clock: "SEQUENCE",
 };
 

@@ -25,6 +25,8 @@ export type Feature =
   | "tool_declarations"
   /** `ToolCall.progress` reaches the bot. */
   | "tool_progress"
+  /** `userActivity()` reaches the server. */
+  | "user_activity"
   /** Round trips are measured on the control channel. */
   | "clock";
 

@@ -90,6 +90,16 @@ it("does not undo what the user does meanwhile with a held state", () => {
   expect(applied).toMatchObject({ bot: "idle", user: "speaking" });
 });
 
+it("does not undo with it whether the bot listens", () => {
+  const cues = new Cues();
+  cues.change(state(IDLE, 900), 0);
+  const muted = state(SPEAKING, 0, wire.UserState.SPEAKING);
+  muted.userMuted = true;
+  expect(cues.change(muted, 0)?.event).toMatchObject({ userMuted: true });
+  const [applied] = states(cues.due(reached(900), 0));
+  expect(applied).toMatchObject({ bot: "idle", userMuted: true });
+});
+
 it("drops cut words and keeps the last state that nothing replaced", () => {
   const cues = new Cues();
   cues.begin(started("u"));

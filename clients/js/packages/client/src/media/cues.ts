@@ -45,7 +45,7 @@ export class Cues {
   readonly #sources = new Map<string, TimingSource>();
   #held: Held[] = [];
   #immediate = 0;
-  #user: StateChanged["user"] = "unknown";
+  #user: Pick<StateChanged, "user" | "userMuted"> = { user: "unknown", userMuted: false };
 
   /** True while an utterance is announced and has not ended. */
   get speaking(): boolean {
@@ -98,7 +98,7 @@ export class Cues {
       return undefined;
     }
     this.#immediate += 1;
-    this.#user = event.user;
+    this.#user = userOf(event);
     return { type: "stateChanged", event };
   }
 
@@ -172,19 +172,20 @@ export class Cues {
   /** A bot that the server takes for heard is not silent before it has spoken here: the server's
    * clock may run ahead of a speaker that stalls. */
   #behindSpeech(event: StateChanged): StateChanged {
-    if (event.mediaMs || event.bot === "speaking" || event.user !== this.#user) return event;
+    if (event.mediaMs || event.bot === "speaking" || event.user !== this.#user.user) return event;
     const speech = this.#held.findLast((held) => held.event.bot === "speaking");
     const wordMs = this.#timeline.lastDueMs();
     const mediaMs = Math.max(speech?.event.mediaMs ?? 0, wordMs === undefined ? 0 : wordMs + 1);
     return { ...event, mediaMs };
   }
 
-  /** The change as it applies now: what the user does may have changed since. */
+  /** The change as it applies now: what the user does, or may do, may have changed since. */
   #release(held: Held): Cue {
-    if (held.afterImmediate === this.#immediate) {
-      this.#user = held.event.user;
-      return { type: "stateChanged", event: held.event };
-    }
-    return { type: "stateChanged", event: { ...held.event, user: this.#user } };
+    if (held.afterImmediate === this.#immediate) this.#user = userOf(held.event);
+    return { type: "stateChanged", event: { ...held.event, ...this.#user } };
   }
+}
+
+function userOf({ user, userMuted }: StateChanged): Pick<StateChanged, "user" | "userMuted"> {
+  return { user, userMuted };
 }

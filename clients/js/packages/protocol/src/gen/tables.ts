@@ -41,7 +41,7 @@ export type MetricKind = metrics.MetricKind;
 
 export const FeatureSchema: EnumSchema<typeof session.Feature> = /*@__PURE__*/ enumSchema(
   "Feature",
-  "UNSPECIFIED PLAYOUT_REPORTS FLUSH WORDS SEQUENCE RESUME CHUNKS CLIENT_TOOLS WEBSOCKET_AUDIO WEBRTC DAILY KEPT_CAPTURE WAITING",
+  "UNSPECIFIED PLAYOUT_REPORTS FLUSH WORDS SEQUENCE RESUME CHUNKS CLIENT_TOOLS WEBSOCKET_AUDIO WEBRTC DAILY KEPT_CAPTURE WAITING USER_ACTIVITY",
 );
 export const Feature: typeof session.Feature = /*@__PURE__*/ constantsOf(FeatureSchema);
 export type Feature = session.Feature;
@@ -191,7 +191,7 @@ export type ResponseText = speech.ResponseText;
 
 export const StateChangedSchema: MessageSchema<speech.StateChanged> = /*@__PURE__*/ messageSchema(
   "StateChanged",
-  "bot:e user:e mediaMs:U",
+  "bot:e user:e mediaMs:U userMuted:b",
   [BotStateSchema, UserStateSchema],
 );
 export type StateChanged = speech.StateChanged;
@@ -472,6 +472,12 @@ export const FileEndedSchema: MessageSchema<files.FileEnded> = /*@__PURE__*/ mes
 );
 export type FileEnded = files.FileEnded;
 
+export const UserActivitySchema: MessageSchema<input.UserActivity> = /*@__PURE__*/ messageSchema(
+  "UserActivity",
+  "",
+);
+export type UserActivity = input.UserActivity;
+
 export const ServiceMetricSchema: MessageSchema<metrics.ServiceMetric> = /*@__PURE__*/ messageSchema(
   "ServiceMetric",
   "kind:e processor:s model:s value:d",
@@ -495,13 +501,13 @@ export type TurnMetrics = metrics.TurnMetrics;
 
 export const EnvelopeSchema: MessageSchema<envelope.Envelope> = /*@__PURE__*/ messageSchema(
   "Envelope",
-  "seq:U ack:U payload:{ audio:m playoutReport:m utteranceWords:m ackOnly:m mediaAnchor:m flush:m transcript:m responseText:m stateChanged:m ping:m pong:m 16hello:m welcome:m chunk:m goAway:m bye:m sessionEnded:m error:m waiting:m 30pathOpen:m pathAnswer:m iceCandidate:m pathReady:m pathClose:m iceServersUpdate:m 40responseStarted:m responseEnded:m interrupted:m utteranceStarted:m utteranceEnded:m 50toolCallStarted:m toolCallEnded:m toolRequest:m toolAccepted:m toolProgress:m toolResult:m toolCancel:m 60sendText:m interrupt:m mute:m appMessage:m fileBegin:m filePiece:m fileCancel:m fileTaken:m fileEnded:m 70serviceMetrics:m turnMetrics:m}",
-  [AudioChunkSchema, PlayoutReportSchema, UtteranceWordsSchema, AckSchema, MediaAnchorSchema, FlushSchema, TranscriptSchema, ResponseTextSchema, StateChangedSchema, PingSchema, PongSchema, HelloSchema, WelcomeSchema, ChunkSchema, GoAwaySchema, ByeSchema, SessionEndedSchema, ErrorSchema, WaitingSchema, PathOpenSchema, PathAnswerSchema, IceCandidateSchema, PathReadySchema, PathCloseSchema, IceServersUpdateSchema, ResponseStartedSchema, ResponseEndedSchema, InterruptedSchema, UtteranceStartedSchema, UtteranceEndedSchema, ToolCallStartedSchema, ToolCallEndedSchema, ToolRequestSchema, ToolAcceptedSchema, ToolProgressSchema, ToolResultSchema, ToolCancelSchema, SendTextSchema, InterruptSchema, MuteSchema, AppMessageSchema, FileBeginSchema, FilePieceSchema, FileCancelSchema, FileTakenSchema, FileEndedSchema, ServiceMetricsSchema, TurnMetricsSchema],
+  "seq:U ack:U payload:{ audio:m playoutReport:m utteranceWords:m ackOnly:m mediaAnchor:m flush:m transcript:m responseText:m stateChanged:m ping:m pong:m 16hello:m welcome:m chunk:m goAway:m bye:m sessionEnded:m error:m waiting:m 30pathOpen:m pathAnswer:m iceCandidate:m pathReady:m pathClose:m iceServersUpdate:m 40responseStarted:m responseEnded:m interrupted:m utteranceStarted:m utteranceEnded:m 50toolCallStarted:m toolCallEnded:m toolRequest:m toolAccepted:m toolProgress:m toolResult:m toolCancel:m 60sendText:m interrupt:m mute:m appMessage:m fileBegin:m filePiece:m fileCancel:m fileTaken:m fileEnded:m userActivity:m serviceMetrics:m turnMetrics:m}",
+  [AudioChunkSchema, PlayoutReportSchema, UtteranceWordsSchema, AckSchema, MediaAnchorSchema, FlushSchema, TranscriptSchema, ResponseTextSchema, StateChangedSchema, PingSchema, PongSchema, HelloSchema, WelcomeSchema, ChunkSchema, GoAwaySchema, ByeSchema, SessionEndedSchema, ErrorSchema, WaitingSchema, PathOpenSchema, PathAnswerSchema, IceCandidateSchema, PathReadySchema, PathCloseSchema, IceServersUpdateSchema, ResponseStartedSchema, ResponseEndedSchema, InterruptedSchema, UtteranceStartedSchema, UtteranceEndedSchema, ToolCallStartedSchema, ToolCallEndedSchema, ToolRequestSchema, ToolAcceptedSchema, ToolProgressSchema, ToolResultSchema, ToolCancelSchema, SendTextSchema, InterruptSchema, MuteSchema, AppMessageSchema, FileBeginSchema, FilePieceSchema, FileCancelSchema, FileTakenSchema, FileEndedSchema, UserActivitySchema, ServiceMetricsSchema, TurnMetricsSchema],
 );
 export type Envelope = envelope.Envelope;
 
 /** Who may send a payload (1 client, 2 server, 3 both), by ascending number. */
-export const PAYLOAD_SENDER = "312322222331232123212323222222222131311131112222";
+export const PAYLOAD_SENDER = "3123222223312321232123232222222221313111311122122";
 
 /** How it is delivered (1 reliable, 2 lossy), likewise. */
-export const PAYLOAD_DELIVERY = "221211111222211111211111111111111111111111111111";
+export const PAYLOAD_DELIVERY = "2212111112222111112111111111111111111111111111111";

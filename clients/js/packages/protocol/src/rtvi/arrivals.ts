@@ -22,6 +22,8 @@ const TAIL_UNITS = 16;
 export class Arrivals {
   #bot = BotState.UNSPECIFIED;
   #user = UserState.UNSPECIFIED;
+  #isMuted = false;
+  #toldMuted = false;
   #turns = 0;
   #responses = 0;
   #responseId = "";
@@ -59,6 +61,12 @@ export class Arrivals {
   /** The user ends a turn: the bot owes an answer. */
   userStopped(): Envelope[] {
     return this.#states(this.#unlessSpeaking(BotState.THINKING), UserState.SILENT);
+  }
+
+  /** The bot listens to the user no more, or again. */
+  userMuted(muted: boolean): Envelope[] {
+    this.#isMuted = muted;
+    return this.#states(this.#bot, this.#user);
   }
 
   /** The bot begins to speak; what was cut off a moment ago may still say so. */
@@ -108,6 +116,7 @@ export class Arrivals {
   /** The connection is another one: what was open has no end that will still be told. */
   lost(mediaMs: number): Envelope[] {
     this.#isSilenced = false;
+    this.#isMuted = false;
     const ended = [...this.responseEnded(), ...this.#end(mediaMs, !this.#isLate)];
     this.#announced.clear();
     return [...ended, ...this.#states(BotState.IDLE, UserState.SILENT)];
@@ -246,10 +255,12 @@ export class Arrivals {
   }
 
   #states(bot: BotState, user: UserState): Envelope[] {
-    if (bot === this.#bot && user === this.#user) return [];
+    const userMuted = this.#isMuted;
+    if (bot === this.#bot && user === this.#user && userMuted === this.#toldMuted) return [];
     this.#bot = bot;
     this.#user = user;
-    return made({ case: "stateChanged", value: { bot, user } });
+    this.#toldMuted = userMuted;
+    return made({ case: "stateChanged", value: { bot, user, userMuted } });
   }
 }
 

@@ -113,6 +113,10 @@ export class StockBot {
         return arrivals.userStarted();
       case "user-stopped-speaking":
         return arrivals.userStopped();
+      case "user-mute-started":
+        return arrivals.userMuted(true);
+      case "user-mute-stopped":
+        return arrivals.userMuted(false);
       case "bot-started-speaking":
         return arrivals.botStarted(mediaMs);
       case "bot-stopped-speaking":

@@ -125,7 +125,7 @@ test("BotAudio sets the volume and mutes", () => {
 
 test("Visualizer is hidden from screen readers and says what the bot does", () => {
   const { container } = show(<react.Visualizer variant="orb" />);
-  act(() => client.activity.set({ bot: "speaking", userSpeaking: false }));
+  act(() => client.activity.set({ bot: "speaking", userSpeaking: false, userMuted: false }));
   const canvas = container.querySelector("canvas");
   expect(canvas?.getAttribute("aria-hidden")).toBe("true");
   expect(canvas?.dataset.state).toBe("speaking");

@@ -76,7 +76,7 @@ test("useBotState, useQuality and useConversation follow their Readables", () =>
     conversation: react.useConversation(),
   });
   const { result } = renderHook(all, { wrapper });
-  act(() => client.activity.set({ bot: "thinking", userSpeaking: false }));
+  act(() => client.activity.set({ bot: "thinking", userSpeaking: false, userMuted: false }));
   expect(result.current.state.bot).toBe("thinking");
   expect(result.current.quality).toBeUndefined();
   const conversation = { turns: [bot("speaking", [])], skipped: 0 };

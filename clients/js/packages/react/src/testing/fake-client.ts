@@ -34,7 +34,11 @@ const NO_DEVICES: DevicesState = {
  */
 export class FakeClient implements Client {
   readonly status = new Value<ClientStatus>({ status: "idle" });
-  readonly activity = new Value<Activity>({ bot: "idle", userSpeaking: false });
+  readonly activity = new Value<Activity>({
+    bot: "idle",
+    userSpeaking: false,
+    userMuted: false,
+  });
   readonly conversation = new Value<Conversation>({ turns: [], skipped: 0 });
   readonly quality = new Value<Quality | undefined>(undefined);
   readonly accepts = new Value<FileAcceptance | undefined>(undefined);
@@ -151,6 +155,10 @@ export class FakeClient implements Client {
 
   async interrupt(): Promise<void> {
     this.calls.push(["interrupt"]);
+  }
+
+  async userActivity(): Promise<void> {
+    this.calls.push(["userActivity"]);
   }
 
   async call(): Promise<null> {

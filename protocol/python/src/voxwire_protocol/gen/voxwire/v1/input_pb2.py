@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from voxwire_protocol.gen.voxwire.v1 import options_pb2 as voxwire_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16voxwire/v1/input.proto\x12\nvoxwire.v1\x1a\x18voxwire/v1/options.proto\"\x80\x01\n\x08SendText\x12\x12\n\x04text\x18\x01 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x1c\n\x0frun_immediately\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x1b\n\x0e\x61udio_response\x18\x03 \x01(\x08H\x01\x88\x01\x01\x42\x12\n\x10_run_immediatelyB\x11\n\x0f_audio_response\"\x0b\n\tInterrupt\"\x15\n\x04Mute\x12\r\n\x05muted\x18\x01 \x01(\x08\"Y\n\nAppMessage\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x17\n\tdata_json\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x10\n\x08response\x18\x04 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16voxwire/v1/input.proto\x12\nvoxwire.v1\x1a\x18voxwire/v1/options.proto\"\x80\x01\n\x08SendText\x12\x12\n\x04text\x18\x01 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x1c\n\x0frun_immediately\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x1b\n\x0e\x61udio_response\x18\x03 \x01(\x08H\x01\x88\x01\x01\x42\x12\n\x10_run_immediatelyB\x11\n\x0f_audio_response\"\x0b\n\tInterrupt\"\x15\n\x04Mute\x12\r\n\x05muted\x18\x01 \x01(\x08\"\x0e\n\x0cUserActivity\"Y\n\nAppMessage\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x17\n\tdata_json\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x10\n\x08response\x18\x04 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +42,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INTERRUPT']._serialized_end=206
   _globals['_MUTE']._serialized_start=208
   _globals['_MUTE']._serialized_end=229
-  _globals['_APPMESSAGE']._serialized_start=231
-  _globals['_APPMESSAGE']._serialized_end=320
+  _globals['_USERACTIVITY']._serialized_start=231
+  _globals['_USERACTIVITY']._serialized_end=245
+  _globals['_APPMESSAGE']._serialized_start=247
+  _globals['_APPMESSAGE']._serialized_end=336
 # @@protoc_insertion_point(module_scope)

@@ -72,6 +72,20 @@ class Mute(google.protobuf.message.Message):
 global___Mute = Mute
 
 @typing.final
+class UserActivity(google.protobuf.message.Message):
+    """The user is there although he neither speaks nor types: he reads, scrolls, clicks. The server's
+    idle time begins anew. At most one a second; only where both have FEATURE_USER_ACTIVITY.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___UserActivity = UserActivity
+
+@typing.final
 class AppMessage(google.protobuf.message.Message):
     """A message of the application, in either direction. A request is answered by a message with the
     same request_id and response, or by an Error whose subject_id is the request_id.

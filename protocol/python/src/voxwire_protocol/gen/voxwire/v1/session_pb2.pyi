@@ -54,6 +54,8 @@ class _FeatureEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTy
     """
     FEATURE_WAITING: Feature  # 12
     """Waits for a place where the server has none: Waiting before Welcome."""
+    FEATURE_USER_ACTIVITY: Feature  # 13
+    """Sends or takes UserActivity."""
 
 class Feature(builtins.int, metaclass=_FeatureEnumTypeWrapper):
     """What a side can do beyond the base protocol. Behaviour is keyed on features, never on versions."""
@@ -88,6 +90,8 @@ through the whole session.
 """
 FEATURE_WAITING: Feature  # 12
 """Waits for a place where the server has none: Waiting before Welcome."""
+FEATURE_USER_ACTIVITY: Feature  # 13
+"""Sends or takes UserActivity."""
 global___Feature = Feature
 
 class _TurnRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[TurnRole], builtins.type):
@@ -432,7 +436,7 @@ class Snapshot(google.protobuf.message.Message):
     heard_media_ms: builtins.int
     """Where the media clock is for the listener, milliseconds."""
     user_muted: builtins.bool
-    """True while the server ignores the user's audio."""
+    """True while the server ignores the user's audio: the client closed the microphone (Mute)."""
     @property
     def turns(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Turn]:
         """The conversation so far, oldest first."""

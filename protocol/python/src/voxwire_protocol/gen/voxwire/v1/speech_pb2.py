@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from voxwire_protocol.gen.voxwire.v1 import options_pb2 as voxwire_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17voxwire/v1/speech.proto\x12\nvoxwire.v1\x1a\x18voxwire/v1/options.proto\"h\n\x0cStateChanged\x12!\n\x03\x62ot\x18\x01 \x01(\x0e\x32\x14.voxwire.v1.BotState\x12#\n\x04user\x18\x02 \x01(\x0e\x32\x15.voxwire.v1.UserState\x12\x10\n\x08media_ms\x18\x03 \x01(\x04\"\xa0\x01\n\nTranscript\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01\x12\r\n\x05\x66inal\x18\x03 \x01(\x08\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x0f\n\x07turn_id\x18\x05 \x01(\t\x12\r\n\x05typed\x18\x06 \x01(\x08\x12\x17\n\nconfidence\x18\x07 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"7\n\x0fResponseStarted\x12\x13\n\x0bresponse_id\x18\x01 \x01(\t\x12\x0f\n\x07turn_id\x18\x02 \x01(\t\"7\n\x0cResponseText\x12\x13\n\x0bresponse_id\x18\x01 \x01(\t\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01\"$\n\rResponseEnded\x12\x13\n\x0bresponse_id\x18\x01 \x01(\t\"S\n\x0bInterrupted\x12.\n\x06source\x18\x01 \x01(\x0e\x32\x1e.voxwire.v1.InterruptionSource\x12\x14\n\x0cutterance_id\x18\x02 \x01(\t*\x9a\x01\n\x08\x42otState\x12\x19\n\x15\x42OT_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x42OT_STATE_STARTING\x10\x01\x12\x12\n\x0e\x42OT_STATE_IDLE\x10\x02\x12\x17\n\x13\x42OT_STATE_LISTENING\x10\x03\x12\x16\n\x12\x42OT_STATE_THINKING\x10\x04\x12\x16\n\x12\x42OT_STATE_SPEAKING\x10\x05*W\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11USER_STATE_SILENT\x10\x01\x12\x17\n\x13USER_STATE_SPEAKING\x10\x02*\xb4\x01\n\x12InterruptionSource\x12#\n\x1fINTERRUPTION_SOURCE_UNSPECIFIED\x10\x00\x12\x1c\n\x18INTERRUPTION_SOURCE_USER\x10\x01\x12\x1e\n\x1aINTERRUPTION_SOURCE_CLIENT\x10\x02\x12\x1e\n\x1aINTERRUPTION_SOURCE_SERVER\x10\x03\x12\x1b\n\x17INTERRUPTION_SOURCE_GAP\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17voxwire/v1/speech.proto\x12\nvoxwire.v1\x1a\x18voxwire/v1/options.proto\"|\n\x0cStateChanged\x12!\n\x03\x62ot\x18\x01 \x01(\x0e\x32\x14.voxwire.v1.BotState\x12#\n\x04user\x18\x02 \x01(\x0e\x32\x15.voxwire.v1.UserState\x12\x10\n\x08media_ms\x18\x03 \x01(\x04\x12\x12\n\nuser_muted\x18\x04 \x01(\x08\"\xa0\x01\n\nTranscript\x12\x15\n\rtranscript_id\x18\x01 \x01(\t\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01\x12\r\n\x05\x66inal\x18\x03 \x01(\x08\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x0f\n\x07turn_id\x18\x05 \x01(\t\x12\r\n\x05typed\x18\x06 \x01(\x08\x12\x17\n\nconfidence\x18\x07 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"7\n\x0fResponseStarted\x12\x13\n\x0bresponse_id\x18\x01 \x01(\t\x12\x0f\n\x07turn_id\x18\x02 \x01(\t\"7\n\x0cResponseText\x12\x13\n\x0bresponse_id\x18\x01 \x01(\t\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01\"$\n\rResponseEnded\x12\x13\n\x0bresponse_id\x18\x01 \x01(\t\"S\n\x0bInterrupted\x12.\n\x06source\x18\x01 \x01(\x0e\x32\x1e.voxwire.v1.InterruptionSource\x12\x14\n\x0cutterance_id\x18\x02 \x01(\t*\x9a\x01\n\x08\x42otState\x12\x19\n\x15\x42OT_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x42OT_STATE_STARTING\x10\x01\x12\x12\n\x0e\x42OT_STATE_IDLE\x10\x02\x12\x17\n\x13\x42OT_STATE_LISTENING\x10\x03\x12\x16\n\x12\x42OT_STATE_THINKING\x10\x04\x12\x16\n\x12\x42OT_STATE_SPEAKING\x10\x05*W\n\tUserState\x12\x1a\n\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11USER_STATE_SILENT\x10\x01\x12\x17\n\x13USER_STATE_SPEAKING\x10\x02*\xb4\x01\n\x12InterruptionSource\x12#\n\x1fINTERRUPTION_SOURCE_UNSPECIFIED\x10\x00\x12\x1c\n\x18INTERRUPTION_SOURCE_USER\x10\x01\x12\x1e\n\x1aINTERRUPTION_SOURCE_CLIENT\x10\x02\x12\x1e\n\x1aINTERRUPTION_SOURCE_SERVER\x10\x03\x12\x1b\n\x17INTERRUPTION_SOURCE_GAP\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,22 +36,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRANSCRIPT'].fields_by_name['text']._serialized_options = b'\260\273\030\001'
   _globals['_RESPONSETEXT'].fields_by_name['text']._loaded_options = None
   _globals['_RESPONSETEXT'].fields_by_name['text']._serialized_options = b'\260\273\030\001'
-  _globals['_BOTSTATE']._serialized_start=572
-  _globals['_BOTSTATE']._serialized_end=726
-  _globals['_USERSTATE']._serialized_start=728
-  _globals['_USERSTATE']._serialized_end=815
-  _globals['_INTERRUPTIONSOURCE']._serialized_start=818
-  _globals['_INTERRUPTIONSOURCE']._serialized_end=998
+  _globals['_BOTSTATE']._serialized_start=592
+  _globals['_BOTSTATE']._serialized_end=746
+  _globals['_USERSTATE']._serialized_start=748
+  _globals['_USERSTATE']._serialized_end=835
+  _globals['_INTERRUPTIONSOURCE']._serialized_start=838
+  _globals['_INTERRUPTIONSOURCE']._serialized_end=1018
   _globals['_STATECHANGED']._serialized_start=65
-  _globals['_STATECHANGED']._serialized_end=169
-  _globals['_TRANSCRIPT']._serialized_start=172
-  _globals['_TRANSCRIPT']._serialized_end=332
-  _globals['_RESPONSESTARTED']._serialized_start=334
-  _globals['_RESPONSESTARTED']._serialized_end=389
-  _globals['_RESPONSETEXT']._serialized_start=391
-  _globals['_RESPONSETEXT']._serialized_end=446
-  _globals['_RESPONSEENDED']._serialized_start=448
-  _globals['_RESPONSEENDED']._serialized_end=484
-  _globals['_INTERRUPTED']._serialized_start=486
-  _globals['_INTERRUPTED']._serialized_end=569
+  _globals['_STATECHANGED']._serialized_end=189
+  _globals['_TRANSCRIPT']._serialized_start=192
+  _globals['_TRANSCRIPT']._serialized_end=352
+  _globals['_RESPONSESTARTED']._serialized_start=354
+  _globals['_RESPONSESTARTED']._serialized_end=409
+  _globals['_RESPONSETEXT']._serialized_start=411
+  _globals['_RESPONSETEXT']._serialized_end=466
+  _globals['_RESPONSEENDED']._serialized_start=468
+  _globals['_RESPONSEENDED']._serialized_end=504
+  _globals['_INTERRUPTED']._serialized_start=506
+  _globals['_INTERRUPTED']._serialized_end=589
 # @@protoc_insertion_point(module_scope)

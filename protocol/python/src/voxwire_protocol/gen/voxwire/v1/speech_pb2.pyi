@@ -112,6 +112,7 @@ class StateChanged(google.protobuf.message.Message):
     BOT_FIELD_NUMBER: builtins.int
     USER_FIELD_NUMBER: builtins.int
     MEDIA_MS_FIELD_NUMBER: builtins.int
+    USER_MUTED_FIELD_NUMBER: builtins.int
     bot: global___BotState
     """What the bot is doing."""
     user: global___UserState
@@ -120,14 +121,19 @@ class StateChanged(google.protobuf.message.Message):
     """Where on the media clock it takes effect, milliseconds; 0 = now. A client applies it when
     its own speaker reaches that position.
     """
+    user_muted: builtins.bool
+    """True while the bot does not listen to the user: its pipeline drops what he says. The client's
+    own microphone (Mute) has no part in it.
+    """
     def __init__(
         self,
         *,
         bot: global___BotState = ...,
         user: global___UserState = ...,
         media_ms: builtins.int = ...,
+        user_muted: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["bot", b"bot", "media_ms", b"media_ms", "user", b"user"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["bot", b"bot", "media_ms", b"media_ms", "user", b"user", "user_muted", b"user_muted"]) -> None: ...
 
 global___StateChanged = StateChanged
 

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file voxwire/v1/input.proto.
  */
 export const file_voxwire_v1_input: GenFile = /*@__PURE__*/
-  fileDesc("ChZ2b3h3aXJlL3YxL2lucHV0LnByb3RvEgp2b3h3aXJlLnYxIoABCghTZW5kVGV4dBISCgR0ZXh0GAEgASgJQgSwuxgBEhwKD3J1bl9pbW1lZGlhdGVseRgCIAEoCEgAiAEBEhsKDmF1ZGlvX3Jlc3BvbnNlGAMgASgISAGIAQFCEgoQX3J1bl9pbW1lZGlhdGVseUIRCg9fYXVkaW9fcmVzcG9uc2UiCwoJSW50ZXJydXB0IhUKBE11dGUSDQoFbXV0ZWQYASABKAgiWQoKQXBwTWVzc2FnZRIMCgR0eXBlGAEgASgJEhcKCWRhdGFfanNvbhgCIAEoCUIEsLsYARISCgpyZXF1ZXN0X2lkGAMgASgJEhAKCHJlc3BvbnNlGAQgASgIYgZwcm90bzM", [file_voxwire_v1_options]);
+  fileDesc("ChZ2b3h3aXJlL3YxL2lucHV0LnByb3RvEgp2b3h3aXJlLnYxIoABCghTZW5kVGV4dBISCgR0ZXh0GAEgASgJQgSwuxgBEhwKD3J1bl9pbW1lZGlhdGVseRgCIAEoCEgAiAEBEhsKDmF1ZGlvX3Jlc3BvbnNlGAMgASgISAGIAQFCEgoQX3J1bl9pbW1lZGlhdGVseUIRCg9fYXVkaW9fcmVzcG9uc2UiCwoJSW50ZXJydXB0IhUKBE11dGUSDQoFbXV0ZWQYASABKAgiDgoMVXNlckFjdGl2aXR5IlkKCkFwcE1lc3NhZ2USDAoEdHlwZRgBIAEoCRIXCglkYXRhX2pzb24YAiABKAlCBLC7GAESEgoKcmVxdWVzdF9pZBgDIAEoCRIQCghyZXNwb25zZRgEIAEoCGIGcHJvdG8z", [file_voxwire_v1_options]);
 
 /**
  * The user typed something.
@@ -87,6 +87,22 @@ export const MuteSchema: GenMessage<Mute> = /*@__PURE__*/
   messageDesc(file_voxwire_v1_input, 2);
 
 /**
+ * The user is there although he neither speaks nor types: he reads, scrolls, clicks. The server's
+ * idle time begins anew. At most one a second; only where both have FEATURE_USER_ACTIVITY.
+ *
+ * @generated from message voxwire.v1.UserActivity
+ */
+export type UserActivity = Message<"voxwire.v1.UserActivity"> & {
+};
+
+/**
+ * Describes the message voxwire.v1.UserActivity.
+ * Use `create(UserActivitySchema)` to create a new message.
+ */
+export const UserActivitySchema: GenMessage<UserActivity> = /*@__PURE__*/
+  messageDesc(file_voxwire_v1_input, 3);
+
+/**
  * A message of the application, in either direction. A request is answered by a message with the
  * same request_id and response, or by an Error whose subject_id is the request_id.
  *
@@ -127,5 +143,5 @@ export type AppMessage = Message<"voxwire.v1.AppMessage"> & {
  * Use `create(AppMessageSchema)` to create a new message.
  */
 export const AppMessageSchema: GenMessage<AppMessage> = /*@__PURE__*/
-  messageDesc(file_voxwire_v1_input, 3);
+  messageDesc(file_voxwire_v1_input, 4);
 

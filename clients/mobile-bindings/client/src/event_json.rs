@@ -2,11 +2,12 @@
 //! in `snake_case`, fields by their names, enums in lower-case words.
 
 use serde_json::{Map, Value, json};
-use voxwire_client::event::{ConnectionState, Event, EventsSkipped, placed_words};
-use voxwire_client::wire::{
+use voxwire_core::wire::{
     self, BotState, Carrier, EndReason, ErrorCode, HeardSource, InterruptionSource, MetricKind,
     RecoveryAction, TimingSource, ToolOutcome, TurnRole, UserState, UtteranceEnd,
 };
+
+use crate::event::{ConnectionState, Event, EventsSkipped, FallbackReason, placed_words};
 
 /// The word of an enum's value: its name in the schema without that of the enum.
 macro_rules! word {
@@ -19,7 +20,8 @@ macro_rules! word {
 }
 
 /// The name of an event, and its fields.
-pub(crate) fn written(event: &Event) -> (&'static str, Map<String, Value>) {
+#[must_use]
+pub fn written(event: &Event) -> (&'static str, Map<String, Value>) {
     let (name, fields) = match event {
         Event::SessionStarted(it) => ("session_started", started(it)),
         Event::SessionEnded(it) => (
@@ -36,6 +38,8 @@ pub(crate) fn written(event: &Event) -> (&'static str, Map<String, Value>) {
                 "carrier": word!(Carrier, "CARRIER_", it.carrier as i32),
                 "resent_ms": it.resent_ms,
                 "lost_ms": it.lost_ms,
+                "fallback": it.fallback.map(FallbackReason::name),
+                "fallback_detail": it.fallback_detail,
             }),
         ),
         Event::ConnectionChanged(it) => (
@@ -178,7 +182,7 @@ fn started(it: &wire::Welcome) -> Value {
 }
 
 /// The word for whether there is a connection.
-pub(crate) const fn connection(state: ConnectionState) -> &'static str {
+const fn connection(state: ConnectionState) -> &'static str {
     match state {
         ConnectionState::Connected => "connected",
         ConnectionState::Reconnecting => "reconnecting",
@@ -194,6 +198,7 @@ fn state(it: &wire::StateChanged) -> Value {
         "bot": word!(BotState, "BOT_STATE_", it.bot),
         "user": word!(UserState, "USER_STATE_", it.user),
         "media_ms": it.media_ms,
+        "user_muted": it.user_muted,
     })
 }
 
