@@ -78,6 +78,14 @@ async def test_of_two_that_take_the_session_of_a_dead_process_one_gets_it(
     assert (await store.beat(OTHER, [Held("s", 1), Held("unknown", 1)])).lost == {"s"}
 
 
+async def test_what_is_saved_at_once_is_saved_in_one_go(store: RedisStore) -> None:
+    for number in range(5):
+        await store.take(f"s{number}", of="", by="me")
+    saving = [store.save(f"s{number}", "me", b"said", term=1) for number in range(6)]
+    assert await asyncio.gather(*saving) == [True] * 5 + [False]  # the last one is not known
+    assert (await store.locate("s4")) == Located("me", None, 1, b"said")
+
+
 async def test_a_session_that_is_handed_over_is_whoever_s_comes_first(store: RedisStore) -> None:
     await store.take("s", of="", by="other")
     assert await store.take("s", of="other", by=NO_OWNER) == Saved(1)

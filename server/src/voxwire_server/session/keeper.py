@@ -23,8 +23,6 @@ _log = logging.getLogger("voxwire.session")
 
 KEEPS_MS: Final = 100
 _AGAIN_MS: Final = 1000
-_AT_ONCE: Final = 32
-"""Sessions that are written at once: in a busy loop each of them waits for its answer a while."""
 _LASTING: Final = frozenset(
     {
         "state_changed",
@@ -120,14 +118,11 @@ class Keeper:
         wait_ms = KEEPS_MS
         try:
             sessions, self._new = list(self._new.values()), {}
-            for at in range(0, len(sessions), _AT_ONCE):
-                some = sessions[at : at + _AT_ONCE]
-                kept = await asyncio.gather(*map(self._kept, some))
-                if not all(kept):
+            kept = await asyncio.gather(*map(self._kept, sessions))
+            for session, is_kept in zip(sessions, kept, strict=True):
+                if not is_kept:
                     wait_ms = _AGAIN_MS
-                for session, is_kept in zip(some, kept, strict=True):
-                    if not is_kept:
-                        self._new.setdefault(session.id, session)
+                    self._new.setdefault(session.id, session)
         finally:
             self._writing = False
             if self._new:

@@ -145,12 +145,49 @@ class _Script:
         """Run it on several keys; ``at_once``: in one go, which a cluster's client cannot."""
         if not at_once or not calls:
             return [await self.run(key, *args) for key, args in calls]
-        first, *rest = calls
-        answers = [await self.run(first[0], *first[1])]  # the server knows it from now on
+        try:
+            return await self._in_one_go(calls)
+        except NoScriptError:
+            await self._client.script_load(self._text)
+            return await self._in_one_go(calls)
+
+    async def _in_one_go(self, calls: Sequence[_Call]) -> list[Any]:
         pipe = self._client.pipeline(transaction=False)
-        for key, args in rest:
+        for key, args in calls:
             pipe.evalsha(self._digest, 1, key, *args)
-        return answers + await pipe.execute()
+        return await pipe.execute()
+
+
+class _Together:
+    """Asks for all who come in the same turn of the loop in one go.
+
+    Args:
+        ask: Asks; its answers are in the order of the calls.
+    """
+
+    def __init__(self, ask: Callable[[list[_Call]], Coroutine[Any, Any, list[Any]]]) -> None:
+        self._ask = ask
+        self._calls: list[_Call] = []
+        self._next: asyncio.Task[list[Any]] | None = None
+
+    async def answer(self, call: _Call) -> Any:
+        """What one of them is answered. Cancel-safe: the others are answered all the same."""
+        number, task = len(self._calls), self._next
+        self._calls.append(call)
+        if task is None:
+            task = self._next = asyncio.create_task(self._go())
+            task.add_done_callback(_ended)
+        return (await asyncio.shield(task))[number]
+
+    async def _go(self) -> list[Any]:
+        calls, self._calls, self._next = self._calls, [], None
+        return await self._ask(calls)
+
+
+def _ended(task: "asyncio.Task[list[Any]]") -> None:
+    """Whoever has asked is told why it failed, if he is there still."""
+    if not task.cancelled():
+        task.exception()
 
 
 class RedisStore:
@@ -187,6 +224,7 @@ class RedisStore:
         self._renew = _Script(client, _RENEW)
         self._take = _Script(client, _TAKE)
         self._save = _Script(client, _SAVE)
+        self._saves = _Together(lambda calls: self._ask(self._save.run_all(calls, at_once=True)))
         self._count = _Script(client, _COUNT)
         self._claim = _Script(client, _CLAIM)
         self._spend = _Script(client, _SPEND)
@@ -253,8 +291,10 @@ class RedisStore:
 
     async def save(self, session_id: str, me: str, snapshot: bytes, *, term: int) -> bool:
         """Keep a snapshot (:meth:`SessionStore.save`)."""
-        key = self._key("s", session_id)
-        return bool(await self._ask(self._save.run(key, me, term, snapshot, self._session_ms)))
+        key, args = self._key("s", session_id), (me, term, snapshot, self._session_ms)
+        if not self._at_once:
+            return bool(await self._ask(self._save.run(key, *args)))
+        return bool(await self._saves.answer((key, args)))
 
     async def spend(self, payer: Payer, amounts: Amounts, *, now_s: float) -> Amounts:
         """Add to what was spent on a day (:meth:`SessionStore.spend`)."""
