@@ -1,17 +1,21 @@
 """What is kept of a conversation for another process: what was said, as far as it was heard."""
 
+import asyncio
 from typing import Any
 
 from pipecat.frames.frames import (
+    Frame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     TranscriptionFrame,
+    TTSTextFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
     LLMUserAggregatorParams,
 )
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 
 from tests.support.wired import Speaker, Wired
@@ -42,11 +46,38 @@ async def test_an_answer_that_is_being_spoken_is_kept_as_far_as_it_was_heard(
         await time.advance(300)
         kept = pipeline.messages()
         assert kept is not None and kept[1:] == [said("assistant", "one two")]
-        assert wired.num_changes == 2  # with each word there is more to keep
+        assert wired.num_changes == 4  # each word: it was heard, and the context has it
         await time.advance(1000)
         kept = pipeline.messages()
         assert kept is not None and kept[1:] == [said("assistant", "one two three")]
         assert context.get_messages() == kept
+
+
+class _Dawdles(FrameProcessor):
+    """Passes on what comes, later."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TTSTextFrame):
+            await asyncio.sleep(0.15)  # real time: slow
+        await self.push_frame(frame, direction)
+
+
+@in_virtual_time
+async def test_a_word_that_was_kept_too_early_is_kept_again_once_the_context_has_it(
+    time: VirtualTime,
+) -> None:
+    wired, speaker = Wired(), Speaker()
+    _, assistant = LLMContextAggregatorPair(LLMContext())
+    async with wired.running(speaker, behind=[_Dawdles(), assistant]) as pipeline:
+        await speaker.begin("c1", 600)
+        await speaker.words("c1", *WORDS[:1])
+        await time.advance(100)
+        assert wired.num_changes == 1
+        assert pipeline.messages() == []  # it was heard, and is on its way
+        await time.advance(100)
+        assert wired.num_changes == 2
+        assert pipeline.messages() == [said("assistant", "one")]
 
 
 @in_virtual_time

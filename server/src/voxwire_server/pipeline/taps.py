@@ -36,6 +36,7 @@ from pipecat.pipeline.pipeline import PipelineSink, PipelineSource
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMAssistantAggregator,
     LLMContextAggregator,
+    LLMUserAggregator,
 )
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
@@ -74,6 +75,14 @@ _PASSES_ON: Final = (
     LLMContextAggregator,
 )
 """Processors that push what others made, and nothing that the client is told of."""
+_IN_CONTEXT: Final = (
+    TTSTextFrame,
+    LLMFullResponseEndFrame,
+    InterruptionFrame,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
+)
+"""What changes the conversation once the assistant's aggregator has taken it."""
 
 _Handler = Callable[[FrameProcessor, Any], None]
 
@@ -147,6 +156,9 @@ class Taps:
             elif isinstance(processor, LLMAssistantAggregator):
                 aggregated = self._drops.watch(self._bot.tools.pairing.aggregated)
                 processor.add_event_handler("on_after_process_frame", aggregated)
+                processor.add_event_handler("on_after_process_frame", self._in_context)
+            elif isinstance(processor, LLMUserAggregator):
+                processor.add_event_handler("on_user_turn_message_added", self._turn_in_context)
             elif before_output and not isinstance(processor, _PASSES_ON):
                 self._install_plain(processor)
         if not self.model.watched:
@@ -185,6 +197,19 @@ class Taps:
         )
         processor.add_event_handler("on_before_process_frame", self._given)
         processor.add_event_handler("on_before_push_frame", self._pushed)
+
+    # what is to be kept
+
+    def _in_context(self, _: FrameProcessor, frame: Frame) -> None:
+        """The assistant's aggregator has taken a frame. A word that was let go is on its way to it
+        for some turns of the loop; what is kept of the conversation meanwhile lacks it.
+        """
+        if isinstance(frame, _IN_CONTEXT):
+            self._wires.changed()
+
+    def _turn_in_context(self, *_: Any) -> None:
+        """A user's turn is in the context."""
+        self._wires.changed()
 
     # frames
 

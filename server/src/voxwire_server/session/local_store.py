@@ -162,7 +162,9 @@ class LocalStore:
         claim = self._claims.get(what)
         return b"" if claim is None else claim.value
 
-    async def save(self, session_id: str, me: str, snapshot: bytes, *, term: int) -> bool:
+    async def save(
+        self, session_id: str, me: str, snapshot: bytes, *, term: int, behind: bool = False
+    ) -> bool:
         """Keep a snapshot (:meth:`SessionStore.save`)."""
         record = self._records.get(session_id)
         if record is None or (record.owner, record.term) != (me, term):

@@ -4,7 +4,9 @@ Every script touches one key, so a cluster is as good as one server. Which keys 
 they live and what they never hold: protocol/spec/cluster.md.
 
 A call that is not answered within 200 ms has failed, and for a second nothing more is asked: those
-who come meanwhile are told so at once. redis-py's own retries are off for the same reason.
+who come meanwhile are told so at once. redis-py's own retries are off for the same reason. What is
+saved behind the conversations is asked all the same, for nobody waits for it: one slow answer to
+somebody else must not cost a second of what was heard.
 """
 
 import asyncio
@@ -39,12 +41,14 @@ ANSWERS_S: Final = 0.2
 REPLICA_MS: Final = 6000
 """How long a process lives that is not heard of, milliseconds."""
 _PAUSE_S: Final = 1.0
-_BEATS_S: Final = 1.0
-"""How long a beat may take, for which nobody waits."""
+_BEHIND_S: Final = 1.0
+"""How long that may take for which nobody waits: a beat, and what is saved."""
 _TRIES_S: Final = 3.0
 _AT_ONCE: Final = 8
 """What is asked at once; the rest waits. A crowd is not to be taken for an engine that is slow."""
-_SLICES: Final = 4
+_SLICES: Final = 10
+"""So often at least the loop turns before an answer is too late: one over a connection that is to
+be made takes about as many turns, and each is long in a process that is busy."""
 _DAYS_S: Final = 2 * 86_400
 
 T = TypeVar("T")
@@ -77,11 +81,14 @@ else
 end
 return {tonumber(found[1]), found[2] or ''}
 """
-# KEYS: the session. ARGV: who, its term, snapshot, life in ms.
+# KEYS: the session. ARGV: who, its term, snapshot, life in ms, the how-manieth of this owner's. One
+# that was sent before another and comes behind it, by another connection, is not kept.
 _SAVE: Final = """
-local found = redis.call('HMGET', KEYS[1], 'owner', 'term')
+local found = redis.call('HMGET', KEYS[1], 'owner', 'term', 'saved')
 if found[1] ~= ARGV[1] or found[2] ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'snapshot', ARGV[3])
+local term, number = string.match(found[3] or '', '^(%d+) (%d+)$')
+if term == ARGV[2] and tonumber(number) > tonumber(ARGV[5]) then return 1 end
+redis.call('HSET', KEYS[1], 'snapshot', ARGV[3], 'saved', ARGV[2] .. ' ' .. ARGV[5])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
 """
@@ -219,12 +226,16 @@ class RedisStore:
         self._prefix = prefix
         self._clock_s = clock_s
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._behind = asyncio.Semaphore(_AT_ONCE)
+        self._num_saved = 0
         self._silent_until_s = 0.0
         self._away = False
         self._renew = _Script(client, _RENEW)
         self._take = _Script(client, _TAKE)
         self._save = _Script(client, _SAVE)
-        self._saves = _Together(lambda calls: self._ask(self._save.run_all(calls, at_once=True)))
+        self._saves = _Together(
+            lambda calls: self._ask_behind(self._save.run_all(calls, at_once=True))
+        )
         self._count = _Script(client, _COUNT)
         self._claim = _Script(client, _CLAIM)
         self._spend = _Script(client, _SPEND)
@@ -258,7 +269,7 @@ class RedisStore:
     ) -> Heard:
         """Say that a process lives (:meth:`SessionStore.beat`)."""
         work = self._leave(me) if gone else self._beat(me, list(sessions))
-        return await self._ask(work, within_s=_BEATS_S)
+        return await self._ask(work, within_s=_BEHIND_S)
 
     async def locate(self, session_id: str) -> Located | None:
         """Find a session (:meth:`SessionStore.locate`)."""
@@ -289,12 +300,17 @@ class RedisStore:
         key = self._key("c", kind, _digest(name))
         return await self._ask(self._claim.run(key, value, instead_of, round(until_s * 1000)))
 
-    async def save(self, session_id: str, me: str, snapshot: bytes, *, term: int) -> bool:
+    async def save(
+        self, session_id: str, me: str, snapshot: bytes, *, term: int, behind: bool = False
+    ) -> bool:
         """Keep a snapshot (:meth:`SessionStore.save`)."""
-        key, args = self._key("s", session_id), (me, term, snapshot, self._session_ms)
-        if not self._at_once:
-            return bool(await self._ask(self._save.run(key, *args)))
-        return bool(await self._saves.answer((key, args)))
+        self._num_saved += 1
+        key = self._key("s", session_id)
+        args = (me, term, snapshot, self._session_ms, self._num_saved)
+        if behind and self._at_once:
+            return bool(await self._saves.answer((key, args)))
+        ask = self._ask_behind if behind else self._ask
+        return bool(await ask(self._save.run(key, *args)))
 
     async def spend(self, payer: Payer, amounts: Amounts, *, now_s: float) -> Amounts:
         """Add to what was spent on a day (:meth:`SessionStore.spend`)."""
@@ -308,8 +324,14 @@ class RedisStore:
 
     async def _beat(self, me: Replica, sessions: list[Held]) -> Heard:
         said = json.dumps(asdict(me))
-        await self._client.set(self._key("r", me.name), said, px=REPLICA_MS)
-        await self._client.sadd(self._key("r"), me.name)
+        if self._at_once:
+            pipe = self._client.pipeline(transaction=False)
+            pipe.set(self._key("r", me.name), said, px=REPLICA_MS)
+            pipe.sadd(self._key("r"), me.name)
+            await pipe.execute()
+        else:
+            await self._client.set(self._key("r", me.name), said, px=REPLICA_MS)
+            await self._client.sadd(self._key("r"), me.name)
         renewed = await self._renew.run_all(
             [
                 (self._key("s", it.session_id), (me.name, it.term, self._session_ms))
@@ -332,21 +354,23 @@ class RedisStore:
 
     async def _replicas(self) -> tuple[Replica, ...]:
         """Those that live; the names of the others are dropped."""
-        found: list[Replica] = []
-        for name in sorted(await self._client.smembers(self._key("r"))):
-            replica = await self._replica(name.decode())
-            if replica is None:
-                await self._client.srem(self._key("r"), name)
-            else:
-                found.append(replica)
-        return tuple(found)
+        names = [name.decode() for name in sorted(await self._client.smembers(self._key("r")))]
+        said = await self._said(names)
+        dead = [name for name, text in zip(names, said, strict=True) if text is None]
+        if dead:
+            await self._client.srem(self._key("r"), *dead)
+        return tuple(_replica_of(text) for text in said if text is not None)
+
+    async def _said(self, names: Sequence[str]) -> list[bytes | None]:
+        """What processes say of themselves; several keys may be on several servers."""
+        keys = [self._key("r", name) for name in names]
+        if self._at_once and keys:
+            return await self._client.mget(keys)
+        return [await self._client.get(key) for key in keys]
 
     async def _replica(self, name: str) -> Replica | None:
-        said = await self._client.get(self._key("r", name))
-        if said is None:
-            return None
-        known = {name: value for name, value in json.loads(said).items() if name in _FIELDS}
-        return Replica(**known)
+        [said] = await self._said([name])
+        return None if said is None else _replica_of(said)
 
     async def _leave(self, me: Replica) -> Heard:
         await self._client.delete(self._key("r", me.name))
@@ -373,6 +397,14 @@ class RedisStore:
         finally:
             work.close()
 
+    async def _ask_behind(self, work: Coroutine[Any, Any, T]) -> T:
+        """Ask whatever has failed before; those for whom somebody waits are not behind this."""
+        try:
+            async with self._behind:
+                return await self._answer(work, max(_BEHIND_S, self._answers_s))
+        finally:
+            work.close()
+
     async def _answer(self, work: Coroutine[Any, Any, T], within_s: float) -> T:
         try:
             async with _turning(within_s):
@@ -386,6 +418,7 @@ class RedisStore:
             raise StoreUnreachableError from None
         if self._away:
             self._away = False
+            self._silent_until_s = 0.0
             _log.warning("the engine answers again")
         return answer
 
@@ -414,6 +447,11 @@ async def _turning(within_s: float) -> AsyncGenerator[None]:
             yield
     finally:
         timer.cancel()
+
+
+def _replica_of(said: bytes) -> Replica:
+    known = {name: value for name, value in json.loads(said).items() if name in _FIELDS}
+    return Replica(**known)
 
 
 def _digest(name: str) -> str:
