@@ -94,6 +94,30 @@ async def test_a_user_s_turn_that_goes_on_is_kept(time: VirtualTime) -> None:
 
 
 @in_virtual_time
+async def test_what_the_user_has_typed_is_kept_while_the_bot_is_cut_off(
+    time: VirtualTime,
+) -> None:
+    wired, speaker = Wired(), Speaker()
+    user, assistant = LLMContextAggregatorPair(LLMContext())
+    async with wired.running(user, speaker, behind=[assistant]) as pipeline:
+        await speaker.begin("c1", 5000)
+        await time.advance(200)
+        wired.voice.report = asyncio.Future()  # how much was heard is not known yet
+        asking = asyncio.ensure_future(
+            pipeline.text("hello", run_immediately=True, audio_response=True, is_void=lambda: False)
+        )
+        await time.advance(50)
+        assert [told.text for told in wired.port.of("transcript")] == ["hello"]
+        assert pipeline.messages() == [said("user", "hello")]
+        changes = wired.num_changes
+        wired.voice.report.set_result(200.0)
+        await asking
+        assert wired.num_changes > changes
+        await time.settle()
+        assert pipeline.messages() == [said("user", "hello")]  # and once
+
+
+@in_virtual_time
 async def test_of_a_long_conversation_the_newest_is_kept(time: VirtualTime) -> None:
     long = "x" * (MAX_CONTEXT_BYTES // 3)
     context = LLMContext([said("system", "be kind"), *(said("user", long) for _ in range(5))])

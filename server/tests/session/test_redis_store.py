@@ -81,9 +81,22 @@ async def test_of_two_that_take_the_session_of_a_dead_process_one_gets_it(
 async def test_what_is_saved_at_once_is_saved_in_one_go(store: RedisStore) -> None:
     for number in range(5):
         await store.take(f"s{number}", of="", by="me")
-    saving = [store.save(f"s{number}", "me", b"said", term=1) for number in range(6)]
+    saving = [store.save(f"s{number}", "me", b"said", term=1, behind=True) for number in range(6)]
     assert await asyncio.gather(*saving) == [True] * 5 + [False]  # the last one is not known
     assert (await store.locate("s4")) == Located("me", None, 1, b"said")
+
+
+async def test_of_what_is_saved_the_newest_counts_in_whatever_order_it_comes(
+    store: RedisStore,
+) -> None:
+    await store.take("s", of="", by="me")
+    assert await store.save("s", "me", b"second", term=1)
+    save = vars(store)["_save"]
+    assert await save.run("vw:s:s", "me", 1, b"first", SESSION_MS, 0) == 1  # it was on its way
+    assert (await store.locate("s")) == Located("me", None, 1, b"second")
+    assert await store.take("s", of="me", by="other") == Saved(2, b"second")
+    assert await save.run("vw:s:s", "other", 2, b"third", SESSION_MS, 1) == 1  # it counts anew
+    assert (await store.locate("s")) == Located("other", None, 2, b"third")
 
 
 async def test_a_session_that_is_handed_over_is_whoever_s_comes_first(store: RedisStore) -> None:
@@ -222,6 +235,19 @@ async def test_an_engine_that_does_not_answer_is_not_asked_for_a_second(
         *("the engine cannot be reached", "the engine answers again") * 2
     ]
     assert ANSWERS_S == 0.2
+
+
+async def test_what_is_saved_behind_is_tried_whatever_has_failed_before() -> None:
+    with engine() as made:
+        store = open_engine(made.url, session_ms=SESSION_MS, answers_s=SLOW_S)
+        vars(store)["_clock_s"] = lambda: 0.0
+        await store.take("s", of="", by="me")
+        vars(store)["_silent_until_s"], vars(store)["_away"] = 1.0, True
+        with pytest.raises(StoreUnreachableError):
+            await store.save("s", "me", b"now", term=1)
+        assert await store.save("s", "me", b"behind", term=1, behind=True)
+        assert await store.locate("s") == Located("me", None, 1, b"behind")  # it answers again
+        await store.close()
 
 
 async def test_what_speaks_no_redis_is_an_engine_that_cannot_be_reached() -> None:

@@ -27,11 +27,17 @@ def aggregators_of(processors: Iterable[FrameProcessor]) -> list[LLMContextAggre
     return sorted(found, key=lambda it: it.role)
 
 
-def messages_of(aggregators: Iterable[LLMContextAggregator]) -> list[Any]:
+def messages_of(
+    aggregators: Iterable[LLMContextAggregator], typed: Iterable[str] = ()
+) -> list[Any]:
     """What a conversation consists of, as far as it is JSON and not too long.
 
     What is being said is part of it, as far as it was heard: Pipecat adds an answer to its context
     when all of it was, and a user's words when the turn is over.
+
+    Args:
+        aggregators: What keeps it.
+        typed: What the user has typed and the pipeline has not been given yet.
     """
     messages: list[Any] = []
     for number, aggregator in enumerate(aggregators):
@@ -39,6 +45,7 @@ def messages_of(aggregators: Iterable[LLMContextAggregator]) -> list[Any]:
             messages += aggregator.context.get_messages()
         if text := aggregator.aggregation_string().strip():
             messages.append({"role": aggregator.role, "content": text})
+    messages += ({"role": "user", "content": text} for text in typed)
     return _bounded(messages)
 
 

@@ -60,6 +60,7 @@ class RunningPipeline:
         self._began = began
         self._heard = heard
         self._aggregators = aggregators
+        self._typed: list[str] = []
         self._end = end
 
     def user_audio(self, pcm: bytes) -> None:
@@ -99,8 +100,29 @@ class RunningPipeline:
     ) -> None:
         """The user typed: interrupt, then ask (RTVI 2.2 ``send-text``), or only take note.
 
-        A text that was voided while the bot was cut off is in the context, and is not answered.
+        A text that was voided while the bot was cut off is in the context, and is not answered. Its
+        user sees it from the beginning, so it is kept from there, too.
         """
+        self._typed.append(text)
+        try:
+            await self._text(
+                text,
+                run_immediately=run_immediately,
+                audio_response=audio_response,
+                is_void=is_void,
+            )
+        finally:
+            self._typed.remove(text)
+            self._wires.changed()
+
+    async def _text(
+        self,
+        text: str,
+        *,
+        run_immediately: bool,
+        audio_response: bool,
+        is_void: Callable[[], bool],
+    ) -> None:
         wires, entry = self._wires, self._entry
         if run_immediately:
             asked_ms = wires.port.clock.now_ms()
@@ -153,7 +175,7 @@ class RunningPipeline:
 
     def messages(self) -> list[Any] | None:
         """The conversation as the model is told of it."""
-        return messages_of(self._aggregators) if self._aggregators else None
+        return messages_of(self._aggregators, self._typed) if self._aggregators else None
 
     async def end(self) -> None:
         """End it: the session is over."""

@@ -2,8 +2,8 @@
 
 Nobody waits for it. A session that has something new to keep is written 100 ms later, with all that
 has come by then; while the engine cannot be reached, the newest of each waits, and no more than
-that. What a client has heard for 250 ms is kept: so the 100 ms count from when the last ones began
-to be written, however long that takes, and what failed is tried again in 100 ms, then less often.
+that. What a client has heard for 250 ms is to be kept: so nothing new waits until the engine has
+answered what was written before, and what failed is tried again in 100 ms, then less often.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ __all__ = ["Keeper"]
 _log = logging.getLogger("voxwire.session")
 
 KEEPS_MS: Final = 100
-_LEAST_MS: Final = 20
-"""So long at least nothing is written after a time that took longer than that."""
+_AT_ONCE: Final = 4
+"""So often may be written before the engine has answered."""
 _MOST_MS: Final = 1000
 """How long it is waited at most before what failed is tried again; the first time it is 100 ms."""
 _TURN_MS: Final = 10
@@ -69,7 +69,7 @@ class Keeper:
         self._spawn = spawn
         self._new: dict[str, Session] = {}
         self._next: Timer | None = None
-        self._writing = False
+        self._num_writing = 0
         self._num_failed = 0
 
     def watch(self, session: Session) -> None:
@@ -104,25 +104,25 @@ class Keeper:
     def changed(self, session: Session) -> None:
         """There is something new to keep of a session."""
         self._new[session.id] = session
-        if self._next is None and not self._writing:
-            self._later(KEEPS_MS)
+        self._plan()
 
     def _told(self, session: Session, envelope: wire.Envelope) -> None:
         kind = envelope.WhichOneof("payload")
         if kind in _LASTING or (kind == "transcript" and envelope.transcript.final):
             self.changed(session)
 
-    def _later(self, wait_ms: float) -> None:
-        self._next = self._clock.call_later(wait_ms, self._begin)
+    def _plan(self) -> None:
+        if self._new and self._next is None and self._num_writing < _AT_ONCE:
+            wait_ms = min(KEEPS_MS << min(max(0, self._num_failed - 1), 8), _MOST_MS)
+            self._next = self._clock.call_later(wait_ms, self._begin)
 
     def _begin(self) -> None:
         self._next = None
-        self._writing = True
+        self._num_writing += 1
         self._spawn(self._write())
 
     async def _write(self) -> None:
         """Write all that is new; what comes meanwhile is new again."""
-        began_ms = self._clock.now_ms()
         sessions, self._new = list(self._new.values()), {}
         try:
             kept = await self._all_kept(sessions)
@@ -132,15 +132,8 @@ class Keeper:
                 if not kept[session.id] and not session.over:
                     self._new.setdefault(session.id, session)
         finally:
-            self._writing = False
-            if self._new:
-                self._later(self._wait_ms(self._clock.now_ms() - began_ms))
-
-    def _wait_ms(self, took_ms: float) -> float:
-        """How long it is waited after a time that took so long."""
-        if self._num_failed:
-            return min(KEEPS_MS << min(self._num_failed - 1, 8), _MOST_MS)
-        return max(_LEAST_MS, KEEPS_MS - took_ms)
+            self._num_writing -= 1
+            self._plan()
 
     async def _all_kept(self, sessions: list[Session]) -> dict[str, bool]:
         """Write sessions at once; by id, False = the store cannot be reached."""

@@ -29,6 +29,8 @@ _VERSION: Final = 1
 _NONCE_BYTES: Final = 12
 _KEY_ID_BYTES: Final = 4
 _MAX_BYTES: Final = 1 << 20
+_LEVEL: Final = 1
+"""Of zlib: a snapshot is written with every word, and read once at most."""
 
 
 class SnapshotError(Exception):
@@ -84,7 +86,8 @@ class Snapshots:
 
     def pack(self, session_id: str, kept: Kept) -> bytes:
         """A snapshot of a session, for nobody to read but a process of this service."""
-        data = zlib.compress(json.dumps(_said(kept), separators=(",", ":")).encode())
+        said = json.dumps(_said(kept), separators=(",", ":"))
+        data = zlib.compress(said.encode(), _LEVEL)
         nonce = os.urandom(_NONCE_BYTES)
         sealed = self._keys[self._first].encrypt(nonce, data, session_id.encode())
         return self._first + nonce + sealed
