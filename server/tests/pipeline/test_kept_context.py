@@ -98,7 +98,8 @@ async def test_what_the_user_has_typed_is_kept_while_the_bot_is_cut_off(
     time: VirtualTime,
 ) -> None:
     wired, speaker = Wired(), Speaker()
-    user, assistant = LLMContextAggregatorPair(LLMContext())
+    turns = LLMUserAggregatorParams(user_turn_strategies=ExternalUserTurnStrategies())
+    user, assistant = LLMContextAggregatorPair(LLMContext(), user_params=turns)
     async with wired.running(user, speaker, behind=[assistant]) as pipeline:
         await speaker.begin("c1", 5000)
         await time.advance(200)
