@@ -206,10 +206,10 @@ SHARES = [
     Share(
         "interop",
         "cluster",
-        300,
+        400,
         whole(
             *("cluster_crash", "cluster_rolling", "cluster_doors", "cluster_tokens"),
-            *("cluster_engine", "cluster_groups", "cluster_workers"),
+            *("cluster_engine", "cluster_groups", "cluster_workers", "cluster_upgrade"),
         ),
         busy=True,
         system=True,
