@@ -118,8 +118,10 @@ async def test_calls_go_on_when_their_process_is_killed(tmp_path: Path) -> None:
                 house.door.replicas = house.replicas
                 killed_s, busy_s = time.monotonic(), pulse.slowest_s()
                 beating.cancel()
-                show("round trip of a request", [1000 * it for it in pulse.trips_s])
                 await owner.kill()
+                show("round trip of a request", [1000 * it for it in pulse.trips_s])
+                away = owner.log.read_text().count("the engine cannot be reached")
+                print(f"the engine did not answer the owner {away} times")
                 after_s = [await call.connected_s(killed_s) - killed_s for call in ours]
                 show("resumed behind the kill", [1000 * it for it in after_s])
                 contexts = [await call.session.call("context") for call in ours]

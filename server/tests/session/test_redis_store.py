@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.engines import MISSING, Engine, engine
 from voxwire_server.caps import NOTHING, Amounts, Payer
+from voxwire_server.session import redis_store
 from voxwire_server.session.engine import open_engine
 from voxwire_server.session.redis_store import ANSWERS_S, RedisStore
 from voxwire_server.session.store import (
@@ -248,6 +249,17 @@ async def test_what_is_saved_behind_is_tried_whatever_has_failed_before() -> Non
         assert await store.save("s", "me", b"behind", term=1, behind=True)
         assert await store.locate("s") == Located("me", None, 1, b"behind")  # it answers again
         await store.close()
+
+
+async def test_a_loop_that_turns_slowly_says_nothing_of_the_engine() -> None:
+    turning = vars(redis_store)["_turning"]
+    async with turning(0.02):
+        for _ in range(9):
+            time.sleep(0.01)  # real time: slow  # noqa: ASYNC251
+            await asyncio.sleep(0)
+    with pytest.raises(TimeoutError):
+        async with turning(0.02):
+            await asyncio.sleep(SLOW_S)
 
 
 async def test_what_speaks_no_redis_is_an_engine_that_cannot_be_reached() -> None:
