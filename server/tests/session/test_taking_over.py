@@ -3,7 +3,6 @@
 import asyncio
 import random
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from voxwire_server.lifecycle import State
 from voxwire_server.session.keeper import KEEPS_MS
 from voxwire_server.session.leases import BEAT_MS
 from voxwire_server.session.session import Session
-from voxwire_server.session.store import StoreUnreachableError
+from voxwire_server.session.store import NO_OWNER, StoreUnreachableError
 from voxwire_server.session.ticket import At, Here, Refused
 
 EXPIRED = wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED
@@ -288,6 +287,37 @@ async def test_a_process_that_leaves_hands_its_sessions_over(time: VirtualTime) 
     await closed(first, second)
 
 
+@pytest.mark.parametrize("has_acted", [False, True])
+def test_a_session_is_handed_over_though_the_store_was_slow_once(has_acted: bool) -> None:
+    time = VirtualTime()
+
+    async def main() -> None:
+        first, second = service(time)
+        for process in (second, first):
+            await process.directory.leases.beat()
+        caller, session = await begun(time, first)
+        take, asked = first.store.take, list[str]()
+
+        async def slow(session_id: str, **how: Any) -> Any:
+            asked.append(how["by"])
+            if len(asked) > 1:
+                return await take(session_id, **how)
+            if has_acted:
+                await take(session_id, **how)
+            raise StoreUnreachableError
+
+        vars(first.store)["take"] = slow
+        leaving = asyncio.create_task(first.directory.drain(30_000))
+        await time.advance(18_000)  # its bot has not begun to listen: there is no pause
+        assert leaving.done() and session.over
+        assert asked.count(NO_OWNER) == (1 if has_acted else 2)
+        del vars(first.store)["take"]
+        assert isinstance(await Caller(back=caller.welcome).come(second), Here)
+        await closed(first, second)
+
+    time.run(main())
+
+
 @in_virtual_time
 async def test_who_comes_to_a_process_that_leaves_is_brought_to_one_that_stays(
     time: VirtualTime,
@@ -364,106 +394,6 @@ async def test_sessions_are_written_at_once(time: VirtualTime) -> None:
         located = await process.store.locate(session.id)
         assert located is not None
         assert keeper.read(session.id, located.snapshot).state == str(number)
-    await closed(process)
-
-
-class _Saves:
-    """What is saved of a process, and when.
-
-    Args:
-        process: The process, whose store it stands before.
-        time: The time.
-        took_ms: How long the store takes to answer.
-    """
-
-    def __init__(self, process: Process, time: VirtualTime, *, took_ms: float = 0) -> None:
-        self._save = process.store.save
-        self._time = time
-        self._took_ms = took_ms
-        self.fails = False
-        self.at_ms: list[int] = []
-        vars(process.store)["save"] = self._answer
-
-    async def _answer(self, *args: Any, **how: Any) -> bool:
-        self.at_ms.append(round(self._time.now_ms()))
-        await asyncio.sleep(self._took_ms / 1000)
-        if self.fails:
-            raise StoreUnreachableError
-        return await self._save(*args, **how)
-
-    @property
-    def apart_ms(self) -> list[int]:
-        """How long it was between any two."""
-        return [after - before for before, after in pairwise(self.at_ms)]
-
-
-async def kept_state(process: Process, session: Session) -> str:
-    """What is kept of a bot's own state."""
-    keeper: Any = vars(process.directory)["_keeper"]
-    located = await process.store.locate(session.id)
-    assert located is not None
-    return keeper.read(session.id, located.snapshot).state
-
-
-@in_virtual_time
-async def test_what_could_not_be_saved_is_tried_again_soon_and_then_less_often(
-    time: VirtualTime,
-) -> None:
-    [process] = service(time, 1)
-    _, session = await begun(time, process)
-    saves = _Saves(process, time)
-    saves.fails = True
-    session.keep_state("1")
-    for number in range(200):
-        await time.advance(20)
-        session.keep_state(str(number))  # what comes meanwhile is no reason to try sooner
-    assert saves.apart_ms[:4] == [100, 200, 400, 800]
-    assert set(saves.apart_ms[4:]) == {1000}
-    saves.fails = False
-    await time.advance(1000 + 100)
-    assert await kept_state(process, session) == "199"
-    session.keep_state("soon")
-    await time.advance(KEEPS_MS + 50)
-    assert await kept_state(process, session) == "soon"
-    await closed(process)
-
-
-@in_virtual_time
-async def test_what_is_new_does_not_wait_for_the_answer_to_what_was_saved_before(
-    time: VirtualTime,
-) -> None:
-    [process] = service(time, 1)
-    _, session = await begun(time, process)
-    saves = _Saves(process, time, took_ms=900)
-    for number in range(100):
-        session.keep_state(str(number))
-        await time.advance(10)
-    assert all(KEEPS_MS <= apart <= KEEPS_MS + 10 for apart in saves.apart_ms)
-    assert len(saves.at_ms) == 4  # no more at once
-    await time.advance(2000)
-    assert await kept_state(process, session) == "99"
-    await closed(process)
-
-
-@in_virtual_time
-async def test_a_session_that_cannot_be_kept_costs_the_others_nothing(
-    time: VirtualTime, caplog: pytest.LogCaptureFixture
-) -> None:
-    [process] = service(time, 1)
-    _, broken = await begun(time, process)
-    answer = await Caller(token_of("bob", token_id="token-of-bob")).come(process)
-    assert isinstance(answer, Here)
-    await time.advance(1000)
-
-    def keep() -> None:
-        raise KeyError("id")
-
-    vars(broken)["keep"] = keep
-    broken.keep_state("1")
-    answer.session.keep_state("2")
-    await time.advance(KEEPS_MS + 100)
-    assert await kept_state(process, answer.session) == "2"
-    assert "a session cannot be kept" in caplog.text
     await closed(process)
 
 
