@@ -44,7 +44,7 @@ class _Saves:
 
     async def _answer(self, *args: Any, **how: Any) -> bool:
         self.at_ms.append(round(self._time.now_ms()))
-        await asyncio.sleep(self._took_ms / 1000)
+        await asyncio.sleep(self._took_ms / 1000)  # real time: slow
         if self.fails:
             raise StoreUnreachableError
         return await self._save(*args, **how)
@@ -83,7 +83,7 @@ async def test_what_could_not_be_saved_is_tried_again_soon_and_then_less_often(
     session.keep_state("soon")
     await time.advance(KEEPS_MS + 50)
     assert await kept_state(process, session) == "soon"
-    await process.close()
+    await process.directory.close(5000)
 
 
 @in_virtual_time
@@ -100,7 +100,7 @@ async def test_what_is_new_does_not_wait_for_the_answer_to_what_was_saved_before
     assert len(saves.at_ms) == 4  # no more at once
     await time.advance(2000)
     assert await kept_state(process, session) == "99"
-    await process.close()
+    await process.directory.close(5000)
 
 
 @in_virtual_time
@@ -119,4 +119,4 @@ async def test_a_session_that_cannot_be_kept_costs_the_others_nothing(
     await time.advance(KEEPS_MS + 100)
     assert await kept_state(process, other) == "2"
     assert "a session cannot be kept" in caplog.text
-    await process.close()
+    await process.directory.close(5000)
