@@ -216,6 +216,8 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def show(what: str, values: Sequence[float], unit: str = "ms") -> None:
     """Print how they are spread."""
+    if not values:
+        print(f"{what}: none")
+        return
     p50, p95 = percentile(values, 0.5), percentile(values, 0.95)
-    most = max(values, default=float("nan"))
-    print(f"{what}: p50 {p50:.1f}, p95 {p95:.1f}, max {most:.1f} {unit} (n = {len(values)})")
+    print(f"{what}: p50 {p50:.1f}, p95 {p95:.1f}, max {max(values):.1f} {unit} (n = {len(values)})")
