@@ -1,6 +1,7 @@
 """The seven verbs on a real Redis: the same answers as in one process, and what only it can do."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import time
@@ -40,7 +41,7 @@ def redis() -> Iterator[Engine]:
 
 @pytest.fixture
 async def store(redis: Engine) -> AsyncIterator[RedisStore]:
-    made = open_engine(redis.url, session_ms=SESSION_MS, answers_s=SLOW_S)
+    made = open_engine(redis.url, session_ms=SESSION_MS, answers_s=SLOW_S, settles_ms=0)
     client = vars(made)["_client"]
     await client.flushall()
     await client.script_flush()
@@ -200,7 +201,7 @@ async def test_nothing_of_a_user_or_a_token_is_written_in_clear(store: RedisStor
     await store.spend(Payer("user", "ada@example.com"), Amounts(turns=1), now_s=time.time())
     client = vars(store)["_client"]
     said = b" ".join(await client.keys("*"))
-    assert said.count(b"vw:") == 6
+    assert said.count(b"vw:") == 7
     assert b"ada" not in said and b"the-token" not in said
 
 
@@ -285,3 +286,38 @@ async def test_a_wrong_password_is_said_in_the_log(caplog: pytest.LogCaptureFixt
             await store.locate("s")
         await store.close()
     assert "password" in caplog.text and "a-wrong-one" not in caplog.text
+
+
+async def settled(store: RedisStore, what: str) -> bytes:
+    """What was claimed, once the store says it."""
+    async with asyncio.timeout(SLOW_S):
+        while True:
+            with contextlib.suppress(StoreUnreachableError):
+                return await store.claim(what, b"replayed", until_s=until_s())
+            await asyncio.sleep(0.01)  # real time: poll
+
+
+async def test_an_engine_that_comes_back_empty_is_told_what_was_claimed(
+    redis: Engine, store: RedisStore
+) -> None:
+    """A token that was used opens nothing: nobody claims before all processes had a second."""
+    made = [
+        open_engine(redis.url, session_ms=SESSION_MS, answers_s=SLOW_S, settles_ms=1000)
+        for _ in range(2)
+    ]
+    async with contextlib.AsyncExitStack() as stack:
+        for each in made:
+            stack.push_async_callback(each.close)
+            await each.beat(ME)
+        first, second = made
+        assert await settled(first, "token/used") == b"replayed"
+        assert await settled(first, "token/given back") == b"replayed"
+        assert not await first.claim("token/given back", instead_of=b"replayed", until_s=until_s())
+        await vars(store)["_client"].flushall()
+        with pytest.raises(StoreUnreachableError):
+            await second.claim("token/used", b"again", until_s=until_s())
+        with pytest.raises(StoreUnreachableError):
+            await second.claim("token/used", until_s=until_s())
+        assert await settled(second, "token/new") == b"replayed"
+        assert await second.claim("token/used", b"again", until_s=until_s()) == b"replayed"
+        assert not await second.claim("token/given back", until_s=until_s())

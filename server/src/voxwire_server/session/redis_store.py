@@ -19,9 +19,11 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, fields
 from typing import Any, Final, TypeVar
 
-from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from voxwire_server.caps import Amounts, Payer, day_of
+from voxwire_server.session.redis_claims import SETTLES_MS, RedisClaims
+from voxwire_server.session.redis_scripts import COUNT, RENEW, SAVE, SPEND, TAKE, Script, Together
 from voxwire_server.session.store import (
     NO_OWNER,
     Heard,
@@ -53,148 +55,9 @@ _DAYS_S: Final = 2 * 86_400
 
 T = TypeVar("T")
 
-# KEYS: the session. ARGV: who, its term, life in ms. 1 = another one's, 2 = it was not known so.
-_RENEW: Final = """
-local owner = redis.call('HGET', KEYS[1], 'owner')
-if owner and owner ~= ARGV[1] then
-  if tonumber(redis.call('HGET', KEYS[1], 'term')) >= tonumber(ARGV[2]) then return 1 end
-end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'term', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return owner == ARGV[1] and 0 or 2
-"""
-# KEYS: the session. ARGV: of, by, nobody, life in ms. Its term and snapshot.
-_TAKE: Final = """
-local owner = redis.call('HGET', KEYS[1], 'owner') or ''
-if owner ~= ARGV[1] or (owner == '' and ARGV[2] == '') then return false end
-if owner == '' then
-  redis.call('HSET', KEYS[1], 'owner', ARGV[2], 'term', 1)
-elseif ARGV[2] ~= '' then
-  redis.call('HSET', KEYS[1], 'owner', ARGV[2])
-  if ARGV[2] ~= ARGV[3] then redis.call('HINCRBY', KEYS[1], 'term', 1) end
-end
-local found = redis.call('HMGET', KEYS[1], 'term', 'snapshot')
-if ARGV[2] == '' then
-  redis.call('DEL', KEYS[1])
-else
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
-end
-return {tonumber(found[1]), found[2] or ''}
-"""
-# KEYS: the session. ARGV: who, its term, snapshot, life in ms, the how-manieth of this owner's. One
-# that was sent before another and comes behind it, by another connection, is not kept.
-_SAVE: Final = """
-local found = redis.call('HMGET', KEYS[1], 'owner', 'term', 'saved')
-if found[1] ~= ARGV[1] or found[2] ~= ARGV[2] then return 0 end
-local term, number = string.match(found[3] or '', '^(%d+) (%d+)$')
-if term == ARGV[2] and tonumber(number) > tonumber(ARGV[5]) then return 1 end
-redis.call('HSET', KEYS[1], 'snapshot', ARGV[3], 'saved', ARGV[2] .. ' ' .. ARGV[5])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
-return 1
-"""
-# KEYS: the user. ARGV: session, limit or -1, life in ms.
-_COUNT: Final = """
-local at = redis.call('TIME')
-local now = at[1] * 1000 + math.floor(at[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-local others = redis.call('ZCARD', KEYS[1])
-if redis.call('ZSCORE', KEYS[1], ARGV[1]) then others = others - 1 end
-if tonumber(ARGV[2]) >= 0 and others >= tonumber(ARGV[2]) then return 0 end
-redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return 1
-"""
-# KEYS: what. ARGV: value, instead of, until in ms since the epoch.
-_CLAIM: Final = """
-local there = redis.call('GET', KEYS[1]) or ''
-if there ~= ARGV[2] or ARGV[1] == ARGV[2] then return there end
-local at = redis.call('TIME')
-local left = tonumber(ARGV[3]) - (at[1] * 1000 + math.floor(at[2] / 1000))
-if left <= 0 then return there end
-if ARGV[1] == '' then
-  redis.call('DEL', KEYS[1])
-else
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', math.max(left, redis.call('PTTL', KEYS[1])))
-end
-return ARGV[1]
-"""
-# KEYS: the payer's day. ARGV: life in s, then each amount by its name.
-_SPEND: Final = """
-for i = 2, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
-if #ARGV > 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
-return redis.call('HGETALL', KEYS[1])
-"""
-
-
 _LOST: Final = 1
 _ENTERED: Final = 2
 _FIELDS: Final = tuple(field.name for field in fields(Replica))
-_Call = tuple[str, Sequence[str | bytes | int]]
-"""The key of a script, and its arguments."""
-
-
-class _Script:
-    """A script by its digest, which is sent along where the server does not know it."""
-
-    def __init__(self, client: Any, text: str) -> None:
-        self._client = client
-        self._text = text
-        self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-    async def run(self, key: str, *args: str | bytes | int) -> Any:
-        """Run it on a key."""
-        try:
-            return await self._client.evalsha(self._digest, 1, key, *args)
-        except NoScriptError:
-            return await self._client.eval(self._text, 1, key, *args)
-
-    async def run_all(self, calls: Sequence[_Call], *, at_once: bool) -> list[Any]:
-        """Run it on several keys; ``at_once``: in one go, which a cluster's client cannot."""
-        if not at_once or not calls:
-            return [await self.run(key, *args) for key, args in calls]
-        try:
-            return await self._in_one_go(calls)
-        except NoScriptError:
-            await self._client.script_load(self._text)
-            return await self._in_one_go(calls)
-
-    async def _in_one_go(self, calls: Sequence[_Call]) -> list[Any]:
-        pipe = self._client.pipeline(transaction=False)
-        for key, args in calls:
-            pipe.evalsha(self._digest, 1, key, *args)
-        return await pipe.execute()
-
-
-class _Together:
-    """Asks for all who come in the same turn of the loop in one go.
-
-    Args:
-        ask: Asks; its answers are in the order of the calls.
-    """
-
-    def __init__(self, ask: Callable[[list[_Call]], Coroutine[Any, Any, list[Any]]]) -> None:
-        self._ask = ask
-        self._calls: list[_Call] = []
-        self._next: asyncio.Task[list[Any]] | None = None
-
-    async def answer(self, call: _Call) -> Any:
-        """What one of them is answered. Cancel-safe: the others are answered all the same."""
-        number, task = len(self._calls), self._next
-        self._calls.append(call)
-        if task is None:
-            task = self._next = asyncio.create_task(self._go())
-            task.add_done_callback(_ended)
-        return (await asyncio.shield(task))[number]
-
-    async def _go(self) -> list[Any]:
-        calls, self._calls, self._next = self._calls, [], None
-        return await self._ask(calls)
-
-
-def _ended(task: "asyncio.Task[list[Any]]") -> None:
-    """Whoever has asked is told why it failed, if he is there still."""
-    if not task.cancelled():
-        task.exception()
 
 
 class RedisStore:
@@ -205,6 +68,8 @@ class RedisStore:
         session_ms: How long a session is kept whose owner is not heard of, milliseconds.
         is_cluster: True when keys are on several servers.
         answers_s: How long the server may take to answer, seconds.
+        settles_ms: How long an engine that is new has to be told what was claimed before anything
+            can be claimed, milliseconds.
         prefix: Of every key.
         clock_s: A clock that runs on, seconds.
     """
@@ -216,6 +81,7 @@ class RedisStore:
         session_ms: int,
         is_cluster: bool = False,
         answers_s: float = ANSWERS_S,
+        settles_ms: int = SETTLES_MS,
         prefix: str = "vw:",
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -230,25 +96,33 @@ class RedisStore:
         self._num_saved = 0
         self._silent_until_s = 0.0
         self._away = False
-        self._renew = _Script(client, _RENEW)
-        self._take = _Script(client, _TAKE)
-        self._save = _Script(client, _SAVE)
-        self._saves = _Together(
+        self._renew = Script(client, RENEW)
+        self._take = Script(client, TAKE)
+        self._save = Script(client, SAVE)
+        self._saves = Together(
             lambda calls: self._ask_behind(self._save.run_all(calls, at_once=True))
         )
-        self._count = _Script(client, _COUNT)
-        self._claim = _Script(client, _CLAIM)
-        self._spend = _Script(client, _SPEND)
+        self._count = Script(client, COUNT)
+        self._claims = RedisClaims(
+            client,
+            self._key("c"),
+            self._key("e"),
+            ask=self._ask_behind,
+            is_cluster=is_cluster,
+            settles_ms=settles_ms,
+        )
+        self._spend = Script(client, SPEND)
 
     async def close(self) -> None:
         """Close the connections."""
+        self._claims.close()
         await self._client.aclose()
 
     async def try_out(self) -> str:
         """See whether the engine can be used; why not, or nothing."""
         try:
             async with asyncio.timeout(_TRIES_S):
-                await self._claim.run(self._key("c", "trial"), b"", b"", 0)
+                await self._claims.try_out()
         except NoPermissionError:
             return (
                 "this user may not do what is needed (scripts, and every key that begins with vw:)"
@@ -268,6 +142,10 @@ class RedisStore:
         self, me: Replica, sessions: Collection[Held] = (), *, gone: bool = False
     ) -> Heard:
         """Say that a process lives (:meth:`SessionStore.beat`)."""
+        if gone:
+            self._claims.close()
+        else:
+            self._claims.open()
         work = self._leave(me) if gone else self._beat(me, list(sessions))
         return await self._ask(work, within_s=_BEHIND_S)
 
@@ -297,8 +175,8 @@ class RedisStore:
     ) -> bytes:
         """Set what can be had once (:meth:`SessionStore.claim`)."""
         kind, _, name = what.partition("/")
-        key = self._key("c", kind, _digest(name))
-        return await self._ask(self._claim.run(key, value, instead_of, round(until_s * 1000)))
+        what = f"{kind}:{_digest(name)}"
+        return await self._ask(self._claims.claim(what, value, instead_of, round(until_s * 1000)))
 
     async def save(
         self, session_id: str, me: str, snapshot: bytes, *, term: int, behind: bool = False
@@ -419,6 +297,7 @@ class RedisStore:
         if self._away:
             self._away = False
             self._silent_until_s = 0.0
+            self._claims.tell_again()
             _log.warning("the engine answers again")
         return answer
 
