@@ -211,7 +211,8 @@ class _BoundedHttp:
             self.pending.busy(self.transport)
             super().data_received(data)  # type: ignore[misc]
             answered = self.cycle is not None and self.cycle.response_complete
-            if answered and self.transport.get_protocol() is self:
+            ours: Any = self.transport.get_protocol()  # a WebSocket's, once it is one
+            if answered and ours is self:
                 # the rest of a request that was answered before it was read
                 self.pending.idle(self.transport, self.transport.close)
         elif not self.transport.is_closing():

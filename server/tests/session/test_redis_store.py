@@ -260,7 +260,7 @@ async def test_a_loop_that_turns_slowly_says_nothing_of_the_engine() -> None:
             await asyncio.sleep(0)
     with pytest.raises(TimeoutError):
         async with turning(0.02):
-            await asyncio.sleep(SLOW_S)
+            await asyncio.Event().wait()
 
 
 async def test_what_speaks_no_redis_is_an_engine_that_cannot_be_reached() -> None:
