@@ -288,6 +288,11 @@ async def test_a_wrong_password_is_said_in_the_log(caplog: pytest.LogCaptureFixt
     assert "password" in caplog.text and "a-wrong-one" not in caplog.text
 
 
+def another(redis: Engine) -> RedisStore:
+    """What another process has of the same engine, as a service has it."""
+    return open_engine(redis.url, session_ms=SESSION_MS, answers_s=SLOW_S, settles_ms=1000)
+
+
 async def settled(store: RedisStore, what: str) -> bytes:
     """What was claimed, once the store says it."""
     async with asyncio.timeout(SLOW_S):
@@ -301,10 +306,7 @@ async def test_an_engine_that_comes_back_empty_is_told_what_was_claimed(
     redis: Engine, store: RedisStore
 ) -> None:
     """A token that was used opens nothing: nobody claims before all processes had a second."""
-    made = [
-        open_engine(redis.url, session_ms=SESSION_MS, answers_s=SLOW_S, settles_ms=1000)
-        for _ in range(2)
-    ]
+    made = [another(redis) for _ in range(2)]
     async with contextlib.AsyncExitStack() as stack:
         for each in made:
             stack.push_async_callback(each.close)
@@ -321,3 +323,54 @@ async def test_an_engine_that_comes_back_empty_is_told_what_was_claimed(
         assert await settled(second, "token/new") == b"replayed"
         assert await second.claim("token/used", b"again", until_s=until_s()) == b"replayed"
         assert not await second.claim("token/given back", until_s=until_s())
+
+
+async def test_an_engine_that_comes_back_with_what_it_knew_a_while_ago_is_told_as_well(
+    redis: Engine, store: RedisStore
+) -> None:
+    """From a dump, or by a fail-over: its mark is old, but it is not that of this run."""
+    first, second, client = another(redis), another(redis), vars(store)["_client"]
+    async with contextlib.aclosing(_closed(first, second)) as closing:
+        await anext(closing)
+        for each in (first, second):
+            await each.beat(ME)
+        dumped = await client.get("vw:e")
+        assert await settled(first, "token/used") == b"replayed"
+        await client.flushall()
+        await client.set("vw:e", b"abcdef" + dumped[6:])
+        with pytest.raises(StoreUnreachableError):
+            await first.claim("token/used", b"again", until_s=until_s())
+        assert await settled(second, "token/new") == b"replayed"
+        assert await second.claim("token/used", b"again", until_s=until_s()) == b"replayed"
+
+
+async def _closed(*stores: RedisStore) -> AsyncIterator[None]:
+    yield
+    for store in stores:
+        await store.close()
+
+
+async def test_of_an_engine_that_is_new_nobody_says_that_a_session_is_over_or_a_place_is_free(
+    redis: Engine, store: RedisStore
+) -> None:
+    mine, others = another(redis), another(redis)
+    lost = asyncio.Event()
+    mine.when_lost(lost.set)
+    async with contextlib.aclosing(_closed(mine, others)) as closing:
+        await anext(closing)
+        await mine.beat(ME)
+        await others.beat(OTHER)
+        await settled(others, "token/first")
+        assert await others.locate("never") is None
+        assert not (await mine.beat(ME, [Held("s", 1, "ada")])).lost
+        await vars(store)["_client"].flushall()
+        with pytest.raises(StoreUnreachableError):
+            await others.locate("s")
+        with pytest.raises(StoreUnreachableError):
+            await others.count("ada", "another", limit=1)
+        async with asyncio.timeout(SLOW_S):
+            await lost.wait()  # long before the next beat
+        assert (await mine.beat(ME, [Held("s", 1, "ada")])).entered == {"s"}
+        await settled(others, "token/second")
+        assert (await others.locate("s")) == Located("me", ME, 1)
+        assert not await others.count("ada", "another", limit=1)
