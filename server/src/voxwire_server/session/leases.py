@@ -121,12 +121,20 @@ class Leases:
         """Tell the store that this process lives, now and from now on. Idempotent."""
         if not self._begun:
             self._begun = True
+            self._store.when_lost(self._enter_again)
             self._spawn(self._beat())
 
     def stop(self) -> None:
         """The process ends. Idempotent."""
         if self._next_beat is not None:
             self._next_beat.cancel()
+
+    def _enter_again(self) -> None:
+        """The store may have forgotten all of it."""
+        for session in self._registry:
+            session.changed()
+        if self._begun and not self._registry.closing:
+            self._spawn(self._beat())
 
     async def gone(self) -> None:
         """The process has ended its sessions: what it has still may be taken. Idempotent."""
@@ -149,6 +157,7 @@ class Leases:
             pass
 
     def _beat_later(self) -> None:
+        self.stop()
         self._next_beat = self._clock.call_later(BEAT_MS, lambda: self._spawn(self._beat()))
 
     async def _beat(self) -> None:

@@ -67,6 +67,9 @@ class LocalStore:
         """True when a token is used up."""
         return bool(self._claimed(f"token/{token_id}"))
 
+    def when_lost(self, lost: Callable[[], None]) -> None:
+        """Nothing to do: it forgets nothing."""
+
     async def beat(
         self, me: Replica, sessions: Collection[Held] = (), *, gone: bool = False
     ) -> Heard:

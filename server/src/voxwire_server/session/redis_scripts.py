@@ -21,7 +21,16 @@ __all__ = [
     "Together",
 ]
 
-# KEYS: the session. ARGV: who, its term, life in ms. 1 = another one's, 2 = it was not known so.
+_UNDER_MARK: Final = """
+if KEYS[2] then
+  local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  if redis.call('GET', KEYS[2]) ~= ARGV[4] or string.match(ARGV[4], '^%w+') ~= run then
+    return false
+  end
+end
+"""
+# KEYS: the session. ARGV: who, its term, life in ms. 1 = another one's, 2 = it was not known so, or
+# nothing is kept of it.
 RENEW: Final = """
 local owner = redis.call('HGET', KEYS[1], 'owner')
 if owner and owner ~= ARGV[1] then
@@ -29,7 +38,8 @@ if owner and owner ~= ARGV[1] then
 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'term', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return owner == ARGV[1] and 0 or 2
+local kept = redis.call('HEXISTS', KEYS[1], 'snapshot')
+return owner == ARGV[1] and kept == 1 and 0 or 2
 """
 # KEYS: the session. ARGV: of, by, nobody, life in ms. Its term and snapshot.
 TAKE: Final = """
@@ -60,8 +70,10 @@ redis.call('HSET', KEYS[1], 'snapshot', ARGV[3], 'saved', ARGV[2] .. ' ' .. ARGV
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
 """
-# KEYS: the user. ARGV: session, limit or -1, life in ms.
-COUNT: Final = """
+# KEYS: the user, and the engine's mark as above. ARGV: session, limit or -1, life in ms, the mark.
+COUNT: Final = (
+    _UNDER_MARK
+    + """
 local at = redis.call('TIME')
 local now = at[1] * 1000 + math.floor(at[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
@@ -72,10 +84,12 @@ redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 """
+)
 # KEYS: what, and the engine's mark where it is on the same server. ARGV: value, instead of, until
-# in ms since the epoch, the mark. Nothing where the mark is another one.
-CLAIM: Final = """
-if KEYS[2] and redis.call('GET', KEYS[2]) ~= ARGV[4] then return false end
+# in ms since the epoch, the mark. Nothing where that is not its mark.
+CLAIM: Final = (
+    _UNDER_MARK
+    + """
 local there = redis.call('GET', KEYS[1]) or ''
 if there ~= ARGV[2] or ARGV[1] == ARGV[2] then return there end
 local at = redis.call('TIME')
@@ -88,19 +102,21 @@ else
 end
 return ARGV[1]
 """
+)
 # KEYS: the payer's day. ARGV: life in s, then each amount by its name.
 SPEND: Final = """
 for i = 2, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
 if #ARGV > 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
 return redis.call('HGETALL', KEYS[1])
 """
-# KEYS: the engine's mark. ARGV: a name. The mark, and how old it is in ms.
+# KEYS: the engine's mark. The mark, and how old it is in ms.
 MARK: Final = """
 local at = redis.call('TIME')
 local now = at[1] * 1000 + math.floor(at[2] / 1000)
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local mark = redis.call('GET', KEYS[1])
-if not mark then
-  mark = ARGV[1] .. ' ' .. string.format('%d', now)
+if not mark or string.match(mark, '^%w+') ~= run then
+  mark = run .. ' ' .. string.format('%d', now)
   redis.call('SET', KEYS[1], mark)
 end
 return {mark, now - tonumber(string.match(mark, '%d+$'))}
@@ -113,6 +129,8 @@ if left > 0 then redis.call('SET', KEYS[1], ARGV[1], 'PX', left, 'NX') end
 return 0
 """
 
+_BESIDE: Final = 16
+"""What is asked of a cluster at once."""
 Call = tuple[str, Sequence[str | bytes | int]]
 """The key of a script, and its arguments."""
 
@@ -135,8 +153,14 @@ class Script:
 
     async def run_all(self, calls: Sequence[Call], *, at_once: bool) -> list[Any]:
         """Run it on several keys; ``at_once``: in one go, which a cluster's client cannot."""
-        if not at_once or not calls:
-            return [await self.run(key, *args) for key, args in calls]
+        if not at_once:
+            answers: list[Any] = []
+            for at in range(0, len(calls), _BESIDE):
+                some = calls[at : at + _BESIDE]
+                answers += await asyncio.gather(*(self.run(key, *args) for key, args in some))
+            return answers
+        if not calls:
+            return []
         try:
             return await self._in_one_go(calls)
         except NoScriptError:

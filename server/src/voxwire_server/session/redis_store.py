@@ -19,7 +19,12 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, fields
 from typing import Any, Final, TypeVar
 
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    RedisClusterException,
+    RedisError,
+)
 
 from voxwire_server.caps import Amounts, Payer, day_of
 from voxwire_server.session.redis_claims import SETTLES_MS, RedisClaims
@@ -124,10 +129,8 @@ class RedisStore:
             async with asyncio.timeout(_TRIES_S):
                 await self._claims.try_out()
         except NoPermissionError:
-            return (
-                "this user may not do what is needed (scripts, and every key that begins with vw:)"
-            )
-        except (RedisError, OSError, TimeoutError) as error:
+            return "this user may not do what is needed (scripts, INFO, keys that begin with vw:)"
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             text = str(error)
             if isinstance(error, AuthenticationError) or "username-password" in text:
                 return "it refuses this user or password"
@@ -135,6 +138,10 @@ class RedisStore:
                 return "it asks for a password, and none is given"
             return f"it cannot be reached: {text or f'no answer within {_TRIES_S:g} s'}"
         return ""
+
+    def when_lost(self, lost: Callable[[], None]) -> None:
+        """Have a loss told (:meth:`SessionStore.when_lost`)."""
+        self._claims.lost = lost
 
     # the verbs
 
@@ -168,7 +175,10 @@ class RedisStore:
             await self._ask(self._client.zrem(key, session_id))
             return False
         most = -1 if limit is None else limit
-        return bool(await self._ask(self._count.run(key, session_id, most, self._session_ms)))
+        args = (session_id, most, self._session_ms)
+        if limit is None:
+            return bool(await self._ask(self._count.run(key, *args)))
+        return bool(await self._ask(self._claims.under_mark(self._count, key, *args)))
 
     async def claim(
         self, what: str, value: bytes = b"", *, instead_of: bytes = b"", until_s: float
@@ -259,6 +269,7 @@ class RedisStore:
         key = self._key("s", session_id)
         owner, term, snapshot = await self._client.hmget(key, "owner", "term", "snapshot")
         if owner is None:
+            await self._claims.settled()  # it is over, and not forgotten a moment ago
             return None
         replica = await self._replica(owner.decode())
         return Located(owner.decode(), replica, int(term), snapshot or b"")
@@ -287,7 +298,7 @@ class RedisStore:
         try:
             async with _turning(within_s):
                 answer = await work
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             self._silent_until_s = self._clock_s() + _PAUSE_S
             if not self._away:
                 why = str(error) or f"no answer within {within_s:g} s"
@@ -297,7 +308,6 @@ class RedisStore:
         if self._away:
             self._away = False
             self._silent_until_s = 0.0
-            self._claims.tell_again()
             _log.warning("the engine answers again")
         return answer
 

@@ -16,7 +16,7 @@ What holds for every store:
   that runs out the process is dead, and others may take what it had.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -84,7 +84,8 @@ class Heard(NamedTuple):
     Attributes:
         lost: Ids of its sessions that another one owns by now: it ends them at once.
         replicas: All that live, itself included.
-        entered: Ids of its sessions that the store had forgotten, and their snapshots with them.
+        entered: Ids of its sessions of which the store keeps nothing: it had forgotten them, or was
+            not given anything yet.
     """
 
     lost: frozenset[str] = frozenset()
@@ -122,6 +123,14 @@ class Saved(NamedTuple):
 
 class SessionStore(Protocol):
     """The seven verbs."""
+
+    def when_lost(self, lost: Callable[[], None]) -> None:
+        """Have it told at once when the store may have forgotten what it knew.
+
+        Args:
+            lost: Called then; the process is to beat, and to save what it has.
+        """
+        ...
 
     async def beat(
         self, me: Replica, sessions: Collection[Held] = (), *, gone: bool = False
