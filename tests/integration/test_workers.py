@@ -191,6 +191,7 @@ async def test_what_workers_share_is_seen_by_nobody_else(tmp_path: Path) -> None
         (["--workers", "2"], {"PATH": "/nowhere"}, "apt install redis-server"),
         (["--workers", "2"], {"VOXWIRE_ADMIN_KEY": KEY}, "VOXWIRE_ADMIN_ADDRESS"),
         (["--workers", "2"], {"VOXWIRE_ENGINE": "redis://127.0.0.1:1"}, "VOXWIRE_PEER_URL"),
+        (["--workers", "2"], {"VOXWIRE_ENGINE": "unix:///nowhere"}, "VOXWIRE_ENGINE_KEY"),
         (["--workers", "2", "nobody.py"], {}, "nobody.py"),
         (["--workers", "0"], {}, "VOXWIRE_WORKERS"),
     ],

@@ -346,6 +346,10 @@ class Directory:
             self._bound(session, attempt)
             self._start(session)
             held.pop_all()
+        if kept.anew:
+            _log.warning(
+                "a newer version had a session: it begins anew", extra={"session": session.id}
+            )
         return session
 
     async def _may_take_over(self, kept: Kept, attempt: Attempt) -> bool:

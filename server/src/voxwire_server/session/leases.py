@@ -55,6 +55,8 @@ class Leases:
         self._heard_ms = -math.inf
         self._next_beat: Timer | None = None
         self._beating = asyncio.Lock()
+        self._unsure: set[str] = set()
+        """Of beats that were not answered: the store may have entered them, and said so once."""
         self._begun = False
 
     @property
@@ -192,13 +194,16 @@ class Leases:
             for session in self._registry
             if not session.over
         ]
+        terms = {it.session_id: it.term for it in mine}
+        before, self._unsure = self._unsure, set(terms)
         heard = await self._store.beat(self._who(), mine)
+        self._unsure = set()
         self._hear(heard.replicas)
         for session_id in heard.lost:
             session = self._registry.get(session_id)
-            if session is not None:
+            if session is not None and session.term == terms.get(session_id):  # else it is back
                 session.leave_to_others()
-        for session_id in heard.entered:  # what was kept of it is forgotten, too
+        for session_id in heard.entered | before:  # what was kept of it is forgotten, too
             session = self._registry.get(session_id)
             if session is not None:
                 session.changed()
