@@ -211,9 +211,8 @@ class Process:
         """True when nobody is on the way in or out, and nothing is reserved."""
         inside = vars(self.directory)
         users = inside["_uses"].users
-        return not (inside["_work"] or inside["_attempts"] or users) and (
-            not self.registry.reserved
-        )
+        lines = (inside["_attempts"], inside["_moves"], users)
+        return not (inside["_work"] or any(lines) or self.registry.reserved)
 
     async def close(self) -> None:
         """End every session; nothing may remain, here or in the store."""

@@ -11,6 +11,7 @@ import pytest
 from tests.support.front_door import KEY, NOW_S, Caller, House, Process, SlowStore, token_of
 from tests.support.sealed import opened, sealed
 from voxwire_protocol import wire
+from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.app import wires_of
 from voxwire_server.lifecycle import State
@@ -306,39 +307,56 @@ async def test_who_finds_no_place_is_brought_to_the_process_that_has_most(
     await closed(*processes)
 
 
-@pytest.mark.parametrize("seed", range(100))
-def test_a_tool_that_runs_once_is_run_by_one_process(seed: int) -> None:
-    """Two bots of one session, each sure that it is its own, call the same tool."""
+@pytest.mark.parametrize("seed", range(40))
+def test_of_several_who_come_back_to_one_process_one_has_the_session_taken(seed: int) -> None:
+    """A client that gives up waiting comes again, with another nonce."""
     time, rng = VirtualTime(), random.Random(seed)
 
-    async def main() -> list[str]:
+    async def main() -> None:
         first, second = service(time, 2, seed)
         caller, session = await begun(time, first)
-        ran: list[str] = []
+        await dies(first)
 
-        async def call(of: Session, process: str) -> None:
-            await asyncio.sleep(rng.randrange(60) / 1000)
-            fence = of.tools.fence
-            assert fence is not None
-            of.tools.reports.started("call-1", "pay", {}, response_id="")
-            if await fence():
-                ran.append(process)
+        async def come() -> Any:
+            await asyncio.sleep(rng.randrange(30) / 1000)
+            return await Caller(back=caller.welcome).come(second)
 
-        async def take_over() -> None:
-            await asyncio.sleep(rng.randrange(60) / 1000)
-            await dies(first)  # it is slow, and does not know
-            back = Caller(back=caller.welcome)
-            answer = await back.come(second)
-            assert isinstance(answer, Here)
-            lost = [it.call_id for it in back.welcome.snapshot.tool_calls]
-            if "call-1" not in lost:  # else the bot is told that it is lost, and does not call
-                await call(answer.session, "second")
+        answers = await asyncio.gather(*(come() for _ in range(5)))
+        [taken] = second.sessions
+        assert (taken.id, taken.term, taken.over) == (session.id, 2, False)
+        assert len(vars(second.registry)["_tasks"]) == 1  # no other one goes on beside it
+        for answer in answers:
+            if answer != Here(taken):
+                assert isinstance(answer, Refused) and answer.retry_after_ms
+        located = await second.store.locate(session.id)
+        assert located is not None and (located.owner, located.term) == (second.registry.name, 2)
+        await second.close()
+        await closed(first)
+        assert len(first.store) == first.store.places_of("ada") == 0
 
-        await asyncio.gather(call(session, "first"), take_over())
-        await closed(first, second)
-        return ran
+    time.run(main())
 
-    assert len(time.run(main())) <= 1
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_session_that_has_ended_is_not_taken_while_it_is_forgotten(seed: int) -> None:
+    time, rng = VirtualTime(), random.Random(seed)
+
+    async def main() -> None:
+        [process] = service(time, 1, seed)
+        caller, session = await begun(time, process)
+        session.end(wire.EndReason.END_REASON_CLIENT)
+        for _ in range(5):
+            await asyncio.sleep(rng.randrange(20) / 1000)
+            try:
+                answer = await Caller(back=caller.welcome).come(process)
+            except ChannelError:
+                continue
+            assert isinstance(answer, Refused)
+        assert not [it for it in process.sessions if not it.over]
+        await process.close()
+        assert len(process.store) == process.store.places_of("ada") == 0
+
+    time.run(main())
 
 
 @in_virtual_time

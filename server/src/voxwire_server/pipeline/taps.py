@@ -20,6 +20,7 @@ from pipecat.frames.frames import (
     LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
+    LLMMessagesAppendFrame,
     LLMTextFrame,
     LLMThoughtTextFrame,
     MetricsFrame,
@@ -30,6 +31,8 @@ from pipecat.frames.frames import (
     TTSStartedFrame,
     TTSStoppedFrame,
     TTSTextFrame,
+    UserFileRawFrame,
+    UserImageRawFrame,
 )
 from pipecat.pipeline.base_pipeline import BasePipeline
 from pipecat.pipeline.pipeline import PipelineSink, PipelineSource
@@ -81,6 +84,9 @@ _IN_CONTEXT: Final = (
     InterruptionFrame,
     FunctionCallInProgressFrame,
     FunctionCallResultFrame,
+    FunctionCallCancelFrame,
+    UserImageRawFrame,
+    UserFileRawFrame,
 )
 """What changes the conversation once the assistant's aggregator has taken it."""
 
@@ -105,6 +111,8 @@ class Taps:
         self._utterances = utterances
         self.user = UserTaps(wires, new_turn=self._new_turn)
         self._bot = AnswerTaps(wires, utterances=utterances, user=self.user, interrupt=interrupt)
+        self.ahead = self._bot.tools.ahead
+        """What the model's context has not been given yet."""
         self._care = Care(
             wires.state,
             calls_run=lambda: bool(wires.tools.reports.open_calls()),
@@ -159,6 +167,7 @@ class Taps:
                 processor.add_event_handler("on_after_process_frame", self._in_context)
             elif isinstance(processor, LLMUserAggregator):
                 processor.add_event_handler("on_user_turn_message_added", self._turn_in_context)
+                processor.add_event_handler("on_after_process_frame", self._typed_in_context)
             elif before_output and not isinstance(processor, _PASSES_ON):
                 self._install_plain(processor)
         if not self.model.watched:
@@ -205,6 +214,13 @@ class Taps:
         for some turns of the loop; what is kept of the conversation meanwhile lacks it.
         """
         if isinstance(frame, _IN_CONTEXT):
+            self.ahead.taken(frame)
+            self._wires.changed()
+
+    def _typed_in_context(self, _: FrameProcessor, frame: Frame) -> None:
+        """The user's aggregator has taken a frame."""
+        if isinstance(frame, LLMMessagesAppendFrame):
+            self.ahead.taken(frame)
             self._wires.changed()
 
     def _turn_in_context(self, *_: Any) -> None:
