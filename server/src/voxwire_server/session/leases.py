@@ -18,8 +18,9 @@ _log = logging.getLogger("voxwire.session")
 BEAT_MS: Final = 2000
 """How often the store is told that this process lives, milliseconds."""
 _FRESH_MS: Final = 100
-_UNKNOWN_MS: Final = 500
-"""How old the list of processes may be when somebody names one that is not in it: anybody may."""
+_UNKNOWN_MS: Final = 200
+"""How old the list of processes is when it is heard anew since somebody names one that is not in
+it: anybody may. He waits until then."""
 _MISSING_BEATS: Final = 3
 
 
@@ -86,6 +87,7 @@ class Leases:
         if name == self.me.name:
             return None
         if not any(it.name == name for it in self.replicas):  # it may have begun a moment ago
+            await self._wait(_UNKNOWN_MS - (self._clock.now_ms() - self._heard_ms))
             await self._look_again(_UNKNOWN_MS)
         return next((it for it in self.replicas if it.name == name and it.peer_url), None)
 
@@ -109,11 +111,17 @@ class Leases:
         """Whether another process takes sessions, as of a moment ago; False without the store."""
         return await self._look_again(_FRESH_MS) and self.others_stay
 
+    async def _wait(self, wait_ms: float) -> None:
+        if wait_ms > 0:
+            over = asyncio.Event()
+            self._clock.call_later(wait_ms, over.set)
+            await over.wait()
+
     async def _look_again(self, age_ms: float) -> bool:
         """Hear anew who lives, unless that is younger; False = the store does not say."""
         try:
             async with self._beating:
-                if self._clock.now_ms() - self._heard_ms > age_ms:
+                if self._clock.now_ms() - self._heard_ms >= age_ms:
                     await self._renew()
         except StoreUnreachableError:
             return False
