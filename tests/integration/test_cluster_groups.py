@@ -67,6 +67,8 @@ async def test_all_that_is_asked_of_the_engine_runs_on_a_cluster(tmp_path: Path)
         try:
             assert await store.try_out() == ""
             assert len((await store.beat(me, held)).entered) == len(held)
+            for it in held:
+                assert await store.save(it.session_id, "me", b"some", term=1)
             assert not (await store.beat(me, held)).entered
             assert (await store.beat(other, held)).lost == {it.session_id for it in held}
             for it in held:

@@ -78,7 +78,7 @@ static bool until_all(const Wanted *wanted, unsigned num) {
     if (is("bot_word")) ++words;
     for (unsigned at = 0; at < num; ++at)
       if (is(wanted[at].name) && contains(event.json, wanted[at].part)) met |= 1u << at;
-    if (met == (1u << num) - 1) return true;
+    if (num > 0 && met == (1u << num) - 1) return true;
     if (event.ended) return false;
   }
   return false;
@@ -91,8 +91,7 @@ static bool until(const char *name, const char *part) {
 
 // Waits for the end of the session.
 static bool until_over(void) {
-  Wanted nothing = {"", ""};
-  return !until_all(&nothing, 1) && event.ended;
+  return !until_all(NULL, 0) && event.ended;
 }
 
 static void say(const char *line) {
