@@ -264,6 +264,7 @@ async def test_without_the_store_a_client_is_brought_where_its_session_was_last(
         vars(third.directory)["_whereabouts"]._found.clear()
         for _ in range(3):
             await third.directory.leases.beat()
+            await time.advance(BEAT_MS)
         answer = await unknown.come(third)  # the process that made its id is not heard of any more
         assert isinstance(answer, Refused) and answer.retry_after_ms
     await closed(first, second, third)
@@ -419,6 +420,48 @@ def test_a_session_is_handed_over_though_the_store_was_slow_once(has_acted: bool
         await closed(first, second)
 
     time.run(main())
+
+
+@in_virtual_time
+async def test_a_session_is_handed_over_though_the_store_was_slow_when_its_time_came(
+    time: VirtualTime,
+) -> None:
+    first, second = service(time)
+    for process in (second, first):
+        await process.directory.leases.beat()
+    caller, session = await begun(time, first)
+    beat, failed = first.store.beat, list[float]()
+    half_ms = time.now_ms() + 15_000
+
+    async def slow(*args: Any, **how: Any) -> Any:
+        if time.now_ms() >= half_ms and not failed:
+            failed.append(time.now_ms())
+            raise StoreUnreachableError
+        return await beat(*args, **how)
+
+    vars(first.store)["beat"] = slow
+    leaving = asyncio.create_task(first.directory.drain(30_000))
+    await time.advance(20_000)  # its bot has not begun to listen: there is no pause
+    assert failed and leaving.done() and session.over
+    del vars(first.store)["beat"]
+    assert isinstance(await Caller(back=caller.welcome).come(second), Here)
+    await closed(first, second)
+
+
+@in_virtual_time
+async def test_a_process_that_lost_a_session_gives_no_place_of_its_user_back(
+    time: VirtualTime,
+) -> None:
+    first, second = service(time)
+    for process in (first, second):
+        await process.directory.leases.beat()
+    caller, session = await begun(time, first)
+    await dies(first)
+    assert isinstance(await Caller(back=caller.welcome).come(second), Here)
+    session.end(wire.EndReason.END_REASON_SERVER)  # before a beat tells it
+    await time.advance(1000)
+    assert session.over and first.store.places_of("ada") == 1
+    await closed(first, second)
 
 
 @in_virtual_time
@@ -667,9 +710,11 @@ async def test_a_store_that_was_away_has_not_heard_of_anybody_yet(time: VirtualT
     vars(first.store)["_replicas"].clear()  # their leases have run out meanwhile
     vars(first.store)["_gone"].add(first.registry.name)
     for _ in range(2):
-        await second.directory.leases.beat()
+        for _ in range(5):  # strangers name processes that are not known: it is looked anew
+            await second.directory.leases.beat()
         answer = await Caller(back=caller.welcome).come(second)
         assert isinstance(answer, At) and answer.replica.name == first.registry.name
+        await time.advance(BEAT_MS)
     await second.directory.leases.beat()
     assert isinstance(await Caller(back=caller.welcome).come(second), Here)
     assert not session.over  # it learns of it with its next beat

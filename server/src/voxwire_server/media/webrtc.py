@@ -16,6 +16,8 @@ __all__ = ["Connection", "Listener", "MakeConnection", "WebRtcPath"]
 
 _RTP_CLOCK: Final = 48_000
 _SAMPLE_BYTES: Final = 2
+_STOOD_STILL_MS: Final = 200
+"""From so long a time between two blocks on this process stood still meanwhile."""
 
 
 class Listener(Protocol):
@@ -119,6 +121,7 @@ class WebRtcPath:
         self._up = False
         self._closed = False
         self._held = False  # silence is sent, and the voice is kept
+        self._pulled_ms: float | None = None
         self._returning: asyncio.Task[None] | None = None
         self._peer = connect(
             path_id,
@@ -158,6 +161,9 @@ class WebRtcPath:
     def _pull(self, first: int, num_samples: int) -> bytes | None:
         """One block of the bot's voice for the track, None for silence."""
         now = self._port.clock.now_ms()
+        before, self._pulled_ms = self._pulled_ms, now
+        if before is not None and now - before > _STOOD_STILL_MS:
+            self._playout.heard.stood_still(before, now)
         self._anchors.pulled(first, now)
         start = self._playout.next_start() if self._may_play(now) else None
         if start is not None and (excess := self._anchors.skips(start, first)):

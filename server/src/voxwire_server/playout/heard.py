@@ -92,6 +92,20 @@ class HeardPosition:
             self._running = False
             self._stale = False
 
+    def stood_still(self, since_ms: float, now_ms: float) -> None:
+        """This process did nothing between these times: what the peer has sent waits unread.
+
+        That time is none of its silence; a report, or a sign of it, may be there in a moment.
+        """
+
+        def later(mark_ms: float) -> float:
+            return now_ms - max(0.0, since_ms - mark_ms)
+
+        self._alive_at_ms = later(self._alive_at_ms)
+        self._moved_at_ms = later(self._moved_at_ms)
+        if self._peer_at_ms is not None:
+            self._peer_at_ms = later(self._peer_at_ms)
+
     def out_of_reach(self, now_ms: float) -> bool:
         """True when nothing has come from the peer for 1.5 s."""
         return self._peer_at_ms is not None and now_ms - self._peer_at_ms > OUT_OF_REACH_MS

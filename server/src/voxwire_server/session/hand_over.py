@@ -75,13 +75,10 @@ class HandOver:
                         return
                     continue
             except StoreUnreachableError:  # whether it was given is seen with the next beat
-                if self._clock.now_ms() >= end_ms:  # it stays, and ends with the process
-                    fields = {"session": session.id}
-                    _log.warning("a session could not be handed over", extra=fields)
-                    return
-            else:
-                if self._clock.now_ms() >= until_ms:
-                    return
+                pass
+            if self._clock.now_ms() >= end_ms:  # it stays, and ends with the process
+                _log.warning("a session was not handed over", extra={"session": session.id})
+                return
             await asyncio.sleep(_ALONE_MS / 1000)
 
     async def _given(self, session: Session, until_ms: float) -> bool:

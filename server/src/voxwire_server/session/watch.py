@@ -15,6 +15,8 @@ __all__ = ["Gone", "Rhythm", "Voice", "Watch", "gone", "next_look_ms"]
 
 _GONE: Final = 4000 + wire.ErrorCode.ERROR_CODE_CONNECTION_LOST
 _MIN_LOOK_MS: Final = 10.0
+_STOOD_STILL_MS: Final = 200.0
+"""From so late a look on the process stood still meanwhile."""
 
 
 # what is due when: pure
@@ -67,6 +69,10 @@ def next_look_ms(rhythm: Rhythm, silent_ms: float | None) -> float:
 class Voice(Protocol):
     """What the heartbeat asks of the bot's voice."""
 
+    def stood_still(self, since_ms: float) -> None:
+        """This process did nothing since then."""
+        ...
+
     def watch(self, last_sign_ms: float) -> None:
         """Look after the listener, who was last heard of on the control channel at that time."""
         ...
@@ -111,7 +117,10 @@ class Watch:
             wait_ms = next_look_ms(self._rhythm, self._silent_ms())
             due_ms = clock.now_ms() + wait_ms
             await asyncio.sleep(wait_ms / 1000)
-            self._look(late_ms=max(0.0, clock.now_ms() - due_ms))
+            late_ms = max(0.0, clock.now_ms() - due_ms)
+            if late_ms > _STOOD_STILL_MS:
+                self._voice.stood_still(due_ms)
+            self._look(late_ms)
 
     @property
     def _pings(self) -> bool:
