@@ -28,7 +28,7 @@ from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.pipeline.kept_context import (
     LOST,
     MAX_CONTEXT_BYTES,
-    MAX_STAYING_BYTES,
+    MAX_INSTRUCTION_BYTES,
     take_over,
 )
 from voxwire_server.sent_files import SentFile
@@ -151,15 +151,19 @@ async def test_late_results_are_no_instructions_and_of_too_many_of_those_the_fir
         for number in range(50)
     ]
     rules = [said("developer", f"{number}" + "y" * 30_000) for number in range(20)]
-    context = LLMContext([said("system", "be kind"), *late, *rules, said("user", "hello")])
+    running = [called("c99"), came("c99", "IN_PROGRESS")]
+    context = LLMContext(
+        [said("system", "be kind"), *late, *rules, *running, said("user", "hello")]
+    )
     wired = Wired()
     _, assistant = LLMContextAggregatorPair(context)
     async with wired.running(behind=[assistant]) as pipeline:
         kept = pipeline.messages()
         assert kept is not None
-        assert len(json.dumps(kept)) < MAX_STAYING_BYTES + MAX_CONTEXT_BYTES
+        assert len(json.dumps(kept)) < MAX_INSTRUCTION_BYTES + MAX_CONTEXT_BYTES
         assert kept[0] == said("system", "be kind") and kept[-1] == said("user", "hello")
         assert [it for it in kept if it in rules[:8]] == rules[:8]
+        assert kept[-3:-1] == running  # whatever instructions take
 
 
 def called(call_id: str) -> dict[str, Any]:

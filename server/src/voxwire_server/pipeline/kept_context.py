@@ -15,7 +15,7 @@ from voxwire_server.pipeline.words import walk
 __all__ = [
     "LOST",
     "MAX_CONTEXT_BYTES",
-    "MAX_STAYING_BYTES",
+    "MAX_INSTRUCTION_BYTES",
     "aggregators_of",
     "messages_of",
     "take_over",
@@ -25,8 +25,8 @@ MAX_CONTEXT_BYTES: Final = 65_536
 """What is kept of a conversation at most, as JSON; the oldest messages go first. Instructions and
 calls that run stay beside it, and leave half of it to the rest.
 """
-MAX_STAYING_BYTES: Final = 4 * MAX_CONTEXT_BYTES
-"""What may stay, as JSON; of more the first are kept, and no others."""
+MAX_INSTRUCTION_BYTES: Final = 4 * MAX_CONTEXT_BYTES
+"""What is kept of instructions at most, as JSON: the first ones."""
 LOST: Final = "LOST"
 """What stands in a context in the place of the result of a call that nobody knows the end of."""
 _INSTRUCTIONS: Final = ("system", "developer")
@@ -65,9 +65,11 @@ def _bounded(given: Iterable[Any]) -> list[Any]:
     messages = [message for message in given if isinstance(message, dict)]
     open_calls = _open_calls(messages)
     staying: dict[int, tuple[dict[str, Any], int]] = {}
-    room = MAX_STAYING_BYTES
+    room = MAX_INSTRUCTION_BYTES
     for place, message in enumerate(messages):
-        if room > 0 and _stays(message, open_calls):
+        if _is_of(message, open_calls):
+            staying[place] = _measured(message)
+        elif room > 0 and _instructs(message):
             measured = _measured(message)
             room -= measured[1]
             if room >= 0:
@@ -103,8 +105,8 @@ def _instructs(message: Any) -> bool:
     return message.get("role") in _INSTRUCTIONS and not is_of_late_tool(message)
 
 
-def _stays(message: Any, open_calls: Collection[Any]) -> bool:
-    if _instructs(message) or message.get("tool_call_id") in open_calls:
+def _is_of(message: Any, open_calls: Collection[Any]) -> bool:
+    if message.get("tool_call_id") in open_calls:
         return True
     return any(call.get("id") in open_calls for call in message.get("tool_calls") or ())
 
