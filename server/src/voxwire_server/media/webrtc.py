@@ -9,6 +9,7 @@ from voxwire_protocol.rtc.inbound import OnAudio
 from voxwire_protocol.rtc.outbound import Pull
 from voxwire_server.media.peer import Reachable, ServerPeer
 from voxwire_server.playout.anchors import Anchor, AnchorSchedule
+from voxwire_server.playout.heard import STOOD_STILL_MS
 from voxwire_server.playout.placed import Playout
 from voxwire_server.ports import Cut, Formats, PathError, PathSink, SessionPort
 
@@ -16,8 +17,6 @@ __all__ = ["Connection", "Listener", "MakeConnection", "WebRtcPath"]
 
 _RTP_CLOCK: Final = 48_000
 _SAMPLE_BYTES: Final = 2
-_STOOD_STILL_MS: Final = 200
-"""From so long a time between two blocks on this process stood still meanwhile."""
 
 
 class Listener(Protocol):
@@ -162,7 +161,7 @@ class WebRtcPath:
         """One block of the bot's voice for the track, None for silence."""
         now = self._port.clock.now_ms()
         before, self._pulled_ms = self._pulled_ms, now
-        if before is not None and now - before > _STOOD_STILL_MS:
+        if before is not None and now - before > STOOD_STILL_MS:
             self._playout.heard.stood_still(before, now)
         self._anchors.pulled(first, now)
         start = self._playout.next_start() if self._may_play(now) else None

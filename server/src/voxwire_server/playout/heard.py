@@ -11,7 +11,7 @@ from typing import Final
 
 from voxwire_protocol import wire
 
-__all__ = ["EXTRAPOLATE_MS", "OUT_OF_REACH_MS", "STALE_MS", "HeardPosition"]
+__all__ = ["EXTRAPOLATE_MS", "OUT_OF_REACH_MS", "STALE_MS", "STOOD_STILL_MS", "HeardPosition"]
 
 _REPORTED: Final = wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
 _SERVER: Final = wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK
@@ -27,6 +27,9 @@ SILENT_MS: Final = 150
 
 OUT_OF_REACH_MS: Final = 1500
 """A peer from which nothing at all came for so long may be gone: the position stands still."""
+
+STOOD_STILL_MS: Final = 200
+"""From so late a look on the process itself stood still meanwhile."""
 
 _LOOK_AGAIN_MS: Final = 100.0
 

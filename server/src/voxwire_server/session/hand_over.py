@@ -69,15 +69,17 @@ class HandOver:
         """Hand one over at its next pause in which somebody takes it."""
         while not session.over:
             await self._pause(session, until_ms)
+            answered = True
             try:
                 if await self._leases.see_others():
                     if await self._given(session, until_ms):
                         return
                     continue
             except StoreUnreachableError:  # whether it was given is seen with the next beat
-                pass
+                answered = False
             if self._clock.now_ms() >= end_ms:  # it stays, and ends with the process
-                _log.warning("a session was not handed over", extra={"session": session.id})
+                if not answered:
+                    _log.warning("a session was not handed over", extra={"session": session.id})
                 return
             await asyncio.sleep(_ALONE_MS / 1000)
 

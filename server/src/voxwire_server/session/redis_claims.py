@@ -117,8 +117,7 @@ class RedisClaims:
         Raises:
             StoreUnreachableError: The engine may not know yet what it knew before.
         """
-        if not self._mark:
-            await self._look()
+        await self._know()
         self._check()
         beside = "" if self._is_cluster else self._mark_key
         answer = await script.run(key, *args, self._mark, beside=beside)
@@ -134,9 +133,7 @@ class RedisClaims:
             StoreUnreachableError: The engine may not know yet what was claimed.
         """
         key = f"{self._prefix}:{what}"
-        if not self._mark:
-            await self._look()
-        mark = self._mark
+        mark = await self._know()
         there: bytes = await self.under_mark(self._claim, key, value, instead_of, until_ms)
         if value != instead_of and there == value:
             self._remember(key, value, until_ms)
@@ -160,6 +157,12 @@ class RedisClaims:
     def _forget_what_is_over(self) -> None:
         now_ms = time.time() * 1000
         self._mine = {key: it for key, it in self._mine.items() if it[1] > now_ms}
+
+    async def _know(self) -> bytes:
+        """The mark of the engine; it is looked at when none is known."""
+        if not self._mark:
+            await self._look()
+        return self._mark
 
     async def _look(self) -> None:
         """See which engine it is."""

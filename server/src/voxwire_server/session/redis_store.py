@@ -1,8 +1,7 @@
 """The store of a service of several processes: Redis, Valkey, or what speaks their protocol.
 
 Every script touches one key, and beside it, where all keys are on one server, that server's mark.
-Which keys there are, how long
-they live and what they never hold: protocol/spec/cluster.md.
+Which keys there are, how long they live and what they never hold: protocol/spec/cluster.md.
 
 A call that is not answered within 200 ms has failed, and for a second nothing more is asked: those
 who come meanwhile are told so at once. redis-py's own retries are off for the same reason. What is

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from voxwire_protocol import wire
 from voxwire_protocol.clock import ClockSync
+from voxwire_server.playout.heard import STOOD_STILL_MS
 from voxwire_server.ports import ControlChannel, SessionPort
 from voxwire_server.session.limits import Over, SessionLimits
 
@@ -15,8 +16,6 @@ __all__ = ["Gone", "Rhythm", "Voice", "Watch", "gone", "next_look_ms"]
 
 _GONE: Final = 4000 + wire.ErrorCode.ERROR_CODE_CONNECTION_LOST
 _MIN_LOOK_MS: Final = 10.0
-_STOOD_STILL_MS: Final = 200.0
-"""From so late a look on the process stood still meanwhile."""
 
 
 # what is due when: pure
@@ -118,7 +117,7 @@ class Watch:
             due_ms = clock.now_ms() + wait_ms
             await asyncio.sleep(wait_ms / 1000)
             late_ms = max(0.0, clock.now_ms() - due_ms)
-            if late_ms > _STOOD_STILL_MS:
+            if late_ms > STOOD_STILL_MS:
                 self._voice.stood_still(due_ms)
             self._look(late_ms)
 
