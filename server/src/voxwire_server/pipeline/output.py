@@ -43,6 +43,7 @@ from voxwire_server.pipeline.output_frames import (
     BotStarts,
     CutTurn,
     FirstSound,
+    UserAudio,
     is_heard_behind,
     source_of,
 )
@@ -218,6 +219,8 @@ class SessionOutput(BaseOutputTransport):
         elif isinstance(frame, OutputTransportMessageUrgentFrame):
             self._tell(frame.message)
         elif isinstance(frame, SystemFrame):
+            if isinstance(frame, UserAudio):
+                frame.passed()
             await self.push_frame(frame, _DOWN)
         elif (self._cutting and frame.interruptible) or (
             isinstance(frame, TextFrame | AllSaid | TTSStoppedFrame) and self._model.take(frame)
