@@ -1,15 +1,31 @@
 """Whether a pipeline follows: how much of the user's voice is on its way through it."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
-__all__ = ["AHEAD_MS", "Following"]
+from pipecat.frames.frames import InputAudioRawFrame
+
+__all__ = ["AHEAD_MS", "Following", "UserAudio"]
 
 AHEAD_MS: Final = 200
 """The most that is on its way, milliseconds. What recognises speech keeps some of what it heard
 before a VAD further down says that it was speech, and lets go of what is older."""
 _WAIT_MS: Final = 500
 """A pipeline that lets nothing through for so long may keep the voice to itself."""
+
+
+class UserAudio(InputAudioRawFrame):
+    """The user's voice.
+
+    Attributes:
+        passed: Called where it leaves the pipeline.
+    """
+
+    passed: Callable[[], None]
+
+    def __str__(self) -> str:  # Pipecat formats every frame that is pushed for its trace log
+        return self.name
 
 
 class Following:

@@ -21,8 +21,8 @@ from pipecat.transports.base_transport import TransportParams
 from voxwire_protocol import wire
 from voxwire_server.capture.resampled import Resampled
 from voxwire_server.pipeline.drops import Drops
-from voxwire_server.pipeline.following import Following
-from voxwire_server.pipeline.output_frames import SourcedInterruption, UserAudio
+from voxwire_server.pipeline.following import Following, UserAudio
+from voxwire_server.pipeline.output_frames import SourcedInterruption
 from voxwire_server.pipeline.voice_format import VoiceFormat
 from voxwire_server.pipeline.voice_source import VoiceSource
 from voxwire_server.pipeline.wires import Wires

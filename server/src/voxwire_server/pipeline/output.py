@@ -39,11 +39,11 @@ from voxwire_server.pipeline.alarm import Alarm
 from voxwire_server.pipeline.contexts import is_live
 from voxwire_server.pipeline.cutting import Cutting
 from voxwire_server.pipeline.drops import Drops
+from voxwire_server.pipeline.following import UserAudio
 from voxwire_server.pipeline.output_frames import (
     BotStarts,
     CutTurn,
     FirstSound,
-    UserAudio,
     is_heard_behind,
     source_of,
 )

@@ -1,15 +1,9 @@
 """What stands in the release queue beside Pipecat's frames, and what a cut leaves. Pure."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pipecat.frames.frames import (
-    InputAudioRawFrame,
-    InterruptionFrame,
-    SystemFrame,
-    TTSTextFrame,
-)
+from pipecat.frames.frames import InterruptionFrame, SystemFrame, TTSTextFrame
 from pipecat.pipeline.pipeline import PipelineSink
 from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator
 from pipecat.processors.frame_processor import FrameProcessor
@@ -24,7 +18,6 @@ __all__ = [
     "FirstSound",
     "HeardWord",
     "SourcedInterruption",
-    "UserAudio",
     "app_message",
     "copy_word",
     "is_heard_behind",
@@ -49,19 +42,6 @@ class SourcedInterruption(InterruptionFrame):
 def source_of(frame: InterruptionFrame) -> "wire.InterruptionSource":
     """Who an interruption comes from."""
     return frame.source if isinstance(frame, SourcedInterruption) else _USER
-
-
-class UserAudio(InputAudioRawFrame):
-    """The user's voice.
-
-    Attributes:
-        passed: Called where it leaves the pipeline.
-    """
-
-    passed: Callable[[], None]
-
-    def __str__(self) -> str:  # Pipecat formats every frame that is pushed for its trace log
-        return self.name
 
 
 @dataclass
