@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.espeak import VOICES, random_voice
 from voxwire_server.bots.offline import tools
 from voxwire_server.bots.offline.grammar import jsgf, pronunciations, vocabulary
 from voxwire_server.bots.offline.intents import (
@@ -19,7 +20,7 @@ from voxwire_server.bots.offline.intents import (
     parse,
     unknown_shown,
 )
-from voxwire_server.bots.offline.phrases import VOICES, random_phrases, random_voice
+from voxwire_server.bots.offline.phrases import random_phrases
 from voxwire_server.bots.offline.templates import Template, TemplateError
 
 

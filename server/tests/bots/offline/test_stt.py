@@ -20,9 +20,10 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 
+from tests.support.espeak import render_pcm
 from voxwire_server.bots.offline.decoders import MIN_SCORE, SAMPLE_RATE, SLICE_BYTES, DecoderPool
 from voxwire_server.bots.offline.intents import UNKNOWN_TEXT, parse
-from voxwire_server.bots.offline.phrases import random_phrases, render_pcm
+from voxwire_server.bots.offline.phrases import random_phrases
 from voxwire_server.bots.offline.stt import SphinxSTTService
 
 SEED = 20

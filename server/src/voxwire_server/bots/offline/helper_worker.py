@@ -1,0 +1,160 @@
+"""The inside of a helper process: requests from standard input, replies to standard output.
+
+Requests are worked off one after the other, in the order in which they arrive; a cancelled one
+stops as soon as its engine looks. The process ends when its standard input closes, so it never
+outlives the server. Imports neither asyncio nor pipecat nor numpy.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Protocol
+
+from voxwire_server.bots.offline.helper_wire import (
+    HEADER_BYTES,
+    Kind,
+    encode,
+    encode_json,
+    read_exactly,
+    unpack_header,
+)
+
+__all__ = ["Engine", "Job", "serve"]
+
+
+@dataclass
+class Job:
+    """One request, and where its replies go."""
+
+    request_id: int
+    payload: bytes
+    output: BinaryIO
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def audio(self, pcm: bytes) -> None:
+        """Reply with audio, now."""
+        self.output.write(encode(Kind.AUDIO, self.request_id, pcm))
+        self.output.flush()
+
+    def note(self, value: Any) -> None:
+        """Reply with a JSON value, now."""
+        self.output.write(encode_json(Kind.NOTE, self.request_id, value))
+        self.output.flush()
+
+
+class Engine(Protocol):
+    """What does the work; one thread makes it and uses it."""
+
+    def work(self, job: Job) -> dict[str, Any]:
+        """Do one job, replying as it goes.
+
+        Returns:
+            What the last reply says.
+
+        Raises:
+            RuntimeError: It cannot be done; the message goes to the client.
+            ValueError: As well.
+        """
+        ...
+
+
+class _Inbox:
+    """Reads requests in a thread, so that a cancel overtakes the job that is being done.
+
+    It has a thread and is none: a later Python may take any private name of its own classes.
+    """
+
+    def __init__(self, source: BinaryIO, output: BinaryIO) -> None:
+        self._source = source
+        self._output = output
+        self._jobs: dict[int, Job] = {}
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="inbox")
+        self.queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.broken = False
+
+    def start(self) -> None:
+        """Read from now on; ``None`` in the queue is the end (``broken``: an untimely one)."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._read()
+        except Exception:  # said here: the process ends before Python would say it
+            traceback.print_exc()
+            self.broken = True
+        finally:
+            with self._lock:
+                for job in self._jobs.values():
+                    job.cancelled.set()
+            self.queue.put(None)
+
+    def _read(self) -> None:
+        while start := self._source.read(1):
+            header = start + read_exactly(self._source, HEADER_BYTES - 1)
+            kind, request_id, payload_bytes = unpack_header(header)
+            self._take(kind, request_id, read_exactly(self._source, payload_bytes))
+
+    def forget(self, request_id: int) -> None:
+        """Drop a job that is done."""
+        with self._lock:
+            self._jobs.pop(request_id, None)
+
+    def _take(self, kind: Kind, request_id: int, payload: bytes) -> None:
+        if kind is Kind.ASK:
+            job = Job(request_id, payload, self._output)
+            with self._lock:
+                self._jobs[request_id] = job
+            self.queue.put(job)
+        elif kind is Kind.CANCEL:
+            with self._lock:
+                job = self._jobs.get(request_id)
+            if job is not None:
+                job.cancelled.set()
+
+
+def _work_off(engine: Engine, inbox: _Inbox, output: BinaryIO) -> None:
+    while (job := inbox.queue.get()) is not None:
+        done: dict[str, Any] = {}
+        try:
+            if not job.cancelled.is_set():
+                done = engine.work(job)
+            done = {**done, "cancelled": job.cancelled.is_set()}
+            answer = encode_json(Kind.DONE, job.request_id, done)
+        except (RuntimeError, ValueError) as error:
+            answer = encode_json(Kind.FAILED, job.request_id, {"reason": str(error)})
+        inbox.forget(job.request_id)
+        output.write(answer)
+        output.flush()
+
+
+def serve(make_engine: Callable[[], Engine]) -> int:
+    """Serve requests from standard input until it closes.
+
+    Args:
+        make_engine: Makes the engine; whoever started the process waits for it.
+
+    Returns:
+        The exit code: 0 when the server closed the pipe or went away, 1 when what came was broken.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Libraries may print; the real stdout carries only messages.
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    inbox = _Inbox(sys.stdin.buffer, output)
+    try:
+        engine = make_engine()
+        output.write(encode_json(Kind.READY, 0, {"pid": os.getpid()}))
+        output.flush()
+        inbox.start()
+        _work_off(engine, inbox, output)
+    except BrokenPipeError:  # the server is gone; nothing is left to say or to flush
+        os._exit(0)
+    return int(inbox.broken)
