@@ -11,6 +11,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from voxwire_server.bots.offline import tools
 from voxwire_server.bots.offline.agent import ConciergeLLMService
 from voxwire_server.bots.offline.decoders import shared_decoders
+from voxwire_server.bots.offline.ears import shared_ears
 from voxwire_server.bots.offline.intents import CLIENT_TOOLS, EXAMPLES
 from voxwire_server.bots.offline.stt import SphinxSTTService
 from voxwire_server.bots.offline.tts import HibariTTSService
@@ -84,5 +85,5 @@ async def warm() -> None:
 
 
 async def close() -> None:
-    """End the helper process of this event loop; the counterpart of ``warm``."""
-    await shared_voice().aclose()
+    """End the helper processes of this event loop; the counterpart of ``warm``."""
+    await asyncio.gather(shared_voice().aclose(), shared_ears().aclose())

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from voxwire_server.bots.offline.helper_worker import Job, serve
-from voxwire_server.bots.offline.intents import INTENTS
+from voxwire_server.bots.offline.intents import INTENTS, SLOTS
 from voxwire_server.bots.offline.whisper import Whisper
 
-_PROMPT = ". ".join(intent.example.capitalize() for intent in INTENTS) + "."
+_NAMES = ", ".join(name.capitalize() for slot in ("city", "cuisine") for name in SLOTS[slot])
+_PROMPT = f"{_NAMES}. {'. '.join(i.example[0].upper() + i.example[1:] for i in INTENTS)}."
 
 
 class _Listener:

@@ -1,4 +1,7 @@
-"""Speech recognition for the offline bot: a grammar, gated by the pipeline's voice activity."""
+"""Speech recognition for the offline bot, gated by the pipeline's voice activity.
+
+A grammar comes first; free English second, where it is installed.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,10 @@ from voxwire_server.bots.offline.decoders import (
     Heard,
     shared_decoders,
 )
+from voxwire_server.bots.offline.ears import EarsClient, have_ears, shared_ears
+from voxwire_server.bots.offline.extras import MissingExtraError
+from voxwire_server.bots.offline.hearing import Speaker, is_unfinished, settled
+from voxwire_server.bots.offline.helper import HelperError
 from voxwire_server.bots.offline.intents import UNKNOWN_TEXT, unknown_shown
 
 __all__ = ["SphinxSTTService"]
@@ -41,6 +48,8 @@ _SLICE_MS = SLICE_BYTES // _BYTES_PER_MS
 _MAX_UTTERANCE_S = 30.0
 # End of speech to final transcript, voice activity's own 200 ms included.
 _TTFS_P99_S = 0.35
+_EARS_S = 3.0
+_NOTHING = Heard("", float("-inf"))
 
 
 class _Utterance:
@@ -76,12 +85,13 @@ class _Utterance:
 
 
 class SphinxSTTService(STTService):
-    """Recognises the phrases of ``intents`` with pocketsphinx, and says when it heard another.
+    """Recognises the phrases of ``intents`` with pocketsphinx, other English with whisper tiny.en.
 
     Expects voice-activity frames from an analyzer further down the pipeline (the user aggregator).
     Emits interim transcripts while the user speaks, then exactly one final one an utterance:
-    the phrase, or ``UNKNOWN_TEXT`` when the speech fits no phrase well enough; people are shown
-    the nearest phrases then, the context holds the mark alone. Speech that stops
+    the phrase; what the ears heard, if the speech fits no phrase well enough; or ``UNKNOWN_TEXT``
+    when they do not understand it either, or are not installed: people are shown the nearest
+    phrases then, the context holds the mark alone. Speech that stops
     in the middle of a phrase is kept for ``resume_ms``: if the user goes on, it is one utterance.
     """
 
@@ -93,6 +103,7 @@ class SphinxSTTService(STTService):
         preroll_ms: int = 800,
         resume_ms: int = 1200,
         interim_ms: int = 200,
+        ears: EarsClient | bool = True,
         **kwargs: Any,
     ) -> None:
         """Make a recogniser; it borrows a decoder only while its user speaks.
@@ -104,6 +115,8 @@ class SphinxSTTService(STTService):
                 speech begins; below 400 ms words are lost.
             resume_ms: How long an unfinished phrase waits for the rest.
             interim_ms: The least audio between two interim transcripts.
+            ears: What is asked when the grammar does not understand; True is the event loop's
+                shared ones if their extra is installed, False is nobody.
             **kwargs: Passed to ``STTService``.
         """
         kwargs.setdefault("ttfs_p99_latency", _TTFS_P99_S)
@@ -122,6 +135,10 @@ class SphinxSTTService(STTService):
         self._speaker: str | None = None
         self._resampler: Any = None
         self._nearest = ""
+        self._ears: EarsClient | None = None if isinstance(ears, bool) else ears
+        self._has_ears = bool(ears) and (self._ears is not None or have_ears())
+        self._pricked: asyncio.Task[None] | None = None
+        self._how = Speaker()
 
     def take_rejected(self) -> str:
         """Return the phrase nearest to the speech rejected last, once; "" when there is none."""
@@ -165,6 +182,16 @@ class SphinxSTTService(STTService):
         listener = self.create_task(self._listen(self._utterance), "listen")
         self._listeners.add(listener)
         listener.add_done_callback(self._listeners.discard)
+        if self._has_ears and self._pricked is None:  # they are ready when the user has spoken
+            self._pricked = self.create_task(self._prick_ears(), "prick_ears")
+
+    async def _prick_ears(self) -> None:
+        ears = self._ears = self._ears or shared_ears()
+        try:
+            await ears.start()
+        except (HelperError, MissingExtraError) as error:
+            self._has_ears = False
+            await self.push_error(f"the grammar hears alone: {error}")
 
     async def _handle_vad_user_stopped_speaking(self, frame: VADUserStoppedSpeakingFrame) -> None:
         await super()._handle_vad_user_stopped_speaking(frame)
@@ -176,7 +203,7 @@ class SphinxSTTService(STTService):
 
     async def _listen(self, utterance: _Utterance) -> None:
         """Decode one utterance as it is spoken, then say what it was."""
-        heard = Heard("", float("-inf"))
+        heard = _NOTHING
         pool = self._pool or shared_decoders()
         try:
             async with asyncio.timeout(_MAX_UTTERANCE_S), pool.lend() as decoder:
@@ -185,7 +212,22 @@ class SphinxSTTService(STTService):
             await self.push_error("speech went on for too long, or no decoder came free")
             await self._finish(utterance, heard, gave_up=True)
         else:
+            if self._how.is_sure(heard):
+                self._how.said(heard)
+            elif self._has_ears:
+                heard = await self._second_opinion(utterance, heard)
             await self._finish(utterance, heard, gave_up=False)
+
+    async def _second_opinion(self, utterance: _Utterance, heard: Heard) -> Heard:
+        """What was said, if the ears know; the grammar's own opinion if they fail."""
+        ears = self._ears = self._ears or shared_ears()
+        try:
+            async with asyncio.timeout(_EARS_S):
+                guess = await ears.hear(bytes(utterance.audio))
+        except (HelperError, MissingExtraError, TimeoutError) as error:
+            await self.push_error(f"the ears did not answer: {error or 'too late'}")
+            return heard
+        return settled(heard, guess, self._min_score)
 
     async def _decode(self, decoder: Decoder, utterance: _Utterance) -> Heard:
         decoder.start(self._speaker)
@@ -203,8 +245,9 @@ class SphinxSTTService(STTService):
 
     async def _finish(self, utterance: _Utterance, heard: Heard, *, gave_up: bool) -> None:
         if self._unfinished is utterance.audio:
-            if not heard.text and not gave_up:
-                self._resume_task = self.create_task(self._wait_for_rest(), "wait_for_rest")
+            unfinished = not heard.text or (heard.score == 0 and is_unfinished(heard.text))
+            if unfinished and not gave_up:
+                self._resume_task = self.create_task(self._wait_for_rest(heard), "wait_for_rest")
                 return
             self._unfinished = None
         elif not gave_up:  # the user went on already: the next utterance carries this audio too
@@ -213,11 +256,11 @@ class SphinxSTTService(STTService):
             self._utterance = None
         await self._push_final(heard)
 
-    async def _wait_for_rest(self) -> None:
+    async def _wait_for_rest(self, heard: Heard) -> None:
         await asyncio.sleep(self._resume_ms / 1000)
         self._resume_task = None
         self._unfinished = None
-        await self._push_final(Heard("", float("-inf")))
+        await self._push_final(heard)
 
     async def _stop_waiting(self) -> None:
         task, self._resume_task = self._resume_task, None
@@ -270,5 +313,8 @@ class SphinxSTTService(STTService):
     async def _stop_listening(self) -> None:
         self._utterance = self._unfinished = None
         await self._stop_waiting()
+        pricked, self._pricked = self._pricked, None
+        if pricked is not None:
+            await self.cancel_task(pricked)
         for listener in list(self._listeners):
             await self.cancel_task(listener)

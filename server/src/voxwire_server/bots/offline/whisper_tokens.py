@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 __all__ = ["Tokens", "without_repeats"]
@@ -43,7 +44,7 @@ class Tokens:
     def _merged(self, piece: str) -> list[str]:
         parts = [_bytes_shown()[byte] for byte in piece.encode()]
         while len(parts) > 1:
-            pairs = list(zip(parts, parts[1:], strict=False))
+            pairs = list(pairwise(parts))
             best = min(pairs, key=lambda pair: self._ranks.get(pair, len(self._ranks)))
             if best not in self._ranks:
                 break
