@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,8 +98,12 @@ class _Engine:
         self._builder = SpanBuilder("")
         self._error: BaseException | None = None
 
-    def work(self, job: Job) -> dict[str, Any]:
-        """Speak one sentence, replying with its audio and words as they come.
+    def waits_s(self, job: Job) -> float:
+        """Return that it is wanted at once."""
+        return 0.0
+
+    def steps(self, job: Job) -> Generator[float, None, dict[str, Any]]:
+        """Speak one sentence in one step, replying with its audio and words as they come.
 
         Raises:
             RuntimeError: espeak-ng refused the voice or the text.
@@ -119,6 +124,7 @@ class _Engine:
         if not job.cancelled.is_set():
             _note_words(job, self._builder.end(sentence.num_samples))
         return {"num_samples": sentence.num_samples}
+        yield
 
     def _use_voice(self, sentence: _Sentence) -> None:
         if sentence.voice != self._voice:

@@ -376,3 +376,29 @@ async def test_a_phrase_is_rendered_to_a_wav_at_any_rate(espeak, tmp_path):
     loudest = np.abs(np.frombuffer(pcm, np.int16).astype(int)).max()
     assert 0.35 < np.abs(samples.astype(int)).max() / loudest < 0.65
     assert words[-1].end_sample <= len(pcm) // 2
+
+
+def test_what_is_due_first_is_done_first_step_by_step():
+    """The first clause of one who waits goes before the rest of one whose sound still plays."""
+    done: list[str] = []
+
+    class Steps:
+        def waits_s(self, job):
+            return float(job.payload.decode().split()[1])
+
+        def steps(self, job):
+            name = job.payload.decode().split()[0]
+            for step in range(3):
+                done.append(f"{name}{step}")
+                if len(done) == 9:
+                    inbox.queue.put(None)
+                if step < 2:
+                    yield 2.0
+            return {}
+
+    output = io.BytesIO()
+    inbox = helper_worker._Inbox(io.BytesIO(), output)
+    for number, payload in enumerate((b"far 9", b"now 0", b"soon 1"), start=1):
+        inbox._take(Kind.ASK, number, payload)
+    helper_worker._work_off(Steps(), inbox, output)
+    assert done == ["now0", "soon0", "now1", "soon1", "now2", "soon2", "far0", "far1", "far2"]

@@ -53,7 +53,7 @@ _SLOW_TOOLS = frozenset({"get_weather", "find_restaurant"})
 _QUICK_TOOL_S = 0.05
 _TOOL_OF = {intent.name: intent.tool for intent in INTENTS if intent.tool}
 _TOKEN = re.compile(r"\S+\s*")
-_SPEECH = re.compile(r"[a-z]{2}", re.IGNORECASE)
+_SPEECH = re.compile(r"(?!DTMF:).*[a-z]{2}", re.IGNORECASE | re.DOTALL)
 
 
 class _NoProviderAdapter(BaseLLMAdapter[dict[str, Any]]):
@@ -196,7 +196,7 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
                 return replies.beyond_reply(cannot(plain), [])
             case "slots" if "city" in understood.slots:
                 return replies.what_about(replies.city_name(understood.slots["city"]))
-            case _ if text.strip() == UNKNOWN_TEXT or not _SPEECH.search(text):
+            case _ if text.strip() == UNKNOWN_TEXT or not _SPEECH.match(text):
                 heard = self._take_rejected()
                 return replies.unknown_reply(nearest_phrases(heard or text))
             case _:

@@ -7,6 +7,7 @@ was heard, how sure the model is, and how likely it is that nobody spoke.
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,17 @@ class _Listener:
         self._model = Whisper(_PROMPT)
         self._model.hear(np.zeros(1600, np.float32))
 
-    def work(self, job: Job) -> dict[str, Any]:
-        """Hear one utterance."""
+    def waits_s(self, job: Job) -> float:
+        """Return that somebody waits for it."""
+        return 0.0
+
+    def steps(self, job: Job) -> Generator[float, None, dict[str, Any]]:
+        """Hear one utterance, in one step."""
         samples = np.frombuffer(job.payload, "<i2").astype(np.float32) / 32768
         guess = self._model.hear(samples)
         job.note([guess.text, guess.score, guess.no_speech])
         return {}
+        yield
 
 
 if __name__ == "__main__":

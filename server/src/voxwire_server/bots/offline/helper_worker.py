@@ -1,8 +1,8 @@
 """The inside of a helper process: requests from standard input, replies to standard output.
 
-Requests are worked off one after the other, in the order in which they arrive; a cancelled one
-stops as soon as its engine looks. The process ends when its standard input closes, so it never
-outlives the server. Imports neither asyncio nor pipecat nor numpy.
+Requests are worked off step by step, the one first whose next step is due first; a cancelled one
+stops after the step it is in, or as soon as its engine looks. The process ends when its standard
+input closes, so it never outlives the server. Imports neither asyncio nor pipecat nor numpy.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import queue
 import signal
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
 from typing import Any, BinaryIO, Protocol
 
 from voxwire_server.bots.offline.helper_wire import (
@@ -36,6 +39,7 @@ class Job:
     request_id: int
     payload: bytes
     output: BinaryIO
+    arrived_s: float = field(default_factory=time.monotonic)
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def audio(self, pcm: bytes) -> None:
@@ -52,8 +56,15 @@ class Job:
 class Engine(Protocol):
     """What does the work; one thread makes it and uses it."""
 
-    def work(self, job: Job) -> dict[str, Any]:
+    def waits_s(self, job: Job) -> float:
+        """Return how long after its arrival a job's first step is due."""
+        ...
+
+    def steps(self, job: Job) -> Generator[float, None, dict[str, Any]]:
         """Do one job, replying as it goes.
+
+        Yields:
+            After each step but the last: how much later than this one the next step is due, s.
 
         Returns:
             What the last reply says.
@@ -120,17 +131,48 @@ class _Inbox:
                 job.cancelled.set()
 
 
-def _work_off(engine: Engine, inbox: _Inbox, output: BinaryIO) -> None:
-    while (job := inbox.queue.get()) is not None:
+@dataclass(order=True)
+class _Work:
+    """A job that is being done."""
+
+    due_s: float
+    number: int
+    job: Job = field(compare=False)
+    steps: Generator[float, None, dict[str, Any]] = field(compare=False)
+
+    def advance(self) -> bytes | None:
+        """Do one step; returns the last reply when it was the last one."""
+        job = self.job
         done: dict[str, Any] = {}
         try:
-            if not job.cancelled.is_set():
-                done = engine.work(job)
-            done = {**done, "cancelled": job.cancelled.is_set()}
-            answer = encode_json(Kind.DONE, job.request_id, done)
+            if job.cancelled.is_set():
+                self.steps.close()
+            else:
+                self.due_s += next(self.steps)
+                return None
+        except StopIteration as end:
+            done = end.value
         except (RuntimeError, ValueError) as error:
-            answer = encode_json(Kind.FAILED, job.request_id, {"reason": str(error)})
-        inbox.forget(job.request_id)
+            return encode_json(Kind.FAILED, job.request_id, {"reason": str(error)})
+        return encode_json(
+            Kind.DONE, job.request_id, {**done, "cancelled": job.cancelled.is_set()}
+        )
+
+
+def _work_off(engine: Engine, inbox: _Inbox, output: BinaryIO) -> None:
+    waiting: list[_Work] = []
+    for number in count():
+        if not waiting or not inbox.queue.empty():
+            if (job := inbox.queue.get()) is None:
+                return
+            due_s = job.arrived_s + engine.waits_s(job)
+            heappush(waiting, _Work(due_s, number, job, engine.steps(job)))
+            continue
+        work = heappop(waiting)
+        if (answer := work.advance()) is None:
+            heappush(waiting, work)
+            continue
+        inbox.forget(work.job.request_id)
         output.write(answer)
         output.flush()
 

@@ -90,7 +90,9 @@ class HibariTTSService(TTSService):
         client = self._client or shared_voice()
         resampler = _Resampler(self.sample_rate)
         spoken = 0
-        async with aclosing(client.synthesize(text, speed=self._speed)) as pieces:
+        due_ms = max(0.0, (self._playout_end_ns - self.get_clock().get_time()) / 1e6)
+        said = client.synthesize(text, speed=self._speed, due_ms=due_ms)
+        async with aclosing(said) as pieces:
             async for piece in pieces:
                 if not isinstance(piece, PcmPiece):
                     await self._announce(context.place(piece, SAMPLE_RATE), context_id)

@@ -45,7 +45,7 @@ class VoiceClient(HelperClient):
     purpose = "speech output"
 
     async def synthesize(
-        self, text: str, *, speed: float = 1.0
+        self, text: str, *, speed: float = 1.0, due_ms: float = 0
     ) -> AsyncGenerator[PcmPiece | WordSpan]:
         """Speak one sentence; the first clause of a long one comes alone, and soon.
 
@@ -55,6 +55,7 @@ class VoiceClient(HelperClient):
         Args:
             text: The sentence, at most 5000 code points.
             speed: 0.5 to 2; 1 is the voice's own.
+            due_ms: When its sound is needed; a sentence that is due sooner comes first.
 
         Yields:
             The spans of a piece's words, then its audio, piece by piece. Every whitespace token
@@ -70,7 +71,7 @@ class VoiceClient(HelperClient):
             raise ValueError(f"a sentence of {len(text)} code points exceeds {_MAX_CHARS}")
         if not _SLOWEST <= speed <= _FASTEST:
             raise ValueError(f"speed must be {_SLOWEST} to {_FASTEST}, not {speed}")
-        asked = json.dumps({"text": text, "speed": speed}).encode()
+        asked = json.dumps({"text": text, "speed": speed, "due_ms": due_ms}).encode()
         async with aclosing(self.request(asked)) as replies:
             async for kind, payload in replies:
                 if kind is Kind.AUDIO:

@@ -7,51 +7,58 @@ other sessions could not wait for; it is a process of its own therefore.
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
 from typing import Any
 
 from voxwire_server.bots.offline.clauses import clauses
 from voxwire_server.bots.offline.helper_wire import decode
 from voxwire_server.bots.offline.helper_worker import Job, serve
 from voxwire_server.bots.offline.voice_model import SAMPLE_RATE, VoiceModel
+from voxwire_server.bots.offline.word_spans import WordSpan
 
 _PAUSE_MS = 130
 """Silence between two pieces of a sentence."""
 
 
 class _Speaker:
-    """Speaks a sentence clause by clause, and looks between two of them whether anybody waits."""
+    """Speaks sentences clause by clause, first the one whose sound is needed first."""
 
     def __init__(self) -> None:
         self._model = VoiceModel()
 
-    def work(self, job: Job) -> dict[str, Any]:
-        """Speak one sentence, replying with the words and the audio of each piece."""
+    def waits_s(self, job: Job) -> float:
+        """Return when its first sound is needed: other sound may still be playing."""
+        return float(decode(job.payload)["due_ms"]) / 1000
+
+    def steps(self, job: Job) -> Generator[float, None, dict[str, Any]]:
+        """Speak one sentence, replying with the words and the audio of each clause."""
         asked = decode(job.payload)
         text, speed = str(asked["text"]), float(asked["speed"])
-        num_samples = 0
+        pause = round(SAMPLE_RATE * _PAUSE_MS / 1000 / speed)
+        num_samples, made_s = 0, 0.0
         for index, (at, piece) in enumerate(clauses(text)):
-            if job.cancelled.is_set():
-                break
+            if index:
+                yield made_s
             spoken = self._model.speak(piece, speed)
-            pause = round(SAMPLE_RATE * _PAUSE_MS / 1000 / speed) if index else 0
-            before = num_samples + pause
+            made_s = len(spoken.samples) / SAMPLE_RATE
+            silent = pause if num_samples else 0
             if spoken.words:
-                job.note(
-                    [
-                        (
-                            word.text,
-                            word.start_sample + before,
-                            word.end_sample + before,
-                            word.char_start + at,
-                            word.char_end + at,
-                        )
-                        for word in spoken.words
-                    ]
-                )
+                job.note([_row(word, num_samples + silent, at) for word in spoken.words])
             if len(spoken.samples):
-                job.audio(bytes(pause * 2) + spoken.samples.astype("<i2").tobytes())
-                num_samples = before + len(spoken.samples)
+                job.audio(bytes(silent * 2) + spoken.samples.astype("<i2").tobytes())
+                num_samples += silent + len(spoken.samples)
         return {"num_samples": num_samples}
+
+
+def _row(word: WordSpan, samples: int, chars: int) -> tuple[str, int, int, int, int]:
+    """A word's span, behind what comes before its clause."""
+    return (
+        word.text,
+        word.start_sample + samples,
+        word.end_sample + samples,
+        word.char_start + chars,
+        word.char_end + chars,
+    )
 
 
 if __name__ == "__main__":
