@@ -194,11 +194,12 @@ async def test_a_helper_that_babbles_is_killed_and_the_error_says_so(espeak, mon
 async def test_what_a_helper_says_of_its_end_is_in_the_error(espeak, monkeypatch, tmp_path):
     """Also when it is read after the end of the helper's output."""
     (tmp_path / "worker_that_dies.py").write_text(
-        "import os, sys, time\nos.close(1)\ntime.sleep(0.2)\nsys.exit('the voice is ill')\n"
+        "import os, sys, time\nos.close(1)\ntime.sleep(0.2)\n"
+        "sys.exit('the voice is ill, HF_HUB_OFFLINE ' + os.environ['HF_HUB_OFFLINE'])\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(EspeakClient, "worker", "worker_that_dies")
-    with pytest.raises(HelperError, match="the voice is ill"):
+    with pytest.raises(HelperError, match="the voice is ill, HF_HUB_OFFLINE 1"):
         await collect(espeak, "hello")
 
 
