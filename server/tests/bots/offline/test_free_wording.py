@@ -23,6 +23,7 @@ def test_free_wording_is_understood(text, intent, slots):
         ("Thank you, that was nice.", "thanks", {}),
         ("Thanks! And what is the weather in Rome?", "weather", {"city": "rome"}),
         ("How is the weather in Madrid?", "weather", {"city": "madrid"}),
+        ("What's it like outside in New York?", "weather", {"city": "new york"}),
         ("Is it warm in Rome on Friday?", "weather", {"city": "rome", "day": "later"}),
         ("What should I wear in the morning, is it cold?", "weather", {}),
         ("You are so funny!", "chat", {}),

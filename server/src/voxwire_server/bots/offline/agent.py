@@ -108,7 +108,6 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
         self._restaurant = ""
         self._place = ""
         self._file = ""
-        self._topic = Topic()
         self._recall(memory or {})
         self._open_calls: dict[str, str] = {}
         self._settled = asyncio.Event()
@@ -128,6 +127,7 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
         self._last_answer = str(memory.get("answer", self._last_answer))
         self._jokes_told = int(memory.get("jokes", self._jokes_told))
         self._restaurant = str(memory.get("restaurant", self._restaurant))
+        self._topic = Topic(**memory.get("topic", {}))
 
     def can_generate_metrics(self) -> bool:
         """Report what it used: a word is a token.
@@ -296,6 +296,7 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
                 "answer": self._last_answer,
                 "jokes": self._jokes_told,
                 "restaurant": self._restaurant,
+                "topic": {"intent": self._topic.intent, "slots": dict(self._topic.slots)},
             }
         )
 

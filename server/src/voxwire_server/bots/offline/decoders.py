@@ -62,11 +62,13 @@ class Heard:
         score: Log-likelihood a frame of 10 ms; higher is better, speech that is not in the
             grammar scores low. ``-inf`` without text.
         shown: What people are shown in place of the transcript's text; "" = that text.
+        free: The words are not the grammar's but were heard by the ears.
     """
 
     text: str
     score: float
     shown: str = ""
+    free: bool = False
 
 
 class Decoder:

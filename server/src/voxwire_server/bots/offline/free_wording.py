@@ -79,7 +79,10 @@ _LATER: Final = _words(
     r"(?:the )?day after tomorrow|next (?:week|month|year|\w+day)|(?:the |this |next )?weekend"
     r"|on (?:mon|tues|wednes|thurs|fri|satur|sun)day|yesterday"
 )
-_PLACE: Final = re.compile(r"\b(?:in|for|around|near) ([a-z][a-z'-]{2,})(?: (?=today|tomorrow|$))?")
+_PLACE: Final = re.compile(
+    r"\b(?:in|for|around|near) "
+    r"((?:(?:new|los|las|san|santa|hong|cape|tel|buenos|saint|kuala|abu) )?[a-z][a-z'-]{2,})"
+)
 
 
 def telltale(plain: str) -> str:

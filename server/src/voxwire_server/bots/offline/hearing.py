@@ -81,7 +81,7 @@ def settled(heard: Heard, guess: Guess, min_score: float = MIN_SCORE) -> Heard:
         return replace(heard, score=-math.inf) if nobody and short else heard
     if heard.text and heard.score >= min_score and _same(heard.text, guess.text):
         return heard
-    return replace(heard, text=guess.text, score=0.0)
+    return replace(heard, text=guess.text, score=0.0, free=True)
 
 
 def _same(phrase: str, text: str) -> bool:

@@ -245,7 +245,7 @@ class SphinxSTTService(STTService):
 
     async def _finish(self, utterance: _Utterance, heard: Heard, *, gave_up: bool) -> None:
         if self._unfinished is utterance.audio:
-            unfinished = not heard.text or (heard.score == 0 and is_unfinished(heard.text))
+            unfinished = not heard.text or (heard.free and is_unfinished(heard.text))
             if unfinished and not gave_up:
                 self._resume_task = self.create_task(self._wait_for_rest(heard), "wait_for_rest")
                 return
