@@ -19,7 +19,8 @@ def test_the_pieces_are_the_sentence(text):
         assert text[start : start + len(piece)] == piece
         at = start + len(piece)
     assert not text[at:].strip()
-    assert all(len(piece) <= 260 for _, piece in pieces[1:])
+    assert all(len(piece) <= 260 or len(piece.split()) == 1 for _, piece in pieces)
+    assert [word for _, piece in pieces for word in piece.split()] == text.split()
 
 
 def test_the_first_clause_of_a_long_sentence_goes_alone():
@@ -36,7 +37,11 @@ def test_a_clause_of_a_word_or_two_does_not_stand_alone():
 
 
 def test_a_very_long_text_is_cut_where_it_may_be_or_between_words():
-    text = "word " * 200
-    pieces = [piece for _, piece in clauses(text.strip())]
-    assert max(map(len, pieces)) <= 260
-    assert " ".join(pieces) == text.strip()
+    for text in ("word " * 200, f"{'word ' * 100}word, {'word ' * 100}"):
+        pieces = [piece for _, piece in clauses(text.strip())]
+        assert max(map(len, pieces)) <= 260
+        assert " ".join(pieces) == text.strip()
+
+
+def test_a_word_is_never_cut():
+    assert clauses("a " + "7" * 600 + " b") == [(0, "a"), (2, "7" * 600), (603, "b")]

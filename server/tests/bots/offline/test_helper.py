@@ -379,6 +379,34 @@ async def test_a_phrase_is_rendered_to_a_wav_at_any_rate(espeak, tmp_path):
     assert words[-1].end_sample <= len(pcm) // 2
 
 
+def test_a_fault_of_an_engine_ends_its_request_and_no_other(capfd):
+    class Faulty:
+        def waits_s(self, job):
+            return 0.0
+
+        def steps(self, job):
+            if job.payload == b"bad":
+                raise KeyError("no such phoneme")
+            job.note("said")
+            inbox.queue.put(None)
+            return {}
+            yield
+
+    output = io.BytesIO()
+    inbox = helper_worker._Inbox(io.BytesIO(), output)
+    inbox._take(Kind.ASK, 1, b"bad")
+    inbox._take(Kind.ASK, 2, b"good")
+    helper_worker._work_off(Faulty(), inbox, output)
+    output.seek(0)
+    answers = []
+    while header := output.read(HEADER_BYTES):
+        kind, request_id, num_bytes = unpack_header(header)
+        answers.append((kind, request_id, decode(output.read(num_bytes))))
+    assert answers[0] == (Kind.FAILED, 1, {"reason": "KeyError: 'no such phoneme'"})
+    assert [answer[:2] for answer in answers[1:]] == [(Kind.NOTE, 2), (Kind.DONE, 2)]
+    assert "no such phoneme" in capfd.readouterr().err
+
+
 def test_what_is_due_first_is_done_first_step_by_step():
     """The first clause of one who waits goes before the rest of one whose sound still plays."""
     done: list[str] = []

@@ -102,6 +102,18 @@ async def test_what_cannot_be_spoken_is_refused(bot_voice):
         await collect(bot_voice, "a", speed=3)
 
 
+@pytest.mark.parametrize(
+    "text", ["7" * 400, "1234567 " * 40, "WWW " * 65, "$98,765.43 " * 30], ids=lambda t: t[:5]
+)
+async def test_numbers_that_take_very_long_to_say_are_said(bot_voice, text):
+    """A phoneme list beyond what the model takes at once is given to it in parts."""
+    pieces, words = await collect(bot_voice, text)
+    num_samples = sum(map(len, pieces)) // 2
+    assert [word.text for word in words] == text.split()
+    assert words[-1].end_sample <= num_samples
+    assert num_samples > 10 * SAMPLE_RATE
+
+
 async def test_a_loop_has_one_voice(bot_voice):
     assert shared_voice() is bot_voice
 

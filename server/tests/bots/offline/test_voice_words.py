@@ -5,13 +5,30 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxwire_server.bots.offline.voice_words import SpokenWord, has_sound, spans_of, spoken_words
+from voxwire_server.bots.offline.voice_words import (
+    SpokenWord,
+    has_sound,
+    parts_of,
+    spans_of,
+    spoken_words,
+)
 from voxwire_server.bots.offline.word_spans import tokenize
 
 WORDS = st.lists(
     st.tuples(st.sampled_from(["a", "b1", "seven", "—", "thirty", "it's"]), st.integers(0, 90)),
     max_size=12,
 )
+
+
+@given(st.text(alphabet="ab ", max_size=60), st.integers(1, 20))
+def test_phonemes_are_cut_behind_a_space_where_there_is_one(phonemes, most):
+    parts = parts_of(phonemes, most)
+    assert "".join(map(str, parts)) == phonemes
+    assert all(part for part in parts[1:])
+    for part in parts:
+        assert len(part) <= most
+    for part in parts[:-1]:
+        assert part[-1] == " " or " " not in part
 
 
 @given(st.text(alphabet="ab1,.— '", max_size=40), WORDS, st.integers(0, 400))

@@ -127,7 +127,8 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
         self._last_answer = str(memory.get("answer", self._last_answer))
         self._jokes_told = int(memory.get("jokes", self._jokes_told))
         self._restaurant = str(memory.get("restaurant", self._restaurant))
-        self._topic = Topic(**memory.get("topic", {}))
+        topic = memory.get("topic", {})
+        self._topic = Topic(str(topic.get("intent", "")), dict(topic.get("slots", {})))
 
     def can_generate_metrics(self) -> bool:
         """Report what it used: a word is a token.

@@ -16,6 +16,7 @@ from voxwire_server.bots.offline.intents import CLIENT_TOOLS, EXAMPLES
 from voxwire_server.bots.offline.stt import SphinxSTTService
 from voxwire_server.bots.offline.tts import HibariTTSService
 from voxwire_server.bots.offline.voice import shared_voice
+from voxwire_server.bots.offline.voice_model import has_durations
 from voxwire_server.pipeline.bot import ToolReport
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ async def _greet(worker: PipelineWorker) -> None:
 async def warm() -> None:
     """Load everything that the first session would otherwise wait for.
 
-    Starts the voice's helper, loads one decoder (in a thread) and reads the tables.
+    Starts the voice's helper, loads one decoder and looks into the voice's model (in threads), and
+    reads the tables. The ears start when somebody first speaks.
 
     Raises:
         MissingExtraError: The ``offline`` extra is not installed; says how to install it.
@@ -81,7 +83,9 @@ async def warm() -> None:
     """
     for table in (tools.weather, tools.restaurants, tools.jokes, tools.story):
         table()
-    await asyncio.gather(shared_voice().start(), shared_decoders().warm())
+    await asyncio.gather(
+        shared_voice().start(), shared_decoders().warm(), asyncio.to_thread(has_durations)
+    )
 
 
 async def close() -> None:

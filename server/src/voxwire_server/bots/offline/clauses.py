@@ -14,8 +14,9 @@ _ALONE_CHARS = 60
 """A sentence up to this length is spoken in one piece."""
 _LEAST_CHARS = 12
 _MOST_CHARS = 260
-"""The model takes 400 phonemes; a text has about as many as letters, numbers have more."""
+"""What is made at once is waited for; a word is never cut, however long it is."""
 _BREAK = re.compile(r"(?<=[,;:—–.!?])\s+")
+_SPACE = re.compile(r"\s+")
 
 
 def clauses(text: str) -> list[tuple[int, str]]:
@@ -31,24 +32,26 @@ def clauses(text: str) -> list[tuple[int, str]]:
     pieces: list[tuple[int, str]] = []
     start = 0
     if len(text) > _ALONE_CHARS:
-        for found in _BREAK.finditer(text):
+        for found in _BREAK.finditer(text, 0, _MOST_CHARS):
             if found.start() >= _LEAST_CHARS and len(text) - found.end() >= _LEAST_CHARS:
                 pieces.append((0, text[: found.start()]))
                 start = found.end()
                 break
     while len(text) - start > _MOST_CHARS:
-        end, after = _last_break(text, start)
+        end, after = _next_break(text, start)
+        if after == len(text):
+            break
         pieces.append((start, text[start:end]))
         start = after
     pieces.append((start, text[start:]))
     return pieces
 
 
-def _last_break(text: str, start: int) -> tuple[int, int]:
-    """The end of a piece of at most the most characters, and where the next one begins."""
+def _next_break(text: str, start: int) -> tuple[int, int]:
+    """The end of a piece, and where the next one begins; of a piece that is no longer than it may
+    be, if there is white space in it."""
     until = start + _MOST_CHARS
     found = [m for m in _BREAK.finditer(text, start, until) if m.start() - start >= _LEAST_CHARS]
-    if found:
-        return found[-1].start(), found[-1].end()
-    space = text.rfind(" ", start + 1, until)
-    return (space, space + 1) if space > start else (until, until)
+    spaces = found or [m for m in _SPACE.finditer(text, start, until) if m.start() > start]
+    at = spaces[-1] if spaces else _SPACE.search(text, until)
+    return (at.start(), at.end()) if at else (len(text), len(text))

@@ -55,7 +55,7 @@ TELLTALES: Final[Mapping[str, re.Pattern[str]]] = {
 }
 """Words of each intent, the more telling intents first."""
 
-FREE_NAME: Final = re.compile(r"\b(?:my name is|my name's|call me|i am called) (\w[\w'-]*)")
+FREE_NAME: Final = re.compile(r"\b(?:my name is|my name's|call me|i am called) (\w[\w'-]{0,39})")
 
 _QUESTION: Final = _words(
     r"what|whats|what's|how|how's|where|when|which|will|would|is|are|can|could|find|tell|show|any"
@@ -81,7 +81,7 @@ _LATER: Final = _words(
 )
 _PLACE: Final = re.compile(
     r"\b(?:in|for|around|near) "
-    r"((?:(?:new|los|las|san|santa|hong|cape|tel|buenos|saint|kuala|abu) )?[a-z][a-z'-]{2,})"
+    r"((?:(?:new|los|las|san|santa|hong|cape|tel|buenos|saint|kuala|abu) )?[a-z][a-z'-]{2,39})"
 )
 
 

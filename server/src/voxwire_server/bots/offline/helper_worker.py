@@ -70,8 +70,8 @@ class Engine(Protocol):
             What the last reply says.
 
         Raises:
-            RuntimeError: It cannot be done; the message goes to the client.
-            ValueError: As well.
+            Exception: It cannot be done; the message goes to the client. What is neither a
+                RuntimeError nor a ValueError is a fault, and told on stderr as well.
         """
         ...
 
@@ -154,6 +154,12 @@ class _Work:
             done = end.value
         except (RuntimeError, ValueError) as error:
             return encode_json(Kind.FAILED, job.request_id, {"reason": str(error)})
+        except OSError:
+            raise
+        except Exception as error:  # a library's own: it ends this request, not those of others
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {error}"
+            return encode_json(Kind.FAILED, job.request_id, {"reason": reason})
         return encode_json(
             Kind.DONE, job.request_id, {**done, "cancelled": job.cancelled.is_set()}
         )

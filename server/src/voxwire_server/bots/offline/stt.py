@@ -49,6 +49,8 @@ _MAX_UTTERANCE_S = 30.0
 # End of speech to final transcript, voice activity's own 200 ms included.
 _TTFS_P99_S = 0.35
 _EARS_S = 3.0
+_FIRST_EARS_S = 8.0
+"""Who speaks first waits for the ears to start, too."""
 _NOTHING = Heard("", float("-inf"))
 
 
@@ -222,7 +224,7 @@ class SphinxSTTService(STTService):
         """What was said, if the ears know; the grammar's own opinion if they fail."""
         ears = self._ears = self._ears or shared_ears()
         try:
-            async with asyncio.timeout(_EARS_S):
+            async with asyncio.timeout(_FIRST_EARS_S if ears.pid is None else _EARS_S):
                 guess = await ears.hear(bytes(utterance.audio))
         except (HelperError, MissingExtraError, TimeoutError) as error:
             await self.push_error(f"the ears did not answer: {error or 'too late'}")

@@ -22,6 +22,7 @@ from voxwire_server.bots.offline.voice_words import (
     LATE_MS,
     SpokenWord,
     has_sound,
+    parts_of,
     spans_of,
     spoken_words,
 )
@@ -34,6 +35,9 @@ SAMPLE_RATE = 24000
 
 _DURATIONS = "/Clip_output_0"
 """The node of hibari-tts 0.2.1 whose output is the number of 25 ms frames of each phoneme."""
+
+_MOST_PHONEMES = 400
+"""What hibari gives its model at once; numbers have many more phonemes than digits."""
 
 _GAIN = 1.6
 _LEAD_MS = 20
@@ -168,6 +172,19 @@ class VoiceModel:
     def _synthesise(
         self, phonemes: Sequence[str], speed: float
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """The sound, and how long the silence before, each phoneme and the rest last, in frames."""
+        made = [self._run(part, speed) for part in parts_of(phonemes, _MOST_PHONEMES)]
+        wave = np.concatenate([wave for wave, _ in made])
+        durations = made[0][1]
+        for _, more in made[1:]:  # the silences where two parts meet belong to the phonemes there
+            durations[-2] += durations[-1]
+            more[1] += more[0]
+            durations = np.concatenate([durations[:-1], more[1:]])
+        return wave, durations
+
+    def _run(
+        self, phonemes: Sequence[str], speed: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         from hibari import dsp
 
         ids = [0, *(self._vocab[phoneme] for phoneme in phonemes), 0]
@@ -175,7 +192,7 @@ class VoiceModel:
         out = self._model.run(None, feed)
         parts = (each[0] for each in out[:6])
         wave = dsp.synth(*parts, np.random.default_rng(0))
-        durations = out[6].reshape(-1).astype(np.float64) if self._timed else np.ones(1)
+        durations = out[6].reshape(-1).astype(np.float64) if self._timed else np.ones(len(ids))
         return wave, durations
 
 

@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 
 from voxwire_server.bots.offline.word_spans import WordSpan, tokenize
 
-__all__ = ["LATE_MS", "SpokenWord", "has_sound", "spans_of", "spoken_words"]
+__all__ = ["LATE_MS", "SpokenWord", "has_sound", "parts_of", "spans_of", "spoken_words"]
 
 LATE_MS = 40
 """The model's words begin so much later than their sound does (ten sentences, p90 60)."""
@@ -39,6 +39,25 @@ class SpokenWord:
 def has_sound(marks: Iterable[tuple[str, int]]) -> bool:
     """Whether phonemes, as `spoken_words` takes them, are more than spaces and punctuation."""
     return any(word >= 0 and phoneme not in _SILENT for phoneme, word in marks)
+
+
+def parts_of(phonemes: Sequence[str], most: int) -> list[Sequence[str]]:
+    """Cut phonemes into parts of a length that a model takes, behind a space where there is one.
+
+    Args:
+        phonemes: The phonemes.
+        most: The length of the longest part.
+
+    Returns:
+        The parts in order, at least one; joined they are what was given.
+    """
+    parts: list[Sequence[str]] = []
+    while len(phonemes) > most:
+        spaces = (at for at in range(most, 0, -1) if phonemes[at - 1] == " ")
+        end = next(spaces, most)
+        parts.append(phonemes[:end])
+        phonemes = phonemes[end:]
+    return [*parts, phonemes]
 
 
 def spoken_words(
