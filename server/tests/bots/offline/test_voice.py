@@ -59,15 +59,26 @@ async def test_every_token_has_a_span_inside_the_audio(bot_voice, text):
         at = word.end_sample
 
 
-async def test_words_lie_where_the_sound_is(bot_voice):
-    pieces, words = await collect(bot_voice, "Stop, please, stop.")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Stop, please, stop.",
+        "Monday, Tuesday, Friday.",
+        "One, two, three, four.",
+        "Hello! Please stop. Thank you.",
+        "Monday; Tuesday; Friday.",
+    ],
+)
+async def test_words_lie_where_the_sound_is(bot_voice, text):
+    """What is between two words is a pause; a processor's own arithmetic moves some of them."""
+    pieces, words = await collect(bot_voice, text)
     loud = np.abs(np.frombuffer(b"".join(pieces), np.int16).astype(np.int32))
     for word in words:
         assert loud[word.start_sample : word.end_sample].max() > 3000
-    for before, after in itertools.pairwise(words):
-        pause = loud[before.end_sample : after.start_sample]
-        assert pause.size > SAMPLE_RATE // 20
-        assert np.median(pause) < 200
+    pauses = [loud[a.end_sample : b.start_sample] for a, b in itertools.pairwise(words)]
+    assert any(pause.size > SAMPLE_RATE // 50 for pause in pauses)
+    for pause in filter(len, pauses):
+        assert np.median(pause) < 100
 
 
 async def test_it_begins_to_sound_at_once_and_ends_soon_after_its_last_word(bot_voice):
@@ -103,7 +114,9 @@ async def test_what_cannot_be_spoken_is_refused(bot_voice):
 
 
 @pytest.mark.parametrize(
-    "text", ["7" * 400, "1234567 " * 40, "WWW " * 65, "$98,765.43 " * 30], ids=lambda t: t[:5]
+    "text",
+    ["7" * 400, "1234567 " * 40, "WWW " * 65, "$98,765.43 " * 30, "W" * 5000],
+    ids=lambda text: text[:5],
 )
 async def test_numbers_that_take_very_long_to_say_are_said(bot_voice, text):
     """A phoneme list beyond what the model takes at once is given to it in parts."""
@@ -119,9 +132,7 @@ async def test_a_loop_has_one_voice(bot_voice):
 
 
 async def test_a_text_is_spoken_at_any_rate(bot_voice):
-    at_16, at_48 = [
-        await speak_pcm("what time is it", sample_rate=rate) for rate in (16000, 48000)
-    ]
+    at_16, at_48 = [await speak_pcm("what time is it", sample_rate=rate) for rate in (16000, 48000)]
     assert abs(3 * len(at_16) - len(at_48)) < 100
 
 

@@ -45,7 +45,7 @@ TELLTALES: Final[Mapping[str, re.Pattern[str]]] = {
         r"|fog(?:gy)?|wet|dry|jacket|coat|sweater|sunglasses|outside|climate"
     ),
     "time": _words(
-        r"(?:what|the|current|right) time|time (?:is it|now|of day)|clock|how late"
+        r"(?:what|the|current|right) time|time (?:is it|now|of day)|(?<!o')clock|how late"
         r"|what hour|the hour"
     ),
     "help": _words(

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, Protocol
 
 from voxwire_server.bots.offline.helper_wire import (
     HEADER_BYTES,
+    MAX_PAYLOAD_BYTES,
     Kind,
     encode,
     encode_json,
@@ -43,8 +44,10 @@ class Job:
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def audio(self, pcm: bytes) -> None:
-        """Reply with audio, now."""
-        self.output.write(encode(Kind.AUDIO, self.request_id, pcm))
+        """Reply with audio, now; in several messages if it is longer than one may be."""
+        for at in range(0, len(pcm), MAX_PAYLOAD_BYTES):
+            piece = pcm[at : at + MAX_PAYLOAD_BYTES]
+            self.output.write(encode(Kind.AUDIO, self.request_id, piece))
         self.output.flush()
 
     def note(self, value: Any) -> None:

@@ -8,6 +8,7 @@ graph, shows it (protobuf merges concatenated messages, so the package ``onnx`` 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -38,12 +39,18 @@ _DURATIONS = "/Clip_output_0"
 
 _MOST_PHONEMES = 400
 """What hibari gives its model at once; numbers have many more phonemes than digits."""
+_LONGEST_PHONEMES = 2000
+"""What is said of one piece, nearly two minutes: others wait for the second that it takes."""
+_DIGITS = re.compile(r"\d{16,}")
+"""Numbers for which hibari knows no words (from 36 digits on it fails) are read digit by digit."""
 
 _GAIN = 1.6
 _LEAD_MS = 20
 _TAIL_MS = 40
 _BLOCK_MS = 5
 _ONSET_MS = 100
+_NEAR_MS = 80
+_LEAST_PAUSE_BLOCKS = 3
 _QUIET = 0.02
 """Blocks below this share of the loudest one are silence."""
 
@@ -152,7 +159,8 @@ class VoiceModel:
         texts: list[str] = []
         marks: list[tuple[str, int]] = []
         joined = False
-        for token in g2p.phonemize_tokens(g2p.tokenize(self._normalize(text))):
+        said = _DIGITS.sub(lambda found: " ".join(found[0]), text)
+        for token in g2p.phonemize_tokens(g2p.tokenize(self._normalize(said))):
             if joined:
                 texts[-1] += token.text
             else:
@@ -165,6 +173,7 @@ class VoiceModel:
             joined = not token.whitespace
             if token.whitespace and " " in self._vocab:
                 marks.append((" ", -1))
+        del marks[_LONGEST_PHONEMES:]
         while marks and marks[-1][0] == " ":
             marks.pop()
         return texts, marks
@@ -213,7 +222,7 @@ def _sound(wave: NDArray[np.float32]) -> tuple[int, int]:
 def _calibrated(
     words: Sequence[SpokenWord], wave: NDArray[np.float32], first: int
 ) -> list[SpokenWord]:
-    """Starts are late by a constant; ends before a pause run into the silence."""
+    """Starts are late by a constant; round a pause both words end where the sound does."""
     late = SAMPLE_RATE * LATE_MS // 1000
     loud = _blocks(wave)
     quiet = loud.max(initial=0) * _QUIET
@@ -232,5 +241,35 @@ def _calibrated(
         if pause:
             above = np.flatnonzero(loud[start // size : end // size] > quiet)
             end = start + int(above[-1] + 1) * size if len(above) else end
-        found.append(SpokenWord(word.text, start, end))
+        if found and words[index - 1].end < word.start:
+            found[-1], start = _apart(found[-1], start, end, loud)
+        found.append(SpokenWord(word.text, start, max(start, end)))
     return found
+
+
+def _apart(
+    before: SpokenWord, start: int, end: int, loud: NDArray[np.float32]
+) -> tuple[SpokenWord, int]:
+    """Where the word before a pause ends and the next one starts: round the longest silence near,
+    or where it is least loud between them.
+
+    Args:
+        before: The word before the pause.
+        start: The first sample of the word behind it.
+        end: One past its last.
+        loud: The loudness of each block.
+    """
+    size, near = SAMPLE_RATE * _BLOCK_MS // 1000, SAMPLE_RATE * _NEAR_MS // 1000
+    low = max(before.start, before.end - near) // size + 1
+    quiet = loud[low : min(end, start + near) // size] <= loud.max() * _QUIET
+    edges = np.flatnonzero(np.diff(quiet, prepend=False, append=False))
+    lengths = edges[1::2] - edges[::2]
+    if len(lengths) and lengths.max() >= _LEAST_PAUSE_BLOCKS:
+        at = int(lengths.argmax())
+        silence, sound = ((low + int(edge)) * size for edge in edges[2 * at : 2 * at + 2])
+    elif start > before.end:
+        between = loud[before.end // size : start // size + 1]
+        silence = sound = min(start, before.end + int(between.argmin()) * size)
+    else:
+        return before, start
+    return SpokenWord(before.text, before.start, silence), sound
