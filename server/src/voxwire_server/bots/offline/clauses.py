@@ -48,8 +48,7 @@ def clauses(text: str) -> list[tuple[int, str]]:
 
 
 def _next_break(text: str, start: int) -> tuple[int, int]:
-    """The end of a piece, and where the next one begins; of a piece that is no longer than it may
-    be, if there is white space in it."""
+    """The end of a piece, and where the next one begins; it is too long if it is one word alone."""
     until = start + _MOST_CHARS
     found = [m for m in _BREAK.finditer(text, start, until) if m.start() - start >= _LEAST_CHARS]
     spaces = found or [m for m in _SPACE.finditer(text, start, until) if m.start() > start]

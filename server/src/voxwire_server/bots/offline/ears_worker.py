@@ -33,7 +33,7 @@ class _Listener:
 
     def steps(self, job: Job) -> Generator[float, None, dict[str, Any]]:
         """Hear one utterance, in one step."""
-        samples = np.frombuffer(job.payload, "<i2").astype(np.float32) / 32768
+        samples = np.frombuffer(job.payload, "<i2").astype(np.float32) / np.float32(32768)
         guess = self._model.hear(samples)
         job.note([guess.text, guess.score, guess.no_speech])
         return {}

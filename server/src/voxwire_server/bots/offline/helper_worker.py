@@ -163,9 +163,7 @@ class _Work:
             traceback.print_exc()
             reason = f"{type(error).__name__}: {error}"
             return encode_json(Kind.FAILED, job.request_id, {"reason": reason})
-        return encode_json(
-            Kind.DONE, job.request_id, {**done, "cancelled": job.cancelled.is_set()}
-        )
+        return encode_json(Kind.DONE, job.request_id, {**done, "cancelled": job.cancelled.is_set()})
 
 
 def _work_off(engine: Engine, inbox: _Inbox, output: BinaryIO) -> None:

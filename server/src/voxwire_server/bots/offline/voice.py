@@ -27,8 +27,8 @@ class PcmPiece:
     """A piece of speech.
 
     Attributes:
-        pcm: int16 little-endian PCM, mono, ``SAMPLE_RATE`` Hz; a clause or a short sentence, or a part
-            of one that lasts longer than 20 s.
+        pcm: int16 little-endian PCM, mono, ``SAMPLE_RATE`` Hz; a clause, a short sentence, or
+            20 s of a longer one.
     """
 
     pcm: bytes

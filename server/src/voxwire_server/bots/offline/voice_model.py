@@ -199,8 +199,8 @@ class VoiceModel:
         ids = [0, *(self._vocab[phoneme] for phoneme in phonemes), 0]
         feed = {"ids": np.asarray([ids], np.int64), "speed": np.asarray([speed], np.float32)}
         out = self._model.run(None, feed)
-        parts = (each[0] for each in out[:6])
-        wave = dsp.synth(*parts, np.random.default_rng(0))
+        lh, th, ln, lr, phi, f0 = (each[0] for each in out[:6])
+        wave = dsp.synth(lh, th, ln, lr, phi, f0, np.random.default_rng(0))
         durations = out[6].reshape(-1).astype(np.float64) if self._timed else np.ones(len(ids))
         return wave, durations
 
