@@ -41,6 +41,19 @@ def test_ears_that_are_sure_are_believed():
         assert settled(heard, CLEAR).score >= MIN_SCORE
 
 
+def test_a_likely_phrase_stands_against_ears_that_are_unsure_or_heard_what_means_nothing():
+    phrase = Heard("find me a mexican restaurant in istanbul", -29)
+    assert settled(phrase, Guess("Find the American restaurant.", -0.6, 0.05)) == phrase
+    assert settled(phrase, Guess("The mend of ants.", -0.1, 0.05)) == phrase
+    for unlikely in (Heard(phrase.text, -36), NOTHING):
+        assert settled(unlikely, Guess("The mend of ants.", -0.1, 0.05)).free
+
+
+def test_a_sound_of_the_mouth_is_no_sentence():
+    assert not is_speech(Guess("Oh,", -0.4, 0.1))
+    assert is_speech(Guess("Oh, what time is it?", -0.4, 0.1))
+
+
 def test_ears_that_heard_noise_change_nothing_but_a_short_phrase():
     doubtful = Heard("can you repeat that", -34)
     assert settled(doubtful, NOISE) == doubtful

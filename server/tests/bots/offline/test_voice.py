@@ -12,6 +12,8 @@ import pytest
 from voxwire_server.bots.offline import extras, tts, voice_model
 from voxwire_server.bots.offline.phrases import speak_pcm
 from voxwire_server.bots.offline.voice import SAMPLE_RATE, PcmPiece, VoiceClient, shared_voice
+from voxwire_server.bots.offline.voice_model import Spoken
+from voxwire_server.bots.offline.voice_worker import Sayings
 from voxwire_server.bots.offline.word_spans import WordSpan
 
 LONG = "In Paris it is sunny today, with a high of 21 degrees and a low of 13."
@@ -104,6 +106,23 @@ async def test_the_same_text_is_the_same_sound_and_a_speed_shortens_it(bot_voice
     fast, _ = await collect(bot_voice, "It is nine.", speed=1.5)
     assert first == again
     assert len(fast[0]) < 0.8 * len(first[0])
+
+
+def test_what_was_said_before_is_not_made_again_while_it_is_kept():
+    made: list[tuple[str, float]] = []
+
+    def speak(text: str, speed: float) -> Spoken:
+        made.append((text, speed))
+        return Spoken(np.zeros(100, np.int16), [])
+
+    sayings = Sayings(speak, 250)
+    first = sayings.of("a", 1.0)
+    sayings.of("b", 1.0)
+    assert sayings.of("a", 1.0) is first and len(made) == 2
+    sayings.of("a", 1.5)  # another speed is another sound; "b" was said longest ago
+    assert sayings.of("a", 1.0) is first and len(made) == 3
+    sayings.of("b", 1.0)
+    assert made == [("a", 1.0), ("b", 1.0), ("a", 1.5), ("b", 1.0)]
 
 
 async def test_what_cannot_be_spoken_is_refused(bot_voice):

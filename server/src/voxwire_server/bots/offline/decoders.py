@@ -138,6 +138,10 @@ class Decoder:
     def finish(self) -> Heard:
         """End the utterance and return what was heard."""
         self._close()
+        return self.so_far()
+
+    def so_far(self) -> Heard:
+        """Return the best words so far, not necessarily a whole phrase, and how they score."""
         hypothesis = self._decoder.hyp()
         if hypothesis is None or not hypothesis.hypstr:
             return Heard("", -math.inf)

@@ -17,6 +17,10 @@ from voxwire_server.bots.offline.intents import normalize, parse
 
 __all__ = ["Speaker", "is_speech", "is_unfinished", "settled"]
 
+_NO_WORDS = frozenset("ah aha hm hmm huh mm oh ooh uh um wow".split())
+"""What the ears make of sirens and of many voices at once; whoever says no more than this said
+nothing that could be answered."""
+
 MIN_GUESS_SCORE = -0.95
 MAX_NO_SPEECH = 0.3
 """Of 20 noises the surest had -1.03 and 0.70, or -1.96 and 0.25; of 42 sentences by three synthetic
@@ -29,6 +33,8 @@ _SHORT_WORDS = 2
 """...and so may be a short one, which knocks and sirens are taken for, from here..."""
 _USUAL_SPAN = 9.0
 """...or one that scores so much lower than this user's phrases do: voices differ by 10."""
+_LIKELY = -33.0
+_CLEAR = -0.3
 _MEMORY = 0.7
 _ALIKE = 0.8
 
@@ -60,8 +66,8 @@ class Speaker:
 
 def is_speech(guess: Guess) -> bool:
     """Whether the ears are sure that somebody said this."""
-    spoken = any(map(str.isalnum, guess.text))
-    return spoken and guess.score >= MIN_GUESS_SCORE and guess.no_speech <= MAX_NO_SPEECH
+    spoken = [word for word in normalize(guess.text).split() if word not in _NO_WORDS]
+    return bool(spoken) and guess.score >= MIN_GUESS_SCORE and guess.no_speech <= MAX_NO_SPEECH
 
 
 def settled(heard: Heard, guess: Guess, min_score: float = MIN_SCORE) -> Heard:
@@ -76,12 +82,18 @@ def settled(heard: Heard, guess: Guess, min_score: float = MIN_SCORE) -> Heard:
         What was said; without text, or with a score below ``min_score``, nobody knows.
     """
     if not is_speech(guess):
-        nobody = guess.score < MIN_GUESS_SCORE and guess.no_speech > MAX_NO_SPEECH
         short = len(heard.text.split()) <= _SHORT_WORDS
-        return replace(heard, score=-math.inf) if nobody and short else heard
+        return replace(heard, score=-math.inf) if short else heard
     if heard.text and heard.score >= min_score and _same(heard.text, guess.text):
         return heard
+    if heard.text and heard.score >= _LIKELY and not _is_clear(guess):
+        return heard
     return replace(heard, text=guess.text, score=0.0, free=True)
+
+
+def _is_clear(guess: Guess) -> bool:
+    """Whether what the ears heard stands against a phrase that the grammar finds likely."""
+    return guess.score >= _CLEAR and parse(guess.text).intent != "unknown"
 
 
 def _same(phrase: str, text: str) -> bool:

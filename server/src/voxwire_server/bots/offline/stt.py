@@ -35,11 +35,12 @@ from voxwire_server.bots.offline.decoders import (
     Heard,
     shared_decoders,
 )
-from voxwire_server.bots.offline.ears import EarsClient, have_ears, shared_ears
+from voxwire_server.bots.offline.ears import EarsClient, Guess, have_ears, shared_ears
 from voxwire_server.bots.offline.extras import MissingExtraError
 from voxwire_server.bots.offline.hearing import Speaker, is_unfinished, settled
 from voxwire_server.bots.offline.helper import HelperError
 from voxwire_server.bots.offline.intents import UNKNOWN_TEXT, unknown_shown
+from voxwire_server.bots.offline.pauses import Pause
 
 __all__ = ["SphinxSTTService"]
 
@@ -61,6 +62,8 @@ class _Utterance:
         self._slices: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._rest = b""
         self.audio = bytearray()
+        self.pause = Pause()
+        self.guess: asyncio.Task[Guess] | None = None
         self.feed(before)
 
     def feed(self, pcm: bytes) -> None:
@@ -78,6 +81,17 @@ class _Utterance:
             self._slices.put_nowait(self._rest)
             self._rest = b""
         self._slices.put_nowait(None)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether slices wait: it is what the user said a while ago."""
+        return not self._slices.empty()
+
+    def forget_guess(self) -> None:
+        """End what the ears do for it, if they do."""
+        guess, self.guess = self.guess, None
+        if guess is not None and not guess.cancel() and not guess.cancelled():
+            guess.exception()  # taken note of
 
     async def slices(self) -> AsyncGenerator[bytes]:
         """Yield slices until the end; lets other tasks run between two of them."""
@@ -205,27 +219,30 @@ class SphinxSTTService(STTService):
 
     async def _listen(self, utterance: _Utterance) -> None:
         """Decode one utterance as it is spoken, then say what it was."""
-        heard = _NOTHING
+        heard, gave_up = _NOTHING, False
         pool = self._pool or shared_decoders()
         try:
             async with asyncio.timeout(_MAX_UTTERANCE_S), pool.lend() as decoder:
                 heard = await self._decode(decoder, utterance)
         except TimeoutError:
             await self.push_error("speech went on for too long, or no decoder came free")
-            await self._finish(utterance, heard, gave_up=True)
+            gave_up = True
         else:
             if self._how.is_sure(heard):
                 self._how.said(heard)
             elif self._has_ears:
                 heard = await self._second_opinion(utterance, heard)
-            await self._finish(utterance, heard, gave_up=False)
+        finally:
+            utterance.forget_guess()
+        await self._finish(utterance, heard, gave_up=gave_up)
 
     async def _second_opinion(self, utterance: _Utterance, heard: Heard) -> Heard:
         """What was said, if the ears know; the grammar's own opinion if they fail."""
         ears = self._ears = self._ears or shared_ears()
         try:
             async with asyncio.timeout(_FIRST_EARS_S if ears.pid is None else _EARS_S):
-                guess = await ears.hear(bytes(utterance.audio))
+                early = utterance.guess
+                guess = await (early or ears.hear(bytes(utterance.audio)))
         except (HelperError, MissingExtraError, TimeoutError) as error:
             await self.push_error(f"the ears did not answer: {error or 'too late'}")
             return heard
@@ -236,6 +253,7 @@ class SphinxSTTService(STTService):
         count, shown = 0, ""
         async for piece in utterance.slices():
             decoder.feed(piece)
+            self._listen_ahead(decoder, utterance, piece)
             count += 1
             if count % self._interim_slices == 0 and (text := decoder.partial()) not in ("", shown):
                 shown = text
@@ -244,6 +262,25 @@ class SphinxSTTService(STTService):
         if heard.score >= self._min_score:
             self._speaker = decoder.speaker
         return heard
+
+    def _listen_ahead(self, decoder: Decoder, utterance: _Utterance, piece: bytes) -> None:
+        """Ask the ears as soon as the user pauses, while voice activity waits for more to come.
+
+        What they heard is forgotten when the user goes on.
+        """
+        pause, ears = utterance.pause, self._ears
+        pause.feed(piece)
+        if not pause.goes_on:
+            utterance.forget_guess()
+        elif (
+            pause.begins
+            and not utterance.is_behind
+            and self._has_ears
+            and ears is not None
+            and ears.pid is not None
+            and not self._how.is_sure(decoder.so_far())
+        ):
+            utterance.guess = asyncio.create_task(ears.hear(bytes(utterance.audio)))
 
     async def _finish(self, utterance: _Utterance, heard: Heard, *, gave_up: bool) -> None:
         if self._unfinished is utterance.audio:
