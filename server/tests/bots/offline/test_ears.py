@@ -76,13 +76,15 @@ async def spoken(text: str, voice: str) -> bytes:
     return pcm
 
 
-@pytest.mark.parametrize(("voice", "least"), [("hibari", 17), ("en-us+f3", 13), ("en-us+m3", 13)])
+@pytest.mark.parametrize(("voice", "least"), [("hibari", 19), ("en-us+f3", 16), ("en-us+m3", 16)])
 async def test_free_wording_is_understood(ear, bot_voice, espeak, voice, least):
+    """85 of 100 in all: a recogniser takes a fifth of espeak-ng's words for others."""
     wrong: list[str] = []
     for text, intent, slots in HELD:
         understood = parse(await ear.hear(await spoken(text, voice)))
         if (understood.intent, dict(understood.slots)) != (intent, slots):
             wrong.append(f"{text}: {understood}")
+    print(f"{voice}: {len(HELD) - len(wrong)} of {len(HELD)} understood")
     assert len(HELD) - len(wrong) >= least, "\n".join(wrong)
 
 

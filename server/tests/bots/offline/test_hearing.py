@@ -15,21 +15,16 @@ NOTHING = Heard("", -math.inf)
 
 def test_a_phrase_that_scores_well_needs_no_second_opinion():
     speaker = Speaker()
-    assert speaker.is_sure(Heard("tell me a joke", -25))
-    assert not speaker.is_sure(Heard("tell me a joke", -35))
+    assert speaker.is_sure(Heard("tell me a joke", -20))
+    assert not speaker.is_sure(Heard("tell me a joke", -26))
     assert not speaker.is_sure(NOTHING)
-
-
-def test_a_short_phrase_has_to_score_better():
-    assert Speaker().is_sure(Heard("hello", -20))
-    assert not Speaker().is_sure(Heard("hello", -26))
 
 
 def test_whoever_speaks_clearly_is_expected_to():
     speaker = Speaker()
     for _ in range(5):
         speaker.said(Heard("tell me a joke", -15))
-    assert not speaker.is_sure(Heard("tell me a joke", -30))
+    assert not speaker.is_sure(Heard("tell me a joke", -22))
     assert speaker.is_sure(Heard("tell me a joke", -20))
 
 

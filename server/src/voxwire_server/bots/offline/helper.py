@@ -26,7 +26,7 @@ from voxwire_server.bots.offline.helper_wire import (
 __all__ = ["HelperClient", "HelperError"]
 
 _SOURCE_ROOT = Path(__file__).resolve().parents[3]
-_START_TIMEOUT_S = 20.0
+_START_TIMEOUT_S = 60.0
 _CLOSE_TIMEOUT_S = 2.0
 _LAST_WORDS_S = 1.0
 _SILENCE_MS = 5000

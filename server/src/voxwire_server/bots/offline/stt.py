@@ -52,6 +52,8 @@ _TTFS_P99_S = 0.35
 _EARS_S = 3.0
 _FIRST_EARS_S = 8.0
 """Who speaks first waits for the ears to start, too."""
+_SILENT_MS = 160
+"""What was silence for certain when voice activity stopped; what lay before it was heard."""
 _NOTHING = Heard("", float("-inf"))
 
 
@@ -211,6 +213,7 @@ class SphinxSTTService(STTService):
 
     async def _handle_vad_user_stopped_speaking(self, frame: VADUserStoppedSpeakingFrame) -> None:
         await super()._handle_vad_user_stopped_speaking(frame)
+        del self._recent[: max(0, len(self._recent) - _SILENT_MS * _BYTES_PER_MS)]
         if self._utterance is not None:
             utterance, self._utterance = self._utterance, None
             # What arrives while the decoder finishes belongs to an utterance that goes on.
