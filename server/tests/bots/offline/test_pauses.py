@@ -71,9 +71,7 @@ class Decoder:
         return self._heard
 
 
-async def listened(
-    ears: Ears, pieces: list[bytes], score: float = -40.0
-) -> stt_module._Utterance:
+async def listened(ears: Ears, pieces: list[bytes], score: float = -40.0) -> stt_module._Utterance:
     stt = stt_module.SphinxSTTService(ears=ears)
     utterance = stt_module._Utterance(b"")
     for piece in pieces:
