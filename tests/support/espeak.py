@@ -1,7 +1,7 @@
 """The user's side of a test: what is said to the bot, spoken by espeak-ng in a helper process.
 
 Another voice than the bot's own, with variants and exact word times. ``shared_espeak()`` is the
-event loop's client; whoever runs the loop closes it.
+event loop's client; tests/conftest.py closes it behind each test, other programs do so themselves.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ __all__ = [
     "PcmChunk",
     "Voice",
     "WordSpan",
+    "close_shared_espeak",
     "random_voice",
     "render_pcm",
     "render_wav",
@@ -128,12 +129,19 @@ _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, EspeakClient] = WeakKeyDi
 
 
 def shared_espeak() -> EspeakClient:
-    """Return the running event loop's client; whoever runs the loop closes it at the end."""
+    """Return the running event loop's client; ``close_shared_espeak()`` ends it."""
     loop = asyncio.get_running_loop()
     client = _clients.get(loop)
     if client is None:
         client = _clients[loop] = EspeakClient()
     return client
+
+
+async def close_shared_espeak() -> None:
+    """Close the running event loop's client, if anything was spoken on that loop."""
+    client = _clients.pop(asyncio.get_running_loop(), None)
+    if client is not None:
+        await client.aclose()
 
 
 async def render_pcm(
