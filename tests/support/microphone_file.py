@@ -9,8 +9,7 @@ import sys
 import wave
 from pathlib import Path
 
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import render_pcm
+from tests.support.espeak import render_pcm, shared_espeak
 
 RATE = 48000
 

@@ -5,9 +5,8 @@ import wave
 from pathlib import Path
 from typing import Any
 
+from tests.support.espeak import render_pcm, shared_espeak
 from voxwire_server.bots.offline import tools
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import render_pcm
 
 __all__ = ["speak"]
 
