@@ -31,12 +31,14 @@ class Cluster(NamedTuple):
         peer_url: Where they reach this one; empty = they do not.
         key: Seals what one tells another.
         snapshots: Packs what another one needs of a session.
+        secrets: What they share; the first one signs and seals.
     """
 
     store: "RedisStore"
     peer_url: str
     key: PeerKey
     snapshots: Snapshots
+    secrets: tuple[bytes, ...]
 
     @classmethod
     def of(cls, settings: Settings, ring: KeyRing, *, port: int | None) -> "Cluster | None":
@@ -59,7 +61,8 @@ class Cluster(NamedTuple):
         except ValueError:
             raise EngineError(_NO_KEY) from None
         store = open_engine(settings.engine, session_ms=settings.grace_ms + _MORE_MS)
-        return cls(store, _peer_url(settings, port), key, Snapshots(*secrets))
+        peer_url = _peer_url(settings, port)
+        return cls(store, peer_url, key, Snapshots(*secrets), tuple(secrets))
 
 
 async def why_no_engine(settings: Settings) -> str:

@@ -218,6 +218,9 @@ class Settings(BaseSettings):
     """Largest file that a client may send, bytes; 0 = no files."""
     files_total_bytes: int = Field(default=268_435_456, ge=0)
     """Memory that files of all sessions take together until their bots have them, bytes."""
+    phone_twilio_token: str = Field(default="", repr=False)
+    """Auth token of a Twilio account whose calls come to ``/phone/twilio``; two, separated by a
+    comma, while one takes the other's place; empty = none come."""
     answer_timeout_ms: int = Field(default=15_000, ge=0)
     """How long the services that owe an answer may be silent; 0 = for ever, milliseconds."""
     drain_ms: int = Field(default=30_000, ge=0, le=3_600_000)

@@ -348,7 +348,9 @@ async def test_sessions_are_written_at_once(time: VirtualTime) -> None:
     [process] = service(time, 1)
     sessions: list[Session] = []
     for number in range(20):
-        answer = await Caller(token_of(f"user-{number}", token_id=f"token-no-{number}")).come(process)
+        answer = await Caller(token_of(f"user-{number}", token_id=f"token-no-{number}")).come(
+            process
+        )
         assert isinstance(answer, Here)
         sessions.append(answer.session)
     await time.advance(1000)

@@ -13,6 +13,7 @@ other, and where a session is.
 import asyncio
 import logging
 import random
+import secrets
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -76,6 +77,7 @@ __all__ = ["Directory"]
 _log = logging.getLogger("voxwire.session")
 
 _GIVING_BACK_S: Final = 0.25
+_ONCE_BYTES: Final = 16
 _OTHERS: Final = "this attach is another user's"
 
 
@@ -237,6 +239,19 @@ class Directory:
                 if isinstance(answer, Here):
                     arrival.leave(answer.session)
             raise
+
+    async def once(self, what: str, until_s: float) -> bool:
+        """Whether this is the first time in all processes that somebody comes with it.
+
+        Args:
+            what: Its kind and its name: ``phone/…``.
+            until_s: When it is no good any more, seconds since the epoch.
+
+        Raises:
+            StoreUnreachableError: Nobody can say.
+        """
+        mine = secrets.token_bytes(_ONCE_BYTES)
+        return await self._store.claim(what, mine, until_s=until_s) == mine
 
     async def _decide(self, attempt: Attempt) -> Here | At | Refused:
         try:
