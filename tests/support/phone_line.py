@@ -192,6 +192,8 @@ class Line:
         phone: The far end.
         closed: Code and reason, once the server has closed it.
         status: HTTP status of the refusal, if it was refused.
+        aborted: Whether the server has reset it.
+        pongs: Whether the vendor answers pings.
     """
 
     def __init__(self, exchange: Exchange, vendor: str, **network: Any) -> None:
@@ -205,7 +207,7 @@ class Line:
         self.closed: tuple[int, str] | None = None
         self.status: int | None = None
         self.served: asyncio.Task[None] | None = None
-        self.aborted = False
+        self.aborted, self.pongs = False, True
         self.vendor = vendor
 
     def open(self, url: str, headers: dict[str, str] | None = None) -> None:
@@ -250,6 +252,8 @@ class Line:
             self.phone.take(item)
 
     def _ping(self, ponged: Any) -> None:
+        if not self.pongs:
+            return
         clock, network = self.exchange.clock, vars(self._down)
         clock.call_later(2 * network["_delay_ms"] + network["_jitter_ms"], ponged)
 

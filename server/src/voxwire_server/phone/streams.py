@@ -35,7 +35,7 @@ class EventDialect:
                 return self.mark_of(said)
             case "dtmf":
                 return self.keys(reading.member_of(said, "dtmf"))
-            case "start":
+            case "start" if not self.stream_id:
                 return self.start(said, reading.member_of(said, "start"))
             case "stop":
                 return Stopped()
