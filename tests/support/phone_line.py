@@ -25,6 +25,7 @@ from voxwire_server.routes.entrance import Entrance
 from voxwire_server.routes.phone import PhoneDoor
 from voxwire_server.routes.refusals import Refusals
 from voxwire_server.routes.sockets import EXTENSION, PendingSockets, SocketControl
+from voxwire_server.session.session import Session
 from voxwire_server.session.start_rates import StartRates
 
 __all__ = ["NOW_S", "PUBLIC", "TOKEN", "Answered", "Exchange", "Line"]
@@ -165,11 +166,12 @@ class Exchange:
         line = self.line(vendor, **network)
         line.phone.call_id = form["CallSid"]
         line.open(answered.stream_url)
-        before = len(self.process.sessions)
+        before = set(self.process.sessions)
         line.phone.dial(**answered.parameters)
-        while len(self.process.sessions) == before:
+        while not (new := set(self.process.sessions) - before):
             await asyncio.sleep(0.01)
             assert line.closed is None, line.closed
+        [line.session] = new
         return line
 
     async def close(self) -> None:
@@ -190,6 +192,7 @@ class Line:
 
     Attributes:
         phone: The far end.
+        session: The session that it began; None = none yet, or by another door.
         closed: Code and reason, once the server has closed it.
         status: HTTP status of the refusal, if it was refused.
         aborted: Whether the server has reset it.
@@ -206,6 +209,7 @@ class Line:
         self.phone = Phone(SPELLINGS[vendor], clock, self._up.send)
         self.closed: tuple[int, str] | None = None
         self.status: int | None = None
+        self.session: Session | None = None
         self.served: asyncio.Task[None] | None = None
         self.aborted, self.pongs = False, True
         self.vendor = vendor

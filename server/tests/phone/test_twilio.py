@@ -192,13 +192,14 @@ def test_each_message_is_written_as_its_page_shows() -> None:
 )
 def test_what_is_no_message_of_its_is_said_to_be_none(message: str | bytes) -> None:
     with pytest.raises(WireError):
-        begun().decode(message)
+        TwilioDialect().decode(message)
 
 
 def test_events_that_it_does_not_have_yet_are_nothing() -> None:
     assert begun().decode('{"event": "weather"}') is None
     assert begun().decode('{"event": ["media"]}') is None
     assert begun().decode("{}") is None
+    assert begun().decode(START) is None  # it has begun
 
 
 # a second reader

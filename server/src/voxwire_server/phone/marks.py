@@ -15,7 +15,7 @@ __all__ = ["Marks"]
 
 _MAX_SAMPLES: Final = 8
 _MAX_OUTSTANDING: Final = 256
-_PROBES: Final = 3
+_PROBES: Final = 5
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Marks:
         echoes: Whether one with nothing before it comes straight back, and measures the way.
 
     Attributes:
-        rtt_ms: To the vendor and back, as little as it was lately; 0 = not known yet.
+        rtt_ms: To the vendor and back, as it was lately; 0 = not known yet.
     """
 
     def __init__(self, *, come_back: bool = True, echoes: bool = True) -> None:
@@ -64,7 +64,7 @@ class Marks:
     def trip(self, rtt_ms: float) -> None:
         """It took so long to the vendor and back."""
         self._trips.append(rtt_ms)
-        self.rtt_ms = min(self._trips)
+        self.rtt_ms = sorted(self._trips)[(len(self._trips) - 1) // 2]
 
     def probe(self, now_ms: float) -> str:
         """Name of a mark that only measures the way; empty = it is known, or would not do so."""
