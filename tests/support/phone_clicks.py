@@ -36,12 +36,14 @@ class ClickingBot(StubBot):
     Attributes:
         starts: Where each utterance begins on the media clock, ms.
         digits: The keys that were pressed.
+        voice: What it was given of the caller's voice.
     """
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.starts: list[float] = []
         self.digits = ""
+        self.voice = bytearray()
 
     def say(self, length_ms: int) -> None:
         self.placed += 1
@@ -56,6 +58,10 @@ class ClickingBot(StubBot):
         result = await self.session.voice.flush(self._speaking)
         assert result is not None
         return result
+
+    def user_audio(self, pcm: bytes) -> None:
+        super().user_audio(pcm)
+        self.voice += pcm
 
     async def keys(self, digits: str) -> None:
         self.digits += digits

@@ -5,21 +5,19 @@ WebSocket of ASGI, without a socket. It runs by the clock that it is given, virt
 """
 
 import asyncio
-import re
-from collections.abc import Sequence
-from html import unescape
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 
 from tests.support.front_door import House, Process
-from tests.support.phone_peer import SPELLINGS, Network, Phone, twilio_signature
+from tests.support.phone_peer import Network, Phone
+from tests.support.phone_vendors import FAR_ENDS, PASSWORD, SECRET, TELNYX_KEY, TOKEN, Announced
 from voxwire_protocol.clocks import Clock
+from voxwire_server.config import Settings
 from voxwire_server.gate import Gate
 from voxwire_server.phone.tickets import Tickets
-from voxwire_server.phone.twilio import Twilio
-from voxwire_server.phone.vendor import Vendor
+from voxwire_server.phone.vendors import vendors_of
 from voxwire_server.proxies import PublicUrl
 from voxwire_server.routes.entrance import Entrance
 from voxwire_server.routes.phone import PhoneDoor
@@ -28,65 +26,72 @@ from voxwire_server.routes.sockets import EXTENSION, PendingSockets, SocketContr
 from voxwire_server.session.session import Session
 from voxwire_server.session.start_rates import StartRates
 
-__all__ = ["NOW_S", "PUBLIC", "TOKEN", "Answered", "Exchange", "Line"]
+__all__ = ["KNOWN", "NOW_S", "PUBLIC", "WSS", "Answered", "Exchange", "Line"]
 
 NOW_S: Final = 1_800_000_000.0
-TOKEN: Final = "an auth token"
 PUBLIC: Final = "https://bot.example/voice"
 WSS: Final = "wss://bot.example/voice"
+KNOWN: Final = {
+    "phone_twilio_token": TOKEN,
+    "phone_telnyx_key": TELNYX_KEY,
+    "phone_plivo_token": TOKEN,
+    "phone_exotel": PASSWORD,
+    "phone_vonage_secret": SECRET,
+}
+"""Settings by which every vendor is known."""
 
 
 class Answered:
-    """What a webhook was answered."""
+    """What a webhook was answered.
 
-    def __init__(self, status: int, text: str) -> None:
-        self.status, self.text = status, text
+    Attributes:
+        status: HTTP status.
+        text: The body.
+        vendor: Who reads it.
+        call_id: The call.
+    """
+
+    def __init__(self, status: int, text: str, vendor: str, call_id: str) -> None:
+        self.status, self.text, self.vendor, self.call_id = status, text, vendor, call_id
 
     @property
-    def stream_url(self) -> str:
-        """Where the stream is to be opened."""
-        return unescape(re.findall(r'url="([^"]+)"', self.text)[0])
+    def opens(self) -> tuple[str, dict[str, str]]:
+        """Where the stream is to be opened, and what is to be sent along."""
+        return FAR_ENDS[self.vendor].opened(self.text)
 
     @property
-    def parameters(self) -> dict[str, str]:
-        """What is to be sent along."""
-        found = re.findall(r'<Parameter name="([^"]*)" value="([^"]*)"/>', self.text)
-        return {unescape(name): unescape(value) for name, value in found}
+    def ticket(self) -> str:
+        """What lets the stream in; empty = nothing does."""
+        return self.opens[1]["ticket"] if self.status == 200 and "ticket" in self.text else ""
 
 
 class Exchange:
-    """A server that takes calls.
+    """A server that takes calls of every vendor.
 
     Args:
         clock: The clock to run by.
         house: The bots.
-        vendors: Who brings calls.
         settings: Of the server.
+
+    Attributes:
+        now_s: The wall clock.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        *,
-        house: House | None = None,
-        vendors: Sequence[Vendor] = (),
-        **settings: Any,
-    ) -> None:
+    def __init__(self, clock: Clock, *, house: House | None = None, **settings: Any) -> None:
         self.clock = clock
         self.now_s = NOW_S
         self.process = Process(house=house, clock=clock, **settings)
-        self.refusals: list[int] = []
         public = PublicUrl.parse(PUBLIC)
-        self.entrance = Entrance(
+        entrance = Entrance(
             Gate(loopback=False, has_key=True, public=public),
             refusals=Refusals(),
             pending=PendingSockets(per_address=8, total=64),
             begin=lambda: None,
         )
-        self.door = PhoneDoor(
-            vendors or [Twilio([TOKEN])],
+        door = PhoneDoor(
+            vendors_of(Settings(public_url=PUBLIC, **KNOWN)),
             self.process.directory,
-            self.entrance,
+            entrance,
             public=public,
             tickets=Tickets(b"a secret of all processes"),
             starts=StartRates(now_ms=clock.now_ms),
@@ -94,54 +99,62 @@ class Exchange:
             dead_after_ms=5000,
             now_s=lambda: self.now_s,
         )
-        self.app = Starlette(routes=self.door.routes())
+        self.app = Starlette(routes=door.routes())
         self.lines: list[Line] = []
         self._calls = 0
 
-    async def ring(
-        self,
-        vendor: str = "twilio",
-        *,
-        query: str = "bot=a",
-        headers: dict[str, str] | None = None,
-        form: dict[str, str] | None = None,
-    ) -> Answered:
-        """A vendor announces a call, signed unless headers are given."""
-        form = self.form() if form is None else form
-        path = f"/phone/{vendor}"
-        if headers is None:
-            url = f"{PUBLIC}{path}?{query}" if query else f"{PUBLIC}{path}"
-            headers = {"x-twilio-signature": twilio_signature(TOKEN, url, form)}
-        return await self.request("POST", path, query, headers, urlencode(form).encode())
+    # webhooks
 
-    def form(self) -> dict[str, str]:
-        """What Twilio says of one more call."""
+    def announced(self, vendor: str, *, query: str = "bot=a", call_id: str = "") -> Announced:
+        """The webhook of one more call, as the vendor sends it."""
+        return FAR_ENDS[vendor].announce(
+            f"{PUBLIC}/phone/{vendor}?{query}", call_id or self.call_id(), self.now_s
+        )
+
+    def call_id(self) -> str:
+        """A name of a call that no other one has."""
         self._calls += 1
-        call_id = f"CA{self._calls:032x}"
-        return {"CallSid": call_id, "From": "+15550100", "To": "+15550199", "AccountSid": "AC0"}
+        return f"CA{self._calls:032x}"
 
-    async def request(
-        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes = b""
-    ) -> Answered:
+    async def ring(self, vendor: str, *, query: str = "bot=a", **changes: Any) -> Answered:
+        """A vendor announces one more call.
+
+        Args:
+            vendor: Who.
+            query: Of the URL that it was told.
+            changes: What is other than it sent: attributes of the webhook.
+        """
+        call_id = self.call_id()
+        webhook = self.announced(vendor, query=query, call_id=call_id)
+        for name, value in changes.items():
+            setattr(webhook, name, value)
+        answered = await self.request(f"/phone/{vendor}", webhook)
+        answered.vendor, answered.call_id = vendor, call_id
+        return answered
+
+    async def request(self, path: str, webhook: Announced) -> Answered:
         """A request as it arrives."""
-        given = {"host": "bot.example", "content-length": str(len(body)), **headers}
-        if method == "POST":
-            given.setdefault("content-type", "application/x-www-form-urlencoded")
-        scope = self._scope("http", path, query, given) | {"method": method, "scheme": "https"}
+        headers = {"host": "bot.example", "content-length": str(len(webhook.body))}
+        if webhook.method == "POST":
+            headers["content-type"] = "application/x-www-form-urlencoded"
+        headers |= webhook.headers
+        scope = self.scope("http", path, webhook.query, headers)
+        scope |= {"method": webhook.method, "scheme": "https"}
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
+            return {"type": "http.request", "body": webhook.body, "more_body": False}
 
         async def send(event: dict[str, Any]) -> None:
             sent.append(event)
 
-        await self.app(scope, receive, send)
+        await self.app(scope, receive, send)  # type: ignore[arg-type]
         text = b"".join(event.get("body", b"") for event in sent).decode()
-        return Answered(sent[0]["status"], text)
+        return Answered(sent[0]["status"], text, "", "")
 
     @staticmethod
-    def _scope(kind: str, path: str, query: str, headers: dict[str, str]) -> dict[str, Any]:
+    def scope(kind: str, path: str, query: str, headers: dict[str, str]) -> dict[str, Any]:
+        """An ASGI scope."""
         return {
             "type": kind,
             "path": path,
@@ -153,21 +166,23 @@ class Exchange:
             "server": ("bot.example", 443),
         }
 
-    def line(self, vendor: str = "twilio", **network: Any) -> "Line":
+    # streams
+
+    def line(self, vendor: str, call_id: str = "", **network: Any) -> "Line":
         """A line of a vendor's, which nobody has opened yet."""
         line = Line(self, vendor, **network)
+        line.phone.call_id = call_id
         self.lines.append(line)
         return line
 
     async def call(self, vendor: str = "twilio", **network: Any) -> "Line":
         """A call that is answered."""
-        form = self.form()
-        answered = await self.ring(vendor, form=form)
-        line = self.line(vendor, **network)
-        line.phone.call_id = form["CallSid"]
-        line.open(answered.stream_url)
+        answered = await self.ring(vendor)
+        url, sent = answered.opens
+        line = self.line(vendor, answered.call_id, **network)
+        line.open(url)
         before = set(self.process.sessions)
-        line.phone.dial(**answered.parameters)
+        line.phone.dial(sent)
         while not (new := set(self.process.sessions) - before):
             await asyncio.sleep(0.01)
             assert line.closed is None, line.closed
@@ -200,36 +215,44 @@ class Line:
     """
 
     def __init__(self, exchange: Exchange, vendor: str, **network: Any) -> None:
-        self.exchange = exchange
+        self._exchange = exchange
         clock = exchange.clock
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         seed = network.pop("seed", 0)
         self._up = Network(clock, self._arrives, seed=seed, **network)
         self._down = Network(clock, self._comes, seed=seed + 1, **network)
-        self.phone = Phone(SPELLINGS[vendor], clock, self._up.send)
+        self.phone = Phone(FAR_ENDS[vendor], clock, self._up.send)
+        self.session: Session | None = None
         self.closed: tuple[int, str] | None = None
         self.status: int | None = None
-        self.session: Session | None = None
         self.served: asyncio.Task[None] | None = None
         self.aborted, self.pongs = False, True
-        self.vendor = vendor
+
+    @property
+    def live(self) -> Session:
+        """Its session."""
+        assert self.session is not None
+        return self.session
 
     def open(self, url: str, headers: dict[str, str] | None = None) -> None:
         """The vendor opens it, signed unless headers are given."""
-        if headers is None:
-            headers = {"x-twilio-signature": twilio_signature(TOKEN, url)}
+        headers = self.phone.far.head(url) if headers is None else headers
         parts = urlsplit(url)
-        path = parts.path.removeprefix("/voice")
         given = {"host": "bot.example", **headers}
-        scope = self.exchange._scope("websocket", path, parts.query, given)
+        path = parts.path.removeprefix("/voice")
+        scope = self._exchange.scope("websocket", path, parts.query, given)
         scope["scheme"] = "wss"
         scope["extensions"] = {
             "websocket.http.response": {},
             EXTENSION: SocketControl(abort=self._abort, ping=self._ping),
         }
         self._events.put_nowait({"type": "websocket.connect"})
-        work = self.exchange.app(scope, self._events.get, self._send)
+        work: Any = self._exchange.app(scope, self._events.get, self._send)  # type: ignore[arg-type]
         self.served = asyncio.ensure_future(work)
+
+    def say(self, message: str | bytes) -> None:
+        """The vendor says anything."""
+        self._up.send(message)
 
     async def _send(self, event: dict[str, Any]) -> None:
         match event["type"]:
@@ -245,25 +268,37 @@ class Line:
             case _:
                 pass
 
-    def _arrives(self, message: str | bytes) -> None:
-        kind = "text" if isinstance(message, str) else "bytes"
-        self._events.put_nowait({"type": "websocket.receive", kind: message})
+    def _arrives(self, message: Any) -> None:
+        if callable(message):  # a pong
+            message()
+        elif isinstance(message, dict):
+            self._events.put_nowait(message)
+        else:
+            kind = "text" if isinstance(message, str) else "bytes"
+            self._events.put_nowait({"type": "websocket.receive", kind: message})
 
     def _comes(self, item: Any) -> None:
-        if callable(item):  # a pong, half way
-            self._up.send(item)
+        if callable(item):  # a ping
+            if self.pongs:
+                self._up.send(item)
         elif self.closed is None:
             self.phone.take(item)
 
     def _ping(self, ponged: Any) -> None:
-        if not self.pongs:
-            return
-        clock, network = self.exchange.clock, vars(self._down)
-        clock.call_later(2 * network["_delay_ms"] + network["_jitter_ms"], ponged)
+        self._down.send(ponged)
 
     def _abort(self) -> None:
         self.aborted = True
         self.cut()
+
+    def hang_up(self) -> None:
+        """The caller hangs up: the vendor says so, or closes the stream."""
+        phone = self.phone
+        if phone.far.stops:
+            phone.say(phone.far.stop(phone.call_id, phone.stream))
+        else:
+            self._up.send({"type": "websocket.disconnect", "code": 1000})
+        phone.stop()
 
     def cut(self) -> None:
         """The connection is lost."""

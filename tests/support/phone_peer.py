@@ -1,14 +1,8 @@
-"""The far end of a telephone call, on the vendors' real wires: what plays, what marks, what clears.
+"""The far end of a telephone call: what plays, what marks, what clears; and a network to it.
 
-It shares nothing with the server: messages, µ-law and signatures are written here once more, from
-the vendors' pages. It runs by any clock, and plays to the millisecond; what a caller heard is in
-its samples.
+It runs by any clock, and plays to a few milliseconds; what a caller heard is in its samples.
 """
 
-import base64
-import hashlib
-import hmac
-import json
 import random
 from collections import deque
 from collections.abc import Callable
@@ -18,159 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.support.phone_vendors import FarEnd
 from voxwire_protocol.clocks import Clock, Timer
 
-__all__ = ["SPELLINGS", "Network", "Phone", "Spelling", "twilio_signature"]
+__all__ = ["Cleared", "Network", "Phone"]
 
 TICK_MS = 5
-FRAME_MS = 20
-
-
-# sound
-
-
-def _expand(code: int) -> int:
-    """G.711 µ-law, table 2a: a code as a sample."""
-    code = ~code & 0xFF
-    magnitude = ((2 * (code & 15) + 33) << (code >> 4 & 7)) - 33
-    return (-magnitude if code & 0x80 else magnitude) * 4
-
-
-MU_SAMPLES = np.array([_expand(code) for code in range(256)], np.int32)
-_ORDER = np.argsort(MU_SAMPLES, kind="stable")
-_BOUNDS = (MU_SAMPLES[_ORDER][1:] + MU_SAMPLES[_ORDER][:-1]) / 2
-
-
-def mu_written(samples: NDArray[Any]) -> bytes:
-    """The nearest code of each sample."""
-    return _ORDER[np.searchsorted(_BOUNDS, samples)].astype(np.uint8).tobytes()
-
-
-def mu_read(data: bytes) -> NDArray[np.int16]:
-    return MU_SAMPLES[np.frombuffer(data, np.uint8)].astype(np.int16)
-
-
-def plain_written(samples: NDArray[Any]) -> bytes:
-    return np.asarray(samples).astype("<i2").tobytes()
-
-
-def plain_read(data: bytes) -> NDArray[np.int16]:
-    return np.frombuffer(data, "<i2").astype(np.int16)
-
-
-# what vendors write
-
-
-def twilio_signature(token: str, url: str, form: dict[str, str] | None = None) -> str:
-    """Of a request: HMAC-SHA1 of the URL and of every field behind it, sorted by name."""
-    signed = url + "".join(name + value for name, value in sorted((form or {}).items()))
-    return base64.b64encode(
-        hmac.new(token.encode(), signed.encode("utf-8"), hashlib.sha1).digest()
-    ).decode()
-
-
-@dataclass(frozen=True)
-class Spelling:
-    """How one vendor writes.
-
-    Attributes:
-        name: The vendor's.
-        rate: Of its sound, Hz.
-        write: Makes sound of samples.
-        read: Makes samples of sound.
-        cleared: What becomes of marks that are cleared: whether they come back.
-        idle_marks: Whether a mark with nothing before it comes back.
-    """
-
-    name: str
-    rate: int = 8000
-    write: Callable[[NDArray[Any]], bytes] = mu_written
-    read: Callable[[bytes], NDArray[np.int16]] = mu_read
-    cleared: bool = True
-    idle_marks: bool = True
-
-    def begins(self, call_id: str, stream: str, ticket: str, **more: str) -> list[str]:
-        """The messages before the first sound."""
-        given = {"ticket": ticket, **more}
-        match self.name:
-            case "twilio":
-                start = {
-                    "streamSid": stream,
-                    "accountSid": "AC0",
-                    "callSid": call_id,
-                    "tracks": ["inbound"],
-                    "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-                    "customParameters": given,
-                }
-                first = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
-                second = {
-                    "event": "start",
-                    "sequenceNumber": "1",
-                    "start": start,
-                    "streamSid": stream,
-                }
-                return [json.dumps(first), json.dumps(second)]
-            case _:
-                raise NotImplementedError(self.name)
-
-    def voice(self, samples: NDArray[Any], number: int, stream: str) -> str | bytes:
-        """A piece of the caller's voice."""
-        payload = base64.b64encode(self.write(samples)).decode()
-        media: dict[str, Any] = {
-            "track": "inbound",
-            "chunk": str(number),
-            "timestamp": str((number - 1) * FRAME_MS),
-            "payload": payload,
-        }
-        sequence = str(number + 1)
-        return json.dumps(
-            {"event": "media", "sequenceNumber": sequence, "media": media, "streamSid": stream}
-        )
-
-    def key(self, digit: str, stream: str) -> str:
-        """A key that the caller presses."""
-        pressed = {"track": "inbound_track", "digit": digit}
-        return json.dumps({"event": "dtmf", "streamSid": stream, "dtmf": pressed})
-
-    def played(self, name: str, stream: str) -> str:
-        """All before a mark was played."""
-        return json.dumps({"event": "mark", "streamSid": stream, "mark": {"name": name}})
-
-    def stops(self, call_id: str, stream: str) -> str:
-        """The caller has hung up."""
-        return json.dumps(
-            {
-                "event": "stop",
-                "streamSid": stream,
-                "stop": {"accountSid": "AC0", "callSid": call_id},
-            }
-        )
-
-    def understand(self, message: str | bytes, stream: str) -> tuple[str, Any]:
-        """What the server says: ``sound`` and its samples, ``mark`` and its name, ``clear``.
-
-        Raises:
-            AssertionError: The vendor would close the stream for it.
-        """
-        assert isinstance(message, str), "31950: a binary message"
-        said = json.loads(message)
-        assert said["streamSid"] == stream
-        match said["event"]:
-            case "media":
-                assert set(said) == {"event", "streamSid", "media"}
-                return "sound", self.read(base64.b64decode(said["media"]["payload"], validate=True))
-            case "mark":
-                return "mark", str(said["mark"]["name"])
-            case "clear":
-                return "clear", None
-            case other:
-                raise AssertionError(f"31951: {other}")
-
-
-SPELLINGS = {spelling.name: spelling for spelling in (Spelling("twilio"),)}
-
-
-# the network
 
 
 class Network:
@@ -193,9 +40,9 @@ class Network:
         jitter_ms: float = 0.0,
         seed: int = 0,
     ) -> None:
+        self.delay_ms = delay_ms
         self._clock = clock
         self._deliver = deliver
-        self._delay_ms = delay_ms
         self._jitter_ms = jitter_ms
         self._random = random.Random(seed)
         self._under_way: deque[tuple[float, Any]] = deque()
@@ -204,7 +51,7 @@ class Network:
 
     def send(self, item: Any) -> None:
         """Have it arrive later."""
-        due = self._clock.now_ms() + self._delay_ms + self._random.random() * self._jitter_ms
+        due = self._clock.now_ms() + self.delay_ms + self._random.random() * self._jitter_ms
         self._last_ms = max(self._last_ms, due)
         self._under_way.append((self._last_ms, item))
         if self._timer is None:
@@ -229,9 +76,6 @@ class Network:
         self._under_way.clear()
 
 
-# the telephone
-
-
 @dataclass
 class Cleared:
     """A ``clear`` as the far end saw it.
@@ -250,7 +94,7 @@ class Phone:
     """The vendor's end of a stream, with a telephone behind it.
 
     Args:
-        spelling: How the vendor writes.
+        far: How the vendor behaves.
         clock: The clock to run by.
         say: Sends a message to the server.
         call_id: The vendor's name of the call.
@@ -259,17 +103,19 @@ class Phone:
     Attributes:
         cleared: The clears that came.
         marks: Names and places (samples of what was heard) of the marks that were played.
+        send_piece: Sends a piece of the caller's voice; of a vendor without order, in any.
     """
 
-    spelling: Spelling
+    far: FarEnd
     clock: Clock
     say: Callable[[str | bytes], object]
     call_id: str = "CA0"
     stream: str = "MZ0"
-    cleared: list[Cleared] = field(default_factory=list)
-    marks: list[tuple[str, int]] = field(default_factory=list)
+    cleared: list[Cleared] = field(default_factory=list[Cleared])
+    marks: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
 
     def __post_init__(self) -> None:
+        self.send_piece: Callable[[str | bytes], object] = self.say
         self._queue: deque[Any] = deque()
         self._heard: list[NDArray[np.int16]] = []
         self._num_heard = 0
@@ -281,9 +127,9 @@ class Phone:
 
     # the caller
 
-    def dial(self, ticket: str, **parameters: str) -> None:
+    def dial(self, sent: dict[str, str]) -> None:
         """Begin the stream."""
-        for message in self.spelling.begins(self.call_id, self.stream, ticket, **parameters):
+        for message in self.far.begins(self.call_id, self.stream, sent):
             self.say(message)
         self._began_ms = self.clock.now_ms()
         self._tick()
@@ -300,12 +146,7 @@ class Phone:
     def press(self, digits: str) -> None:
         """Press keys."""
         for digit in digits:
-            self.say(self.spelling.key(digit, self.stream))
-
-    def hang_up(self) -> None:
-        """End the call."""
-        self.say(self.spelling.stops(self.call_id, self.stream))
-        self.stop()
+            self.say(self.far.key(digit, self.stream))
 
     def stop(self) -> None:
         """Do nothing any more."""
@@ -323,50 +164,52 @@ class Phone:
     def waiting_ms(self) -> float:
         """What it has and has not played."""
         self._advance()
-        waiting = sum(len(item) for item in self._queue if not isinstance(item, str))
-        return waiting * 1000 / self.spelling.rate
+        return self._waiting * 1000 / self.far.rate
+
+    @property
+    def _waiting(self) -> int:
+        return sum(len(item) for item in self._queue if not isinstance(item, str))
 
     # the wire
 
     def take(self, message: str | bytes) -> None:
         """A message of the server arrives."""
         self._advance()
-        kind, what = self.spelling.understand(message, self.stream)
+        kind, what = self.far.understand(message, self.stream)
         if kind == "sound":
             self._queue.append(what)
         elif kind == "mark":
-            if self.waiting_ms or self.spelling.idle_marks:
+            if self._waiting or self.far.sends_idle:
                 self._queue.append(what)
             self._reach()
         else:
             self._clear()
 
     def _clear(self) -> None:
-        dropped = sum(len(item) for item in self._queue if not isinstance(item, str))
-        self.cleared.append(Cleared(self._num_heard, dropped))
+        self.cleared.append(Cleared(self._num_heard, self._waiting))
         for item in self._queue:
-            if isinstance(item, str) and self.spelling.cleared:
-                self.say(self.spelling.played(item, self.stream))
+            if isinstance(item, str) and self.far.sends_cleared:
+                self.say(self.far.played(item, self.stream))
         self._queue.clear()
 
     def _tick(self) -> None:
         self._advance()
-        if self._ticks * TICK_MS % FRAME_MS == 0:
+        if self._ticks * TICK_MS % self.far.voice_ms == 0:
             self._send_voice()
         self._ticks += 1
         due_ms = self._began_ms + self._ticks * TICK_MS
         self._timer = self.clock.call_later(max(0.0, due_ms - self.clock.now_ms()), self._tick)
 
     def _send_voice(self) -> None:
-        size = self.spelling.rate * FRAME_MS // 1000
+        size = self.far.rate * self.far.voice_ms // 1000
         frame, self._voice = self._voice[:size], self._voice[size:]
         self._pieces += 1
         padded = np.pad(frame, (0, size - len(frame)))
-        self.say(self.spelling.voice(padded, self._pieces, self.stream))
+        self.send_piece(self.far.voice(padded, self._pieces, self.stream))
 
     def _advance(self) -> None:
         """Play until now."""
-        until = int((self.clock.now_ms() - self._began_ms) * self.spelling.rate / 1000)
+        until = int((self.clock.now_ms() - self._began_ms) * self.far.rate / 1000)
         while self._num_heard < until:
             self._reach()
             left = until - self._num_heard
@@ -387,4 +230,4 @@ class Phone:
         while self._queue and isinstance(self._queue[0], str):
             name = self._queue.popleft()
             self.marks.append((name, self._num_heard))
-            self.say(self.spelling.played(name, self.stream))
+            self.say(self.far.played(name, self.stream))

@@ -220,7 +220,16 @@ class Settings(BaseSettings):
     """Memory that files of all sessions take together until their bots have them, bytes."""
     phone_twilio_token: str = Field(default="", repr=False)
     """Auth token of a Twilio account whose calls come to ``/phone/twilio``; two, separated by a
-    comma, while one takes the other's place; empty = none come."""
+    comma, while one takes the other's place; empty = none come. So it is for all vendors."""
+    phone_telnyx_key: str = ""
+    """Public key of a Telnyx account, base64, whose calls come to ``/phone/telnyx``."""
+    phone_plivo_token: str = Field(default="", repr=False)
+    """Auth token of a Plivo account whose calls come to ``/phone/plivo``."""
+    phone_exotel: str = Field(default="", repr=False)
+    """How an Exotel account is known whose calls come to ``/phone/exotel``, which signs nothing:
+    ``user:password``, addresses and networks, separated by commas."""
+    phone_vonage_secret: str = Field(default="", repr=False)
+    """Signature secret of a Vonage account whose calls come to ``/phone/vonage``."""
     answer_timeout_ms: int = Field(default=15_000, ge=0)
     """How long the services that owe an answer may be silent; 0 = for ever, milliseconds."""
     drain_ms: int = Field(default=30_000, ge=0, le=3_600_000)

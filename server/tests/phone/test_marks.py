@@ -8,7 +8,7 @@ def measured(rtt_ms: float) -> Marks:
     """Marks of a line with that round trip."""
     marks = Marks()
     while name := marks.probe(0.0):
-        marks.came(name, rtt_ms)
+        assert marks.came(name, rtt_ms) is None
     assert marks.rtt_ms == rtt_ms
     return marks
 
@@ -94,7 +94,29 @@ def test_a_line_that_sends_no_idle_mark_back_is_measured_otherwise() -> None:
     assert marks.probe(0.0) == ""
     begin, end = say(marks, 0, 100, 0.0)
     assert (begin, bool(end)) == ("", True)
-    marks.trip(70.0)
+    marks.pinged(70.0)
     _, last = say(marks, 100, 300, 0.0)
     assert marks.came(end, 200.0) == Report(135, playing=True)
     assert marks.came(last, 500.0) == Report(300, playing=False)
+
+
+def test_a_line_that_was_said_to_send_idle_marks_back_and_does_not_is_pinged() -> None:
+    marks = Marks()
+    assert marks.probe(0.0)
+    marks.pinged(60.0)
+    begin, end = say(marks, 1000, 1100, 5000.0)
+    assert begin
+    assert say(marks, 1100, 1200, 5010.0)[0] == ""
+    assert marks.came(end, 5160.0) == Report(1130, playing=True)
+    assert marks.cut(5170.0) == 1170
+
+
+def test_a_stretch_whose_marks_are_lost_is_over_a_second_after_its_sound() -> None:
+    marks = measured(80.0)
+    say(marks, 0, 500, 0.0)
+    assert say(marks, 500, 1000, 100.0)[0] == ""
+    assert say(marks, 5000, 5100, 2070.0)[0] == ""
+    marks = measured(80.0)
+    say(marks, 0, 1000, 0.0)
+    assert say(marks, 5000, 5100, 2081.0)[0]
+    assert marks.cut(2181.0 - 50) == 5050

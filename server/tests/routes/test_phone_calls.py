@@ -10,7 +10,15 @@ from voxwire_protocol import wire
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.session.session import Session
 
-NETWORKS = pytest.mark.parametrize("delay_ms", [10, 40, 120])
+NETWORKS = pytest.mark.parametrize(
+    ("vendor", "delay_ms"),
+    [
+        *(("twilio", 10), ("twilio", 40), ("twilio", 120)),
+        *(("telnyx", 40), ("plivo", 40), ("exotel", 40), ("vonage", 40)),
+    ],
+)
+MORE_MS = {"exotel": 100, "vonage": 20}
+"""What a vendor may be worse by: its pieces are long, or what it measures the way by is."""
 REPORTED = wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
 
 
@@ -26,10 +34,10 @@ class Calls:
         self.bots.append(ClickingBot(session))
         await self.bots[-1].run()
 
-    async def call(self, **network: float) -> tuple[Line, ClickingBot]:
+    async def call(self, vendor: str, **network: float) -> tuple[Line, ClickingBot]:
         """A call whose path is in use."""
         before = len(self.bots)
-        line = await self.exchange.call(**network)
+        line = await self.exchange.call(vendor, **network)
         while len(self.bots) == before or self.bots[-1].session.path is None:
             await self.time.advance(5)
         await self.time.advance(1000)  # the way is measured
@@ -48,7 +56,7 @@ def heard_ms(line: Line, first: int, start_ms: float) -> float:
     clicks = clicks_in(samples)
     if not clicks:
         return start_ms
-    rate = line.phone.spelling.rate
+    rate = line.phone.far.rate
     waits = line.phone.waiting_ms > 0
     since_ms = (len(samples) - clicks[-1]) * 1000 / rate if waits else 0.0
     return start_ms + (len(clicks) - 1) * CLICK_MS + min(since_ms, CLICK_MS)
@@ -56,9 +64,9 @@ def heard_ms(line: Line, first: int, start_ms: float) -> float:
 
 @NETWORKS
 @in_virtual_time
-async def test_the_position_is_where_the_caller_is(time: VirtualTime, delay_ms: int) -> None:
+async def test_the_position_is_where_the_caller_is(time: VirtualTime, vendor: str, delay_ms: int) -> None:
     calls = Calls(time)
-    line, bot = await calls.call(delay_ms=delay_ms, jitter_ms=20)
+    line, bot = await calls.call(vendor, delay_ms=delay_ms, jitter_ms=20)
     first = len(line.phone.heard)
     bot.say(4000)
     errors: list[float] = []
@@ -68,19 +76,19 @@ async def test_the_position_is_where_the_caller_is(time: VirtualTime, delay_ms: 
             believed = bot.session.voice.heard_ms()
             errors.append(believed - heard_ms(line, first, bot.starts[-1]))
     p5, p50, p95 = np.percentile(errors[4:], [5, 50, 95])
-    print(delay_ms, len(errors), round(p5), round(p50), round(p95))
-    assert abs(p50) <= 15
-    assert -45 <= p5 <= p95 <= 45
+    more_ms = MORE_MS.get(vendor, 0)
+    assert abs(p50) <= 15 + more_ms
+    assert -45 - more_ms <= p5 <= p95 <= 45 + more_ms
     await calls.exchange.close()
 
 
 @NETWORKS
 @in_virtual_time
-async def test_a_cut_is_where_the_caller_stops_to_hear(time: VirtualTime, delay_ms: int) -> None:
+async def test_a_cut_is_where_the_caller_stops_to_hear(time: VirtualTime, vendor: str, delay_ms: int) -> None:
     calls = Calls(time)
     errors: list[float] = []
     for seed in range(8):
-        line, bot = await calls.call(delay_ms=delay_ms, jitter_ms=20, seed=seed)
+        line, bot = await calls.call(vendor, delay_ms=delay_ms, jitter_ms=20, seed=seed)
         first = len(line.phone.heard)
         bot.say(4000)
         await time.advance(150 + 2 * delay_ms + seed * 277)
@@ -90,13 +98,13 @@ async def test_a_cut_is_where_the_caller_stops_to_hear(time: VirtualTime, delay_
         [cleared] = line.phone.cleared
         truth = line.phone.heard[first : cleared.at]
         clicks = clicks_in(truth)
-        rest_ms = (len(truth) - clicks[-1]) / 8
+        rest_ms = (len(truth) - clicks[-1]) * 1000 / line.phone.far.rate
         true_ms = bot.starts[-1] + (len(clicks) - 1) * CLICK_MS + rest_ms
         errors.append(believed - true_ms)
         assert clicks_in(line.phone.heard[cleared.at :]) == []
-        line.phone.hang_up()
+        line.hang_up()
         await bot.session.ended.wait()
-    print(delay_ms, [round(e) for e in errors])
-    assert abs(float(np.median(errors))) <= 15
-    assert max(map(abs, errors)) <= 45
+    more_ms = MORE_MS.get(vendor, 0)
+    assert abs(float(np.median(errors))) <= 15 + more_ms
+    assert max(map(abs, errors)) <= 45 + more_ms
     await calls.exchange.close()

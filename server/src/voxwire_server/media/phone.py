@@ -11,7 +11,6 @@ from voxwire_server.ports import Block, Cut, Format, Formats, PathSink, Report, 
 
 __all__ = ["PhonePath"]
 
-_BLOCK_MS: Final = 20
 _AHEAD_MS: Final = 400
 """What is sent ahead of the caller's ear: a vendor drops it when it is told to."""
 _SPARE_MS: Final = 200
@@ -47,7 +46,7 @@ class PhonePath:
         clock: Clock,
     ) -> None:
         self.path_id = path_id
-        form = Format(_PCM, dialect.encoding.sample_rate, _BLOCK_MS)
+        form = Format(_PCM, dialect.encoding.sample_rate, dialect.block_ms)
         self.formats = Formats(capture=form, playout=form)
         self.marks = Marks(come_back=dialect.marks, echoes=dialect.echoes)
         self._sink = sink
@@ -71,7 +70,7 @@ class PhonePath:
 
     def hear(self, data: bytes) -> None:
         """The caller's voice, as it is written."""
-        self._sink.audio(self._dialect.encoding.decode(data))
+        self._sink.audio(self._dialect.hears.decode(data))
 
     def alive(self) -> None:
         """Something came from the vendor."""
@@ -91,14 +90,14 @@ class PhonePath:
     def _probe(self) -> None:
         name = self.marks.probe(self._clock.now_ms())
         if name:
-            self._link.send_audio(self._dialect.mark(name))
+            self._link.send_event(self._dialect.mark(name))
 
     # the bot's voice
 
     def wake(self) -> None:
         """Send what is due, as the ear goes on."""
         self._disarm()
-        block_samples = self._rate * _BLOCK_MS // 1000
+        block_samples = self._rate * self._dialect.block_ms // 1000
         while not self._closed and self._sound.pending and self._link.takes_audio:
             most_ms = max(_AHEAD_MS, self.marks.rtt_ms + _SPARE_MS)
             ahead_ms = self._sound.ahead_ms - most_ms
@@ -118,7 +117,7 @@ class PhonePath:
         if before:
             self._link.send_audio(dialect.mark(before))
             self._unmarked_ms = 0.0
-        self._link.send_audio(dialect.media(dialect.encoding.encode(block.pcm)))
+        self._link.send_audio(dialect.media(self._written(block.pcm)))
         self.marks.sent(end_ms)
         self._newest_ms, self._behind = start_ms, 0
         self._unmarked_ms += end_ms - start_ms
@@ -128,6 +127,13 @@ class PhonePath:
         if behind:
             self._unmarked_ms, self._behind = 0.0, 1
             self._link.send_audio(dialect.mark(behind))
+
+    def _written(self, pcm: bytes) -> bytes:
+        """PCM as the vendor takes it, filled up with silence where it wants whole units."""
+        encoding, unit = self._dialect.encoding, self._dialect.unit_bytes
+        data = encoding.encode(pcm)
+        short = -len(data) % unit
+        return data + encoding.silence * (short // len(encoding.silence))
 
     def void(self, cut: Cut) -> float | None:
         """Have the vendor drop what it has not played, and say what the caller will have heard."""

@@ -1,14 +1,11 @@
 """The XML that webhooks are answered with. Pure."""
 
-from typing import Final
-from urllib.parse import urlsplit
+from collections.abc import Mapping
 from xml.sax.saxutils import escape, quoteattr
 
 from voxwire_server.phone.vendor import Document
 
-__all__ = ["as_signed", "document", "element"]
-
-_PORTS: Final = {"https": 443, "wss": 443, "http": 80, "ws": 80}
+__all__ = ["document", "element", "stream"]
 
 
 def element(tag: str, *children: str, text: str = "", **attributes: str) -> str:
@@ -24,12 +21,7 @@ def document(*children: str) -> Document:
     return Document("application/xml", head + element("Response", *children))
 
 
-def as_signed(url: str) -> tuple[str, str]:
-    """A URL without its port and with it: vendors sign one or the other (twilio-python #392)."""
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    port = parts.port or _PORTS.get(parts.scheme, 0)
-    return (
-        parts._replace(netloc=host).geturl(),
-        parts._replace(netloc=f"{host}:{port}").geturl(),
-    )
+def stream(url: str, sent: Mapping[str, str], **attributes: str) -> Document:
+    """A document that opens a stream as TwiML and TeXML do, with parameters."""
+    named = [element("Parameter", name=name, value=value) for name, value in sent.items()]
+    return document(element("Connect", element("Stream", *named, url=url, **attributes)))

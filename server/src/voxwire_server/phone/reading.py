@@ -24,6 +24,7 @@ __all__ = [
     "parameters_of",
     "party_of",
     "text_of",
+    "texts_of",
 ]
 
 _MAX_NAME_CHARS: Final = 256
@@ -88,8 +89,12 @@ def number_of(members: Mapping[str, Any], name: str) -> int:
 def parameters_of(members: Mapping[str, Any], name: str) -> dict[str, str]:
     """A member with texts by name; of what is too much, or no text, nothing."""
     found = members.get(name)
-    pairs = cast("dict[str, Any]", found).items() if isinstance(found, dict) else ()
-    texts = {k: v for k, v in pairs if isinstance(v, str) and len(k) <= _MAX_NAME_CHARS}
+    return texts_of(cast("dict[str, Any]", found) if isinstance(found, dict) else {})
+
+
+def texts_of(members: Mapping[str, Any]) -> dict[str, str]:
+    """The members that are texts; of what is too much, or too long, nothing."""
+    texts = {k: v for k, v in members.items() if isinstance(v, str) and len(k) <= _MAX_NAME_CHARS}
     short = [(k, v) for k, v in texts.items() if len(v) <= _MAX_VALUE_CHARS]
     return dict(short[:_MAX_PARAMETERS])
 

@@ -18,6 +18,8 @@ class EventDialect:
     """
 
     encoding: Encoding = MULAW
+    hears: Encoding = MULAW
+    block_ms, unit_bytes = 20, 1
     marks = echoes = True
     stream_name: ClassVar[str] = "streamSid"
     """What messages name the stream by."""

@@ -7,6 +7,9 @@ from typing import Final, NamedTuple, Protocol
 from voxwire_server.phone.g711 import Encoding
 
 __all__ = [
+    "FORM",
+    "FRESH_S",
+    "JSON",
     "TICKET",
     "Audio",
     "Dialect",
@@ -25,6 +28,10 @@ __all__ = [
 
 TICKET: Final = "ticket"
 """Name of the parameter that brings the ticket back."""
+FORM: Final = "application/x-www-form-urlencoded"
+JSON: Final = "application/json"
+FRESH_S: Final = 300
+"""How old a webhook may be that says when it was signed, seconds."""
 
 
 class ForgedError(Exception):
@@ -136,12 +143,18 @@ class Dialect(Protocol):
     """How a vendor writes on the WebSocket of one call.
 
     Attributes:
-        encoding: Of the sound, both ways; known once the stream has begun.
+        encoding: Of the bot's voice.
+        hears: Of the caller's, at the same rate; known once the stream has begun.
+        block_ms: Length of a piece of the bot's voice, milliseconds.
+        unit_bytes: What a piece has whole ones of; the last one is filled up with silence.
         marks: Whether it says when what stands before a mark was played.
         echoes: Whether a mark with nothing before it comes straight back.
     """
 
     encoding: Encoding
+    hears: Encoding
+    block_ms: int
+    unit_bytes: int
     marks: bool
     echoes: bool
 
@@ -172,10 +185,14 @@ class Vendor(Protocol):
     Attributes:
         name: As in the paths of its routes.
         methods: Those that its webhook comes with.
+        body_type: Media type of the body of one that has a body.
+        own_query: Names in the query of a webhook that are the vendor's own.
     """
 
     name: str
     methods: tuple[str, ...]
+    body_type: str
+    own_query: frozenset[str]
 
     def ringing(self, webhook: Webhook, now_s: float) -> Ringing:
         """The call that a webhook announces.
@@ -198,13 +215,13 @@ class Vendor(Protocol):
         """
         ...
 
-    def answer(self, url: str, ticket: str, parameters: Mapping[str, str]) -> Document:
+    def answer(self, url: str, ringing: Ringing, sent: Mapping[str, str]) -> Document:
         """The document that opens the stream.
 
         Args:
             url: Of the WebSocket.
-            ticket: What it is to bring along.
-            parameters: What it may bring along, too.
+            ringing: The call.
+            sent: What the stream is to bring along: the ticket, and last what it may leave out.
         """
         ...
 

@@ -26,6 +26,7 @@ from voxwire_protocol.tools import OnInterruption
 from voxwire_server.outgoing import app_json, sendable
 from voxwire_server.pipeline.bot_tools import client_schema, server_schema
 from voxwire_server.pipeline.idle_voice import IDLE_SECS
+from voxwire_server.pipeline.phone import Phone
 from voxwire_server.pipeline.transport import SessionInput, SessionTransport
 from voxwire_server.pipeline.wires import Wires
 from voxwire_server.tools.values import InterruptedTool, LateResult, ToolProgress
@@ -76,6 +77,12 @@ class BotSession:
         except ValueError:
             return {}
         return data if isinstance(data, dict) else {}
+
+    @property
+    def phone(self) -> Phone | None:
+        """The telephone call that the session is; None = its client is a program."""
+        call = self._wires.facts.phone
+        return None if call is None else Phone(call, self._wires)
 
     @property
     def restored(self) -> bool:

@@ -11,7 +11,6 @@ from starlette.requests import ClientDisconnect
 from voxwire_protocol import wire
 
 __all__ = [
-    "FORM",
     "JSON",
     "NO_STORE",
     "RefusedRequestError",
@@ -22,7 +21,6 @@ __all__ = [
 ]
 
 JSON: Final = "application/json"
-FORM: Final = "application/x-www-form-urlencoded"
 _BODY_TIMEOUT_MS: Final = 5000
 NO_STORE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 

@@ -31,7 +31,7 @@ from voxwire_server.phone.vendor import (
 )
 from voxwire_server.ports import PhoneCall, SessionFacts
 from voxwire_server.proxies import PublicUrl
-from voxwire_server.routes.bodies import FORM, NO_STORE, RefusedRequestError, read_body
+from voxwire_server.routes.bodies import NO_STORE, RefusedRequestError, read_body
 from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.phone_call import PhoneArrival, data_of, serve
 from voxwire_server.routes.sockets import SocketControl
@@ -145,13 +145,13 @@ class PhoneDoor:
         else:
             text = self._tickets.make(vendor.name, ringing, bot=admission.bot, now_s=now_s)
             url = f"{self._public.websocket}/phone/{vendor.name}/media"
-            document = vendor.answer(url, text, _parameters(query))
+            document = vendor.answer(url, ringing, {TICKET: text, **_parameters(vendor, query)})
         return Response(document.text, media_type=document.media_type, headers=NO_STORE)
 
     async def _read(self, vendor: Vendor, request: Request) -> Webhook:
         body = b""
         if request.method == "POST":
-            body = await read_body(request, _MAX_BODY_BYTES, FORM)
+            body = await read_body(request, _MAX_BODY_BYTES, vendor.body_type)
         return Webhook(
             method=request.method,
             url=self._url(self._public.http, f"/phone/{vendor.name}", request.scope),
@@ -304,12 +304,13 @@ def _query_of(scope: Any) -> dict[str, str]:
     return {name: values[0] for name, values in found.items()}
 
 
-def _parameters(query: dict[str, str]) -> dict[str, str]:
+def _parameters(vendor: Vendor, query: dict[str, str]) -> dict[str, str]:
     """What the webhook's URL says besides the bot, for the stream to bring along."""
     named = [
         (name, value)
         for name, value in query.items()
-        if name != TICKET and 0 < len(name) + len(value) <= _MAX_PARAMETER_CHARS
+        if name not in {TICKET, *vendor.own_query}
+        and 0 < len(name) + len(value) <= _MAX_PARAMETER_CHARS
     ]
     return dict(named[:_MAX_PARAMETERS])
 

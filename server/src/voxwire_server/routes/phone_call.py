@@ -11,6 +11,7 @@ from voxwire_server.control.link import ControlLink
 from voxwire_server.control.none import NoChannel
 from voxwire_server.lifecycle import Event
 from voxwire_server.media.phone import PhonePath
+from voxwire_server.phone.order import Order
 from voxwire_server.phone.vendor import Audio, Dialect, Keys, Mark, Stopped, WireError
 from voxwire_server.ports import ControlChannel
 from voxwire_server.routes.entrance import Receive, Send
@@ -26,6 +27,9 @@ _LOOK_MS: Final = 1000
 """How often the vendor is looked after: is anything coming, and how far is it?"""
 _MESSAGES_A_TURN: Final = 64
 _CLOSE_SECS: Final = 2.0
+_LOST: Final = 1006
+_ENDED: Final = (1000, 1001, 1005)
+"""Codes that a vendor closes with when a call is over (RFC 6455 §7.4.1); not all say so before."""
 _SILENT: Final = 4000 + wire.ErrorCode.ERROR_CODE_TIMEOUT
 
 
@@ -55,7 +59,7 @@ class PhoneArrival:
         self._path: PhonePath | None = None
         self._alive_at_ms = 0.0
         self._pinged_at_ms: float | None = None
-        self._stopped = False
+        self._order = Order()
 
     # the front door's side (ticket.Arrival)
 
@@ -78,7 +82,7 @@ class PhoneArrival:
         self._alive_at_ms = session.now_ms()
         session.path_opened(path)
         path.begin()
-        session.clock.call_later(_LOOK_MS, self._look)
+        self._look()
 
     def coming(self, session: Session) -> Event | None:
         """It never comes back."""
@@ -103,22 +107,26 @@ class PhoneArrival:
                 _log.warning("a message is left out: %s", error, extra={"session": session.id})
             return
         match said:
-            case Audio(data):
-                path.hear(data)
+            case Audio(data, number):
+                for piece in self._order.take(data, number):
+                    path.hear(piece)
             case Mark(name):
                 path.marked(name)
             case Keys(digits):
                 path.press(digits)
             case Stopped():
-                self._stopped = True
                 session.end(wire.EndReason.END_REASON_CLIENT)
             case _:
                 path.alive()
 
-    def gone(self) -> None:
-        """The socket is gone: the caller has hung up, or the vendor was lost."""
+    def gone(self, code: int = _LOST) -> None:
+        """The socket is gone: the vendor has closed it as a call ends, or was lost."""
         session = self._session
-        if session is not None and not session.over:
+        if session is None or session.over:
+            return
+        if code in _ENDED:
+            session.end(wire.EndReason.END_REASON_CLIENT)
+        else:
             session.lost(self._alive_at_ms)
 
     def _look(self) -> None:
@@ -140,8 +148,7 @@ class PhoneArrival:
         if session is None or path is None or self._pinged_at_ms is None:
             return
         self._alive_at_ms = session.now_ms()
-        if self._dialect.marks and not self._dialect.echoes:
-            path.marks.trip(self._alive_at_ms - self._pinged_at_ms)
+        path.marks.pinged(self._alive_at_ms - self._pinged_at_ms)
         self._pinged_at_ms = None
         path.alive()
 
@@ -149,15 +156,17 @@ class PhoneArrival:
 async def serve(session: Session, call: PhoneArrival, receive: Receive) -> None:
     """Carry the session until the socket is gone."""
     loop, link = asyncio.get_running_loop(), call.link
+    reading = loop.create_task(_read(call, receive))
     tasks: set[asyncio.Task[Any]] = {
         loop.create_task(link.write()),
-        loop.create_task(_read(call, receive)),
+        reading,
         loop.create_task(_closed(link)),
     }
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        call.gone()
+        read = reading.done() and not reading.cancelled() and reading.exception() is None
+        call.gone(reading.result() if read else _LOST)
         for task in tasks:
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
@@ -166,14 +175,16 @@ async def serve(session: Session, call: PhoneArrival, receive: Receive) -> None:
         link.release()
 
 
-async def _read(call: PhoneArrival, receive: Receive) -> None:
+async def _read(call: PhoneArrival, receive: Receive) -> int:
+    """Read until the socket is gone; the code that the vendor closed it with."""
     for number in count(1):
         event = await receive()
         if event["type"] == "websocket.disconnect":
-            return
+            return int(event.get("code") or _LOST)
         call.receive(data_of(event))
         if number % _MESSAGES_A_TURN == 0:
             await asyncio.sleep(0)
+    return _LOST
 
 
 async def _closed(link: ControlLink) -> None:

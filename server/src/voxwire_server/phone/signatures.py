@@ -1,0 +1,163 @@
+"""How vendors sign: each scheme as the vendor's page or its own SDK has it. Pure."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import json
+from collections.abc import Iterable
+from typing import Any, Final, cast
+from urllib.parse import parse_qsl, urlsplit
+
+import jwt
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from voxwire_server.phone.vendor import FRESH_S, ForgedError, Webhook
+from voxwire_server.strict_json import load_json
+
+__all__ = [
+    "Known",
+    "as_signed",
+    "check_fresh",
+    "is_one_of",
+    "is_signed",
+    "payload_of",
+    "plivo",
+    "twilio",
+]
+
+_PORTS: Final = {"https": 443, "wss": 443, "http": 80, "ws": 80}
+
+Fields = Iterable[tuple[str, str]]
+
+
+def as_signed(url: str) -> tuple[str, str]:
+    """A URL without its port and with it: vendors sign one or the other (twilio-python #392)."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    port = parts.port or _PORTS.get(parts.scheme, 0)
+    with_port = parts._replace(netloc=f"{host}:{port}").geturl()
+    return parts._replace(netloc=host).geturl(), with_port
+
+
+def is_one_of(given: Iterable[str], good: Iterable[str]) -> bool:
+    """Whether something that was given is good, in constant time."""
+    expected = [each.encode() for each in good]
+    return any(hmac.compare_digest(each.encode(), one) for each in given for one in expected)
+
+
+def check_fresh(signed_at_s: float, now_s: float) -> None:
+    """Hold when something was signed against the clock.
+
+    Raises:
+        ForgedError: It was more than 300 s ago, or in future.
+    """
+    if not abs(now_s - signed_at_s) <= FRESH_S:
+        raise ForgedError(f"not signed within {FRESH_S} s")
+
+
+def twilio(token: str, url: str, fields: Fields) -> str:
+    """HMAC-SHA1 of the URL and of the fields, sorted, once each (twilio.com/docs/usage/security)."""
+    signed = url + "".join(name + value for name, value in sorted(set(fields)))
+    return base64.b64encode(hmac.digest(token.encode(), signed.encode(), "sha1")).decode()
+
+
+def plivo(token: str, url: str, fields: Fields, nonce: str) -> str:
+    """Version 3: HMAC-SHA256 of the URL with its query sorted, the fields sorted, and a nonce
+    (plivo-python, ``utils/signature_v3.py``).
+    """
+    parts, pairs = urlsplit(url), sorted(fields)
+    query = "&".join(f"{n}={v}" for n, v in sorted(parse_qsl(parts.query, keep_blank_values=True)))
+    signed = parts._replace(query="", fragment="").geturl()
+    signed += f"?{query}" if query or pairs else ""
+    signed += "." if query and pairs else ""
+    signed += "".join(name + value for name, value in pairs)
+    digest = hmac.digest(token.encode(), f"{signed}.{nonce}".encode(), hashlib.sha256)
+    return base64.b64encode(digest).decode()
+
+
+class Known:
+    """Who is known by a password or an address.
+
+    Args:
+        entries: ``user:password`` (basic authentication), addresses, networks.
+
+    Raises:
+        ValueError: There are none, or one is none of these.
+    """
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        self._basic: list[str] = []
+        self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+        for entry in entries:
+            try:
+                self._networks.append(ipaddress.ip_network(entry))
+            except ValueError:
+                if not all(entry.partition(":")):
+                    raise ValueError("neither user:password nor an address") from None
+                self._basic.append(f"Basic {base64.b64encode(entry.encode()).decode()}")
+        if not (self._basic or self._networks):
+            raise ValueError("neither user:password nor an address")
+
+    def has(self, authorization: str, address: str) -> bool:
+        """Whether a request is of somebody who is known, by its header or by where it comes from."""
+        if is_one_of([authorization], self._basic):
+            return True
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(found in network for network in self._networks)
+
+
+def is_signed(keys: Iterable[Ed25519PublicKey], signed: bytes, given: str) -> bool:
+    """Whether one of the keys has made a signature (Ed25519, base64)."""
+    for key in keys:
+        try:
+            key.verify(base64.b64decode(given, validate=True), signed)
+        except (InvalidSignature, binascii.Error, ValueError):
+            continue
+        return True
+    return False
+
+
+def payload_of(webhook: Webhook, secrets: Iterable[str], now_s: float) -> tuple[dict[str, Any], str]:
+    """What a request says that a JWT (HS256 alone) goes with (Vonage, "Signed webhooks").
+
+    Args:
+        webhook: The request: of a GET the query is signed, as JSON in its order; else the body.
+        secrets: Those that may have signed it.
+        now_s: Seconds since the epoch.
+
+    Returns:
+        Its members, and what is good once.
+
+    Raises:
+        ForgedError: It is not signed, not fresh, or not what was signed.
+    """
+    scheme, _, token = webhook.headers.get("authorization", "").partition(" ")
+    claims = _claims_of(token.strip(), secrets) if scheme.lower() == "bearer" else {}
+    if not isinstance(claims.get("iat"), int | float):
+        raise ForgedError("no JWT of ours")
+    check_fresh(claims["iat"], now_s)
+    query = dict(parse_qsl(urlsplit(webhook.url).query, keep_blank_values=True))
+    said: object = query
+    signed = json.dumps(query, separators=(",", ":"), ensure_ascii=False).encode()
+    if webhook.method != "GET":
+        said, signed = load_json(webhook.body), webhook.body
+    if claims.get("payload_hash") != hashlib.sha256(signed).hexdigest():
+        raise ForgedError("what was signed is not what came")
+    members = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+    return members, str(claims.get("jti") or token)
+
+
+def _claims_of(token: str, secrets: Iterable[str]) -> dict[str, Any]:
+    lenient = {"verify_iat": False, "verify_aud": False}  # its age is looked at by check_fresh
+    for secret in secrets:
+        try:
+            return jwt.decode(token, secret, algorithms=["HS256"], options=lenient)
+        except jwt.InvalidTokenError:
+            continue
+    return {}

@@ -1,0 +1,52 @@
+"""What vendors have in common: a webhook announces a call by three fields. Pure."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from voxwire_server.phone import reading
+from voxwire_server.phone.documents import document, element
+from voxwire_server.phone.vendor import FORM, Dialect, Document, Ringing
+
+__all__ = ["WebhookVendor"]
+
+
+class WebhookVendor:
+    """A part of a :class:`~voxwire_server.phone.vendor.Vendor`."""
+
+    methods: tuple[str, ...] = ("POST",)
+    body_type: str = FORM
+    own_query: frozenset[str] = frozenset()
+    fields: ClassVar[tuple[str, str, str]] = ("CallSid", "From", "To")
+    """What names the call, who calls, and who is called."""
+    speaks: ClassVar[type[Dialect]]
+    """How it writes on a WebSocket."""
+
+    def call_of(self, form: Mapping[str, str], proof: str) -> Ringing:
+        """The call that a form announces.
+
+        Args:
+            form: Its fields.
+            proof: What is good once.
+
+        Raises:
+            ForgedError: It announces none.
+        """
+        call_id, caller, called = self.fields
+        return Ringing(
+            call_id=reading.field_of(form, call_id),
+            caller=reading.party_of(form, caller),
+            called=reading.party_of(form, called),
+            proof=proof.encode(),
+        )
+
+    def may_open(self, url: str, headers: Mapping[str, str]) -> bool:
+        """Whoever comes: what is signed there is documented nowhere; the ticket says whose it is."""
+        return True
+
+    def busy(self) -> Document:
+        """Turn the call away with a busy tone."""
+        return document(element("Reject", reason="busy"))
+
+    def dialect(self) -> Dialect:
+        """How it writes on the WebSocket of one more call."""
+        return self.speaks()

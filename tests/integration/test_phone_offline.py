@@ -1,0 +1,130 @@
+"""A whole call on real sockets: the offline bot, and a caller who speaks, interrupts, presses keys."""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pipecat.frames.frames import Frame, InputDTMFFrame
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from tests.support.phone_socket import PUBLIC, dialled
+from tests.support.phone_vendors import TOKEN
+from tests.support.waiting import PATIENT, until
+from voxwire_server import BotSession
+from voxwire_server.bots.offline import bot as offline
+from voxwire_server.bots.offline.phrases import render_pcm
+from voxwire_server.bots.registry import LoadedBot
+from voxwire_server.testing import running_server
+
+RATE = 8000
+KEY = "k" * 40
+NETWORK = {"delay_ms": 40, "jitter_ms": 20}
+
+
+class _Ears(FrameProcessor):
+    """Stands behind the input of a pipeline and notes the keys."""
+
+    def __init__(self, keys: list[str]) -> None:
+        super().__init__()
+        self._keys = keys
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, InputDTMFFrame):
+            self._keys.append(frame.button.value)
+        await self.push_frame(frame, direction)
+
+
+@dataclass
+class Inside:
+    """What the bot knows."""
+
+    keys: list[str] = field(default_factory=list[str])
+    context: LLMContext = field(default_factory=LLMContext)
+    session: BotSession | None = None
+
+    def said(self, role: str) -> list[str]:
+        """What stands in its context of one side."""
+        messages: list[Any] = list(self.context.get_messages())
+        return [str(m["content"]) for m in messages if m["role"] == role and m.get("content")]
+
+
+class _Watched(BotSession):
+    """The offline bot's session; its pipeline has a probe, its context is shown."""
+
+    inside: Inside
+
+    def aggregators(self, context: LLMContext, **user_params: Any) -> Any:
+        self.inside.context = context
+        return super().aggregators(context, **user_params)
+
+    async def run(self, processors: Sequence[FrameProcessor], **options: Any) -> None:
+        first, *rest = processors
+        await super().run([first, _Ears(self.inside.keys), *rest], **options)
+
+
+def watched(inside: Inside) -> LoadedBot:
+    """The offline bot, looked into."""
+
+    async def bot(session: BotSession) -> None:
+        call = session.phone  # None: its client is a program
+        if call is not None:
+            print(f"{call.caller or 'somebody'} calls {call.called}")
+        session.__class__ = _Watched
+        vars(session)["inside"] = inside
+        inside.session = session
+        await offline.bot(session)
+
+    return LoadedBot(name="offline", run=bot, warm=offline.warm, close=offline.close)
+
+
+async def spoken(text: str) -> np.ndarray[Any, Any]:
+    """A sentence over the telephone."""
+    pcm, _ = await render_pcm(text, sample_rate=RATE)
+    return np.frombuffer(pcm, "<i2")
+
+
+async def test_a_caller_asks_interrupts_and_presses_keys() -> None:
+    inside = Inside()
+    settings = {"key": KEY, "public_url": PUBLIC, "phone_twilio_token": TOKEN, **PATIENT}
+    async with running_server(watched(inside), **settings) as server:
+        async with dialled(server.port, now_s=time.time(), **NETWORK) as phone:
+            await until(lambda: np.abs(phone.heard).max(initial=0) > 1000)
+            session = inside.session
+            assert session is not None
+            call = session.phone
+            assert call is not None
+            assert (call.vendor, call.caller, call.called) == ("twilio", "+15550100", "+15550199")
+
+            phone.speak(await spoken("tell me a long story"))  # into the greeting
+            await until(lambda: phone.cleared)
+            await until(lambda: inside.said("user") == ["tell me a long story"])
+            [cut] = phone.cleared
+            assert cut.dropped > 0
+            greeting = inside.said("assistant")[0].split()
+            assert 0 < len(greeting) < 30
+
+            await until(lambda: len(phone.heard) > cut.at + 4 * RATE)
+            phone.speak(await spoken("what time is it"))  # into the story
+            await until(lambda: len(phone.cleared) == 2)
+            await until(lambda: "what time is it" in inside.said("user"))
+            story = phone.heard[cut.at : phone.cleared[1].at]
+            heard_s = np.count_nonzero(np.abs(story.astype(int)) > 200) / RATE
+            remembered = inside.said("assistant")[1].split()
+            assert 1.0 < heard_s / max(1, len(remembered)) * 4 < 6.0  # words of about 0.4 s
+
+            phone.press("4#")
+            await until(lambda: inside.keys == ["4", "#"])
+            await until(lambda: re.search(r"\d|o'clock", inside.said("assistant")[-1]))
+            await call.hang_up()
+            await until(lambda: not server_sessions(server))
+        assert not server_sessions(server)
+
+
+def server_sessions(server: Any) -> int:
+    """How many sessions there are."""
+    return len(server.registry)
