@@ -15,8 +15,8 @@ from steps import ROOT
 
 FOLDERS = ("tests", "protocol/python/tests", "server/tests", "clients/python/tests")
 JS_FOLDERS = ("clients/js/packages", "clients/js/apps", "clients/js/test", "examples")
-LEFT_OUT = ("tests/bench/", "tests/soak/", "tests/walks/")
-"""What `make test` does not run."""
+LEFT_OUT = ("tests/bench/", "tests/soak/", "tests/walks/", "tests/integration/test_cluster_")
+"""What `make test` does not run; the last are runs of `make system` that hold figures."""
 
 CLOCKS = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "time", "time_ns"}
 """Names of functions that read a clock of the machine, `loop.time` among them."""

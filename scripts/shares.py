@@ -204,6 +204,17 @@ SHARES = [
     Share("interop", "example bots", 65, whole("example_bots"), system=True),
     Share("interop", "python examples", 110, whole("python_examples"), system=True),
     Share("interop", "speech to speech", 80, whole("s2s_cuts", "s2s_endings"), system=True),
+    Share(
+        "interop",
+        "cluster",
+        300,
+        whole(
+            *("cluster_crash", "cluster_rolling", "cluster_doors", "cluster_tokens"),
+            *("cluster_engine", "cluster_groups", "cluster_workers"),
+        ),
+        busy=True,
+        system=True,
+    ),
     Share("faults", "doctor", 60, ("tests/faults/test_doctor_apart.py",), system=True),
     Share(
         "faults",

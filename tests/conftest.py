@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -27,6 +27,18 @@ def pytest_configure() -> None:
     defaults = voxwire.Timeouts.__init__.__kwdefaults__
     assert defaults is not None
     defaults["wait_ms"] = DEADLINE_S * 1000  # a busy machine takes longer than 10 s
+
+
+@pytest.fixture(autouse=True)
+def no_step_is_refused(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A client that takes a step that its table of states does not have fails the test."""
+    refused: list[str] = []
+    monkeypatch.setattr(
+        "voxwire._states.ClientStates.refuse",
+        lambda states, step: refused.append(f"{step} while {states.status}"),
+    )
+    yield
+    assert not refused
 
 
 @pytest.fixture(params=TRANSPORTS)

@@ -177,8 +177,23 @@ class Meter:
 async def devices() -> str:
     """What of sound there is, and how a device is named."""
     listed: list[voxwire.DeviceInfo] = voxwire.list_devices()
-    voxwire.connect(URL, microphone=voxwire.Device("USB"), speaker=listed[0].index)
+    voxwire.connect(
+        URL,
+        microphone=voxwire.Device("USB"),
+        speaker=listed[0].index,
+        remember_devices=True,  # from now on microphone=True means these
+    )
     return ", ".join(f"{device.index} {device.name}" for device in listed)
+
+
+async def lobby() -> list[str]:
+    """What to tell the user before he connects."""
+    found: list[voxwire.DeviceStatus] = [*(await voxwire.device_states()).values()]
+    return [
+        f"{status.kind}: {status.reason}; {status.advice}"
+        for status in found
+        if status.state is not voxwire.DeviceReadiness.READY
+    ]
 
 
 async def live(session: voxwire.Session) -> float | None:
@@ -296,6 +311,7 @@ def facts(session: voxwire.Session) -> str:
     cut = voxwire.Feature.INTERRUPT in session.features
     return (
         f"{session.id} with {session.bot} over {session.transport}, {session.connection}; "
+        f"usable: {session.status is voxwire.ClientStatus.READY}; "
         f"files: {takes}; can be cut off: {cut}; listens: {not session.state.user_muted}; "
         f"at {session.position_ms} ms, "
         f"{session.concealed_ms} ms made up, round trip {session.round_trip_ms} ms; "
@@ -309,6 +325,7 @@ async def verbs(session: voxwire.Session) -> None:
     await session.send_context("the user looks at a map")
     await session.send_message("hint", {"colour": "blue"})
     await session.send_dtmf("12#")
+    await session.acknowledged()  # the server has all of that
     if session.accepts is not None:
         await session.send_file("list.txt", "text/plain", b"milk", run=False)
     await session.user_activity()  # he reads the list
@@ -347,6 +364,7 @@ async def main() -> None:
         print(waits(session.latency))
         await session.interrupt()
         await session.close("the tour is over")
+        print(f"closed by the {session.close_reason}")
         print(f"the bot's loudest sample: {await listening}")
 
 

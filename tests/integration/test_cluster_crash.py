@@ -109,6 +109,9 @@ async def test_calls_go_on_when_their_process_is_killed(tmp_path: Path) -> None:
                 show("the oldest word that is not kept, before the kill", [1000 * s for s in lost])
                 show("words kept that were not heard", [unheard(*it) for it in pairs], "words")
                 await asyncio.gather(*(call.ask("what is my name", "Alice") for call in ours))
+                spoke_s = time.monotonic()
+                await asyncio.gather(*(call.tell_a_story(5) for call in ours))  # and it is heard
+                assert all(call.ear.between(spoke_s, time.monotonic(), 0) for call in ours)
                 assert [call.session.id for call in ours] == ids
                 assert not any(call.heard.of(voxwire.SessionEnded) for call in ours)
                 assert {call.session.transport for call in ours[:WEBRTC]} == {"webrtc"}

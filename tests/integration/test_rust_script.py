@@ -30,7 +30,8 @@ def test_the_pins_name_no_registry_and_every_direct_version_exactly() -> None:
     assert "://" not in pins
     packages = re.findall(r"^name = \"(.+)\"\nversion = \"(.+)\"(\nchecksum)?", pins, re.MULTILINE)
     assert {name for name, _, checksum in packages if not checksum} == {
-        *("voxwire-core", "voxwire-ffi", "voxwire-bindgen", "voxwire-client", "voxwire-rs"),
+        *("voxwire-core", "voxwire-ffi", "voxwire-bindgen", "voxwire-client", "voxwire-media"),
+        "voxwire-rs",
     }
     manifest = (WORKSPACE / "Cargo.toml").read_text()
     wanted = re.findall(r"^([\w-]+) = .*\"(=?)(\d+\.\d+\.\d+)\"", manifest, re.MULTILINE)

@@ -1,16 +1,22 @@
-"""The states of the conversation are those of protocol/spec/session.md: no other, no fewer."""
+"""The states of the conversation, and those of a client, are those of protocol/spec/session.md: no
+other, no fewer.
+"""
 
 import copy
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.tables import rows
+from tests.support.tables import cells, rows
+from voxwire._states import STEPS as CLIENT_STEPS
+from voxwire._states import ClientStatus, Step
 from voxwire_protocol import wire
 from voxwire_server.conversation.states import ConversationState
 
+ROOT = Path(__file__).resolve().parents[2]
 _, *ROWS = rows("session.md", "bot")
 STEPS = [
     (state, event.strip(), target)
@@ -122,3 +128,21 @@ def _possible(machine: ConversationState, fact: str) -> bool:
         "bot_started": not machine._speaking,
         "bot_stopped": machine._speaking,
     }.get(fact, True)
+
+
+def test_the_steps_of_a_client_are_those_of_the_table() -> None:
+    heading, *body = rows("session.md", "what happens")
+    assert heading[1:] == list(ClientStatus)
+    assert [row[0] for row in body] == list(Step)
+    table = {
+        (Step(event), ClientStatus(status)): ClientStatus(cell)
+        for (event, status), cell in cells("session.md", "what happens").items()
+        if cell != "—"
+    }
+    assert table == CLIENT_STEPS
+
+
+def test_the_javascript_client_has_the_same_states() -> None:
+    api = (ROOT / "clients/js/packages/client/src/api.ts").read_text("utf-8")
+    union = api.split("export type ClientStatus =")[1].split("\n\n")[0]
+    assert re.findall(r'status: "([a-z]+)"', union) == list(ClientStatus)

@@ -98,11 +98,11 @@ VERBS = {
     ),
     "message": Verb("send_message", lambda s, _: s.send_message("hint", 1), lambda e, _: None),
 }
-READS = {"wait_for"}
-PACED = {"send_file", "call", "play"}
+READS = {"acknowledged", "wait_for"}
+PACED = {"send_file", "call", "play", "user_activity"}
 """Comes at the pace of the server; what it comes behind and before: test_files.py. A request is a
 message that waits for its answer: test_requests.py. What is played comes in real time:
-clients/python/tests/test_play.py.
+clients/python/tests/test_play.py. Activity is told once a second at most: test_user_state.py.
 """
 HERE = {"set_microphone", "set_speaker"}
 """Says nothing to the server: clients/python/tests/test_exchange.py."""

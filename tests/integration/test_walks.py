@@ -10,7 +10,7 @@ from tests.walks.trace import Walk
 ROOT = Path(__file__).parents[2]
 
 VISITED = {
-    "a Hello, until its Welcome": 108,
+    "a Hello, until its Welcome": 112,
     PATH: 35,
     BLOCK: 16,
     "a word, synthesiser to wire": 42,
@@ -21,7 +21,8 @@ VISITED = {
 is among them, so there is room for a few more than a quiet one counts. What a client may send of
 files stands in each Welcome: two more, when its socket is back. What a day may cost is looked at
 when a session begins (three files) and noted when something is sent (three), who may come is asked
-(two), and a Hello passes the places, the pace of starts and the waiting room (four)."""
+(two), and a Hello passes the places, the pace of starts and the waiting room (four). Where a
+session is, and whether another process has it, is asked as well (four)."""
 
 BLOCK_CHAIN = 8
 PATH_CHAIN = 4

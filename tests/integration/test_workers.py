@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import voxwire
+from tests.support.cluster import children, name_of
 from tests.support.engines import MISSING
 from tests.support.following import Following, following
 from tests.support.programs import run
@@ -42,16 +43,6 @@ async def bot(session):
 def written(heard: Following) -> str:
     """What the bot has written."""
     return "".join(event.text for event in heard.of(voxwire.BotResponseText))
-
-
-def children(pid: int) -> list[int]:
-    """Processes that a process has started and that run."""
-    return [int(it) for it in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def name_of(pid: int) -> str:
-    """What a process is called."""
-    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 async def over(*pids: int) -> None:

@@ -15,7 +15,19 @@ import voxwire
 from tests.support.following import Following, following
 from tests.support.replicas import token
 
-__all__ = ["Call", "Ear", "bot_file", "calls", "cpu_s", "percentile", "show", "words_of"]
+__all__ = [
+    "LONG",
+    "Call",
+    "Ear",
+    "bot_file",
+    "calls",
+    "children",
+    "cpu_s",
+    "name_of",
+    "percentile",
+    "show",
+    "words_of",
+]
 
 _BOT: Final = """
 import os
@@ -79,10 +91,12 @@ class Ear:
     def close(self) -> None:
         """Nothing to do."""
 
-    def between(self, since_s: float, until_s: float) -> list[float]:
-        """The silences of more than a word's that ended between two moments, milliseconds."""
+    def between(
+        self, since_s: float, until_s: float, more_than_ms: float = _WORDS_MS
+    ) -> list[float]:
+        """The silences, of more than a word's, that ended between two moments, milliseconds."""
         found = (ms for at_s, ms in self.silences if since_s < at_s <= until_s)
-        return [ms for ms in found if ms > _WORDS_MS]
+        return [ms for ms in found if ms > more_than_ms]
 
 
 class Call:
@@ -177,6 +191,16 @@ def cpu_s(pid: int) -> float:
     """What a process has used of a core, seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started and that run."""
+    return [int(it) for it in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def name_of(pid: int) -> str:
+    """What a process is called."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def words_of(text: str) -> list[str]:

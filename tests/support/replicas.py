@@ -8,9 +8,8 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from tests.support.engines import Engine
 from tests.support.programs import environment
 from voxwire_server.keys import KeyRing
 from voxwire_server.tokens import Limits, TokenIssuer
@@ -143,6 +142,15 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
+class HasUrl(Protocol):
+    """Where processes agree: an engine that runs."""
+
+    @property
+    def url(self) -> str:
+        """For ``VOXWIRE_ENGINE``."""
+        ...
+
+
 class Service:
     """What a test has of them.
 
@@ -162,7 +170,7 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def service(
-    redis: Engine, folder: Path, num: int = 2, *, bot: str = "offline", **settings: str
+    redis: "HasUrl", folder: Path, num: int = 2, *, bot: str = "offline", **settings: str
 ) -> AsyncIterator[Service]:
     """Run a service until the block ends.
 
@@ -173,7 +181,12 @@ async def service(
         bot: What they run.
         settings: Further ones, ``VOXWIRE_*``.
     """
-    settings = {"VOXWIRE_ENGINE": redis.url, "VOXWIRE_LOG_LEVEL": "INFO", **settings}
+    settings = {
+        "VOXWIRE_ENGINE": redis.url,
+        "VOXWIRE_LOG_LEVEL": "INFO",
+        "VOXWIRE_MAX_LAG_MS": "0",
+        **settings,
+    }
     replicas = [Replica(folder / str(number), bot, **settings) for number in range(num)]
     try:
         await asyncio.gather(*(replica.start() for replica in replicas))

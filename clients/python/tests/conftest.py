@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,18 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests are imported by path; pe
 
 LEFT_S = 30.0
 """How long the tasks of a test may take to end behind it, on a busy machine."""
+
+
+@pytest.fixture(autouse=True)
+def no_step_is_refused(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A client that takes a step that its table of states does not have fails the test."""
+    refused: list[str] = []
+    monkeypatch.setattr(
+        "voxwire._states.ClientStates.refuse",
+        lambda states, step: refused.append(f"{step} while {states.status}"),
+    )
+    yield
+    assert not refused
 
 
 @pytest.fixture(autouse=True)

@@ -108,6 +108,7 @@ VERBS: dict[str, Verb] = {
     "push_to_talk": Verb(_push_to_talk, 100),
     "call": Verb(lambda it: it.call("double", 2), WAIT_MS),
     "call, no answer": Verb(lambda it: it.call("nobody"), WAIT_MS, name="call"),
+    "acknowledged": Verb(lambda it: it.acknowledged(), WAIT_MS),
     "handle": Verb(_handle),
     "on": Verb(_on),
     "wait_for": Verb(lambda it: it.wait_for(voxwire.Interrupted), WAIT_MS),

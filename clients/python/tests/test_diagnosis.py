@@ -175,6 +175,10 @@ async def test_devices_are_looked_for_when_asked() -> None:
             server, environment=around, microphone=voxwire.Device("headset"), speaker=None
         )
         assert (states["microphone"], states["speaker"]) == ("DEVICE", "skipped")
+        devices.all[0].busy = True
+        states = await diagnosed(server, environment=around, microphone=True)
+        assert states["microphone"] == "DEVICE"
+    assert not devices.all[0].running
 
 
 def free_port() -> int:
@@ -249,10 +253,12 @@ async def test_a_report_tells_what_happened_and_nothing_of_what_was_said() -> No
     assert report["options"]["tools"] == ["look"]
     assert report["latency"] == {"turns": 1, "p50_ms": 300, "p95_ms": 300, "max_ms": 300}
     happened = [entry["what"] for entry in report["journal"]]
-    assert happened == [
+    assert [what for what in happened if what != "status"] == [
         *("PathChanged", "ConnectionChanged", "ConnectionChanged"),
         *("PathChanged", "SessionEnded"),
     ]
+    told = [entry["status"] for entry in report["journal"] if entry["what"] == "status"]
+    assert told == ["ready", "reconnecting", "closing", "closed"]  # no path was back by then
     assert [entry["at_ms"] for entry in report["journal"]] == sorted(
         entry["at_ms"] for entry in report["journal"]
     )

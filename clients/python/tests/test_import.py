@@ -231,9 +231,18 @@ def test_importing_it_takes_next_to_nothing() -> None:
     assert takes_at_most("import voxwire", 0.05)  # real time: processor, by the plan's speed
 
 
-@pytest.mark.timing(reason="a program has a whole session loaded within 0.25 s")
-def test_a_session_is_loaded_in_a_quarter_of_a_second() -> None:
-    assert takes_at_most("from voxwire import connect", 0.25)
+OTHERS = "import asyncio, numpy, google.protobuf.message, websockets.asyncio.client"
+"""What a session needs of others: three fifths of what it takes to load it, on any machine."""
+BESIDE = 1.9
+
+
+@pytest.mark.timing(reason="a whole session is loaded in little more than what it needs of others")
+def test_a_session_takes_little_more_to_load_than_what_it_needs_of_others() -> None:
+    session = "from voxwire import connect"
+    output_of(session)  # writes the bytecode
+    taken = [(plan_s(session), plan_s(OTHERS)) for _ in range(15)]
+    ours, others = map(min, zip(*taken, strict=True))
+    assert ours <= BESIDE * others
 
 
 @pytest.mark.parametrize("module", sorted(voxwire._SUBMODULES))

@@ -30,6 +30,7 @@ async def test_the_client_says_that_it_is_ready_and_is_attached_when_the_bot_is(
         assert held.handler.told == ["attached 0 0"]
         assert held.handler.welcome.session_id == "s-1"
         assert held.control.features == {Feature.RECONNECT}
+        assert held.control.sent is None  # nothing is numbered, and nothing acknowledged
     assert line.closed
 
 

@@ -49,7 +49,7 @@ async def test_of_two_that_take_the_session_of_a_dead_process_one_gets_it(
     assert taken == [Saved(2, b"what was said"), None]
     assert not await store.save("s", "other", b"too late", term=1)
     heard = await store.beat(OTHER, [Held("s", 1), Held("unknown", 1)])
-    assert heard == Heard(frozenset({"s"}), (OTHER,))
+    assert heard == Heard(frozenset({"s"}), (OTHER,), frozenset({"unknown"}))
     assert await store.beat(ME, [Held("s", 2)]) == Heard(frozenset(), (OTHER, ME))
 
 
@@ -64,7 +64,9 @@ async def test_a_session_that_is_handed_over_is_whoever_s_comes_first(store: Loc
 async def test_what_was_forgotten_is_entered_again_and_what_is_older_gives_way(
     store: LocalStore,
 ) -> None:
-    assert await store.beat(ME, [Held("s", 3, "ada")]) == Heard(frozenset(), (ME,))
+    assert await store.beat(ME, [Held("s", 3, "ada")]) == Heard(
+        frozenset(), (ME,), frozenset({"s"})
+    )
     assert await store.locate("s") == Located("me", ME, 3)
     assert store.places_of("ada") == 1
     assert (await store.beat(OTHER, [Held("s", 2, "ada")])).lost == {"s"}

@@ -89,11 +89,14 @@ async def test_a_session_that_is_handed_over_is_whoever_s_comes_first(store: Red
 async def test_what_was_forgotten_is_entered_again_and_what_is_older_gives_way(
     store: RedisStore,
 ) -> None:
-    assert await store.beat(ME, [Held("s", 3, "ada"), Held("t", 1)]) == Heard(frozenset(), (ME,))
+    held = [Held("s", 3, "ada"), Held("t", 1)]
+    assert await store.beat(ME, held) == Heard(frozenset(), (ME,), frozenset({"s", "t"}))
+    assert await store.beat(ME, held) == Heard(frozenset(), (ME,))
     assert await store.locate("s") == Located("me", ME, 3)
     assert not await store.count("ada", "another", limit=1)
     assert (await store.beat(OTHER, [Held("s", 2, "ada")])).lost == {"s"}
-    assert await store.beat(OTHER, [Held("s", 4, "ada")]) == Heard(frozenset(), (ME, OTHER))
+    heard = await store.beat(OTHER, [Held("s", 4, "ada")])
+    assert heard == Heard(frozenset(), (ME, OTHER), frozenset({"s"}))
     assert await store.locate("s") == Located("other", OTHER, 4)
 
 

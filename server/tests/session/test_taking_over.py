@@ -176,7 +176,8 @@ async def test_without_the_store_a_client_is_brought_where_its_session_was_last(
         answer = await known.come(third)
         assert isinstance(answer, At) and answer.replica.name == second.registry.name
         vars(third.directory)["_whereabouts"]._found.clear()
-        await third.directory.leases.beat()
+        for _ in range(3):
+            await third.directory.leases.beat()
         answer = await unknown.come(third)  # the process that made its id is not heard of any more
         assert isinstance(answer, Refused) and answer.retry_after_ms
     await closed(first, second, third)
@@ -388,4 +389,78 @@ async def test_no_position_of_the_media_clock_comes_twice(time: VirtualTime) -> 
     assert played_ms < placed_ms < played_ms + 8000
     taken.playout.heard.report(played_ms, time.now_ms(), playing=False)
     assert taken.playout.heard_ms(time.now_ms()) <= placed_ms
+    await closed(first, second)
+
+
+@in_virtual_time
+async def test_what_is_kept_is_written_again_for_a_store_that_came_back_empty(
+    time: VirtualTime,
+) -> None:
+    first, second = service(time)
+    first.directory.begin()
+    caller, session = await begun(time, first)
+    vars(first.store)["_records"].clear()
+    await time.advance(BEAT_MS + KEEPS_MS + 200)  # nothing happens in the session meanwhile
+    await dies(first)
+    assert isinstance(await Caller(back=caller.welcome).come(second), Here)
+    assert [it.id for it in second.sessions] == [session.id]
+    await closed(first, second)
+
+
+@in_virtual_time
+async def test_who_came_back_to_one_process_comes_back_to_the_next(time: VirtualTime) -> None:
+    first, second = service(time)
+    caller, session = await begun(time, first)
+    for _ in range(3):  # each time with the newest token; else nothing happens in the session
+        back = Caller(back=caller.welcome)
+        assert await back.come(first) == Here(session)
+        caller = back
+        await time.advance(KEEPS_MS + 100)
+    await dies(first)
+    assert isinstance(await Caller(back=caller.welcome).come(second), Here)
+    await closed(first, second)
+
+
+@in_virtual_time
+async def test_who_comes_back_to_a_process_that_was_only_slow_is_brought_to_the_next(
+    time: VirtualTime,
+) -> None:
+    first, second = service(time)
+    await second.directory.leases.beat()
+    caller, session = await begun(time, first)
+    await dies(first)
+    back = Caller(back=caller.welcome)
+    assert isinstance(await back.come(second), Here)
+    again = Caller(back=back.welcome)  # the first one has not had a beat since
+    answer = await again.come(first)
+    assert isinstance(answer, At) and answer.replica.name == second.registry.name
+    assert session.over and not second.sessions[0].over
+    # and from there it goes back, as soon as the second one is dead
+    await time.advance(KEEPS_MS + 100)
+    await dies(second)
+    unreachable = frozenset({second.registry.name})
+    third = Caller(back=back.welcome)
+    third.ticket = replace(third.ticket, unreachable=unreachable)
+    assert isinstance(await third.come(first), Here)
+    [taken] = [it for it in first.sessions if not it.over]
+    assert (taken.id, taken.term) == (session.id, 3)
+    await closed(first, second)
+
+
+@in_virtual_time
+async def test_a_store_that_was_away_has_not_heard_of_anybody_yet(time: VirtualTime) -> None:
+    first, second = service(time, peer_url="ws://somewhere")
+    for process in (first, second):
+        await process.directory.leases.beat()
+    caller, session = await begun(time, first)
+    first.directory.leases.stop()
+    vars(first.store)["_replicas"].clear()  # their leases have run out meanwhile
+    vars(first.store)["_gone"].add(first.registry.name)
+    for _ in range(2):
+        await second.directory.leases.beat()
+        answer = await Caller(back=caller.welcome).come(second)
+        assert isinstance(answer, At) and answer.replica.name == first.registry.name
+    await second.directory.leases.beat()
+    assert isinstance(await Caller(back=caller.welcome).come(second), Here)
+    assert not session.over  # it learns of it with its next beat
     await closed(first, second)

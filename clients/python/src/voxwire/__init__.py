@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from voxwire._prepare import Prepared, prepare
     from voxwire._simulate import Simulation
     from voxwire._sound import SoundStream
+    from voxwire._states import ClientStatus
     from voxwire._tap import TappedMessage
     from voxwire._timeouts import Timeouts
     from voxwire._voice import PlayResult
@@ -37,7 +38,14 @@ if TYPE_CHECKING:
         LoggedWord,
         UserTurn,
     )
-    from voxwire.diagnosis import Check, Diagnosis, diagnose
+    from voxwire.diagnosis import (
+        Check,
+        DeviceReadiness,
+        DeviceStatus,
+        Diagnosis,
+        device_states,
+        diagnose,
+    )
     from voxwire.latency import Latency, LatencyBucket
     from voxwire.playout import Block, Span, SpanKind
     from voxwire.session import Session
@@ -123,6 +131,7 @@ __all__ = [
     "CaptureDropped",
     "Carrier",
     "Check",
+    "ClientStatus",
     "ClipMicrophone",
     "Connection",
     "ConnectionChanged",
@@ -132,7 +141,9 @@ __all__ = [
     "DeviceChanged",
     "DeviceInfo",
     "DeviceKind",
+    "DeviceReadiness",
     "DeviceState",
+    "DeviceStatus",
     "Diagnosis",
     "EchoControl",
     "EchoControlChanged",
@@ -211,6 +222,7 @@ __all__ = [
     "VoxwireError",
     "Waiting",
     "connect",
+    "device_states",
     "diagnose",
     "event_name",
     "list_devices",
@@ -231,6 +243,7 @@ _NAMES: Final = {
     "voxwire._prepare": ["Prepared", "prepare"],
     "voxwire._simulate": ["Simulation"],
     "voxwire._sound": ["SoundStream"],
+    "voxwire._states": ["ClientStatus"],
     "voxwire._tap": ["TappedMessage"],
     "voxwire._timeouts": ["Timeouts"],
     "voxwire._voice": ["PlayResult"],
@@ -250,7 +263,14 @@ _NAMES: Final = {
         "LoggedWord",
         "UserTurn",
     ],
-    "voxwire.diagnosis": ["Check", "Diagnosis", "diagnose"],
+    "voxwire.diagnosis": [
+        "Check",
+        "DeviceReadiness",
+        "DeviceStatus",
+        "Diagnosis",
+        "device_states",
+        "diagnose",
+    ],
     "voxwire.latency": ["Latency", "LatencyBucket"],
     "voxwire.playout": ["Block", "Span", "SpanKind"],
     "voxwire.session": ["Session"],

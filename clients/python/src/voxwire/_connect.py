@@ -22,9 +22,11 @@ from voxwire._deadline import OnWaiting
 from voxwire._environment import Environment
 from voxwire._ice import IceServer, check_policy, check_servers
 from voxwire._live.audio import LiveAudio, device_of
+from voxwire._live.memory import DeviceMemory, memory_of
 from voxwire._options import Options
 from voxwire._peer import Peer
 from voxwire._runtime import Runtime
+from voxwire._states import ClientStates, ClientStatus, Step
 from voxwire._stereo import StereoFile
 from voxwire._tap import Tap, Taps, check_tap
 from voxwire._timeouts import Timeouts
@@ -35,6 +37,7 @@ from voxwire.session import Session
 from voxwire.tokens import TokenLike, TokenRequest, TokenSource, ask_for_token, source_late
 from voxwire.tools import Approve, Tool, as_tool, mocked
 from voxwire_protocol.errors import ErrorCode, MediaError, UsageError
+from voxwire_protocol.events import DeviceKind
 
 __all__ = ["Connection", "connect"]
 
@@ -63,6 +66,7 @@ def connect(
     echo: str = "auto",
     noise_suppression: bool = False,
     auto_gain: bool = False,
+    remember_devices: bool | str | os.PathLike[str] = False,
     record: str | os.PathLike[str] | None = None,
     tap: Tap | None = None,
     resume: bool = True,
@@ -109,6 +113,12 @@ def connect(
             (headphones), or ``auto``: the first of them that is installed.
         noise_suppression: True = noise is taken out of a live microphone (``voxwire[aec]``).
         auto_gain: True = the loudness of a live microphone is evened out (``voxwire[aec]``).
+        remember_devices: True = the microphone and the speaker that are chosen by a `Device` or an
+            index, here and in `Session.set_microphone`, are remembered by name in a file of this
+            user (``voxwire/devices.json`` where the system keeps settings, mode 0600), and ``True``
+            stands for them from then on. One that cannot be had gives way to the system's default,
+            as `DeviceChanged.reason` says, and stays remembered; `Device()` is the system's default
+            and forgets it. A path = in that file.
         record: Path of a WAV, stereo at 24 kHz: the user left, what the speaker plays right, both
             at their moments from when the session is up. What was said while muted is not in it.
         tap: Is called with every message from Hello on: see `Session.tap`.
@@ -160,6 +170,7 @@ def connect(
             flag(noise_suppression, "noise_suppression"),
             flag(auto_gain, "auto_gain"),
         ),
+        memory=memory_of(remember_devices),
         record=None if record is None else _record(record),
         environment=around,
     )
@@ -178,6 +189,7 @@ class Connection:
         peer: Peer,
         echo: str,
         processing: tuple[bool, bool],
+        memory: DeviceMemory | None,
         record: str | os.PathLike[str] | None,
         environment: Environment,
     ) -> None:
@@ -185,13 +197,14 @@ class Connection:
         self._url = url
         self._options = options
         self._live = live = LiveAudio(
-            microphone=device_of(microphone),
-            speaker=device_of(speaker),
+            microphone=device_of(microphone, DeviceKind.MICROPHONE, memory),
+            speaker=device_of(speaker, DeviceKind.SPEAKER, memory),
             echo=echo,
             noise_suppression=processing[0],
             auto_gain=processing[1],
             clock=environment.clock,
             devices=environment.devices,
+            memory=memory,
         )
         self._microphone = live.microphone or as_microphone(microphone)
         self._speaker = live.speaker or as_speaker(speaker)
@@ -201,6 +214,12 @@ class Connection:
         self._environment = environment
         self._runtime: Runtime | None = None
         self._entered = False
+        self._states = ClientStates()
+
+    @property
+    def status(self) -> ClientStatus:
+        """What the client is doing: see `ClientStatus`."""
+        return self._states.status
 
     async def __aenter__(self) -> Session:
         """Dials and waits until the session is ready. Cancel-safe: nothing is left behind.
@@ -213,9 +232,11 @@ class Connection:
             reason = "a connection is entered once: call connect() for another session"
             raise UsageError(ErrorCode.INVALID_STATE, reason)
         self._entered = True
+        self._states.take(Step.CONNECT)
         clock = self._environment.clock
         deadline_ms = clock.now_ms() + self._timeout_ms
         async with AsyncExitStack() as begun:
+            begun.callback(self._ended)
             record: StereoFile | None = None
 
             def tap(pcm: bytes, now_ms: float) -> None:
@@ -224,6 +245,7 @@ class Connection:
 
             capture = EarlyCapture(UserAudio(self._microphone, clock=clock, tap=tap), self._live)
             begun.push_async_callback(capture.stop)
+            begun.callback(self._states.take, Step.CLOSE)
             capture.start()
             options = await self._with_token()
             if self._record is not None:
@@ -237,6 +259,11 @@ class Connection:
         await runtime.wait_ready()
         return Session(runtime, options)
 
+    def _ended(self) -> None:
+        """There is no session, and nothing is left of the attempt."""
+        self._states.take(Step.CLOSE)
+        self._states.take(Step.GONE)
+
     def _made(
         self, options: Options, *, capture: EarlyCapture, record: StereoFile | None
     ) -> Runtime:
@@ -248,6 +275,7 @@ class Connection:
             peer=self._peer,
             live=self._live,
             environment=self._environment,
+            states=self._states,
             record=record,
         )
 

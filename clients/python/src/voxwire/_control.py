@@ -104,6 +104,16 @@ class Control:
         """True once the server has said that it keeps the session when its socket is lost."""
         return self._greeting.resumable
 
+    @property
+    def sent(self) -> int:
+        """Number of the last message that was sent, or waits to be."""
+        return self._channel.last_sent
+
+    @property
+    def _acknowledged(self) -> int:
+        """Number up to which the server has everything."""
+        return self._channel.last_sent - self._channel.unacknowledged
+
     async def dial(self, timeout_ms: int) -> None:
         """Opens the first socket. Cancel-safe.
 
@@ -243,6 +253,7 @@ class Control:
         self._idle.clear()
         self._wake.set()
         handler.attached(welcome, attempt=attempt, after_ms=after_ms, unsent=unsent)
+        handler.acknowledged(self._acknowledged)
 
     def _missing(self, last_seq: int, now: int) -> list[bytes]:
         """What the server has not received."""
@@ -389,6 +400,7 @@ class Control:
         while True:
             data = await socket.receive()
             taken = self._decode(data)
+            handler.acknowledged(self._acknowledged)
             for envelope in taken:
                 if self._taps:
                     self._tap(envelope, data, whole=len(taken) == 1)

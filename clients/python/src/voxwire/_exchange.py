@@ -7,6 +7,7 @@ from voxwire._playback import Playback
 from voxwire._stereo import StereoFile, TappedSpeaker
 from voxwire._user import UserAudio
 from voxwire.audio import MicrophoneLike, SpeakerLike, as_microphone, as_speaker
+from voxwire_protocol.events import DeviceKind
 
 __all__ = ["Exchange"]
 
@@ -43,7 +44,7 @@ class Exchange:
             VoxwireError: It cannot be had; the one before is used on.
         """
         async with self._turn:
-            device = device_of(source)
+            device = device_of(source, DeviceKind.MICROPHONE, self._live.memory)
             if device is not None:
                 self._user.use(await self._live.use_microphone(device))
                 return
@@ -57,7 +58,7 @@ class Exchange:
             VoxwireError: It cannot be had; the one before is used on.
         """
         async with self._turn:
-            device = device_of(sink)
+            device = device_of(sink, DeviceKind.SPEAKER, self._live.memory)
             if device is None:
                 await self._play_with(sink)
                 await self._live.leave_speaker()

@@ -12,6 +12,7 @@ from voxwire._paths import Paths
 from voxwire._peer import ControlChannel
 from voxwire._playback import Playback
 from voxwire._player import Player
+from voxwire._receipts import Receipts
 from voxwire._requests import Requests
 from voxwire._tool_runner import ToolRunner
 from voxwire._user import UserAudio
@@ -37,6 +38,7 @@ class Parts:
     opening: Opening
     paths: Paths
     playback: Playback
+    receipts: Receipts
     requests: Requests
     tools: ToolRunner
     user: UserAudio
@@ -53,12 +55,20 @@ class Inbox:
         leaving: Bye was said: it is said again if it was lost.
     """
 
-    def __init__(self, parts: Parts, finish: Callable[[], None], *, clock: Clock) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        finish: Callable[[], None],
+        *,
+        changed: Callable[[], None],
+        clock: Clock,
+    ) -> None:
         """Takes what it hands messages to.
 
         Args:
             parts: Who takes them.
             finish: Called when the session is over.
+            changed: Called when `connection` may be another one.
             clock: What the server's clock is compared with.
         """
         self.welcome = wire.Welcome()
@@ -68,6 +78,7 @@ class Inbox:
         self.leaving = False
         self._parts = parts
         self._finish = finish
+        self._changed = changed
         self._clock = clock
         self._last_error: VoxwireError | None = None
         self._state = wire.StateChanged()
@@ -103,6 +114,10 @@ class Inbox:
             self._handle_event(envelope)
         self._early.clear()
 
+    def acknowledged(self, number: int) -> None:
+        """The server has every message up to that number."""
+        self._parts.receipts.reached(number)
+
     def lost(self, attempt: int) -> None:
         """The control channel is gone, and dialled again."""
         self._detach()
@@ -122,6 +137,7 @@ class Inbox:
         self._change(events.ConnectionState.CONNECTED, attempt, after_ms=after_ms, again=again)
         skipped = welcome.HasField("snapshot") or (again and not welcome.resumed)
         if skipped:
+            self._parts.receipts.void()
             self._skip(welcome.snapshot, unsent)
         self._parts.paths.attached(anew=skipped)
 
@@ -139,6 +155,7 @@ class Inbox:
         if again and self.player is not None:
             epoch = self.welcome.epoch
             self._parts.events.put(events.ConnectionChanged(state, attempt, epoch, after_ms))
+        self._changed()
 
     def _skip(self, snapshot: wire.Snapshot, unsent: int) -> None:
         """Goes on from a snapshot, since what happened meanwhile is lost."""

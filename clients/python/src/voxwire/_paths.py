@@ -36,6 +36,7 @@ class Paths:
         carriers: tuple[wire.Carrier.ValueType, ...],
         *,
         use: Callable[[Opened], Sink],
+        broke: Callable[[], object],
         send: Callable[[wire.Envelope], object],
         keep: bool,
         clock: Clock,
@@ -46,6 +47,7 @@ class Paths:
             opening: Asks for paths.
             carriers: What may carry the audio, best first.
             use: Called when another path is in use from now on; returns where its audio goes.
+            broke: Called when the path in use carries nothing more, and there is no other yet.
             send: Sends a message.
             keep: True = another path is opened when one breaks; False = that is the end.
             clock: Tells when WebRTC is to be tried again.
@@ -55,6 +57,7 @@ class Paths:
         self._opening = opening
         self._carriers = carriers
         self._use = use
+        self._broke = broke
         self._send = send
         self._keep = keep
         self._clock = clock
@@ -227,6 +230,8 @@ class Paths:
         self._upgrade_at_ms = None
         if self._upgrading:
             self._abandon()
+        if self._keep:
+            self._broke()
 
     def _give_up(self, close: wire.PathClose) -> None:
         """The server gave the path in use up."""

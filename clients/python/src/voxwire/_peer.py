@@ -34,6 +34,10 @@ class Handler(Protocol):
         """Takes one message of the other end, in order, once."""
         ...
 
+    def acknowledged(self, number: int) -> None:
+        """The other end has every message up to that number (`ControlChannel.sent`)."""
+        ...
+
     def lost(self, attempt: int) -> None:
         """The connection is gone (``attempt`` 1), or was not to be had back and is tried again."""
         ...
@@ -73,6 +77,11 @@ class ControlChannel(Protocol):
     @property
     def features(self) -> frozenset[Feature]:
         """What the other end does in this session; empty until it has answered."""
+        ...
+
+    @property
+    def sent(self) -> int | None:
+        """Number of the last message that was sent, or waits to be; None = there are no numbers."""
         ...
 
     async def dial(self, timeout_ms: int) -> None:

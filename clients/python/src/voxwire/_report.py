@@ -33,6 +33,7 @@ def report_of(runtime: Runtime, options: Options) -> dict[str, Any]:
             "server": inbox.welcome.server,
             "epoch": inbox.welcome.epoch,
             "connection": inbox.connection.value,
+            "status": runtime.status.value,
             "features": sorted(feature.value for feature in runtime.features),
             "path": None if opened is None else opened.path_id,
             "failure": None if failure is None else {"code": failure.code.name.lower()},

@@ -23,10 +23,12 @@ from voxwire._paths import Paths
 from voxwire._peer import Peer
 from voxwire._playback import Playback
 from voxwire._player import Player
+from voxwire._receipts import Receipts
 from voxwire._requests import Requests
 from voxwire._rtc_stack import begin_to_load
 from voxwire._simulate import Gate, Simulation
 from voxwire._sound import SoundStream
+from voxwire._states import ClientStates, ClientStatus, Step
 from voxwire._stereo import StereoFile, TappedSpeaker
 from voxwire._tool_runner import ToolRunner
 from voxwire._turn_log import TurnLog
@@ -67,10 +69,12 @@ class Runtime:
         peer: Peer,
         live: LiveAudio,
         environment: Environment,
+        states: ClientStates,
         record: StereoFile | None = None,
     ) -> None:
         """Prepares; `dial`, then `start` do the rest."""
         self.live = live
+        self._states = states
         self._time = clock = environment.clock
         gate = Gate(clock)
         link = peer.link(url, options, gate=gate, environment=environment)
@@ -87,6 +91,7 @@ class Runtime:
         )
         self.requests = Requests(self.send, options.handlers)
         self.files = Files(self.send)
+        self.receipts = Receipts()
         self._record = record
         self._capture = capture
         self.user = capture.user
@@ -108,6 +113,7 @@ class Runtime:
             self._opening,
             self._carriers,
             use=self._use_path,
+            broke=self._look,
             send=control.send,
             keep=options.resume,
             clock=clock,
@@ -125,11 +131,12 @@ class Runtime:
             opening=self._opening,
             paths=self._paths,
             playback=self._playback,
+            receipts=self.receipts,
             requests=self.requests,
             tools=self._tools,
             user=self.user,
         )
-        self.inbox = Inbox(parts, self._finish, clock=clock)
+        self.inbox = Inbox(parts, self._finish, changed=self._look, clock=clock)
         self._group: asyncio.TaskGroup | None = None
         self._ready, self._over = asyncio.Event(), asyncio.Event()
         self._owner: asyncio.Task[None] | None = None
@@ -157,6 +164,23 @@ class Runtime:
     def opened(self) -> Opened | None:
         """The path in use, or the last one."""
         return self._paths.opened
+
+    @property
+    def status(self) -> ClientStatus:
+        """What the client is doing."""
+        return self._states.status
+
+    @property
+    def close_reason(self) -> events.EndReason | None:
+        """Who ended the session, or that it failed; None = it is not closed."""
+        if self.status is not ClientStatus.CLOSED:
+            return None
+        if isinstance(self.inbox.ended, events.SessionEnded):
+            return self.inbox.ended.reason
+        if self.failure is None:
+            return events.EndReason.CLIENT
+        expired = self.failure.code == ErrorCode.SESSION_EXPIRED
+        return events.EndReason.EXPIRED if expired else events.EndReason.ERROR
 
     @property
     def over(self) -> bool:
@@ -217,6 +241,20 @@ class Runtime:
         self._check_alive()
         self._control.send(envelope)
 
+    async def acknowledged(self, timeout_ms: float) -> None:
+        """Waits until the other end has everything that was sent so far. Cancel-safe.
+
+        Raises:
+            UsageError: The session has ended; UNSUPPORTED: the other end acknowledges nothing.
+            VoxwireError: TIMEOUT; CONNECTION_LOST; why the session ended.
+        """
+        self._check_alive()
+        sent = self._control.sent
+        if sent is None:
+            reason = "a bot of Pipecat's runner acknowledges nothing: session.call() is answered"
+            raise UsageError(ErrorCode.UNSUPPORTED, reason)
+        await self.receipts.wait(sent, timeout_ms)
+
     def user_active(self) -> None:
         """Tells the server that the user is there, once a second at most.
 
@@ -254,6 +292,7 @@ class Runtime:
         try:
             if not self.inbox.leaving:
                 self.inbox.leaving = True
+                self._take(Step.CLOSE)
                 self.send(wire.Envelope(bye=wire.Bye(reason=reason)))
                 self._said_bye = True
             async with asyncio.timeout(BYE_MS / 1000):
@@ -310,17 +349,20 @@ class Runtime:
         if failure is None and self.player is None:
             failure = lost("the session ended before it was ready")
         self.failure, self._ending = failure, True
+        self._take(Step.CLOSE)
         if failure is not None:
             self.journal.failed(failure)
         async with AsyncExitStack() as stack:  # all of it, wherever this is cancelled
             stack.callback(self._ready.set)
             stack.callback(self._over.set)
+            stack.callback(self._take, Step.GONE)
             stack.push_async_callback(lambda: self.events.finish(spared=self._spared))
             stack.callback(self.events.close, failure)
             stack.callback(self.log.over)
             stack.callback(self._playback.sound.end)
             stack.push_async_callback(lambda: self.requests.close(failure, spared=self._spared))
             stack.callback(self.files.close, failure)
+            stack.callback(self.receipts.close, failure)
             stack.callback(self.user.close, failure)
             stack.push_async_callback(self._hang_up)
             stack.push_async_callback(self._paths.close)
@@ -362,6 +404,7 @@ class Runtime:
 
     def _finish(self) -> None:
         """The session is over, or as good as over: nothing is dialled again."""
+        self._take(Step.CLOSE)
         self._control.finish()
         self._over.set()
 
@@ -400,7 +443,17 @@ class Runtime:
         if first:
             self._begin(player, changed)
         self._playback.answer_flushes()
+        self._look()
         return player
+
+    def _look(self) -> None:
+        """The control channel or the path in use has changed."""
+        connected = self.inbox.connection is events.ConnectionState.CONNECTED
+        self._take(Step.UP if connected and not self._paths.broken else Step.LOST)
+
+    def _take(self, step: Step) -> None:
+        if self._states.take(step):
+            self.journal.note("status", status=self.status)
 
     def _begin(self, player: Player, changed: events.PathChanged) -> None:
         """Starts what needs the session to be up."""

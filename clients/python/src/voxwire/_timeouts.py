@@ -17,7 +17,8 @@ class Timeouts:
             keeps the session.
         waiting_ms: How long it waits for a place where the server has none and lets clients wait,
             in all and beyond `connect_ms`; 0 = it does not, and is refused at once.
-        wait_ms: Of `Session.wait_for` and `Session.call`, where they are given no other.
+        wait_ms: Of `Session.wait_for`, `Session.call` and `Session.acknowledged`, where they are
+            given no other.
 
     Raises:
         UsageError: INVALID_ARGUMENT: one of them is no such time.

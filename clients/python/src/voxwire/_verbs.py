@@ -241,6 +241,26 @@ class Verbs:
             self._wait_ms(timeout_ms),
         )
 
+    async def acknowledged(self, *, timeout_ms: float | None = None) -> None:
+        """Waits until the server has everything that was sent so far. Cancel-safe.
+
+        Messages of any kind (texts, context, keys, messages of the application, mutes) are
+        numbered and acknowledged, within 250 ms as a rule; sound is not. A lost connection is
+        waited out: what was sent goes out again. It says nothing of what the bot makes of it:
+        `call` is answered by its program.
+
+        Args:
+            timeout_ms: Longest wait, milliseconds; None = `Timeouts.wait_ms`.
+
+        Raises:
+            TransportError: TIMEOUT; CONNECTION_LOST: the session went on from a snapshot without
+                something of it (`EventsSkipped.unsent`): send that again.
+            UsageError: INVALID_STATE: the session has ended; UNSUPPORTED: the other end
+                acknowledges nothing (`voxwire.rtvi`).
+            VoxwireError: Why the session ended.
+        """
+        await self._runtime.acknowledged(self._wait_ms(timeout_ms))
+
     def handle(self, method: str, function: Callable[[Any], Any]) -> Callable[[], None]:
         """Answers what the bot's program asks of this one.
 

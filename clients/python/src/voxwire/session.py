@@ -18,12 +18,13 @@ from voxwire._report import report_of
 from voxwire._runtime import Runtime
 from voxwire._simulate import Simulation
 from voxwire._sound import SoundStream
+from voxwire._states import ClientStatus
 from voxwire._tap import Tap, check_tap
 from voxwire._verbs import MAX_NAME_CHARS, Verbs
 from voxwire.conversation import Conversation
 from voxwire.latency import Latency
 from voxwire_protocol.errors import ErrorCode, TransportError, UsageError
-from voxwire_protocol.events import ConnectionState, Event, Quality, StateChanged
+from voxwire_protocol.events import ConnectionState, EndReason, Event, Quality, StateChanged
 
 __all__ = ["Session"]
 
@@ -100,6 +101,19 @@ class Session(Verbs):
     def connection(self) -> ConnectionState:
         """``connected``, or ``reconnecting`` while the control channel is lost."""
         return self._runtime.inbox.connection
+
+    @property
+    def status(self) -> ClientStatus:
+        """What the client is doing: ``ready``, ``reconnecting``, ``closing`` or ``closed``.
+
+        Where `connection` is about the control channel alone, this is about the media path, too.
+        """
+        return self._runtime.status
+
+    @property
+    def close_reason(self) -> EndReason | None:
+        """Who ended the session, or that it failed; None = it is not ``closed``."""
+        return self._runtime.close_reason
 
     @property
     def features(self) -> frozenset[Feature]:

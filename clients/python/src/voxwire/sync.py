@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from anyio.from_thread import start_blocking_portal
 
@@ -29,11 +29,13 @@ from voxwire._environment import Environment
 from voxwire._features import Feature
 from voxwire._files import FileAcceptance
 from voxwire._live.audio import Levels
+from voxwire._live.backend import Device
 from voxwire._peer import Peer
 from voxwire._prepare import Prepared as AsyncPrepared
 from voxwire._session_loop import Portal, SessionLoop
 from voxwire._simulate import Simulation
 from voxwire._sound import SoundStream as AsyncSoundStream
+from voxwire._states import ClientStatus
 from voxwire._tap import Tap
 from voxwire._timeouts import Timeouts
 from voxwire._verbs import suppress_ended
@@ -44,7 +46,17 @@ from voxwire.latency import Latency
 from voxwire.playout import Block
 from voxwire.session import Session as AsyncSession
 from voxwire.tokens import TokenLike
-from voxwire_protocol.events import ConnectionState, Event, Quality, StateChanged
+from voxwire_protocol.events import (
+    ConnectionState,
+    DeviceKind,
+    EndReason,
+    Event,
+    Quality,
+    StateChanged,
+)
+
+if TYPE_CHECKING:
+    from voxwire.diagnosis import DeviceStatus
 
 __all__ = [
     "Connection",
@@ -54,6 +66,7 @@ __all__ = [
     "Session",
     "SoundStream",
     "connect",
+    "device_states",
     "prepare",
 ]
 
@@ -68,6 +81,11 @@ class Connection:
         """Takes what is entered in the loop; use `connect`."""
         self._connection = connection
         self._stack = ExitStack()
+
+    @property
+    def status(self) -> ClientStatus:
+        """What the client is doing: see `voxwire.ClientStatus`."""
+        return self._connection.status
 
     def __enter__(self) -> "Session":
         """Starts the loop's thread, dials, and waits until the session is ready.
@@ -134,6 +152,20 @@ def prepare(
     with start_blocking_portal(name="voxwire-sync") as portal:
         portal.call(partial(prepared.warm, socket=False))
     return Prepared(prepared)
+
+
+def device_states(
+    *,
+    microphone: bool | int | Device | None = True,
+    speaker: bool | int | Device | None = True,
+    environment: Environment | None = None,
+) -> "dict[DeviceKind, DeviceStatus]":
+    """Whether a microphone and a speaker can be had, before `connect`: `voxwire.device_states`."""
+    from voxwire.diagnosis import device_states
+
+    look = partial(device_states, microphone=microphone, speaker=speaker, environment=environment)
+    with start_blocking_portal(name="voxwire-sync") as portal:
+        return portal.call(look)
 
 
 class EventStream(Generic[EventT]):
@@ -270,6 +302,16 @@ class Session:
     def connection(self) -> ConnectionState:
         """``connected``, or ``reconnecting`` while the control channel is lost."""
         return self._get(lambda it: it.connection)
+
+    @property
+    def status(self) -> ClientStatus:
+        """What the client is doing: ``ready``, ``reconnecting``, ``closing`` or ``closed``."""
+        return self._get(lambda it: it.status)
+
+    @property
+    def close_reason(self) -> EndReason | None:
+        """Who ended the session, or that it failed; None = it is not ``closed``."""
+        return self._get(lambda it: it.close_reason)
 
     @property
     def features(self) -> frozenset[Feature]:
@@ -424,6 +466,10 @@ class Session:
     def call(self, method: str, data: Any = None, *, timeout_ms: float | None = None) -> Any:
         """Asks the bot's program, and waits for its answer: `voxwire.Session.call`."""
         return self._do(self._session.call, method, data, timeout_ms=timeout_ms)
+
+    def acknowledged(self, *, timeout_ms: float | None = None) -> None:
+        """Waits until the server has what was sent so far: `voxwire.Session.acknowledged`."""
+        self._do(self._session.acknowledged, timeout_ms=timeout_ms)
 
     def handle(self, method: str, function: Callable[[Any], Any]) -> Callable[[], None]:
         """Answers, in the loop's thread, what the bot's program asks: `voxwire.Session.handle`."""

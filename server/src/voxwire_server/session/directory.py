@@ -158,7 +158,7 @@ class Directory:
             self._store,
             self._me,
             wall_s=wall_s,
-            replicas=lambda: self.leases.replicas,
+            replicas=lambda: self.leases.known,
         )
         self._uses = TokenUses(
             self._store,
@@ -273,7 +273,7 @@ class Directory:
         if self._registry.closing:
             raise ClosingError
         session = self._registry.get(ticket.session_id)
-        if session is None:
+        if session is None or await self._was_taken(session, ticket):
             located = await self._whereabouts.find(
                 ticket.session_id, unreachable=ticket.unreachable
             )
@@ -287,6 +287,20 @@ class Directory:
         self._bound(session, attempt)
         self._registry.tell_going(session)
         return session
+
+    async def _was_taken(self, session: Session, ticket: Ticket) -> bool:
+        """Whether another process has a session by now, or is to have it."""
+        if self._keeper is None or session.numbered is None:
+            return False
+        if not session.elsewhere:
+            if session.numbered.may_resume(ticket.resume_token):
+                return False
+            located = await self._store.locate(session.id)  # another one may have given a new token
+            if located is None or located.term <= session.term:
+                return False
+            session.leave_to_others()
+        await session.ended.wait()
+        return True
 
     @staticmethod
     def _check_resume(session: Session, attempt: Attempt) -> None:

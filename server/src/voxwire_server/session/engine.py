@@ -142,9 +142,10 @@ def _client_of(engine: Engine, answers_s: float) -> Any:
     from redis.backoff import NoBackoff
 
     redis: Any = TypedRedis  # its constructors are half typed
+    # the store has a timeout of its own; redis-py's may swallow the cancel of that, and are slow
     settings: dict[str, Any] = {
-        "socket_timeout": answers_s,
-        "socket_connect_timeout": answers_s,
+        "socket_timeout": None,
+        "socket_connect_timeout": None,
         "retry": Retry(NoBackoff(), 0),
     }
     if engine.kind == "server":
@@ -160,7 +161,8 @@ def _client_of(engine: Engine, answers_s: float) -> Any:
     if engine.kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in engine.hosts]
         return RedisCluster(startup_nodes=nodes, **settings, **login)
-    own: dict[str, Any] = {**settings, "ssl": True} if engine.tls else settings
+    own: dict[str, Any] = {**settings, "ssl": True} if engine.tls else {**settings}
+    own |= {"socket_timeout": answers_s / 4, "socket_connect_timeout": answers_s / 4}
     if engine.sentinel_password:
         own = {**own, "password": engine.sentinel_password}
     sentinel: Any = Sentinel(engine.hosts, sentinel_kwargs=own, **settings, **login)

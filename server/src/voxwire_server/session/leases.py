@@ -20,6 +20,7 @@ BEAT_MS: Final = 2000
 _FRESH_MS: Final = 100
 _UNKNOWN_MS: Final = 500
 """How old the list of processes may be when somebody names one that is not in it: anybody may."""
+_MISSING_BEATS: Final = 3
 
 
 class Leases:
@@ -50,10 +51,28 @@ class Leases:
         self._spawn = spawn
         self.replicas: tuple[Replica, ...] = ()
         """The processes that lived when the store answered last, this one included."""
+        self._missing: dict[str, tuple[Replica, int]] = {}
         self._heard_ms = -math.inf
         self._next_beat: Timer | None = None
         self._beating = asyncio.Lock()
         self._begun = False
+
+    @property
+    def known(self) -> list[Replica]:
+        """The processes that may live: one that the store has not heard of for three beats does
+        not. A store that was away itself has not heard of anybody when it comes back.
+        """
+        return [*self.replicas, *(replica for replica, _ in self._missing.values())]
+
+    def _hear(self, replicas: tuple[Replica, ...]) -> None:
+        before = {it.name: (it, 0) for it in self.replicas} | self._missing
+        names = {it.name for it in replicas}
+        self._missing = {
+            name: (replica, num + 1)
+            for name, (replica, num) in before.items()
+            if name not in names and num + 1 < _MISSING_BEATS
+        }
+        self.replicas, self._heard_ms = replicas, self._clock.now_ms()
 
     @property
     def others_stay(self) -> bool:
@@ -165,8 +184,12 @@ class Leases:
             if not session.over
         ]
         heard = await self._store.beat(self._who(), mine)
-        self.replicas, self._heard_ms = heard.replicas, self._clock.now_ms()
+        self._hear(heard.replicas)
         for session_id in heard.lost:
             session = self._registry.get(session_id)
             if session is not None:
                 session.leave_to_others()
+        for session_id in heard.entered:  # what was kept of it is forgotten, too
+            session = self._registry.get(session_id)
+            if session is not None:
+                session.changed()

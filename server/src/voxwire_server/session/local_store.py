@@ -76,7 +76,7 @@ class LocalStore:
             self._gone.add(me.name)
             return Heard()
         self._replicas[me.name] = me
-        lost: set[str] = set()
+        lost, entered = set[str](), set[str]()
         for held in sessions:
             record = self._records.get(held.session_id)
             if record is not None and record.owner != me.name and record.term >= held.term:
@@ -84,9 +84,10 @@ class LocalStore:
                 continue
             if record is None or record.owner != me.name:
                 self._records[held.session_id] = _Record(me.name, held.term)
+                entered.add(held.session_id)
             if held.user:
                 self._places.setdefault(held.user, set()).add(held.session_id)
-        return Heard(frozenset(lost), tuple(self._replicas.values()))
+        return Heard(frozenset(lost), tuple(self._replicas.values()), frozenset(entered))
 
     async def locate(self, session_id: str) -> Located | None:
         """Find a session (:meth:`SessionStore.locate`)."""

@@ -12,7 +12,8 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, fields
 from typing import Any, Final, TypeVar
 
@@ -41,11 +42,14 @@ _PAUSE_S: Final = 1.0
 _BEATS_S: Final = 1.0
 """How long a beat may take, for which nobody waits."""
 _TRIES_S: Final = 3.0
+_AT_ONCE: Final = 8
+"""What is asked at once; the rest waits. A crowd is not to be taken for an engine that is slow."""
+_SLICES: Final = 4
 _DAYS_S: Final = 2 * 86_400
 
 T = TypeVar("T")
 
-# KEYS: the session. ARGV: who, its term, life in ms. 1 = another one's.
+# KEYS: the session. ARGV: who, its term, life in ms. 1 = another one's, 2 = it was not known so.
 _RENEW: Final = """
 local owner = redis.call('HGET', KEYS[1], 'owner')
 if owner and owner ~= ARGV[1] then
@@ -53,7 +57,7 @@ if owner and owner ~= ARGV[1] then
 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'term', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return 0
+return owner == ARGV[1] and 0 or 2
 """
 # KEYS: the session. ARGV: of, by, nobody, life in ms. Its term and snapshot.
 _TAKE: Final = """
@@ -115,6 +119,8 @@ return redis.call('HGETALL', KEYS[1])
 """
 
 
+_LOST: Final = 1
+_ENTERED: Final = 2
 _FIELDS: Final = tuple(field.name for field in fields(Replica))
 _Call = tuple[str, Sequence[str | bytes | int]]
 """The key of a script, and its arguments."""
@@ -175,6 +181,7 @@ class RedisStore:
         self._answers_s = answers_s
         self._prefix = prefix
         self._clock_s = clock_s
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._silent_until_s = 0.0
         self._away = False
         self._renew = _Script(client, _RENEW)
@@ -193,14 +200,17 @@ class RedisStore:
         try:
             async with asyncio.timeout(_TRIES_S):
                 await self._claim.run(self._key("c", "trial"), b"", b"", 0)
-        except AuthenticationError:
-            return "it refuses this user or password"
         except NoPermissionError:
             return (
                 "this user may not do what is needed (scripts, and every key that begins with vw:)"
             )
         except (RedisError, OSError, TimeoutError) as error:
-            return f"it cannot be reached: {str(error) or f'no answer within {_TRIES_S:g} s'}"
+            text = str(error)
+            if isinstance(error, AuthenticationError) or "username-password" in text:
+                return "it refuses this user or password"
+            if "authenticated" in text:
+                return "it asks for a password, and none is given"
+            return f"it cannot be reached: {text or f'no answer within {_TRIES_S:g} s'}"
         return ""
 
     # the verbs
@@ -267,7 +277,9 @@ class RedisStore:
             ],
             at_once=self._at_once,
         )
-        lost = {it.session_id for it, is_lost in zip(sessions, renewed, strict=True) if is_lost}
+        found = list(zip(sessions, renewed, strict=True))
+        lost = frozenset(it.session_id for it, answer in found if answer == _LOST)
+        entered = frozenset(it.session_id for it, answer in found if answer == _ENTERED)
         await self._count.run_all(
             [
                 (self._key("u", _digest(it.user)), (it.session_id, -1, self._session_ms))
@@ -276,7 +288,7 @@ class RedisStore:
             ],
             at_once=self._at_once,
         )
-        return Heard(frozenset(lost), await self._replicas())
+        return Heard(lost, await self._replicas(), entered)
 
     async def _replicas(self) -> tuple[Replica, ...]:
         """Those that live; the names of the others are dropped."""
@@ -313,12 +325,17 @@ class RedisStore:
         return self._prefix + ":".join(parts)
 
     async def _ask(self, work: Coroutine[Any, Any, T], *, within_s: float = 0) -> T:
-        within_s = max(within_s, self._answers_s)
-        if self._clock_s() < self._silent_until_s:
-            work.close()
-            raise StoreUnreachableError
         try:
-            async with asyncio.timeout(within_s):
+            async with self._turns:
+                if self._clock_s() < self._silent_until_s:
+                    raise StoreUnreachableError
+                return await self._answer(work, max(within_s, self._answers_s))
+        finally:
+            work.close()
+
+    async def _answer(self, work: Coroutine[Any, Any, T], within_s: float) -> T:
+        try:
+            async with _turning(within_s):
                 answer = await work
         except (RedisError, OSError, TimeoutError) as error:
             self._silent_until_s = self._clock_s() + _PAUSE_S
@@ -331,6 +348,32 @@ class RedisStore:
             self._away = False
             _log.warning("the engine answers again")
         return answer
+
+
+@asynccontextmanager
+async def _turning(within_s: float) -> AsyncGenerator[None]:
+    """A timeout for time in which the loop turns: one that stands still, with the answer at hand,
+    says nothing of the engine.
+
+    Raises:
+        TimeoutError: The block has not ended within so many seconds.
+    """
+    loop, left = asyncio.get_running_loop(), _SLICES
+
+    def slice_over() -> None:
+        nonlocal left, timer
+        left -= 1
+        if left:
+            timer = loop.call_later(within_s / _SLICES, slice_over)
+        else:
+            limit.reschedule(loop.time())
+
+    timer = loop.call_later(within_s / _SLICES, slice_over)
+    try:
+        async with asyncio.timeout(None) as limit:
+            yield
+    finally:
+        timer.cancel()
 
 
 def _digest(name: str) -> str:

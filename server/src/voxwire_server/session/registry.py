@@ -114,7 +114,8 @@ class SessionRegistry:
 
     def _over(self, session: Session, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._sessions.pop(session.id, None)
+        if self._sessions.get(session.id) is session:  # else it is back already
+            del self._sessions[session.id]
         session.end(wire.EndReason.END_REASON_ERROR)  # one that was cancelled has not said so
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("session failed", exc_info=error, extra={"session": session.id})

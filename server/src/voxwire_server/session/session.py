@@ -354,6 +354,7 @@ class Session:
             self._leave_socket(since_ms)
         self.tools.calls.on_resumed()
         self.files.back()
+        self.changed()
 
     def snapshot(self, max_bytes: int) -> wire.Snapshot:
         """The state to go on from where messages are lost."""
@@ -384,7 +385,7 @@ class Session:
         )
 
     def _go_on_clock(self, kept: Kept) -> None:
-        """No position of the media clock comes twice: clients play nothing behind where they are."""
+        """No position of the media clock comes twice: clients play nothing that is behind them."""
         position_ms = max(self.age_ms - kept.media_began_ms, kept.told.heard_media_ms)
         self.playout.begin_at(position_ms + _AHEAD_MS, self.now_ms())
 

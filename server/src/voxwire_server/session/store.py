@@ -83,10 +83,12 @@ class Heard(NamedTuple):
     Attributes:
         lost: Ids of its sessions that another one owns by now: it ends them at once.
         replicas: All that live, itself included.
+        entered: Ids of its sessions that the store had forgotten, and their snapshots with them.
     """
 
     lost: frozenset[str] = frozenset()
     replicas: tuple[Replica, ...] = ()
+    entered: frozenset[str] = frozenset()
 
 
 class Located(NamedTuple):

@@ -36,7 +36,7 @@ class Whereabouts:
         store: Where processes agree.
         me: Name of this process.
         wall_s: The wall clock, seconds since the epoch.
-        replicas: The processes that lived when the store answered last.
+        replicas: The processes that may live, as far as is known here.
     """
 
     def __init__(
@@ -60,7 +60,8 @@ class Whereabouts:
     ) -> Located | None:
         """A session that this process may have, or take; None = there is none.
 
-        Without the store it is where it was last, or in the process that made its id.
+        Without the store it is where it was last, or in the process that made its id. A process
+        that may live is tried before what it owns is taken.
 
         Args:
             session_id: The session.
@@ -78,10 +79,13 @@ class Whereabouts:
                 raise
             raise ElsewhereError(replica) from None
         self._remember(session_id, located)
-        if located is None or located.replica is None or located.owner == self._me:
+        if located is None or located.owner in (self._me, *unreachable):
             return located
-        if located.owner not in unreachable:
+        if located.replica is not None:
             raise ElsewhereError(located.replica)
+        replica = self._known(located.owner)
+        if replica is not None and replica.peer_url:
+            raise ElsewhereError(replica)
         return located
 
     def _remember(self, session_id: str, located: Located | None) -> None:
@@ -92,7 +96,9 @@ class Whereabouts:
                 self._found.popitem(last=False)
 
     def _last_known(self, session_id: str) -> Replica | None:
-        name = self._found.get(session_id, session_id.partition(".")[0])
+        return self._known(self._found.get(session_id, session_id.partition(".")[0]))
+
+    def _known(self, name: str) -> Replica | None:
         return next((it for it in self._replicas() if it.name == name), None)
 
     async def is_over(self, session_id: str) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from voxwire._arguments import token_text
 from voxwire._attach import BUSY, Greeting, Refusal
 from voxwire._diagnosis.checks import ORDER, Check, CheckName, failed, skipped
+from voxwire._diagnosis.devices import DeviceReadiness, device_status
 from voxwire._diagnosis.line import ECHO_MS, Echo, Ended, Line, webrtc_is_here
 from voxwire._diagnosis.reach import proxy_of, reach
 from voxwire._diagnosis.refusals import advice_on
@@ -19,8 +20,6 @@ from voxwire._diagnosis.verdict import PathTried, conclude
 from voxwire._dial import Dialler
 from voxwire._environment import Environment
 from voxwire._live.audio import device_of
-from voxwire._live.backend import choose
-from voxwire._live.portaudio import machine_devices
 from voxwire._rtc_stack import begin_to_load, load
 from voxwire._simulate import Gate
 from voxwire._socket import Lost, Socket
@@ -336,21 +335,21 @@ class Run:
         return None
 
     async def device(self, name: Literal["microphone", "speaker"], asked: Any) -> None:
-        """Whether a device is there."""
+        """Whether a device is there and can be used."""
         wanted = device_of(asked)
         if wanted is None:
             self._put(skipped(name, "not asked for"))
             return
 
         async def look() -> Check:
-            backend = self._environment.devices or await in_thread(machine_devices)
-            found = await in_thread(lambda: choose(backend, DeviceKind(name), wanted))
-            return Check(name, "ok", f"{found.index}: {found.name}")
+            found = await device_status(DeviceKind(name), wanted, self._environment)
+            if found.state is DeviceReadiness.NOT_INSTALLED:
+                return skipped(name, found.reason)
+            if found.state is not DeviceReadiness.READY or found.device is None:
+                return failed(name, found.reason, found.advice, ErrorCode.DEVICE)
+            return Check(name, "ok", f"{found.device.index}: {found.device.name}")
 
-        check, bad = await self._attempt(name, look)
-        if bad is not None and bad.code in (ErrorCode.MISSING_EXTRA, ErrorCode.UNSUPPORTED):
-            bad = skipped(name, bad.detail)
-        self._settled(name, check, bad)
+        self._settled(name, *await self._attempt(name, look))
 
     async def close(self) -> None:
         """Ends the session that was opened."""

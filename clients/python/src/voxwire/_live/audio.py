@@ -11,6 +11,7 @@ from voxwire._arguments import invalid, number
 from voxwire._live.backend import Device, DeviceBackend, DeviceInfo
 from voxwire._live.echo import EchoFilter, NoFilter, echo_filter
 from voxwire._live.keeper import Keeper, Slot
+from voxwire._live.memory import DeviceMemory
 from voxwire._live.microphone import LiveMicrophone
 from voxwire._live.polish import polish_of
 from voxwire._live.portaudio import machine_devices
@@ -52,10 +53,18 @@ class _Echo(NamedTuple):
     both: bool
 
 
-def device_of(value: object) -> Device | None:
-    """The device that is asked for; None = it is something else than a device."""
+def device_of(
+    value: object, kind: DeviceKind | None = None, memory: DeviceMemory | None = None
+) -> Device | None:
+    """The device that is asked for; None = it is something else than a device.
+
+    Args:
+        value: What a program passed.
+        kind: What it is to be used as, where there is a memory.
+        memory: Knows what True stands for; None = the system's default.
+    """
     if value is True:
-        return Device()
+        return Device() if kind is None or memory is None else memory.wanted(kind)
     if isinstance(value, Device):
         return value
     return Device(value) if type(value) is int else None
@@ -86,6 +95,7 @@ class LiveAudio:
         auto_gain: bool = False,
         clock: Clock,
         devices: DeviceBackend | None,
+        memory: DeviceMemory | None = None,
     ) -> None:
         """Prepares; nothing is opened yet.
 
@@ -97,6 +107,7 @@ class LiveAudio:
             auto_gain: True = its loudness is evened out.
             clock: The session's.
             devices: Where they are; None = on this machine.
+            memory: Is told of the devices that the program chose, and knows those of before.
 
         Raises:
             UsageError: Live audio, or what works on its sound, is not installed; the reason says
@@ -106,6 +117,7 @@ class LiveAudio:
         filter_, self._reason = echo_filter(echo, both_live=both)
         self._wanted_echo = echo
         self._clock = clock
+        self.memory = memory
         self._backend: DeviceBackend | None = devices
         if self._backend is None and (microphone is not None or speaker is not None):
             self._backend = machine_devices()
@@ -296,7 +308,9 @@ class LiveAudio:
             self._emit(event)
 
     def _keep(self, backend: DeviceBackend, slots: list[Slot]) -> Keeper:
-        self._keeper = Keeper(backend, slots, clock=self._clock, tell=self._note)
+        self._keeper = Keeper(
+            backend, slots, clock=self._clock, tell=self._note, memory=self.memory
+        )
         self._begun.set()
         return self._keeper
 

@@ -13,7 +13,17 @@ from voxwire.playout import Samples
 from voxwire_protocol.errors import ErrorCode, MediaError
 from voxwire_protocol.events import DeviceKind
 
-__all__ = ["BLOCK_MS", "Device", "DeviceBackend", "DeviceInfo", "DeviceStream", "choose"]
+__all__ = [
+    "BLOCK_MS",
+    "Device",
+    "DeviceBackend",
+    "DeviceBusyError",
+    "DeviceInfo",
+    "DeviceMissingError",
+    "DeviceStream",
+    "RememberedDevice",
+    "choose",
+]
 
 BLOCK_MS: Final = 10
 """Length of what a device is asked to bring or take at once."""
@@ -29,6 +39,19 @@ class Device:
     """
 
     which: str | int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedDevice(Device):
+    """A name that was chosen another time: that device while it can be had, else the default."""
+
+
+class DeviceMissingError(MediaError):
+    """DEVICE: there is none of that name, or none at all."""
+
+
+class DeviceBusyError(MediaError):
+    """DEVICE: another program has it, and the system lets one have it at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +114,8 @@ class DeviceBackend(Protocol):
             ended: Called when the system ends the stream.
 
         Raises:
-            MediaError: DEVICE: it cannot be opened.
+            MediaError: DEVICE: it cannot be opened; `DeviceBusyError` where that is known to be
+                another program's doing.
         """
         ...
 
@@ -116,7 +140,8 @@ def choose(backend: DeviceBackend, kind: DeviceKind, wanted: Device) -> DeviceIn
 
     Raises:
         UsageError: INVALID_ARGUMENT: the name fits several.
-        MediaError: DEVICE: there is none; the reason lists what there is.
+        DeviceMissingError: There is none; the reason lists what there is.
+        MediaError: DEVICE: the system does not say what there is.
     """
     fit = [device for device in backend.devices() if _is(device, kind)]
     which = backend.default(kind) if wanted.which is None else wanted.which
@@ -126,13 +151,15 @@ def choose(backend: DeviceBackend, kind: DeviceKind, wanted: Device) -> DeviceIn
         found = fit[:1]
     else:
         found = [device for device in fit if device.name == which][:1]
-        found = found or [device for device in fit if which.casefold() in device.name.casefold()]
+        if not isinstance(wanted, RememberedDevice):  # whose name is whole
+            part = which.casefold()
+            found = found or [device for device in fit if part in device.name.casefold()]
     names = "; ".join(f"{device.index}: {device.name}" for device in fit) or "none"
     if len(found) > 1:
         raise invalid(f"{which!r} fits more than one {kind.value}; there are {names}")
     if not found:
         what = f"no {kind.value}" if which is None else f"no {kind.value} {which!r}"
-        raise MediaError(ErrorCode.DEVICE, f"there is {what}; there are {names}")
+        raise DeviceMissingError(ErrorCode.DEVICE, f"there is {what}; there are {names}")
     return found[0]
 
 

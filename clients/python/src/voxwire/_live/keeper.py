@@ -8,11 +8,21 @@ anew; that is tried after 1, 2, 4 ... 30 s, since each time the other side is in
 import asyncio
 import math
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Final, TypeVar
 
 import numpy as np
 
-from voxwire._live.backend import Device, DeviceBackend, DeviceInfo, DeviceStream, choose
+from voxwire._live.backend import (
+    Device,
+    DeviceBackend,
+    DeviceInfo,
+    DeviceStream,
+    RememberedDevice,
+    choose,
+)
+from voxwire._live.memory import DeviceMemory
 from voxwire._live.microphone import LiveMicrophone
 from voxwire._live.opening import DeviceOpening
 from voxwire._live.slot import FIRST_MS, SILENT_MS, Slot, Swap
@@ -23,7 +33,7 @@ from voxwire_protocol.clocks import Clock
 from voxwire_protocol.errors import ErrorCode, MediaError, UsageError, VoxwireError
 from voxwire_protocol.events import DeviceChanged, DeviceState
 
-__all__ = ["CLOSE_MS", "FIRST_MS", "SILENT_MS", "Keeper", "Slot"]
+__all__ = ["CLOSE_MS", "FIRST_MS", "SILENT_MS", "Keeper", "Slot", "in_time"]
 
 ARMED_MS: Final = 50
 """How soon the first call is noticed, from which on the shorter time counts."""
@@ -53,6 +63,7 @@ class Keeper:
         *,
         clock: Clock,
         tell: Callable[[DeviceChanged], None],
+        memory: DeviceMemory | None = None,
     ) -> None:
         """Takes what it keeps; nothing is opened yet.
 
@@ -61,11 +72,13 @@ class Keeper:
             slots: The sides that are live.
             clock: Tells when a device is late.
             tell: Takes the events.
+            memory: Is told of the devices that the program chose; None = nothing remembers them.
         """
         self._backend = backend
         self._slots = slots
         self._clock = clock
         self._tell = tell
+        self._memory = memory
         self._wake = asyncio.Event()
         self._refreshes: list[asyncio.Future[None]] = []
         self._adds: list[tuple[Slot, asyncio.Future[None]]] = []
@@ -245,7 +258,7 @@ class Keeper:
         await self._close_all()
         failure: VoxwireError | None = None
         try:
-            await _in_time(self._backend.refresh, "the devices")
+            await in_time(self._backend.refresh, "the devices")
         except VoxwireError as error:
             failure = error
         for slot in self._slots:
@@ -271,18 +284,43 @@ class Keeper:
             _settle(done, None)
 
     async def _open(self, slot: Slot, device: Device, *, quiet: str | None = None) -> None:
+        """Opens a device, in the place of a remembered one that cannot be had the default.
+
+        Raises:
+            VoxwireError: It cannot be had.
+        """
+        try:
+            await self._open_one(slot, device, quiet)
+        except VoxwireError as error:
+            if not isinstance(device, RememberedDevice) or device.which is None:
+                raise
+            why = slot.why
+            slot.why = f"the {slot.kind.value} that is remembered cannot be had: {error.reason}"
+            try:
+                await self._open_one(slot, Device(), quiet)
+            except VoxwireError:
+                slot.why = why
+                raise
+            slot.wanted = device
+            return
+        if self._memory is not None and not isinstance(device, RememberedDevice):
+            name = slot.info.name if slot.info and device.which is not None else None
+            with suppress(MediaError):  # a folder that hangs is no fault of the device
+                await in_time(partial(self._memory.choose, slot.kind, name), "the settings")
+
+    async def _open_one(self, slot: Slot, device: Device, quiet: str | None) -> None:
         """Opens a device and says so, unless it is the one that is named `quiet`.
 
         Raises:
             VoxwireError: It cannot be had.
         """
-        info = await _in_time(lambda: choose(self._backend, slot.kind, device), "the devices")
+        info = await in_time(lambda: choose(self._backend, slot.kind, device), "the devices")
         slot.number += 1
         slot.called_ms, slot.ended = None, False
         slot.end.attach(info.sample_rate)
         opening = DeviceOpening(self._opener(slot, info))
         try:
-            slot.stream = await _in_time(opening.run, info.name)
+            slot.stream = await in_time(opening.run, info.name)
         except BaseException:
             opening.abandon()
             slot.end.detach()
@@ -342,7 +380,7 @@ class Keeper:
             slot.ended = False
 
 
-async def _in_time(work: Callable[[], _MadeT], what: str) -> _MadeT:
+async def in_time(work: Callable[[], _MadeT], what: str) -> _MadeT:
     """Runs what may hang in a thread.
 
     Raises:

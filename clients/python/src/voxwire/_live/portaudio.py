@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from voxwire._live.backend import BLOCK_MS, DeviceInfo, DeviceStream
+from voxwire._live.backend import BLOCK_MS, DeviceBusyError, DeviceInfo, DeviceStream
 from voxwire.playout import Samples
 from voxwire_protocol.errors import ErrorCode, MediaError, UsageError
 from voxwire_protocol.events import DeviceKind
@@ -27,6 +27,9 @@ LATENCY_S: Final = 0.05 if sys.platform == "linux" else "low"
 """What PortAudio is asked to buffer. What it calls low on ALSA, 9 ms, is less than a sound server
 needs: the sound breaks up as soon as the machine is busy.
 """
+
+UNAVAILABLE: Final = -9985
+"""PortAudio's ``paDeviceUnavailable``."""
 
 _NO_LIBRARY: Final = {
     "linux": "Debian, Ubuntu: apt-get install libportaudio2; Fedora: dnf install portaudio",
@@ -171,7 +174,8 @@ class PortAudioDevices:
                         stream.close(ignore_errors=True)
                     if channels == MAX_CHANNELS:
                         reason = f"{device.name} cannot be opened: {error}"
-                        raise MediaError(ErrorCode.DEVICE, reason) from error
+                        kind_of = DeviceBusyError if _is_busy(error) else MediaError
+                        raise kind_of(ErrorCode.DEVICE, reason) from error
                 else:
                     self._open += 1
                     return _PortAudioStream(stream, self._closed)
@@ -201,6 +205,11 @@ class _PortAudioStream:
         if stream is not None:
             stream.close(ignore_errors=True)
             self._closed()
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether PortAudio says that somebody else has the device."""
+    return len(error.args) > 1 and error.args[1] == UNAVAILABLE
 
 
 def _mixed(frames: NDArray[np.int16]) -> Samples:

@@ -173,7 +173,10 @@ def _add_talk(talk: argparse.ArgumentParser) -> None:
     )
     live = talk.add_argument_group("live, where neither --in nor --text is given")
     live.add_argument(
-        "--microphone", metavar="DEVICE", help="index or part of the name (default: the system's)"
+        "--microphone",
+        metavar="DEVICE",
+        help="index or part of the name; it is remembered for the next time (default: the one"
+        " chosen last, else the system's; \"\" = the system's again)",
     )
     live.add_argument("--speaker", metavar="DEVICE", help="the same (voxwire devices lists them)")
     live.add_argument("--no-microphone", action="store_true", help="only what is typed is said")

@@ -7,6 +7,7 @@ from voxwire_protocol import events
 
 __all__ = [
     "connection_line",
+    "device_line",
     "plain_line",
     "quality_line",
     "skipped_line",
@@ -27,6 +28,8 @@ def plain_line(event: events.Event, captions: Captions) -> str:
             return f"-- audio over {event.carrier}{why}"
         case events.ConnectionChanged():
             return connection_line(event)
+        case events.DeviceChanged() if event.reason:
+            return device_line(event)
         case events.EventsSkipped():
             return f"-- {skipped_line(event)}"
         case events.UserTranscript(final=True):
@@ -74,6 +77,12 @@ def connection_line(event: events.ConnectionChanged) -> str:
     if event.state == events.ConnectionState.RECONNECTING:
         return "-- reconnecting..." if event.attempt == 1 else ""
     return f"-- back after {event.after_ms / 1000:.1f} s" if event.attempt else ""
+
+
+def device_line(event: events.DeviceChanged) -> str:
+    """A device that was lost, or that is another one now, and why."""
+    what = "lost" if event.state == events.DeviceState.LOST else "in use"
+    return f"-- {event.kind} {event.name} {what}: {event.reason}"
 
 
 def quality_line(quality: events.Quality) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from voxwire._connect import connect
 from voxwire._live.backend import Device
+from voxwire._live.memory import default_path
 from voxwire._threads import in_thread
 from voxwire.cli.lines import quality_line
 from voxwire.cli.live import PlainView
@@ -41,6 +42,7 @@ async def _talk(options: argparse.Namespace) -> int:
             microphone=None if options.no_microphone else _device(options.microphone),
             speaker=_speaker(options),
             echo=options.echo,
+            remember_devices=_has_home(),
             **connecting(options),
         )
         async with connection as session:
@@ -68,10 +70,21 @@ async def _talk(options: argparse.Namespace) -> int:
 
 
 def _device(asked: str | None) -> Any:
-    """True for the system's default; a number is an index, anything else part of a name."""
+    """True for the one that was chosen last, else the system's default; a number is an index,
+    nothing is the system's again, anything else part of a name.
+    """
     if asked is None:
         return True
-    return int(asked) if asked.isdecimal() else Device(asked)
+    return int(asked) if asked.isdecimal() else Device(asked or None)
+
+
+def _has_home() -> bool:
+    """Whether there is a folder for what this user has chosen."""
+    try:
+        default_path()
+    except VoxwireError:
+        return False
+    return True
 
 
 def _speaker(options: argparse.Namespace) -> Any:

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from voxwire._live.backend import BLOCK_MS, DeviceInfo, DeviceStream
+from voxwire._live.backend import BLOCK_MS, DeviceBusyError, DeviceInfo, DeviceStream
 from voxwire.playout import Samples
 from voxwire_protocol.clocks import Clock, Timer
 from voxwire_protocol.errors import ErrorCode, MediaError
@@ -28,6 +28,7 @@ class FakeDevice:
         drift_ppm: How much faster than its rate it runs, parts per million.
         plugged: False = it is not there; a list that was made before still has it.
         working: False = it cannot be opened.
+        busy: True = it cannot be opened, since another program has it.
         calling: False = it can be, and then never calls back.
         played: What it played, one block behind the other, since it was opened last.
         started_ms: When it was opened last, milliseconds of the clock.
@@ -51,6 +52,7 @@ class FakeDevice:
         self.sample_rate = sample_rate
         self.drift_ppm = drift_ppm
         self.plugged = self.working = self.calling = True
+        self.busy = False
         self.played: list[Samples] = []
         self.started_ms = 0.0
         self.hear: Callable[[int], Samples] = self._spoken
@@ -165,6 +167,8 @@ class FakeDevices:
 
     def _open(self, device: DeviceInfo) -> FakeDevice:
         found = self._listed[device.index]
+        if found.busy:
+            raise DeviceBusyError(ErrorCode.DEVICE, f"{found.name} is used by another program")
         if not (found.plugged and found.working and found.sample_rate == device.sample_rate):
             raise MediaError(ErrorCode.DEVICE, f"{found.name} cannot be opened")
         return found
