@@ -79,7 +79,8 @@ def test_anything_else_is_not(other: Webhook) -> None:
 
 
 def test_the_stream_is_opened_with_the_ticket_and_nothing_breaks_out_of_the_document() -> None:
-    answer = Twilio(["t"]).answer("wss://a/b", "T1", {'x"<': "&>'"})
+    call = Ringing(call_id="CA1")
+    answer = Twilio(["t"]).answer("wss://a/b", call, {'x"<': "&>'", "ticket": "T1"})
     assert answer.media_type == "application/xml"
     assert answer.text == (
         '<?xml version="1.0" encoding="UTF-8"?><Response><Connect><Stream url="wss://a/b">'

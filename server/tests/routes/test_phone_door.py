@@ -59,12 +59,11 @@ VENDORS = pytest.mark.parametrize("vendor", FAR_ENDS)
 
 
 def unsigned(webhook: Announced, made: Board) -> None:
-    webhook.headers = {}
+    webhook.headers = {k: v for k, v in webhook.headers.items() if k == "content-type"}
 
 
 def of_another_call(webhook: Announced, made: Board) -> None:
     webhook.body = webhook.body.replace(b"15550100", b"15550101")
-    webhook.headers.pop("authorization", None)
 
 
 def for_another_url(webhook: Announced, made: Board) -> None:
@@ -81,7 +80,7 @@ def of_the_future(webhook: Announced, made: Board) -> None:
 
 FORGERIES: dict[Callable[[Announced, Board], None], set[str]] = {
     unsigned: set(FAR_ENDS),
-    of_another_call: set(FAR_ENDS),
+    of_another_call: set(FAR_ENDS) - {"exotel"},  # which signs nothing
     for_another_url: {"twilio", "plivo"},  # the others do not sign it
     too_old: {"telnyx", "vonage"},
     of_the_future: {"telnyx", "vonage"},

@@ -29,9 +29,9 @@ class ExotelDialect(EventDialect):
     block_ms, unit_bytes, stream_name = 200, 320, "stream_sid"
 
     def start(self, said: dict[str, Any], start: dict[str, Any]) -> vendor.Started:
+        call_id, parameters = reading.text_of(start, "call_sid"), "custom_parameters"
         self.stream_id = reading.text_of(start, "stream_sid")
-        parameters = reading.parameters_of(start, "custom_parameters")
-        return vendor.Started(reading.text_of(start, "call_sid"), parameters)
+        return vendor.Started(call_id, reading.parameters_of(start, parameters))
 
 
 class Exotel(WebhookVendor):
@@ -54,7 +54,7 @@ class Exotel(WebhookVendor):
         if not self._known.has(webhook.headers.get("authorization", ""), webhook.address):
             raise vendor.ForgedError("neither a password nor an address of VOXWIRE_PHONE_EXOTEL")
         form = dict(reading.form_of(urlsplit(webhook.url).query.encode(errors="replace")))
-        return self.call_of(form, form.get("CallSid", ""))
+        return self.call_of(form, form.get("CallSid", "").encode())
 
     def answer(self, url: str, ringing: vendor.Ringing, sent: Mapping[str, str]) -> vendor.Document:
         pairs = list(sent.items())[:_MAX_PAIRS]

@@ -31,10 +31,11 @@ class PlivoDialect(EventDialect):
         return vendor.Mark(reading.text_of(said, "name"))
 
     def start(self, said: dict[str, Any], start: dict[str, Any]) -> vendor.Started:
+        call_id = reading.text_of(start, "callId")
         self.stream_id = reading.text_of(start, "streamId")
         headers = str(said.get("extra_headers") or start.get("extra_headers") or "")
         found = dict(_HEADER.findall(headers[: 4 * _MAX_HEADERS]))
-        return vendor.Started(reading.text_of(start, "callId"), found)
+        return vendor.Started(call_id, found)
 
     def media(self, data: bytes) -> str:
         return self.say("playAudio", media=_MULAW | {"payload": base64.b64encode(data).decode()})
@@ -65,7 +66,7 @@ class Plivo(WebhookVendor):
         good = [signatures.plivo(t, u, fields, nonce) for t in self._tokens for u in urls]
         if not nonce or not signatures.is_one_of(map(str.strip, given), good):
             raise vendor.ForgedError("not signed with VOXWIRE_PHONE_PLIVO_TOKEN for this URL")
-        return self.call_of(dict(fields), nonce)
+        return self.call_of(dict(fields), nonce.encode())
 
     def answer(self, url: str, ringing: vendor.Ringing, sent: Mapping[str, str]) -> vendor.Document:
         plain = [f"{n}={v}" for n, v in sent.items() if (n + v).isascii() and (n + v).isalnum()]

@@ -61,9 +61,10 @@ class Telnyx(WebhookVendor):
         if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12):
             raise vendor.ForgedError("no telnyx-timestamp")
         signatures.check_fresh(int(stamp), now_s)
-        if not signatures.is_signed(self._keys, f"{stamp}|".encode() + webhook.body, given):
+        signed = f"{stamp}|".encode() + webhook.body
+        if not signatures.is_signed(self._keys, signed, given):
             raise vendor.ForgedError("not signed with a key of VOXWIRE_PHONE_TELNYX_KEY")
-        return self.call_of(dict(reading.form_of(webhook.body)), given)
+        return self.call_of(dict(reading.form_of(webhook.body)), signed)
 
     def answer(self, url: str, ringing: vendor.Ringing, sent: Mapping[str, str]) -> vendor.Document:
         return stream(url, sent, **_HOW)

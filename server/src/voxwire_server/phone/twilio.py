@@ -17,9 +17,9 @@ class TwilioDialect(EventDialect):
     """One stream: µ-law at 8 kHz both ways."""
 
     def start(self, said: dict[str, Any], start: dict[str, Any]) -> vendor.Started:
+        call_id, parameters = reading.text_of(start, "callSid"), "customParameters"
         self.stream_id = reading.text_of(start, "streamSid")
-        parameters = reading.parameters_of(start, "customParameters")
-        return vendor.Started(reading.text_of(start, "callSid"), parameters)
+        return vendor.Started(call_id, reading.parameters_of(start, parameters))
 
 
 class Twilio(WebhookVendor):
@@ -43,7 +43,7 @@ class Twilio(WebhookVendor):
         fields, given = reading.form_of(webhook.body), webhook.headers.get(_SIGNATURE, "")
         if not self._is_signed(webhook.url, given, fields):
             raise vendor.ForgedError("not signed with VOXWIRE_PHONE_TWILIO_TOKEN for this URL")
-        return self.call_of(dict(fields), given)
+        return self.call_of(dict(fields), given.encode())
 
     def may_open(self, url: str, headers: Mapping[str, str]) -> bool:
         return self._is_signed(url, headers.get(_SIGNATURE, ""), ())

@@ -21,12 +21,12 @@ class WebhookVendor:
     speaks: ClassVar[type[Dialect]]
     """How it writes on a WebSocket."""
 
-    def call_of(self, form: Mapping[str, str], proof: str) -> Ringing:
+    def call_of(self, form: Mapping[str, str], proof: bytes) -> Ringing:
         """The call that a form announces.
 
         Args:
             form: Its fields.
-            proof: What is good once.
+            proof: What is good once; of a signature what was signed, if it can be written twice.
 
         Raises:
             ForgedError: It announces none.
@@ -36,7 +36,7 @@ class WebhookVendor:
             call_id=reading.field_of(form, call_id),
             caller=reading.party_of(form, caller),
             called=reading.party_of(form, called),
-            proof=proof.encode(),
+            proof=proof,
         )
 
     def may_open(self, url: str, headers: Mapping[str, str]) -> bool:
