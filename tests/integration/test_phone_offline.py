@@ -1,4 +1,4 @@
-"""A whole call on real sockets: the offline bot, and a caller who speaks, interrupts, presses keys."""
+"""Whole calls on real sockets: the offline bot, and callers who speak, interrupt, press keys."""
 
 import re
 import time

@@ -21,7 +21,12 @@ CALL_ID = "CA0123456789abcdef0123456789abcdef"
 
 @asynccontextmanager
 async def dialled(
-    port: int, *, vendor: str = "twilio", now_s: float, delay_ms: float = 0.0, jitter_ms: float = 0.0
+    port: int,
+    *,
+    vendor: str = "twilio",
+    now_s: float,
+    delay_ms: float = 0.0,
+    jitter_ms: float = 0.0,
 ) -> AsyncIterator[Phone]:
     """A telephone whose call the server on that port of this machine has answered.
 

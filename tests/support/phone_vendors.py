@@ -383,7 +383,12 @@ class Vonage(FarEnd):
     write, read = staticmethod(plain_written), staticmethod(plain_read)
 
     def announce(self, url: str, call_id: str, now_s: float) -> Announced:
-        said = {"from": CALLER, "to": CALLED, "uuid": call_id, "conversation_uuid": f"CON-{call_id}"}
+        said = {
+            "from": CALLER,
+            "to": CALLED,
+            "uuid": call_id,
+            "conversation_uuid": f"CON-{call_id}",
+        }
         body = json.dumps(said, separators=(",", ":")).encode()
         headers = {"authorization": f"Bearer {self.signed(body, call_id, now_s)}"}
         headers["content-type"] = "application/json"

@@ -64,7 +64,9 @@ def heard_ms(line: Line, first: int, start_ms: float) -> float:
 
 @NETWORKS
 @in_virtual_time
-async def test_the_position_is_where_the_caller_is(time: VirtualTime, vendor: str, delay_ms: int) -> None:
+async def test_the_position_is_where_the_caller_is(
+    time: VirtualTime, vendor: str, delay_ms: int
+) -> None:
     calls = Calls(time)
     line, bot = await calls.call(vendor, delay_ms=delay_ms, jitter_ms=20)
     first = len(line.phone.heard)
@@ -84,7 +86,9 @@ async def test_the_position_is_where_the_caller_is(time: VirtualTime, vendor: st
 
 @NETWORKS
 @in_virtual_time
-async def test_a_cut_is_where_the_caller_stops_to_hear(time: VirtualTime, vendor: str, delay_ms: int) -> None:
+async def test_a_cut_is_where_the_caller_stops_to_hear(
+    time: VirtualTime, vendor: str, delay_ms: int
+) -> None:
     calls = Calls(time)
     errors: list[float] = []
     for seed in range(8):

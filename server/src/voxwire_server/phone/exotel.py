@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from voxwire_server.phone import reading, signatures, vendor
-from voxwire_server.phone.webhooks import WebhookVendor
 from voxwire_server.phone.g711 import L16_8000
 from voxwire_server.phone.streams import EventDialect
+from voxwire_server.phone.webhooks import WebhookVendor
 
 __all__ = ["Exotel", "ExotelDialect"]
 

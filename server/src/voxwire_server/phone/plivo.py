@@ -7,8 +7,8 @@ from typing import Any
 
 from voxwire_server.phone import reading, signatures, vendor
 from voxwire_server.phone.documents import document, element
-from voxwire_server.phone.webhooks import WebhookVendor
 from voxwire_server.phone.streams import EventDialect
+from voxwire_server.phone.webhooks import WebhookVendor
 
 __all__ = ["Plivo", "PlivoDialect"]
 

@@ -59,7 +59,7 @@ def check_fresh(signed_at_s: float, now_s: float) -> None:
 
 
 def twilio(token: str, url: str, fields: Fields) -> str:
-    """HMAC-SHA1 of the URL and of the fields, sorted, once each (twilio.com/docs/usage/security)."""
+    """HMAC-SHA1 of the URL and the fields, sorted, once each (twilio.com/docs/usage/security)."""
     signed = url + "".join(name + value for name, value in sorted(set(fields)))
     return base64.b64encode(hmac.digest(token.encode(), signed.encode(), "sha1")).decode()
 
@@ -102,7 +102,7 @@ class Known:
             raise ValueError("neither user:password nor an address")
 
     def has(self, authorization: str, address: str) -> bool:
-        """Whether a request is of somebody who is known, by its header or by where it comes from."""
+        """Whether somebody is known, by the header of a request or by where it comes from."""
         if is_one_of([authorization], self._basic):
             return True
         try:

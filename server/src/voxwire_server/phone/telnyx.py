@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from voxwire_server.phone import reading, signatures, vendor
 from voxwire_server.phone.documents import stream
-from voxwire_server.phone.webhooks import WebhookVendor
 from voxwire_server.phone.g711 import ALAW, MULAW
 from voxwire_server.phone.streams import EventDialect
+from voxwire_server.phone.webhooks import WebhookVendor
 
 __all__ = ["Telnyx", "TelnyxDialect"]
 

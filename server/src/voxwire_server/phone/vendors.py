@@ -17,6 +17,7 @@ __all__ = ["PhoneSettingError", "vendors_of"]
 class PhoneSettingError(ValueError):
     """What the settings say of the telephone cannot be used."""
 
+
 _MAKERS: Final[dict[str, Callable[[list[str]], Vendor]]] = {
     "phone_twilio_token": Twilio,
     "phone_telnyx_key": Telnyx,

@@ -40,7 +40,7 @@ class WebhookVendor:
         )
 
     def may_open(self, url: str, headers: Mapping[str, str]) -> bool:
-        """Whoever comes: what is signed there is documented nowhere; the ticket says whose it is."""
+        """Whoever comes: what is signed there no page says; the ticket says whose it is."""
         return True
 
     def busy(self) -> Document:
