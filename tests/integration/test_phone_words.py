@@ -53,7 +53,7 @@ class Switchboard:
     ("vendor", "delay_ms", "cuts"),
     [
         *(("twilio", 10, 4), ("twilio", 40, 20), ("twilio", 120, 6)),
-        *(("telnyx", 40, 3), ("plivo", 40, 6), ("vonage", 40, 6)),
+        *(("telnyx", 40, 20), ("plivo", 40, 20), ("exotel", 40, 20), ("vonage", 40, 6)),
     ],
 )
 @in_virtual_time

@@ -160,6 +160,10 @@ class Phone:
         self._advance()
         return np.concatenate(self._heard) if self._heard else np.zeros(0, np.int16)
 
+    def when_ms(self, sample: int) -> float:
+        """When a sample of :attr:`heard` came out, by the clock."""
+        return self._began_ms + sample * 1000 / self.far.rate
+
     @property
     def waiting_ms(self) -> float:
         """What it has and has not played."""

@@ -1,4 +1,11 @@
-"""A telephone call through the whole kernel, in virtual time: what the caller heard, and when."""
+"""A telephone call through the whole kernel, in virtual time: what the caller heard, and when.
+
+F1 (the believed position against the true one) and F2 (from a flush to the last sample that the
+caller hears), at 20 ms of jitter: p50 and p95 of F1 within 20 and 50 ms, F2 within a round trip and
+60 ms. What is measured goes into the report of the tests.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -6,20 +13,22 @@ import pytest
 from tests.support.front_door import House
 from tests.support.phone_clicks import CLICK_MS, ClickingBot, clicks_in
 from tests.support.phone_line import Exchange, Line
+from tests.support.phone_vendors import FAR_ENDS
 from voxwire_protocol import wire
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.session.session import Session
 
 NETWORKS = pytest.mark.parametrize(
     ("vendor", "delay_ms"),
-    [
-        *(("twilio", 10), ("twilio", 40), ("twilio", 120)),
-        *(("telnyx", 40), ("plivo", 40), ("exotel", 40), ("vonage", 40)),
-    ],
+    [(vendor, delay_ms) for vendor in FAR_ENDS for delay_ms in (10, 40, 120)],
 )
-MORE_MS = {"exotel": 100, "vonage": 20}
-"""What a vendor may be worse by: its pieces are long, or what it measures the way by is."""
+F1_MS = {"twilio": (15, 45), "vonage": (40, 75)}
+"""p50 and p95 that a vendor may be off by; of Vonage nothing is promised."""
+MORE_F2_MS = {"exotel": 100}
+"""What a flush may take longer: pieces of 200 ms."""
 REPORTED = wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
+
+Record = Callable[[str, object], None]
 
 
 class Calls:
@@ -65,7 +74,7 @@ def heard_ms(line: Line, first: int, start_ms: float) -> float:
 @NETWORKS
 @in_virtual_time
 async def test_the_position_is_where_the_caller_is(
-    time: VirtualTime, vendor: str, delay_ms: int
+    time: VirtualTime, vendor: str, delay_ms: int, record_property: Record
 ) -> None:
     calls = Calls(time)
     line, bot = await calls.call(vendor, delay_ms=delay_ms, jitter_ms=20)
@@ -78,24 +87,27 @@ async def test_the_position_is_where_the_caller_is(
             believed = bot.session.voice.heard_ms()
             errors.append(believed - heard_ms(line, first, bot.starts[-1]))
     p5, p50, p95 = np.percentile(errors[4:], [5, 50, 95])
-    more_ms = MORE_MS.get(vendor, 0)
-    assert abs(p50) <= 15 + more_ms
-    assert -45 - more_ms <= p5 <= p95 <= 45 + more_ms
+    record_property("F1", f"p5 {p5:.0f}, p50 {p50:.0f}, p95 {p95:.0f} ms")
+    half_ms, most_ms = F1_MS.get(vendor, (20, 50))
+    assert abs(p50) <= half_ms
+    assert -most_ms <= p5 <= p95 <= most_ms
     await calls.exchange.close()
 
 
 @NETWORKS
 @in_virtual_time
 async def test_a_cut_is_where_the_caller_stops_to_hear(
-    time: VirtualTime, vendor: str, delay_ms: int
+    time: VirtualTime, vendor: str, delay_ms: int, record_property: Record
 ) -> None:
     calls = Calls(time)
     errors: list[float] = []
+    flushes_ms: list[float] = []
     for seed in range(8):
         line, bot = await calls.call(vendor, delay_ms=delay_ms, jitter_ms=20, seed=seed)
         first = len(line.phone.heard)
         bot.say(4000)
         await time.advance(150 + 2 * delay_ms + seed * 277)
+        cut_ms = time.now_ms()
         believed, source = await bot.cut()
         assert source == REPORTED
         await time.advance(3 * delay_ms + 100)
@@ -105,10 +117,14 @@ async def test_a_cut_is_where_the_caller_stops_to_hear(
         rest_ms = (len(truth) - clicks[-1]) * 1000 / line.phone.far.rate
         true_ms = bot.starts[-1] + (len(clicks) - 1) * CLICK_MS + rest_ms
         errors.append(believed - true_ms)
+        flushes_ms.append(line.phone.when_ms(cleared.at) - cut_ms)
         assert clicks_in(line.phone.heard[cleared.at :]) == []
         line.hang_up()
         await bot.session.ended.wait()
-    more_ms = MORE_MS.get(vendor, 0)
-    assert abs(float(np.median(errors))) <= 15 + more_ms
-    assert max(map(abs, errors)) <= 45 + more_ms
+    record_property("cuts", f"{min(errors):.0f} to {max(errors):.0f} ms off")
+    record_property("F2", f"{max(flushes_ms):.0f} ms at most")
+    half_ms, most_ms = F1_MS.get(vendor, (20, 50))
+    assert abs(float(np.median(errors))) <= half_ms
+    assert max(map(abs, errors)) <= most_ms
+    assert max(flushes_ms) <= 2 * delay_ms + 60 + MORE_F2_MS.get(vendor, 0)
     await calls.exchange.close()
