@@ -1,19 +1,25 @@
 """Telnyx, Plivo, Exotel, Vonage: messages of their pages, signatures, and Pipecat's own readers."""
 
-import base64
+import hashlib
 import json
 from typing import Any
 
+import jwt
 import numpy as np
 import pytest
-from pipecat.frames.frames import InputAudioRawFrame, InterruptionFrame, OutputAudioRawFrame
+from pipecat.frames.frames import (
+    InputAudioRawFrame,
+    InputDTMFFrame,
+    InterruptionFrame,
+    OutputAudioRawFrame,
+)
 from pipecat.serializers.exotel import ExotelFrameSerializer
 from pipecat.serializers.plivo import PlivoFrameSerializer
 from pipecat.serializers.telnyx import TelnyxFrameSerializer
 from pipecat.serializers.vonage import VonageFrameSerializer
 
 from tests.support.phone_line import KNOWN, NOW_S, PUBLIC
-from tests.support.phone_vendors import FAR_ENDS, Vonage
+from tests.support.phone_vendors import FAR_ENDS, SECRET, Vonage
 from voxwire_server.config import Settings
 from voxwire_server.phone.vendor import (
     Audio,
@@ -125,6 +131,35 @@ def test_vonage_signs_the_query_of_a_get() -> None:
     assert VENDORS["vonage"].ringing(get, NOW_S).call_id == "C-1"
     with pytest.raises(ForgedError):
         VENDORS["vonage"].ringing(get._replace(url=url + "1"), NOW_S)
+
+
+def test_vonage_signs_nothing_else_of_a_get() -> None:
+    url = f"{PUBLIC}/phone/vonage?uuid=C-1"
+    headers = {"authorization": f"Bearer {Vonage.signed(b'', 'C-1', NOW_S)}"}
+    with pytest.raises(ForgedError):
+        VENDORS["vonage"].ringing(Webhook("GET", url, headers), NOW_S)
+
+
+def test_vonage_signs_a_body_as_it_is_or_without_its_white_space() -> None:
+    body = '{ "uuid": "C-1",\n "from": "+15550100", "to": "é" }'.encode()
+    compact = '{"uuid":"C-1","from":"+15550100","to":"é"}'.encode()
+    for signed in (body, compact):
+        headers = {"authorization": f"Bearer {Vonage.signed(signed, 'C-1', NOW_S)}"}
+        ringing = VENDORS["vonage"].ringing(webhook("vonage", headers=headers, body=body), NOW_S)
+        assert (ringing.call_id, ringing.called) == ("C-1", "é")
+    headers = {"authorization": f"Bearer {Vonage.signed(b'[]', 'C-1', NOW_S)}"}
+    with pytest.raises(ForgedError):
+        VENDORS["vonage"].ringing(webhook("vonage", headers=headers, body=b"[]"), NOW_S)
+
+
+def test_a_jwt_without_a_name_counts_once_however_its_signature_is_written() -> None:
+    sent = webhook("vonage")
+    claims = {"iat": int(NOW_S), "payload_hash": hashlib.sha256(sent.body).hexdigest()}
+    token = jwt.encode(claims, SECRET, algorithm="HS256")
+    ringing = VENDORS["vonage"].ringing(
+        sent._replace(headers={"authorization": f"Bearer {token}"}), NOW_S
+    )
+    assert ringing.proof == token.rpartition(".")[0].encode()
 
 
 @pytest.mark.parametrize(
@@ -274,4 +309,6 @@ async def test_we_read_what_pipecats_serializer_sends_and_it_reads_what_we_do(na
     assert isinstance(heard, Audio)
     assert isinstance(frame, InputAudioRawFrame)
     assert frame.audio == dialect.hears.decode(heard.data)
-    assert base64.b64encode(heard.data)
+    key = await theirs.deserialize(far.key("#", "S-1"))
+    assert isinstance(key, InputDTMFFrame)
+    assert dialect.decode(far.key("#", "S-1")) == Keys(key.button.value)
