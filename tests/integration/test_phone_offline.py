@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 from pipecat.frames.frames import Frame, InputDTMFFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from tests.support.phone_line import KNOWN
 from tests.support.phone_socket import PUBLIC, dialled
-from tests.support.phone_vendors import TOKEN
 from tests.support.waiting import PATIENT, until
 from voxwire_server import BotSession
 from voxwire_server.bots.offline import bot as offline
@@ -20,9 +21,7 @@ from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.testing import running_server
 
-RATE = 8000
 KEY = "k" * 40
-NETWORK = {"delay_ms": 40, "jitter_ms": 20}
 
 
 class _Ears(FrameProcessor):
@@ -82,25 +81,34 @@ def watched(inside: Inside) -> LoadedBot:
     return LoadedBot(name="offline", run=bot, warm=offline.warm, close=offline.close)
 
 
-async def spoken(text: str) -> np.ndarray[Any, Any]:
+async def spoken(text: str, rate: int) -> np.ndarray[Any, Any]:
     """A sentence over the telephone."""
-    pcm, _ = await render_pcm(text, sample_rate=RATE)
+    pcm, _ = await render_pcm(text, sample_rate=rate)
     return np.frombuffer(pcm, "<i2")
 
 
-async def test_a_caller_asks_interrupts_and_presses_keys() -> None:
+@pytest.mark.parametrize(
+    ("vendor", "delay_ms"),
+    [
+        *(("twilio", 10), ("twilio", 40), ("twilio", 120)),
+        *(("telnyx", 40), ("plivo", 40), ("exotel", 40), ("vonage", 40)),
+    ],
+)
+async def test_a_caller_asks_interrupts_and_presses_keys(vendor: str, delay_ms: int) -> None:
     inside = Inside()
-    settings = {"key": KEY, "public_url": PUBLIC, "phone_twilio_token": TOKEN, **PATIENT}
+    settings = {"key": KEY, "public_url": PUBLIC, **KNOWN, **PATIENT}
+    network = {"delay_ms": delay_ms, "jitter_ms": 20}
     async with running_server(watched(inside), **settings) as server:
-        async with dialled(server.port, now_s=time.time(), **NETWORK) as phone:
+        async with dialled(server.port, vendor=vendor, now_s=time.time(), **network) as phone:
+            rate = phone.far.rate
             await until(lambda: np.abs(phone.heard).max(initial=0) > 1000)
             session = inside.session
             assert session is not None
             call = session.phone
             assert call is not None
-            assert (call.vendor, call.caller, call.called) == ("twilio", "+15550100", "+15550199")
+            assert (call.vendor, call.caller, call.called) == (vendor, "+15550100", "+15550199")
 
-            phone.speak(await spoken("tell me a long story"))  # into the greeting
+            phone.speak(await spoken("tell me a long story", rate))  # into the greeting
             await until(lambda: phone.cleared)
             await until(lambda: inside.said("user") == ["tell me a long story"])
             [cut] = phone.cleared
@@ -108,12 +116,12 @@ async def test_a_caller_asks_interrupts_and_presses_keys() -> None:
             greeting = inside.said("assistant")[0].split()
             assert 0 < len(greeting) < 30
 
-            await until(lambda: len(phone.heard) > cut.at + 4 * RATE)
-            phone.speak(await spoken("what time is it"))  # into the story
+            await until(lambda: len(phone.heard) > cut.at + 4 * rate)
+            phone.speak(await spoken("what time is it", rate))  # into the story
             await until(lambda: len(phone.cleared) == 2)
             await until(lambda: "what time is it" in inside.said("user"))
             story = phone.heard[cut.at : phone.cleared[1].at]
-            heard_s = np.count_nonzero(np.abs(story.astype(int)) > 200) / RATE
+            heard_s = np.count_nonzero(np.abs(story.astype(int)) > 200) / rate
             remembered = inside.said("assistant")[1].split()
             assert 1.0 < heard_s / max(1, len(remembered)) * 4 < 6.0  # words of about 0.4 s
 

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from numpy.typing import NDArray
 
 __all__ = [
+    "CALLED",
+    "CALLER",
     "FAR_ENDS",
     "FRAME_MS",
     "PASSWORD",
@@ -94,7 +96,8 @@ def twilio_signature(token: str, url: str, form: dict[str, str] | None = None) -
 def plivo_signature(token: str, url: str, form: dict[str, str], nonce: str) -> str:
     """Version 3 of a POST: address, sorted query, sorted fields, nonce."""
     parts = urlsplit(url)
-    query = "&".join("=".join(pair) for pair in sorted(parse_qsl(parts.query)))
+    pairs = sorted(parse_qsl(parts.query, keep_blank_values=True))
+    query = "&".join("=".join(pair) for pair in pairs)
     fields = "".join(name + form[name] for name in sorted(form))
     address = f"{parts.scheme}://{parts.netloc}{parts.path}"
     signed = f"{address}?{query}.{fields}.{nonce}" if query else f"{address}?{fields}.{nonce}"

@@ -13,7 +13,7 @@ from voxwire_server.phone.webhooks import WebhookVendor
 __all__ = ["Plivo", "PlivoDialect"]
 
 _MULAW = {"contentType": "audio/x-mulaw", "sampleRate": 8000}
-_HEADER = re.compile(r"(?:X-PH-)?([A-Za-z0-9]+)[\"']?\s*[=:]\s*[\"']?([A-Za-z0-9]+)")
+_HEADER = re.compile(r"(?:X-PH-)?([A-Za-z0-9]+)[\"']?\s*[=:]\s*[\"']?([^\s,;\"'{}]+)")
 _MAX_HEADERS = 512
 _HOW = {
     "bidirectional": "true",

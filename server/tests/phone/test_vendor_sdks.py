@@ -1,0 +1,56 @@
+"""Signatures by the vendors' own libraries: what they make or take for good, we take for good."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.phone_line import KNOWN, NOW_S, PUBLIC
+from tests.support.phone_vendors import CALLED, CALLER, FAR_ENDS, SECRET, TOKEN
+from voxwire_server.config import Settings
+from voxwire_server.phone.vendor import Webhook
+from voxwire_server.phone.vendors import vendors_of
+
+VENDORS = {vendor.name: vendor for vendor in vendors_of(Settings(public_url=PUBLIC, **KNOWN))}
+QUERIES = pytest.mark.parametrize("query", ["", "?bot=a", "?z=2&bot=a&empty=&q=a%20b"])
+
+
+def announced(name: str, query: str) -> Webhook:
+    """A webhook of the far end, which we take."""
+    url = f"{PUBLIC}/phone/{name}{query}"
+    sent = FAR_ENDS[name].announce(url, "C-1", NOW_S)
+    webhook = Webhook(sent.method, url, sent.headers, sent.body)
+    assert VENDORS[name].ringing(webhook, NOW_S).call_id == "C-1"
+    return webhook
+
+
+@QUERIES
+def test_twilio(query: str) -> None:
+    library: Any = pytest.importorskip("twilio.request_validator")
+    webhook = announced("twilio", query)
+    form = {"CallSid": "C-1", "From": CALLER, "To": CALLED, "AccountSid": "AC0"}
+    signature = webhook.headers["x-twilio-signature"]
+    assert library.RequestValidator(TOKEN).validate(webhook.url, form, signature)
+    stream = f"{PUBLIC.replace('https', 'wss')}/phone/twilio/media{query}"
+    signature = library.RequestValidator(TOKEN).compute_signature(stream, {})
+    assert VENDORS["twilio"].may_open(stream, {"x-twilio-signature": signature})
+    assert not VENDORS["twilio"].may_open(f"{stream}1", {"x-twilio-signature": signature})
+
+
+@QUERIES
+def test_plivo(query: str) -> None:
+    library: Any = pytest.importorskip("plivo.utils.signature_v3")
+    webhook = announced("plivo", query)
+    form = {"CallUUID": "C-1", "From": CALLER, "To": CALLED, "Direction": "inbound"}
+    signature = webhook.headers["x-plivo-signature-v3"]
+    nonce = webhook.headers["x-plivo-signature-v3-nonce"]
+    for url, is_good in ((webhook.url, True), (f"{webhook.url}1", False)):
+        given = ("POST", url, nonce, TOKEN, signature, dict(form))
+        assert library.validate_v3_signature(*given) is is_good
+
+
+def test_vonage() -> None:
+    library: Any = pytest.importorskip("vonage_jwt")
+    webhook = announced("vonage", "")
+    token = webhook.headers["authorization"].removeprefix("Bearer ")
+    assert library.verify_signature(token, SECRET)
+    assert not library.verify_signature(token, f"{SECRET}1")
