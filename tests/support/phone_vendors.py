@@ -253,6 +253,8 @@ class Telnyx(FarEnd):
     def understand(self, message: str | bytes, stream: str) -> tuple[str, Any]:
         assert isinstance(message, str)
         said = json.loads(message) | {"streamSid": stream}
+        if said["event"] == "media":
+            assert len(base64.b64decode(said["media"]["payload"])) >= 160, "less than 20 ms"
         return super().understand(json.dumps(said), stream)
 
 

@@ -94,6 +94,26 @@ async def test_the_position_is_where_the_caller_is(
     await calls.exchange.close()
 
 
+@pytest.mark.parametrize("vendor", FAR_ENDS)
+@in_virtual_time
+async def test_a_voice_that_comes_in_bits_has_no_gaps(time: VirtualTime, vendor: str) -> None:
+    calls = Calls(time)
+    line, bot = await calls.call(vendor, delay_ms=10)
+    first = len(line.phone.heard)
+    rate = bot.session.settings.audio_out_sample_rate
+    tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)).astype("<i2")
+    size = rate * 7 // 1000
+    for at in range(0, rate, size):
+        bot.session.voice.place(tone[at : at + size].tobytes(), new_stretch=at == 0)
+        await time.advance(5)
+    await time.advance(2000)
+    loud = np.flatnonzero(np.abs(line.phone.heard[first:].astype(int)) > 4000)
+    ms = line.phone.far.rate / 1000
+    assert np.diff(loud).max() <= 2 * ms
+    assert abs(int(loud[-1] - loud[0]) - 1000 * ms) <= 5 * ms
+    await calls.exchange.close()
+
+
 @NETWORKS
 @in_virtual_time
 async def test_a_cut_is_where_the_caller_stops_to_hear(

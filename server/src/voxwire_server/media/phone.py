@@ -17,6 +17,9 @@ _SPARE_MS: Final = 200
 """What the vendor has left at least when it is heard that a stretch has begun."""
 _MARK_MS: Final = 100
 _LONGEST_WAIT_MS: Final = 60.0
+_REST_MS: Final = 40
+"""How long a part of a piece waits for what completes it, where a vendor takes whole ones."""
+_SAMPLE_BYTES: Final = 2
 _PCM: Final = wire.Codec.CODEC_PCM_S16LE
 
 
@@ -58,7 +61,10 @@ class PhonePath:
         self._newest_ms = 0.0  # where the newest block begins
         self._behind = 0  # messages behind it that were handed over with it
         self._unmarked_ms = 0.0
+        self._piece_bytes = self._rate * dialect.block_ms // 1000 * _SAMPLE_BYTES
+        self._part: Block | None = None  # was taken, and is less than a piece
         self._timer: Timer | None = None
+        self._rest: Timer | None = None
         self._closed = False
         link.on_drained = self.wake
 
@@ -97,7 +103,6 @@ class PhonePath:
     def wake(self) -> None:
         """Send what is due, as the ear goes on."""
         self._disarm()
-        block_samples = self._rate * self._dialect.block_ms // 1000
         while not self._closed and self._sound.pending and self._link.takes_audio:
             most_ms = max(_AHEAD_MS, self.marks.rtt_ms + _SPARE_MS)
             ahead_ms = self._sound.ahead_ms - most_ms
@@ -105,10 +110,47 @@ class PhonePath:
                 delay_ms = min(max(5.0, ahead_ms), _LONGEST_WAIT_MS)
                 self._timer = self._clock.call_later(delay_ms, self.wake)
                 return
-            block = self._sound.take(block_samples)
+            block = self._next()
             if block is None:
                 return
             self._send(block)
+
+    def _next(self) -> Block | None:
+        """The next piece; None = there is no whole one where the vendor takes nothing else."""
+        while self._sound.pending:
+            part = self._part
+            have = 0 if part is None else len(part.pcm)
+            if part is not None and have >= self._piece_bytes:
+                self._keep(None)
+                return part
+            block = self._sound.take((self._piece_bytes - have) // _SAMPLE_BYTES)
+            if block is None:
+                return None
+            if part is not None and block.start != part.end:
+                self._keep(block)
+                return part  # a stretch ends in it
+            if part is not None:
+                block = Block(part.start, part.pcm + block.pcm)
+            if self._dialect.unit_bytes == 1 or len(block.pcm) >= self._piece_bytes:
+                self._keep(None)
+                return block
+            self._keep(block)
+        return None
+
+    def _keep(self, part: Block | None) -> None:
+        self._part = part
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+        if part is not None:
+            self._rest = self._clock.call_later(_REST_MS, self._let_go)
+
+    def _let_go(self) -> None:
+        """Nothing completes a piece: it is sent as it is, filled up."""
+        part, waits = self._part, not self._link.takes_audio
+        self._keep(part if waits else None)
+        if part is not None and not waits and not self._closed:
+            self._send(part)
 
     def _send(self, block: Block) -> None:
         now_ms, dialect = self._clock.now_ms(), self._dialect
@@ -141,6 +183,7 @@ class PhonePath:
         left_ms = self._newest_ms if dropped > self._behind else None
         if not self._closed:
             self._link.send_event(self._dialect.clear())
+        self._keep(None)
         self._unmarked_ms = 0.0
         heard_ms = self.marks.cut(self._clock.now_ms(), left_ms=left_ms)
         if self._dialect.marks:
@@ -155,6 +198,7 @@ class PhonePath:
     async def close(self) -> None:
         """Give it up; the socket goes on. Idempotent."""
         self._closed = True
+        self._keep(None)
         self._disarm()
         if self._link.on_drained == self.wake:
             self._link.on_drained = None

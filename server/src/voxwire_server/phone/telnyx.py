@@ -20,9 +20,9 @@ _HOW = {"bidirectionalMode": "rtp", "bidirectionalCodec": "PCMU", "codec": "PCMU
 
 
 class TelnyxDialect(EventDialect):
-    """One stream: G.711 at 8 kHz both ways; the caller's voice in any order."""
+    """One stream: G.711 at 8 kHz both ways, 20 ms at least; the caller's voice in any order."""
 
-    stream_name = "stream_id"
+    stream_name, unit_bytes = "stream_id", 160
 
     def audio(self, media: dict[str, Any]) -> vendor.Audio:
         return reading.audio_of(media, "payload", number=reading.number_of(media, "chunk"))

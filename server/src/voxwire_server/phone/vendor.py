@@ -146,7 +146,8 @@ class Dialect(Protocol):
         encoding: Of the bot's voice.
         hears: Of the caller's, at the same rate; known once the stream has begun.
         block_ms: Length of a piece of the bot's voice, milliseconds.
-        unit_bytes: What a piece has whole ones of; the last one is filled up with silence.
+        unit_bytes: What a piece has whole ones of; the last of a stretch is filled up with
+            silence. 1 = pieces may be of any length, up to ``block_ms``.
         marks: Whether it says when what stands before a mark was played.
         echoes: Whether a mark with nothing before it comes straight back.
     """
