@@ -3,6 +3,7 @@
 import base64
 import json
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.serializers.twilio import TwilioFrameSerializer
 
+from tests.support.phone_vendors import twilio_signature
 from voxwire_server.phone.twilio import Twilio, TwilioDialect
 from voxwire_server.phone.vendor import (
     Audio,
@@ -49,6 +51,15 @@ def test_the_example_of_its_page_is_signed() -> None:
             called="+18005551212",
             proof=SIGNATURE.encode(),
         )
+
+
+@pytest.mark.parametrize("caller", ["anonymous", "Restricted", "%2B266696687", "", "%0A", "%20"])
+def test_a_number_that_was_withheld_is_none(caller: str) -> None:
+    body = f"CallSid=CA1&From={caller}&To=%2B18005551212".encode()
+    pairs = dict(parse_qsl(body.decode(), keep_blank_values=True))
+    signature = twilio_signature("12345", URL, pairs)
+    ringing = Twilio(["12345"]).ringing(webhook(body=body, signature=signature), 0.0)
+    assert (ringing.caller, ringing.called) == ("", "+18005551212")
 
 
 def test_whether_the_port_is_part_of_what_is_signed_does_not_matter() -> None:

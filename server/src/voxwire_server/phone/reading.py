@@ -34,6 +34,13 @@ _MAX_VALUE_CHARS: Final = 1024
 _MAX_AUDIO_BYTES: Final = 960_000
 """30 s of 16-bit samples at 16 kHz: the longest piece that any vendor documents."""
 _DIGITS: Final = re.compile(r"[0-9*#A-Da-d]{1,64}")
+_NOBODY: Final = frozenset(
+    {
+        *("anonymous", "blocked", "private", "restricted", "unavailable", "unknown"),
+        *("266696687", "2562533", "7378742833", "86282452253", "8656696"),
+    }
+)
+"""What stands for a number that was withheld: words, and what Twilio makes of them on a keypad."""
 
 
 def members_of(message: str | bytes) -> dict[str, Any]:
@@ -152,6 +159,7 @@ def field_of(form: Mapping[str, str], name: str) -> str:
 
 
 def party_of(form: Mapping[str, str], name: str) -> str:
-    """A number or an address; empty = none, or one that nobody has."""
+    """A number or an address; empty = there is none, or it was withheld."""
     found = form.get(name, "").strip()
-    return found if len(found) <= _MAX_NAME_CHARS and found.isprintable() else ""
+    named = found.lstrip("+").lower() not in _NOBODY
+    return found if named and len(found) <= _MAX_NAME_CHARS and found.isprintable() else ""
