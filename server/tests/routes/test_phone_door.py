@@ -1,10 +1,12 @@
 """Who may bring a call: signatures and tickets, once each; and how calls end. In virtual time."""
 
 import base64
+import json
 import random
 import string
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from tests.support.front_door import House
 from tests.support.phone_clicks import ClickingBot
 from tests.support.phone_line import WSS, Answered, Exchange, Line
-from tests.support.phone_vendors import FAR_ENDS, Announced, twilio_signature
+from tests.support.phone_vendors import FAR_ENDS, Announced, Vonage, twilio_signature
 from voxwire_protocol import wire
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.session.session import Session
@@ -152,8 +154,8 @@ async def test_a_signature_that_is_written_otherwise_does_not_count_again(
 async def test_a_body_is_a_form_of_32_kb_at_most(time: VirtualTime) -> None:
     async with board(time) as made:
         assert (await made.exchange.ring("twilio", body=b"a=" + b"x" * 33_000)).status == 413
-        json = {"content-type": "application/json"}
-        assert (await made.exchange.ring("twilio", headers=json, body=b"{}")).status == 415
+        headers = {"content-type": "application/json"}
+        assert (await made.exchange.ring("twilio", headers=headers, body=b"{}")).status == 415
         assert (await made.exchange.ring("twilio", method="GET")).status == 405
 
 
@@ -170,6 +172,22 @@ async def test_a_full_server_and_a_bot_that_is_not_there_are_busy(
         answered = await made.exchange.ring(vendor, query="bot=nobody")
         assert (answered.status, answered.ticket) == (200, "")
         assert "nobody" not in answered.text
+
+
+@in_virtual_time
+async def test_vonage_may_ask_by_get_as_well(time: VirtualTime) -> None:
+    async with board(time) as made:
+        query = "bot=b&shop=12&from=%2B15550100&to=%2B15550199&uuid=C-7&conversation_uuid=CON-7"
+        said = json.dumps(dict(parse_qsl(query)), separators=(",", ":")).encode()
+        token = Vonage.signed(said, "C-7", made.exchange.now_s)
+        webhook = Announced("GET", query, {"authorization": f"Bearer {token}"})
+        answered = await made.exchange.request("/phone/vonage", webhook)
+        answered.vendor = "vonage"
+        assert answered.status == 200
+        _, sent = answered.opens
+        assert sent.keys() == {"ticket", "shop", "call"}
+        assert (sent["shop"], sent["call"]) == ("12", "C-7")
+        assert (await made.exchange.request("/phone/vonage", webhook)).status == 403
 
 
 # streams
