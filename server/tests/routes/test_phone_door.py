@@ -437,6 +437,20 @@ async def test_a_hundred_calls_leave_nothing_behind(time: VirtualTime) -> None:
 # bad frames
 
 
+@in_virtual_time
+async def test_bytes_are_no_message_of_twilios(time: VirtualTime) -> None:
+    async with board(time) as made:
+        line = await made.exchange.call()
+        await time.advance(500)
+        made.bots[0].voice.clear()
+        for _ in range(50):
+            line.say(b"\x00" * 160)  # the loudest there is
+        await time.advance(1000)
+        assert (made.sessions, line.closed) == (1, None)
+        heard = np.frombuffer(bytes(made.bots[0].voice), "<i2").astype(int)
+        assert np.abs(heard).max(initial=0) < 100
+
+
 @VENDORS
 @in_virtual_time
 async def test_no_message_ends_a_call(time: VirtualTime, vendor: str) -> None:
