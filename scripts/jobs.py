@@ -32,7 +32,7 @@ GRACE_S = 15.0
 @dataclass
 class Job:
     """One process to run. `log` takes what it prints; `niceness`: how far it gives way; `after`:
-    the title of a job that has to end first, if it runs.
+    the title of a job that has to end first, if it runs; `alone`: nothing else may run meanwhile.
     """
 
     part: str
@@ -41,6 +41,7 @@ class Job:
     log: Path
     niceness: int = 0
     after: str = ""
+    alone: bool = False
     status: int = 0
     seconds: float = 0.0
     cpu_s: float = 0.0

@@ -22,7 +22,8 @@ class Share:
     configuration of vitest that runs it instead of pytest; `cargo`: it is what `mobile.py` runs;
     `client`: once that has ended, against the client in Rust that it has built;
     `apart`: in a network of its own; `consumers`: with what the lock file of `npm.CONSUMERS` names;
-    `busy`: it computes all the time; `system`: `make system` runs it, and `make test` does not.
+    `busy`: it computes all the time; `alone`: it measures, so it runs when all others have ended;
+    `system`: `make system` runs it, and `make test` does not.
     """
 
     part: str
@@ -35,6 +36,7 @@ class Share:
     apart: bool = False
     consumers: bool = False
     busy: bool = False
+    alone: bool = False
     system: bool = False
 
 
@@ -207,12 +209,12 @@ SHARES = [
     Share(
         "interop",
         "cluster",
-        300,
+        215,
         whole(
             *("cluster_crash", "cluster_rolling", "cluster_doors", "cluster_tokens"),
-            *("cluster_engine", "cluster_groups", "cluster_workers"),
+            *("cluster_engine", "cluster_groups", "cluster_workers", "cluster_upgrade"),
         ),
-        busy=True,
+        alone=True,
         system=True,
     ),
     Share("faults", "doctor", 60, ("tests/faults/test_doctor_apart.py",), system=True),

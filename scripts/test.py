@@ -136,6 +136,7 @@ def plan(wanted: Sequence[str], *, system: bool, niceness: int) -> list[Job]:
             continue
         if (job := job_of(share)) is not None:
             job.niceness = niceness if share.busy else 0
+            job.alone = share.alone
             jobs.append(job)
     return jobs
 
@@ -283,13 +284,16 @@ def run_jobs_of(wanted: Sequence[str], *, system: bool) -> dict[str, Count]:
     if number == min(WORKERS.values())[0]:
         os.environ["VOXWIRE_TEST_SLOW"] = "1"  # tests/support/pace.py
     jobs = plan(wanted, system=system, niceness=niceness)
-    first = [job for job in jobs if not job.niceness]
+    first = [job for job in jobs if not job.niceness and not job.alone]
     beside = [job for job in jobs if job.niceness]
     for where, found in ((f"{number} at a time", first), ("beside them", beside)):
         if found:
             print(f"== {where}: {', '.join(job.title for job in found)}", flush=True)
     with judged.stalls:
         run_jobs(first, workers=number, on_end=judged.take, beside=beside)
+        for job in (job for job in jobs if job.alone):
+            print(f"== alone: {job.title}", flush=True)
+            run_jobs([job], workers=1, on_end=judged.take)
     judged.repeat(system=system)
     if TIMING not in wanted:
         return counts

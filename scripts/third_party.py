@@ -29,6 +29,7 @@ IN_THE_CONSOLE = ("react", "react-dom", "scheduler")
 NAMED: dict[str, str] = {
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",
+    "Apache 2": "Apache-2.0",
     "Apache License 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
     "BSD 3-Clause License": "BSD-3-Clause",

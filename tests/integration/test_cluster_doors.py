@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 import voxwire
-from tests.support.cluster import LONG, bot_file, show
+from tests.support.cluster import LONG, bot_file, opens, show
 from tests.support.engines import MISSING, engine
+from tests.support.figures import figures
 from tests.support.following import Following, following
-from tests.support.replicas import Door, Replica, service, token
+from tests.support.replicas import KEY, Door, Replica, service, token
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=MISSING),
@@ -70,7 +72,14 @@ class Guest:
         self.session.simulate.drop_control()
         pid = (await counting)[0]
         await self.heard.until(lambda: len(self.heard.of(voxwire.ConnectionChanged)) >= num + 2)
-        self.resumed.append((self.door.went[-1], pid))
+        await until(lambda: len(self.door.live) == 1)  # a dial that takes long has others beside it
+        self.resumed.append((self.door.live[0], pid))
+
+    @property
+    def attempts(self) -> list[int]:
+        """How many attempts it took to come back, each time."""
+        changes = self.heard.of(voxwire.ConnectionChanged)
+        return [it.attempt for it in changes if it.state == "connected"]
 
 
 async def trips_ms(guest: Guest) -> list[float]:
@@ -86,6 +95,7 @@ async def trips_ms(guest: Guest) -> list[float]:
 async def test_nothing_is_lost_by_whichever_door_clients_come_back(tmp_path: Path) -> None:
     rng, room = random.Random(SEED), asyncio.Semaphore(AT_ONCE)
     settings = {"VOXWIRE_MAX_LAG_MS": "0", "VOXWIRE_MAX_PENDING_PER_ADDRESS": "256"}
+    settings["VOXWIRE_ADMIN_KEY"] = KEY
     with engine() as redis:
         async with (
             service(redis, tmp_path, 3, bot=bot_file(tmp_path), **settings) as house,
@@ -110,10 +120,14 @@ async def test_nothing_is_lost_by_whichever_door_clients_come_back(tmp_path: Pat
                 async with room:
                     await guest.cut(rng)
 
+            for replica in house.replicas:  # an engine that is new takes no claim for a second
+                await opens(replica.url, token("first"))
+            before = await figures(house.replicas, KEY)
             began_s = time.monotonic()
             guests = list(await asyncio.gather(*map(come, range(NUM))))
             print(f"\n{NUM} sessions began in {time.monotonic() - began_s:.1f} s")
             ids = [guest.session.id for guest in guests]
+            came = sum(len(guest.door.went) for guest in guests)
             began_s = time.monotonic()
             for _ in range(CUTS):
                 await asyncio.gather(*map(cut, guests))
@@ -123,6 +137,12 @@ async def test_nothing_is_lost_by_whichever_door_clients_come_back(tmp_path: Pat
             share = wrong / len(resumed)
             print(f"{len(resumed)} resumes in {time.monotonic() - began_s:.1f} s, {wrong} of them")
             print(f"at a process that had it not ({share:.0%})")
+            told = await figures(house.replicas, KEY)
+            attempts = [number for guest in guests for number in guest.attempts]
+            names = ("voxwire_sessions_started_total", "voxwire_refusals_total")
+            begun, refused = (told[name] - before[name] for name in names)
+            print(f"begun: {begun:.0f}, refused: {refused:.0f}")
+            print(f"{came} connections of {NUM} that began, {sum(attempts)} attempts to come back")
             carried = {True: list[float](), False: list[float]()}
             for guest in guests[WEBRTC : WEBRTC + 40]:
                 port, pid = guest.resumed[-1]
@@ -130,6 +150,9 @@ async def test_nothing_is_lost_by_whichever_door_clients_come_back(tmp_path: Pat
             show("round trip at the owner", carried[False])
             show("round trip by way of another process", carried[True])
             assert share >= 0.6
+            assert (begun, refused) == (NUM, 0)
+            assert came == NUM  # nor was anybody refused before he was looked at
+            assert attempts == [1] * CUTS * NUM
             assert [guest.session.id for guest in guests] == ids
             for guest in guests:
                 assert not guest.heard.ended.is_set(), guest.heard.error

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import voxwire
-from tests.support.cluster import Call, bot_file, calls, show
+from tests.support.cluster import Call, bot_file, calls, opens, opens_nothing, show
 from tests.support.engines import MISSING, engine
 from tests.support.redis_groups import cluster, trio
-from tests.support.replicas import Replica, service
+from tests.support.replicas import Replica, service, token
 from voxwire_server.caps import NOTHING, Amounts, Payer
 from voxwire_server.session.engine import open_engine
 from voxwire_server.session.store import NO_OWNER, Held, Saved
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.timeout(180),
 ]
 
-NUM = 5
+NUM, TOKENS = 5, 4
 SETTINGS = {"VOXWIRE_MAX_LAG_MS": "0"}
 
 
@@ -38,6 +38,9 @@ async def test_calls_outlive_a_fail_over_of_the_engine(tmp_path: Path) -> None:
             async with calls(house.door.url, NUM) as ours:
                 await asyncio.gather(*(call.ask("my name is Alice", "Alice") for call in ours))
                 before = await asyncio.to_thread(lambda: redis.master)
+                spent = [token(f"spendthrift-{number}") for number in range(TOKENS)]
+                for one in spent:  # the last of them may not have come to those that follow
+                    await opens(house.door.url, one)
                 killed_s = time.monotonic()
                 before.kill()
                 stories = [asyncio.create_task(call.tell_a_story(10)) for call in ours]
@@ -46,6 +49,8 @@ async def test_calls_outlive_a_fail_over_of_the_engine(tmp_path: Path) -> None:
                     assert await newcomer.session.call("count", 1)
                 after = await asyncio.to_thread(lambda: redis.master)
                 assert after is not before
+                for replica in house.replicas:
+                    assert all([await opens_nothing(replica.url, one) for one in spent])
                 await asyncio.gather(*stories)
                 assert not any(call.heard.of(voxwire.ConnectionChanged) for call in ours)
                 away = [await resumed(call) for call in ours for _ in range(2)]
@@ -56,12 +61,14 @@ async def test_calls_outlive_a_fail_over_of_the_engine(tmp_path: Path) -> None:
 
 async def test_all_that_is_asked_of_the_engine_runs_on_a_cluster(tmp_path: Path) -> None:
     with cluster() as url:
-        store = open_engine(url, session_ms=60_000, answers_s=5)
+        store = open_engine(url, session_ms=60_000, answers_s=5, settles_ms=0)
         me, other = Process(name="me", peer_url="ws://me"), Process(name="other")
         held = [Held(f"s{number}", 1, f"user-{number}") for number in range(20)]  # on every node
         try:
             assert await store.try_out() == ""
             assert len((await store.beat(me, held)).entered) == len(held)
+            for it in held:
+                assert await store.save(it.session_id, "me", b"some", term=1)
             assert not (await store.beat(me, held)).entered
             assert (await store.beat(other, held)).lost == {it.session_id for it in held}
             for it in held:

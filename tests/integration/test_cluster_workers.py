@@ -24,8 +24,6 @@ WINDOW_S = 12.0
 SUPERVISOR = 0.02
 ONE_MORE = 1.1
 """What a session may cost in one of two workers, against one process."""
-NOISE = 1.5
-"""The same as it is asserted: other programs are on the machine, too."""
 
 
 async def used(parts: dict[str, list[int]]) -> dict[str, float]:
@@ -75,8 +73,9 @@ async def test_two_workers_cost_what_one_process_does(tmp_path: Path) -> None:
     ratio = cost["workers"] / cost["process"]
     print(f"\none process: {cost['process'] / NUM:.2%} of a core for each of {NUM} calls")
     print(f"two workers: {cost['workers'] / NUM:.2%}, that is {ratio:.2f} x ({ONE_MORE} wanted)")
+    print(f"derived, not run: on two cores of their own they carry {2 / ratio:.2f} x the calls")
     print(f"their supervisor: {cost['supervisor']:.2%}, their Redis: {cost['redis']:.2%}")
     print(f"spread: {sorted(spread.values())}")
     assert max(spread.values()) - min(spread.values()) <= 1
     assert cost["supervisor"] <= SUPERVISOR
-    assert ratio <= NOISE
+    assert ratio <= ONE_MORE

@@ -58,7 +58,7 @@ async def test_a_session_whose_process_is_killed_goes_on_in_the_other_one(tmp_pa
             async with connection as session, following(session) as heard:
                 session_id = session.id
                 await ask(session, heard, "my name is Alice", "Alice")
-                await asyncio.sleep(0.5)  # real time: slow
+                await asyncio.sleep(3)  # real time: slow
                 await house.last().kill()
                 await heard.until(lambda: heard.of(voxwire.EventsSkipped))
                 await ask(session, heard, "what is my name", "Alice")

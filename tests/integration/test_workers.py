@@ -47,7 +47,7 @@ def written(heard: Following) -> str:
 
 async def over(*pids: int) -> None:
     """Wait until none of these processes runs."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while any(Path(f"/proc/{pid}").exists() for pid in pids):
             await asyncio.sleep(0.05)  # real time: poll
 
@@ -73,7 +73,7 @@ async def workers(folder: Path, num: int = 2) -> AsyncIterator[Replica]:
         mine = children(server.pid)
         server.send(signal.SIGINT)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 assert await server.ended() == 0, server.log.read_text()
             await over(*mine)
         finally:
@@ -100,7 +100,7 @@ async def on_two(server: Replica, stack: contextlib.AsyncExitStack) -> tuple[Cal
 
 async def answers(session: voxwire.Session) -> int:
     """The process that answers a request of the session, as soon as one does."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(voxwire.VoxwireError):
                 return await session.call("who", timeout_ms=5000)
@@ -191,6 +191,7 @@ async def test_what_workers_share_is_seen_by_nobody_else(tmp_path: Path) -> None
         (["--workers", "2"], {"PATH": "/nowhere"}, "apt install redis-server"),
         (["--workers", "2"], {"VOXWIRE_ADMIN_KEY": KEY}, "VOXWIRE_ADMIN_ADDRESS"),
         (["--workers", "2"], {"VOXWIRE_ENGINE": "redis://127.0.0.1:1"}, "VOXWIRE_PEER_URL"),
+        (["--workers", "2"], {"VOXWIRE_ENGINE": "unix:///nowhere"}, "VOXWIRE_ENGINE_KEY"),
         (["--workers", "2", "nobody.py"], {}, "nobody.py"),
         (["--workers", "0"], {}, "VOXWIRE_WORKERS"),
     ],

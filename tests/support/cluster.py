@@ -24,6 +24,8 @@ __all__ = [
     "children",
     "cpu_s",
     "name_of",
+    "opens",
+    "opens_nothing",
     "percentile",
     "show",
     "words_of",
@@ -68,25 +70,32 @@ class Ear:
     """A speaker that notes the silences between the bot's words.
 
     Attributes:
-        silences: When each of them ended, seconds of the machine's monotonic clock, and how long it
-            was, milliseconds.
+        sounded_s: When there was sound last, seconds of the machine's monotonic clock; 0 = never.
+        silences: When each of them ended, on the same clock, and how long it was, milliseconds. One
+            that goes on is not among them.
+        stood_ms: How much of it was neither the bot's nor silence between what the bot says, ms.
     """
 
     def __init__(self) -> None:
-        self._sounded_s = 0.0
+        self.sounded_s = 0.0
         self.silences: list[tuple[float, float]] = []
+        self.stood_ms = 0.0
+        self._sample_rate = 0
 
     def open(self, sample_rate: int) -> None:
-        """Nothing to do."""
+        """Know how long a block is."""
+        self._sample_rate = sample_rate
 
     def write(self, block: voxwire.Block, at: float) -> None:
         """Look for silence between sounds."""
+        stood = sum(span.length for span in block.spans if not span.kind.moves)
+        self.stood_ms += 1000 * stood / self._sample_rate
         if np.abs(block.samples.astype(np.int32)).max(initial=0) <= _QUIET:
             return
         now_s = time.monotonic()
-        if self._sounded_s:
-            self.silences.append((now_s, (now_s - self._sounded_s) * 1000))
-        self._sounded_s = now_s
+        if self.sounded_s:
+            self.silences.append((now_s, (now_s - self.sounded_s) * 1000))
+        self.sounded_s = now_s
 
     def close(self) -> None:
         """Nothing to do."""
@@ -97,6 +106,11 @@ class Ear:
         """The silences, of more than a word's, that ended between two moments, milliseconds."""
         found = (ms for at_s, ms in self.silences if since_s < at_s <= until_s)
         return [ms for ms in found if ms > more_than_ms]
+
+    @property
+    def silent_ms(self) -> float:
+        """How long it has been silent by now, milliseconds."""
+        return (time.monotonic() - self.sounded_s) * 1000
 
 
 class Call:
@@ -134,21 +148,40 @@ class Call:
         pairs = zip(self.heard.events, self.heard.at_s, strict=True)
         return [event for event, came_s in pairs if came_s <= at_s]
 
+    @property
+    def underruns(self) -> int:
+        """How often its audio came too late to be played without a break."""
+        player = self.session._runtime.player
+        return player.buffer.underruns if player else 0
+
+    @property
+    def connections_s(self) -> list[float]:
+        """When it was connected again, each time, seconds of the machine's monotonic clock."""
+        pairs = zip(self.heard.events, self.heard.at_s, strict=True)
+        return [
+            at_s
+            for event, at_s in pairs
+            if isinstance(event, voxwire.ConnectionChanged) and event.state == "connected"
+        ]
+
     async def connected_s(self, since_s: float) -> float:
         """When it was connected again behind a moment; it waits until it is."""
 
         def found() -> list[float]:
-            pairs = zip(self.heard.events, self.heard.at_s, strict=True)
-            return [
-                at_s
-                for event, at_s in pairs
-                if at_s > since_s
-                and isinstance(event, voxwire.ConnectionChanged)
-                and event.state == "connected"
-            ]
+            return [at_s for at_s in self.connections_s if at_s > since_s]
 
         await self.heard.until(found)
         return found()[0]
+
+    async def speaks_on(self, since_s: float, words: int) -> None:
+        """Wait until so many words came behind a moment, and sound behind the last of them."""
+
+        def spoken() -> bool:
+            pairs = zip(self.heard.events, self.heard.at_s, strict=True)
+            came_s = [at for it, at in pairs if at > since_s and isinstance(it, voxwire.BotWord)]
+            return len(came_s) >= words and self.ear.sounded_s > came_s[words - 1]
+
+        await self.heard.until(spoken)
 
 
 @contextlib.asynccontextmanager
@@ -187,6 +220,21 @@ async def calls(
         await asyncio.gather(*(stack.aclose() for stack in stacks))
 
 
+async def opens(url: str, used: str) -> None:
+    """Begin a session with a token, and end it."""
+    async with voxwire.connect(url, token=used, timeouts=LONG):
+        pass
+
+
+async def opens_nothing(url: str, used: str) -> bool:
+    """Whether a token is refused since it was used."""
+    try:
+        await opens(url, used)
+    except voxwire.VoxwireError as error:
+        return str(error) == "UNAUTHORIZED: the token was used already"
+    return False
+
+
 def cpu_s(pid: int) -> float:
     """What a process has used of a core, seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -216,6 +264,8 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def show(what: str, values: Sequence[float], unit: str = "ms") -> None:
     """Print how they are spread."""
+    if not values:
+        print(f"{what}: none")
+        return
     p50, p95 = percentile(values, 0.5), percentile(values, 0.95)
-    most = max(values, default=float("nan"))
-    print(f"{what}: p50 {p50:.1f}, p95 {p95:.1f}, max {most:.1f} {unit} (n = {len(values)})")
+    print(f"{what}: p50 {p50:.1f}, p95 {p95:.1f}, max {max(values):.1f} {unit} (n = {len(values)})")

@@ -145,8 +145,11 @@ class SlowStore(LocalStore):
         claiming = super().claim(what, value, instead_of=instead_of, until_s=until_s)
         return await self._slowly(claiming)
 
-    async def save(self, session_id: str, me: str, snapshot: bytes, *, term: int) -> bool:
-        return await self._slowly(super().save(session_id, me, snapshot, term=term))
+    async def save(
+        self, session_id: str, me: str, snapshot: bytes, *, term: int, behind: bool = False
+    ) -> bool:
+        saving = super().save(session_id, me, snapshot, term=term, behind=behind)
+        return await self._slowly(saving)
 
     async def spend(self, payer: Payer, amounts: Amounts, *, now_s: float) -> Amounts:
         return await self._slowly(super().spend(payer, amounts, now_s=now_s))
@@ -208,9 +211,8 @@ class Process:
         """True when nobody is on the way in or out, and nothing is reserved."""
         inside = vars(self.directory)
         users = inside["_uses"].users
-        return not (inside["_work"] or inside["_attempts"] or users) and (
-            not self.registry.reserved
-        )
+        lines = (inside["_attempts"], inside["_moves"], users)
+        return not (inside["_work"] or any(lines) or self.registry.reserved)
 
     async def close(self) -> None:
         """End every session; nothing may remain, here or in the store."""

@@ -98,6 +98,7 @@ class Door:
         url: Where it listens.
         replicas: The processes that it knows, which may be changed.
         went: The port to which each connection went.
+        live: The same of those that are open.
     """
 
     def __init__(self, replicas: list[Replica]) -> None:
@@ -106,6 +107,7 @@ class Door:
         self._next = 0
         self.url = ""
         self.went: list[int] = []
+        self.live: list[int] = []
 
     async def open(self) -> asyncio.Server:
         """Listen."""
@@ -124,9 +126,11 @@ class Door:
             writer.close()
             return
         self.went.append(port)
+        self.live.append(port)
         self._writers |= {writer, back}
         await asyncio.gather(_copy(reader, back), _copy(there, writer))
         self._writers -= {writer, back}
+        self.live.remove(port)
 
     def cut(self) -> None:
         """Reset every connection."""

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import websockets
 
+from tests.support.replicas import Replica
 from voxwire_protocol import wire
 from voxwire_protocol.channel import Channel
 
@@ -61,7 +63,11 @@ async def _answer(socket: websockets.ClientConnection) -> Answer:
 
 @asynccontextmanager
 async def rush(
-    urls: Sequence[str], tokens: Sequence[str], nonces: Sequence[bytes] | None = None
+    urls: Sequence[str],
+    tokens: Sequence[str],
+    nonces: Sequence[bytes] | None = None,
+    *,
+    still: Sequence[Replica] = (),
 ) -> AsyncIterator[list[Answer]]:
     """Open a socket for each token, at one process after the other, and say all Hellos at once.
 
@@ -69,6 +75,8 @@ async def rush(
         urls: Of the processes.
         tokens: What they come with.
         nonces: Their attach nonces; None = each a new one.
+        still: Processes that stand still until all have said theirs, so that nobody is looked at
+            before everybody has come.
 
     Yields:
         What they were answered; who is on a session stays there until the block ends.
@@ -89,9 +97,14 @@ async def rush(
             for number, token in enumerate(tokens)
         ]
         pairs = zip(sockets, hellos, strict=True)
-        await asyncio.gather(
-            *(socket.send(wire.Envelope(hello=it).SerializeToString()) for socket, it in pairs)
-        )
+        said = [(socket, wire.Envelope(hello=it).SerializeToString()) for socket, it in pairs]
+        for replica in still:
+            replica.send(signal.SIGSTOP)
+        try:
+            await asyncio.gather(*(socket.send(data) for socket, data in said))
+        finally:
+            for replica in still:
+                replica.send(signal.SIGCONT)
         async with asyncio.timeout(_ANSWERS_S):
             yield list(await asyncio.gather(*map(_answer, sockets)))
     finally:

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -236,13 +237,19 @@ OTHERS = "import asyncio, numpy, google.protobuf.message, websockets.asyncio.cli
 BESIDE = 1.9
 
 
+def loading_s(program: str) -> float:
+    """What a program takes of this processor, seconds."""
+    return float(output_of(MEASURE.format(program=program)).split()[0])
+
+
 @pytest.mark.timing(reason="a whole session is loaded in little more than what it needs of others")
 def test_a_session_takes_little_more_to_load_than_what_it_needs_of_others() -> None:
     session = "from voxwire import connect"
     output_of(session)  # writes the bytecode
-    taken = [(plan_s(session), plan_s(OTHERS)) for _ in range(15)]
-    ours, others = map(min, zip(*taken, strict=True))
-    assert ours <= BESIDE * others
+    taken = [(loading_s(session), loading_s(OTHERS)) for _ in range(15)]
+    shares = sorted(ours / others for ours, others in taken)
+    print("a session by what it needs of others:", *(f"{share:.2f}" for share in shares))
+    assert statistics.median(shares) <= BESIDE
 
 
 @pytest.mark.parametrize("module", sorted(voxwire._SUBMODULES))

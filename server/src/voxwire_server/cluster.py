@@ -9,6 +9,7 @@ from voxwire_server.proxies import is_unix, unix_path
 from voxwire_server.routes.peers import PeerKey
 from voxwire_server.session.engine import EngineError, open_engine
 from voxwire_server.session.snapshots import Snapshots
+from voxwire_server.shared_secret import NO_SECRET, shared_secrets
 
 if TYPE_CHECKING:
     from voxwire_server.session.redis_store import RedisStore
@@ -17,10 +18,6 @@ __all__ = ["Cluster", "EngineError", "why_no_engine"]
 
 _MORE_MS: Final = 30_000
 """What a session is kept longer than its grace, milliseconds."""
-_NO_KEY: Final = (
-    "VOXWIRE_ENGINE needs a secret that all processes share: set VOXWIRE_KEY or VOXWIRE_ENGINE_KEY,"
-    " for instance to $(openssl rand -hex 32)"
-)
 
 
 class Cluster(NamedTuple):
@@ -54,15 +51,13 @@ class Cluster(NamedTuple):
         """
         if not settings.engine:
             return None
-        secrets = [part.strip().encode() for part in settings.engine_key.split(",") if part.strip()]
-        try:
-            secrets = secrets or list(ring.secrets)
-            key = PeerKey(*secrets)
-        except ValueError:
-            raise EngineError(_NO_KEY) from None
+        secrets = shared_secrets(settings, ring)
+        if not secrets:
+            raise EngineError(NO_SECRET)
         store = open_engine(settings.engine, session_ms=settings.grace_ms + _MORE_MS)
         peer_url = _peer_url(settings, port)
-        return cls(store, peer_url, key, Snapshots(*secrets), tuple(secrets))
+        key, snapshots = PeerKey(*secrets), Snapshots(*secrets)
+        return cls(store, peer_url, key, snapshots, tuple(secrets))
 
 
 async def why_no_engine(settings: Settings) -> str:

@@ -210,6 +210,11 @@ class _BoundedHttp:
         if not self._refused:
             self.pending.busy(self.transport)
             super().data_received(data)  # type: ignore[misc]
+            answered = self.cycle is not None and self.cycle.response_complete
+            ours: Any = self.transport.get_protocol()  # a WebSocket's, once it is one
+            if answered and ours is self:
+                # the rest of a request that was answered before it was read
+                self.pending.idle(self.transport, self.transport.close)
         elif not self.transport.is_closing():
             # not before the request came: closing a socket with unread bytes resets it
             self.transport.write(_TOO_MANY)

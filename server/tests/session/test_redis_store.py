@@ -1,15 +1,17 @@
 """The seven verbs on a real Redis: the same answers as in one process, and what only it can do."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 import pytest
 
 from tests.support.engines import MISSING, Engine, engine
 from voxwire_server.caps import NOTHING, Amounts, Payer
+from voxwire_server.session import redis_store
 from voxwire_server.session.engine import open_engine
 from voxwire_server.session.redis_store import ANSWERS_S, RedisStore
 from voxwire_server.session.store import (
@@ -39,7 +41,7 @@ def redis() -> Iterator[Engine]:
 
 @pytest.fixture
 async def store(redis: Engine) -> AsyncIterator[RedisStore]:
-    made = open_engine(redis.url, session_ms=SESSION_MS, answers_s=SLOW_S)
+    made = open_engine(redis.url, session_ms=SESSION_MS, answers_s=SLOW_S, settles_ms=0)
     client = vars(made)["_client"]
     await client.flushall()
     await client.script_flush()
@@ -78,6 +80,27 @@ async def test_of_two_that_take_the_session_of_a_dead_process_one_gets_it(
     assert (await store.beat(OTHER, [Held("s", 1), Held("unknown", 1)])).lost == {"s"}
 
 
+async def test_what_is_saved_at_once_is_saved_in_one_go(store: RedisStore) -> None:
+    for number in range(5):
+        await store.take(f"s{number}", of="", by="me")
+    saving = [store.save(f"s{number}", "me", b"said", term=1, behind=True) for number in range(6)]
+    assert await asyncio.gather(*saving) == [True] * 5 + [False]  # the last one is not known
+    assert (await store.locate("s4")) == Located("me", None, 1, b"said")
+
+
+async def test_of_what_is_saved_the_newest_counts_in_whatever_order_it_comes(
+    store: RedisStore,
+) -> None:
+    await store.take("s", of="", by="me")
+    assert await store.save("s", "me", b"second", term=1)
+    save = vars(store)["_save"]
+    assert await save.run("vw:s:s", "me", 1, b"first", SESSION_MS, 0) == 1  # it was on its way
+    assert (await store.locate("s")) == Located("me", None, 1, b"second")
+    assert await store.take("s", of="me", by="other") == Saved(2, b"second")
+    assert await save.run("vw:s:s", "other", 2, b"third", SESSION_MS, 1) == 1  # it counts anew
+    assert (await store.locate("s")) == Located("other", None, 2, b"third")
+
+
 async def test_a_session_that_is_handed_over_is_whoever_s_comes_first(store: RedisStore) -> None:
     await store.take("s", of="", by="other")
     assert await store.take("s", of="other", by=NO_OWNER) == Saved(1)
@@ -91,13 +114,16 @@ async def test_what_was_forgotten_is_entered_again_and_what_is_older_gives_way(
 ) -> None:
     held = [Held("s", 3, "ada"), Held("t", 1)]
     assert await store.beat(ME, held) == Heard(frozenset(), (ME,), frozenset({"s", "t"}))
+    assert (await store.beat(ME, held)).entered == {"s", "t"}  # nothing is kept of them yet
+    for each in held:
+        assert await store.save(each.session_id, "me", b"all", term=each.term)
     assert await store.beat(ME, held) == Heard(frozenset(), (ME,))
-    assert await store.locate("s") == Located("me", ME, 3)
+    assert await store.locate("s") == Located("me", ME, 3, b"all")
     assert not await store.count("ada", "another", limit=1)
     assert (await store.beat(OTHER, [Held("s", 2, "ada")])).lost == {"s"}
     heard = await store.beat(OTHER, [Held("s", 4, "ada")])
     assert heard == Heard(frozenset(), (ME, OTHER), frozenset({"s"}))
-    assert await store.locate("s") == Located("other", OTHER, 4)
+    assert await store.locate("s") == Located("other", OTHER, 4, b"all")
 
 
 async def test_a_process_of_another_version_is_understood(store: RedisStore) -> None:
@@ -128,7 +154,7 @@ async def test_of_100_who_race_for_three_places_three_get_one(store: RedisStore)
 
 
 async def test_a_place_whose_lease_is_over_is_free(redis: Engine) -> None:
-    store = open_engine(redis.url, session_ms=50, answers_s=SLOW_S)
+    store = open_engine(redis.url, session_ms=50, answers_s=SLOW_S, settles_ms=0)
     assert await store.count("eve", "a", limit=1)
     deadline = time.monotonic() + 10
     while not await store.count("eve", "b", limit=1):
@@ -178,7 +204,7 @@ async def test_nothing_of_a_user_or_a_token_is_written_in_clear(store: RedisStor
     await store.spend(Payer("user", "ada@example.com"), Amounts(turns=1), now_s=time.time())
     client = vars(store)["_client"]
     said = b" ".join(await client.keys("*"))
-    assert said.count(b"vw:") == 6
+    assert said.count(b"vw:") == 7
     assert b"ada" not in said and b"the-token" not in said
 
 
@@ -190,7 +216,7 @@ async def test_an_engine_that_does_not_answer_is_not_asked_for_a_second(
 ) -> None:
     now_s = [0.0]
     with engine() as made:
-        store = open_engine(made.url, session_ms=SESSION_MS, answers_s=2)
+        store = open_engine(made.url, session_ms=SESSION_MS, answers_s=2, settles_ms=0)
         vars(store)["_clock_s"] = lambda: now_s[0]
         assert await store.locate("s") is None
         made.send(signal.SIGSTOP)
@@ -211,9 +237,35 @@ async def test_an_engine_that_does_not_answer_is_not_asked_for_a_second(
         await store.close()
     told = [record.getMessage() for record in caplog.records if record.name == "voxwire.store"]
     assert [text.partition(":")[0] for text in told] == [
-        *("the engine cannot be reached", "the engine answers again") * 2
+        *("the engine cannot be reached", "the engine answers again"),
+        *("the engine cannot be reached", "the engine is not the one it was"),
+        "the engine answers again",
     ]
     assert ANSWERS_S == 0.2
+
+
+async def test_what_is_saved_behind_is_tried_whatever_has_failed_before() -> None:
+    with engine() as made:
+        store = open_engine(made.url, session_ms=SESSION_MS, answers_s=SLOW_S)
+        vars(store)["_clock_s"] = lambda: 0.0
+        await store.take("s", of="", by="me")
+        vars(store)["_silent_until_s"], vars(store)["_away"] = 1.0, True
+        with pytest.raises(StoreUnreachableError):
+            await store.save("s", "me", b"now", term=1)
+        assert await store.save("s", "me", b"behind", term=1, behind=True)
+        assert await store.locate("s") == Located("me", None, 1, b"behind")  # it answers again
+        await store.close()
+
+
+async def test_a_loop_that_turns_slowly_says_nothing_of_the_engine() -> None:
+    turning = vars(redis_store)["_turning"]
+    async with turning(0.02):
+        for _ in range(9):
+            time.sleep(0.01)  # real time: slow  # noqa: ASYNC251
+            await asyncio.sleep(0)
+    with pytest.raises(TimeoutError):
+        async with turning(0.02):
+            await asyncio.Event().wait()
 
 
 async def test_what_speaks_no_redis_is_an_engine_that_cannot_be_reached() -> None:
@@ -239,3 +291,91 @@ async def test_a_wrong_password_is_said_in_the_log(caplog: pytest.LogCaptureFixt
             await store.locate("s")
         await store.close()
     assert "password" in caplog.text and "a-wrong-one" not in caplog.text
+
+
+@contextlib.asynccontextmanager
+async def closed(*stores: RedisStore) -> AsyncGenerator[None]:
+    """Close them behind the block."""
+    yield
+    for store in stores:
+        await store.close()
+
+
+def another(redis: Engine) -> RedisStore:
+    """What another process has of the same engine, as a service has it."""
+    return open_engine(redis.url, session_ms=SESSION_MS, answers_s=SLOW_S, settles_ms=1000)
+
+
+async def settled(store: RedisStore, what: str) -> bytes:
+    """What was claimed, once the store says it."""
+    async with asyncio.timeout(SLOW_S):
+        while True:
+            with contextlib.suppress(StoreUnreachableError):
+                return await store.claim(what, b"replayed", until_s=until_s())
+            await asyncio.sleep(0.01)  # real time: poll
+
+
+async def test_an_engine_that_comes_back_empty_is_told_what_was_claimed(
+    redis: Engine, store: RedisStore
+) -> None:
+    """A token that was used opens nothing: nobody claims before all processes had a second."""
+    made = [another(redis) for _ in range(2)]
+    async with contextlib.AsyncExitStack() as stack:
+        for each in made:
+            stack.push_async_callback(each.close)
+            await each.beat(ME)
+        first, second = made
+        assert await settled(first, "token/used") == b"replayed"
+        assert await settled(first, "token/given back") == b"replayed"
+        assert not await first.claim("token/given back", instead_of=b"replayed", until_s=until_s())
+        await vars(store)["_client"].flushall()
+        with pytest.raises(StoreUnreachableError):
+            await second.claim("token/used", b"again", until_s=until_s())
+        with pytest.raises(StoreUnreachableError):
+            await second.claim("token/used", until_s=until_s())
+        assert await settled(second, "token/new") == b"replayed"
+        assert await second.claim("token/used", b"again", until_s=until_s()) == b"replayed"
+        assert not await second.claim("token/given back", until_s=until_s())
+
+
+async def test_an_engine_that_comes_back_with_what_it_knew_a_while_ago_is_told_as_well(
+    redis: Engine, store: RedisStore
+) -> None:
+    """From a dump, or by a fail-over: its mark is old, but it is not that of this run."""
+    first, second, client = another(redis), another(redis), vars(store)["_client"]
+    async with closed(first, second):
+        for each in (first, second):
+            await each.beat(ME)
+        dumped = await client.get("vw:e")
+        assert await settled(first, "token/used") == b"replayed"
+        await client.flushall()
+        await client.set("vw:e", b"abcdef" + dumped[6:])
+        with pytest.raises(StoreUnreachableError):
+            await first.claim("token/used", b"again", until_s=until_s())
+        assert await settled(second, "token/new") == b"replayed"
+        assert await second.claim("token/used", b"again", until_s=until_s()) == b"replayed"
+
+
+async def test_of_an_engine_that_is_new_nobody_says_that_a_session_is_over_or_a_place_is_free(
+    redis: Engine, store: RedisStore
+) -> None:
+    mine, others = another(redis), another(redis)
+    lost = asyncio.Event()
+    mine.when_lost(lost.set)
+    async with closed(mine, others):
+        await mine.beat(ME)
+        await others.beat(OTHER)
+        await settled(others, "token/first")
+        assert await others.locate("never") is None
+        assert not (await mine.beat(ME, [Held("s", 1, "ada")])).lost
+        await vars(store)["_client"].flushall()
+        with pytest.raises(StoreUnreachableError):
+            await others.locate("s")
+        with pytest.raises(StoreUnreachableError):
+            await others.count("ada", "another", limit=1)
+        async with asyncio.timeout(SLOW_S):
+            await lost.wait()  # long before the next beat
+        assert (await mine.beat(ME, [Held("s", 1, "ada")])).entered == {"s"}
+        await settled(others, "token/second")
+        assert (await others.locate("s")) == Located("me", ME, 1)
+        assert not await others.count("ada", "another", limit=1)

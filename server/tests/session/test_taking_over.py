@@ -2,19 +2,29 @@
 
 import asyncio
 import random
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.support.front_door import NOW_S, Caller, House, Process, SlowStore, token_of
+from tests.support.front_door import KEY, NOW_S, Caller, House, Process, SlowStore, token_of
+from tests.support.sealed import opened, sealed
 from voxwire_protocol import wire
+from voxwire_protocol.channel import ChannelError
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
+from voxwire_server.app import wires_of
 from voxwire_server.lifecycle import State
 from voxwire_server.session.keeper import KEEPS_MS
 from voxwire_server.session.leases import BEAT_MS
 from voxwire_server.session.session import Session
-from voxwire_server.session.store import StoreUnreachableError
+from voxwire_server.session.store import (
+    NO_OWNER,
+    Heard,
+    Held,
+    Replica,
+    StoreUnreachableError,
+)
 from voxwire_server.session.ticket import At, Here, Refused
 
 EXPIRED = wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED
@@ -68,7 +78,8 @@ async def test_a_session_goes_on_where_its_client_comes_with_all_that_was_said(
     assert [turn.text for turn in welcome.snapshot.turns] == ["good morning"]
     assert (taken.term, taken.life.state, taken.facts.user) == (2, State.ATTACHED, "ada")
     assert taken.facts.metadata_json == '{"a": 1}'
-    assert taken.kept is not None and taken.kept.conversation.state == '{"step": 3}'
+    kept = wires_of(taken).kept
+    assert kept is not None and kept.state == '{"step": 3}'
     assert first.store.places_of("ada") == 1
     # and its new token brings it back as any other
     again = Caller(back=welcome)
@@ -98,8 +109,81 @@ async def test_a_process_that_was_only_slow_learns_of_it_and_ends_without_a_word
     await closed(first, second)
 
 
+async def kept_by_newer(process: Process, session: Session, secret: str = KEY) -> None:
+    """What is kept of a session is as a newer version keeps it, or one with another secret."""
+    store = process.store
+    located = await store.locate(session.id)
+    assert located is not None
+    said = opened(session.id, located.snapshot, KEY.encode())
+    said |= {"v": 2, "told": {"turns": ["in another way"]}, "messages": 7, "more": True}
+    snapshot = sealed(session.id, said, secret.encode())
+    assert await store.save(session.id, process.registry.name, snapshot, term=session.term)
+
+
+@in_virtual_time
+async def test_a_session_that_a_newer_version_has_kept_begins_anew_for_its_client(
+    time: VirtualTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = service(time)
+    caller, session = await begun(time, first, metadata_json='{"a": 1}')
+    session.emit(transcript=wire.Transcript(turn_id="t1", text="good morning", final=True))
+    session.keep_state('{"step": 3}')
+    session.capture.muted = True
+    session.changed()
+    await time.advance(KEEPS_MS + 100)
+    await kept_by_newer(first, session)
+    await dies(first)
+    back = Caller(back=caller.welcome)
+    answer = await back.come(second)
+    assert isinstance(answer, Here)
+    taken, welcome = answer.session, back.welcome
+    assert (welcome.session_id, welcome.epoch, welcome.resumed) == (session.id, 2, False)
+    assert welcome.HasField("snapshot") and not welcome.snapshot.turns
+    assert wires_of(taken).kept is None  # its bot greets
+    assert (taken.facts.user, taken.facts.metadata_json) == ("ada", '{"a": 1}')
+    assert (taken.term, taken.capture.muted, taken.state_json) == (2, True, "")
+    assert taken.began_unix_ms == session.began_unix_ms  # no longer than it might last
+    assert "it begins anew" in caplog.text
+    again = Caller(back=welcome)
+    assert await again.come(second) == Here(taken)
+    # and from here it goes on as any other
+    taken.emit(transcript=wire.Transcript(turn_id="t2", text="good evening", final=True))
+    await time.advance(KEEPS_MS + 100)
+    await dies(second)
+    third = Process(first.store, clock=time, keeps=True)
+    last = Caller(back=again.welcome)
+    assert isinstance(await last.come(third), Here)
+    assert [turn.text for turn in last.welcome.snapshot.turns] == ["good evening"]
+    assert first.store.places_of("ada") == 1
+    await closed(third, second, first)
+
+
+@in_virtual_time
+async def test_a_session_that_no_key_opens_is_nobody_s_here_and_stays_for_who_has_the_key(
+    time: VirtualTime,
+) -> None:
+    """Nothing that a client brings along says that it is his: not even who he would be."""
+    first, second = service(time)
+    caller, session = await begun(time, first)
+    located = await first.store.locate(session.id)
+    assert located is not None
+    await kept_by_newer(first, session, "another secret that this service does not have")
+    await dies(first)
+    for token in ("", token_of(token_id="another-token-of-ada")):
+        answer = await Caller(token, back=caller.welcome).come(second)
+        assert isinstance(answer, Refused) and answer.code == EXPIRED
+    assert not second.sessions
+    there = await second.store.locate(session.id)
+    assert there is not None and (there.owner, there.term) == (first.registry.name, 1)
+    name = first.registry.name
+    assert await first.store.save(session.id, name, located.snapshot, term=1)
+    assert isinstance(await Caller(back=caller.welcome).come(second), Here)
+    await closed(first, second)
+
+
+@pytest.mark.parametrize("newer", [False, True])
 @pytest.mark.parametrize("wrong", ["token", "origin", "user", "bot"])
-def test_who_may_not_resume_it_may_not_take_it_over(wrong: str) -> None:
+def test_who_may_not_resume_it_may_not_take_it_over(wrong: str, newer: bool) -> None:
     time = VirtualTime()
 
     async def main() -> None:
@@ -107,6 +191,8 @@ def test_who_may_not_resume_it_may_not_take_it_over(wrong: str) -> None:
         if wrong == "bot":
             vars(vars(second.directory.doorkeeper)["_admission"])["_bots"] = _OtherHouse()
         caller, session = await begun(time, first)
+        if newer:
+            await kept_by_newer(first, session)
         await dies(first)
         welcome = wire.Welcome()
         welcome.CopyFrom(caller.welcome)
@@ -221,39 +307,56 @@ async def test_who_finds_no_place_is_brought_to_the_process_that_has_most(
     await closed(*processes)
 
 
-@pytest.mark.parametrize("seed", range(100))
-def test_a_tool_that_runs_once_is_run_by_one_process(seed: int) -> None:
-    """Two bots of one session, each sure that it is its own, call the same tool."""
+@pytest.mark.parametrize("seed", range(40))
+def test_of_several_who_come_back_to_one_process_one_has_the_session_taken(seed: int) -> None:
+    """A client that gives up waiting comes again, with another nonce."""
     time, rng = VirtualTime(), random.Random(seed)
 
-    async def main() -> list[str]:
+    async def main() -> None:
         first, second = service(time, 2, seed)
         caller, session = await begun(time, first)
-        ran: list[str] = []
+        await dies(first)
 
-        async def call(of: Session, process: str) -> None:
-            await asyncio.sleep(rng.randrange(60) / 1000)
-            fence = of.tools.fence
-            assert fence is not None
-            of.tools.reports.started("call-1", "pay", {}, response_id="")
-            if await fence():
-                ran.append(process)
+        async def come() -> Any:
+            await asyncio.sleep(rng.randrange(30) / 1000)
+            return await Caller(back=caller.welcome).come(second)
 
-        async def take_over() -> None:
-            await asyncio.sleep(rng.randrange(60) / 1000)
-            await dies(first)  # it is slow, and does not know
-            back = Caller(back=caller.welcome)
-            answer = await back.come(second)
-            assert isinstance(answer, Here)
-            lost = [it.call_id for it in back.welcome.snapshot.tool_calls]
-            if "call-1" not in lost:  # else the bot is told that it is lost, and does not call
-                await call(answer.session, "second")
+        answers = await asyncio.gather(*(come() for _ in range(5)))
+        [taken] = second.sessions
+        assert (taken.id, taken.term, taken.over) == (session.id, 2, False)
+        assert len(vars(second.registry)["_tasks"]) == 1  # no other one goes on beside it
+        for answer in answers:
+            if answer != Here(taken):
+                assert isinstance(answer, Refused) and answer.retry_after_ms
+        located = await second.store.locate(session.id)
+        assert located is not None and (located.owner, located.term) == (second.registry.name, 2)
+        await second.close()
+        await closed(first)
+        assert len(first.store) == first.store.places_of("ada") == 0
 
-        await asyncio.gather(call(session, "first"), take_over())
-        await closed(first, second)
-        return ran
+    time.run(main())
 
-    assert len(time.run(main())) <= 1
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_session_that_has_ended_is_not_taken_while_it_is_forgotten(seed: int) -> None:
+    time, rng = VirtualTime(), random.Random(seed)
+
+    async def main() -> None:
+        [process] = service(time, 1, seed)
+        caller, session = await begun(time, process)
+        session.end(wire.EndReason.END_REASON_CLIENT)
+        for _ in range(5):
+            await asyncio.sleep(rng.randrange(20) / 1000)
+            try:
+                answer = await Caller(back=caller.welcome).come(process)
+            except ChannelError:
+                continue
+            assert isinstance(answer, Refused)
+        assert not [it for it in process.sessions if not it.over]
+        await process.close()
+        assert len(process.store) == process.store.places_of("ada") == 0
+
+    time.run(main())
 
 
 @in_virtual_time
@@ -285,6 +388,37 @@ async def test_a_process_that_leaves_hands_its_sessions_over(time: VirtualTime) 
     assert isinstance(await back.come(second), Here)
     assert len(second.store) == second.store.places_of("ada") == 1
     await closed(first, second)
+
+
+@pytest.mark.parametrize("has_acted", [False, True])
+def test_a_session_is_handed_over_though_the_store_was_slow_once(has_acted: bool) -> None:
+    time = VirtualTime()
+
+    async def main() -> None:
+        first, second = service(time)
+        for process in (second, first):
+            await process.directory.leases.beat()
+        caller, session = await begun(time, first)
+        take, asked = first.store.take, list[str]()
+
+        async def slow(session_id: str, **how: Any) -> Any:
+            asked.append(how["by"])
+            if len(asked) > 1:
+                return await take(session_id, **how)
+            if has_acted:
+                await take(session_id, **how)
+            raise StoreUnreachableError
+
+        vars(first.store)["take"] = slow
+        leaving = asyncio.create_task(first.directory.drain(30_000))
+        await time.advance(18_000)  # its bot has not begun to listen: there is no pause
+        assert leaving.done() and session.over
+        assert asked.count(NO_OWNER) == (1 if has_acted else 2)
+        del vars(first.store)["take"]
+        assert isinstance(await Caller(back=caller.welcome).come(second), Here)
+        await closed(first, second)
+
+    time.run(main())
 
 
 @in_virtual_time
@@ -404,6 +538,82 @@ async def test_what_is_kept_is_written_again_for_a_store_that_came_back_empty(
     await dies(first)
     assert isinstance(await Caller(back=caller.welcome).come(second), Here)
     assert [it.id for it in second.sessions] == [session.id]
+    await closed(first, second)
+
+
+@in_virtual_time
+async def test_it_is_written_again_though_nobody_heard_that_the_store_had_forgotten_it(
+    time: VirtualTime,
+) -> None:
+    """The beat that enters it is answered too late, and the next one finds it there."""
+    first, second = service(time)
+    first.directory.begin()
+    caller, session = await begun(time, first)
+    store, beat, unanswered = first.store, first.store.beat, list[str]()
+
+    async def late(me: Replica, sessions: Collection[Held] = (), **how: Any) -> Heard:
+        heard = await beat(me, sessions, **how)
+        if me.name == first.registry.name and not unanswered:
+            unanswered.extend(heard.entered)
+            raise StoreUnreachableError
+        return heard
+
+    vars(store)["_records"].clear()
+    vars(store)["beat"] = late
+    await time.advance(2 * BEAT_MS + KEEPS_MS + 200)  # nothing happens in the session meanwhile
+    assert unanswered == [session.id]
+    saves = list[str]()
+    save = store.save
+
+    async def noted(session_id: str, *args: Any, **how: Any) -> bool:
+        saves.append(session_id)
+        return await save(session_id, *args, **how)
+
+    vars(store)["save"] = noted
+    await time.advance(3 * BEAT_MS)
+    assert not saves  # once is enough
+    del vars(store)["beat"], vars(store)["save"]
+    await dies(first)
+    assert isinstance(await Caller(back=caller.welcome).come(second), Here)
+    await closed(first, second)
+
+
+@in_virtual_time
+async def test_a_session_that_is_back_does_not_end_with_a_beat_from_before(
+    time: VirtualTime,
+) -> None:
+    """The answer says that another process has it, which had it meanwhile."""
+    first, second = service(time)
+    caller, session = await begun(time, first)
+    await dies(first)
+    back = Caller(back=caller.welcome)
+    assert isinstance(await back.come(second), Here)
+    await time.advance(KEEPS_MS + 100)
+    store, beat = first.store, first.store.beat
+    answered, goes_on = asyncio.Event(), asyncio.Event()
+    lost = set[str]()
+
+    async def slow(*args: Any, **how: Any) -> Heard:
+        heard = await beat(*args, **how)
+        lost.update(heard.lost)
+        answered.set()
+        await goes_on.wait()
+        return heard
+
+    vars(store)["beat"] = slow
+    beating = asyncio.create_task(first.directory.leases.beat())
+    await answered.wait()
+    del vars(store)["beat"]
+    assert lost == {session.id}
+    await dies(second)
+    again = Caller(back=back.welcome)
+    again.ticket = replace(again.ticket, unreachable=frozenset({second.registry.name}))
+    assert isinstance(await again.come(first), Here)
+    goes_on.set()
+    await beating
+    await time.advance(BEAT_MS)
+    [taken] = [it for it in first.sessions if not it.over]
+    assert (taken.id, taken.term) == (session.id, 3)
     await closed(first, second)
 
 

@@ -15,7 +15,7 @@ import { quantile } from "./e2e/times.js";
 const QUESTION = "what time is it";
 /** The microphone asks, and says nothing for so long. */
 const PAUSE_S = 3.2;
-const TURNS = 2;
+const TURNS = 3;
 const DELAY_MS = 300;
 /** What the same stage may differ by from turn to turn, and the waterfall from the ear. */
 const NOISE_MS = 60;

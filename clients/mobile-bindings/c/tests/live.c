@@ -61,8 +61,13 @@ static void play(void) {
   }
 }
 
-// Waits for an event with that in it; plays meanwhile. False: the session failed, or it takes long.
-static bool until(const char *name, const char *part) {
+typedef struct {
+  const char *name, *part;
+} Wanted;
+
+// Waits for these, in any order; plays meanwhile. False: the session failed, or it takes long.
+static bool until_all(const Wanted *wanted, unsigned num) {
+  unsigned met = 0;
   given_up_ms = now_ms() + PATIENCE_MS;
   while (now_ms() < given_up_ms) {
     play();
@@ -71,10 +76,22 @@ static bool until(const char *name, const char *part) {
       return false;
     if (is("waiting") && event.position == 1) ++waited;
     if (is("bot_word")) ++words;
-    if (is(name) && contains(event.json, part)) return true;
-    if (event.ended) return strcmp(name, "") == 0;
+    for (unsigned at = 0; at < num; ++at)
+      if (is(wanted[at].name) && contains(event.json, wanted[at].part)) met |= 1u << at;
+    if (num > 0 && met == (1u << num) - 1) return true;
+    if (event.ended) return false;
   }
   return false;
+}
+
+static bool until(const char *name, const char *part) {
+  Wanted wanted = {name, part};
+  return until_all(&wanted, 1);
+}
+
+// Waits for the end of the session.
+static bool until_over(void) {
+  return !until_all(NULL, 0) && event.ended;
 }
 
 static void say(const char *line) {
@@ -131,11 +148,13 @@ static void come_back(void) {
   say("what is the weather in Rome");
   must(until("bot_word", ""), "an answer begins");
   must(voxwire_session_drop_control(session) == VOXWIRE_OK, "the connection breaks");
-  must(until("connection_changed", "\"state\":\"connected\""), "it is back");
-  must(until("bot_word", "Rome"), "the answer goes on");
-  must(until("utterance_ended", "completed"), "to its end");
+  // The words follow the sound, and the sound does not wait for the connection.
+  Wanted wanted[] = {{"connection_changed", "\"state\":\"connected\""},
+                     {"bot_word", "Rome"},
+                     {"utterance_ended", "completed"}};
+  must(until_all(wanted, 3), "it is back, and the answer went on to its end");
   must(voxwire_session_close(session) == VOXWIRE_OK, "the session is closed");
-  must(until("", "") && event.ended, "and over");
+  must(until_over(), "and over");
   must(voxwire_session_next(session, 0, &event) == VOXWIRE_OK && event.ended, "for good");
 }
 

@@ -1,20 +1,22 @@
 """The model's conversation, as it is kept for another process, and as that one takes it over."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregator
 from pipecat.processors.frame_processor import FrameProcessor
 
-from voxwire_server.pipeline.pairing import settle
+from voxwire_server.pipeline.ahead import Ahead
+from voxwire_server.pipeline.light import MAX_MESSAGE_BYTES, light, size_of
+from voxwire_server.pipeline.pairing import is_running, settle
 from voxwire_server.pipeline.words import walk
 
 __all__ = ["LOST", "MAX_CONTEXT_BYTES", "aggregators_of", "messages_of", "take_over"]
 
 MAX_CONTEXT_BYTES: Final = 65_536
-"""What is kept of a conversation at most, as JSON; the oldest messages go first, instructions last.
+"""What is kept of a conversation at most, as JSON; the oldest messages go first. Instructions and
+calls that run stay whatever they take, and leave half of it to the rest.
 """
 LOST: Final = "LOST"
 """What stands in a context in the place of the result of a call that nobody knows the end of."""
@@ -27,11 +29,15 @@ def aggregators_of(processors: Iterable[FrameProcessor]) -> list[LLMContextAggre
     return sorted(found, key=lambda it: it.role)
 
 
-def messages_of(aggregators: Iterable[LLMContextAggregator]) -> list[Any]:
+def messages_of(aggregators: Iterable[LLMContextAggregator], ahead: Ahead) -> list[Any]:
     """What a conversation consists of, as far as it is JSON and not too long.
 
     What is being said is part of it, as far as it was heard: Pipecat adds an answer to its context
-    when all of it was, and a user's words when the turn is over.
+    when all of it was, and a user's words when the turn is over. Pictures, sound and files are not.
+
+    Args:
+        aggregators: What keeps it.
+        ahead: What they have not been given yet.
     """
     messages: list[Any] = []
     for number, aggregator in enumerate(aggregators):
@@ -39,35 +45,56 @@ def messages_of(aggregators: Iterable[LLMContextAggregator]) -> list[Any]:
             messages += aggregator.context.get_messages()
         if text := aggregator.aggregation_string().strip():
             messages.append({"role": aggregator.role, "content": text})
+        if not number:
+            messages = ahead.complete(messages)
+    messages += ({"role": "user", "content": text} for text in ahead.texts)
     return _bounded(messages)
 
 
 def _bounded(given: Iterable[Any]) -> list[Any]:
-    kept = [
-        (message, size)
-        for message in given
-        if isinstance(message, dict) and (size := _size(message))
-    ]
-    over = sum(size for _, size in kept) - MAX_CONTEXT_BYTES
-    messages: list[Any] = []
-    for message, size in kept:
-        if over > 0 and message.get("role") not in _INSTRUCTIONS:
-            over -= size
-        else:
-            messages.append(message)
-    return _paired(messages)
+    """The newest that fit, and what stays in any case; older ones are not even looked into."""
+    messages = [message for message in given if isinstance(message, dict)]
+    open_calls = _open_calls(messages)
+    staying = {
+        place: _measured(message)
+        for place, message in enumerate(messages)
+        if _stays(message, open_calls)
+    }
+    left = max(MAX_CONTEXT_BYTES - sum(size for _, size in staying.values()), MAX_MESSAGE_BYTES)
+    kept: list[Any] = []
+    for place in reversed(range(len(messages))):
+        message, size = staying.get(place, ({}, 0))
+        if place not in staying and left > 0:
+            message, size = _measured(messages[place])
+            left -= size
+            size = size if left >= 0 else 0
+        if size:
+            kept.append(message)
+    return _paired(kept[::-1])
 
 
-def _size(message: Any) -> int:
-    try:
-        return len(json.dumps(message))
-    except (TypeError, ValueError):
-        return 0
+def _measured(message: Any) -> tuple[dict[str, Any], int]:
+    """It as it is kept, and its size; 0 = it is no JSON."""
+    made = light(message, whole=message.get("role") in _INSTRUCTIONS)
+    return made, size_of(made)
+
+
+def _open_calls(messages: Iterable[Any]) -> set[Any]:
+    """The calls that run, and those that the model made with one of them."""
+    running = {message.get("tool_call_id") for message in messages if is_running(message)}
+    groups = ({call.get("id") for call in message.get("tool_calls") or ()} for message in messages)
+    return running.union(*(group for group in groups if group & running))
+
+
+def _stays(message: Any, open_calls: Collection[Any]) -> bool:
+    if message.get("role") in _INSTRUCTIONS or message.get("tool_call_id") in open_calls:
+        return True
+    return any(call.get("id") in open_calls for call in message.get("tool_calls") or ())
 
 
 def _paired(messages: list[Any]) -> list[Any]:
     """Without results whose calls were left out: no model takes those."""
-    called = {call["id"] for message in messages for call in message.get("tool_calls") or ()}
+    called = {call.get("id") for message in messages for call in message.get("tool_calls") or ()}
     return [
         message
         for message in messages
@@ -83,6 +110,6 @@ def take_over(context: LLMContext, messages: Sequence[Any]) -> None:
         messages: What was kept.
     """
     context.set_messages(list(messages))
-    calls = {call["id"] for message in messages for call in message.get("tool_calls") or ()}
+    calls = {call.get("id") for message in messages for call in message.get("tool_calls") or ()}
     for call_id in calls:
         settle(context, call_id, LOST)

@@ -8,7 +8,7 @@ running" in its place when its result is told further down.
 
 import json
 from collections import OrderedDict
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pipecat.frames.frames import (
     Frame,
@@ -20,13 +20,16 @@ from pipecat.processors.aggregators import async_tool_messages
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator
 
-__all__ = ["CANCELLED", "Pairing", "settle"]
+__all__ = ["CANCELLED", "IN_PROGRESS", "Pairing", "is_running", "result_of", "settle"]
 
 CANCELLED: Final = "CANCELLED"
 """What stands in a context in the place of the result of a call that was cancelled."""
+IN_PROGRESS: Final = "IN_PROGRESS"
+"""What Pipecat writes there while a call runs that an interruption cancels."""
 
-_IN_PROGRESS: Final = "IN_PROGRESS"
 _KEPT: Final = 256
+_ASYNC: Final = "async_tool"
+_LOOKED_AT_CHARS: Final = 64
 
 
 class Pairing:
@@ -60,14 +63,30 @@ class Pairing:
                 )
         elif isinstance(frame, FunctionCallResultFrame):
             if frame.properties is None or frame.properties.is_final:
-                result = (
-                    json.dumps(frame.result, ensure_ascii=False, default=str)
-                    if frame.result
-                    else ""
-                )
-                settle(aggregator.context, frame.tool_call_id, result or "COMPLETED")
+                settle(aggregator.context, frame.tool_call_id, result_of(frame))
         elif isinstance(frame, FunctionCallCancelFrame):
             settle(aggregator.context, frame.tool_call_id, CANCELLED)
+
+
+def result_of(frame: FunctionCallResultFrame) -> str:
+    """What stands in a context for a result: JSON, or COMPLETED."""
+    if not frame.result:
+        return "COMPLETED"
+    return json.dumps(frame.result, ensure_ascii=False, default=str)
+
+
+def is_running(message: Any) -> bool:
+    """Whether a message of a context stands in the place of the result of a call that runs."""
+    if not isinstance(message, dict):
+        return False
+    standing = cast("Any", message)
+    content = standing.get("content")
+    if standing.get("role") != "tool" or not isinstance(content, str):
+        return False
+    if content == IN_PROGRESS:
+        return True
+    is_async = _ASYNC in content[:_LOOKED_AT_CHARS]  # else it is not read: it may be long
+    return is_async and async_tool_messages.parse_message(standing) is not None
 
 
 def settle(context: LLMContext, call_id: str, result: str) -> None:
@@ -79,10 +98,7 @@ def settle(context: LLMContext, call_id: str, result: str) -> None:
         result: JSON, or a word like CANCELLED.
     """
     for message in context.get_messages():
-        if not isinstance(message, dict):
-            continue
-        if message.get("role") == "tool" and message.get("tool_call_id") == call_id:
+        if is_running(message):
             standing: dict[str, Any] = message  # type: ignore[assignment]
-            started = async_tool_messages.parse_message(message)
-            if standing.get("content") == _IN_PROGRESS or started is not None:
+            if standing.get("tool_call_id") == call_id:
                 standing["content"] = result

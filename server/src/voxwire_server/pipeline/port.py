@@ -1,8 +1,8 @@
 """A pipeline that runs, as its session drives it (:class:`voxwire_server.ports.Pipeline`)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from pipecat.audio.dtmf.types import KeypadEntry
@@ -10,6 +10,7 @@ from pipecat.frames.frames import InputDTMFFrame, LLMConfigureOutputFrame, LLMRu
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregator
 
 from voxwire_protocol import wire
+from voxwire_server.pipeline.ahead import Told
 from voxwire_server.pipeline.alarm import Alarm
 from voxwire_server.pipeline.files import frame_of
 from voxwire_server.pipeline.input import SessionInput
@@ -99,9 +100,40 @@ class RunningPipeline:
     ) -> None:
         """The user typed: interrupt, then ask (RTVI 2.2 ``send-text``), or only take note.
 
-        A text that was voided while the bot was cut off is in the context, and is not answered.
+        A text that was voided while the bot was cut off is in the context, and is not answered. Its
+        user sees it from the beginning, so it is kept from there, too.
         """
-        wires, entry = self._wires, self._entry
+        async with self._on_its_way(text) as told:
+            await self._text(
+                told,
+                run_immediately=run_immediately,
+                audio_response=audio_response,
+                is_void=is_void,
+            )
+
+    @asynccontextmanager
+    async def _on_its_way(self, text: str) -> AsyncGenerator[Told]:
+        """Keep a text of the user's until the context has it: 5 s behind its frame at most."""
+        ahead = self._taps.ahead
+        told = ahead.told(text)
+        try:
+            yield told
+        finally:
+            if told.frame_id is None:
+                ahead.forget(told)
+            else:
+                self._wires.port.clock.call_later(_DRAIN_SECS * 1000, lambda: ahead.forget(told))
+            self._wires.changed()
+
+    async def _text(
+        self,
+        told: Told,
+        *,
+        run_immediately: bool,
+        audio_response: bool,
+        is_void: Callable[[], bool],
+    ) -> None:
+        wires, entry, text = self._wires, self._entry, told.text
         if run_immediately:
             asked_ms = wires.port.clock.now_ms()
             self._taps.user.typed(text)
@@ -115,7 +147,7 @@ class RunningPipeline:
             wires.emit_state(wires.state.answer_owed())
         if not audio_response:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=True))
-        await push_typed(entry, text, run=run_immediately)
+        await push_typed(entry, text, run=run_immediately, told=told)
         if not audio_response and entry.speaks:
             await entry.push_frame(LLMConfigureOutputFrame(skip_tts=False))
 
@@ -123,8 +155,13 @@ class RunningPipeline:
         """The user sent a file: RTVI 2.2 ``send-file``, the frames that Pipecat makes of it.
 
         An answer in text alone is asked for when the pipeline has passed the file on: the frame
-        asks from behind the output, and by then the model would speak again.
+        asks from behind the output, and by then the model would speak again. The text beside it is
+        kept as one that was typed is.
         """
+        async with self._on_its_way(file.text) as told:
+            await self._file(file, told)
+
+    async def _file(self, file: SentFile, told: Told) -> None:
         wires, entry = self._wires, self._entry
         asks, speaks = file.run_immediately, file.audio_response
         if asks:
@@ -136,7 +173,9 @@ class RunningPipeline:
             wires.emit_state(wires.state.answer_owed())
         elif file.text:
             self._taps.user.noted(file.text)
-        await entry.push_frame(await frame_of(file, run_llm=asks and speaks))
+        frame = await frame_of(file, run_llm=asks and speaks)
+        told.frame_id = frame.id
+        await entry.push_frame(frame)
         if asks and not speaks:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_DRAIN_SECS):
@@ -153,7 +192,7 @@ class RunningPipeline:
 
     def messages(self) -> list[Any] | None:
         """The conversation as the model is told of it."""
-        return messages_of(self._aggregators) if self._aggregators else None
+        return messages_of(self._aggregators, self._taps.ahead) if self._aggregators else None
 
     async def end(self) -> None:
         """End it: the session is over."""

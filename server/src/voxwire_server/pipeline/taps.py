@@ -20,6 +20,7 @@ from pipecat.frames.frames import (
     LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
+    LLMMessagesAppendFrame,
     LLMTextFrame,
     LLMThoughtTextFrame,
     MetricsFrame,
@@ -30,12 +31,15 @@ from pipecat.frames.frames import (
     TTSStartedFrame,
     TTSStoppedFrame,
     TTSTextFrame,
+    UserFileRawFrame,
+    UserImageRawFrame,
 )
 from pipecat.pipeline.base_pipeline import BasePipeline
 from pipecat.pipeline.pipeline import PipelineSink, PipelineSource
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMAssistantAggregator,
     LLMContextAggregator,
+    LLMUserAggregator,
 )
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
@@ -74,6 +78,17 @@ _PASSES_ON: Final = (
     LLMContextAggregator,
 )
 """Processors that push what others made, and nothing that the client is told of."""
+_IN_CONTEXT: Final = (
+    TTSTextFrame,
+    LLMFullResponseEndFrame,
+    InterruptionFrame,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
+    FunctionCallCancelFrame,
+    UserImageRawFrame,
+    UserFileRawFrame,
+)
+"""What changes the conversation once the assistant's aggregator has taken it."""
 
 _Handler = Callable[[FrameProcessor, Any], None]
 
@@ -96,6 +111,8 @@ class Taps:
         self._utterances = utterances
         self.user = UserTaps(wires, new_turn=self._new_turn)
         self._bot = AnswerTaps(wires, utterances=utterances, user=self.user, interrupt=interrupt)
+        self.ahead = self._bot.tools.ahead
+        """What the model's context has not been given yet."""
         self._care = Care(
             wires.state,
             calls_run=lambda: bool(wires.tools.reports.open_calls()),
@@ -147,6 +164,10 @@ class Taps:
             elif isinstance(processor, LLMAssistantAggregator):
                 aggregated = self._drops.watch(self._bot.tools.pairing.aggregated)
                 processor.add_event_handler("on_after_process_frame", aggregated)
+                processor.add_event_handler("on_after_process_frame", self._in_context)
+            elif isinstance(processor, LLMUserAggregator):
+                processor.add_event_handler("on_user_turn_message_added", self._turn_in_context)
+                processor.add_event_handler("on_after_process_frame", self._typed_in_context)
             elif before_output and not isinstance(processor, _PASSES_ON):
                 self._install_plain(processor)
         if not self.model.watched:
@@ -185,6 +206,26 @@ class Taps:
         )
         processor.add_event_handler("on_before_process_frame", self._given)
         processor.add_event_handler("on_before_push_frame", self._pushed)
+
+    # what is to be kept
+
+    def _in_context(self, _: FrameProcessor, frame: Frame) -> None:
+        """The assistant's aggregator has taken a frame. A word that was let go is on its way to it
+        for some turns of the loop; what is kept of the conversation meanwhile lacks it.
+        """
+        if isinstance(frame, _IN_CONTEXT):
+            self.ahead.taken(frame)
+            self._wires.changed()
+
+    def _typed_in_context(self, _: FrameProcessor, frame: Frame) -> None:
+        """The user's aggregator has taken a frame."""
+        if isinstance(frame, LLMMessagesAppendFrame):
+            self.ahead.taken(frame)
+            self._wires.changed()
+
+    def _turn_in_context(self, *_: Any) -> None:
+        """A user's turn is in the context."""
+        self._wires.changed()
 
     # frames
 

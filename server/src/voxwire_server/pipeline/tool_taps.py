@@ -7,6 +7,7 @@ from pipecat.frames.frames import (
 )
 
 from voxwire_protocol import wire
+from voxwire_server.pipeline.ahead import Ahead
 from voxwire_server.pipeline.answers import Answers
 from voxwire_server.pipeline.pairing import Pairing
 from voxwire_server.pipeline.wires import Wires
@@ -29,11 +30,14 @@ class ToolTaps:
         self._answers = answers
         self.pairing = Pairing()
         """Keeps the calls in the model's context paired."""
+        self.ahead = Ahead()
+        """What that context has not been given yet."""
 
     def started(self, frame: FunctionCallInProgressFrame, response_id: str) -> None:
         """A call begins, as part of a response; empty = of none."""
         call_id = frame.tool_call_id
         self.pairing.started(call_id)
+        self.ahead.started(frame)
         self._wires.turns.tool_started(call_id, self._wires.port.clock.now_ms())
         self._answers.tool_started(call_id)
         name, arguments = frame.function_name, frame.arguments
@@ -67,6 +71,7 @@ class ToolTaps:
         result: object = None,
     ) -> None:
         wires, call_id = self._wires, frame.tool_call_id
+        self.ahead.ended(frame)
         wires.turns.tool_ended(call_id, wires.port.clock.now_ms())
         self._answers.tool_ended(call_id)
         wires.tools.calls.ended_elsewhere(call_id, frame.function_name, outcome, result)

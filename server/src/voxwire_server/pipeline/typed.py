@@ -11,24 +11,30 @@ from pipecat.frames.frames import InputTextRawFrame, LLMMessagesAppendFrame, LLM
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 
+from voxwire_server.pipeline.ahead import Told
 from voxwire_server.pipeline.words import walk
 
 __all__ = ["push_typed"]
 
 
-async def push_typed(entry: FrameProcessor, text: str, *, run: bool) -> None:
+async def push_typed(
+    entry: FrameProcessor, text: str, *, run: bool, told: Told | None = None
+) -> None:
     """Give the user's text to the pipeline's model.
 
     Args:
         entry: The pipeline's first processor.
         text: What the user typed.
         run: True when the model is to answer now.
+        told: The same, as it is on its way; it is told which frame brings it to the context.
     """
     messages: list[Any] = [{"role": "user", "content": text}]
     model = _model_that_hears(entry)
     if model is None:
         added = LLMMessagesAppendFrame(messages=messages, run_llm=False)
         added.interruptible = False  # an interruption voids the answer, not what the user said
+        if told is not None:
+            told.frame_id = added.id
         await entry.push_frame(added)
         if run:
             await entry.push_frame(LLMRunFrame())

@@ -33,7 +33,7 @@ from voxwire_server.lifecycle import Answer, Event
 from voxwire_server.ports import ControlChannel, SessionFacts
 from voxwire_server.sent_files import FileRoom
 from voxwire_server.session.accounts import Accounts
-from voxwire_server.session.admission import Admission, Admitted, ChosenBot, NoSuchBotError
+from voxwire_server.session.admission import Admission, Admitted, ChosenBot
 from voxwire_server.session.doorkeeper import Attempt, Doorkeeper
 from voxwire_server.session.features import SERVER_FEATURES
 from voxwire_server.session.hand_over import HandOver
@@ -136,6 +136,7 @@ class Directory:
         self.file_room = FileRoom(settings.files_total_bytes)
         """The memory for files of all sessions."""
         self._attempts = SingleFile()
+        self._moves = SingleFile()
         self._work = Work(_failed)
         me = Replica(name=registry.name, peer_url=peer_url, public_url=url, version=version)
         self.leases = Leases(registry, self._store, me, clock=clock, spawn=self._work.spawn)
@@ -274,10 +275,11 @@ class Directory:
             raise ClosingError
         session = self._registry.get(ticket.session_id)
         if session is None or await self._was_taken(session, ticket):
-            located = await self._whereabouts.find(
-                ticket.session_id, unreachable=ticket.unreachable
-            )
-            return await self._taken_over(located, attempt)
+            return await self._brought_here(attempt)
+        return await self._resumed(session, attempt)
+
+    async def _resumed(self, session: Session, attempt: Attempt) -> Session:
+        ticket = attempt.ticket
         self._check_resume(session, attempt)
         # not needed; one that comes along must be the same user's
         if ticket.token:
@@ -323,14 +325,28 @@ class Directory:
                 return None
             raise
 
-    async def _taken_over(self, located: Located | None, attempt: Attempt) -> Session:
+    async def _brought_here(self, attempt: Attempt) -> Session:
+        """Go on with a session that this process has not, or not any more.
+
+        Of several that come for it at once, each with the right to, one takes it; the others wait
+        for that and find it here. Who comes while it is taken out of the store waits for that.
+        """
+        ticket = attempt.ticket
+        located = await self._whereabouts.find(ticket.session_id, unreachable=ticket.unreachable)
+        if located is None or self._keeper is None:
+            raise NotYoursError
+        kept = self._keeper.read(ticket.session_id, located.snapshot)
+        if kept is None or not await self.doorkeeper.may_take_over(kept, attempt):
+            raise NotYoursError
+        async with self._moves.of(ticket.session_id):
+            session = self._registry.get(ticket.session_id)
+            if session is None or session.elsewhere:
+                return await self._taken_over(located, kept, attempt)
+            return await self._resumed(session, attempt)
+
+    async def _taken_over(self, located: Located, kept: Kept, attempt: Attempt) -> Session:
         """Go on with a session whose process is dead, or has handed it over."""
-        ticket, keeper = attempt.ticket, self._keeper
-        if located is None or keeper is None:
-            raise NotYoursError
-        kept = keeper.read(ticket.session_id, located.snapshot)
-        if kept is None or not await self._may_take_over(kept, attempt):
-            raise NotYoursError
+        ticket = attempt.ticket
         if self.leaving:
             replica = self.leases.roomiest(ticket.unreachable) if ticket.may_be_carried else None
             raise ClosingError if replica is None else ElsewhereError(replica)
@@ -341,7 +357,8 @@ class Directory:
             if saved is None:
                 raise BusyError  # another process was quicker: the client finds it there
             held.push_async_callback(self._store.take, ticket.session_id, of=self._me, by=NO_OWNER)
-            kept = keeper.read(ticket.session_id, saved.snapshot) or kept
+            if self._keeper is not None:  # more may have been kept meanwhile
+                kept = self._keeper.read(ticket.session_id, saved.snapshot) or kept
             if self.leaving:
                 raise ClosingError
             features = SERVER_FEATURES & kept.facts.features
@@ -361,21 +378,11 @@ class Directory:
             self._bound(session, attempt)
             self._start(session)
             held.pop_all()
+        if kept.anew:
+            _log.warning(
+                "a newer version had a session: it begins anew", extra={"session": session.id}
+            )
         return session
-
-    async def _may_take_over(self, kept: Kept, attempt: Attempt) -> bool:
-        ticket = attempt.ticket
-        if kept.facts.origin != attempt.facts.origin:
-            return False
-        if not kept.before.may_resume(ticket.resume_token):
-            return False
-        try:
-            self.doorkeeper.bot(kept.facts.bot)
-            return not ticket.token or await self.doorkeeper.user_of(ticket) == kept.facts.user
-        except (NoSuchBotError, TokenError):
-            return False
-        except AuthenticatorFailedError:
-            return True  # without a token it would be
 
     # beginning
 
@@ -542,6 +549,7 @@ class Directory:
         if session.elsewhere:  # what it has in the store is the other process's
             return
         async with AsyncExitStack() as turn:
+            await turn.enter_async_context(self._moves.of(session.id))
             if session.facts.user:
                 await turn.enter_async_context(self._uses.users.of(session.facts.user))
             await self._forget(session.id, session.facts.user)

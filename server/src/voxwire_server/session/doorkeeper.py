@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
-from voxwire_server.authenticator import Identity
+from voxwire_server.authenticator import AuthenticatorFailedError, Identity
 from voxwire_server.ports import SessionFacts
 from voxwire_server.sent_files import Acceptance
 from voxwire_server.session.accounts import Accounts
@@ -29,6 +29,7 @@ from voxwire_server.session.admission import Admission, Admitted, ChosenBot, NoS
 from voxwire_server.session.places import Places
 from voxwire_server.session.refusals import REFUSALS, LeftError, refusal_of
 from voxwire_server.session.single_file import SingleFile
+from voxwire_server.session.snapshots import Kept
 from voxwire_server.session.start_rates import StartRates
 from voxwire_server.session.ticket import Arrival, Refused, Ticket
 from voxwire_server.session.token_uses import TokenUsedError, TokenUses
@@ -251,6 +252,26 @@ class Doorkeeper:
             TokenError, AuthenticatorFailedError: As :meth:`Admission.user_of`.
         """
         return self._admission.user_of(await self.vouched(ticket), now_s=self._wall_s())
+
+    async def may_take_over(self, kept: Kept, attempt: Attempt) -> bool:
+        """Whether somebody may go on here with a session that another process had.
+
+        Args:
+            kept: What is kept of it.
+            attempt: Who comes for it.
+        """
+        ticket = attempt.ticket
+        if kept.facts.origin != attempt.facts.origin:
+            return False
+        if not kept.before.may_resume(ticket.resume_token):
+            return False
+        try:
+            self.bot(kept.facts.bot)
+            return not ticket.token or await self.user_of(ticket) == kept.facts.user
+        except (NoSuchBotError, TokenError):
+            return False
+        except AuthenticatorFailedError:
+            return True  # without a token it would be
 
     def refused(self, error: Exception) -> Refused:
         """What is told of the reason why nobody is put on a session; it is counted."""

@@ -110,13 +110,16 @@ def _host(text: str, port: int) -> tuple[str, int]:
     return found[0], found[1]
 
 
-def open_engine(url: str, *, session_ms: int, answers_s: float = 0.2) -> "RedisStore":
+def open_engine(
+    url: str, *, session_ms: int, answers_s: float = 0.2, settles_ms: int = 1000
+) -> "RedisStore":
     """The store at a URL; nothing is connected yet.
 
     Args:
         url: ``VOXWIRE_ENGINE``.
         session_ms: How long a session is kept whose owner is not heard of, milliseconds.
         answers_s: How long the engine may take to answer, seconds.
+        settles_ms: How long one that is new is told what was claimed, before anything can be.
 
     Raises:
         EngineError: The URL is none, or what it needs is not installed.
@@ -131,6 +134,7 @@ def open_engine(url: str, *, session_ms: int, answers_s: float = 0.2) -> "RedisS
         session_ms=session_ms,
         is_cluster=engine.kind == "cluster",
         answers_s=answers_s,
+        settles_ms=settles_ms,
     )
 
 

@@ -61,23 +61,28 @@ class HandOver:
         Args:
             within_ms: When those that are left are ended.
         """
-        until_ms = self._clock.now_ms() + within_ms * _REST
-        await asyncio.gather(*(self._one(session, until_ms) for session in self._registry))
+        now_ms = self._clock.now_ms()
+        until_ms, end_ms = now_ms + within_ms * _REST, now_ms + within_ms - _ALONE_MS
+        await asyncio.gather(*(self._one(session, until_ms, end_ms) for session in self._registry))
 
-    async def _one(self, session: Session, until_ms: float) -> None:
+    async def _one(self, session: Session, until_ms: float, end_ms: float) -> None:
         """Hand one over at its next pause in which somebody takes it."""
-        try:
-            while not session.over:
-                await self._pause(session, until_ms)
+        while not session.over:
+            await self._pause(session, until_ms)
+            try:
                 if await self._leases.see_others():
                     if await self._given(session, until_ms):
                         return
-                elif self._clock.now_ms() >= until_ms:
+                    continue
+            except StoreUnreachableError:  # whether it was given is seen with the next beat
+                if self._clock.now_ms() >= end_ms:  # it stays, and ends with the process
+                    fields = {"session": session.id}
+                    _log.warning("a session could not be handed over", extra=fields)
                     return
-                else:
-                    await asyncio.sleep(_ALONE_MS / 1000)
-        except StoreUnreachableError:  # it stays, and ends with the process
-            _log.warning("a session could not be handed over", extra={"session": session.id})
+            else:
+                if self._clock.now_ms() >= until_ms:
+                    return
+            await asyncio.sleep(_ALONE_MS / 1000)
 
     async def _given(self, session: Session, until_ms: float) -> bool:
         """Hand one over now; False = the pause was over before."""

@@ -2,7 +2,8 @@
 
 Nobody waits for it. A session that has something new to keep is written 100 ms later, with all that
 has come by then; while the engine cannot be reached, the newest of each waits, and no more than
-that.
+that. What a client has heard for 250 ms is to be kept: so nothing new waits until the engine has
+answered what was written before, and what failed is tried again in 100 ms, then less often.
 """
 
 import asyncio
@@ -22,9 +23,12 @@ __all__ = ["Keeper"]
 _log = logging.getLogger("voxwire.session")
 
 KEEPS_MS: Final = 100
-_AGAIN_MS: Final = 1000
-_AT_ONCE: Final = 32
-"""Sessions that are written at once: in a busy loop each of them waits for its answer a while."""
+_AT_ONCE: Final = 4
+"""So often may be written before the engine has answered."""
+_MOST_MS: Final = 1000
+"""How long it is waited at most before what failed is tried again; the first time it is 100 ms."""
+_TURN_MS: Final = 10
+"""How long packing may hold the loop before others have a turn."""
 _LASTING: Final = frozenset(
     {
         "state_changed",
@@ -65,7 +69,8 @@ class Keeper:
         self._spawn = spawn
         self._new: dict[str, Session] = {}
         self._next: Timer | None = None
-        self._writing = False
+        self._num_writing = 0
+        self._num_failed = 0
 
     def watch(self, session: Session) -> None:
         """Keep a session from now on; it has been welcomed."""
@@ -82,7 +87,7 @@ class Keeper:
     async def fence(self, session: Session) -> bool:
         """Whether this process has a session still, with all that is kept of it by now."""
         try:
-            return not session.resumable or await self.write(session)
+            return not session.resumable or await self._saved(session, behind=False)
         except StoreUnreachableError:
             return False
 
@@ -99,52 +104,68 @@ class Keeper:
     def changed(self, session: Session) -> None:
         """There is something new to keep of a session."""
         self._new[session.id] = session
-        if self._next is None and not self._writing:
-            self._later(KEEPS_MS)
+        self._plan()
 
     def _told(self, session: Session, envelope: wire.Envelope) -> None:
         kind = envelope.WhichOneof("payload")
         if kind in _LASTING or (kind == "transcript" and envelope.transcript.final):
             self.changed(session)
 
-    def _later(self, wait_ms: float) -> None:
-        self._next = self._clock.call_later(wait_ms, self._begin)
+    def _plan(self) -> None:
+        if self._new and self._next is None and self._num_writing < _AT_ONCE:
+            wait_ms = min(KEEPS_MS << min(max(0, self._num_failed - 1), 8), _MOST_MS)
+            self._next = self._clock.call_later(wait_ms, self._begin)
 
     def _begin(self) -> None:
         self._next = None
-        self._writing = True
+        self._num_writing += 1
         self._spawn(self._write())
 
     async def _write(self) -> None:
         """Write all that is new; what comes meanwhile is new again."""
-        wait_ms = KEEPS_MS
+        sessions, self._new = list(self._new.values()), {}
         try:
-            sessions, self._new = list(self._new.values()), {}
-            for at in range(0, len(sessions), _AT_ONCE):
-                some = sessions[at : at + _AT_ONCE]
-                kept = await asyncio.gather(*map(self._kept, some))
-                if not all(kept):
-                    wait_ms = _AGAIN_MS
-                for session, is_kept in zip(some, kept, strict=True):
-                    if not is_kept:
-                        self._new.setdefault(session.id, session)
+            kept = await self._all_kept(sessions)
+            has_failed = bool(kept) and not any(kept.values())
+            self._num_failed = self._num_failed + 1 if has_failed else 0
+            for session in sessions:
+                if not kept[session.id] and not session.over:
+                    self._new.setdefault(session.id, session)
         finally:
-            self._writing = False
-            if self._new:
-                self._later(wait_ms)
+            self._num_writing -= 1
+            self._plan()
 
-    async def _kept(self, session: Session) -> bool:
-        """Write one; False = the store cannot be reached."""
-        if session.over:
-            return True
+    async def _all_kept(self, sessions: list[Session]) -> dict[str, bool]:
+        """Write sessions at once; by id, False = the store cannot be reached."""
+        kept = dict.fromkeys((session.id for session in sessions), True)
+
+        async def keep(session: Session, snapshot: bytes) -> None:
+            try:
+                await self._save(session, snapshot, behind=True)
+            except StoreUnreachableError:
+                kept[session.id] = False
+
+        since_ms = self._clock.now_ms()
+        async with asyncio.TaskGroup() as group:
+            for session in sessions:
+                if self._clock.now_ms() - since_ms >= _TURN_MS:
+                    await asyncio.sleep(0)
+                    since_ms = self._clock.now_ms()
+                snapshot = self._packed_if_it_can_be(session)
+                if snapshot is not None:
+                    group.create_task(keep(session, snapshot))
+        return kept
+
+    def _packed_if_it_can_be(self, session: Session) -> bytes | None:
+        """What is kept of one of many: one that cannot be packed costs the others nothing."""
         try:
-            await self.write(session)
-        except StoreUnreachableError:
-            return session.over
-        return True
+            return None if session.over else self._packed(session)
+        except Exception:
+            _log.exception("a session cannot be kept", extra={"session": session.id})
+            return None
 
     async def write(self, session: Session) -> bool:
-        """Write a session now.
+        """Write a session now; the store may take a second for it.
 
         Returns:
             False when it cannot be resumed, or is not this process's any more.
@@ -152,8 +173,18 @@ class Keeper:
         Raises:
             StoreUnreachableError: It may be written or not.
         """
+        return await self._saved(session, behind=True)
+
+    async def _saved(self, session: Session, *, behind: bool) -> bool:
+        snapshot = self._packed(session)
+        return snapshot is not None and await self._save(session, snapshot, behind=behind)
+
+    def _packed(self, session: Session) -> bytes | None:
+        """None = it cannot be resumed."""
         kept = session.keep()
-        if kept is None:
-            return False
-        snapshot = self._snapshots.pack(session.id, kept)
-        return await self._store.save(session.id, self._me, snapshot, term=session.term)
+        return None if kept is None else self._snapshots.pack(session.id, kept)
+
+    async def _save(self, session: Session, snapshot: bytes, *, behind: bool) -> bool:
+        return await self._store.save(
+            session.id, self._me, snapshot, term=session.term, behind=behind
+        )

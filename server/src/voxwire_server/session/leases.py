@@ -18,8 +18,9 @@ _log = logging.getLogger("voxwire.session")
 BEAT_MS: Final = 2000
 """How often the store is told that this process lives, milliseconds."""
 _FRESH_MS: Final = 100
-_UNKNOWN_MS: Final = 500
-"""How old the list of processes may be when somebody names one that is not in it: anybody may."""
+_UNKNOWN_MS: Final = 200
+"""How old the list of processes is when it is heard anew since somebody names one that is not in
+it: anybody may. He waits until then."""
 _MISSING_BEATS: Final = 3
 
 
@@ -55,6 +56,8 @@ class Leases:
         self._heard_ms = -math.inf
         self._next_beat: Timer | None = None
         self._beating = asyncio.Lock()
+        self._unsure: set[str] = set()
+        """Of beats that were not answered: the store may have entered them, and said so once."""
         self._begun = False
 
     @property
@@ -84,6 +87,7 @@ class Leases:
         if name == self.me.name:
             return None
         if not any(it.name == name for it in self.replicas):  # it may have begun a moment ago
+            await self._wait(_UNKNOWN_MS - (self._clock.now_ms() - self._heard_ms))
             await self._look_again(_UNKNOWN_MS)
         return next((it for it in self.replicas if it.name == name and it.peer_url), None)
 
@@ -107,11 +111,17 @@ class Leases:
         """Whether another process takes sessions, as of a moment ago; False without the store."""
         return await self._look_again(_FRESH_MS) and self.others_stay
 
+    async def _wait(self, wait_ms: float) -> None:
+        if wait_ms > 0:
+            over = asyncio.Event()
+            self._clock.call_later(wait_ms, over.set)
+            await over.wait()
+
     async def _look_again(self, age_ms: float) -> bool:
         """Hear anew who lives, unless that is younger; False = the store does not say."""
         try:
             async with self._beating:
-                if self._clock.now_ms() - self._heard_ms > age_ms:
+                if self._clock.now_ms() - self._heard_ms >= age_ms:
                     await self._renew()
         except StoreUnreachableError:
             return False
@@ -121,12 +131,20 @@ class Leases:
         """Tell the store that this process lives, now and from now on. Idempotent."""
         if not self._begun:
             self._begun = True
+            self._store.when_lost(self._enter_again)
             self._spawn(self._beat())
 
     def stop(self) -> None:
         """The process ends. Idempotent."""
         if self._next_beat is not None:
             self._next_beat.cancel()
+
+    def _enter_again(self) -> None:
+        """The store may have forgotten all of it."""
+        for session in self._registry:
+            session.changed()
+        if self._begun and not self._registry.closing:
+            self._spawn(self._beat())
 
     async def gone(self) -> None:
         """The process has ended its sessions: what it has still may be taken. Idempotent."""
@@ -149,6 +167,7 @@ class Leases:
             pass
 
     def _beat_later(self) -> None:
+        self.stop()
         self._next_beat = self._clock.call_later(BEAT_MS, lambda: self._spawn(self._beat()))
 
     async def _beat(self) -> None:
@@ -183,13 +202,16 @@ class Leases:
             for session in self._registry
             if not session.over
         ]
+        terms = {it.session_id: it.term for it in mine}
+        before, self._unsure = self._unsure, set(terms)
         heard = await self._store.beat(self._who(), mine)
+        self._unsure = set()
         self._hear(heard.replicas)
         for session_id in heard.lost:
             session = self._registry.get(session_id)
-            if session is not None:
+            if session is not None and session.term == terms.get(session_id):  # else it is back
                 session.leave_to_others()
-        for session_id in heard.entered:  # what was kept of it is forgotten, too
+        for session_id in heard.entered | before:  # what was kept of it is forgotten, too
             session = self._registry.get(session_id)
             if session is not None:
                 session.changed()

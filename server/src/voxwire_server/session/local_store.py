@@ -67,6 +67,9 @@ class LocalStore:
         """True when a token is used up."""
         return bool(self._claimed(f"token/{token_id}"))
 
+    def when_lost(self, lost: Callable[[], None]) -> None:
+        """Nothing to do: it forgets nothing."""
+
     async def beat(
         self, me: Replica, sessions: Collection[Held] = (), *, gone: bool = False
     ) -> Heard:
@@ -162,7 +165,9 @@ class LocalStore:
         claim = self._claims.get(what)
         return b"" if claim is None else claim.value
 
-    async def save(self, session_id: str, me: str, snapshot: bytes, *, term: int) -> bool:
+    async def save(
+        self, session_id: str, me: str, snapshot: bytes, *, term: int, behind: bool = False
+    ) -> bool:
         """Keep a snapshot (:meth:`SessionStore.save`)."""
         record = self._records.get(session_id)
         if record is None or (record.owner, record.term) != (me, term):

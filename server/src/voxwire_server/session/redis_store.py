@@ -4,7 +4,9 @@ Every script touches one key, so a cluster is as good as one server. Which keys 
 they live and what they never hold: protocol/spec/cluster.md.
 
 A call that is not answered within 200 ms has failed, and for a second nothing more is asked: those
-who come meanwhile are told so at once. redis-py's own retries are off for the same reason.
+who come meanwhile are told so at once. redis-py's own retries are off for the same reason. What is
+saved behind the conversations is asked all the same, for nobody waits for it: one slow answer to
+somebody else must not cost a second of what was heard.
 """
 
 import asyncio
@@ -17,9 +19,16 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, fields
 from typing import Any, Final, TypeVar
 
-from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    RedisClusterException,
+    RedisError,
+)
 
 from voxwire_server.caps import Amounts, Payer, day_of
+from voxwire_server.session.redis_claims import SETTLES_MS, RedisClaims
+from voxwire_server.session.redis_scripts import COUNT, RENEW, SAVE, SPEND, TAKE, Script, Together
 from voxwire_server.session.store import (
     NO_OWNER,
     Heard,
@@ -39,118 +48,21 @@ ANSWERS_S: Final = 0.2
 REPLICA_MS: Final = 6000
 """How long a process lives that is not heard of, milliseconds."""
 _PAUSE_S: Final = 1.0
-_BEATS_S: Final = 1.0
-"""How long a beat may take, for which nobody waits."""
+_BEHIND_S: Final = 1.0
+"""How long that may take for which nobody waits: a beat, and what is saved."""
 _TRIES_S: Final = 3.0
 _AT_ONCE: Final = 8
 """What is asked at once; the rest waits. A crowd is not to be taken for an engine that is slow."""
-_SLICES: Final = 4
+_SLICES: Final = 10
+"""So often at least the loop turns before an answer is too late: one over a connection that is to
+be made takes about as many turns, and each is long in a process that is busy."""
 _DAYS_S: Final = 2 * 86_400
 
 T = TypeVar("T")
 
-# KEYS: the session. ARGV: who, its term, life in ms. 1 = another one's, 2 = it was not known so.
-_RENEW: Final = """
-local owner = redis.call('HGET', KEYS[1], 'owner')
-if owner and owner ~= ARGV[1] then
-  if tonumber(redis.call('HGET', KEYS[1], 'term')) >= tonumber(ARGV[2]) then return 1 end
-end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'term', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return owner == ARGV[1] and 0 or 2
-"""
-# KEYS: the session. ARGV: of, by, nobody, life in ms. Its term and snapshot.
-_TAKE: Final = """
-local owner = redis.call('HGET', KEYS[1], 'owner') or ''
-if owner ~= ARGV[1] or (owner == '' and ARGV[2] == '') then return false end
-if owner == '' then
-  redis.call('HSET', KEYS[1], 'owner', ARGV[2], 'term', 1)
-elseif ARGV[2] ~= '' then
-  redis.call('HSET', KEYS[1], 'owner', ARGV[2])
-  if ARGV[2] ~= ARGV[3] then redis.call('HINCRBY', KEYS[1], 'term', 1) end
-end
-local found = redis.call('HMGET', KEYS[1], 'term', 'snapshot')
-if ARGV[2] == '' then
-  redis.call('DEL', KEYS[1])
-else
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
-end
-return {tonumber(found[1]), found[2] or ''}
-"""
-# KEYS: the session. ARGV: who, its term, snapshot, life in ms.
-_SAVE: Final = """
-local found = redis.call('HMGET', KEYS[1], 'owner', 'term')
-if found[1] ~= ARGV[1] or found[2] ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'snapshot', ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
-return 1
-"""
-# KEYS: the user. ARGV: session, limit or -1, life in ms.
-_COUNT: Final = """
-local at = redis.call('TIME')
-local now = at[1] * 1000 + math.floor(at[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-local others = redis.call('ZCARD', KEYS[1])
-if redis.call('ZSCORE', KEYS[1], ARGV[1]) then others = others - 1 end
-if tonumber(ARGV[2]) >= 0 and others >= tonumber(ARGV[2]) then return 0 end
-redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return 1
-"""
-# KEYS: what. ARGV: value, instead of, until in ms since the epoch.
-_CLAIM: Final = """
-local there = redis.call('GET', KEYS[1]) or ''
-if there ~= ARGV[2] or ARGV[1] == ARGV[2] then return there end
-local at = redis.call('TIME')
-local left = tonumber(ARGV[3]) - (at[1] * 1000 + math.floor(at[2] / 1000))
-if left <= 0 then return there end
-if ARGV[1] == '' then
-  redis.call('DEL', KEYS[1])
-else
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', math.max(left, redis.call('PTTL', KEYS[1])))
-end
-return ARGV[1]
-"""
-# KEYS: the payer's day. ARGV: life in s, then each amount by its name.
-_SPEND: Final = """
-for i = 2, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
-if #ARGV > 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
-return redis.call('HGETALL', KEYS[1])
-"""
-
-
 _LOST: Final = 1
 _ENTERED: Final = 2
 _FIELDS: Final = tuple(field.name for field in fields(Replica))
-_Call = tuple[str, Sequence[str | bytes | int]]
-"""The key of a script, and its arguments."""
-
-
-class _Script:
-    """A script by its digest, which is sent along where the server does not know it."""
-
-    def __init__(self, client: Any, text: str) -> None:
-        self._client = client
-        self._text = text
-        self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-    async def run(self, key: str, *args: str | bytes | int) -> Any:
-        """Run it on a key."""
-        try:
-            return await self._client.evalsha(self._digest, 1, key, *args)
-        except NoScriptError:
-            return await self._client.eval(self._text, 1, key, *args)
-
-    async def run_all(self, calls: Sequence[_Call], *, at_once: bool) -> list[Any]:
-        """Run it on several keys; ``at_once``: in one go, which a cluster's client cannot."""
-        if not at_once or not calls:
-            return [await self.run(key, *args) for key, args in calls]
-        first, *rest = calls
-        answers = [await self.run(first[0], *first[1])]  # the server knows it from now on
-        pipe = self._client.pipeline(transaction=False)
-        for key, args in rest:
-            pipe.evalsha(self._digest, 1, key, *args)
-        return answers + await pipe.execute()
 
 
 class RedisStore:
@@ -161,6 +73,8 @@ class RedisStore:
         session_ms: How long a session is kept whose owner is not heard of, milliseconds.
         is_cluster: True when keys are on several servers.
         answers_s: How long the server may take to answer, seconds.
+        settles_ms: How long an engine that is new has to be told what was claimed before anything
+            can be claimed, milliseconds.
         prefix: Of every key.
         clock_s: A clock that runs on, seconds.
     """
@@ -172,6 +86,7 @@ class RedisStore:
         session_ms: int,
         is_cluster: bool = False,
         answers_s: float = ANSWERS_S,
+        settles_ms: int = SETTLES_MS,
         prefix: str = "vw:",
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -182,29 +97,40 @@ class RedisStore:
         self._prefix = prefix
         self._clock_s = clock_s
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._behind = asyncio.Semaphore(_AT_ONCE)
+        self._num_saved = 0
         self._silent_until_s = 0.0
         self._away = False
-        self._renew = _Script(client, _RENEW)
-        self._take = _Script(client, _TAKE)
-        self._save = _Script(client, _SAVE)
-        self._count = _Script(client, _COUNT)
-        self._claim = _Script(client, _CLAIM)
-        self._spend = _Script(client, _SPEND)
+        self._renew = Script(client, RENEW)
+        self._take = Script(client, TAKE)
+        self._save = Script(client, SAVE)
+        self._saves = Together(
+            lambda calls: self._ask_behind(self._save.run_all(calls, at_once=True))
+        )
+        self._count = Script(client, COUNT)
+        self._claims = RedisClaims(
+            client,
+            self._key("c"),
+            self._key("e"),
+            ask=self._ask_behind,
+            is_cluster=is_cluster,
+            settles_ms=settles_ms,
+        )
+        self._spend = Script(client, SPEND)
 
     async def close(self) -> None:
         """Close the connections."""
+        self._claims.close()
         await self._client.aclose()
 
     async def try_out(self) -> str:
         """See whether the engine can be used; why not, or nothing."""
         try:
             async with asyncio.timeout(_TRIES_S):
-                await self._claim.run(self._key("c", "trial"), b"", b"", 0)
+                await self._claims.try_out()
         except NoPermissionError:
-            return (
-                "this user may not do what is needed (scripts, and every key that begins with vw:)"
-            )
-        except (RedisError, OSError, TimeoutError) as error:
+            return "this user may not do what is needed (scripts, INFO, keys that begin with vw:)"
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             text = str(error)
             if isinstance(error, AuthenticationError) or "username-password" in text:
                 return "it refuses this user or password"
@@ -213,14 +139,22 @@ class RedisStore:
             return f"it cannot be reached: {text or f'no answer within {_TRIES_S:g} s'}"
         return ""
 
+    def when_lost(self, lost: Callable[[], None]) -> None:
+        """Have a loss told (:meth:`SessionStore.when_lost`)."""
+        self._claims.lost = lost
+
     # the verbs
 
     async def beat(
         self, me: Replica, sessions: Collection[Held] = (), *, gone: bool = False
     ) -> Heard:
         """Say that a process lives (:meth:`SessionStore.beat`)."""
+        if gone:
+            self._claims.close()
+        else:
+            self._claims.open()
         work = self._leave(me) if gone else self._beat(me, list(sessions))
-        return await self._ask(work, within_s=_BEATS_S)
+        return await self._ask(work, within_s=_BEHIND_S)
 
     async def locate(self, session_id: str) -> Located | None:
         """Find a session (:meth:`SessionStore.locate`)."""
@@ -241,20 +175,30 @@ class RedisStore:
             await self._ask(self._client.zrem(key, session_id))
             return False
         most = -1 if limit is None else limit
-        return bool(await self._ask(self._count.run(key, session_id, most, self._session_ms)))
+        args = (session_id, most, self._session_ms)
+        if limit is None:
+            return bool(await self._ask(self._count.run(key, *args)))
+        return bool(await self._ask(self._claims.under_mark(self._count, key, *args)))
 
     async def claim(
         self, what: str, value: bytes = b"", *, instead_of: bytes = b"", until_s: float
     ) -> bytes:
         """Set what can be had once (:meth:`SessionStore.claim`)."""
         kind, _, name = what.partition("/")
-        key = self._key("c", kind, _digest(name))
-        return await self._ask(self._claim.run(key, value, instead_of, round(until_s * 1000)))
+        what = f"{kind}:{_digest(name)}"
+        return await self._ask(self._claims.claim(what, value, instead_of, round(until_s * 1000)))
 
-    async def save(self, session_id: str, me: str, snapshot: bytes, *, term: int) -> bool:
+    async def save(
+        self, session_id: str, me: str, snapshot: bytes, *, term: int, behind: bool = False
+    ) -> bool:
         """Keep a snapshot (:meth:`SessionStore.save`)."""
+        self._num_saved += 1
         key = self._key("s", session_id)
-        return bool(await self._ask(self._save.run(key, me, term, snapshot, self._session_ms)))
+        args = (me, term, snapshot, self._session_ms, self._num_saved)
+        if behind and self._at_once:
+            return bool(await self._saves.answer((key, args)))
+        ask = self._ask_behind if behind else self._ask
+        return bool(await ask(self._save.run(key, *args)))
 
     async def spend(self, payer: Payer, amounts: Amounts, *, now_s: float) -> Amounts:
         """Add to what was spent on a day (:meth:`SessionStore.spend`)."""
@@ -268,8 +212,14 @@ class RedisStore:
 
     async def _beat(self, me: Replica, sessions: list[Held]) -> Heard:
         said = json.dumps(asdict(me))
-        await self._client.set(self._key("r", me.name), said, px=REPLICA_MS)
-        await self._client.sadd(self._key("r"), me.name)
+        if self._at_once:
+            pipe = self._client.pipeline(transaction=False)
+            pipe.set(self._key("r", me.name), said, px=REPLICA_MS)
+            pipe.sadd(self._key("r"), me.name)
+            await pipe.execute()
+        else:
+            await self._client.set(self._key("r", me.name), said, px=REPLICA_MS)
+            await self._client.sadd(self._key("r"), me.name)
         renewed = await self._renew.run_all(
             [
                 (self._key("s", it.session_id), (me.name, it.term, self._session_ms))
@@ -292,21 +242,23 @@ class RedisStore:
 
     async def _replicas(self) -> tuple[Replica, ...]:
         """Those that live; the names of the others are dropped."""
-        found: list[Replica] = []
-        for name in sorted(await self._client.smembers(self._key("r"))):
-            replica = await self._replica(name.decode())
-            if replica is None:
-                await self._client.srem(self._key("r"), name)
-            else:
-                found.append(replica)
-        return tuple(found)
+        names = [name.decode() for name in sorted(await self._client.smembers(self._key("r")))]
+        said = await self._said(names)
+        dead = [name for name, text in zip(names, said, strict=True) if text is None]
+        if dead:
+            await self._client.srem(self._key("r"), *dead)
+        return tuple(_replica_of(text) for text in said if text is not None)
+
+    async def _said(self, names: Sequence[str]) -> list[bytes | None]:
+        """What processes say of themselves; several keys may be on several servers."""
+        keys = [self._key("r", name) for name in names]
+        if self._at_once and keys:
+            return await self._client.mget(keys)
+        return [await self._client.get(key) for key in keys]
 
     async def _replica(self, name: str) -> Replica | None:
-        said = await self._client.get(self._key("r", name))
-        if said is None:
-            return None
-        known = {name: value for name, value in json.loads(said).items() if name in _FIELDS}
-        return Replica(**known)
+        [said] = await self._said([name])
+        return None if said is None else _replica_of(said)
 
     async def _leave(self, me: Replica) -> Heard:
         await self._client.delete(self._key("r", me.name))
@@ -317,6 +269,7 @@ class RedisStore:
         key = self._key("s", session_id)
         owner, term, snapshot = await self._client.hmget(key, "owner", "term", "snapshot")
         if owner is None:
+            await self._claims.settled()  # it is over, and not forgotten a moment ago
             return None
         replica = await self._replica(owner.decode())
         return Located(owner.decode(), replica, int(term), snapshot or b"")
@@ -333,11 +286,19 @@ class RedisStore:
         finally:
             work.close()
 
+    async def _ask_behind(self, work: Coroutine[Any, Any, T]) -> T:
+        """Ask whatever has failed before; those for whom somebody waits are not behind this."""
+        try:
+            async with self._behind:
+                return await self._answer(work, max(_BEHIND_S, self._answers_s))
+        finally:
+            work.close()
+
     async def _answer(self, work: Coroutine[Any, Any, T], within_s: float) -> T:
         try:
             async with _turning(within_s):
                 answer = await work
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             self._silent_until_s = self._clock_s() + _PAUSE_S
             if not self._away:
                 why = str(error) or f"no answer within {within_s:g} s"
@@ -346,6 +307,7 @@ class RedisStore:
             raise StoreUnreachableError from None
         if self._away:
             self._away = False
+            self._silent_until_s = 0.0
             _log.warning("the engine answers again")
         return answer
 
@@ -374,6 +336,11 @@ async def _turning(within_s: float) -> AsyncGenerator[None]:
             yield
     finally:
         timer.cancel()
+
+
+def _replica_of(said: bytes) -> Replica:
+    known = {name: value for name, value in json.loads(said).items() if name in _FIELDS}
+    return Replica(**known)
 
 
 def _digest(name: str) -> str:

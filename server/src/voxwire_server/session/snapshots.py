@@ -1,8 +1,10 @@
 """What another process needs to go on with a session, packed for the store.
 
 Sealed with AES-GCM under a key that all processes of a service have; the first of a set writes,
-each of it reads. What was written by a process of another version is read as far as it is known;
-one that says more than a field, a newer ``v``, is not read at all: its session begins anew.
+each of it reads. What was written by a process of another version is read as far as it is known: a
+field that is not known is as if it were not there, one that is missing has its default. Of a newer
+``v`` only the head is read: its client comes back to it, and its bot begins anew
+(protocol/spec/cluster.md, "Going on in another process").
 """
 
 import base64
@@ -17,18 +19,51 @@ from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from google.protobuf.message import DecodeError
 
 from voxwire_protocol import wire
 from voxwire_server.caps import NOTHING, Amounts, Caps, Payer
-from voxwire_server.control.attaches import Before
+from voxwire_server.control.attaches import NOTHING_BEFORE, Before
 from voxwire_server.ports import KeptConversation, SessionFacts
 
 __all__ = ["Kept", "SnapshotError", "Snapshots"]
 
 _VERSION: Final = 1
+_HEAD: Final = (
+    "bot",
+    "user",
+    "features",
+    "max_duration_s",
+    "token_expires_at_s",
+    "origin",
+    "client",
+    "metadata",
+    "client_tools",
+    "speaks",
+    "epoch",
+    "tokens",
+    "began",
+    "media_began",
+    "muted",
+    "caps",
+    "spent",
+)
+"""Whose a session is, who may come back to it, what it may do and spend. Each is in every snapshot,
+and means the same in every ``v``: without it nobody is let in. No name comes to these."""
 _NONCE_BYTES: Final = 12
 _KEY_ID_BYTES: Final = 4
 _MAX_BYTES: Final = 1 << 20
+_UNREADABLE: Final = (
+    AttributeError,
+    DecodeError,
+    InvalidTag,
+    KeyError,
+    TypeError,
+    ValueError,
+    zlib.error,
+)
+_LEVEL: Final = 1
+"""Of zlib: a snapshot is written with every word, and read once at most."""
 
 
 class SnapshotError(Exception):
@@ -51,6 +86,7 @@ class Kept:
         state: The bot's own, JSON; empty = nothing.
         caps: Who pays for it, and what he may spend.
         spent: What it has spent so far.
+        anew: A process of a newer version has kept it: what was said in it is not known here.
     """
 
     facts: SessionFacts
@@ -63,11 +99,12 @@ class Kept:
     state: str = ""
     caps: Mapping[Payer, Caps] = field(default_factory=dict[Payer, Caps])
     spent: Amounts = NOTHING
+    anew: bool = False
 
     @property
-    def conversation(self) -> KeptConversation:
-        """What the bot goes on from."""
-        return KeptConversation(self.messages, self.state)
+    def conversation(self) -> KeptConversation | None:
+        """What the bot goes on from; None = it begins anew."""
+        return None if self.anew else KeptConversation(self.messages, self.state)
 
 
 class Snapshots:
@@ -84,7 +121,8 @@ class Snapshots:
 
     def pack(self, session_id: str, kept: Kept) -> bytes:
         """A snapshot of a session, for nobody to read but a process of this service."""
-        data = zlib.compress(json.dumps(_said(kept), separators=(",", ":")).encode())
+        said = json.dumps(_said(kept), separators=(",", ":"))
+        data = zlib.compress(said.encode(), _LEVEL)
         nonce = os.urandom(_NONCE_BYTES)
         sealed = self._keys[self._first].encrypt(nonce, data, session_id.encode())
         return self._first + nonce + sealed
@@ -103,11 +141,17 @@ class Snapshots:
         try:
             data = key.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], session_id.encode())
             said = json.loads(zlib.decompressobj().decompress(data, _MAX_BYTES))
-            if said["v"] != _VERSION:
-                raise SnapshotError(f"it is of version {said['v']}")
             return _kept(said)
-        except (InvalidTag, ValueError, KeyError, TypeError, zlib.error) as error:
+        except _UNREADABLE as error:
             raise SnapshotError(f"it cannot be read ({type(error).__name__})") from None
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text)
 
 
 def _said(kept: Kept) -> dict[str, Any]:
@@ -137,7 +181,13 @@ def _said(kept: Kept) -> dict[str, Any]:
     }
 
 
+_DEFAULTS: Final = _said(Kept(facts=SessionFacts(), before=NOTHING_BEFORE, began_unix_ms=0))
+
+
 def _kept(said: Mapping[str, Any]) -> Kept:
+    is_newer = said["v"] > _VERSION
+    head = {name: said[name] for name in _HEAD}
+    said = {**_DEFAULTS, **(head if is_newer else said)}
     return Kept(
         facts=SessionFacts(
             bot=said["bot"],
@@ -162,12 +212,5 @@ def _kept(said: Mapping[str, Any]) -> Kept:
         state=said["state"],
         caps={Payer(whose, name): Caps.parse(text) for whose, name, text in said["caps"]},
         spent=Amounts(*said["spent"]),
+        anew=is_newer,
     )
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text)

@@ -8,14 +8,15 @@ What holds for every store:
 - Each verb reads or changes one thing, and is atomic; nothing holds over two of them. Between any
   two, and within each, everything else may happen. Who needs more reserves first and gives back
   when it comes to nothing.
-- A verb answers within 200 ms or raises :class:`StoreUnreachableError`; what it was asked for may
-  have happened then. *Not there* and *not reachable* are never the same answer.
+- A verb answers within 200 ms or raises :class:`StoreUnreachableError` (a beat, and what is saved
+  ``behind``, within a second); what it was asked for may have happened then. *Not there* and *not
+  reachable* are never the same answer.
 - A verb that was begun is not cancelled by its caller.
 - What a process keeps here is its own for a *lease*, which :meth:`SessionStore.beat` renews. When
   that runs out the process is dead, and others may take what it had.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -83,7 +84,8 @@ class Heard(NamedTuple):
     Attributes:
         lost: Ids of its sessions that another one owns by now: it ends them at once.
         replicas: All that live, itself included.
-        entered: Ids of its sessions that the store had forgotten, and their snapshots with them.
+        entered: Ids of its sessions of which the store keeps nothing: it had forgotten them, or was
+            not given anything yet.
     """
 
     lost: frozenset[str] = frozenset()
@@ -121,6 +123,14 @@ class Saved(NamedTuple):
 
 class SessionStore(Protocol):
     """The seven verbs."""
+
+    def when_lost(self, lost: Callable[[], None]) -> None:
+        """Have it told at once when the store may have forgotten what it knew.
+
+        Args:
+            lost: Called then; the process is to beat, and to save what it has.
+        """
+        ...
 
     async def beat(
         self, me: Replica, sessions: Collection[Held] = (), *, gone: bool = False
@@ -208,18 +218,22 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def save(self, session_id: str, me: str, snapshot: bytes, *, term: int) -> bool:
-        """Keep what another process needs to go on with a session. The newest one counts.
+    async def save(
+        self, session_id: str, me: str, snapshot: bytes, *, term: int, behind: bool = False
+    ) -> bool:
+        """Keep what another process needs to go on with a session. The newest one counts: that
+        which was given last, in whatever order they arrive.
 
-        Called by the owner alone, behind the conversation (no turn of it waits for this): after a
-        Welcome, when a user's turn is final, when an answer has been heard, when a tool starts or
-        ends.
+        Called by the owner alone: after a Welcome, when a user's turn is final, when a word has
+        been heard, when a tool starts or ends.
 
         Args:
             session_id: The session.
             me: Name of the process.
             snapshot: What is kept.
             term: How often the session was taken, as the process knows it.
+            behind: Nobody waits for it: it may take a second, and is tried whatever has failed
+                before.
 
         Returns:
             False when the session is not this process's any more: nothing is kept.

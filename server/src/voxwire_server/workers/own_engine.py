@@ -100,14 +100,17 @@ class OwnEngine:
                 "brew install redis" if sys.platform == "darwin" else "apt install redis-server"
             )
             raise NoEngineError(_MISSING.format(install=install))
-        self._path.unlink(missing_ok=True)
-        process = self._process = await asyncio.create_subprocess_exec(
-            *(program, "-"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for the supervisor
-            preexec_fn=leash(),
-        )
+        try:
+            self._path.unlink(missing_ok=True)
+            process = self._process = await asyncio.create_subprocess_exec(
+                *(program, "-"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the supervisor
+                preexec_fn=leash(),
+            )
+        except (OSError, RuntimeError) as error:  # no memory, descriptor, process or thread
+            raise NoEngineError(f"{program} cannot be begun: {error}") from error
         assert process.stdin is not None
         settings = _SETTINGS.format(path=self._path, folder=self._folder)
         process.stdin.write(settings.encode())

@@ -5,6 +5,7 @@ import json
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any, Self
 
 from voxwire_protocol.clocks import SYSTEM_CLOCK
@@ -48,9 +49,13 @@ class WorkerProcess:
         Args:
             assignment: Fields of a :class:`~voxwire_server.workers.worker.Assignment`.
             on_ready: Called when it takes connections.
+
+        Raises:
+            OSError, RuntimeError: It cannot be: there is no memory, descriptor, process or thread.
         """
         ours, theirs = pair()
-        with theirs:
+        with theirs, ExitStack() as held:
+            held.enter_context(ours)
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "voxwire_server.workers.worker", str(theirs.fileno())),
                 stdin=asyncio.subprocess.PIPE,
@@ -58,6 +63,7 @@ class WorkerProcess:
                 start_new_session=True,  # Ctrl-C is for the supervisor
                 preexec_fn=leash(),
             )
+            held.pop_all()
         assert process.stdin is not None
         process.stdin.write(json.dumps(assignment).encode() + b"\n")
         process.stdin.close()

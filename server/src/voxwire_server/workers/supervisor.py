@@ -16,7 +16,10 @@ from urllib.parse import urlsplit
 
 from voxwire_protocol.clocks import SYSTEM_CLOCK
 from voxwire_server.config import Settings
+from voxwire_server.key_files import FileError, KeyFiles
+from voxwire_server.keys import KeyRingError
 from voxwire_server.listeners import port_of
+from voxwire_server.shared_secret import NO_SECRET, shared_secrets
 from voxwire_server.workers.handing import Ready
 from voxwire_server.workers.own_engine import NoEngineError, OwnEngine
 from voxwire_server.workers.process import WorkerProcess
@@ -63,7 +66,16 @@ def why_no_workers(settings: Settings) -> str:
         return (
             "VOXWIRE_PEER_URL of several workers is ws://ADDRESS:PORT, with the port of the first"
         )
-    return ""
+    return _why_no_secret(settings) if settings.engine else ""
+
+
+def _why_no_secret(settings: Settings) -> str:
+    """Why others at the same engine cannot read what these workers keep; empty = they can."""
+    try:
+        ring = KeyFiles.ring_of(settings)
+    except (FileError, KeyRingError) as error:
+        return str(error)
+    return "" if shared_secrets(settings, ring) else NO_SECRET
 
 
 def parts_of(peer_url: str) -> tuple[str, str, int]:
@@ -96,13 +108,14 @@ class Supervisor:
         self._workers: dict[int, WorkerProcess] = {}
         self._folder = Path()
         self._engine = settings.engine
-        has_secret = settings.has_key or settings.engine_key
-        self._engine_key = settings.engine_key if has_secret else secrets.token_hex()
+        self._engine_key = settings.engine_key
+        if not settings.engine:  # nobody else reads what stands in an engine of their own
+            self._engine_key = self._engine_key or secrets.token_hex()
         self._leaving = asyncio.Event()
         self._insisting: asyncio.Task[None] | None = None
         self._accepting = False
         self._has_served = False
-        self._failed = False
+        self._failed: str | None = None
 
     async def run(self) -> None:
         """Serve until told to end, by SIGTERM or Ctrl-C.
@@ -123,8 +136,8 @@ class Supervisor:
         finally:
             if self._insisting is not None:
                 self._insisting.cancel()
-        if self._failed:
-            raise WorkersError
+        if self._failed is not None:
+            raise WorkersError(self._failed)
 
     async def _run(self) -> None:
         if self._engine:
@@ -143,33 +156,42 @@ class Supervisor:
         wait_s = _AGAIN_S
         while not self._leaving.is_set():
             began_s = loop.time()
-            code = await self._run_one(number)
+            try:
+                worker = await self._begun(number)
+            except (OSError, RuntimeError) as error:  # no memory, descriptor, process or thread
+                what, why = "a worker cannot be begun", str(error)
+                said = f"{what}: {why}"
+            else:
+                code = await self._over(number, worker)
+                what = "a worker has ended; its sessions go on in others"
+                why = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+                said = ""  # by itself, and the next one would say the same
             if self._leaving.is_set():
                 return
-            if not self._has_served:  # it has said why, and the next one would say the same
-                self._failed = True
+            if not self._has_served:
+                self._failed = said
                 self._leave(signal.SIGTERM)
                 return
             if loop.time() - began_s >= _LIVED_S:
                 wait_s = _AGAIN_S
-            why = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            _log.error(
-                "a worker has ended; its sessions go on in others",
-                extra={"worker": number, "why": why, "begun_anew_in_s": wait_s},
-            )
+            _log.error(what, extra={"worker": number, "why": why, "begun_anew_in_s": wait_s})
             try:
                 async with asyncio.timeout(wait_s):
                     await self._leaving.wait()
             except TimeoutError:
                 wait_s = min(2 * wait_s, _MOST_S)
 
-    async def _run_one(self, number: int) -> int:
+    async def _begun(self, number: int) -> WorkerProcess:
         worker = await WorkerProcess.start(
             self._assignment(number), on_ready=lambda ready: self._is_ready(number, ready)
         )
         self._workers[number] = worker
         if self._leaving.is_set():  # told to end meanwhile
             worker.send(signal.SIGTERM)
+        return worker
+
+    async def _over(self, number: int, worker: WorkerProcess) -> int:
+        """Wait until it has ended; its exit code, or minus the number of a signal."""
         code = await worker.ended()
         del self._workers[number]
         if not any(it.is_ready for it in self._workers.values()):  # who comes waits for one

@@ -23,7 +23,7 @@ afterAll(async () => {
 }, 20_000);
 
 test("a question is heard, a tool runs, the answer is spoken and written at its positions", {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const input = join(folder, "question.wav");
   const output = join(folder, "bot.wav");

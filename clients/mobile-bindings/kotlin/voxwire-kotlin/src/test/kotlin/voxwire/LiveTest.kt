@@ -59,9 +59,12 @@ internal class LiveTest {
             session.sendText("what is the weather in Rome")
             until("bot_word", "")
             session.dropControl()
-            until("connection_changed", "\"state\":\"connected\"")
-            until("bot_word", "Rome")
-            until("utterance_ended", "completed")
+            // The words follow the sound, and the sound does not wait for the connection.
+            untilAll(
+                "connection_changed" to "\"state\":\"connected\"",
+                "bot_word" to "Rome",
+                "utterance_ended" to "completed",
+            )
             session.end()
             reader.join() // the server's own word that it is over may come too late on a busy machine
             speaker.stop()
@@ -130,13 +133,17 @@ internal class LiveTest {
     }
 
     /** Waits for an event, of those that were not waited for yet. */
-    private suspend fun until(name: String, part: String): SessionEvent = withTimeout(60_000) {
+    private suspend fun until(name: String, part: String): SessionEvent = untilAll(name to part)
+
+    /** Waits for these, in any order; returns the last. */
+    private suspend fun untilAll(vararg wanted: Pair<String, String>): SessionEvent = withTimeout(60_000) {
+        val missing = wanted.toMutableSet()
         while (true) {
             val next = synchronized(heard) { heard.removeFirstOrNull() }
             if (next == null) {
                 delay(5)
-            } else if (next.name == name && part in next.json) {
-                return@withTimeout next
+            } else if (missing.removeAll { (name, part) -> next.name == name && part in next.json }) {
+                if (missing.isEmpty()) return@withTimeout next
             }
         }
         error("unreachable")
