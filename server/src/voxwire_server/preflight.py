@@ -105,12 +105,13 @@ class _Preflight:
     async def phone(self) -> None:
         try:
             vendors = vendors_of(self.settings)
-        except PhoneSettingError as error:
+            public = PublicUrl.parse(self.settings.public_url).http if vendors else ""
+        except (PhoneSettingError, ProxiesError) as error:
             self.note("phone", "failed", str(error))
             return
         for vendor in vendors:
-            url = f"{PublicUrl.parse(self.settings.public_url).http}/phone/{vendor.name}"
-            self.note("phone", "ok", f"the webhook to tell {vendor.name} is {url}")
+            told = f"the webhook to tell {vendor.name} is {public}/phone/{vendor.name}"
+            self.note("phone", "ok", told)
 
     async def keys(self) -> None:
         settings = self.settings

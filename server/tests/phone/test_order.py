@@ -26,6 +26,12 @@ def test_what_is_lost_holds_up_five_pieces() -> None:
     assert heard(1, 3, 4, 5, 6, 7, 8, 9) == [1, 3, 4, 5, 6, 7, 8, 9]
 
 
+def test_a_stream_that_counts_otherwise_is_heard_again_after_half_a_second() -> None:
+    for anew in (10**9, 1):
+        assert heard(5000, *range(anew, anew + 40)) == [5000, *range(anew + 25, anew + 40)]
+    assert heard(10**9, *range(1, 40)) == [10**9, *range(26, 40)]  # the first one was wrong
+
+
 def test_without_numbers_they_come_as_they_come() -> None:
     order = Order()
     assert order.take(b"a", 0) == [b"a"]

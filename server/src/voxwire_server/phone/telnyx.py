@@ -64,7 +64,7 @@ class Telnyx(WebhookVendor):
         signed = f"{stamp}|".encode() + webhook.body
         if not signatures.is_signed(self._keys, signed, given):
             raise vendor.ForgedError("not signed with a key of VOXWIRE_PHONE_TELNYX_KEY")
-        return self.call_of(dict(reading.form_of(webhook.body)), signed)
+        return self.call_of(dict(reading.form_of(webhook.body)), signed, is_dated=True)
 
     def answer(self, url: str, ringing: vendor.Ringing, sent: Mapping[str, str]) -> vendor.Document:
         return stream(url, sent, **_HOW)

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, Protocol
 from voxwire_server.phone.g711 import Encoding
 
 __all__ = [
+    "DAY_S",
     "FORM",
     "FRESH_S",
     "JSON",
@@ -32,6 +33,8 @@ FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 FRESH_S: Final = 300
 """How old a webhook may be that says when it was signed, seconds."""
+DAY_S: Final = 86_400
+"""How long one counts as come that does not: no vendor announces a call twice."""
 
 
 class ForgedError(Exception):
@@ -72,12 +75,15 @@ class Ringing:
         caller: Number or address; empty = it was withheld.
         called: Number or address.
         proof: What is good once; empty = nothing of the request is.
+        proof_s: How long it has to be remembered, seconds: what says when it was signed is no good
+            any more before.
     """
 
     call_id: str
     caller: str = ""
     called: str = ""
     proof: bytes = field(default=b"", repr=False)
+    proof_s: int = DAY_S
 
 
 class Document(NamedTuple):

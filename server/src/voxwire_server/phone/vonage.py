@@ -60,7 +60,7 @@ class Vonage(WebhookVendor):
 
     def ringing(self, webhook: vendor.Webhook, now_s: float) -> vendor.Ringing:
         said, proof = signatures.payload_of(webhook, self._secrets, now_s)
-        return self.call_of(reading.texts_of(said), proof)
+        return self.call_of(reading.texts_of(said), proof, is_dated=True)
 
     def answer(self, url: str, ringing: vendor.Ringing, sent: Mapping[str, str]) -> vendor.Document:
         headers = {**sent, _CALL: ringing.call_id}  # it names no call on the WebSocket itself

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from voxwire_server.phone import reading
 from voxwire_server.phone.documents import document, element
-from voxwire_server.phone.vendor import FORM, Dialect, Document, Ringing
+from voxwire_server.phone.vendor import DAY_S, FORM, FRESH_S, Dialect, Document, Ringing
 
 __all__ = ["WebhookVendor"]
 
@@ -21,12 +21,15 @@ class WebhookVendor:
     speaks: ClassVar[type[Dialect]]
     """How it writes on a WebSocket."""
 
-    def call_of(self, form: Mapping[str, str], proof: bytes) -> Ringing:
+    def call_of(
+        self, form: Mapping[str, str], proof: bytes, *, is_dated: bool = False
+    ) -> Ringing:
         """The call that a form announces.
 
         Args:
             form: Its fields.
             proof: What is good once; of a signature what was signed, if it can be written twice.
+            is_dated: Whether it says when it was signed, which may be in future as well.
 
         Raises:
             ForgedError: It announces none.
@@ -37,6 +40,7 @@ class WebhookVendor:
             caller=reading.party_of(form, caller),
             called=reading.party_of(form, called),
             proof=proof,
+            proof_s=2 * FRESH_S if is_dated else DAY_S,
         )
 
     def may_open(self, url: str, headers: Mapping[str, str]) -> bool:

@@ -50,8 +50,6 @@ _MAX_FIRST: Final = 8
 _MAX_FIELDS: Final = 16
 _MAX_PARAMETERS: Final = 8
 _MAX_PARAMETER_CHARS: Final = 128
-_PROOF_S: Final = 86_400
-"""How long a signature is remembered, seconds: no vendor announces a call twice."""
 _MARKED: Final = frozenset({wire.Feature.FEATURE_WORDS, wire.Feature.FEATURE_PLAYOUT_REPORTS})
 _UNMARKED: Final = frozenset({wire.Feature.FEATURE_WORDS})
 _FORBIDDEN: Final = Refusal(403, "FORBIDDEN", "this is for the vendor of a telephone number")
@@ -134,7 +132,8 @@ class PhoneDoor:
         webhook = await self._read(vendor, request)
         ringing = vendor.ringing(webhook, now_s)
         if ringing.proof:
-            await self._only_once(f"{vendor.name}/{_digest(ringing.proof)}", now_s + _PROOF_S)
+            proof = f"{vendor.name}/{_digest(ringing.proof)}"
+            await self._only_once(proof, now_s + ringing.proof_s + 1)
         query = dict(request.query_params)
         admission = Admission("", 0, ringing, query.pop("bot", ""))
         ticket = self._ticket_of(vendor, admission, request.scope)
