@@ -1,7 +1,6 @@
 """Whole calls on real sockets: the offline bot, and callers who speak, interrupt, press keys."""
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,7 +98,7 @@ async def test_a_caller_asks_interrupts_and_presses_keys(vendor: str, delay_ms: 
     settings = {"key": KEY, "public_url": PUBLIC, **KNOWN, **PATIENT}
     network = {"delay_ms": delay_ms, "jitter_ms": 20}
     async with running_server(watched(inside), **settings) as server:
-        async with dialled(server.port, vendor=vendor, now_s=time.time(), **network) as phone:
+        async with dialled(server.port, vendor=vendor, **network) as phone:
             rate = phone.far.rate
             await until(lambda: np.abs(phone.heard).max(initial=0) > 1000)
             session = inside.session

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 
 from tests.support.front_door import House, Process
-from tests.support.phone_peer import Network, Phone
+from voxwire._phone.network import Network
+from voxwire._phone.telephone import Telephone
 from tests.support.phone_vendors import FAR_ENDS, PASSWORD, SECRET, TELNYX_KEY, TOKEN, Announced
 from voxwire_protocol.clocks import Clock
 from voxwire_server.config import Settings
@@ -221,7 +222,7 @@ class Line:
         seed = network.pop("seed", 0)
         self._up = Network(clock, self._arrives, seed=seed, **network)
         self._down = Network(clock, self._comes, seed=seed + 1, **network)
-        self.phone = Phone(FAR_ENDS[vendor], clock, self._up.send)
+        self.phone = Telephone(FAR_ENDS[vendor], clock, self._up.send)
         self.session: Session | None = None
         self.closed: tuple[int, str] | None = None
         self.status: int | None = None

@@ -1,87 +1,30 @@
-"""The far end of a telephone call: what plays, what marks, what clears; and a network to it.
+"""The vendor's end of a stream, with a telephone behind it: what plays, what marks, what clears.
 
 It runs by any clock, and plays to a few milliseconds; what a caller heard is in its samples.
 """
 
-import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.support.phone_vendors import FarEnd
+from voxwire._phone.far_end import FarEnd
 from voxwire_protocol.clocks import Clock, Timer
 
-__all__ = ["Cleared", "Network", "Phone"]
+__all__ = ["Cleared", "Telephone"]
 
-TICK_MS = 5
-
-
-class Network:
-    """One direction of a TCP connection: late, unevenly so, and in order.
-
-    Args:
-        clock: The clock to run by.
-        deliver: Takes what arrives.
-        delay_ms: How late everything is at least.
-        jitter_ms: How much later it may be.
-        seed: Of the jitter.
-    """
-
-    def __init__(
-        self,
-        clock: Clock,
-        deliver: Callable[[Any], object],
-        *,
-        delay_ms: float = 0.0,
-        jitter_ms: float = 0.0,
-        seed: int = 0,
-    ) -> None:
-        self.delay_ms = delay_ms
-        self._clock = clock
-        self._deliver = deliver
-        self._jitter_ms = jitter_ms
-        self._random = random.Random(seed)
-        self._under_way: deque[tuple[float, Any]] = deque()
-        self._last_ms = 0.0
-        self._timer: Timer | None = None
-
-    def send(self, item: Any) -> None:
-        """Have it arrive later."""
-        due = self._clock.now_ms() + self.delay_ms + self._random.random() * self._jitter_ms
-        self._last_ms = max(self._last_ms, due)
-        self._under_way.append((self._last_ms, item))
-        if self._timer is None:
-            self._wait()
-
-    def _wait(self) -> None:
-        delay_ms = self._under_way[0][0] - self._clock.now_ms()
-        self._timer = self._clock.call_later(delay_ms, self._arrive)
-
-    def _arrive(self) -> None:
-        self._timer = None
-        while self._under_way and self._under_way[0][0] <= self._clock.now_ms() + 0.001:
-            self._deliver(self._under_way.popleft()[1])
-        if self._under_way and self._timer is None:
-            self._wait()
-
-    def close(self) -> None:
-        """Lose what is under way."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._under_way.clear()
+_TICK_MS: Final = 5
 
 
-@dataclass
+@dataclass(frozen=True)
 class Cleared:
     """A ``clear`` as the far end saw it.
 
     Attributes:
-        at: Sample of :attr:`Phone.heard` before which it came.
+        at: Sample of :attr:`Telephone.heard` before which it came.
         dropped: Samples that were never played.
     """
 
@@ -89,9 +32,8 @@ class Cleared:
     dropped: int
 
 
-@dataclass
-class Phone:
-    """The vendor's end of a stream, with a telephone behind it.
+class Telephone:
+    """One call's.
 
     Args:
         far: How the vendor behaves.
@@ -99,26 +41,40 @@ class Phone:
         say: Sends a message to the server.
         call_id: The vendor's name of the call.
         stream: Its name of the stream.
+        buffer_ms: How long the first sound of a stretch waits in the jitter buffer, milliseconds;
+            a mark is reached when what stands before it is played, so it waits as well.
 
     Attributes:
         cleared: The clears that came.
         marks: Names and places (samples of what was heard) of the marks that were played.
         send_piece: Sends a piece of the caller's voice; of a vendor without order, in any.
+        tell: Is told what happens, by name and with what belongs to it.
     """
 
-    far: FarEnd
-    clock: Clock
-    say: Callable[[str | bytes], object]
-    call_id: str = "CA0"
-    stream: str = "MZ0"
-    cleared: list[Cleared] = field(default_factory=list[Cleared])
-    marks: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
-
-    def __post_init__(self) -> None:
-        self.send_piece: Callable[[str | bytes], object] = self.say
+    def __init__(
+        self,
+        far: FarEnd,
+        clock: Clock,
+        say: Callable[[str | bytes], object],
+        *,
+        call_id: str = "CA0",
+        stream: str = "MZ0",
+        buffer_ms: float = 0.0,
+    ) -> None:
+        self.far = far
+        self.say = say
+        self.send_piece = say
+        self.call_id = call_id
+        self.stream = stream
+        self.cleared: list[Cleared] = []
+        self.marks: list[tuple[str, int]] = []
+        self.tell: Callable[[str, dict[str, Any]], object] = lambda what, fields: None
+        self._clock = clock
+        self._buffer_ms = buffer_ms
         self._queue: deque[Any] = deque()
         self._heard: list[NDArray[np.int16]] = []
         self._num_heard = 0
+        self._plays_from = 0
         self._voice = np.zeros(0, np.int16)
         self._pieces = 0
         self._ticks = 0
@@ -128,14 +84,18 @@ class Phone:
     # the caller
 
     def dial(self, sent: dict[str, str]) -> None:
-        """Begin the stream."""
+        """Begin the stream.
+
+        Args:
+            sent: What the answer to the webhook wanted to be sent along.
+        """
         for message in self.far.begins(self.call_id, self.stream, sent):
             self.say(message)
-        self._began_ms = self.clock.now_ms()
+        self._began_ms = self._clock.now_ms()
         self._tick()
 
     def speak(self, samples: NDArray[Any]) -> None:
-        """Say something, behind what is being said."""
+        """Say something, behind what is being said: int16 mono at the rate of the far end."""
         self._voice = np.concatenate((self._voice, np.asarray(samples, np.int16)))
 
     @property
@@ -149,7 +109,7 @@ class Phone:
             self.say(self.far.key(digit, self.stream))
 
     def stop(self) -> None:
-        """Do nothing any more."""
+        """Do nothing any more. Idempotent."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -158,7 +118,9 @@ class Phone:
     def heard(self) -> NDArray[np.int16]:
         """All that came out of the telephone so far, with its silence."""
         self._advance()
-        return np.concatenate(self._heard) if self._heard else np.zeros(0, np.int16)
+        if len(self._heard) > 1:
+            self._heard = [np.concatenate(self._heard)]
+        return self._heard[0] if self._heard else np.zeros(0, np.int16)
 
     def when_ms(self, sample: int) -> float:
         """When a sample of :attr:`heard` came out, by the clock."""
@@ -177,10 +139,16 @@ class Phone:
     # the wire
 
     def take(self, message: str | bytes) -> None:
-        """A message of the server arrives."""
+        """A message of the server arrives.
+
+        Raises:
+            FarEndError: The vendor would end the call for it.
+        """
         self._advance()
         kind, what = self.far.understand(message, self.stream)
         if kind == "sound":
+            if not self._waiting:
+                self._plays_from = self._num_heard + self._samples(self._buffer_ms)
             self._queue.append(what)
         elif kind == "mark":
             if self._waiting or self.far.sends_idle:
@@ -189,8 +157,12 @@ class Phone:
         else:
             self._clear()
 
+    def _samples(self, length_ms: float) -> int:
+        return round(length_ms * self.far.rate / 1000)
+
     def _clear(self) -> None:
         self.cleared.append(Cleared(self._num_heard, self._waiting))
+        self.tell("clear", {"dropped_ms": round(self._waiting * 1000 / self.far.rate)})
         for item in self._queue:
             if isinstance(item, str) and self.far.sends_cleared:
                 self.say(self.far.played(item, self.stream))
@@ -198,11 +170,11 @@ class Phone:
 
     def _tick(self) -> None:
         self._advance()
-        if self._ticks * TICK_MS % self.far.voice_ms == 0:
+        if self._ticks * _TICK_MS % self.far.voice_ms == 0:
             self._send_voice()
         self._ticks += 1
-        due_ms = self._began_ms + self._ticks * TICK_MS
-        self._timer = self.clock.call_later(max(0.0, due_ms - self.clock.now_ms()), self._tick)
+        due_ms = self._began_ms + self._ticks * _TICK_MS
+        self._timer = self._clock.call_later(max(0.0, due_ms - self._clock.now_ms()), self._tick)
 
     def _send_voice(self) -> None:
         size = self.far.rate * self.far.voice_ms // 1000
@@ -211,15 +183,20 @@ class Phone:
         padded = np.pad(frame, (0, size - len(frame)))
         self.send_piece(self.far.voice(padded, self._pieces, self.stream))
 
+    # the playout
+
     def _advance(self) -> None:
         """Play until now."""
-        until = int((self.clock.now_ms() - self._began_ms) * self.far.rate / 1000)
+        until = int((self._clock.now_ms() - self._began_ms) * self.far.rate / 1000)
         while self._num_heard < until:
             self._reach()
             left = until - self._num_heard
             if not self._queue:
                 self._emit(np.zeros(left, np.int16))
                 return
+            if self._num_heard < self._plays_from:
+                self._emit(np.zeros(min(left, self._plays_from - self._num_heard), np.int16))
+                continue
             sound = self._queue.popleft()
             if len(sound) > left:
                 self._queue.appendleft(sound[left:])
@@ -232,6 +209,6 @@ class Phone:
 
     def _reach(self) -> None:
         while self._queue and isinstance(self._queue[0], str):
-            name = self._queue.popleft()
+            name: str = self._queue.popleft()
             self.marks.append((name, self._num_heard))
             self.say(self.far.played(name, self.stream))
