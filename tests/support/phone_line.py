@@ -207,6 +207,7 @@ class Line:
         network: Arguments of both directions.
 
     Attributes:
+        exchange: Where it leads.
         phone: The far end.
         session: The session that it began; None = none yet, or by another door.
         closed: Code and reason, once the server has closed it.
@@ -216,7 +217,7 @@ class Line:
     """
 
     def __init__(self, exchange: Exchange, vendor: str, **network: Any) -> None:
-        self._exchange = exchange
+        self.exchange = exchange
         clock = exchange.clock
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         seed = network.pop("seed", 0)
@@ -241,14 +242,14 @@ class Line:
         parts = urlsplit(url)
         given = {"host": "bot.example", **headers}
         path = parts.path.removeprefix("/voice")
-        scope = self._exchange.scope("websocket", path, parts.query, given)
+        scope = self.exchange.scope("websocket", path, parts.query, given)
         scope["scheme"] = "wss"
         scope["extensions"] = {
             "websocket.http.response": {},
             EXTENSION: SocketControl(abort=self._abort, ping=self._ping),
         }
         self._events.put_nowait({"type": "websocket.connect"})
-        work: Any = self._exchange.app(scope, self._events.get, self._send)  # type: ignore[arg-type]
+        work: Any = self.exchange.app(scope, self._events.get, self._send)  # type: ignore[arg-type]
         self.served = asyncio.ensure_future(work)
 
     def say(self, message: str | bytes) -> None:

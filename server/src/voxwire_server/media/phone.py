@@ -17,7 +17,9 @@ _SPARE_MS: Final = 200
 """What the vendor has left at least when it is heard that a stretch has begun."""
 _MARK_MS: Final = 100
 _LONGEST_WAIT_MS: Final = 60.0
-_REST_MS: Final = 40
+_BATCH_MS: Final = 112
+"""What the resampler before it gives out at once, at most (soxr 1.0, from 16 to 8 kHz)."""
+_REST_MS: Final = 130
 """How long a part of a piece waits for what completes it, where a vendor takes whole ones."""
 _SAMPLE_BYTES: Final = 2
 _PCM: Final = wire.Codec.CODEC_PCM_S16LE
@@ -63,6 +65,7 @@ class PhonePath:
         self._unmarked_ms = 0.0
         self._piece_bytes = self._rate * dialect.block_ms // 1000 * _SAMPLE_BYTES
         self._part: Block | None = None  # was taken, and is less than a piece
+        self._first: Block | None = None  # was taken, and begins a stretch
         self._timer: Timer | None = None
         self._rest: Timer | None = None
         self._closed = False
@@ -113,7 +116,23 @@ class PhonePath:
             block = self._next()
             if block is None:
                 return
-            self._send(block)
+            if not self._waits(block):
+                self._send(block)
+
+    def _waits(self, block: Block) -> bool:
+        """Whether a piece waits for the next one: it begins a stretch, which is shorter than what
+        the resampler gives out at once, and the far end would run dry behind it.
+        """
+        first, self._first = self._first, None
+        if first is not None:
+            self._send(first)
+            return False
+        whole = self._dialect.unit_bytes > 1 and self._dialect.block_ms < _BATCH_MS
+        if not whole or self.marks.plays(self._clock.now_ms()):
+            return False
+        self._first = block
+        self._keep(self._part)
+        return True
 
     def _next(self) -> Block | None:
         """The next piece; None = there is no whole one where the vendor takes nothing else."""
@@ -142,15 +161,23 @@ class PhonePath:
         if self._rest is not None:
             self._rest.cancel()
             self._rest = None
-        if part is not None:
+        if part is not None or self._first is not None:
             self._rest = self._clock.call_later(_REST_MS, self._let_go)
 
     def _let_go(self) -> None:
         """Nothing completes a piece: it is sent as it is, filled up."""
-        part, waits = self._part, not self._link.takes_audio
-        self._keep(part if waits else None)
-        if part is not None and not waits and not self._closed:
-            self._send(part)
+        first, part = self._first, self._part
+        if self._closed or not self._link.takes_audio:
+            self._keep(part)
+            return
+        self._forget()
+        for block in (first, part):
+            if block is not None:
+                self._send(block)
+
+    def _forget(self) -> None:
+        self._first = None
+        self._keep(None)
 
     def _send(self, block: Block) -> None:
         now_ms, dialect = self._clock.now_ms(), self._dialect
@@ -183,7 +210,7 @@ class PhonePath:
         left_ms = self._newest_ms if dropped > self._behind else None
         if not self._closed:
             self._link.send_event(self._dialect.clear())
-        self._keep(None)
+        self._forget()
         self._unmarked_ms = 0.0
         heard_ms = self.marks.cut(self._clock.now_ms(), left_ms=left_ms)
         if self._dialect.marks:
@@ -198,7 +225,7 @@ class PhonePath:
     async def close(self) -> None:
         """Give it up; the socket goes on. Idempotent."""
         self._closed = True
-        self._keep(None)
+        self._forget()
         self._disarm()
         if self._link.on_drained == self.wake:
             self._link.on_drained = None

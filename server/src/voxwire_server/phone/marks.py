@@ -77,7 +77,7 @@ class Marks:
     def probe(self, now_ms: float) -> str:
         """Name of a mark that only measures the way; empty = it is known, or would not do so."""
         known = self._echoed and len(self._trips) >= _PROBES
-        if not self._echoes or known or self._outstanding or self._still_plays(now_ms):
+        if not self._echoes or known or self._outstanding or self.plays(now_ms):
             return ""
         return self._sent(None, now_ms, alone=True)
 
@@ -89,14 +89,15 @@ class Marks:
         Returns:
             Name of a mark to send before it; empty = none.
         """
-        if self._still_plays(now_ms):
+        if self.plays(now_ms):
             return ""
         self._plays, self._known = True, None
         self._begun_ms = self._end_ms = start_ms
         self._begun_at_ms = now_ms
         return self._sent(start_ms, now_ms, alone=True) if self._echoes else ""
 
-    def _still_plays(self, now_ms: float) -> bool:
+    def plays(self, now_ms: float) -> bool:
+        """Whether the far end has something to play still, as far as is known."""
         from_ms, at_ms = self._known or (self._begun_ms, self._begun_at_ms)
         slack_ms = self.rtt_ms + _SLACK_MS if self._come_back else 0.0
         return self._plays and now_ms < at_ms + (self._end_ms - from_ms) + slack_ms
