@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 
 from tests.support.front_door import House, Process
+from tests.support.phone_vendors import FAR_ENDS, PASSWORD, SECRET, TELNYX_KEY, TOKEN, Announced
 from voxwire._phone.network import Network
 from voxwire._phone.telephone import Telephone
-from tests.support.phone_vendors import FAR_ENDS, PASSWORD, SECRET, TELNYX_KEY, TOKEN, Announced
 from voxwire_protocol.clocks import Clock
 from voxwire_server.config import Settings
 from voxwire_server.gate import Gate

@@ -40,7 +40,12 @@ class Fake:
 
 async def test_who_calls_and_what_was_sent_along() -> None:
     phone = Fake().phone
-    assert (phone.vendor, phone.call_id, phone.caller, phone.called) == ("twilio", "CA1", "+1", "+2")
+    assert (phone.vendor, phone.call_id, phone.caller, phone.called) == (
+        "twilio",
+        "CA1",
+        "+1",
+        "+2",
+    )
     assert phone.parameters == {"shop": "12"}
 
 

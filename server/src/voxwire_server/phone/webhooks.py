@@ -21,9 +21,7 @@ class WebhookVendor:
     speaks: ClassVar[type[Dialect]]
     """How it writes on a WebSocket."""
 
-    def call_of(
-        self, form: Mapping[str, str], proof: bytes, *, is_dated: bool = False
-    ) -> Ringing:
+    def call_of(self, form: Mapping[str, str], proof: bytes, *, is_dated: bool = False) -> Ringing:
         """The call that a form announces.
 
         Args:

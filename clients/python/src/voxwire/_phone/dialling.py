@@ -5,7 +5,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -177,8 +177,9 @@ class _Line:
         """Hang up, and wait until what was said has left."""
         if not self._over.done():
             self.hang_up()
-            async with asyncio.timeout(_TIMEOUT_S):
-                await self._said.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TIMEOUT_S):
+                    await self._said.wait()
 
 
 @asynccontextmanager

@@ -137,9 +137,9 @@ def _made() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]
         group.add_parser(
             "call",
             help="ring a bot as the vendor of a telephone number does",
-            description="Ring a bot as Twilio, Telnyx, Plivo, Exotel or Vonage would, from files and"
-            " with keys: a fake caller, for tests and demonstrations. It hangs up when the last"
-            " step was answered.",
+            description="Ring a bot as Twilio, Telnyx, Plivo, Exotel or Vonage would: a fake caller"
+            " who speaks files and presses keys, for tests and demonstrations. It hangs up when the"
+            " last step was answered.",
             epilog=_CALL,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )

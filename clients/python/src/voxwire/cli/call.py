@@ -4,8 +4,8 @@ import argparse
 import asyncio
 import os
 import wave
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -106,8 +106,10 @@ async def _call(options: argparse.Namespace, secret: str) -> int:
             **network,
         ) as call:
             script = _Script(call, voices, log)
-            async with _written_down(options.out, call.telephone), _watched(script):
-                await _within(options.timeout or DEFAULT_TIMEOUT_S + spoken_s, script, options.steps)
+            timeout_s = options.timeout or DEFAULT_TIMEOUT_S + spoken_s
+            with _written_down(options.out, call.telephone):
+                async with _watched(script):
+                    await _within(timeout_s, script, options.steps)
     print(f"the bot was heard for {script.loud_s:.1f} s of {script.heard_s:.1f} s")
     return 0
 
@@ -228,7 +230,7 @@ class _Script:
 
 
 @asynccontextmanager
-async def _watched(script: _Script) -> AsyncIterator[None]:
+async def _watched(script: _Script) -> AsyncGenerator[None]:
     async def watch() -> None:
         while True:
             script.look()
@@ -243,8 +245,8 @@ async def _watched(script: _Script) -> AsyncIterator[None]:
         script.look()
 
 
-@asynccontextmanager
-async def _written_down(path: str | None, telephone: Telephone) -> AsyncIterator[None]:
+@contextmanager
+def _written_down(path: str | None, telephone: Telephone) -> Generator[None]:
     """Write what was heard, however the call ends.
 
     Raises:
