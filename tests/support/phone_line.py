@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 
 from tests.support.front_door import House, Process
+from tests.support.phone_rest import Rest
 from tests.support.phone_vendors import FAR_ENDS, PASSWORD, SECRET, TELNYX_KEY, TOKEN, Announced
 from voxwire._phone.network import Network
 from voxwire._phone.telephone import Telephone
@@ -76,11 +77,13 @@ class Exchange:
 
     Attributes:
         now_s: The wall clock.
+        rest: What is asked of the vendors.
     """
 
     def __init__(self, clock: Clock, *, house: House | None = None, **settings: Any) -> None:
         self.clock = clock
         self.now_s = NOW_S
+        self.rest = Rest()
         self.process = Process(house=house, clock=clock, **settings)
         public = PublicUrl.parse(PUBLIC)
         entrance = Entrance(
@@ -95,6 +98,7 @@ class Exchange:
             entrance,
             public=public,
             tickets=Tickets(b"a secret of all processes"),
+            exchange=self.rest.exchange(clock, lambda: self.now_s),
             starts=StartRates(now_ms=clock.now_ms),
             start_timeout_ms=5000,
             dead_after_ms=5000,

@@ -27,6 +27,7 @@ from voxwire_server.key_files import KeyFiles
 from voxwire_server.life import Life, lifespan
 from voxwire_server.logs import quiet_pipecat
 from voxwire_server.openapi import document
+from voxwire_server.phone.exchange import exchange_of
 from voxwire_server.phone.tickets import Tickets
 from voxwire_server.phone.vendors import vendors_of
 from voxwire_server.pipeline.wires import Wires
@@ -406,6 +407,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         directory,
         entrance,
         public=public,
+        exchange=exchange_of(settings),
         tickets=Tickets(*([token_bytes(32)] if cluster is None else cluster.secrets)),
         starts=rates,
         start_timeout_ms=settings.hello_timeout_ms,

@@ -145,6 +145,8 @@ class PhoneCall:
         called: Number or address.
         parameters: What was sent along. Not to be trusted: whoever opens the vendor's stream has
             written it.
+        outgoing: Whether it began here: who is called is the user.
+        transfer: Puts it through to a number; what it raises is a VoxwireError. None = nobody can.
     """
 
     vendor: str
@@ -152,6 +154,10 @@ class PhoneCall:
     caller: str = ""
     called: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    outgoing: bool = False
+    transfer: Callable[[str], Awaitable[None]] | None = field(
+        default=None, repr=False, compare=False
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

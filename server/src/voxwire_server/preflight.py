@@ -28,6 +28,7 @@ from voxwire_server.ice_servers import IceServers, IceServersError
 from voxwire_server.key_files import FileError, KeyFiles, open_to_others
 from voxwire_server.keys import KeyRingError
 from voxwire_server.listeners import AdminAddressError, bind, bind_admin, forget
+from voxwire_server.phone.exchange import exchange_of
 from voxwire_server.phone.vendors import PhoneSettingError, vendors_of
 from voxwire_server.proxies import ProxiesError, PublicUrl, TrustedProxies, is_unix
 
@@ -105,6 +106,7 @@ class _Preflight:
     async def phone(self) -> None:
         try:
             vendors = vendors_of(self.settings)
+            exchange_of(self.settings)
             public = PublicUrl.parse(self.settings.public_url).http if vendors else ""
         except (PhoneSettingError, ProxiesError) as error:
             self.note("phone", "failed", str(error))

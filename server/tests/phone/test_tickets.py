@@ -25,6 +25,14 @@ def test_it_brings_back_the_call_and_the_bot() -> None:
     assert found.until_s == NOW_S + TICKET_S
 
 
+@pytest.mark.parametrize("outgoing", [True, False])
+def test_it_says_whether_the_call_began_here(outgoing: bool) -> None:
+    tickets = Tickets(b"new")
+    ticket = tickets.make("twilio", CALL, bot="a", now_s=NOW_S, outgoing=outgoing)
+    found = tickets.read("twilio", ticket, call_id="CA1", now_s=NOW_S)
+    assert (found.outgoing, found.bot) == (outgoing, "a")
+
+
 def test_every_vendor_can_carry_it() -> None:
     long = Ringing(call_id="C" * 36, caller="+" + "1" * 200, called="sip:" + "b" * 300)
     ticket = Tickets(b"new").make("plivo", long, bot="b" * 32, now_s=NOW_S)

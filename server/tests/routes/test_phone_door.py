@@ -16,6 +16,7 @@ from tests.support.phone_clicks import ClickingBot
 from tests.support.phone_line import WSS, Answered, Exchange, Line
 from tests.support.phone_vendors import FAR_ENDS, Announced, Vonage, twilio_signature
 from voxwire_protocol import wire
+from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.session.session import Session
 
@@ -432,6 +433,65 @@ async def test_a_hundred_calls_leave_nothing_behind(time: VirtualTime) -> None:
             assert made.sessions == 0
             assert line.served is not None
             await line.served
+
+
+# calls that began here, and calls that go on elsewhere
+
+
+@VENDORS
+@in_virtual_time
+async def test_of_a_call_that_began_here_who_is_called_is_the_user(
+    time: VirtualTime, vendor: str
+) -> None:
+    async with board(time) as made:
+        answered = await made.exchange.ring(vendor, query="outgoing=1&bot=b")
+        url, sent = answered.opens
+        line = made.exchange.line(vendor, answered.call_id)
+        line.open(url)
+        line.phone.dial(sent)
+        await time.advance(100)
+        facts = made.bots[0].session.facts
+        assert (facts.user, facts.bot) == ("tel:+15550199", "b")
+        assert facts.phone is not None
+        assert facts.phone.outgoing
+        assert "outgoing" not in facts.phone.parameters
+
+
+@in_virtual_time
+async def test_a_bot_puts_a_call_through_where_it_may_and_nowhere_else(time: VirtualTime) -> None:
+    async with board(time) as made:
+        line = await made.exchange.call("twilio")
+        await time.advance(100)
+        call = line.live.facts.phone
+        assert call is not None
+        assert call.transfer is not None
+        with pytest.raises(VoxwireError) as caught:
+            await call.transfer("+15550100")
+        assert caught.value.code is ErrorCode.FORBIDDEN
+        assert made.exchange.rest.asked == []
+        await call.transfer("+4930123456")
+        [order] = made.exchange.rest.asked
+        assert order.url.endswith(f"/Calls/{call.call_id}.json")
+        assert made.sessions == 1  # until the vendor ends the stream
+        line.hang_up()
+        await time.advance(100)
+        assert made.sessions == 0
+
+
+@in_virtual_time
+async def test_plivo_asks_to_whom_and_is_told_that_for_nobody_else(time: VirtualTime) -> None:
+    async with board(time) as made:
+        answered = await made.exchange.ring("plivo", query="transfer=%2B4930123456")
+        assert answered.status == 200
+        assert "<Dial><Number>+4930123456</Number></Dial>" in answered.text
+        answered = await made.exchange.ring("plivo", query="transfer=%2B15550100")
+        assert (answered.status, "Dial" in answered.text) == (403, False)
+        webhook = made.exchange.announced("plivo", query="bot=a")
+        webhook.query = "transfer=%2B4930123456"  # another URL than was signed
+        assert (await made.exchange.request("/phone/plivo", webhook)).status == 403
+        for vendor in set(FAR_ENDS) - {"plivo"}:
+            answered = await made.exchange.ring(vendor, query="bot=a&transfer=%2B4930123456")
+            assert "+4930123456" not in answered.text
 
 
 # bad frames

@@ -74,5 +74,8 @@ class Plivo(WebhookVendor):
             plain.pop()
         return document(element("Stream", text=url, **_HOW, extraHeaders=",".join(plain)))
 
+    def forward(self, to: str) -> vendor.Document:
+        return document(element("Dial", element("Number", text=to)))
+
     def busy(self) -> vendor.Document:
         return document(element("Hangup", reason="busy"))

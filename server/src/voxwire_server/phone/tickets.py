@@ -36,12 +36,14 @@ class Admission(NamedTuple):
         until_s: When it is no good any more, seconds since the epoch.
         ringing: The call.
         bot: Name of the bot that it is for; empty = the only one.
+        outgoing: Whether the call began here.
     """
 
     once: str
     until_s: int
     ringing: Ringing
     bot: str
+    outgoing: bool = False
 
 
 class Tickets:
@@ -56,7 +58,9 @@ class Tickets:
         self._keys = [hmac.digest(secret, _PURPOSE, hashlib.sha256) for secret in secrets]
         self._new_id = new_id
 
-    def make(self, vendor: str, ringing: Ringing, *, bot: str, now_s: float) -> str:
+    def make(
+        self, vendor: str, ringing: Ringing, *, bot: str, now_s: float, outgoing: bool = False
+    ) -> str:
         """A ticket for the call that a webhook has announced.
 
         Args:
@@ -64,9 +68,10 @@ class Tickets:
             ringing: The call; of an address as caller or called, 64 characters are kept.
             bot: Name of the bot that is wanted.
             now_s: Seconds since the epoch.
+            outgoing: Whether the call began here.
         """
         parties = ringing.caller[:_MAX_PARTY_CHARS], ringing.called[:_MAX_PARTY_CHARS]
-        said = "\n".join((ringing.call_id, *parties, bot))
+        said = "\n".join((ringing.call_id, *parties, "1" * outgoing, bot))
         head = self._new_id(_ID_BYTES) + (int(now_s) + TICKET_S).to_bytes(4, "big")
         body = head + said.encode()
         mac = _mac(self._keys[0], vendor, body)
@@ -96,11 +101,11 @@ class Tickets:
         until_s = int.from_bytes(body[_ID_BYTES:_HEAD_BYTES], "big")
         if now_s > until_s:
             raise ForgedError(f"a ticket is good for {TICKET_S} s")
-        for_call, caller, called, bot = body[_HEAD_BYTES:].decode().split("\n")
+        for_call, caller, called, outgoing, bot = body[_HEAD_BYTES:].decode().split("\n", 4)
         if for_call != call_id:
             raise ForgedError("a ticket of another call")
         ringing = Ringing(call_id=call_id, caller=caller, called=called)
-        return Admission(body[:_ID_BYTES].hex(), until_s, ringing, bot)
+        return Admission(body[:_ID_BYTES].hex(), until_s, ringing, bot, bool(outgoing))
 
 
 def _mac(key: bytes, vendor: str, body: bytes) -> bytes:

@@ -236,6 +236,12 @@ class Vendor(Protocol):
         """The document that turns a call away."""
         ...
 
+    def forward(self, to: str) -> Document | None:
+        """The document that puts a call through to a number; None = that is asked of it otherwise,
+        or its webhooks do not say which number was signed.
+        """
+        ...
+
     def dialect(self) -> Dialect:
         """How it writes on the WebSocket of one more call."""
         ...

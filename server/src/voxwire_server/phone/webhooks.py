@@ -49,6 +49,10 @@ class WebhookVendor:
         """Turn the call away with a busy tone."""
         return document(element("Reject", reason="busy"))
 
+    def forward(self, to: str) -> Document | None:
+        """Nothing: it is told where to put a call through when it is asked to."""
+        return None
+
     def dialect(self) -> Dialect:
         """How it writes on the WebSocket of one more call."""
         return self.speaks()

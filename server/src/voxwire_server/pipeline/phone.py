@@ -50,6 +50,28 @@ class Phone:
         """What was sent along. Not to be trusted: whoever opens the stream has written it."""
         return self._call.parameters
 
+    @property
+    def outgoing(self) -> bool:
+        """Whether it began here (``voxwire_server.phone.call``): who is called is the user."""
+        return self._call.outgoing
+
+    async def transfer(self, to: str) -> None:
+        """Put the caller through to somebody else; for this session that is the end.
+
+        What the bot has said and nobody has heard yet is dropped: let it be heard first.
+
+        Args:
+            to: Number, with its country: ``+4930123456``. ``VOXWIRE_CALL_PREFIXES`` allows it.
+
+        Raises:
+            VoxwireError: INVALID_ARGUMENT: it is no number; FORBIDDEN: it may not be called;
+                RATE_LIMITED: as many were called as may be; INVALID_STATE: the vendor cannot be
+                asked; UNSUPPORTED: it has no such thing (Exotel); SERVICE_FAILED: it refuses.
+        """
+        if self._call.transfer is None:
+            raise make_error(ErrorCode.INVALID_STATE, "nobody can put this call through")
+        await self._call.transfer(to)
+
     async def send_keys(self, digits: str) -> None:
         """Press keys: tones in the bot's voice, behind what it has said so far.
 

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -17,12 +18,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from voxwire_protocol import wire
+from voxwire_protocol.errors import VoxwireError
 from voxwire_server.authenticator import Identity
 from voxwire_server.gate import Refusal, address_of, headers_of
+from voxwire_server.phone.exchange import OUTGOING, TRANSFER, Exchange
 from voxwire_server.phone.tickets import Admission, Tickets
 from voxwire_server.phone.vendor import (
     TICKET,
     Dialect,
+    Document,
     ForgedError,
     Started,
     Vendor,
@@ -65,6 +69,7 @@ class PhoneDoor:
         entrance: Lets WebSockets in.
         public: Where vendors find the server.
         tickets: Makes tickets.
+        exchange: Puts calls through.
         starts: Counts, by address, those who are no vendor.
         start_timeout_ms: How long a WebSocket may take to say which call it is.
         dead_after_ms: A vendor from whom nothing comes for so long is gone.
@@ -79,6 +84,7 @@ class PhoneDoor:
         *,
         public: PublicUrl,
         tickets: Tickets,
+        exchange: Exchange,
         starts: StartRates,
         start_timeout_ms: int,
         dead_after_ms: int,
@@ -89,6 +95,7 @@ class PhoneDoor:
         self._entrance = entrance
         self._public = public
         self._tickets = tickets
+        self._exchange = exchange
         self._starts = starts
         self._start_timeout_ms = start_timeout_ms
         self._dead_after_ms = dead_after_ms
@@ -135,17 +142,36 @@ class PhoneDoor:
             proof = f"{vendor.name}/{_digest(ringing.proof)}"
             await self._only_once(proof, now_s + ringing.proof_s + 1)
         query = dict(request.query_params)
-        admission = Admission("", 0, ringing, query.pop("bot", ""))
+        forward = self._forward(vendor, query.pop(TRANSFER, ""))
+        if forward is not None:
+            return Response(forward.text, media_type=forward.media_type, headers=NO_STORE)
+        outgoing = bool(query.pop(OUTGOING, ""))
+        admission = Admission("", 0, ringing, query.pop("bot", ""), outgoing)
         ticket = self._ticket_of(vendor, admission, request.scope)
         refused = self._directory.doorkeeper.refusal_of(ticket)
         if refused is not None:
             _log.warning("a call is turned away: %s", refused.reason)
             document = vendor.busy()
         else:
-            text = self._tickets.make(vendor.name, ringing, bot=admission.bot, now_s=now_s)
+            text = self._tickets.make(
+                vendor.name, ringing, bot=admission.bot, now_s=now_s, outgoing=outgoing
+            )
             url = f"{self._public.websocket}/phone/{vendor.name}/media"
             document = vendor.answer(url, ringing, {TICKET: text, **_parameters(vendor, query)})
         return Response(document.text, media_type=document.media_type, headers=NO_STORE)
+
+    def _forward(self, vendor: Vendor, to: str) -> Document | None:
+        """What puts a call through, where the vendor asks to whom.
+
+        Raises:
+            ForgedError: He may not be called.
+        """
+        if not to:
+            return None
+        try:
+            return vendor.forward(self._exchange.number(to))
+        except VoxwireError:
+            raise ForgedError("a transfer to a number that may not be called") from None
 
     async def _read(self, vendor: Vendor, request: Request) -> Webhook:
         body = b""
@@ -165,9 +191,10 @@ class PhoneDoor:
         return f"{prefix}{path}?{query}" if query else f"{prefix}{path}"
 
     def _ticket_of(self, vendor: Vendor, admission: Admission, scope: Any) -> Ticket:
-        caller = admission.ringing.caller or "unknown"
+        ringing = admission.ringing
+        who = ringing.called if admission.outgoing else ringing.caller
         return Ticket(
-            known=Identity(user=f"tel:{caller}"[:128]),
+            known=Identity(user=f"tel:{who or 'unknown'}"[:128]),
             bot=admission.bot,
             counted=True,  # all calls of a vendor come from a few addresses
             address=address_of(scope),
@@ -225,7 +252,8 @@ class PhoneDoor:
             await self._turn_away(send, _NOBODY)
             return
         call = PhoneArrival(send, socket, dialect, dead_after_ms=self._dead_after_ms)
-        facts = _facts(vendor, dialect, admission, started)
+        transfer = partial(self._exchange.transfer, vendor.name, started.call_id)
+        facts = _facts(vendor, dialect, admission, started, transfer)
         ticket = self._ticket_of(vendor, admission, scope)
         answer = await self._directory.attach(ticket, facts, call)
         if isinstance(answer, Here):
@@ -281,7 +309,11 @@ async def _started(dialect: Dialect, receive: Receive) -> Started | None:
 
 
 def _facts(
-    vendor: Vendor, dialect: Dialect, admission: Admission, started: Started
+    vendor: Vendor,
+    dialect: Dialect,
+    admission: Admission,
+    started: Started,
+    transfer: Callable[[str], Awaitable[None]],
 ) -> SessionFacts:
     ringing = admission.ringing
     sent = {name: value for name, value in started.parameters.items() if name != TICKET}
@@ -291,6 +323,8 @@ def _facts(
         caller=ringing.caller,
         called=ringing.called,
         parameters=sent,
+        outgoing=admission.outgoing,
+        transfer=transfer,
     )
     return SessionFacts(features=_MARKED if dialect.marks else _UNMARKED, phone=call)
 
