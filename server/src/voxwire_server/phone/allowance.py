@@ -1,4 +1,4 @@
-"""Whom a bot may call, and how often: calls cost money, and somebody may talk it into them. Pure."""
+"""Whom a bot may call, and how often: calls cost, and a caller may talk a bot into them. Pure."""
 
 import re
 from collections import deque

@@ -121,8 +121,9 @@ class Exchange:
         status, body = await self._send(order)
         if not 200 <= status < 300:
             _log.warning("a vendor refuses a call", extra={"vendor": vendor, "status": status})
-            reason = f"{vendor} answers with HTTP {status}" if status else f"{vendor} is out of reach"
-            raise make_error(ErrorCode.SERVICE_FAILED, reason, retryable=status in (0, 429, 503))
+            what = f"answers with HTTP {status}" if status else "is out of reach"
+            again = status in (0, 429, 503)
+            raise make_error(ErrorCode.SERVICE_FAILED, f"{vendor} {what}", retryable=again)
         return body
 
 

@@ -136,12 +136,20 @@ class PlivoOrders:
 
 
 class VonageOrders:
-    """Args: the application's id, the path of its private key (PEM)."""
+    """Args: the application's id, the path of its private key (PEM).
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is none.
+    """
 
     def __init__(self, application: str, key_file: str) -> None:
         self._application = application
         self._key = Path(key_file).read_text("ascii")
-        self._headers(0)  # a key that cannot be used is told now
+        try:
+            self._headers(0)
+        except jwt.InvalidKeyError:
+            raise ValueError("no private key") from None
 
     def _headers(self, now_s: float) -> dict[str, str]:
         claims = {"application_id": self._application, "jti": uuid4().hex, "iat": int(now_s)}
