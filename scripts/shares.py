@@ -161,7 +161,13 @@ SHARES = [
     ),
     Share("interop", "sessions", 105, whole("races", "resume", "reports", "toys", "fake_server")),
     Share("interop", "several processes", 100, whole("replicas", "workers")),
-    Share("interop", "telephone", 170, whole("phone_words", "phone_offline", "phone_command"), busy=True),
+    Share(
+        "interop",
+        "telephone",
+        170,
+        whole("phone_words", "phone_offline", "phone_command"),
+        busy=True,
+    ),
     Share("interop", "echo", 40, whole("echo"), busy=True),
     Share("interop", "self-host files", 25, whole("compose", "notices", "oidc")),
     Share(

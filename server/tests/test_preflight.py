@@ -280,7 +280,7 @@ async def test_a_server_behind_a_proxy_that_offers_loopback_alone_is_named(
     [
         ({}, "ok", "the webhook to tell twilio is http://localhost/voice/phone/twilio"),
         ({"public_url": ""}, "failed", "calls by twilio need VOXWIRE_PUBLIC_URL"),
-        ({"public_url": "bot.example"}, "failed", "VOXWIRE_PUBLIC_URL"),
+        ({"call_prefixes": "49"}, "failed", "VOXWIRE_CALL_PREFIXES cannot be used"),
         ({"phone_telnyx_key": "x"}, "failed", "VOXWIRE_PHONE_TELNYX_KEY cannot be used"),
     ],
 )

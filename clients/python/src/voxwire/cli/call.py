@@ -191,35 +191,36 @@ class _Script:
 
     async def hold(self, steps: list[Step]) -> None:
         """Do it all, one after the other, each when what the bot says is over."""
-        if not steps or steps[0].barge_in_ms is None:
-            await self._until_over(0, _ANSWER_MS)
+        most_ms, since = _ANSWER_MS, 0
         for step in steps:
+            await self._until_heard(since, most_ms)
+            if step.barge_in_ms is None:
+                await self._until(self._is_quiet, None)
+            else:
+                await asyncio.sleep(step.barge_in_ms / 1000)
             await self._do(step)
+            most_ms = _KEYS_MS if step.kind == "keys" else _ANSWER_MS
+            since = self._looked
+        await self._until_heard(since, most_ms)
+        await self._until(self._is_quiet, None)
         self._log.write(self._log.now_ms(), "hung_up", {})
 
     async def _do(self, step: Step) -> None:
-        if step.barge_in_ms is not None:
-            begun = len(self._sounds) if self._is_quiet() else len(self._sounds) - 1
-            await self._until(lambda: len(self._sounds) > begun, _ANSWER_MS)
-            await asyncio.sleep(step.barge_in_ms / 1000)
         self._log.write(self._log.now_ms(), step.kind, {"value": step.value})
         if step.kind == "keys":
             self._telephone.press(step.value)
-            await self._until_over(self._looked, _KEYS_MS)
             return
         self._telephone.speak(self._voices[step.value])
         await self._until(lambda: not self._telephone.speaks, None)
         self._log.write(self._log.now_ms(), "spoken", {"value": step.value})
-        await self._until_over(self._looked, _ANSWER_MS)
 
     def _is_quiet(self) -> bool:
         gap = self._rate * _QUIET_MS // 1000
         return not self._sounds or self._looked - self._sounds[-1].end > gap
 
-    async def _until_over(self, since: int, most_ms: int) -> None:
-        """Wait until something was heard behind a sample, and is over; or nothing was for long."""
+    async def _until_heard(self, since: int, most_ms: int) -> None:
+        """Wait until the bot is heard behind a sample; or for so long."""
         await self._until(lambda: bool(self._sounds) and self._sounds[-1].end >= since, most_ms)
-        await self._until(self._is_quiet, None)
 
     async def _until(self, condition: Callable[[], bool], most_ms: int | None) -> None:
         since = self._looked
