@@ -71,7 +71,7 @@ async def asked(vendor: str, port: int, folder: Path) -> None:
         heard = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(int)
     assert rate == FAR_ENDS[vendor].rate
     answer = heard[rate * over["t_ms"] // 1000 :]
-    assert np.count_nonzero(np.abs(answer) > 300) / rate > 0.2
+    assert np.count_nonzero(np.abs(answer) > 300) > rate // 5  # real time: order
 
 
 async def test_a_fake_caller_of_every_vendor_interrupts_asks_and_presses_keys(

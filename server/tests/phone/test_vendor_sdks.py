@@ -1,5 +1,7 @@
 """Signatures by the vendors' own libraries: what they make or take for good, we take for good."""
 
+import time
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -14,18 +16,18 @@ VENDORS = {vendor.name: vendor for vendor in vendors_of(Settings(public_url=PUBL
 QUERIES = pytest.mark.parametrize("query", ["", "?bot=a", "?z=2&bot=a&empty=&q=a%20b"])
 
 
-def announced(name: str, query: str) -> Webhook:
+def announced(name: str, query: str, now_s: float = NOW_S) -> Webhook:
     """A webhook of the far end, which we take."""
     url = f"{PUBLIC}/phone/{name}{query}"
-    sent = FAR_ENDS[name].announce(url, "C-1", NOW_S)
+    sent = FAR_ENDS[name].announce(url, "C-1", now_s)
     webhook = Webhook(sent.method, url, sent.headers, sent.body)
-    assert VENDORS[name].ringing(webhook, NOW_S).call_id == "C-1"
+    assert VENDORS[name].ringing(webhook, now_s).call_id == "C-1"
     return webhook
 
 
 @QUERIES
 def test_twilio(query: str) -> None:
-    library: Any = pytest.importorskip("twilio.request_validator")
+    library: Any = import_module("twilio.request_validator")
     webhook = announced("twilio", query)
     form = {"CallSid": "C-1", "From": CALLER, "To": CALLED, "AccountSid": "AC0"}
     signature = webhook.headers["x-twilio-signature"]
@@ -38,7 +40,7 @@ def test_twilio(query: str) -> None:
 
 @QUERIES
 def test_plivo(query: str) -> None:
-    library: Any = pytest.importorskip("plivo.utils.signature_v3")
+    library: Any = import_module("plivo.utils.signature_v3")
     webhook = announced("plivo", query)
     form = {"CallUUID": "C-1", "From": CALLER, "To": CALLED, "Direction": "inbound"}
     signature = webhook.headers["x-plivo-signature-v3"]
@@ -49,8 +51,8 @@ def test_plivo(query: str) -> None:
 
 
 def test_vonage() -> None:
-    library: Any = pytest.importorskip("vonage_jwt")
-    webhook = announced("vonage", "")
+    library: Any = import_module("vonage_jwt")
+    webhook = announced("vonage", "", time.time())  # their library has its own clock
     token = webhook.headers["authorization"].removeprefix("Bearer ")
     assert library.verify_signature(token, SECRET)
     assert not library.verify_signature(token, f"{SECRET}1")

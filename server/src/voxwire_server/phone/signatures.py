@@ -7,7 +7,7 @@ import hmac
 import ipaddress
 import json
 from collections.abc import Iterable
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import jwt
@@ -16,6 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from voxwire_server.phone.vendor import FRESH_S, ForgedError, Webhook
 from voxwire_server.strict_json import load_json
+
+if TYPE_CHECKING:
+    from jwt.types import Options
 
 __all__ = [
     "Known",
@@ -161,7 +164,10 @@ def payload_of(
 
 
 def _claims_of(token: str, secrets: Iterable[str]) -> dict[str, Any]:
-    lenient = {"verify_iat": False, "verify_aud": False}  # its age is looked at by check_fresh
+    lenient: Options = {
+        "verify_iat": False,
+        "verify_aud": False,
+    }  # its age is looked at by check_fresh
     for secret in secrets:
         try:
             return jwt.decode(token, secret, algorithms=["HS256"], options=lenient)

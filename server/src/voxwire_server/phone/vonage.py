@@ -52,7 +52,8 @@ class Vonage(WebhookVendor):
     """
 
     name, speaks, body_type = "vonage", VonageDialect, vendor.JSON
-    methods, fields = ("GET", "POST"), ("uuid", "from", "to")
+    methods: tuple[str, ...] = ("GET", "POST")
+    fields = ("uuid", "from", "to")
     own_query = frozenset({*fields, "conversation_uuid", "region_url", "endpoint_type"})
 
     def __init__(self, secrets: Iterable[str]) -> None:

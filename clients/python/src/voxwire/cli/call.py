@@ -182,7 +182,7 @@ class _Script:
         self.heard_s = len(heard) / self._rate
         self.loud_s += len(loud) / self._rate
         gap = self._rate * _QUIET_MS // 1000
-        for at in loud[[0, -1]].tolist() if len(loud) else []:
+        for at in (int(loud[0]), int(loud[-1])) if len(loud) else ():
             if self._sounds and at - self._sounds[-1].end < gap:
                 self._sounds[-1] = self._sounds[-1]._replace(end=at)
             else:
