@@ -29,7 +29,7 @@ run: ## Start the server with the offline bot on 127.0.0.1:7860 (PORT= to change
 	@$(PYTHON) scripts/javascript.py --optional
 	@PORT=$(PORT) $(PYTHON) scripts/run.py
 
-talk: ## Hold a three-turn conversation with the bot; writes out/bot.wav, events.jsonl, turn.png
+talk: ## Hold a conversation of four turns with the bot; writes out/bot.wav, events.jsonl, turn.png
 	@$(PYTHON) scripts/setup.py --runtime-only
 	@PORT=$(PORT) $(VENV)/python scripts/talk.py
 

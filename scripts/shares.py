@@ -155,7 +155,7 @@ SHARES = [
         "answers",
         60,
         whole(
-            *("plain_processors", "verb_order", "answer_timeout", "heard_order"),
+            *("plain_processors", "verb_order", "answer_timeout", "heard_order", "stood_still"),
             *("odd_frames", "voice_shapes"),
         ),
     ),

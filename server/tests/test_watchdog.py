@@ -45,13 +45,21 @@ async def places_of(work: Callable[[], object]) -> list[str]:
     return places
 
 
+async def named_of(work: Callable[[], object]) -> list[str]:
+    """The same, of one of ten times: while the machine stands still itself, nobody is named."""
+    for _ in range(10):
+        if places := await places_of(work):
+            return places
+    return []
+
+
 def wait_for_a_program() -> None:
     sleep = f"import time; time.sleep({STALL_S})"
     subprocess.run([sys.executable, "-c", sleep], capture_output=True, check=True)
 
 
 async def test_a_bot_that_waits_for_a_program_is_named() -> None:
-    [place] = await places_of(wait_for_a_program)
+    [place] = await named_of(wait_for_a_program)
     assert place.startswith("test_watchdog.py:")
     assert place.endswith(" in wait_for_a_program")
 
@@ -62,9 +70,13 @@ async def test_a_loop_that_has_nothing_to_do_does_not_stand_still() -> None:
 
 def test_a_stall_of_a_library_is_not_blamed_on_the_script(tmp_path: Path) -> None:
     (tmp_path / "entry.py").write_text(PROGRAM)
-    said = subprocess.run(
-        [sys.executable, "entry.py"], cwd=tmp_path, capture_output=True, text=True, check=True
-    ).stdout
+    said = "[]"
+    for _ in range(10):  # as above
+        said = subprocess.run(
+            [sys.executable, "entry.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+        if said.strip() != "[]":
+            break
     assert "entry.py" not in said
     assert "subprocess.py:" in said
 
@@ -86,7 +98,7 @@ def compute() -> None:
 
 @pytest.mark.usefixtures("greedy")
 async def test_one_that_leaves_no_thread_a_turn_is_counted() -> None:
-    assert await places_of(compute) == ["unknown"]
+    assert await named_of(compute) == ["unknown"]
 
 
 async def test_a_loop_that_others_keep_from_the_processor_is_nobody_s_fault(
@@ -103,8 +115,5 @@ async def test_what_blocks_a_loop_that_waits_for_a_processor_at_times_is_named(
 ) -> None:
     began_s = time.monotonic()
     monkeypatch.setattr(watchdog, "waited_ms", lambda _: (time.monotonic() - began_s) * 500)
-    for _ in range(10):  # while the machine stands still itself, nobody is named
-        if places := await places_of(wait_for_a_program):
-            break
-    [place] = places
+    [place] = await named_of(wait_for_a_program)
     assert place.endswith(" in wait_for_a_program")

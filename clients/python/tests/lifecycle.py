@@ -310,10 +310,9 @@ class Bench:
         for one in beside:
             one.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
-        for thread in set(threading.enumerate()) - self.threads:
-            thread.join(10)  # one whose caller was cancelled is left to itself for a moment
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         found = {
+            "threads": [it.name for it in set(threading.enumerate()) - self.threads if _stays(it)],
             "tasks": [f"{task.get_name()} {task.get_coro()}" for task in tasks],
             "sockets": [end for end in self.sockets if end.open],
             "sessions of the server": open_sessions if self.told else [],
@@ -321,7 +320,6 @@ class Bench:
             "the microphone": [self.mic] if self.mic.open else [],
             "the speaker": [self.ear] if self.ear.open_now else [],
             "devices": [device.name for device in self.devices.all if device.running],
-            "threads": [it.name for it in set(threading.enumerate()) - self.threads],
             "failures of the server": self.server.failures,
         }
         for task in tasks:
@@ -332,6 +330,12 @@ class Bench:
                 one.task.exception()
         gc.collect(1)  # a task whose exception nobody has asked for says so when it goes
         return [f"{what} left: {these}" for what, these in found.items() if these] + self.noise
+
+
+def _stays(thread: threading.Thread) -> bool:
+    """Whether it goes on; one whose caller was cancelled is left to itself for a moment."""
+    thread.join(10)
+    return thread.is_alive()
 
 
 async def _listens(session: FakeSession) -> None:

@@ -110,7 +110,7 @@ async def test_audio_flows_both_ways_at_the_timestamps_that_the_sender_knows() -
             assert {(at - origin) % 960 for at, _ in receiver.audio} == {0}
             stats = sender.peer.stats()
             assert stats.inbound is not None
-            assert (stats.skipped_blocks, stats.pull_errors) == (0, 0)
+            assert stats.pull_errors == 0
     assert "closed" not in left.told  # its own close is not a loss
 
 

@@ -321,6 +321,20 @@ async def test_a_listener_who_cannot_play_misses_nothing_and_is_told_anew(
 
 
 @in_virtual_time
+async def test_nobody_is_taken_for_gone_by_a_process_that_stood_still(time: VirtualTime) -> None:
+    scene = Scene(time)
+    await scene.begin()
+    await scene.run(2)
+    scene.place(3, 20)
+    await scene.run(5)
+    await time.advance(DEAD_MS + 1000)  # no block is asked for, and nothing is read
+    await scene.run(1, alive=False)  # nor is it yet, as the next one is
+    await scene.run(30)
+    assert (scene.session.told, scene.session.gone_with) == ([], [])
+    assert len(scene.sounding()) == 20
+
+
+@in_virtual_time
 async def test_a_suspension_between_two_blocks_is_noticed(time: VirtualTime) -> None:
     scene = Scene(time)
     await scene.begin()

@@ -14,6 +14,7 @@ from pipecat.frames.frames import (
     TranscriptionFrame,
     TTSTextFrame,
 )
+from pipecat.processors.aggregators import async_tool_messages
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
@@ -24,7 +25,12 @@ from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 
 from tests.support.wired import Speaker, Wired
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
-from voxwire_server.pipeline.kept_context import LOST, MAX_CONTEXT_BYTES, take_over
+from voxwire_server.pipeline.kept_context import (
+    LOST,
+    MAX_CONTEXT_BYTES,
+    MAX_INSTRUCTION_BYTES,
+    take_over,
+)
 from voxwire_server.sent_files import SentFile
 
 WORDS = ("one", 0), ("two", 200), ("three", 400)
@@ -133,6 +139,31 @@ async def test_of_a_long_conversation_the_newest_is_kept(time: VirtualTime) -> N
         kept = pipeline.messages()
         assert kept is not None
         assert [it["role"] for it in kept] == ["system", "user", "user"]
+
+
+@in_virtual_time
+async def test_late_results_are_no_instructions_and_of_too_many_of_those_the_first_stay(
+    time: VirtualTime,
+) -> None:
+    """Pipecat gives the model both as a developer's; what was kept was too long to be read."""
+    late = [
+        async_tool_messages.build_final_result_message(f"c{number}", "x" * 20_000)
+        for number in range(50)
+    ]
+    rules = [said("developer", f"{number}" + "y" * 30_000) for number in range(20)]
+    running = [called("c99"), came("c99", "IN_PROGRESS")]
+    context = LLMContext(
+        [said("system", "be kind"), *late, *rules, *running, said("user", "hello")]
+    )
+    wired = Wired()
+    _, assistant = LLMContextAggregatorPair(context)
+    async with wired.running(behind=[assistant]) as pipeline:
+        kept = pipeline.messages()
+        assert kept is not None
+        assert len(json.dumps(kept)) < MAX_INSTRUCTION_BYTES + MAX_CONTEXT_BYTES
+        assert kept[0] == said("system", "be kind") and kept[-1] == said("user", "hello")
+        assert [it for it in kept if it in rules[:8]] == rules[:8]
+        assert kept[-3:-1] == running  # whatever instructions take
 
 
 def called(call_id: str) -> dict[str, Any]:

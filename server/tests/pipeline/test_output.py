@@ -171,6 +171,27 @@ async def test_the_user_s_own_during_a_client_s_interrupt_is_not_told_for_the_cl
 
 
 @in_virtual_time
+async def test_a_cut_that_fails_on_its_way_ends_what_it_was_to_cut(time: VirtualTime) -> None:
+    wired, speaker = Wired(), Speaker()
+    async with wired.running(speaker) as pipeline:
+        await speaker.begin("c1", 600)
+        await time.advance(100)
+        wired.voice.report = asyncio.Future()
+        interrupting = asyncio.ensure_future(pipeline.interrupt(CLIENT, settle=True))
+        await time.settle()
+        wired.voice.report.set_exception(RuntimeError("a path that fails"))
+        await time.advance(100)
+        await interrupting
+        [ended] = wired.port.of("utterance_ended")
+        assert (ended.end, ended.utterance_id) == (INTERRUPTED, "u1")
+        wired.voice.report = None
+        await speaker.begin("c2", 600)
+        await speaker.end("c2")
+        await time.advance(1500)
+        assert wired.port.of("utterance_ended")[1].end == COMPLETED
+
+
+@in_virtual_time
 async def test_the_end_waits_until_all_is_heard_and_no_longer(time: VirtualTime) -> None:
     wired, speaker, behind = Wired(), Speaker(), Behind()
     async with wired.running(speaker, behind=[behind]):

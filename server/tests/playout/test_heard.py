@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxwire_protocol import wire
-from voxwire_server.playout.heard import EXTRAPOLATE_MS, SILENT_MS, STALE_MS, HeardPosition
+from voxwire_server.playout.heard import (
+    EXTRAPOLATE_MS,
+    OUT_OF_REACH_MS,
+    SILENT_MS,
+    STALE_MS,
+    HeardPosition,
+)
 
 REPORT = wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
 SERVER = wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK
@@ -98,6 +104,31 @@ def test_of_a_peer_that_is_gone_only_what_it_reported_is_certain(heard: HeardPos
     assert heard.at(now)[0] == 1080 + SILENT_MS
     heard.detach(now)
     assert heard.at(now)[0] == 1000
+
+
+def test_what_waits_unread_in_a_process_that_stood_still_is_no_silence(
+    heard: HeardPosition,
+) -> None:
+    heard.report(1000, 1000, playing=True)
+    heard.peer_alive(1000)
+    now = 1020 + 2500
+    assert heard.out_of_reach(now)
+    heard.stood_still(1020, now)
+    heard.stood_still(900, now)  # told twice
+    assert not heard.out_of_reach(now)
+    assert heard.at(now) == (1000 + EXTRAPOLATE_MS, REPORT)
+    heard.report(1200, now, playing=True)
+    assert heard.at(now + 50) == (1250, REPORT)
+
+
+def test_a_peer_that_stays_silent_behind_a_stall_is_out_of_reach_in_its_time(
+    heard: HeardPosition,
+) -> None:
+    heard.report(1000, 1000, playing=True)
+    heard.peer_alive(1000)
+    heard.stood_still(1020, 4000)
+    assert not heard.out_of_reach(4000 + OUT_OF_REACH_MS - 21)
+    assert heard.out_of_reach(4000 + OUT_OF_REACH_MS)
 
 
 def test_a_peer_that_is_there_and_does_not_report_follows_the_server_clock(

@@ -114,9 +114,31 @@ async def test_a_session_that_cannot_be_kept_costs_the_others_nothing(
         raise KeyError("id")
 
     vars(broken)["keep"] = keep
+    keeper: Any = vars(process.directory)["_keeper"]
+    assert not await keeper.fence(broken)
+    assert not await keeper.write(broken)
+    assert not broken.over
     broken.keep_state("1")
     other.keep_state("2")
     await time.advance(KEEPS_MS + 100)
     assert await kept_state(process, other) == "2"
     assert "a session cannot be kept" in caplog.text
+    await process.directory.close(5000)
+
+
+@in_virtual_time
+async def test_a_stock_client_s_session_which_nobody_can_take_runs_what_is_to_run_once(
+    time: VirtualTime,
+) -> None:
+    process = made(time)
+    session = await begun(process, time)
+    keeper: Any = vars(process.directory)["_keeper"]
+    saves = _Saves(process, time)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "numbered", None)  # as behind an RtviChannel
+        assert session.resumable and session.keep() is None
+        assert await keeper.fence(session)
+    assert saves.at_ms == []
+    assert await keeper.fence(session)
+    assert len(saves.at_ms) == 1
     await process.directory.close(5000)

@@ -6,12 +6,12 @@ import json
 import signal
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
 from tests.support.engines import MISSING, Engine, engine
 from voxwire_server.caps import NOTHING, Amounts, Payer
-from voxwire_server.session import redis_store
 from voxwire_server.session.engine import open_engine
 from voxwire_server.session.redis_store import ANSWERS_S, RedisStore
 from voxwire_server.session.store import (
@@ -23,6 +23,7 @@ from voxwire_server.session.store import (
     Saved,
     StoreUnreachableError,
 )
+from voxwire_server.session.turning import turning
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
@@ -80,11 +81,22 @@ async def test_of_two_that_take_the_session_of_a_dead_process_one_gets_it(
     assert (await store.beat(OTHER, [Held("s", 1), Held("unknown", 1)])).lost == {"s"}
 
 
-async def test_what_is_saved_at_once_is_saved_in_one_go(store: RedisStore) -> None:
+async def test_what_is_saved_at_once_is_saved_in_one_go(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, made = vars(store)["_client"], list[Any]()
+
+    def pipeline(**how: Any) -> Any:
+        made.append(how)
+        return type(client).pipeline(client, **how)
+
     for number in range(5):
         await store.take(f"s{number}", of="", by="me")
     saving = [store.save(f"s{number}", "me", b"said", term=1, behind=True) for number in range(6)]
+    assert not await store.save("unknown", "me", b"", term=1, behind=True)  # its script is known
+    monkeypatch.setattr(client, "pipeline", pipeline)
     assert await asyncio.gather(*saving) == [True] * 5 + [False]  # the last one is not known
+    assert len(made) == 1
     assert (await store.locate("s4")) == Located("me", None, 1, b"said")
 
 
@@ -258,7 +270,6 @@ async def test_what_is_saved_behind_is_tried_whatever_has_failed_before() -> Non
 
 
 async def test_a_loop_that_turns_slowly_says_nothing_of_the_engine() -> None:
-    turning = vars(redis_store)["_turning"]
     async with turning(0.02):
         for _ in range(9):
             time.sleep(0.01)  # real time: slow  # noqa: ASYNC251
@@ -354,6 +365,55 @@ async def test_an_engine_that_comes_back_with_what_it_knew_a_while_ago_is_told_a
             await first.claim("token/used", b"again", until_s=until_s())
         assert await settled(second, "token/new") == b"replayed"
         assert await second.claim("token/used", b"again", until_s=until_s()) == b"replayed"
+
+
+async def test_a_look_that_hangs_does_not_keep_a_process_from_the_next_one(
+    redis: Engine, store: RedisStore
+) -> None:
+    """A connection to a server that vanished answers never, and breaks after minutes."""
+    made = another(redis)
+    async with closed(made):
+        await made.beat(ME)
+        await settled(made, "token/used")
+        script: Any = vars(vars(made)["_claims"])["_look_at"]
+        run, hung = script.run, list[str]()
+
+        async def hang(key: str, *args: Any, **how: Any) -> Any:
+            if not hung:
+                hung.append(key)
+                await asyncio.Event().wait()
+            return await run(key, *args, **how)
+
+        script.run = hang
+        while not hung:
+            await asyncio.sleep(0.01)  # real time: poll
+        await vars(store)["_client"].flushall()
+        assert await settled(store, "token/of another process") == b"replayed"
+        assert await settled(made, "token/new") == b"replayed"
+        assert await store.claim("token/used", b"again", until_s=until_s()) == b"replayed"
+
+
+async def test_what_is_claimed_while_the_engine_changes_is_told_to_the_new_one(
+    redis: Engine, store: RedisStore
+) -> None:
+    made = another(redis)
+    async with closed(made):
+        await made.beat(ME)
+        await settled(made, "token/first")
+        claims: Any = vars(made)["_claims"]
+        run, look = vars(claims)["_claim"].run, getattr(claims, "_look")  # noqa: B009
+
+        async def late(key: str, *args: Any, **how: Any) -> Any:
+            answer = await run(key, *args, **how)
+            await vars(store)["_client"].flushall()
+            await look()
+            return answer
+
+        vars(claims)["_claim"].run = late
+        assert await made.claim("token/late", b"mine", until_s=until_s()) == b"mine"
+        vars(claims)["_claim"].run = run
+        assert await settled(made, "token/new") == b"replayed"
+        assert await store.claim("token/late", b"again", until_s=until_s()) == b"mine"
 
 
 async def test_of_an_engine_that_is_new_nobody_says_that_a_session_is_over_or_a_place_is_free(

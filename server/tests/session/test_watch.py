@@ -70,6 +70,10 @@ class Voice:
 
     def __init__(self) -> None:
         self.signs: list[float] = []
+        self.stood_since: list[float] = []
+
+    def stood_still(self, since_ms: float) -> None:
+        self.stood_since.append(since_ms)
 
     def watch(self, last_sign_ms: float) -> None:
         self.signs.append(last_sign_ms)
@@ -169,9 +173,12 @@ async def test_a_process_that_stood_still_has_not_heard_what_waits_for_it(
     channel = Channel(time, SEQUENCE)
     async with watching(time, channel) as watched:
         await time.advance(1500)
+        due_ms = time.now_ms() + 500
+        assert watched.voice.stood_since == []
         watched.stand_still(6000)
         await time.advance(500)  # the look that was due is 6 s late
         assert channel.closed == []
+        assert watched.voice.stood_since == [due_ms]
         channel.last_sign_ms = watched.port.clock.now_ms()  # what waited is read
         await time.advance(1500)
         assert channel.closed == []

@@ -9,6 +9,7 @@ from voxwire_protocol.rtc.inbound import OnAudio
 from voxwire_protocol.rtc.outbound import Pull
 from voxwire_server.media.peer import Reachable, ServerPeer
 from voxwire_server.playout.anchors import Anchor, AnchorSchedule
+from voxwire_server.playout.heard import STOOD_STILL_MS
 from voxwire_server.playout.placed import Playout
 from voxwire_server.ports import Cut, Formats, PathError, PathSink, SessionPort
 
@@ -119,6 +120,7 @@ class WebRtcPath:
         self._up = False
         self._closed = False
         self._held = False  # silence is sent, and the voice is kept
+        self._pulled_ms: float | None = None
         self._returning: asyncio.Task[None] | None = None
         self._peer = connect(
             path_id,
@@ -158,6 +160,9 @@ class WebRtcPath:
     def _pull(self, first: int, num_samples: int) -> bytes | None:
         """One block of the bot's voice for the track, None for silence."""
         now = self._port.clock.now_ms()
+        before, self._pulled_ms = self._pulled_ms, now
+        if before is not None and now - before > STOOD_STILL_MS:
+            self._playout.heard.stood_still(before, now)
         self._anchors.pulled(first, now)
         start = self._playout.next_start() if self._may_play(now) else None
         if start is not None and (excess := self._anchors.skips(start, first)):

@@ -82,6 +82,12 @@ class Cutting:
         if current:
             self._wires.port.emit(interrupted=wire.Interrupted(source=source, utterance_id=current))
 
+    def end_all(self) -> None:
+        """End what is still open where the listener is by now: of a cut that failed on its way."""
+        heard, known_by = self._wires.voice.heard_at()
+        for utterance in self._utterances.open:
+            self._utterances.end(utterance.context_id, _INTERRUPTED, heard, known_by)
+
     async def _release_heard(self, heard_ms: float) -> None:
         """Push the heard words ahead of the interruption; keep what must not be dropped."""
         for held in self._releasing.take_all():

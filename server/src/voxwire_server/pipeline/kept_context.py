@@ -9,15 +9,24 @@ from pipecat.processors.frame_processor import FrameProcessor
 
 from voxwire_server.pipeline.ahead import Ahead
 from voxwire_server.pipeline.light import MAX_MESSAGE_BYTES, light, size_of
-from voxwire_server.pipeline.pairing import is_running, settle
+from voxwire_server.pipeline.pairing import is_of_late_tool, is_running, settle
 from voxwire_server.pipeline.words import walk
 
-__all__ = ["LOST", "MAX_CONTEXT_BYTES", "aggregators_of", "messages_of", "take_over"]
+__all__ = [
+    "LOST",
+    "MAX_CONTEXT_BYTES",
+    "MAX_INSTRUCTION_BYTES",
+    "aggregators_of",
+    "messages_of",
+    "take_over",
+]
 
 MAX_CONTEXT_BYTES: Final = 65_536
 """What is kept of a conversation at most, as JSON; the oldest messages go first. Instructions and
-calls that run stay whatever they take, and leave half of it to the rest.
+calls that run stay beside it, and leave half of it to the rest.
 """
+MAX_INSTRUCTION_BYTES: Final = 4 * MAX_CONTEXT_BYTES
+"""What is kept of instructions at most, as JSON: the first ones."""
 LOST: Final = "LOST"
 """What stands in a context in the place of the result of a call that nobody knows the end of."""
 _INSTRUCTIONS: Final = ("system", "developer")
@@ -55,11 +64,16 @@ def _bounded(given: Iterable[Any]) -> list[Any]:
     """The newest that fit, and what stays in any case; older ones are not even looked into."""
     messages = [message for message in given if isinstance(message, dict)]
     open_calls = _open_calls(messages)
-    staying = {
-        place: _measured(message)
-        for place, message in enumerate(messages)
-        if _stays(message, open_calls)
-    }
+    staying: dict[int, tuple[dict[str, Any], int]] = {}
+    room = MAX_INSTRUCTION_BYTES
+    for place, message in enumerate(messages):
+        if _is_of(message, open_calls):
+            staying[place] = _measured(message)
+        elif room > 0 and _instructs(message):
+            measured = _measured(message)
+            room -= measured[1]
+            if room >= 0:
+                staying[place] = measured
     left = max(MAX_CONTEXT_BYTES - sum(size for _, size in staying.values()), MAX_MESSAGE_BYTES)
     kept: list[Any] = []
     for place in reversed(range(len(messages))):
@@ -75,7 +89,7 @@ def _bounded(given: Iterable[Any]) -> list[Any]:
 
 def _measured(message: Any) -> tuple[dict[str, Any], int]:
     """It as it is kept, and its size; 0 = it is no JSON."""
-    made = light(message, whole=message.get("role") in _INSTRUCTIONS)
+    made = light(message, whole=_instructs(message))
     return made, size_of(made)
 
 
@@ -86,8 +100,13 @@ def _open_calls(messages: Iterable[Any]) -> set[Any]:
     return running.union(*(group for group in groups if group & running))
 
 
-def _stays(message: Any, open_calls: Collection[Any]) -> bool:
-    if message.get("role") in _INSTRUCTIONS or message.get("tool_call_id") in open_calls:
+def _instructs(message: Any) -> bool:
+    """Whether it tells the model what to do; Pipecat gives it late results in the same role."""
+    return message.get("role") in _INSTRUCTIONS and not is_of_late_tool(message)
+
+
+def _is_of(message: Any, open_calls: Collection[Any]) -> bool:
+    if message.get("tool_call_id") in open_calls:
         return True
     return any(call.get("id") in open_calls for call in message.get("tool_calls") or ())
 

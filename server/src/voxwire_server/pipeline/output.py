@@ -356,6 +356,7 @@ class SessionOutput(BaseOutputTransport):
                 await self._cut.cut(source_of(frame))
             except Exception as error:
                 self._drops.tell("a part of an interruption", error)
+                self._drops.guarded(self._cut.end_all, "the end of what was cut")()
                 self._utterances.forget()
             self._utterances.num_cuts += 1
             self._began.ring()

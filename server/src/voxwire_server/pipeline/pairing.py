@@ -20,7 +20,15 @@ from pipecat.processors.aggregators import async_tool_messages
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator
 
-__all__ = ["CANCELLED", "IN_PROGRESS", "Pairing", "is_running", "result_of", "settle"]
+__all__ = [
+    "CANCELLED",
+    "IN_PROGRESS",
+    "Pairing",
+    "is_of_late_tool",
+    "is_running",
+    "result_of",
+    "settle",
+]
 
 CANCELLED: Final = "CANCELLED"
 """What stands in a context in the place of the result of a call that was cancelled."""
@@ -85,8 +93,15 @@ def is_running(message: Any) -> bool:
         return False
     if content == IN_PROGRESS:
         return True
-    is_async = _ASYNC in content[:_LOOKED_AT_CHARS]  # else it is not read: it may be long
-    return is_async and async_tool_messages.parse_message(standing) is not None
+    return is_of_late_tool(standing)
+
+
+def is_of_late_tool(message: Any) -> bool:
+    """Whether a message is about a call whose result may come when the model has gone on."""
+    content = message.get("content")
+    if not isinstance(content, str) or _ASYNC not in content[:_LOOKED_AT_CHARS]:
+        return False  # it is not read: it may be long
+    return async_tool_messages.parse_message(message) is not None
 
 
 def settle(context: LLMContext, call_id: str, result: str) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from voxwire_protocol import wire
 
-__all__ = ["EXTRAPOLATE_MS", "OUT_OF_REACH_MS", "STALE_MS", "HeardPosition"]
+__all__ = ["EXTRAPOLATE_MS", "OUT_OF_REACH_MS", "STALE_MS", "STOOD_STILL_MS", "HeardPosition"]
 
 _REPORTED: Final = wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
 _SERVER: Final = wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK
@@ -27,6 +27,9 @@ SILENT_MS: Final = 150
 
 OUT_OF_REACH_MS: Final = 1500
 """A peer from which nothing at all came for so long may be gone: the position stands still."""
+
+STOOD_STILL_MS: Final = 200
+"""From so late a look on the process itself stood still meanwhile."""
 
 _LOOK_AGAIN_MS: Final = 100.0
 
@@ -91,6 +94,20 @@ class HeardPosition:
             self._base_at_ms = self._alive_at_ms = now_ms
             self._running = False
             self._stale = False
+
+    def stood_still(self, since_ms: float, now_ms: float) -> None:
+        """This process did nothing between these times: what the peer has sent waits unread.
+
+        That time is none of its silence; a report, or a sign of it, may be there in a moment.
+        """
+
+        def later(mark_ms: float) -> float:
+            return now_ms - max(0.0, since_ms - mark_ms)
+
+        self._alive_at_ms = later(self._alive_at_ms)
+        self._moved_at_ms = later(self._moved_at_ms)
+        if self._peer_at_ms is not None:
+            self._peer_at_ms = later(self._peer_at_ms)
 
     def out_of_reach(self, now_ms: float) -> bool:
         """True when nothing has come from the peer for 1.5 s."""

@@ -308,6 +308,10 @@ class Voice:
         if self.paths.on_channel or (self.path is not None and self.suspended):
             self._gap.back()
 
+    def stood_still(self, since_ms: float) -> None:
+        """This process did nothing since then: nobody was silent meanwhile."""
+        self.playout.heard.stood_still(since_ms, self._port.clock.now_ms())
+
     def watch(self, last_sign_ms: float) -> None:
         """Look after a listener who was last heard of on the control channel at that time."""
         now_ms = self._port.clock.now_ms()

@@ -557,14 +557,15 @@ class Directory:
     async def _forget(self, session_id: str, user: str) -> None:
         await self.leases.settled()
         try:
+            if await self._store.take(session_id, of=self._me, by="") is None:
+                return  # another process has it, and its user's place with it
+        except StoreUnreachableError:
+            _log.warning("a session could not be taken out of the store")
+        try:
             if user:
                 await self._store.count(user, session_id, back=True)
         except StoreUnreachableError:  # its lease runs out
             _log.warning("a user's place could not be given back")
-        try:
-            await self._store.take(session_id, of=self._me, by="")
-        except StoreUnreachableError:
-            _log.warning("a session could not be taken out of the store")
 
     # the process
 

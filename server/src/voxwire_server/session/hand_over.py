@@ -69,19 +69,18 @@ class HandOver:
         """Hand one over at its next pause in which somebody takes it."""
         while not session.over:
             await self._pause(session, until_ms)
+            answered = True
             try:
                 if await self._leases.see_others():
                     if await self._given(session, until_ms):
                         return
                     continue
             except StoreUnreachableError:  # whether it was given is seen with the next beat
-                if self._clock.now_ms() >= end_ms:  # it stays, and ends with the process
-                    fields = {"session": session.id}
-                    _log.warning("a session could not be handed over", extra=fields)
-                    return
-            else:
-                if self._clock.now_ms() >= until_ms:
-                    return
+                answered = False
+            if self._clock.now_ms() >= end_ms:  # it stays, and ends with the process
+                if not answered:
+                    _log.warning("a session was not handed over", extra={"session": session.id})
+                return
             await asyncio.sleep(_ALONE_MS / 1000)
 
     async def _given(self, session: Session, until_ms: float) -> bool:

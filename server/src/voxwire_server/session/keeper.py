@@ -85,9 +85,14 @@ class Keeper:
         self._new.pop(session.id, None)
 
     async def fence(self, session: Session) -> bool:
-        """Whether this process has a session still, with all that is kept of it by now."""
+        """Whether this process has a session still, with all that is kept of it by now.
+
+        A session that is not kept cannot be taken by another one.
+        """
+        if session.numbered is None or not session.resumable:
+            return True
         try:
-            return not session.resumable or await self._saved(session, behind=False)
+            return await self._saved(session, behind=False)
         except StoreUnreachableError:
             return False
 
@@ -157,7 +162,7 @@ class Keeper:
         return kept
 
     def _packed_if_it_can_be(self, session: Session) -> bytes | None:
-        """What is kept of one of many: one that cannot be packed costs the others nothing."""
+        """None = it cannot be resumed, or packed; that costs the others, and itself, nothing."""
         try:
             return None if session.over else self._packed(session)
         except Exception:
@@ -168,7 +173,7 @@ class Keeper:
         """Write a session now; the store may take a second for it.
 
         Returns:
-            False when it cannot be resumed, or is not this process's any more.
+            False when it cannot be resumed or packed, or is not this process's any more.
 
         Raises:
             StoreUnreachableError: It may be written or not.
@@ -176,7 +181,7 @@ class Keeper:
         return await self._saved(session, behind=True)
 
     async def _saved(self, session: Session, *, behind: bool) -> bool:
-        snapshot = self._packed(session)
+        snapshot = self._packed_if_it_can_be(session)
         return snapshot is not None and await self._save(session, snapshot, behind=behind)
 
     def _packed(self, session: Session) -> bytes | None:

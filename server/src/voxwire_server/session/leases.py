@@ -21,7 +21,8 @@ _FRESH_MS: Final = 100
 _UNKNOWN_MS: Final = 200
 """How old the list of processes is when it is heard anew since somebody names one that is not in
 it: anybody may. He waits until then."""
-_MISSING_BEATS: Final = 3
+_MISSING_MS: Final = 2 * BEAT_MS
+"""How long a process may live that the store has not heard of, milliseconds: it beats meanwhile."""
 
 
 class Leases:
@@ -52,7 +53,7 @@ class Leases:
         self._spawn = spawn
         self.replicas: tuple[Replica, ...] = ()
         """The processes that lived when the store answered last, this one included."""
-        self._missing: dict[str, tuple[Replica, int]] = {}
+        self._missing: dict[str, tuple[Replica, float]] = {}
         self._heard_ms = -math.inf
         self._next_beat: Timer | None = None
         self._beating = asyncio.Lock()
@@ -62,20 +63,21 @@ class Leases:
 
     @property
     def known(self) -> list[Replica]:
-        """The processes that may live: one that the store has not heard of for three beats does
+        """The processes that may live: one that the store has not heard of for two beats' time does
         not. A store that was away itself has not heard of anybody when it comes back.
         """
         return [*self.replicas, *(replica for replica, _ in self._missing.values())]
 
     def _hear(self, replicas: tuple[Replica, ...]) -> None:
-        before = {it.name: (it, 0) for it in self.replicas} | self._missing
+        now_ms = self._clock.now_ms()
+        before = {it.name: (it, now_ms) for it in self.replicas} | self._missing
         names = {it.name for it in replicas}
         self._missing = {
-            name: (replica, num + 1)
-            for name, (replica, num) in before.items()
-            if name not in names and num + 1 < _MISSING_BEATS
+            name: (replica, since_ms)
+            for name, (replica, since_ms) in before.items()
+            if name not in names and now_ms - since_ms < _MISSING_MS
         }
-        self.replicas, self._heard_ms = replicas, self._clock.now_ms()
+        self.replicas, self._heard_ms = replicas, now_ms
 
     @property
     def others_stay(self) -> bool:

@@ -8,7 +8,8 @@ to it what it remembers, and enters its sessions again. Until the mark is a seco
 be claimed, no place be had, and no session be said to be over; whoever comes meanwhile is told that
 the store is unreachable, and comes again.
 
-What only a process knew that has ended is lost with the engine.
+What only a process knew that has ended is lost with the engine; and what one knew that stood still,
+or could not reach the engine, for longer than that second is told too late.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 from voxwire_server.session.redis_scripts import CLAIM, ENTER, MARK, Call, Script
 from voxwire_server.session.store import StoreUnreachableError
+from voxwire_server.session.turning import turning
 
 __all__ = ["SETTLES_MS", "RedisClaims"]
 
@@ -27,6 +29,11 @@ _log = logging.getLogger("voxwire.store")
 SETTLES_MS: Final = 1000
 """How long an engine that is new has to be told what was claimed, milliseconds."""
 _LOOKS_S: Final = 0.4
+_LOOK_S: Final = 0.3
+"""How long one look may take, seconds: a connection to an engine that is gone may never answer, and
+the next one is made to the one that took over."""
+_UNSEEN_S: Final = 1.0
+"""After which time without a look that was answered nothing is claimed."""
 _MOST: Final = 30_000
 """What a process remembers at most; the oldest is forgotten first."""
 _AT_ONCE: Final = 100
@@ -110,8 +117,7 @@ class RedisClaims:
         Raises:
             StoreUnreachableError: The engine may not know yet what it knew before.
         """
-        if not self._mark:
-            await self._look()
+        await self._know()
         self._check()
         beside = "" if self._is_cluster else self._mark_key
         answer = await script.run(key, *args, self._mark, beside=beside)
@@ -127,9 +133,12 @@ class RedisClaims:
             StoreUnreachableError: The engine may not know yet what was claimed.
         """
         key = f"{self._prefix}:{what}"
+        mark = await self._know()
         there: bytes = await self.under_mark(self._claim, key, value, instead_of, until_ms)
         if value != instead_of and there == value:
             self._remember(key, value, until_ms)
+            if self._mark != mark:  # it is another engine meanwhile, which was not told of it
+                self._untold.append(key)
         return there
 
     def _check(self) -> None:
@@ -148,6 +157,12 @@ class RedisClaims:
     def _forget_what_is_over(self) -> None:
         now_ms = time.time() * 1000
         self._mine = {key: it for key, it in self._mine.items() if it[1] > now_ms}
+
+    async def _know(self) -> bytes:
+        """The mark of the engine; it is looked at when none is known."""
+        if not self._mark:
+            await self._look()
+        return self._mark
 
     async def _look(self) -> None:
         """See which engine it is."""
@@ -175,11 +190,18 @@ class RedisClaims:
             self._is_telling = False
 
     async def _look_always(self) -> None:
+        seen_s = time.monotonic()
         while True:
             try:
-                await self._ask(self._look())
+                async with turning(_LOOK_S):
+                    await self._ask(self._look())
+                seen_s = time.monotonic()
                 while self._untold:
                     await self._ask(self._tell_some())
+            except TimeoutError:
+                if time.monotonic() - seen_s > _UNSEEN_S:
+                    self._is_old = False
+                continue
             except StoreUnreachableError:
                 self._is_old = False
             except Exception:

@@ -1,7 +1,7 @@
 """The store of a service of several processes: Redis, Valkey, or what speaks their protocol.
 
-Every script touches one key, so a cluster is as good as one server. Which keys there are, how long
-they live and what they never hold: protocol/spec/cluster.md.
+Every script touches one key, and beside it, where all keys are on one server, that server's mark.
+Which keys there are, how long they live and what they never hold: protocol/spec/cluster.md.
 
 A call that is not answered within 200 ms has failed, and for a second nothing more is asked: those
 who come meanwhile are told so at once. redis-py's own retries are off for the same reason. What is
@@ -14,8 +14,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Final, TypeVar
 
@@ -38,6 +37,7 @@ from voxwire_server.session.store import (
     Saved,
     StoreUnreachableError,
 )
+from voxwire_server.session.turning import turning
 
 __all__ = ["ANSWERS_S", "REPLICA_MS", "RedisStore"]
 
@@ -53,9 +53,6 @@ _BEHIND_S: Final = 1.0
 _TRIES_S: Final = 3.0
 _AT_ONCE: Final = 8
 """What is asked at once; the rest waits. A crowd is not to be taken for an engine that is slow."""
-_SLICES: Final = 10
-"""So often at least the loop turns before an answer is too late: one over a connection that is to
-be made takes about as many turns, and each is long in a process that is busy."""
 _DAYS_S: Final = 2 * 86_400
 
 T = TypeVar("T")
@@ -296,7 +293,7 @@ class RedisStore:
 
     async def _answer(self, work: Coroutine[Any, Any, T], within_s: float) -> T:
         try:
-            async with _turning(within_s):
+            async with turning(within_s):
                 answer = await work
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             self._silent_until_s = self._clock_s() + _PAUSE_S
@@ -310,32 +307,6 @@ class RedisStore:
             self._silent_until_s = 0.0
             _log.warning("the engine answers again")
         return answer
-
-
-@asynccontextmanager
-async def _turning(within_s: float) -> AsyncGenerator[None]:
-    """A timeout for time in which the loop turns: one that stands still, with the answer at hand,
-    says nothing of the engine.
-
-    Raises:
-        TimeoutError: The block has not ended within so many seconds.
-    """
-    loop, left = asyncio.get_running_loop(), _SLICES
-
-    def slice_over() -> None:
-        nonlocal left, timer
-        left -= 1
-        if left:
-            timer = loop.call_later(within_s / _SLICES, slice_over)
-        else:
-            limit.reschedule(loop.time())
-
-    timer = loop.call_later(within_s / _SLICES, slice_over)
-    try:
-        async with asyncio.timeout(None) as limit:
-            yield
-    finally:
-        timer.cancel()
 
 
 def _replica_of(said: bytes) -> Replica:

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from voxwire_protocol import wire
 from voxwire_protocol.clock import ClockSync
+from voxwire_server.playout.heard import STOOD_STILL_MS
 from voxwire_server.ports import ControlChannel, SessionPort
 from voxwire_server.session.limits import Over, SessionLimits
 
@@ -67,6 +68,10 @@ def next_look_ms(rhythm: Rhythm, silent_ms: float | None) -> float:
 class Voice(Protocol):
     """What the heartbeat asks of the bot's voice."""
 
+    def stood_still(self, since_ms: float) -> None:
+        """This process did nothing since then."""
+        ...
+
     def watch(self, last_sign_ms: float) -> None:
         """Look after the listener, who was last heard of on the control channel at that time."""
         ...
@@ -111,7 +116,10 @@ class Watch:
             wait_ms = next_look_ms(self._rhythm, self._silent_ms())
             due_ms = clock.now_ms() + wait_ms
             await asyncio.sleep(wait_ms / 1000)
-            self._look(late_ms=max(0.0, clock.now_ms() - due_ms))
+            late_ms = max(0.0, clock.now_ms() - due_ms)
+            if late_ms > STOOD_STILL_MS:
+                self._voice.stood_still(due_ms)
+            self._look(late_ms)
 
     @property
     def _pings(self) -> bool:
