@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.support.phone_line import KNOWN
+from tests.support.phone_measured import REASON, measured
 from tests.support.phone_socket import PUBLIC
 from tests.support.phone_vendors import FAR_ENDS, PASSWORD, SECRET, TOKEN
 from tests.support.waiting import PATIENT
@@ -63,6 +65,7 @@ async def asked(vendor: str, port: int, folder: Path) -> None:
     assert out.startswith("the bot was heard for ")
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     kinds = [event["type"] for event in events]
+    assert kinds[0] == "began"
     assert kinds.count("clear") >= 2
     assert kinds[-2:] == ["keys", "hung_up"]
     over = next(e for e in events if e["type"] == "spoken" and e["value"] == str(question))
@@ -83,6 +86,13 @@ async def test_a_fake_caller_of_every_vendor_interrupts_asks_and_presses_keys(
         async with asyncio.timeout(10):
             while len(server.registry):
                 await asyncio.sleep(0.02)
+
+
+@pytest.mark.timing(reason=REASON)
+async def test_the_caller_is_where_the_server_believes(tmp_path: Path) -> None:
+    found = await measured("twilio", 40, tmp_path)  # all vendors: test_phone_moments.py
+    print(found)
+    found.check(40)
 
 
 async def test_a_caller_whose_secret_is_another_is_turned_away() -> None:

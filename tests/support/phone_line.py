@@ -302,9 +302,14 @@ class Line:
         phone = self.phone
         if phone.far.stops:
             phone.say(phone.far.stop(phone.call_id, phone.stream))
+            phone.stop()
         else:
-            self._up.send({"type": "websocket.disconnect", "code": 1000})
-        phone.stop()
+            self.close(1000)
+
+    def close(self, code: int) -> None:
+        """The vendor closes the stream."""
+        self._up.send({"type": "websocket.disconnect", "code": code})
+        self.phone.stop()
 
     def cut(self) -> None:
         """The connection is lost."""

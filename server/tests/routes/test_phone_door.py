@@ -1,9 +1,12 @@
 """Who may bring a call: signatures and tickets, once each; and how calls end. In virtual time."""
 
+import asyncio
 import base64
+import gc
 import json
 import random
 import string
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qsl
@@ -276,6 +279,27 @@ async def test_who_says_something_else_is_turned_away(time: VirtualTime) -> None
         assert await turned_away(line, time) == FORBIDDEN
 
 
+@in_virtual_time
+async def test_of_a_burst_from_one_address_eight_are_waited_for_at_a_time(
+    time: VirtualTime,
+) -> None:
+    async with board(time) as made:
+        lines: list[tuple[Line, dict[str, str]]] = []
+        for _ in range(9):
+            line, answered = await ringing(made)
+            url, sent = answered.opens
+            line.open(url)
+            lines.append((line, sent))
+        await time.advance(10)
+        assert [line.status for line, _ in lines] == [*[None] * 8, 429]
+        for line, sent in lines[:8]:
+            line.phone.dial(sent)
+        await time.advance(10)
+        assert made.sessions == 8
+        await made.exchange.call("twilio")
+        assert made.sessions == 9
+
+
 # calls
 
 
@@ -376,6 +400,31 @@ async def test_a_call_ends(
             assert line.closed == (1000, "session ended")
 
 
+CLOSES = {1000: "CLIENT", 1001: "CLIENT", 1005: "CLIENT", 1006: "ERROR", 1011: "ERROR"}
+"""How a call ends whose stream is closed like that, without a word before: as it ends that the
+vendor has ended, or as one that was lost (RFC 6455 §7.4.1)."""
+
+
+@VENDORS
+@pytest.mark.parametrize("code", CLOSES)
+@in_virtual_time
+async def test_a_stream_that_is_dropped_ends_as_the_vendor_means_it(
+    time: VirtualTime, vendor: str, code: int
+) -> None:
+    async with board(time) as made:
+        line = await made.exchange.call(vendor, delay_ms=40)
+        told: list[wire.Envelope] = []
+        line.live.outlet.tell(told.append)
+        await time.advance(500)
+        made.bots[0].say(2000)
+        await time.advance(500)
+        line.close(code)
+        await time.advance(100)
+        assert made.sessions == 0
+        [ended] = [e.session_ended for e in told if e.WhichOneof("payload") == "session_ended"]
+        assert wire.EndReason.Name(ended.reason) == f"END_REASON_{CLOSES[code]}"
+
+
 @in_virtual_time
 async def test_a_vendor_that_falls_silent_is_gone(time: VirtualTime) -> None:
     async with board(time) as made:
@@ -422,9 +471,12 @@ async def test_two_calls_at_once_hear_their_own_bots(time: VirtualTime, vendor: 
 @in_virtual_time
 async def test_a_hundred_calls_leave_nothing_behind(time: VirtualTime) -> None:
     names = list(FAR_ENDS)
+    sessions: list[weakref.ref[Session]] = []
     async with board(time) as made:
+        before = asyncio.all_tasks()
         for number in range(100):
             line = await made.exchange.call(names[number % 5], delay_ms=10)
+            sessions.append(weakref.ref(line.live))
             await time.advance(100)
             made.bots[-1].say(500)
             await time.advance(100)
@@ -433,6 +485,13 @@ async def test_a_hundred_calls_leave_nothing_behind(time: VirtualTime) -> None:
             assert made.sessions == 0
             assert line.served is not None
             await line.served
+        del line
+        made.bots.clear()
+        made.exchange.lines.clear()
+        await time.advance(120_000)  # a line's own timers, too
+        assert asyncio.all_tasks() - before == set()
+        gc.collect()
+        assert sum(session() is not None for session in sessions) == 0
 
 
 # calls that began here, and calls that go on elsewhere
@@ -455,6 +514,30 @@ async def test_of_a_call_that_began_here_who_is_called_is_the_user(
         assert facts.phone is not None
         assert facts.phone.outgoing
         assert "outgoing" not in facts.phone.parameters
+
+
+@pytest.mark.parametrize(
+    ("direction", "user"),
+    [
+        ("incoming", "tel:+15550100"),
+        ("outbound-dial", "tel:+15550199"),
+        ("outbound-api", "tel:+15550199"),
+    ],
+)
+@in_virtual_time
+async def test_exotel_says_itself_that_a_call_began_here(
+    time: VirtualTime, direction: str, user: str
+) -> None:
+    async with board(time) as made:
+        answered = await made.exchange.ring("exotel", query=f"bot=b&Direction={direction}")
+        url, sent = answered.opens
+        line = made.exchange.line("exotel", answered.call_id)
+        line.open(url)
+        line.phone.dial(sent)
+        await time.advance(100)
+        facts = made.bots[0].session.facts
+        assert facts.phone is not None
+        assert (facts.user, facts.phone.outgoing) == (user, direction != "incoming")
 
 
 @in_virtual_time

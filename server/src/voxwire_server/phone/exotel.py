@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -54,7 +55,8 @@ class Exotel(WebhookVendor):
         if not self._known.has(webhook.headers.get("authorization", ""), webhook.address):
             raise vendor.ForgedError("neither a password nor an address of VOXWIRE_PHONE_EXOTEL")
         form = dict(reading.form_of(urlsplit(webhook.url).query.encode(errors="replace")))
-        return self.call_of(form, form.get("CallSid", "").encode())
+        ringing = self.call_of(form, form.get("CallSid", "").encode())
+        return replace(ringing, outgoing=form.get("Direction", "").startswith("outbound"))
 
     def answer(self, url: str, ringing: vendor.Ringing, sent: Mapping[str, str]) -> vendor.Document:
         pairs = list(sent.items())[:_MAX_PAIRS]

@@ -77,6 +77,8 @@ class Ringing:
         proof: What is good once; empty = nothing of the request is.
         proof_s: How long it has to be remembered, seconds: what says when it was signed is no good
             any more before.
+        outgoing: Whether the vendor says that the call began here; most do not, and the webhook's
+            URL says so.
     """
 
     call_id: str
@@ -84,6 +86,7 @@ class Ringing:
     called: str = ""
     proof: bytes = field(default=b"", repr=False)
     proof_s: int = DAY_S
+    outgoing: bool = False
 
 
 class Document(NamedTuple):

@@ -145,7 +145,7 @@ class PhoneDoor:
         forward = self._forward(vendor, query.pop(TRANSFER, ""))
         if forward is not None:
             return Response(forward.text, media_type=forward.media_type, headers=NO_STORE)
-        outgoing = bool(query.pop(OUTGOING, ""))
+        outgoing = bool(query.pop(OUTGOING, "")) or ringing.outgoing
         admission = Admission("", 0, ringing, query.pop("bot", ""), outgoing)
         ticket = self._ticket_of(vendor, admission, request.scope)
         refused = self._directory.doorkeeper.refusal_of(ticket)
