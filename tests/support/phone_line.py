@@ -73,14 +73,17 @@ class Exchange:
     Args:
         clock: The clock to run by.
         house: The bots.
-        settings: Of the server.
+        strangers: How many of one address may be no vendor: ``5/minute``; empty = any number.
+        settings: Of the process and its server.
 
     Attributes:
         now_s: The wall clock.
         rest: What is asked of the vendors.
     """
 
-    def __init__(self, clock: Clock, *, house: House | None = None, **settings: Any) -> None:
+    def __init__(
+        self, clock: Clock, *, house: House | None = None, strangers: str = "", **settings: Any
+    ) -> None:
         self.clock = clock
         self.now_s = NOW_S
         self.rest = Rest()
@@ -99,7 +102,7 @@ class Exchange:
             public=public,
             tickets=Tickets(b"a secret of all processes"),
             exchange=self.rest.exchange(clock, lambda: self.now_s),
-            starts=StartRates(now_ms=clock.now_ms),
+            starts=StartRates(per_address=strangers, now_ms=clock.now_ms),
             start_timeout_ms=5000,
             dead_after_ms=5000,
             now_s=lambda: self.now_s,

@@ -113,6 +113,7 @@ def test_exotel_is_known_by_its_password_or_its_addresses() -> None:
         ("192.0.2.0/24,2001:db8::/32", "2001:db8::1", True),
         ("192.0.2.0/24", "198.51.100.1", False),
         ("192.0.2.0/24", "", False),
+        ("192.0.2.0/24", "::ffff:192.0.2.9", True),  # of a listener for both
         ("a:b", "192.0.2.9", False),
     ):
         [exotel] = vendors_of(Settings(public_url=PUBLIC, phone_exotel=known))
@@ -189,6 +190,7 @@ def test_another_jwt_opens_nothing(token: str) -> None:
         ({"phone_telnyx_key": "AAAA"}, "VOXWIRE_PHONE_TELNYX_KEY cannot be used"),
         ({"phone_exotel": "nobody"}, "VOXWIRE_PHONE_EXOTEL cannot be used"),
         ({"phone_exotel": "a:b, 10.0.0.0/99"}, "VOXWIRE_PHONE_EXOTEL cannot be used"),
+        ({"phone_exotel": "a:b, 2001:db8::5/32"}, "that network is 2001:db8::/32"),
         ({"phone_twilio_token": "t", "public_url": ""}, "calls by twilio need VOXWIRE_PUBLIC_URL"),
     ],
 )
@@ -239,8 +241,8 @@ def test_each_message_of_the_far_end_is_read(name: str) -> None:
 @ALL
 def test_each_message_is_one_that_the_far_end_understands(name: str) -> None:
     dialect, far = begun(name), FAR_ENDS[name]
-    pcm = (500 * np.ones(16_000 * 200 // 1000)).astype("<i2")
-    kind, heard = far.understand(dialect.media(dialect.encoding.encode(pcm[:320].tobytes())), "S-1")
+    piece = np.full(dialect.encoding.sample_rate * dialect.block_ms // 1000, 500, "<i2")
+    kind, heard = far.understand(dialect.media(dialect.encoding.encode(piece.tobytes())), "S-1")
     assert kind == "sound"
     assert np.abs(heard.astype(int) - 500).max() <= 20
     assert far.understand(dialect.mark("0.7"), "S-1") == ("mark", "0.7")

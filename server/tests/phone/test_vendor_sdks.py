@@ -42,12 +42,28 @@ def test_twilio(query: str) -> None:
 def test_plivo(query: str) -> None:
     library: Any = import_module("plivo.utils.signature_v3")
     webhook = announced("plivo", query)
-    form = {"CallUUID": "C-1", "From": CALLER, "To": CALLED, "Direction": "inbound"}
+    form = {"CallUUID": "C-1", "From": CALLER[1:], "To": CALLED[1:], "Direction": "inbound"}
     signature = webhook.headers["x-plivo-signature-v3"]
     nonce = webhook.headers["x-plivo-signature-v3-nonce"]
     for url, is_good in ((webhook.url, True), (f"{webhook.url}1", False)):
         given = ("POST", url, nonce, TOKEN, signature, dict(form))
         assert library.validate_v3_signature(*given) is is_good
+
+
+@QUERIES
+def test_plivo_signs_the_upgrade_as_well(query: str) -> None:
+    library: Any = import_module("plivo.utils.signature_v3")
+    stream = f"{PUBLIC.replace('https', 'wss')}/phone/plivo/media{query}"
+    signed = library.construct_get_url(stream, {}).decode()
+    signature = library.get_signature_v3(TOKEN.encode(), signed, b"a nonce").decode()
+    given = {"x-plivo-signature-v3": signature, "x-plivo-signature-v3-nonce": "a nonce"}
+    plivo = VENDORS["plivo"]
+    assert plivo.may_open(stream, given)
+    assert plivo.may_open(stream, FAR_ENDS["plivo"].head(stream))
+    assert plivo.may_open(stream, {})  # where it is not configured
+    assert not plivo.may_open(f"{stream}1", given)
+    assert not plivo.may_open(stream, {**given, "x-plivo-signature-v3-nonce": "another"})
+    assert not plivo.may_open(stream, {"x-plivo-signature-v3": signature})
 
 
 def test_vonage() -> None:

@@ -27,7 +27,7 @@ class ExotelDialect(EventDialect):
     """One stream: 16-bit samples at 8 kHz both ways, in pieces of 3200 bytes."""
 
     encoding = hears = L16_8000
-    block_ms, unit_bytes, stream_name = 200, 320, "stream_sid"
+    block_ms, unit_bytes, stream_name = 200, 3200, "stream_sid"  # of less the sound is bad
 
     def start(self, said: dict[str, Any], start: dict[str, Any]) -> vendor.Started:
         call_id, parameters = reading.text_of(start, "call_sid"), "custom_parameters"

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jwt.types import Options
 
 __all__ = [
+    "PLIVO",
     "Known",
     "as_signed",
     "check_fresh",
@@ -28,10 +29,14 @@ __all__ = [
     "is_signed",
     "payload_of",
     "plivo",
+    "plivo_nonce",
     "twilio",
 ]
 
 _PORTS: Final = {"https": 443, "wss": 443, "http": 80, "ws": 80}
+
+PLIVO: Final = "x-plivo-signature-v3"
+"""Header of Plivo's signatures: one, or several with commas."""
 
 Fields = Iterable[tuple[str, str]]
 
@@ -81,6 +86,16 @@ def plivo(token: str, url: str, fields: Fields, nonce: str) -> str:
     return base64.b64encode(digest).decode()
 
 
+def plivo_nonce(
+    tokens: Iterable[str], url: str, headers: Mapping[str, str], fields: Fields
+) -> str:
+    """The nonce of a request that Plivo has signed with one of the tokens; empty = it has not."""
+    pairs, nonce = list(fields), headers.get(f"{PLIVO}-nonce", "")
+    given = map(str.strip, headers.get(PLIVO, "").split(","))
+    good = [plivo(token, each, pairs, nonce) for token in tokens for each in as_signed(url)]
+    return nonce if is_one_of(given, good) else ""
+
+
 class Known:
     """Who is known by a password or an address.
 
@@ -96,11 +111,15 @@ class Known:
         self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
         for entry in entries:
             try:
-                self._networks.append(ipaddress.ip_network(entry))
+                network = ipaddress.ip_network(entry, strict=False)
             except ValueError:
                 if not all(entry.partition(":")):
                     raise ValueError("neither user:password nor an address") from None
                 self._basic.append(f"Basic {base64.b64encode(entry.encode()).decode()}")
+                continue
+            if ipaddress.ip_interface(entry).ip != network.network_address:
+                raise ValueError(f"that network is {network}")
+            self._networks.append(network)
         if not (self._basic or self._networks):
             raise ValueError("neither user:password nor an address")
 
@@ -112,6 +131,7 @@ class Known:
             found = ipaddress.ip_address(address)
         except ValueError:
             return False
+        found = getattr(found, "ipv4_mapped", None) or found
         return any(found in network for network in self._networks)
 
 
@@ -164,10 +184,8 @@ def payload_of(
 
 
 def _claims_of(token: str, secrets: Iterable[str]) -> dict[str, Any]:
-    lenient: Options = {
-        "verify_iat": False,
-        "verify_aud": False,
-    }  # its age is looked at by check_fresh
+    # its age is looked at by check_fresh
+    lenient: Options = {"verify_iat": False, "verify_aud": False}
     for secret in secrets:
         try:
             return jwt.decode(token, secret, algorithms=["HS256"], options=lenient)

@@ -54,7 +54,7 @@ class Webhook(NamedTuple):
     Attributes:
         method: ``GET`` or ``POST``.
         url: As the vendor knows it, with its query.
-        headers: By their names in lower case; the last one counts.
+        headers: By their names in lower case.
         body: At most 32 KB.
         address: Where it comes from, behind our proxies.
     """

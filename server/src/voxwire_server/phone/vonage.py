@@ -53,7 +53,7 @@ class Vonage(WebhookVendor):
 
     name, speaks, body_type = "vonage", VonageDialect, vendor.JSON
     methods: tuple[str, ...] = ("GET", "POST")
-    fields = ("uuid", "from", "to")
+    fields, bare_numbers = ("uuid", "from", "to"), True
     own_query = frozenset({*fields, "conversation_uuid", "region_url", "endpoint_type"})
 
     def __init__(self, secrets: Iterable[str]) -> None:

@@ -37,7 +37,9 @@ class Phone:
 
     @property
     def caller(self) -> str:
-        """Number or address of who calls; empty = it was withheld."""
+        """Number or address of who calls; empty = it was withheld. It is a claim: numbers are
+        forged.
+        """
         return self._call.caller
 
     @property

@@ -12,7 +12,7 @@ from voxwire_server.control.none import NoChannel
 from voxwire_server.lifecycle import Event
 from voxwire_server.media.phone import PhonePath
 from voxwire_server.phone.order import Order
-from voxwire_server.phone.vendor import Audio, Dialect, Keys, Mark, Stopped, WireError
+from voxwire_server.phone.vendor import Audio, Dialect, Keys, Mark, Said, Stopped, WireError
 from voxwire_server.ports import ControlChannel
 from voxwire_server.routes.entrance import Receive, Send
 from voxwire_server.routes.sockets import SocketControl
@@ -44,14 +44,12 @@ class PhoneArrival:
 
     Attributes:
         link: What writes to the vendor.
-        bad: Messages that were none of the vendor's, and were left out.
     """
 
     def __init__(
         self, send: Send, socket: SocketControl, dialect: Dialect, *, dead_after_ms: int
     ) -> None:
         self.link = ControlLink(send, abort=socket.abort)
-        self.bad = 0
         self._ping = socket.ping
         self._dialect = dialect
         self._dead_after_ms = dead_after_ms
@@ -93,19 +91,26 @@ class PhoneArrival:
 
     # the vendor's messages
 
-    def receive(self, message: str | bytes) -> None:
-        """Take one message. Never raises: one that is none of the vendor's is left out."""
+    def receive(self, message: str | bytes) -> float:
+        """Take one message. Never raises: one that is none of the vendor's is left out.
+
+        Returns:
+            How long to wait before the next one is read, milliseconds.
+        """
         session, path = self._session, self._path
         if session is None or path is None:
-            return
+            return 0.0
         self._alive_at_ms = session.now_ms()
+        intake = session.intake
         try:
-            said = self._dialect.decode(message)
+            self._take(self._dialect.decode(message), session, path)
         except WireError as error:
-            self.bad += 1
-            if self.bad == 1:
+            intake.dropped.bad += 1
+            if intake.dropped.bad == 1:
                 _log.warning("a message is left out: %s", error, extra={"session": session.id})
-            return
+        return intake.hold_back(len(message), self._alive_at_ms, reliable=False)
+
+    def _take(self, said: Said | None, session: Session, path: PhonePath) -> None:
         match said:
             case Audio(data, number):
                 for piece in self._order.take(data, number):
@@ -181,8 +186,10 @@ async def _read(call: PhoneArrival, receive: Receive) -> int:
         event = await receive()
         if event["type"] == "websocket.disconnect":
             return int(event.get("code") or _LOST)
-        call.receive(data_of(event))
-        if number % _MESSAGES_A_TURN == 0:
+        wait_ms = call.receive(data_of(event))
+        if wait_ms:
+            await asyncio.sleep(wait_ms / 1000)
+        elif number % _MESSAGES_A_TURN == 0:
             await asyncio.sleep(0)
     return _LOST
 

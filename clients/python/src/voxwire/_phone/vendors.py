@@ -39,13 +39,16 @@ __all__ = [
 
 
 def plivo_signature(token: str, url: str, form: dict[str, str], nonce: str) -> str:
-    """Version 3 of a POST: address, sorted query, sorted fields, nonce."""
+    """Version 3: address, sorted query, sorted fields, nonce; without fields it is a GET's."""
     parts = urlsplit(url)
     pairs = sorted(parse_qsl(parts.query, keep_blank_values=True))
     query = "&".join("=".join(pair) for pair in pairs)
     fields = "".join(name + form[name] for name in sorted(form))
     address = f"{parts.scheme}://{parts.netloc}{parts.path}"
-    signed = f"{address}?{query}.{fields}.{nonce}" if query else f"{address}?{fields}.{nonce}"
+    if form:
+        signed = f"{address}?{query}.{fields}.{nonce}" if query else f"{address}?{fields}.{nonce}"
+    else:
+        signed = f"{address}?{query}.{nonce}" if query else f"{address}.{nonce}"
     return coded(hmac.new(token.encode(), signed.encode(), hashlib.sha256).digest())
 
 
@@ -139,8 +142,8 @@ class Plivo(FarEnd):
     sends_cleared = sends_idle = stops = False
 
     def announce(self, url: str, call_id: str, now_s: float) -> Announced:
-        form = {"CallUUID": call_id, "From": self.parties.caller, "To": self.parties.called}
-        form["Direction"] = "inbound"
+        form = {"CallUUID": call_id, "Direction": "inbound"}
+        form |= {"From": _bare(self.parties.caller), "To": _bare(self.parties.called)}
         nonce = f"{call_id}{int(now_s)}"
         signature = plivo_signature(self.secret, url, form, nonce)
         headers = {"x-plivo-signature-v3": signature, "x-plivo-signature-v3-nonce": nonce}
@@ -158,10 +161,13 @@ class Plivo(FarEnd):
         must(len(headers) <= 512, "extraHeaders of more than 512 bytes")
         must(bool(re.fullmatch("[A-Za-z0-9=,]*", headers)), "extraHeaders: letters and digits only")
         pairs = [pair.partition("=") for pair in headers.split(",")]
+        must(answer.endswith("</Stream><Hangup/></Response>"), "nothing ends the call")
         return unescape(url), {name: value for name, _, value in pairs}
 
     def head(self, url: str) -> dict[str, str]:
-        return {}
+        nonce = f"ws{len(url)}"
+        signature = plivo_signature(self.secret, url, {}, nonce)
+        return {"x-plivo-signature-v3": signature, "x-plivo-signature-v3-nonce": nonce}
 
     def begins(self, call_id: str, stream: str, sent: dict[str, str]) -> list[str]:
         form = {"encoding": "audio/x-mulaw", "sampleRate": 8000}
@@ -272,6 +278,7 @@ class Exotel(FarEnd):
         if said["event"] == "media":
             size = len(decoded(said["media"]["payload"]))
             must(size % 320 == 0, "a piece that is no multiple of 320 bytes")
+            must(size >= 3200, "a piece of less than 3.2 KB")
             must(size <= 100_000, "a piece of more than 100 KB")
         return super().understand(json.dumps(said | {"streamSid": stream}), stream)
 
@@ -294,7 +301,7 @@ class Vonage(FarEnd):
         return _read_plain(data)
 
     def announce(self, url: str, call_id: str, now_s: float) -> Announced:
-        said = {"from": self.parties.caller, "to": self.parties.called}
+        said = {"from": _bare(self.parties.caller), "to": _bare(self.parties.called)}
         said |= {"uuid": call_id, "conversation_uuid": f"CON-{call_id}"}
         body = json.dumps(said, separators=(",", ":")).encode()
         headers = {"authorization": f"Bearer {self.signed(body, call_id, now_s, self.secret)}"}
@@ -344,6 +351,11 @@ class Vonage(FarEnd):
             return "mark", str(said["payload"]["name"])
         must(said == {"action": "clear"}, str(said["action"]))
         return "clear", None
+
+
+def _bare(number: str) -> str:
+    """A number as some write it."""
+    return number.removeprefix("+")
 
 
 def _part(data: bytes) -> bytes:

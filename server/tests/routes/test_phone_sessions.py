@@ -1,306 +1,22 @@
-"""Who may bring a call: signatures and tickets, once each; and how calls end. In virtual time."""
+"""Calls: what their bots know, how they end, where they go on. In virtual time."""
 
 import asyncio
-import base64
 import gc
-import json
 import random
-import string
 import weakref
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from urllib.parse import parse_qsl
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from tests.support.front_door import House
+from tests.support.phone_board import VENDORS, board
 from tests.support.phone_clicks import ClickingBot
-from tests.support.phone_line import WSS, Answered, Exchange, Line
-from tests.support.phone_vendors import FAR_ENDS, Announced, Vonage, twilio_signature
+from tests.support.phone_line import Line
+from tests.support.phone_vendors import FAR_ENDS
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.session.session import Session
-
-FORBIDDEN = 4000 + wire.ErrorCode.ERROR_CODE_FORBIDDEN
-TIMEOUT = 4000 + wire.ErrorCode.ERROR_CODE_TIMEOUT
-STREAM = f"{WSS}/phone/twilio/media"
-
-
-class Board:
-    """An exchange, its bots, and what they are told."""
-
-    def __init__(self, time: VirtualTime, **settings: object) -> None:
-        self.bots: list[ClickingBot] = []
-        self.exchange = Exchange(time, house=House(self._run), **settings)
-
-    async def _run(self, session: Session) -> None:
-        self.bots.append(ClickingBot(session))
-        await self.bots[-1].run()
-
-    @property
-    def sessions(self) -> int:
-        return len(self.exchange.process.sessions)
-
-
-@asynccontextmanager
-async def board(time: VirtualTime, **settings: object) -> AsyncIterator[Board]:
-    """A switchboard; at its end nothing is left."""
-    made = Board(time, **settings)
-    yield made
-    await made.exchange.close()
-    assert made.sessions == 0
-
-
-async def turned_away(line: Line, time: VirtualTime) -> int:
-    """Code that the line was closed with."""
-    await time.advance(10)
-    assert line.closed is not None
-    assert line.exchange.process.sessions == []
-    return line.closed[0]
-
-
-# webhooks
-
-VENDORS = pytest.mark.parametrize("vendor", FAR_ENDS)
-
-
-def unsigned(webhook: Announced, made: Board) -> None:
-    webhook.headers = {k: v for k, v in webhook.headers.items() if k == "content-type"}
-
-
-def of_another_call(webhook: Announced, made: Board) -> None:
-    webhook.body = webhook.body.replace(b"15550100", b"15550101")
-
-
-def for_another_url(webhook: Announced, made: Board) -> None:
-    webhook.query = webhook.query.replace("bot=a", "bot=b")
-
-
-def too_old(webhook: Announced, made: Board) -> None:
-    made.exchange.now_s += 301
-
-
-def of_the_future(webhook: Announced, made: Board) -> None:
-    made.exchange.now_s -= 301
-
-
-FORGERIES: dict[Callable[[Announced, Board], None], set[str]] = {
-    unsigned: set(FAR_ENDS),
-    of_another_call: set(FAR_ENDS) - {"exotel"},  # which signs nothing
-    for_another_url: {"twilio", "plivo"},  # the others do not sign it
-    too_old: {"telnyx", "vonage"},
-    of_the_future: {"telnyx", "vonage"},
-}
-
-
-@pytest.mark.parametrize(
-    ("vendor", "forge"), [(v, f) for f, vendors in FORGERIES.items() for v in sorted(vendors)]
-)
-@in_virtual_time
-async def test_a_webhook_that_is_not_the_vendors_opens_nothing(
-    time: VirtualTime, vendor: str, forge: Callable[[Announced, Board], None]
-) -> None:
-    async with board(time) as made:
-        webhook = made.exchange.announced(vendor)
-        forge(webhook, made)
-        answered = await made.exchange.request(f"/phone/{vendor}", webhook)
-        assert (answered.status, "ticket" in answered.text) == (403, False)
-        assert (await made.exchange.ring(vendor)).ticket
-
-
-@in_virtual_time
-async def test_those_who_are_no_vendor_are_counted_and_told_nothing(time: VirtualTime) -> None:
-    async with board(time) as made:
-        for _ in range(20):
-            answered = await made.exchange.ring("twilio", headers={})
-            assert answered.status == 403
-            assert "signed" not in answered.text
-
-
-@in_virtual_time
-async def test_a_host_that_a_proxy_or_a_liar_names_is_not_what_is_signed(time: VirtualTime) -> None:
-    async with board(time) as made:
-        webhook = made.exchange.announced("twilio")
-        webhook.headers["host"] = "10.0.0.1:7860"
-        assert (await made.exchange.request("/phone/twilio", webhook)).status == 200
-
-
-@VENDORS
-@in_virtual_time
-async def test_a_webhook_counts_once(time: VirtualTime, vendor: str) -> None:
-    async with board(time) as made:
-        webhook = made.exchange.announced(vendor)
-        assert (await made.exchange.request(f"/phone/{vendor}", webhook)).status == 200
-        await time.advance(200_000)
-        assert (await made.exchange.request(f"/phone/{vendor}", webhook)).status == 403
-        assert (await made.exchange.ring(vendor)).status == 200
-
-
-@in_virtual_time
-async def test_a_signature_that_is_written_otherwise_does_not_count_again(
-    time: VirtualTime,
-) -> None:
-    async with board(time) as made:
-        webhook = made.exchange.announced("telnyx")
-        assert (await made.exchange.request("/phone/telnyx", webhook)).status == 200
-        given = webhook.headers["telnyx-signature-ed25519"]  # four bits of its end say nothing
-        letters = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
-        other = f"{given[:-3]}{letters[letters.index(given[-3]) ^ 1]}=="
-        assert other != given
-        assert base64.b64decode(other) == base64.b64decode(given)
-        webhook.headers["telnyx-signature-ed25519"] = other
-        assert (await made.exchange.request("/phone/telnyx", webhook)).status == 403
-
-
-@in_virtual_time
-async def test_a_body_is_a_form_of_32_kb_at_most(time: VirtualTime) -> None:
-    async with board(time) as made:
-        assert (await made.exchange.ring("twilio", body=b"a=" + b"x" * 33_000)).status == 413
-        headers = {"content-type": "application/json"}
-        assert (await made.exchange.ring("twilio", headers=headers, body=b"{}")).status == 415
-        assert (await made.exchange.ring("twilio", method="GET")).status == 405
-
-
-@VENDORS
-@in_virtual_time
-async def test_a_full_server_and_a_bot_that_is_not_there_are_busy(
-    time: VirtualTime, vendor: str
-) -> None:
-    async with board(time, max_sessions=1) as made:
-        await made.exchange.call(vendor)
-        answered = await made.exchange.ring(vendor)
-        assert (answered.status, answered.ticket) == (200, "")
-    async with board(time) as made:
-        answered = await made.exchange.ring(vendor, query="bot=nobody")
-        assert (answered.status, answered.ticket) == (200, "")
-        assert "nobody" not in answered.text
-
-
-@in_virtual_time
-async def test_vonage_may_ask_by_get_as_well(time: VirtualTime) -> None:
-    async with board(time) as made:
-        query = "bot=b&shop=12&from=%2B15550100&to=%2B15550199&uuid=C-7&conversation_uuid=CON-7"
-        said = json.dumps(dict(parse_qsl(query)), separators=(",", ":")).encode()
-        token = Vonage.signed(said, "C-7", made.exchange.now_s)
-        webhook = Announced("GET", query, {"authorization": f"Bearer {token}"})
-        answered = await made.exchange.request("/phone/vonage", webhook)
-        answered.vendor = "vonage"
-        assert answered.status == 200
-        _, sent = answered.opens
-        assert sent.keys() == {"ticket", "shop", "call"}
-        assert (sent["shop"], sent["call"]) == ("12", "C-7")
-        assert (await made.exchange.request("/phone/vonage", webhook)).status == 403
-
-
-# streams
-
-
-async def ringing(made: Board, vendor: str = "twilio") -> tuple[Line, Answered]:
-    """A line of a call that was announced, and what its webhook was answered."""
-    answered = await made.exchange.ring(vendor)
-    return made.exchange.line(vendor, answered.call_id), answered
-
-
-@in_virtual_time
-async def test_a_stream_that_is_not_signed_is_not_even_accepted(time: VirtualTime) -> None:
-    async with board(time) as made:
-        for headers in ({}, {"x-twilio-signature": twilio_signature("another", STREAM)}):
-            line, answered = await ringing(made)
-            assert answered.opens[0] == STREAM
-            line.open(STREAM, headers)
-            await time.advance(10)
-            assert (line.status, line.closed, made.sessions) == (403, None, 0)
-
-
-@VENDORS
-@in_virtual_time
-async def test_a_ticket_opens_one_stream(time: VirtualTime, vendor: str) -> None:
-    async with board(time) as made:
-        line, answered = await ringing(made, vendor)
-        url, sent = answered.opens
-        line.open(url)
-        line.phone.dial(sent)
-        await time.advance(10)
-        assert made.sessions == 1
-        again = made.exchange.line(vendor, answered.call_id)
-        again.open(url)
-        again.phone.dial(sent)
-        await time.advance(10)
-        assert again.closed is not None
-        assert (again.closed[0], made.sessions) == (FORBIDDEN, 1)
-
-
-@VENDORS
-@pytest.mark.parametrize("how", ["another call's", "none", "changed", "old"])
-@in_virtual_time
-async def test_another_ticket_opens_none(time: VirtualTime, vendor: str, how: str) -> None:
-    async with board(time) as made:
-        line, answered = await ringing(made, vendor)
-        url, sent = answered.opens
-        ticket = answered.ticket
-        if how == "another call's":
-            sent["ticket"] = (await made.exchange.ring(vendor)).ticket
-        elif how == "none":
-            del sent["ticket"]
-        elif how == "changed":
-            sent["ticket"] = ("A" if ticket[0] == "B" else "B") + ticket[1:]
-        else:
-            made.exchange.now_s += 61
-        line.open(url.partition("?")[0])
-        line.phone.dial(sent)
-        assert await turned_away(line, time) == FORBIDDEN
-
-
-@in_virtual_time
-async def test_who_says_nothing_is_not_waited_for(time: VirtualTime) -> None:
-    async with board(time) as made:
-        line, _ = await ringing(made)
-        line.open(STREAM)
-        await time.advance(4990)
-        assert line.closed is None
-        await time.advance(10)
-        assert await turned_away(line, time) == TIMEOUT
-
-
-@in_virtual_time
-async def test_who_says_something_else_is_turned_away(time: VirtualTime) -> None:
-    async with board(time) as made:
-        for message in ("hello", b"\xff", '{"event": "start"}'):
-            line, _ = await ringing(made)
-            line.open(STREAM)
-            line.say(message)
-            assert await turned_away(line, time) == FORBIDDEN
-        line, _ = await ringing(made)
-        line.open(STREAM)
-        for _ in range(8):
-            line.say('{"event": "connected"}')
-        assert await turned_away(line, time) == FORBIDDEN
-
-
-@in_virtual_time
-async def test_of_a_burst_from_one_address_eight_are_waited_for_at_a_time(
-    time: VirtualTime,
-) -> None:
-    async with board(time) as made:
-        lines: list[tuple[Line, dict[str, str]]] = []
-        for _ in range(9):
-            line, answered = await ringing(made)
-            url, sent = answered.opens
-            line.open(url)
-            lines.append((line, sent))
-        await time.advance(10)
-        assert [line.status for line, _ in lines] == [*[None] * 8, 429]
-        for line, sent in lines[:8]:
-            line.phone.dial(sent)
-        await time.advance(10)
-        assert made.sessions == 8
-        await made.exchange.call("twilio")
-        assert made.sessions == 9
-
-
-# calls
 
 
 @VENDORS
@@ -578,6 +294,20 @@ async def test_plivo_asks_to_whom_and_is_told_that_for_nobody_else(time: Virtual
 
 
 # bad frames
+
+
+@in_virtual_time
+async def test_a_flood_is_held_back_and_ends_nothing(time: VirtualTime) -> None:
+    async with board(time) as made:
+        line = await made.exchange.call()
+        await time.advance(500)
+        for _ in range(10_000):
+            line.say('{"event": "x"}')
+        line.phone.press("5")
+        await time.advance(5000)
+        assert made.bots[0].digits == ""  # TCP holds the vendor back
+        await time.advance(10_000)
+        assert (made.bots[0].digits, made.sessions) == ("5", 1)
 
 
 @in_virtual_time
