@@ -10,7 +10,7 @@ from tests.walks.trace import Walk
 ROOT = Path(__file__).parents[2]
 
 VISITED = {
-    "a Hello, until its Welcome": 112,
+    "a Hello, until its Welcome": 113,
     PATH: 35,
     BLOCK: 16,
     "a word, synthesiser to wire": 42,
@@ -22,7 +22,8 @@ is among them, so there is room for a few more than a quiet one counts. What a c
 files stands in each Welcome: two more, when its socket is back. What a day may cost is looked at
 when a session begins (three files) and noted when something is sent (three), who may come is asked
 (two), and a Hello passes the places, the pace of starts and the waiting room (four). Where a
-session is, and whether another process has it, is asked as well (four)."""
+session is, and whether another process has it, is asked as well (four), and how much of the user's
+voice is on its way through the pipeline is counted from its first block on (one)."""
 
 BLOCK_CHAIN = 8
 PATH_CHAIN = 4
