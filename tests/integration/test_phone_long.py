@@ -1,4 +1,4 @@
-"""Whole calls of every vendor at length, on real sockets; and a hundred that leave nothing behind."""
+"""Whole calls of every vendor at length on real sockets; and a hundred that leave nothing."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ async def test_a_hundred_calls_on_real_sockets_leave_nothing_behind() -> None:
         async def calls(vendor: str, number: int) -> None:
             for _ in range(number):
                 async with dialled(server.port, vendor=vendor) as phone:
-                    await until(lambda: len(phone.heard) > phone.far.rate // 2)  # noqa: B023
+                    await until(lambda: len(phone.heard) > phone.far.rate // 2)
 
         async def round_of(number: int) -> int:
             await asyncio.gather(*(calls(vendor, number) for vendor in vendors))

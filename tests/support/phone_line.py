@@ -245,7 +245,8 @@ class Line:
 
     def open(self, url: str, headers: dict[str, str] | None = None) -> None:
         """The vendor opens it, signed unless headers are given."""
-        headers = self.phone.far.head(url) if headers is None else headers
+        if headers is None:
+            headers = self.phone.far.head(url, self.exchange.now_s)
         parts = urlsplit(url)
         given = {"host": "bot.example", **headers}
         path = parts.path.removeprefix("/voice")

@@ -84,7 +84,6 @@ class Measured:
         f2 = ", ".join(f"{each:.0f}" for each in self.f2_ms)
         return f"F1 p5 {p5:.0f}, p50 {p50:.0f}, p95 {p95:.0f} ms; cuts {cuts} ms off; F2 {f2} ms"
 
-
     def check(self, delay_ms: int, *, more_f2_ms: int = 0) -> None:
         """Hold it against what is promised.
 

@@ -34,8 +34,8 @@ def test_twilio(query: str) -> None:
     assert library.RequestValidator(TOKEN).validate(webhook.url, form, signature)
     stream = f"{PUBLIC.replace('https', 'wss')}/phone/twilio/media{query}"
     signature = library.RequestValidator(TOKEN).compute_signature(stream, {})
-    assert VENDORS["twilio"].may_open(stream, {"x-twilio-signature": signature})
-    assert not VENDORS["twilio"].may_open(f"{stream}1", {"x-twilio-signature": signature})
+    assert VENDORS["twilio"].may_open(stream, {"x-twilio-signature": signature}, NOW_S)
+    assert not VENDORS["twilio"].may_open(f"{stream}1", {"x-twilio-signature": signature}, NOW_S)
 
 
 @QUERIES
@@ -58,12 +58,13 @@ def test_plivo_signs_the_upgrade_as_well(query: str) -> None:
     signature = library.get_signature_v3(TOKEN.encode(), signed, b"a nonce").decode()
     given = {"x-plivo-signature-v3": signature, "x-plivo-signature-v3-nonce": "a nonce"}
     plivo = VENDORS["plivo"]
-    assert plivo.may_open(stream, given)
-    assert plivo.may_open(stream, FAR_ENDS["plivo"].head(stream))
-    assert plivo.may_open(stream, {})  # where it is not configured
-    assert not plivo.may_open(f"{stream}1", given)
-    assert not plivo.may_open(stream, {**given, "x-plivo-signature-v3-nonce": "another"})
-    assert not plivo.may_open(stream, {"x-plivo-signature-v3": signature})
+    assert plivo.may_open(stream, given, NOW_S)
+    assert plivo.may_open(stream, FAR_ENDS["plivo"].head(stream, NOW_S), NOW_S)
+    assert plivo.may_open(stream, {}, NOW_S)  # where it is not configured
+    assert not plivo.may_open(f"{stream}1", given, NOW_S)
+    other = {**given, "x-plivo-signature-v3-nonce": "another"}
+    assert not plivo.may_open(stream, other, NOW_S)
+    assert not plivo.may_open(stream, {"x-plivo-signature-v3": signature}, NOW_S)
 
 
 def test_vonage() -> None:
@@ -72,3 +73,12 @@ def test_vonage() -> None:
     token = webhook.headers["authorization"].removeprefix("Bearer ")
     assert library.verify_signature(token, SECRET)
     assert not library.verify_signature(token, f"{SECRET}1")
+
+
+def test_vonage_signs_the_upgrade_as_well() -> None:
+    library: Any = import_module("vonage_jwt")
+    now_s = time.time()
+    stream = f"{PUBLIC.replace('https', 'wss')}/phone/vonage/media"
+    head = FAR_ENDS["vonage"].head(stream, now_s)
+    assert library.verify_signature(head["authorization"].removeprefix("Bearer "), SECRET)
+    assert VENDORS["vonage"].may_open(stream, head, now_s)

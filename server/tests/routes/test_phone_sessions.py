@@ -5,14 +5,22 @@ import gc
 import random
 import weakref
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
 
-from tests.support.phone_board import VENDORS, board
+from tests.support.phone_board import VENDORS, board, ringing
 from tests.support.phone_clicks import ClickingBot
-from tests.support.phone_line import Line
-from tests.support.phone_vendors import FAR_ENDS
+from tests.support.phone_line import PUBLIC, Line
+from tests.support.phone_vendors import (
+    CALLED,
+    CALLER,
+    FAR_ENDS,
+    TOKEN,
+    Announced,
+    twilio_signature,
+)
 from voxwire_protocol import wire
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
@@ -39,6 +47,27 @@ async def test_the_bot_knows_who_calls_and_what_was_sent_along(
         assert (call.caller, call.called) == ("+15550100", "+15550199")
         assert call.parameters["shop"] == "12"
         assert "ticket" not in call.parameters
+
+
+@in_virtual_time
+async def test_the_bot_knows_what_the_vendor_has_verified_of_the_number(time: VirtualTime) -> None:
+    async with board(time) as made:
+        for said, attestation in (("TN-Validation-Passed-B", "B"), ("No-TN-Validation", None)):
+            url = f"{PUBLIC}/phone/twilio?bot=a"
+            call_id = made.exchange.call_id()
+            form = {"CallSid": call_id, "From": CALLER, "To": CALLED, "StirVerstat": said}
+            headers = {"x-twilio-signature": twilio_signature(TOKEN, url, form)}
+            webhook = Announced("POST", "bot=a", headers, urlencode(form).encode())
+            answered = await made.exchange.request("/phone/twilio", webhook)
+            answered.vendor = "twilio"
+            stream, sent = answered.opens
+            line = made.exchange.line("twilio", call_id)
+            line.open(stream)
+            line.phone.dial(sent)
+            await time.advance(100)
+            call = made.bots[-1].session.facts.phone
+            assert call is not None
+            assert (call.caller, call.attestation) == (CALLER, attestation)
 
 
 @VENDORS
@@ -208,6 +237,31 @@ async def test_a_hundred_calls_leave_nothing_behind(time: VirtualTime) -> None:
         assert asyncio.all_tasks() - before == set()
         gc.collect()
         assert sum(session() is not None for session in sessions) == 0
+
+
+@in_virtual_time
+async def test_a_process_that_leaves_takes_no_call_and_ends_none(time: VirtualTime) -> None:
+    async with board(time) as made:
+        line = await made.exchange.call()
+        late, answered = await ringing(made)
+        leaving = asyncio.ensure_future(made.exchange.process.directory.drain(30_000))
+        await time.advance(10)
+        busy = await made.exchange.ring("twilio")
+        assert (busy.status, busy.ticket, "busy" in busy.text) == (200, "", True)
+        url, sent = answered.opens
+        late.open(url)
+        late.phone.dial(sent)
+        await time.advance(10)
+        assert late.closed is not None
+        assert late.closed[0] > 4000
+        assert made.sessions == 1
+        made.bots[0].say(1000)
+        await time.advance(2000)
+        assert abs(line.phone.heard).max() > 10_000
+        assert not leaving.done()
+        line.hang_up()
+        await time.advance(500)
+        await leaving
 
 
 # calls that began here, and calls that go on elsewhere

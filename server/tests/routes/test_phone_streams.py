@@ -28,6 +28,18 @@ async def test_a_stream_that_is_not_signed_is_not_even_accepted(time: VirtualTim
             assert (line.status, line.closed, made.sessions) == (403, None, 0)
 
 
+@pytest.mark.parametrize("vendor", ["twilio", "exotel", "vonage"])
+@in_virtual_time
+async def test_who_has_read_a_ticket_and_cannot_sign_opens_nothing(
+    time: VirtualTime, vendor: str
+) -> None:
+    async with board(time) as made:
+        line, answered = await ringing(made, vendor)
+        line.open(answered.opens[0], {})
+        await time.advance(10)
+        assert (line.status, line.closed, made.sessions) == (403, None, 0)
+
+
 @VENDORS
 @in_virtual_time
 async def test_a_ticket_opens_one_stream(time: VirtualTime, vendor: str) -> None:

@@ -18,6 +18,7 @@ from voxwire_server.session.store import StoreUnreachableError
 
 NOT_NOW = "the server cannot tell just now"
 
+
 def unsigned(webhook: Announced, made: Board) -> None:
     webhook.headers = {k: v for k, v in webhook.headers.items() if k == "content-type"}
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from voxwire_server.phone import reading, signatures, vendor
 from voxwire_server.phone.g711 import L16_8000
@@ -58,11 +58,19 @@ class Exotel(WebhookVendor):
         ringing = self.call_of(form, form.get("CallSid", "").encode())
         return replace(ringing, outgoing=form.get("Direction", "").startswith("outbound"))
 
+    def may_open(self, url: str, headers: Mapping[str, str], now_s: float) -> bool:
+        given = headers.get("authorization", "")
+        return not self._known.passwords or self._known.has_password(given)
+
     def answer(self, url: str, ringing: vendor.Ringing, sent: Mapping[str, str]) -> vendor.Document:
         pairs = list(sent.items())[:_MAX_PAIRS]
         while len(urlencode(pairs)) > _MAX_QUERY and len(pairs) > 1:
             pairs.pop()
-        return vendor.Document(vendor.JSON, json.dumps({"url": f"{url}?{urlencode(pairs)}"}))
+        scheme, _, rest = url.partition("://")
+        user, colon, password = "".join(self._known.passwords[:1]).partition(":")
+        at = f"{quote(user, safe='')}:{quote(password, safe='')}@" if colon else ""
+        url = f"{scheme}://{at}{rest}?{urlencode(pairs)}"  # it sends that as basic authentication
+        return vendor.Document(vendor.JSON, json.dumps({"url": url}))
 
     def busy(self) -> vendor.Document:
         return vendor.Document(vendor.JSON, "{}")  # the flow goes on with its next applet

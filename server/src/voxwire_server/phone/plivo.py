@@ -61,7 +61,7 @@ class Plivo(WebhookVendor):
             raise vendor.ForgedError("not signed with VOXWIRE_PHONE_PLIVO_TOKEN for this URL")
         return self.call_of(dict(fields), nonce.encode())
 
-    def may_open(self, url: str, headers: Mapping[str, str]) -> bool:
+    def may_open(self, url: str, headers: Mapping[str, str], now_s: float) -> bool:
         if signatures.PLIVO not in headers:  # it signs that "if configured"
             return True
         return bool(signatures.plivo_nonce(self._tokens, url, headers, ()))

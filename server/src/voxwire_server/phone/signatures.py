@@ -25,6 +25,7 @@ __all__ = [
     "Known",
     "as_signed",
     "check_fresh",
+    "has_claims",
     "is_one_of",
     "is_signed",
     "payload_of",
@@ -86,9 +87,7 @@ def plivo(token: str, url: str, fields: Fields, nonce: str) -> str:
     return base64.b64encode(digest).decode()
 
 
-def plivo_nonce(
-    tokens: Iterable[str], url: str, headers: Mapping[str, str], fields: Fields
-) -> str:
+def plivo_nonce(tokens: Iterable[str], url: str, headers: Mapping[str, str], fields: Fields) -> str:
     """The nonce of a request that Plivo has signed with one of the tokens; empty = it has not."""
     pairs, nonce = list(fields), headers.get(f"{PLIVO}-nonce", "")
     given = map(str.strip, headers.get(PLIVO, "").split(","))
@@ -104,10 +103,13 @@ class Known:
 
     Raises:
         ValueError: There are none, or one is none of these.
+
+    Attributes:
+        passwords: Those of them that are ``user:password``.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
-        self._basic: list[str] = []
+        self.passwords: list[str] = []
         self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
         for entry in entries:
             try:
@@ -115,17 +117,22 @@ class Known:
             except ValueError:
                 if not all(entry.partition(":")):
                     raise ValueError("neither user:password nor an address") from None
-                self._basic.append(f"Basic {base64.b64encode(entry.encode()).decode()}")
+                self.passwords.append(entry)
                 continue
             if ipaddress.ip_interface(entry).ip != network.network_address:
                 raise ValueError(f"that network is {network}")
             self._networks.append(network)
-        if not (self._basic or self._networks):
+        if not (self.passwords or self._networks):
             raise ValueError("neither user:password nor an address")
+
+    def has_password(self, authorization: str) -> bool:
+        """Whether the header of a request has one of the passwords."""
+        coded = [base64.b64encode(each.encode()).decode() for each in self.passwords]
+        return is_one_of([authorization], [f"Basic {each}" for each in coded])
 
     def has(self, authorization: str, address: str) -> bool:
         """Whether somebody is known, by the header of a request or by where it comes from."""
-        if is_one_of([authorization], self._basic):
+        if self.has_password(authorization):
             return True
         try:
             found = ipaddress.ip_address(address)
@@ -166,11 +173,7 @@ def payload_of(
     Raises:
         ForgedError: It is not signed, not fresh, or not what was signed.
     """
-    scheme, _, token = webhook.headers.get("authorization", "").partition(" ")
-    claims = _claims_of(token.strip(), secrets) if scheme.lower() == "bearer" else {}
-    if not isinstance(claims.get("iat"), int | float):
-        raise ForgedError("no JWT of ours")
-    check_fresh(claims["iat"], now_s)
+    claims, token = _claims_in(webhook.headers, secrets, now_s)
     said: object = dict(parse_qsl(urlsplit(webhook.url).query, keep_blank_values=True))
     as_it_came: list[bytes] = []
     if webhook.method != "GET":
@@ -179,8 +182,33 @@ def payload_of(
     hashes = [hashlib.sha256(each).hexdigest() for each in (compact, *as_it_came)]
     if claims.get("payload_hash") not in hashes or not isinstance(said, dict):
         raise ForgedError("what was signed is not what came")
-    once = claims.get("jti") or token.strip().rpartition(".")[0]  # a signature can be written twice
+    once = claims.get("jti") or token.rpartition(".")[0]  # a signature can be written twice
     return cast("dict[str, Any]", said), str(once).encode(errors="replace")
+
+
+def has_claims(headers: Mapping[str, str], secrets: Iterable[str], now_s: float) -> bool:
+    """Whether a request has a JWT that one of the secrets has signed, not long ago."""
+    try:
+        _claims_in(headers, secrets, now_s)
+    except ForgedError:
+        return False
+    return True
+
+
+def _claims_in(
+    headers: Mapping[str, str], secrets: Iterable[str], now_s: float
+) -> tuple[dict[str, Any], str]:
+    """What the JWT of a request claims (HS256 alone), and the JWT.
+
+    Raises:
+        ForgedError: There is none, none of ours, or it is too old.
+    """
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    claims = _claims_of(token.strip(), secrets) if scheme.lower() == "bearer" else {}
+    if not isinstance(claims.get("iat"), int | float):
+        raise ForgedError("no JWT of ours")
+    check_fresh(claims["iat"], now_s)
+    return claims, token.strip()
 
 
 def _claims_of(token: str, secrets: Iterable[str]) -> dict[str, Any]:

@@ -74,6 +74,8 @@ class Ringing:
         call_id: The vendor's name of the call.
         caller: Number or address; empty = it was withheld.
         called: Number or address.
+        attestation: ``A``, ``B`` or ``C``, where the vendor has verified what the caller's network
+            says of his number (SHAKEN); empty = it has not.
         proof: What is good once; empty = nothing of the request is.
         proof_s: How long it has to be remembered, seconds: what says when it was signed is no good
             any more before.
@@ -84,6 +86,7 @@ class Ringing:
     call_id: str
     caller: str = ""
     called: str = ""
+    attestation: str = ""
     proof: bytes = field(default=b"", repr=False)
     proof_s: int = DAY_S
     outgoing: bool = False
@@ -216,12 +219,13 @@ class Vendor(Protocol):
         """
         ...
 
-    def may_open(self, url: str, headers: Mapping[str, str]) -> bool:
+    def may_open(self, url: str, headers: Mapping[str, str], now_s: float) -> bool:
         """Whether the head of a WebSocket is the vendor's, as far as it signs that.
 
         Args:
             url: As the vendor was told it, with its query.
             headers: By their names in lower case.
+            now_s: Seconds since the epoch.
         """
         ...
 

@@ -63,9 +63,13 @@ class Vonage(WebhookVendor):
         said, proof = signatures.payload_of(webhook, self._secrets, now_s)
         return self.call_of(reading.texts_of(said), proof, is_dated=True)
 
+    def may_open(self, url: str, headers: Mapping[str, str], now_s: float) -> bool:
+        return signatures.has_claims(headers, self._secrets, now_s)
+
     def answer(self, url: str, ringing: vendor.Ringing, sent: Mapping[str, str]) -> vendor.Document:
         headers = {**sent, _CALL: ringing.call_id}  # it names no call on the WebSocket itself
         socket = {"type": "websocket", "uri": url, "content-type": _FORMAT, "headers": headers}
+        socket["authorization"] = {"type": "vonage"}  # a JWT as its webhooks have, on the upgrade
         ncco = [{"action": "connect", "endpoint": [socket]}]
         return vendor.Document(vendor.JSON, json.dumps(ncco))
 

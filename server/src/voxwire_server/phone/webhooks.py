@@ -39,11 +39,16 @@ class WebhookVendor:
             call_id=reading.field_of(form, call_id),
             caller=reading.party_of(form, caller, bare=self.bare_numbers),
             called=reading.party_of(form, called, bare=self.bare_numbers),
+            attestation=self.attested(form),
             proof=proof,
             proof_s=2 * FRESH_S if is_dated else DAY_S,
         )
 
-    def may_open(self, url: str, headers: Mapping[str, str]) -> bool:
+    def attested(self, form: Mapping[str, str]) -> str:
+        """Nothing: it does not say what it was told of the caller's number."""
+        return ""
+
+    def may_open(self, url: str, headers: Mapping[str, str], now_s: float) -> bool:
         """Whoever comes: it signs nothing there; the ticket says whose it is."""
         return True
 

@@ -48,6 +48,17 @@ class Phone:
         return self._call.called
 
     @property
+    def attestation(self) -> str | None:
+        """What the caller's network says of his number, where the vendor has verified it (SHAKEN).
+
+        ``A``: it knows him, and the number is his to use; ``B``: it knows him alone; ``C``: it only
+        knows where the call came in. None = nothing is known, as of most calls from outside the
+        United States and Canada, of all calls of Plivo, Exotel and Vonage, and where the vendor
+        could not verify it.
+        """
+        return self._call.attestation
+
+    @property
     def parameters(self) -> Mapping[str, str]:
         """What was sent along. Not to be trusted: whoever opens the stream has written it."""
         return self._call.parameters

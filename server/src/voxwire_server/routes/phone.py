@@ -229,7 +229,7 @@ class PhoneDoor:
     ) -> None:
         """Serve one WebSocket."""
         url = self._url(self._public.websocket, f"/phone/{vendor.name}/media", scope)
-        signed = vendor.may_open(url, headers_of(scope))
+        signed = vendor.may_open(url, headers_of(scope), self._now_s())
         refusal = None if signed else _FORBIDDEN
         async with self._entrance.let_in(scope, receive, send, refusal) as socket:
             if socket is not None:
@@ -336,6 +336,7 @@ def _facts(
         call_id=ringing.call_id,
         caller=ringing.caller,
         called=ringing.called,
+        attestation=ringing.attestation or None,
         parameters=sent,
         outgoing=admission.outgoing,
         transfer=transfer,

@@ -193,11 +193,13 @@ async def _socket(far: FarEnd, url: str, stream: str) -> AsyncGenerator[Any]:
     secure = here.scheme == "https"
     try:
         socket = await websockets.connect(
-            there._replace(scheme="wss" if secure else "ws").geturl(),
+            there._replace(
+                scheme="wss" if secure else "ws", netloc=there.netloc.rpartition("@")[2]
+            ).geturl(),
             host=here.hostname,
             port=here.port or (443 if secure else 80),
             proxy=None,
-            additional_headers=far.head(stream),
+            additional_headers=far.head(stream, time.time()),
             open_timeout=_TIMEOUT_S,
         )
     except websockets.InvalidStatus as error:

@@ -7,7 +7,7 @@ import json
 import re
 from html import unescape
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +96,7 @@ class Telnyx(FarEnd):
         must('bidirectionalMode="rtp"' in answer, "the stream has one direction")
         return url, sent
 
-    def head(self, url: str) -> dict[str, str]:
+    def head(self, url: str, now_s: float) -> dict[str, str]:
         return {}
 
     def begins(self, call_id: str, stream: str, sent: dict[str, str]) -> list[str]:
@@ -164,7 +164,7 @@ class Plivo(FarEnd):
         must(answer.endswith("</Stream><Hangup/></Response>"), "nothing ends the call")
         return unescape(url), {name: value for name, _, value in pairs}
 
-    def head(self, url: str) -> dict[str, str]:
+    def head(self, url: str, now_s: float) -> dict[str, str]:
         nonce = f"ws{len(url)}"
         signature = plivo_signature(self.secret, url, {}, nonce)
         return {"x-plivo-signature-v3": signature, "x-plivo-signature-v3-nonce": nonce}
@@ -243,8 +243,10 @@ class Exotel(FarEnd):
         must(len(found) <= 3, "more than 3 parameters")
         return url, found
 
-    def head(self, url: str) -> dict[str, str]:
-        return {}
+    def head(self, url: str, now_s: float) -> dict[str, str]:
+        user, _, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
+        both = f"{unquote(user)}:{unquote(password)}"
+        return {"authorization": f"Basic {coded(both.encode())}"} if user else {}
 
     def begins(self, call_id: str, stream: str, sent: dict[str, str]) -> list[str]:
         form = {"encoding": "base64", "sample_rate": "8000", "bit_rate": "128kbps"}
@@ -324,10 +326,11 @@ class Vonage(FarEnd):
         kind = (actions[0]["action"], endpoint["type"])
         must(kind == ("connect", "websocket"), "no WebSocket to connect to")
         must(endpoint["content-type"] == "audio/l16;rate=16000", "another format")
+        must(endpoint["authorization"] == {"type": "vonage"}, "the upgrade is not signed")
         return endpoint["uri"], endpoint["headers"]
 
-    def head(self, url: str) -> dict[str, str]:
-        return {}
+    def head(self, url: str, now_s: float) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.signed(b'', url, now_s, self.secret)}"}
 
     def begins(self, call_id: str, stream: str, sent: dict[str, str]) -> list[str]:
         said = {"event": "websocket:connected", "content-type": "audio/l16;rate=16000"}
