@@ -174,7 +174,9 @@ class Service:
 
     def home(self, session_id: str) -> Replica:
         """The process that began a session: the newest connection may have been carried there."""
-        return next(it for it in self.replicas if f"session started session={session_id}" in it.said)
+        return next(
+            it for it in self.replicas if f"session started session={session_id}" in it.said
+        )
 
 
 @contextlib.asynccontextmanager
