@@ -1,4 +1,4 @@
-"""Rows V1 and V3: how well the offline bot's voice is understood, and what a session of it costs."""
+"""Rows V1 and V3: how well the offline bot is understood, and what a session of it costs."""
 
 import asyncio
 import json

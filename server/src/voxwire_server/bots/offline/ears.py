@@ -23,7 +23,7 @@ class Guess:
 
     Attributes:
         text: The words, with capitals and punctuation.
-        score: The mean log-probability of a token; 0 is certain, speech is above -0.9.
+        score: The mean log-probability of a token; 0 is certain, what is right is above -0.75.
         no_speech: How likely it is that nobody spoke, 0 to 1; speech is below 0.15.
     """
 

@@ -1,4 +1,4 @@
-"""When somebody who speaks falls silent, some time before voice activity says so: pure, no clock."""
+"""When somebody who speaks falls silent, before voice activity says so: pure, no clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 __all__ = ["Pause"]
 
 _QUIET_SLICES = 4
-"""As many slices of 20 ms: a stop consonant is silent for less, and voice activity waits for ten."""
+"""As many slices of 20 ms: a stop consonant is silent for less, voice activity waits for ten."""
 _QUIET = 0.1
 """Slices below this share of the loudest one are silence..."""
 _SPEECH = 300.0
