@@ -221,6 +221,7 @@ class Line:
         status: HTTP status of the refusal, if it was refused.
         aborted: Whether the server has reset it.
         pongs: Whether the vendor answers pings.
+        ours: Whether the HTTP server is ours, which counts sockets itself; else the door does.
     """
 
     def __init__(self, exchange: Exchange, vendor: str, **network: Any) -> None:
@@ -235,7 +236,7 @@ class Line:
         self.closed: tuple[int, str] | None = None
         self.status: int | None = None
         self.served: asyncio.Task[None] | None = None
-        self.aborted, self.pongs = False, True
+        self.aborted, self.pongs, self.ours = False, True, True
 
     @property
     def live(self) -> Session:
@@ -252,10 +253,9 @@ class Line:
         path = parts.path.removeprefix("/voice")
         scope = self.exchange.scope("websocket", path, parts.query, given)
         scope["scheme"] = "wss"
-        scope["extensions"] = {
-            "websocket.http.response": {},
-            EXTENSION: SocketControl(abort=self._abort, ping=self._ping),
-        }
+        scope["extensions"] = {"websocket.http.response": {}}
+        if self.ours:
+            scope["extensions"][EXTENSION] = SocketControl(abort=self._abort, ping=self._ping)
         self._events.put_nowait({"type": "websocket.connect"})
         work: Any = self.exchange.app(scope, self._events.get, self._send)  # type: ignore[arg-type]
         self.served = asyncio.ensure_future(work)

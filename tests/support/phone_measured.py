@@ -177,11 +177,11 @@ def _compared(playout: _Playout, said: list[tuple[_Believed, float]]) -> Measure
 
 async def _conversation(session: Session) -> list[tuple[_Believed, float]]:
     await until(lambda: session.path is not None)
-    await asyncio.sleep(1)  # the way is measured; real time: slow
+    await asyncio.sleep(1)  # real time: slow; the way is measured
     said: list[tuple[_Believed, float]] = []
     for cut_after_ms in (None, *_CUTS_MS):
         believed = await _speak(session, cut_after_ms)
-        await asyncio.sleep(0.8)  # less than what the caller takes for its end; real time: slow
+        await asyncio.sleep(0.8)  # real time: slow; less than what the caller takes for its end
         said.append((believed, _now_ms()))
     return said
 

@@ -127,6 +127,7 @@ async def test_of_a_burst_from_one_address_eight_are_waited_for_at_a_time(
         lines: list[tuple[Line, dict[str, str]]] = []
         for _ in range(9):
             line, answered = await ringing(made)
+            line.ours = False
             url, sent = answered.opens
             line.open(url)
             lines.append((line, sent))
