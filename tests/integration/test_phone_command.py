@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.espeak import render_pcm
 from tests.support.phone_line import KNOWN
 from tests.support.phone_measured import REASON, measured
 from tests.support.phone_socket import PUBLIC
 from tests.support.phone_vendors import FAR_ENDS, PASSWORD, SECRET, TOKEN
 from tests.support.waiting import PATIENT
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.registry import load_bot
 from voxwire_server.testing import running_server
 

@@ -11,14 +11,14 @@ from pipecat.frames.frames import Frame, InputDTMFFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from tests.support.espeak import render_pcm
 from tests.support.phone_line import KNOWN
-from tests.support.phone_readme import listen
 from tests.support.phone_socket import PUBLIC, dialled
 from tests.support.waiting import PATIENT, until
 from voxwire._phone.telephone import Telephone
+from voxwire_protocol.events import BotWord, UserTranscript
 from voxwire_server import BotSession
 from voxwire_server.bots.offline import bot as offline
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.testing import running_server
 
@@ -85,6 +85,13 @@ def watched(inside: Inside) -> LoadedBot:
         await listening
 
     return LoadedBot(name="offline", run=bot, warm=offline.warm, close=offline.close)
+
+
+async def listen(session: BotSession) -> None:
+    """Print what is heard on both sides, as docs/telephone.md does."""
+    async for event in session.events(BotWord, UserTranscript):
+        who = "bot" if isinstance(event, BotWord) else "caller"
+        print(f"{who}: {event.text}")
 
 
 async def spoken(text: str, rate: int) -> np.ndarray[Any, Any]:

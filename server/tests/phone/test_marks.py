@@ -41,6 +41,20 @@ def test_the_way_is_measured_whenever_a_stretch_begins_and_is_what_it_was_mostly
     assert marks.rtt_ms == 90.0
 
 
+def test_where_no_mark_comes_straight_back_the_first_sound_is_taken_to_play_when_it_is_there() -> (
+    None
+):
+    marks = Marks(echoes=False)
+    before, first = say(marks, 1000, 1100, 100.0)
+    assert not before
+    assert marks.presumed(180.0) is None  # nobody knows how long the way is
+    marks.pinged(80.0)
+    assert marks.presumed(180.0) == Report(1040, playing=True)
+    assert marks.presumed(900.0) == Report(1100, playing=True)  # never beyond what was sent
+    marks.came(first, 280.0)
+    assert marks.presumed(290.0) is None  # a mark says more
+
+
 def test_a_cut_is_where_the_caller_is_when_it_arrives() -> None:
     marks = measured(80.0)
     begin, first = say(marks, 1000, 1100, 100.0)

@@ -68,6 +68,7 @@ class PhonePath:
         self._first: Block | None = None  # was taken, and begins a stretch
         self._timer: Timer | None = None
         self._rest: Timer | None = None
+        self._first_heard: Timer | None = None
         self._closed = False
         link.on_drained = self.wake
 
@@ -182,10 +183,13 @@ class PhonePath:
     def _send(self, block: Block) -> None:
         now_ms, dialect = self._clock.now_ms(), self._dialect
         start_ms, end_ms = block.start * 1000 / self._rate, block.end * 1000 / self._rate
+        begins = not self.marks.plays(now_ms)
         before = self.marks.begins(start_ms, now_ms)
         if before:
             self._link.send_audio(dialect.mark(before))
             self._unmarked_ms = 0.0
+        elif begins and self.marks.rtt_ms:  # no mark would come before the first piece has ended
+            self._first_heard = self._clock.call_later(self.marks.rtt_ms, self._presume)
         self._link.send_audio(dialect.media(self._written(block.pcm)))
         self.marks.sent(end_ms)
         self._newest_ms, self._behind = start_ms, 0
@@ -196,6 +200,13 @@ class PhonePath:
         if behind:
             self._unmarked_ms, self._behind = 0.0, 1
             self._link.send_audio(dialect.mark(behind))
+
+    def _presume(self) -> None:
+        """The far end has begun by now, though no mark says so yet."""
+        self._first_heard = None
+        report = self.marks.presumed(self._clock.now_ms())
+        if report is not None and not self._closed:
+            self._sink.report(report)
 
     def _written(self, pcm: bytes) -> bytes:
         """PCM as the vendor takes it, filled up with silence where it wants whole units."""
@@ -211,6 +222,7 @@ class PhonePath:
         if not self._closed:
             self._link.send_event(self._dialect.clear())
         self._forget()
+        self._doubt()
         self._unmarked_ms = 0.0
         heard_ms = self.marks.cut(self._clock.now_ms(), left_ms=left_ms)
         if self._dialect.marks:
@@ -222,10 +234,17 @@ class PhonePath:
             self._timer.cancel()
             self._timer = None
 
+    def _doubt(self) -> None:
+        """Nothing is presumed of what was cut."""
+        if self._first_heard is not None:
+            self._first_heard.cancel()
+            self._first_heard = None
+
     async def close(self) -> None:
         """Give it up; the socket goes on. Idempotent."""
         self._closed = True
         self._forget()
+        self._doubt()
         self._disarm()
         if self._link.on_drained == self.wake:
             self._link.on_drained = None

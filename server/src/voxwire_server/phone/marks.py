@@ -139,6 +139,17 @@ class Marks:
         position_ms = min(mark.media_ms + self.rtt_ms / 2, self._end_ms)
         return Report(position_ms, playing=True)
 
+    def presumed(self, now_ms: float) -> Report | None:
+        """Where the caller is if the far end began to play when the first audio reached it.
+
+        For a far end from which no mark comes straight back: its first one comes with the end of
+        what it stands behind. None = a mark has said more, or the way is not known.
+        """
+        if self._known is not None or not self.rtt_ms or not self._plays:
+            return None
+        since_ms = max(0.0, now_ms - self._begun_at_ms - self.rtt_ms / 2)
+        return Report(min(self._begun_ms + since_ms, self._end_ms), playing=True)
+
     # what is cut
 
     def cut(self, now_ms: float, *, left_ms: float | None = None) -> float:
