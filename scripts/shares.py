@@ -161,6 +161,13 @@ SHARES = [
     ),
     Share("interop", "sessions", 105, whole("races", "resume", "reports", "toys", "fake_server")),
     Share("interop", "several processes", 100, whole("replicas", "workers")),
+    Share(
+        "interop",
+        "telephone",
+        45,
+        whole("phone_words", "phone_offline", "phone_command"),
+        busy=True,
+    ),
     Share("interop", "echo", 40, whole("echo"), busy=True),
     Share("interop", "self-host files", 25, whole("compose", "notices", "oidc")),
     Share(
@@ -204,6 +211,7 @@ SHARES = [
     Share("interop", "image", 240, whole("image"), system=True),
     Share("interop", "example bots", 65, whole("example_bots"), system=True),
     Share("interop", "python examples", 110, whole("python_examples"), system=True),
+    Share("interop", "telephone at length", 160, whole("phone_long"), system=True),
     Share("interop", "speech to speech", 80, whole("s2s_cuts", "s2s_endings"), system=True),
     Share(
         "interop",

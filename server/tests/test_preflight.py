@@ -273,3 +273,22 @@ async def test_a_server_behind_a_proxy_that_offers_loopback_alone_is_named(
     said = [each.detail for each in found if each.name == "ice" and each.state == "warning"]
     assert bool(said) == warned
     assert all("VOXWIRE_ICE_ADDRESSES" in detail for detail in said)
+
+
+@pytest.mark.parametrize(
+    ("settings", "state", "detail"),
+    [
+        ({}, "ok", "the webhook to tell twilio is http://localhost/voice/phone/twilio"),
+        ({"public_url": ""}, "failed", "calls by twilio need VOXWIRE_PUBLIC_URL"),
+        ({"call_prefixes": "49"}, "failed", "VOXWIRE_CALL_PREFIXES cannot be used"),
+        ({"phone_telnyx_key": "x"}, "failed", "VOXWIRE_PHONE_TELNYX_KEY cannot be used"),
+    ],
+)
+async def test_what_a_telephones_vendor_is_to_be_told_is_printed(
+    settings: dict[str, str], state: str, detail: str
+) -> None:
+    given = {"public_url": "http://localhost/voice", "phone_twilio_token": "t", **settings}
+    findings = await preflight(Settings(port=0, key=KEY, **given))
+    [finding] = [each for each in findings if each.name == "phone"]
+    assert finding.state == state
+    assert detail in finding.detail

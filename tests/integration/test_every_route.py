@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.support.clicks import make_bot
+from tests.support.phone_line import KNOWN
 from tests.support.token_states import ADMIN_KEY, KEY, STATES, Credentials, first_use
 from voxwire_server.app import create_app
 from voxwire_server.bots.registry import LoadedBot
@@ -287,6 +288,34 @@ def test_a_new_route_turns_this_file_red() -> None:
     assert {("GET", "/v1/new"), ("HEAD", "/v1/new")} == set(methods_of(app.routes)) - (
         GUARDED.keys() | OPEN.keys()
     )
+
+
+PHONES: Final = {
+    *(("POST", f"/phone/{vendor}") for vendor in ("twilio", "telnyx", "plivo", "vonage")),
+    *(
+        (method, f"/phone/{vendor}")
+        for method in ("GET", "HEAD")
+        for vendor in ("exotel", "vonage")
+    ),
+}
+
+
+def test_nothing_of_ours_opens_the_route_of_a_telephones_vendor() -> None:
+    more, front = SETUPS["behind a proxy"]
+    more = {**more, **KNOWN}
+    assert set(routes_of(more)) == PHONES | GUARDED.keys() | OPEN.keys()
+    with served(more, front) as (client, credentials):
+        for method, path in sorted(PHONES):
+            for number, (state, headers) in enumerate(wrong("", credentials)):
+                body, kind = BODIES[number % len(BODIES)]
+                answer = client.request(
+                    *(method, path),
+                    content=body,
+                    params={"bot": "test", "x": CANARY},
+                    headers={**headers, **kind, **front},
+                )
+                assert answer.status_code in (403, 413, 415), (method, path, state)
+                assert_tells_nothing(answer, headers)
 
 
 def test_the_operators_own_address_has_their_routes_and_no_others() -> None:

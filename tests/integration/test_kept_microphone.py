@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import voxwire
+from tests.support.espeak import render_pcm
 from tests.support.numbered import RATE, HearingBot, NumberedMicrophone, hum, numbers
 from tests.support.proxy import Proxy, proxied
 from voxwire_server.bots.offline import bot as offline
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.testing import RunningServer, running_server
 

@@ -16,12 +16,12 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from tests.integration.toys.toy_channel import ToyChannel
 from tests.integration.toys.toy_path import RATE, ToyPath
+from tests.support.espeak import render_pcm
 from tests.support.waiting import DEADLINE_S, PATIENT, until
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
 from voxwire_server import BotSession, Settings, create_app, lifespan
 from voxwire_server.bots.offline import bot as offline
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.control.none import NoChannel
 from voxwire_server.ports import ControlChannel, SessionFacts

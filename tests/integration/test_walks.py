@@ -10,7 +10,7 @@ from tests.walks.trace import Walk
 ROOT = Path(__file__).parents[2]
 
 VISITED = {
-    "a Hello, until its Welcome": 113,
+    "a Hello, until its Welcome": 114,
     PATH: 35,
     BLOCK: 16,
     "a word, synthesiser to wire": 42,
@@ -23,7 +23,8 @@ files stands in each Welcome: two more, when its socket is back. What a day may 
 when a session begins (three files) and noted when something is sent (three), who may come is asked
 (two), and a Hello passes the places, the pace of starts and the waiting room (four). Where a
 session is, and whether another process has it, is asked as well (four), and how much of the user's
-voice is on its way through the pipeline is counted from its first block on (one)."""
+voice is on its way through the pipeline is counted from its first block on (one). What happens
+in the session is told to its bot as well (one)."""
 
 BLOCK_CHAIN = 8
 PATH_CHAIN = 4

@@ -99,6 +99,7 @@ try:
 except SystemExit:
     print()
 """
+COMMANDS = ("talk", "say", "events", "call", "eval", "load", "doctor")
 ARGUMENTS = "arguments completion numbers steps trying_arguments"
 
 
@@ -106,7 +107,7 @@ ARGUMENTS = "arguments completion numbers steps trying_arguments"
     "arguments",
     [
         *([], ["--help"], ["--version"]),
-        *([name, "--help"] for name in ("talk", "say", "events", "eval", "load", "doctor")),
+        *([name, "--help"] for name in COMMANDS),
     ],
 )
 def test_help_and_version_load_no_command_and_no_session(arguments: list[str]) -> None:
@@ -123,7 +124,8 @@ def test_help_and_version_load_no_command_and_no_session(arguments: list[str]) -
 @pytest.mark.parametrize(
     ("command", "others"),
     [
-        ("live_talk", {"doctor", "evaluate", "load", "looking", "short"}),
+        ("call", {"doctor", "evaluate", "live_talk", "load", "looking", "short", "talk"}),
+        ("live_talk", {"call", "doctor", "evaluate", "load", "looking", "short"}),
         ("looking", {"doctor", "evaluate", "live_talk", "load", "short", "talk"}),
         ("doctor", {"evaluate", "live_talk", "load", "looking", "short", "talk"}),
     ],

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from secrets import token_bytes
 from typing import Any
 
 from fastapi import FastAPI
@@ -26,6 +27,9 @@ from voxwire_server.key_files import KeyFiles
 from voxwire_server.life import Life, lifespan
 from voxwire_server.logs import quiet_pipecat
 from voxwire_server.openapi import document
+from voxwire_server.phone.exchange import exchange_of
+from voxwire_server.phone.tickets import Tickets
+from voxwire_server.phone.vendors import vendors_of
 from voxwire_server.pipeline.wires import Wires
 from voxwire_server.proxies import PublicUrl, TrustedProxies, is_unix
 from voxwire_server.routes.check import check_route
@@ -37,6 +41,7 @@ from voxwire_server.routes.live_sessions import LiveSessions, states
 from voxwire_server.routes.passages import Passages, mark_of
 from voxwire_server.routes.peer_door import PeerDoor
 from voxwire_server.routes.peers import CARRIED, PEER_PATH, Carrier, addresses_of
+from voxwire_server.routes.phone import PhoneDoor
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.routes.stock_files import StockFiles
@@ -117,6 +122,7 @@ def wires_of(session: Session) -> Wires:
         facts=session.facts,
         kept=None if session.kept is None else session.kept.conversation,
         mark="" if session.term == 1 else f".{session.term}",
+        tell=session.outlet.tell,
         keep=session.keep_state,
         changed=lambda: session.changed(),
         audio_in_sample_rate=session.settings.audio_in_sample_rate,
@@ -263,6 +269,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         ProxiesError: The public URL or the proxies cannot be used.
         AdminKeyError: The operator's key cannot be used.
         EngineError: The engine cannot be used.
+        PhoneSettingError: The telephone cannot be used.
     """
     if not is_loopback(settings.host) and not settings.has_key:
         raise MissingKeyError(missing_key_message(settings.host))
@@ -396,6 +403,18 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         routes.append(WebSocketRoute(PEER_PATH, PeerDoor(control, cluster.key, registry.name, app)))
         life.when_ended(cluster.store.close)
     routes.extend(WebSocketRoute(path, stock) for path in STOCK_PATHS)
+    phone = PhoneDoor(
+        vendors_of(settings),
+        directory,
+        entrance,
+        public=public,
+        exchange=exchange_of(settings),
+        tickets=Tickets(*([token_bytes(32)] if cluster is None else cluster.secrets)),
+        starts=rates,
+        start_timeout_ms=settings.hello_timeout_ms,
+        dead_after_ms=settings.dead_after_ms,
+    )
+    routes.extend(phone.routes())
     routes.append(WebSocketRoute("/{path:path}", NotHere(refusals)))
     routes.append(check_route([] if settings.has_key else bots.names))
     routes.extend(console_routes())

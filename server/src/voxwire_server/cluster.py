@@ -28,12 +28,14 @@ class Cluster(NamedTuple):
         peer_url: Where they reach this one; empty = they do not.
         key: Seals what one tells another.
         snapshots: Packs what another one needs of a session.
+        secrets: What they share; the first one signs and seals.
     """
 
     store: "RedisStore"
     peer_url: str
     key: PeerKey
     snapshots: Snapshots
+    secrets: tuple[bytes, ...]
 
     @classmethod
     def of(cls, settings: Settings, ring: KeyRing, *, port: int | None) -> "Cluster | None":
@@ -53,7 +55,9 @@ class Cluster(NamedTuple):
         if not secrets:
             raise EngineError(NO_SECRET)
         store = open_engine(settings.engine, session_ms=settings.grace_ms + _MORE_MS)
-        return cls(store, _peer_url(settings, port), PeerKey(*secrets), Snapshots(*secrets))
+        peer_url = _peer_url(settings, port)
+        key, snapshots = PeerKey(*secrets), Snapshots(*secrets)
+        return cls(store, peer_url, key, snapshots, tuple(secrets))
 
 
 async def why_no_engine(settings: Settings) -> str:

@@ -218,6 +218,38 @@ class Settings(BaseSettings):
     """Largest file that a client may send, bytes; 0 = no files."""
     files_total_bytes: int = Field(default=268_435_456, ge=0)
     """Memory that files of all sessions take together until their bots have them, bytes."""
+    phone_twilio_token: str = Field(default="", repr=False)
+    """Auth token of a Twilio account whose calls come to ``/phone/twilio``; two, separated by a
+    comma, while one takes the other's place; empty = none come. So it is for all vendors."""
+    phone_telnyx_key: str = ""
+    """Public key of a Telnyx account, base64, whose calls come to ``/phone/telnyx``."""
+    phone_plivo_token: str = Field(default="", repr=False)
+    """Auth token of a Plivo account whose calls come to ``/phone/plivo``."""
+    phone_exotel: str = Field(default="", repr=False)
+    """How an Exotel account is known whose calls come to ``/phone/exotel``, which signs nothing:
+    ``user:password``, addresses and networks, separated by commas."""
+    phone_vonage_secret: str = Field(default="", repr=False)
+    """Signature secret of a Vonage account whose calls come to ``/phone/vonage``."""
+    phone_twilio_account: str = Field(default="", repr=False)
+    """SID of the Twilio account, to call and to put calls through; its token is asked with. So it
+    is for all vendors."""
+    phone_telnyx_account: str = Field(default="", repr=False)
+    """``account:application:API key`` of Telnyx."""
+    phone_plivo_account: str = Field(default="", repr=False)
+    """Auth id of Plivo."""
+    phone_exotel_account: str = Field(default="", repr=False)
+    """``SID:API key:API token:flow`` of Exotel."""
+    phone_vonage_account: str = Field(default="", repr=False)
+    """``application:path of its private key`` of Vonage."""
+    call_from: str = ""
+    """The number that calls of bots come from."""
+    call_prefixes: str = ""
+    """What numbers begin with that bots may call, and put calls through to, separated by commas:
+    ``+49,+4420``; empty = none."""
+    calls_per_minute: int = Field(default=6, ge=0)
+    """Most calls, and calls put through, that a process makes within a minute."""
+    calls_per_day: int = Field(default=100, ge=0)
+    """The same within 24 hours."""
     answer_timeout_ms: int = Field(default=15_000, ge=0)
     """How long the services that owe an answer may be silent; 0 = for ever, milliseconds."""
     drain_ms: int = Field(default=30_000, ge=0, le=3_600_000)

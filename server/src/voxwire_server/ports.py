@@ -7,7 +7,7 @@ All audio is int16 little-endian mono PCM; all times are milliseconds of one mon
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -29,6 +29,7 @@ __all__ = [
     "Opener",
     "PathError",
     "PathSink",
+    "PhoneCall",
     "Pipeline",
     "Report",
     "SessionFacts",
@@ -134,6 +135,35 @@ class PathError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneCall:
+    """A telephone call that a session is.
+
+    Attributes:
+        vendor: Who brings it: ``twilio``, ...
+        call_id: The vendor's name of it.
+        caller: Number or address; empty = it was withheld. It is a claim: numbers are forged.
+        called: Number or address.
+        attestation: ``A``, ``B``, ``C``: what the caller's network says of his number, verified by
+            the vendor; None = nothing is known.
+        parameters: What was sent along. Not to be trusted: whoever opens the vendor's stream has
+            written it.
+        outgoing: Whether it began here: who is called is the user.
+        transfer: Puts it through to a number; what it raises is a VoxwireError. None = nobody can.
+    """
+
+    vendor: str
+    call_id: str
+    caller: str = ""
+    called: str = ""
+    attestation: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    outgoing: bool = False
+    transfer: Callable[[str], Awaitable[None]] | None = field(
+        default=None, repr=False, compare=False
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFacts:
     """All that a session is born with; a Hello is one way to come by it.
 
@@ -150,6 +180,7 @@ class SessionFacts:
         tools: The tools that the client declares.
         speaks: Whether the bot speaks its answers; else they are text, unless the bot insists.
         accepts: What the bot takes of files.
+        phone: The telephone call that it is; None = its client is a program.
     """
 
     bot: str = ""
@@ -164,6 +195,7 @@ class SessionFacts:
     tools: tuple[wire.ToolDeclaration, ...] = ()
     speaks: bool = True
     accepts: Acceptance = NO_FILES
+    phone: PhoneCall | None = None
 
 
 class KeptConversation(NamedTuple):

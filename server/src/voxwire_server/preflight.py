@@ -28,6 +28,8 @@ from voxwire_server.ice_servers import IceServers, IceServersError
 from voxwire_server.key_files import FileError, KeyFiles, open_to_others
 from voxwire_server.keys import KeyRingError
 from voxwire_server.listeners import AdminAddressError, bind, bind_admin, forget
+from voxwire_server.phone.exchange import exchange_of
+from voxwire_server.phone.vendors import PhoneSettingError, vendors_of
 from voxwire_server.proxies import ProxiesError, PublicUrl, TrustedProxies, is_unix
 
 __all__ = ["Finding", "State", "checked_settings", "preflight"]
@@ -83,7 +85,7 @@ async def preflight(settings: Settings) -> list[Finding]:
     """
     run = _Preflight(settings)
     looks = (run.keys, run.proxy, run.ice, run.certificate, run.port, run.turn, run.log, run.bots)
-    looks = (*looks, run.engine) if settings.engine else looks
+    looks = (*looks, run.engine, run.phone) if settings.engine else (*looks, run.phone)
     for look in looks:
         await look()
     return run.findings
@@ -100,6 +102,20 @@ class _Preflight:
     async def engine(self) -> None:
         why = await why_no_engine(self.settings)
         self.note("engine", "failed" if why else "ok", why or "processes can agree there")
+
+    async def phone(self) -> None:
+        try:
+            vendors = vendors_of(self.settings)
+            exchange_of(self.settings)
+            public = PublicUrl.parse(self.settings.public_url).http if vendors else ""
+        except PhoneSettingError as error:
+            self.note("phone", "failed", str(error))
+            return
+        except ProxiesError:
+            return  # told by the look at the proxy
+        for vendor in vendors:
+            told = f"the webhook to tell {vendor.name} is {public}/phone/{vendor.name}"
+            self.note("phone", "ok", told)
 
     async def keys(self) -> None:
         settings = self.settings

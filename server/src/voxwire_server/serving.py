@@ -32,6 +32,7 @@ from voxwire_server.keys import KeyRingError
 from voxwire_server.life import Life
 from voxwire_server.listeners import AdminAddressError, bind, bind_admin, forget, port_of
 from voxwire_server.logs import configure_logging
+from voxwire_server.phone.vendors import PhoneSettingError
 from voxwire_server.proxies import ProxiesError, TrustedProxies
 from voxwire_server.routes.sockets import PendingSockets
 from voxwire_server.sockets import protocols
@@ -235,6 +236,7 @@ def open_server(settings: Settings, *, port: int) -> tuple[Server, Bots]:
     except (
         *(BotNotFoundError, BotsError, KeyRingError, IceServersError, MissingKeyError),
         *(ProxiesError, AdminKeyError, FileError, AuthenticatorSettingError, EngineError),
+        PhoneSettingError,
     ) as error:
         raise NotStartedError(str(error)) from error
 

@@ -44,8 +44,8 @@ class ControlLink:
         self._send = send
         self._clock = clock
         self._abort = abort
-        self._events: deque[bytes] = deque()
-        self._audio: deque[bytes] = deque()
+        self._events: deque[bytes | str] = deque()
+        self._audio: deque[bytes | str] = deque()
         self._wake = asyncio.Event()
         self._queued_bytes = 0
         self._write_began_ms: float | None = None
@@ -90,8 +90,11 @@ class ControlLink:
         """How long the write that waits for the peer has waited, monotonic milliseconds."""
         return 0.0 if self._write_began_ms is None else now_ms - self._write_began_ms
 
-    def send_event(self, data: bytes) -> None:
-        """Queue an event. One that would exceed 1 MiB closes the link: none is left out alone."""
+    def send_event(self, data: bytes | str) -> None:
+        """Queue an event; a text is sent as a text message.
+
+        One that would exceed 1 MiB closes the link: none is left out alone.
+        """
         if self.closed or self._full:
             return
         if self._queued_bytes + len(data) > MAX_EVENT_BYTES:
@@ -102,8 +105,11 @@ class ControlLink:
         self._queued_bytes += len(data)
         self._wake.set()
 
-    def send_audio(self, data: bytes) -> None:
-        """Queue an audio block; the caller asks :attr:`takes_audio` first."""
+    def send_audio(self, data: bytes | str) -> None:
+        """Queue an audio block, or what belongs in its place.
+
+        The caller asks :attr:`takes_audio` first.
+        """
         if self.closed:
             return
         self._audio.append(data)
@@ -177,7 +183,8 @@ class ControlLink:
             else:
                 data = self._audio.popleft()
             self._write_began_ms = self._clock.now_ms()
-            await self._send({"type": "websocket.send", "bytes": data})
+            kind = "text" if isinstance(data, str) else "bytes"
+            await self._send({"type": "websocket.send", kind: data})
             self._write_began_ms = None
             if not self._audio and self.on_drained is not None:
                 self.on_drained()

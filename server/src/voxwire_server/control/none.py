@@ -1,5 +1,7 @@
 """No control channel: a session whose client is a telephone, with nothing but sound behind it."""
 
+from collections.abc import Callable
+
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
 from voxwire_server.ports import Inbox
@@ -15,10 +17,17 @@ class NoChannel:
 
     Args:
         clock: The clock to run by.
+        hang_up: Called once, with a WebSocket close code and a reason, when the session is over.
     """
 
-    def __init__(self, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        hang_up: Callable[[int, str], object] | None = None,
+    ) -> None:
         self._clock = clock
+        self._hang_up = hang_up
         self._closed = False
 
     @property
@@ -49,4 +58,6 @@ class NoChannel:
 
     def close(self, code: int, reason: str, *, gone: bool = False) -> None:
         """Nothing carries it."""
+        if not self._closed and self._hang_up is not None:
+            self._hang_up(code, reason)
         self._closed = True

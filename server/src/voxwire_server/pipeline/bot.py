@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.pipeline.pipeline import Pipeline
@@ -25,7 +25,9 @@ from voxwire_protocol.json_text import JsonTextError, load_json
 from voxwire_protocol.tools import OnInterruption
 from voxwire_server.outgoing import app_json, sendable
 from voxwire_server.pipeline.bot_tools import client_schema, server_schema
+from voxwire_server.pipeline.events import EventStream
 from voxwire_server.pipeline.idle_voice import IDLE_SECS
+from voxwire_server.pipeline.phone import Phone
 from voxwire_server.pipeline.transport import SessionInput, SessionTransport
 from voxwire_server.pipeline.wires import Wires
 from voxwire_server.tools.values import InterruptedTool, LateResult, ToolProgress
@@ -34,6 +36,7 @@ __all__ = ["Bot", "BotSession", "ToolReport", "run_bot"]
 
 
 _MAX_STATE_BYTES: Final = 16_384
+EventT = TypeVar("EventT")
 
 
 class ToolReport:
@@ -76,6 +79,12 @@ class BotSession:
         except ValueError:
             return {}
         return data if isinstance(data, dict) else {}
+
+    @property
+    def phone(self) -> Phone | None:
+        """The telephone call that the session is; None = its client is a program."""
+        call = self._wires.facts.phone
+        return None if call is None else Phone(call, self._wires)
 
     @property
     def restored(self) -> bool:
@@ -216,15 +225,15 @@ class BotSession:
     ) -> tuple[LLMUserAggregator, LLMAssistantAggregator]:
         """The pair that keeps ``context``, with VAD and turn taking set for low latency.
 
-        Silero VAD shared by all sessions (start 0.2 s, stop 0.2 s, confidence 0.7), the turn ends
-        when speech does. Every default can be replaced through ``user_params``
-        (``LLMUserAggregatorParams``).
+        Silero VAD shared by all sessions (start 0.2 s, over the telephone 0.1 s and however loud;
+        stop 0.2 s, confidence 0.7), the turn ends when speech does. Every default can be replaced
+        through ``user_params`` (``LLMUserAggregatorParams``).
         """
         from pipecat.turns.user_start import VADUserTurnStartStrategy
         from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
         from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-        from voxwire_server.pipeline.vad.analyzer import BatchedSileroVADAnalyzer
+        from voxwire_server.pipeline.vad.analyzer import PHONE_PARAMS, BatchedSileroVADAnalyzer
 
         user_params.setdefault(
             "user_turn_strategies",
@@ -235,7 +244,8 @@ class BotSession:
         )
         user_params.setdefault("audio_idle_timeout", IDLE_SECS)
         if "vad_analyzer" not in user_params:
-            user_params["vad_analyzer"] = BatchedSileroVADAnalyzer()
+            params = None if self.phone is None else PHONE_PARAMS
+            user_params["vad_analyzer"] = BatchedSileroVADAnalyzer(params=params)
         pair = LLMContextAggregatorPair(context, user_params=LLMUserAggregatorParams(**user_params))
         return pair.user(), pair.assistant()
 
@@ -294,6 +304,7 @@ class BotSession:
         try:
             await runner.run()
         finally:
+            self.transport.events.close()
             for left in tasks.current_tasks():  # of one that was cancelled as it ended
                 left.cancel()
         if failures:
@@ -309,6 +320,22 @@ class BotSession:
     async def end(self) -> None:
         """End the session when everything said so far is heard."""
         await self.transport.end()
+
+    def events(self, *types: type[EventT]) -> EventStream[EventT]:
+        """What happens from now on: ``async for word in session.events(BotWord)``.
+
+        The events of ``voxwire_protocol.events`` as a client has them, whatever the client is, a
+        telephone too: what the user said, what the bot says, calls of tools, errors. A ``BotWord``
+        comes when the user hears it, as far as the server knows; of one that was cut before,
+        nothing does. A ``StateChanged`` comes when it is known; its ``media_ms`` says when it is.
+
+        Args:
+            types: Classes of events; none = all of them.
+
+        Returns:
+            An async iterator, for one task, that ends with the bot's pipeline.
+        """
+        return self.transport.events.stream(types)
 
     def send(self, kind: str, data: Any) -> None:
         """Send a message of the application to the client (``AppMessage``).
@@ -376,6 +403,7 @@ async def run_bot(bot: Bot, session: BotSession) -> None:
     finally:
         if not running.done():
             await _leave(running, session.transport)
+        session.transport.events.close()
     await running
 
 

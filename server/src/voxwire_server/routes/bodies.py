@@ -10,8 +10,17 @@ from starlette.requests import ClientDisconnect
 
 from voxwire_protocol import wire
 
-__all__ = ["NO_STORE", "RefusedRequestError", "check_length", "invalid", "read_json_body"]
+__all__ = [
+    "JSON",
+    "NO_STORE",
+    "RefusedRequestError",
+    "check_length",
+    "invalid",
+    "read_body",
+    "read_json_body",
+]
 
+JSON: Final = "application/json"
 _BODY_TIMEOUT_MS: Final = 5000
 NO_STORE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -68,14 +77,25 @@ async def read_json_body(request: Request, max_bytes: int, *, may_be_empty: bool
     Raises:
         RefusedRequestError: It is too long, too slow, or says that it is something else.
     """
+    return await read_body(request, max_bytes, JSON, may_be_empty=may_be_empty)
+
+
+async def read_body(
+    request: Request, max_bytes: int, media_type: str, *, may_be_empty: bool = False
+) -> bytes:
+    """Read a body of one type without an encoding, within 5 s.
+
+    Raises:
+        RefusedRequestError: It is too long, too slow, or says that it is something else.
+    """
     check_length(request, max_bytes)
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    said = media_type == "application/json" or (may_be_empty and not media_type)
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    said = given == media_type or (may_be_empty and not given)
     if "content-encoding" in request.headers or not said:
         raise RefusedRequestError(
             415,
             wire.ErrorCode.ERROR_CODE_UNSUPPORTED,
-            "the body must be application/json without a Content-Encoding",
+            f"the body must be {media_type} without a Content-Encoding",
         )
     body = bytearray()
     try:

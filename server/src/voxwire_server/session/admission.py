@@ -139,11 +139,12 @@ class Admission:
             ticket: What the door knows of whoever comes.
             now_s: Wall clock, seconds since the Unix epoch.
         """
-        if self._authenticator is None or not self._is_foreign(ticket):
+        if ticket.known is not None or not self._is_foreign(ticket):
             return ticket
         if ticket.verdict is not None and 0 <= now_s - ticket.verdict.at_s < VERDICT_S:
             return ticket
         try:
+            assert self._authenticator is not None
             said: Identity | Exception = await self._authenticator.identify(_shown(ticket))
         except (TokenError, AuthenticatorFailedError) as error:
             said = error
@@ -166,6 +167,8 @@ class Admission:
         return self._claims(ticket, now_s).user
 
     def _claims(self, ticket: Ticket, now_s: float) -> Claims | Identity:
+        if ticket.known is not None:
+            return ticket.known
         if not self._is_foreign(ticket):
             return self._verifier.verify(ticket.token, now_s=now_s)
         said = ticket.verdict.identity if ticket.verdict is not None else _unauthorized()
@@ -206,7 +209,8 @@ class Admission:
             AuthenticatorFailedError: Nobody can say.
         """
         free = not ticket.token and self._loopback and ticket.is_local
-        if self._authenticator is None and (free or not self._required):
+        anybody = self._authenticator is None and (free or not self._required)
+        if anybody and ticket.known is None:
             return Admitted(self._bots.choose(ticket.bot), None)
         claims = self._claims(ticket, now_s)
         if ticket.bot:

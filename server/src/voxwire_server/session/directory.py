@@ -40,6 +40,7 @@ from voxwire_server.session.keeper import Keeper
 from voxwire_server.session.leases import Leases
 from voxwire_server.session.load import Load
 from voxwire_server.session.local_store import LocalStore
+from voxwire_server.session.once import Once
 from voxwire_server.session.places import Places
 from voxwire_server.session.refusals import (
     REFUSALS,
@@ -126,6 +127,8 @@ class Directory:
         self._settings = settings
         self._ice = IceServers.parse() if ice is None else ice
         self._store: SessionStore = LocalStore(now_s=wall_s) if store is None else store
+        self.once = Once(self._store)
+        """What is good once in all processes."""
         self._told = told
         self._me = registry.name
         self._clock = clock

@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "talk": ("live_talk", "run_talk"),
     "say": ("short", "run_say"),
     "events": ("short", "run_events"),
+    "call": ("call", "run_call"),
     "eval": ("evaluate", "run_eval"),
     "load": ("load", "run_load"),
     "doctor": ("doctor", "run_doctor"),

@@ -5,9 +5,9 @@ import os
 from collections.abc import Sequence
 from typing import Any, Final
 
-from voxwire._choices import CODECS, ICE_POLICIES, TRANSPORTS
+from voxwire._choices import CODECS, ICE_POLICIES, PHONE_VENDORS, TRANSPORTS
 from voxwire.cli.completion import SHELLS
-from voxwire.cli.numbers import seconds, seconds_from_zero
+from voxwire.cli.numbers import milliseconds_from_zero, percent, seconds, seconds_from_zero
 from voxwire.cli.steps import DEFAULT_TIMEOUT_S, Step
 from voxwire.cli.trying_arguments import add_devices, add_doctor, add_eval, add_load
 
@@ -29,9 +29,24 @@ exit codes:
 Any failure is one line on stderr: voxwire: CODE: reason
 """
 
+_CALL: Final = """\
+examples:
+  voxwire call http://127.0.0.1:7860 --public-url https://bot.example --secret TOKEN --in hello.wav
+  voxwire call http://127.0.0.1:7860 --vendor vonage --in story.wav --in stop.wav@1500 --keys 1#
+
+The server needs VOXWIRE_PUBLIC_URL and the vendor's setting; the secret is the same as there. For
+Telnyx it is any text, and the server's key what --show-key prints for it.
+
+exit codes:
+  0 the call ended as calls end    1 unexpected failure    2 wrong usage
+  3 turned away                    5 network or timeout    6 audio file
+  7 the server has sent what the vendor would end the call for
+  130 interrupted with Ctrl-C
+"""
+
 
 class _AddStep(argparse.Action):
-    """Collects --in and --text in the order in which they were given."""
+    """Collects --in, --text and --keys in the order in which they were given."""
 
     def __call__(
         self,
@@ -41,8 +56,8 @@ class _AddStep(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         steps = list(namespace.steps)
-        if option_string == "--text":
-            steps.append(Step("text", str(values)))
+        if option_string in ("--text", "--keys"):
+            steps.append(Step(option_string[2:], str(values)))
         else:
             steps.append(_input_step(str(values)))
         namespace.steps = steps
@@ -116,6 +131,17 @@ def _made() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]
             help="print the events of a session as JSON",
             description="Open a session and print each event as one JSON object a line, until it"
             " ends or Ctrl-C.",
+        )
+    )
+    _add_call(
+        group.add_parser(
+            "call",
+            help="ring a bot as the vendor of a telephone number does",
+            description="Ring a bot as Twilio, Telnyx, Plivo, Exotel or Vonage would: a fake caller"
+            " who speaks files and presses keys, for tests and demonstrations. It hangs up when the"
+            " last step was answered.",
+            epilog=_CALL,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
     add_eval(group)
@@ -206,6 +232,51 @@ def _add_events(tail: argparse.ArgumentParser) -> None:
     tail.add_argument("url", metavar="URL", help="the server, for instance ws://127.0.0.1:7860")
     tail.add_argument("--text", metavar="TEXT", help="type this first")
     _add_connection(tail)
+
+
+def _add_call(call: argparse.ArgumentParser) -> None:
+    call.set_defaults(steps=[])
+    call.add_argument("url", metavar="URL", help="the server, for instance http://127.0.0.1:7860")
+    call.add_argument("--vendor", choices=PHONE_VENDORS, default="twilio", help="(default twilio)")
+    call.add_argument(
+        "--secret",
+        help="what the vendor signs with (default: the environment variable that the server reads)",
+    )
+    call.add_argument("--show-key", action="store_true", help="print Telnyx's key, and do nothing")
+    call.add_argument(
+        "--public-url", default="", metavar="URL", help="VOXWIRE_PUBLIC_URL of the server, if other"
+    )
+    call.add_argument("--bot", help="name of the bot, where the server has several")
+    call.add_argument("--caller", default="+15550100", metavar="NUMBER", help="who calls")
+    call.add_argument("--called", default="+15550199", metavar="NUMBER", help="who is called")
+    call.add_argument(
+        "--in",
+        action=_AddStep,
+        dest="inputs",
+        metavar="WAV[@MS]",
+        help="speak this file when what the bot says is over, or MS milliseconds after it next"
+        " begins (a barge-in); may be repeated",
+    )
+    call.add_argument("--keys", action=_AddStep, metavar="KEYS", help="press 0-9, *, #, A-D")
+    call.add_argument("--out", metavar="WAV", help="write what came out of the telephone")
+    call.add_argument("--events", metavar="JSONL", help="write what happened, an object a line")
+    call.add_argument("--timeout", type=seconds, metavar="S", help="longest call, seconds")
+    for name, default, what in (
+        ("delay", 0, "of the way to the server, and of the way back"),
+        ("jitter", 0, "how much later everything may come"),
+        ("buffer", 40, "how long the telephone's jitter buffer holds what begins"),
+    ):
+        call.add_argument(
+            f"--{name}",
+            dest=f"{name}_ms",
+            type=milliseconds_from_zero,
+            default=default,
+            metavar="MS",
+            help=f"{what} (default {default})",
+        )
+    call.add_argument(
+        "--loss", type=percent, default=0.0, metavar="PERCENT", help="of what TCP has to send again"
+    )
 
 
 def _add_connection(talk: argparse.ArgumentParser, *, record: bool = True) -> None:

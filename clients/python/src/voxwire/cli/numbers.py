@@ -2,7 +2,14 @@
 
 from argparse import ArgumentTypeError
 
-__all__ = ["count", "milliseconds", "seconds", "seconds_from_zero"]
+__all__ = [
+    "count",
+    "milliseconds",
+    "milliseconds_from_zero",
+    "percent",
+    "seconds",
+    "seconds_from_zero",
+]
 
 MAX_S = 86_400
 
@@ -39,3 +46,21 @@ def milliseconds(value: str) -> int:
     if number <= 0:
         raise ArgumentTypeError("must be a whole number of milliseconds above 0")
     return number
+
+
+def milliseconds_from_zero(value: str) -> int:
+    """A time, milliseconds, which may be 0: a minute at most."""
+    if not value.isdecimal() or int(value) > 60_000:
+        raise ArgumentTypeError("must be 0 to 60000 milliseconds")
+    return int(value)
+
+
+def percent(value: str) -> float:
+    """0 to 100."""
+    try:
+        found = float(value)
+    except ValueError:
+        raise ArgumentTypeError(f"{value!r} is no number") from None
+    if not 0 <= found <= 100:
+        raise ArgumentTypeError("must be 0 to 100")
+    return found
