@@ -37,8 +37,9 @@ from voxwire_server.phone.vendor import (
 from voxwire_server.ports import PhoneCall, SessionFacts
 from voxwire_server.proxies import PublicUrl
 from voxwire_server.routes.bodies import NO_STORE, RefusedRequestError, read_body
+from voxwire_server.routes.carrying import data_of
 from voxwire_server.routes.entrance import Entrance, Receive, Send
-from voxwire_server.routes.phone_call import PhoneArrival, data_of, serve
+from voxwire_server.routes.phone_call import PhoneArrival, serve
 from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.start_rates import StartRateError, StartRates
@@ -55,8 +56,7 @@ _MAX_FIRST: Final = 8
 _MAX_FIELDS: Final = 16
 _MAX_PARAMETERS: Final = 8
 _MAX_PARAMETER_CHARS: Final = 128
-_MARKED: Final = frozenset({wire.Feature.FEATURE_WORDS, wire.Feature.FEATURE_PLAYOUT_REPORTS})
-_UNMARKED: Final = frozenset({wire.Feature.FEATURE_WORDS})
+_FEATURES: Final = frozenset({wire.Feature.FEATURE_WORDS, wire.Feature.FEATURE_PLAYOUT_REPORTS})
 _FORBIDDEN: Final = Refusal(403, "FORBIDDEN", "this is for the vendor of a telephone number")
 _NOT_NOW: Final = Refused(wire.ErrorCode.ERROR_CODE_CAPACITY, "the server cannot tell just now")
 _LOG_RATE: Final = Rate(1, 20)
@@ -142,7 +142,7 @@ class PhoneDoor:
         except StartRateError:
             code = wire.ErrorCode.ERROR_CODE_RATE_LIMITED
         if self._lines.take(time.monotonic() * 1000):
-            _log.warning("not from %s: %s", vendor.name, error)
+            _log.warning("not from the vendor", extra={"why": str(error), **_of(vendor)})
         self._directory.doorkeeper.turned_away(code)
         return code
 
@@ -162,7 +162,7 @@ class PhoneDoor:
         ticket = self._ticket_of(vendor, admission, request.scope)
         refused = self._directory.doorkeeper.refusal_of(ticket)
         if refused is not None:
-            _log.warning("a call is turned away: %s", refused.reason)
+            _log.warning("a call is turned away", extra={"why": refused.reason, **_of(vendor)})
             document = vendor.busy()
         else:
             text = self._tickets.make(
@@ -266,7 +266,7 @@ class PhoneDoor:
             return
         call = PhoneArrival(send, socket, dialect, dead_after_ms=self._dead_after_ms)
         transfer = partial(self._exchange.transfer, vendor.name, started.call_id)
-        facts = _facts(vendor, dialect, admission, started, transfer)
+        facts = _facts(vendor, admission, started, transfer)
         ticket = self._ticket_of(vendor, admission, scope)
         answer = await self._directory.attach(ticket, facts, call)
         if isinstance(answer, Here):
@@ -324,7 +324,6 @@ async def _started(dialect: Dialect, receive: Receive) -> Started | None:
 
 def _facts(
     vendor: Vendor,
-    dialect: Dialect,
     admission: Admission,
     started: Started,
     transfer: Callable[[str], Awaitable[None]],
@@ -341,7 +340,7 @@ def _facts(
         outgoing=admission.outgoing,
         transfer=transfer,
     )
-    return SessionFacts(features=_MARKED if dialect.marks else _UNMARKED, phone=call)
+    return SessionFacts(features=_FEATURES, phone=call)
 
 
 def _of(vendor: Vendor) -> dict[str, str]:
