@@ -13,6 +13,7 @@ import pytest
 from tests.support.phone_board import VENDORS, board, ringing
 from tests.support.phone_clicks import ClickingBot
 from tests.support.phone_line import PUBLIC, Line
+from tests.support.phone_mutator import other_bytes
 from tests.support.phone_vendors import (
     CALLED,
     CALLER,
@@ -33,17 +34,12 @@ async def test_the_bot_knows_who_calls_and_what_was_sent_along(
     time: VirtualTime, vendor: str
 ) -> None:
     async with board(time) as made:
-        answered = await made.exchange.ring(vendor, query="bot=b&shop=12&ticket=x")
-        url, sent = answered.opens
-        line = made.exchange.line(vendor, answered.call_id)
-        line.open(url)
-        line.phone.dial(sent)
-        await time.advance(100)
+        call_id = await made.taken(vendor, query="bot=b&shop=12&ticket=x")
         facts = made.bots[0].session.facts
         assert (facts.bot, facts.user) == ("b", "tel:+15550100")
         call = facts.phone
         assert call is not None
-        assert (call.vendor, call.call_id) == (vendor, answered.call_id)
+        assert (call.vendor, call.call_id) == (vendor, call_id)
         assert (call.caller, call.called) == ("+15550100", "+15550199")
         assert call.parameters["shop"] == "12"
         assert "ticket" not in call.parameters
@@ -273,12 +269,7 @@ async def test_of_a_call_that_began_here_who_is_called_is_the_user(
     time: VirtualTime, vendor: str
 ) -> None:
     async with board(time) as made:
-        answered = await made.exchange.ring(vendor, query="outgoing=1&bot=b")
-        url, sent = answered.opens
-        line = made.exchange.line(vendor, answered.call_id)
-        line.open(url)
-        line.phone.dial(sent)
-        await time.advance(100)
+        await made.taken(vendor, query="outgoing=1&bot=b")
         facts = made.bots[0].session.facts
         assert (facts.user, facts.bot) == ("tel:+15550199", "b")
         assert facts.phone is not None
@@ -394,19 +385,7 @@ async def test_no_message_ends_a_call(time: VirtualTime, vendor: str) -> None:
             *far.begins(phone.call_id, phone.stream, {"ticket": "T"}),
         ]
         for number in range(2000):
-            message = chance.choice(good)
-            data = bytearray(message.encode() if isinstance(message, str) else message)
-            for _ in range(chance.randrange(4)):
-                place = chance.randrange(len(data) + 1)
-                match chance.randrange(3):
-                    case 0:
-                        data[place : place + 1] = bytes([chance.randrange(256)])
-                    case 1:
-                        del data[place : place + chance.randrange(40)]
-                    case _:
-                        data[place:place] = chance.choice((b'"', b"{", b"}", b"0", b"null", b"\\"))
-            text = data.decode(errors="replace")
-            line.say(bytes(data) if number % 10 == 0 else text)
+            line.say(other_bytes(chance.choice(good), chance))
             if number % 50 == 0:
                 await time.advance(1000)
         assert made.sessions == 1

@@ -53,7 +53,7 @@ class PhonePath:
         self.path_id = path_id
         form = Format(_PCM, dialect.encoding.sample_rate, dialect.block_ms)
         self.formats = Formats(capture=form, playout=form)
-        self.marks = Marks(come_back=dialect.marks, echoes=dialect.echoes)
+        self.marks = Marks(echoes=dialect.echoes)
         self._sink = sink
         self._sound = sound
         self._dialect = dialect
@@ -183,12 +183,13 @@ class PhonePath:
     def _send(self, block: Block) -> None:
         now_ms, dialect = self._clock.now_ms(), self._dialect
         start_ms, end_ms = block.start * 1000 / self._rate, block.end * 1000 / self._rate
-        begins = not self.marks.plays(now_ms)
         before = self.marks.begins(start_ms, now_ms)
         if before:
             self._link.send_audio(dialect.mark(before))
             self._unmarked_ms = 0.0
-        elif begins and self.marks.rtt_ms:  # no mark would come before the first piece has ended
+        elif (
+            before is not None and self.marks.rtt_ms
+        ):  # no mark would come before the first piece has ended
             self._first_heard = self._clock.call_later(self.marks.rtt_ms, self._presume)
         self._link.send_audio(dialect.media(self._written(block.pcm)))
         self.marks.sent(end_ms)
@@ -196,10 +197,8 @@ class PhonePath:
         self._unmarked_ms += end_ms - start_ms
         if self._unmarked_ms < _MARK_MS and self._sound.pending:
             return
-        behind = self.marks.ends(now_ms)
-        if behind:
-            self._unmarked_ms, self._behind = 0.0, 1
-            self._link.send_audio(dialect.mark(behind))
+        self._unmarked_ms, self._behind = 0.0, 1
+        self._link.send_audio(dialect.mark(self.marks.ends(now_ms)))
 
     def _presume(self) -> None:
         """The far end has begun by now, though no mark says so yet."""
@@ -225,8 +224,7 @@ class PhonePath:
         self._doubt()
         self._unmarked_ms = 0.0
         heard_ms = self.marks.cut(self._clock.now_ms(), left_ms=left_ms)
-        if self._dialect.marks:
-            self._sink.report(Report(heard_ms, playing=False, flush_id=cut.flush_id))
+        self._sink.report(Report(heard_ms, playing=False, flush_id=cut.flush_id))
         return heard_ms
 
     def _disarm(self) -> None:

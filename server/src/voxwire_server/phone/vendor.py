@@ -160,7 +160,6 @@ class Dialect(Protocol):
         block_ms: Length of a piece of the bot's voice, milliseconds.
         unit_bytes: What a piece has whole ones of; the last of a stretch is filled up with
             silence. 1 = pieces may be of any length, up to ``block_ms``.
-        marks: Whether it says when what stands before a mark was played.
         echoes: Whether a mark with nothing before it comes straight back.
     """
 
@@ -168,7 +167,6 @@ class Dialect(Protocol):
     hears: Encoding
     block_ms: int
     unit_bytes: int
-    marks: bool
     echoes: bool
 
     def decode(self, message: str | bytes) -> Said | None:
@@ -184,7 +182,7 @@ class Dialect(Protocol):
         ...
 
     def mark(self, name: str) -> str | bytes:
-        """Ask to be told when all that was sent so far is played; where :attr:`marks`."""
+        """Ask to be told when all that was sent so far is played."""
         ...
 
     def clear(self) -> str | bytes:

@@ -17,7 +17,7 @@ class VonageDialect:
     """One stream: binary messages of 16-bit samples at 16 kHz, and text for all else."""
 
     encoding = hears = L16_16000
-    block_ms, unit_bytes, marks, echoes = 20, 640, True, False
+    block_ms, unit_bytes, echoes = 20, 640, False
 
     def decode(self, message: str | bytes) -> vendor.Said | None:
         if isinstance(message, bytes):
