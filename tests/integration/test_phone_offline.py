@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from pipecat.frames.frames import Frame, InputDTMFFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import FrameProcessor
 
 from tests.support.espeak import render_pcm
+from tests.support.noted_keys import NotedKeys
 from tests.support.phone_line import KNOWN
 from tests.support.phone_socket import PUBLIC, dialled
 from tests.support.waiting import PATIENT, until
@@ -26,20 +26,6 @@ KEY = "k" * 40
 _TRIES = 4
 _PAUSE_S = 0.3
 """Longest pause of the bot's voice; what is longer is a machine that stood still."""
-
-
-class _Ears(FrameProcessor):
-    """Stands behind the input of a pipeline and notes the keys."""
-
-    def __init__(self, keys: list[str]) -> None:
-        super().__init__()
-        self._keys = keys
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        await super().process_frame(frame, direction)
-        if isinstance(frame, InputDTMFFrame):
-            self._keys.append(frame.button.value)
-        await self.push_frame(frame, direction)
 
 
 @dataclass
@@ -67,7 +53,7 @@ class _Watched(BotSession):
 
     async def run(self, processors: Sequence[FrameProcessor], **options: Any) -> None:
         first, *rest = processors
-        await super().run([first, _Ears(self.inside.keys), *rest], **options)
+        await super().run([first, NotedKeys(self.inside.keys), *rest], **options)
 
 
 def watched(inside: Inside) -> LoadedBot:

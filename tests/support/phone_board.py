@@ -27,11 +27,22 @@ class Board:
 
     def __init__(self, time: VirtualTime, **settings: object) -> None:
         self.bots: list[ClickingBot] = []
+        self._time = time
         self.exchange = Exchange(time, house=House(self._run), **settings)
 
     async def _run(self, session: Session) -> None:
         self.bots.append(ClickingBot(session))
         await self.bots[-1].run()
+
+    async def taken(self, vendor: str, *, query: str) -> str:
+        """A call whose webhook has that query, once its bot is there; its name."""
+        answered = await self.exchange.ring(vendor, query=query)
+        url, sent = answered.opens
+        line = self.exchange.line(vendor, answered.call_id)
+        line.open(url)
+        line.phone.dial(sent)
+        await self._time.advance(100)
+        return answered.call_id
 
     @property
     def sessions(self) -> int:
