@@ -309,16 +309,18 @@ class Control:
         waits = backoff_s(self._jitter)
         next(waits)
         while True:
-            self.failure = None
             try:
-                return await attempt()
+                made = await attempt()
             except VoxwireError as error:
                 wait_s = max(next(waits), error.retry_after_ms / 1000)
                 late = wait_s * 1000 >= self.deadline.left_ms
                 if not is_for_another_time(error) or late or self._over:
                     raise
-                self.failure = error
+                self.failure = error  # also while the next try is under way: that is why it is late
                 await asyncio.sleep(wait_s)
+            else:
+                self.failure = None
+                return made
 
     async def _attach_first(self, handler: Handler) -> Attached:
         """Says Hello on the socket that was dialled; dials again when it breaks before Welcome."""

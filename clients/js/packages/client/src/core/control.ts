@@ -207,9 +207,8 @@ export class Control implements ControlChannel {
         }
         const waitMs = Math.max(backoffMs(attempt++, env.jitter()), why.retryAfterMs);
         if (!BUSY.test(why.code) || env.now() + waitMs >= this.#endMs) throw why;
-        this.failure = why;
+        this.failure = why; // until a server welcomes it: that is why it is late
         await this.scope.sleep(waitMs);
-        this.failure = undefined;
       }
     }
   }
