@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from voxwire._attach import Greeting, Refusal, backoff_s, is_final, is_for_another_time, lost
+from voxwire._attach import BUSY, Greeting, Refusal, backoff_s, is_final, is_for_another_time, lost
 from voxwire._deadline import Deadline
 from voxwire._dial import Attached, Dialler, end_unused
 from voxwire._environment import Environment
@@ -316,8 +316,10 @@ class Control:
                 late = wait_s * 1000 >= self.deadline.left_ms
                 if not is_for_another_time(error) or late or self._over:
                     raise
-                self.failure = error  # also while the next try is under way: that is why it is late
+                self.failure = error
                 await asyncio.sleep(wait_s)
+                if error.code not in BUSY:  # of a full service the next try is not another story
+                    self.failure = None
             else:
                 self.failure = None
                 return made
