@@ -102,8 +102,9 @@ async def test_a_fake_caller_of_every_vendor_interrupts_asks_and_presses_keys(
     tmp_path: Path,
 ) -> None:
     async with running_server(load_bot("offline"), **SETTINGS) as server:
-        calls = [asked(vendor, server.port, tmp_path / vendor) for vendor in FAR_ENDS]
-        await asyncio.gather(*calls)
+        async with asyncio.TaskGroup() as calls:
+            for vendor in FAR_ENDS:
+                calls.create_task(asked(vendor, server.port, tmp_path / vendor))
         async with asyncio.timeout(10):
             while len(server.registry):
                 await asyncio.sleep(0.02)
