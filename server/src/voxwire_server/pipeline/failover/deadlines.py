@@ -1,0 +1,27 @@
+"""How long a service may be silent before the next one is asked."""
+
+from dataclasses import dataclass
+
+__all__ = ["HEARING", "MIND", "VOICE", "Deadlines"]
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Of one part of a bot, seconds.
+
+    Attributes:
+        first_s: From what it is asked to the first that comes.
+        next_s: From one piece to the next, while it owes some.
+        start_s: From when it is made until it can be asked.
+        close_s: For it to close, once it is given up.
+    """
+
+    first_s: float
+    next_s: float = 2.0
+    start_s: float = 3.0
+    close_s: float = 2.0
+
+
+HEARING = Deadlines(first_s=3.0)
+MIND = Deadlines(first_s=5.0)
+VOICE = Deadlines(first_s=3.0)
