@@ -7,9 +7,9 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"flag"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -35,14 +36,12 @@ import (
 )
 
 var (
-	patience = 10 * time.Second
-	period   = 20 * time.Millisecond               // of a packet
-	silence  = []byte(strings.Repeat("\xff", 160)) // of a packet, in µ-law
-	keys     = "0123456789*#ABCD"                  // RFC 4733, table 3
-	token    = strings.Split(os.Getenv("VOXWIRE_PHONE_TWILIO_TOKEN"), ",")[0]
-	webhook  = strings.TrimRight(os.Getenv("VOXWIRE_PUBLIC_URL"), "/") + "/phone/twilio"
-	bot      = flag.String("bot", "", "`name` of the bot, if there are several")
-	quiet    = flag.Duration("quiet", time.Minute, "a caller of whom nothing comes for so `long` is gone")
+	silence = []byte(strings.Repeat("\xff", 160)) // of a packet, in µ-law
+	opening = regexp.MustCompile(`<Stream url="([^"]+)"><Parameter name="ticket" value="(\w+)"/>`)
+	token   = strings.Split(os.Getenv("VOXWIRE_PHONE_TWILIO_TOKEN"), ",")[0]
+	webhook = strings.TrimRight(os.Getenv("VOXWIRE_PUBLIC_URL"), "/") + "/phone/twilio?bot="
+	bot     = flag.String("bot", "", "`name` of the bot, if there are several")
+	quiet   = flag.Duration("quiet", time.Minute, "a caller of whom nothing comes for so `long` is gone")
 )
 
 func main() {
@@ -53,34 +52,36 @@ func main() {
 	flag.IntVar(&media.RTPPortStart, "rtp", 10000, "first `port` of RTP")
 	flag.IntVar(&media.RTPPortEnd, "rtp-end", 20000, "last `port` of RTP")
 	flag.Parse()
-	account, networks := diago.DigestAuth{}, []netip.Prefix{}
-	account.Username, account.Password, _ = strings.Cut(os.Getenv("SIP_DIGEST"), ":")
+	user, password, _ := strings.Cut(os.Getenv("SIP_DIGEST"), ":")
+	if token == "" || os.Getenv("VOXWIRE_PUBLIC_URL") == "" || password == "" && *allow == "" {
+		log.Fatalln("set VOXWIRE_PHONE_TWILIO_TOKEN, VOXWIRE_PUBLIC_URL, and SIP_DIGEST=user:password or -allow: who may call?")
+	}
+	var networks []netip.Prefix
 	for _, each := range strings.FieldsFunc(*allow, func(r rune) bool { return r == ',' }) {
 		networks = append(networks, netip.MustParsePrefix(each))
 	}
-	if len(networks) == 0 && account.Password == "" {
-		log.Fatalln("anybody could call: set SIP_DIGEST=user:password, or -allow")
-	} else if token == "" || !strings.HasPrefix(webhook, "http") {
-		log.Fatalln("set VOXWIRE_PHONE_TWILIO_TOKEN and VOXWIRE_PUBLIC_URL as the server has them")
-	}
 	over, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(over, func() { time.Sleep(time.Second); os.Exit(0) }) // calls hang up
 	agent, _ := sipgo.NewUA()
 	nonces := diago.NewDigestServer()
 	at := diago.Transport{Transport: "udp", BindHost: *host, BindPort: *port, ExternalHost: *external}
 	gateway := diago.NewDiago(agent, diago.WithTransport(at), diago.WithServerRequestMiddleware(guarded))
-	if err := gateway.ServeBackground(context.Background(), func(d *diago.DialogServerSession) {
+	log.Fatalln(gateway.Serve(context.Background(), func(d *diago.DialogServerSession) {
 		from, _ := netip.ParseAddrPort(d.InviteRequest.Source())
 		known := slices.ContainsFunc(networks, func(each netip.Prefix) bool { return each.Contains(from.Addr()) })
-		if known || account.Password != "" && nonces.AuthorizeDialog(d, account) == nil {
+		for !known && password != "" && d.Context().Err() == nil {
+			err := nonces.AuthorizeDialog(d, diago.DigestAuth{Username: user, Password: password})
+			if known = err == nil; errors.Is(err, diago.ErrDigestAuthBadCreds) {
+				break
+			}
+			d.InviteRequest.RemoveHeader("Authorization") // it answers what was asked long ago: it is asked anew
+		}
+		if known {
 			answer(d, over)
-		} else if d.Context().Err() == nil { // else it was asked for the password
+		} else if d.Context().Err() == nil { // nor was it asked
 			d.Respond(sip.StatusForbidden, "Forbidden", nil)
 		}
-	}); err != nil {
-		log.Fatalln(err)
-	}
-	<-over.Done()
-	time.Sleep(time.Second) // they hang up
+	}))
 }
 
 // guarded keeps a request that breaks the library from ending the calls of others.
@@ -110,79 +111,63 @@ type call struct {
 	places  []int
 }
 
-type fields map[string]any
-
-// answer carries a call; who is not answered hears that it is unavailable (480).
+// answer carries a call from its first moment to its last.
 func answer(d *diago.DialogServerSession, over context.Context) {
 	ctx, end := context.WithCancelCause(d.Context())
 	defer context.AfterFunc(over, func() { end(errors.New("the gateway stops")) })()
 	d.Ringing()
-	c := &call{end: end}
-	c.id, _ = d.InviteRequest.To().Params.Get("tag") // random
-	to, ticket, err := c.ring(ctx, d.FromUser(), d.InviteRequest.Recipient.User)
-	if err == nil && to == "" {
-		err = d.Respond(sip.StatusBusyHere, "Busy Here", nil)
-	} else if err == nil {
-		c.DialogMedia, err = d.Answer(diago.AnswerOptions{OnMediaUpdate: func(now *diago.DialogMedia) {
-			c.held.Store(!strings.Contains(string(now.MediaSession().LocalSDP(true)), "sendrecv"))
-		}})
-		if err == nil {
-			err = c.carry(ctx, to, ticket)
-		}
+	c := &call{id: d.ID, end: end}
+	hold := func(now *diago.DialogMedia) { // or no more, by a re-INVITE
+		c.heard.Store(time.Now().UnixMilli())
+		c.held.Store(!strings.Contains(string(now.MediaSession().LocalSDP(true)), "sendrecv"))
 	}
-	log.Println("a call of", d.FromUser(), "is over:", c.id, err)
+	to, ticket, err := c.ring(ctx, d.FromUser(), d.InviteRequest.Recipient.User)
+	if err != nil {
+		d.Respond(sip.StatusBusyHere, "Busy Here", nil)
+	} else if c.DialogMedia, err = d.Answer(diago.AnswerOptions{OnMediaUpdate: hold}); err != nil {
+		d.Respond(sip.StatusNotAcceptableHere, "Not Acceptable Here", nil)
+	} else if c.conn, _, _, err = (ws.Dialer{Timeout: 10 * time.Second, Header: ws.HandshakeHeaderHTTP(sign(to))}).Dial(ctx, to); err == nil {
+		c.heard.Store(time.Now().UnixMilli())
+		c.say("start", map[string]any{"streamSid": c.id, "callSid": c.id, "customParameters": map[string]any{"ticket": ticket}})
+		go c.read()
+		go c.listen()
+		c.speak(ctx)
+		c.say("stop", map[string]any{"callSid": c.id})
+		c.conn.Close()
+		err = context.Cause(ctx)
+	}
+	log.Println("a call of", d.FromUser(), "is over:", d.ID, err)
 }
 
 // sign makes an X-Twilio-Signature (twilio.com/docs/usage/security).
 func sign(text string) http.Header {
 	mac := hmac.New(sha1.New, []byte(token))
 	mac.Write([]byte(text))
-	return http.Header{"X-Twilio-Signature": {base64.StdEncoding.EncodeToString(mac.Sum(nil))}}
+	signature := base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	return http.Header{"X-Twilio-Signature": {signature}, "Content-Type": {"application/x-www-form-urlencoded"}}
 }
 
-// ring announces the call by Twilio's webhook; the stream that it opens, and its ticket.
+// ring announces the call by Twilio's webhook, which answers where to carry it, and with which ticket.
 func (c *call) ring(ctx context.Context, from, to string) (string, string, error) {
-	address, form := webhook+"?bot="+url.QueryEscape(*bot), url.Values{"CallSid": {c.id}, "From": {from}, "To": {to}}
+	address, form := webhook+url.QueryEscape(*bot), url.Values{"CallSid": {c.id}, "From": {from}, "To": {to}}
 	request, _ := http.NewRequestWithContext(ctx, "POST", address, strings.NewReader(form.Encode()))
 	request.Close, request.Header = true, sign(address+"CallSid"+c.id+"From"+from+"To"+to)
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	response, err := (&http.Client{Timeout: patience}).Do(request)
+	response, err := (&http.Client{Timeout: 10 * time.Second}).Do(request)
 	if err != nil {
 		return "", "", err
 	}
 	defer response.Body.Close()
-	var said struct {
-		Stream struct {
-			URL       string `xml:"url,attr"`
-			Parameter struct {
-				Value string `xml:"value,attr"`
-			}
-		} `xml:"Connect>Stream"`
+	page, _ := io.ReadAll(response.Body)
+	if opened := opening.FindStringSubmatch(string(page)); opened != nil {
+		return opened[1], opened[2], nil
 	}
-	err = xml.NewDecoder(response.Body).Decode(&said)
-	return said.Stream.URL, said.Stream.Parameter.Value, err
-}
-
-// carry opens the stream, and puts the caller through.
-func (c *call) carry(ctx context.Context, to, ticket string) (err error) {
-	dialer := ws.Dialer{Timeout: patience, Header: ws.HandshakeHeaderHTTP(sign(to))}
-	if c.conn, _, _, err = dialer.Dial(ctx, to); err != nil {
-		return err
-	}
-	defer c.conn.Close()
-	c.say("start", fields{"streamSid": c.id, "callSid": c.id, "customParameters": fields{"ticket": ticket}})
-	c.heard.Store(time.Now().UnixMilli())
-	go c.read()
-	go c.listen()
-	c.speak(ctx)
-	c.say("stop", fields{"callSid": c.id})
-	return context.Cause(ctx)
+	return "", "", errors.New("it is turned away: " + response.Status)
 }
 
 // say sends a message by one write, since others write, too.
-func (c *call) say(event string, what fields) {
-	text, _ := json.Marshal(fields{"event": event, "streamSid": c.id, event: what})
-	c.conn.SetWriteDeadline(time.Now().Add(patience))
+func (c *call) say(event string, what map[string]any) {
+	text, _ := json.Marshal(map[string]any{"event": event, "streamSid": c.id, event: what})
+	c.conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
 	if _, err := c.conn.Write(ws.MustCompileFrame(ws.MaskFrameInPlace(ws.NewTextFrame(text)))); err != nil {
 		c.end(err)
 	}
@@ -190,16 +175,15 @@ func (c *call) say(event string, what fields) {
 
 // read takes what the server says; the library answers its pings.
 func (c *call) read() {
-	for {
+	for data, err := wsutil.ReadServerText(c.conn); ; data, err = wsutil.ReadServerText(c.conn) {
+		if err != nil {
+			c.end(err)
+			return
+		}
 		var said struct {
 			Event string
 			Media struct{ Payload []byte }
 			Mark  struct{ Name string }
-		}
-		data, err := wsutil.ReadServerText(c.conn)
-		if err != nil {
-			c.end(err)
-			return
 		}
 		json.Unmarshal(data, &said)
 		c.mu.Lock()
@@ -215,23 +199,21 @@ func (c *call) read() {
 
 // speak sends a packet every 20 ms, and back the marks of the one before: that has left, and is over.
 func (c *call) speak(ctx context.Context) {
-	for tick := time.Tick(period); ctx.Err() == nil; <-tick {
+	for tick := time.Tick(20 * time.Millisecond); ctx.Err() == nil; <-tick {
 		since, held := time.Since(time.UnixMilli(c.heard.Load())), c.held.Load()
 		if since > *quiet && !held {
 			c.end(errors.New("nothing comes from the caller"))
-		} else if since > 3*period { // by silence a bot hears that somebody has finished
-			c.say("media", fields{"payload": silence})
+		} else if since > 60*time.Millisecond { // by silence a bot hears that somebody has finished
+			c.say("media", map[string]any{"payload": silence})
 		}
 		c.mu.Lock()
 		for ; len(c.marks) > 0 && c.places[0] <= c.left; c.marks, c.places = c.marks[1:], c.places[1:] {
-			c.say("mark", fields{"name": c.marks[0]})
+			c.say("mark", map[string]any{"name": c.marks[0]})
 		}
-		n := min(len(silence), len(c.waiting))
-		if held {
-			n = 0
+		sound := silence
+		if n := min(len(silence), len(c.waiting)); !held {
+			sound, c.left, c.waiting = slices.Concat(c.waiting[:n], silence[n:]), c.left+n, c.waiting[n:]
 		}
-		sound := slices.Concat(c.waiting[:n], silence[n:])
-		c.left, c.waiting = c.left+n, c.waiting[n:]
 		c.mu.Unlock()
 		kind := media.CodecAudioFromSession(c.MediaSession()).PayloadType
 		if kind == 8 {
@@ -243,28 +225,26 @@ func (c *call) speak(ctx context.Context) {
 
 // listen takes the caller's packets.
 func (c *call) listen() {
-	var packet rtp.Packet
-	var key uint32
+	packet, key := rtp.Packet{}, uint32(0)
 	for buffer := make([]byte, media.RTPBufSize); ; {
 		session := c.RTPSession()
 		n, err := session.ReadRTP(buffer, &packet)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		from, _ := session.Sess.ReadRTPFromAddr.(*net.UDPAddr)
-		if err != nil || n == 0 || c.held.Load() || !from.IP.Equal(session.Sess.Raddr.IP) {
+		if err != nil || n == 0 || c.held.Load() || !session.Sess.Raddr.IP.Equal(session.Sess.ReadRTPFromAddr.(*net.UDPAddr).IP) {
 			c.StartRTP(1, 0) // a re-INVITE may have interrupted it
 			continue
 		}
 		c.heard.Store(time.Now().UnixMilli())
 		switch code := int(packet.Payload[0]); {
 		case packet.PayloadType == 0:
-			c.say("media", fields{"payload": packet.Payload})
+			c.say("media", map[string]any{"payload": packet.Payload})
 		case packet.PayloadType == 8:
-			c.say("media", fields{"payload": g711.Alaw2Ulaw(packet.Payload)})
-		case packet.Timestamp != key && code < len(keys): // each is said once
+			c.say("media", map[string]any{"payload": g711.Alaw2Ulaw(packet.Payload)})
+		case packet.Timestamp != key && code < 16: // each key is said once; RFC 4733, table 3
 			key = packet.Timestamp
-			c.say("dtmf", fields{"digit": keys[code : code+1]})
+			c.say("dtmf", map[string]any{"digit": "0123456789*#ABCD"[code : code+1]})
 		}
 	}
 }
