@@ -87,7 +87,8 @@ async def cut_twice(vendor: str, port: int, folder: Path) -> bool:
     kinds = [event["type"] for event in events]
     assert kinds[0] == "began"
     assert "clear" in kinds
-    assert kinds[-2:] == ["keys", "hung_up"]
+    assert "keys" in kinds
+    assert kinds[-1] == "hung_up"
     over = next(e for e in events if e["type"] == "spoken" and e["value"] == str(question))
     with wave.open(str(folder / "heard.wav")) as file:
         rate = file.getframerate()
