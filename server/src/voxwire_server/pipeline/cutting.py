@@ -11,9 +11,8 @@ from typing import Final
 from pipecat.frames.frames import Frame, TTSTextFrame
 
 from voxwire_protocol import wire
-from voxwire_server.pipeline.on_its_way import OnItsWay
 from voxwire_server.pipeline.output_frames import BotStarts, FirstSound, HeardWord, copy_word
-from voxwire_server.pipeline.releasing import Releasing
+from voxwire_server.pipeline.releasing import OnItsWay, Releasing
 from voxwire_server.pipeline.speech_models.model_output import LiveOutput
 from voxwire_server.pipeline.spoken_words import SpokenWords
 from voxwire_server.pipeline.utterances import Utterances

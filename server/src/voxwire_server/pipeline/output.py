@@ -40,7 +40,6 @@ from voxwire_server.pipeline.contexts import is_live
 from voxwire_server.pipeline.cutting import Cutting
 from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.following import UserAudio
-from voxwire_server.pipeline.on_its_way import OnItsWay
 from voxwire_server.pipeline.output_frames import (
     BotStarts,
     CutTurn,
@@ -48,7 +47,7 @@ from voxwire_server.pipeline.output_frames import (
     is_heard_behind,
     source_of,
 )
-from voxwire_server.pipeline.releasing import Releasing
+from voxwire_server.pipeline.releasing import OnItsWay, Releasing
 from voxwire_server.pipeline.speech_models.model_output import LiveOutput
 from voxwire_server.pipeline.speech_models.model_turns import AllSaid
 from voxwire_server.pipeline.speech_models.model_words import LiveWord

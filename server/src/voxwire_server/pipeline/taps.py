@@ -52,9 +52,9 @@ from voxwire_protocol import wire
 from voxwire_server.pipeline.answer_taps import AnswerTaps
 from voxwire_server.pipeline.answers import Interrupt
 from voxwire_server.pipeline.drops import Drops
-from voxwire_server.pipeline.on_its_way import OnItsWay
 from voxwire_server.pipeline.patience import wait_for_sound
 from voxwire_server.pipeline.plain import PlainProcessor, is_answer
+from voxwire_server.pipeline.releasing import OnItsWay
 from voxwire_server.pipeline.speech_models.care import Care
 from voxwire_server.pipeline.speech_models.finder import SpeechModel, is_speech_to_speech
 from voxwire_server.pipeline.speech_models.interim import InterimText
