@@ -64,9 +64,7 @@ async def holds(script: Script, *, transport: str = "websocket") -> list[Any]:
     async with running_server(odd_bot(script)) as server, asyncio.timeout(60):
         async with voxwire.connect(server.url, transport=transport) as session:
             first = await answer(session, "first")
-            for _ in range(
-                3
-            ):  # a machine that stands still loses sound, and words of 20 ms with it
+            for _ in range(3):  # a machine that stands still loses sound, and short words with it
                 second = await answer(session, "second")
                 if words(second) == GOOD:
                     break

@@ -165,14 +165,16 @@ class OnItsWay:
             self._here.ring()
 
     async def arrived(self, secs: float) -> None:
-        """Wait until all are there, ``secs`` at most. If they are not by then, somebody on the way
-        keeps them, and they are not followed any more.
+        """Wait until all are there, ``secs`` at most, in two halves: after a stall of this process
+        they still come. If they do not, somebody on the way keeps them, and they are not followed
+        any more.
         """
         loop = asyncio.get_running_loop()
-        until_s = loop.time() + secs
-        while self._words and (left_s := until_s - loop.time()) > 0:
-            self._here.silence()
-            await self._here.wait(left_s)
+        for _ in range(2):
+            until_s = loop.time() + secs / 2
+            while self._words and (left_s := until_s - loop.time()) > 0:
+                self._here.silence()
+                await self._here.wait(left_s)
         if self._words:
             self._followed = False
             self._words.clear()

@@ -217,8 +217,8 @@ class Taps:
         """The assistant's aggregator has taken a frame. A word that was let go is on its way to it
         for some turns of the loop; what is kept of the conversation meanwhile lacks it.
         """
-        self.on_its_way.taken(frame)
         if isinstance(frame, _IN_CONTEXT):
+            self.on_its_way.taken(frame)
             self.ahead.taken(frame)
             self._wires.changed()
 

@@ -226,12 +226,13 @@ async def test_who_has_no_time_to_close_a_helper_leaves_no_task_and_no_process()
     before = asyncio.all_tasks()
     client = EspeakClient()
     await client.start()
-    os.kill(client.pid, signal.SIGSTOP)  # it will not end by itself
+    pid = client.pid
+    os.kill(pid, signal.SIGSTOP)  # it will not end by itself
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await client.aclose()
     async with asyncio.timeout(10):
-        while asyncio.all_tasks() != before:
+        while asyncio.all_tasks() != before or Path(f"/proc/{pid}").exists():
             await asyncio.sleep(0.01)  # real time: poll
 
 
