@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from tests.integration.test_phone_offline import KEY, Inside, watched
+from tests.support.espeak import render_pcm
 from tests.support.sip_far_server import far_server
 from tests.support.sip_trunk import ACCOUNT, TOKEN, Gateway, free_port, gateway
 from tests.support.sipp import MISSING, Steps, sipp, started
 from tests.support.waiting import PATIENT, until
 from voxwire_server import BotSession
 from voxwire_server.bots.offline import bot as offline
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.phone.g711 import ALAW
 from voxwire_server.testing import RunningServer, running_server

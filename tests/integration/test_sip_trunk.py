@@ -20,12 +20,12 @@ import pytest
 
 from tests.integration.test_phone_offline import KEY, Inside, watched
 from tests.support.baresip import MISSING, RATE, baresip, write_wav
-from tests.support.reply_ears import as_spoken, heard_of_weather
+from tests.support.espeak import render_pcm
 from tests.support.readmes import read_fences
+from tests.support.reply_ears import as_spoken, heard_of_weather
 from tests.support.sip_phone import sip_phone
 from tests.support.sip_trunk import ACCOUNT, FOLDER, TOKEN, Gateway, built, free_port, gateway
 from tests.support.waiting import PATIENT, until
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.testing import RunningServer, running_server
 
 pytestmark = pytest.mark.timeout(400)
