@@ -210,10 +210,14 @@ func (c *call) speak(ctx context.Context) {
 		for ; len(c.marks) > 0 && c.places[0] <= c.left; c.marks, c.places = c.marks[1:], c.places[1:] {
 			c.say("mark", map[string]any{"name": c.marks[0]})
 		}
-		sound := silence
-		if n := min(len(silence), len(c.waiting)); !held {
-			sound, c.left, c.waiting = slices.Concat(c.waiting[:n], silence[n:]), c.left+n, c.waiting[n:]
+		if held { // no packet leaves, though time passes
+			c.mu.Unlock()
+			c.RTPPacketWriter.DelayTimestamp(uint32(len(silence)))
+			continue
 		}
+		n := min(len(silence), len(c.waiting))
+		sound := slices.Concat(c.waiting[:n], silence[n:])
+		c.left, c.waiting = c.left+n, c.waiting[n:]
 		c.mu.Unlock()
 		kind := media.CodecAudioFromSession(c.MediaSession()).PayloadType
 		if kind == 8 {
@@ -225,14 +229,10 @@ func (c *call) speak(ctx context.Context) {
 
 // listen takes the caller's packets.
 func (c *call) listen() {
-	packet, key := rtp.Packet{}, uint32(0)
-	for buffer := make([]byte, media.RTPBufSize); ; {
+	packet, key, n, err := rtp.Packet{}, uint32(0), 0, error(nil)
+	for buffer := make([]byte, media.RTPBufSize); !errors.Is(err, net.ErrClosed); {
 		session := c.RTPSession()
-		n, err := session.ReadRTP(buffer, &packet)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil || n == 0 || c.held.Load() || !session.Sess.Raddr.IP.Equal(session.Sess.ReadRTPFromAddr.(*net.UDPAddr).IP) {
+		if n, err = session.ReadRTP(buffer, &packet); err != nil || n == 0 || c.held.Load() || !session.Sess.Raddr.IP.Equal(session.Sess.ReadRTPFromAddr.(*net.UDPAddr).IP) {
 			c.StartRTP(1, 0) // a re-INVITE may have interrupted it
 			continue
 		}

@@ -228,6 +228,7 @@ class SipPhone:
         code = "0123456789*#ABCD".index(key)
         begun = [struct.pack("!BBH", code, 10, 160 * n) for n in range(1, 5)]
         ended = [struct.pack("!BBH", code, 0x8A, 800)] * times
+        self._waiting.append((self.codec, _SILENCE[self.codec]))  # between it and another one
         self._waiting += [(KEYS, event) for event in [*begun, *ended][lose:]]
 
     async def run(self) -> None:

@@ -54,6 +54,7 @@ class Steps:
         self._account = account
         self._cseq = 0
         self._version = 0
+        self._invited = 0
         self._steps: list[str] = []
 
     def invite(
@@ -68,6 +69,7 @@ class Steps:
         """
         self._cseq += 1
         self._version += 1
+        self._invited = len(self._steps)
         user, password = self._account
         more = f"[authentication username={user} password={password}]\n" if signed else ""
         body = _SDP.format(version=self._version, direction=direction) if direction else ""
@@ -75,12 +77,16 @@ class Steps:
 
     def ack(self, *, refused: bool = False) -> "Steps":
         """Acknowledge the answer to the last INVITE."""
-        branch = "[branch-2]" if refused else "[branch]"
+        branch = self._branch() if refused else "[branch]"
         return self._send("ACK", in_dialog=True, branch=branch)
 
     def cancel(self) -> "Steps":
         """Cancel the last INVITE."""
-        return self._send("CANCEL", branch="[branch-3]")
+        return self._send("CANCEL", branch=self._branch())
+
+    def _branch(self) -> str:
+        """That of the last INVITE: SIPp makes one of a step's number, and takes its distance."""
+        return f"[branch-{len(self._steps) - self._invited}]"
 
     def bye(self) -> "Steps":
         """Hang up."""
@@ -106,7 +112,7 @@ class Steps:
         rrs = ' rrs="true"' if status < 300 else ""
         self._steps.append(f'<recv response="{status}"{auth}{may}{rrs}>{action}</recv>')
         if holds:
-            self._steps.append("<nop><action><log message='[$1]'/></action></nop>")
+            self._steps.append('<nop><action><log message="[$1]"/></action></nop>')
         return self
 
     def hung_up_on(self) -> "Steps":
@@ -191,7 +197,6 @@ async def started(
         *("sipp", f"127.0.0.1:{gateway}", "-sf", folder / "scenario.xml", "-i", "127.0.0.1"),
         *("-m", str(calls), "-l", str(calls), "-r", str(calls), "-nostdin"),
         *("-timeout", f"{timeout_s}s", "-timeout_error", "-trace_err", "-error_file", errors),
-        *("-min_rtp_port", "40000", "-max_rtp_port", "41000"),
         cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -204,6 +209,8 @@ async def started(
         written = errors.read_text(errors="replace") if errors.exists() else ""
         code = process.returncode
         assert code is not None
+        if code:
+            print(f"SIPp ended with {code}:", written or said.decode(errors="replace")[-2000:])
         return Ran(code, written or said.decode(errors="replace")[-2000:], int((found or [0])[-1]))
 
     ending = asyncio.ensure_future(ended())
