@@ -3,7 +3,6 @@
 ``make system`` runs it: the gateway is built from Go.
 """
 
-import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
@@ -117,7 +116,7 @@ async def test_a_caller_who_never_acknowledges_is_given_up(tmp_path: Path) -> No
 
 
 async def test_a_call_is_held_and_taken_up_again(tmp_path: Path) -> None:
-    async with answering() as (rooms, server, running):
+    async with answering() as (rooms, _, running):
         steps = Steps(ACCOUNT).called().wait(1500)
         steps.invite(direction="sendonly", again=True).receive(100, optional=True)
         steps.receive(200, holds="a=recvonly").ack().wait(3000)

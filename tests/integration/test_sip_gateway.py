@@ -1,4 +1,4 @@
-"""The gateway of ``examples/sip-trunk`` between a telephone in Python and a server that a test holds.
+"""The gateway of ``examples/sip-trunk`` between a telephone in Python and a server of a test's.
 
 ``make system`` runs it: the gateway is built from Go.
 """
@@ -90,14 +90,15 @@ async def test_a_mark_comes_back_when_its_packet_has_left_and_is_over() -> None:
         for n in range(8):
             await stream.say(bytes([n + 1]) * 800, f"{n}")
         await until(lambda: "7" in stream.marks)
-        after: list[float] = []
+        after: list[int] = []
         for n in range(8):
             last = max(each.at for each in phone.packets if n + 1 in each.payload)
-            after.append(stream.marks[f"{n}"] - last)
-        print("ms behind the packet:", [round(1000 * each) for each in after])
+            marked = stream.marks[f"{n}"]
+            assert marked > last
+            after.append(sum(last < each.at < marked for each in phone.packets))
+        print("packets behind the one that was marked:", after)
         assert list(stream.marks) == ["nothing before it", *map(str, range(8))]
-        assert min(after) > 0.0
-        assert np.median(after) < 0.2  # real time: order; 20 ms and what the machine takes
+        assert np.median(after) <= 2
         await phone.hang_up()
 
 
@@ -174,7 +175,7 @@ async def test_where_nothing_comes_a_bot_hears_silence() -> None:
         phone.sends = False  # silence suppression
         heard, began = len(stream.heard), time.monotonic()
         await until(lambda: len(stream.heard) - heard >= 8000)
-        assert time.monotonic() - began > 0.9
+        assert time.monotonic() - began > 0.9  # real time: order; as long as it is
         await phone.hang_up()
 
 
@@ -305,9 +306,15 @@ async def test_a_gateway_that_is_told_to_stop_hangs_up() -> None:
         assert await running.process.wait() == 0
 
 
-@pytest.mark.parametrize("missing", ["SIP_DIGEST", "VOXWIRE_PHONE_TWILIO_TOKEN", "VOXWIRE_PUBLIC_URL"])
+@pytest.mark.parametrize(
+    "missing", ["SIP_DIGEST", "VOXWIRE_PHONE_TWILIO_TOKEN", "VOXWIRE_PUBLIC_URL"]
+)
 async def test_it_does_not_start_without_what_it_needs(missing: str) -> None:
-    known = {"SIP_DIGEST": "a:b", "VOXWIRE_PHONE_TWILIO_TOKEN": "t", "VOXWIRE_PUBLIC_URL": "http://x"}
+    known = {
+        "SIP_DIGEST": "a:b",
+        "VOXWIRE_PHONE_TWILIO_TOKEN": "t",
+        "VOXWIRE_PUBLIC_URL": "http://x",
+    }
     process = await asyncio.create_subprocess_exec(
         built(), env={**known, missing: ""}, stderr=asyncio.subprocess.PIPE
     )

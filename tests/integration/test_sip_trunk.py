@@ -119,7 +119,9 @@ async def test_the_readme_brings_a_first_call(tmp_path: Path) -> None:
     [fence, *_] = read_fences((FOLDER / "README.md").read_text("utf-8"), "README.md")
     web, sip = free_port(socket.SOCK_STREAM), free_port()
     assert ":7860" in fence.text
-    program = fence.text.replace("7860", str(web)).replace("./sip-trunk", f"./sip-trunk -port {sip}")
+    program = fence.text.replace("7860", str(web)).replace(
+        "./sip-trunk", f"./sip-trunk -port {sip}"
+    )
     folder = tmp_path / "sip-trunk"
     shutil.copytree(FOLDER, folder)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

@@ -246,7 +246,8 @@ class SipPhone:
                 self._number += 1
             self._timestamp += 160
             count += 1
-            await asyncio.sleep(max(0.0, began + count * _PERIOD_S - time.monotonic()))
+            due = began + count * _PERIOD_S
+            await asyncio.sleep(max(0.0, due - time.monotonic()))  # real time: pace
 
 
 _KEPT: Final = ("Via", "From", "To", "Call-ID", "CSeq")

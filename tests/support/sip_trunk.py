@@ -1,6 +1,7 @@
 """The gateway of ``examples/sip-trunk``: built once, run on loopback, counted from outside."""
 
 import asyncio
+import atexit
 import contextlib
 import os
 import shutil
@@ -40,7 +41,9 @@ def built() -> Path:
     go = shutil.which("go")
     if go is None:
         pytest.skip("go is missing: apt-get install golang, or go.dev/dl (1.24 or newer)")
-    program = Path(tempfile.mkdtemp(prefix="sip-trunk-")) / "sip-trunk"
+    folder = Path(tempfile.mkdtemp(prefix="sip-trunk-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    program = folder / "sip-trunk"
     command = [go, "build", "-mod=readonly", "-trimpath", "-o", program, "."]
     offline = {**os.environ, "GOPROXY": "off", "GOFLAGS": "-buildvcs=false"}
     said = ""

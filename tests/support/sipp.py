@@ -205,7 +205,9 @@ async def started(
 
     async def ended() -> Ran:
         said, _ = await process.communicate()
-        found = re.findall(r"Successful call\s*\|\s*\d+\s*\|\s*(\d+)", said.decode(errors="replace"))
+        found = re.findall(
+            r"Successful call\s*\|\s*\d+\s*\|\s*(\d+)", said.decode(errors="replace")
+        )
         written = errors.read_text(errors="replace") if errors.exists() else ""
         code = process.returncode
         assert code is not None
