@@ -118,13 +118,15 @@ async def conversation(vendor: str, delay_ms: int) -> float:
             assert (call.vendor, call.caller, call.called) == (vendor, "+15550100", "+15550199")
 
             await asked(phone, inside, "tell me a long story")  # into the greeting
-            assert phone.cleared[0].dropped > 0
+            assert phone.cleared
             assert 0 < len(inside.said("assistant")[0].split()) < 30
 
             begin, cuts = len(phone.heard), len(phone.cleared)
             await until(lambda: len(phone.heard) > begin + 5 * rate)
             await asked(phone, inside, "what time is it")  # into the story
             assert len(phone.cleared) > cuts
+            # not of each: at a moment when the machine stood still, nothing was on its way
+            assert max(cut.dropped for cut in phone.cleared) > 0
             end, before = phone.cleared[cuts].at, inside.said("user").index("tell me a long story")
             loud = np.flatnonzero(np.abs(phone.heard[begin:end].astype(int)) > 200)
             heard_s = np.minimum(np.diff(loud), _PAUSE_S * rate).sum() / rate
