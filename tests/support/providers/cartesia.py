@@ -79,11 +79,11 @@ class _Session:
             text: str = asked["transcript"]
             words = timed(text, len(said), at_ms)
             parts = self._parts(name, asked, words, at_ms)
+            step_s = PIECE_MS / 1000 / self._speed
+            async for part in self._peer.paced(parts, step_s, begins=not said):
+                await self._socket.send_str(part)
             said += words
             at_ms += len(text) * CHAR_MS
-            step_s = PIECE_MS / 1000 / self._speed
-            async for part in self._peer.paced(parts, step_s):
-                await self._socket.send_str(part)
 
     def _parts(
         self, name: str, asked: dict[str, Any], words: list[Word], at_ms: int

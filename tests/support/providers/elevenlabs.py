@@ -64,7 +64,7 @@ class _Session:
             if self._auto or asked.get("flush") or asked.get("close_context"):
                 self._begin(name)
             if asked.get("close_context"):
-                self._contexts.say(name, None)
+                self._contexts.say(name, "")
                 self._contexts.end(name)
 
     def close(self) -> None:
@@ -89,10 +89,13 @@ class _Session:
         words = 0
         async for text in texts:
             parts = self._parts(name, text, words)
-            words += len(timed(text))
             step_s = PIECE_CHARS * CHAR_MS / 1000 / self._speed
-            async for part in self._peer.paced(parts, step_s):
+            async for part in self._peer.paced(parts, step_s, begins=not words):
                 await self._socket.send_str(part)
+            words += len(timed(text))
+        final = json.dumps({"audio": None, "isFinal": True, "contextId": name})
+        async for part in self._peer.paced([final], begins=False):
+            await self._socket.send_str(part)
 
     def _parts(self, name: str, text: str, first: int) -> list[str]:
         """The messages that a text is answered with."""

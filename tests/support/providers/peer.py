@@ -100,8 +100,15 @@ class Peer:
 
     # answers
 
-    async def paced(self, parts: Sequence[Piece], step_s: float = 0.0) -> AsyncIterator[Piece]:
+    async def paced(
+        self, parts: Sequence[Piece], step_s: float = 0.0, *, begins: bool = True
+    ) -> AsyncIterator[Piece]:
         """The parts of an answer, each when it is due, as the fault of now has it.
+
+        Args:
+            parts: The messages or bytes.
+            step_s: The time before each.
+            begins: Whether these are the first of an answer, the ones that may be late.
 
         Raises:
             Aborted: The connection is to be cut here.
@@ -109,7 +116,7 @@ class Peer:
         fault = self._fault
         if fault is Fault.HANGS:
             await asyncio.Event().wait()
-        if fault is Fault.SLOW:
+        if fault is Fault.SLOW and begins:
             await asyncio.sleep(self.slow_s)  # real time: slow
         if fault is Fault.GARBAGE and parts:
             first = parts[0]
