@@ -1,1 +1,1 @@
-"""Servers on loopback that speak as the providers of voices, ears and minds do, and fail as they do."""
+"""Servers on loopback that speak, and fail, as the providers of ears, minds and voices do."""

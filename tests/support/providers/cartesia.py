@@ -14,7 +14,8 @@ from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from tests.support.providers.peer import MESSAGES, Peer
+from tests.support.providers.faults import MESSAGES
+from tests.support.providers.peer import Peer
 from tests.support.providers.sockets import Contexts, converse
 from tests.support.providers.tones import CHAR_MS, Word, speak, timed
 
@@ -77,8 +78,10 @@ class _Session:
                 await self._socket.send_str(error)
                 return
             text: str = asked["transcript"]
+            if said and text and not text.startswith(" "):
+                text = " " + text
             words = timed(text, len(said), at_ms)
-            parts = self._parts(name, asked, words, at_ms)
+            parts = self._parts(name, {**asked, "transcript": text}, words, at_ms)
             step_s = PIECE_MS / 1000 / self._speed
             async for part in self._peer.paced(parts, step_s, begins=not said):
                 await self._socket.send_str(part)

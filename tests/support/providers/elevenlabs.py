@@ -15,7 +15,8 @@ from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from tests.support.providers.peer import MESSAGES, Peer
+from tests.support.providers.faults import MESSAGES
+from tests.support.providers.peer import Peer
 from tests.support.providers.sockets import Contexts, converse
 from tests.support.providers.tones import CHAR_MS, speak, timed
 
@@ -88,6 +89,8 @@ class _Session:
     async def _speak(self, name: str, texts: AsyncIterator[str]) -> None:
         words = 0
         async for text in texts:
+            if words and text and not text.startswith(" "):
+                text = " " + text  # as between any two sentences of a context
             parts = self._parts(name, text, words)
             step_s = PIECE_CHARS * CHAR_MS / 1000 / self._speed
             async for part in self._peer.paced(parts, step_s, begins=not words):

@@ -2,46 +2,19 @@
 
 import asyncio
 import contextlib
-import enum
+import functools
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from aiohttp import web
 
-__all__ = ["MESSAGES", "Aborted", "Fault", "Handler", "Peer"]
+from tests.support.providers.faults import STATUS, Aborted, Fault
+
+__all__ = ["Aborted", "Fault", "Handler", "Peer"]
 
 Piece = TypeVar("Piece", str, bytes)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Fault(enum.Enum):
-    """How a provider fails; what is asked next meets it."""
-
-    NONE = "none"
-    REFUSED = "refused"
-    """Nothing listens on the port, and what was connected is cut."""
-    UNAUTHORIZED = "unauthorized"
-    RATE_LIMITED = "rate_limited"
-    SERVER_ERROR = "server_error"
-    CLOSED = "closed"
-    """The connection is cut in the middle of an answer, without a word."""
-    HANGS = "hangs"
-    """A connection is taken, and nothing ever comes back: no handshake, no head, no message."""
-    DRIBBLES = "dribbles"
-    """The smallest legal piece of an answer every `Peer.dribble_s`."""
-    GARBAGE = "garbage"
-    """In the place of an answer comes what is no message of the protocol."""
-    SLOW = "slow"
-    """All is right, but the first byte comes after `Peer.slow_s`."""
-
-
-STATUS = {Fault.UNAUTHORIZED: 401, Fault.RATE_LIMITED: 429, Fault.SERVER_ERROR: 500}
-MESSAGES = {401: "Incorrect API key provided.", 429: "Too many requests.", 500: "Internal error."}
-
-
-class Aborted(Exception):
-    """The peer cuts the connection."""
 
 
 class Peer:
@@ -140,7 +113,7 @@ class Peer:
             await response.write(part)
         return response
 
-    async def serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def serve(self, handler: Handler, request: web.Request) -> web.StreamResponse:
         """Let the handler answer, unless the fault answers in its place."""
         self.busy += 1
         try:
@@ -199,10 +172,8 @@ class Peer:
         app = web.Application(client_max_size=2**26)
         for route, handler in routes.items():
 
-            async def served(request: web.Request, handler: Handler = handler) -> web.StreamResponse:
-                return await self.serve(request, handler)
-
-            app.router.add_route(*route.split(" ", 1), served)
+            method, path = route.split()
+            app.router.add_route(method, path, functools.partial(self.serve, handler))
         runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5
         )

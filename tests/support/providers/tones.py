@@ -1,7 +1,7 @@
 """Speech that can be read back: each word is a tone, and its pitch says which word it is.
 
-A character lasts 60 ms, the space behind a word too, which is silence: so words are apart. PCM is
-int16 little-endian, mono.
+A character lasts 60 ms, a space too. A tone ends 40 ms before its word does, so words are apart, also
+where texts follow each other without a space. PCM is int16 little-endian, mono.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ import numpy as np
 __all__ = ["CHAR_MS", "Word", "loud", "speak", "spoken_words", "timed", "word_numbers"]
 
 CHAR_MS = 60
+GAP_MS = 40
 LOWEST_HZ, STEP_HZ, PITCHES = 400, 50, 60
 """Word n sounds at 400 Hz + 50 Hz × (n mod 60): 3350 Hz at most, which 8 kHz can carry."""
 
@@ -22,7 +23,7 @@ LOUD = 500
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a text and when it sounds, in ms from the text's first sample."""
+    """A word of a text and its time, in ms from the text's first sample."""
 
     text: str
     number: int
@@ -55,7 +56,7 @@ def speak(text: str, rate: int, first: int = 0) -> bytes:
     """
     samples = np.zeros(len(text) * CHAR_MS * rate // 1000, np.int16)
     for word in timed(text, first):
-        begin, end = word.start_ms * rate // 1000, word.end_ms * rate // 1000
+        begin, end = word.start_ms * rate // 1000, (word.end_ms - GAP_MS) * rate // 1000
         hz = LOWEST_HZ + STEP_HZ * (word.number % PITCHES)
         wave = np.sin(2 * np.pi * hz * np.arange(end - begin) / rate)
         samples[begin:end] = (AMPLITUDE * wave).astype(np.int16)
@@ -96,7 +97,8 @@ def word_numbers(pcm: bytes, rate: int) -> list[int]:
     numbers = []
     for run in _runs(pcm, rate):
         signs = np.signbit(np.frombuffer(run, "<i2"))
-        crossings = int(np.count_nonzero(signs[1:] != signs[:-1]))
-        hz = crossings * rate / len(run)  # two crossings a wave, two bytes a sample
+        crossings = np.flatnonzero(signs[1:] != signs[:-1])
+        halves = len(crossings) - 1
+        hz = halves * rate / 2 / max(int(crossings[-1] - crossings[0]), 1) if halves > 0 else 0.0
         numbers.append(round((hz - LOWEST_HZ) / STEP_HZ))
     return numbers
