@@ -171,7 +171,6 @@ class Peer:
         """Serve until the block ends; the keys of `routes` are "METHOD /path"."""
         app = web.Application(client_max_size=2**26)
         for route, handler in routes.items():
-
             method, path = route.split()
             app.router.add_route(method, path, functools.partial(self.serve, handler))
         runner = web.AppRunner(

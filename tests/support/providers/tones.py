@@ -1,7 +1,7 @@
 """Speech that can be read back: each word is a tone, and its pitch says which word it is.
 
-A character lasts 60 ms, a space too. A tone ends 40 ms before its word does, so words are apart, also
-where texts follow each other without a space. PCM is int16 little-endian, mono.
+A character lasts 60 ms, a space too. A tone ends 40 ms before its word does, so words are apart,
+also where texts follow each other without a space. PCM is int16 little-endian, mono.
 """
 
 from collections.abc import Iterator
@@ -72,6 +72,7 @@ def loud(pcm: bytes) -> bool:
 def _runs(pcm: bytes, rate: int) -> Iterator[bytes]:
     """The stretches of sound, as 30 ms of silence part them."""
     window = rate // 100 * 2
+    pcm = pcm[: len(pcm) // 2 * 2]
     run, quiet = bytearray(), 0
     for at in range(0, len(pcm), window):
         piece = pcm[at : at + window]
