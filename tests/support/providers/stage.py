@@ -26,7 +26,7 @@ class Marker(ControlFrame):
 
 @dataclass(frozen=True)
 class Failure:
-    """An error frame: when (in s since the stage began), what, and whether the service is usable."""
+    """An error frame: when (s since the stage began), what, and whether the service is usable."""
 
     at_s: float
     error: str
@@ -47,6 +47,22 @@ class _Noted(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
+class _Again:
+    """Wakes all who wait, again and again."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.Event()
+
+    def set(self) -> None:
+        """Wake who waits now."""
+        self._next.set()
+        self._next = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Wait for the next time."""
+        await self._next.wait()
+
+
 class Stage:
     """A service between two processors that keep what passes.
 
@@ -65,7 +81,7 @@ class Stage:
         self.started_s: float | None = None
         self.ended_s: float | None = None
         self._began_s = asyncio.get_running_loop().time()
-        self._more = asyncio.Event()
+        self._more = _Again()
         pipeline = Pipeline([_Noted(self._above), service, _Noted(self._below)])
         self.worker = PipelineWorker(
             pipeline,
@@ -106,7 +122,6 @@ class Stage:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 while not holds():
-                    self._more.clear()
                     await self._more.wait()
         return holds()
 

@@ -34,10 +34,8 @@ def _s(seconds: float | None) -> str:
     return "–" if seconds is None else f"{seconds:.1f}"
 
 
-async def _answered(kind: Kind, stage: Stage, wait_s: float) -> float | None:
-    """Ask, and say how long a whole answer took."""
-    began_s = stage.now_s
-    await kind.ask(stage)
+async def _answered(kind: Kind, stage: Stage, began_s: float, wait_s: float) -> float | None:
+    """How long a whole answer took to what was asked; None = it did not come."""
     found = await stage.until(lambda: kind.answered(stage, began_s), wait_s)
     return stage.now_s - began_s if found else None
 
@@ -57,16 +55,20 @@ async def row(kind: Kind, fault: Fault, *, early: bool) -> str:
             await stage.until(lambda: stage.started_s is not None, WATCH_S)
             peer.fault = fault
             asked_s = stage.now_s if not early else 0.0
-            asking = asyncio.create_task(_answered(kind, stage, WATCH_S))
-            held_s = await stage.passes(WATCH_S)
-            answered_s = await asking
+            began_s = stage.now_s
+            await kind.ask(stage)
+            held_s, answered_s = await asyncio.gather(
+                stage.passes(WATCH_S), _answered(kind, stage, began_s, WATCH_S)
+            )
             failures = [each for each in stage.failures if each.at_s >= asked_s]
             await stage.send(InterruptionFrame())
             freed = await stage.passes(5.0) is not None
             usable = stage.service.is_usable
             peer.fault = Fault.NONE
             await asyncio.sleep(HEALS_S)  # real time: slow
-            healed_s = await _answered(kind, stage, 10.0)
+            again_s = stage.now_s
+            await kind.ask(stage)
+            healed_s = await _answered(kind, stage, again_s, 10.0)
         await asyncio.sleep(1.0)  # real time: slow
         left = f"{peer.busy} served, {peer.open} open"
     first = failures[0] if failures else None
