@@ -88,9 +88,7 @@ class _Session:
             said += words
             at_ms += len(text) * CHAR_MS
 
-    def _parts(
-        self, name: str, asked: dict[str, Any], words: list[Word], at_ms: int
-    ) -> list[str]:
+    def _parts(self, name: str, asked: dict[str, Any], words: list[Word], at_ms: int) -> list[str]:
         """The messages that a text is answered with."""
         rate = asked["output_format"]["sample_rate"]
         text: str = asked["transcript"]

@@ -95,16 +95,12 @@ def anthropic_llm(peer: Peer) -> FrameProcessor:
 
 def _cartesia(peer: Peer) -> FrameProcessor:
     settings = CartesiaTTSService.Settings(voice="voice")
-    return CartesiaTTSService(
-        api_key=KEY, url=peer.url, sample_rate=OUT_RATE, settings=settings
-    )
+    return CartesiaTTSService(api_key=KEY, url=peer.url, sample_rate=OUT_RATE, settings=settings)
 
 
 def _elevenlabs(peer: Peer) -> FrameProcessor:
     settings = ElevenLabsTTSService.Settings(voice="voice")
-    return ElevenLabsTTSService(
-        api_key=KEY, url=peer.url, sample_rate=OUT_RATE, settings=settings
-    )
+    return ElevenLabsTTSService(api_key=KEY, url=peer.url, sample_rate=OUT_RATE, settings=settings)
 
 
 def _heard(stage: Stage, since_s: float) -> bool:

@@ -23,6 +23,7 @@ class Peer:
     Attributes:
         url: What the service's base URL parameter takes.
         asked: What came in, decoded, in order.
+        knocks: How many requests and handshakes came, those included that a status answered.
         busy: How many requests and WebSocket connections are being served.
         door: The statuses that an HTTP answer says; others are said in a WebSocket.
         garbage: What `Fault.GARBAGE` sends: text, sent as bytes where the protocol has bytes.
@@ -35,7 +36,7 @@ class Peer:
         self.port: int = self._keeper.getsockname()[1]
         self.url = url.format(port=self.port)
         self.asked: list[Any] = []
-        self.busy = 0
+        self.knocks = self.busy = 0
         self.garbage, self.slow_s, self.dribble_s = garbage, 20.0, 1.0
         self.refusal = refusal
         self.door = frozenset(STATUS.values())
@@ -115,6 +116,7 @@ class Peer:
 
     async def serve(self, handler: Handler, request: web.Request) -> web.StreamResponse:
         """Let the handler answer, unless the fault answers in its place."""
+        self.knocks += 1
         self.busy += 1
         try:
             if self.status in self.door:

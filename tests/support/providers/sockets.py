@@ -67,16 +67,16 @@ class Contexts:
         self._group, self._speak = group, speak
         self._queues: dict[str, asyncio.Queue[Any]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._queues
+        self._all: set[asyncio.Task[None]] = set()
 
     def say(self, name: str, text: Any) -> None:
-        """Put a text at the end of a context, which is opened by its first one."""
-        if name not in self._queues:
+        """Put a text at the end of a context, which is opened by its first one, again once it failed."""
+        if name not in self._queues or self._tasks[name].done():
             self._queues[name] = asyncio.Queue()
             task = self._group.create_task(self._speak(name, self._texts(self._queues[name])))
             self._tasks[name] = task
+            self._all.add(task)
+            task.add_done_callback(self._all.discard)
         self._queues[name].put_nowait(text)
 
     def end(self, name: str) -> None:
@@ -92,8 +92,8 @@ class Contexts:
 
     def close(self) -> None:
         """Stop speaking."""
-        for name in list(self._tasks):
-            self.drop(name)
+        for task in list(self._all):
+            task.cancel()
 
     @staticmethod
     async def _texts(queue: "asyncio.Queue[Any]") -> AsyncIterator[Any]:
