@@ -70,7 +70,7 @@ class Contexts:
         self._all: set[asyncio.Task[None]] = set()
 
     def say(self, name: str, text: Any) -> None:
-        """Put a text at the end of a context, which is opened by its first one, again once it failed."""
+        """Put a text at the end of a context; the first one opens it, again if it failed."""
         if name not in self._queues or self._tasks[name].done():
             self._queues[name] = asyncio.Queue()
             task = self._group.create_task(self._speak(name, self._texts(self._queues[name])))
