@@ -12,8 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.support.providers.minds import Answer, Answers, answer_of, pieces_of
 from tests.support.providers.faults import MESSAGES
+from tests.support.providers.minds import Answer, Answers, answer_of, pieces_of
 from tests.support.providers.peer import Peer
 
 __all__ = ["anthropic_peer"]

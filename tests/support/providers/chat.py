@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.support.providers.minds import Answer, Answers, ToolCall, answer_of, pieces_of
 from tests.support.providers.faults import MESSAGES
+from tests.support.providers.minds import Answer, Answers, ToolCall, answer_of, pieces_of
 from tests.support.providers.peer import Peer
 
 __all__ = ["chat_peer", "openai_refusal"]

@@ -96,6 +96,6 @@ class Contexts:
             task.cancel()
 
     @staticmethod
-    async def _texts(queue: "asyncio.Queue[Any]") -> AsyncIterator[Any]:
+    async def _texts(queue: asyncio.Queue[Any]) -> AsyncIterator[Any]:
         while (text := await queue.get()) is not None:
             yield text

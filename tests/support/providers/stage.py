@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pipecat.frames.frames import CancelFrame, ControlFrame, ErrorFrame, Frame, StartFrame
+from pipecat.frames.frames import ControlFrame, ErrorFrame, Frame, StartFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -69,7 +69,8 @@ class Stage:
     Attributes:
         service: The service.
         below: What came out of it downstream, with the s since the stage began.
-        failures: The error frames that it pushed.
+        failures: The error frames that it pushed, as they came out above it.
+        told_s: When its event `on_error` came, which waits for no pipeline to start.
         started_s: When the pipeline had started; None = it has not.
         ended_s: How long the pipeline took to end; None = it was given up after `ENDS_S`.
     """
@@ -78,6 +79,8 @@ class Stage:
         self.service = service
         self.below: list[tuple[float, Frame]] = []
         self.failures: list[Failure] = []
+        self.told_s: list[float] = []
+        service.add_event_handler("on_error", self._told)
         self.started_s: float | None = None
         self.ended_s: float | None = None
         self._began_s = asyncio.get_running_loop().time()
@@ -94,6 +97,10 @@ class Stage:
     def now_s(self) -> float:
         """Since the stage began."""
         return asyncio.get_running_loop().time() - self._began_s
+
+    async def _told(self, _: FrameProcessor, __: ErrorFrame) -> None:
+        self.told_s.append(self.now_s)
+        self._more.set()
 
     def _above(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, ErrorFrame) and direction is FrameDirection.UPSTREAM:
@@ -139,7 +146,7 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def staged(service: FrameProcessor) -> AsyncGenerator[Stage]:
-    """Run a service until the block ends, which cancels the pipeline by a `CancelFrame`."""
+    """Run a service until the block ends, which cancels the pipeline (by a `CancelFrame`, once it has started)."""
     stage = Stage(service)
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(stage.worker)
@@ -148,7 +155,7 @@ async def staged(service: FrameProcessor) -> AsyncGenerator[Stage]:
         yield stage
     finally:
         asked_s = stage.now_s
-        await stage.send(CancelFrame())
+        await stage.worker.cancel()
         done, _ = await asyncio.wait({running}, timeout=ENDS_S)
         if done:
             stage.ended_s = stage.now_s - asked_s

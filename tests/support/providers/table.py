@@ -24,9 +24,9 @@ HEALS_S = 15.0
 """From when the provider is well again until it is asked again: longer than a backoff."""
 
 HEAD = (
-    "| service | fault | since | started s | first error s | category | usable | errors "
+    "| service | fault | since | started s | on_error s | first error frame s | category | usable | errors "
     "| answered s | frames behind held s | freed by interruption | after it is well | cancel s "
-    "| left |\n|" + "---|" * 14
+    "| left |\n|" + "---|" * 15
 )
 
 
@@ -61,6 +61,7 @@ async def row(kind: Kind, fault: Fault, *, early: bool) -> str:
                 stage.passes(WATCH_S), _answered(kind, stage, began_s, WATCH_S)
             )
             failures = [each for each in stage.failures if each.at_s >= asked_s]
+            told_s = [at_s for at_s in stage.told_s if at_s >= asked_s]
             await stage.send(InterruptionFrame())
             freed = await stage.passes(5.0) is not None
             usable = stage.service.is_usable
@@ -74,6 +75,7 @@ async def row(kind: Kind, fault: Fault, *, early: bool) -> str:
     first = failures[0] if failures else None
     cells = [
         *(kind.name, fault.value, "start" if early else "started", _s(stage.started_s)),
+        _s(told_s[0] - asked_s if told_s else None),
         _s(first.at_s - asked_s if first else None),
         first.category if first else "–",
         *("yes" if usable else "no", str(len(failures)), _s(answered_s), _s(held_s)),
