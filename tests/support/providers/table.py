@@ -24,8 +24,8 @@ HEALS_S = 15.0
 """From when the provider is well again until it is asked again: longer than a backoff."""
 
 HEAD = (
-    "| service | fault | since | started s | on_error s | first error frame s | category | usable | errors "
-    "| answered s | frames behind held s | freed by interruption | after it is well | cancel s "
+    "| service | fault | since | started s | on_error s | first error frame s | category | usable "
+    "| errors | answered s | frames behind held s | freed by interruption | after it is well | cancel s "
     "| left |\n|" + "---|" * 15
 )
 
