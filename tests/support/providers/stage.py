@@ -146,7 +146,7 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def staged(service: FrameProcessor) -> AsyncGenerator[Stage]:
-    """Run a service until the block ends, which cancels the pipeline (by a `CancelFrame`, once it has started)."""
+    """Run a service until the block ends, which cancels the pipeline."""
     stage = Stage(service)
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(stage.worker)

@@ -25,8 +25,8 @@ HEALS_S = 15.0
 
 HEAD = (
     "| service | fault | since | started s | on_error s | first error frame s | category | usable "
-    "| errors | answered s | frames behind held s | freed by interruption | after it is well | cancel s "
-    "| left |\n|" + "---|" * 15
+    "| errors | answered s | frames behind held s | freed by interruption | after it is well "
+    "| cancel s | left |\n|" + "---|" * 15
 )
 
 
