@@ -69,9 +69,17 @@ def _add_settings(run: argparse.ArgumentParser) -> None:
         "bot",
         nargs="*",
         help="Python file with 'async def bot(session)', or one for Pipecat's runner, with 'async"
-        " def bot(runner_args)'; or a built-in bot: offline (default), gemini, openai-realtime,"
-        " nova-sonic; clients choose among several by name, a file's is that of the file without"
+        " def bot(runner_args)'; or a built-in bot: offline (default), cascade (with --stt, --llm,"
+        " --tts), local, gemini, openai-realtime, nova-sonic; clients choose among several by name, a file's is that of the file without"
         " .py",
+    )
+    who = "of a cascade, in the order in which they are asked, separated by commas"
+    run.add_argument("--stt", metavar="WHO", help=f"ears {who}: deepgram, openai, whisper")
+    run.add_argument("--llm", metavar="WHO", help=f"mind {who}: anthropic, openai, ollama")
+    run.add_argument(
+        "--tts",
+        metavar="WHO",
+        help=f"voice {who}: cartesia, elevenlabs, openai, kokoro, offline",
     )
     run.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     run.add_argument("--port", type=int, help="port to listen on (default 7860; 0 = any free)")

@@ -20,6 +20,11 @@ OTHERS: Final = frozenset(
     for name in ("GEMINI_MODEL", "OPENAI_REALTIME_URL", "SERVER", "SPEECH", "TOKEN", "VENV")
 )
 """What the built-in bots, our clients and our workshop read; not settings of a server."""
+_PROVIDERS: Final = re.compile(
+    f"{PREFIX}(DEEPGRAM|OPENAI|WHISPER|ANTHROPIC|OLLAMA|CARTESIA|ELEVENLABS|KOKORO|OFFLINE)"
+    "_(STT|LLM|TTS)_(MODEL|VOICE|URL|MODEL_PATH|VOICES_PATH)"
+)
+"""What the providers of a cascade read (``voxwire_server.bots.cascade``)."""
 TESTS: Final = f"{PREFIX}TEST_"
 """What our tests say to each other."""
 _SERVICE: Final = "_SERVICE_HOST"
@@ -66,6 +71,7 @@ def _unknown(names: Collection[str]) -> list[str]:
         if name.upper().startswith(PREFIX)
         and name.upper() not in known
         and not name.upper().startswith(TESTS)
+        and not _PROVIDERS.fullmatch(name.upper())
         and not ((link := _LINK.fullmatch(name)) and link[1] in links)
     ]
 
@@ -110,8 +116,16 @@ class Settings(BaseSettings):
     admin_address: str = Field(default="", pattern=r"^(|.+:[0-9]{1,5})$")
     """Address that they listen on, ``127.0.0.1:9100``; empty = that of the server."""
     bot: str = "offline"
-    """Bot that the server runs: ``offline``, ``gemini``, ``openai-realtime``, ``nova-sonic``, or
-    the path of a Python file with ``bot``; several, separated by commas, are chosen by name."""
+    """Bot that the server runs: ``offline``, ``cascade``, ``local``, ``gemini``,
+    ``openai-realtime``, ``nova-sonic``, or the path of a Python file with ``bot``; several,
+    separated by commas, are chosen by name."""
+    stt: str = ""
+    """Who hears for ``cascade``: ``deepgram``, ``openai``, ``whisper``; several, separated by
+    commas, are asked in that order, the next one where one fails. ``local`` has ``whisper``."""
+    llm: str = ""
+    """Who thinks: ``anthropic``, ``openai``, ``ollama`` (any server of OpenAI's protocol)."""
+    tts: str = ""
+    """Who speaks: ``cartesia``, ``elevenlabs``, ``openai``, ``kokoro``, ``offline``."""
     profile: str = Field(default="latency", pattern="^(latency|throughput)$")
     """``latency``: 20 ms blocks; ``throughput``: 60 ms blocks, on the wire too."""
     audio_in_sample_rate: int = 16000

@@ -19,6 +19,7 @@ from voxwire_server.admin.relays import never_ready_message
 from voxwire_server.admin.routes import AdminKeyError, check_admin_key
 from voxwire_server.authenticator import Authenticator, AuthenticatorSettingError
 from voxwire_server.bots.house import Bots, BotsError
+from voxwire_server.bots.providers import Providers
 from voxwire_server.bots.registry import BotNotFoundError, LoadedBot, load_bot
 from voxwire_server.caps import Caps
 from voxwire_server.cluster import why_no_engine
@@ -297,9 +298,10 @@ class _Preflight:
 
     async def bots(self) -> None:
         loaded: list[LoadedBot] = []
+        providers = Providers(self.settings.stt, self.settings.llm, self.settings.tts)
         for name in self.settings.bot.split(","):
             try:
-                loaded.append(load_bot(name.strip()))
+                loaded.append(load_bot(name.strip(), providers))
             except BotNotFoundError as error:
                 self.note("bot", "failed", str(error))
         try:

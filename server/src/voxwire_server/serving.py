@@ -21,6 +21,7 @@ from voxwire_server.admin.routes import AdminKeyError
 from voxwire_server.app import create_app
 from voxwire_server.authenticator import AuthenticatorSettingError
 from voxwire_server.bots.house import Bots, BotsError, Servable, loaded
+from voxwire_server.bots.providers import Providers
 from voxwire_server.bots.registry import BotNotFoundError, load_bot
 from voxwire_server.cluster import EngineError
 from voxwire_server.config import Settings, check_names
@@ -229,7 +230,8 @@ def open_server(settings: Settings, *, port: int) -> tuple[Server, Bots]:
         NotStartedError: It cannot be.
     """
     try:
-        bots = Bots([load_bot(name.strip()) for name in settings.bot.split(",")])
+        providers = Providers(settings.stt, settings.llm, settings.tts)
+        bots = Bots([load_bot(name.strip(), providers) for name in settings.bot.split(",")])
         return make_server(settings, bots, port=port), bots
     except AdminAddressError as error:
         raise NotStartedError(error.strerror) from error

@@ -22,7 +22,7 @@ __all__ = ["EXAMPLES", "NEEDS", "bot", "build_service"]
 _KEY = "GOOGLE_API_KEY|GEMINI_API_KEY"
 
 NEEDS = Needs(
-    bot="gemini",
+    who="the gemini bot",
     package="google.genai",
     extra="gemini",
     keys=(_KEY,),

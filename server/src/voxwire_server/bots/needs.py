@@ -28,10 +28,10 @@ def how_to_set(names: Sequence[str], file: Path) -> str:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a provider's bot needs before it can start.
+    """What a provider needs before it can be asked.
 
     Attributes:
-        bot: The bot's name.
+        who: Who needs it, as messages say: ``the gemini bot``.
         package: Import name of the provider's client.
         extra: The extra of voxwire-server that installs it.
         keys: Environment variables that all have to be set; of one that is written
@@ -40,7 +40,7 @@ class Needs:
         python: The oldest Python that the package runs on.
     """
 
-    bot: str
+    who: str
     package: str
     extra: str
     keys: tuple[str, ...]
@@ -56,7 +56,7 @@ class Needs:
         if not _installed(self.package):
             newer = f" (on Python {self.python} or newer)" if self.python != "3.11" else ""
             raise NotConfiguredError(
-                f"the {self.bot} bot needs{newer}: pip install 'voxwire-server[{self.extra}]'"
+                f"{self.who} needs{newer}: pip install 'voxwire-server[{self.extra}]'"
             )
         load_dotenv(Path(".env"))
         missing = [names for names in self.keys if not self.find(names, os.environ)]
@@ -64,7 +64,7 @@ class Needs:
             names = " and ".join(names.partition("|")[0] for names in missing)
             how = how_to_set([names.partition("|")[0] for names in missing], Path(".env"))
             raise NotConfiguredError(
-                f"the {self.bot} bot needs {names}: {how}; get one at {self.get_key}"
+                f"{self.who} needs {names}: {how}; get one at {self.get_key}"
             )
 
     @staticmethod

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["EXAMPLES", "NEEDS", "bot", "build_service"]
 
 NEEDS = Needs(
-    bot="nova-sonic",
+    who="the nova-sonic bot",
     package="aws_sdk_bedrock_runtime",
     extra="nova",
     keys=("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),

@@ -21,7 +21,7 @@ __all__ = ["EXAMPLES", "NEEDS", "bot", "build_service"]
 _KEY = "OPENAI_API_KEY"
 
 NEEDS = Needs(
-    bot="openai-realtime",
+    who="the openai-realtime bot",
     package="openai",
     extra="openai",
     keys=(_KEY,),

@@ -7,6 +7,7 @@ from typing import Final
 from voxwire_server.bots.bot_file import load_file
 from voxwire_server.bots.loaded_bot import BotNotFoundError, LoadedBot
 from voxwire_server.bots.needs import NotConfiguredError
+from voxwire_server.bots.providers import Providers
 
 __all__ = ["BotNotFoundError", "LoadedBot", "load_bot"]
 
@@ -15,23 +16,31 @@ _PROVIDERS: Final = {
     "openai-realtime": "voxwire_server.bots.openai_realtime",
     "nova-sonic": "voxwire_server.bots.nova_sonic",
 }
+_CASCADES: Final = ("cascade", "local")
 
 
-def load_bot(name: str) -> LoadedBot:
+def load_bot(name: str, providers: Providers = Providers()) -> LoadedBot:  # noqa: B008 - a tuple
     """Load a built-in bot, or the function ``bot`` of a Python file (:mod:`bot_file`).
 
-    Built in are ``offline``, ``gemini``, ``openai-realtime`` and ``nova-sonic``.
+    Built in are ``offline``, ``cascade``, ``local``, ``gemini``, ``openai-realtime`` and
+    ``nova-sonic``.
+
+    Args:
+        name: The bot's name, or the path of its file.
+        providers: Who hears, thinks and speaks for ``cascade`` and ``local``.
 
     Raises:
         BotNotFoundError: No such bot, or an extra or a key that it needs is missing.
     """
     if name == "offline":
         return _offline()
+    if name in _CASCADES:
+        return _cascade(name, providers)
     if name in _PROVIDERS:
         return _provider(name)
     path = Path(name)
     if not path.is_file():
-        built_in = ", ".join(["offline", *_PROVIDERS])
+        built_in = ", ".join(["offline", *_CASCADES, *_PROVIDERS])
         raise BotNotFoundError(
             f"there is no bot {name!r}: give a Python file, or one of {built_in}"
         )
@@ -62,3 +71,9 @@ def _provider(name: str) -> LoadedBot:
     except NotConfiguredError as error:
         raise BotNotFoundError(str(error)) from error
     return LoadedBot(name=name, run=module.bot, examples=tuple(module.EXAMPLES))
+
+
+def _cascade(name: str, providers: Providers) -> LoadedBot:
+    from voxwire_server.bots.cascade.cascade import load
+
+    return load(name, providers)

@@ -52,6 +52,7 @@ from voxwire_protocol import wire
 from voxwire_server.pipeline.answer_taps import AnswerTaps
 from voxwire_server.pipeline.answers import Interrupt
 from voxwire_server.pipeline.drops import Drops
+from voxwire_server.pipeline.failover import MindRelay, Relay, VoiceRelay
 from voxwire_server.pipeline.patience import wait_for_sound
 from voxwire_server.pipeline.plain import PlainProcessor, is_answer
 from voxwire_server.pipeline.releasing import OnItsWay
@@ -155,6 +156,8 @@ class Taps:
             self._installed.add(processor.id)
             if isinstance(processor, TTSService):
                 self._install_voice(processor)
+            elif isinstance(processor, Relay):
+                self._install_relay(processor)
             elif isinstance(processor, LLMService):
                 self._thinks = True
                 processor.add_event_handler("on_before_process_frame", self._bot.asked)
@@ -192,6 +195,22 @@ class Taps:
         self._utterances.source = source
         processor.add_event_handler("on_tts_request", self._drops.watch(self._bot.spoken))
         processor.add_event_handler("on_before_push_frame", self._pushed)
+
+    def _install_relay(self, relay: Relay) -> None:
+        """One that stands for services is told of as a service is: they are not in this pipeline."""
+        if isinstance(relay, VoiceRelay):
+            relay.add_event_handler("on_service", self._another_voice)
+            relay.add_event_handler("on_tts_request", self._drops.watch(self._bot.spoken))
+            self._utterances.source = relay.source
+        elif isinstance(relay, MindRelay):
+            self._thinks = True
+            relay.add_event_handler("on_before_process_frame", self._bot.asked)
+        else:
+            self.user.recognised_by_others = True
+        relay.add_event_handler("on_before_push_frame", self._pushed)
+
+    def _another_voice(self, relay: VoiceRelay, _: FrameProcessor) -> None:
+        self._utterances.source = relay.source
 
     def _install_live(self, processor: LLMService[Any]) -> None:
         self.model.adopt(processor)
@@ -274,7 +293,7 @@ class Taps:
         if plain is not None:
             self._name_voice(plain, frame)
         if isinstance(frame, InterruptionFrame):
-            if isinstance(processor, LLMService) or not self._thinks:
+            if isinstance(processor, LLMService | MindRelay) or not self._thinks:
                 handler(processor, frame)
             return
         if _TOLD in frame.metadata:

@@ -1,24 +1,24 @@
-"""Providers by name: which Pipecat service each one is, and what it needs.
+"""A provider by name: which Pipecat service it is, and what it needs.
 
-Models and voices are the defaults of the installed Pipecat; ``VOXWIRE_<NAME>_MODEL``, ``_VOICE`` and
-``_URL`` put others in their place.
+Models and voices are the defaults of the installed Pipecat; ``VOXWIRE_<NAME>_<PART>_MODEL``,
+``_VOICE`` and ``_URL`` put others in their place.
 """
 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, cast
 
-from voxwire_server.bots.needs import Needs
+from voxwire_server.bots.cascade.local import LOADERS
+from voxwire_server.bots.needs import Needs, NotConfiguredError, how_to_set
+from voxwire_server.bots.providers import MIND
 
-__all__ = ["HEARING", "MIND", "PARTS", "VOICE", "Preset"]
+__all__ = ["SETTINGS", "Preset"]
 
-HEARING: Final = "stt"
-MIND: Final = "llm"
-VOICE: Final = "tts"
-
-_Change = Callable[[Any], None]
+SETTINGS = ("model", "voice")
+"""What every service's settings have, as far as it has one."""
 
 
 @dataclass(frozen=True)
@@ -27,27 +27,60 @@ class Preset:
 
     Attributes:
         name: What the setting calls it.
-        service: Its class in Pipecat, ``module:Class`` below ``pipecat.services``.
+        part: ``stt``, ``llm`` or ``tts``.
+        service: Its class, ``module:Class``.
         needs: Package, extra and key.
         url: The class's parameter for another address; empty = it has none.
-        voice: Whether it speaks only with a voice that was named.
-        paths: Parameters that are paths of models, and the variables that have them.
-        change: What is changed of a service that was made.
-        tested: Whether it is tested against a local peer of the provider's wire format.
+        client: Class of the provider's library that is made for the service, because the service
+            takes no address or would try again by itself: ``module:Class``.
+        changed: What is changed of a service that was made.
+        told: Settings without a default, each with what to write into it.
+        files: Parameters that are paths, each with where one gets the file.
+        tested: Whether it is tested against a local peer of the provider's wire format, or with a
+            model that is here.
     """
 
     name: str
+    part: str
     service: str
     needs: Needs
     url: str = ""
-    voice: bool = False
-    paths: Mapping[str, str] = field(default_factory=dict[str, str])
-    change: _Change | None = None
+    client: str = ""
+    changed: Callable[[Any], None] | None = None
+    told: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
     tested: bool = True
 
     def variable(self, what: str) -> str:
         """The variable that sets something of it."""
-        return f"VOXWIRE_{self.name.upper()}_{what}"
+        return f"VOXWIRE_{self.name}_{self.part}_{what}".upper()
+
+    @property
+    def variables(self) -> list[str]:
+        """All of them."""
+        what = [*SETTINGS, *(["url"] if self.url else []), *self.files]
+        return [self.variable(each) for each in what]
+
+    @property
+    def local(self) -> bool:
+        """Whether its model is loaded into this process."""
+        return self.service.partition(":")[0] in LOADERS
+
+    def check(self) -> None:
+        """See whether all that it needs is there.
+
+        Raises:
+            NotConfiguredError: Something is missing; says what to do.
+        """
+        self.needs.check()
+        for what, hint in {**self.told, **self.files}.items():
+            variable = self.variable(what)
+            value = os.environ.get(variable, "").strip()
+            if not value:
+                how = how_to_set([variable], Path(".env"))
+                raise NotConfiguredError(f"{self.needs.who} needs {variable}, {hint}: {how}")
+            if what in self.files and not Path(value).exists():
+                raise NotConfiguredError(f"{variable}: there is no {value}; it is {hint}")
 
     def make(self, instruction: str = "") -> Any:
         """A service, with its defaults and what the environment sets.
@@ -55,22 +88,31 @@ class Preset:
         Args:
             instruction: What a model is told to be.
         """
-        module, _, name = self.service.partition(":")
-        kind: Any = getattr(import_module(f"pipecat.services.{module}"), name)
-        given: dict[str, Any] = {}
-        if instruction:
+        kind = _named(self.service)
+        given = {what: self._set(what) for what in SETTINGS if self._set(what)}
+        if instruction and self.part == MIND:
             given["system_instruction"] = instruction
-        for what in ("model", "voice"):
-            if value := os.environ.get(self.variable(what.upper()), "").strip():
-                given[what] = value
-        made: dict[str, Any] = {"settings": kind.Settings(**given)} if given else {}
+        made: dict[str, Any] = {}
+        if given:
+            made["settings"] = kind.Settings(**given)
         if self.needs.keys:
             made["api_key"] = self.needs.key(self.needs.keys[0])
-        if self.url and (url := os.environ.get(self.variable("URL"), "").strip()):
-            made[self.url] = url
-        for parameter, variable in self.paths.items():
-            made[parameter] = os.environ[variable]
+        address = {self.url: self._set("url")} if self.url and self._set("url") else {}
+        if self.client:
+            library = _named(self.client)
+            made["client"] = library(api_key=made["api_key"], max_retries=0, **address)
+        else:
+            made |= address
+        made |= {what: self._set(what) for what in self.files}
         service = kind(**made)
-        if self.change is not None:
-            self.change(service)
+        if self.changed is not None:
+            self.changed(service)
         return service
+
+    def _set(self, what: str) -> str:
+        return os.environ.get(self.variable(what), "").strip()
+
+
+def _named(where: str) -> Any:
+    module, _, name = where.partition(":")
+    return cast(Any, getattr(import_module(module), name))

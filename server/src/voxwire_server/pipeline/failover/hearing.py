@@ -122,8 +122,7 @@ class HearingRelay(Relay):
 
     @property
     def _listens(self) -> bool:
-        opening = self._opening
-        return opening is not None and opening.done() and not self._order.locked()
+        return self.is_open and not self._order.locked()
 
     async def begin(self) -> None:
         self._spawn(self._ask_next())

@@ -106,7 +106,7 @@ class MindRelay(Relay):
         self._open = False  # the answer has begun, for those behind
 
     async def take(self, frame: Frame, direction: FrameDirection) -> None:
-        if isinstance(frame, LLMContextFrame) and direction is DOWN:
+        if isinstance(frame, LLMContextFrame):  # from below when a tool has a result
             await self._answer(frame)
             return
         if isinstance(frame, InterruptionFrame):

@@ -213,10 +213,17 @@ class Relay(FrameProcessor):
 
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         """Give a frame to the service that counts, which passes on what it does not want."""
-        if self._branch is None or self._opening is None or not self._opening.done():
+        if self._branch is None or not self.is_open:
             await self.push_frame(frame, direction)
         else:
             await self._branch.put(frame, direction)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the service that counts can be asked."""
+        opening = self._opening
+        done = opening is not None and opening.done() and not opening.cancelled()
+        return done and opening.exception() is None
 
     async def nobody(self, what: str) -> None:
         """All have failed: the client is told."""

@@ -26,6 +26,8 @@ from voxwire_server.pipeline.failover.candidates import Candidate
 from voxwire_server.pipeline.failover.deadlines import VOICE, Deadlines
 from voxwire_server.pipeline.failover.relay import DOWN, FailedError, Relay
 from voxwire_server.pipeline.failover.script import Script
+from voxwire_server.pipeline.patience import wait_for_sound
+from voxwire_server.pipeline.unspoken import UnspokenText
 from voxwire_server.pipeline.words import OFFSET_KEY, note_word_offsets
 
 __all__ = ["VoiceRelay"]
@@ -64,6 +66,7 @@ class VoiceRelay(Relay):
 
     def _equip(self, _: Relay, service: TTSService) -> None:
         self.source = note_word_offsets(service)
+        wait_for_sound(service, UnspokenText(service).owes, secs=self._deadlines.first_s)
         service.add_event_handler("on_tts_request", self._requested)
 
     # what is to be said
