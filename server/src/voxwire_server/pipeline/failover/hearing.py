@@ -33,6 +33,7 @@ APOLOGY: Final = "I am sorry, I did not hear you. Please say it again."
 _BEFORE_S: Final = 0.6
 """What stands ahead of an utterance that is given again: the detector is late."""
 _LONGEST_S: Final = 30.0
+_ROUNDING_S: Final = 0.001
 _SPEECH_S: Final = 0.4
 """Less than this is a cough: nobody else is asked for its words."""
 _WANTED: Final = (
@@ -61,7 +62,7 @@ class _Utterance:
         self._audio.append((frame, direction))
         self._secs += _secs(frame)
         longest = _LONGEST_S if self.speaks or self.stopped else _BEFORE_S
-        while self._secs > longest:
+        while self._secs > longest + _ROUNDING_S:
             self._secs -= _secs(self._audio.popleft()[0])
 
     def written(self) -> None:

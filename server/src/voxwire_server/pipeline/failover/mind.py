@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import copy
 from typing import Final
 
@@ -35,6 +36,7 @@ APOLOGY: Final = "I am sorry, I cannot answer right now. Please ask me again in 
 GO_ON: Final = (
     "You were cut off. Go on exactly where you stopped, and repeat nothing of what you have said."
 )
+_DOUBT_S: Final = 0.1
 _CONTENT: Final = (
     LLMTextFrame,
     LLMThoughtTextFrame,
@@ -51,6 +53,7 @@ class _Attempt:
         self.start: Frame | None = None  # is held back until the answer has something in it
         self.error: FailedError | None = None
         self.ended = False
+        self.empty: Frame | None = None  # its end, where nothing was in it
         self._sign = asyncio.Event()
 
     def sign(self) -> None:
@@ -74,6 +77,20 @@ class _Attempt:
             wait_s = deadlines.next_s
             if self.error is not None:
                 raise self.error
+
+    async def doubt(self) -> None:
+        """Nothing was in the answer: an error may be on its way behind it.
+
+        Raises:
+            FailedError: It was.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DOUBT_S):
+                while self.error is None:
+                    self._sign.clear()
+                    await self._sign.wait()
+        if self.error is not None:
+            raise self.error
 
 
 class MindRelay(Relay):
@@ -103,18 +120,18 @@ class MindRelay(Relay):
         self._filler, self._apology = filler, apology
         self._attempt: _Attempt | None = None
         self._said = ""
-        self._open = False  # the answer has begun, for those behind
+        self._answering = False  # the answer has begun, for those behind
 
     async def take(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, LLMContextFrame):  # from below when a tool has a result
             await self._answer(frame)
             return
         if isinstance(frame, InterruptionFrame):
-            self._attempt, self._said, self._open = None, "", False
+            self._attempt, self._said, self._answering = None, "", False
         await self.pass_on(frame, direction)
 
     async def _answer(self, frame: LLMContextFrame) -> None:
-        self._said, self._open = "", False
+        self._said, self._answering = "", False
         filler = asyncio.create_task(self._fill())
         tried: list[str] = []
         try:
@@ -137,6 +154,9 @@ class MindRelay(Relay):
         self._attempt = attempt = _Attempt()
         await branch.put(self._asked(frame), DOWN)
         await attempt.follow(self._deadlines)
+        if attempt.empty is not None:
+            await attempt.doubt()
+            await self._end_answer(attempt, attempt.empty)
 
     def _asked(self, frame: LLMContextFrame) -> LLMContextFrame:
         """The context, or what of the answer is still to be said."""
@@ -157,12 +177,12 @@ class MindRelay(Relay):
 
     async def _fill(self) -> None:
         await asyncio.sleep(FILLER_S)
-        if self._filler and not self._open and not self._bot_speaks:
+        if self._filler and not self._answering and not self._bot_speaks:
             await self.push_frame(TTSSpeakFrame(self._filler, append_to_context=False))
 
     async def _apologise(self) -> None:
         await self.nobody("all have failed")
-        if self._open:
+        if self._answering:
             await self.push_frame(LLMFullResponseEndFrame())
         await self.push_frame(TTSSpeakFrame(self._apology))
 
@@ -175,10 +195,10 @@ class MindRelay(Relay):
         elif isinstance(frame, LLMFullResponseStartFrame):
             attempt.start = frame
         elif isinstance(frame, LLMFullResponseEndFrame):
-            if attempt.error is None:
-                await self._begin_answer(attempt)
-                self._open = False
-                await self.push_frame(frame, direction)
+            if attempt.error is None and attempt.start is not None:
+                attempt.ended, attempt.empty = True, frame
+            elif attempt.error is None:
+                await self._end_answer(attempt, frame)
                 attempt.ended = True
             attempt.sign()
         else:
@@ -191,9 +211,14 @@ class MindRelay(Relay):
 
     async def _begin_answer(self, attempt: _Attempt) -> None:
         start, attempt.start = attempt.start, None
-        if start is not None and not self._open:
-            self._open = True
+        if start is not None and not self._answering:
+            self._answering = True
             await self.push_frame(start)
+
+    async def _end_answer(self, attempt: _Attempt, end: Frame) -> None:
+        await self._begin_answer(attempt)
+        self._answering = False
+        await self.push_frame(end)
 
     async def trouble(self, branch: Branch, frame: ErrorFrame) -> None:
         attempt, error = self._attempt, self.reason_of(frame)

@@ -115,6 +115,7 @@ def _text_of(frame: Frame) -> str | None:
 def _with_text(frame: Frame, text: str) -> Frame:
     if isinstance(frame, TTSSpeakFrame | TextFrame) and frame.text != text:
         changed = copy(frame)
-        changed.text = text.lstrip() if isinstance(frame, AggregatedTextFrame) else text
+        whole = isinstance(frame, AggregatedTextFrame | TTSSpeakFrame)
+        changed.text = text.lstrip() if whole else text
         return changed
     return frame

@@ -11,6 +11,7 @@ from pipecat.frames.frames import (
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     SystemFrame,
+    TextFrame,
     TTSAudioRawFrame,
     TTSSpeakFrame,
     TTSStartedFrame,
@@ -57,6 +58,7 @@ class VoiceRelay(Relay):
         self._sound_ms = 0.0  # of the context
         self._context: str | None = None  # is open, for those behind
         self._in_response = False  # for those behind
+        self._unspeakable = False  # the answer that is being given
         self._tried: list[str] = []
         self._due_s: float | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -79,9 +81,25 @@ class VoiceRelay(Relay):
             await self.pass_on(frame, direction)
         else:
             async with self._order:
-                self._script.given(frame)
-                if not await self._give([frame]):
-                    await self._silent()
+                speech = isinstance(frame, TextFrame | TTSSpeakFrame)
+                left_out = self._leaves_out(frame)
+                if not speech and (left_out or self._branch is None):
+                    await self._push_once(frame)
+                elif not left_out:
+                    self._script.given(frame)
+                    if not await self._give([frame]):
+                        await self._silent()
+
+    def _leaves_out(self, frame: Frame) -> bool:
+        """Whether it is of an answer that nobody can speak: that is found out once, not for each
+        of its sentences.
+        """
+        if isinstance(frame, LLMFullResponseStartFrame):
+            self._unspeakable = False
+        unspeakable = self._unspeakable and not isinstance(frame, TTSSpeakFrame)
+        if isinstance(frame, LLMFullResponseEndFrame):
+            self._unspeakable = False
+        return unspeakable
 
     async def finish(self, frame: object) -> None:
         self._doubt_no_more()
@@ -92,12 +110,14 @@ class VoiceRelay(Relay):
         self._script.clear()
         self._words.clear()
         self._tried.clear()
-        self._context, self._in_response = None, False
+        self._context, self._in_response, self._unspeakable = None, False, False
         self._doubt_no_more()
 
     async def _give(self, frames: list[Frame]) -> bool:
         """Give frames to whoever can take them; False = nobody can."""
         while (candidate := self._current()) is not None:
+            if self._branch is None and self._in_response:  # it is in the middle of an answer
+                frames = [LLMFullResponseStartFrame(), *frames]
             try:
                 branch = await self.ready(candidate)
             except FailedError as error:
@@ -118,6 +138,7 @@ class VoiceRelay(Relay):
     async def _silent(self) -> None:
         """Nobody speaks: what is no text goes on, so that nothing hangs behind it."""
         frames = self._script.frames()
+        self._unspeakable = not any(isinstance(it, LLMFullResponseEndFrame) for it in frames)
         self._script.clear()
         self._tried.clear()
         await self.nobody("all have failed")
@@ -143,7 +164,7 @@ class VoiceRelay(Relay):
             left_s = self._due_s - self._now()
             if left_s <= 0:
                 self._due_s = None
-                await self._next(self._branch, FailedError("it was silent for too long"))
+                await self._follow(self._branch, FailedError("it was silent for too long"))
             else:
                 await asyncio.sleep(left_s)
         self._watching = None
@@ -155,11 +176,11 @@ class VoiceRelay(Relay):
             self._watching = None
 
     async def trouble(self, branch: Branch, frame: ErrorFrame) -> None:
-        task = asyncio.create_task(self._next(branch, self.reason_of(frame)))
+        task = asyncio.create_task(self._follow(branch, self.reason_of(frame)))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    async def _next(self, branch: Branch | None, error: FailedError) -> None:
+    async def _follow(self, branch: Branch | None, error: FailedError) -> None:
         async with self._order:
             if branch is None or branch is not self._branch or self._over:
                 return
