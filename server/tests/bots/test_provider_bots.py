@@ -78,5 +78,5 @@ def test_the_command_says_it_in_one_line(
 
 
 def test_an_unknown_bot_names_those_that_there_are() -> None:
-    with pytest.raises(BotNotFoundError, match="offline, gemini, openai-realtime, nova-sonic"):
+    with pytest.raises(BotNotFoundError, match="offline, cascade, local, gemini, openai-real"):
         load_bot("nobody")

@@ -101,10 +101,9 @@ class Cascade:
         )
 
     async def warm(self) -> None:
-        """Load the models that run here, which the first session would otherwise wait for."""
-        for each in (*self._hearing, *self._voice):
-            if each.local:
-                await asyncio.to_thread(each.make)
+        """Load libraries, and models that run here, which the first session would wait for."""
+        for each in (*self._hearing, *self._mind, *self._voice):
+            await asyncio.to_thread(each.load)
         if self._speaks_here:
             await shared_voice().start()
 

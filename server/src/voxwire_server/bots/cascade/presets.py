@@ -82,35 +82,47 @@ class Preset:
             if what in self.files and not Path(value).exists():
                 raise NotConfiguredError(f"{variable}: there is no {value}; it is {hint}")
 
-    def make(self, instruction: str = "") -> Any:
+    def load(self) -> None:
+        """Load its library, and its model where that is loaded into this process."""
+        if self.local:
+            self.make()
+            return
+        for where in (self.service, self.client):
+            if where:
+                _named(where)
+
+    def make(self, instruction: str = "", environ: Mapping[str, str] | None = None) -> Any:
         """A service, with its defaults and what the environment sets.
 
         Args:
             instruction: What a model is told to be.
+            environ: The environment; None = this process's, as it is then.
         """
+        environ = os.environ if environ is None else environ
+
+        def of(what: str) -> str:
+            return environ.get(self.variable(what), "").strip()
+
         kind = _named(self.service)
-        given = {what: self._set(what) for what in SETTINGS if self._set(what)}
+        given = {what: of(what) for what in SETTINGS if of(what)}
         if instruction and self.part == MIND:
             given["system_instruction"] = instruction
         made: dict[str, Any] = {}
         if given:
             made["settings"] = kind.Settings(**given)
         if self.needs.keys:
-            made["api_key"] = self.needs.key(self.needs.keys[0])
-        address = {self.url: self._set("url")} if self.url and self._set("url") else {}
+            made["api_key"] = self.needs.find(self.needs.keys[0], environ)
+        address = {self.url: of("url")} if self.url and of("url") else {}
         if self.client:
             library = _named(self.client)
             made["client"] = library(api_key=made["api_key"], max_retries=0, **address)
         else:
             made |= address
-        made |= {what: self._set(what) for what in self.files}
+        made |= {what: of(what) for what in self.files}
         service = kind(**made)
         if self.changed is not None:
             self.changed(service)
         return service
-
-    def _set(self, what: str) -> str:
-        return os.environ.get(self.variable(what), "").strip()
 
 
 def _named(where: str) -> Any:
