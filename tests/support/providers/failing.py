@@ -190,6 +190,7 @@ async def _hold(cell: Cell, peers: AllPeers, server: RunningServer, pcm: Any) ->
         turns = _Turns(cell, session, say)
         following = asyncio.create_task(turns.follow())
         try:
+            await asyncio.sleep(1.0)  # real time: pace
             await turns.ask()
             if not await turns.answered(0):
                 outcome.trouble = "not answered before the fault"

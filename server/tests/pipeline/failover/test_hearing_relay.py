@@ -122,12 +122,12 @@ async def test_all_that_were_silent_are_not_at_fault() -> None:
 
 
 @in_virtual_time
-async def test_a_cough_asks_nobody_else() -> None:
-    _, b, them = two(Way.SILENT)
+async def test_nobody_apologises_for_a_cough() -> None:
+    _, b, them = two(Way.SILENT, Way.SILENT)
     async with staged(HearingRelay(them)) as stage:
         await utter(stage, 10)
         await asyncio.sleep(10)
-        assert (b.made, stage.of(TTSSpeakFrame)) == (0, [])
+        assert (b.asked, stage.of(TTSSpeakFrame)) == ([10], [])
 
 
 @pytest.mark.parametrize("way", list(Way))

@@ -11,17 +11,19 @@ class Deadlines:
 
     Attributes:
         first_s: From what it is asked to the first that comes.
+        again_s: The same, for one who is asked because another one failed.
         next_s: From one piece to the next, while it owes some.
         start_s: From when it is made until it can be asked.
         close_s: For it to close, once it is given up.
     """
 
     first_s: float
+    again_s: float = 2.0
     next_s: float = 2.0
-    start_s: float = 3.0
+    start_s: float = 2.0
     close_s: float = 2.0
 
 
 HEARING = Deadlines(first_s=3.0)
-MIND = Deadlines(first_s=5.0)
+MIND = Deadlines(first_s=5.0, again_s=5.0)
 VOICE = Deadlines(first_s=3.0)

@@ -33,9 +33,11 @@ APOLOGY: Final = "I am sorry, I did not hear you. Please say it again."
 _BEFORE_S: Final = 0.6
 """What stands ahead of an utterance that is given again: the detector is late."""
 _LONGEST_S: Final = 30.0
+_LONGER_S: Final = 0.5
+"""So much longer may one take who has written down the beginning."""
 _ROUNDING_S: Final = 0.001
-_SPEECH_S: Final = 0.4
-"""Less than this is a cough: nobody else is asked for its words."""
+_SPEECH_S: Final = 0.3
+"""Less than this is a cough, perhaps: nobody apologises that its words were not understood."""
 _WANTED: Final = (
     InputAudioRawFrame,
     VADUserStartedSpeakingFrame,
@@ -56,6 +58,7 @@ class _Utterance:
         self._secs = 0.0
         self.speaks = False
         self.began_s = 0.0
+        self.said_s = 0.0
         self.stopped: VADUserStoppedSpeakingFrame | None = None
 
     def add(self, frame: InputAudioRawFrame, direction: FrameDirection) -> None:
@@ -86,7 +89,8 @@ class HearingRelay(Relay):
     Args:
         candidates: STT services, in this order.
         deadlines: How long each may take for what was said; from the end of the speech.
-        apology: Said when nobody has understood a word of what was longer than a cough.
+        apology: Said when nobody has understood a word of what was longer than a cough; empty =
+            nothing is.
     """
 
     part = "hearing"
@@ -104,6 +108,7 @@ class HearingRelay(Relay):
         self._tried: list[str] = []
         self._silent: list[Candidate] = []  # said nothing of this utterance
         self._late: asyncio.TimerHandle | None = None
+        self._due_s = 0.0
         self._order = asyncio.Lock()
 
     async def take(self, frame: Frame, direction: FrameDirection) -> None:
@@ -113,9 +118,12 @@ class HearingRelay(Relay):
             self._utterance.speaks, self._utterance.stopped = True, None
             self._utterance.began_s = self._now()
             self._expect(None)
+            if self._branch is None and not self._order.locked():
+                self._spawn(self._ask_next())  # all had failed
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
             self._utterance.speaks, self._utterance.stopped = False, frame
-            self._expect(self._deadlines.first_s)
+            self._utterance.said_s = self._now() - self._utterance.began_s
+            self._give_time(self._deadlines.first_s)
         await self.push_frame(frame, direction)
         if isinstance(frame, _WANTED) and self._listens:
             assert self._branch is not None
@@ -139,6 +147,10 @@ class HearingRelay(Relay):
 
     # one is late, or fails
 
+    def _give_time(self, wait_s: float) -> None:
+        self._due_s = self._now() + wait_s
+        self._expect(wait_s)
+
     def _expect(self, wait_s: float | None) -> None:
         if self._late is not None:
             self._late.cancel()
@@ -153,10 +165,6 @@ class HearingRelay(Relay):
         stopped, branch = self._utterance.stopped, self._branch
         if stopped is None or branch is None:
             return
-        said_s = self._now() - self._deadlines.first_s - self._utterance.began_s
-        if said_s < _SPEECH_S:
-            self._utterance.written()
-            return
         self._silent.append(branch.candidate)
         self._tried.append(branch.candidate.name)
         if self._roster.next(self._now(), self._tried) is None:
@@ -167,10 +175,11 @@ class HearingRelay(Relay):
 
     async def _not_understood(self) -> None:
         """All were silent: the fault is not one provider's."""
+        speech = self._utterance.said_s >= _SPEECH_S
         self._silent.clear()
         self._tried.clear()
         self._utterance.written()
-        if self._apology:
+        if self._apology and speech:
             await self.push_frame(TTSSpeakFrame(self._apology))
 
     async def trouble(self, branch: Branch, frame: ErrorFrame) -> None:
@@ -209,7 +218,7 @@ class HearingRelay(Relay):
             await branch.put(frame, direction)
         if utterance.stopped is not None:
             await branch.put(utterance.stopped, FrameDirection.UPSTREAM)
-            self._expect(self._deadlines.first_s)
+            self._give_time(self._deadlines.again_s)
 
     async def _deaf(self) -> None:
         """Nobody can be asked: the client is told, and it is tried again with the next words."""
@@ -226,7 +235,7 @@ class HearingRelay(Relay):
         if isinstance(frame, TranscriptionFrame):
             self._understood(branch)
         elif isinstance(frame, InterimTranscriptionFrame) and self._late is not None:
-            self._expect(self._deadlines.next_s)
+            self._expect(max(0.0, self._due_s + _LONGER_S - self._now()))
         await self.push_frame(frame, direction)
 
     def _understood(self, branch: Branch) -> None:

@@ -12,6 +12,7 @@ from pipecat.frames.frames import (
     EndFrame,
     ErrorFrame,
     Frame,
+    InputAudioRawFrame,
     StartFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -213,7 +214,7 @@ class Relay(FrameProcessor):
 
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         """Give a frame to the service that counts, which passes on what it does not want."""
-        if self._branch is None or not self.is_open:
+        if self._branch is None or not self.is_open or isinstance(frame, InputAudioRawFrame):
             await self.push_frame(frame, direction)
         else:
             await self._branch.put(frame, direction)

@@ -28,13 +28,14 @@ from voxwire_server.pipeline.failover.deadlines import VOICE, Deadlines
 from voxwire_server.pipeline.failover.relay import DOWN, FailedError, Relay
 from voxwire_server.pipeline.failover.script import Script
 from voxwire_server.pipeline.patience import wait_for_sound
-from voxwire_server.pipeline.unspoken import UnspokenText
+from voxwire_server.pipeline.unspoken import UNSPOKEN_KEY, UnspokenText
 from voxwire_server.pipeline.words import OFFSET_KEY, note_word_offsets
 
 __all__ = ["VoiceRelay"]
 
 _WORD_MS: Final = 80.0
 """So much of a word has to have its sound before it counts as spoken."""
+_SPEECH: Final = (TTSStartedFrame, TTSAudioRawFrame, TTSTextFrame, TTSStoppedFrame)
 
 
 class VoiceRelay(Relay):
@@ -61,6 +62,8 @@ class VoiceRelay(Relay):
         self._unspeakable = False  # the answer that is being given
         self._tried: list[str] = []
         self._due_s: float | None = None
+        self._owed_since_s: float | None = None
+        self._owed_sound_ms = 0.0  # that came since
         self._watching: asyncio.Task[None] | None = None
         self._order = asyncio.Lock()
         self._register_event_handler("on_tts_request")
@@ -151,13 +154,26 @@ class VoiceRelay(Relay):
     async def _requested(self, service: TTSService, context: str, text: str) -> None:
         if self._branch is not None and service is self._branch.service:
             self._script.asked(text)
-            self._expect(self._deadlines.first_s)
+            self._expect(self._patience_s)
         await self._call_event_handler("on_tts_request", context, text)
 
     def _expect(self, wait_s: float) -> None:
-        self._due_s = self._now() + wait_s if self._script.owes else None
+        """Something is due soon, and its sound as fast as it is heard."""
+        now_s = self._now()
+        if not self._script.owes:
+            self._due_s = self._owed_since_s = None
+        elif self._owed_since_s is None:
+            self._owed_since_s, self._owed_sound_ms = now_s, 0.0
+            self._due_s = now_s + self._patience_s
+        else:
+            heard_s = self._owed_since_s + self._owed_sound_ms / 1000
+            self._due_s = min(now_s + wait_s, heard_s + self._patience_s)
         if self._due_s is not None and self._watching is None:
             self._watching = asyncio.create_task(self._watch())
+
+    @property
+    def _patience_s(self) -> float:
+        return self._deadlines.again_s if self._tried else self._deadlines.first_s
 
     async def _watch(self) -> None:
         while self._due_s is not None:
@@ -170,7 +186,7 @@ class VoiceRelay(Relay):
         self._watching = None
 
     def _doubt_no_more(self) -> None:
-        self._due_s = None
+        self._due_s = self._owed_since_s = None
         if self._watching is not None:
             self._watching.cancel()
             self._watching = None
@@ -185,6 +201,7 @@ class VoiceRelay(Relay):
             if branch is None or branch is not self._branch or self._over:
                 return
             self._tried.append(branch.candidate.name)
+            self._due_s = self._owed_since_s = None
             await self.give_up(error)
             self._words.clear()
             await self._close_context()
@@ -197,7 +214,24 @@ class VoiceRelay(Relay):
     async def came(self, branch: Branch, frame: Frame, direction: FrameDirection) -> None:
         if direction is not DOWN or isinstance(frame, SystemFrame):
             await self.push_frame(frame, direction)
-        elif isinstance(frame, TTSStartedFrame):
+        elif self._takes_for_said(frame):
+            await self._follow(branch, FailedError("it has said nothing, and takes it for said"))
+        elif isinstance(frame, _SPEECH):
+            await self._speech(branch, frame)
+            if self._branch is branch:
+                self._expect(self._deadlines.next_s)
+        else:
+            await self._push_once(frame)
+
+    def _takes_for_said(self, frame: Frame) -> bool:
+        """Whether a voice is over with words that have no sound; a dash needs none."""
+        if isinstance(frame, TTSTextFrame):
+            return UNSPOKEN_KEY in frame.metadata and _is_said(frame)
+        over = isinstance(frame, TTSStoppedFrame | LLMFullResponseEndFrame)
+        return over and not self._sound_ms and any(map(_is_said, self._words))
+
+    async def _speech(self, branch: Branch, frame: Frame) -> None:
+        if isinstance(frame, TTSStartedFrame):
             self._context, self._sound_ms = frame.context_id, 0.0
             await self.push_frame(frame)
         elif isinstance(frame, TTSAudioRawFrame):
@@ -211,16 +245,13 @@ class VoiceRelay(Relay):
             self._context = None
             self._worked(branch)
             await self.push_frame(frame)
-        else:
-            await self._push_once(frame)
-        if self._branch is branch:
-            self._expect(self._deadlines.next_s)
 
     async def _sound(self, frame: TTSAudioRawFrame) -> None:
         if frame.context_id != self._context:
             self._context, self._sound_ms = frame.context_id, 0.0
         bytes_per_ms = frame.sample_rate * frame.num_channels * 2 / 1000
         self._sound_ms += len(frame.audio) / bytes_per_ms
+        self._owed_sound_ms += len(frame.audio) / bytes_per_ms
         await self.push_frame(frame)
         await self._let_words_go(self._sound_ms)
 
@@ -255,3 +286,7 @@ class VoiceRelay(Relay):
     def _worked(self, branch: Branch) -> None:
         self._tried.clear()
         self._roster.worked(branch.candidate)
+
+
+def _is_said(word: TTSTextFrame) -> bool:
+    return any(map(str.isalnum, word.text))
