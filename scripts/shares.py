@@ -168,6 +168,7 @@ SHARES = [
         whole("phone_words", "phone_offline", "phone_command"),
         busy=True,
     ),
+    Share("interop", "cascade", 35, whole("cascade", "provider_peers")),
     Share("interop", "echo", 40, whole("echo"), busy=True),
     Share("interop", "self-host files", 25, whole("compose", "notices", "oidc")),
     Share(
@@ -226,6 +227,7 @@ SHARES = [
     ),
     Share("interop", "sip trunk", 240, whole("sip_trunk", "sip_gateway"), system=True),
     Share("faults", "sip calls", 200, ("tests/faults/test_sip_calls.py",), system=True),
+    Share("faults", "providers", 75, ("tests/faults/test_providers_fail.py",), system=True),
     Share("faults", "doctor", 60, ("tests/faults/test_doctor_apart.py",), system=True),
     Share(
         "faults",

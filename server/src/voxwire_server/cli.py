@@ -70,8 +70,8 @@ def _add_settings(run: argparse.ArgumentParser) -> None:
         nargs="*",
         help="Python file with 'async def bot(session)', or one for Pipecat's runner, with 'async"
         " def bot(runner_args)'; or a built-in bot: offline (default), cascade (with --stt, --llm,"
-        " --tts), local, gemini, openai-realtime, nova-sonic; clients choose among several by name, a file's is that of the file without"
-        " .py",
+        " --tts), local, gemini, openai-realtime, nova-sonic; clients choose among several by name,"
+        " a file's is that of the file without .py",
     )
     who = "of a cascade, in the order in which they are asked, separated by commas"
     run.add_argument("--stt", metavar="WHO", help=f"ears {who}: deepgram, openai, whisper")

@@ -48,6 +48,14 @@ def test_the_servers_settings_know_all_variables_of_the_providers() -> None:
     check_names([name for each in PRESETS for name in each.variables])
 
 
+@pytest.mark.parametrize(
+    "variable",
+    ["VOXWIRE_CARTESIA_TTS_VOICE", "VOXWIRE_OLLAMA_LLM_URL", "VOXWIRE_OPENAI_LLM_MODEL"],
+)
+def test_a_variable_is_named_by_provider_part_and_what_it_sets(variable: str) -> None:
+    assert variable in [name for each in PRESETS for name in each.variables]
+
+
 @pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_that_nobody_plays_is_named_with_who_could(part: str) -> None:
@@ -60,7 +68,7 @@ def test_a_part_that_nobody_plays_is_named_with_who_could(part: str) -> None:
 
 @pytest.mark.usefixtures("keys")
 def test_a_provider_that_is_not_known_is_named_with_those_that_are() -> None:
-    with pytest.raises(NotConfiguredError, match="'clara'.*anthropic, openai, ollama"):
+    with pytest.raises(NotConfiguredError, match=r"'clara'.*anthropic, openai, ollama"):
         Cascade(stt="openai", llm="openai, clara", tts="openai")
 
 
@@ -88,19 +96,28 @@ def test_local_says_which_model_to_download_and_where_to_put_its_path(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("voxwire_server.bots.needs.find_spec", lambda _: True)
-    with pytest.raises(BotNotFoundError, match="VOXWIRE_WHISPER_STT_MODEL.*faster-distil-whisper"):
+    with pytest.raises(BotNotFoundError, match=r"VOXWIRE_WHISPER_STT_MODEL.*faster-distil-whisper"):
         load_bot("local")
     monkeypatch.setenv("VOXWIRE_WHISPER_STT_MODEL", "/models/whisper")
-    with pytest.raises(BotNotFoundError, match="VOXWIRE_OLLAMA_LLM_MODEL.*ollama list"):
+    with pytest.raises(BotNotFoundError, match=r"VOXWIRE_OLLAMA_LLM_MODEL.*ollama list"):
         load_bot("local")
     monkeypatch.setenv("VOXWIRE_OLLAMA_LLM_MODEL", "llama3.2")
     with pytest.raises(BotNotFoundError, match="VOXWIRE_KOKORO_TTS_VOICE"):
         load_bot("local")
     monkeypatch.setenv("VOXWIRE_KOKORO_TTS_VOICE", "af_heart")
-    with pytest.raises(BotNotFoundError, match=r"VOXWIRE_KOKORO_TTS_MODEL_PATH.*kokoro-v1\.0\.onnx"):
+    with pytest.raises(
+        BotNotFoundError, match=r"VOXWIRE_KOKORO_TTS_MODEL_PATH.*kokoro-v1\.0\.onnx"
+    ):
         load_bot("local")
     monkeypatch.setenv("VOXWIRE_KOKORO_TTS_MODEL_PATH", "/models/none.onnx")
-    with pytest.raises(BotNotFoundError, match=r"there is no /models/none\.onnx.*release model-files"):
+    with pytest.raises(
+        BotNotFoundError, match=r"there is no /models/none\.onnx.*release model-files"
+    ):
+        load_bot("local")
+    monkeypatch.setenv("VOXWIRE_KOKORO_TTS_MODEL_PATH", __file__)
+    with pytest.raises(
+        BotNotFoundError, match=r"VOXWIRE_KOKORO_TTS_VOICES_PATH.*voices-v1\.0\.bin"
+    ):
         load_bot("local")
 
 

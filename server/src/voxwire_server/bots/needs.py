@@ -63,9 +63,7 @@ class Needs:
         if missing:
             names = " and ".join(names.partition("|")[0] for names in missing)
             how = how_to_set([names.partition("|")[0] for names in missing], Path(".env"))
-            raise NotConfiguredError(
-                f"{self.who} needs {names}: {how}; get one at {self.get_key}"
-            )
+            raise NotConfiguredError(f"{self.who} needs {names}: {how}; get one at {self.get_key}")
 
     @staticmethod
     def find(names: str, environment: Mapping[str, str]) -> str:

@@ -197,7 +197,7 @@ class Taps:
         processor.add_event_handler("on_before_push_frame", self._pushed)
 
     def _install_relay(self, relay: Relay) -> None:
-        """One that stands for services is told of as a service is: they are not in this pipeline."""
+        """What stands for services is told of as one; they are not in this pipeline."""
         if isinstance(relay, VoiceRelay):
             relay.add_event_handler("on_service", self._another_voice)
             relay.add_event_handler("on_tts_request", self._drops.watch(self._bot.spoken))

@@ -1,4 +1,4 @@
-"""Who hears: what one leaves unsaid the next one is given again, from its first sound. Virtual time."""
+"""Who hears: what one leaves unsaid the next one is given again. Virtual time."""
 
 import asyncio
 
@@ -88,7 +88,7 @@ async def test_one_that_does_not_start_is_followed_by_the_next() -> None:
 
 @in_virtual_time
 async def test_who_was_followed_is_asked_no_more() -> None:
-    a, b, them = two(Way.SILENT)
+    a, _, them = two(Way.SILENT)
     async with staged(HearingRelay(them)) as stage:
         for _ in range(3):
             await utter(stage)

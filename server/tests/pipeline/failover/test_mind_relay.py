@@ -1,4 +1,4 @@
-"""Who thinks: deadlines, errors, answers that break off, tools, and who is left alone. Virtual time."""
+"""Who thinks: deadlines, errors, answers that break off, and who is left alone. Virtual time."""
 
 import asyncio
 
@@ -83,7 +83,9 @@ async def test_one_of_whom_nothing_comes_is_followed_by_the_next(way: Way, after
         took_s = await answer(stage)
         assert after_s + 0.39 <= took_s <= after_s + 0.4 + LATE_S
         assert said(stage) == "".join(WORDS)
-        assert len(stage.of(LLMFullResponseStartFrame)) == len(stage.of(LLMFullResponseEndFrame)) == 1
+        assert (
+            len(stage.of(LLMFullResponseStartFrame)) == len(stage.of(LLMFullResponseEndFrame)) == 1
+        )
         assert spoken(stage) == ([FILLER] if after_s else [])
         assert [m["content"] for m in b.asked[0]] == ["Count."]
         assert stage.failures == []
@@ -111,7 +113,9 @@ async def test_an_answer_that_breaks_off_goes_on_with_the_next(way: Way, after_s
             ("assistant", "one two "),
             ("developer", GO_ON),
         ]
-        assert len(stage.of(LLMFullResponseStartFrame)) == len(stage.of(LLMFullResponseEndFrame)) == 1
+        assert (
+            len(stage.of(LLMFullResponseStartFrame)) == len(stage.of(LLMFullResponseEndFrame)) == 1
+        )
         assert spoken(stage) == []
 
 

@@ -122,7 +122,9 @@ async def test_a_voice_that_breaks_off_is_followed_behind_its_last_word(
         assert levels(stage) == [1, 1, *[2] * 6]
         assert b.asked[0].split()[0] == "three"
         assert balanced(stage)
-        assert len(stage.of(LLMFullResponseStartFrame)) == len(stage.of(LLMFullResponseEndFrame)) == 1
+        assert (
+            len(stage.of(LLMFullResponseStartFrame)) == len(stage.of(LLMFullResponseEndFrame)) == 1
+        )
 
 
 @pytest.mark.parametrize("way", [Way.SILENT, Way.FAILS, Way.REFUSES, Way.STARTS_NOT])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from voxwire_server.bots.cascade.local import LOADERS
 from voxwire_server.bots.needs import Needs, NotConfiguredError, how_to_set
@@ -127,4 +127,4 @@ class Preset:
 
 def _named(where: str) -> Any:
     module, _, name = where.partition(":")
-    return cast(Any, getattr(import_module(module), name))
+    return getattr(import_module(module), name)

@@ -65,9 +65,7 @@ PRESETS: Final = (
         name="anthropic",
         part=MIND,
         service="pipecat.services.anthropic.llm:AnthropicLLMService",
-        needs=_needs(
-            "anthropic", "anthropic", "ANTHROPIC_API_KEY", "https://platform.claude.com"
-        ),
+        needs=_needs("anthropic", "anthropic", "ANTHROPIC_API_KEY", "https://platform.claude.com"),
         url="base_url",
         client="anthropic:AsyncAnthropic",
     ),
@@ -79,7 +77,9 @@ PRESETS: Final = (
         needs=_needs("ollama", "openai"),
         url="base_url",
         changed=_once,
-        told={"model": "the name of a model that your server has (`ollama list`), such as llama3.2"},
+        told={
+            "model": "the name of a model that your server has (`ollama list`), such as llama3.2"
+        },
     ),
     Preset(
         name="cartesia",

@@ -1,8 +1,8 @@
 """Several services for one part of a bot: where one fails, or is silent, the next goes on.
 
-``HearingRelay``, ``MindRelay`` and ``VoiceRelay`` stand in a pipeline where a Pipecat service would.
-Each has unmodified services behind it, tries them in order, and lets nothing of one out that has
-failed. Bounds are those of ``deadlines``.
+``HearingRelay``, ``MindRelay`` and ``VoiceRelay`` stand where a Pipecat service would. Each has
+unmodified services behind it, asks them in order, and lets nothing of one out that has failed.
+Bounds are those of ``deadlines`` (``protocol/adr/0050-cascades.md``).
 """
 
 from voxwire_server.pipeline.failover.candidates import Candidate

@@ -27,12 +27,17 @@ class Branch:
 
     Args:
         candidate: Whose service it is.
-        deliver: Is given each frame that leaves it, up or down, in order.
+        deliver: Is given each frame that leaves it, up or down, in order. It runs in a task of the
+            branch: it must not close it.
+
+    Attributes:
+        given_up: Whether nothing counts any more that leaves it.
     """
 
     def __init__(self, candidate: Candidate, deliver: Deliver) -> None:
         self.candidate = candidate
         self.service: FrameProcessor = candidate.make()
+        self.given_up = False
         self._deliver = deliver
         self._tasks = TaskManager(loop=asyncio.get_running_loop())
         self._started, self._ended = asyncio.Event(), asyncio.Event()
@@ -68,7 +73,9 @@ class Branch:
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(close_s):
-                    await self.put(EndFrame() if gently else CancelFrame(), FrameDirection.DOWNSTREAM)
+                    await self.put(
+                        EndFrame() if gently else CancelFrame(), FrameDirection.DOWNSTREAM
+                    )
                     if self._started.is_set():
                         await self._ended.wait()
             with suppress(TimeoutError):
@@ -82,6 +89,8 @@ class Branch:
                 task.cancel()
             if left:
                 _log.info(
-                    "a service has left %d tasks behind", len(left), extra={"service": str(self.service)}
+                    "a service has left %d tasks behind",
+                    len(left),
+                    extra={"service": str(self.service)},
                 )
                 await asyncio.wait(left, timeout=close_s)

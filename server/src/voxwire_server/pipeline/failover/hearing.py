@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipecat.frames.frames import (
+    EndFrame,
     ErrorFrame,
     Frame,
     InputAudioRawFrame,
@@ -119,7 +120,7 @@ class HearingRelay(Relay):
             self._utterance.began_s = self._now()
             self._expect(None)
             if self._branch is None and not self._order.locked():
-                self._spawn(self._ask_next())  # all had failed
+                self.spawn(self._ask_next())  # all had failed
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
             self._utterance.speaks, self._utterance.stopped = False, frame
             self._utterance.said_s = self._now() - self._utterance.began_s
@@ -134,16 +135,11 @@ class HearingRelay(Relay):
         return self.is_open and not self._order.locked()
 
     async def begin(self) -> None:
-        self._spawn(self._ask_next())
+        self.spawn(self._ask_next())
 
-    async def finish(self, frame: object) -> None:
+    async def finish(self, frame: EndFrame) -> None:
         self._expect(None)
-        await super().finish(frame)  # type: ignore[arg-type]
-
-    def _spawn(self, work: "asyncio.Future[None] | object") -> None:
-        task = asyncio.create_task(work)  # type: ignore[arg-type]
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        await super().finish(frame)
 
     # one is late, or fails
 
@@ -157,7 +153,7 @@ class HearingRelay(Relay):
             self._late = None
         if wait_s is not None:
             loop = asyncio.get_running_loop()
-            self._late = loop.call_later(wait_s, lambda: self._spawn(self._nothing_came()))
+            self._late = loop.call_later(wait_s, lambda: self.spawn(self._nothing_came()))
 
     async def _nothing_came(self) -> None:
         """Nobody has written down what was said: it was no speech, or he does not work."""
@@ -183,7 +179,7 @@ class HearingRelay(Relay):
             await self.push_frame(TTSSpeakFrame(self._apology))
 
     async def trouble(self, branch: Branch, frame: ErrorFrame) -> None:
-        self._spawn(self._failed(branch, self.reason_of(frame)))
+        self.spawn(self._failed(branch, self.reason_of(frame)))
 
     async def _failed(self, branch: Branch, error: FailedError) -> None:
         if branch is not self._branch or self._over:
@@ -230,7 +226,7 @@ class HearingRelay(Relay):
     # what they have heard
 
     async def came(self, branch: Branch, frame: Frame, direction: FrameDirection) -> None:
-        if isinstance(frame, _WANTED) or isinstance(frame, StartFrame):
+        if isinstance(frame, (*_WANTED, StartFrame)):
             return  # it went on when it came
         if isinstance(frame, TranscriptionFrame):
             self._understood(branch)
@@ -247,5 +243,3 @@ class HearingRelay(Relay):
         self._tried.clear()
         self._utterance.written()
         self._roster.worked(branch.candidate)
-
-

@@ -223,7 +223,8 @@ class MindRelay(Relay):
     async def trouble(self, branch: Branch, frame: ErrorFrame) -> None:
         attempt, error = self._attempt, self.reason_of(frame)
         if attempt is None:
-            await self.give_up(error)
+            branch.given_up = True
+            self.spawn(self.give_up(error))
         else:
             attempt.error = error
             attempt.sign()
@@ -231,5 +232,3 @@ class MindRelay(Relay):
     async def late(self, branch: Branch, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, _CALLS):  # a tool that runs goes on, whoever called it
             await self.push_frame(frame, direction)
-
-

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from pipecat.frames.frames import (
@@ -94,8 +94,7 @@ class Relay(FrameProcessor):
         """The pipeline has started: whoever is asked first connects meanwhile."""
         candidate = self._roster.next(self._now())
         assert candidate is not None
-        self._closing.add(task := asyncio.create_task(self._prepare(candidate)))
-        task.add_done_callback(self._closing.discard)
+        self.spawn(self._prepare(candidate))
 
     async def finish(self, frame: EndFrame) -> None:
         """The pipeline ends, when all was said."""
@@ -176,7 +175,11 @@ class Relay(FrameProcessor):
         self._roster.failed(candidate, self._now(), for_good=error.for_good)
         self._leave()
         _log.warning(
-            "%s: %s has failed: %s", self.part, candidate.name, error, extra={"service": candidate.name}
+            "%s: %s has failed: %s",
+            self.part,
+            candidate.name,
+            error,
+            extra={"service": candidate.name},
         )
         await self._call_event_handler("on_failed", candidate.name, str(error))
 
@@ -186,9 +189,7 @@ class Relay(FrameProcessor):
         opening, self._opening = self._opening, None
         if branch is None:
             return
-        task = asyncio.create_task(self._close(branch, opening))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self.spawn(self._close(branch, opening))
 
     async def _close(self, branch: Branch, opening: "asyncio.Future[None] | None") -> None:
         if opening is not None and not opening.done():
@@ -197,7 +198,7 @@ class Relay(FrameProcessor):
         await branch.close(self._deadlines.close_s)
 
     async def _deliver(self, branch: Branch, frame: Frame, direction: FrameDirection) -> None:
-        if branch is not self._branch:
+        if branch is not self._branch or branch.given_up:
             await self.late(branch, frame, direction)
         elif isinstance(frame, ErrorFrame) and frame.processor is branch.service:
             if frame.category is ErrorCategory.APPLICATION:
@@ -212,6 +213,15 @@ class Relay(FrameProcessor):
 
     # for those who are relays
 
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something in a task that the end waits for.
+
+        Whoever gives a branch up has to: its frames come in its own tasks, which end with it.
+        """
+        task = asyncio.create_task(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         """Give a frame to the service that counts, which passes on what it does not want."""
         if self._branch is None or not self.is_open or isinstance(frame, InputAudioRawFrame):
@@ -223,8 +233,9 @@ class Relay(FrameProcessor):
     def is_open(self) -> bool:
         """Whether the service that counts can be asked."""
         opening = self._opening
-        done = opening is not None and opening.done() and not opening.cancelled()
-        return done and opening.exception() is None
+        if opening is None or not opening.done() or opening.cancelled():
+            return False
+        return opening.exception() is None
 
     async def nobody(self, what: str) -> None:
         """All have failed: the client is told."""

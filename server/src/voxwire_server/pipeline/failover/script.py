@@ -57,7 +57,9 @@ class Script:
         """A frame that was given has come out: what was given before it is over."""
         for number, item in enumerate(self._items):
             if item.frame is frame:
-                kept = self._items[:number] if not isinstance(frame, LLMFullResponseEndFrame) else []
+                kept = (
+                    self._items[:number] if not isinstance(frame, LLMFullResponseEndFrame) else []
+                )
                 self._items = [*(each for each in kept if each.text), *self._items[number + 1 :]]
                 if not self._left.strip():
                     self._asked = 0

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipecat.frames.frames import (
+    EndFrame,
     ErrorFrame,
     Frame,
     InterruptionFrame,
@@ -104,10 +105,10 @@ class VoiceRelay(Relay):
             self._unspeakable = False
         return unspeakable
 
-    async def finish(self, frame: object) -> None:
+    async def finish(self, frame: EndFrame) -> None:
         self._doubt_no_more()
         async with self._order:
-            await super().finish(frame)  # type: ignore[arg-type]
+            await super().finish(frame)
 
     def _cut(self) -> None:
         self._script.clear()
@@ -192,9 +193,7 @@ class VoiceRelay(Relay):
             self._watching = None
 
     async def trouble(self, branch: Branch, frame: ErrorFrame) -> None:
-        task = asyncio.create_task(self._follow(branch, self.reason_of(frame)))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self.spawn(self._follow(branch, self.reason_of(frame)))
 
     async def _follow(self, branch: Branch | None, error: FailedError) -> None:
         async with self._order:
@@ -215,7 +214,9 @@ class VoiceRelay(Relay):
         if direction is not DOWN or isinstance(frame, SystemFrame):
             await self.push_frame(frame, direction)
         elif self._takes_for_said(frame):
-            await self._follow(branch, FailedError("it has said nothing, and takes it for said"))
+            branch.given_up = True
+            silent = FailedError("it has said nothing, and takes it for said")
+            self.spawn(self._follow(branch, silent))
         elif isinstance(frame, _SPEECH):
             await self._speech(branch, frame)
             if self._branch is branch:
