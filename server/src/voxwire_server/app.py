@@ -21,6 +21,7 @@ from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.caps import Caps
 from voxwire_server.cluster import Cluster
 from voxwire_server.config import Settings
+from voxwire_server.daily.rooms import rooms_of
 from voxwire_server.gate import Gate, MissingKeyError, is_loopback, missing_key_message
 from voxwire_server.ice_servers import IceServers, IceServersError
 from voxwire_server.key_files import KeyFiles
@@ -286,6 +287,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     meters = Meters(lambda: states(registry), places=settings.max_sessions)
     load, pace = Load(settings.max_lag_ms), StartPace(settings.max_lag_ms, lambda: len(registry))
     rates = _start_rates(settings, proxies)
+    rooms = rooms_of(settings)
     directory = Directory(
         registry,
         Admission(
@@ -296,6 +298,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         ),
         settings=settings,
         ice=ice,
+        rooms=rooms,
         told=meters,
         load=load,
         pace=pace,
@@ -384,6 +387,9 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         )
     )
     app.state.key_files = key_files = KeyFiles(settings, ring, ice, told=meters.read_again)
+    if rooms is not None:
+        life.when_begun(rooms.begin)
+        life.when_ended(rooms.close)
     life.when_ending(offers.close)
     life.when_ending(key_files.close)
     if authenticator is not None:

@@ -17,8 +17,9 @@ from voxwire_protocol.clocks import SYSTEM_CLOCK
 from voxwire_protocol.errors import ErrorCode, VoxwireError
 from voxwire_server import phone
 from voxwire_server.config import Settings
-from voxwire_server.phone.exchange import Exchange, exchange_of, send
-from voxwire_server.phone.orders import Order, VonageOrders, Wanted, name_of
+from voxwire_server.phone.exchange import Exchange, exchange_of
+from voxwire_server.phone.orders import VonageOrders, Wanted, name_of
+from voxwire_server.rest import Order, send
 from voxwire_server.phone.vendors import PhoneSettingError
 
 NOW_S = 1_800_000_000.0

@@ -11,7 +11,6 @@ from voxwire_server.ports import Cut, MediaPath, SessionPort
 __all__ = ["Flushes"]
 
 _REPORT_MS: Final = 150
-_CLIENT_REPORT: Final = wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
 _SERVER_CLOCK: Final = wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK
 
 
@@ -118,4 +117,4 @@ class Flushes:
             return self._playout.heard_ms(self._port.clock.now_ms()), _SERVER_CLOCK
         finally:
             self._waiting.pop(cut.flush_id, None)
-        return heard, _CLIENT_REPORT
+        return heard, self._playout.heard.reported

@@ -146,7 +146,8 @@ class Voice:
         self._gap.opened()
         self._flushes.say_unsaid(path.path_id)
         self._reports_itself = False
-        self.playout.attach(now_ms, reports=_REPORTS in self._features)
+        reports = _REPORTS in self._features
+        self.playout.attach(now_ms, reports=reports, way_ms=self.paths.way_ms)
         path.wake()
         self._cues.moved()
         self._listener.heard()
