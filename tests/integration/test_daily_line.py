@@ -81,7 +81,7 @@ class Switchboard:
             speaker=ear,
             transport="daily",
             bot="a",
-            token=token_of(token_id=f"token {self.calls}"),
+            token=token_of(token_id=f"token-of-a-call-{self.calls}"),
             environment=self.line.environment,
             **options,
         )

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from voxwire.playout import Samples
+from voxwire.playout import QUIET, Samples
 
 __all__ = ["Placed", "RoomPlaces"]
 
@@ -85,6 +85,7 @@ class RoomPlaces:
         self._rate = sample_rate
         self._came = 0  # samples so far
         self._quiet = 0  # samples of silence that came last
+        self._still = 0  # the same, of silence in which there is nothing at all
         self._onsets: deque[int] = deque()  # where sounds begin, in the stream
         self._unplaced: deque[tuple[int, Samples]] = deque()
         self._wanted: deque[_Stretch] = deque()
@@ -126,7 +127,10 @@ class RoomPlaces:
 
     def _listen(self, at: int, samples: Samples) -> None:
         """Notes where sounds begin."""
-        loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > LOUD)
+        level = np.abs(samples.astype(np.int32))
+        still = level.max(initial=0) <= QUIET
+        self._still = self._still + len(samples) if still else 0
+        loud = np.flatnonzero(level > LOUD)
         if not len(loud):
             self._quiet += len(samples)
             return
@@ -148,7 +152,7 @@ class RoomPlaces:
         if current.end is not None:
             length = min(length, max(0, current.end - index))
         placed: list[Placed] = []
-        if length and self._quiet < self._samples(IDLE_MS):
+        if length and self._still < self._samples(IDLE_MS):
             placed.append(Placed(index, samples[:length], begins=False))
         if length < len(samples):
             self._end_at(at + length)

@@ -64,6 +64,10 @@ class VoiceListener(Protocol):
         """The user pressed keys on the path in use."""
         ...
 
+    def way_ms(self) -> float:
+        """How long a message takes to the listener, about; 0 = not known."""
+        ...
+
 
 class Voice:
     """The bot's voice of one session.
@@ -114,6 +118,7 @@ class Voice:
             path=lambda: self.path,
             in_gap=lambda: self.state is not VoiceState.PLAYING or self._gap.cutting,
             answers=self._answers_flushes,
+            way_ms=listener.way_ms,
         )
         self.paths = Paths(
             port,
