@@ -168,6 +168,12 @@ SHARES = [
         whole("phone_words", "phone_offline", "phone_command"),
         busy=True,
     ),
+    Share(
+        "interop",
+        "Daily",
+        60,
+        whole("daily_line", "daily_room", "daily_sdk", "daily_voice", "stock_daily"),
+    ),
     Share("interop", "echo", 40, whole("echo"), busy=True),
     Share("interop", "self-host files", 25, whole("compose", "notices", "oidc")),
     Share(

@@ -157,6 +157,8 @@ class DailyRestServer:
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, bytes]:
         match method, path:
+            case "GET", "/":
+                return 200, b'{"domain_name":"voxwire-tests","config":{}}'
             case "POST", "/rooms":
                 return 200, json.dumps(self._room(_said(headers, body))).encode()
             case "POST", "/meeting-tokens":

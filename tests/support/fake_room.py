@@ -9,7 +9,6 @@ too; who is told of whom) is read in its documentation and unverified.
 import asyncio
 import math
 from collections.abc import Callable
-from itertools import count
 from typing import Any, Final
 
 import numpy as np
@@ -40,6 +39,7 @@ class FakeDaily:
     Attributes:
         sides: All that were made, in order.
         unreachable: Nobody enters: nothing comes back.
+        join_ms: How long who tries waits then.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class FakeDaily:
         self.wobble_ms = wobble_ms
         self.sides: list[FakeRoom] = []
         self.unreachable = False
+        self.join_ms = 10_000.0
 
     def make(self, *, send_rate: int, receive_rate: int, user_name: str) -> "FakeRoom":
         """Makes one side of a room: a :class:`voxwire_protocol.daily.MakeRoom`."""
@@ -85,8 +86,6 @@ class FakeRoom:
         said: App-messages that were sent.
         sent: What was written and has left, with the moment of its first sample.
     """
-
-    _numbers = count(1)
 
     def __init__(self, daily: FakeDaily, send_rate: int, receive_rate: int, name: str) -> None:
         self._daily, self._clock = daily, daily.clock
@@ -129,7 +128,7 @@ class FakeRoom:
 
     async def join(self, url: str, token: str) -> None:
         if self._daily.unreachable:
-            await self._sleep(10_000)
+            await self._sleep(self._daily.join_ms)
             raise make_error(ErrorCode.TIMEOUT, "the room was not entered", retryable=True)
         await self._sleep(_JOIN_MS)
         if not self._daily.lets_in(url, token):

@@ -45,6 +45,7 @@ from voxwire_server.routes.peers import CARRIED, PEER_PATH, Carrier, addresses_o
 from voxwire_server.routes.phone import PhoneDoor
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
+from voxwire_server.routes.stock_daily import Guests
 from voxwire_server.routes.stock_files import StockFiles
 from voxwire_server.routes.stock_http import StockHttp
 from voxwire_server.routes.stock_offers import Offers
@@ -402,7 +403,21 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     if not settings.admin_address:
         routes.extend(app.state.admin)
     files = StockFiles(uploads)
-    routes.extend(StockHttp(directory.doorkeeper, gate, offers, starts, ice, files).routes())
+    guests = None
+    if rooms is not None:
+        guests = Guests(
+            directory,
+            rooms,
+            playout_rate=settings.audio_out_sample_rate,
+            capture_rate=settings.audio_in_sample_rate,
+            uploads=uploads,
+            about=about,
+            came=starts.came,
+        )
+        life.when_ending(guests.close)
+    routes.extend(
+        StockHttp(directory.doorkeeper, gate, offers, starts, ice, files, guests).routes()
+    )
     routes.append(WebSocketRoute(SESSION_PATH, control))
     if cluster is not None:
         routes.append(WebSocketRoute(PEER_PATH, PeerDoor(control, cluster.key, registry.name, app)))

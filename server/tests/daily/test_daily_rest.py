@@ -11,7 +11,9 @@ import pytest
 
 from tests.support.daily_rest import KEY, DailyRestServer
 from voxwire_protocol.errors import ErrorCode, VoxwireError
+from voxwire_server.config import Settings
 from voxwire_server.daily.rest import DailyRest
+from voxwire_server.preflight import preflight
 
 NOW_S = 1_800_000_000
 
@@ -39,7 +41,7 @@ def url(account: DailyRestServer) -> Generator[str]:
             self.end_headers()
             self.wfile.write(answer)
 
-        do_POST = do_DELETE = _do
+        do_GET = do_POST = do_DELETE = _do
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -108,6 +110,19 @@ async def test_a_refusal_is_typed_and_shows_no_secret(
         await DailyRest(KEY, url=url).create("voxwire-1", exp_s=NOW_S + 60)
     assert (error.value.code, error.value.retryable) == (code, again)
     assert KEY not in f"{error.value!r} {error.value} {caplog.text}"
+
+
+async def test_a_key_can_be_looked_at(url: str) -> None:
+    await DailyRest(KEY, url=url).look()
+    settings = Settings(daily_api_key="another", daily_url=url, port=0)
+    [found] = [one for one in await preflight(settings) if one.name == "daily"]
+    assert (found.state, found.detail) == ("failed", "Daily refuses the API key")
+    [found] = [
+        one
+        for one in await preflight(Settings(daily_api_key=KEY, daily_url=url, port=0))
+        if one.name == "daily"
+    ]
+    assert found.state == "ok"
 
 
 async def test_a_wrong_key_is_named_as_that(url: str) -> None:

@@ -37,6 +37,15 @@ class DailyRest:
         self._geo = geo
         self._send = send
 
+    async def look(self) -> None:
+        """Ask for the account's settings, to see whether the key is known; nothing is changed.
+
+        Raises:
+            VoxwireError: SERVICE_FAILED, RATE_LIMITED.
+        """
+        status, _ = await self._send(self._order("GET", "/"))
+        _check(status)
+
     async def create(self, name: str, *, exp_s: int) -> str:
         """Make a room for two that nobody enters without a token. Not cancel-safe: it may be there.
 

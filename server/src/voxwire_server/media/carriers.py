@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, cast
 
 from voxwire_protocol import wire
 from voxwire_protocol.errors import VoxwireError
@@ -156,7 +156,7 @@ def _daily_opener(
         except BaseException as error:
             await room.leave()
             if isinstance(error, VoxwireError):
-                raise PathError(wire.ErrorCode(int(error.code)), error.reason) from error
+                raise PathError(cast("wire.ErrorCode", error.code.value), error.reason) from error
             raise
         path = DailyPath(
             request.path_id,

@@ -1,7 +1,7 @@
 """Audio of a session through a room of Daily's: no positions, and nothing written comes back."""
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Timer
@@ -9,6 +9,7 @@ from voxwire_protocol.daily import BLOCK_MS, MOST_BLOCKS, Room
 from voxwire_protocol.errors import VoxwireError
 from voxwire_server.daily.rooms import DailyRooms, PreparedRoom
 from voxwire_server.media.stretches import Stretches
+from voxwire_server.playout.anchors import SHED_WINDOW
 from voxwire_server.playout.placed import Playout
 from voxwire_server.ports import (
     Block,
@@ -61,7 +62,7 @@ class DailyPath:
     Args:
         path_id: Its number.
         sink: Where the user's audio and the path's end go.
-        sound: The bot's voice at the rate of the path.
+        sound: The bot's voice, at the session's rate.
         playout: What was placed, for where the listener is.
         listener: Told, and asked, about the one who listens.
         port: The session.
@@ -98,6 +99,7 @@ class DailyPath:
         self._part: Block | None = None  # was taken, and is less than a block
         self._kept: Block | None = None  # was taken, and begins another stretch
         self._writing = 0
+        self._backlogs: list[int] = []
         self._in_use = self._held = self._closed = False
         self._silent_since_ms: float | None = None
         self._timer: Timer | None = None
@@ -125,7 +127,7 @@ class DailyPath:
         try:
             await self._room.join(self._prepared.url, self._prepared.bot_token)
         except VoxwireError as error:
-            raise PathError(wire.ErrorCode(int(error.code)), error.reason) from error
+            raise PathError(cast("wire.ErrorCode", error.code.value), error.reason) from error
         try:
             async with asyncio.timeout(_OTHER_MS / 1000):
                 await asyncio.shield(self._here)
@@ -157,6 +159,8 @@ class DailyPath:
 
     def _hear(self, pcm: bytes) -> None:
         """What comes. Silence for long is no sign of anybody: the SDK makes it up, too."""
+        if self._held:
+            self.wake()  # nothing is written that would ask again
         now_ms = self._port.clock.now_ms()
         if pcm.count(0) < len(pcm):
             self._silent_since_ms = None
@@ -217,6 +221,7 @@ class DailyPath:
         onset = self._stretches.wrote(block, now_ms, padding=padding)
         if onset is not None:
             self._say(onset, runs=True)
+        self._shed()
         self._writing += 1
         self._room.write(block.pcm + bytes(padding * _SAMPLE_BYTES), self._wrote)
 
@@ -224,6 +229,15 @@ class DailyPath:
         self._writing -= 1
         if not self._closed:
             self.wake()
+
+    def _shed(self) -> None:
+        """Drop what a live source (echo, translation) lastingly is behind."""
+        self._backlogs.append(self._playout.live_backlog_samples())
+        if len(self._backlogs) == SHED_WINDOW:
+            excess = min(self._backlogs) - self._block_samples
+            self._backlogs.clear()
+            if excess > 0:
+                self._playout.skip_live(excess)
 
     def _say(self, position: int, *, runs: bool) -> None:
         rate = self._sound.sample_rate

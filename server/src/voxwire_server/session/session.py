@@ -442,13 +442,17 @@ class Session:
         """The bot's voice for that path, at a rate of its own in Hz."""
         return self.voice.paths.sound(path_id, sample_rate)
 
-    def path_opened(self, path: MediaPath) -> None:
+    def path_opened(self, path: MediaPath, *, way_ms: float | None = None) -> None:
         """Have that path carry the conversation, in place of the one in use.
+
+        Args:
+            path: The path.
+            way_ms: How long sound takes on it, by estimate, where it gives no positions.
 
         Raises:
             LookupError: :meth:`path_sink` was not asked for one of its number, or it was opened.
         """
-        self.voice.paths.use(path)
+        self.voice.paths.use(path, way_ms=way_ms)
 
     def _interrupt(self) -> None:
         async def cut(_: Errand) -> None:

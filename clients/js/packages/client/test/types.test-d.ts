@@ -15,6 +15,7 @@ import {
   tool,
   VoxwireError,
 } from "../src/index.js";
+import { dailyMedia } from "../src/daily/index.js";
 import type { WavMediaOptions } from "../src/node/index.js";
 import { type PipecatBotOptions, pipecatBot } from "../src/rtvi/index.js";
 import type { FakeMediaOptions, FakeServerOptions, SayOptions } from "../src/testing/index.js";
@@ -94,6 +95,7 @@ function words(turn: LoggedTurn): number {
 void words;
 
 createClient({ url: "/", peer: pipecatBot({ start: { createDailyRoom: false } }) });
+createClient({ url: "/", transport: "daily", media: dailyMedia({ echoCancellation: true }) });
 // @ts-expect-error functions are no JSON
 pipecatBot({ start: { warm: () => 1 } });
 same<ReturnType<typeof client.features.get>, ReadonlySet<Feature>>(true);

@@ -7,6 +7,7 @@ deadline, and it is let go of in a thread that nobody waits for.
 
 import asyncio
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ _STUCK_MS: Final = 2000
 """So long after a write without any that has left the SDK is stuck: it takes 20 ms a block."""
 _LONGEST_RTT_S: Final = 10.0
 _SAMPLE: Final = "h"
+_RUST_LOG: Final = "RUST_LOG"
 _KIND: Final = re.compile(r"[A-Za-z]+(?:\([A-Za-z]+)*")
 _UNWANTED: Final = {
     "base": {
@@ -48,13 +50,23 @@ def daily_ready() -> bool:
 def _sdk() -> Any:
     """Daily's SDK, begun once in a process.
 
+    It writes errors to stderr as it likes, URLs in them, whatever level it is told; only
+    ``RUST_LOG``, which it reads when it begins, stops it. Who has set that wants to see them.
+
     Raises:
         ImportError: It is not installed.
     """
     sdk = import_module("daily")
     with _beginning:
         if id(sdk) not in _begun:
-            sdk.Daily.init(log_level=sdk.LogLevel.Off)
+            quiet = _RUST_LOG not in os.environ
+            if quiet:
+                os.environ[_RUST_LOG] = "off"
+            try:
+                sdk.Daily.init()
+            finally:
+                if quiet:
+                    del os.environ[_RUST_LOG]
             _begun.add(id(sdk))
     return sdk
 
