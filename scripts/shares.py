@@ -85,6 +85,7 @@ SHARES = [
     Share("clients", "js", 60, vitest=UNIT, busy=True),
     Share("browser", "talk", 95, pages("talk", "microphone", "console-words"), vitest=BROWSER),
     Share("browser", "cuts", 40, pages("cuts"), vitest=BROWSER),
+    Share("browser", "Daily", 25, pages("daily"), vitest=BROWSER),
     Share("browser", "lifecycle", 35, pages("lifecycle"), vitest=BROWSER),
     Share("browser", "stock bot", 35, pages("stock-bot"), vitest=BROWSER),
     Share("browser", "cycles", 40, pages("cycles", "suspended"), vitest=BROWSER),
