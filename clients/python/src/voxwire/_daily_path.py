@@ -11,10 +11,11 @@ import numpy as np
 from voxwire._fallback import Progress
 from voxwire._path import BLOCK_MS, PLAYOUT_RATE, Capture, Readiness, Sink, audio_format
 from voxwire._room_places import Placed, RoomPlaces
+from voxwire._threads import in_thread
 from voxwire.audio import CAPTURE_RATE
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
-from voxwire_protocol.daily import MOST_BLOCKS, MakeRoom, Room
+from voxwire_protocol.daily import MOST_BLOCKS, DailyCall, MakeRoom, Room, load_daily
 from voxwire_protocol.errors import (
     ErrorCode,
     RecoveryAction,
@@ -89,6 +90,8 @@ class DailyPath:
             UsageError: MISSING_EXTRA: Daily's SDK is not installed.
         """
         try:
+            if self._make is DailyCall:
+                await in_thread(load_daily, name="voxwire-import")
             room = self._make(
                 send_rate=CAPTURE_RATE, receive_rate=PLAYOUT_RATE, user_name=USER_NAME
             )

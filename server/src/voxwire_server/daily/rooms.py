@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from voxwire_protocol.daily import DailyCall, MakeRoom
+from voxwire_protocol.daily import DailyCall, MakeRoom, load_daily
 from voxwire_protocol.errors import VoxwireError
 from voxwire_server.config import Settings
 from voxwire_server.daily.rest import DailyRest
@@ -77,7 +77,7 @@ class DailyRooms:
         self._ready: deque[PreparedRoom] = deque()
         self._making = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closed = self._over = False
+        self._closed = self._over = self._loaded = False
 
     @property
     def ready(self) -> int:
@@ -85,7 +85,10 @@ class DailyRooms:
         return len(self._ready)
 
     def begin(self) -> None:
-        """Make the rooms that are to be ready."""
+        """Make the rooms that are to be ready, and load the SDK beside that."""
+        if self.make is DailyCall and not self._loaded:
+            self._loaded = True
+            self._spawn(_load())
         while not self._closed and len(self._ready) + self._making < self._ahead:
             self._making += 1
             self._spawn(self._prepare())
@@ -174,6 +177,13 @@ class DailyRooms:
         task = asyncio.get_running_loop().create_task(work, name="daily room")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _load() -> None:
+    try:
+        await asyncio.to_thread(load_daily)
+    except ImportError as error:
+        _log.warning("Daily rooms need: pip install 'voxwire-server[daily]'", exc_info=error)
 
 
 def rooms_of(settings: Settings) -> DailyRooms | None:

@@ -3,7 +3,7 @@
 Importing it brings in nothing; the SDK is loaded when a call is made (extra ``daily``).
 """
 
-from voxwire_protocol.daily.call import DailyCall, daily_ready
+from voxwire_protocol.daily.call import DailyCall, daily_ready, load_daily
 from voxwire_protocol.daily.room import (
     BLOCK_MS,
     MOST_BLOCKS,
@@ -22,4 +22,5 @@ __all__ = [
     "Room",
     "RoomStats",
     "daily_ready",
+    "load_daily",
 ]

@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 from voxwire_protocol.daily.room import BLOCK_MS, OTHER_LEFT, RoomStats
 from voxwire_protocol.errors import ErrorCode, make_error
 
-__all__ = ["DailyCall", "daily_ready"]
+__all__ = ["DailyCall", "daily_ready", "load_daily"]
 
 _log = logging.getLogger("voxwire.daily")
 
@@ -45,6 +45,15 @@ _beginning = threading.Lock()
 def daily_ready() -> bool:
     """Whether Daily's SDK is installed."""
     return find_spec("daily") is not None
+
+
+def load_daily() -> None:
+    """Load Daily's SDK, which takes its time: to be called in a thread, before it is needed.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    _sdk()
 
 
 def _sdk() -> Any:

@@ -8,8 +8,8 @@ import type { PathOptions, Payload } from "../media/media.js";
 import type { Reached } from "../media/position.js";
 import { Readiness } from "../media/readiness.js";
 import type { DailyCall, DailyEvent, LoadDaily } from "./daily-js.js";
-import { RoomEar } from "./room-ear.js";
 import { RoomClock } from "./room-clock.js";
+import { RoomEar } from "./room-ear.js";
 
 /** How long it may take to enter a room, milliseconds. */
 const JOIN_MS = 10_000;

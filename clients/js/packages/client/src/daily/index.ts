@@ -1,3 +1,4 @@
+/// <reference path="./daily-co.d.ts" />
 /** Rooms of Daily's as what carries the audio; an entry of its own, for pages that want it. */
 import type { MediaFactory, MediaOptions } from "../api.js";
 import { BrowserMedia } from "../browser/browser-media.js";
