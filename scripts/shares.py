@@ -165,7 +165,7 @@ SHARES = [
     Share(
         "interop",
         "telephone",
-        170,
+        45,
         whole("phone_words", "phone_offline", "phone_command"),
         busy=True,
     ),
@@ -218,6 +218,7 @@ SHARES = [
     Share("interop", "image", 240, whole("image"), system=True),
     Share("interop", "example bots", 65, whole("example_bots"), system=True),
     Share("interop", "python examples", 110, whole("python_examples"), system=True),
+    Share("interop", "telephone at length", 160, whole("phone_long"), system=True),
     Share("interop", "speech to speech", 80, whole("s2s_cuts", "s2s_endings"), system=True),
     Share(
         "interop",

@@ -18,13 +18,12 @@ from draw_turn import draw
 from steps import OUT, ROOT, Line, StepError, tail
 from talk_record import Record, read_record
 
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import render_wav
+from voxwire_server.bots.offline.phrases import speak_wav
+from voxwire_server.bots.offline.voice import shared_voice
 
 HOST = "127.0.0.1"
 READY_S = 30.0
 TALK_S = 60
-VOICE = "en-us+f2"
 
 PHRASES = {
     "1-question": "what is the weather in paris tomorrow",
@@ -128,9 +127,9 @@ async def render(folder: Path) -> list[Path]:
     paths = [folder / f"{name}.wav" for name in PHRASES]
     try:
         for path, text in zip(paths, PHRASES.values(), strict=True):
-            await render_wav(path, text, voice=VOICE, rate=150)
+            await speak_wav(path, text)
     finally:
-        await shared_espeak().aclose()
+        await shared_voice().aclose()
     return paths
 
 

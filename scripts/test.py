@@ -115,7 +115,7 @@ def inner(part: str) -> list[str]:
     return PARTS["faults"] if part == "interop" else []
 
 
-LONG_MOMENTS = {ROOT / path for path in whole("s2s_words", "turn_metrics")}
+LONG_MOMENTS = {ROOT / path for path in whole("phone_moments", "s2s_words", "turn_metrics")}
 LONG_MOMENTS |= {
     ROOT / f"tests/faults/test_{name}.py" for name in ("drain_calls", "half_open", "start_storm")
 }

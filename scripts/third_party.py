@@ -38,7 +38,6 @@ NAMED: dict[str, str] = {
 """Licences as packages write them that do not write SPDX expressions."""
 
 LOOKED_UP = {
-    "espeakng-loader": "GPL-3.0-or-later",  # says nothing; espeak-ng, which it has inside, does
     "numba": "BSD-2-Clause",
     "num2words": "LGPL-2.1-or-later",
     "pocketsphinx": "BSD-2-Clause",

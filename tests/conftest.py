@@ -9,6 +9,7 @@ import pytest
 
 import voxwire
 from tests.support.clients import TRANSPORTS
+from tests.support.espeak import close_shared_espeak
 from tests.support.seen import record_if_asked
 from tests.support.tarballs import FreshApp, fresh_app
 from tests.support.waiting import DEADLINE_S
@@ -55,9 +56,10 @@ def npm_app(tmp_path_factory: pytest.TempPathFactory) -> FreshApp:
 
 @pytest.fixture(autouse=True)
 async def no_task_is_left() -> AsyncIterator[None]:
-    """A test that leaves a task behind fails."""
+    """A test that leaves a task behind fails; the user's voice is closed for it."""
     before = asyncio.all_tasks()
     yield
+    await close_shared_espeak()
     until_s = asyncio.get_running_loop().time() + LEFT_S
     while left := asyncio.all_tasks() - before - {asyncio.current_task()}:
         if asyncio.get_running_loop().time() > until_s:

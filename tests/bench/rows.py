@@ -12,6 +12,7 @@ from tests.bench import contenders
 from tests.bench.contenders import Contender
 from tests.bench.report import Line
 from tests.bench.rows_talk import c3, c4, c5
+from tests.bench.rows_voice import v1, v3
 from tests.bench.runs import ATTEMPTS, Window, measure
 from tests.bench.talks import Talk, measure_talk
 from tests.bench.trips import percentile
@@ -29,6 +30,11 @@ class Bench:
         self.rounds = 20 if full else 10
         self._runs: dict[str, list[Window]] = {}
         self._talks: dict[str, Talk] = {}
+        self._others: dict[str, Any] = {}
+
+    def keep(self, name: str, figures: dict[str, Any]) -> None:
+        """Notes what else was measured, for bench.json."""
+        self._others[name] = figures
 
     async def run(self, contender: Contender | None, **options: Any) -> list[Window] | None:
         """Windows of a contender under a load; None for one that is not there yet."""
@@ -63,7 +69,8 @@ class Bench:
     def records(self) -> dict[str, Any]:
         """Every window and conversation, for bench.json."""
         runs = {key: [window.as_dict() for window in run] for key, run in self._runs.items()}
-        return {**runs, **{key: talk.as_dict() for key, talk in self._talks.items()}}
+        talks = {key: talk.as_dict() for key, talk in self._talks.items()}
+        return {**runs, **talks, **self._others}
 
 
 def describe(window: Window) -> str:
@@ -233,4 +240,6 @@ ROWS: list[Row] = [
     Row("P2", "server CPU, WebRTC", p2),
     Row("P4", "echo round trip, WebSocket", p4_websocket),
     Row("P4", "echo round trip, WebRTC", p4_webrtc),
+    Row("V1", "how well the offline bot is understood", v1),
+    Row("V3", "a session of the offline bot", v3),
 ]

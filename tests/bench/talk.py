@@ -15,8 +15,8 @@ import numpy as np
 import voxwire
 from tests.bench.sounds import Samples, spoken_s
 from tests.bench.talkers import Talker, VoxwireTalker, stock_talker, voxwire_talker
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import Voice, random_phrases, random_voice, render_pcm
+from tests.support.espeak import Voice, random_voice, render_pcm, shared_espeak
+from voxwire_server.bots.offline.phrases import random_phrases
 
 SEED = 20261122
 SHORT = ("get_name", "thanks", "time")

@@ -12,6 +12,7 @@ import pytest
 
 from tests.bench.dialects import Dialect
 from tests.bench.dialects.stock import StockWs
+from tests.bench.intelligible import distance, plain, sentences
 from tests.bench.load_rtc import PITCHES_HZ, BurstDetector, Cycle, opus_packets
 from tests.bench.load_ws import MAGIC, MARKER, Session
 from tests.bench.measure import Meter, process_tree
@@ -178,3 +179,18 @@ async def test_the_meter_sees_a_busy_child() -> None:
         await process.wait()
     assert usage.server_percent * usage.seconds / 100 == pytest.approx(BUSY_S, abs=0.1)
     assert usage.server_rss_mb > 0
+
+
+def test_word_error_counts_what_is_put_in_taken_out_or_changed() -> None:
+    said = plain("It's 21 degrees, and 4.5 stars!")
+    assert " ".join(said) == "its twenty one degrees and four point five stars"
+    assert distance(said, plain("its twenty-one degrees and four point five stars")) == 0
+    assert distance(said, said[1:]) == distance(said, ["oh", *said]) == 1
+    assert distance(said, []) == len(said)
+    assert distance(["a", "b"], ["b", "a"]) == 2
+
+
+def test_what_the_bot_says_is_heard_sentence_by_sentence() -> None:
+    said = sentences()
+    assert 50 <= len(said) <= 120
+    assert all(text[-1] in ".!?" and len(text.split()) <= 40 for text in said), said

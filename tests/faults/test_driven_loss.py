@@ -48,11 +48,16 @@ def test_what_is_lost_is_covered_or_made_up_and_every_word_is_heard(tmp_path: Pa
         for _ in range(DIALS):
             command = (*talk, *asked, "--token", make_token())
             done = net.call("client", *command, timeout_s=120)
-            if "hung up before it answered" not in done.stderr:
-                break  # a server that gets no request for 5 s hangs up
+            if "hung up before it answered" in done.stderr:
+                continue  # a server that gets no request for 5 s hangs up
+            assert done.returncode == 0, done.stderr[-4000:]
+            rows = [json.loads(line) for line in events.read_text().splitlines()]
+            cuts = [row for row in rows if row["type"] == "interrupted"]
+            print("cuts:", cuts)
+            if not any(row["source"] == "gap" for row in cuts):
+                break  # a client that stands still for 2 s, as the machine may, is not spoken to
         assert done.returncode == 0, done.stderr[-4000:]
         assert net.log("cable").count("lost") > 10
-    rows = [json.loads(line) for line in events.read_text().splitlines()]
 
     def of(kind: str) -> list[dict[str, object]]:
         return [row for row in rows if row["type"] == kind]

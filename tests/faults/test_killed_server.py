@@ -143,12 +143,14 @@ from voxwire.testing import FakeServer
 
 async def main():
     server = FakeServer()
+    there = asyncio.Event()
     async def talk():
         async with voxwire.connect(server.url, environment=server.environment) as session:
             print(session.bot, flush=True)
+            there.set()
             await asyncio.Event().wait()
     task = asyncio.create_task(talk())
-    await asyncio.sleep(0.2)
+    await there.wait()
 
 asyncio.run(main())
 """

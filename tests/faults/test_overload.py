@@ -14,8 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import render_pcm
+from tests.support.espeak import render_pcm, shared_espeak
 
 ROOT = Path(__file__).parents[2]
 KEY = "an operator's key of more than 32 characters"

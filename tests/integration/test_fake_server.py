@@ -16,10 +16,9 @@ import numpy as np
 
 import voxwire
 from tests.support.clicks import make_bot
+from tests.support.espeak import render_wav, shared_espeak
 from voxwire.testing import FakeServer, FakeSession, VirtualTime
 from voxwire_server.bots.offline import bot as offline
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import render_wav
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.testing import running_server
 

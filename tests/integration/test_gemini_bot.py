@@ -14,10 +14,9 @@ import numpy as np
 import pytest_asyncio
 
 from tests.conftest import TRANSPORTS
+from tests.support.espeak import render_wav, shared_espeak
 from tests.support.gemini_live_peer import GeminiPeer, SpokenTurn, running_peer
 from tests.support.talked import Talk, talk
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import render_wav
 
 QUESTION = "what is the weather in paris tomorrow"
 ASKED = "What is the weather in paris tomorrow?"

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import voxwire
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import render_pcm
+from tests.support.espeak import render_pcm, shared_espeak
 from voxwire_server.bots.registry import load_bot
 from voxwire_server.testing import running_server
 

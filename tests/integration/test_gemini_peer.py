@@ -12,9 +12,9 @@ from google import genai
 from google.genai import errors, types
 from google.genai.live import AsyncSession
 
+from tests.support.espeak import render_pcm
 from tests.support.gemini_live_peer import Fault, GeminiPeer, running_peer
 from tests.support.waiting import until
-from voxwire_server.bots.offline.phrases import render_pcm
 
 MODEL = "gemini-3.8-live"
 WEATHER: dict[str, Any] = {

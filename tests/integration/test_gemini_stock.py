@@ -21,8 +21,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.google.gemini_live.llm import GeminiLiveLLMService
 from pipecat.workers.runner import WorkerRunner
 
+from tests.support.espeak import render_pcm
 from tests.support.gemini_live_peer import running_peer
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.offline.tools import get_weather
 
 

@@ -246,7 +246,7 @@ ALLOWED = {
     "StartFrame",
     "CancelFrame",
     "ClientConnectedFrame",
-    "_UserAudio",
+    "UserAudio",
     "SourcedInterruption",
     "LLMConfigureOutputFrame",
     "LLMMessagesAppendFrame",
@@ -334,7 +334,7 @@ async def test_nothing_becomes_a_pipeline_frame_but_what_a_client_may_say() -> N
         await client.next("session_ended")
     seen = [type(frame).__name__ for frame in recorder.frames]
     assert set(seen) <= ALLOWED, set(seen) - ALLOWED
-    assert "_UserAudio" in seen
+    assert "UserAudio" in seen
     assert seen.count("ClientConnectedFrame") == 1  # from the server, once
     asked = [f for f in recorder.frames if type(f).__name__ == "LLMMessagesAppendFrame"]
     contents = [message["content"] for f in asked for message in f.messages]  # type: ignore[attr-defined]

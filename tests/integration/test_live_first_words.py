@@ -10,11 +10,11 @@ from pipecat.frames.frames import Frame, InputAudioRawFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 import voxwire
+from tests.support.espeak import render_pcm
 from tests.support.waiting import DEADLINE_S, PATIENT, until
 from voxwire.testing import FakeDevice, FakeDevices
 from voxwire_server import BotSession
 from voxwire_server.bots.offline import bot as offline
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.testing import running_server
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.espeak import render_pcm
 from tests.support.fresh_python import fresh_python
 from tests.support.programs import ADDRESS, environment
 from tests.support.readmes import fences
@@ -24,7 +25,6 @@ from tests.support.sound_server import (
 )
 from tests.support.waiting import DEADLINE_S, PATIENT
 from voxwire_server.bots.offline import bot as offline
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.testing import running_server
 

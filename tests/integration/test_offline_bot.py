@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 import voxwire
+from tests.support.espeak import random_voice, render_pcm
 from tests.support.pace import SLOW
 from tests.support.waiting import PATIENT
 from voxwire_server import BotSession, ToolReport
 from voxwire_server.bots.offline import bot as offline
 from voxwire_server.bots.offline.intents import parse
-from voxwire_server.bots.offline.phrases import Phrase, random_phrases, random_voice, render_pcm
+from voxwire_server.bots.offline.phrases import Phrase, random_phrases
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.testing import RunningServer, running_server
 

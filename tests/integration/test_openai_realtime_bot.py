@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import voxwire
+from tests.support.espeak import render_pcm
 from tests.support.openai_realtime_peer import running_openai_peer
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.registry import load_bot
 from voxwire_server.testing import running_server
 

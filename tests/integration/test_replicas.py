@@ -59,7 +59,7 @@ async def test_a_session_whose_process_is_killed_goes_on_in_the_other_one(tmp_pa
                 session_id = session.id
                 await ask(session, heard, "my name is Alice", "Alice")
                 await asyncio.sleep(3)  # real time: slow
-                await house.last().kill()
+                await house.home(session.id).kill()
                 await heard.until(lambda: heard.of(voxwire.EventsSkipped))
                 await ask(session, heard, "what is my name", "Alice")
                 assert session.id == session_id
@@ -72,7 +72,7 @@ async def test_a_process_that_is_told_to_stop_hands_its_session_over(tmp_path: P
             async with connection as session, following(session) as heard:
                 session_id = session.id
                 await ask(session, heard, "my name is Alice", "Alice")
-                leaving = house.last()
+                leaving = house.home(session.id)
                 leaving.send(signal.SIGTERM)
                 assert await leaving.ended() == 0
                 await ask(session, heard, "what is my name", "Alice")
@@ -86,7 +86,7 @@ async def test_what_a_bot_has_kept_is_there_in_the_next_process(tmp_path: Path) 
             connection = voxwire.connect(house.door.url, token=token(max_sessions=1))
             async with connection as session, following(session) as heard:
                 assert await session.call("add", "pizza") == {"pizza": 1}
-                house.last().send(signal.SIGTERM)
+                house.home(session.id).send(signal.SIGTERM)
                 await heard.until(lambda: heard.of(voxwire.EventsSkipped))
                 assert await session.call("add", "pizza") == {"pizza": 2}
 

@@ -15,11 +15,11 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 
 from tests.integration.test_tokens import KEY, fetch_token
 from tests.support.clicks import make_bot
+from tests.support.espeak import render_pcm
 from tests.support.stock_socket import dialled, frame
 from tests.support.waiting import PATIENT, until
 from voxwire_protocol import wire
 from voxwire_server.bots.offline import bot as offline
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.testing import RunningServer, running_server
 

@@ -14,11 +14,11 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from tests.integration.test_stock_sockets import HOUSE
 from tests.integration.test_tokens import KEY, fetch_token
 from tests.support.clicks import make_bot
+from tests.support.espeak import render_pcm
 from tests.support.stock_rtc import stock_client
 from tests.support.stock_socket import dialled
 from tests.support.waiting import PATIENT, descriptors_at_most, until
 from voxwire_protocol import rtvi
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.testing import RunningServer, running_server
 
 

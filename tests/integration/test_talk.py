@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 import voxwire
 from tests.conftest import TRANSPORTS
 from tests.support.clients import OTHER
+from tests.support.espeak import render_wav, shared_espeak
 from tests.support.listening import QUIET
 from tests.support.talked import Talk, firing_errors, talk
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import render_wav
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pipecat.frames.frames import Frame, InputDTMFFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import FrameProcessor
 
 from tests.integration.toys.toy_channel import ToyChannel
 from tests.integration.toys.toy_path import RATE, ToyPath
+from tests.support.espeak import render_pcm
+from tests.support.noted_keys import NotedKeys
 from tests.support.waiting import DEADLINE_S, PATIENT, until
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
 from voxwire_server import BotSession, Settings, create_app, lifespan
 from voxwire_server.bots.offline import bot as offline
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.control.none import NoChannel
 from voxwire_server.ports import ControlChannel, SessionFacts
@@ -50,20 +50,6 @@ def test_a_toy_is_short_and_knows_only_the_ports(name: str) -> None:
 
 
 # the bot, and who looks into it
-
-
-class _Ears(FrameProcessor):
-    """Stands behind the input of a pipeline and notes the keys."""
-
-    def __init__(self, keys: list[str]) -> None:
-        super().__init__()
-        self._keys = keys
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        await super().process_frame(frame, direction)
-        if isinstance(frame, InputDTMFFrame):
-            self._keys.append(frame.button.value)
-        await self.push_frame(frame, direction)
 
 
 @dataclass
@@ -99,7 +85,7 @@ class _Watched(BotSession):
 
     async def run(self, processors: Sequence[FrameProcessor], **options: Any) -> None:
         first, *rest = processors
-        await super().run([first, _Ears(self.inside.keys), *rest], **options)
+        await super().run([first, NotedKeys(self.inside.keys), *rest], **options)
 
 
 class Call:

@@ -17,13 +17,13 @@ from pipecat.processors.frame_processor import FrameDirection
 import voxwire
 from tests.conftest import TRANSPORTS
 from tests.support.clicks import RATE, ClickTTS, ScriptedLLM, click_pcm
+from tests.support.espeak import render_pcm
 from tests.support.listening import QUIET, Ear
 from voxwire.audio import CAPTURE_RATE
 from voxwire_server import BotSession
 from voxwire_server.bots.offline import bot as offline
 from voxwire_server.bots.offline import tools
-from voxwire_server.bots.offline.phrases import render_pcm
-from voxwire_server.bots.offline.tts import EspeakTTSService
+from voxwire_server.bots.offline.tts import HibariTTSService
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.testing import running_server
 
@@ -39,7 +39,7 @@ NOISE_MS = 60
 EAR_MS = 20
 
 
-class DelayedTTS(EspeakTTSService):
+class DelayedTTS(HibariTTSService):
     """Thinks for ``delay_ms`` before each sentence."""
 
     delay_ms = 0

@@ -12,15 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from pipecat.frames.frames import Frame, InputDTMFFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 import voxwire
 from tests.support.calling import make_bot as calling_bot
 from tests.support.calling import results
 from tests.support.clicks import ClickTTS, ScriptedLLM
 from tests.support.inside import bot_is_idle, last_received, muted, only_session, utterances_open
+from tests.support.noted_keys import NotedKeys
 from tests.support.raw import RawClient, dial
 from voxwire_protocol import wire
 from voxwire_server import BotSession
@@ -109,20 +108,6 @@ HERE = {"set_microphone", "set_speaker"}
 ENDS = {"close"}
 
 
-class Keys(FrameProcessor):
-    """Notes the keys that come by."""
-
-    def __init__(self, keys: list[str]) -> None:
-        super().__init__()
-        self._keys = keys
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        await super().process_frame(frame, direction)
-        if isinstance(frame, InputDTMFFrame):
-            self._keys.append(frame.button.value)
-        await self.push_frame(frame, direction)
-
-
 class Bot:
     """A bot that can be looked into."""
 
@@ -135,7 +120,7 @@ class Bot:
     async def __call__(self, session: BotSession) -> None:
         await self.go_on.wait()
         user, assistant = session.aggregators(self.context, vad_analyzer=None)
-        parts = (Keys(self.keys), user, ScriptedLLM(), ClickTTS())
+        parts = (NotedKeys(self.keys), user, ScriptedLLM(), ClickTTS())
         await session.run([session.input(), *parts, session.output(), assistant])
 
     def known(self) -> list[str]:

@@ -15,7 +15,7 @@ from voxwire_server.bots.offline import bot as offline
 from voxwire_server.bots.offline import tools
 from voxwire_server.bots.offline.agent import ConciergeLLMService
 from voxwire_server.bots.offline.intents import Understood
-from voxwire_server.bots.offline.tts import EspeakTTSService
+from voxwire_server.bots.offline.tts import HibariTTSService
 from voxwire_server.bots.registry import LoadedBot
 
 __all__ = ["FAULTS", "concierge"]
@@ -98,7 +98,7 @@ def concierge(scenario: str, fault: str = "") -> LoadedBot:
         keys = [] if fault == "has no keys" else [DTMFAggregator()]
         await session.run(
             [
-                *(session.input(), *keys, user, _Faulty(fault), EspeakTTSService()),
+                *(session.input(), *keys, user, _Faulty(fault), HibariTTSService()),
                 *(session.output(), assistant),
             ],
             on_ready=None if fault == "says nothing first" else offline._greet,

@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from tests.support.espeak import render_pcm, shared_espeak
 from tests.support.stock_bots import StockBotProcess, running_stock_bot
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import render_pcm
 
 PHRASES = ("show Paris on the map", "what is the weather in London", "tell me a joke")
 

@@ -35,7 +35,7 @@ from pipecat.workers.runner import WorkerRunner
 from voxwire_server.bots.offline.agent import ConciergeLLMService
 from voxwire_server.bots.offline.stt import SphinxSTTService
 from voxwire_server.bots.offline.tools import get_joke, get_weather
-from voxwire_server.bots.offline.tts import EspeakTTSService
+from voxwire_server.bots.offline.tts import HibariTTSService
 
 SHOW_ON_MAP = FunctionSchema(
     name="show_on_map",
@@ -53,7 +53,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
     """Hold one session."""
     stt = SphinxSTTService()
     llm = ConciergeLLMService(take_rejected=stt.take_rejected)
-    tts = EspeakTTSService()
+    tts = HibariTTSService()
     llm.register_direct_function(get_weather)
     llm.register_direct_function(get_joke)
     llm.register_function("show_on_map", leave_to_client)

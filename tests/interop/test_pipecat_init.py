@@ -14,6 +14,7 @@ from typing import Any
 
 import voxwire
 from tests.conftest import TRANSPORTS
+from tests.support.espeak import EspeakClient, shared_espeak
 from tests.support.gemini_live_peer import running_peer
 from tests.support.listening import Ear
 from tests.support.pipecat_init import generated, needs_pipecat_tools, with_services
@@ -21,7 +22,6 @@ from tests.support.programs import serving
 from tests.support.s2s import Talk
 from tests.support.waiting import LONG, until
 from voxwire_protocol.events import UtteranceEnd
-from voxwire_server.bots.offline.espeak import EspeakClient, shared_espeak
 
 pytestmark = needs_pipecat_tools
 

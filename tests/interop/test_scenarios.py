@@ -38,7 +38,10 @@ async def test_a_scenario_passes(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
-async def test_a_scenario_fails_against_a_bot_with_its_fault(path: Path) -> None:
-    result = await run(path, FAULTS[path.stem], 500)
+async def test_a_scenario_fails_against_a_bot_with_its_fault(path: Path, tmp_path: Path) -> None:
+    # what must not come is waited for until it does: a busy machine may be late
+    patient = tmp_path / path.name
+    patient.write_text(path.read_text("utf-8").replace("within_ms: 700", "within_ms: 60000"))
+    result = await run(patient, FAULTS[path.stem], 500)
     assert [failure.kind for failure in result.failures], result.events_seen
     assert result.failures[0].turn_index >= 0, result.failures

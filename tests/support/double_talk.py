@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tests.support.espeak import render_pcm, shared_espeak
 from tests.support.room import CAPTURE_RATE, GAIN, PLAYOUT_RATE, Rig
 from tests.support.silero import VOICE, WINDOW, WINDOW_MS, confidences
 from voxwire.playout import Samples
 from voxwire_server.bots.offline.decoders import SLICE_BYTES, Decoder
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import random_phrases, render_pcm
+from voxwire_server.bots.offline.phrases import random_phrases
 
 LEAD_S = 4.0
 """The bot speaks alone for so long, as it does before it is interrupted."""

@@ -23,7 +23,7 @@ KEY = "an operator's key of more than 32 characters"
 
 async def somebody_waits(server: RunningServer) -> None:
     """Returns when the line is not empty."""
-    own = {"Authorization": f"Bearer {KEY}"}
+    own = {"Authorization": f"Bearer {KEY}", "Connection": "close"}  # else it may close it first
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", headers=own) as http:
         while not (await http.get("/v1/sessions")).json()["waiting"]:
             await asyncio.sleep(0.1)

@@ -28,12 +28,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from tests.support import gemini_wire as wire
+from tests.support.espeak import EspeakClient
 from tests.support.gemini_brain import Brain
 from tests.support.gemini_ears import Decoders
 from tests.support.gemini_records import Fault, PeerSettings, Received, SpokenTurn
 from tests.support.gemini_session import LiveSession, PeerClosed
 from tests.support.gemini_tls import make_certificate, server_context
-from voxwire_server.bots.offline.espeak import EspeakClient
 
 __all__ = ["Fault", "GeminiPeer", "PeerSettings", "Received", "SpokenTurn", "running_peer"]
 

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tests.support.espeak import EspeakClient, render_pcm
 from tests.support.gemini_brain import sentences
-from voxwire_server.bots.offline.espeak import EspeakClient
-from voxwire_server.bots.offline.phrases import render_pcm
 
 __all__ = ["RATE", "Speech", "TrueWord", "speak", "timed_pieces"]
 

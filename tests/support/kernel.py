@@ -532,4 +532,4 @@ class Kernel:
             bot.linger.set()
         await self.process.close()
         await self.time.settle()
-        assert self.failures == []
+        assert self.failures == [], self.failures

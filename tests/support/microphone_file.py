@@ -1,7 +1,7 @@
 """A file for a browser's fake microphone: ``microphone_file.py OUT.wav LEAD_S TEXT TRAIL_S``.
 
-The offline bot's voice says TEXT, with silence before and behind it. A browser that plays it again
-and again asks every ``LEAD_S + TRAIL_S`` seconds and what TEXT takes.
+The user's voice of the tests says TEXT, with silence before and behind it. A browser that plays it
+again and again asks every ``LEAD_S + TRAIL_S`` seconds and what TEXT takes.
 """
 
 import asyncio
@@ -9,8 +9,9 @@ import sys
 import wave
 from pathlib import Path
 
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import render_pcm
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.support.espeak import render_pcm, shared_espeak
 
 RATE = 48000
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 
+from tests.support.espeak import EspeakClient
 from tests.support.gemini_brain import Brain, Call, Say
 from tests.support.gemini_ears import Decoders, Ears, SpeechStarted, as_written
 from tests.support.gemini_records import SpokenTurn
 from tests.support.gemini_voice import RATE, speak, timed_pieces
-from voxwire_server.bots.offline.espeak import EspeakClient
 
 __all__ = ["OpenAIPeer", "OpenAIRecord", "running_openai_peer"]
 

@@ -80,8 +80,7 @@ BOTS = {
 
 async def speak(path: str, text: str, *, rate: int = 48000) -> None:
     """Speak a text into a WAV, with silence around it."""
-    from voxwire_server.bots.offline.espeak import shared_espeak
-    from voxwire_server.bots.offline.phrases import render_pcm
+    from tests.support.espeak import render_pcm, shared_espeak
 
     try:
         pcm, _ = await render_pcm(text, voice="en-us+f2", rate=150, sample_rate=rate)

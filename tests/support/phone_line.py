@@ -73,14 +73,17 @@ class Exchange:
     Args:
         clock: The clock to run by.
         house: The bots.
-        settings: Of the server.
+        strangers: How many of one address may be no vendor: ``5/minute``; empty = any number.
+        settings: Of the process and its server.
 
     Attributes:
         now_s: The wall clock.
         rest: What is asked of the vendors.
     """
 
-    def __init__(self, clock: Clock, *, house: House | None = None, **settings: Any) -> None:
+    def __init__(
+        self, clock: Clock, *, house: House | None = None, strangers: str = "", **settings: Any
+    ) -> None:
         self.clock = clock
         self.now_s = NOW_S
         self.rest = Rest()
@@ -99,7 +102,7 @@ class Exchange:
             public=public,
             tickets=Tickets(b"a secret of all processes"),
             exchange=self.rest.exchange(clock, lambda: self.now_s),
-            starts=StartRates(now_ms=clock.now_ms),
+            starts=StartRates(per_address=strangers, now_ms=clock.now_ms),
             start_timeout_ms=5000,
             dead_after_ms=5000,
             now_s=lambda: self.now_s,
@@ -218,6 +221,7 @@ class Line:
         status: HTTP status of the refusal, if it was refused.
         aborted: Whether the server has reset it.
         pongs: Whether the vendor answers pings.
+        ours: Whether the HTTP server is ours, which counts sockets itself; else the door does.
     """
 
     def __init__(self, exchange: Exchange, vendor: str, **network: Any) -> None:
@@ -232,7 +236,7 @@ class Line:
         self.closed: tuple[int, str] | None = None
         self.status: int | None = None
         self.served: asyncio.Task[None] | None = None
-        self.aborted, self.pongs = False, True
+        self.aborted, self.pongs, self.ours = False, True, True
 
     @property
     def live(self) -> Session:
@@ -242,16 +246,16 @@ class Line:
 
     def open(self, url: str, headers: dict[str, str] | None = None) -> None:
         """The vendor opens it, signed unless headers are given."""
-        headers = self.phone.far.head(url) if headers is None else headers
+        if headers is None:
+            headers = self.phone.far.head(url, self.exchange.now_s)
         parts = urlsplit(url)
         given = {"host": "bot.example", **headers}
         path = parts.path.removeprefix("/voice")
         scope = self.exchange.scope("websocket", path, parts.query, given)
         scope["scheme"] = "wss"
-        scope["extensions"] = {
-            "websocket.http.response": {},
-            EXTENSION: SocketControl(abort=self._abort, ping=self._ping),
-        }
+        scope["extensions"] = {"websocket.http.response": {}}
+        if self.ours:
+            scope["extensions"][EXTENSION] = SocketControl(abort=self._abort, ping=self._ping)
         self._events.put_nowait({"type": "websocket.connect"})
         work: Any = self.exchange.app(scope, self._events.get, self._send)  # type: ignore[arg-type]
         self.served = asyncio.ensure_future(work)
@@ -302,9 +306,14 @@ class Line:
         phone = self.phone
         if phone.far.stops:
             phone.say(phone.far.stop(phone.call_id, phone.stream))
+            phone.stop()
         else:
-            self._up.send({"type": "websocket.disconnect", "code": 1000})
-        phone.stop()
+            self.close(1000)
+
+    def close(self, code: int) -> None:
+        """The vendor closes the stream."""
+        self._up.send({"type": "websocket.disconnect", "code": code})
+        self.phone.stop()
 
     def cut(self) -> None:
         """The connection is lost."""

@@ -24,7 +24,7 @@ _SERVICES: Final = "pipecat.services."
 OURS: Final = {
     "STTService": "from voxwire_server.bots.offline.stt import SphinxSTTService as STTService",
     "LLMService": "from voxwire_server.bots.offline.agent import ConciergeLLMService as LLMService",
-    "TTSService": "from voxwire_server.bots.offline.tts import EspeakTTSService as TTSService",
+    "TTSService": "from voxwire_server.bots.offline.tts import HibariTTSService as TTSService",
 }
 """What takes the place of a provider's service, by how the name of its class ends."""
 

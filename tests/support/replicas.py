@@ -70,6 +70,11 @@ class Replica:
         return f"ws://127.0.0.1:{self.port}"
 
     @property
+    def said(self) -> str:
+        """Its log so far."""
+        return self.log.read_text()
+
+    @property
     def pid(self) -> int:
         """Its process."""
         assert self._process is not None
@@ -167,9 +172,11 @@ class Service:
         self.replicas = replicas
         self.door = door
 
-    def last(self) -> Replica:
-        """The process that the newest connection went to."""
-        return next(it for it in self.replicas if it.port == self.door.went[-1])
+    def home(self, session_id: str) -> Replica:
+        """The process that began a session: the newest connection may have been carried there."""
+        return next(
+            it for it in self.replicas if f"session started session={session_id}" in it.said
+        )
 
 
 @contextlib.asynccontextmanager

@@ -12,13 +12,12 @@ import pytest
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 import voxwire
+from tests.support.espeak import EspeakClient, render_pcm
 from tests.support.gemini_live_peer import GeminiPeer, running_peer
 from tests.support.listening import Ear, monotonic
 from voxwire_server import BotSession
 from voxwire_server.bots.conversing import converse
 from voxwire_server.bots.gemini import build_service
-from voxwire_server.bots.offline.espeak import EspeakClient
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.testing import running_server
 
 STORY = "tell me a long story"

@@ -21,14 +21,14 @@ from tests.support.click_server import StrictFiles
 from voxwire_server import BotSession
 from voxwire_server.bots.offline import bot as offline
 from voxwire_server.bots.offline import tools
-from voxwire_server.bots.offline.tts import EspeakTTSService
+from voxwire_server.bots.offline.tts import HibariTTSService
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.config import Settings
 from voxwire_server.logs import configure_logging
 from voxwire_server.serving import bind, make_server, run_server
 
 
-class SlowTTS(EspeakTTSService):
+class SlowTTS(HibariTTSService):
     """Thinks before each sentence."""
 
     delay_ms: ClassVar[float] = 0

@@ -2,16 +2,17 @@
 
 import json
 import wave
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+from tests.support.espeak import render_pcm, shared_espeak
 from voxwire_server.bots.offline import tools
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import render_pcm
+from voxwire_server.bots.offline.voice import SAMPLE_RATE, PcmPiece, shared_voice
 
 __all__ = ["speak"]
 
-RATE = 24_000
+RATE = SAMPLE_RATE
 GAP_MS = 150
 """Silence behind every sentence of the offline bot."""
 
@@ -29,17 +30,21 @@ async def speak(folder: Path, texts: dict[str, str]) -> None:
         await _tell(folder)
     finally:
         await shared_espeak().aclose()
+        await shared_voice().aclose()
 
 
 async def _tell(folder: Path) -> None:
     story, words = bytearray(), list[list[Any]]()
     for sentence in tools.story():
         began_ms = len(story) * 1000 / (2 * RATE)
-        pcm, spans = await render_pcm(sentence, sample_rate=RATE)
-        for span in spans:
-            starts, ends = (round(at * 1000 / RATE) for at in (span.start_sample, span.end_sample))
-            words.append([span.text, round(began_ms) + starts, round(began_ms) + ends])
-        story += pcm + bytes(2 * RATE * GAP_MS // 1000)
+        async with aclosing(shared_voice().synthesize(sentence)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, PcmPiece):
+                    story += piece.pcm
+                    continue
+                edges = (round(at * 1000 / RATE) for at in (piece.start_sample, piece.end_sample))
+                words.append([piece.text, *(round(began_ms) + at for at in edges)])
+        story += bytes(2 * RATE * GAP_MS // 1000)
     _write(folder / "story.wav", bytes(story))
     (folder / "story.json").write_text(json.dumps(words), "utf-8")
 

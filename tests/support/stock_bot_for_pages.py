@@ -15,9 +15,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.support.espeak import render_pcm, shared_espeak
 from tests.support.stock_bots import stock_bot
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import render_pcm
 
 DEAF = Path(__file__).with_name("deaf_stock_bot.py")
 RATE = 48_000

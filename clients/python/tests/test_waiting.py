@@ -103,6 +103,20 @@ async def test_a_refusal_at_the_end_of_the_wait_is_the_error(time: VirtualTime) 
 
 
 @virtual
+async def test_the_last_refusal_is_the_error_though_one_more_try_is_under_way(
+    time: VirtualTime,
+) -> None:
+    async with FakeServer() as server:
+        server.refuse_with(voxwire.ErrorCode.CAPACITY, "the server is full", retry_after_ms=1000)
+        coming = entering(server, timeouts=voxwire.Timeouts(connect_ms=3000))
+        await time.advance(500)
+        server.refuse, server.mute = None, True
+        with pytest.raises(voxwire.SessionError, match="full"):
+            await coming
+        assert len(server.hellos) == 2
+
+
+@virtual
 async def test_who_gives_up_waiting_leaves_nothing(time: VirtualTime) -> None:
     async with FakeServer() as server:
         server.wait_with(1)

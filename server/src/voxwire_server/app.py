@@ -124,6 +124,7 @@ def wires_of(session: Session) -> Wires:
         facts=session.facts,
         kept=None if session.kept is None else session.kept.conversation,
         mark="" if session.term == 1 else f".{session.term}",
+        tell=session.outlet.tell,
         keep=session.keep_state,
         changed=lambda: session.changed(),
         audio_in_sample_rate=session.settings.audio_in_sample_rate,

@@ -141,8 +141,10 @@ class PhoneCall:
     Attributes:
         vendor: Who brings it: ``twilio``, ...
         call_id: The vendor's name of it.
-        caller: Number or address; empty = it was withheld.
+        caller: Number or address; empty = it was withheld. It is a claim: numbers are forged.
         called: Number or address.
+        attestation: ``A``, ``B``, ``C``: what the caller's network says of his number, verified by
+            the vendor; None = nothing is known.
         parameters: What was sent along. Not to be trusted: whoever opens the vendor's stream has
             written it.
         outgoing: Whether it began here: who is called is the user.
@@ -153,6 +155,7 @@ class PhoneCall:
     call_id: str
     caller: str = ""
     called: str = ""
+    attestation: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     outgoing: bool = False
     transfer: Callable[[str], Awaitable[None]] | None = field(

@@ -47,12 +47,18 @@ CALLS = {
     "twilio": (
         f"{TWILIO}.json",
         basic("AC0:a token"),
-        {"To": TO, "From": CALLER, "Url": answered_by("twilio")},
+        {"To": TO, "From": CALLER, "Url": answered_by("twilio"), "Method": "POST"},
     ),
     "telnyx": (
         TELNYX,
         "Bearer KEY0",
-        {"To": TO, "From": CALLER, "Url": answered_by("telnyx"), "ApplicationSid": "app"},
+        {
+            "To": TO,
+            "From": CALLER,
+            "Url": answered_by("telnyx"),
+            "UrlMethod": "POST",
+            "ApplicationSid": "app",
+        },
     ),
     "plivo": (
         PLIVO,
@@ -227,7 +233,9 @@ def test_what_was_called_is_counted_once_for_the_same_settings() -> None:
     settings = Settings(**ACCOUNT, call_prefixes="+49, +4420")
     assert exchange_of(settings) is exchange_of(Settings(**ACCOUNT, call_prefixes="+49, +4420"))
     assert exchange_of(settings) is not exchange_of(Settings(**ACCOUNT, call_prefixes="+49"))
-    assert "t" not in repr(settings.phone_twilio_account)
+    secret = Settings(phone_twilio_account="the account", phone_twilio_token="the token")
+    assert "the account" not in repr(secret)
+    assert "the token" not in repr(secret)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +245,13 @@ def test_what_was_called_is_counted_once_for_the_same_settings() -> None:
         ({"phone_twilio_token": ""}, "VOXWIRE_PHONE_TWILIO_ACCOUNT needs VOXWIRE_PHONE_TWILIO_TOK"),
         ({"phone_telnyx_account": "a:b"}, "VOXWIRE_PHONE_TELNYX_ACCOUNT has 3 parts"),
         ({"phone_exotel_account": "a:b:c:"}, "VOXWIRE_PHONE_EXOTEL_ACCOUNT has 4 parts"),
-        ({"phone_vonage_account": "a:/nowhere"}, "VOXWIRE_PHONE_VONAGE_ACCOUNT cannot be used"),
+        (
+            {"phone_vonage_account": "a:/nowhere", "phone_vonage_secret": "s"},
+            "VOXWIRE_PHONE_VONAGE_ACCOUNT cannot be used",
+        ),
+        ({"phone_telnyx_account": "a:b:c"}, "TELNYX_ACCOUNT needs VOXWIRE_PHONE_TELNYX_KEY"),
+        ({"phone_exotel_account": "a:b:c:d"}, "EXOTEL_ACCOUNT needs VOXWIRE_PHONE_EXOTEL:"),
+        ({"phone_vonage_account": "a:b"}, "ACCOUNT needs VOXWIRE_PHONE_VONAGE_SECRET"),
     ],
 )
 def test_what_cannot_be_used_is_said(settings: dict[str, str], why: str) -> None:

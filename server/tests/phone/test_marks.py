@@ -1,4 +1,4 @@
-"""Marks that come back say where the caller is; without any, time does."""
+"""Marks that come back say where the caller is."""
 
 from voxwire_server.phone.marks import Marks
 from voxwire_server.ports import Report
@@ -13,7 +13,7 @@ def measured(rtt_ms: float) -> Marks:
     return marks
 
 
-def say(marks: Marks, start_ms: float, end_ms: float, now_ms: float) -> tuple[str, str]:
+def say(marks: Marks, start_ms: float, end_ms: float, now_ms: float) -> tuple[str | None, str]:
     """Audio is sent; the marks before it and behind it."""
     before = marks.begins(start_ms, now_ms)
     marks.sent(end_ms)
@@ -39,6 +39,20 @@ def test_the_way_is_measured_whenever_a_stretch_begins_and_is_what_it_was_mostly
         marks.came(begin, 3400.0 if number % 3 == 0 else 3090.0)
         marks.came(end, 9000.0)  # what was played before it says nothing of the way
     assert marks.rtt_ms == 90.0
+
+
+def test_where_no_mark_comes_straight_back_the_first_sound_is_taken_to_play_when_it_is_there() -> (
+    None
+):
+    marks = Marks(echoes=False)
+    before, first = say(marks, 1000, 1100, 100.0)
+    assert not before
+    assert marks.presumed(180.0) is None  # nobody knows how long the way is
+    marks.pinged(80.0)
+    assert marks.presumed(180.0) == Report(1040, playing=True)
+    assert marks.presumed(900.0) == Report(1100, playing=True)  # never beyond what was sent
+    marks.came(first, 280.0)
+    assert marks.presumed(290.0) is None  # a mark says more
 
 
 def test_a_cut_is_where_the_caller_is_when_it_arrives() -> None:
@@ -78,17 +92,6 @@ def test_a_mark_that_is_lost_is_passed_by_the_next_one() -> None:
     assert marks.came(first, 310.0) is None
 
 
-def test_where_none_come_back_time_counts_from_when_a_stretch_was_sent() -> None:
-    marks = Marks(come_back=False)
-    assert marks.probe(0.0) == ""
-    assert say(marks, 1000, 1100, 0.0) == ("", "")
-    assert say(marks, 1100, 1500, 50.0) == ("", "")
-    assert marks.cut(300.0) == 1300
-    say(marks, 2000, 2100, 1000.0)
-    say(marks, 2100, 2200, 1500.0)  # it had run dry: it begins again
-    assert marks.cut(1550.0) == 2150
-
-
 def test_a_line_that_sends_no_idle_mark_back_is_measured_otherwise() -> None:
     marks = Marks(echoes=False)
     assert marks.probe(0.0) == ""
@@ -106,7 +109,7 @@ def test_a_line_that_was_said_to_send_idle_marks_back_and_does_not_is_pinged() -
     marks.pinged(60.0)
     begin, end = say(marks, 1000, 1100, 5000.0)
     assert begin
-    assert say(marks, 1100, 1200, 5010.0)[0] == ""
+    assert say(marks, 1100, 1200, 5010.0)[0] is None
     assert marks.came(end, 5160.0) == Report(1130, playing=True)
     assert marks.cut(5170.0) == 1170
 
@@ -114,8 +117,8 @@ def test_a_line_that_was_said_to_send_idle_marks_back_and_does_not_is_pinged() -
 def test_a_stretch_whose_marks_are_lost_is_over_a_second_after_its_sound() -> None:
     marks = measured(80.0)
     say(marks, 0, 500, 0.0)
-    assert say(marks, 500, 1000, 100.0)[0] == ""
-    assert say(marks, 5000, 5100, 2070.0)[0] == ""
+    assert say(marks, 500, 1000, 100.0)[0] is None
+    assert say(marks, 5000, 5100, 2070.0)[0] is None
     marks = measured(80.0)
     say(marks, 0, 1000, 0.0)
     assert say(marks, 5000, 5100, 2081.0)[0]

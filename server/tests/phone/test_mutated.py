@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.support.phone_line import KNOWN, PUBLIC
+from tests.support.phone_mutator import other_bytes
 from tests.support.phone_vendors import FAR_ENDS, FarEnd
 from voxwire_server.config import Settings
 from voxwire_server.phone.vendor import Audio, Keys, Mark, Said, Started, Stopped, WireError
@@ -84,22 +85,6 @@ def other_member(message: str, chance: random.Random) -> str:
     else:
         del parent[name]
     return json.dumps(members, ensure_ascii=chance.random() < 0.5)
-
-
-def other_bytes(message: str | bytes, chance: random.Random) -> str | bytes:
-    """The message with a few bytes other, more or less; now and then of the other kind."""
-    data = bytearray(message.encode() if isinstance(message, str) else message)
-    for _ in range(chance.randrange(4)):
-        place = chance.randrange(len(data) + 1)
-        match chance.randrange(3):
-            case 0:
-                data[place : place + 1] = bytes([chance.randrange(256)])
-            case 1:
-                del data[place : place + chance.randrange(40)]
-            case _:
-                data[place:place] = chance.choice((b'"', b"{", b"}", b"0", b"null", b"\\", b"["))
-    as_text = isinstance(message, str) == (chance.randrange(10) > 0)
-    return data.decode(errors="replace") if as_text else bytes(data)
 
 
 @pytest.mark.parametrize("name", FAR_ENDS)

@@ -1,12 +1,15 @@
 """Telnyx, Plivo, Exotel, Vonage: messages of their pages, signatures, and Pipecat's own readers."""
 
+import base64
 import hashlib
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import jwt
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pipecat.frames.frames import (
     InputAudioRawFrame,
     InputDTMFFrame,
@@ -63,6 +66,15 @@ def webhook(name: str, *, now_s: float = NOW_S, **changes: Any) -> Webhook:
     return Webhook(sent.method, url, sent.headers, sent.body)._replace(**changes)
 
 
+def signed_by_telnyx(form: dict[str, str]) -> Webhook:
+    """A webhook with these fields."""
+    body, stamp = urlencode(form).encode(), str(int(NOW_S))
+    key = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(SECRET.encode()).digest())
+    signature = base64.b64encode(key.sign(stamp.encode() + b"|" + body)).decode()
+    headers = {"telnyx-timestamp": stamp, "telnyx-signature-ed25519": signature}
+    return Webhook("POST", f"{PUBLIC}/phone/telnyx", headers, body)
+
+
 # webhooks
 
 
@@ -113,6 +125,7 @@ def test_exotel_is_known_by_its_password_or_its_addresses() -> None:
         ("192.0.2.0/24,2001:db8::/32", "2001:db8::1", True),
         ("192.0.2.0/24", "198.51.100.1", False),
         ("192.0.2.0/24", "", False),
+        ("192.0.2.0/24", "::ffff:192.0.2.9", True),  # of a listener for both
         ("a:b", "192.0.2.9", False),
     ):
         [exotel] = vendors_of(Settings(public_url=PUBLIC, phone_exotel=known))
@@ -189,6 +202,7 @@ def test_another_jwt_opens_nothing(token: str) -> None:
         ({"phone_telnyx_key": "AAAA"}, "VOXWIRE_PHONE_TELNYX_KEY cannot be used"),
         ({"phone_exotel": "nobody"}, "VOXWIRE_PHONE_EXOTEL cannot be used"),
         ({"phone_exotel": "a:b, 10.0.0.0/99"}, "VOXWIRE_PHONE_EXOTEL cannot be used"),
+        ({"phone_exotel": "a:b, 2001:db8::5/32"}, "that network is 2001:db8::/32"),
         ({"phone_twilio_token": "t", "public_url": ""}, "calls by twilio need VOXWIRE_PUBLIC_URL"),
     ],
 )
@@ -207,7 +221,8 @@ def test_what_cannot_be_used_is_said_before_the_server_starts(
 def test_the_answer_has_the_stream_bring_the_ticket_along(name: str) -> None:
     answer = VENDORS[name].answer(f"wss://a/phone/{name}/media", CALL, {"ticket": "T1"})
     url, sent = FAR_ENDS[name].opened(answer.text)
-    assert url.partition("?")[0] == f"wss://a/phone/{name}/media"
+    at = "exotel:a%20password@" if name == "exotel" else ""
+    assert url.partition("?")[0] == f"wss://{at}a/phone/{name}/media"
     assert sent["ticket"] == "T1"
 
 
@@ -216,6 +231,67 @@ def test_what_a_vendor_cannot_carry_is_left_out_and_never_the_ticket(name: str) 
     more = {f"name{number}": "x" * 100 for number in range(8)}
     answer = VENDORS[name].answer("wss://a", CALL, {"ticket": "T" * 180, **more})
     assert FAR_ENDS[name].opened(answer.text)[1]["ticket"] == "T" * 180
+
+
+# upgrades
+
+UPGRADES: dict[str, list[dict[str, str]]] = {
+    "telnyx": [],
+    "plivo": [{"x-plivo-signature-v3": "AAAA", "x-plivo-signature-v3-nonce": "1"}],
+    "exotel": [{}, {"authorization": "Basic AAAA"}, {"authorization": "exotel:a password"}],
+    "vonage": [
+        {},
+        {"authorization": "Bearer AAAA"},
+        {"authorization": f"Bearer {Vonage.signed(b'', 'C-1', NOW_S, 'x' * 40)}"},
+        {"authorization": f"Bearer {Vonage.signed(b'', 'C-1', NOW_S - 301)}"},
+        {"authorization": f"Bearer {Vonage.signed(b'', 'C-1', NOW_S + 301)}"},
+    ],
+}
+"""Heads of WebSockets that are not the vendor's."""
+
+
+@NAMES
+def test_the_stream_is_opened_by_who_can_sign_and_by_nobody_else(name: str) -> None:
+    vendor = VENDORS[name]
+    answer = vendor.answer(f"wss://a/phone/{name}/media", CALL, {"ticket": "T1"})
+    url, _ = FAR_ENDS[name].opened(answer.text)
+    assert vendor.may_open(url, FAR_ENDS[name].head(url, NOW_S), NOW_S)
+    for headers in UPGRADES[name]:
+        assert not vendor.may_open(url, headers, NOW_S)
+
+
+def test_exotel_has_no_password_to_bring_where_it_is_known_by_its_addresses() -> None:
+    [exotel] = vendors_of(Settings(public_url=PUBLIC, phone_exotel="192.0.2.0/24"))
+    answer = exotel.answer("wss://a/b", CALL, {"ticket": "T1"})
+    assert json.loads(answer.text) == {"url": "wss://a/b?ticket=T1"}
+    assert exotel.may_open("wss://a/b?ticket=T1", {}, NOW_S)
+
+
+# what is known of the caller's number
+
+
+@pytest.mark.parametrize(
+    ("said", "attestation"),
+    [
+        ({}, ""),
+        ({"ShakenStirAttestation": "A", "ShakenStirValidated": "true"}, "A"),
+        ({"ShakenStirAttestation": "C", "ShakenStirValidated": "True"}, "C"),
+        ({"ShakenStirAttestation": "A", "ShakenStirValidated": "false"}, ""),
+        ({"ShakenStirAttestation": "A"}, ""),
+        ({"ShakenStirAttestation": "D", "ShakenStirValidated": "true"}, ""),
+    ],
+)
+def test_telnyx_tells_what_it_has_verified_of_the_number(
+    said: dict[str, str], attestation: str
+) -> None:
+    form = {"CallSid": "C-1", "From": "+15550100", "To": "+15550199", **said}
+    ringing = VENDORS["telnyx"].ringing(signed_by_telnyx(form), NOW_S)
+    assert (ringing.caller, ringing.attestation) == ("+15550100", attestation)
+
+
+@NAMES
+def test_the_others_do_not_tell(name: str) -> None:
+    assert VENDORS[name].ringing(webhook(name), NOW_S).attestation == ""
 
 
 # streams
@@ -239,8 +315,8 @@ def test_each_message_of_the_far_end_is_read(name: str) -> None:
 @ALL
 def test_each_message_is_one_that_the_far_end_understands(name: str) -> None:
     dialect, far = begun(name), FAR_ENDS[name]
-    pcm = (500 * np.ones(16_000 * 200 // 1000)).astype("<i2")
-    kind, heard = far.understand(dialect.media(dialect.encoding.encode(pcm[:320].tobytes())), "S-1")
+    piece = np.full(dialect.encoding.sample_rate * dialect.block_ms // 1000, 500, "<i2")
+    kind, heard = far.understand(dialect.media(dialect.encoding.encode(piece.tobytes())), "S-1")
     assert kind == "sound"
     assert np.abs(heard.astype(int) - 500).max() <= 20
     assert far.understand(dialect.mark("0.7"), "S-1") == ("mark", "0.7")
@@ -300,7 +376,8 @@ async def test_we_read_what_pipecats_serializer_sends_and_it_reads_what_we_do(na
     theirs, dialect, far = READERS[name](), begun(name), FAR_ENDS[name]
     rate = far.rate
     vars(theirs)["_sample_rate"] = rate
-    pcm = (8000 * np.sin(np.arange(rate // 50) / 4)).astype("<i2").tobytes()
+    number = rate * dialect.block_ms // 1000  # Exotel takes no less
+    pcm = (8000 * np.sin(np.arange(number) / 4)).astype("<i2").tobytes()
     said = await theirs.serialize(OutputAudioRawFrame(pcm, rate, 1))
     ours = dialect.media(dialect.encoding.encode(pcm))
     assert far.understand(said, "S-1")[1].tolist() == far.understand(ours, "S-1")[1].tolist()

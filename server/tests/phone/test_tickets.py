@@ -10,7 +10,7 @@ from voxwire_server.phone.tickets import TICKET_S, Tickets
 from voxwire_server.phone.vendor import ForgedError, Ringing
 
 NOW_S = 1_800_000_000.0
-CALL = Ringing(call_id="CA1", caller="+15550100", called="sip:bot@example.com")
+CALL = Ringing(call_id="CA1", caller="+15550100", called="sip:bot@example.com", attestation="A")
 
 
 def made(*secrets: bytes, **changes: str) -> str:

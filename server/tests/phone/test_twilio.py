@@ -3,7 +3,7 @@
 import base64
 import json
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import numpy as np
 import pytest
@@ -60,6 +60,29 @@ def test_a_number_that_was_withheld_is_none(caller: str) -> None:
     signature = twilio_signature("12345", URL, pairs)
     ringing = Twilio(["12345"]).ringing(webhook(body=body, signature=signature), 0.0)
     assert (ringing.caller, ringing.called) == ("", "+18005551212")
+
+
+@pytest.mark.parametrize(
+    ("said", "attestation"),
+    [
+        ("TN-Validation-Passed-A", "A"),
+        ("TN-Validation-Passed-B", "B"),
+        ("TN-Validation-Passed-C-Diverted", "C"),
+        ("TN-Validation-Passed-A-Passthrough", "A"),
+        ("TN-Validation-Failed-A", ""),
+        ("TN-Validation-Failed", ""),
+        ("No-TN-Validation", ""),
+        ("TN-Validation-Passed-D", ""),
+        ("xTN-Validation-Passed-A", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_verified_of_the_number_is_told(said: str, attestation: str) -> None:
+    fields = {"CallSid": "CA1", "From": "+14158675309", "To": "+18005551212", "StirVerstat": said}
+    signature = twilio_signature("12345", URL, fields)
+    body = urlencode(fields).encode()
+    ringing = Twilio(["12345"]).ringing(webhook(body=body, signature=signature), 0.0)
+    assert ringing.attestation == attestation
 
 
 def test_whether_the_port_is_part_of_what_is_signed_does_not_matter() -> None:

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from pipecat.audio.vad.vad_analyzer import VADState
 
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import VOICES, render_pcm
+from tests.support.espeak import VOICES, render_pcm, shared_espeak
 from voxwire_server.capture.resampled import Resampled
 from voxwire_server.phone.g711 import ALAW, MULAW, Encoding
 from voxwire_server.phone.tones import KEYS, tones

@@ -34,20 +34,37 @@ def test_twilio(query: str) -> None:
     assert library.RequestValidator(TOKEN).validate(webhook.url, form, signature)
     stream = f"{PUBLIC.replace('https', 'wss')}/phone/twilio/media{query}"
     signature = library.RequestValidator(TOKEN).compute_signature(stream, {})
-    assert VENDORS["twilio"].may_open(stream, {"x-twilio-signature": signature})
-    assert not VENDORS["twilio"].may_open(f"{stream}1", {"x-twilio-signature": signature})
+    assert VENDORS["twilio"].may_open(stream, {"x-twilio-signature": signature}, NOW_S)
+    assert not VENDORS["twilio"].may_open(f"{stream}1", {"x-twilio-signature": signature}, NOW_S)
 
 
 @QUERIES
 def test_plivo(query: str) -> None:
     library: Any = import_module("plivo.utils.signature_v3")
     webhook = announced("plivo", query)
-    form = {"CallUUID": "C-1", "From": CALLER, "To": CALLED, "Direction": "inbound"}
+    form = {"CallUUID": "C-1", "From": CALLER[1:], "To": CALLED[1:], "Direction": "inbound"}
     signature = webhook.headers["x-plivo-signature-v3"]
     nonce = webhook.headers["x-plivo-signature-v3-nonce"]
     for url, is_good in ((webhook.url, True), (f"{webhook.url}1", False)):
         given = ("POST", url, nonce, TOKEN, signature, dict(form))
         assert library.validate_v3_signature(*given) is is_good
+
+
+@QUERIES
+def test_plivo_signs_the_upgrade_as_well(query: str) -> None:
+    library: Any = import_module("plivo.utils.signature_v3")
+    stream = f"{PUBLIC.replace('https', 'wss')}/phone/plivo/media{query}"
+    signed = library.construct_get_url(stream, {}).decode()
+    signature = library.get_signature_v3(TOKEN.encode(), signed, b"a nonce").decode()
+    given = {"x-plivo-signature-v3": signature, "x-plivo-signature-v3-nonce": "a nonce"}
+    plivo = VENDORS["plivo"]
+    assert plivo.may_open(stream, given, NOW_S)
+    assert plivo.may_open(stream, FAR_ENDS["plivo"].head(stream, NOW_S), NOW_S)
+    assert plivo.may_open(stream, {}, NOW_S)  # where it is not configured
+    assert not plivo.may_open(f"{stream}1", given, NOW_S)
+    other = {**given, "x-plivo-signature-v3-nonce": "another"}
+    assert not plivo.may_open(stream, other, NOW_S)
+    assert not plivo.may_open(stream, {"x-plivo-signature-v3": signature}, NOW_S)
 
 
 def test_vonage() -> None:
@@ -56,3 +73,12 @@ def test_vonage() -> None:
     token = webhook.headers["authorization"].removeprefix("Bearer ")
     assert library.verify_signature(token, SECRET)
     assert not library.verify_signature(token, f"{SECRET}1")
+
+
+def test_vonage_signs_the_upgrade_as_well() -> None:
+    library: Any = import_module("vonage_jwt")
+    now_s = time.time()
+    stream = f"{PUBLIC.replace('https', 'wss')}/phone/vonage/media"
+    head = FAR_ENDS["vonage"].head(stream, now_s)
+    assert library.verify_signature(head["authorization"].removeprefix("Bearer "), SECRET)
+    assert VENDORS["vonage"].may_open(stream, head, now_s)

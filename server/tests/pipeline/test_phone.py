@@ -15,7 +15,12 @@ from voxwire_server.pipeline.wires import Wires
 from voxwire_server.ports import PhoneCall
 
 CALL = PhoneCall(
-    vendor="twilio", call_id="CA1", caller="+1", called="+2", parameters={"shop": "12"}
+    vendor="twilio",
+    call_id="CA1",
+    caller="+1",
+    called="+2",
+    attestation="B",
+    parameters={"shop": "12"},
 )
 
 
@@ -46,7 +51,7 @@ async def test_who_calls_and_what_was_sent_along() -> None:
         "+1",
         "+2",
     )
-    assert phone.parameters == {"shop": "12"}
+    assert (phone.parameters, phone.attestation) == ({"shop": "12"}, "B")
 
 
 async def test_keys_are_tones_behind_what_was_said() -> None:

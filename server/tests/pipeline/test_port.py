@@ -46,6 +46,59 @@ async def test_the_user_s_voice_is_fed_in_blocks_and_a_burst_no_faster_than_a_va
         assert behind.when(InputAudioRawFrame)[-1] >= 240 * 20 / 4
 
 
+class _Takes(FrameProcessor):
+    """Takes so long for each block of the user's voice, and lets it through or does not."""
+
+    def __init__(self, took_ms: float, *, keeps: bool = False) -> None:
+        super().__init__()
+        self.took_ms = took_ms
+        self.keeps = keeps
+        self.done = 0
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, InputAudioRawFrame):
+            await asyncio.sleep(self.took_ms / 1000)  # real time: slow
+            self.done += 1
+            if self.keeps:
+                return
+        await self.push_frame(frame, direction)
+
+
+@in_virtual_time
+async def test_the_user_s_voice_does_not_run_ahead_of_what_takes_its_time_with_it(
+    time: VirtualTime,
+) -> None:
+    """Speech recognition in front of a slow voice detector has still what was before the speech."""
+    wired, front, slow = Wired(), Behind(), _Takes(1)
+    block = bytes(RATE * 20 // 1000 * 2)
+    async with wired.running(front, slow) as pipeline:
+        pipeline.user_audio(block)
+        await time.advance(100)
+        slow.took_ms = 60
+        for _ in range(80):
+            pipeline.user_audio(block)
+        ahead = 0
+        while slow.done < 80:
+            await time.advance(10)
+            ahead = max(ahead, len(front.when(InputAudioRawFrame)) - slow.done)
+        assert ahead == 11  # 200 ms may be on their way, and the block that is waited with
+
+
+@in_virtual_time
+async def test_a_pipeline_that_lets_no_voice_through_is_not_waited_for(time: VirtualTime) -> None:
+    wired, ear = Wired(), _Takes(0)
+    block = bytes(RATE * 20 // 1000 * 2)
+    async with wired.running(ear) as pipeline:
+        pipeline.user_audio(block)
+        await time.advance(100)
+        ear.keeps = True
+        for _ in range(100):
+            pipeline.user_audio(block)
+        await time.advance(500 + 100 * 20 / 4 + 100)
+        assert ear.done == 101
+
+
 @in_virtual_time
 async def test_keys_come_one_by_one(time: VirtualTime) -> None:
     wired, behind = Wired(), Behind()

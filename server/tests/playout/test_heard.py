@@ -50,6 +50,27 @@ def test_a_report_ahead_of_what_was_sent_is_clamped(heard: HeardPosition) -> Non
     assert heard.clamped == 1
 
 
+def test_a_path_that_has_played_all_at_a_rate_of_its_own_has_heard_all() -> None:
+    heard = HeardPosition()
+    heard.attach(0)
+    heard.sent(0, 5000.1875, 0)  # 8 kHz knows 5000.125
+    heard.report(5000, 5000, playing=False)
+    assert heard.at(5000) == (5000.1875, REPORT)
+    heard.sent(6000.25, 6200.25, 6000)  # nothing is before what comes next
+    assert heard.at(6000) == (6000.25, REPORT)
+    assert heard.clamped == 0
+
+
+def test_who_plays_still_or_lacks_more_than_a_rounding_has_not_heard_all() -> None:
+    heard = HeardPosition()
+    heard.attach(0)
+    heard.sent(0, 5000.5, 0)
+    heard.report(4999, 5000, playing=False)
+    assert heard.at(5000) == (4999, REPORT)
+    heard.report(5000, 5010, playing=True)
+    assert heard.at(5010) == (5000, REPORT)
+
+
 def test_reports_that_stop_give_way_to_the_server_clock(heard: HeardPosition) -> None:
     heard.report(1000, 1000, playing=True)
     position, source = heard.at(1000 + STALE_MS + 500)

@@ -116,6 +116,32 @@ async def test_a_voice_that_comes_in_bits_has_no_gaps(time: VirtualTime, vendor:
 
 @NETWORKS
 @in_virtual_time
+async def test_a_cut_before_a_mark_is_back_is_where_he_stops_as_well(
+    time: VirtualTime, vendor: str, delay_ms: int
+) -> None:
+    _, most_ms = F1_MS.get(vendor, (20, 50))
+    calls = Calls(time)
+    for seed, after_ms in enumerate((20, 100, 200)):
+        line, bot = await calls.call(vendor, delay_ms=delay_ms, jitter_ms=20, seed=seed)
+        first = len(line.phone.heard)
+        bot.say(4000)
+        await time.advance(after_ms)
+        believed, source = await bot.cut()
+        assert source == REPORTED
+        await time.advance(3 * delay_ms + 100)
+        [cleared] = line.phone.cleared
+        truth = line.phone.heard[first : cleared.at]
+        clicks = clicks_in(truth)
+        heard = len(truth) - clicks[0] if clicks else 0
+        true_ms = bot.starts[-1] + heard * 1000 / line.phone.far.rate
+        assert abs(believed - true_ms) <= most_ms
+        line.hang_up()
+        await bot.session.ended.wait()
+    await calls.exchange.close()
+
+
+@NETWORKS
+@in_virtual_time
 async def test_a_cut_is_where_the_caller_stops_to_hear(
     time: VirtualTime, vendor: str, delay_ms: int, record_property: Record
 ) -> None:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from voxwire._attach import Greeting, Refusal, backoff_s, is_final, is_for_another_time, lost
+from voxwire._attach import BUSY, Greeting, Refusal, backoff_s, is_final, is_for_another_time, lost
 from voxwire._deadline import Deadline
 from voxwire._dial import Attached, Dialler, end_unused
 from voxwire._environment import Environment
@@ -309,9 +309,8 @@ class Control:
         waits = backoff_s(self._jitter)
         next(waits)
         while True:
-            self.failure = None
             try:
-                return await attempt()
+                made = await attempt()
             except VoxwireError as error:
                 wait_s = max(next(waits), error.retry_after_ms / 1000)
                 late = wait_s * 1000 >= self.deadline.left_ms
@@ -319,6 +318,11 @@ class Control:
                     raise
                 self.failure = error
                 await asyncio.sleep(wait_s)
+                if error.code not in BUSY:  # of a full service the next try is not another story
+                    self.failure = None
+            else:
+                self.failure = None
+                return made
 
     async def _attach_first(self, handler: Handler) -> Attached:
         """Says Hello on the socket that was dialled; dials again when it breaks before Welcome."""

@@ -8,21 +8,13 @@ from typing import Final
 
 from voxwire._position import Reached
 from voxwire_protocol import events, wire
-from voxwire_protocol.event_codec import from_envelope
-from voxwire_protocol.timeline import TimedWord, Timeline, decode_words
+from voxwire_protocol.event_codec import from_envelope, word_event
+from voxwire_protocol.timeline import Timeline, decode_words
 
 __all__ = ["Cues"]
 
 HELD_MS: Final = 5000
 """A change of state is applied after this long, even if its position is never reached."""
-
-_SOURCES: Final = {
-    wire.TimingSource.TIMING_SOURCE_PROVIDER_WORD: events.TimingSource.PROVIDER_WORD,
-    wire.TimingSource.TIMING_SOURCE_PROVIDER_CHAR: events.TimingSource.PROVIDER_CHAR,
-    wire.TimingSource.TIMING_SOURCE_FORCED_ALIGNMENT: events.TimingSource.FORCED_ALIGNMENT,
-    wire.TimingSource.TIMING_SOURCE_ESTIMATED: events.TimingSource.ESTIMATED,
-    wire.TimingSource.TIMING_SOURCE_ARRIVAL: events.TimingSource.ARRIVAL,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +24,6 @@ class _Held:
     event: events.StateChanged
     since_ms: int
     after_immediate: int  # how many immediate changes had come before it
-
-
-def _bot_word(word: TimedWord) -> events.BotWord:
-    return events.BotWord(
-        utterance_id=word.utterance_id,
-        index=word.index,
-        text=word.text,
-        char_start=word.char_start,
-        char_end=word.char_end,
-        start_ms=word.start_ms,
-        end_ms=word.end_ms,
-        source=_SOURCES.get(word.source, events.TimingSource.UNKNOWN),
-    )
 
 
 class Cues:
@@ -119,10 +98,10 @@ class Cues:
             if held.event.media_ms > limit_ms and now_ms - held.since_ms < HELD_MS:
                 break
             before_ms = min(held.event.media_ms - 1, reached.sounded_ms)
-            due.extend(_bot_word(word) for word in self._timeline.advance(before_ms))
+            due.extend(word_event(word) for word in self._timeline.advance(before_ms))
             due.append(self._release(held))
             self._held.remove(held)
-        due.extend(_bot_word(word) for word in self._timeline.advance(reached.sounded_ms))
+        due.extend(word_event(word) for word in self._timeline.advance(reached.sounded_ms))
         return due
 
     def restore(self, snapshot: wire.Snapshot) -> None:

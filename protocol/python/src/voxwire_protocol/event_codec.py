@@ -11,8 +11,9 @@ from google.protobuf.descriptor import EnumDescriptor
 from voxwire_protocol import events, wire
 from voxwire_protocol.errors import action_from_wire, code_from_wire
 from voxwire_protocol.json_text import load_json
+from voxwire_protocol.timeline import TimedWord
 
-__all__ = ["event_name", "from_envelope", "snapshot_of", "to_dict"]
+__all__ = ["event_name", "from_envelope", "snapshot_of", "to_dict", "word_event"]
 
 _EnumT = TypeVar("_EnumT", bound=StrEnum)
 
@@ -277,6 +278,20 @@ def from_envelope(envelope: wire.Envelope) -> events.Event | None:
     payload = envelope.WhichOneof("payload")
     decode = _DECODERS.get(payload) if payload else None
     return None if decode is None else decode(getattr(envelope, cast(str, payload)))
+
+
+def word_event(word: TimedWord) -> events.BotWord:
+    """A word that the listener hears now."""
+    return events.BotWord(
+        utterance_id=word.utterance_id,
+        index=word.index,
+        text=word.text,
+        char_start=word.char_start,
+        char_end=word.char_end,
+        start_ms=word.start_ms,
+        end_ms=word.end_ms,
+        source=_timing(word.source),
+    )
 
 
 _NAMES: Final[dict[type[Any], str]] = {events.ErrorEvent: "error", events.Flushed: "flush"}

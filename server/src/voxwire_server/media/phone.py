@@ -53,7 +53,7 @@ class PhonePath:
         self.path_id = path_id
         form = Format(_PCM, dialect.encoding.sample_rate, dialect.block_ms)
         self.formats = Formats(capture=form, playout=form)
-        self.marks = Marks(come_back=dialect.marks, echoes=dialect.echoes)
+        self.marks = Marks(echoes=dialect.echoes)
         self._sink = sink
         self._sound = sound
         self._dialect = dialect
@@ -68,6 +68,7 @@ class PhonePath:
         self._first: Block | None = None  # was taken, and begins a stretch
         self._timer: Timer | None = None
         self._rest: Timer | None = None
+        self._first_heard: Timer | None = None
         self._closed = False
         link.on_drained = self.wake
 
@@ -186,16 +187,25 @@ class PhonePath:
         if before:
             self._link.send_audio(dialect.mark(before))
             self._unmarked_ms = 0.0
+        elif (
+            before is not None and self.marks.rtt_ms
+        ):  # no mark would come before the first piece has ended
+            self._first_heard = self._clock.call_later(self.marks.rtt_ms, self._presume)
         self._link.send_audio(dialect.media(self._written(block.pcm)))
         self.marks.sent(end_ms)
         self._newest_ms, self._behind = start_ms, 0
         self._unmarked_ms += end_ms - start_ms
         if self._unmarked_ms < _MARK_MS and self._sound.pending:
             return
-        behind = self.marks.ends(now_ms)
-        if behind:
-            self._unmarked_ms, self._behind = 0.0, 1
-            self._link.send_audio(dialect.mark(behind))
+        self._unmarked_ms, self._behind = 0.0, 1
+        self._link.send_audio(dialect.mark(self.marks.ends(now_ms)))
+
+    def _presume(self) -> None:
+        """The far end has begun by now, though no mark says so yet."""
+        self._first_heard = None
+        report = self.marks.presumed(self._clock.now_ms())
+        if report is not None and not self._closed:
+            self._sink.report(report)
 
     def _written(self, pcm: bytes) -> bytes:
         """PCM as the vendor takes it, filled up with silence where it wants whole units."""
@@ -211,10 +221,10 @@ class PhonePath:
         if not self._closed:
             self._link.send_event(self._dialect.clear())
         self._forget()
+        self._doubt()
         self._unmarked_ms = 0.0
         heard_ms = self.marks.cut(self._clock.now_ms(), left_ms=left_ms)
-        if self._dialect.marks:
-            self._sink.report(Report(heard_ms, playing=False, flush_id=cut.flush_id))
+        self._sink.report(Report(heard_ms, playing=False, flush_id=cut.flush_id))
         return heard_ms
 
     def _disarm(self) -> None:
@@ -222,10 +232,17 @@ class PhonePath:
             self._timer.cancel()
             self._timer = None
 
+    def _doubt(self) -> None:
+        """Nothing is presumed of what was cut."""
+        if self._first_heard is not None:
+            self._first_heard.cancel()
+            self._first_heard = None
+
     async def close(self) -> None:
         """Give it up; the socket goes on. Idempotent."""
         self._closed = True
         self._forget()
+        self._doubt()
         self._disarm()
         if self._link.on_drained == self.wake:
             self._link.on_drained = None

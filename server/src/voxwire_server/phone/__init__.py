@@ -1,6 +1,7 @@
 """The telephone: how each vendor writes a call on a WebSocket, and how it signs it.
 
-Pure, but for ``exchange``, which asks vendors to call somebody.
+Pure, but for ``exchange``, which asks vendors to call somebody, and what ``orders`` writes with a
+key of theirs.
 """
 
 from typing import TYPE_CHECKING

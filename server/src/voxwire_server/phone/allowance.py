@@ -37,9 +37,6 @@ class Allowance:
         self._per_day = per_day
         self._made: deque[float] = deque()
 
-    def __bool__(self) -> bool:
-        return bool(self._prefixes)
-
     def number(self, to: str) -> str:
         """A number that may be called, as vendors write it (E.164).
 

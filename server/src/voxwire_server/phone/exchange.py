@@ -23,7 +23,14 @@ OUTGOING: Final = "outgoing"
 """In the query of a webhook: the call begins here, and who is called is the user."""
 TRANSFER: Final = "transfer"
 """In the query of a webhook: the call is to be put through to that number."""
-_TOKENS: Final = {"twilio": "phone_twilio_token", "plivo": "phone_plivo_token"}
+_KNOWN_BY: Final = {
+    "twilio": "phone_twilio_token",
+    "telnyx": "phone_telnyx_key",
+    "plivo": "phone_plivo_token",
+    "exotel": "phone_exotel",
+    "vonage": "phone_vonage_secret",
+}
+"""The settings by which the webhooks of vendors are known."""
 
 
 class Exchange:
@@ -143,8 +150,7 @@ def exchange_of(settings: Settings) -> Exchange:
 
 
 def _token(settings: Settings, vendor: str) -> str:
-    name = _TOKENS.get(vendor)
-    return getattr(settings, name).partition(",")[0].strip() if name else ""
+    return getattr(settings, _KNOWN_BY[vendor]).partition(",")[0].strip()
 
 
 @lru_cache(maxsize=8)
@@ -175,8 +181,9 @@ def _orders(vendor: str, account: str, token: str) -> Orders:
     name = f"VOXWIRE_PHONE_{vendor.upper()}_ACCOUNT"
     if len(parts) != number or not all(parts):
         raise PhoneSettingError(f"{name} has {number} parts, separated by colons")
-    if with_token and not token:
-        raise PhoneSettingError(f"{name} needs VOXWIRE_PHONE_{vendor.upper()}_TOKEN")
+    if not token:
+        needed = f"VOXWIRE_{_KNOWN_BY[vendor].upper()}"
+        raise PhoneSettingError(f"{name} needs {needed}: its webhook says what to do with a call")
     try:
         return make(*parts, *([token] if with_token else []))
     except (OSError, ValueError, TypeError) as error:

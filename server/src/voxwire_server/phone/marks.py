@@ -41,18 +41,15 @@ class Marks:
     """The marks of one call.
 
     Args:
-        come_back: Whether there are any. Without them the caller is believed to hear in time what
-            was sent.
         echoes: Whether one with nothing before it comes straight back, and measures the way.
 
     Attributes:
         rtt_ms: To the vendor and back, as it was lately; 0 = not known yet.
     """
 
-    def __init__(self, *, come_back: bool = True, echoes: bool = True) -> None:
+    def __init__(self, *, echoes: bool = True) -> None:
         self.rtt_ms = 0.0
-        self._come_back = come_back
-        self._echoes = come_back and echoes
+        self._echoes = echoes
         self._echoed = False
         self._trips: deque[float] = deque(maxlen=_MAX_TRIPS)
         self._outstanding: deque[_Sent] = deque(maxlen=_MAX_OUTSTANDING)
@@ -83,14 +80,14 @@ class Marks:
 
     # what is sent
 
-    def begins(self, start_ms: float, now_ms: float) -> str:
+    def begins(self, start_ms: float, now_ms: float) -> str | None:
         """Audio is about to be sent; if the far end has none left, that begins a stretch.
 
         Returns:
-            Name of a mark to send before it; empty = none.
+            Name of a mark to send before it, empty = none; None = it goes on with what there is.
         """
         if self.plays(now_ms):
-            return ""
+            return None
         self._plays, self._known = True, None
         self._begun_ms = self._end_ms = start_ms
         self._begun_at_ms = now_ms
@@ -99,16 +96,16 @@ class Marks:
     def plays(self, now_ms: float) -> bool:
         """Whether the far end has something to play still, as far as is known."""
         from_ms, at_ms = self._known or (self._begun_ms, self._begun_at_ms)
-        slack_ms = self.rtt_ms + _SLACK_MS if self._come_back else 0.0
-        return self._plays and now_ms < at_ms + (self._end_ms - from_ms) + slack_ms
+        late_ms = self.rtt_ms + _SLACK_MS
+        return self._plays and now_ms < at_ms + (self._end_ms - from_ms) + late_ms
 
     def sent(self, end_ms: float) -> None:
         """Audio up to there was sent."""
         self._end_ms = end_ms
 
     def ends(self, now_ms: float) -> str:
-        """Name of a mark to send behind it; empty = there are none."""
-        return self._sent(self._end_ms, now_ms, alone=False) if self._come_back else ""
+        """Name of a mark to send behind it."""
+        return self._sent(self._end_ms, now_ms, alone=False)
 
     def _sent(self, media_ms: float | None, now_ms: float, *, alone: bool) -> str:
         self._number += 1
@@ -138,6 +135,17 @@ class Marks:
             return Report(mark.media_ms, playing=False)
         position_ms = min(mark.media_ms + self.rtt_ms / 2, self._end_ms)
         return Report(position_ms, playing=True)
+
+    def presumed(self, now_ms: float) -> Report | None:
+        """Where the caller is if the far end began to play when the first audio reached it.
+
+        For a far end from which no mark comes straight back: its first one comes with the end of
+        what it stands behind. None = a mark has said more, or the way is not known.
+        """
+        if self._known is not None or not self.rtt_ms or not self._plays:
+            return None
+        since_ms = max(0.0, now_ms - self._begun_at_ms - self.rtt_ms / 2)
+        return Report(min(self._begun_ms + since_ms, self._end_ms), playing=True)
 
     # what is cut
 

@@ -1,4 +1,4 @@
-"""What is asked of vendors' REST interfaces: to call somebody, and to put a call through. Pure.
+"""What is asked of vendors' REST interfaces: to call somebody, and to put a call through.
 
 Each as the vendor's page has it: twilio.com/docs/voice/api/call-resource,
 developers.telnyx.com/api-reference/texml-rest-commands, plivo.com/docs/voice/api/call,
@@ -85,7 +85,7 @@ class TwilioOrders:
 
     def call(self, wanted: Wanted, now_s: float) -> Order:
         fields = {"To": wanted.to, "From": wanted.caller, "Url": wanted.answer_url}
-        return _form(f"{self._calls}.json", self._headers, **fields)
+        return _form(f"{self._calls}.json", self._headers, **fields, Method="POST")
 
     def transfer(self, call_id: str, to: str, forward_url: str, now_s: float) -> Order | None:
         url = f"{self._calls}/{quote(call_id, safe='')}.json"
@@ -103,7 +103,7 @@ class TelnyxOrders:
 
     def call(self, wanted: Wanted, now_s: float) -> Order:
         fields = {"To": wanted.to, "From": wanted.caller, "Url": wanted.answer_url}
-        fields["ApplicationSid"] = self._application
+        fields |= {"UrlMethod": "POST", "ApplicationSid": self._application}
         return _form(self._calls, self._headers, **fields)
 
     def transfer(self, call_id: str, to: str, forward_url: str, now_s: float) -> Order | None:

@@ -1,4 +1,4 @@
-"""Plivo: XML and audio streaming (plivo.com/docs/voice/audio-streaming)."""
+"""Plivo: XML and audio streaming (plivo.com/docs/voice-agents/audio-streaming)."""
 
 import base64
 import re
@@ -13,13 +13,9 @@ from voxwire_server.phone.webhooks import WebhookVendor
 __all__ = ["Plivo", "PlivoDialect"]
 
 _MULAW = {"contentType": "audio/x-mulaw", "sampleRate": 8000}
+_HOW = {"bidirectional": "true", "keepCallAlive": "true", "contentType": "audio/x-mulaw;rate=8000"}
 _HEADER = re.compile(r"(?:X-PH-)?([A-Za-z0-9]+)[\"']?\s*[=:]\s*[\"']?([^\s,;\"'{}]+)")
 _MAX_HEADERS = 512
-_HOW = {
-    "bidirectional": "true",
-    "keepCallAlive": "true",
-    "contentType": "audio/x-mulaw;rate=8000",
-}
 
 
 class PlivoDialect(EventDialect):
@@ -31,11 +27,9 @@ class PlivoDialect(EventDialect):
         return vendor.Mark(reading.text_of(said, "name"))
 
     def start(self, said: dict[str, Any], start: dict[str, Any]) -> vendor.Started:
-        call_id = reading.text_of(start, "callId")
-        self.stream_id = reading.text_of(start, "streamId")
+        call_id, self.stream_id = (reading.text_of(start, name) for name in ("callId", "streamId"))
         headers = str(said.get("extra_headers") or start.get("extra_headers") or "")
-        found = dict(_HEADER.findall(headers[: 4 * _MAX_HEADERS]))
-        return vendor.Started(call_id, found)
+        return vendor.Started(call_id, dict(_HEADER.findall(headers[: 4 * _MAX_HEADERS])))
 
     def media(self, data: bytes) -> str:
         return self.say("playAudio", media=_MULAW | {"payload": base64.b64encode(data).decode()})
@@ -54,25 +48,30 @@ class Plivo(WebhookVendor):
         tokens: Its auth tokens: two while one takes the other's place.
     """
 
-    name, speaks, fields = "plivo", PlivoDialect, ("CallUUID", "From", "To")
+    name, speaks, bare_numbers = "plivo", PlivoDialect, True
+    fields = ("CallUUID", "From", "To")
 
     def __init__(self, tokens: Iterable[str]) -> None:
         self._tokens = tuple(tokens)
 
     def ringing(self, webhook: vendor.Webhook, now_s: float) -> vendor.Ringing:
-        fields, urls = reading.form_of(webhook.body), signatures.as_signed(webhook.url)
-        nonce = webhook.headers.get("x-plivo-signature-v3-nonce", "")
-        given = webhook.headers.get("x-plivo-signature-v3", "").split(",")
-        good = [signatures.plivo(t, u, fields, nonce) for t in self._tokens for u in urls]
-        if not nonce or not signatures.is_one_of(map(str.strip, given), good):
+        fields = reading.form_of(webhook.body)
+        nonce = signatures.plivo_nonce(self._tokens, webhook.url, webhook.headers, fields)
+        if not nonce:
             raise vendor.ForgedError("not signed with VOXWIRE_PHONE_PLIVO_TOKEN for this URL")
         return self.call_of(dict(fields), nonce.encode())
+
+    def may_open(self, url: str, headers: Mapping[str, str], now_s: float) -> bool:
+        if signatures.PLIVO not in headers:  # it signs that "if configured"
+            return True
+        return bool(signatures.plivo_nonce(self._tokens, url, headers, ()))
 
     def answer(self, url: str, ringing: vendor.Ringing, sent: Mapping[str, str]) -> vendor.Document:
         plain = [f"{n}={v}" for n, v in sent.items() if (n + v).isascii() and (n + v).isalnum()]
         while len(",".join(plain)) > _MAX_HEADERS and len(plain) > 1:
             plain.pop()
-        return document(element("Stream", text=url, **_HOW, extraHeaders=",".join(plain)))
+        stream = element("Stream", text=url, **_HOW, extraHeaders=",".join(plain))
+        return document(stream, element("Hangup"))  # else the call may outlive its stream
 
     def forward(self, to: str) -> vendor.Document:
         return document(element("Dial", element("Number", text=to)))

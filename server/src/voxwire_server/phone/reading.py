@@ -31,9 +31,10 @@ _MAX_NAME_CHARS: Final = 256
 _MAX_FIELDS: Final = 200
 _MAX_PARAMETERS: Final = 16
 _MAX_VALUE_CHARS: Final = 1024
-_MAX_AUDIO_BYTES: Final = 960_000
-"""30 s of 16-bit samples at 16 kHz: the longest piece that any vendor documents."""
-_DIGITS: Final = re.compile(r"[0-9*#A-Da-d]{1,64}")
+_MAX_AUDIO_BYTES: Final = 96_000
+"""3 s of 16-bit samples at 16 kHz; a message of more than 128 KiB has closed the socket before."""
+_DIGITS: Final = re.compile(r"[0-9*#]{1,64}")
+_BARE: Final = re.compile(r"[1-9][0-9]{6,14}")
 _NOBODY: Final = frozenset(
     {
         *("anonymous", "blocked", "private", "restricted", "unavailable", "unknown"),
@@ -158,8 +159,16 @@ def field_of(form: Mapping[str, str], name: str) -> str:
     return found
 
 
-def party_of(form: Mapping[str, str], name: str) -> str:
-    """A number or an address; empty = there is none, or it was withheld."""
+def party_of(form: Mapping[str, str], name: str, *, bare: bool = False) -> str:
+    """A number or an address; empty = there is none, or it was withheld.
+
+    Args:
+        form: The fields.
+        name: Of the field.
+        bare: Whether its numbers lack their ``+``: who calls has one name, whoever brings him.
+    """
     found = form.get(name, "").strip()
     named = found.lstrip("+").lower() not in _NOBODY
+    if bare and named and _BARE.fullmatch(found):
+        found = f"+{found}"
     return found if named and len(found) <= _MAX_NAME_CHARS and found.isprintable() else ""

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,17 +21,23 @@ if TYPE_CHECKING:
     from jwt.types import Options
 
 __all__ = [
+    "PLIVO",
     "Known",
     "as_signed",
     "check_fresh",
+    "has_claims",
     "is_one_of",
     "is_signed",
     "payload_of",
     "plivo",
+    "plivo_nonce",
     "twilio",
 ]
 
 _PORTS: Final = {"https": 443, "wss": 443, "http": 80, "ws": 80}
+
+PLIVO: Final = "x-plivo-signature-v3"
+"""Header of Plivo's signatures: one, or several with commas."""
 
 Fields = Iterable[tuple[str, str]]
 
@@ -81,6 +87,14 @@ def plivo(token: str, url: str, fields: Fields, nonce: str) -> str:
     return base64.b64encode(digest).decode()
 
 
+def plivo_nonce(tokens: Iterable[str], url: str, headers: Mapping[str, str], fields: Fields) -> str:
+    """The nonce of a request that Plivo has signed with one of the tokens; empty = it has not."""
+    pairs, nonce = list(fields), headers.get(f"{PLIVO}-nonce", "")
+    given = map(str.strip, headers.get(PLIVO, "").split(","))
+    good = [plivo(token, each, pairs, nonce) for token in tokens for each in as_signed(url)]
+    return nonce if is_one_of(given, good) else ""
+
+
 class Known:
     """Who is known by a password or an address.
 
@@ -89,29 +103,42 @@ class Known:
 
     Raises:
         ValueError: There are none, or one is none of these.
+
+    Attributes:
+        passwords: Those of them that are ``user:password``.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
-        self._basic: list[str] = []
+        self.passwords: list[str] = []
         self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
         for entry in entries:
             try:
-                self._networks.append(ipaddress.ip_network(entry))
+                network = ipaddress.ip_network(entry, strict=False)
             except ValueError:
                 if not all(entry.partition(":")):
                     raise ValueError("neither user:password nor an address") from None
-                self._basic.append(f"Basic {base64.b64encode(entry.encode()).decode()}")
-        if not (self._basic or self._networks):
+                self.passwords.append(entry)
+                continue
+            if ipaddress.ip_interface(entry).ip != network.network_address:
+                raise ValueError(f"that network is {network}")
+            self._networks.append(network)
+        if not (self.passwords or self._networks):
             raise ValueError("neither user:password nor an address")
+
+    def has_password(self, authorization: str) -> bool:
+        """Whether the header of a request has one of the passwords."""
+        coded = [base64.b64encode(each.encode()).decode() for each in self.passwords]
+        return is_one_of([authorization], [f"Basic {each}" for each in coded])
 
     def has(self, authorization: str, address: str) -> bool:
         """Whether somebody is known, by the header of a request or by where it comes from."""
-        if is_one_of([authorization], self._basic):
+        if self.has_password(authorization):
             return True
         try:
             found = ipaddress.ip_address(address)
         except ValueError:
             return False
+        found = getattr(found, "ipv4_mapped", None) or found
         return any(found in network for network in self._networks)
 
 
@@ -146,11 +173,7 @@ def payload_of(
     Raises:
         ForgedError: It is not signed, not fresh, or not what was signed.
     """
-    scheme, _, token = webhook.headers.get("authorization", "").partition(" ")
-    claims = _claims_of(token.strip(), secrets) if scheme.lower() == "bearer" else {}
-    if not isinstance(claims.get("iat"), int | float):
-        raise ForgedError("no JWT of ours")
-    check_fresh(claims["iat"], now_s)
+    claims, token = _claims_in(webhook.headers, secrets, now_s)
     said: object = dict(parse_qsl(urlsplit(webhook.url).query, keep_blank_values=True))
     as_it_came: list[bytes] = []
     if webhook.method != "GET":
@@ -159,15 +182,38 @@ def payload_of(
     hashes = [hashlib.sha256(each).hexdigest() for each in (compact, *as_it_came)]
     if claims.get("payload_hash") not in hashes or not isinstance(said, dict):
         raise ForgedError("what was signed is not what came")
-    once = claims.get("jti") or token.strip().rpartition(".")[0]  # a signature can be written twice
+    once = claims.get("jti") or token.rpartition(".")[0]  # a signature can be written twice
     return cast("dict[str, Any]", said), str(once).encode(errors="replace")
 
 
+def has_claims(headers: Mapping[str, str], secrets: Iterable[str], now_s: float) -> bool:
+    """Whether a request has a JWT that one of the secrets has signed, not long ago."""
+    try:
+        _claims_in(headers, secrets, now_s)
+    except ForgedError:
+        return False
+    return True
+
+
+def _claims_in(
+    headers: Mapping[str, str], secrets: Iterable[str], now_s: float
+) -> tuple[dict[str, Any], str]:
+    """What the JWT of a request claims (HS256 alone), and the JWT.
+
+    Raises:
+        ForgedError: There is none, none of ours, or it is too old.
+    """
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    claims = _claims_of(token.strip(), secrets) if scheme.lower() == "bearer" else {}
+    if not isinstance(claims.get("iat"), int | float):
+        raise ForgedError("no JWT of ours")
+    check_fresh(claims["iat"], now_s)
+    return claims, token.strip()
+
+
 def _claims_of(token: str, secrets: Iterable[str]) -> dict[str, Any]:
-    lenient: Options = {
-        "verify_iat": False,
-        "verify_aud": False,
-    }  # its age is looked at by check_fresh
+    # its age is looked at by check_fresh
+    lenient: Options = {"verify_iat": False, "verify_aud": False}
     for secret in secrets:
         try:
             return jwt.decode(token, secret, algorithms=["HS256"], options=lenient)

@@ -20,7 +20,7 @@ class EventDialect:
     encoding: Encoding = MULAW
     hears: Encoding = MULAW
     block_ms, unit_bytes = 20, 1
-    marks = echoes = True
+    echoes = True
     stream_name: ClassVar[str] = "streamSid"
     """What messages name the stream by."""
     played: ClassVar[str] = "mark"

@@ -66,5 +66,10 @@ class Telnyx(WebhookVendor):
             raise vendor.ForgedError("not signed with a key of VOXWIRE_PHONE_TELNYX_KEY")
         return self.call_of(dict(reading.form_of(webhook.body)), signed, is_dated=True)
 
+    def attested(self, form: Mapping[str, str]) -> str:
+        found = form.get("ShakenStirAttestation", "")
+        is_verified = form.get("ShakenStirValidated", "").lower() == "true"
+        return found if is_verified and found in {"A", "B", "C"} else ""
+
     def answer(self, url: str, ringing: vendor.Ringing, sent: Mapping[str, str]) -> vendor.Document:
         return stream(url, sent, **_HOW)

@@ -71,7 +71,7 @@ class Tickets:
             outgoing: Whether the call began here.
         """
         parties = ringing.caller[:_MAX_PARTY_CHARS], ringing.called[:_MAX_PARTY_CHARS]
-        said = "\n".join((ringing.call_id, *parties, "1" * outgoing, bot))
+        said = "\n".join((ringing.call_id, *parties, ringing.attestation, "1" * outgoing, bot))
         head = self._new_id(_ID_BYTES) + (int(now_s) + TICKET_S).to_bytes(4, "big")
         body = head + said.encode()
         mac = _mac(self._keys[0], vendor, body)
@@ -101,10 +101,11 @@ class Tickets:
         until_s = int.from_bytes(body[_ID_BYTES:_HEAD_BYTES], "big")
         if now_s > until_s:
             raise ForgedError(f"a ticket is good for {TICKET_S} s")
-        for_call, caller, called, outgoing, bot = body[_HEAD_BYTES:].decode().split("\n", 4)
+        for_call, *parties, outgoing, bot = body[_HEAD_BYTES:].decode().split("\n", 5)
         if for_call != call_id:
             raise ForgedError("a ticket of another call")
-        ringing = Ringing(call_id=call_id, caller=caller, called=called)
+        caller, called, attestation = parties
+        ringing = Ringing(call_id=call_id, caller=caller, called=called, attestation=attestation)
         return Admission(body[:_ID_BYTES].hex(), until_s, ringing, bot, bool(outgoing))
 
 

@@ -1,5 +1,6 @@
 """Twilio: TwiML and Media Streams (twilio.com/docs/voice/media-streams/websocket-messages)."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from voxwire_server.phone.webhooks import WebhookVendor
 __all__ = ["Twilio", "TwilioDialect"]
 
 _SIGNATURE = "x-twilio-signature"
+# twilio.com/docs/voice/trusted-calling-with-shakenstir
+_VERIFIED = re.compile("TN-Validation-Passed-([ABC])(?:-Diverted|-Passthrough)?")
 
 
 class TwilioDialect(EventDialect):
@@ -45,7 +48,11 @@ class Twilio(WebhookVendor):
             raise vendor.ForgedError("not signed with VOXWIRE_PHONE_TWILIO_TOKEN for this URL")
         return self.call_of(dict(fields), given.encode())
 
-    def may_open(self, url: str, headers: Mapping[str, str]) -> bool:
+    def attested(self, form: Mapping[str, str]) -> str:
+        found = _VERIFIED.fullmatch(form.get("StirVerstat", ""))
+        return found[1] if found else ""
+
+    def may_open(self, url: str, headers: Mapping[str, str], now_s: float) -> bool:
         return self._is_signed(url, headers.get(_SIGNATURE, ""), ())
 
     def answer(self, url: str, ringing: vendor.Ringing, sent: Mapping[str, str]) -> vendor.Document:

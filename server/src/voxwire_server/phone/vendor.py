@@ -54,7 +54,7 @@ class Webhook(NamedTuple):
     Attributes:
         method: ``GET`` or ``POST``.
         url: As the vendor knows it, with its query.
-        headers: By their names in lower case; the last one counts.
+        headers: By their names in lower case.
         body: At most 32 KB.
         address: Where it comes from, behind our proxies.
     """
@@ -74,16 +74,22 @@ class Ringing:
         call_id: The vendor's name of the call.
         caller: Number or address; empty = it was withheld.
         called: Number or address.
+        attestation: ``A``, ``B`` or ``C``, where the vendor has verified what the caller's network
+            says of his number (SHAKEN); empty = it has not.
         proof: What is good once; empty = nothing of the request is.
         proof_s: How long it has to be remembered, seconds: what says when it was signed is no good
             any more before.
+        outgoing: Whether the vendor says that the call began here; most do not, and the webhook's
+            URL says so.
     """
 
     call_id: str
     caller: str = ""
     called: str = ""
+    attestation: str = ""
     proof: bytes = field(default=b"", repr=False)
     proof_s: int = DAY_S
+    outgoing: bool = False
 
 
 class Document(NamedTuple):
@@ -154,7 +160,6 @@ class Dialect(Protocol):
         block_ms: Length of a piece of the bot's voice, milliseconds.
         unit_bytes: What a piece has whole ones of; the last of a stretch is filled up with
             silence. 1 = pieces may be of any length, up to ``block_ms``.
-        marks: Whether it says when what stands before a mark was played.
         echoes: Whether a mark with nothing before it comes straight back.
     """
 
@@ -162,7 +167,6 @@ class Dialect(Protocol):
     hears: Encoding
     block_ms: int
     unit_bytes: int
-    marks: bool
     echoes: bool
 
     def decode(self, message: str | bytes) -> Said | None:
@@ -178,7 +182,7 @@ class Dialect(Protocol):
         ...
 
     def mark(self, name: str) -> str | bytes:
-        """Ask to be told when all that was sent so far is played; where :attr:`marks`."""
+        """Ask to be told when all that was sent so far is played."""
         ...
 
     def clear(self) -> str | bytes:
@@ -213,12 +217,13 @@ class Vendor(Protocol):
         """
         ...
 
-    def may_open(self, url: str, headers: Mapping[str, str]) -> bool:
+    def may_open(self, url: str, headers: Mapping[str, str], now_s: float) -> bool:
         """Whether the head of a WebSocket is the vendor's, as far as it signs that.
 
         Args:
             url: As the vendor was told it, with its query.
             headers: By their names in lower case.
+            now_s: Seconds since the epoch.
         """
         ...
 

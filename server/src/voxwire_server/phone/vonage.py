@@ -17,7 +17,7 @@ class VonageDialect:
     """One stream: binary messages of 16-bit samples at 16 kHz, and text for all else."""
 
     encoding = hears = L16_16000
-    block_ms, unit_bytes, marks, echoes = 20, 640, True, False
+    block_ms, unit_bytes, echoes = 20, 640, False
 
     def decode(self, message: str | bytes) -> vendor.Said | None:
         if isinstance(message, bytes):
@@ -53,7 +53,7 @@ class Vonage(WebhookVendor):
 
     name, speaks, body_type = "vonage", VonageDialect, vendor.JSON
     methods: tuple[str, ...] = ("GET", "POST")
-    fields = ("uuid", "from", "to")
+    fields, bare_numbers = ("uuid", "from", "to"), True
     own_query = frozenset({*fields, "conversation_uuid", "region_url", "endpoint_type"})
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -63,9 +63,13 @@ class Vonage(WebhookVendor):
         said, proof = signatures.payload_of(webhook, self._secrets, now_s)
         return self.call_of(reading.texts_of(said), proof, is_dated=True)
 
+    def may_open(self, url: str, headers: Mapping[str, str], now_s: float) -> bool:
+        return signatures.has_claims(headers, self._secrets, now_s)
+
     def answer(self, url: str, ringing: vendor.Ringing, sent: Mapping[str, str]) -> vendor.Document:
         headers = {**sent, _CALL: ringing.call_id}  # it names no call on the WebSocket itself
         socket = {"type": "websocket", "uri": url, "content-type": _FORMAT, "headers": headers}
+        socket["authorization"] = {"type": "vonage"}  # a JWT as its webhooks have, on the upgrade
         ncco = [{"action": "connect", "endpoint": [socket]}]
         return vendor.Document(vendor.JSON, json.dumps(ncco))
 

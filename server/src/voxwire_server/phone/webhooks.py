@@ -18,6 +18,8 @@ class WebhookVendor:
     own_query: frozenset[str] = frozenset()
     fields: ClassVar[tuple[str, str, str]] = ("CallSid", "From", "To")
     """What names the call, who calls, and who is called."""
+    bare_numbers: ClassVar[bool] = False
+    """Whether it writes numbers with their country (E.164) without their ``+``."""
     speaks: ClassVar[type[Dialect]]
     """How it writes on a WebSocket."""
 
@@ -35,14 +37,19 @@ class WebhookVendor:
         call_id, caller, called = self.fields
         return Ringing(
             call_id=reading.field_of(form, call_id),
-            caller=reading.party_of(form, caller),
-            called=reading.party_of(form, called),
+            caller=reading.party_of(form, caller, bare=self.bare_numbers),
+            called=reading.party_of(form, called, bare=self.bare_numbers),
+            attestation=self.attested(form),
             proof=proof,
             proof_s=2 * FRESH_S if is_dated else DAY_S,
         )
 
-    def may_open(self, url: str, headers: Mapping[str, str]) -> bool:
-        """Whoever comes: what is signed there no page says; the ticket says whose it is."""
+    def attested(self, form: Mapping[str, str]) -> str:
+        """Nothing: it does not say what it was told of the caller's number."""
+        return ""
+
+    def may_open(self, url: str, headers: Mapping[str, str], now_s: float) -> bool:
+        """Whoever comes: it signs nothing there; the ticket says whose it is."""
         return True
 
     def busy(self) -> Document:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.pipeline.pipeline import Pipeline
@@ -25,6 +25,7 @@ from voxwire_protocol.json_text import JsonTextError, load_json
 from voxwire_protocol.tools import OnInterruption
 from voxwire_server.outgoing import app_json, sendable
 from voxwire_server.pipeline.bot_tools import client_schema, server_schema
+from voxwire_server.pipeline.events import EventStream
 from voxwire_server.pipeline.idle_voice import IDLE_SECS
 from voxwire_server.pipeline.phone import Phone
 from voxwire_server.pipeline.transport import SessionInput, SessionTransport
@@ -35,6 +36,7 @@ __all__ = ["Bot", "BotSession", "ToolReport", "run_bot"]
 
 
 _MAX_STATE_BYTES: Final = 16_384
+EventT = TypeVar("EventT")
 
 
 class ToolReport:
@@ -302,6 +304,7 @@ class BotSession:
         try:
             await runner.run()
         finally:
+            self.transport.events.close()
             for left in tasks.current_tasks():  # of one that was cancelled as it ended
                 left.cancel()
         if failures:
@@ -317,6 +320,22 @@ class BotSession:
     async def end(self) -> None:
         """End the session when everything said so far is heard."""
         await self.transport.end()
+
+    def events(self, *types: type[EventT]) -> EventStream[EventT]:
+        """What happens from now on: ``async for word in session.events(BotWord)``.
+
+        The events of ``voxwire_protocol.events`` as a client has them, whatever the client is, a
+        telephone too: what the user said, what the bot says, calls of tools, errors. A ``BotWord``
+        comes when the user hears it, as far as the server knows; of one that was cut before,
+        nothing does. A ``StateChanged`` comes when it is known; its ``media_ms`` says when it is.
+
+        Args:
+            types: Classes of events; none = all of them.
+
+        Returns:
+            An async iterator, for one task, that ends with the bot's pipeline.
+        """
+        return self.transport.events.stream(types)
 
     def send(self, kind: str, data: Any) -> None:
         """Send a message of the application to the client (``AppMessage``).
@@ -384,6 +403,7 @@ async def run_bot(bot: Bot, session: BotSession) -> None:
     finally:
         if not running.done():
             await _leave(running, session.transport)
+        session.transport.events.close()
     await running
 
 

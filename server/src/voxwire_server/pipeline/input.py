@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Final
 
 from pipecat.frames.frames import (
@@ -20,6 +21,7 @@ from pipecat.transports.base_transport import TransportParams
 from voxwire_protocol import wire
 from voxwire_server.capture.resampled import Resampled
 from voxwire_server.pipeline.drops import Drops
+from voxwire_server.pipeline.following import Following, UserAudio
 from voxwire_server.pipeline.output_frames import SourcedInterruption
 from voxwire_server.pipeline.voice_format import VoiceFormat
 from voxwire_server.pipeline.voice_source import VoiceSource
@@ -36,13 +38,6 @@ recognises speech has let go of the beginning."""
 
 _SOURCE: ContextVar["wire.InterruptionSource | None"] = ContextVar("source", default=None)
 """In whose name this task interrupts just now."""
-
-
-class _UserAudio(InputAudioRawFrame):
-    """The user's voice; Pipecat formats every frame that is pushed for its trace log."""
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class SessionInput(BaseInputTransport):
@@ -80,6 +75,7 @@ class SessionInput(BaseInputTransport):
         self._started = started
         self._blocks: deque[bytes] = deque(maxlen=_MAX_QUEUED_BLOCKS)
         self._wake = asyncio.Event()
+        self._following = Following()
         self._feeder: asyncio.Task[None] | None = None
         self._rate = wires.audio_in_sample_rate
         self._resampled: Resampled | None = None
@@ -185,6 +181,7 @@ class SessionInput(BaseInputTransport):
                     await self._push_block(pcm)
                 except Exception as error:
                     self._drops.tell("a block of the user's voice", error)
+                await self._following.follows()
                 if len(self._blocks) > _BURST_BLOCKS:
                     await asyncio.sleep(len(pcm) / 2 / self._rate / _BURST_FACTOR)
 
@@ -194,4 +191,7 @@ class SessionInput(BaseInputTransport):
         if self._params.audio_in_filter:
             pcm = await self._params.audio_in_filter.filter(pcm)
         if pcm and self._params.audio_in_passthrough:
-            await self.push_frame(_UserAudio(pcm, self._sample_rate, 1))
+            frame = UserAudio(pcm, self._sample_rate, 1)
+            place_ms = self._following.pushed(len(pcm) * 500 / self._sample_rate)
+            frame.passed = partial(self._following.passed, place_ms)
+            await self.push_frame(frame)

@@ -39,6 +39,7 @@ from voxwire_server.pipeline.alarm import Alarm
 from voxwire_server.pipeline.contexts import is_live
 from voxwire_server.pipeline.cutting import Cutting
 from voxwire_server.pipeline.drops import Drops
+from voxwire_server.pipeline.following import UserAudio
 from voxwire_server.pipeline.output_frames import (
     BotStarts,
     CutTurn,
@@ -218,6 +219,8 @@ class SessionOutput(BaseOutputTransport):
         elif isinstance(frame, OutputTransportMessageUrgentFrame):
             self._tell(frame.message)
         elif isinstance(frame, SystemFrame):
+            if isinstance(frame, UserAudio):
+                frame.passed()
             await self.push_frame(frame, _DOWN)
         elif (self._cutting and frame.interruptible) or (
             isinstance(frame, TextFrame | AllSaid | TTSStoppedFrame) and self._model.take(frame)

@@ -37,13 +37,26 @@ class Phone:
 
     @property
     def caller(self) -> str:
-        """Number or address of who calls; empty = it was withheld."""
+        """Number or address of who calls; empty = it was withheld. It is a claim: numbers are
+        forged.
+        """
         return self._call.caller
 
     @property
     def called(self) -> str:
         """Number or address that was called."""
         return self._call.called
+
+    @property
+    def attestation(self) -> str | None:
+        """What the caller's network says of his number, where the vendor has verified it (SHAKEN).
+
+        ``A``: it knows him, and the number is his to use; ``B``: it knows him alone; ``C``: it only
+        knows where the call came in. None = nothing is known, as of most calls from outside the
+        United States and Canada, of all calls of Plivo, Exotel and Vonage, and where the vendor
+        could not verify it.
+        """
+        return self._call.attestation
 
     @property
     def parameters(self) -> Mapping[str, str]:

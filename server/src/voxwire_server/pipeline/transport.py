@@ -19,6 +19,7 @@ from voxwire_protocol import wire
 from voxwire_server.pipeline.alarm import Alarm
 from voxwire_server.pipeline.bot_rtvi import BotRtvi
 from voxwire_server.pipeline.drops import Drops
+from voxwire_server.pipeline.events import SessionEvents
 from voxwire_server.pipeline.idle_voice import wait_for_voice
 from voxwire_server.pipeline.input import SessionInput
 from voxwire_server.pipeline.kept_context import aggregators_of, take_over
@@ -63,6 +64,8 @@ class SessionTransport(BaseTransport):
             mark=wires.mark,
         )
         self._began = Alarm()
+        self.events = SessionEvents(wires)
+        """What happens, for the bot."""
         self.client: Any = wires.facts.client
         """What ``on_client_connected`` is given."""
         self.rtvi = BotRtvi(wires, hear=self._app_message)
@@ -191,6 +194,7 @@ class SessionTransport(BaseTransport):
             self._input.ending = True
             await self._call_event_handler("on_client_disconnected", self.client)
             await self._input.pipeline_worker.cancel(reason="session ended")
+            self.events.close()
 
     def begins(self) -> None:
         """The pipeline begins to start."""

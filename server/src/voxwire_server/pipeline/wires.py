@@ -41,6 +41,7 @@ class Wires:
         attached: Whether anything carries the client's messages now.
         may_answer: Whether the client may be told of one more thing that went wrong.
         audio_lost: Told how much of the user's audio was dropped, ms.
+        tell: Has somebody told, too, what the client is told from now on.
         keep: Takes what the bot wants to have kept, JSON.
         changed: Told when there is more of the conversation to keep than the client is told of.
         started: The pipeline has started; from here on the session drives it. Once.
@@ -67,5 +68,6 @@ class Wires:
     started: Callable[[Pipeline], None]
     kept: KeptConversation | None = None
     mark: str = ""
+    tell: Callable[[Callable[[wire.Envelope], object]], object] = bool
     keep: Callable[[str], object] = bool
     changed: Callable[[], object] = bool

@@ -68,16 +68,17 @@ class Flushes:
             self._unsaid = cut, utterance_id  # said on the next path, before any audio
         else:
             gap = self._in_gap()
-            answer = self._expect(cut) if not gap and self._answers() else None
-            from_ms = path.void(cut)
+            answer = self._expect(cut)
+            from_ms = path.void(cut)  # which may answer at once
             self._say(cut, path.path_id, utterance_id)
-            if gap:
-                result = playout.heard.certain_ms(clock.now_ms()), before[1]
-            elif answer is not None:
+            if not gap and (answer.done() or self._answers()):
                 result = await self._report(cut, answer)
+            elif gap:
+                result = playout.heard.certain_ms(clock.now_ms()), before[1]
             elif not playout.heard.reports:
                 sent_ms = playout.heard.sent_ms
                 result = sent_ms if from_ms is None else min(from_ms, sent_ms), before[1]
+            self._waiting.pop(cut.flush_id, None)
         playout.finish_flush(cut, clock.now_ms())
         return result
 

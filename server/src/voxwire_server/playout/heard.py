@@ -33,6 +33,9 @@ STOOD_STILL_MS: Final = 200
 
 _LOOK_AGAIN_MS: Final = 100.0
 
+_ROUNDING_MS: Final = 1.0
+"""What of the end a path may leave out that counts in samples of its own."""
+
 
 class HeardPosition:
     """The listener's position on the media clock, as well as it is known.
@@ -162,8 +165,11 @@ class HeardPosition:
     ) -> None:
         """The client reports its position; what cannot be true is clamped and counted.
 
-        One that is ``suspended`` is believed to stand there until it reports otherwise.
+        One that is ``suspended`` is believed to stand there until it reports otherwise. One that
+        has played all has heard all, though a path at another sample rate ends a little earlier.
         """
+        if not playing and not suspended and 0 < self._sent_ms - media_ms < _ROUNDING_MS:
+            media_ms = self._sent_ms
         position = min(max(media_ms, self._base_ms), self._sent_ms)
         if position != media_ms:
             self.clamped += 1

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from dataclasses import replace
-from itertools import count
 from typing import Any, Final
 
 from voxwire_protocol import wire
@@ -13,6 +12,7 @@ from voxwire_server.control.link import ControlLink
 from voxwire_server.control.numbered import NumberedChannel
 from voxwire_server.gate import Refusal, address_of, headers_of
 from voxwire_server.lifecycle import Event
+from voxwire_server.routes.carrying import carry, read
 from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.hello import RefusedError, facts_of, read_hello, ticket_of
 from voxwire_server.routes.peers import Carrier, Errand, PeerBusyError
@@ -26,11 +26,9 @@ __all__ = ["ControlRoute"]
 
 _log = logging.getLogger("voxwire.control")
 
-_MESSAGES_A_TURN: Final = 64
 _NO_SUBPROTOCOL: Final = Refusal(
     400, "VERSION", f"a client must ask for the WebSocket subprotocol {wire.SUBPROTOCOL}"
 )
-_CLOSE_SECS: Final = 2.0
 _ELSEWHERE: Final = "another process of this service has the session"
 _ELSEWHERE_MS: Final = 1000
 _BUSY_THERE: Final = Refused(
@@ -203,7 +201,7 @@ class ControlRoute:
                     await _turn_away(send, _OVERFULL)
             case Here(session):
                 socket.admitted()
-                await self._serve(session, link, waiting.receive)
+                await _serve(session, link, waiting.receive)
             case At(replica):
                 socket.admitted()
                 if carried or self._carrier is None or not replica.peer_url:
@@ -231,51 +229,24 @@ class ControlRoute:
             raise RefusedError(wire.ErrorCode.ERROR_CODE_TIMEOUT, reason) from None
         return None if event["type"] == "websocket.disconnect" else event.get("bytes") or b""
 
-    async def _serve(self, session: Session, link: ControlLink, receive: Receive) -> None:
-        """Carry the session until the socket is gone, or another one has taken it over."""
-        loop = asyncio.get_running_loop()
-        tasks = {
-            loop.create_task(link.write()),
-            loop.create_task(self._read(session, link, receive)),
-            loop.create_task(_closed(link)),
-        }
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            _numbered(session).lost(link)
-            for task in tasks:
-                task.cancel()
-            for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(outcome, Exception) and not isinstance(outcome, OSError):
-                    _log.warning("socket failed", exc_info=outcome, extra={"session": session.id})
-            link.release()
 
-    @staticmethod
-    async def _read(session: Session, link: ControlLink, receive: Receive) -> None:
-        channel = _numbered(session)
-        # what a socket has at hand comes without a turn of the loop: a flood would stop the others
-        for number in count(1):
-            event = await receive()
-            if event["type"] == "websocket.disconnect":
-                return
-            data = event.get("bytes")
-            wait_ms = channel.receive(data if data is not None else b"", link)
-            if wait_ms:
-                await asyncio.sleep(wait_ms / 1000)
-            elif number % _MESSAGES_A_TURN == 0:
-                await asyncio.sleep(0)
+async def _serve(session: Session, link: ControlLink, receive: Receive) -> None:
+    """Carry the session until the socket is gone, or another one has taken it over."""
+    channel = _numbered(session)
+
+    def take(data: str | bytes) -> float:
+        return channel.receive(data if isinstance(data, bytes) else b"", link)
+
+    def gone(_: int) -> None:
+        channel.lost(link)
+
+    await carry(session.id, link, read(receive, take), gone)
 
 
 def _numbered(session: Session) -> NumberedChannel:
     if session.numbered is None:
         raise RuntimeError("the session has another kind of client")
     return session.numbered
-
-
-async def _closed(link: ControlLink) -> None:
-    """Return when the other side had its time to take a close and did not."""
-    await link.closing.wait()
-    await asyncio.sleep(_CLOSE_SECS)
 
 
 async def _turn_away(send: Send, refused: Refused) -> None:

@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from voxwire_protocol import wire
 from voxwire_protocol.errors import VoxwireError
 from voxwire_server.authenticator import Identity
+from voxwire_server.control.intake import Rate, TokenBucket
 from voxwire_server.gate import Refusal, address_of, headers_of
 from voxwire_server.phone.exchange import OUTGOING, TRANSFER, Exchange
 from voxwire_server.phone.tickets import Admission, Tickets
@@ -36,8 +37,9 @@ from voxwire_server.phone.vendor import (
 from voxwire_server.ports import PhoneCall, SessionFacts
 from voxwire_server.proxies import PublicUrl
 from voxwire_server.routes.bodies import NO_STORE, RefusedRequestError, read_body
+from voxwire_server.routes.carrying import data_of
 from voxwire_server.routes.entrance import Entrance, Receive, Send
-from voxwire_server.routes.phone_call import PhoneArrival, data_of, serve
+from voxwire_server.routes.phone_call import PhoneArrival, serve
 from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.session.directory import Directory
 from voxwire_server.session.start_rates import StartRateError, StartRates
@@ -54,9 +56,11 @@ _MAX_FIRST: Final = 8
 _MAX_FIELDS: Final = 16
 _MAX_PARAMETERS: Final = 8
 _MAX_PARAMETER_CHARS: Final = 128
-_MARKED: Final = frozenset({wire.Feature.FEATURE_WORDS, wire.Feature.FEATURE_PLAYOUT_REPORTS})
-_UNMARKED: Final = frozenset({wire.Feature.FEATURE_WORDS})
+_FEATURES: Final = frozenset({wire.Feature.FEATURE_WORDS, wire.Feature.FEATURE_PLAYOUT_REPORTS})
 _FORBIDDEN: Final = Refusal(403, "FORBIDDEN", "this is for the vendor of a telephone number")
+_NOT_NOW: Final = Refused(wire.ErrorCode.ERROR_CODE_CAPACITY, "the server cannot tell just now")
+_LOG_RATE: Final = Rate(1, 20)
+"""Strangers in the log: a second, and at once."""
 _NOBODY: Final = Refused(wire.ErrorCode.ERROR_CODE_FORBIDDEN, _FORBIDDEN.reason)
 
 
@@ -100,6 +104,7 @@ class PhoneDoor:
         self._start_timeout_ms = start_timeout_ms
         self._dead_after_ms = dead_after_ms
         self._now_s = now_s
+        self._lines = TokenBucket(_LOG_RATE)
 
     def routes(self) -> list[BaseRoute]:
         """The routes."""
@@ -118,21 +123,28 @@ class PhoneDoor:
             try:
                 return await self._answer(vendor, request)
             except ForgedError as error:
-                return self._forged(vendor, request, error).response()
+                code = self._stranger(vendor, request.scope, error)
+                status = 429 if code != _NOBODY.code else _FORBIDDEN.status
+                return RefusedRequestError(status, code, _NOBODY.reason).response()
+            except StoreUnreachableError:
+                _log.error("nobody can say whether a webhook came before", extra=_of(vendor))
+                return _response(vendor.busy())
             except RefusedRequestError as error:
                 return error.response()
 
         return webhook
 
-    def _forged(self, vendor: Vendor, request: Request, error: ForgedError) -> RefusedRequestError:
-        _log.warning("no webhook of %s: %s", vendor.name, error)
-        code, status = _NOBODY.code, _FORBIDDEN.status
+    def _stranger(self, vendor: Vendor, scope: Any, error: Exception) -> wire.ErrorCode:
+        """Count somebody who is not the vendor; with what he is refused."""
+        code = _NOBODY.code
         try:
-            self._starts.turned_away(address_of(request.scope))
+            self._starts.turned_away(address_of(scope))
         except StartRateError:
-            code, status = wire.ErrorCode.ERROR_CODE_RATE_LIMITED, 429
+            code = wire.ErrorCode.ERROR_CODE_RATE_LIMITED
+        if self._lines.take(time.monotonic() * 1000):
+            _log.warning("not from the vendor", extra={"why": str(error), **_of(vendor)})
         self._directory.doorkeeper.turned_away(code)
-        return RefusedRequestError(status, code, _NOBODY.reason)
+        return code
 
     async def _answer(self, vendor: Vendor, request: Request) -> Response:
         now_s = self._now_s()
@@ -144,13 +156,13 @@ class PhoneDoor:
         query = dict(request.query_params)
         forward = self._forward(vendor, query.pop(TRANSFER, ""))
         if forward is not None:
-            return Response(forward.text, media_type=forward.media_type, headers=NO_STORE)
-        outgoing = bool(query.pop(OUTGOING, ""))
+            return _response(forward)
+        outgoing = bool(query.pop(OUTGOING, "")) or ringing.outgoing
         admission = Admission("", 0, ringing, query.pop("bot", ""), outgoing)
         ticket = self._ticket_of(vendor, admission, request.scope)
         refused = self._directory.doorkeeper.refusal_of(ticket)
         if refused is not None:
-            _log.warning("a call is turned away: %s", refused.reason)
+            _log.warning("a call is turned away", extra={"why": refused.reason, **_of(vendor)})
             document = vendor.busy()
         else:
             text = self._tickets.make(
@@ -158,7 +170,7 @@ class PhoneDoor:
             )
             url = f"{self._public.websocket}/phone/{vendor.name}/media"
             document = vendor.answer(url, ringing, {TICKET: text, **_parameters(vendor, query)})
-        return Response(document.text, media_type=document.media_type, headers=NO_STORE)
+        return _response(document)
 
     def _forward(self, vendor: Vendor, to: str) -> Document | None:
         """What puts a call through, where the vendor asks to whom.
@@ -205,12 +217,9 @@ class PhoneDoor:
 
         Raises:
             ForgedError: It has.
+            StoreUnreachableError: Nobody can say.
         """
-        try:
-            first = await self._directory.once(f"phone/{what}", until_s)
-        except StoreUnreachableError:
-            raise ForgedError("whether it came before cannot be known just now") from None
-        if not first:
+        if not await self._directory.once.first(f"phone/{what}", until_s):
             raise ForgedError("it has come before")
 
     # the WebSocket
@@ -220,7 +229,7 @@ class PhoneDoor:
     ) -> None:
         """Serve one WebSocket."""
         url = self._url(self._public.websocket, f"/phone/{vendor.name}/media", scope)
-        signed = vendor.may_open(url, headers_of(scope))
+        signed = vendor.may_open(url, headers_of(scope), self._now_s())
         refusal = None if signed else _FORBIDDEN
         async with self._entrance.let_in(scope, receive, send, refusal) as socket:
             if socket is not None:
@@ -248,12 +257,16 @@ class PhoneDoor:
             await self._turn_away(send, Refused(wire.ErrorCode.ERROR_CODE_TIMEOUT, reason))
             return
         except (ForgedError, WireError) as error:
-            _log.warning("no call of %s: %s", vendor.name, error)
-            await self._turn_away(send, _NOBODY)
+            code = self._stranger(vendor, scope, error)
+            await self._turn_away(send, Refused(code, _NOBODY.reason), counted=True)
+            return
+        except StoreUnreachableError:
+            _log.error("nobody can say whether a ticket came before", extra=_of(vendor))
+            await self._turn_away(send, _NOT_NOW)
             return
         call = PhoneArrival(send, socket, dialect, dead_after_ms=self._dead_after_ms)
         transfer = partial(self._exchange.transfer, vendor.name, started.call_id)
-        facts = _facts(vendor, dialect, admission, started, transfer)
+        facts = _facts(vendor, admission, started, transfer)
         ticket = self._ticket_of(vendor, admission, scope)
         answer = await self._directory.attach(ticket, facts, call)
         if isinstance(answer, Here):
@@ -267,6 +280,7 @@ class PhoneDoor:
 
         Raises:
             ForgedError: It lets nothing in.
+            StoreUnreachableError: Nobody can say whether it came before.
         """
         given = started.parameters.get(TICKET) or _query_of(scope).get(TICKET, "")
         now_s = self._now_s()
@@ -310,7 +324,6 @@ async def _started(dialect: Dialect, receive: Receive) -> Started | None:
 
 def _facts(
     vendor: Vendor,
-    dialect: Dialect,
     admission: Admission,
     started: Started,
     transfer: Callable[[str], Awaitable[None]],
@@ -322,11 +335,20 @@ def _facts(
         call_id=ringing.call_id,
         caller=ringing.caller,
         called=ringing.called,
+        attestation=ringing.attestation or None,
         parameters=sent,
         outgoing=admission.outgoing,
         transfer=transfer,
     )
-    return SessionFacts(features=_MARKED if dialect.marks else _UNMARKED, phone=call)
+    return SessionFacts(features=_FEATURES, phone=call)
+
+
+def _of(vendor: Vendor) -> dict[str, str]:
+    return {"vendor": vendor.name}
+
+
+def _response(document: Document) -> Response:
+    return Response(document.text, media_type=document.media_type, headers=NO_STORE)
 
 
 def _query_of(scope: Any) -> dict[str, str]:

@@ -1,9 +1,7 @@
 """A telephone call: what arrives at the front door with a vendor's WebSocket, and carries it."""
 
-import asyncio
 import logging
-from itertools import count
-from typing import Any, Final
+from typing import Final
 
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
@@ -12,22 +10,20 @@ from voxwire_server.control.none import NoChannel
 from voxwire_server.lifecycle import Event
 from voxwire_server.media.phone import PhonePath
 from voxwire_server.phone.order import Order
-from voxwire_server.phone.vendor import Audio, Dialect, Keys, Mark, Stopped, WireError
+from voxwire_server.phone.vendor import Audio, Dialect, Keys, Mark, Said, Stopped, WireError
 from voxwire_server.ports import ControlChannel
+from voxwire_server.routes.carrying import LOST, carry, read
 from voxwire_server.routes.entrance import Receive, Send
 from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.session.session import Session
 
-__all__ = ["PhoneArrival", "data_of", "serve"]
+__all__ = ["PhoneArrival", "serve"]
 
 _log = logging.getLogger("voxwire.phone")
 
 _PATH_ID: Final = 1
 _LOOK_MS: Final = 1000
 """How often the vendor is looked after: is anything coming, and how far is it?"""
-_MESSAGES_A_TURN: Final = 64
-_CLOSE_SECS: Final = 2.0
-_LOST: Final = 1006
 _ENDED: Final = (1000, 1001, 1005)
 """Codes that a vendor closes with when a call is over (RFC 6455 §7.4.1); not all say so before."""
 _SILENT: Final = 4000 + wire.ErrorCode.ERROR_CODE_TIMEOUT
@@ -44,14 +40,12 @@ class PhoneArrival:
 
     Attributes:
         link: What writes to the vendor.
-        bad: Messages that were none of the vendor's, and were left out.
     """
 
     def __init__(
         self, send: Send, socket: SocketControl, dialect: Dialect, *, dead_after_ms: int
     ) -> None:
         self.link = ControlLink(send, abort=socket.abort)
-        self.bad = 0
         self._ping = socket.ping
         self._dialect = dialect
         self._dead_after_ms = dead_after_ms
@@ -93,19 +87,26 @@ class PhoneArrival:
 
     # the vendor's messages
 
-    def receive(self, message: str | bytes) -> None:
-        """Take one message. Never raises: one that is none of the vendor's is left out."""
+    def receive(self, message: str | bytes) -> float:
+        """Take one message. Never raises: one that is none of the vendor's is left out.
+
+        Returns:
+            How long to wait before the next one is read, milliseconds.
+        """
         session, path = self._session, self._path
         if session is None or path is None:
-            return
+            return 0.0
         self._alive_at_ms = session.now_ms()
+        intake = session.intake
         try:
-            said = self._dialect.decode(message)
+            self._take(self._dialect.decode(message), session, path)
         except WireError as error:
-            self.bad += 1
-            if self.bad == 1:
+            intake.dropped.bad += 1
+            if intake.dropped.bad == 1:
                 _log.warning("a message is left out: %s", error, extra={"session": session.id})
-            return
+        return intake.hold_back(len(message), self._alive_at_ms, reliable=False)
+
+    def _take(self, said: Said | None, session: Session, path: PhonePath) -> None:
         match said:
             case Audio(data, number):
                 for piece in self._order.take(data, number):
@@ -119,7 +120,7 @@ class PhoneArrival:
             case _:
                 path.alive()
 
-    def gone(self, code: int = _LOST) -> None:
+    def gone(self, code: int = LOST) -> None:
         """The socket is gone: the vendor has closed it as a call ends, or was lost."""
         session = self._session
         if session is None or session.over:
@@ -155,45 +156,4 @@ class PhoneArrival:
 
 async def serve(session: Session, call: PhoneArrival, receive: Receive) -> None:
     """Carry the session until the socket is gone."""
-    loop, link = asyncio.get_running_loop(), call.link
-    reading = loop.create_task(_read(call, receive))
-    tasks: set[asyncio.Task[Any]] = {
-        loop.create_task(link.write()),
-        reading,
-        loop.create_task(_closed(link)),
-    }
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        read = reading.done() and not reading.cancelled() and reading.exception() is None
-        call.gone(reading.result() if read else _LOST)
-        for task in tasks:
-            task.cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, Exception) and not isinstance(outcome, OSError):
-                _log.warning("socket failed", exc_info=outcome, extra={"session": session.id})
-        link.release()
-
-
-async def _read(call: PhoneArrival, receive: Receive) -> int:
-    """Read until the socket is gone; the code that the vendor closed it with."""
-    for number in count(1):
-        event = await receive()
-        if event["type"] == "websocket.disconnect":
-            return int(event.get("code") or _LOST)
-        call.receive(data_of(event))
-        if number % _MESSAGES_A_TURN == 0:
-            await asyncio.sleep(0)
-    return _LOST
-
-
-async def _closed(link: ControlLink) -> None:
-    """Return when the vendor had its time to take a close and did not."""
-    await link.closing.wait()
-    await asyncio.sleep(_CLOSE_SECS)
-
-
-def data_of(event: dict[str, Any]) -> str | bytes:
-    """What an ASGI event brings."""
-    text = event.get("text")
-    return text if text is not None else event.get("bytes") or b""
+    await carry(session.id, call.link, read(receive, call.receive), call.gone)

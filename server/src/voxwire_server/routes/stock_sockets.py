@@ -11,14 +11,13 @@ import base64
 import logging
 import time
 from dataclasses import replace
-from itertools import count
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 from voxwire_protocol import rtvi, wire
-from voxwire_server.control.link import ControlLink
 from voxwire_server.gate import address_of, headers_of
 from voxwire_server.ports import SessionFacts
+from voxwire_server.routes.carrying import carry, data_of, read
 from voxwire_server.routes.entrance import Entrance, Receive, Send
 from voxwire_server.routes.sockets import SocketControl
 from voxwire_server.routes.stock_peer import StockSocket, client_of, message_to, wants_silence
@@ -38,8 +37,6 @@ STOCK_PATHS: Final = ("/ws-client", "/ws-client/{token}", "/ws", "/ws/{token}")
 
 _MAX_FIRST_BYTES: Final = 16_384
 _MAX_FIELDS: Final = 16
-_MESSAGES_A_TURN: Final = 64
-_CLOSE_SECS: Final = 2.0
 _LEFT: Final = (1000, 1001)
 _FEATURES: Final = frozenset({wire.Feature.FEATURE_WORDS, wire.Feature.FEATURE_WEBSOCKET_AUDIO})
 _WITH_TOOLS: Final = _FEATURES | {wire.Feature.FEATURE_CLIENT_TOOLS}
@@ -157,7 +154,7 @@ class StockSocketRoute:
             return Refused(wire.ErrorCode.ERROR_CODE_TIMEOUT, reason)
         if event["type"] == "websocket.disconnect":
             return None
-        data = _data_of(event)
+        data = data_of(event)
         if len(data) > _MAX_FIRST_BYTES:
             reason = f"the first message has at most {_MAX_FIRST_BYTES} bytes"
             return Refused(wire.ErrorCode.ERROR_CODE_TOO_LARGE, reason)
@@ -168,46 +165,16 @@ async def _serve(
     session: Session, client: StockSocket, first: str | bytes, receive: Receive
 ) -> None:
     """Carry the session until the socket is gone."""
-    loop, link = asyncio.get_running_loop(), client.link
-    reading = loop.create_task(_read(client, first, receive))
-    tasks: set[asyncio.Task[Any]] = {
-        loop.create_task(link.write()),
-        reading,
-        loop.create_task(_closed(link)),
-    }
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        left = reading.done() and not reading.cancelled() and reading.exception() is None
-        client.gone(left=left and reading.result() in _LEFT)
-        for task in tasks:
-            task.cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, Exception) and not isinstance(outcome, OSError):
-                _log.warning("socket failed", exc_info=outcome, extra={"session": session.id})
-        link.release()
+
+    def gone(code: int) -> None:
+        client.gone(left=code in _LEFT)
+
+    await carry(session.id, client.link, _read(client, first, receive), gone)
 
 
 async def _read(client: StockSocket, first: str | bytes, receive: Receive) -> int:
-    """Read until the socket is gone; the code that the client closed it with."""
-    data: str | bytes = first
-    for number in count(1):
-        wait_ms = client.receive(data)
-        if wait_ms:
-            await asyncio.sleep(wait_ms / 1000)
-        elif number % _MESSAGES_A_TURN == 0:
-            await asyncio.sleep(0)
-        event = await receive()
-        if event["type"] == "websocket.disconnect":
-            return int(event.get("code") or 0)
-        data = _data_of(event)
-    return 0
-
-
-async def _closed(link: ControlLink) -> None:
-    """Return when the other side had its time to take a close and did not."""
-    await link.closing.wait()
-    await asyncio.sleep(_CLOSE_SECS)
+    await asyncio.sleep(client.receive(first) / 1000)
+    return await read(receive, client.receive)
 
 
 async def _turn_away(send: Send, refused: Refused, *, as_text: bool) -> None:
@@ -216,11 +183,6 @@ async def _turn_away(send: Send, refused: Refused, *, as_text: bool) -> None:
     await send({"type": "websocket.send", **message_to(text, as_text=as_text)})
     code = _CLOSED_TO_YOU if refused.code in _STRANGERS else 4000 + refused.code
     await send({"type": "websocket.close", "code": code, "reason": refused.reason[:120]})
-
-
-def _data_of(event: dict[str, Any]) -> str | bytes:
-    text = event.get("text")
-    return text if text is not None else event.get("bytes") or b""
 
 
 def _origin(scope: dict[str, Any]) -> bytes:

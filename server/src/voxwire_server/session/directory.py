@@ -13,7 +13,6 @@ other, and where a session is.
 import asyncio
 import logging
 import random
-import secrets
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -42,6 +41,7 @@ from voxwire_server.session.keeper import Keeper
 from voxwire_server.session.leases import Leases
 from voxwire_server.session.load import Load
 from voxwire_server.session.local_store import LocalStore
+from voxwire_server.session.once import Once
 from voxwire_server.session.places import Places
 from voxwire_server.session.refusals import (
     REFUSALS,
@@ -78,7 +78,6 @@ __all__ = ["Directory"]
 _log = logging.getLogger("voxwire.session")
 
 _GIVING_BACK_S: Final = 0.25
-_ONCE_BYTES: Final = 16
 _OTHERS: Final = "this attach is another user's"
 
 
@@ -133,6 +132,8 @@ class Directory:
         self._rooms = rooms
         self._features = features_here(daily=rooms is not None)
         self._store: SessionStore = LocalStore(now_s=wall_s) if store is None else store
+        self.once = Once(self._store)
+        """What is good once in all processes."""
         self._told = told
         self._me = registry.name
         self._clock = clock
@@ -245,19 +246,6 @@ class Directory:
                 if isinstance(answer, Here):
                     arrival.leave(answer.session)
             raise
-
-    async def once(self, what: str, until_s: float) -> bool:
-        """Whether this is the first time in all processes that somebody comes with it.
-
-        Args:
-            what: Its kind and its name: ``phone/…``.
-            until_s: When it is no good any more, seconds since the epoch.
-
-        Raises:
-            StoreUnreachableError: Nobody can say.
-        """
-        mine = secrets.token_bytes(_ONCE_BYTES)
-        return await self._store.claim(what, mine, until_s=until_s) == mine
 
     async def _decide(self, attempt: Attempt) -> Here | At | Refused:
         try:

@@ -47,7 +47,8 @@ class Ticket:
         counted: True when he was counted for his address before.
         headers: Of the request that he came by (:func:`~voxwire_server.gate.headers_of`).
         verdict: What the authenticator has said of him; None = it was not asked.
-        known: Who he is, where the door knows that itself: a telephone's vendor has signed it.
+        known: Who he is, where the door says that itself: the number of a call that a telephone's
+            vendor has signed. That it is his, nobody vouches for.
         may_be_carried: True when he can be brought to another process.
         unreachable: Names of processes to which he could not be brought just now.
     """

@@ -1,4 +1,4 @@
-"""What the offline bot's tests share: an espeak client per test, and a call in memory."""
+"""What the offline bot's tests share: two voices, closed at the end, and a call in memory."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
+from tests.support.espeak import EspeakClient, shared_espeak
 from voxwire_server.bots.offline import tools
 from voxwire_server.bots.offline.agent import ConciergeLLMService
 from voxwire_server.bots.offline.bot import build_services
 from voxwire_server.bots.offline.decoders import DecoderPool
-from voxwire_server.bots.offline.espeak import EspeakClient, shared_espeak
+from voxwire_server.bots.offline.voice import VoiceClient, shared_voice
 
 IN_RATE = 16000
 OUT_RATE = 24000
@@ -54,6 +55,14 @@ FRAMES_OF_WINDOWS = 8
 async def espeak() -> AsyncIterator[EspeakClient]:
     """The loop's client, closed at the end of the test."""
     client = shared_espeak()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def bot_voice() -> AsyncIterator[VoiceClient]:
+    """The bot's own voice of this loop, closed at the end of the test."""
+    client = shared_voice()
     yield client
     await client.aclose()
 
@@ -249,7 +258,8 @@ async def memory_call(decoders: DecoderPool) -> AsyncIterator[Call]:
     context = LLMContext(tools=tools.TOOLS)
     stt, llm, tts = build_services()
     stt._pool = decoders
-    tts._rate = 240  # the bot talks fast, so that the tests do not take long
+    stt._has_ears = False  # what the grammar does alone; test_ears.py has the others
+    tts._speed = 1.5  # the bot talks fast, so that the tests do not take long
     vad = SileroVADAnalyzer(params=VADParams(confidence=0.7, start_secs=0.2, stop_secs=0.2))
     strategies = UserTurnStrategies(
         start=[VADUserTurnStartStrategy()],
@@ -267,7 +277,9 @@ async def memory_call(decoders: DecoderPool) -> AsyncIterator[Call]:
 
 
 @pytest.fixture
-async def call(espeak: EspeakClient, decoders: DecoderPool) -> AsyncIterator[Call]:
+async def call(
+    espeak: EspeakClient, bot_voice: VoiceClient, decoders: DecoderPool
+) -> AsyncIterator[Call]:
     """A call that nobody has spoken in yet."""
     async with memory_call(decoders) as running:
         yield running

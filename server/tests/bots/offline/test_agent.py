@@ -154,6 +154,33 @@ async def test_a_question_without_a_place_is_asked_back(chat):
     assert chat.probe.of(FunctionCallsStartedFrame) == []
 
 
+async def test_a_question_that_goes_on_is_asked_of_something_else(chat):
+    await chat.ask("what is the weather in paris", responses=2)
+    for text, place, day in (("And in Rome?", "Rome", "today"), ("tomorrow?", "Rome", "tomorrow")):
+        _, answer = await chat.ask(text, responses=2)
+        assert answer.startswith(f"In {place} it ") and day in answer
+    assert (await chat.ask("how is the weather"))[0].startswith("For which city?")
+    _, answer = await chat.ask("Tokyo.", responses=2)
+    assert answer.startswith("In Tokyo it ")
+
+
+async def test_what_it_does_not_know_or_cannot_do_it_says(chat):
+    _, answer = await chat.ask("is it warm in Madrid", responses=2)
+    assert answer == "Sorry, I have no forecast for Madrid."
+    assert await chat.ask("will it rain in Rome next week") == [replies.TOO_FAR]
+    (answer,) = await chat.ask("please call my mother")
+    assert answer.startswith("Sorry, I cannot make calls. I know the weather,")
+    (answer,) = await chat.ask("colourless green ideas sleep furiously")
+    assert answer.startswith("Sorry, I cannot help with that. You can say: ")
+    (answer,) = await chat.ask("sushi")
+    assert answer.startswith("In which city?")
+
+
+async def test_it_chats(chat):
+    assert await chat.ask("How are you today?") == ["I am fine, thank you. How can I help you?"]
+    assert "program" in (await chat.ask("are you a robot"))[0]
+
+
 @pytest.mark.parametrize("intent", INTENTS, ids=lambda intent: intent.name)
 async def test_every_intent_has_an_answer(chat, intent):
     slow = intent.tool in ("get_weather", "find_restaurant")

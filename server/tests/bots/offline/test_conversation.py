@@ -14,8 +14,8 @@ from pipecat.frames.frames import (
     TTSStartedFrame,
 )
 
+from tests.support.espeak import render_pcm
 from voxwire_server.bots.offline import replies, tools
-from voxwire_server.bots.offline.phrases import render_pcm
 
 
 async def say(call, text: str, **voice) -> int:

@@ -20,9 +20,10 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 
+from tests.support.espeak import render_pcm
 from voxwire_server.bots.offline.decoders import MIN_SCORE, SAMPLE_RATE, SLICE_BYTES, DecoderPool
 from voxwire_server.bots.offline.intents import UNKNOWN_TEXT, parse
-from voxwire_server.bots.offline.phrases import random_phrases, render_pcm
+from voxwire_server.bots.offline.phrases import random_phrases
 from voxwire_server.bots.offline.stt import SphinxSTTService
 
 SEED = 20
@@ -109,7 +110,7 @@ START, STOP = VADUserStartedSpeakingFrame, VADUserStoppedSpeakingFrame
 
 @pytest.fixture
 async def ear(espeak, decoders, run_pipeline, make_probe) -> AsyncIterator[Ear]:
-    probe, stt = make_probe(), SphinxSTTService(pool=decoders, resume_ms=100)
+    probe, stt = make_probe(), SphinxSTTService(ears=False, pool=decoders, resume_ms=100)
     async with run_pipeline(stt, probe, probe=probe) as worker:
         yield Ear(stt, worker, probe)
     assert decoders.num_lent == 0
@@ -148,7 +149,7 @@ async def test_an_unfinished_phrase_waits_and_is_joined_with_the_rest(
 ):
     first, _ = await render_pcm("find a japanese restaurant")
     rest, _ = await render_pcm("in london")
-    probe, stt = make_probe(), SphinxSTTService(pool=decoders, resume_ms=10_000)
+    probe, stt = make_probe(), SphinxSTTService(ears=False, pool=decoders, resume_ms=10_000)
     async with run_pipeline(stt, probe, probe=probe) as worker:
         ear = Ear(stt, worker, probe)
         await ear.hear(silence(600), START, first, silence(200), STOP)
@@ -183,7 +184,7 @@ async def test_a_muted_user_is_not_heard(ear):
 
 async def test_other_input_rates_are_understood(espeak, decoders, run_pipeline, make_probe):
     pcm, _ = await render_pcm("tell me a joke", sample_rate=48000)
-    probe, stt = make_probe(), SphinxSTTService(pool=decoders, sample_rate=48000)
+    probe, stt = make_probe(), SphinxSTTService(ears=False, pool=decoders, sample_rate=48000)
     async with run_pipeline(stt, probe, probe=probe) as worker:
         ear = Ear(stt, worker, probe)
         await ear.hear(bytes(57600), START, pcm, bytes(19200), STOP)
@@ -194,7 +195,7 @@ async def test_ending_in_the_middle_of_speech_returns_the_decoder(
     espeak, decoders, run_pipeline, make_probe
 ):
     pcm, _ = await render_pcm("what time is it")
-    probe, stt = make_probe(), SphinxSTTService(pool=decoders)
+    probe, stt = make_probe(), SphinxSTTService(ears=False, pool=decoders)
     async with run_pipeline(stt, probe, probe=probe) as worker:
         await Ear(stt, worker, probe).hear(START, pcm)
         await probe.wait(lambda: decoders.num_lent == 1 or probe.of(InterimTranscriptionFrame))

@@ -21,8 +21,8 @@ from pipecat.frames.frames import (
     TTSTextFrame,
 )
 
-from voxwire_server.bots.offline.espeak import SAMPLE_RATE
-from voxwire_server.bots.offline.tts import EspeakTTSService, _Resampler
+from voxwire_server.bots.offline.tts import HibariTTSService, _Resampler
+from voxwire_server.bots.offline.voice import SAMPLE_RATE
 
 SENTENCES = ["Hello there, this is one.", "I am the second — it costs $25.", "And the third."]
 TEXT = " ".join(SENTENCES)
@@ -34,7 +34,7 @@ class Speech:
 
     worker: Any
     probe: Any
-    tts: EspeakTTSService
+    tts: HibariTTSService
 
     async def say(self, text: str) -> None:
         tokens = [LLMTextFrame(token + " ") for token in text.split()]
@@ -56,16 +56,16 @@ class Speech:
 
 
 @pytest.fixture(params=[16000, 24000, 22050, 48000])
-async def speech(request, espeak, run_pipeline, make_probe) -> AsyncIterator[Speech]:
+async def speech(request, bot_voice, run_pipeline, make_probe) -> AsyncIterator[Speech]:
     probe = make_probe(audio=True)
-    tts = EspeakTTSService()
+    tts = HibariTTSService()
     async with run_pipeline(tts, probe, probe=probe, out_rate=request.param) as worker:
         yield Speech(worker, probe, tts)
 
 
 @pytest.fixture
-async def voice(espeak, run_pipeline, make_probe) -> AsyncIterator[Speech]:
-    probe, tts = make_probe(audio=True), EspeakTTSService()
+async def voice(bot_voice, run_pipeline, make_probe) -> AsyncIterator[Speech]:
+    probe, tts = make_probe(audio=True), HibariTTSService()
     async with run_pipeline(tts, probe, probe=probe) as worker:
         yield Speech(worker, probe, tts)
 
@@ -142,8 +142,8 @@ async def test_a_context_with_nothing_to_say_does_not_block_the_next(voice):
     await voice.probe.wait(lambda: "Hello." in [word["text"] for word in voice.words()])
 
 
-async def test_a_context_is_forgotten_when_it_is_over(espeak, run_pipeline, make_probe):
-    probe, tts = make_probe(), EspeakTTSService()
+async def test_a_context_is_forgotten_when_it_is_over(bot_voice, run_pipeline, make_probe):
+    probe, tts = make_probe(), HibariTTSService()
     async with run_pipeline(tts, probe, probe=probe) as worker:
         for text in ("One.", "Two."):
             await Speech(worker, probe, tts).say(text)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.espeak_spans import SpanBuilder
 from voxwire_server.bots.offline.context_words import ContextWords
-from voxwire_server.bots.offline.word_spans import SpanBuilder, WordSpan, tokenize
+from voxwire_server.bots.offline.word_spans import WordSpan, tokenize
 
 EVENTS = st.lists(
     st.tuples(st.sampled_from(["word", "pause"]), st.integers(-2, 60), st.integers(0, 500)),

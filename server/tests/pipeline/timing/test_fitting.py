@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from voxwire_server.bots.offline.espeak import SAMPLE_RATE, EspeakClient, PcmChunk
+from tests.support.espeak import SAMPLE_RATE, EspeakClient, PcmChunk
 from voxwire_server.pipeline.timing.fitting import Fitting
 from voxwire_server.pipeline.timing.phones import Kind, sounds_of, spoken_form
 

@@ -59,8 +59,7 @@ function stopped(child: ChildProcess): Promise<void> {
 export function speak(path: string, text: string): void {
   const code = `
 import asyncio, sys
-from voxwire_server.bots.offline.espeak import shared_espeak
-from voxwire_server.bots.offline.phrases import render_wav
+from tests.support.espeak import render_wav, shared_espeak
 async def main():
     await render_wav(sys.argv[1], sys.argv[2], voice="en-us+f2")
     await shared_espeak().aclose()

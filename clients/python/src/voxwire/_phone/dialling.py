@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import websockets
+from websockets.frames import Opcode
+from websockets.protocol import State
 
 from voxwire._phone.far_end import FarEnd, FarEndError
 from voxwire._phone.network import Network
@@ -97,6 +99,7 @@ async def dialled(
         over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         line = _Line(telephone, socket, up.send, over)
         down = Network(SYSTEM_CLOCK, line.arrives, seed=1, **network)
+        _answer_late(socket, down.send)
         tasks = [asyncio.create_task(work) for work in (line.write(out), line.read(down.send))]
         telephone.dial(sent)
         try:
@@ -134,7 +137,10 @@ class _Line:
         """Send what arrives at this end of the network, until the caller has hung up."""
         try:
             while (message := await out.get()) is not None:
-                await self._socket.send(message)
+                if callable(message):  # a pong
+                    message()
+                else:
+                    await self._socket.send(message)
         except websockets.ConnectionClosed:
             pass  # the reader says so
         self._said.set()
@@ -151,6 +157,9 @@ class _Line:
     def arrives(self, message: Any) -> None:
         """The network has brought a message, or the end."""
         if self._over.done():
+            return
+        if callable(message):  # a ping
+            self._send(message)
             return
         if message is None:
             self._over.set_result(self._socket.close_code or _LOST)
@@ -182,6 +191,31 @@ class _Line:
                     await self._said.wait()
 
 
+def _answer_late(socket: Any, deliver: Callable[[Any], object]) -> None:
+    """Have pings come, and pongs go, by the network, like all else: a server measures it by them.
+
+    Args:
+        socket: The WebSocket, whose library answers pings itself.
+        deliver: Takes what comes from the server.
+    """
+    protocol = socket.protocol
+    send_now = protocol.send_frame
+
+    def send(frame: Any) -> None:
+        if frame.opcode is not Opcode.PONG:
+            send_now(frame)
+            return
+
+        def pong() -> None:
+            if socket.state is State.OPEN:
+                send_now(frame)
+                socket.send_data()
+
+        deliver(pong)
+
+    protocol.send_frame = send
+
+
 @asynccontextmanager
 async def _socket(far: FarEnd, url: str, stream: str) -> AsyncGenerator[Any]:
     """The WebSocket of a stream, at the server that the webhook was sent to.
@@ -193,11 +227,13 @@ async def _socket(far: FarEnd, url: str, stream: str) -> AsyncGenerator[Any]:
     secure = here.scheme == "https"
     try:
         socket = await websockets.connect(
-            there._replace(scheme="wss" if secure else "ws").geturl(),
+            there._replace(
+                scheme="wss" if secure else "ws", netloc=there.netloc.rpartition("@")[2]
+            ).geturl(),
             host=here.hostname,
             port=here.port or (443 if secure else 80),
             proxy=None,
-            additional_headers=far.head(stream),
+            additional_headers=far.head(stream, time.time()),
             open_timeout=_TIMEOUT_S,
         )
     except websockets.InvalidStatus as error:

@@ -177,8 +177,13 @@ class FarEnd:
         )
         return unescape(urls[0]), {unescape(name): unescape(value) for name, value in found}
 
-    def head(self, url: str) -> dict[str, str]:
-        """Headers of the WebSocket."""
+    def head(self, url: str, now_s: float) -> dict[str, str]:
+        """Headers of the WebSocket.
+
+        Args:
+            url: As the answer has it.
+            now_s: Seconds since the epoch.
+        """
         return {"x-twilio-signature": twilio_signature(self.secret, url)}
 
     def begins(self, call_id: str, stream: str, sent: dict[str, str]) -> list[str]:

@@ -7,7 +7,7 @@ import json
 import re
 from html import unescape
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +39,16 @@ __all__ = [
 
 
 def plivo_signature(token: str, url: str, form: dict[str, str], nonce: str) -> str:
-    """Version 3 of a POST: address, sorted query, sorted fields, nonce."""
+    """Version 3: address, sorted query, sorted fields, nonce; without fields it is a GET's."""
     parts = urlsplit(url)
     pairs = sorted(parse_qsl(parts.query, keep_blank_values=True))
     query = "&".join("=".join(pair) for pair in pairs)
     fields = "".join(name + form[name] for name in sorted(form))
     address = f"{parts.scheme}://{parts.netloc}{parts.path}"
-    signed = f"{address}?{query}.{fields}.{nonce}" if query else f"{address}?{fields}.{nonce}"
+    if form:
+        signed = f"{address}?{query}.{fields}.{nonce}" if query else f"{address}?{fields}.{nonce}"
+    else:
+        signed = f"{address}?{query}.{nonce}" if query else f"{address}.{nonce}"
     return coded(hmac.new(token.encode(), signed.encode(), hashlib.sha256).digest())
 
 
@@ -93,7 +96,7 @@ class Telnyx(FarEnd):
         must('bidirectionalMode="rtp"' in answer, "the stream has one direction")
         return url, sent
 
-    def head(self, url: str) -> dict[str, str]:
+    def head(self, url: str, now_s: float) -> dict[str, str]:
         return {}
 
     def begins(self, call_id: str, stream: str, sent: dict[str, str]) -> list[str]:
@@ -139,8 +142,8 @@ class Plivo(FarEnd):
     sends_cleared = sends_idle = stops = False
 
     def announce(self, url: str, call_id: str, now_s: float) -> Announced:
-        form = {"CallUUID": call_id, "From": self.parties.caller, "To": self.parties.called}
-        form["Direction"] = "inbound"
+        form = {"CallUUID": call_id, "Direction": "inbound"}
+        form |= {"From": _bare(self.parties.caller), "To": _bare(self.parties.called)}
         nonce = f"{call_id}{int(now_s)}"
         signature = plivo_signature(self.secret, url, form, nonce)
         headers = {"x-plivo-signature-v3": signature, "x-plivo-signature-v3-nonce": nonce}
@@ -158,10 +161,13 @@ class Plivo(FarEnd):
         must(len(headers) <= 512, "extraHeaders of more than 512 bytes")
         must(bool(re.fullmatch("[A-Za-z0-9=,]*", headers)), "extraHeaders: letters and digits only")
         pairs = [pair.partition("=") for pair in headers.split(",")]
+        must(answer.endswith("</Stream><Hangup/></Response>"), "nothing ends the call")
         return unescape(url), {name: value for name, _, value in pairs}
 
-    def head(self, url: str) -> dict[str, str]:
-        return {}
+    def head(self, url: str, now_s: float) -> dict[str, str]:
+        nonce = f"ws{len(url)}"
+        signature = plivo_signature(self.secret, url, {}, nonce)
+        return {"x-plivo-signature-v3": signature, "x-plivo-signature-v3-nonce": nonce}
 
     def begins(self, call_id: str, stream: str, sent: dict[str, str]) -> list[str]:
         form = {"encoding": "audio/x-mulaw", "sampleRate": 8000}
@@ -237,8 +243,10 @@ class Exotel(FarEnd):
         must(len(found) <= 3, "more than 3 parameters")
         return url, found
 
-    def head(self, url: str) -> dict[str, str]:
-        return {}
+    def head(self, url: str, now_s: float) -> dict[str, str]:
+        user, _, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
+        both = f"{unquote(user)}:{unquote(password)}"
+        return {"authorization": f"Basic {coded(both.encode())}"} if user else {}
 
     def begins(self, call_id: str, stream: str, sent: dict[str, str]) -> list[str]:
         form = {"encoding": "base64", "sample_rate": "8000", "bit_rate": "128kbps"}
@@ -272,6 +280,7 @@ class Exotel(FarEnd):
         if said["event"] == "media":
             size = len(decoded(said["media"]["payload"]))
             must(size % 320 == 0, "a piece that is no multiple of 320 bytes")
+            must(size >= 3200, "a piece of less than 3.2 KB")
             must(size <= 100_000, "a piece of more than 100 KB")
         return super().understand(json.dumps(said | {"streamSid": stream}), stream)
 
@@ -294,7 +303,7 @@ class Vonage(FarEnd):
         return _read_plain(data)
 
     def announce(self, url: str, call_id: str, now_s: float) -> Announced:
-        said = {"from": self.parties.caller, "to": self.parties.called}
+        said = {"from": _bare(self.parties.caller), "to": _bare(self.parties.called)}
         said |= {"uuid": call_id, "conversation_uuid": f"CON-{call_id}"}
         body = json.dumps(said, separators=(",", ":")).encode()
         headers = {"authorization": f"Bearer {self.signed(body, call_id, now_s, self.secret)}"}
@@ -317,10 +326,11 @@ class Vonage(FarEnd):
         kind = (actions[0]["action"], endpoint["type"])
         must(kind == ("connect", "websocket"), "no WebSocket to connect to")
         must(endpoint["content-type"] == "audio/l16;rate=16000", "another format")
+        must(endpoint["authorization"] == {"type": "vonage"}, "the upgrade is not signed")
         return endpoint["uri"], endpoint["headers"]
 
-    def head(self, url: str) -> dict[str, str]:
-        return {}
+    def head(self, url: str, now_s: float) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.signed(b'', url, now_s, self.secret)}"}
 
     def begins(self, call_id: str, stream: str, sent: dict[str, str]) -> list[str]:
         said = {"event": "websocket:connected", "content-type": "audio/l16;rate=16000"}
@@ -344,6 +354,11 @@ class Vonage(FarEnd):
             return "mark", str(said["payload"]["name"])
         must(said == {"action": "clear"}, str(said["action"]))
         return "clear", None
+
+
+def _bare(number: str) -> str:
+    """A number as some write it."""
+    return number.removeprefix("+")
 
 
 def _part(data: bytes) -> bytes:

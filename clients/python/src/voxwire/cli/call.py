@@ -173,6 +173,8 @@ class _Script:
         self._sounds: list[_Sound] = []
         self._looked = 0
         self._telephone.tell = lambda what, fields: log.write(log.now_ms(), what, fields)
+        began_ms = self._telephone.when_ms(0)  # of the first sample that is written down
+        log.write(log.at_ms(began_ms / 1000), "began", {"clock_ms": round(began_ms, 1)})
 
     def look(self) -> None:
         """Notice what came out of the telephone since the last time."""

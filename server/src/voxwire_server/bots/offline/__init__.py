@@ -1,7 +1,7 @@
 """The built-in offline bot: ears, mind and voice on one CPU, no network and no keys.
 
-Import the submodules directly; this package imports nothing, so that the espeak-ng helper
-process, which starts through it, stays small.
+Import the submodules directly; this package imports nothing, so that the helper processes, which
+start through it, stay small.
 """
 
 __all__: list[str] = []

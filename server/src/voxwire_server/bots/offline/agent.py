@@ -38,10 +38,14 @@ from voxwire_server.bots.offline.intents import (
     CLIENT_TOOLS,
     EXAMPLES,
     INTENTS,
+    UNKNOWN_TEXT,
     Understood,
     nearest_phrases,
+    normalize,
     parse,
 )
+from voxwire_server.bots.offline.small_talk import ABILITIES, cannot, small_talk
+from voxwire_server.bots.offline.topic import Topic
 
 __all__ = ["ConciergeLLMService"]
 
@@ -49,6 +53,7 @@ _SLOW_TOOLS = frozenset({"get_weather", "find_restaurant"})
 _QUICK_TOOL_S = 0.05
 _TOOL_OF = {intent.name: intent.tool for intent in INTENTS if intent.tool}
 _TOKEN = re.compile(r"\S+\s*")
+_SPEECH = re.compile(r"(?!DTMF:).*[a-z]{2}", re.IGNORECASE | re.DOTALL)
 
 
 class _NoProviderAdapter(BaseLLMAdapter[dict[str, Any]]):
@@ -122,6 +127,8 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
         self._last_answer = str(memory.get("answer", self._last_answer))
         self._jokes_told = int(memory.get("jokes", self._jokes_told))
         self._restaurant = str(memory.get("restaurant", self._restaurant))
+        topic = memory.get("topic", {})
+        self._topic = Topic(str(topic.get("intent", "")), dict(topic.get("slots", {})))
 
     def can_generate_metrics(self) -> bool:
         """Report what it used: a word is a token.
@@ -168,22 +175,40 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
 
     async def _answer_user(self, text: str, context: LLMContext) -> None:
         self._open_calls.clear()
-        understood = parse(text)
+        understood = self._topic.taken_up(parse(text))
         tool = _TOOL_OF.get(understood.intent)
         if tool is not None:
+            self._topic = Topic(understood.intent, dict(understood.slots))
             await self._use_tool(tool, understood, context)
             return
         answer = self._answers.get(understood.intent)
-        if answer is None:
-            heard = self._take_rejected()
-            phrases = nearest_phrases(heard or text)
-            await self._respond(replies.unknown_reply(phrases))
-        else:
+        if answer is not None:
             await self._respond(answer(understood), remember=understood.intent != "repeat")
+        else:
+            await self._respond(self._other_answer(text, understood))
+
+    def _other_answer(self, text: str, understood: Understood) -> str:
+        """What to say to something that is no intent of ours."""
+        plain = normalize(text)
+        match understood.intent:
+            case "chat":
+                return small_talk(plain)
+            case "beyond":
+                return replies.beyond_reply(cannot(plain), [])
+            case "slots" if "city" in understood.slots:
+                return replies.what_about(replies.city_name(understood.slots["city"]))
+            case _ if text.strip() == UNKNOWN_TEXT or not _SPEECH.match(text):
+                heard = self._take_rejected()
+                return replies.unknown_reply(nearest_phrases(heard or text))
+            case _:
+                return replies.beyond_reply("", nearest_phrases(text))
 
     async def _use_tool(self, tool: str, understood: Understood, context: LLMContext) -> None:
         if tool in CLIENT_TOOLS and not self.has_function(tool):
             await self._respond(replies.NO_MAP)
+            return
+        if understood.slots.get("day") == "later":
+            await self._respond(replies.TOO_FAR, remember=True)
             return
         question = _missing(tool, understood.slots, self._restaurant)
         if question:
@@ -272,6 +297,7 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
                 "answer": self._last_answer,
                 "jokes": self._jokes_told,
                 "restaurant": self._restaurant,
+                "topic": {"intent": self._topic.intent, "slots": dict(self._topic.slots)},
             }
         )
 
@@ -286,7 +312,7 @@ class ConciergeLLMService(LLMService[_NoProviderAdapter]):
 
     def _help(self, _: Understood) -> str:
         return (
-            "I know the weather, restaurants, the time, jokes and a long story. "
+            f"{ABILITIES} "
             f"{replies.offer(EXAMPLES)} I can also remember your name, or repeat what I said."
         )
 
@@ -324,7 +350,10 @@ def _missing(tool: str, slots: Mapping[str, str], restaurant: str) -> str:
         return f"For which city? {replies.offer(['what is the weather in Paris'])}"
     if tool == "find_restaurant" and not {"city", "cuisine"} <= slots.keys():
         example = "find a Japanese restaurant in London"
-        return f"What kind of food, and where? {replies.offer([example])}"
+        if "cuisine" in slots:
+            return f"In which city? {replies.offer([example])}"
+        where = "" if "city" in slots else ", and where"
+        return f"What kind of food{where}? {replies.offer([example])}"
     return ""
 
 

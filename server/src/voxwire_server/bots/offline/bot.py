@@ -11,10 +11,12 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from voxwire_server.bots.offline import tools
 from voxwire_server.bots.offline.agent import ConciergeLLMService
 from voxwire_server.bots.offline.decoders import shared_decoders
-from voxwire_server.bots.offline.espeak import shared_espeak
+from voxwire_server.bots.offline.ears import shared_ears
 from voxwire_server.bots.offline.intents import CLIENT_TOOLS, EXAMPLES
 from voxwire_server.bots.offline.stt import SphinxSTTService
-from voxwire_server.bots.offline.tts import EspeakTTSService
+from voxwire_server.bots.offline.tts import HibariTTSService
+from voxwire_server.bots.offline.voice import shared_voice
+from voxwire_server.bots.offline.voice_model import has_durations
 from voxwire_server.pipeline.bot import ToolReport
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ ACCEPTS = ("image/*", "text/*", "application/pdf")
 
 def build_services(
     memory: Mapping[str, Any] | None = None, keep: Callable[[dict[str, Any]], object] = bool
-) -> tuple[SphinxSTTService, ConciergeLLMService, EspeakTTSService]:
+) -> tuple[SphinxSTTService, ConciergeLLMService, HibariTTSService]:
     """Make the ears, mind and voice of one session.
 
     Args:
@@ -42,7 +44,7 @@ def build_services(
     """
     stt = SphinxSTTService()
     mind = ConciergeLLMService(take_rejected=stt.take_rejected, memory=memory, keep=keep)
-    return stt, mind, EspeakTTSService()
+    return stt, mind, HibariTTSService()
 
 
 async def bot(session: BotSession) -> None:
@@ -72,17 +74,20 @@ async def _greet(worker: PipelineWorker) -> None:
 async def warm() -> None:
     """Load everything that the first session would otherwise wait for.
 
-    Starts the espeak-ng helper, loads one decoder (in a thread) and reads the tables.
+    Starts the voice's helper, loads one decoder and looks into the voice's model (in threads), and
+    reads the tables. The ears start when somebody first speaks.
 
     Raises:
         MissingExtraError: The ``offline`` extra is not installed; says how to install it.
-        EspeakError: The helper did not start.
+        HelperError: The helper did not start.
     """
     for table in (tools.weather, tools.restaurants, tools.jokes, tools.story):
         table()
-    await asyncio.gather(shared_espeak().warm(), shared_decoders().warm())
+    await asyncio.gather(
+        shared_voice().start(), shared_decoders().warm(), asyncio.to_thread(has_durations)
+    )
 
 
 async def close() -> None:
-    """End the helper process of this event loop; the counterpart of ``warm``."""
-    await shared_espeak().aclose()
+    """End the helper processes of this event loop; the counterpart of ``warm``."""
+    await asyncio.gather(shared_voice().aclose(), shared_ears().aclose())

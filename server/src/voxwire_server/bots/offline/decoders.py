@@ -62,11 +62,13 @@ class Heard:
         score: Log-likelihood a frame of 10 ms; higher is better, speech that is not in the
             grammar scores low. ``-inf`` without text.
         shown: What people are shown in place of the transcript's text; "" = that text.
+        free: The words are not the grammar's but were heard by the ears.
     """
 
     text: str
     score: float
     shown: str = ""
+    free: bool = False
 
 
 class Decoder:
@@ -136,6 +138,10 @@ class Decoder:
     def finish(self) -> Heard:
         """End the utterance and return what was heard."""
         self._close()
+        return self.so_far()
+
+    def so_far(self) -> Heard:
+        """Return the best words so far, not necessarily a whole phrase, and how they score."""
         hypothesis = self._decoder.hyp()
         if hypothesis is None or not hypothesis.hypstr:
             return Heard("", -math.inf)

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-__all__ = ["MissingExtraError", "require"]
-
-INSTALL = "pip install 'voxwire-server[offline]'"
+__all__ = ["MissingExtraError", "has", "require"]
 
 
 class MissingExtraError(ImportError):
-    """A package of the ``offline`` extra is not installed; the message says how to install it."""
+    """A package of an extra is not installed; the message says how to install it."""
 
 
-def require(package: str, purpose: str) -> None:
-    """Check that a package of the extra is there, without importing it.
+def has(*packages: str) -> bool:
+    """Whether packages are there, by their import names; none is imported."""
+    return all(find_spec(package) is not None for package in packages)
+
+
+def require(package: str, purpose: str, extra: str = "offline") -> None:
+    """Check that a package of an extra is there, without importing it.
 
     Args:
-        package: The import name, e.g. ``espeakng_loader``.
+        package: The import name, e.g. ``hibari``.
         purpose: What it is for, as the subject of the message, e.g. "speech output".
+        extra: The extra that brings it.
 
     Raises:
         MissingExtraError: It is not installed.
     """
-    if find_spec(package) is None:
-        raise MissingExtraError(f"{purpose} needs {package!r}: run {INSTALL}", name=package)
+    if not has(package):
+        install = f"pip install 'voxwire-server[{extra}]'"
+        raise MissingExtraError(f"{purpose} needs {package!r}: run {install}", name=package)

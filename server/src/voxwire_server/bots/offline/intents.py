@@ -2,7 +2,8 @@
 
 ``INTENTS`` and ``SLOTS`` are the only place that knows the phrases: the recogniser's grammar and
 dictionary (``grammar``), the parser below, the phrases that the bot offers, and the phrases that
-tests speak are all derived from them. Pure: no I/O.
+tests speak are all derived from them. Other wording is understood by its words (``free_wording``).
+Pure: no I/O.
 """
 
 from __future__ import annotations
@@ -14,6 +15,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
+from voxwire_server.bots.offline.free_wording import (
+    FREE_NAME,
+    courtesy_alone,
+    slots_of,
+    telltale,
+)
+from voxwire_server.bots.offline.small_talk import cannot, small_talk
 from voxwire_server.bots.offline.templates import Template
 
 __all__ = [
@@ -63,14 +71,12 @@ class Intent:
         name: Its identifier.
         phrases: Templates (see ``templates``); these are what the recogniser can hear.
         example: One phrase of it, as the bot would offer it.
-        keywords: Words that give it away in free text, tried when no phrase is in the text.
         tool: The tool that answers it, or "" when the agent does.
     """
 
     name: str
     phrases: tuple[str, ...]
     example: str
-    keywords: frozenset[str] = field(default=frozenset())
     tool: str = ""
 
     @cached_property
@@ -95,7 +101,9 @@ class Understood:
     """What a text means.
 
     Attributes:
-        intent: The name of an intent of ``INTENTS``, or "unknown".
+        intent: The name of an intent of ``INTENTS``; or "slots": nothing but values, which belong
+            to the question before; "chat": small talk; "beyond": something that the bot cannot do;
+            "unknown".
         slots: The values of the slots that were said, lower case.
     """
 
@@ -113,7 +121,6 @@ INTENTS: tuple[Intent, ...] = (
             "is it going to rain in {city} {day}",
         ),
         "what is the weather in Paris",
-        frozenset({"weather", "forecast", "rain", "sunny", "temperature", "umbrella"}),
         "get_weather",
     ),
     Intent(
@@ -124,7 +131,6 @@ INTENTS: tuple[Intent, ...] = (
             "i would like {cuisine} food in {city}",
         ),
         "find a Japanese restaurant in London",
-        frozenset({"restaurant", "restaurants", "food", "eat", "dinner", "lunch", "hungry"}),
         "find_restaurant",
     ),
     Intent(
@@ -134,28 +140,24 @@ INTENTS: tuple[Intent, ...] = (
             "[please] show [me] (the|that) restaurant on the map",
         ),
         "show Paris on the map",
-        frozenset({"map"}),
         "show_on_map",
     ),
     Intent(
         "time",
         ("what time is it [now]", "(can|could) you tell me the time"),
         "what time is it",
-        frozenset({"time", "clock"}),
         "get_time",
     ),
     Intent(
         "joke",
         ("[please] tell me (a|another) joke", "i want to hear a joke"),
         "tell me a joke",
-        frozenset({"joke", "jokes", "funny", "laugh"}),
         "get_joke",
     ),
     Intent(
         "story",
         ("[please] tell me a [long] story", "i want to hear a [long] story"),
         "tell me a long story",
-        frozenset({"story", "tale"}),
     ),
     Intent("set_name", ("my name is {name}",), "my name is Alice"),
     Intent("get_name", ("(what is|what's) my name",), "what is my name"),
@@ -163,14 +165,12 @@ INTENTS: tuple[Intent, ...] = (
         "help",
         ("what can you do", "what can i (say|ask)", "(please|can you) help me"),
         "what can you do",
-        frozenset({"help"}),
     ),
     Intent("hello", ("hello [there]", "good (morning|afternoon|evening)"), "hello"),
     Intent(
         "repeat",
         ("(please|can you) repeat that", "what did you say"),
         "please repeat that",
-        frozenset({"repeat", "again", "pardon"}),
     ),
     Intent("thanks", ("thank you [very much]",), "thank you"),
     Intent("goodbye", ("goodbye", "see you later"), "goodbye"),
@@ -196,7 +196,9 @@ _SYNONYMS = {
     "who am i": "what is my name",
 }
 _NOT_WORD = re.compile(r"[^\w'\s]+")
-_SPOKEN_NAME = re.compile(r"\b(?:my name is|call me|my name's) (\w[\w'-]*)")
+_COURTESIES = frozenset({"hello", "thanks", "goodbye", "help"})
+"""Intents of phrases that come along with what people really want."""
+_SHORT_WORDS = 6
 
 
 def normalize(text: str) -> str:
@@ -209,8 +211,9 @@ def normalize(text: str) -> str:
 def parse(text: str) -> Understood:
     """Understand a transcript or typed text.
 
-    The longest phrase of any intent found in the text wins; without one, an intent whose keyword
-    is in the text, with whatever slot values are. Case and punctuation do not matter.
+    The longest phrase of any intent found in the text wins, unless it is a mere courtesy and there
+    is more; without one, the intent that the words give away, with whatever slot values are. Case
+    and punctuation do not matter.
 
     Args:
         text: What the user said or wrote.
@@ -222,7 +225,17 @@ def parse(text: str) -> Understood:
         return Understood("unknown")
     plain = normalize(text)
     plain = _SYNONYMS.get(plain, plain)
-    return _by_phrase(plain) or _by_free_name(plain) or _by_keyword(plain) or Understood("unknown")
+    phrase = _by_phrase(plain)
+    if phrase is not None and (phrase.intent not in _COURTESIES or courtesy_alone(plain)):
+        return phrase
+    return (
+        _by_free_name(plain)
+        or _by_words(plain)
+        or phrase
+        or _by_chat(plain)
+        or _by_slots(plain)
+        or Understood("unknown")
+    )
 
 
 def _by_phrase(plain: str) -> Understood | None:
@@ -239,22 +252,36 @@ def _by_phrase(plain: str) -> Understood | None:
 
 def _by_free_name(plain: str) -> Understood | None:
     """A typed name need not be one that the recogniser knows."""
-    found = _SPOKEN_NAME.search(plain)
+    found = FREE_NAME.search(plain)
+    if found is None:
+        words = re.fullmatch(r"(?:hi |hello |hey )?(?:i am|i'm|this is) (\w+)", plain)
+        found = words if words and words.group(1) in SLOTS["name"] else None
     return Understood("set_name", {"name": found.group(1)}) if found else None
 
 
-def _by_keyword(plain: str) -> Understood | None:
-    words = plain.split()
-    for intent in INTENTS:
-        if intent.keywords.isdisjoint(words):
-            continue
-        slots = {
-            name: next(word for word in words if word in SLOTS[name])
-            for name in intent.slot_names
-            if not set(words).isdisjoint(SLOTS[name])
-        }
-        return Understood(intent.name, slots)
-    return None
+def _by_words(plain: str) -> Understood | None:
+    """What the words give away, unless they are chat, or ask for what the bot cannot do."""
+    name = telltale(plain)
+    if not name or courtesy_alone(plain) or (name == "restaurants" and cannot(plain)):
+        return None
+    intent = next(intent for intent in INTENTS if intent.name == name)
+    wanted = [slot for slot in intent.slot_names if slot != "name"]
+    slots = slots_of(plain, SLOTS, wanted)
+    return None if small_talk(plain, about_us=True) and not slots else Understood(name, slots)
+
+
+def _by_chat(plain: str) -> Understood | None:
+    if small_talk(plain):
+        return Understood("chat")
+    return Understood("beyond") if cannot(plain) else None
+
+
+def _by_slots(plain: str) -> Understood | None:
+    """An answer to a question, or a question that goes on: "and in Rome?"."""
+    if len(plain.split()) > _SHORT_WORDS:
+        return None
+    slots = slots_of(plain, SLOTS, ("city", "cuisine", "day"))
+    return Understood("slots", slots) if slots else None
 
 
 def nearest_phrases(text: str, count: int = 3) -> list[str]:

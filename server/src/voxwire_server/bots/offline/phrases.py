@@ -1,4 +1,4 @@
-"""The user's side of a test: phrases that the bot understands, spoken by the same synthesiser."""
+"""Phrases that the bot understands, drawn at random, and the bot's own voice as a user's."""
 
 from __future__ import annotations
 
@@ -12,32 +12,10 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from voxwire_server.bots.offline.espeak import (
-    SAMPLE_RATE,
-    EspeakClient,
-    PcmChunk,
-    WordSpan,
-    shared_espeak,
-)
 from voxwire_server.bots.offline.intents import INTENTS, SLOTS
+from voxwire_server.bots.offline.voice import SAMPLE_RATE, PcmPiece, VoiceClient, shared_voice
 
-__all__ = [
-    "VOICES",
-    "Phrase",
-    "Voice",
-    "random_phrases",
-    "random_voice",
-    "render_pcm",
-    "render_wav",
-]
-
-VOICES = (
-    *("en-us", "en-us+m1", "en-us+m3", "en-us+f1", "en-us+f2", "en-us+f3"),
-    "en-us+klatt4",
-)
-"""Voices that the recogniser understands in at least 98 of 100 phrases (synthetic speech)."""
-
-_RATES = (130, 175)
+__all__ = ["Phrase", "random_phrases", "speak_pcm", "speak_wav"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +33,6 @@ class Phrase:
     intent: str
     slots: dict[str, str]
     tool: str
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """How to say it: an espeak-ng voice and its rate in words per minute."""
-
-    voice: str
-    rate: int
 
 
 def random_phrases(
@@ -85,73 +55,37 @@ def random_phrases(
     return phrases
 
 
-def random_voice(seed: int) -> Voice:
-    """Draw a voice and a rate that the recogniser copes with."""
-    rng = random.Random(seed)
-    return Voice(rng.choice(VOICES), rng.randint(*_RATES))
-
-
-async def render_pcm(
-    text: str,
-    *,
-    voice: str = "en-us",
-    rate: int = 160,
-    pitch: int = 50,
-    sample_rate: int = 16000,
-    gain: float = 1.0,
-    client: EspeakClient | None = None,
-) -> tuple[bytes, list[WordSpan]]:
-    """Speak a text.
+async def speak_pcm(
+    text: str, *, speed: float = 1.0, sample_rate: int = 16000, client: VoiceClient | None = None
+) -> bytes:
+    """Speak a text with the bot's own voice.
 
     Args:
         text: What to say.
-        voice: An espeak-ng voice.
-        rate: Words per minute.
-        pitch: 0 to 100.
+        speed: 0.5 to 2; 1 is the voice's own.
         sample_rate: Of the result, in Hz.
-        gain: Linear; below 0.2 voice activity begins to miss it.
         client: The helper's client; the event loop's shared one by default.
 
     Returns:
-        int16 little-endian PCM, mono, and the words with samples counted at ``sample_rate``.
+        int16 little-endian PCM, mono.
     """
     audio = bytearray()
-    spans: list[WordSpan] = []
-    source = client or shared_espeak()
-    pieces = source.synthesize(text, voice=voice, rate=rate, pitch=pitch)
-    async with aclosing(pieces):
+    source = client or shared_voice()
+    async with aclosing(source.synthesize(text, speed=speed)) as pieces:
         async for piece in pieces:
-            if isinstance(piece, PcmChunk):
+            if isinstance(piece, PcmPiece):
                 audio += piece.pcm
-            else:
-                spans.append(piece)
     samples = np.frombuffer(bytes(audio), np.int16)
-    if sample_rate != SAMPLE_RATE:
+    if sample_rate != SAMPLE_RATE and len(samples):
         samples = soxr.resample(samples, SAMPLE_RATE, sample_rate)
-    scaled = np.clip(samples.astype(np.float32) * gain, -32768, 32767).astype("<i2")
-    return scaled.tobytes(), [_at_rate(span, sample_rate) for span in spans]
+    return samples.astype("<i2").tobytes()
 
 
-def _at_rate(span: WordSpan, sample_rate: int) -> WordSpan:
-    start = round(span.start_sample * sample_rate / SAMPLE_RATE)
-    end = round(span.end_sample * sample_rate / SAMPLE_RATE)
-    return WordSpan(span.text, start, end, span.char_start, span.char_end)
-
-
-async def render_wav(
-    path: str | Path,
-    text: str,
-    *,
-    voice: str = "en-us",
-    rate: int = 160,
-    pitch: int = 50,
-    sample_rate: int = 16000,
-    gain: float = 1.0,
+async def speak_wav(
+    path: str | Path, text: str, *, speed: float = 1.0, sample_rate: int = 16000
 ) -> None:
-    """Speak a text into a WAV file (16-bit mono); the arguments are those of ``render_pcm``."""
-    pcm, _ = await render_pcm(
-        text, voice=voice, rate=rate, pitch=pitch, sample_rate=sample_rate, gain=gain
-    )
+    """Speak a text into a WAV file (16-bit mono); the arguments are those of ``speak_pcm``."""
+    pcm = await speak_pcm(text, speed=speed, sample_rate=sample_rate)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

@@ -9,11 +9,26 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from voxwire_server.bots.offline.intents import EXAMPLES
+from voxwire_server.bots.offline.small_talk import ABILITIES
 
-__all__ = ["FILLER", "GREETING", "NO_MAP", "city_name", "offer", "tool_reply", "unknown_reply"]
+__all__ = [
+    "FILLER",
+    "GREETING",
+    "NO_MAP",
+    "TOO_FAR",
+    "beyond_reply",
+    "city_name",
+    "offer",
+    "tool_reply",
+    "unknown_reply",
+    "what_about",
+]
 
 NO_MAP = "Your app has no map that I could use."
 """Said when a map is wanted of a client that has not brought one."""
+
+TOO_FAR = "Sorry, I know the weather of today and tomorrow alone."
+"""Said when the weather of another day is wanted."""
 
 FILLER = "Let me check."
 """Said in a response of its own before the answer of a tool that one would wait for."""
@@ -37,6 +52,23 @@ def city_name(city: str) -> str:
 def unknown_reply(phrases: list[str]) -> str:
     """Return what to say to speech that was not understood."""
     return f"Sorry, I did not catch that. {offer(phrases)}"
+
+
+def beyond_reply(what: str, phrases: list[str]) -> str:
+    """Return what to say to speech that was understood and is beyond the bot.
+
+    Args:
+        what: What was asked for, after "I cannot"; "" = who knows.
+        phrases: What can be said instead.
+    """
+    if what:
+        return f"Sorry, I cannot {what}. {ABILITIES}"
+    return f"Sorry, I cannot help with that. {offer(phrases)}"
+
+
+def what_about(place: str) -> str:
+    """Return the question to somebody who names a place and nothing else."""
+    return f"What about {place}? I know the weather and restaurants."
 
 
 def tool_reply(name: str, result: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Speech synthesis for the offline bot: espeak-ng with exact word times."""
+"""Speech synthesis for the offline bot: hibari-tts with the times of its own words."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 
 from voxwire_server.bots.offline.context_words import ContextWords, PlacedWord
-from voxwire_server.bots.offline.espeak import SAMPLE_RATE, EspeakClient, PcmChunk, shared_espeak
+from voxwire_server.bots.offline.voice import SAMPLE_RATE, PcmPiece, VoiceClient, shared_voice
+from voxwire_server.bots.offline.voice_model import has_durations
 
-__all__ = ["EspeakTTSService"]
+__all__ = ["HibariTTSService"]
 
 _NS_PER_S = 1_000_000_000
 # Sentences end in silence, so every one is resampled on its own and flushed: no state crosses
@@ -24,44 +25,40 @@ _NS_PER_S = 1_000_000_000
 _QUALITY = "HQ"
 
 
-class EspeakTTSService(TTSService):
-    """Speaks with espeak-ng, several hundred times faster than real time, in a helper process.
+class HibariTTSService(TTSService):
+    """Speaks with hibari-tts, about 70 times faster than real time, in a helper process.
 
     Every word frame carries ``metadata["word"]`` (see ``PlacedWord``): times from the first
-    sample of its context's audio and a span of the context's text. They are exact starts; ends
-    are the next start, or the first pause before it. ``pts`` is right as well, also for a context
-    that queues behind a playing one, which stock Pipecat 1.14 places half a second early.
+    sample of its context's audio and a span of the context's text. They are the model's own
+    (typically within 20 ms of the sound). ``pts`` is right as well, also for a context
+    that queues behind a playing one, which stock Pipecat 1.14 places half a second early. A
+    hibari-tts that does not show its durations gives no times; the pipeline estimates them then.
     """
 
     def __init__(
         self,
         *,
-        voice: str = "en-us",
-        rate: int = 160,
-        pitch: int = 50,
+        speed: float = 1.0,
         gap_ms: int = 150,
-        client: EspeakClient | None = None,
+        client: VoiceClient | None = None,
         **kwargs: Any,
     ) -> None:
         """Make a voice.
 
         Args:
-            voice: An espeak-ng voice, optionally with a variant, e.g. ``en-us+f3``.
-            rate: Words per minute, 80 to 450.
-            pitch: 0 to 100.
-            gap_ms: Silence after every sentence; espeak-ng itself ends with the last phoneme.
+            speed: 0.5 to 2; 1 is the voice's own.
+            gap_ms: Silence after every sentence; the voice itself ends 40 ms after its sound.
             client: The helper's client; the event loop's shared one by default.
             **kwargs: Passed to ``TTSService``.
         """
         super().__init__(
-            push_text_frames=False,
+            push_text_frames=not has_durations(),
             push_start_frame=True,
             push_stop_frames=True,
-            settings=TTSSettings(model="espeak-ng", voice=voice, language=None),
+            settings=TTSSettings(model="hibari-tts", voice="heart", language=None),
             **kwargs,
         )
-        self._rate = rate
-        self._pitch = pitch
+        self._speed = speed
         self._gap_ms = gap_ms
         self._client = client
         self._contexts: dict[str, ContextWords] = {}
@@ -90,30 +87,22 @@ class EspeakTTSService(TTSService):
         if context is None:
             context = self._contexts[context_id] = ContextWords(self.sample_rate)
         context.begin_sentence(text)
-        client = self._client or shared_espeak()
-        voice = str(self._settings.voice)
-        pieces = client.synthesize(text, voice=voice, rate=self._rate, pitch=self._pitch)
+        client = self._client or shared_voice()
         resampler = _Resampler(self.sample_rate)
         spoken = 0
-        # A word is known when the next one begins. The first is due at once, so its sound waits
-        # the few milliseconds until it is known; the others are ahead of theirs by themselves.
-        ahead = bytearray()
-        announced = False
-        async with aclosing(pieces):
+        due_ms = max(0.0, (self._playout_end_ns - self.get_clock().get_time()) / 1e6)
+        said = client.synthesize(text, speed=self._speed, due_ms=due_ms)
+        async with aclosing(said) as pieces:
             async for piece in pieces:
-                if isinstance(piece, PcmChunk):
-                    ahead += resampler.feed(piece.pcm)
-                else:
+                if not isinstance(piece, PcmPiece):
                     await self._announce(context.place(piece, SAMPLE_RATE), context_id)
-                    announced = True
-                if announced and ahead:
-                    spoken += len(ahead) // 2
-                    yield self._audio(bytes(ahead), context_id)
-                    ahead.clear()
-        ahead += resampler.flush() + bytes(self.sample_rate * self._gap_ms // 1000 * 2)
-        spoken += len(ahead) // 2
-        if ahead:
-            yield self._audio(bytes(ahead), context_id)
+                elif audio := resampler.feed(piece.pcm):
+                    spoken += len(audio) // 2
+                    yield self._audio(audio, context_id)
+        rest = resampler.flush() + bytes(self.sample_rate * self._gap_ms // 1000 * 2)
+        spoken += len(rest) // 2
+        if rest:
+            yield self._audio(rest, context_id)
         context.add_audio(spoken)
 
     def _audio(self, pcm: bytes, context_id: str) -> TTSAudioRawFrame:
@@ -158,8 +147,8 @@ class EspeakTTSService(TTSService):
         self, frame: InterruptionFrame, direction: FrameDirection
     ) -> None:
         await super()._handle_interruption(frame, direction)
-        # Not in ``on_audio_context_interrupted``: espeak's context has usually completed by now,
-        # the hook is not called, and the next utterance would be placed after audio that never
+        # Not in ``on_audio_context_interrupted``: a fast voice's context has usually completed by
+        # now, the hook is not called, and the next utterance would be placed after audio that never
         # played. Speech that may not be interrupted keeps playing and keeps its end.
         if not self.get_audio_contexts():
             self._contexts.clear()
@@ -176,7 +165,7 @@ class EspeakTTSService(TTSService):
 
 
 class _Resampler:
-    """22050 Hz to the pipeline's rate for one sentence, sample 0 staying sample 0."""
+    """The voice's rate to the pipeline's rate for one sentence, sample 0 staying sample 0."""
 
     def __init__(self, sample_rate: int) -> None:
         same = sample_rate == SAMPLE_RATE

@@ -207,9 +207,9 @@ export class Control implements ControlChannel {
         }
         const waitMs = Math.max(backoffMs(attempt++, env.jitter()), why.retryAfterMs);
         if (!BUSY.test(why.code) || env.now() + waitMs >= this.#endMs) throw why;
-        this.failure = why;
+        this.failure = why; // a full service: until somebody welcomes it, that is why it is late
         await this.scope.sleep(waitMs);
-        this.failure = undefined;
+        if (why.code === "going_away") this.failure = undefined;
       }
     }
   }

@@ -208,6 +208,19 @@ test("a refusal at the end of the wait is the error", async () => {
   await done();
 });
 
+test("the last refusal is the error though one more try is under way", async () => {
+  const { clock, server, connect, done } = made();
+  server.refuse = "capacity";
+  server.refusal = { retryable: true, retryAfterMs: 1000 };
+  const connecting = connect({ timeoutMs: 3000 });
+  await clock.advance(500);
+  server.refuse = undefined;
+  server.mute = true;
+  await expect(clock.until(connecting)).rejects.toMatchObject({ code: "capacity" });
+  expect(server.hellos).toHaveLength(2);
+  await done();
+});
+
 test("WebRTC is tried first however long the wait was", async () => {
   const { clock, server, client, connect, done } = made(["webrtc", "websocket"]);
   server.place = place(1);

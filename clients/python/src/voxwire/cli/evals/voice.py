@@ -32,7 +32,7 @@ _TIMEOUT_S: Final = 60.0
 
 def default_voice() -> list[str]:
     """The command of the voice that is there: the offline bot's, else espeak-ng; empty = none."""
-    if find_spec("voxwire_server") is not None and find_spec("espeakng_loader") is not None:
+    if find_spec("voxwire_server") is not None and find_spec("hibari") is not None:
         return [sys.executable, "-m", f"{_OFFLINE}.say"]
     found = shutil.which("espeak-ng")
     return [found, "--stdin", "--stdout"] if found else []

@@ -67,7 +67,7 @@ class ServiceMetric(google.protobuf.message.Message):
     kind: global___MetricKind
     """What is measured."""
     processor: builtins.str
-    """The processor, for instance "EspeakTTSService#0"."""
+    """The processor, for instance "HibariTTSService#0"."""
     model: builtins.str
     """The model; may be empty."""
     value: builtins.float

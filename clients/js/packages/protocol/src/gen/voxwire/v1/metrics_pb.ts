@@ -30,7 +30,7 @@ export type ServiceMetric = Message<"voxwire.v1.ServiceMetric"> & {
   kind: MetricKind;
 
   /**
-   * The processor, for instance "EspeakTTSService#0".
+   * The processor, for instance "HibariTTSService#0".
    *
    * @generated from field: string processor = 2;
    */

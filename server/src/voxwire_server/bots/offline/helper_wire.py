@@ -1,8 +1,9 @@
-"""The wire between the server and the espeak-ng helper process.
+"""The wire between the server and its helper processes.
 
 Both pipes carry messages of the same shape: a 9-byte little-endian header
 (``kind: u8, request_id: u32, payload_bytes: u32``) and the payload. Control payloads are JSON
-(UTF-8), ``AUDIO`` is raw PCM (int16 little-endian, mono, ``SAMPLE_RATE`` Hz).
+(UTF-8), ``AUDIO`` is raw PCM (int16 little-endian, mono, at the helper's own rate). What ``ASK``
+carries is between the client and its helper.
 
 This module is imported on both sides and imports neither asyncio nor pipecat.
 """
@@ -15,10 +16,8 @@ from enum import IntEnum
 from typing import Any, BinaryIO
 
 __all__ = [
-    "CHUNK_MS",
     "HEADER_BYTES",
     "MAX_PAYLOAD_BYTES",
-    "SAMPLE_RATE",
     "Kind",
     "decode",
     "encode",
@@ -27,14 +26,8 @@ __all__ = [
     "unpack_header",
 ]
 
-SAMPLE_RATE = 22050
-"""Hz; espeak-ng's own rate, which it does not let anyone choose."""
-
-CHUNK_MS = 60
-"""The shortest buffer that espeak-ng honours."""
-
 MAX_PAYLOAD_BYTES = 1 << 20
-"""A header that names more than this is a broken stream, not a long sentence."""
+"""A header that names more than this is a broken stream, no long sentence and no long speech."""
 
 _HEADER = struct.Struct("<BII")
 HEADER_BYTES = _HEADER.size
@@ -43,11 +36,11 @@ HEADER_BYTES = _HEADER.size
 class Kind(IntEnum):
     """What a message is; below 64 it goes to the helper, from 64 on it comes from it."""
 
-    SYNTHESIZE = 1
+    ASK = 1
     CANCEL = 2
     READY = 64
     AUDIO = 65
-    WORDS = 66
+    NOTE = 66
     DONE = 67
     FAILED = 68
 

@@ -1,4 +1,4 @@
-"""The espeak-ng helper process and its client."""
+"""A helper process and its client, by the example of the tests' own voice."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ import sys
 import wave
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from voxwire_server.bots.offline import espeak as espeak_module
-from voxwire_server.bots.offline import espeak_worker, extras
-from voxwire_server.bots.offline.espeak import (
+from tests.support.espeak import (
     SAMPLE_RATE,
     EspeakClient,
-    EspeakError,
     PcmChunk,
     WordSpan,
+    render_pcm,
+    render_wav,
     shared_espeak,
 )
-from voxwire_server.bots.offline.espeak_protocol import (
+from voxwire_server.bots.offline import extras, helper_worker
+from voxwire_server.bots.offline.helper import HelperError
+from voxwire_server.bots.offline.helper_wire import (
     HEADER_BYTES,
     Kind,
     decode,
@@ -35,11 +37,10 @@ from voxwire_server.bots.offline.espeak_protocol import (
     read_exactly,
     unpack_header,
 )
-from voxwire_server.bots.offline.phrases import render_pcm, render_wav
 
 LONG = "This is a rather long sentence that goes on and on. " * 40
-SOURCE_ROOT = espeak_module._SOURCE_ROOT
-ENV = {**os.environ, "PYTHONPATH": str(SOURCE_ROOT)}
+ROOT = Path(__file__).resolve().parents[4]
+ENV = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 async def collect(client, text, **options) -> tuple[bytes, list[WordSpan]]:
@@ -132,7 +133,7 @@ async def test_a_helper_that_dies_in_the_middle_is_an_error_and_then_replaced(es
                 with suppress(ProcessLookupError):  # pieces that were on the way come after it
                     os.kill(espeak.pid, signal.SIGKILL)
 
-    with pytest.raises(EspeakError, match="died"):
+    with pytest.raises(HelperError, match="died"):
         await speak_and_kill()
     _, words = await collect(espeak, "risen")
     assert [word.text for word in words] == ["risen"]
@@ -157,7 +158,7 @@ async def test_a_helper_that_hangs_in_the_middle_is_an_error_and_then_replaced()
                 os.kill(client.pid, signal.SIGSTOP)
 
     async with closing(EspeakClient(silence_ms=1000)) as client:
-        with pytest.raises(EspeakError, match="said nothing for 1000 ms"):
+        with pytest.raises(HelperError, match="said nothing for 1000 ms"):
             await speak_and_stop(client)
         _, words = await collect(client, "risen")
         assert [word.text for word in words] == ["risen"]
@@ -183,8 +184,8 @@ async def test_a_helper_that_babbles_is_killed_and_the_error_says_so(espeak, mon
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(espeak_module, "_WORKER", "worker_that_babbles")
-    with pytest.raises(EspeakError, match="did not start: it sent what is no message"):
+    monkeypatch.setattr(EspeakClient, "worker", "worker_that_babbles")
+    with pytest.raises(HelperError, match="did not start: it sent what is no message"):
         await collect(espeak, "hello")
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
@@ -193,17 +194,18 @@ async def test_a_helper_that_babbles_is_killed_and_the_error_says_so(espeak, mon
 async def test_what_a_helper_says_of_its_end_is_in_the_error(espeak, monkeypatch, tmp_path):
     """Also when it is read after the end of the helper's output."""
     (tmp_path / "worker_that_dies.py").write_text(
-        "import os, sys, time\nos.close(1)\ntime.sleep(0.2)\nsys.exit('the voice is ill')\n"
+        "import os, sys, time\nos.close(1)\ntime.sleep(0.2)\n"
+        "sys.exit('the voice is ill, HF_HUB_OFFLINE ' + os.environ['HF_HUB_OFFLINE'])\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(espeak_module, "_WORKER", "worker_that_dies")
-    with pytest.raises(EspeakError, match="the voice is ill"):
+    monkeypatch.setattr(EspeakClient, "worker", "worker_that_dies")
+    with pytest.raises(HelperError, match="the voice is ill, HF_HUB_OFFLINE 1"):
         await collect(espeak, "hello")
 
 
 async def test_a_helper_that_never_starts_is_an_error_that_says_why(espeak, monkeypatch):
-    monkeypatch.setattr(espeak_module, "_WORKER", "voxwire_server.no_such_module")
-    with pytest.raises(EspeakError, match="no_such_module"):
+    monkeypatch.setattr(EspeakClient, "worker", "voxwire_server.no_such_module")
+    with pytest.raises(HelperError, match="no_such_module"):
         await collect(espeak, "hello")
     assert espeak.pid is None
 
@@ -221,7 +223,7 @@ async def test_closing_leaves_no_process_task_or_descriptor(espeak):
 
 
 async def test_bad_requests_are_refused_and_harm_nothing(espeak):
-    with pytest.raises(EspeakError, match="no voice 'xx-nope'"):
+    with pytest.raises(HelperError, match="no voice 'xx-nope'"):
         await collect(espeak, "hello", voice="xx-nope")
     for options in ({"rate": 10}, {"rate": 1000}, {"pitch": 101}):
         with pytest.raises(ValueError):
@@ -250,7 +252,7 @@ async def closing(client: EspeakClient) -> AsyncIterator[EspeakClient]:
 
 
 def start_worker() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", espeak_worker.__name__]
+    command = [sys.executable, "-m", "tests.support.espeak_worker"]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=ENV)
 
@@ -262,7 +264,7 @@ def receive(process: subprocess.Popen[bytes]) -> tuple[Kind, int, bytes]:
 
 def request(process: subprocess.Popen[bytes], request_id: int, text: str) -> None:
     fields = {"text": text, "voice": "en-us", "rate": 160, "pitch": 50}
-    process.stdin.write(encode_json(Kind.SYNTHESIZE, request_id, fields))
+    process.stdin.write(encode_json(Kind.ASK, request_id, fields))
     process.stdin.flush()
 
 
@@ -277,7 +279,7 @@ def test_a_request_that_comes_byte_by_byte_is_read_whole():
     with start_worker() as process:
         assert receive(process)[0] is Kind.READY
         fields = {"text": "hi", "voice": "en-us", "rate": 160, "pitch": 50}
-        for byte in encode_json(Kind.SYNTHESIZE, 7, fields):
+        for byte in encode_json(Kind.ASK, 7, fields):
             process.stdin.write(bytes([byte]))
             process.stdin.flush()
         kinds = set()
@@ -285,7 +287,7 @@ def test_a_request_that_comes_byte_by_byte_is_read_whole():
             kind, request_id, _ = receive(process)
             assert request_id == 7
             kinds.add(kind)
-        assert kinds == {Kind.AUDIO, Kind.WORDS, Kind.DONE}
+        assert kinds == {Kind.AUDIO, Kind.NOTE, Kind.DONE}
         process.stdin.close()
         assert process.wait(timeout=60) == 0
 
@@ -348,17 +350,17 @@ def test_a_cancelled_sentence_stops_after_the_chunk_it_is_in():
     assert not answers[2]["cancelled"]
 
 
-def test_the_server_side_never_imports_espeak():
+def test_the_server_side_never_imports_what_its_helpers_do():
     code = (
         "import sys, voxwire_server.bots.offline.bot as bot;"
-        "assert 'espeakng_loader' not in sys.modules"
+        "assert not {'hibari', 'ctranslate2', 'espeakng_loader'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=ENV, timeout=60)
 
 
 def test_the_helper_imports_neither_pipecat_nor_numpy():
     code = (
-        f"import sys, {espeak_worker.__name__};"
+        f"import sys, {helper_worker.__name__};"
         "assert not {'pipecat', 'numpy', 'asyncio', 'fastapi'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=ENV, timeout=60)
@@ -375,3 +377,57 @@ async def test_a_phrase_is_rendered_to_a_wav_at_any_rate(espeak, tmp_path):
     loudest = np.abs(np.frombuffer(pcm, np.int16).astype(int)).max()
     assert 0.35 < np.abs(samples.astype(int)).max() / loudest < 0.65
     assert words[-1].end_sample <= len(pcm) // 2
+
+
+def test_a_fault_of_an_engine_ends_its_request_and_no_other(capfd):
+    class Faulty:
+        def waits_s(self, job):
+            return 0.0
+
+        def steps(self, job):
+            if job.payload == b"bad":
+                raise KeyError("no such phoneme")
+            job.note("said")
+            inbox.queue.put(None)
+            return {}
+            yield
+
+    output = io.BytesIO()
+    inbox = helper_worker._Inbox(io.BytesIO(), output)
+    inbox._take(Kind.ASK, 1, b"bad")
+    inbox._take(Kind.ASK, 2, b"good")
+    helper_worker._work_off(Faulty(), inbox, output)
+    output.seek(0)
+    answers = []
+    while header := output.read(HEADER_BYTES):
+        kind, request_id, num_bytes = unpack_header(header)
+        answers.append((kind, request_id, decode(output.read(num_bytes))))
+    assert answers[0] == (Kind.FAILED, 1, {"reason": "KeyError: 'no such phoneme'"})
+    assert [answer[:2] for answer in answers[1:]] == [(Kind.NOTE, 2), (Kind.DONE, 2)]
+    assert "no such phoneme" in capfd.readouterr().err
+
+
+def test_what_is_due_first_is_done_first_step_by_step():
+    """The first clause of one who waits goes before the rest of one whose sound still plays."""
+    done: list[str] = []
+
+    class Steps:
+        def waits_s(self, job):
+            return float(job.payload.decode().split()[1])
+
+        def steps(self, job):
+            name = job.payload.decode().split()[0]
+            for step in range(3):
+                done.append(f"{name}{step}")
+                if len(done) == 9:
+                    inbox.queue.put(None)
+                if step < 2:
+                    yield 2.0
+            return {}
+
+    output = io.BytesIO()
+    inbox = helper_worker._Inbox(io.BytesIO(), output)
+    for number, payload in enumerate((b"far 9", b"now 0", b"soon 1"), start=1):
+        inbox._take(Kind.ASK, number, payload)
+    helper_worker._work_off(Steps(), inbox, output)
+    assert done == ["now0", "soon0", "now1", "soon1", "now2", "soon2", "far0", "far1", "far2"]

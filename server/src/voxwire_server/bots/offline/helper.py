@@ -1,7 +1,7 @@
-"""Asyncio client of the espeak-ng helper process.
+"""Asyncio client of a helper process: what blocks or may crash runs there, not in the server.
 
-One helper serves every session of an event loop: ``shared_espeak()`` returns it. It starts on
-first use, starts again if it dies, and stays until ``aclose()``.
+``HelperClient`` starts its process on first use, starts it again if it dies, kills it if it
+hangs, and keeps it until ``aclose()``. One helper serves every session of an event loop.
 """
 
 from __future__ import annotations
@@ -9,73 +9,50 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
-from weakref import WeakKeyDictionary
 
-from voxwire_server.bots.offline.espeak_protocol import (
+from voxwire_server.bots.offline.extras import require
+from voxwire_server.bots.offline.helper_wire import (
     HEADER_BYTES,
-    SAMPLE_RATE,
     Kind,
     decode,
     encode,
-    encode_json,
     unpack_header,
 )
-from voxwire_server.bots.offline.extras import require
-from voxwire_server.bots.offline.word_spans import WordSpan
 
-__all__ = [
-    "SAMPLE_RATE",
-    "EspeakClient",
-    "EspeakError",
-    "PcmChunk",
-    "WordSpan",
-    "shared_espeak",
-]
+__all__ = ["HelperClient", "HelperError"]
 
-_WORKER = "voxwire_server.bots.offline.espeak_worker"
 _SOURCE_ROOT = Path(__file__).resolve().parents[3]
-_START_TIMEOUT_S = 20.0
+_START_TIMEOUT_S = 60.0
 _CLOSE_TIMEOUT_S = 2.0
 _LAST_WORDS_S = 1.0
 _SILENCE_MS = 5000
-_MAX_CHARS = 5000
 _STDERR_BYTES = 2000
 
-
-class EspeakError(RuntimeError):
-    """The helper refused the text or the voice, did not start, or died or hung twice in a row."""
+Reply = tuple[Kind, bytes]
 
 
-class _HelperDiedError(EspeakError):
+class HelperError(RuntimeError):
+    """The helper refused the request, did not start, or died or hung twice in a row."""
+
+
+class _HelperDiedError(HelperError):
     """The helper process went away, or was killed for its silence, while a request was open."""
-
-
-@dataclass(frozen=True, slots=True)
-class PcmChunk:
-    """A piece of speech.
-
-    Attributes:
-        pcm: int16 little-endian PCM, mono, ``SAMPLE_RATE`` Hz, about 60 ms.
-    """
-
-    pcm: bytes
 
 
 class _Helper:
     """One running helper process and the requests that are open in it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, silence_ms: int) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, name: str, silence_ms: int) -> None:
         self._process = process
+        self._name = name
         self._silence_ms = silence_ms
         self._given_up = False
         self._num_replies = 0
-        self._requests: dict[int, asyncio.Queue[tuple[Kind, bytes] | None]] = {}
+        self._requests: dict[int, asyncio.Queue[Reply | None]] = {}
         self._ids = count(1)
         self._stderr = b""
         self._drained = asyncio.create_task(self._drain())
@@ -91,28 +68,32 @@ class _Helper:
         return not ended and not self._given_up
 
     @classmethod
-    async def start(cls, silence_ms: int) -> _Helper:
+    async def start(
+        cls, worker: str, name: str, *, silence_ms: int, roots: Sequence[Path]
+    ) -> _Helper:
         """Start a process and wait until its engine is ready.
 
         Args:
+            worker: The module that it runs.
+            name: What messages call it.
             silence_ms: Longest silence while a request waits.
+            roots: Where its modules are, besides the server's.
 
         Raises:
-            MissingExtraError: The ``offline`` extra is not installed.
-            EspeakError: The helper did not come up.
+            HelperError: The helper did not come up.
         """
-        require("espeakng_loader", "speech output")
-        path = os.pathsep.join(filter(None, (str(_SOURCE_ROOT), os.environ.get("PYTHONPATH"))))
+        places = (str(_SOURCE_ROOT), *map(str, roots), os.environ.get("PYTHONPATH"))
+        path = os.pathsep.join(filter(None, places))
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            _WORKER,
+            worker,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"},
         )
-        helper = cls(process, silence_ms)
+        helper = cls(process, name, silence_ms)
         try:
             await helper._wait_ready()
         except BaseException:
@@ -126,33 +107,32 @@ class _Helper:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 reply = await replies.get()
         except TimeoutError:
-            raise EspeakError(
-                f"the espeak-ng helper said nothing in {_START_TIMEOUT_S} s"
-            ) from None
+            raise HelperError(f"{self._name} said nothing in {_START_TIMEOUT_S} s") from None
         finally:
             self._requests.pop(0, None)
         if reply is None:
-            raise EspeakError(f"the espeak-ng helper did not start: {self._last_words()}")
+            raise HelperError(f"{self._name} did not start: {self._last_words()}")
 
-    async def request(self, **fields: Any) -> AsyncGenerator[PcmChunk | WordSpan]:
-        """Speak one sentence; leaving the iterator early cancels it in the helper."""
+    async def request(self, payload: bytes) -> AsyncGenerator[Reply]:
+        """Ask for something; leaving the iterator early cancels it in the helper."""
         request_id = next(self._ids) & 0xFFFFFFFF
         replies = self._open(request_id)
         finished = False
         try:
-            self._send(encode_json(Kind.SYNTHESIZE, request_id, fields))
+            self._send(encode(Kind.ASK, request_id, payload))
             while not finished:
-                kind, payload = await self._reply(replies)
+                kind, answer = await self._reply(replies)
                 finished = kind in (Kind.DONE, Kind.FAILED)
-                for item in _unpack(kind, payload):
-                    yield item
+                if kind is Kind.FAILED:
+                    raise HelperError(decode(answer)["reason"])
+                yield kind, answer
         finally:
             self._requests.pop(request_id, None)
             if not finished and self.alive:
                 with suppress(_HelperDiedError):
                     self._send(encode(Kind.CANCEL, request_id))
 
-    async def _reply(self, replies: asyncio.Queue[tuple[Kind, bytes] | None]) -> tuple[Kind, bytes]:
+    async def _reply(self, replies: asyncio.Queue[Reply | None]) -> Reply:
         """The next reply to a request.
 
         A helper that says nothing to anybody for ``silence_ms`` hangs and is killed. The time is
@@ -168,22 +148,22 @@ class _Helper:
                 quiet = quiet + 1 if self._num_replies == before else 0
                 continue
             if reply is None:
-                raise _HelperDiedError(f"the espeak-ng helper died: {self._last_words()}")
+                raise _HelperDiedError(f"{self._name} died: {self._last_words()}")
             return reply
         self._kill()
         raise _HelperDiedError(
-            f"the espeak-ng helper said nothing for {self._silence_ms} ms and was killed"
+            f"{self._name} said nothing for {self._silence_ms} ms and was killed"
         )
 
-    def _open(self, request_id: int) -> asyncio.Queue[tuple[Kind, bytes] | None]:
-        replies: asyncio.Queue[tuple[Kind, bytes] | None] = asyncio.Queue()
+    def _open(self, request_id: int) -> asyncio.Queue[Reply | None]:
+        replies: asyncio.Queue[Reply | None] = asyncio.Queue()
         self._requests[request_id] = replies
         return replies
 
     def _send(self, message: bytes) -> None:
         stdin = self._process.stdin
         if stdin is None or stdin.is_closing() or not self.alive:
-            raise _HelperDiedError(f"the espeak-ng helper is gone: {self._last_words()}")
+            raise _HelperDiedError(f"{self._name} is gone: {self._last_words()}")
         stdin.write(message)
 
     async def _read(self) -> None:
@@ -245,28 +225,36 @@ class _Helper:
         await self._process.wait()
 
 
-def _unpack(kind: Kind, payload: bytes) -> list[PcmChunk | WordSpan]:
-    if kind is Kind.AUDIO:
-        return [PcmChunk(payload)]
-    if kind is Kind.WORDS:
-        return [WordSpan(*row) for row in decode(payload)]
-    if kind is Kind.FAILED:
-        raise EspeakError(decode(payload)["reason"])
-    return []
-
-
-class EspeakClient:
-    """Speaks sentences through a helper process that it starts, restarts and ends.
+class HelperClient:
+    """Asks a helper process that it starts, restarts and ends.
 
     Owned by the event loop it was made in; not thread safe.
     """
+
+    worker = ""
+    """The module that the process runs: it calls ``helper_worker.serve``."""
+
+    name = "the helper"
+    """What messages call it."""
+
+    package = ""
+    """The import name of what the process needs."""
+
+    purpose = ""
+    """What it is for, as the subject of a message."""
+
+    extra = "offline"
+    """The extra that brings the package."""
+
+    roots: Sequence[Path] = ()
+    """Where its modules are, besides the server's."""
 
     def __init__(self, *, silence_ms: int = _SILENCE_MS) -> None:
         """Make a client; nothing starts before the first use.
 
         Args:
-            silence_ms: Longest silence of the helper while a sentence waits for it; then it is
-                killed, and the next sentence gets a new one.
+            silence_ms: Longest silence of the helper while a request waits for it; then it is
+                killed, and the next request gets a new one.
         """
         self._silence_ms = silence_ms
         self._helper: _Helper | None = None
@@ -277,56 +265,43 @@ class EspeakClient:
         """The helper's process id, or None while none is running."""
         return self._helper.pid if self._helper is not None and self._helper.alive else None
 
-    async def warm(self, voice: str = "en-us") -> None:
-        """Start the helper and speak one silent word, so that the first sentence is fast.
-
-        Args:
-            voice: The voice to load.
+    async def start(self) -> None:
+        """Start the helper, if none is running.
 
         Raises:
-            MissingExtraError: The ``offline`` extra is not installed.
-            EspeakError: The helper did not start.
+            MissingExtraError: What it needs is not installed.
+            HelperError: It did not come up.
         """
-        async for _ in self.synthesize("warm", voice=voice):
-            pass
+        await self._running()
 
-    async def synthesize(
-        self, text: str, *, voice: str = "en-us", rate: int = 160, pitch: int = 50
-    ) -> AsyncGenerator[PcmChunk | WordSpan]:
-        """Speak one sentence.
+    async def request(self, payload: bytes) -> AsyncGenerator[Reply]:
+        """Ask the helper for something.
 
-        Cancel-safe: closing the iterator, or cancelling the task that reads it, stops the
-        synthesis after the chunk it is in. Close it with ``aclosing`` when you leave it early.
+        Cancel-safe: closing the iterator, or cancelling the task that reads it, cancels the
+        request in the helper. Close it with ``aclosing`` when you leave it early.
 
         Args:
-            text: The sentence, at most 5000 code points.
-            voice: An espeak-ng voice, optionally with a variant, e.g. ``en-us+f3``.
-            rate: Words per minute, 80 to 450.
-            pitch: 0 to 100, 50 is the voice's own.
+            payload: The request, in a form that the helper understands.
 
         Yields:
-            Chunks of audio in order, and the spans of the words in order; every whitespace token
-            of ``text`` gets exactly one, at the latest after the last chunk.
+            The replies in order, the last one is ``DONE``.
 
         Raises:
-            ValueError: The text is too long, or a parameter is out of range.
-            MissingExtraError: The ``offline`` extra is not installed.
-            EspeakError: The helper refused, died, or hung; a sentence of which nothing has been
+            MissingExtraError: What the helper needs is not installed.
+            HelperError: The helper refused, died, or hung; a request of which nothing has been
                 delivered is tried once more in a new helper first.
         """
-        _check(text, rate, pitch)
-        request = {"text": text.replace("\0", " "), "voice": voice, "rate": rate, "pitch": pitch}
         for last_try in (False, True):
             delivered = False
             try:
-                async with aclosing((await self._running()).request(**request)) as replies:
-                    async for item in replies:
+                async with aclosing((await self._running()).request(payload)) as replies:
+                    async for reply in replies:
                         delivered = True
-                        yield item
+                        yield reply
                 return
             except _HelperDiedError as error:
                 if last_try or delivered:
-                    raise EspeakError(str(error)) from error
+                    raise HelperError(str(error)) from error
 
     async def _running(self) -> _Helper:
         async with self._starting:
@@ -334,7 +309,10 @@ class EspeakClient:
                 helper, self._helper = self._helper, None
                 await helper.aclose()
             if self._helper is None:
-                self._helper = await _Helper.start(self._silence_ms)
+                require(self.package, self.purpose, self.extra)
+                self._helper = await _Helper.start(
+                    self.worker, self.name, silence_ms=self._silence_ms, roots=self.roots
+                )
             return self._helper
 
     async def aclose(self) -> None:
@@ -343,24 +321,3 @@ class EspeakClient:
             helper, self._helper = self._helper, None
             if helper is not None:
                 await helper.aclose()
-
-
-def _check(text: str, rate: int, pitch: int) -> None:
-    if len(text) > _MAX_CHARS:
-        raise ValueError(f"a sentence of {len(text)} code points exceeds {_MAX_CHARS}")
-    if not 80 <= rate <= 450:
-        raise ValueError(f"rate must be 80 to 450 words per minute, not {rate}")
-    if not 0 <= pitch <= 100:
-        raise ValueError(f"pitch must be 0 to 100, not {pitch}")
-
-
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, EspeakClient] = WeakKeyDictionary()
-
-
-def shared_espeak() -> EspeakClient:
-    """Return the running event loop's client; whoever runs the server closes it at the end."""
-    loop = asyncio.get_running_loop()
-    client = _clients.get(loop)
-    if client is None:
-        client = _clients[loop] = EspeakClient()
-    return client
