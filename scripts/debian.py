@@ -23,6 +23,7 @@ TOOLS = {
 
 # what the system tests need besides
 SYSTEM_TOOLS = {
+    "baresip": "baresip",
     "buildah": "buildah",
     "caddy": "caddy",
     "certutil": "libnss3-tools",
@@ -32,6 +33,7 @@ SYSTEM_TOOLS = {
     "nft": "nftables",
     "nginx": "nginx",
     "openssl": "openssl",
+    "sipp": "sip-tester",
     "/lib/systemd/systemd": "systemd",
     "/usr/lib/nginx/modules/ngx_stream_module.so": "libnginx-mod-stream",
     "/usr/share/doc/python3-venv": "python3-venv",

@@ -231,6 +231,8 @@ SHARES = [
         alone=True,
         system=True,
     ),
+    Share("interop", "sip trunk", 240, whole("sip_trunk", "sip_gateway"), system=True),
+    Share("faults", "sip calls", 200, ("tests/faults/test_sip_calls.py",), system=True),
     Share("faults", "doctor", 60, ("tests/faults/test_doctor_apart.py",), system=True),
     Share(
         "faults",

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.clicks import make_bot
 from tests.support.espeak import render_pcm
 from tests.support.phone_line import KNOWN
 from tests.support.phone_measured import REASON, measured
-from tests.support.phone_socket import PUBLIC
+from tests.support.phone_socket import PUBLIC, dialled
 from tests.support.phone_vendors import FAR_ENDS, PASSWORD, SECRET, TOKEN
-from tests.support.waiting import PATIENT
+from tests.support.waiting import PATIENT, until
 from voxwire_server.bots.registry import load_bot
 from voxwire_server.testing import running_server
 
@@ -87,7 +88,8 @@ async def cut_twice(vendor: str, port: int, folder: Path) -> bool:
     kinds = [event["type"] for event in events]
     assert kinds[0] == "began"
     assert "clear" in kinds
-    assert kinds[-2:] == ["keys", "hung_up"]
+    assert "keys" in kinds
+    assert kinds[-1] == "hung_up"
     over = next(e for e in events if e["type"] == "spoken" and e["value"] == str(question))
     with wave.open(str(folder / "heard.wav")) as file:
         rate = file.getframerate()
@@ -108,6 +110,14 @@ async def test_a_fake_caller_of_every_vendor_interrupts_asks_and_presses_keys(
         async with asyncio.timeout(10):
             while len(server.registry):
                 await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("vendor", FAR_ENDS)
+async def test_who_has_called_calls_again(vendor: str) -> None:
+    async with running_server(make_bot(), **SETTINGS) as server:
+        for _ in range(2):
+            async with dialled(server.port, vendor=vendor) as phone:
+                await until(lambda: len(phone.heard) > phone.far.rate // 2)
 
 
 @pytest.mark.timing(reason=REASON)

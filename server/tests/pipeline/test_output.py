@@ -7,11 +7,15 @@ from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
     EndFrame,
+    Frame,
     InterruptionFrame,
     LLMFullResponseEndFrame,
     TTSStoppedFrame,
     TTSTextFrame,
 )
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from tests.support.wired import Behind, Speaker, Wired
 from voxwire_protocol import wire
@@ -124,6 +128,43 @@ async def test_heard_words_go_down_ahead_of_the_interruption(time: VirtualTime) 
         await time.settle()
         tail = [f for _, f in behind.seen if isinstance(f, HeardWord | InterruptionFrame)]
         assert [getattr(frame, "text", "cut") for frame in tail] == ["two", "three", "cut"]
+
+
+class Slow(FrameProcessor):
+    """Passes on words after a while."""
+
+    def __init__(self, secs: float) -> None:
+        super().__init__()
+        self.secs = secs
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if type(frame) is TTSTextFrame:
+            await asyncio.sleep(self.secs)
+        await self.push_frame(frame, direction)
+
+
+@pytest.mark.parametrize(
+    ("slow_s", "kept"),
+    [(0.0, "one two three"), (0.05, "one two three"), (0.2, "one two three"), (9.0, "three")],
+)
+@in_virtual_time
+async def test_words_on_their_way_are_in_the_context_before_what_is_heard_behind_them(
+    time: VirtualTime, slow_s: float, kept: str
+) -> None:
+    wired, speaker, context = Wired(), Speaker(), LLMContext()
+    aggregator = LLMContextAggregatorPair(context).assistant()
+    async with wired.running(speaker, behind=[Slow(slow_s), aggregator]) as pipeline:
+        await speaker.begin("c1", 600)
+        await speaker.words("c1", ("one", 0), ("two", 200), ("three", 204))
+        await speaker.push_frame(LLMFullResponseEndFrame())
+        await time.advance(201)
+        wired.voice.report = asyncio.Future()
+        wired.voice.report.set_result(210.0)  # the listener was further than the server believed
+        interrupting = asyncio.ensure_future(pipeline.interrupt(USER))
+        await time.advance(1000)
+        await interrupting
+        assert [message["content"] for message in context.get_messages()] == [kept]
 
 
 @in_virtual_time

@@ -6,12 +6,13 @@ interruption itself goes down behind them.
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from pipecat.frames.frames import Frame, TTSTextFrame
 
 from voxwire_protocol import wire
 from voxwire_server.pipeline.output_frames import BotStarts, FirstSound, HeardWord, copy_word
-from voxwire_server.pipeline.releasing import Releasing
+from voxwire_server.pipeline.releasing import OnItsWay, Releasing
 from voxwire_server.pipeline.speech_models.model_output import LiveOutput
 from voxwire_server.pipeline.spoken_words import SpokenWords
 from voxwire_server.pipeline.utterances import Utterances
@@ -19,6 +20,7 @@ from voxwire_server.pipeline.wires import Wires
 
 __all__ = ["Cutting"]
 
+_ON_ITS_WAY_S: Final = 0.5
 _INTERRUPTED = wire.UtteranceEnd.UTTERANCE_END_INTERRUPTED
 
 
@@ -33,6 +35,7 @@ class Cutting:
         releasing: What waits to be heard.
         contexts: Contexts that have sounded and not ended; emptied.
         cut_contexts: Takes the contexts of which nothing is wanted any more.
+        on_its_way: Words that were let go before.
         push: Pushes a frame down.
     """
 
@@ -46,6 +49,7 @@ class Cutting:
         releasing: Releasing[Frame | BotStarts | FirstSound],
         contexts: set[str],
         cut_contexts: deque[str],
+        on_its_way: OnItsWay,
         push: Callable[[Frame], Awaitable[None]],
     ) -> None:
         self._wires = wires
@@ -55,6 +59,7 @@ class Cutting:
         self._releasing = releasing
         self._contexts = contexts
         self._cut_contexts = cut_contexts
+        self._on_its_way = on_its_way
         self._push = push
 
     async def cut(self, source: wire.InterruptionSource) -> None:
@@ -71,6 +76,7 @@ class Cutting:
             heard = max(heard, self._releasing.queue.released_ms + 1)
         void = self._contexts.union(self._model.words.contexts, self._words.contexts)
         self._words.cut()
+        await self._on_its_way.arrived(_ON_ITS_WAY_S)
         await self._release_heard(heard)
         for utterance in speaking:
             self._utterances.end(utterance.context_id, _INTERRUPTED, heard, known_by)

@@ -47,7 +47,7 @@ from voxwire_server.pipeline.output_frames import (
     is_heard_behind,
     source_of,
 )
-from voxwire_server.pipeline.releasing import Releasing
+from voxwire_server.pipeline.releasing import OnItsWay, Releasing
 from voxwire_server.pipeline.speech_models.model_output import LiveOutput
 from voxwire_server.pipeline.speech_models.model_turns import AllSaid
 from voxwire_server.pipeline.speech_models.model_words import LiveWord
@@ -74,6 +74,7 @@ class SessionOutput(BaseOutputTransport):
         drops: Tells of frames that could not be used.
         utterances: What the bot says, as the client is told.
         began: Rung when an utterance has begun, and when an interruption has ended some.
+        on_its_way: Follows the words that were let go.
         cut_turn: Told of each turn of a speech-to-speech model that was cut, first of all.
         writing: Asked whether more is to be said before a silent voice is taken to be done.
         tell: Sends a message of the pipeline's own to the client's application.
@@ -87,6 +88,7 @@ class SessionOutput(BaseOutputTransport):
         drops: Drops,
         utterances: Utterances,
         began: Alarm,
+        on_its_way: OnItsWay,
         cut_turn: Callable[[CutTurn], Awaitable[None]],
         writing: Callable[[], bool],
         tell: Callable[[Any], None],
@@ -100,6 +102,7 @@ class SessionOutput(BaseOutputTransport):
         self._playout = wires.voice.playout
         self._drops = drops
         self._utterances = utterances
+        self._on_its_way = on_its_way
         self._writing = writing
         self._tell = tell
         self._releasing = Releasing[Frame | BotStarts | FirstSound](
@@ -153,6 +156,7 @@ class SessionOutput(BaseOutputTransport):
             releasing=self._releasing,
             contexts=self._places.contexts,
             cut_contexts=cut_contexts,
+            on_its_way=on_its_way,
             push=self.push_frame,
         )
 
@@ -312,6 +316,7 @@ class SessionOutput(BaseOutputTransport):
             return
         elif isinstance(frame, OutputAudioRawFrame) and self._speaking:
             await self.push_frame(BotSpeakingFrame(), FrameDirection.UPSTREAM)
+        self._on_its_way.left(frame)
         await self.push_frame(frame, _DOWN)
         if isinstance(frame, TTSTextFrame):  # a word was heard
             self._wires.changed()

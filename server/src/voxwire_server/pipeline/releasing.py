@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
+from pipecat.frames.frames import Frame, SystemFrame, TTSTextFrame
+
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
 from voxwire_server.pipeline.alarm import Alarm
@@ -11,7 +13,7 @@ from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.release import Held, ReleaseQueue
 from voxwire_server.playout.voice import Voice
 
-__all__ = ["Releasing"]
+__all__ = ["OnItsWay", "Releasing"]
 
 _END_SLACK_MS: Final = 1500
 _INFINITE: Final = float("inf")
@@ -128,3 +130,51 @@ class Releasing(Generic[T]):
             await self._empty.wait(secs)
         finally:
             changed.cancel()
+
+
+class OnItsWay:
+    """Follows words from the output to whoever keeps the context: a few turns of the loop.
+
+    What was heard when the bot is cut off goes down as system frames, which overtake what stands in
+    a processor's queue; and the interruption behind them empties that. So it waits for those ahead.
+    """
+
+    def __init__(self) -> None:
+        """Follows nothing until there is somebody who keeps one."""
+        self._followed = False
+        self._words: set[int] = set()
+        self._here = Alarm()
+
+    def follow(self) -> None:
+        """Somebody keeps a context."""
+        self._followed = True
+
+    def left(self, frame: Frame) -> None:
+        """A frame is pushed down."""
+        if (
+            self._followed
+            and isinstance(frame, TTSTextFrame)
+            and not isinstance(frame, SystemFrame)
+        ):
+            self._words.add(frame.id)
+
+    def taken(self, frame: Frame) -> None:
+        """Whoever keeps the context has taken a frame."""
+        self._words.discard(frame.id)
+        if not self._words:
+            self._here.ring()
+
+    async def arrived(self, secs: float) -> None:
+        """Wait until all are there, ``secs`` at most, in two halves: after a stall of this process
+        they still come. If they do not, somebody on the way keeps them, and they are not followed
+        any more.
+        """
+        loop = asyncio.get_running_loop()
+        for _ in range(2):
+            until_s = loop.time() + secs / 2
+            while self._words and (left_s := until_s - loop.time()) > 0:
+                self._here.silence()
+                await self._here.wait(left_s)
+        if self._words:
+            self._followed = False
+            self._words.clear()

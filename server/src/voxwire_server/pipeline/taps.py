@@ -54,6 +54,7 @@ from voxwire_server.pipeline.answers import Interrupt
 from voxwire_server.pipeline.drops import Drops
 from voxwire_server.pipeline.patience import wait_for_sound
 from voxwire_server.pipeline.plain import PlainProcessor, is_answer
+from voxwire_server.pipeline.releasing import OnItsWay
 from voxwire_server.pipeline.speech_models.care import Care
 from voxwire_server.pipeline.speech_models.finder import SpeechModel, is_speech_to_speech
 from voxwire_server.pipeline.speech_models.interim import InterimText
@@ -113,6 +114,8 @@ class Taps:
         self._bot = AnswerTaps(wires, utterances=utterances, user=self.user, interrupt=interrupt)
         self.ahead = self._bot.tools.ahead
         """What the model's context has not been given yet."""
+        self.on_its_way = OnItsWay()
+        """Words that were let go and are not in the context yet."""
         self._care = Care(
             wires.state,
             calls_run=lambda: bool(wires.tools.reports.open_calls()),
@@ -165,6 +168,7 @@ class Taps:
                 aggregated = self._drops.watch(self._bot.tools.pairing.aggregated)
                 processor.add_event_handler("on_after_process_frame", aggregated)
                 processor.add_event_handler("on_after_process_frame", self._in_context)
+                self.on_its_way.follow()
             elif isinstance(processor, LLMUserAggregator):
                 processor.add_event_handler("on_user_turn_message_added", self._turn_in_context)
                 processor.add_event_handler("on_after_process_frame", self._typed_in_context)
@@ -214,6 +218,7 @@ class Taps:
         for some turns of the loop; what is kept of the conversation meanwhile lacks it.
         """
         if isinstance(frame, _IN_CONTEXT):
+            self.on_its_way.taken(frame)
             self.ahead.taken(frame)
             self._wires.changed()
 

@@ -125,6 +125,7 @@ class SessionTransport(BaseTransport):
                 drops=self._drops,
                 utterances=self._utterances,
                 began=self._began,
+                on_its_way=self.taps.on_its_way,
                 cut_turn=self.taps.model.cut,
                 writing=lambda: self.taps.answering,
                 tell=self.rtvi.tell,

@@ -222,6 +222,20 @@ async def test_closing_leaves_no_process_task_or_descriptor(espeak):
     assert espeak.pid not in (None, pid)
 
 
+async def test_who_has_no_time_to_close_a_helper_leaves_no_task_and_no_process():
+    before = asyncio.all_tasks()
+    client = EspeakClient()
+    await client.start()
+    pid = client.pid
+    os.kill(pid, signal.SIGSTOP)  # it will not end by itself
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await client.aclose()
+    async with asyncio.timeout(10):
+        while asyncio.all_tasks() != before or Path(f"/proc/{pid}").exists():
+            await asyncio.sleep(0.01)  # real time: poll
+
+
 async def test_bad_requests_are_refused_and_harm_nothing(espeak):
     with pytest.raises(HelperError, match="no voice 'xx-nope'"):
         await collect(espeak, "hello", voice="xx-nope")

@@ -1,6 +1,7 @@
 """A call on real sockets: webhook, stream, and a telephone in real time."""
 
 import asyncio
+import secrets
 import time
 import urllib.error
 import urllib.request
@@ -54,7 +55,7 @@ async def dialled(
     *,
     public: str = "",
     query: str = "",
-    call_id: str = "CA0123456789abcdef0123456789abcdef",
+    call_id: str = "",
     buffer_ms: float = 0.0,
     **network: float,
 ) -> AsyncGenerator[Call]:
@@ -65,7 +66,7 @@ async def dialled(
         url: Where the server is: ``http://127.0.0.1:7860``.
         public: Its ``VOXWIRE_PUBLIC_URL``, which is signed; empty = the same.
         query: Of the webhook: ``bot=support``.
-        call_id: The vendor's name of the call.
+        call_id: The vendor's name of the call; empty = one of its own.
         buffer_ms: Of the telephone's jitter buffer.
         network: ``delay_ms``, ``jitter_ms``, ``loss``: of the way to the server and back, each.
 
@@ -76,6 +77,7 @@ async def dialled(
         VoxwireError: FORBIDDEN, RATE_LIMITED, CAPACITY: it is turned away; UNREACHABLE, TIMEOUT.
     """
     public = (public or url).rstrip("/")
+    call_id = call_id or f"CA{secrets.token_hex(16)}"  # a name that comes twice is a replay
     path = f"/phone/{far.name}?{query}".rstrip("?")
     webhook = far.announce(f"{public}{path}", call_id, time.time())
     path = f"/phone/{far.name}?{webhook.query}".rstrip("?")

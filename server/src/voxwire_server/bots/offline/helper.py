@@ -206,7 +206,10 @@ class _Helper:
             self._process.kill()
 
     async def aclose(self) -> None:
-        """Close the pipe, wait for the process to end (kill it if it will not), free everything."""
+        """Close the pipe, wait for the process to end (kill it if it will not), free everything.
+
+        Cancelled, it waits for nothing: the process is killed.
+        """
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
@@ -214,14 +217,18 @@ class _Helper:
                 await self._process.wait()
         except TimeoutError:
             self._kill()
-        tasks = (self._reading, self._drained)
-        for task in tasks:
-            task.cancel()
+        except asyncio.CancelledError:
+            self._kill()
+            raise
+        finally:
+            tasks = (self._reading, self._drained)
+            for task in tasks:
+                task.cancel()
+            # asyncio sees the end of a pipe only while it reads it, and of the process only then
+            transport = getattr(self._process, "_transport", None)
+            if transport is not None:
+                transport.close()
         await asyncio.gather(*tasks, return_exceptions=True)
-        # asyncio sees the end of a pipe only while it reads it, and of the process only after that.
-        transport = getattr(self._process, "_transport", None)
-        if transport is not None:
-            transport.close()
         await self._process.wait()
 
 
