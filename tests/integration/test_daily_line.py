@@ -1,4 +1,4 @@
-"""Through a Daily room: what the model remembers is what the client heard, words fire on their sound.
+"""Through a Daily room: what the model remembers was heard, and words fire on their sound.
 
 The room is in memory (`tests/support/fake_room.py`): the figures say what client and server make of
 a delay, and nothing of Daily. The bot's voice clicks at the start of every word, so where it really
@@ -17,7 +17,6 @@ import voxwire
 from tests.support.clicks import ForetoldClickTTS, make_bot
 from tests.support.daily_line import URL, DailyLine
 from tests.support.front_door import House, token_of
-from voxwire_protocol import wire
 from voxwire_protocol.virtual_time import VirtualTime, in_virtual_time
 from voxwire_server.app import wires_of
 from voxwire_server.pipeline.bot import BotSession, run_bot
@@ -149,7 +148,7 @@ async def test_an_interruption_falls_silent_and_the_context_has_the_words_that_w
             silent_after.append(ear.loud_until_ms - at_ms)
             assert len(ear.clicks) >= 3
             wrong.append(len(board.said().split()) - len(ear.clicks))
-    print(f"{delay_ms} ms: off by {wrong}; silent {max(silent_after):.0f} ms after the interruption")
+    print(f"{delay_ms} ms: off by {wrong}; silent {max(silent_after):.0f} ms after the cut")
     assert sum(map(abs, wrong)) <= 1
     assert max(silent_after) <= 2 * delay_ms + 60
     await board.line.close()

@@ -33,7 +33,8 @@ async def test_a_question_is_answered_and_an_interruption_is_heard_through_daily
     asked: list[voxwire.UserTranscript] = []
     async with running_server(bot, daily_api_key=KEY) as server:
         url, token = server.url, None
-        async with voxwire.connect(url, transport="daily", token=token, microphone=question) as session:
+        connection = voxwire.connect(url, transport="daily", token=token, microphone=question)
+        async with connection as session:
             session.on(voxwire.BotWord, words.append)
             session.on(voxwire.UtteranceEnded, ended.append)
             session.on(voxwire.UserTranscript, asked.append)

@@ -52,7 +52,6 @@ def fake() -> Room:
     return daily.make(send_rate=RATE, receive_rate=16_000, user_name="bot")
 
 
-PACED = pytest.mark.timing("Daily's SDK paces by the machine's clock")
 BOTH = pytest.mark.parametrize("make", [real, fake])
 
 
@@ -77,7 +76,7 @@ def print_unverified() -> None:
         print(f"unverified: {one}")
 
 
-@PACED
+@pytest.mark.timing(reason="Daily's SDK paces by the machine's clock")
 @BOTH
 async def test_written_blocks_leave_every_20_ms_although_nobody_is_there(
     make: Callable[[], Room],
@@ -95,7 +94,7 @@ async def test_written_blocks_leave_every_20_ms_although_nobody_is_there(
     await room.leave()
 
 
-@PACED
+@pytest.mark.timing(reason="Daily's SDK paces by the machine's clock")
 @BOTH
 async def test_two_blocks_inside_are_enough_for_sound_without_a_gap(
     make: Callable[[], Room],

@@ -3,7 +3,6 @@
 Real client, real server on real sockets, real time; the room is in memory and delays sound.
 """
 
-
 import numpy as np
 import pytest
 
@@ -50,9 +49,7 @@ async def test_a_question_is_understood_answered_and_the_answer_cut_short(
             server.url, transport="daily", environment=Environment(make_room=daily.make)
         )
         async with connection as session:
-            session.on(
-                voxwire.UserTranscript, lambda e: said.append(e.text) if e.final else None
-            )
+            session.on(voxwire.UserTranscript, lambda e: said.append(e.text) if e.final else None)
             session.on(voxwire.BotWord, lambda e: words.append(e.text))
             session.on(voxwire.UtteranceEnded, ended.append)
             assert session.transport == "daily"

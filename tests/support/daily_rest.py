@@ -75,8 +75,18 @@ _TOKEN_PROPERTIES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "permissions": dict,
 }
 _GEOS: Final = frozenset(
-    "af-south-1 ap-northeast-2 ap-southeast-1 ap-southeast-2 ap-south-1 eu-central-1 eu-west-2"
-    " sa-east-1 us-east-1 us-west-2".split()
+    {
+        "af-south-1",
+        "ap-northeast-2",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ap-south-1",
+        "eu-central-1",
+        "eu-west-2",
+        "sa-east-1",
+        "us-east-1",
+        "us-west-2",
+    }
 )
 
 
@@ -233,9 +243,7 @@ def _said(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     return said
 
 
-def _check(
-    what: str, said: dict[str, Any], known: Mapping[str, type | tuple[type, ...]]
-) -> None:
+def _check(what: str, said: dict[str, Any], known: Mapping[str, type | tuple[type, ...]]) -> None:
     for name, value in said.items():
         if name not in known:
             raise _BadRequestError(f"{what}: {name} is not documented")

@@ -5,10 +5,11 @@ The JSON may hold ``bot`` (``clicks``, the default, ``offline``, or ``open``, se
 under the strictest Content-Security-Policy, or under ``policy``),
 ``public_port`` (where browsers find it, when that is a proxy), ``public_host`` (any name by which
 they do; needs a key), ``ledger`` (a file: a line for every reliable message, see
-:mod:`tests.support.fault_server`), ``daily`` (rooms, :mod:`tests.support.rtc_room`), ``wav`` (``path`` and ``text`` of a WAV to speak first),
-``texts`` (more of them, see :mod:`tests.support.spoken`, for the folder) and ``settings``. A line
-``cut`` on the standard input makes every UDP socket of ICE deaf and dumb that exists then,
-``block`` those to come as well, until ``open``; ``heal`` brings all of them back.
+:mod:`tests.support.fault_server`), ``daily`` (rooms, :mod:`tests.support.rtc_room`), ``wav``
+(``path`` and ``text`` of a WAV to speak first), ``texts`` (more of them, see
+:mod:`tests.support.spoken`, for the folder) and ``settings``. A line ``cut`` on the standard input
+makes every UDP socket of ICE deaf and dumb that exists then, ``block`` those to come as well, until
+``open``; ``heal`` brings all of them back.
 """
 
 import asyncio

@@ -44,9 +44,7 @@ class Scene:
         self.gone_with: list[PathError] = []
         self.lost_since: list[float] = []
         self.in_use = True
-        self.bot: FakeRoom = self.daily.make(
-            send_rate=RATE, receive_rate=16_000, user_name="bot"
-        )
+        self.bot: FakeRoom = self.daily.make(send_rate=RATE, receive_rate=16_000, user_name="bot")
         self.path = DailyPath(
             3,
             sink=self,

@@ -32,7 +32,11 @@ class VoxwireServer:
             UsageError: It does not, or the URL cannot be used.
         """
         ladder(options.transport, webrtc=environment.webrtc)
-        if options.transport == "daily" and environment.make_room is DailyCall and not daily_ready():
+        if (
+            options.transport == "daily"
+            and environment.make_room is DailyCall
+            and not daily_ready()
+        ):
             reason = "Daily rooms are not installed: pip install 'voxwire[daily]'"
             raise UsageError(ErrorCode.MISSING_EXTRA, reason)
         address = normalise_url(url)

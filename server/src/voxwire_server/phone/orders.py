@@ -7,7 +7,7 @@ developer.vonage.com/en/api/voice, developer.exotel.com/api/make-a-call-api.
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, cast
 from urllib.parse import quote, urlencode

@@ -1,4 +1,4 @@
-"""Stock clients in Daily rooms: RTVI as app-messages to the one participant, sound through the room.
+"""Stock clients in Daily rooms: RTVI as app-messages to the one participant, sound by the room.
 
 ``POST /start`` is answered with a room and a token, as Pipecat's runner does; the session begins
 when the client is in the room, and ends when it has left.

@@ -1,5 +1,6 @@
 /** What the compiler must accept and refuse; `types.test.ts` compiles it. */
 import * as z from "zod";
+import { dailyMedia } from "../src/daily/index.js";
 import {
   type CallOptions,
   type Client,
@@ -15,7 +16,6 @@ import {
   tool,
   VoxwireError,
 } from "../src/index.js";
-import { dailyMedia } from "../src/daily/index.js";
 import type { WavMediaOptions } from "../src/node/index.js";
 import { type PipecatBotOptions, pipecatBot } from "../src/rtvi/index.js";
 import type { FakeMediaOptions, FakeServerOptions, SayOptions } from "../src/testing/index.js";

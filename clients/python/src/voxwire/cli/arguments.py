@@ -285,8 +285,8 @@ def _add_connection(talk: argparse.ArgumentParser, *, record: bool = True) -> No
         "--transport",
         choices=TRANSPORTS,
         default="auto",
-        help="what carries the audio (default auto: WebRTC if it works, else WebSocket; daily: a Daily"
-        " room, where the server has such)",
+        help="what carries the audio (default auto: WebRTC if it works, else WebSocket; daily: a"
+        " Daily room, where the server has such)",
     )
     talk.add_argument(
         "--codec",

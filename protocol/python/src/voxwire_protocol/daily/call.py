@@ -211,10 +211,13 @@ class DailyCall:
             client.release()
             tell(released)
 
+        def has_left(_: Any) -> None:
+            tell(left)
+
         in_time = True
         try:
             if self._joined:
-                client.leave(completion=lambda _: tell(left))
+                client.leave(completion=has_left)
                 await asyncio.wait({left}, timeout=_LEAVE_MS / 1000)
         finally:
             threading.Thread(target=release, name="daily release", daemon=True).start()
@@ -232,7 +235,11 @@ class DailyCall:
         self._writing += 1
         if self._stuck is None:
             self._arm()
-        self._source.write_frames(pcm, completion=lambda _: self._soon(self._wrote, left))
+
+        def wrote(_: Any) -> None:
+            self._soon(self._wrote, left)
+
+        self._source.write_frames(pcm, completion=wrote)
 
     def _wrote(self, left: Callable[[], object]) -> None:
         self._writing -= 1

@@ -1,8 +1,8 @@
 """A room of Daily's with one bot and one other in it, as a media path sees it.
 
-Behind it is Daily's SDK (:class:`~voxwire_protocol.daily.call.DailyCall`), or a room in memory. What
-nobody here promises is a position: the SDK gives neither RTP timestamps nor a way to take audio
-back that was written.
+Behind it is Daily's SDK (:class:`~voxwire_protocol.daily.call.DailyCall`), or a room in memory.
+What nobody here promises is a position: the SDK gives neither RTP timestamps nor a way to take
+audio back that was written.
 """
 
 from collections.abc import Callable

@@ -47,7 +47,11 @@ class Node {
       this.gain.value = value;
     },
   };
-  readonly port = { onmessage: null as ((event: unknown) => void) | null, postMessage() {}, close() {} };
+  readonly port = {
+    onmessage: null as ((event: unknown) => void) | null,
+    postMessage() {},
+    close() {},
+  };
   readonly context = { currentTime: 0 };
   constructor() {
     Node.made.push(this);
@@ -112,7 +116,10 @@ function answer(fields: { roomUrl?: string; roomToken?: string } = {}) {
   return { case: "pathAnswer", value } as const;
 }
 
-const READY = { case: "pathReady", value: wire.create(wire.PathReadySchema, { pathId: 3 }) } as const;
+const READY = {
+  case: "pathReady",
+  value: wire.create(wire.PathReadySchema, { pathId: 3 }),
+} as const;
 
 function anchor(mediaMs: number, clockRate = 24_000) {
   const fields = { pathId: 3, mediaMs: BigInt(mediaMs), clockRate, estimated: true };

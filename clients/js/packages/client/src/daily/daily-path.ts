@@ -144,14 +144,17 @@ export class DailyPath implements BrowserPath {
 
   sounding(nowMs: number, speaking: boolean): boolean {
     if (!this.#started || this.#silent || this.suspended) return false;
-    return (speaking && this.#clock.where(nowMs).moving) || levelOf(this.#options.graph.bot) > QUIET;
+    return (
+      (speaking && this.#clock.where(nowMs).moving) || levelOf(this.#options.graph.bot) > QUIET
+    );
   }
 
   async flush(untilMs: number): Promise<number> {
     const nowMs = performance.now();
     const here = this.positionMs(nowMs);
     if (this.#silent || here >= untilMs) {
-      if (this.#silent) this.#silent = { atMs: here, untilMs: Math.max(untilMs, this.#silent.untilMs) };
+      if (this.#silent)
+        this.#silent = { atMs: here, untilMs: Math.max(untilMs, this.#silent.untilMs) };
       return here;
     }
     const silentAt = this.#options.graph.clock.msOf(this.#gate.shut());

@@ -1,5 +1,6 @@
 /** Clients in a page, with everything that they told and what was heard of them. */
 
+import { dailyMedia } from "../../../../packages/client/src/daily/index.js";
 import type {
   AnyEvent,
   Client,
@@ -8,7 +9,6 @@ import type {
   ConnectOptions,
 } from "../../../../packages/client/src/index.js";
 import { createClient, tool } from "../../../../packages/client/src/index.js";
-import { dailyMedia } from "../../../../packages/client/src/daily/index.js";
 import { pipecatBot } from "../../../../packages/client/src/rtvi/index.js";
 import { VoxwireError, wire } from "../../../../packages/protocol/src/index.js";
 import { held, troubles } from "./counting.js";
