@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import voxwire
+from tests.support.espeak import render_pcm
 from voxwire_server.bots.offline import bot as offline
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.testing import running_server
 

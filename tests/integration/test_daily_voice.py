@@ -8,12 +8,12 @@ import pytest
 
 import voxwire
 from tests.support.daily_rest import KEY, DailyRestServer
+from tests.support.espeak import render_pcm
 from tests.support.fake_room import FakeDaily
 from tests.support.waiting import PATIENT, until
 from voxwire._environment import Environment
 from voxwire_protocol.clocks import SYSTEM_CLOCK
 from voxwire_server.bots.offline import bot as offline
-from voxwire_server.bots.offline.phrases import render_pcm
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.daily.rest import DailyRest
 from voxwire_server.daily.rooms import DailyRooms
