@@ -95,9 +95,11 @@ class Town:
         page = Page(self.time, side)
         await side.join(url, token)
         await self.time.advance(1000)
-        yield page
-        await side.leave()
-        await self.time.advance(5000)
+        try:
+            yield page
+        finally:
+            await side.leave()
+            await self.time.advance(5000)
 
     async def close(self) -> None:
         await self.guests.close()

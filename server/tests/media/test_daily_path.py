@@ -14,7 +14,7 @@ from voxwire_server.daily.rooms import PreparedRoom
 from voxwire_server.media.daily import DailyPath
 from voxwire_server.playout.placed import Playout
 from voxwire_server.playout.sound import make_sound
-from voxwire_server.ports import Cut, PathError, Report
+from voxwire_server.ports import PathError, Report
 
 RATE = 24_000
 BLOCK = 480
@@ -34,7 +34,9 @@ class Rooms:
 class Scene:
     """A path, its room with the other in it, and its session's doors."""
 
-    def __init__(self, time: VirtualTime, *, rate: int = RATE, **daily: Any) -> None:
+    def __init__(
+        self, time: VirtualTime, *, rate: int = RATE, stays: bool = False, **daily: Any
+    ) -> None:
         self.time = time
         self.daily = FakeDaily(time, **daily)
         self.port = FakePort()
@@ -62,6 +64,7 @@ class Scene:
             prepared=PreparedRoom("r", URL, "bot token", "user token"),
             rooms=self.rooms,  # type: ignore[arg-type]
             capture_rate=16_000,
+            stays=stays,
         )
 
     # its sink and its listener
@@ -216,9 +219,13 @@ async def test_what_waits_for_a_silence_ahead_of_it_can_be_cut(time: VirtualTime
     scene.playout.finish_flush(cut, time.now_ms())
     second = scene.place(BLOCK * 20)
     assert second >= first + BLOCK * 20
-    assert scene.path.void(Cut(2, 10_000)) == second * 1000 / RATE
+    await time.advance(60)  # what was inside has left, and it waits
+    before = len(scene.written)
+    cut = scene.playout.flush(time.now_ms())
+    assert cut is not None
+    assert scene.path.void(cut) == second * 1000 / RATE
     await time.advance(500)
-    assert len(scene.written) < 10
+    assert len(scene.written) == before
 
 
 @in_virtual_time
@@ -330,6 +337,20 @@ async def test_who_is_out_of_reach_is_written_nothing_and_hears_the_rest_later(
 
 
 @in_virtual_time
+async def test_who_stays_until_daily_says_otherwise_may_be_muted_and_hears_all(
+    time: VirtualTime,
+) -> None:
+    scene = Scene(time, stays=True)
+    await scene.enter()
+    await time.advance(5000)  # long after the silence that it hears was somebody's
+    scene.place(BLOCK * 500)
+    await time.advance(12_000)
+    assert scene.written == [BLOCK] * 500
+    assert scene.lost_since == []
+    assert scene.playout.backlog_ms(time.now_ms()) == 0
+
+
+@in_virtual_time
 async def test_something_live_does_not_stay_behind(time: VirtualTime) -> None:
     scene = Scene(time)
     await scene.enter()
@@ -339,7 +360,8 @@ async def test_something_live_does_not_stay_behind(time: VirtualTime) -> None:
         scene.path.wake()
         await time.advance(20)
     assert scene.playout.live_backlog_samples() <= 3 * BLOCK
-    assert len([runs for _, runs in scene.anchors if runs]) > 1
+    # once: the silence that dropping it takes is not dropped again and again
+    assert len([runs for _, runs in scene.anchors if runs]) == 2
 
 
 @in_virtual_time

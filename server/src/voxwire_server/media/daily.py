@@ -8,7 +8,7 @@ from voxwire_protocol.clocks import Timer
 from voxwire_protocol.daily import BLOCK_MS, MOST_BLOCKS, Room
 from voxwire_protocol.errors import VoxwireError
 from voxwire_server.daily.rooms import DailyRooms, PreparedRoom
-from voxwire_server.media.stretches import Stretches
+from voxwire_server.media.stretches import QUIET_MS, Stretches
 from voxwire_server.playout.anchors import SHED_WINDOW
 from voxwire_server.playout.placed import Playout
 from voxwire_server.ports import (
@@ -70,6 +70,8 @@ class DailyPath:
         prepared: What lets into it.
         rooms: Whose it is.
         capture_rate: Of the user's audio, Hz.
+        stays: Whether the other is there until Daily says that it has left: one without a control
+            channel may say nothing for long.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class DailyPath:
         prepared: PreparedRoom,
         rooms: DailyRooms,
         capture_rate: int,
+        stays: bool = False,
     ) -> None:
         self.path_id = path_id
         rate = sound.sample_rate
@@ -94,8 +97,10 @@ class DailyPath:
         self._sink, self._sound, self._playout = sink, sound, playout
         self._listener, self._port = listener, port
         self._room, self._prepared, self._rooms = room, prepared, rooms
+        self._stays = stays
         self._stretches = Stretches(sample_rate=rate)
         self._block_samples = rate * BLOCK_MS // 1000
+        self._worth_samples = rate * QUIET_MS // 1000 + self._block_samples
         self._part: Block | None = None  # was taken, and is less than a block
         self._kept: Block | None = None  # was taken, and begins another stretch
         self._writing = 0
@@ -231,12 +236,16 @@ class DailyPath:
             self.wake()
 
     def _shed(self) -> None:
-        """Drop what a live source (echo, translation) lastingly is behind."""
+        """Drop what a live source (echo, translation) lastingly is behind.
+
+        What follows begins a stretch, behind a silence in which as much again comes: only more than
+        that is worth it.
+        """
         self._backlogs.append(self._playout.live_backlog_samples())
         if len(self._backlogs) == SHED_WINDOW:
-            excess = min(self._backlogs) - self._block_samples
+            excess = min(self._backlogs)
             self._backlogs.clear()
-            if excess > 0:
+            if excess > self._worth_samples:
                 self._playout.skip_live(excess)
 
     def _say(self, position: int, *, runs: bool) -> None:
@@ -276,6 +285,8 @@ class DailyPath:
         if not self._in_use or self._closed:
             return False
         now_ms, heard = self._port.clock.now_ms(), self._playout.heard
+        if self._stays:
+            heard.peer_alive(now_ms)
         if heard.suspended:
             if not self._held:
                 self._held = True

@@ -57,6 +57,7 @@ class HeardPosition:
         self._sent_ms = 0.0
         self._base_ms = 0.0
         self._base_at_ms = 0.0
+        self._before_ms = 0.0  # where it stands while the first of a stretch is on its way
         self._alive_at_ms = 0.0
         self._running = False
         self._attached = False
@@ -153,7 +154,7 @@ class HeardPosition:
             self._stale = True  # until a report comes, the server's clock goes on counting
         if position >= self._sent_ms:  # everything before was heard: a new stretch begins
             self._moved_at_ms = now_ms
-            self._base_ms = max(position, start_ms)
+            self._base_ms, self._before_ms = max(position, start_ms), position
             self._base_at_ms = now_ms + (self.way_ms or 0.0)
             self._running = self._stale or not self.reports
             if not self._stale:
@@ -225,6 +226,8 @@ class HeardPosition:
             return min(self._base_ms + run, self._sent_ms), reported
         if self._base_ms >= self._sent_ms:
             return self._base_ms, reported if self.reports else server
+        if self.way_ms is not None and now_ms < self._base_at_ms:
+            return min(self._before_ms, self._base_ms), server
         return min(self._base_ms + elapsed, self._sent_ms), server
 
     def eta_ms(self, media_ms: float, now_ms: float) -> float:
@@ -238,7 +241,9 @@ class HeardPosition:
             return 0.0
         if not self._attached or self._suspended:
             return float("inf")
-        wait = min(media_ms - position + max(0.0, self._base_at_ms - now_ms), STALE_MS)
+        on_its_way_ms = max(0.0, self._base_at_ms - now_ms)
+        runs_from_ms = self._base_ms if on_its_way_ms else position
+        wait = min(max(0.0, media_ms - runs_from_ms) + on_its_way_ms, STALE_MS)
         if self._peer_at_ms is not None and now_ms > self._peer_at_ms + self._alone_ms:
             wait = max(wait, _LOOK_AGAIN_MS)
         if media_ms > self._sent_ms:

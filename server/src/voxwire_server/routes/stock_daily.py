@@ -137,6 +137,7 @@ class _Guest:
             prepared=self._prepared,
             rooms=self._rooms,
             capture_rate=settings.audio_in_sample_rate,
+            stays=True,
         )
         session.path_opened(path, way_ms=path.way_ms)
         if self._channel is not None:
