@@ -35,7 +35,7 @@ from voxwire_server.sent_files import FileRoom
 from voxwire_server.session.accounts import Accounts
 from voxwire_server.session.admission import Admission, Admitted, ChosenBot
 from voxwire_server.session.doorkeeper import Attempt, Doorkeeper
-from voxwire_server.session.features import features_here
+from voxwire_server.session.features import SERVER_FEATURES, WITH_DAILY
 from voxwire_server.session.hand_over import HandOver
 from voxwire_server.session.keeper import Keeper
 from voxwire_server.session.leases import Leases
@@ -130,7 +130,7 @@ class Directory:
         self._settings = settings
         self._ice = IceServers.parse() if ice is None else ice
         self._rooms = rooms
-        self._features = features_here(daily=rooms is not None)
+        self._features = SERVER_FEATURES if rooms is None else WITH_DAILY
         self._store: SessionStore = LocalStore(now_s=wall_s) if store is None else store
         self.once = Once(self._store)
         """What is good once in all processes."""

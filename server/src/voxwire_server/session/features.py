@@ -4,7 +4,7 @@ from typing import Final
 
 from voxwire_protocol import wire
 
-__all__ = ["SERVER_FEATURES", "features_here"]
+__all__ = ["SERVER_FEATURES", "WITH_DAILY"]
 
 SERVER_FEATURES: Final = frozenset(
     {
@@ -24,11 +24,5 @@ SERVER_FEATURES: Final = frozenset(
 )
 """A session uses those of them that its client names, too."""
 
-
-def features_here(*, daily: bool) -> frozenset[wire.Feature]:
-    """What this one can do.
-
-    Args:
-        daily: Whether it has rooms of Daily's.
-    """
-    return SERVER_FEATURES | {wire.Feature.FEATURE_DAILY} if daily else SERVER_FEATURES
+WITH_DAILY: Final = SERVER_FEATURES | {wire.Feature.FEATURE_DAILY}
+"""The same of a server that has rooms of Daily's."""

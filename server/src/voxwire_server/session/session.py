@@ -39,7 +39,7 @@ from voxwire_server.ports import (
 )
 from voxwire_server.sent_files import FileRoom
 from voxwire_server.session.bot_task import BotTask, Ending
-from voxwire_server.session.features import features_here
+from voxwire_server.session.features import SERVER_FEATURES, WITH_DAILY
 from voxwire_server.session.grace import Grace
 from voxwire_server.session.ice import SessionIce
 from voxwire_server.session.limits import SessionLimits
@@ -135,7 +135,7 @@ class Session:
         self.tasks = Tasks(self._failed)
         self.settings = settings
         self.facts = facts
-        self.features = features_here(daily=rooms is not None) & facts.features
+        self.features = (SERVER_FEATURES if rooms is None else WITH_DAILY) & facts.features
         """What both sides can do."""
         if channel is None:
             channel = NumberedChannel(self.features, clock=clock)
