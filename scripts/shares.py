@@ -85,6 +85,7 @@ SHARES = [
     Share("clients", "js", 60, vitest=UNIT, busy=True),
     Share("browser", "talk", 95, pages("talk", "microphone", "console-words"), vitest=BROWSER),
     Share("browser", "cuts", 40, pages("cuts"), vitest=BROWSER),
+    Share("browser", "Daily", 25, pages("daily"), vitest=BROWSER),
     Share("browser", "lifecycle", 35, pages("lifecycle"), vitest=BROWSER),
     Share("browser", "stock bot", 35, pages("stock-bot"), vitest=BROWSER),
     Share("browser", "cycles", 40, pages("cycles", "suspended"), vitest=BROWSER),
@@ -169,6 +170,12 @@ SHARES = [
         busy=True,
     ),
     Share("interop", "cascade", 35, whole("cascade", "provider_peers")),
+    Share(
+        "interop",
+        "Daily",
+        60,
+        whole("daily_line", "daily_room", "daily_sdk", "daily_voice", "stock_daily"),
+    ),
     Share("interop", "echo", 40, whole("echo"), busy=True),
     Share("interop", "self-host files", 25, whole("compose", "notices", "oidc")),
     Share(

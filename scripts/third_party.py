@@ -33,6 +33,7 @@ NAMED: dict[str, str] = {
     "Apache License 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
     "BSD 3-Clause License": "BSD-3-Clause",
+    "BSD 2-Clause License": "BSD-2-Clause",
     "MIT License": "MIT",
 }
 """Licences as packages write them that do not write SPDX expressions."""

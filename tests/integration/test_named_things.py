@@ -21,7 +21,7 @@ CLONE = "../voxwire/"
 
 PROJECTS = ("protocol/python", "server", "clients/python")
 NAMES_MADE_UP = ("tests/integration/test_readmes.py", "tests/integration/test_named_things.py")
-EXTERNAL = {"ws"}
+EXTERNAL = {"ws", "@daily-co/daily-js"}
 """Packages of npm that a README tells one to install."""
 
 

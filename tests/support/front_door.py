@@ -15,6 +15,7 @@ from voxwire_server.caps import Amounts, Payer
 from voxwire_server.config import Settings
 from voxwire_server.control.link import ControlLink
 from voxwire_server.control.numbered import NumberedChannel
+from voxwire_server.daily.rooms import DailyRooms
 from voxwire_server.keys import KeyRing
 from voxwire_server.lifecycle import Event
 from voxwire_server.ports import ControlChannel, SessionFacts
@@ -180,6 +181,7 @@ class Process:
         wall_s: Callable[[], float] = lambda: NOW_S,
         keeps: bool = False,
         peer_url: str = "",
+        rooms: DailyRooms | None = None,
         **settings: Any,
     ) -> None:
         made = _settings(**settings)
@@ -199,6 +201,7 @@ class Process:
             pace=pace,
             jitter=jitter,
             wall_s=wall_s,
+            rooms=rooms,
         )
 
     @property

@@ -5,10 +5,11 @@ The JSON may hold ``bot`` (``clicks``, the default, ``offline``, or ``open``, se
 under the strictest Content-Security-Policy, or under ``policy``),
 ``public_port`` (where browsers find it, when that is a proxy), ``public_host`` (any name by which
 they do; needs a key), ``ledger`` (a file: a line for every reliable message, see
-:mod:`tests.support.fault_server`), ``wav`` (``path`` and ``text`` of a WAV to speak first),
-``texts`` (more of them, see :mod:`tests.support.spoken`, for the folder) and ``settings``. A line
-``cut`` on the standard input makes every UDP socket of ICE deaf and dumb that exists then,
-``block`` those to come as well, until ``open``; ``heal`` brings all of them back.
+:mod:`tests.support.fault_server`), ``daily`` (rooms, :mod:`tests.support.rtc_room`), ``wav``
+(``path`` and ``text`` of a WAV to speak first), ``texts`` (more of them, see
+:mod:`tests.support.spoken`, for the folder) and ``settings``. A line ``cut`` on the standard input
+makes every UDP socket of ICE deaf and dumb that exists then, ``block`` those to come as well, until
+``open``; ``heal`` brings all of them back.
 """
 
 import asyncio
@@ -35,9 +36,10 @@ from tests.support.clicks import ClickTTS, ScriptedLLM
 from tests.support.fault_server import recording
 from tests.support.ice_cutter import Cutter
 from tests.support.open_bot import OPEN
+from tests.support.rtc_room import RtcRooms
 from tests.support.seen import record_if_asked
 from tests.support.spoken import speak as speak_all
-from voxwire_server import BotSession
+from voxwire_server import BotSession, app
 from voxwire_server.bots.registry import LoadedBot, load_bot
 from voxwire_server.config import Settings
 from voxwire_server.logs import configure_logging
@@ -125,13 +127,21 @@ def run(options: dict[str, Any]) -> None:
     port = listener.getsockname()[1]
     public = options.get("public_port", port)
     bot = BOTS[options.get("bot", "clicks")]()
+    application: Any
     if "public_host" in options:  # the gate of a server on the network, without being there
         names = ("127.0.0.1", options["public_host"])
         origins = ",".join(f"http://{name}:{public}" for name in names)
         settings = settings.model_copy(update={"host": "0.0.0.0", "allowed_origins": origins})
+    rooms = RtcRooms() if options.get("daily") else None
+    if rooms is not None:
+        made = rooms.rooms()
+        app.rooms_of = lambda _: made
     server = make_server(settings, bot, port=public)
+    if rooms is not None:
+        application = server.config.app
+        application.router.routes.insert(0, rooms.route())
     if "folder" in options:
-        application: Any = server.config.app
+        application = server.config.app
         files = StrictFiles(Path(options["folder"]), options.get("policy"))
         application.router.routes.insert(0, Mount("/page", app=files))
     threading.Thread(target=obey, args=(cutter,), daemon=True).start()

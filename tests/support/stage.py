@@ -176,6 +176,9 @@ class Stage:
     def keys(self, digits: str) -> None:
         self.pressed.append(digits)
 
+    def way_ms(self) -> float:
+        return 0.0
+
     # carriers
 
     async def _on_channel(

@@ -21,6 +21,7 @@ from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.caps import Caps
 from voxwire_server.cluster import Cluster
 from voxwire_server.config import Settings
+from voxwire_server.daily.rooms import rooms_of
 from voxwire_server.gate import Gate, MissingKeyError, is_loopback, missing_key_message
 from voxwire_server.ice_servers import IceServers, IceServersError
 from voxwire_server.key_files import KeyFiles
@@ -44,6 +45,7 @@ from voxwire_server.routes.peers import CARRIED, PEER_PATH, Carrier, addresses_o
 from voxwire_server.routes.phone import PhoneDoor
 from voxwire_server.routes.refusals import SESSION_PATH, NotHere, Refusals
 from voxwire_server.routes.sockets import PendingSockets
+from voxwire_server.routes.stock_daily import Guests
 from voxwire_server.routes.stock_files import StockFiles
 from voxwire_server.routes.stock_http import StockHttp
 from voxwire_server.routes.stock_offers import Offers
@@ -287,6 +289,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     meters = Meters(lambda: states(registry), places=settings.max_sessions)
     load, pace = Load(settings.max_lag_ms), StartPace(settings.max_lag_ms, lambda: len(registry))
     rates = _start_rates(settings, proxies)
+    rooms = rooms_of(settings)
     directory = Directory(
         registry,
         Admission(
@@ -297,6 +300,7 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         ),
         settings=settings,
         ice=ice,
+        rooms=rooms,
         told=meters,
         load=load,
         pace=pace,
@@ -385,6 +389,9 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
         )
     )
     app.state.key_files = key_files = KeyFiles(settings, ring, ice, told=meters.read_again)
+    if rooms is not None:
+        life.when_begun(rooms.begin)
+        life.when_ended(rooms.close)
     life.when_ending(offers.close)
     life.when_ending(key_files.close)
     if authenticator is not None:
@@ -397,7 +404,21 @@ def create_app(settings: Settings, bot: Servable, *, port: int | None = None) ->
     if not settings.admin_address:
         routes.extend(app.state.admin)
     files = StockFiles(uploads)
-    routes.extend(StockHttp(directory.doorkeeper, gate, offers, starts, ice, files).routes())
+    guests = None
+    if rooms is not None:
+        guests = Guests(
+            directory,
+            rooms,
+            playout_rate=settings.audio_out_sample_rate,
+            capture_rate=settings.audio_in_sample_rate,
+            uploads=uploads,
+            about=about,
+            came=starts.came,
+        )
+        life.when_ending(guests.close)
+    routes.extend(
+        StockHttp(directory.doorkeeper, gate, offers, starts, ice, files, guests).routes()
+    )
     routes.append(WebSocketRoute(SESSION_PATH, control))
     if cluster is not None:
         routes.append(WebSocketRoute(PEER_PATH, PeerDoor(control, cluster.key, registry.name, app)))

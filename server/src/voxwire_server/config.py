@@ -264,6 +264,18 @@ class Settings(BaseSettings):
     """Most calls, and calls put through, that a process makes within a minute."""
     calls_per_day: int = Field(default=100, ge=0)
     """The same within 24 hours."""
+    daily_api_key: str = Field(default="", repr=False)
+    """API key of a Daily account: clients that ask for it are carried through rooms of Daily's;
+    empty = none are."""
+    daily_url: str = Field(default="https://api.daily.co/v1", pattern=r"^https?://[^?#]+$")
+    """Daily's REST interface."""
+    daily_geo: str = Field(default="", pattern=r"^[a-z0-9-]*$")
+    """Region of Daily's where rooms are: ``eu-central-1``; empty = near who enters first."""
+    daily_rooms_ahead: int = Field(default=0, ge=0, le=100)
+    """Rooms that are kept ready for the next sessions; 0 = each is made when it is asked for."""
+    daily_room_s: int = Field(default=14_400, ge=60, le=86_400)
+    """Longest life of a room where ``max_duration_s`` is no limit, seconds; a session that lasts
+    longer goes on in another one."""
     answer_timeout_ms: int = Field(default=15_000, ge=0)
     """How long the services that owe an answer may be silent; 0 = for ever, milliseconds."""
     drain_ms: int = Field(default=30_000, ge=0, le=3_600_000)

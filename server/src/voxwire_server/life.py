@@ -95,11 +95,16 @@ class Life:
         self._end_timeout_ms = end_timeout_ms
         self._task: asyncio.Task[None] | None = None
         self._warm = asyncio.Event()
+        self._first: list[Callable[[], object]] = []
         self._doors: list[Callable[[], Awaitable[None]]] = []
         self._last: list[Callable[[], Awaitable[None]]] = []
         self._watchdog = watchdog
         self._relays = relays
         self._ended = False
+
+    def when_begun(self, begin: Callable[[], object]) -> None:
+        """Have something begun with it."""
+        self._first.append(begin)
 
     def when_ending(self, close: Callable[[], Awaitable[None]]) -> None:
         """Have a front door closed, which keeps something of its own, before the sessions end."""
@@ -128,6 +133,8 @@ class Life:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._warm_up())
             self._sessions.begin()
+            for begin in self._first:
+                begin()
             if self._watchdog is not None:
                 self._watchdog.start()
             if self._relays is not None:

@@ -201,10 +201,11 @@ def _pages() -> Schema:
 def _stock() -> Schema:
     state = _object({"status": {"const": "ready"}, "transports": _list_of(_TEXT)})
     page = _object({"sessionId": _TEXT}, iceConfig=_ICE, fileUploadUrl=_TEXT)
+    room = {"sessionId": _TEXT, "dailyRoom": _TEXT, "dailyToken": _TEXT}
     start = _operation(
         "Promise a session to a stock client.",
-        {"oneOf": [page, _object({"wsUrl": _TEXT})]},
-        *(400, 401, 429, 503, *_BODY_REFUSALS),
+        {"oneOf": [page, _object({"wsUrl": _TEXT}), _object(room, fileUploadUrl=_TEXT)]},
+        *(400, 401, 429, 501, 503, *_BODY_REFUSALS),
         takes=_of(StartBody),
         may_be_empty=True,
         by="token",

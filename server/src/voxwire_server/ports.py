@@ -438,12 +438,19 @@ class Opened:
             when it never will. None = it can.
         on_channel: Whether it travels on the control channel: it is gone with that, and the user's
             audio comes as chunks of that.
+        way_ms: How long sound takes to the listener, by estimate, milliseconds, where what carries
+            it gives no positions; None = it does.
+        room_url: The Daily room that the client is to enter, where that carries it.
+        room_token: What lets the client in.
     """
 
     path: MediaPath
     sdp_answer: str = ""
     connected: Callable[[], Awaitable[None]] | None = None
     on_channel: bool = False
+    way_ms: float | None = None
+    room_url: str = field(default="", repr=False)
+    room_token: str = field(default="", repr=False)
 
 
 class Opener(Protocol):

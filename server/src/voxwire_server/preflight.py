@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from voxwire_protocol import wire
+from voxwire_protocol.daily import daily_ready
+from voxwire_protocol.errors import VoxwireError
 from voxwire_server.admin.relays import never_ready_message
 from voxwire_server.admin.routes import AdminKeyError, check_admin_key
 from voxwire_server.authenticator import Authenticator, AuthenticatorSettingError
@@ -24,6 +26,7 @@ from voxwire_server.bots.registry import BotNotFoundError, LoadedBot, load_bot
 from voxwire_server.caps import Caps
 from voxwire_server.cluster import why_no_engine
 from voxwire_server.config import Settings, UnknownSettingError, check_names
+from voxwire_server.daily.rest import DailyRest
 from voxwire_server.gate import MissingKeyError, is_loopback
 from voxwire_server.ice_servers import IceServers, IceServersError
 from voxwire_server.key_files import FileError, KeyFiles, open_to_others
@@ -37,6 +40,7 @@ __all__ = ["Finding", "State", "checked_settings", "preflight"]
 
 State = Literal["ok", "warning", "failed"]
 _TLS_S: Final = 5.0
+_DAILY_S: Final = 8.0
 _DAY_S: Final = 86_400
 _SOON_DAYS: Final = 14
 _TURN_PROBE_TTL_S: Final = 60
@@ -47,7 +51,7 @@ class Finding(NamedTuple):
 
     Attributes:
         name: What: ``settings``, ``key``, ``proxy``, ``ice``, ``certificate``, ``turn``, ``port``,
-            ``log``, ``bot``.
+            ``log``, ``bot``, ``engine``, ``phone``, ``daily``.
         state: ``warning``: a server starts, and some clients will miss something.
         detail: One sentence: what was found, or what is wrong and what to do. No secret is in it.
     """
@@ -86,7 +90,7 @@ async def preflight(settings: Settings) -> list[Finding]:
     """
     run = _Preflight(settings)
     looks = (run.keys, run.proxy, run.ice, run.certificate, run.port, run.turn, run.log, run.bots)
-    looks = (*looks, run.engine, run.phone) if settings.engine else (*looks, run.phone)
+    looks = (*looks, *([run.engine] if settings.engine else []), run.phone, run.daily)
     for look in looks:
         await look()
     return run.findings
@@ -117,6 +121,22 @@ class _Preflight:
         for vendor in vendors:
             told = f"the webhook to tell {vendor.name} is {public}/phone/{vendor.name}"
             self.note("phone", "ok", told)
+
+    async def daily(self) -> None:
+        key = self.settings.daily_api_key.strip()
+        if not key:
+            return
+        if not daily_ready():
+            self.note("daily", "failed", "it needs: pip install 'voxwire-server[daily]'")
+            return
+        try:
+            async with asyncio.timeout(_DAILY_S):
+                await DailyRest(key, url=self.settings.daily_url).look()
+        except (VoxwireError, TimeoutError) as error:
+            why = error.reason if isinstance(error, VoxwireError) else "Daily does not answer"
+            self.note("daily", "failed", why)
+            return
+        self.note("daily", "ok", "Daily knows the key")
 
     async def keys(self) -> None:
         settings = self.settings

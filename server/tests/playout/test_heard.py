@@ -220,3 +220,18 @@ def test_a_new_path_may_play_until_it_says_otherwise(heard: HeardPosition) -> No
     heard.attach(3000)
     assert not heard.suspended
     assert heard.at(3000) == (1000, REPORT)
+
+
+def test_where_sound_takes_its_way_the_first_of_a_stretch_is_not_heard_before_it_has_come() -> None:
+    heard = HeardPosition(reports=False)
+    heard.way_ms = 85.0
+    heard.attach(0)
+    heard.sent(1000, 2000, 500)
+    assert heard.eta_ms(1000, 500) == 85
+    assert heard.eta_ms(1300, 500) == 385
+    assert heard.at(584)[0] < 1000
+    assert heard.certain_ms(584) < 1000
+    assert heard.at(585)[0] == 1000
+    assert heard.at(685)[0] == 1100
+    heard.sent(2000, 3000, 1000)  # goes on
+    assert heard.at(1000)[0] == 1415

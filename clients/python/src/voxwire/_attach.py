@@ -100,6 +100,7 @@ class Greeting:
         bot: str,
         metadata_json: str,
         webrtc: bool,
+        daily: bool = False,
         resume: bool,
         resume_ms: int | None = None,
         tools: tuple[wire.ToolDeclaration, ...] = (),
@@ -114,6 +115,7 @@ class Greeting:
             bot: Name of the bot.
             metadata_json: Application data for the bot.
             webrtc: True when the client can do WebRTC.
+            daily: True when it asks for a Daily room.
             resume: True when a lost control channel is to be resumed.
             resume_ms: Longest time to try; None = the server's grace.
             tools: What the client executes.
@@ -129,6 +131,8 @@ class Greeting:
         self._features = list(_FEATURES)
         if webrtc:
             self._features.append(wire.Feature.FEATURE_WEBRTC)
+        if daily:
+            self._features.append(wire.Feature.FEATURE_DAILY)
         if tools:
             self._features.append(wire.Feature.FEATURE_CLIENT_TOOLS)
         if waits:

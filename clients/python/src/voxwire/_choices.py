@@ -13,5 +13,5 @@ ICE_POLICIES: Final = ("all", "relay")
 PHONE_VENDORS: Final = ("twilio", "telnyx", "plivo", "exotel", "vonage")
 """Who brings telephone calls."""
 
-TRANSPORTS: Final = ("auto", "webrtc", "websocket")
+TRANSPORTS: Final = ("auto", "webrtc", "websocket", "daily")
 """What carries the audio."""

@@ -85,7 +85,8 @@ def connect(
         speaker: What plays the bot: True, a `Device` or its index; a path for a WAV of the media
             timeline, a function (async or not), or an object like `Recording`. None = it plays to
             nobody, in real time all the same.
-        transport: ``webrtc``, ``websocket``, or ``auto``: the first of them that works.
+        transport: ``webrtc``, ``websocket``, or ``auto``: the first of them that works. ``daily``:
+            a Daily room, where the server has such (``voxwire[daily]``); never chosen by ``auto``.
         codec: What audio over WebSocket is encoded as: ``opus`` where both sides can
             (``voxwire[opus]``), ``pcm``, or ``auto``: ``pcm`` to a server on this machine, else
             ``opus``. `Session.report` says which it is, and why.

@@ -9,6 +9,7 @@ from voxwire._live.backend import DeviceBackend
 from voxwire._remembered import CarrierMemory
 from voxwire._websocket import Dial, dial_websocket
 from voxwire_protocol.clocks import SYSTEM_CLOCK, Clock
+from voxwire_protocol.daily import DailyCall, MakeRoom
 
 __all__ = ["Environment"]
 
@@ -27,6 +28,7 @@ class Environment:
             (0) or prolonged (1).
         webrtc: False = there is no WebRTC here, whatever is installed.
         devices: Where live audio comes from and goes to; None = the devices of this machine.
+        make_room: Makes this side of a Daily room.
         carriers: What is remembered of servers that WebRTC did not come about to.
     """
 
@@ -35,4 +37,5 @@ class Environment:
     jitter: Callable[[], float] = random.random
     webrtc: bool = True
     devices: DeviceBackend | None = None
+    make_room: MakeRoom = DailyCall
     carriers: CarrierMemory = field(default=_OF_THIS_PROCESS, repr=False)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Final
 
 from voxwire._choices import TRANSPORTS
 from voxwire._deadline import OnWaiting
@@ -18,6 +18,9 @@ from voxwire_protocol.errors import ErrorCode, UsageError
 from voxwire_protocol.events import FallbackReason
 
 __all__ = ["Options", "ladder", "no_webrtc", "path_name"]
+
+
+_NAMES: Final = {wire.Carrier.CARRIER_WEBRTC: "webrtc", wire.Carrier.CARRIER_DAILY: "daily"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def ladder(transport: str, *, webrtc: bool = True) -> tuple[wire.Carrier.ValueTy
         case "auto":
             return (rtc, websocket) if webrtc and find_spec("aiortc") else (websocket,)
         case "daily":
-            raise UsageError(ErrorCode.UNSUPPORTED, "this version does not join Daily rooms")
+            return (wire.Carrier.CARRIER_DAILY,)
         case _:
             reason = f"transport is one of {', '.join(TRANSPORTS)}"
             raise UsageError(ErrorCode.INVALID_ARGUMENT, reason)
@@ -90,4 +93,4 @@ def no_webrtc(transport: str, *, webrtc: bool = True) -> Fallback | None:
 
 def path_name(carrier: wire.Carrier.ValueType) -> str:
     """The word for a carrier, as `transport` takes it."""
-    return "webrtc" if carrier == wire.Carrier.CARRIER_WEBRTC else "websocket"
+    return _NAMES.get(carrier, "websocket")

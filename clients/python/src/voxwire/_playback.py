@@ -15,8 +15,14 @@ from voxwire_protocol.clocks import Clock
 
 __all__ = ["Playback"]
 
-TARGET_MS: Final = {wire.Carrier.CARRIER_WEBRTC: 20, wire.Carrier.CARRIER_WEBSOCKET: 40}
-"""Delay that the playout buffer starts with; WebRTC has a jitter buffer in front of it."""
+_WEBSOCKET: Final = wire.Carrier.CARRIER_WEBSOCKET
+
+TARGET_MS: Final = {
+    wire.Carrier.CARRIER_WEBRTC: 20,
+    wire.Carrier.CARRIER_DAILY: 20,
+    _WEBSOCKET: 40,
+}
+"""Delay that the playout buffer starts with; WebRTC and Daily have a jitter buffer in front."""
 
 DRAIN_MS: Final = 2000
 """How long audio that was received may still play after the session ended."""
@@ -61,7 +67,7 @@ class Playback:
     def use(self, opened: Opened) -> Player:
         """Plays this path from now on."""
         target_ms = TARGET_MS[opened.path.carrier]
-        continuous = opened.path.carrier == wire.Carrier.CARRIER_WEBRTC
+        continuous = opened.path.carrier != _WEBSOCKET
         self._path_id = opened.path_id
         self.silent = False
         if self.player is None:

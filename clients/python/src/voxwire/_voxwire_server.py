@@ -14,6 +14,8 @@ from voxwire._url import is_loopback, normalise_url
 from voxwire._websocket_path import WebSocketPath
 from voxwire.tools import Tool
 from voxwire_protocol import wire
+from voxwire_protocol.daily import DailyCall, daily_ready
+from voxwire_protocol.errors import ErrorCode, UsageError
 
 __all__ = ["VoxwireServer"]
 
@@ -30,6 +32,13 @@ class VoxwireServer:
             UsageError: It does not, or the URL cannot be used.
         """
         ladder(options.transport, webrtc=environment.webrtc)
+        if (
+            options.transport == "daily"
+            and environment.make_room is DailyCall
+            and not daily_ready()
+        ):
+            reason = "Daily rooms are not installed: pip install 'voxwire[daily]'"
+            raise UsageError(ErrorCode.MISSING_EXTRA, reason)
         address = normalise_url(url)
         check_codec(options.codec, loopback=is_loopback(address))
         tools_bytes = sum(declaration.ByteSize() for declaration in _declared(options.tools))
@@ -66,6 +75,7 @@ class _ServerLink:
             bot=options.bot,
             metadata_json=options.metadata_json,
             webrtc=wire.Carrier.CARRIER_WEBRTC in self.carriers,
+            daily=wire.Carrier.CARRIER_DAILY in self.carriers,
             resume=options.resume,
             resume_ms=options.resume_ms,
             tools=tuple(_declared(options.tools)),
@@ -84,6 +94,7 @@ class _ServerLink:
                 told=options.on_waiting,
             ),
         )
+        self._environment = environment
         self._loopback = is_loopback(url)
         self._codec = CodecChoice(options.codec, loopback=self._loopback)
 
@@ -94,6 +105,16 @@ class _ServerLink:
         if carrier == wire.Carrier.CARRIER_WEBSOCKET:
             return WebSocketPath(
                 path_id, capture=capture, send=self.control.send, codec=self._codec
+            )
+        if carrier == wire.Carrier.CARRIER_DAILY:
+            from voxwire._daily_path import DailyPath
+
+            return DailyPath(
+                path_id,
+                capture=capture,
+                make=self._environment.make_room,
+                send=self.control.send,
+                clock=self._environment.clock,
             )
         from voxwire._webrtc_path import WebRtcPath  # brings in aiortc
 

@@ -3,11 +3,14 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, cast
 
 from voxwire_protocol import wire
+from voxwire_protocol.errors import VoxwireError
 from voxwire_protocol.opus import opus_ready
 from voxwire_server.control.link import ControlLink
+from voxwire_server.daily.rooms import BOT_NAME, DailyRooms
+from voxwire_server.media.daily import DailyPath
 from voxwire_server.media.websocket import WebSocketPath
 from voxwire_server.playout.voice import Voice
 from voxwire_server.ports import (
@@ -76,6 +79,7 @@ def make_carriers(
     *,
     link: Callable[[], ControlLink | None],
     ice: IcePort | None,
+    daily: tuple[DailyRooms, Callable[[], float | None]] | None = None,
 ) -> Mapping[wire.Carrier, Opener]:
     """The carriers of this server, each with what opens it.
 
@@ -85,6 +89,8 @@ def make_carriers(
         settings: The settings that media paths obey.
         link: The wire of the control channel now; None = none, or none that carries audio.
         ice: The session's STUN and TURN servers; None = none.
+        daily: Rooms of Daily's, and how long the session may last still, seconds (None = for ever);
+            None = there are none.
     """
     websocket_settings = settings
 
@@ -116,10 +122,63 @@ def make_carriers(
     ) -> Opened:
         return await _open_webrtc(request, sink, voice, port, settings, ice)
 
-    return {
+    carriers: dict[wire.Carrier, Opener] = {
         wire.Carrier.CARRIER_WEBSOCKET: open_websocket,
         wire.Carrier.CARRIER_WEBRTC: open_webrtc,
     }
+    if daily is not None:
+        carriers[wire.Carrier.CARRIER_DAILY] = _daily_opener(voice, port, settings, *daily)
+    return carriers
+
+
+def _daily_opener(
+    voice: Voice,
+    port: SessionPort,
+    settings: CarrierSettings,
+    rooms: DailyRooms,
+    left_s: Callable[[], float | None],
+) -> Opener:
+    async def open_daily(
+        request: wire.PathOpen, sink: PathSink, sound: Callable[[int], Sound], /
+    ) -> Opened:
+        try:
+            room = rooms.make(
+                send_rate=settings.playout_rate,
+                receive_rate=settings.capture_rate,
+                user_name=BOT_NAME,
+            )
+        except ImportError as error:
+            reason = "Daily rooms need: pip install 'voxwire-server[daily]'"
+            _log.warning(reason, exc_info=error)
+            raise PathError(wire.ErrorCode.ERROR_CODE_MISSING_EXTRA, reason) from error
+        try:
+            prepared = await rooms.take(left_s())
+        except BaseException as error:
+            await room.leave()
+            if isinstance(error, VoxwireError):
+                raise PathError(cast("wire.ErrorCode", error.code.value), error.reason) from error
+            raise
+        path = DailyPath(
+            request.path_id,
+            sink=sink,
+            sound=sound(settings.playout_rate),
+            playout=voice.playout,
+            listener=voice,
+            port=port,
+            room=room,
+            prepared=prepared,
+            rooms=rooms,
+            capture_rate=settings.capture_rate,
+        )
+        return Opened(
+            path=path,
+            connected=path.connected,
+            way_ms=path.way_ms,
+            room_url=prepared.url,
+            room_token=prepared.user_token,
+        )
+
+    return open_daily
 
 
 async def _open_webrtc(

@@ -1,24 +1,21 @@
 """Calls that begin here: over the REST interface of a vendor, within what is allowed."""
 
-import asyncio
-import http.client
 import logging
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from voxwire_protocol.errors import ErrorCode, make_error
 from voxwire_server.config import Settings
 from voxwire_server.phone.allowance import Allowance
-from voxwire_server.phone.orders import ORDERS, Order, Orders, Wanted, name_of
+from voxwire_server.phone.orders import ORDERS, Orders, Wanted, name_of
 from voxwire_server.phone.vendors import PhoneSettingError
 from voxwire_server.proxies import PublicUrl
+from voxwire_server.rest import Order, Send, send
 
-__all__ = ["OUTGOING", "TRANSFER", "Exchange", "exchange_of", "send"]
+__all__ = ["OUTGOING", "TRANSFER", "Exchange", "exchange_of"]
 
 _log = logging.getLogger("voxwire.phone")
 
@@ -26,8 +23,6 @@ OUTGOING: Final = "outgoing"
 """In the query of a webhook: the call begins here, and who is called is the user."""
 TRANSFER: Final = "transfer"
 """In the query of a webhook: the call is to be put through to that number."""
-_TIMEOUT_S: Final = 10.0
-_MAX_ANSWER_BYTES: Final = 65_536
 _KNOWN_BY: Final = {
     "twilio": "phone_twilio_token",
     "telnyx": "phone_telnyx_key",
@@ -36,8 +31,6 @@ _KNOWN_BY: Final = {
     "vonage": "phone_vonage_secret",
 }
 """The settings by which the webhooks of vendors are known."""
-
-Send = Callable[[Order], Awaitable[tuple[int, bytes]]]
 
 
 class Exchange:
@@ -132,37 +125,6 @@ class Exchange:
             again = status in (0, 429, 503)
             raise make_error(ErrorCode.SERVICE_FAILED, f"{vendor} {what}", retryable=again)
         return body
-
-
-async def send(order: Order) -> tuple[int, bytes]:
-    """Ask a vendor.
-
-    Returns:
-        HTTP status, and the body; 0 = nothing came.
-    """
-    return await asyncio.to_thread(_sent, order)
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """What has a secret in it goes to the vendor and nowhere else."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
-def _sent(order: Order) -> tuple[int, bytes]:
-    asked = urllib.request.Request(
-        order.url, method=order.method, data=order.body, headers=dict(order.headers)
-    )
-    try:
-        opener = urllib.request.build_opener(_NoRedirects())
-        with opener.open(asked, timeout=_TIMEOUT_S) as answer:
-            return answer.status, answer.read(_MAX_ANSWER_BYTES)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, b""
-    except (OSError, http.client.HTTPException):
-        return 0, b""
 
 
 def exchange_of(settings: Settings) -> Exchange:

@@ -7,7 +7,7 @@ developer.vonage.com/en/api/voice, developer.exotel.com/api/make-a-call-api.
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, cast
 from urllib.parse import quote, urlencode
@@ -17,20 +17,12 @@ import jwt
 
 from voxwire_server.phone.documents import document, element
 from voxwire_server.phone.vendor import FORM, JSON
+from voxwire_server.rest import Order
 from voxwire_server.strict_json import load_json
 
-__all__ = ["ORDERS", "Order", "Orders", "Wanted", "name_of"]
+__all__ = ["ORDERS", "Orders", "Wanted", "name_of"]
 
 _JWT_S: Final = 60
-
-
-class Order(NamedTuple):
-    """A request to a vendor. Its headers have a secret in them."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Wanted(NamedTuple):

@@ -11,7 +11,8 @@ from voxwire_server.ports import Cut, MediaPath, SessionPort
 __all__ = ["Flushes"]
 
 _REPORT_MS: Final = 150
-_CLIENT_REPORT: Final = wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
+_FADE_MS: Final = 20.0
+"""What a listener plays on to fall silent (protocol/spec/media-clock.md, "Flushing")."""
 _SERVER_CLOCK: Final = wire.HeardSource.HEARD_SOURCE_SERVER_CLOCK
 
 
@@ -24,6 +25,7 @@ class Flushes:
         path: The path in use, asked at each flush.
         in_gap: Whether nobody is there to hear more, or to answer.
         answers: Whether the listener of the path in use answers a flush with a report.
+        way_ms: How long a message takes to him, about.
     """
 
     def __init__(
@@ -34,12 +36,14 @@ class Flushes:
         path: Callable[[], MediaPath | None],
         in_gap: Callable[[], bool],
         answers: Callable[[], bool],
+        way_ms: Callable[[], float] = float,
     ) -> None:
         self._port = port
         self._playout = playout
         self._path = path
         self._in_gap = in_gap
         self._answers = answers
+        self._way_ms = way_ms
         self._waiting: dict[int, asyncio.Future[float]] = {}
         self._unsaid: tuple[Cut, str] | None = None
 
@@ -116,7 +120,20 @@ class Flushes:
         try:
             heard = await asyncio.wait_for(answer, _REPORT_MS / 1000)
         except TimeoutError:
-            return self._playout.heard_ms(self._port.clock.now_ms()), _SERVER_CLOCK
+            return self._believed(), _SERVER_CLOCK
         finally:
             self._waiting.pop(cut.flush_id, None)
-        return heard, _CLIENT_REPORT
+        return heard, self._playout.heard.reported
+
+    def _believed(self) -> float:
+        """Where the listener falls silent whose answer is not there.
+
+        What he reported is one way old, he plays on until he is told, and fades. That is reckoned
+        with where positions are estimates anyway.
+        """
+        heard = self._playout.heard
+        position = self._playout.heard_ms(self._port.clock.now_ms())
+        if heard.way_ms is None:
+            return position
+        late_ms = max(0.0, 2 * self._way_ms() - _REPORT_MS)
+        return min(position + late_ms + _FADE_MS, heard.sent_ms)

@@ -43,15 +43,21 @@ class HeardPosition:
     Args:
         reports: Whether the peer reports its playout (``FEATURE_PLAYOUT_REPORTS``); a peer that
             does not is followed by the server's clock alone.
+
+    Attributes:
+        way_ms: How long sound takes to the listener, by estimate, over a carrier that gives no
+            positions: reports are estimates, too, there. None = positions are known.
     """
 
     def __init__(self, *, reports: bool = True) -> None:
         self.reports = reports
+        self.way_ms: float | None = None
         self.clamped = 0
         """Reports that went back or ran ahead."""
         self._sent_ms = 0.0
         self._base_ms = 0.0
         self._base_at_ms = 0.0
+        self._before_ms = 0.0  # where it stands while the first of a stretch is on its way
         self._alive_at_ms = 0.0
         self._running = False
         self._attached = False
@@ -148,8 +154,8 @@ class HeardPosition:
             self._stale = True  # until a report comes, the server's clock goes on counting
         if position >= self._sent_ms:  # everything before was heard: a new stretch begins
             self._moved_at_ms = now_ms
-            self._base_ms = max(position, start_ms)
-            self._base_at_ms = now_ms
+            self._base_ms, self._before_ms = max(position, start_ms), position
+            self._base_at_ms = now_ms + (self.way_ms or 0.0)
             self._running = self._stale or not self.reports
             if not self._stale:
                 self._alive_at_ms = now_ms
@@ -199,12 +205,17 @@ class HeardPosition:
         return self._at(now_ms, self._alone_ms)
 
     @property
+    def reported(self) -> wire.HeardSource:
+        """How a reported position is known: a client that counts by an estimate reports one."""
+        return _REPORTED if self.way_ms is None else _SERVER
+
+    @property
     def _alone_ms(self) -> int:
         """How long a silent peer is believed to listen: one without reports sends pongs alone."""
         return SILENT_MS if self.reports else OUT_OF_REACH_MS
 
     def _at(self, now_ms: float, alone_ms: int) -> tuple[float, wire.HeardSource]:
-        reported, server = _REPORTED, _SERVER
+        reported, server = self.reported, _SERVER
         if not self._attached or self._suspended:
             return self._base_ms, reported if self.reports else server
         elapsed = max(0.0, now_ms - self._base_at_ms)
@@ -215,6 +226,8 @@ class HeardPosition:
             return min(self._base_ms + run, self._sent_ms), reported
         if self._base_ms >= self._sent_ms:
             return self._base_ms, reported if self.reports else server
+        if self.way_ms is not None and now_ms < self._base_at_ms:
+            return min(self._before_ms, self._base_ms), server
         return min(self._base_ms + elapsed, self._sent_ms), server
 
     def eta_ms(self, media_ms: float, now_ms: float) -> float:
@@ -228,7 +241,9 @@ class HeardPosition:
             return 0.0
         if not self._attached or self._suspended:
             return float("inf")
-        wait = min(media_ms - position, STALE_MS)
+        on_its_way_ms = max(0.0, self._base_at_ms - now_ms)
+        runs_from_ms = self._base_ms if on_its_way_ms else position
+        wait = min(max(0.0, media_ms - runs_from_ms) + on_its_way_ms, STALE_MS)
         if self._peer_at_ms is not None and now_ms > self._peer_at_ms + self._alone_ms:
             wait = max(wait, _LOOK_AGAIN_MS)
         if media_ms > self._sent_ms:

@@ -28,6 +28,8 @@ def path_answer(made: Opened) -> wire.PathAnswer:
         capture=_told(formats.capture),
         playout=_told(formats.playout),
         sdp_answer=made.sdp_answer,
+        room_url=made.room_url,
+        room_token=made.room_token,
     )
 
 

@@ -19,6 +19,7 @@ class PathLine:
     Attributes:
         path: The path, once it was made.
         on_channel: Whether it travels on the control channel.
+        way_ms: How long sound takes on it, by estimate, where it gives no positions.
         ready: Whether the client was told that it is ready.
         opening: What opens it; None when nothing does.
         begun: Whether that has taken its first step.
@@ -30,6 +31,7 @@ class PathLine:
         self.path_id = inlet.path_id
         self.path: MediaPath | None = None
         self.on_channel = False
+        self.way_ms: float | None = None
         self.ready = False
         self.opening: asyncio.Task[None] | None = None
         self.begun = False

@@ -125,6 +125,11 @@ class Paths:
         return self._current.path if self._current is not None else None
 
     @property
+    def way_ms(self) -> float | None:
+        """How long sound takes on the path in use, by estimate, where it gives no positions."""
+        return None if self._current is None else self._current.way_ms
+
+    @property
     def on_channel(self) -> bool:
         """Whether the path in use travels on the control channel."""
         return self._current is not None and self._current.on_channel
@@ -166,7 +171,7 @@ class Paths:
         opener = self._carriers.get(request.carrier)
         if opener is None:
             code = wire.ErrorCode.ERROR_CODE_UNSUPPORTED
-            raise PathError(code, "this server carries audio over WebSocket and WebRTC")
+            raise PathError(code, "this server does not carry audio so")
         return opener
 
     def sink(self, path_id: int) -> PathSink:
@@ -193,8 +198,12 @@ class Paths:
         clock = self._port.clock
         return make_sound(self._playout, clock, sample_rate=sample_rate, wake=wake, in_use=in_use)
 
-    def use(self, path: MediaPath) -> None:
+    def use(self, path: MediaPath, *, way_ms: float | None = None) -> None:
         """Have ``path`` carry the conversation as soon as the bot's pipeline has started.
+
+        Args:
+            path: The path.
+            way_ms: How long sound takes on it, by estimate, where it gives no positions.
 
         Raises:
             LookupError: :meth:`sink` was not asked for one of that number, it is used already, or
@@ -207,7 +216,7 @@ class Paths:
         line.path = path
 
         async def made() -> Opened:
-            return Opened(path=path)
+            return Opened(path=path, way_ms=way_ms)
 
         self._begin(line, made, answer=False)
 
@@ -239,6 +248,7 @@ class Paths:
             with line.unless_gone():
                 made = await make()
                 line.path, line.on_channel = made.path, made.on_channel
+                line.way_ms = made.way_ms
                 if answer:
                     self._port.emit(path_answer=path_answer(made))
                 if made.connected is not None:

@@ -81,10 +81,16 @@ class Playout:
 
     # paths
 
-    def attach(self, now_ms: float, *, reports: bool) -> None:
-        """A path begins to carry audio, from the last position that is certain."""
+    def attach(self, now_ms: float, *, reports: bool, way_ms: float | None = None) -> None:
+        """A path begins to carry audio, from the last position that is certain.
+
+        Args:
+            now_ms: Monotonic milliseconds.
+            reports: Whether its listener reports.
+            way_ms: How long sound takes to him, by estimate, where no position can be known.
+        """
         heard = self._certain(now_ms)
-        self.heard.reports = reports
+        self.heard.reports, self.heard.way_ms = reports, way_ms
         self.heard.attach(now_ms)
         self.concealed_ms = 0
         self._clock_base = float(self.clock_samples(now_ms))
@@ -101,7 +107,7 @@ class Playout:
     def rewind(self, now_ms: float) -> None:
         """The path carries audio again after a silence of the peer: what it missed comes again."""
         self.detach(now_ms)
-        self.attach(now_ms, reports=self.heard.reports)
+        self.attach(now_ms, reports=self.heard.reports, way_ms=self.heard.way_ms)
 
     def _certain(self, now_ms: float) -> int:
         return int(self.heard.certain_ms(now_ms) * self.sample_rate / 1000)

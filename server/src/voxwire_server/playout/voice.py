@@ -64,6 +64,10 @@ class VoiceListener(Protocol):
         """The user pressed keys on the path in use."""
         ...
 
+    def way_ms(self) -> float:
+        """How long a message takes to the listener, about; 0 = not known."""
+        ...
+
 
 class Voice:
     """The bot's voice of one session.
@@ -114,6 +118,7 @@ class Voice:
             path=lambda: self.path,
             in_gap=lambda: self.state is not VoiceState.PLAYING or self._gap.cutting,
             answers=self._answers_flushes,
+            way_ms=listener.way_ms,
         )
         self.paths = Paths(
             port,
@@ -146,7 +151,8 @@ class Voice:
         self._gap.opened()
         self._flushes.say_unsaid(path.path_id)
         self._reports_itself = False
-        self.playout.attach(now_ms, reports=_REPORTS in self._features)
+        reports = _REPORTS in self._features
+        self.playout.attach(now_ms, reports=reports, way_ms=self.paths.way_ms)
         path.wake()
         self._cues.moved()
         self._listener.heard()

@@ -33,6 +33,7 @@ from voxwire_server.routes.stock_bodies import (
     OfferBody,
     StartBody,
 )
+from voxwire_server.routes.stock_daily import Guests
 from voxwire_server.routes.stock_files import StockFiles
 from voxwire_server.routes.stock_offers import Offers, refused_request
 from voxwire_server.routes.stock_starts import Asked, Owner, Start, Starts, asked_of
@@ -64,6 +65,7 @@ class StockHttp:
         starts: The promises.
         ice: The STUN and TURN servers.
         files: Takes uploads.
+        guests: Brings clients through Daily rooms; None = there are none.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class StockHttp:
         starts: Starts,
         ice: IceServers,
         files: StockFiles,
+        guests: Guests | None = None,
     ) -> None:
         self._doorkeeper = doorkeeper
         self._gate = gate
@@ -81,6 +84,7 @@ class StockHttp:
         self._starts = starts
         self._ice = ice
         self._files = files
+        self._guests = guests
 
     def routes(self) -> list[Route]:
         """The routes; a preflight of any of them is answered, too."""
@@ -95,14 +99,18 @@ class StockHttp:
         return [Route(path, _endpoint(to), methods=[*to, "OPTIONS"]) for path, to in ways]
 
     async def _status(self, _: Request) -> dict[str, Any]:
-        return {"status": "ready", "transports": _transports()}
+        return {"status": "ready", "transports": self._transports()}
+
+    def _transports(self) -> list[str]:
+        found = ["webrtc", "websocket"] if find_spec("aiortc") is not None else ["websocket"]
+        return found if self._guests is None else [*found, "daily"]
 
     async def _start(self, request: Request) -> dict[str, Any]:
         ticket = await self._vouched(self._ticket(request))
         asked = _parsed(StartBody, await read_json_body(request, MAX_BODY_BYTES, may_be_empty=True))
         transport = "daily" if asked.createDailyRoom else asked.transport
-        if transport not in _transports():
-            reason = f"this server serves {' and '.join(_transports())}"
+        if transport not in self._transports():
+            reason = f"this server serves {' and '.join(self._transports())}"
             raise RefusedRequestError(400, wire.ErrorCode.ERROR_CODE_UNSUPPORTED, reason)
         refused = self._doorkeeper.refusal_of(ticket)
         if refused is not None:
@@ -114,10 +122,19 @@ class StockHttp:
             raise RefusedRequestError(429, code, "too many starts wait for their clients")
         if transport == "websocket":  # the stock client takes no other member
             return {"wsUrl": self._ws_url(request, start)}
-        said = {"sessionId": start.id, **self._ice_config()}
+        if transport == "daily":
+            said = {"sessionId": start.id, **await self._room(start)}
+        else:
+            said = {"sessionId": start.id, **self._ice_config()}
         if self._doorkeeper.accepts(ticket.bot).any:
             said["fileUploadUrl"] = f"{self._gate.public.prefix}/sessions/{start.id}/files"
         return said
+
+    async def _room(self, start: Start) -> dict[str, Any]:
+        if self._guests is None:
+            raise _NOT_FOUND
+        url, token = await self._guests.invite(start)
+        return {"dailyRoom": url, "dailyToken": token}
 
     def _ws_url(self, request: Request, start: Start) -> str:
         own = f"ws{str(request.base_url).removeprefix('http')}".rstrip("/")
@@ -235,10 +252,6 @@ class StockHttp:
             address=address_of(request.scope),
             headers=headers_of(request.scope),
         )
-
-
-def _transports() -> list[str]:
-    return ["webrtc", "websocket"] if find_spec("aiortc") is not None else ["websocket"]
 
 
 def _endpoint(ways: dict[str, _Answer]) -> Callable[[Request], Awaitable[Response]]:

@@ -46,6 +46,7 @@ _STATUS: Final = {
     wire.ErrorCode.ERROR_CODE_TURN_FAILED: 503,
     wire.ErrorCode.ERROR_CODE_MISSING_EXTRA: 501,
     wire.ErrorCode.ERROR_CODE_SESSION_EXPIRED: 404,
+    wire.ErrorCode.ERROR_CODE_SERVICE_FAILED: 503,
 }
 
 

@@ -27,6 +27,7 @@ from voxwire_server.caps import Caps
 from voxwire_server.config import Settings
 from voxwire_server.control.attaches import REFUSALS as TOLD
 from voxwire_server.control.numbered import NumberedChannel
+from voxwire_server.daily.rooms import DailyRooms
 from voxwire_server.ice_servers import IceServers
 from voxwire_server.lifecycle import Answer, Event
 from voxwire_server.ports import ControlChannel, SessionFacts
@@ -34,7 +35,7 @@ from voxwire_server.sent_files import FileRoom
 from voxwire_server.session.accounts import Accounts
 from voxwire_server.session.admission import Admission, Admitted, ChosenBot
 from voxwire_server.session.doorkeeper import Attempt, Doorkeeper
-from voxwire_server.session.features import SERVER_FEATURES
+from voxwire_server.session.features import SERVER_FEATURES, WITH_DAILY
 from voxwire_server.session.hand_over import HandOver
 from voxwire_server.session.keeper import Keeper
 from voxwire_server.session.leases import Leases
@@ -88,6 +89,7 @@ class Directory:
         admission: Who may begin one.
         settings: How sessions run.
         ice: The STUN and TURN servers.
+        rooms: Rooms of Daily's; None = there are none.
         told: Is told what the sessions do.
         load: Says when one more session would be too much.
         pace: Says how fast sessions may begin.
@@ -109,6 +111,7 @@ class Directory:
         *,
         settings: Settings,
         ice: IceServers | None = None,
+        rooms: DailyRooms | None = None,
         told: Told = NOBODY,
         load: Load | None = None,
         pace: StartPace | None = None,
@@ -126,6 +129,8 @@ class Directory:
         self._registry = registry
         self._settings = settings
         self._ice = IceServers.parse() if ice is None else ice
+        self._rooms = rooms
+        self._features = SERVER_FEATURES if rooms is None else WITH_DAILY
         self._store: SessionStore = LocalStore(now_s=wall_s) if store is None else store
         self.once = Once(self._store)
         """What is good once in all processes."""
@@ -349,7 +354,7 @@ class Directory:
                 kept = self._keeper.read(ticket.session_id, saved.snapshot) or kept
             if self.leaving:
                 raise ClosingError
-            features = SERVER_FEATURES & kept.facts.features
+            features = self._features & kept.facts.features
             epoch = max(kept.before.epoch, ticket.epoch)
             channel = NumberedChannel(
                 features, clock=self._clock, before=kept.before._replace(epoch=epoch)
@@ -472,7 +477,7 @@ class Directory:
             session_id,
             facts,
             bot=admitted.bot,
-            channel=attempt.arrival.channel(SERVER_FEATURES & facts.features, self._clock),
+            channel=attempt.arrival.channel(self._features & facts.features, self._clock),
             spending=spending,
         )
         self._bound(session, attempt)
@@ -498,6 +503,7 @@ class Directory:
             run_bot=bot.run,
             facts=facts,
             ice_servers=self._ice,
+            rooms=self._rooms,
             channel=channel,
             file_room=self.file_room,
             spending=spending,

@@ -4,7 +4,7 @@ from typing import Final
 
 from voxwire_protocol import wire
 
-__all__ = ["SERVER_FEATURES"]
+__all__ = ["SERVER_FEATURES", "WITH_DAILY"]
 
 SERVER_FEATURES: Final = frozenset(
     {
@@ -23,3 +23,6 @@ SERVER_FEATURES: Final = frozenset(
     }
 )
 """A session uses those of them that its client names, too."""
+
+WITH_DAILY: Final = SERVER_FEATURES | {wire.Feature.FEATURE_DAILY}
+"""The same of a server that has rooms of Daily's."""

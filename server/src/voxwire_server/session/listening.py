@@ -67,12 +67,15 @@ class Listening:
     def reported(self, report: Report) -> None:
         """Time the user's turn by what the listener reported."""
         session = self._session
-        way_ms = (session.clock_sync.rtt_us or 0) / 2000
         media_ms = min(report.media_ms, session.voice.playout.heard.sent_ms)
-        at_ms = session.now_ms() - way_ms
+        at_ms = session.now_ms() - self.way_ms()
         metrics = session.turns.reported(media_ms, at_ms, playing=report.playing)
         if metrics is not None:
             session.emit(turn_metrics=metrics)
+
+    def way_ms(self) -> float:
+        """How long a message takes to the listener, about; 0 = not known."""
+        return (self._session.clock_sync.rtt_us or 0) / 2000
 
     def heard(self) -> None:
         """The listener's position moved."""

@@ -23,6 +23,7 @@ from voxwire_server.conversation.requests import Requests
 from voxwire_server.conversation.states import ConversationState
 from voxwire_server.conversation.texts import Texts
 from voxwire_server.conversation.turn_timer import TurnTimer
+from voxwire_server.daily.rooms import DailyRooms
 from voxwire_server.ice_servers import IceServers
 from voxwire_server.lifecycle import Event, Life, State
 from voxwire_server.media.carriers import make_carriers
@@ -38,7 +39,7 @@ from voxwire_server.ports import (
 )
 from voxwire_server.sent_files import FileRoom
 from voxwire_server.session.bot_task import BotTask, Ending
-from voxwire_server.session.features import SERVER_FEATURES
+from voxwire_server.session.features import SERVER_FEATURES, WITH_DAILY
 from voxwire_server.session.grace import Grace
 from voxwire_server.session.ice import SessionIce
 from voxwire_server.session.limits import SessionLimits
@@ -59,6 +60,8 @@ _GOING: Final = 4000 + wire.ErrorCode.ERROR_CODE_GOING_AWAY
 _SNAPSHOT_BYTES: Final = 32_768
 _AHEAD_MS: Final = 1000
 """The clocks of two machines differ by less."""
+_FAREWELL_S: Final = 60.0
+"""How much longer its room lasts than a session: it ends first, and says so."""
 _NOBODY: Final = SessionFacts()
 
 
@@ -93,6 +96,7 @@ class Session:
         run_bot: Runs the bot; when it returns the session ends.
         facts: All that it is born with: who, bot, features, limits, origin.
         ice_servers: The STUN and TURN servers; None = none, host candidates only.
+        rooms: Rooms of Daily's; None = there are none.
         channel: The control channel; one for our own clients where none is given.
         file_room: The memory for files that all sessions share; None = it has its own.
         spending: Counts what it spends; None = nobody does.
@@ -114,6 +118,7 @@ class Session:
         run_bot: BotRunner,
         facts: SessionFacts = _NOBODY,
         ice_servers: IceServers | None = None,
+        rooms: DailyRooms | None = None,
         channel: ControlChannel | None = None,
         file_room: FileRoom | None = None,
         spending: Spending | None = None,
@@ -130,7 +135,7 @@ class Session:
         self.tasks = Tasks(self._failed)
         self.settings = settings
         self.facts = facts
-        self.features = SERVER_FEATURES & facts.features
+        self.features = (SERVER_FEATURES if rooms is None else WITH_DAILY) & facts.features
         """What both sides can do."""
         if channel is None:
             channel = NumberedChannel(self.features, clock=clock)
@@ -211,6 +216,7 @@ class Session:
                 carrier_settings(settings),
                 link=lambda: self.link,
                 ice=self.ice,
+                daily=None if rooms is None else (rooms, self._left_s),
             ),
             user=self.capture,
             listener=Listening(self),
@@ -261,6 +267,12 @@ class Session:
     def path(self) -> MediaPath | None:
         """The media path in use; None while there is none."""
         return self.voice.path
+
+    def _left_s(self) -> float | None:
+        """How long it may last still, and a moment; None = for ever."""
+        if not self.limits.duration_ms:
+            return None
+        return max(0.0, self.limits.duration_ms - self.age_ms) / 1000 + _FAREWELL_S
 
     def _doors(self) -> Doors:
         return Doors(
@@ -430,13 +442,17 @@ class Session:
         """The bot's voice for that path, at a rate of its own in Hz."""
         return self.voice.paths.sound(path_id, sample_rate)
 
-    def path_opened(self, path: MediaPath) -> None:
+    def path_opened(self, path: MediaPath, *, way_ms: float | None = None) -> None:
         """Have that path carry the conversation, in place of the one in use.
+
+        Args:
+            path: The path.
+            way_ms: How long sound takes on it, by estimate, where it gives no positions.
 
         Raises:
             LookupError: :meth:`path_sink` was not asked for one of its number, or it was opened.
         """
-        self.voice.paths.use(path)
+        self.voice.paths.use(path, way_ms=way_ms)
 
     def _interrupt(self) -> None:
         async def cut(_: Errand) -> None:

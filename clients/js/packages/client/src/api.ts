@@ -42,7 +42,9 @@ export type ClientStatus =
 /** Who ended the session, or that it failed. */
 export type CloseReason = "client" | "bot" | "server" | "expired" | "idle" | "error";
 
-export type TransportChoice = "auto" | "webrtc" | "websocket";
+/** `auto`: WebRTC or WebSocket. `daily`: a Daily room, with `dailyMedia()` of
+ * `@voxwire/client/daily`. */
+export type TransportChoice = "auto" | "webrtc" | "websocket" | "daily";
 
 export interface TokenRequest {
   /** Why a token is wanted: for the first connect, or because the last one was refused. */

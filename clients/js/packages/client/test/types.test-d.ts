@@ -1,5 +1,6 @@
 /** What the compiler must accept and refuse; `types.test.ts` compiles it. */
 import * as z from "zod";
+import { dailyMedia } from "../src/daily/index.js";
 import {
   type CallOptions,
   type Client,
@@ -94,6 +95,7 @@ function words(turn: LoggedTurn): number {
 void words;
 
 createClient({ url: "/", peer: pipecatBot({ start: { createDailyRoom: false } }) });
+createClient({ url: "/", transport: "daily", media: dailyMedia({ echoCancellation: true }) });
 // @ts-expect-error functions are no JSON
 pipecatBot({ start: { warm: () => 1 } });
 same<ReturnType<typeof client.features.get>, ReadonlySet<Feature>>(true);

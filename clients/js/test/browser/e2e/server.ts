@@ -17,6 +17,8 @@ export interface ServerOptions {
   readonly public_host?: string;
   readonly ledger?: string;
   readonly wav?: { readonly path: string; readonly text: string };
+  /** It has rooms for pages with a stub of daily-js. */
+  readonly daily?: boolean;
   readonly settings?: Readonly<Record<string, unknown>>;
 }
 

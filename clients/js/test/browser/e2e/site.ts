@@ -37,6 +37,7 @@ export async function makeSite(): Promise<Site> {
     ...COMMON,
     alias: ALIAS,
     entryPoints: [join(HERE, "page/page.ts")],
+    external: ["@daily-co/daily-js"],
     outfile: join(folder, "page.js"),
   });
   const worklets = join(packages, "client/src/worklets");

@@ -283,9 +283,10 @@ def _add_connection(talk: argparse.ArgumentParser, *, record: bool = True) -> No
     """How the session is opened: the same for every command that opens one."""
     talk.add_argument(
         "--transport",
-        choices=[*TRANSPORTS, "daily"],
+        choices=TRANSPORTS,
         default="auto",
-        help="what carries the audio (default auto: WebRTC if it works, else WebSocket)",
+        help="what carries the audio (default auto: WebRTC if it works, else WebSocket; daily: a"
+        " Daily room, where the server has such)",
     )
     talk.add_argument(
         "--codec",

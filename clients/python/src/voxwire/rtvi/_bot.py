@@ -72,6 +72,9 @@ class PipecatBot:
         return _StockLink(ways, options, gate=gate, environment=environment)
 
     def _ways(self, base: str, options: Options, environment: Environment) -> Ways:
+        if options.transport == "daily":
+            reason = "a Pipecat bot is not spoken with through a Daily room"
+            raise UsageError(ErrorCode.UNSUPPORTED, reason)
         return Ways(
             base=base,
             endpoint=text(self.endpoint, "endpoint", max_chars=_MAX_CHARS),

@@ -2,7 +2,12 @@ import type { Quality } from "@voxwire/client";
 import { useConnection, useQuality } from "@voxwire/react";
 import type { ReactNode } from "react";
 
-const NAMES = { webrtc: "WebRTC", websocket: "WebSocket", none: "no audio" } as const;
+const NAMES = {
+  webrtc: "WebRTC",
+  websocket: "WebSocket",
+  daily: "Daily",
+  none: "no audio",
+} as const;
 
 /** Transport, round trip, loss, playout buffer. */
 export function QualityFacts(): ReactNode {

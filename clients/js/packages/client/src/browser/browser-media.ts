@@ -76,7 +76,12 @@ export class BrowserMedia implements Media {
   /** Loaded when somebody asks: most pages never do. */
   readonly checks = () => import("./check.js");
 
-  constructor(options: MediaOptions, logger: Logger) {
+  /** @param daily Makes paths through Daily rooms; absent = it has none. */
+  constructor(
+    options: MediaOptions,
+    logger: Logger,
+    private readonly daily?: (options: PathOptions & { readonly graph: AudioGraph }) => BrowserPath,
+  ) {
     this.#options = options;
     this.#logger = logger;
     this.#volume = options.volume ?? 1;
@@ -87,7 +92,8 @@ export class BrowserMedia implements Media {
   }
 
   get carriers(): readonly CarrierName[] {
-    return "RTCPeerConnection" in globalThis ? ["webrtc", "websocket"] : ["websocket"];
+    const carriers: CarrierName[] = this.daily ? ["websocket", "daily"] : ["websocket"];
+    return "RTCPeerConnection" in globalThis ? ["webrtc", ...carriers] : carriers;
   }
 
   get output(): AudioNode | undefined {
@@ -135,7 +141,9 @@ export class BrowserMedia implements Media {
     const path: BrowserPath =
       carrier === "webrtc"
         ? new WebRtcPath({ ...options, graph, host })
-        : new WebSocketPath({ ...options, graph, capture, onChange, onGone });
+        : carrier === "daily" && this.daily
+          ? this.daily({ ...options, graph })
+          : new WebSocketPath({ ...options, graph, capture, onChange, onGone });
     path.setTrack(this.microphone.track);
     this.#paths.add(path);
     path.lost.then(() => {
@@ -163,7 +171,7 @@ export class BrowserMedia implements Media {
     next.start(fromMs);
     player.follow(next);
     const { readyMessage, carrier } = next;
-    const resent = readyMessage && this.#user?.resume(readyMessage, carrier === "webrtc");
+    const resent = readyMessage && this.#user?.resume(readyMessage, carrier !== "websocket");
     return resent ?? NOTHING_RESENT;
   }
 

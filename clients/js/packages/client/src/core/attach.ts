@@ -35,6 +35,7 @@ export interface GreetingOptions {
   readonly bot: string;
   readonly metadataJson: string;
   readonly webrtc: boolean;
+  readonly daily?: boolean;
   readonly resume: boolean;
   /** It waits for a place where the server has none. */
   readonly waits?: boolean | undefined;
@@ -75,6 +76,7 @@ export class Greeting {
       wire.Feature.USER_ACTIVITY,
     ];
     if (options.webrtc) this.#features.push(wire.Feature.WEBRTC);
+    if (options.daily) this.#features.push(wire.Feature.DAILY);
     if (options.tools.length > 0) this.#features.push(wire.Feature.CLIENT_TOOLS);
     if (options.waits) this.#features.push(wire.Feature.WAITING);
     if (options.resume) this.#features.push(wire.Feature.RESUME);

@@ -19,10 +19,11 @@ export function sessionOptions(
 ): Omit<SessionOptions, "token"> {
   const { bot = "", metadata, transport = "auto", iceServers, icePolicy = "all" } = options;
   const { peer = voxwirePeer } = options;
-  if (!["auto", "webrtc", "websocket"].includes(transport)) {
-    throw makeError("invalid_argument", "transport is one of auto, webrtc, websocket");
+  if (!["auto", "webrtc", "websocket", "daily"].includes(transport)) {
+    throw makeError("invalid_argument", "transport is one of auto, webrtc, websocket, daily");
   }
-  const carriers = media.carriers.filter((one) => transport === "auto" || one === transport);
+  const auto = transport === "auto";
+  const carriers = media.carriers.filter((one) => (auto ? one !== "daily" : one === transport));
   if (carriers.length === 0) {
     throw makeError("unsupported", `this client's media has no ${transport}`);
   }

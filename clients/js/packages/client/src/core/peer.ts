@@ -42,7 +42,7 @@ export interface Passage {
 }
 
 /** How a session is opened. */
-export interface SessionOptions extends Omit<GreetingOptions, "tools" | "webrtc"> {
+export interface SessionOptions extends Omit<GreetingOptions, "tools" | "webrtc" | "daily"> {
   readonly carriers: readonly CarrierName[];
   readonly iceServers: readonly RTCIceServer[] | undefined;
   readonly icePolicy: RTCIceTransportPolicy;

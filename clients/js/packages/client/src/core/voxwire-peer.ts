@@ -8,9 +8,9 @@ import { controlUrl } from "./url.js";
 export const voxwirePeer: Peer = {
   locate: controlUrl,
   open({ scope, options, host, handler }) {
-    const webrtc = options.carriers.includes("webrtc");
+    const [webrtc, daily] = [options.carriers.includes("webrtc"), options.carriers[0] === "daily"];
     const tools = declarationsOf(host.tools);
-    const greeting = new Greeting(scope.env, { ...options, tools, webrtc });
+    const greeting = new Greeting(scope.env, { ...options, tools, webrtc, daily });
     return new Control(scope, greeting, host.gate, handler, host.tap);
   },
 };

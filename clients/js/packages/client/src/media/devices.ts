@@ -62,7 +62,7 @@ export interface Microphone {
 }
 
 export interface Quality {
-  readonly transport: "webrtc" | "websocket" | "none";
+  readonly transport: "webrtc" | "websocket" | "daily" | "none";
   /** excellent, good, poor, lost. */
   readonly grade: "excellent" | "good" | "poor" | "lost";
   readonly rttMs: number | undefined;

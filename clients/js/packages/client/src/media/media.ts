@@ -9,7 +9,7 @@ import type { Asked } from "./asked.js";
 import type { Devices, Levels, Microphone } from "./devices.js";
 import type { Flow } from "./quality.js";
 
-export type CarrierName = "webrtc" | "websocket";
+export type CarrierName = "webrtc" | "websocket" | "daily";
 export type Payload = wire.Envelope["payload"];
 
 /** What a session gives its media. */

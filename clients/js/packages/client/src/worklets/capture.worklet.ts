@@ -21,7 +21,8 @@ class CaptureProcessor extends scope.AudioWorkletProcessor {
     const [first] = channels;
     if (first) {
       for (const samples of this.#blocks.push(this.#mono(channels, first))) {
-        const message: FromCapture = { type: "block", samples };
+        const frame = scope.currentFrame + first.length;
+        const message: FromCapture = { type: "block", samples, frame };
         this.port.postMessage(message, [samples.buffer]);
       }
     }

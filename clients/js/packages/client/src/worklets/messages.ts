@@ -27,6 +27,10 @@ export interface CaptureOptions {
   readonly blockSamples: number;
 }
 
-/** A block of the user's audio: int16 mono. */
-export type FromCapture = { readonly type: "block"; readonly samples: Int16Array };
+/** A block of audio: int16 mono; its last sample was rendered about at this frame of the context. */
+export type FromCapture = {
+  readonly type: "block";
+  readonly samples: Int16Array;
+  readonly frame: number;
+};
 export type ToCapture = { readonly type: "stop" };

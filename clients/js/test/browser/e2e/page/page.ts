@@ -1,5 +1,6 @@
 /** Clients in a page, with everything that they told and what was heard of them. */
 
+import { dailyMedia } from "../../../../packages/client/src/daily/index.js";
 import type {
   AnyEvent,
   Client,
@@ -11,9 +12,13 @@ import { createClient, tool } from "../../../../packages/client/src/index.js";
 import { pipecatBot } from "../../../../packages/client/src/rtvi/index.js";
 import { VoxwireError, wire } from "../../../../packages/protocol/src/index.js";
 import { held, troubles } from "./counting.js";
+import { fakeDaily } from "./fake-daily.js";
 import { show } from "./log.js";
 import { Mouth } from "./mouth.js";
 import { tapOutput } from "./tap.js";
+
+const MEDIA = { workletUrl: "/page/worklets/", rememberDevices: false };
+const DAILY = { ...MEDIA, daily: fakeDaily };
 
 export interface Noted {
   readonly type: string;
@@ -47,7 +52,7 @@ export class Talk {
     this.client = createClient({
       url: "/",
       ...options,
-      media: options.media ?? { workletUrl: "/page/worklets/", rememberDevices: false },
+      media: options.media ?? (options.transport === "daily" ? dailyMedia(DAILY) : MEDIA),
       tools: [this.#map()],
     });
     for (const type of TYPES) {

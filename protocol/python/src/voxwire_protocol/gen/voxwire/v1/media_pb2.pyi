@@ -97,7 +97,9 @@ class MediaAnchor(google.protobuf.message.Message):
     sample_index: builtins.int
     """Sample index of AudioChunk."""
     clock_rate: builtins.int
-    """Ticks a second of the path's own clock, Hz (48000 for Opus over RTP)."""
+    """Ticks a second of the path's own clock, Hz (48000 for Opus over RTP); 0 = what was carried has
+    ended there.
+    """
     estimated: builtins.bool
     """True where the position is an estimate (a carrier without a clock)."""
     def __init__(

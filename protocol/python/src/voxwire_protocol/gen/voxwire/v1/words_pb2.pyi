@@ -86,7 +86,9 @@ class _HeardSourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     HEARD_SOURCE_CLIENT_REPORT: HeardSource  # 1
     """The client reported it."""
     HEARD_SOURCE_SERVER_CLOCK: HeardSource  # 2
-    """The server's clock, since no report came for 1 s or the peer sends none."""
+    """The server's clock, since no report came for 1 s or the peer sends none; or a report that is an
+    estimate itself, where what carries the audio gives no positions (Daily).
+    """
 
 class HeardSource(builtins.int, metaclass=_HeardSourceEnumTypeWrapper):
     """How it is known what was heard."""
@@ -98,7 +100,9 @@ HEARD_SOURCE_UNSPECIFIED: HeardSource  # 0
 HEARD_SOURCE_CLIENT_REPORT: HeardSource  # 1
 """The client reported it."""
 HEARD_SOURCE_SERVER_CLOCK: HeardSource  # 2
-"""The server's clock, since no report came for 1 s or the peer sends none."""
+"""The server's clock, since no report came for 1 s or the peer sends none; or a report that is an
+estimate itself, where what carries the audio gives no positions (Daily).
+"""
 global___HeardSource = HeardSource
 
 @typing.final

@@ -126,7 +126,8 @@ export type MediaAnchor = Message<"voxwire.v1.MediaAnchor"> & {
   mediaMs: bigint;
 
   /**
-   * The same moment on the path's own clock.
+   * The same moment on the path's own clock; not set where it has none (Daily): the first sound of
+   * what leaves about now stands there.
    *
    * @generated from oneof voxwire.v1.MediaAnchor.position
    */
@@ -149,7 +150,8 @@ export type MediaAnchor = Message<"voxwire.v1.MediaAnchor"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Ticks a second of the path's own clock, Hz (48000 for Opus over RTP).
+   * Ticks a second of the path's own clock, Hz (48000 for Opus over RTP); 0 = what was carried has
+   * ended there.
    *
    * @generated from field: uint32 clock_rate = 6;
    */

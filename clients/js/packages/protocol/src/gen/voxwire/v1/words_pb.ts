@@ -371,7 +371,8 @@ export enum HeardSource {
   CLIENT_REPORT = 1,
 
   /**
-   * The server's clock, since no report came for 1 s or the peer sends none.
+   * The server's clock, since no report came for 1 s or the peer sends none; or a report that is an
+   * estimate itself, where what carries the audio gives no positions (Daily).
    *
    * @generated from enum value: HEARD_SOURCE_SERVER_CLOCK = 2;
    */

@@ -1,0 +1,1 @@
+"""Daily's REST interface, and the rooms that sessions get of it."""
