@@ -60,10 +60,13 @@ class Provider:
         way: What it does from now on.
         asked: What it was asked, by all services of it.
         made: How many services were made.
+        early: After so many blocks ears write down what they have heard, and nothing at the end;
+            0 = they do at the end.
     """
 
     def __init__(self, name: str, way: Way = Way.WORKS) -> None:
         self.name, self.way = name, way
+        self.early = 0
         self.asked: list[Any] = []
         self.made = 0
 
@@ -110,6 +113,8 @@ class Ears(STTService):
         provider = self._provider
         provider.asked.append(self._blocks)
         blocks, self._blocks = self._blocks, 0
+        if provider.early:
+            return
         if provider.way is Way.WORKS:
             await self.push_frame(TranscriptionFrame(f"{provider.name}: {blocks}", "", ""))
         elif error := provider.ends():
@@ -117,7 +122,8 @@ class Ears(STTService):
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         self._blocks += 1
-        yield None
+        early = self._blocks == self._provider.early
+        yield TranscriptionFrame(f"early: {self._blocks}", "", "") if early else None
 
 
 class Mind(LLMService):

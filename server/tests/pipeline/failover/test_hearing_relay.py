@@ -122,6 +122,29 @@ async def test_all_that_were_silent_are_not_at_fault() -> None:
 
 
 @in_virtual_time
+async def test_who_has_written_it_down_before_the_user_stopped_owes_nothing() -> None:
+    a, b, them = two(Way.WORKS)
+    a.early = 20
+    async with staged(HearingRelay(them)) as stage:
+        await asyncio.sleep(0.1)
+        await utter(stage)
+        await asyncio.sleep(10)
+        assert heard(stage) == ["early: 20"]
+        assert (b.made, stage.of(TTSSpeakFrame)) == (0, [])
+
+
+@in_virtual_time
+async def test_who_has_written_down_the_beginning_owes_the_rest() -> None:
+    a, _, them = two(Way.WORKS)
+    a.early = 20
+    async with staged(HearingRelay(them)) as stage:
+        await asyncio.sleep(0.1)
+        await utter(stage, 100)
+        assert await stage.until(lambda: len(heard(stage)) == 2, 10.0)
+        assert heard(stage) == ["early: 20", "b: 80"]
+
+
+@in_virtual_time
 async def test_nobody_apologises_for_a_cough() -> None:
     _, b, them = two(Way.SILENT, Way.SILENT)
     async with staged(HearingRelay(them)) as stage:

@@ -36,6 +36,9 @@ _BEFORE_S: Final = 0.6
 _LONGEST_S: Final = 30.0
 _LONGER_S: Final = 0.5
 """So much longer may one take who has written down the beginning."""
+_TAIL_S: Final = 1.0
+"""Behind a transcript in the middle of an utterance, less than this may have no words in it: the
+end of the last word, and the silence by which it was known to be the last."""
 _ROUNDING_S: Final = 0.001
 _SPEECH_S: Final = 0.3
 """Less than this is a cough, perhaps: nobody apologises that its words were not understood."""
@@ -57,6 +60,7 @@ class _Utterance:
     def __init__(self) -> None:
         self._audio: deque[tuple[InputAudioRawFrame, FrameDirection]] = deque()
         self._secs = 0.0
+        self._some_written = False
         self.speaks = False
         self.began_s = 0.0
         self.said_s = 0.0
@@ -69,11 +73,24 @@ class _Utterance:
         while self._secs > longest + _ROUNDING_S:
             self._secs -= _secs(self._audio.popleft()[0])
 
+    def begin(self, now_s: float) -> None:
+        """The user begins to speak."""
+        self.speaks, self.stopped, self.began_s = True, None, now_s
+        self._some_written = False
+
+    def end(self, now_s: float, frame: VADUserStoppedSpeakingFrame) -> bool:
+        """The user has stopped; whether there are words that nobody has written down."""
+        self.speaks, self.said_s = False, now_s - self.began_s
+        owed = not self._some_written or self._secs >= _TAIL_S
+        self.stopped = frame if owed else None
+        return owed
+
     def written(self) -> None:
         """All of it so far is in a transcript."""
         self._audio.clear()
         self._secs = 0.0
         self.stopped = None
+        self._some_written = True
 
     @property
     def audio(self) -> list[tuple[Frame, FrameDirection]]:
@@ -116,15 +133,13 @@ class HearingRelay(Relay):
         if isinstance(frame, InputAudioRawFrame):
             self._utterance.add(frame, direction)
         elif isinstance(frame, VADUserStartedSpeakingFrame):
-            self._utterance.speaks, self._utterance.stopped = True, None
-            self._utterance.began_s = self._now()
+            self._utterance.begin(self._now())
             self._expect(None)
             if self._branch is None and not self._order.locked():
                 self.spawn(self._ask_next())  # all had failed
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
-            self._utterance.speaks, self._utterance.stopped = False, frame
-            self._utterance.said_s = self._now() - self._utterance.began_s
-            self._give_time(self._deadlines.first_s)
+            if self._utterance.end(self._now(), frame):
+                self._give_time(self._deadlines.first_s)
         await self.push_frame(frame, direction)
         if isinstance(frame, _WANTED) and self._listens:
             assert self._branch is not None
