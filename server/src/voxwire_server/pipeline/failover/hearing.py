@@ -137,9 +137,10 @@ class HearingRelay(Relay):
             self._expect(None)
             if self._branch is None and not self._order.locked():
                 self.spawn(self._ask_next())  # all had failed
-        elif isinstance(frame, VADUserStoppedSpeakingFrame):
-            if self._utterance.end(self._now(), frame):
-                self._give_time(self._deadlines.first_s)
+        elif isinstance(frame, VADUserStoppedSpeakingFrame) and (
+            self._utterance.end(self._now(), frame)
+        ):
+            self._give_time(self._deadlines.first_s)
         await self.push_frame(frame, direction)
         if isinstance(frame, _WANTED) and self._listens:
             assert self._branch is not None
