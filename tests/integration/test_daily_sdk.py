@@ -35,7 +35,7 @@ UNVERIFIED = (
     "set_audio_renderer: pieces of 20 ms, silence where nothing comes",
     "that written sound arrives, contiguous, silence where nothing is written",
     "on_participant_left, and call state 'left' when the room ends",
-    "how long after a client's network has died on_participant_left comes: it is talked to until then",
+    "how soon on_participant_left comes when a network has died: until then it is talked to",
     "app-messages to one participant, and from one",
     "networkRoundTripTime in seconds, in on_network_stats_updated",
     "leave while joined: its completion",
