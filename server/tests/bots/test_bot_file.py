@@ -117,9 +117,9 @@ def test_what_is_wrong_is_said_in_a_sentence(text: str, said: str, write: Write)
 
 
 def test_a_service_of_pipecat_names_the_extra_that_it_comes_with(write: Write) -> None:
-    message = refusal(write("from pipecat.services.deepgram.stt import DeepgramSTTService\n"))
+    message = refusal(write("from pipecat.services.azure.stt import AzureSTTService\n"))
     assert message.startswith("mybot.py needs the module ")
-    assert message.endswith("pip install 'pipecat-ai[deepgram]'")
+    assert message.endswith("pip install 'pipecat-ai[azure]'")
 
 
 def test_a_key_that_is_missing_names_the_file_to_write_it_into(
