@@ -41,6 +41,11 @@ class Inside:
         messages: list[Any] = list(self.context.get_messages())
         return [str(m["content"]) for m in messages if m["role"] == role and m.get("content")]
 
+    @property
+    def asked(self) -> list[str]:
+        """What it has understood, as words: the ears write "What time is it?" as well."""
+        return [" ".join(re.findall(r"[\w']+", text.lower())) for text in self.said("user")]
+
 
 class _Watched(BotSession):
     """The offline bot's session; its pipeline has a probe, its context is shown."""
@@ -90,12 +95,12 @@ async def asked(phone: Telephone, inside: Inside, text: str) -> None:
     """The caller says it until it is understood: a machine that stands still loses some of it."""
     voice = await spoken(text, phone.far.rate)
     for _ in range(_TRIES):
-        before = len(inside.said("user"))
+        before = len(inside.asked)
         phone.speak(voice)
-        await until(lambda: len(inside.said("user")) > before)  # noqa: B023 - called here
-        if inside.said("user")[-1] == text:
+        await until(lambda: len(inside.asked) > before)  # noqa: B023 - called here
+        if inside.asked[-1] == text:
             return
-    raise AssertionError(inside.said("user"))
+    raise AssertionError(inside.asked)
 
 
 async def conversation(vendor: str, delay_ms: int) -> float:
@@ -127,7 +132,7 @@ async def conversation(vendor: str, delay_ms: int) -> float:
             assert len(phone.cleared) > cuts
             # not of each: at a moment when the machine stood still, nothing was on its way
             assert max(cut.dropped for cut in phone.cleared) > 0
-            end, before = phone.cleared[cuts].at, inside.said("user").index("tell me a long story")
+            end, before = phone.cleared[cuts].at, inside.asked.index("tell me a long story")
             loud = np.flatnonzero(np.abs(phone.heard[begin:end].astype(int)) > 200)
             heard_s = np.minimum(np.diff(loud), _PAUSE_S * rate).sum() / rate
             remembered = inside.said("assistant")[before + 1].split()
