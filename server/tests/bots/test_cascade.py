@@ -121,6 +121,21 @@ def test_local_says_which_model_to_download_and_where_to_put_its_path(
         load_bot("local")
 
 
+def test_who_is_untested_is_named_before_the_first_session(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setattr("voxwire_server.bots.needs.find_spec", lambda _: True)
+    monkeypatch.setattr("voxwire_server.bots.cascade.cascade.share_models", lambda _: None)
+    for name in ("VOXWIRE_WHISPER_STT_MODEL", "VOXWIRE_KOKORO_TTS_VOICE"):
+        monkeypatch.setenv(name, "any")
+    monkeypatch.setenv("VOXWIRE_OLLAMA_LLM_MODEL", "small")
+    for name in ("VOXWIRE_KOKORO_TTS_MODEL_PATH", "VOXWIRE_KOKORO_TTS_VOICES_PATH"):
+        monkeypatch.setenv(name, str(tmp_path))
+    order, *rest = load_bot("local").notes
+    assert order == f"stt: whisper, llm: ollama, tts: kokoro then {LAST_VOICE}"
+    assert rest == ["kokoro is offered untested"]
+
+
 @pytest.mark.usefixtures("keys")
 def test_several_are_asked_in_the_order_in_which_they_are_named() -> None:
     voices = "elevenlabs, openai ,cartesia,openai"

@@ -78,6 +78,12 @@ class Cascade:
         """Who is asked for each part (``stt``, ``llm``, ``tts``), in order."""
         return {part: [each.name for each in them] for part, them in self._candidates.items()}
 
+    @property
+    def untested(self) -> list[str]:
+        """Who of them was never asked by a test, not even in the shape of a local peer."""
+        them = (*self._hearing, *self._mind, *self._voice)
+        return [each.name for each in them if not each.tested]
+
     def services(self) -> Services:
         """The three parts of one session, anew."""
         return Services(
@@ -132,13 +138,14 @@ def load(name: str, providers: Providers) -> LoadedBot:
     except NotConfiguredError as error:
         raise BotNotFoundError(str(error)) from error
     order = ", ".join(f"{part}: {' then '.join(who)}" for part, who in cascade.names.items())
+    untested = [f"{who} is offered untested" for who in cascade.untested]
     return LoadedBot(
         name=name,
         run=cascade.bot,
         warm=cascade.warm,
         close=cascade.close,
         examples=EXAMPLES,
-        notes=(order,),
+        notes=(order, *untested),
     )
 
 
