@@ -82,7 +82,7 @@ async def test_a_telephone_asks_and_the_answer_is_understood(codec: str, tmp_pat
             assert call is not None
             assert (call.vendor, call.caller, call.called) == ("twilio", "desk", "4711")
             await until(lambda: any("degrees" in each for each in inside.said("assistant")))
-            assert inside.said("user") == ["what is the weather in paris"]
+            assert inside.asked == ["what is the weather in paris"]
             answer = next(each for each in inside.said("assistant") if "degrees" in each)
             asked = ends_of_speech(phone.said)[-1]
             await until(lambda: len(phone.heard) > ends_of_speech(phone.heard)[-1] + RATE)
@@ -100,9 +100,9 @@ async def test_a_telephone_interrupts_and_the_bot_knows_what_was_heard(tmp_path:
         folder = tmp_path / "phone"
         folder.mkdir()
         async with baresip(folder, running.port, wav=wav, account=ACCOUNT) as phone:
-            await until(lambda: "what time is it" in inside.said("user"))
+            await until(lambda: "what time is it" in inside.asked)
             await until(lambda: "It is" in inside.said("assistant")[-1])
-            assert inside.said("user") == ["tell me a long story", "what time is it"]
+            assert inside.asked == ["tell me a long story", "what time is it"]
             told = inside.said("assistant")[1].split()
             first, second = ends_of_speech(phone.said)[:2]
             story = phone.heard[first:second].astype(int)
