@@ -10,7 +10,6 @@ import numpy as np
 from pipecat.frames.frames import (
     ErrorFrame,
     Frame,
-    InputAudioRawFrame,
     LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
@@ -213,8 +212,3 @@ def candidates(kind: type[Any], providers: Sequence[Provider], *more: Any) -> li
         return lambda: kind(provider, *given)
 
     return [Candidate(it.name, maker(number, it)) for number, it in enumerate(providers, 1)]
-
-
-def spoken_frames(pcm: bytes) -> InputAudioRawFrame:
-    """A block of the user's sound."""
-    return InputAudioRawFrame(pcm, 16_000, 1)

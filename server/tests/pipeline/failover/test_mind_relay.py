@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 from pipecat.frames.frames import (
-    ErrorFrame,
     InterruptionFrame,
     LLMContextFrame,
     LLMFullResponseEndFrame,
@@ -200,4 +199,4 @@ async def test_what_it_has_no_use_for_goes_through() -> None:
         await stage.send(TTSSpeakFrame("hello"))
         assert await stage.passes(1.0) is not None
         assert spoken(stage) == ["hello"]
-        assert stage.of(ErrorFrame) == []
+        assert stage.failures == []

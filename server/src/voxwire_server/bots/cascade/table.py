@@ -24,11 +24,11 @@ def _once(service: Any) -> None:
     service._client = service._client.with_options(max_retries=0)  # no parameter sets it
 
 
-def _needs(name: str, package: str, key: str = "", get_key: str = "", extra: str = "") -> Needs:
+def _needs(name: str, package: str, key: str = "", get_key: str = "") -> Needs:
     return Needs(
         who=f"the provider {name}",
         package=package,
-        extra=extra or name,
+        extra=name,
         keys=(key,) if key else (),
         get_key=get_key,
     )

@@ -23,6 +23,10 @@ class Deadlines:
     start_s: float = 2.0
     close_s: float = 2.0
 
+    def wait_s(self, *, again: bool) -> float:
+        """How long the first may take to come."""
+        return self.again_s if again else self.first_s
+
 
 HEARING = Deadlines(first_s=3.0)
 MIND = Deadlines(first_s=5.0, again_s=5.0)

@@ -60,13 +60,17 @@ class _Attempt:
         """Something came."""
         self._sign.set()
 
-    async def follow(self, deadlines: Deadlines) -> None:
+    async def follow(self, first_s: float, next_s: float) -> None:
         """Until the answer has ended.
+
+        Args:
+            first_s: How long nothing may come at all.
+            next_s: How long nothing more may come.
 
         Raises:
             FailedError: It has failed, or is late.
         """
-        wait_s = deadlines.first_s
+        wait_s = first_s
         while not self.ended:
             try:
                 async with asyncio.timeout(wait_s):
@@ -74,7 +78,7 @@ class _Attempt:
             except TimeoutError:
                 raise FailedError(f"nothing came for {wait_s:g} s") from None
             self._sign.clear()
-            wait_s = deadlines.next_s
+            wait_s = next_s
             if self.error is not None:
                 raise self.error
 
@@ -138,7 +142,7 @@ class MindRelay(Relay):
             while (candidate := self._roster.next(self._now(), tried)) is not None:
                 tried.append(candidate.name)
                 try:
-                    await self._ask(candidate, frame)
+                    await self._ask(candidate, frame, again=len(tried) > 1)
                 except FailedError as error:
                     await self.give_up(error)
                 else:
@@ -149,11 +153,11 @@ class MindRelay(Relay):
             self._attempt = None
             filler.cancel()
 
-    async def _ask(self, candidate: Candidate, frame: LLMContextFrame) -> None:
+    async def _ask(self, candidate: Candidate, frame: LLMContextFrame, *, again: bool) -> None:
         branch = await self.ready(candidate)
         self._attempt = attempt = _Attempt()
         await branch.put(self._asked(frame), DOWN)
-        await attempt.follow(self._deadlines)
+        await attempt.follow(self._deadlines.wait_s(again=again), self._deadlines.next_s)
         if attempt.empty is not None:
             await attempt.doubt()
             await self._end_answer(attempt, attempt.empty)

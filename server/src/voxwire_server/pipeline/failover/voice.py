@@ -174,7 +174,7 @@ class VoiceRelay(Relay):
 
     @property
     def _patience_s(self) -> float:
-        return self._deadlines.again_s if self._tried else self._deadlines.first_s
+        return self._deadlines.wait_s(again=bool(self._tried))
 
     async def _watch(self) -> None:
         while self._due_s is not None:
