@@ -91,6 +91,27 @@ async def test_one_of_whom_nothing_comes_is_followed_by_the_next(way: Way, after
 
 
 @in_virtual_time
+async def test_one_that_cannot_be_made_is_followed_by_the_next_and_rests() -> None:
+    made: list[str] = []
+
+    def make() -> Mind:
+        made.append("a")
+        raise ImportError("its library is broken")
+
+    _, __, [___, works] = two(Way.WORKS)
+    relay = MindRelay([Candidate("a", make), works])
+    failed: list[str] = []
+    relay.add_event_handler("on_failed", lambda _, name, why: failed.append(f"{name}: {why}"))
+    async with staged(relay) as stage:
+        for _ in range(2):
+            await answer(stage)
+        assert said(stage) == "".join(WORDS) * 2
+        assert made == ["a"]
+        assert failed == ["a: it cannot be made: its library is broken"]
+        assert stage.failures == []
+
+
+@in_virtual_time
 async def test_one_that_does_not_start_is_followed_by_the_next() -> None:
     _, __, them = two(Way.STARTS_NOT)
     async with staged(MindRelay(them)) as stage:

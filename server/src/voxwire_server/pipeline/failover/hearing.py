@@ -203,7 +203,7 @@ class HearingRelay(Relay):
         if self._opening is not None and not self._opening.done():
             return  # whoever waits for it is told
         self._tried.append(branch.candidate.name)
-        await self.give_up(error)
+        await self.give_up(branch.candidate, error)
         await self._ask_next()
 
     async def _ask_next(self) -> None:
@@ -216,7 +216,7 @@ class HearingRelay(Relay):
                     branch = await self.ready(candidate)
                 except FailedError as error:
                     self._tried.append(candidate.name)
-                    await self.give_up(error)
+                    await self.give_up(candidate, error)
                     continue
                 await self._tell(branch)
                 return

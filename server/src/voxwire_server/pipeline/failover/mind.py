@@ -144,7 +144,7 @@ class MindRelay(Relay):
                 try:
                     await self._ask(candidate, frame, again=len(tried) > 1)
                 except FailedError as error:
-                    await self.give_up(error)
+                    await self.give_up(candidate, error)
                 else:
                     self._roster.worked(candidate)
                     return
@@ -228,7 +228,7 @@ class MindRelay(Relay):
         attempt, error = self._attempt, self.reason_of(frame)
         if attempt is None:
             branch.given_up = True
-            self.spawn(self.give_up(error))
+            self.spawn(self.give_up(branch.candidate, error))
         else:
             attempt.error = error
             attempt.sign()

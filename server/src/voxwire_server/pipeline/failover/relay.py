@@ -129,7 +129,7 @@ class Relay(FrameProcessor):
         try:
             await self.ready(candidate)
         except FailedError as error:
-            await self.give_up(error)
+            await self.give_up(candidate, error)
 
     async def ready(self, candidate: Candidate) -> Branch:
         """The branch of a candidate, once it can be asked. Cancel-safe.
@@ -166,14 +166,11 @@ class Relay(FrameProcessor):
         if not branch.service.is_usable:
             raise FailedError("it does not start, and says why in the log", for_good=True)
 
-    async def give_up(self, error: FailedError) -> None:
+    async def give_up(self, candidate: Candidate, error: FailedError) -> None:
         """Whoever was asked has failed: he rests."""
-        branch = self._branch
-        if branch is None:
-            return
-        candidate = branch.candidate
         self._roster.failed(candidate, self._now(), for_good=error.for_good)
-        self._leave()
+        if self._branch is not None and self._branch.candidate is candidate:
+            self._leave()
         _log.warning(
             "%s: %s has failed: %s",
             self.part,

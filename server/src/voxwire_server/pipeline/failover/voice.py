@@ -126,7 +126,7 @@ class VoiceRelay(Relay):
                 branch = await self.ready(candidate)
             except FailedError as error:
                 self._tried.append(candidate.name)
-                await self.give_up(error)
+                await self.give_up(candidate, error)
                 frames = self._script.rest()
                 continue
             for frame in frames:
@@ -201,7 +201,7 @@ class VoiceRelay(Relay):
                 return
             self._tried.append(branch.candidate.name)
             self._due_s = self._owed_since_s = None
-            await self.give_up(error)
+            await self.give_up(branch.candidate, error)
             self._words.clear()
             await self._close_context()
             rest = self._script.rest()
