@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from pipecat.frames.frames import (
+    EndFrame,
     InterruptionFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
@@ -21,6 +22,7 @@ from tests.support.fallible import RATE, WORD_S, Provider, Voice, Way, candidate
 from tests.support.providers.stage import Stage, staged
 from voxwire_protocol.virtual_time import in_virtual_time
 from voxwire_server.pipeline.failover import Candidate, VoiceRelay
+from voxwire_server.pipeline.failover.deadlines import VOICE
 
 SENTENCES = ("one two three four. ", "five six seven eight. ")
 ALL = "one two three four. five six seven eight."
@@ -172,6 +174,36 @@ async def test_a_sentence_of_its_own_goes_to_the_next() -> None:
         assert words(stage) == "one two three four"
         assert b.asked == ["three four"]
         assert balanced(stage)
+
+
+@in_virtual_time
+async def test_what_was_given_before_the_end_is_said() -> None:
+    _, __, them = two(Way.WORKS)
+    async with staged(VoiceRelay(them)) as stage:
+        await say(stage)
+        await stage.send(EndFrame())
+        assert await stage.until(lambda: bool(stage.of(EndFrame)))
+        assert words(stage) == ALL
+        assert balanced(stage)
+
+
+@in_virtual_time
+async def test_a_voice_that_is_silent_does_not_hold_the_end_for_ever() -> None:
+    _, __, them = two(Way.SILENT)
+    async with staged(VoiceRelay(them)) as stage:
+        await say(stage)
+        await stage.send(EndFrame())
+        assert await stage.until(lambda: bool(stage.of(EndFrame)), 2 * VOICE.end_s + 1)
+
+
+@in_virtual_time
+async def test_nothing_is_left_of_a_session_that_ends_while_a_voice_is_waited_for() -> None:
+    before = asyncio.all_tasks()
+    _, __, them = two(Way.SILENT)
+    async with staged(VoiceRelay(them)) as stage:
+        await say(stage)
+        await asyncio.sleep(0.5)
+    assert asyncio.all_tasks() <= before
 
 
 @pytest.mark.parametrize("way", list(Way))

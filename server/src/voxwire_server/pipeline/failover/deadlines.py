@@ -15,6 +15,7 @@ class Deadlines:
         next_s: From one piece to the next, while it owes some.
         start_s: From when it is made until it can be asked.
         close_s: For it to close, once it is given up.
+        end_s: For it to end, when the session does: it says first what it was given.
     """
 
     first_s: float
@@ -22,6 +23,7 @@ class Deadlines:
     next_s: float = 2.0
     start_s: float = 2.0
     close_s: float = 2.0
+    end_s: float = 10.0
 
     def wait_s(self, *, again: bool) -> float:
         """How long the first may take to come."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipecat.frames.frames import (
-    EndFrame,
     ErrorFrame,
     Frame,
     InputAudioRawFrame,
@@ -153,9 +152,8 @@ class HearingRelay(Relay):
     async def begin(self) -> None:
         self.spawn(self._ask_next())
 
-    async def finish(self, frame: EndFrame) -> None:
+    def doubt_no_more(self) -> None:
         self._expect(None)
-        await super().finish(frame)
 
     # one is late, or fails
 

@@ -82,8 +82,7 @@ class Relay(FrameProcessor):
             await self.finish(frame)
             await self.push_frame(frame, direction)
         elif isinstance(frame, CancelFrame):
-            self._over = True
-            self._leave()
+            self._stop()
             await self.push_frame(frame, direction)
         else:
             if isinstance(frame, BotStartedSpeakingFrame | BotStoppedSpeakingFrame):
@@ -97,15 +96,19 @@ class Relay(FrameProcessor):
         self.spawn(self._prepare(candidate))
 
     async def finish(self, frame: EndFrame) -> None:
-        """The pipeline ends, when all was said."""
-        self._over = True
-        branch, self._branch = self._branch, None
+        """The pipeline ends, when all was said: what leaves the service until then counts."""
+        branch = self._branch
         if branch is not None:
-            await branch.close(self._deadlines.close_s, gently=True)
+            await branch.close(self._deadlines.end_s, gently=True)
+        self._over, self._branch = True, None
+        self.doubt_no_more()
 
     async def take(self, frame: Frame, direction: FrameDirection) -> None:
         """A frame came."""
         raise NotImplementedError
+
+    def doubt_no_more(self) -> None:
+        """Nothing is due any more; no timer is left."""
 
     async def came(self, branch: Branch, frame: Frame, direction: FrameDirection) -> None:
         """A frame left the branch that counts; none of one that was given up does."""
@@ -117,11 +120,15 @@ class Relay(FrameProcessor):
 
     async def cleanup(self) -> None:
         """Pipecat's end."""
-        self._over = True
-        self._leave()
+        self._stop()
         while self._closing:
             await asyncio.wait(set(self._closing))
         await super().cleanup()
+
+    def _stop(self) -> None:
+        self._over = True
+        self.doubt_no_more()
+        self._leave()
 
     # branches
 

@@ -106,7 +106,6 @@ class VoiceRelay(Relay):
         return unspeakable
 
     async def finish(self, frame: EndFrame) -> None:
-        self._doubt_no_more()
         async with self._order:
             await super().finish(frame)
 
@@ -115,7 +114,7 @@ class VoiceRelay(Relay):
         self._words.clear()
         self._tried.clear()
         self._context, self._in_response, self._unspeakable = None, False, False
-        self._doubt_no_more()
+        self.doubt_no_more()
 
     async def _give(self, frames: list[Frame]) -> bool:
         """Give frames to whoever can take them; False = nobody can."""
@@ -169,7 +168,7 @@ class VoiceRelay(Relay):
         else:
             heard_s = self._owed_since_s + self._owed_sound_ms / 1000
             self._due_s = min(now_s + wait_s, heard_s + self._patience_s)
-        if self._due_s is not None and self._watching is None:
+        if self._due_s is not None and (self._watching is None or self._watching.done()):
             self._watching = asyncio.create_task(self._watch())
 
     @property
@@ -184,9 +183,8 @@ class VoiceRelay(Relay):
                 await self._follow(self._branch, FailedError("it was silent for too long"))
             else:
                 await asyncio.sleep(left_s)
-        self._watching = None
 
-    def _doubt_no_more(self) -> None:
+    def doubt_no_more(self) -> None:
         self._due_s = self._owed_since_s = None
         if self._watching is not None:
             self._watching.cancel()
