@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-import voxwire
 from tests.support.clients import TRANSPORTS
 from tests.support.espeak import close_shared_espeak
 from tests.support.seen import record_if_asked
 from tests.support.tarballs import FreshApp, fresh_app
-from tests.support.waiting import DEADLINE_S
+from tests.support.waiting import be_patient
 
 LEFT_S = 30.0
 """How long the tasks of a test may take to end behind it, on a busy machine."""
@@ -25,9 +24,7 @@ def pytest_configure() -> None:
     os.environ.setdefault("VOXWIRE_DRAIN_MS", "0")  # nobody waits for a server that a test ends
     logger.remove()
     logging.getLogger("aioice").setLevel(logging.WARNING)
-    defaults = voxwire.Timeouts.__init__.__kwdefaults__
-    assert defaults is not None
-    defaults["wait_ms"] = DEADLINE_S * 1000  # a busy machine takes longer than 10 s
+    be_patient()
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,6 @@
 Real client, real server on real sockets, real time; the room is in memory and delays sound.
 """
 
-from contextlib import suppress
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,7 @@ import voxwire
 from tests.support.daily_rest import KEY, DailyRestServer
 from tests.support.espeak import render_pcm
 from tests.support.fake_room import FakeDaily
-from tests.support.waiting import PATIENT, until
+from tests.support.waiting import PATIENT, once_more, until
 from voxwire._environment import Environment
 from voxwire_protocol.clocks import SYSTEM_CLOCK
 from voxwire_server.bots.offline import bot as offline
@@ -22,8 +20,6 @@ from voxwire_server.daily.rooms import DailyRooms
 from voxwire_server.testing import running_server
 
 BOT = LoadedBot(name="offline", run=offline.bot, warm=offline.warm, close=offline.close)
-_TRIES = 4
-_UNDERSTOOD_S = 12.0
 
 
 async def spoken(text: str) -> np.ndarray[None, np.dtype[np.int16]]:
@@ -35,12 +31,7 @@ async def spoken(text: str) -> np.ndarray[None, np.dtype[np.int16]]:
 async def asked(session: voxwire.Session, said: list[str], text: str) -> None:
     """Say it until it is understood: a machine that stands still loses some of it."""
     voice = await spoken(text)
-    for _ in range(_TRIES):
-        await session.play(voice)
-        with suppress(TimeoutError):
-            await until(lambda: text in said, timeout_s=_UNDERSTOOD_S)
-            return
-    raise AssertionError(said)
+    await once_more(lambda: session.play(voice), lambda: text in said)
 
 
 @pytest.mark.parametrize("delay_ms", [0, 60, 150])

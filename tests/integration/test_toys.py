@@ -2,22 +2,19 @@
 
 import ast
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.frame_processor import FrameProcessor
 
 from tests.integration.toys.toy_channel import ToyChannel
 from tests.integration.toys.toy_path import RATE, ToyPath
 from tests.support.espeak import render_pcm
-from tests.support.noted_keys import NotedKeys
-from tests.support.waiting import DEADLINE_S, PATIENT, until
+from tests.support.waiting import DEADLINE_S, PATIENT, once_more, until
+from tests.support.watched_bot import Inside, run_offline
 from voxwire_protocol import wire
 from voxwire_protocol.clocks import Clock
 from voxwire_server import BotSession, Settings, create_app, lifespan
@@ -31,9 +28,6 @@ from voxwire_server.session.ticket import Here, Ticket
 TOYS = Path(__file__).parent / "toys"
 WORDS = frozenset({wire.Feature.FEATURE_WORDS})
 SLACK_MS = 20
-_TRIES = 4
-_ANSWER_S = 12.0
-"""Longer than a sentence and what is said to it take."""
 
 
 # what a toy may be
@@ -52,43 +46,7 @@ def test_a_toy_is_short_and_knows_only_the_ports(name: str) -> None:
     assert imported == {"voxwire_server.ports", "voxwire.testing"}
 
 
-# the bot, and who looks into it
-
-
-@dataclass
-class Inside:
-    """What the bot knows."""
-
-    keys: list[str] = field(default_factory=list)
-    context: LLMContext = field(default_factory=LLMContext)
-
-    @property
-    def said(self) -> list[str]:
-        """What its model remembers of having said."""
-        return [str(m["content"]) for m in self._messages("assistant") if m.get("content")]
-
-    @property
-    def asked(self) -> list[str]:
-        """What it has understood."""
-        return [str(m["content"]) for m in self._messages("user")]
-
-    def _messages(self, role: str) -> list[dict[str, Any]]:
-        messages: list[Any] = list(self.context.get_messages())
-        return [m for m in messages if isinstance(m, dict) and m.get("role") == role]
-
-
-class _Watched(BotSession):
-    """The offline bot's session; its pipeline has a probe, its context is shown."""
-
-    inside: Inside
-
-    def aggregators(self, context: LLMContext, **user_params: Any) -> Any:
-        self.inside.context = context
-        return super().aggregators(context, **user_params)
-
-    async def run(self, processors: Sequence[FrameProcessor], **options: Any) -> None:
-        first, *rest = processors
-        await super().run([first, NotedKeys(self.inside.keys), *rest], **options)
+# the call
 
 
 class Call:
@@ -116,9 +74,7 @@ async def called(channel: ControlChannel) -> AsyncIterator[tuple[Session, Inside
     inside = Inside()
 
     async def bot(session: BotSession) -> None:
-        session.__class__ = _Watched
-        vars(session)["inside"] = inside
-        await offline.bot(session)
+        await run_offline(session, inside)
 
     app = create_app(
         Settings(**PATIENT),
@@ -146,14 +102,14 @@ async def spoken(text: str) -> bytes:
     return pcm
 
 
-async def understood(path: ToyPath, inside: Inside, text: str) -> None:
-    """Wait until it is, and say it again: a machine that stands still loses some of it."""
-    for _ in range(_TRIES):
-        with suppress(TimeoutError):
-            await until(lambda: text.lower() in inside.asked, timeout_s=_ANSWER_S)
-            return
-        path.say(await spoken(text))
-    raise AssertionError(inside.asked)
+async def said_until(path: ToyPath, text: str, true: Callable[[], object]) -> None:
+    """The user says it until something holds."""
+    voice = await spoken(text)
+
+    async def say() -> None:
+        path.say(voice)
+
+    await once_more(say, true)
 
 
 # what a client was told
@@ -204,7 +160,7 @@ async def test_a_control_channel_holds_a_conversation() -> None:
         assert interrupted.source == wire.InterruptionSource.INTERRUPTION_SOURCE_CLIENT
         await until(lambda: len(ends(channel)) == 2)
         assert ends(channel)[-1].end == wire.UtteranceEnd.UTTERANCE_END_COMPLETED
-        assert inside.asked == ["my name is Emma"]
+        assert inside.asked == ["my name is emma"]
         channel.bye()
         await session.ended.wait()
     assert told(channel, "session_ended")[0].reason == wire.EndReason.END_REASON_CLIENT
@@ -219,28 +175,25 @@ async def test_what_was_heard_of_a_cut_is_what_the_telephone_has_played() -> Non
         await until(lambda: len(path.speaker.samples) > RATE)
         channel.interrupt()
         await until(lambda: ends(channel))
-        check_cut(channel, path, before=0)
+        check_cut(channel, path, 0)
         channel.text("tell me a story")
         await until(lambda: len(path.speaker.samples) > path.cuts[0] + 3 * RATE)
-        path.say(await spoken("my name is Emma"))
-        await until(lambda: len(ends(channel)) == 2)
-        check_cut(channel, path, before=path.cuts[0])
-        await understood(path, inside, "my name is Emma")
-        await until(lambda: "Emma" in says(channel))
+        await said_until(path, "my name is Emma", lambda: "Emma" in says(channel))
+        check_cut(channel, path, 1)
         for number, ended in enumerate(ends(channel)[:2]):
             heard = words_of(channel, ended.utterance_id)[: ended.heard_words]
-            assert inside.said[number].split() == [word for _, word in heard]
+            assert inside.said("assistant")[number].split() == [word for _, word in heard]
 
 
-def check_cut(channel: ToyChannel, path: ToyPath, *, before: int) -> None:
-    """The last utterance was cut, and ends where the speaker fell silent.
+def check_cut(channel: ToyChannel, path: ToyPath, number: int) -> None:
+    """An utterance was cut, and ends where the speaker fell silent.
 
     Args:
         channel: Where it was told.
-        path: What has played it, and nothing since.
-        before: How many samples had sounded before it.
+        path: What has played it.
+        number: Which, of those that have ended; all before it were cut, too.
     """
-    ended = ends(channel)[-1]
+    ended = ends(channel)[number]
     assert ended.end == wire.UtteranceEnd.UTTERANCE_END_INTERRUPTED
     assert ended.heard_source == wire.HeardSource.HEARD_SOURCE_CLIENT_REPORT
     [began_ms] = [
@@ -248,7 +201,8 @@ def check_cut(channel: ToyChannel, path: ToyPath, *, before: int) -> None:
         for started in told(channel, "utterance_started")
         if started.utterance_id == ended.utterance_id
     ]
-    played_ms = (path.cuts[-1] - before) * 1000 / RATE
+    before = path.cuts[number - 1] if number else 0
+    played_ms = (path.cuts[number] - before) * 1000 / RATE
     assert abs(ended.heard_media_ms - began_ms - played_ms) <= SLACK_MS
     onsets = [at_ms - began_ms for at_ms, _ in words_of(channel, ended.utterance_id)]
     least = sum(at_ms < played_ms - SLACK_MS for at_ms in onsets)
@@ -262,14 +216,15 @@ async def test_a_telephone_alone_holds_a_conversation() -> None:
     async with called(NoChannel()) as (session, inside):
         path = rung(session)
         await until(lambda: len(path.speaker.samples) > RATE // 2)
-        path.say(await spoken("tell me a story"))  # into the greeting
-        await understood(path, inside, "tell me a story")
+        await said_until(path, "tell me a story", lambda: "tell me a story" in inside.asked)
         greeting_end = path.cuts[0]
         await until(lambda: len(path.speaker.samples) > greeting_end + 3 * RATE)
         story = path.speaker.samples[greeting_end:]
         assert np.abs(story.astype(int)).max() > 2000
         path.press("4#")
         await until(lambda: inside.keys == ["4", "#"])
-        path.say(await spoken("my name is Emma"))
-        await understood(path, inside, "my name is Emma")
-        await until(lambda: any("Emma" in said for said in inside.said))
+
+        def known() -> bool:
+            return any("Emma" in said for said in inside.said("assistant"))
+
+        await said_until(path, "my name is Emma", known)

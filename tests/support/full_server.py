@@ -12,7 +12,7 @@ import httpx
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import voxwire
-from tests.support.waiting import LONG, PATIENT
+from tests.support.waiting import PATIENT, be_patient
 from voxwire_server.bots.offline import bot as offline
 from voxwire_server.bots.registry import LoadedBot
 from voxwire_server.serving import configure_logging
@@ -31,10 +31,11 @@ async def somebody_waits(server: RunningServer) -> None:
 
 async def main() -> None:
     configure_logging("WARNING")
+    be_patient()
     bot = LoadedBot(name="offline", run=offline.bot, warm=offline.warm, close=offline.close)
     full = {"max_sessions": 1, "max_waiting": 1, "admin_key": KEY, **PATIENT}
     async with running_server(bot, **full) as server:
-        async with voxwire.connect(server.url, transport="websocket", timeouts=LONG):
+        async with voxwire.connect(server.url, transport="websocket"):
             print(server.url, flush=True)
             await somebody_waits(server)
         await asyncio.Event().wait()
