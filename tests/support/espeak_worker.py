@@ -113,6 +113,7 @@ class _Engine:
         self._use_voice(sentence)
         self._sentence, self._builder, self._error = sentence, SpanBuilder(sentence.text), None
         raw = sentence.text.encode()
+        self._lib.espeak_ng_SetRandSeed(ctypes.c_long(1))  # its breath; the time of day otherwise
         result = self._lib.espeak_Synth(
             raw, len(raw) + 1, 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import numpy as np
 import pytest
 from pipecat.frames.frames import (
+    Frame,
     InputAudioRawFrame,
     TranscriptionFrame,
     VADUserStartedSpeakingFrame,
@@ -37,6 +39,19 @@ async def ears() -> AsyncIterator[EarsClient]:
     await client.aclose()
 
 
+class Prompt(SphinxSTTService):
+    """Takes no more sound in before what it has is decoded, as in a call: when the ears are asked,
+    and of how much, is then no matter of the machine's load.
+    """
+
+    async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None]:
+        async for each in super().run_stt(audio):
+            yield each
+        while self._utterance is not None and self._utterance.is_behind:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
 class Ear:
     """A running recogniser; voice activity is given by hand."""
 
@@ -59,7 +74,8 @@ class Ear:
 
 @pytest.fixture
 async def ear(ears, decoders, run_pipeline, make_probe) -> AsyncIterator[Ear]:
-    probe, stt = make_probe(), SphinxSTTService(pool=decoders, resume_ms=100)
+    await ears.start()
+    probe, stt = make_probe(), Prompt(pool=decoders, resume_ms=100)
     async with run_pipeline(stt, probe, probe=probe) as worker:
         yield Ear(worker, probe)
 
